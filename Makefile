@@ -1,0 +1,42 @@
+# Everything starts from here; nothing needs to be done before.
+PYTHON ?= python3
+PORT ?= 8888
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types coverage docs clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Waterspout needs Python 3.11 or newer: make PYTHON=python3.11 ..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[app,test,dev]'
+	@touch $@
+
+run: $(STAMP) ## Serve the status board (PORT=8888, ARGS="--wsgi-workers 0")
+	@$(BIN)/python -m app --port $(PORT) $(ARGS)
+
+test: $(STAMP) ## Run all tests (ARGS="-k lanes -x")
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP) ## Check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP) ## Check types
+	$(BIN)/mypy
+
+coverage: $(STAMP) ## Run all tests and show the lines that none of them reaches
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage report
+
+docs: $(STAMP) ## Check that links and named tests in the documents exist
+	$(BIN)/python -m pytest -q tests/test_docs.py
+
+clean: ## Remove the virtual environment, caches and the example database
+	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache build *.egg-info var
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

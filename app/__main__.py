@@ -1,0 +1,24 @@
+"""`python -m app`: the service on the options of `waterspout serve`."""
+
+import os
+import sys
+
+from waterspout.cli import make_serve_command
+
+from app.settings import Settings, SettingsError
+
+PROGRAM = "python -m app"
+
+
+def main() -> None:
+    """Serve; or say in one line what is wrong with the environment, and exit with 2."""
+    try:
+        Settings.from_environment(os.environ)
+    except SettingsError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        sys.exit(2)
+    make_serve_command("app.application:make_app()")(prog_name=PROGRAM)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""Engines and transactions: what SQLite and PostgreSQL each need to be read and written by several processes.
+
+Knows no table. Two engine makers, twins: `make_engine` (blocking) and `make_async_engine`.
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.orm import Session
+
+# How long a writer waits for another one. A post takes milliseconds; five seconds is a sick disk.
+BUSY_TIMEOUT = 5.0
+BUSY_PAUSE = 0.02
+
+# Any number will do, as long as nobody else in the same PostgreSQL database takes it: "board" in ASCII.
+WRITERS_LOCK = 0x626F617264
+
+
+class DatabaseError(RuntimeError):
+    """The database can't be opened or created; the message says which, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What one kind of database needs.
+
+    `begin_writing` makes writers queue up before they read anything: so no update appears whose id is lower
+    than one already seen, and SQLite never has to refuse a transaction that read first and wrote later.
+    """
+
+    driver: str
+    async_driver: str
+    begin_reading: str | None
+    begin_writing: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+BACKENDS = {
+    "sqlite": Backend("sqlite+pysqlite", "sqlite+aiosqlite", "BEGIN", "BEGIN IMMEDIATE"),
+    "postgresql": Backend(
+        "postgresql+psycopg",
+        "postgresql+psycopg",
+        None,  # psycopg begins by itself
+        f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})",
+        {"pool_pre_ping": True},  # a restarted server costs a reconnect, not an error
+    ),
+}
+
+
+def make_engine(url: URL) -> Engine:
+    """Return the blocking engine. Nothing is opened before its first use."""
+    backend = BACKENDS[url.get_backend_name()]
+    engine = create_engine(url.set(drivername=backend.driver), **backend.options)
+    listen(engine, backend)
+    return engine
+
+
+def make_async_engine(url: URL) -> AsyncEngine:
+    """Return the asyncio engine. Nothing is opened before its first use."""
+    backend = BACKENDS[url.get_backend_name()]
+    engine = create_async_engine(url.set(drivername=backend.async_driver), **backend.options)
+    listen(engine.sync_engine, backend)
+    return engine
+
+
+def listen(engine: Engine, backend: Backend) -> None:
+    """Prepare each new connection of the engine, and begin its transactions as the backend wants."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", prepare_sqlite_connection)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writing = connection.get_execution_options().get("writing", False)
+        statement = backend.begin_writing if writing else backend.begin_reading
+        if statement:
+            connection.exec_driver_sql(statement)
+
+
+def prepare_sqlite_connection(connection: Any, _record: object) -> None:
+    """Set what SQLite keeps for each connection: the busy timeout first, since the rest may meet a writer."""
+    # Python's driver would begin transactions by itself, at the first write: too late (see `Backend`).
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Session]:
+    """A session whose transaction is the only writing one; an exception undoes it, the end commits it."""
+    with Session(engine.execution_options(writing=True), expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+def prepare_sqlite_file(path: Path) -> None:
+    """Make the file and its folder, and switch the file to write-ahead logging, in which readers never wait.
+
+    Raises:
+        DatabaseError: the file can't be made or is no database.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)) as connection:
+            switch_to_write_ahead_log(connection)
+    except OSError as error:
+        raise DatabaseError(f"the folder {path.parent} can't be made: {error.strerror}") from error
+    except sqlite3.Error as error:
+        raise DatabaseError(f"the database {path} can't be used: {error}") from error
+
+
+def switch_to_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Switch, which the file remembers; if it was done before, nothing happens.
+
+    Two processes that switch at the same moment are told "database is locked" at once, whatever the busy
+    timeout says: hence the loop.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(BUSY_PAUSE)

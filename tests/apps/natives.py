@@ -1,0 +1,77 @@
+"""Native routes: what a team writes as Tornado handlers."""
+
+import asyncio
+import json
+
+from tornado.web import RequestHandler, stream_request_body
+from tornado.websocket import WebSocketHandler
+
+import waterspout
+
+
+class Ping(RequestHandler):
+    """GET only, on purpose."""
+
+    def get(self):
+        self.write("pong")
+
+
+class Raises(RequestHandler):
+    def get(self):
+        raise ValueError("a secret of the handler")
+
+
+class Events(RequestHandler):
+    """Server-sent events of one topic, until the client or the server goes."""
+
+    async def get(self):
+        self.set_header("Content-Type", "text/event-stream")
+        messages = waterspout.subscribe(self.get_argument("topic"))
+        self.write("event: ready\ndata: null\n\n")
+        await self.flush()
+        async for message in messages:
+            self.write(f"data: {json.dumps(message)}\n\n")
+            await self.flush()
+
+
+class Socket(WebSocketHandler):
+    def on_message(self, message):
+        self.write_message(f"heard {message}")
+
+
+class Slow(RequestHandler):
+    async def get(self):
+        await asyncio.sleep(float(self.get_argument("seconds")))
+        self.write("slept")
+
+
+class Whole(RequestHandler):
+    """Is handed its body whole."""
+
+    def post(self):
+        self.write(f"{len(self.request.body)}")
+
+
+@stream_request_body
+class Streamed(RequestHandler):
+    """Takes its body as it comes."""
+
+    def prepare(self):
+        self.length = 0
+
+    def data_received(self, chunk):
+        self.length += len(chunk)
+
+    def post(self):
+        self.write(f"{self.length}")
+
+
+routes = [
+    (r"/native/ping", Ping),
+    (r"/native/raises", Raises),
+    (r"/native/events", Events),
+    (r"/native/ws", Socket),
+    (r"/native/slow", Slow),
+    (r"/native/whole", Whole),
+    (r"/native/streamed", Streamed),
+]

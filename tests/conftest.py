@@ -1,0 +1,89 @@
+"""Fixtures for every test that needs a real server; both forms of the lanes unless the test says otherwise."""
+
+import pytest
+
+from tests.server import FORMS, Server
+
+
+class Shared:
+    """One server for the tests of a module; replaced if a test left it broken, so that the next test is judged alone."""
+
+    def __init__(self, start):
+        self._start = start
+        self._server = None
+
+    def running(self):
+        if self._server is None or self._server.process.poll() is not None:
+            self.discard()
+            self._server = self._start()
+        return self._server
+
+    def discard(self):
+        server, self._server = self._server, None
+        if server is not None:
+            server.kill()
+
+    def stop(self):
+        if self._server is not None:
+            self._server.stop()
+
+
+@pytest.fixture(scope="module", params=FORMS)
+def form(request):
+    """Lane workers as threads of the server, or in a process of their own."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def shared_server(request, form, tmp_path_factory):
+    """Started with the arguments in the test module's SERVE."""
+
+    def start():
+        return Server(*request.module.SERVE, form=form, folder=tmp_path_factory.mktemp("server"))
+
+    shared = Shared(start)
+    yield shared
+    shared.stop()
+
+
+@pytest.fixture
+def server(shared_server):
+    """The module's server. After each test a canary goes over the same lane: nothing may be left on it."""
+    server = shared_server.running()
+    try:
+        yield server
+        server.release()
+        server.canary()
+    except BaseException:
+        shared_server.discard()
+        raise
+
+
+@pytest.fixture
+def start_server(tmp_path_factory):
+    """Start servers for one test alone. They are killed, not drained: a test of the end looks at the end itself."""
+    started = []
+
+    def start(*arguments, **options):
+        started.append(Server(*arguments, folder=tmp_path_factory.mktemp("server"), **options))
+        return started[-1]
+
+    start.started = started
+    yield start
+    for server in started:
+        server.kill()
+
+
+def servers_of(item):
+    arguments = getattr(item, "funcargs", {})
+    yield from (value for value in arguments.values() if isinstance(value, Server))
+    yield from getattr(arguments.get("start_server"), "started", ())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """A failed test shows what its servers logged."""
+    report = yield
+    if report.failed:
+        report.sections += [("server log", server.log[-4000:]) for server in servers_of(item)]
+    return report

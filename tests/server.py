@@ -1,0 +1,265 @@
+"""A real server for a test: started as a user starts it, watched from outside, and gone afterwards whatever happened."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+from tests.wire.client import Connection, build_request
+
+ROOT = Path(__file__).resolve().parent.parent
+FORMS = {"threads": ("--wsgi-workers", "0"), "process": ("--wsgi-workers", "1")}
+START_DEADLINE = 20.0
+STOP_DEADLINE = 12.0
+ADDRESS = re.compile(rb"http://(\[[^\]\s]+\]|[^\s:/\[\]]+):(\d+)")
+# Words that no log of ours may hold, however an app or a client behaves.
+LEAKS = (b"was never retrieved", b"was never awaited", b"Exception ignored in", b"ResourceWarning", b"Fatal Python error")
+
+
+class StartError(Exception):
+    """The server ended, or said no address in time."""
+
+
+def new_id():
+    """Unguessable, so that no answer is right by accident."""
+    return uuid.uuid4().hex
+
+
+def poll(condition, seconds=5.0, pause=0.02):
+    """Wait until the condition gives something true, and return that; false at the deadline."""
+    deadline = time.monotonic() + seconds
+    while True:
+        if value := condition():
+            return value
+        if time.monotonic() > deadline:
+            return value
+        time.sleep(pause)
+
+
+def stat_of(pid):
+    """State, parent and session of a process, or None if there is no such."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = text.rpartition(")")[2].split()
+    return fields[0], int(fields[1]), int(fields[3])
+
+
+def living():
+    """(pid, parent, session) of every process that is not a zombie."""
+    for name in os.listdir("/proc"):
+        if name.isdigit() and (stat := stat_of(name)) and stat[0] != "Z":
+            yield int(name), stat[1], stat[2]
+
+
+def is_alive(pid):
+    stat = stat_of(pid)
+    return stat is not None and stat[0] != "Z"
+
+
+def rss_of(pid):
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (FileNotFoundError, ProcessLookupError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def command_line(pid):
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+def environment(folder, extra):
+    """The test's own environment, without options of ours that a developer may have set."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("WATERSPOUT_") and name not in ("PYTHONOPTIMIZE", "PYTHONWARNINGS")
+    }
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    return kept | {"WITNESS_FOLDER": str(folder), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"} | (extra or {})
+
+
+class Server:
+    """`waterspout serve` in a session of its own, on a free port."""
+
+    def __init__(self, *arguments, folder, form=None, host="127.0.0.1", python=(), env=None, cwd=ROOT):
+        self.folder = Path(folder)
+        self.form = form
+        self._connections = []
+        self._log = self.folder / "stderr"
+        command = [sys.executable, *python, "-m", "waterspout", "serve", *arguments, *FORMS.get(form, ())]
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*command, "--host", host, "--port", "0"],
+                cwd=cwd,
+                env=environment(self.folder, env),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            self.address = self._wait_for_address()
+        except BaseException:
+            self.kill()
+            raise
+
+    def _wait_for_address(self):
+        def said():
+            return self.process.poll() is not None or ADDRESS.search(self.log_bytes)
+
+        poll(said, START_DEADLINE)
+        match = ADDRESS.search(self.log_bytes)
+        if self.process.poll() is not None or not match:
+            raise StartError(f"no address within {START_DEADLINE} s:\n{self.log}")
+        return match[1].decode().strip("[]"), int(match[2])
+
+    # What it is
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    @property
+    def port(self):
+        return self.address[1]
+
+    @property
+    def log_bytes(self):
+        return self._log.read_bytes()
+
+    @property
+    def log(self):
+        return self.log_bytes.decode("utf-8", "backslashreplace")
+
+    def log_lines(self, text, seconds=3.0, enough=1):
+        """The lines with this text in them, as soon as there are enough, or whatever there is in the end."""
+
+        def found():
+            return [line for line in self.log.splitlines() if text in line]
+
+        poll(lambda: len(found()) >= enough, seconds)
+        return found()
+
+    def session_pids(self):
+        """Every living process that it started, and itself."""
+        return [pid for pid, _, session in living() if session == self.pid]
+
+    def wsgi_pids(self):
+        """Its WSGI worker processes: the children that run our engine."""
+        children = [pid for pid, parent, _ in living() if parent == self.pid]
+        return [pid for pid in children if b"waterspout" in command_line(pid)]
+
+    def rss_total(self):
+        return sum(map(rss_of, self.session_pids()))
+
+    # Talking to it
+
+    def connect(self, **options):
+        """A connection that is closed when the server is released, if not before."""
+        connection = Connection(self.address, **options)
+        self._connections.append(connection)
+        return connection
+
+    def ask(self, method, target, headers=(), body=None, version="1.1", **options):
+        """One request on a connection of its own."""
+        with self.connect(**options) as connection:
+            return connection.ask(method, target, headers, body, version)
+
+    def get(self, target, headers=(), **options):
+        return self.ask("GET", target, headers, **options)
+
+    def canary(self, connection=None, seconds=5.0):
+        """One request that only a clean lane (and connection) can answer right, and in time."""
+        ident, body = new_id(), new_id().encode()
+        request = build_request("POST", f"/canary?id={ident}", body=body)
+        if connection is None:
+            with self.connect(timeout=seconds) as connection:
+                connection.send(request)
+                reply = connection.reply()
+        else:
+            connection.send(request)
+            reply = connection.reply()
+        assert (reply.status, reply.body) == (200, b"canary " + ident.encode() + b" " + body)
+
+    # What its app noted
+
+    def notes(self, kind, ident):
+        """What the app noted of this kind under this id."""
+        try:
+            lines = (self.folder / f"{kind}.notes").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        return [fact for fact in map(json.loads, lines) if fact["id"] == ident]
+
+    def wait_for_note(self, kind, ident, seconds=5.0):
+        notes = poll(lambda: self.notes(kind, ident), seconds)
+        assert notes, f"no note {kind!r} for {ident} within {seconds} s"
+        return notes[0]
+
+    def open_gate(self, ident):
+        (self.folder / f"{ident}.gate").touch()
+
+    def count(self, ident):
+        try:
+            return int((self.folder / f"{ident}.count").read_text() or 0)
+        except FileNotFoundError:
+            return 0
+
+    # Its end
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def signal_group(self, number):
+        """As a terminal does on Ctrl-C."""
+        os.killpg(self.pid, number)
+
+    def wait(self, seconds=STOP_DEADLINE):
+        """The exit code, or None if it goes on."""
+        with suppress(subprocess.TimeoutExpired):
+            return self.process.wait(seconds)
+        return None
+
+    def release(self):
+        """Close what a test left open."""
+        while self._connections:
+            self._connections.pop().close()
+
+    def kill(self):
+        """End every process of the session, now."""
+        self.release()
+        deadline = time.monotonic() + 5
+        while (pids := self.session_pids()) and time.monotonic() < deadline:
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self.process.poll()
+            time.sleep(0.01)
+        self.process.wait(5)
+
+    def stop(self):
+        """Drain it; then nothing of it may be left, and nothing leaked be in its log."""
+        self.release()
+        try:
+            if self.process.poll() is None:
+                self.signal(signal.SIGTERM)
+            code = self.wait()
+            poll(lambda: not self.session_pids(), 5)
+            survivors = self.session_pids()
+        finally:
+            self.kill()
+        assert code == 0, f"exit code {code} after SIGTERM\n{self.log[-3000:]}"
+        assert not survivors, f"left behind: {survivors}"
+        leaks = [line for line in self.log_bytes.splitlines() if any(word in line for word in LEAKS)]
+        assert not leaks, leaks

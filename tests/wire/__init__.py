@@ -1,0 +1,1 @@
+"""Black-box tests: a real `waterspout serve` process, real sockets, raw bytes, in both forms of the lanes."""

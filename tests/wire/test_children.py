@@ -1,0 +1,62 @@
+"""Processes that the app starts itself: signals, waiting and reaping work as in any other program."""
+
+import json
+
+import pytest
+
+from tests.server import is_alive, new_id, poll
+
+SERVE = ("--wsgi", "tests.apps.working:app", "--wsgi-threads", "2")
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", -15), ("SIGINT", -2), ("SIGHUP", -1)])
+def test_a_child_of_the_app_hears_signals(server, name, code):
+    """Ignored and blocked signals are inherited through exec."""
+    assert server.get(f"/popen?signal={name}").text == str(code)
+
+
+def test_a_child_of_the_app_starts_with_no_signal_ignored_or_blocked(server):
+    assert server.get("/popen-mask").text == "[] []"
+
+
+def test_a_forked_python_process_can_be_terminated(server):
+    """It keeps the handlers of its parent, if that has any."""
+    assert server.get("/multiprocess").text == "-15"
+
+
+def test_a_pool_of_forked_processes_works(server):
+    assert json.loads(server.get("/pooled").text) == [1, 2, 3]
+
+
+def test_the_app_reaps_its_own_children(server):
+    assert json.loads(server.get("/system").text) == [7, 7, 7]
+
+
+def test_a_forked_child_that_lives_on_does_not_hold_replies_open(server):
+    """It has a copy of every descriptor: an end that is told by closing one is never told."""
+    ident = new_id()
+    with server.connect() as connection:
+        child = int(connection.ask("GET", f"/forking?id={ident}").text)
+        server.canary(connection)
+        assert is_alive(child)
+        assert connection.ask("GET", "/quick", [("Connection", "close")]).status == 200
+        assert connection.ends_within(2)
+    for _ in range(4):
+        server.canary()
+
+
+def test_descriptors_and_threads_do_not_grow_with_requests(server):
+    def figures():
+        return int(server.get("/descriptors").text), int(server.get("/threads").text)
+
+    for _ in range(3):
+        server.canary()
+    before = figures()
+    for number in range(60):
+        with server.connect() as connection:
+            connection.send_request("GET", f"/quick?id={number}")
+            if number % 3:
+                connection.reply()
+    descriptors, threads = poll(lambda: figures() <= before and before, 3) or figures()
+    assert descriptors <= before[0] + 2
+    assert threads <= before[1] + 1

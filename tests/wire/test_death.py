@@ -1,0 +1,169 @@
+"""A WSGI process that dies takes with it what it was running, and nothing else; and none outlives its server."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from tests.server import is_alive, new_id, poll
+from tests.wire.client import Cut
+
+THREADS = 20
+
+
+@pytest.fixture
+def start(start_server):
+    def start(threads=THREADS):
+        return start_server(
+            *("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.working:app"),
+            *("--wsgi-threads", str(threads)),
+            form="process",
+        )
+
+    return start
+
+
+def begin(server, path, count=1):
+    """So many running requests: (id, connection)."""
+    requests = []
+    for _ in range(count):
+        ident, connection = new_id(), server.connect()
+        connection.send_request("GET", f"{path}?id={ident}")
+        requests.append((ident, connection))
+    for ident, _ in requests:
+        server.wait_for_note("ran", ident, 10)
+    return requests
+
+
+def kill_worker(server):
+    [pid] = server.wsgi_pids()
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+def assert_lost(connection):
+    """A 502, or a cut: never a hang, never a whole reply."""
+    try:
+        assert connection.reply().status == 502
+    except Cut:
+        pass
+
+
+def assert_replaced(server, old):
+    """The next request to Flask is answered by another process, within 3 s."""
+    began = time.monotonic()
+    reply = server.get("/quick")
+    assert reply.status == 200
+    assert time.monotonic() - began < 3
+    assert int(reply.text) not in (old, server.pid)
+
+
+@pytest.mark.parametrize("forked", [False, True])
+def test_a_killed_wsgi_process_loses_what_it_was_running_and_no_more(start, forked):
+    server = start()
+    if forked:
+        assert server.get(f"/forking?id={new_id()}").status == 200
+    answers, streams = begin(server, "/gated", 10), begin(server, "/gated-stream", 10)
+    for _, connection in streams:
+        assert connection.next_chunk(connection.head()) == b"first;"
+    old = kill_worker(server)
+    assert server.get("/native/ping").text == "pong"
+    for _, connection in answers:
+        assert connection.reply().status == 502
+    for _, connection in streams:
+        with pytest.raises(Cut):
+            connection.next_chunk()
+    assert_replaced(server, old)
+    assert len(server.wsgi_pids()) == 1
+
+
+def test_native_routes_answer_at_once_while_a_wsgi_process_is_replaced(start):
+    server = start()
+    begin(server, "/gated", 20)
+    kill_worker(server)
+    for _ in range(50):
+        began = time.monotonic()
+        assert server.get("/native/ping").text == "pong"
+        assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize("path", ["/exiting", "/crashing"])
+def test_a_view_that_ends_its_process_is_a_502(start, path):
+    server = start()
+    [old] = server.wsgi_pids()
+    assert server.get(f"{path}?id={new_id()}").status == 502
+    assert_replaced(server, old)
+
+
+def test_a_queued_request_outlives_the_process_and_runs_once(start):
+    server = start(threads=1)
+    [(_, connection)] = begin(server, "/gated")
+    waiting = []
+    for _ in range(3):
+        ident = new_id()
+        waiting.append((ident, server.connect()))
+        waiting[-1][1].send_request("GET", f"/quick?id={ident}")
+    assert server.get("/native/ping").text == "pong"
+    kill_worker(server)
+    assert connection.reply().status == 502
+    for ident, connection in waiting:
+        assert connection.reply().status == 200
+        assert len(server.notes("ran", ident)) == 1
+
+
+def test_a_started_request_is_never_run_twice(start):
+    server = start()
+    requests = begin(server, "/gated", 5)
+    old = kill_worker(server)
+    assert_replaced(server, old)
+    for ident, connection in requests:
+        assert_lost(connection)
+        assert len(server.notes("ran", ident)) == 1
+
+
+def test_an_upload_under_a_killed_process_is_lost_without_a_hang(start):
+    server = start()
+    ident = new_id()
+    with server.connect() as connection:
+        connection.send_head("POST", f"/gated?id={ident}", [("Content-Length", "10000000")])
+        connection.send(b"x" * 100_000)
+        server.wait_for_note("ran", ident)
+        old = kill_worker(server)
+        assert_lost(connection)
+    assert_replaced(server, old)
+
+
+def test_a_wsgi_process_killed_while_idle_is_replaced(start):
+    server = start()
+    for _ in range(3):
+        old = kill_worker(server)
+        poll(lambda old=old: not is_alive(old))
+        assert_replaced(server, old)
+
+
+def test_requests_right_after_a_death_wait_for_the_new_process(start):
+    server = start(threads=2)
+    begin(server, "/gated", 2)
+    kill_worker(server)
+    connections = [server.connect() for _ in range(6)]
+    for connection in connections:
+        connection.send_request("GET", "/quick")
+    statuses = [connection.reply().status for connection in connections]
+    assert set(statuses) <= {200, 502}
+    assert statuses[-1] == 200
+
+
+@pytest.mark.parametrize("forked", [False, True])
+@pytest.mark.parametrize("path", [None, "/gated", "/stuck"])
+def test_no_wsgi_process_outlives_a_killed_server(start, path, forked):
+    server = start()
+    if forked:
+        server.get(f"/forking?id={new_id()}")
+    if path:
+        begin(server, path, 3)
+    pids = server.wsgi_pids()
+    assert pids
+    server.signal(signal.SIGKILL)
+    server.wait()
+    assert poll(lambda: not any(map(is_alive, pids)), 5), "a WSGI process outlived its server"

@@ -1,0 +1,204 @@
+"""SIGTERM and Ctrl-C: what runs is finished, sockets are closed with a word, and the exit code is 0 (hazards 23)."""
+
+import base64
+import os
+import signal
+import time
+
+import pytest
+
+from tests.server import new_id, poll
+from tests.wire.client import Cut
+
+SERVE = ("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.working:app")
+ENDINGS = {
+    "Ctrl-C": lambda server: server.signal_group(signal.SIGINT),
+    "SIGINT": lambda server: server.signal(signal.SIGINT),
+    "SIGTERM": lambda server: server.signal(signal.SIGTERM),
+    "SIGTERM to the group": lambda server: server.signal_group(signal.SIGTERM),
+}
+
+
+@pytest.fixture
+def fresh(start_server, form):
+    return start_server(*SERVE, form=form)
+
+
+def begin(server, path):
+    ident, connection = new_id(), server.connect()
+    connection.send_request("GET", f"{path}?id={ident}")
+    server.wait_for_note("ran", ident)
+    return ident, connection
+
+
+def refuses_connections(server):
+    try:
+        server.connect().close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def assert_gone(server):
+    assert server.wait() == 0, server.log[-2000:]
+    assert poll(lambda: not server.session_pids(), 3), "left behind"
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_running_requests_are_answered_before_the_end(fresh, ending):
+    requests = [begin(fresh, "/gated") for _ in range(8)]
+    ENDINGS[ending](fresh)
+    assert poll(lambda: refuses_connections(fresh), 3), "it still accepts"
+    assert fresh.wait(0.3) is None
+    for ident, _ in requests:
+        fresh.open_gate(ident)
+    for ident, connection in requests:
+        reply = connection.reply()
+        assert (reply.status, reply.text) == (200, f"done {ident}")
+    assert_gone(fresh)
+
+
+@pytest.mark.parametrize("ending", ["Ctrl-C", "SIGTERM"])
+def test_an_idle_server_ends_at_once(fresh, ending):
+    fresh.canary()
+    began = time.monotonic()
+    ENDINGS[ending](fresh)
+    assert_gone(fresh)
+    assert time.monotonic() - began < 5
+    assert "Traceback" not in fresh.log
+
+
+def test_a_running_stream_is_finished(fresh):
+    ident, connection = begin(fresh, "/gated-stream")
+    head = connection.head()
+    assert connection.next_chunk(head) == b"first;"
+    fresh.signal(signal.SIGTERM)
+    assert poll(lambda: refuses_connections(fresh), 3)
+    fresh.open_gate(ident)
+    assert connection.body_of(head).body == b"second"
+    assert_gone(fresh)
+
+
+def test_a_running_upload_is_finished(fresh):
+    ident, connection, body = new_id(), fresh.connect(), b"b" * 300_000
+    connection.send_head("POST", f"/canary?id={ident}", [("Content-Length", str(len(body)))])
+    connection.send(body[:150_000])
+    # So that the first half is surely on its way to the app.
+    assert connection.is_silent(0.3)
+    fresh.signal(signal.SIGTERM)
+    assert poll(lambda: refuses_connections(fresh), 3)
+    connection.send(body[150_000:])
+    assert connection.reply().body.endswith(body)
+    assert_gone(fresh)
+
+
+def test_a_running_native_request_is_finished(fresh):
+    connection = fresh.connect()
+    connection.send_request("GET", "/native/slow?seconds=1.5")
+    assert fresh.get("/native/ping").status == 200
+    fresh.signal(signal.SIGTERM)
+    assert connection.reply().text == "slept"
+    assert_gone(fresh)
+
+
+def test_idle_connections_do_not_hold_the_end_up(fresh):
+    connections = [fresh.connect() for _ in range(3)]
+    connections[0].ask("GET", "/native/ping")
+    fresh.canary(connections[1])
+    began = time.monotonic()
+    fresh.signal(signal.SIGTERM)
+    assert_gone(fresh)
+    assert time.monotonic() - began < 5
+    assert [connection.everything() for connection in connections] == [b"", b"", b""]
+
+
+def test_a_request_on_a_kept_connection_while_it_stops_is_answered_or_the_connection_closed(fresh):
+    kept = fresh.connect()
+    fresh.canary(kept)
+    ident, running = begin(fresh, "/gated")
+    fresh.signal(signal.SIGTERM)
+    assert poll(lambda: refuses_connections(fresh), 3)
+    try:
+        reply = kept.ask("GET", "/native/ping")
+        assert reply.status in (200, 503)
+        assert reply.header("Connection").lower() == "close"
+    except (Cut, ConnectionError):
+        assert kept.buffer == b""
+    fresh.open_gate(ident)
+    assert running.reply().status == 200
+    assert_gone(fresh)
+
+
+def open_websocket(server):
+    connection = server.connect()
+    key = base64.b64encode(b"0123456789abcdef").decode()
+    connection.send_head(
+        "GET",
+        "/native/ws",
+        [
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", key),
+        ],
+    )
+    assert connection.reply().status == 101
+    return connection
+
+
+def next_frame(connection):
+    """(opcode, payload) of one short, unmasked frame."""
+    first, size = connection.take(2)
+    assert size < 126
+    return first & 0x0F, connection.take(size)
+
+
+@pytest.mark.parametrize("ending", ["Ctrl-C", "SIGTERM"])
+def test_a_websocket_is_closed_with_1001(fresh, ending):
+    connection = open_websocket(fresh)
+    ENDINGS[ending](fresh)
+    opcode, payload = next_frame(connection)
+    assert (opcode, int.from_bytes(payload[:2], "big")) == (8, 1001)
+    mask = b"\x01\x02\x03\x04"
+    masked = bytes(byte ^ mask[place % 4] for place, byte in enumerate(payload[:2]))
+    connection.send(b"\x88\x82" + mask + masked)
+    assert_gone(fresh)
+
+
+def test_a_websocket_that_never_answers_the_close_does_not_hold_the_end_up_for_ever(start_server, form):
+    server = start_server(*SERVE, "--graceful-timeout", "2", form=form)
+    connection = open_websocket(server)
+    server.signal(signal.SIGTERM)
+    assert next_frame(connection)[0] == 8
+    assert server.wait(8) is not None
+
+
+def test_an_event_stream_is_ended_cleanly(fresh):
+    connection = fresh.connect()
+    connection.send_request("GET", "/native/events?topic=x")
+    head = connection.head()
+    assert b"ready" in connection.next_chunk(head)
+    fresh.signal(signal.SIGTERM)
+    assert connection.body_of(head).body == b""
+    assert_gone(fresh)
+
+
+@pytest.mark.parametrize("path", ["/stuck", "/gated"])
+def test_what_does_not_finish_in_time_is_ended(start_server, form, path):
+    server = start_server(*SERVE, "--graceful-timeout", "1", form=form)
+    _, connection = begin(server, path)
+    server.signal(signal.SIGTERM)
+    assert server.wait(8) is not None
+    assert poll(lambda: not server.session_pids(), 5), "left behind"
+    assert b"done" not in connection.everything()
+
+
+def test_a_wsgi_process_obeys_its_server_and_no_signal_of_the_group(fresh):
+    pids = fresh.wsgi_pids()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for pid in pids:
+            os.kill(pid, number)
+    fresh.canary()
+    assert fresh.wsgi_pids() == pids
+    fresh.signal(signal.SIGTERM)
+    assert_gone(fresh)

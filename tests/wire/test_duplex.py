@@ -1,0 +1,71 @@
+"""Both directions at once: an app that answers each piece of an upload that is still going on."""
+
+import hashlib
+import random
+import threading
+
+import pytest
+
+from tests.wire.client import chunk
+
+SERVE = ("--wsgi", "tests.apps.bodies:app", "--wsgi-threads", "1")
+CHUNKED = ("Transfer-Encoding", "chunked")
+ROUNDS = 30
+
+
+def take_echo(connection, head, size):
+    """Chunk borders are the server's business: collect so many bytes."""
+    echo = b""
+    while len(echo) < size:
+        data = connection.next_chunk(head)
+        assert data, "the reply ended early"
+        echo += data
+    return echo
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize(("target", "size"), [("/echo-lines", 10), ("/echo-blocks?size=10", 10), ("/echo-lines", 9_000)])
+def test_each_piece_is_echoed_before_the_next_is_sent(server, target, size, framing):
+    pieces = [b"%06d" % number + b"." * (size - 7) + b"\n" for number in range(ROUNDS)]
+    header = CHUNKED if framing == "chunked" else ("Content-Length", str(size * ROUNDS))
+    with server.connect() as connection:
+        connection.send_head("POST", target, [header])
+        head = None
+        for piece in pieces:
+            connection.send(chunk(piece) if framing == "chunked" else piece)
+            head = head or connection.head()
+            assert take_echo(connection, head, size) == piece
+        connection.send(b"0\r\n\r\n" if framing == "chunked" else b"")
+        assert connection.body_of(head).body == b""
+        server.canary(connection)
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_a_large_body_flows_both_ways_at_once(server, framing):
+    """More than all buffers on the way hold: each direction must move while the other does."""
+    body = random.Random(7).randbytes(24 << 20)
+    blocks = [body[start : start + 65_536] for start in range(0, len(body), 65_536)]
+
+    def send():
+        for block in blocks:
+            connection.send(chunk(block) if framing == "chunked" else block)
+        connection.send(b"0\r\n\r\n" if framing == "chunked" else b"")
+
+    header = CHUNKED if framing == "chunked" else ("Content-Length", str(len(body)))
+    with server.connect() as connection:
+        connection.send_head("POST", "/echo-blocks?size=50000", [header])
+        sending = threading.Thread(target=send, daemon=True)
+        sending.start()
+        reply = connection.reply()
+        sending.join(10)
+        assert hashlib.sha256(reply.body).digest() == hashlib.sha256(body).digest()
+        server.canary(connection)
+
+
+def test_a_client_that_leaves_in_the_middle_frees_the_lane(server):
+    for _ in range(5):
+        with server.connect() as connection:
+            connection.send_head("POST", "/echo-lines", [CHUNKED])
+            connection.send(chunk(b"one\n"))
+            assert take_echo(connection, connection.head(), 4) == b"one\n"
+        server.canary()

@@ -1,0 +1,129 @@
+"""Bodies that are too large are refused early, on either side, and held nowhere."""
+
+from contextlib import suppress
+
+import pytest
+
+from tests.server import new_id
+from tests.wire.client import Cut, chunk, chunked
+from tests.wire.test_memory import MemoryWatch
+
+MIB = 1 << 20
+NATIVE_LIMIT = MIB
+LIMIT = 2 * MIB
+SERVE = (
+    *("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.bodies:app", "--wsgi-threads", "1"),
+    *("--native-max-body-size", "1MiB", "--max-body-size", "2MiB"),
+)
+CHUNKED = ("Transfer-Encoding", "chunked")
+
+
+def length(size):
+    return ("Content-Length", str(size))
+
+
+def send_endlessly(connection, size):
+    """Chunks until the server has had enough, or so many bytes; how many went out."""
+    sent = 0
+    with suppress(ConnectionError):
+        while sent < size:
+            connection.send(chunk(b"x" * 65_536))
+            sent += 65_536
+    return sent
+
+
+@pytest.mark.parametrize("path", ["/native/ping", "/native/whole"])
+@pytest.mark.parametrize("size", [NATIVE_LIMIT + 1, 500 * MIB, 10**18])
+def test_a_native_handler_is_spared_a_body_declared_too_large(server, path, size):
+    """The answer comes before any byte of the body."""
+    with server.connect() as connection:
+        connection.send_head("POST", path, [length(size)])
+        assert connection.reply().status == 413
+        assert connection.ends_within(5)
+
+
+@pytest.mark.parametrize("path", ["/native/ping", "/native/whole"])
+def test_a_native_handler_is_spared_a_chunked_body_that_grows_too_large(server, path):
+    server.ask("POST", "/native/whole", body=b"x" * NATIVE_LIMIT)
+    with server.connect() as connection, MemoryWatch(server) as memory:
+        connection.send_head("POST", path, [CHUNKED])
+        sent = send_endlessly(connection, 64 * MIB)
+        with suppress(Cut):
+            assert connection.reply().status == 413
+    assert sent < 64 * MIB
+    assert memory.growth < 8 * MIB
+
+
+def test_a_chunked_body_a_little_too_large_for_a_native_handler_is_a_413(server):
+    with server.connect() as connection:
+        connection.send_head("POST", "/native/whole", [CHUNKED])
+        connection.send(chunk(b"x" * NATIVE_LIMIT), chunk(b"y"))
+        assert connection.reply().status == 413
+
+
+def test_a_native_handler_gets_a_body_up_to_the_limit(server):
+    assert server.ask("POST", "/native/whole", body=b"x" * NATIVE_LIMIT).text == str(NATIVE_LIMIT)
+    with server.connect() as connection:
+        connection.send_head("POST", "/native/whole", [CHUNKED])
+        connection.send(chunked(b"x" * NATIVE_LIMIT))
+        assert connection.reply().text == str(NATIVE_LIMIT)
+
+
+def test_a_get_only_handler_answers_405_to_a_body_within_the_limit(server):
+    assert server.ask("POST", "/native/ping", body=b"x" * 1_000).status == 405
+
+
+def test_a_streaming_native_handler_has_the_larger_limit(server):
+    assert server.ask("POST", "/native/streamed", body=b"x" * LIMIT).text == str(LIMIT)
+    with server.connect() as connection:
+        connection.send_head("POST", "/native/streamed", [length(LIMIT + 1)])
+        assert connection.reply().status == 413
+
+
+@pytest.mark.parametrize("size", [LIMIT + 1, 10**12, 10**30])
+def test_a_body_declared_too_large_for_wsgi_is_a_413_and_the_app_never_runs(server, size):
+    ident = new_id()
+    with server.connect() as connection:
+        connection.send_head("POST", f"/digest?id={ident}", [length(size)])
+        assert connection.reply().status in ((413,) if size < 10**18 else (413, 400))
+        assert connection.ends_within(5)
+    server.canary()
+    assert not server.notes("ran", ident)
+
+
+def test_an_expected_body_that_is_too_large_is_refused_without_a_100(server):
+    for path in ("/digest", "/native/whole"):
+        with server.connect() as connection:
+            connection.send_head("POST", path, [("Expect", "100-continue"), length(LIMIT + 1)])
+            assert connection.reply().status == 413
+
+
+@pytest.mark.parametrize("how", ["whole", "pieces", "lines"])
+def test_a_chunked_body_that_grows_too_large_for_wsgi_makes_read_raise(server, how):
+    """413 if no reply had begun, or a cut; the app must not take it for whole."""
+    ident = new_id()
+    with server.connect() as connection:
+        connection.send_head("POST", f"/witnessed?id={ident}&how={how}", [CHUNKED])
+        sent = send_endlessly(connection, 64 * MIB)
+        with suppress(Cut):
+            assert connection.reply().status == 413
+    assert sent < 64 * MIB
+    assert server.wait_for_note("outcome", ident)["ended"] == "raised"
+
+
+def test_wsgi_gets_a_body_up_to_the_limit(server):
+    assert server.ask("POST", "/digest", body=b"x" * LIMIT).json()["length"] == LIMIT
+    with server.connect() as connection:
+        connection.send_head("POST", "/digest", [CHUNKED])
+        connection.send(chunked(b"x" * MIB, b"y" * MIB))
+        assert connection.reply().json()["length"] == LIMIT
+
+
+def test_the_limit_of_native_handlers_is_not_the_limit_of_wsgi(server):
+    assert server.ask("POST", "/digest", body=b"x" * (NATIVE_LIMIT + 1)).json()["length"] == NATIVE_LIMIT + 1
+
+
+def test_an_unread_upload_past_the_limit_is_not_swallowed_for_ever(server):
+    with server.connect() as connection:
+        connection.send_head("POST", "/refuses", [CHUNKED])
+        assert send_endlessly(connection, 64 * MIB) < 64 * MIB

@@ -1,0 +1,144 @@
+"""Memory stays bounded in both directions, however large the body and however slow the client."""
+
+import hashlib
+import os
+import threading
+import time
+
+import pytest
+
+from tests.server import new_id, poll
+from tests.wire.client import chunk
+
+SERVE = ("--wsgi", "tests.apps.streaming:app", "--wsgi-threads", "1")
+MIB = 1 << 20
+UPLOAD = (512 if os.environ.get("WATERSPOUT_LONG") else 64) * MIB
+DOWNLOAD = 128 * MIB
+BLOCK = bytes(range(256)) * 256
+
+
+class MemoryWatch:
+    """The highest memory of all processes together while it watches, over what it was at first."""
+
+    def __init__(self, server):
+        self._server = server
+        self._before = self._highest = server.rss_total()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def _watch(self):
+        while not self._done.wait(0.02):
+            self._highest = max(self._highest, self._server.rss_total())
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._done.set()
+        self._thread.join()
+        self._highest = max(self._highest, self._server.rss_total())
+
+    @property
+    def growth(self):
+        return self._highest - self._before
+
+
+def upload(server, target, size, framing, timeout=30):
+    with server.connect(timeout=timeout) as connection:
+        header = ("Transfer-Encoding", "chunked") if framing == "chunked" else ("Content-Length", str(size))
+        connection.send_head("POST", target, [header])
+        block = chunk(BLOCK) if framing == "chunked" else BLOCK
+        for _ in range(size // len(BLOCK)):
+            connection.send(block)
+        connection.send(b"0\r\n\r\n" if framing == "chunked" else b"")
+        return connection.reply()
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_an_upload_read_in_pieces_is_never_held_whole(start_server, form, framing):
+    server = start_server("--wsgi", "tests.apps.flask_views:app", form=form)
+    assert upload(server, "/flask/stream", 2 * MIB, framing).status == 200
+    with MemoryWatch(server) as memory:
+        reply = upload(server, "/flask/stream", UPLOAD, framing)
+    expected = hashlib.sha256()
+    for _ in range(UPLOAD // len(BLOCK)):
+        expected.update(BLOCK)
+    assert reply.json() == {"length": UPLOAD, "sha256": expected.hexdigest()}
+    assert memory.growth < 32 * MIB
+
+
+def test_an_upload_that_nobody_reads_is_not_held(start_server, form):
+    """The app waits at a gate; the client pushes as much as it can."""
+    server, ident = start_server("--wsgi", "tests.apps.bodies:app", form=form), new_id()
+    server.canary()
+    with server.connect(timeout=1.0) as connection, MemoryWatch(server) as memory:
+        connection.send_head("POST", f"/gated?id={ident}", [("Content-Length", str(DOWNLOAD))])
+        sent = 0
+        try:
+            for sent in range(0, DOWNLOAD, len(BLOCK)):
+                connection.send(BLOCK)
+        except TimeoutError:
+            pass
+    server.open_gate(ident)
+    assert sent < 16 * MIB
+    assert memory.growth < 16 * MIB
+
+
+@pytest.mark.parametrize("declared", ["", "yes"])
+def test_a_client_that_stops_reading_stops_the_app(server, declared):
+    """The app may be ahead by what the buffers on the way hold, and no more; then everything arrives."""
+    server.get(f"/counted?id={new_id()}&size={4 * MIB}")
+    ident, received, checksum = new_id(), 0, hashlib.sha256()
+    with server.connect(timeout=30) as connection, MemoryWatch(server) as memory:
+        connection.send_request("GET", f"/counted?id={ident}&size={DOWNLOAD}&length={declared}")
+        head = connection.head()
+        for piece in pieces_of(connection, head, DOWNLOAD):
+            before, received = received, received + len(piece)
+            checksum.update(piece)
+            if before // (40 * MIB) != received // (40 * MIB):
+                time.sleep(0.5)
+                assert stalled(server, ident) - received <= 8 * MIB
+    assert received == DOWNLOAD
+    expected = hashlib.sha256()
+    for _ in range(DOWNLOAD // len(BLOCK)):
+        expected.update(BLOCK)
+    assert checksum.digest() == expected.digest()
+    assert memory.growth < 16 * MIB
+
+
+def pieces_of(connection, head, size):
+    """The body as it comes."""
+    if head.chunked:
+        yield from iter(lambda: connection.next_chunk(head), b"")
+        return
+    while size > 0:
+        piece = connection.take(min(size, len(BLOCK)), head)
+        size -= len(piece)
+        yield piece
+
+
+def stalled(server, ident):
+    """What the app has produced once it stands still."""
+
+    def stands_still():
+        before = server.count(ident)
+        time.sleep(0.3)
+        return server.count(ident) == before
+
+    assert poll(stands_still, 10)
+    return server.count(ident)
+
+
+def test_many_stalled_clients_hold_little_each(start_server, form):
+    server = start_server("--wsgi", "tests.apps.streaming:app", "--wsgi-threads", "8", form=form)
+    server.get(f"/counted?id={new_id()}&size={4 * MIB}")
+    with MemoryWatch(server) as memory:
+        for ident in (idents := [new_id() for _ in range(8)]):
+            server.connect(receive_buffer=65_536).send_request("GET", f"/flood?id={ident}")
+        for ident in idents:
+            assert stalled(server, ident) < 8 * MIB
+        server.release()
+        for ident in idents:
+            server.wait_for_note("closed", ident)
+    assert memory.growth < 24 * MIB

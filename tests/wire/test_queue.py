@@ -1,0 +1,96 @@
+"""A bounded queue: what is too much is told so at once, and native routes never wait (hazards 20)."""
+
+import time
+
+from tests.server import new_id
+
+SERVE = (
+    *("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.working:app"),
+    *("--wsgi-threads", "1", "--wsgi-queue", "2"),
+)
+
+
+def hold_the_lane(server):
+    """One request on the only lane, until its gate opens."""
+    ident, connection = new_id(), server.connect()
+    connection.send_request("GET", f"/gated?id={ident}")
+    server.wait_for_note("ran", ident)
+    return ident, connection
+
+
+def queue(server, path="/gated"):
+    """One request that must wait."""
+    ident, connection = new_id(), server.connect()
+    connection.send_request("GET", f"{path}?id={ident}")
+    # The native answer comes after the server has read what was sent before it.
+    assert server.get("/native/ping").text == "pong"
+    return ident, connection
+
+
+def assert_answered(server, ident, connection):
+    server.open_gate(ident)
+    reply = connection.reply()
+    assert (reply.status, reply.text) == (200, f"done {ident}")
+
+
+def test_a_request_past_the_queue_is_a_fast_503(server):
+    held, *waiting = [hold_the_lane(server), queue(server), queue(server)]
+    for method, body in (("GET", None), ("POST", b"x" * 100_000), ("POST", b"x")):
+        began = time.monotonic()
+        with server.connect() as connection:
+            reply = connection.ask(method, f"/quick?id={held[0]}", body=body)
+        assert reply.status == 503
+        assert int(reply.header("Retry-After")) >= 0
+        assert time.monotonic() - began < 1
+    for ident, connection in (held, *waiting):
+        assert_answered(server, ident, connection)
+    assert len(server.notes("ran", held[0])) == 1
+
+
+def test_native_routes_answer_while_the_queue_is_full(server):
+    requests = [hold_the_lane(server), queue(server), queue(server)]
+    assert server.get("/quick").status == 503
+    began = time.monotonic()
+    for _ in range(50):
+        assert server.get("/native/ping").text == "pong"
+    assert time.monotonic() - began < 3
+    for ident, connection in requests:
+        assert_answered(server, ident, connection)
+
+
+def test_a_queued_request_whose_client_left_is_never_run(server):
+    held = hold_the_lane(server)
+    left, connection = queue(server)
+    connection.close()
+    reset, connection = queue(server)
+    connection.reset()
+    assert server.get("/native/ping").text == "pong"
+    time.sleep(0.2)
+    waiting = [queue(server), queue(server)]
+    for ident, connection in (held, *waiting):
+        assert_answered(server, ident, connection)
+    server.canary()
+    assert server.notes("ran", left) == server.notes("ran", reset) == []
+
+
+def test_a_queued_request_with_a_body_is_served_in_its_turn(server):
+    held, ident, connection = hold_the_lane(server), new_id(), server.connect()
+    body = b"b" * 300_000
+    connection.send_head("POST", f"/canary?id={ident}", [("Content-Length", str(len(body)))])
+    connection.send(body[:100_000])
+    assert_answered(server, *held)
+    connection.send(body[100_000:])
+    assert connection.reply().body == b"canary " + ident.encode() + b" " + body
+
+
+def test_queued_requests_run_in_the_order_they_came(server):
+    held = hold_the_lane(server)
+    waiting = [queue(server), queue(server)]
+    for ident, _ in waiting:
+        server.open_gate(ident)
+    assert_answered(server, *held)
+    notes = []
+    for ident, connection in waiting:
+        assert connection.reply().text == f"done {ident}"
+        notes.append((server.folder / "ran.notes").read_text().index(ident))
+    assert notes == sorted(notes)

@@ -1,0 +1,48 @@
+"""Waterspout: a Tornado in front of your Flask.
+
+Native async routes are answered by `tornado.web.RequestHandler`s on the event loop; everything else goes to
+a WSGI app on lanes. The names below are the whole of the everyday interface.
+
+They are loaded when first used: a WSGI process that only publishes never imports Tornado.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from waterspout.application import Application
+    from waterspout.exceptions import ClientDisconnected, NotServing, WaterspoutError
+    from waterspout.hub import Subscription, publish, subscribe
+    from waterspout.wsgi.container import Container
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Application": "waterspout.application",
+    "ClientDisconnected": "waterspout.exceptions",
+    "Container": "waterspout.wsgi.container",
+    "NotServing": "waterspout.exceptions",
+    "Subscription": "waterspout.hub",
+    "WaterspoutError": "waterspout.exceptions",
+    "publish": "waterspout.hub",
+    "subscribe": "waterspout.hub",
+}
+
+__all__ = [
+    "Application",
+    "ClientDisconnected",
+    "Container",
+    "NotServing",
+    "Subscription",
+    "WaterspoutError",
+    "publish",
+    "subscribe",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'waterspout' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,70 @@
+"""What can go wrong, and whose fault it is. Leaf: imports nothing of ours.
+
+WaterspoutError
+├── ConfigurationError     the operator: an option or argument that can't be (exit code 2)
+│   └── TargetNotFound     the operator: MODULE:NAME does not resolve (exit code 2)
+├── TargetRaised           the app: its module raised while it was imported (exit code 3)
+├── NotServing             the caller: publish() or subscribe() with no server running here
+├── PoolError              the caller: a pool used in another process or on another event loop
+├── RequestRefused         the client: a request that no app may see; carries the status
+├── ClientDisconnected     the client: gone before its request's body was whole
+├── InvalidResponse        the app: a status, header or body that PEP 3333 does not allow
+└── FrameError             us: bytes on a lane that are no frame
+"""
+
+from __future__ import annotations
+
+
+class WaterspoutError(Exception):
+    """Base of every error that Waterspout raises on purpose."""
+
+
+class ConfigurationError(WaterspoutError, ValueError):
+    """An option or argument that can't be; the text says what to do instead."""
+
+    exit_code = 2
+
+
+class TargetNotFound(ConfigurationError):
+    """`MODULE:NAME` does not resolve: no such module, no such name, or not what it should be."""
+
+
+class TargetRaised(WaterspoutError):
+    """The module, or the factory in it, raised. The text holds the exception and its last frame."""
+
+    exit_code = 3
+
+
+class NotServing(WaterspoutError, RuntimeError):
+    """`publish()` or `subscribe()` where no Waterspout server runs."""
+
+
+class PoolError(WaterspoutError, RuntimeError):
+    """A pool used in another process, or on another event loop, than the one that started it."""
+
+
+class RequestRefused(WaterspoutError):
+    """A request that must not reach any app.
+
+    Attributes: `status` (int, the HTTP status to answer with).
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class ClientDisconnected(WaterspoutError, ConnectionError):
+    """The client left, or broke the framing, before the request's body was whole.
+
+    Raised by `environ["wsgi.input"]` in the view; being an `OSError` it is what Werkzeug and Django expect
+    of a broken input stream.
+    """
+
+
+class InvalidResponse(WaterspoutError):
+    """The app broke PEP 3333 in its reply. The text never goes to the client."""
+
+
+class FrameError(WaterspoutError):
+    """Bytes on a lane or control channel that are no frame."""

@@ -1,0 +1,93 @@
+"""publish(): from any thread of any process of the server, without ever waiting.
+
+A process has one outbox while it serves: in the event loop's process it is emptied by the loop itself, in a
+WSGI process by the thread that writes the control channel.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from waterspout.exceptions import NotServing
+from waterspout.limits import MESSAGE_SIZE, OUTBOX_MESSAGES
+
+logger = logging.getLogger("waterspout.hub")
+
+_MAX_TOPIC = 255
+
+
+class Outbox:
+    """Encoded messages on their way to the event loop; the oldest go when it is full.
+
+    `wake`: called after a message was added, from the publishing thread; must not block.
+    """
+
+    def __init__(self, wake: Callable[[], object], limit: int = OUTBOX_MESSAGES) -> None:
+        self._wake = wake
+        self._messages: deque[tuple[str, bytes]] = deque(maxlen=limit)
+        self._dropping = False
+        self.pid = os.getpid()
+
+    def put(self, topic: str, message: bytes) -> None:
+        """Never blocks: `deque.append` is atomic and drops from the other end when full."""
+        if len(self._messages) == self._messages.maxlen and not self._dropping:
+            self._dropping = True
+            logger.warning("messages are published faster than the server takes them: the oldest are lost")
+        self._messages.append((topic, message))
+        self._wake()
+
+    def take(self) -> tuple[str, bytes] | None:
+        """The oldest message, or None."""
+        try:
+            return self._messages.popleft()
+        except IndexError:
+            self._dropping = False
+            return None
+
+
+_current: Outbox | None = None
+
+
+def open_outbox(outbox: Outbox | None) -> None:
+    """Make `outbox` the one that `publish` uses in this process; None: the server has stopped."""
+    global _current
+    _current = outbox
+
+
+def check_topic(topic: str) -> str:
+    """Raises ValueError unless `topic` is a name: a printable str of 1 to 255 characters."""
+    if not isinstance(topic, str) or not topic.isprintable() or not 0 < len(topic) <= _MAX_TOPIC:
+        raise ValueError(f"a topic is a printable string of 1 to {_MAX_TOPIC} characters, not {topic!r}")
+    return topic
+
+
+def encode(message: Any) -> bytes:
+    """A JSON value as bytes. Raises TypeError or ValueError: not JSON (NaN is not), or too large."""
+    data = json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    if len(data) > MESSAGE_SIZE:
+        raise ValueError(f"a message of {len(data)} bytes: the limit is {MESSAGE_SIZE}")
+    return data
+
+
+def publish(topic: str, message: Any) -> None:
+    """Hand `message`, a JSON value, to all who subscribe to `topic` on this server.
+
+    For a Flask view or any thread of a WSGI process, and for native handlers. Never blocks and never waits
+    for subscribers; there may be none. Publish after the commit: a subscriber reads at once.
+
+    Raises NotServing outside a server; TypeError or ValueError when `message` is no JSON value, is larger
+    than 512 KiB, or `topic` is no name.
+    """
+    topic, data = check_topic(topic), encode(message)
+    outbox = _current
+    if outbox is None or outbox.pid != os.getpid():
+        raise NotServing(
+            "publish() needs a running Waterspout server: it works in views and handlers served by "
+            "`waterspout serve`, not in a script, a shell, a forked child or a bare test client"
+        )
+    outbox.put(topic, data)

@@ -1,0 +1,70 @@
+"""Every number that bounds something, with its reason. Leaf: imports nothing of ours.
+
+Rule: a limit that an operator may want to move is an option (`waterspout.settings`); what stands here is
+its default, or a property of the protocol that nobody should need to move.
+"""
+
+from __future__ import annotations
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
+# --- defaults of options ---------------------------------------------------------------------------------
+
+#: WSGI processes. One, so that an app that keeps its state in a module goes on working.
+WSGI_WORKERS = 1
+#: Lanes (threads) in each WSGI process, or in this one when there is none.
+WSGI_THREADS = 8
+#: Requests that wait for a lane; one more is answered 503.
+WSGI_QUEUE = 256
+#: Largest request body for the WSGI app and for streaming handlers (bytes).
+MAX_BODY_SIZE = 1 * GIB
+#: Largest body for a native handler that is handed it whole: it lies in the event loop's memory (bytes).
+NATIVE_MAX_BODY_SIZE = 10 * MIB
+#: Running requests get this long to finish when the server stops (seconds).
+GRACEFUL_TIMEOUT = 30.0
+#: Messages that wait for one subscriber; one more pushes out the oldest.
+SUBSCRIBER_QUEUE = 256
+
+# --- request bodies --------------------------------------------------------------------------------------
+
+#: A body up to this travels with its request: the view runs once it is here, and a slow sender holds no
+#: lane. Larger ones are sent as the view asks. nginx's client_body_buffer_size is 8 or 16 KiB (bytes).
+SMALL_BODY = 64 * KIB
+#: How much of a body a lane worker asks for ahead of what the view reads: enough to stream at full rate
+#: over a socket pair, small enough that a pool of lanes stays within a few MiB (bytes).
+READ_WINDOW = 256 * KIB
+#: After a reply that came before the end of the request's body, the rest is read and thrown away for this
+#: long, so that a reset can't eat the reply (RFC 9112 section 9.6) (seconds).
+LINGER = 2.0
+#: A Content-Length of more digits than this is nonsense; int() of 5000 digits costs time, too.
+CONTENT_LENGTH_DIGITS = 19
+
+# --- lanes -----------------------------------------------------------------------------------------------
+
+#: Largest control frame or head on a lane. A reply head past this is the app's error (bytes).
+FRAME_LIMIT = 1 * MIB
+#: Largest body frame: between two of them a lane worker looks whether the client is still there (bytes).
+DATA_FRAME = 256 * KIB
+#: One read from a lane (bytes).
+LANE_READ = 256 * KIB
+#: Smallest block that `wsgi.file_wrapper` reads: Werkzeug suggests 8 KiB, a frame a block (bytes).
+FILE_BLOCK = 128 * KIB
+
+# --- WSGI processes --------------------------------------------------------------------------------------
+
+#: A WSGI process must have imported its app by then (seconds).
+READY_TIMEOUT = 120.0
+#: Pause before the next try when a WSGI process died before it was ready: from, to (seconds).
+RESTART_DELAY = (0.1, 5.0)
+#: A WSGI process whose server is gone closes what it runs and ends within this (seconds).
+ORPHAN_GRACE = 2.0
+#: After being told to stop, a WSGI process that has no more requests gets this long to exit (seconds).
+EXIT_GRACE = 3.0
+#: Published messages waiting for the event loop in one process; past that the oldest go.
+OUTBOX_MESSAGES = 10_000
+#: Largest published message, encoded (bytes).
+MESSAGE_SIZE = 512 * KIB
+#: What a 503 tells the client to wait (seconds).
+RETRY_AFTER = 1

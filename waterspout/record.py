@@ -1,0 +1,81 @@
+"""The exchange record: what is known of one request and its reply, for the access log and all that counts.
+
+One for each request, whoever answers it; `owner` says who that is.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from itertools import count
+from typing import Final
+
+access_log = logging.getLogger("waterspout.access")
+
+#: A request id that is taken from the client: a token of RFC 9110, not endless.
+_WELL_FORMED: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}")
+
+_numbers = count(1)
+_prefix = secrets.token_hex(6)
+
+
+def make_request_id(proposed: str | None) -> str:
+    """The client's or proxy's own id if it is well formed, else a new one, unique among all servers."""
+    if proposed is not None and _WELL_FORMED.fullmatch(proposed):
+        return proposed
+    return f"{_prefix}-{next(_numbers):x}"
+
+
+def escape(text: str) -> str:
+    """`text` as printable ASCII: nothing in it can forge a line or drive a terminal."""
+    if text.isascii() and text.isprintable():
+        return text
+    return text.encode("unicode_escape").decode("ascii")
+
+
+class Record:
+    """One exchange.
+
+    Attributes: `owner`, "native" or "wsgi"; `bytes_sent`, of the reply's body; times are
+    `time.perf_counter()` seconds: `opened` when the head was read, `started` when a lane took it.
+    """
+
+    __slots__ = (
+        "bytes_sent",
+        "method",
+        "opened",
+        "owner",
+        "remote_addr",
+        "request_id",
+        "started",
+        "status",
+        "target",
+    )
+
+    def __init__(self, owner: str, method: str, target: str, remote_addr: str, request_id: str) -> None:
+        self.owner = owner
+        self.method = method
+        self.target = target
+        self.remote_addr = remote_addr
+        self.request_id = request_id
+        self.status = 0
+        self.bytes_sent = 0
+        self.opened = time.perf_counter()
+        self.started: float | None = None
+
+    def log(self) -> None:
+        """Write the access line. Status 0 is a client that left before it got one."""
+        if access_log.isEnabledFor(logging.INFO):
+            access_log.info(
+                "%s %s %s %s %dB %.1fms %s %s",
+                self.remote_addr,
+                escape(self.method),
+                escape(self.target),
+                self.status or "-",
+                self.bytes_sent,
+                (time.perf_counter() - self.opened) * 1000,
+                self.owner,
+                self.request_id,
+            )

@@ -1,0 +1,200 @@
+"""One serving process: listen, serve until told to stop, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import click
+from tornado.httpserver import HTTPServer
+from tornado.httputil import (
+    HTTPConnection,
+    HTTPHeaders,
+    HTTPMessageDelegate,
+    RequestStartLine,
+    ResponseStartLine,
+)
+from tornado.netutil import bind_sockets
+from tornado.web import Application as TornadoApplication
+
+from waterspout import __version__
+from waterspout.application import Application
+from waterspout.exceptions import WaterspoutError
+from waterspout.hub import hub
+from waterspout.settings import ServeSettings
+
+#: How long WebSockets get to answer 1001 (seconds).
+_CLOSING_HANDSHAKE = 2.0
+#: timeout(1), make and some supervisors signal the process and its group: that is one stop (seconds).
+_SAME_SIGNAL = 1.0
+#: A client gets this long for a request's head, and between two requests (seconds).
+_IDLE_CONNECTION = 75.0
+
+
+class DrainingServer(HTTPServer):
+    """Tornado's server, which knows which of its connections run a request, so that it can drain."""
+
+    def initialize(self, *args: Any, **kwargs: Any) -> None:
+        super().initialize(*args, **kwargs)
+        self._idle: dict[object, Any] = {}
+        self._running: set[object] = set()
+        self._draining = False
+        self._quiet = asyncio.Event()
+
+    def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
+        """Tornado calls this when a connection waits for its next request."""
+        self._running.discard(server_conn)
+        self._idle[server_conn] = request_conn
+        if self._draining:
+            self._close_idle()
+        delegate = super().start_request(server_conn, request_conn)
+        return _Watched(delegate, lambda: self._on_head(server_conn))
+
+    def on_close(self, server_conn: object) -> None:
+        self._idle.pop(server_conn, None)
+        self._running.discard(server_conn)
+        self._check_quiet()
+        super().on_close(server_conn)
+
+    async def drain(self, timeout: float) -> bool:
+        """Accept no more, close idle connections, wait for running requests. False: some did not end."""
+        self.stop()
+        self._draining = True
+        self._close_idle()
+        self._check_quiet()
+        try:
+            await asyncio.wait_for(self._quiet.wait(), timeout)
+        except TimeoutError:
+            return False
+        return True
+
+    def _on_head(self, server_conn: object) -> None:
+        self._idle.pop(server_conn, None)
+        self._running.add(server_conn)
+
+    def _close_idle(self) -> None:
+        for request_conn in list(self._idle.values()):
+            request_conn.close()
+        self._idle.clear()
+        self._check_quiet()
+
+    def _check_quiet(self) -> None:
+        if self._draining and not self._running:
+            self._quiet.set()
+
+
+class _Watched(HTTPMessageDelegate):
+    """A delegate, with a word when the head of its request has come."""
+
+    def __init__(self, delegate: HTTPMessageDelegate, on_head: Callable[[], None]) -> None:
+        self._delegate = delegate
+        self._on_head = on_head
+        self.data_received = delegate.data_received  # type: ignore[method-assign]
+        self.finish = delegate.finish  # type: ignore[method-assign]
+        self.on_connection_close = delegate.on_connection_close  # type: ignore[method-assign]
+
+    def headers_received(
+        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
+    ) -> Awaitable[None] | None:
+        self._on_head()
+        return self._delegate.headers_received(start_line, headers)
+
+
+class Server:
+    """Serves `application`, ours or any of Tornado's, as `settings` say."""
+
+    def __init__(self, application: TornadoApplication, settings: ServeSettings) -> None:
+        self._application = application
+        self._settings = settings
+        self._stop = asyncio.Event()
+        self._stop_signalled = 0.0
+
+    async def serve(self) -> None:
+        """Serve until SIGTERM or SIGINT, then drain. Raises WaterspoutError: it can't start."""
+        sockets = self._bind()
+        try:
+            if isinstance(self._application, Application):
+                await self._application.start()
+        except BaseException:
+            for sock in sockets:
+                sock.close()
+            raise
+        server = DrainingServer(
+            self._application,
+            max_body_size=self._settings.max_body_size,
+            idle_connection_timeout=_IDLE_CONNECTION,
+        )
+        self._handle_signals()
+        server.add_sockets(sockets)
+        self._announce(sockets)
+        await self._stop.wait()
+        await self._shutdown(server)
+
+    def _bind(self) -> list[socket.socket]:
+        host, port = self._settings.host, self._settings.port
+        try:
+            return bind_sockets(port, host)
+        except OSError as error:
+            raise WaterspoutError(
+                f"can't listen on {host}:{port}: {error.strerror or error}; choose another --port or --host"
+            ) from None
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._handle_stop)
+
+    def _handle_stop(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if not self._stop.is_set():
+            self._stop_signalled = now
+            self._stop.set()
+        elif now - self._stop_signalled > _SAME_SIGNAL:
+            click.echo("waterspout: stopped a second time, ending at once", err=True)
+            os._exit(1)  # WSGI processes end when their control channel closes
+
+    def _announce(self, sockets: list[socket.socket]) -> None:
+        host, port = sockets[0].getsockname()[:2]
+        address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
+        click.echo(
+            f"waterspout {__version__} serves {address} on {loop}: {describe(self._application)}", err=True
+        )
+
+    async def _shutdown(self, server: DrainingServer) -> None:
+        """Nothing new comes in; what runs ends; the rest is cut at the deadline."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.graceful_timeout
+        if isinstance(self._application, Application):
+            self._application.close_sockets()
+        hub.end_subscriptions()
+        quiet = await server.drain(self._settings.graceful_timeout)
+        if not quiet:
+            click.echo("waterspout: requests still run at the graceful timeout: they are cut", err=True)
+        if isinstance(self._application, Application):
+            await self._close_handshakes(self._application, min(deadline, loop.time() + _CLOSING_HANDSHAKE))
+            await self._application.stop(max(0.0, deadline - loop.time()))
+        await server.close_all_connections()
+
+    async def _close_handshakes(self, application: Application, deadline: float) -> None:
+        while application.open_sockets and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.02)
+
+
+def describe(application: TornadoApplication) -> str:
+    """What serves what, in a few words."""
+    if not isinstance(application, Application):
+        return f"{type(application).__module__}.{type(application).__name__}"
+    native = f"{application.native_rules} native rules"
+    if application.container is None:
+        return native
+    pool = application.container.pool
+    settings = pool.settings
+    target = pool.target if isinstance(pool.target, str) else getattr(pool.target, "__name__", "a callable")
+    where = f"{settings.workers} process" + ("es" if settings.workers > 1 else "") + " x "
+    where = (where if settings.workers else "") + f"{settings.threads} threads"
+    return f"{native}, everything else to {target} in {where}"

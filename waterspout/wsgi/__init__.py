@@ -1,0 +1,25 @@
+"""A request becomes a WSGI app's, and its reply the client's.
+
+    event loop                                              lane worker (a thread, here or in a WSGI process)
+    Container -> Exchange -> Pool -> Lane ══ socket pair ══ LaneWorker -> environ -> app -> Response
+
+Rule: `frames`, `environ`, `response`, `body`, `framing` and `headers` are pure. The worker's side never
+imports Tornado or asyncio; the loop's side never calls the app. `http` and `wsgi` don't import each other.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from waterspout.wsgi.container import Container
+
+__all__ = ["Container"]
+
+
+def __getattr__(name: str) -> Any:
+    """`Container` is loaded when first used: a WSGI process, which has no event loop, never does."""
+    if name != "Container":
+        raise AttributeError(f"module 'waterspout.wsgi' has no attribute {name!r}")
+    return import_module("waterspout.wsgi.container").Container

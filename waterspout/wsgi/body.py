@@ -1,0 +1,126 @@
+"""wsgi.input: a request's body, read as it is wanted.
+
+A small body came with its request and is a `BytesIO`. A large one stays at the client until the view reads:
+`LaneBody` asks the event loop for a window of it and for more as the window empties.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from collections.abc import Callable
+from typing import BinaryIO, Protocol
+
+from waterspout.exceptions import ClientDisconnected
+from waterspout.limits import FILE_BLOCK, READ_WINDOW
+
+
+class Inbox:
+    """What has come down a lane for the request that runs on it.
+
+    Attributes: `pieces`, body bytes not yet read; `ended`, nothing follows them; `cancelled`, the client is
+    gone.
+    """
+
+    def __init__(self) -> None:
+        self.pieces: deque[bytes] = deque()
+        self.ended = False
+        self.cancelled = False
+
+
+class BodySource(Protocol):
+    """The part of a lane that a body reads from."""
+
+    inbox: Inbox
+
+    def ask(self, credit: int) -> None:
+        """Allow the event loop to send `credit` more bytes."""
+
+    def receive(self) -> None:
+        """Wait until something comes."""
+
+
+class LaneBody(io.RawIOBase):
+    """The raw stream under `wsgi.input`; `io.BufferedReader` makes read, readline and iteration of it."""
+
+    def __init__(self, source: BodySource) -> None:
+        super().__init__()
+        self._source = source
+        self._inbox = source.inbox
+        self._asked = 0  # credit that the event loop has and has not used up
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # RawIOBase says Buffer
+        """Fill `buffer` with what there is, waiting for at least one byte; 0 at the end of the body.
+
+        Raises ClientDisconnected: the client is gone, or broke its framing, before the end.
+        """
+        while not self._inbox.pieces:
+            if self._inbox.cancelled:
+                raise ClientDisconnected("the client left before its request's body was whole")
+            if self._inbox.ended:
+                return 0
+            self._refill()
+            self._source.receive()
+        size = self._take(buffer)
+        if not self._inbox.ended:
+            self._refill()
+        return size
+
+    def _refill(self) -> None:
+        """Top the window up once half of it is used, while the rest is still being read: the event loop
+        is never idle, and there is one READ for each half window, not for each frame."""
+        if self._asked <= READ_WINDOW // 2:
+            self._source.ask(READ_WINDOW - self._asked)
+            self._asked = READ_WINDOW
+
+    def _take(self, buffer: memoryview) -> int:
+        piece = self._inbox.pieces.popleft()
+        size = min(len(piece), len(buffer))
+        buffer[:size] = piece[:size]
+        if size < len(piece):
+            self._inbox.pieces.appendleft(piece[size:])
+        self._asked -= size
+        return size
+
+
+def open_body(body_length: int, source: BodySource) -> BinaryIO:
+    """wsgi.input for a request: `body_length` as in `RequestHead`.
+
+    The body of -1 (on demand) is a `BufferedReader`, so it reads ahead by one buffer, never past the end.
+    """
+    if body_length < 0:
+        return io.BufferedReader(LaneBody(source), READ_WINDOW // 4)
+    inbox = source.inbox
+    have = sum(map(len, inbox.pieces))
+    while have < body_length:
+        if inbox.cancelled:
+            raise ClientDisconnected("the client left before its request's body was whole")
+        source.receive()
+        have = sum(map(len, inbox.pieces))
+    return io.BytesIO(b"".join(inbox.pieces))
+
+
+class FileWrapper:
+    """`wsgi.file_wrapper`: an open file as an iterable of blocks (PEP 3333, optional section).
+
+    Blocks are at least `FILE_BLOCK` bytes, whatever smaller size is suggested: each is one frame.
+    """
+
+    def __init__(self, file: BinaryIO, block_size: int = FILE_BLOCK) -> None:
+        self._file = file
+        self._block_size = max(block_size, FILE_BLOCK)
+        close: Callable[[], None] | None = getattr(file, "close", None)
+        if close is not None:
+            self.close = close
+
+    def __iter__(self) -> FileWrapper:
+        return self
+
+    def __next__(self) -> bytes:
+        block = self._file.read(self._block_size)
+        if not block:
+            raise StopIteration
+        return block

@@ -1,0 +1,95 @@
+"""A WSGI process's end of its control channel. Blocking; nothing of the event loop is imported here."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import socket
+import threading
+from typing import Final
+
+from waterspout.hub.outbox import Outbox
+from waterspout.limits import ORPHAN_GRACE
+from waterspout.wsgi.frames import FAILED, LANE, PUBLISH, READY, STOP, FrameParser, pack
+
+_MAX_DESCRIPTORS: Final = 64
+
+#: An order: (kind, payload, the descriptor that came with a LANE or None).
+Order = tuple[int, bytes, int | None]
+
+
+class Control:
+    """Reads orders in a thread of its own, from the first moment on: while the app is imported, too.
+
+    `orders`: what the main thread has to do. When the server is gone, or says STOP while the app is still
+    being imported, the process must end whatever its other threads do: the reader sees to it.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._writing = threading.Lock()
+        self._published = threading.Event()
+        self._parser = FrameParser()
+        self._descriptors: list[int] = []
+        self.orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
+        self.outbox = Outbox(self._published.set)
+        self.ready = False
+
+    def start(self) -> None:
+        for name, work in (("orders", self._read), ("publish", self._write_published)):
+            threading.Thread(target=work, name=f"waterspout-{name}", daemon=True).start()
+
+    # -- to the event loop -------------------------------------------------------------------------------
+
+    def say_ready(self) -> None:
+        self.ready = True
+        self._send(pack(READY))
+
+    def say_failed(self, error: Exception) -> None:
+        """The app can't be loaded; the server makes the same exception of it."""
+        self._send(pack(FAILED, json.dumps({"kind": type(error).__name__, "text": str(error)}).encode()))
+
+    def flush(self) -> None:
+        """Send what is still in the outbox."""
+        while (item := self.outbox.take()) is not None:
+            topic, message = item
+            self._send(pack(PUBLISH, topic.encode() + b"\n" + message))
+
+    def _write_published(self) -> None:
+        while True:
+            self._published.wait()
+            self._published.clear()
+            try:
+                self.flush()
+            except OSError:
+                return  # the server is gone, and the reader knows it
+
+    def _send(self, frame: bytes) -> None:
+        with self._writing:
+            self._sock.sendall(frame)
+
+    # -- from the event loop -----------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        while True:
+            try:
+                data, descriptors, _flags, _address = socket.recv_fds(self._sock, 65536, _MAX_DESCRIPTORS)
+            except OSError:
+                data, descriptors = b"", []
+            for descriptor in descriptors:
+                os.set_inheritable(descriptor, False)  # no business of the app's own subprocesses
+            if not data:
+                self._end_orphan()
+            self._descriptors += descriptors
+            for kind, payload in self._parser.feed(data):
+                if kind == STOP and not self.ready:
+                    os._exit(0)
+                self.orders.put((kind, payload, self._descriptors.pop(0) if kind == LANE else None))
+
+    def _end_orphan(self) -> None:
+        """The server is gone. Views see their lanes close; who does not is not waited for."""
+        if self.ready:
+            self.orders.put((STOP, b"", None))
+            threading.Event().wait(ORPHAN_GRACE)
+        os._exit(1)

@@ -1,0 +1,95 @@
+"""Lane workers that live and die together: the threads of one process, this one or another."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from waterspout.wsgi.lane import Lane
+
+
+@dataclass(frozen=True)
+class CrewSpec:
+    """What a crew runs: `target` an import string or a WSGI callable, on `threads` lanes."""
+
+    target: str | Callable[..., Any]
+    threads: int
+    debug: bool = False
+    multiprocess: bool = False
+
+
+@dataclass
+class CrewEvents:
+    """Whom a crew tells what: a lane became free; the crew is gone; a view has published."""
+
+    on_idle: Callable[[Crew, Lane], None]
+    on_gone: Callable[[Crew], None]
+    on_publish: Callable[[str, bytes], None] = field(default=lambda topic, message: None)
+
+
+class Crew:
+    """Common to both forms: lanes are opened here, and their far ends handed over by `_hand_over`.
+
+    Attributes: `idle`, lanes that can take a request; `busy`, how many run one.
+    """
+
+    def __init__(self, spec: CrewSpec, events: CrewEvents) -> None:
+        self.spec = spec
+        self.idle: deque[Lane] = deque()
+        self._events = events
+        self._lanes: set[Lane] = set()
+        self._stopping = False
+
+    @property
+    def busy(self) -> int:
+        return len(self._lanes) - len(self.idle)
+
+    async def start(self) -> None:
+        """Load the app and open the lanes. Raises TargetNotFound, TargetRaised."""
+        raise NotImplementedError
+
+    async def stop(self) -> None:
+        """Close the lanes; whoever still runs a request may finish it, but nobody listens any more."""
+        raise NotImplementedError
+
+    def _hand_over(self, far_end: socket.socket) -> None:
+        """Give the worker's end of a new lane to a new lane worker."""
+        raise NotImplementedError
+
+    async def _open_lanes(self, count: int) -> None:
+        for _ in range(count):
+            await self._open_lane()
+
+    async def _open_lane(self) -> None:
+        near_end, far_end = socket.socketpair()
+        near_end.setblocking(False)
+        loop = asyncio.get_running_loop()
+        lane = Lane(self._on_lane_idle, self._on_lane_lost)
+        await loop.create_unix_connection(lambda: lane, sock=near_end)
+        try:
+            self._hand_over(far_end)
+        except OSError:
+            lane.close()
+            far_end.close()
+            raise
+        self._lanes.add(lane)
+        self._on_lane_idle(lane)
+
+    def _close_lanes(self) -> None:
+        self._stopping = True
+        self.idle.clear()
+        for lane in list(self._lanes):
+            lane.close()
+
+    def _on_lane_idle(self, lane: Lane) -> None:
+        if not self._stopping:
+            self._events.on_idle(self, lane)
+
+    def _on_lane_lost(self, lane: Lane) -> None:
+        self._lanes.discard(lane)
+        if lane in self.idle:
+            self.idle.remove(lane)

@@ -1,0 +1,17 @@
+"""The `Date` header, formatted once a second. Leaf."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+from functools import lru_cache
+
+
+@lru_cache(maxsize=2)
+def _format(second: int) -> str:
+    return formatdate(second, usegmt=True)
+
+
+def http_date() -> str:
+    """Now, as RFC 9110 section 5.6.7 writes it. Cached: formatting costs 3 µs, this 0.2."""
+    return _format(int(time.time()))

@@ -1,0 +1,287 @@
+"""One request and its reply, seen from the event loop: between Tornado's connection and a lane."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from tornado.httputil import (
+    HTTPHeaders,
+    HTTPMessageDelegate,
+    HTTPServerRequest,
+    RequestStartLine,
+    ResponseStartLine,
+)
+
+from waterspout.exceptions import RequestRefused
+from waterspout.limits import SMALL_BODY
+from waterspout.record import Record, make_request_id
+from waterspout.wsgi.frames import BODY, CUT, REQUEST, ReplyHead, RequestHead, pack, serialize_request
+from waterspout.wsgi.framing import CHUNKED, body_length
+from waterspout.wsgi.lane import Lane
+from waterspout.wsgi.reply import Reply
+from waterspout.wsgi.upload import Upload
+
+
+class Dispatcher(Protocol):
+    """The part of a pool that an exchange uses."""
+
+    def submit(self, exchange: Exchange) -> None:
+        """`start` it on a lane, now or when one is free, or `refuse` it."""
+
+    def withdraw(self, exchange: Exchange) -> None:
+        """It waits in the queue, and nobody waits for it any more."""
+
+
+class Exchange(HTTPMessageDelegate):
+    """Carries a request to a lane and the reply back.
+
+    `connection`: Tornado's `HTTPConnection`. `max_body_size` in bytes. `is_trusted` tells whether the peer
+    of an address may speak for clients behind it.
+
+    A small body travels with its request, once it is whole; a larger one is sent as the view asks for it.
+
+    Attributes: `request`, set by whoever calls `execute()`.
+    """
+
+    def __init__(
+        self,
+        pool: Dispatcher,
+        connection: Any,
+        *,
+        max_body_size: int,
+        is_trusted: Callable[[str], bool],
+    ) -> None:
+        self._pool = pool
+        self._connection = connection
+        self._max_body_size = max_body_size
+        self._is_trusted = is_trusted
+        self._upload = Upload()
+        self._length = 0
+        self._received = 0
+        self._expects_continue = False
+        self._on_demand = False
+        self._submitted = False
+        self._frames = b""
+        self._lane: Lane | None = None
+        self._concluded = False
+        self.request: HTTPServerRequest | None = None
+
+    # -- the client's side: Tornado calls these ----------------------------------------------------------
+
+    def headers_received(
+        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
+    ) -> None:
+        assert isinstance(start_line, RequestStartLine)
+        # The limit is ours, and so is the answer: 413, where Tornado would say 400.
+        self._connection.set_max_body_size(sys.maxsize)
+        if not self._open(start_line, headers):
+            return
+        if self._length == 0:
+            self._submit(b"")
+        elif self._expects_continue or self._length == CHUNKED or self._length > SMALL_BODY:
+            # While the body is not read, this alone tells that the client has left.
+            self._connection.stream.set_close_callback(self.on_connection_close)
+            self._submit(None)
+
+    def data_received(self, chunk: bytes) -> asyncio.Future[None] | None:
+        self._received += len(chunk)
+        if self._received > self._max_body_size and not self._upload.discarding:
+            self._refuse_body()
+        return self._upload.receive(chunk)
+
+    def finish(self) -> None:
+        self._upload.end()
+        if self._reply.lingers:
+            self._reply.finish()
+        elif not self._submitted and not self._reply.begun:
+            self._submit(self._upload.take())
+
+    def on_connection_close(self) -> None:
+        """The client is gone, or broke its framing: the view's read() shall fail and its iterable close."""
+        self._reply.abandon()
+        if not self._concluded:
+            self._abandon()
+            self._conclude()
+
+    def execute(self) -> None:
+        """Serve `request`, whose body is here as a whole, as Tornado hands it to a fallback."""
+        request = self.request
+        assert request is not None
+        assert request.method is not None
+        assert request.uri is not None
+        self._upload.end()
+        start_line = RequestStartLine(request.method, request.uri, request.version)
+        if not self._open(start_line, request.headers):
+            return
+        if len(request.body) > self._max_body_size:
+            self._answer(413, close=True)
+        elif len(request.body) > SMALL_BODY:
+            self._upload.receive(request.body)
+            self._submit(None)
+        else:
+            self._submit(request.body)
+
+    # -- opening -----------------------------------------------------------------------------------------
+
+    def _open(self, start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
+        """Judge the head. False: the request is answered already."""
+        request_id = make_request_id(headers.get("X-Request-Id"))
+        remote_addr = self._connection.context.remote_ip
+        self._record = Record("wsgi", start_line.method, start_line.path, remote_addr, request_id)
+        self._reply = Reply(self._connection, start_line.version, headers, self._record)
+        self._connection.set_close_callback(self.on_connection_close)
+        try:
+            self._length = body_length(start_line.version, headers)
+        except RequestRefused as refused:
+            self._answer(refused.status, close=True)
+            return False
+        expects = headers.get("Expect", "").lower() == "100-continue"
+        self._expects_continue = expects and start_line.version == "HTTP/1.1" and self._length != 0
+        self._head = self._build_head(start_line, headers)
+        if expects:
+            # Ours to answer, when the view first reads (RFC 9110 section 10.1.1); Tornado would at once.
+            del headers["Expect"]
+        if self._length > self._max_body_size:
+            self._refuse_body()
+            return False
+        return True
+
+    def _build_head(self, start_line: RequestStartLine, headers: HTTPHeaders) -> RequestHead:
+        context = self._connection.context
+        address = getattr(context, "address", None)
+        server_name, server_port = _local_address(self._connection.stream, context.protocol)
+        return RequestHead(
+            method=start_line.method,
+            target=start_line.path,
+            version=start_line.version,
+            scheme=context.protocol,
+            remote_addr=self._record.remote_addr,
+            remote_port=str(address[1]) if isinstance(address, tuple) else "",
+            server_name=server_name,
+            server_port=server_port,
+            request_id=self._record.request_id,
+            # With `decompress_request` the field is the length of what Tornado unpacked.
+            content_length="" if self._length == CHUNKED else headers.get("Content-Length", ""),
+            trusted=self._is_trusted(self._record.remote_addr),
+            body_length=-1,
+            headers=list(headers.get_all()),
+        )
+
+    def _submit(self, small_body: bytes | None) -> None:
+        """Ask for a lane. `small_body`: all of it; None: the view gets it on demand."""
+        self._submitted = True
+        self._on_demand = small_body is None
+        length = -1 if small_body is None else len(small_body)
+        self._frames = pack(REQUEST, serialize_request(self._head._replace(body_length=length)))
+        if small_body:
+            self._frames += pack(BODY, small_body)
+        self._pool.submit(self)
+
+    # -- the pool's side: it calls one of these, once ----------------------------------------------------
+
+    def start(self, lane: Lane) -> None:
+        """A lane is free: go."""
+        self._lane = lane
+        self._record.started = time.perf_counter()
+        lane.begin(self, self._frames)
+        self._frames = b""
+        if self._on_demand:
+            self._upload.attach(lane)
+
+    def refuse(self, status: int) -> None:
+        """There is no lane for this request, and won't be soon."""
+        self._answer(status)
+
+    # -- the worker's side: the lane calls these ---------------------------------------------------------
+
+    def on_read(self, credit: int) -> None:
+        if self._expects_continue and not self._reply.begun:
+            self._expects_continue = False
+            if not self._connection.stream.closed():
+                self._connection.stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._upload.grant(credit)
+
+    def on_reply(self, head: ReplyHead | None, data: bytes, end: bytes | None) -> None:
+        if self._concluded:
+            return
+        if head is not None:
+            self._reply.begin(head, data)
+        elif data:
+            self._reply.write(data)
+        if end == CUT:
+            self._cut()
+        elif end is not None:
+            self._end()
+        elif self._lane is not None and not self._reply.when_flushed(self._resume):
+            # The client is slower than the view: the view shall wait in its send.
+            self._lane.pause()
+
+    def on_lane_lost(self) -> None:
+        """The worker died under the request. It may have done half its work: never run it again."""
+        self._lane = None
+        if self._concluded:
+            return
+        if self._reply.begun:
+            self._cut()
+        else:
+            self._answer(502)
+
+    def _resume(self) -> None:
+        if self._lane is not None and not self._concluded:
+            self._lane.resume()
+
+    # -- endings -----------------------------------------------------------------------------------------
+
+    def _end(self) -> None:
+        """The reply is whole. If the body is not, and the client is sending it, read on for a moment."""
+        self._conclude()
+        if self._length == 0 or self._upload.whole or self._expects_continue:
+            self._reply.finish()
+        else:
+            self._upload.discard()
+            self._reply.finish_later()
+
+    def _cut(self) -> None:
+        self._reply.cut()
+        self._conclude()
+
+    def _answer(self, status: int, *, close: bool = False) -> None:
+        """The server's own answer, instead of the app's."""
+        self._reply.answer(status, close=close)
+        self._end()
+
+    def _refuse_body(self) -> None:
+        """The body is, or turns out to be, larger than allowed."""
+        self._abandon()
+        if self._reply.begun:
+            self._cut()
+        else:
+            self._answer(413, close=True)
+
+    def _abandon(self) -> None:
+        """The app need not go on."""
+        self._upload.discard()
+        if self._lane is not None:
+            self._lane.cancel()
+            self._lane = None
+        elif self._submitted:
+            self._pool.withdraw(self)
+
+    def _conclude(self) -> None:
+        self._concluded = True
+        self._record.log()
+
+
+def _local_address(stream: Any, scheme: str) -> tuple[str, str]:
+    """SERVER_NAME and SERVER_PORT: where the client came in. A UNIX socket has neither."""
+    try:
+        address = stream.socket.getsockname()
+    except (AttributeError, OSError):
+        address = None
+    if isinstance(address, tuple):
+        return str(address[0]), str(address[1])
+    return "localhost", "443" if scheme == "https" else "80"

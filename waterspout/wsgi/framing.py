@@ -1,0 +1,50 @@
+"""How a request's body is delimited: judged before any app runs, whatever server stands in front. Pure.
+
+RFC 9112 section 6.3. Two parties that disagree on where a request ends can be played against each other
+(request smuggling), so whatever is not plainly right is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from tornado.httputil import HTTPHeaders
+
+from waterspout.exceptions import RequestRefused
+from waterspout.limits import CONTENT_LENGTH_DIGITS
+
+_DIGITS: Final = re.compile(rf"[0-9]{{1,{CONTENT_LENGTH_DIGITS}}}")
+
+#: `body_length` of a body whose end is only known when it comes.
+CHUNKED: Final = -1
+
+
+def body_length(version: str, headers: HTTPHeaders) -> int:
+    """The length of the body in bytes; 0 when there is none, `CHUNKED` when it is chunked.
+
+    Raises RequestRefused (400 or 501): conflicting, repeated or malformed Content-Length or
+    Transfer-Encoding.
+    """
+    lengths = headers.get_list("Content-Length")
+    codings = headers.get_list("Transfer-Encoding")
+    if codings:
+        return _chunked(version, codings, lengths)
+    if not lengths:
+        return 0
+    if len(lengths) > 1 or not _DIGITS.fullmatch(lengths[0]):
+        raise RequestRefused(400, "malformed or repeated Content-Length")
+    if "X-Consumed-Content-Encoding" in headers:
+        # Tornado's `decompress_request` unpacks on the way: the length is that of what it unpacked.
+        return CHUNKED
+    return int(lengths[0])
+
+
+def _chunked(version: str, codings: list[str], lengths: list[str]) -> int:
+    if lengths:
+        raise RequestRefused(400, "both Content-Length and Transfer-Encoding")
+    if version != "HTTP/1.1":
+        raise RequestRefused(400, f"Transfer-Encoding in {version}")
+    if len(codings) > 1 or codings[0].lower() != "chunked":
+        raise RequestRefused(501, "a Transfer-Encoding other than chunked")
+    return CHUNKED

@@ -1,0 +1,123 @@
+"""The event loop's end of a lane."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol, cast
+
+from waterspout.exceptions import FrameError
+from waterspout.wsgi.frames import (
+    CANCEL,
+    DATA,
+    END,
+    IDLE,
+    READ,
+    REPLY,
+    FrameParser,
+    ReplyHead,
+    pack,
+    parse_read,
+    parse_reply,
+)
+
+
+class LaneUser(Protocol):
+    """What a lane tells the exchange that runs on it."""
+
+    def on_read(self, credit: int) -> None:
+        """The view wants `credit` more bytes of the body."""
+
+    def on_reply(self, head: ReplyHead | None, data: bytes, end: bytes | None) -> None:
+        """What came in one read of the lane: perhaps the head, some body, perhaps the end."""
+
+    def on_lane_lost(self) -> None:
+        """The worker died with the request on it."""
+
+
+class Lane(asyncio.Protocol):
+    """One socket to one lane worker. It carries one exchange at a time and is free again after IDLE.
+
+    `on_idle` and `on_lost` are called with the lane. Attributes: `user`, the exchange on it, None when
+    free, or when its client is gone and what still comes is thrown away.
+    """
+
+    def __init__(self, on_idle: Callable[[Lane], None], on_lost: Callable[[Lane], None]) -> None:
+        self._on_idle = on_idle
+        self._on_lost = on_lost
+        self._parser = FrameParser()
+        self._transport: asyncio.Transport | None = None
+        self.user: LaneUser | None = None
+        self.busy = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is not registered as one
+
+    def begin(self, user: LaneUser, frames: bytes) -> None:
+        """Start an exchange: `frames` are its REQUEST and, if it is small, its body."""
+        self.user = user
+        self.busy = True
+        self.send(frames)
+
+    def send(self, frames: bytes) -> None:
+        """Write to the worker. What is not asked for is never sent, so this needs no flow control."""
+        if self._transport is not None:
+            self._transport.write(frames)
+
+    def cancel(self) -> None:
+        """The client is gone: tell the worker, and throw away what it still sends until IDLE."""
+        if self.user is not None:
+            self.user = None
+            self.send(pack(CANCEL))
+            self.resume()
+
+    def pause(self) -> None:
+        """Read no more: the client is slow, and the worker shall block in its send."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        """Close at once; the worker ends when it is through with what it runs."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        head: ReplyHead | None = None
+        pieces: list[bytes] = []
+        end: bytes | None = None
+        idle = False
+        try:
+            for kind, payload in self._parser.feed(data):
+                if kind == DATA:
+                    pieces.append(payload)
+                elif kind == REPLY:
+                    head = parse_reply(payload)
+                elif kind == END:
+                    end = payload
+                elif kind == IDLE:
+                    idle = True
+                elif kind == READ and self.user is not None:
+                    self.user.on_read(parse_read(payload))
+        except FrameError:
+            self.close()
+            return
+        if self.user is not None and (head is not None or pieces or end is not None):
+            self.user.on_reply(head, pieces[0] if len(pieces) == 1 else b"".join(pieces), end)
+        if idle:
+            self.user = None
+            self.busy = False
+            self._on_idle(self)
+
+    def eof_received(self) -> None:
+        """The worker's end is closed; returning None closes ours."""
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._transport = None
+        user, self.user = self.user, None
+        if user is not None:
+            user.on_lane_lost()
+        self._on_lost(self)

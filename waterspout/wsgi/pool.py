@@ -1,0 +1,229 @@
+"""Lanes, the waiting queue, and its limit: which exchange runs where, and what happens when none can."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from waterspout import limits
+from waterspout.exceptions import ConfigurationError, PoolError
+from waterspout.hub import hub
+from waterspout.wsgi.crew import Crew, CrewEvents, CrewSpec
+from waterspout.wsgi.exchange import Exchange
+from waterspout.wsgi.lane import Lane
+from waterspout.wsgi.process import ProcessCrew
+from waterspout.wsgi.threads import ThreadCrew
+
+logger = logging.getLogger("waterspout.wsgi")
+
+
+@dataclass(frozen=True)
+class PoolSettings:
+    """`workers` WSGI processes (0: threads of this process) of `threads` lanes each; `queue` may wait."""
+
+    workers: int = limits.WSGI_WORKERS
+    threads: int = limits.WSGI_THREADS
+    queue: int = limits.WSGI_QUEUE
+    graceful_timeout: float = limits.GRACEFUL_TIMEOUT
+    debug: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises ConfigurationError: a number that can't be."""
+        for name, least in (("workers", 0), ("threads", 1), ("queue", 0), ("graceful_timeout", 0)):
+            value = getattr(self, name)
+            if value < least:
+                raise ConfigurationError(f"wsgi {name} must be at least {least}, not {value}")
+
+
+class Pool:
+    """Runs exchanges on the lanes of one or more crews.
+
+    `target`: an import string, or a WSGI callable, which can only run in threads of this process.
+
+    Starts at `start()`, or at the first exchange; belongs to the process and event loop that started it.
+    Raises ConfigurationError.
+    """
+
+    def __init__(self, target: str | Callable[..., Any], settings: PoolSettings) -> None:
+        if not isinstance(target, str) and settings.workers:
+            raise ConfigurationError(
+                "a WSGI callable can't be sent to another process: name it by an import string, "
+                'like wsgi="mypackage:app", or ask for threads with wsgi_workers=0'
+            )
+        if settings.workers and sys.platform == "win32":
+            raise ConfigurationError("WSGI processes need a POSIX system: use --wsgi-workers 0 on Windows")
+        self.target = target
+        self.settings = settings
+        self._crews: list[Crew] = []
+        self._queue: dict[Exchange, None] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = 0
+        self._stopping = False
+        self._broken = False  # no crew, and the last one did not come up: nobody shall wait for it
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._drained = asyncio.Event()
+
+    # -- life --------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start all crews; harmless when started. Raises what kept the app from being loaded."""
+        if self._loop is not None:
+            return
+        self._open()
+        crews = [self._make_crew() for _ in range(max(1, self.settings.workers))]
+        results = await asyncio.gather(*(crew.start() for crew in crews), return_exceptions=True)
+        failures = [result for result in results if isinstance(result, BaseException)]
+        if failures:
+            await asyncio.gather(*(crew.stop() for crew in crews), return_exceptions=True)
+            self._close()
+            raise failures[0]
+
+    async def stop(self, timeout: float | None = None) -> None:
+        """Let what runs and waits finish, for `timeout` seconds at most, then end all crews."""
+        if self._loop is None:
+            return
+        self._check_home()
+        self._stopping = True
+        try:
+            await asyncio.wait_for(
+                self._drain(), self.settings.graceful_timeout if timeout is None else timeout
+            )
+        except TimeoutError:
+            logger.warning("stopping with %d requests unfinished", self.running + len(self._queue))
+        for exchange in self._take_queue():
+            exchange.refuse(503)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*(crew.stop() for crew in list(self._crews)))
+        self._close()
+
+    @property
+    def running(self) -> int:
+        """How many lanes run a request."""
+        return sum(crew.busy for crew in self._crews)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a lane."""
+        return len(self._queue)
+
+    def _open(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._pid = os.getpid()
+        self._stopping = self._broken = False
+        hub.open()
+
+    def _close(self) -> None:
+        self._crews.clear()
+        self._loop = None
+        hub.close()
+
+    async def _drain(self) -> None:
+        while self.running or self._queue:
+            self._drained.clear()
+            await self._drained.wait()
+
+    def _check_home(self) -> None:
+        if os.getpid() != self._pid or asyncio.get_running_loop() is not self._loop:
+            raise PoolError(
+                "this pool was started in another process or on another event loop; start the application "
+                "after forking, and make one for each event loop"
+            )
+
+    # -- exchanges ---------------------------------------------------------------------------------------
+
+    def submit(self, exchange: Exchange) -> None:
+        """Start it on a free lane, or queue it, or refuse it with 503. Raises PoolError."""
+        if self._loop is None:
+            self._start_soon()
+        self._check_home()
+        crew = self._least_busy()
+        if crew is not None:
+            exchange.start(crew.idle.popleft())
+        elif self._broken or len(self._queue) >= self.settings.queue:
+            exchange.refuse(503)
+        else:
+            self._queue[exchange] = None
+
+    def withdraw(self, exchange: Exchange) -> None:
+        """Its client left while it waited: it is never run."""
+        self._queue.pop(exchange, None)
+
+    def _start_soon(self) -> None:
+        """Nobody called `start()`: the first request does. It waits in the queue until a lane is there."""
+        self._open()
+        for _ in range(max(1, self.settings.workers)):
+            self._run(self._replace(0))
+
+    def _least_busy(self) -> Crew | None:
+        free = [crew for crew in self._crews if crew.idle]
+        if len(free) < 2:
+            return free[0] if free else None
+        return min(free, key=lambda crew: crew.busy)
+
+    def _take_queue(self) -> list[Exchange]:
+        waiting = list(self._queue)
+        self._queue.clear()
+        return waiting
+
+    # -- crews -------------------------------------------------------------------------------------------
+
+    def _make_crew(self) -> Crew:
+        settings = self.settings
+        spec = CrewSpec(self.target, settings.threads, settings.debug, multiprocess=settings.workers > 1)
+        events = CrewEvents(self._on_idle, self._on_gone, hub.deliver)
+        crew = ProcessCrew(spec, events) if settings.workers else ThreadCrew(spec, events)
+        self._crews.append(crew)
+        return crew
+
+    def _on_idle(self, crew: Crew, lane: Lane) -> None:
+        self._broken = False
+        if self._queue:
+            exchange = next(iter(self._queue))
+            del self._queue[exchange]
+            exchange.start(lane)
+            return
+        crew.idle.append(lane)
+        if self._stopping and not self.running:
+            self._drained.set()
+
+    def _on_gone(self, crew: Crew) -> None:
+        """A WSGI process ended. One that had been ready is replaced; the others have somebody who waits."""
+        if crew in self._crews:
+            self._crews.remove(crew)
+        if self._stopping:
+            self._drained.set()
+        elif isinstance(crew, ProcessCrew) and crew.ready:
+            self._run(self._replace(0))
+
+    async def _replace(self, delay: float) -> None:
+        """Start a crew, trying again with growing pauses. While there is none, requests get 503 at once."""
+        least, most = limits.RESTART_DELAY
+        while not self._stopping:
+            await asyncio.sleep(delay)
+            crew = self._make_crew()
+            try:
+                await crew.start()
+                return
+            except Exception as error:
+                if crew in self._crews:
+                    self._crews.remove(crew)
+                delay = min(most, max(least, delay * 2))
+                logger.error("the WSGI app does not start, next try in %.1f s: %s", delay, error)
+                self._give_up_waiting()
+
+    def _give_up_waiting(self) -> None:
+        if not any(crew.idle or crew.busy for crew in self._crews):
+            self._broken = True
+            for exchange in self._take_queue():
+                exchange.refuse(503)
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

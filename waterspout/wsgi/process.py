@@ -1,0 +1,211 @@
+"""Lane workers as threads of a WSGI process: the event loop's side of that process.
+
+The process is spawned, told over its control channel what to run, and given one end of each lane by
+descriptor passing. That it died is learned from its exit: a child that the app forked may hold every
+socket open. It ignores signals that a terminal or a service manager sends to the whole group; the control
+channel alone stops it, by a word or by closing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from typing import Final
+
+from waterspout.exceptions import (
+    ConfigurationError,
+    FrameError,
+    TargetNotFound,
+    TargetRaised,
+    WaterspoutError,
+)
+from waterspout.limits import EXIT_GRACE, READY_TIMEOUT
+from waterspout.wsgi.crew import Crew, CrewEvents, CrewSpec
+from waterspout.wsgi.frames import FAILED, LANE, PUBLISH, READY, SPEC, STOP, FrameParser, pack
+
+logger = logging.getLogger("waterspout.wsgi")
+
+_GROUP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_FAILURES: Final = {error.__name__: error for error in (TargetNotFound, TargetRaised, ConfigurationError)}
+
+
+def _interpreter_flags() -> list[str]:
+    """-O and -W as this interpreter was started with."""
+    flags = ["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []
+    return flags + [f"-W{option}" for option in sys.warnoptions]
+
+
+class ProcessCrew(Crew):
+    """One WSGI process and its lanes. `ready` and `gone` say where it stands in its life."""
+
+    def __init__(self, spec: CrewSpec, events: CrewEvents) -> None:
+        super().__init__(spec, events)
+        self.ready = False
+        self.gone = False
+        self._parser = FrameParser()
+
+    async def start(self) -> None:
+        """Raises also WaterspoutError: the process died, or was not ready in time."""
+        self._loop = asyncio.get_running_loop()
+        self._started: asyncio.Future[None] = self._loop.create_future()
+        self._exited: asyncio.Future[None] = self._loop.create_future()
+        self._spawn()
+        try:
+            self._order(SPEC, self._describe())
+            await asyncio.wait_for(self._started, READY_TIMEOUT)
+            self.ready = True
+            await self._open_lanes(self.spec.threads)
+        except TimeoutError:
+            self.kill()
+            raise WaterspoutError(f"the WSGI process was not ready within {READY_TIMEOUT:.0f} s") from None
+        except (OSError, asyncio.CancelledError):
+            self.kill()
+            raise
+
+    async def stop(self) -> None:
+        self._close_lanes()
+        if self.gone:
+            return
+        try:
+            self._order(STOP)
+            await asyncio.wait_for(asyncio.shield(self._exited), EXIT_GRACE)
+        except (OSError, TimeoutError):
+            self.kill()
+            await self._exited
+
+    def kill(self) -> None:
+        """End the process at once."""
+        if self._process.returncode is None:
+            self._process.kill()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    # -- its birth ---------------------------------------------------------------------------------------
+
+    def _spawn(self) -> None:
+        self._control, far_end = socket.socketpair()
+        self._control.setblocking(False)
+        command = [
+            *(sys.executable, *_interpreter_flags()),
+            *("-m", "waterspout.wsgi.worker", str(far_end.fileno())),
+        ]
+        # Blocked until the child has its own handlers: a Ctrl-C at this moment must not kill it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _GROUP_SIGNALS)
+        try:
+            self._process = subprocess.Popen(
+                command, pass_fds=[far_end.fileno()], stdin=subprocess.DEVNULL, env=self._environment()
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            far_end.close()
+        self._loop.add_reader(self._control, self._on_control)
+        self._watch_exit()
+
+    def _environment(self) -> dict[str, str]:
+        """The child finds this very package, wherever the parent found it; the app's path comes in SPEC."""
+        package_home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        path = os.environ.get("PYTHONPATH", "")
+        return {**os.environ, "PYTHONPATH": os.pathsep.join(part for part in (package_home, path) if part)}
+
+    def _describe(self) -> bytes:
+        spec = {
+            "target": self.spec.target,
+            "debug": self.spec.debug,
+            "threads": self.spec.threads,
+            "multiprocess": self.spec.multiprocess,
+            "path": sys.path,
+            "pythonpath": os.environ.get("PYTHONPATH"),
+            "log_level": logging.getLogger("waterspout").getEffectiveLevel(),
+        }
+        return json.dumps(spec).encode()
+
+    # -- orders and news ---------------------------------------------------------------------------------
+
+    def _order(self, kind: int, payload: bytes = b"", descriptors: tuple[int, ...] = ()) -> None:
+        """Raises OSError when the process is dead, or so stuck that its channel is full."""
+        socket.send_fds(self._control, [pack(kind, payload)], descriptors)
+
+    def _hand_over(self, far_end: socket.socket) -> None:
+        self._order(LANE, descriptors=(far_end.fileno(),))
+        far_end.close()
+
+    def _on_control(self) -> None:
+        try:
+            data = self._control.recv(65536)
+            frames = self._parser.feed(data)
+        except BlockingIOError:
+            return
+        except (OSError, FrameError):
+            data, frames = b"", []
+        if not data:
+            self._loop.remove_reader(self._control)  # its exit, not this, says that it is dead
+        for kind, payload in frames:
+            if kind == PUBLISH:
+                topic, _, message = payload.partition(b"\n")
+                self._events.on_publish(topic.decode(), message)
+            elif kind == READY:
+                self._settle(None)
+            elif kind == FAILED:
+                self._settle(_parse_failure(payload))
+
+    def _settle(self, error: Exception | None) -> None:
+        if self._started.done():
+            return
+        if error is None:
+            self._started.set_result(None)
+        else:
+            self._started.set_exception(error)
+
+    # -- its death ---------------------------------------------------------------------------------------
+
+    def _watch_exit(self) -> None:
+        if hasattr(os, "pidfd_open"):
+            self._pidfd = os.pidfd_open(self._process.pid)
+            self._loop.add_reader(self._pidfd, self._on_exit)
+        else:
+            threading.Thread(target=self._wait_exit, name="waterspout-wait", daemon=True).start()
+
+    def _wait_exit(self) -> None:
+        """Where there is no pidfd (macOS): a thread waits."""
+        self._process.wait()
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._on_exit)
+
+    def _on_exit(self) -> None:
+        status = self._process.wait()
+        if hasattr(self, "_pidfd"):
+            self._loop.remove_reader(self._pidfd)
+            os.close(self._pidfd)
+        self.gone = True
+        self._on_control()  # its last words
+        self._settle(WaterspoutError(f"the WSGI process ended while starting (status {status})"))
+        self._loop.remove_reader(self._control)
+        self._control.close()
+        if not self._stopping:
+            logger.error("WSGI process %d ended: %s", self._process.pid, _describe_status(status))
+        self._close_lanes()
+        self._exited.set_result(None)
+        self._events.on_gone(self)
+
+
+def _parse_failure(payload: bytes) -> Exception:
+    failure = json.loads(payload)
+    return _FAILURES.get(failure["kind"], WaterspoutError)(failure["text"])
+
+
+def _describe_status(status: int) -> str:
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return f"killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"killed by signal {-status}"

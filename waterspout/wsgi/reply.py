@@ -1,0 +1,142 @@
+"""A reply on its way to the client, through Tornado's `HTTPConnection`."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Final
+
+from tornado.httputil import HTTPHeaders, ResponseStartLine
+
+from waterspout.limits import LINGER, RETRY_AFTER
+from waterspout.record import Record
+from waterspout.wsgi.dates import http_date
+from waterspout.wsgi.frames import Headers, ReplyHead
+from waterspout.wsgi.headers import WireHeaders
+from waterspout.wsgi.response import SERVER, has_body
+
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+
+
+class Reply:
+    """Writes one reply. `connection`: an `HTTPConnection` of Tornado's or of our own server.
+
+    `request_headers` are those that the server keeps, too: what it would do wrong because of one of them is
+    prevented by deleting it.
+    """
+
+    def __init__(self, connection: Any, version: str, request_headers: HTTPHeaders, record: Record) -> None:
+        self._connection = connection
+        self._version = version
+        self._request_headers = request_headers
+        self._record = record
+        self._flushed: asyncio.Future[None] | None = None
+        self._delimited = True
+        self._close_after = False
+        self._linger: asyncio.TimerHandle | None = None
+        self.begun = False
+        self.finished = False
+
+    def begin(self, head: ReplyHead, data: bytes) -> None:
+        """Write the head, and `data` in the same packet."""
+        self.begun = True
+        self._record.status = head.status
+        headers = WireHeaders(head.headers)
+        self._decide_end(head, headers)
+        start_line = ResponseStartLine("HTTP/1.1", head.status, head.reason)
+        self._record.bytes_sent += len(data)
+        self._flushed = self._connection.write_headers(start_line, headers, data or None)
+
+    def _decide_end(self, head: ReplyHead, headers: WireHeaders) -> None:
+        """How the client will know where the reply ends (RFC 9112 section 6.3)."""
+        if head.status < 200:
+            # No final reply: the client would wait for one. Let it see the end.
+            self._close_after = True
+        bodiless = not has_body(self._record.method, head.status)
+        if self._version == "HTTP/1.0" and not bodiless and "Content-Length" not in headers:
+            # The end of the connection is the end of the reply, whatever the client asked for; without this
+            # Tornado promises keep-alive.
+            self._delimited = False
+            self._close_after = True
+            if "Connection" in self._request_headers:
+                del self._request_headers["Connection"]
+
+    def write(self, data: bytes) -> None:
+        """A piece of the body. `flushed` tells when the next one is welcome."""
+        self._record.bytes_sent += len(data)
+        self._flushed = self._connection.write(data)
+
+    def when_flushed(self, callback: Callable[[], None]) -> bool:
+        """True: all that was written has gone to the kernel. Else False, and `callback` is called then."""
+        if self._flushed is None or self._flushed.done():
+            return True
+        self._flushed.add_done_callback(lambda _: callback())
+        return False
+
+    def finish(self) -> None:
+        """The reply is whole, and the request's body has been read, or never will be."""
+        self.abandon()
+        if self.finished:
+            return
+        self.finished = True
+        self._connection.finish()
+        if self._close_after and self.when_flushed(self._close):
+            self._close()
+
+    def finish_later(self) -> None:
+        """The reply is whole, but the client still sends: `finish` when it is through, or soon.
+
+        Closing a socket with unread bytes resets it, and a reset can eat the reply (RFC 9112 section 9.6).
+        """
+        self._linger = asyncio.get_running_loop().call_later(LINGER, self.finish)
+
+    @property
+    def lingers(self) -> bool:
+        """`finish_later` was called, and its time has not come."""
+        return self._linger is not None
+
+    def abandon(self) -> None:
+        """The client is gone: nothing is left to wait for."""
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
+
+    def cut(self) -> None:
+        """The reply can't be completed: let the client see that it is broken, never a clean end."""
+        if self.finished:
+            return
+        self.finished = True
+        stream = self._connection.stream
+        if stream is None or stream.closed():
+            return
+        if not self._delimited:
+            # A FIN would be a clean end here; a reset is not.
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        stream.close()
+
+    def answer(self, status: int, *, close: bool = False) -> None:
+        """The server's own short answer, whole. `close`: nothing more on this connection is served."""
+        phrase = HTTPStatus(status).phrase
+        body = f"{status} {phrase}\n".encode()
+        headers: Headers = [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Content-Length", str(len(body))),
+            ("Date", http_date()),
+            ("Server", SERVER),
+            ("X-Request-Id", self._record.request_id),
+        ]
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            headers.append(("Retry-After", str(RETRY_AFTER)))
+        if close:
+            headers.append(("Connection", "close"))
+            self._close_after = True
+        shown = body if has_body(self._record.method, status) else b""
+        self.begin(ReplyHead(status, phrase, headers), shown)
+
+    def _close(self) -> None:
+        stream = self._connection.stream
+        if stream is not None and not stream.closed():
+            stream.close()

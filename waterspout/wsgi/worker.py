@@ -1,0 +1,290 @@
+"""The blocking end of a lane: one thread, one request at a time, from its environ to its close().
+
+Rule: everything that belongs to a request (the call, the iteration, `close()`) happens in this thread and in
+one fresh context. The event loop is never imported here.
+
+`python -m waterspout.wsgi.worker FD` is a WSGI process: the same workers, told by a control channel.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterable
+from typing import Any, BinaryIO
+
+from waterspout import logs
+from waterspout.exceptions import ConfigurationError, TargetRaised
+from waterspout.hub.outbox import open_outbox
+from waterspout.limits import LANE_READ
+from waterspout.wsgi.body import FileWrapper, Inbox, open_body
+from waterspout.wsgi.control import Control
+from waterspout.wsgi.environ import build_environ
+from waterspout.wsgi.frames import (
+    BODY,
+    BODY_END,
+    CANCEL,
+    IDLE,
+    LANE,
+    REQUEST,
+    FrameParser,
+    RequestHead,
+    pack,
+    pack_read,
+    parse_request,
+)
+from waterspout.wsgi.loading import WSGIApp, load_app
+from waterspout.wsgi.response import Response
+
+logger = logging.getLogger("waterspout.wsgi")
+
+_IDLE = pack(IDLE)
+
+
+class LaneClosed(Exception):
+    """The event loop has closed its end of the lane: this thread has nothing left to do."""
+
+
+class Cancelled(Exception):
+    """The client of the running request is gone: stop iterating, close, go idle."""
+
+
+class LaneWorker:
+    """Serves the requests of one lane.
+
+    `app`: the WSGI callable. `multiprocess`: other processes may run it at the same time.
+    """
+
+    def __init__(self, sock: socket.socket, app: WSGIApp, *, multithread: bool, multiprocess: bool) -> None:
+        self._sock = sock
+        self._app = app
+        self._multithread = multithread
+        self._multiprocess = multiprocess
+        self._parser = FrameParser()
+        self._waiting: list[bytes] = []  # a REQUEST that has come and is not yet begun
+        self._writes = 0
+        self._pid = os.getpid()
+        self.inbox = Inbox()
+
+    def run(self) -> None:
+        """Serve until the event loop closes the lane."""
+        try:
+            while True:
+                while not self._waiting:
+                    self.receive()
+                head = parse_request(self._waiting.pop())
+                contextvars.Context().run(self._serve, head)
+                self._leave_if_forked()
+                self._sock.sendall(_IDLE)
+        except (LaneClosed, OSError):
+            pass
+        finally:
+            self._sock.close()
+
+    # -- the lane ----------------------------------------------------------------------------------------
+
+    def receive(self) -> None:
+        """Wait for bytes from the event loop and sort them. Raises LaneClosed."""
+        self._sort(self._sock.recv(LANE_READ))
+
+    def ask(self, credit: int) -> None:
+        """Let the event loop send `credit` more bytes of the body."""
+        self._leave_if_forked()
+        self._sock.sendall(pack_read(credit))
+
+    def send(self, frames: bytes) -> None:
+        """Send, unless the client is gone. Blocks while the client is slow. Raises Cancelled, LaneClosed.
+
+        A request's first write is not preceded by a look for CANCEL: most replies are one write.
+        """
+        if self._writes:
+            self._poll()
+        if self.inbox.cancelled:
+            raise Cancelled
+        self._leave_if_forked()
+        self._writes += 1
+        try:
+            self._sock.sendall(frames)
+        except OSError:
+            raise LaneClosed from None
+
+    def _poll(self) -> None:
+        try:
+            data = self._sock.recv(LANE_READ, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        self._sort(data)
+
+    def _sort(self, data: bytes) -> None:
+        if not data:
+            self.inbox.cancelled = True
+            raise LaneClosed
+        for kind, payload in self._parser.feed(data):
+            if kind == REQUEST:
+                # Whatever the request before left unread, a late CANCEL too, ends here.
+                self.inbox = Inbox()
+                self._writes = 0
+                self._waiting.append(payload)
+            elif kind == BODY:
+                self.inbox.pieces.append(payload)
+            elif kind == BODY_END:
+                self.inbox.ended = True
+            elif kind == CANCEL:
+                self.inbox.cancelled = True
+
+    def _leave_if_forked(self) -> None:
+        """A child that the app forked must not speak on its parent's lane."""
+        if os.getpid() != self._pid:
+            os._exit(1)
+
+    # -- one request -------------------------------------------------------------------------------------
+
+    def _serve(self, head: RequestHead) -> None:
+        response = Response(head.method, head.request_id, self.send)
+        body: BinaryIO | None = None
+        try:
+            body = open_body(head.body_length, self)
+            environ = build_environ(
+                head,
+                body,
+                sys.stderr,
+                multithread=self._multithread,
+                multiprocess=self._multiprocess,
+                file_wrapper=FileWrapper,
+            )
+            self._respond(response, self._app(environ, response.start_response))
+        except (Cancelled, LaneClosed):
+            pass
+        except BaseException as error:
+            # SystemExit and KeyboardInterrupt too: an app can raise anything, and the lane must live on.
+            self._report(head, response, error)
+        finally:
+            if head.body_length < 0 and body is not None:
+                body.close()  # a thread that the view left behind must not read from the lane
+
+    def _respond(self, response: Response, iterable: Any) -> None:
+        try:
+            if isinstance(iterable, (list, tuple)) and len(iterable) == 1:
+                # PEP 3333, "Handling the Content-Length Header": one chunk, so its length is known.
+                response.write(iterable[0], only=True)
+            else:
+                self._iterate(response, iterable)
+            response.end()
+        finally:
+            close = getattr(iterable, "close", None)
+            if close is not None:
+                self._close(close)
+
+    def _iterate(self, response: Response, iterable: Iterable[bytes]) -> None:
+        if response.bodiless:
+            return
+        for chunk in iterable:
+            response.write(chunk)
+            if response.bodiless:
+                return
+
+    def _close(self, close: Callable[[], None]) -> None:
+        """The reply is decided by now: what close() raises is logged, never sent."""
+        try:
+            close()
+        except Exception:
+            logger.exception("close() of the app's iterable raised")
+
+    def _report(self, head: RequestHead, response: Response, error: BaseException) -> None:
+        """Log what the app raised and answer for it, if anybody still listens."""
+        if self.inbox.cancelled and isinstance(error, OSError):
+            return  # the view let ClientDisconnected through: nobody is there to be answered
+        logger.error(
+            "request %s: %s %s raised", head.request_id, head.method, ascii(head.target)[1:-1], exc_info=error
+        )
+        with contextlib.suppress(Cancelled, LaneClosed):
+            response.fail()
+
+
+# --- a WSGI process --------------------------------------------------------------------------------------
+
+_GROUP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def ignore_group_signals() -> None:
+    """Ctrl-C and service managers signal the whole group; this process obeys its control channel alone.
+
+    By a handler and not by SIG_IGN: that one is inherited through exec, and the app's own subprocesses
+    could not be terminated. A forked child gets the defaults back for the same reason.
+    """
+    for number in _GROUP_SIGNALS:
+        signal.signal(number, lambda *_: None)
+    os.register_at_fork(after_in_child=_restore_group_signals)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _GROUP_SIGNALS)
+
+
+def _restore_group_signals() -> None:
+    for number in _GROUP_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+
+
+def serve_process(control: Control) -> int:
+    """Load the app, run a lane worker for each lane that is handed over, until told to stop.
+
+    Returns the exit status.
+    """
+    _, payload, _ = control.orders.get()
+    spec = json.loads(payload)
+    _adopt(spec)
+    try:
+        app = load_app(spec["target"], debug=spec["debug"])
+    except (ConfigurationError, TargetRaised) as error:
+        if spec["debug"]:
+            traceback.print_exc()
+        control.say_failed(error)
+        return 1
+    control.say_ready()
+    workers: list[threading.Thread] = []
+    while (order := control.orders.get())[0] == LANE:
+        lane = LaneWorker(
+            socket.socket(fileno=order[2]),
+            app,
+            multithread=spec["threads"] > 1,
+            multiprocess=spec["multiprocess"],
+        )
+        workers.append(threading.Thread(target=lane.run, name="waterspout-lane", daemon=True))
+        workers[-1].start()
+    for worker in workers:
+        worker.join()
+    control.flush()
+    return 0
+
+
+def _adopt(spec: dict[str, Any]) -> None:
+    """Look for modules, and log, as the server does."""
+    sys.path[:] = spec["path"]
+    if spec["pythonpath"] is None:
+        os.environ.pop("PYTHONPATH", None)
+    else:
+        os.environ["PYTHONPATH"] = spec["pythonpath"]
+    logs.configure(spec["log_level"])
+
+
+def main() -> int:
+    ignore_group_signals()
+    descriptor = int(sys.argv[1])
+    os.set_inheritable(descriptor, False)
+    control = Control(socket.socket(fileno=descriptor))
+    open_outbox(control.outbox)
+    control.start()
+    try:
+        return serve_process(control)
+    except OSError:
+        return 1  # the server went away while we spoke to it
+
+
+if __name__ == "__main__":
+    sys.exit(main())
