@@ -19,6 +19,7 @@ from tornado.web import FallbackHandler, OutputTransform, RequestHandler
 from tornado.websocket import WebSocketHandler
 
 from waterspout import limits
+from waterspout.closing import may_serve
 from waterspout.exceptions import ConfigurationError
 from waterspout.hub import hub
 from waterspout.record import Record, make_request_id
@@ -45,7 +46,7 @@ class Application(TornadoApplication):
 
     * `wsgi_workers`: WSGI processes; 0 means threads of this process (default: 1 for an import string)
     * `wsgi_threads` (8): lanes in each; `wsgi_queue` (256): requests that may wait for a lane
-    * `max_body_size` (1 GiB): for the WSGI app; `native_max_body_size` (10 MiB): for a native handler that
+    * `max_body_size` (1 GiB): for the WSGI app and streaming handlers; `native_max_body_size` (10 MiB): for a native handler that
       is handed its body whole
     * `graceful_timeout` (30 s): how long `stop()` waits; `trusted_proxies` (none): networks, as CIDR, whose
       `X-Forwarded-*` headers the app may see
@@ -63,9 +64,8 @@ class Application(TornadoApplication):
         **settings: Any,
     ) -> None:
         self.container = self._make_container(wsgi, settings)
-        self.native_max_body_size = int(
-            settings.setdefault("native_max_body_size", limits.NATIVE_MAX_BODY_SIZE)
-        )
+        self.max_body_size = int(settings.get("max_body_size", limits.MAX_BODY_SIZE))
+        self.native_max_body_size = int(settings.get("native_max_body_size", limits.NATIVE_MAX_BODY_SIZE))
         rules = list(native or [])
         self.native_rules = len(rules)
         if self.container is not None:
@@ -92,6 +92,7 @@ class Application(TornadoApplication):
         """
         if "native_max_body_size" in changes:
             self.native_max_body_size = changes.pop("native_max_body_size")
+        self.max_body_size = changes.get("max_body_size", self.max_body_size)
         if self.container is not None:
             self.container.configure(
                 **{_CONTAINER_SETTINGS.get(name, name): value for name, value in changes.items()}
@@ -172,36 +173,46 @@ class Application(TornadoApplication):
 
 
 class _NativeDelegate(HTTPMessageDelegate):
-    """Tornado's own delegate, with a limit to the body that it would hold in memory."""
+    """Tornado's own delegate, with a limit to the body: `native_max_body_size` where the handler is handed
+    it whole, which means that it lies in memory; `max_body_size` where the handler streams.
+
+    A streaming handler may set a lower limit of its own, as ever, by `set_max_body_size` in `prepare`.
+    """
 
     def __init__(self, application: Application, request: HTTPServerRequest, delegate: Any) -> None:
         self._application = application
         self._request = request
         self._delegate = delegate
-        self._streams = bool(delegate.stream_request_body)
+        streams = bool(delegate.stream_request_body)
+        self._limit = application.max_body_size if streams else application.native_max_body_size
         self._received = 0
         self._refusal: Reply | None = None
+        self._ignored = False
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
-        record = _record_of(self._request)
-        headers["X-Request-Id"] = record.request_id
-        if not self._streams:
-            # The limit is ours, and so is the answer: 413, where Tornado would say 400.
-            cast(Any, self._request.connection).set_max_body_size(sys.maxsize)
-            length = headers.get("Content-Length", "")
-            if length.isdecimal() and length.isascii() and self._is_too_much(int(length[:20])):
-                self._refuse(headers)
-                return None
+        connection: Any = self._request.connection
+        self._ignored = not may_serve(connection, self._request.version, headers)
+        if self._ignored:
+            return None
+        headers["X-Request-Id"] = _record_of(self._request).request_id
+        # The limit is ours, and so is the answer: 413, where Tornado would say 400.
+        connection.set_max_body_size(sys.maxsize)
+        length = headers.get("Content-Length", "")
+        if length.isascii() and length.isdecimal() and int(length[:20]) > self._limit:
+            self._refuse(headers)
+            return None
         return cast("Awaitable[None] | None", self._delegate.headers_received(start_line, headers))
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         if self._refusal is not None:
+            self._refusal.discard(len(chunk))
+        if self._refusal is not None or self._ignored:
             return None
         self._received += len(chunk)
-        if not self._streams and self._is_too_much(self._received):
-            self._delegate.on_connection_close()  # drops what it holds
+        if self._received > self._limit:
+            self._delegate.on_connection_close()  # drops what it holds; a streaming handler is told
             self._refuse(self._request.headers)
             return None
         return cast("Awaitable[None] | None", self._delegate.data_received(chunk))
@@ -209,14 +220,14 @@ class _NativeDelegate(HTTPMessageDelegate):
     def finish(self) -> None:
         if self._refusal is not None:
             self._refusal.finish()
-        else:
+        elif not self._ignored:
             self._delegate.finish()
             self._watch()
 
     def on_connection_close(self) -> None:
         if self._refusal is not None:
             self._refusal.abandon()
-        else:
+        elif not self._ignored:
             self._delegate.on_connection_close()
 
     def execute(self) -> Awaitable[None] | None:
@@ -229,9 +240,6 @@ class _NativeDelegate(HTTPMessageDelegate):
         handler = getattr(self._delegate, "handler", None)
         if isinstance(handler, WebSocketHandler):
             self._application.watch_socket(handler)
-
-    def _is_too_much(self, size: int) -> bool:
-        return size > self._application.native_max_body_size
 
     def _refuse(self, headers: HTTPHeaders) -> None:
         request, record = self._request, _record_of(self._request)

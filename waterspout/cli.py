@@ -15,7 +15,7 @@ from tornado.web import Application as TornadoApplication
 
 from waterspout import __version__, limits, logs
 from waterspout.application import Application
-from waterspout.exceptions import ConfigurationError, TargetNotFound, WaterspoutError
+from waterspout.exceptions import ConfigurationError, TargetNotFound, TargetRaised, WaterspoutError
 from waterspout.importer import resolve
 from waterspout.server import Server
 from waterspout.settings import ServeSettings
@@ -111,7 +111,7 @@ def make_serve_command(default_target: str | None = None) -> click.Command:
     @_option("--debug", is_flag=True, help="Tracebacks and debugger in the browser; loopback only.")
     @click.pass_context
     def serve(context: click.Context, /, target: str | None, **options: Any) -> None:
-        _run(context, target or default_target, options)
+        _run(context, target, default_target, options)
 
     return serve
 
@@ -133,7 +133,9 @@ def main() -> None:
 main.add_command(make_serve_command())
 
 
-def _run(context: click.Context, target: str | None, options: dict[str, Any]) -> None:
+def _run(
+    context: click.Context, target: str | None, default_target: str | None, options: dict[str, Any]
+) -> None:
     """Serve, and turn every foreseen failure into one line and an exit code."""
     debug = options["debug"]
     try:
@@ -141,11 +143,13 @@ def _run(context: click.Context, target: str | None, options: dict[str, Any]) ->
         logs.configure(access_log=settings.access_log)
         if "" not in sys.path:
             sys.path.insert(0, "")
-        application = _build_application(target, options, settings)
+        if target is not None and (options["native"] or options["wsgi"]):
+            raise ConfigurationError("give either TARGET, or --native and/or --wsgi, not both")
+        application = _build_application(target or default_target, options, settings)
         with asyncio.Runner(loop_factory=_loop_factory(settings.loop)) as runner:
             runner.run(Server(application, settings).serve())
     except WaterspoutError as error:
-        if debug:
+        if debug and isinstance(error, TargetRaised):
             traceback.print_exc()
         click.echo(f"waterspout: {error}", err=True)
         context.exit(getattr(error, "exit_code", 1))

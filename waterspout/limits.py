@@ -38,6 +38,10 @@ READ_WINDOW = 256 * KIB
 #: After a reply that came before the end of the request's body, the rest is read and thrown away for this
 #: long, so that a reset can't eat the reply (RFC 9112 section 9.6) (seconds).
 LINGER = 2.0
+#: ... and at most this much of it (bytes).
+LINGER_SIZE = 16 * MIB
+#: Reply bytes that the kernel takes and can't yet send; the default may be several MiB (bytes).
+NOT_SENT = 256 * KIB
 #: A Content-Length of more digits than this is nonsense; int() of 5000 digits costs time, too.
 CONTENT_LENGTH_DIGITS = 19
 

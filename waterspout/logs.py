@@ -21,4 +21,6 @@ def configure(level: int = logging.INFO, *, access_log: bool = True) -> None:
         logger.handlers[:] = [handler]
         logger.setLevel(level)
         logger.propagate = False
+    # At INFO Tornado quotes what a hostile client sent, header values too.
+    logging.getLogger("tornado").setLevel(max(level, logging.WARNING))
     logging.getLogger("waterspout.access").disabled = not access_log

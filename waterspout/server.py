@@ -25,7 +25,9 @@ from waterspout import __version__
 from waterspout.application import Application
 from waterspout.exceptions import WaterspoutError
 from waterspout.hub import hub
+from waterspout.limits import NOT_SENT
 from waterspout.settings import ServeSettings
+from waterspout.signals import spare_forked_children
 
 #: How long WebSockets get to answer 1001 (seconds).
 _CLOSING_HANDSHAKE = 2.0
@@ -137,14 +139,21 @@ class Server:
     def _bind(self) -> list[socket.socket]:
         host, port = self._settings.host, self._settings.port
         try:
-            return bind_sockets(port, host)
+            sockets = bind_sockets(port, host)
         except OSError as error:
             raise WaterspoutError(
                 f"can't listen on {host}:{port}: {error.strerror or error}; choose another --port or --host"
             ) from None
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            for sock in sockets:
+                # Accepted sockets inherit it: the kernel takes what it can soon send, not megabytes ahead of
+                # a client that has stopped reading.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT)
+        return sockets
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
+        spare_forked_children()  # those of views that run in threads of this process
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._handle_stop)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +29,8 @@ class ServeSettings:
 
     def __post_init__(self) -> None:
         """Raises ConfigurationError."""
+        if not 0 <= self.graceful_timeout < math.inf:
+            raise ConfigurationError(f"the graceful timeout is in seconds, not {self.graceful_timeout}")
         if self.debug and not is_loopback(self.host):
             raise ConfigurationError(
                 f"--debug lets whoever reaches {self.host} run code: it is for loopback only "

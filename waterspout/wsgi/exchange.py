@@ -16,6 +16,7 @@ from tornado.httputil import (
     ResponseStartLine,
 )
 
+from waterspout.closing import may_serve
 from waterspout.exceptions import RequestRefused
 from waterspout.limits import SMALL_BODY
 from waterspout.record import Record, make_request_id
@@ -89,15 +90,20 @@ class Exchange(HTTPMessageDelegate):
 
     def data_received(self, chunk: bytes) -> asyncio.Future[None] | None:
         self._received += len(chunk)
-        if self._received > self._max_body_size and not self._upload.discarding:
+        if self._upload.discarding:
+            self._reply.discard(len(chunk))
+        elif self._received > self._max_body_size:
             self._refuse_body()
-        return self._upload.receive(chunk)
+        if self._on_demand:
+            return self._upload.receive(chunk)
+        self._upload.collect(chunk)
+        return None
 
     def finish(self) -> None:
         self._upload.end()
         if self._reply.lingers:
             self._reply.finish()
-        elif not self._submitted and not self._reply.begun:
+        elif not self._submitted and not self._concluded:
             self._submit(self._upload.take())
 
     def on_connection_close(self) -> None:
@@ -128,11 +134,15 @@ class Exchange(HTTPMessageDelegate):
     # -- opening -----------------------------------------------------------------------------------------
 
     def _open(self, start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
-        """Judge the head. False: the request is answered already."""
+        """Judge the head. False: the request is answered already, or not to be answered at all."""
         request_id = make_request_id(headers.get("X-Request-Id"))
         remote_addr = self._connection.context.remote_ip
         self._record = Record("wsgi", start_line.method, start_line.path, remote_addr, request_id)
         self._reply = Reply(self._connection, start_line.version, headers, self._record)
+        if not may_serve(self._connection, start_line.version, headers):
+            self._upload.discard()
+            self._concluded = True
+            return False
         self._connection.set_close_callback(self.on_connection_close)
         try:
             self._length = body_length(start_line.version, headers)

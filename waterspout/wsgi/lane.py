@@ -91,26 +91,35 @@ class Lane(asyncio.Protocol):
         end: bytes | None = None
         idle = False
         try:
-            for kind, payload in self._parser.feed(data):
-                if kind == DATA:
-                    pieces.append(payload)
-                elif kind == REPLY:
-                    head = parse_reply(payload)
-                elif kind == END:
-                    end = payload
-                elif kind == IDLE:
-                    idle = True
-                elif kind == READ and self.user is not None:
-                    self.user.on_read(parse_read(payload))
+            frames = self._parser.feed(data)
         except FrameError:
             self.close()
             return
-        if self.user is not None and (head is not None or pieces or end is not None):
-            self.user.on_reply(head, pieces[0] if len(pieces) == 1 else b"".join(pieces), end)
+        for kind, payload in frames:
+            if kind == DATA:
+                pieces.append(payload)
+            elif kind == REPLY:
+                head = parse_reply(payload)
+            elif kind == END:
+                end = payload
+            elif kind == IDLE:
+                idle = True
+            elif kind == READ:
+                # In order: whether the reply has begun decides whether 100 Continue may still be said.
+                self._pass_on(head, pieces, None)
+                head, pieces = None, []
+                if self.user is not None:
+                    self.user.on_read(parse_read(payload))
+        self._pass_on(head, pieces, end)
         if idle:
             self.user = None
             self.busy = False
             self._on_idle(self)
+
+    def _pass_on(self, head: ReplyHead | None, pieces: list[bytes], end: bytes | None) -> None:
+        """All that one read of the lane brought, in one call: a small reply goes out in one packet."""
+        if self.user is not None and (head is not None or pieces or end is not None):
+            self.user.on_reply(head, pieces[0] if len(pieces) == 1 else b"".join(pieces), end)
 
     def eof_received(self) -> None:
         """The worker's end is closed; returning None closes ours."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import sys
 from collections.abc import Callable, Coroutine
@@ -36,7 +37,7 @@ class PoolSettings:
         """Raises ConfigurationError: a number that can't be."""
         for name, least in (("workers", 0), ("threads", 1), ("queue", 0), ("graceful_timeout", 0)):
             value = getattr(self, name)
-            if value < least:
+            if not least <= value < math.inf:
                 raise ConfigurationError(f"wsgi {name} must be at least {least}, not {value}")
 
 

@@ -27,12 +27,12 @@ from waterspout.exceptions import (
     WaterspoutError,
 )
 from waterspout.limits import EXIT_GRACE, READY_TIMEOUT
+from waterspout.signals import GROUP_SIGNALS
 from waterspout.wsgi.crew import Crew, CrewEvents, CrewSpec
 from waterspout.wsgi.frames import FAILED, LANE, PUBLISH, READY, SPEC, STOP, FrameParser, pack
 
 logger = logging.getLogger("waterspout.wsgi")
 
-_GROUP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _FAILURES: Final = {error.__name__: error for error in (TargetNotFound, TargetRaised, ConfigurationError)}
 
 
@@ -99,7 +99,7 @@ class ProcessCrew(Crew):
             *("-m", "waterspout.wsgi.worker", str(far_end.fileno())),
         ]
         # Blocked until the child has its own handlers: a Ctrl-C at this moment must not kill it.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _GROUP_SIGNALS)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)
         try:
             self._process = subprocess.Popen(
                 command, pass_fds=[far_end.fileno()], stdin=subprocess.DEVNULL, env=self._environment()

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from tornado.httputil import HTTPHeaders, ResponseStartLine
 
-from waterspout.limits import LINGER, RETRY_AFTER
+from waterspout.closing import close_behind
+from waterspout.limits import LINGER, LINGER_SIZE, RETRY_AFTER
 from waterspout.record import Record
 from waterspout.wsgi.dates import http_date
 from waterspout.wsgi.frames import Headers, ReplyHead
@@ -37,6 +38,7 @@ class Reply:
         self._delimited = True
         self._close_after = False
         self._linger: asyncio.TimerHandle | None = None
+        self._discarded = 0
         self.begun = False
         self.finished = False
 
@@ -46,7 +48,9 @@ class Reply:
         self._record.status = head.status
         headers = WireHeaders(head.headers)
         self._decide_end(head, headers)
-        start_line = ResponseStartLine("HTTP/1.1", head.status, head.reason)
+        # Tornado encodes the phrase as UTF-8, so what is beyond ASCII would go out as something else.
+        reason = head.reason.encode("ascii", "replace").decode("ascii")
+        start_line = ResponseStartLine("HTTP/1.1", head.status, reason)
         self._record.bytes_sent += len(data)
         self._flushed = self._connection.write_headers(start_line, headers, data or None)
 
@@ -54,13 +58,13 @@ class Reply:
         """How the client will know where the reply ends (RFC 9112 section 6.3)."""
         if head.status < 200:
             # No final reply: the client would wait for one. Let it see the end.
-            self._close_after = True
+            self._close_when_done()
         bodiless = not has_body(self._record.method, head.status)
         if self._version == "HTTP/1.0" and not bodiless and "Content-Length" not in headers:
             # The end of the connection is the end of the reply, whatever the client asked for; without this
             # Tornado promises keep-alive.
             self._delimited = False
-            self._close_after = True
+            self._close_when_done()
             if "Connection" in self._request_headers:
                 del self._request_headers["Connection"]
 
@@ -92,6 +96,12 @@ class Reply:
         Closing a socket with unread bytes resets it, and a reset can eat the reply (RFC 9112 section 9.6).
         """
         self._linger = asyncio.get_running_loop().call_later(LINGER, self.finish)
+
+    def discard(self, size: int) -> None:
+        """`size` bytes more of a body that nobody reads have come: there is an end to that, too."""
+        self._discarded += size
+        if self.lingers and self._discarded > LINGER_SIZE:
+            self.finish()
 
     @property
     def lingers(self) -> bool:
@@ -132,9 +142,13 @@ class Reply:
             headers.append(("Retry-After", str(RETRY_AFTER)))
         if close:
             headers.append(("Connection", "close"))
-            self._close_after = True
+            self._close_when_done()
         shown = body if has_body(self._record.method, status) else b""
         self.begin(ReplyHead(status, phrase, headers), shown)
+
+    def _close_when_done(self) -> None:
+        self._close_after = True
+        close_behind(self._connection)
 
     def _close(self) -> None:
         stream = self._connection.stream

@@ -188,10 +188,12 @@ class Response:
             return
         if only and self._length is None and not self._bodiless:
             self._set_length(len(chunk))
-        if self._bodiless:
+        if not self._bodiless:
+            chunk = self._cut_to_length(chunk)
+        if self._bodiless or not chunk:
             self._send(self._head() + self._end(WHOLE))
         else:
-            self._write_data(self._cut_to_length(chunk))
+            self._write_data(chunk)
 
     def end(self) -> None:
         """The end of the iterable. Raises InvalidResponse if the app never started."""

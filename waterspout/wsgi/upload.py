@@ -37,11 +37,14 @@ class Upload:
         self._lane = lane
         self._forward()
 
+    def collect(self, data: bytes) -> None:
+        """Bytes of a small body from the client: `take` gives them all at once."""
+        if not self.discarding:
+            self._held.append(memoryview(data))
+
     def receive(self, data: bytes) -> asyncio.Future[None] | None:
         """Bytes from the client. The future, if any, is done when more may come."""
-        if self.discarding:
-            return None
-        self._held.append(memoryview(data))
+        self.collect(data)
         self._forward()
         if not self._held:
             return None
@@ -67,7 +70,7 @@ class Upload:
         self._release()
 
     def take(self) -> bytes:
-        """All that is held, at once: for a small body that travels with its request."""
+        """All that is held: a small body travels with its request."""
         data = b"".join(self._held)
         self._held.clear()
         return data

@@ -13,7 +13,6 @@ import contextvars
 import json
 import logging
 import os
-import signal
 import socket
 import sys
 import threading
@@ -25,6 +24,7 @@ from waterspout import logs
 from waterspout.exceptions import ConfigurationError, TargetRaised
 from waterspout.hub.outbox import open_outbox
 from waterspout.limits import LANE_READ
+from waterspout.signals import ignore_group_signals
 from waterspout.wsgi.body import FileWrapper, Inbox, open_body
 from waterspout.wsgi.control import Control
 from waterspout.wsgi.environ import build_environ
@@ -211,25 +211,6 @@ class LaneWorker:
 
 # --- a WSGI process --------------------------------------------------------------------------------------
 
-_GROUP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-def ignore_group_signals() -> None:
-    """Ctrl-C and service managers signal the whole group; this process obeys its control channel alone.
-
-    By a handler and not by SIG_IGN: that one is inherited through exec, and the app's own subprocesses
-    could not be terminated. A forked child gets the defaults back for the same reason.
-    """
-    for number in _GROUP_SIGNALS:
-        signal.signal(number, lambda *_: None)
-    os.register_at_fork(after_in_child=_restore_group_signals)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _GROUP_SIGNALS)
-
-
-def _restore_group_signals() -> None:
-    for number in _GROUP_SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
-
 
 def serve_process(control: Control) -> int:
     """Load the app, run a lane worker for each lane that is handed over, until told to stop.
@@ -242,7 +223,7 @@ def serve_process(control: Control) -> int:
     try:
         app = load_app(spec["target"], debug=spec["debug"])
     except (ConfigurationError, TargetRaised) as error:
-        if spec["debug"]:
+        if spec["debug"] and isinstance(error, TargetRaised):
             traceback.print_exc()
         control.say_failed(error)
         return 1

@@ -1,0 +1,55 @@
+"""Signals of a process that serves, and of the children that an app forks from it. Leaf."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import Final
+
+#: What terminals and service managers send to a whole group.
+GROUP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_masks = threading.local()
+_sparing = False
+
+
+def spare_forked_children() -> None:
+    """Give children that the app forks the default handlers, without a moment in which they have ours.
+
+    Else `Process.terminate()` right after `Process.start()` would be swallowed by a handler of ours, or, by
+    way of the inherited wake-up descriptor of an event loop, stop the server instead of the child.
+    Harmless when repeated.
+    """
+    global _sparing
+    if not _sparing:
+        _sparing = True
+        os.register_at_fork(before=_block, after_in_parent=_unblock, after_in_child=_restore_defaults)
+
+
+def _block() -> None:
+    _masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)
+
+
+def _unblock() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _masks.before)
+
+
+def _restore_defaults() -> None:
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    _unblock()
+
+
+def ignore_group_signals() -> None:
+    """For a WSGI process, which obeys its control channel alone.
+
+    By a handler and not by SIG_IGN: that one is inherited through exec, and the app's own subprocesses
+    could not be terminated.
+    """
+    for number in GROUP_SIGNALS:
+        signal.signal(number, lambda *_: None)
+    spare_forked_children()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, GROUP_SIGNALS)
