@@ -3,9 +3,8 @@
 import os
 import sys
 
-from waterspout.cli import make_serve_command
-
 from app.settings import Settings, SettingsError
+from waterspout.cli import make_serve_command
 
 PROGRAM = "python -m app"
 

@@ -9,10 +9,23 @@ from app.settings import Settings
 from app.store import AsyncStore
 
 
-def make_app(settings: Settings | None = None) -> waterspout.Application:
-    """Return the whole service. The database is made ready first; nothing else starts here.
+class BoardApplication(waterspout.Application):
+    """The whole service. The Flask app, wherever it runs, reads its settings from the environment."""
 
-    The Flask app, wherever it runs, reads its settings from the environment that this process passes on.
+    def __init__(self, store: AsyncStore) -> None:
+        super().__init__(
+            native=handlers.routes, wsgi="wsgi_app:create_app()", **handlers.build_resources(store)
+        )
+        self.store = store
+
+    async def stop(self, timeout: float | None = None) -> None:
+        """Stop as every application does; and then, when nobody reads any more, close the store."""
+        await super().stop(timeout)
+        await self.store.close()
+
+
+def make_app(settings: Settings | None = None) -> BoardApplication:
+    """Return the service, its database made ready. Nothing is started.
 
     Raises:
         SettingsError: the environment holds something unusable (and no `settings` were given).
@@ -20,7 +33,4 @@ def make_app(settings: Settings | None = None) -> waterspout.Application:
     """
     settings = settings or Settings.from_environment(os.environ)
     prepare_database(settings.database_url)
-    store = AsyncStore(settings.database_url)
-    return waterspout.Application(
-        native=handlers.routes, wsgi="wsgi_app:create_app()", **handlers.build_resources(store)
-    )
+    return BoardApplication(AsyncStore(settings.database_url))

@@ -4,13 +4,16 @@ import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Both sides render from one folder, alike to the last blank: what one sends, the other could have.
 TEMPLATES = ROOT / "templates"
+TEMPLATE_OPTIONS: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True}
 
 DEFAULT_DATABASE = ROOT / "var" / "board.sqlite3"
 DEFAULT_BOARD_NAME = "Waterspout Status"

@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 from tornado.web import RequestHandler
 
-from app.settings import TEMPLATES
+from app.settings import TEMPLATE_OPTIONS, TEMPLATES
 from app.store import AsyncStore
 from handlers.feed import Feed
 from handlers.health import HealthHandler
@@ -25,5 +25,6 @@ routes: list[tuple[str, type[RequestHandler]]] = [
 
 def build_resources(store: AsyncStore) -> dict[str, Any]:
     """Return the application settings that the handlers need: see `handlers.base`."""
-    templates = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True)
+    loader = jinja2.FileSystemLoader(TEMPLATES)
+    templates = jinja2.Environment(loader=loader, autoescape=True, **TEMPLATE_OPTIONS)
     return {"store": store, "feed": Feed(store, templates)}

@@ -27,7 +27,7 @@ RETRY = range(1000, 3000)
 
 
 class StreamHandler(BoardHandler):
-    """One open page. It ends when the client goes, or when the server drains."""
+    """One open page, until the client goes or the server drains. (Setting: `heartbeat`, in seconds.)"""
 
     def initialize(self) -> None:
         self.feed: Feed = self.settings["feed"]
@@ -45,21 +45,21 @@ class StreamHandler(BoardHandler):
         self.subscription.close()
 
     async def get(self) -> None:
-        self.set_header("Content-Type", "text/event-stream; charset=utf-8")
         try:
+            # Before the first bytes: a reader without a cursor gets all that is posted after them.
+            newest = await self.store.cursor()
+            self.set_header("Content-Type", "text/event-stream; charset=utf-8")
             await self.send(f"retry: {random.choice(RETRY)}\n\n".encode())
-            await self.follow(await self.catch_up())
+            await self.follow(await self.catch_up(newest))
         except StreamClosedError:
             pass  # the client went while it was being written to
         finally:
             self.subscription.close()
 
-    async def catch_up(self) -> int:
-        """Send what the reader has missed. Return its cursor."""
-        newest = await self.store.cursor()
-        cursor = parse_cursor(
-            self.request.headers.get("Last-Event-ID") or self.get_argument("since", ""), newest
-        )
+    async def catch_up(self, newest: int) -> int:
+        """Send what the reader has missed up to the newest update. Return its cursor."""
+        known = self.request.headers.get("Last-Event-ID") or self.get_argument("since", "")
+        cursor = parse_cursor(known, newest)
         if cursor > newest:  # a page of another database
             return await self.send_event(reload_event(newest))
         return await self.bring_to(newest, cursor)

@@ -1,4 +1,4 @@
-"""Fixtures for every test that needs a real server; both forms of the lanes unless the test says otherwise."""
+"""Fixtures for every test that needs a real server, in both forms of the lanes."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.server import FORMS, Server
 
 
 class Shared:
-    """One server for the tests of a module; replaced if a test left it broken, so that the next test is judged alone."""
+    """One server for the tests of a module, replaced if a test left it broken: the next is judged alone."""
 
     def __init__(self, start):
         self._start = start
@@ -61,7 +61,7 @@ def server(shared_server):
 
 @pytest.fixture
 def start_server(tmp_path_factory):
-    """Start servers for one test alone. They are killed, not drained: a test of the end looks at the end itself."""
+    """Start servers for one test alone. They are killed, not drained: some tests look at the end itself."""
     started = []
 
     def start(*arguments, **options):

@@ -1,4 +1,4 @@
-"""A real server for a test: started as a user starts it, watched from outside, and gone afterwards whatever happened."""
+"""A real server for a test: started as a user starts it, watched from outside, and gone afterwards."""
 
 import json
 import os
@@ -19,7 +19,13 @@ START_DEADLINE = 20.0
 STOP_DEADLINE = 12.0
 ADDRESS = re.compile(rb"http://(\[[^\]\s]+\]|[^\s:/\[\]]+):(\d+)")
 # Words that no log of ours may hold, however an app or a client behaves.
-LEAKS = (b"was never retrieved", b"was never awaited", b"Exception ignored in", b"ResourceWarning", b"Fatal Python error")
+LEAKS = (
+    b"was never retrieved",
+    b"was never awaited",
+    b"Exception ignored in",
+    b"ResourceWarning",
+    b"Fatal Python error",
+)
 
 
 class StartError(Exception):
@@ -62,6 +68,14 @@ def living():
 def is_alive(pid):
     stat = stat_of(pid)
     return stat is not None and stat[0] != "Z"
+
+
+def has_ended(pid):
+    """Gone, or a zombie without a thread left: only then are all of its descriptors closed."""
+    try:
+        return not is_alive(pid) and len(os.listdir(f"/proc/{pid}/task")) == 1
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def rss_of(pid):
@@ -200,7 +214,8 @@ class Server:
             lines = (self.folder / f"{kind}.notes").read_text().splitlines()
         except FileNotFoundError:
             return []
-        return [fact for fact in map(json.loads, lines) if fact["id"] == ident]
+        facts = [json.loads(line) for line in lines if ident in line]
+        return [fact for fact in facts if fact["id"] == ident]
 
     def wait_for_note(self, kind, ident, seconds=5.0):
         notes = poll(lambda: self.notes(kind, ident), seconds)

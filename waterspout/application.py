@@ -46,8 +46,8 @@ class Application(TornadoApplication):
 
     * `wsgi_workers`: WSGI processes; 0 means threads of this process (default: 1 for an import string)
     * `wsgi_threads` (8): lanes in each; `wsgi_queue` (256): requests that may wait for a lane
-    * `max_body_size` (1 GiB): for the WSGI app and streaming handlers; `native_max_body_size` (10 MiB): for a native handler that
-      is handed its body whole
+    * `max_body_size` (1 GiB): for the WSGI app and streaming handlers; `native_max_body_size` (10 MiB): for a
+      native handler that is handed its body whole
     * `graceful_timeout` (30 s): how long `stop()` waits; `trusted_proxies` (none): networks, as CIDR, whose
       `X-Forwarded-*` headers the app may see
 

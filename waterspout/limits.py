@@ -40,10 +40,8 @@ READ_WINDOW = 256 * KIB
 LINGER = 2.0
 #: ... and at most this much of it (bytes).
 LINGER_SIZE = 16 * MIB
-#: Reply bytes that the kernel takes and can't yet send; the default may be several MiB (bytes).
-NOT_SENT = 256 * KIB
 #: A Content-Length of more digits than this is nonsense; int() of 5000 digits costs time, too.
-CONTENT_LENGTH_DIGITS = 19
+CONTENT_LENGTH_DIGITS = 64
 
 # --- lanes -----------------------------------------------------------------------------------------------
 

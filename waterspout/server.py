@@ -25,9 +25,8 @@ from waterspout import __version__
 from waterspout.application import Application
 from waterspout.exceptions import WaterspoutError
 from waterspout.hub import hub
-from waterspout.limits import NOT_SENT
 from waterspout.settings import ServeSettings
-from waterspout.signals import spare_forked_children
+from waterspout.signals import keep_from_children, spare_forked_children
 
 #: How long WebSockets get to answer 1001 (seconds).
 _CLOSING_HANDSHAKE = 2.0
@@ -42,8 +41,8 @@ class DrainingServer(HTTPServer):
 
     def initialize(self, *args: Any, **kwargs: Any) -> None:
         super().initialize(*args, **kwargs)
-        self._idle: dict[object, Any] = {}
-        self._running: set[object] = set()
+        self._idle: dict[Any, Any] = {}
+        self._running: set[Any] = set()
         self._draining = False
         self._quiet = asyncio.Event()
 
@@ -73,6 +72,11 @@ class DrainingServer(HTTPServer):
         except TimeoutError:
             return False
         return True
+
+    def descriptors(self) -> list[int]:
+        """The descriptors of all connections that speak HTTP."""
+        streams = [server_conn.stream for server_conn in (*self._idle, *self._running)]
+        return [stream.socket.fileno() for stream in streams if not stream.closed()]
 
     def _on_head(self, server_conn: object) -> None:
         self._idle.pop(server_conn, None)
@@ -131,6 +135,8 @@ class Server:
             idle_connection_timeout=_IDLE_CONNECTION,
         )
         self._handle_signals()
+        spare_forked_children()  # those of views that run in threads of this process
+        keep_from_children(lambda: [*(sock.fileno() for sock in sockets), *server.descriptors()])
         server.add_sockets(sockets)
         self._announce(sockets)
         await self._stop.wait()
@@ -139,21 +145,14 @@ class Server:
     def _bind(self) -> list[socket.socket]:
         host, port = self._settings.host, self._settings.port
         try:
-            sockets = bind_sockets(port, host)
+            return bind_sockets(port, host)
         except OSError as error:
             raise WaterspoutError(
                 f"can't listen on {host}:{port}: {error.strerror or error}; choose another --port or --host"
             ) from None
-        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-            for sock in sockets:
-                # Accepted sockets inherit it: the kernel takes what it can soon send, not megabytes ahead of
-                # a client that has stopped reading.
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT)
-        return sockets
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        spare_forked_children()  # those of views that run in threads of this process
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._handle_stop)
 

@@ -1,10 +1,11 @@
-"""Signals of a process that serves, and of the children that an app forks from it. Leaf."""
+"""Signals of a process that serves, and what the children that an app forks from it must not keep. Leaf."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterable
 from typing import Final
 
 #: What terminals and service managers send to a whole group.
@@ -41,6 +42,24 @@ def _restore_defaults() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     _unblock()
+
+
+def keep_from_children(descriptors: Callable[[], Iterable[int]]) -> None:
+    """Take these descriptors from the children that the app forks: a child that lives on would keep the
+    port bound after the server's end, and clients' connections open.
+
+    They are not closed, which would let a new file of the child's take a number that the server's own
+    objects, copied with it, may still close; they become /dev/null.
+    """
+
+    def replace() -> None:
+        null = os.open(os.devnull, os.O_RDWR)
+        for descriptor in descriptors():
+            if descriptor >= 0:
+                os.dup2(null, descriptor, inheritable=False)
+        os.close(null)
+
+    os.register_at_fork(after_in_child=replace)
 
 
 def ignore_group_signals() -> None:

@@ -9,7 +9,7 @@ import os
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 
-from app.settings import TEMPLATES, Settings
+from app.settings import TEMPLATE_OPTIONS, TEMPLATES, Settings
 from app.store import TEXT_LENGTH, TITLE_LENGTH, Store
 from wsgi_app.admin import admin
 from wsgi_app.errors import show_error
@@ -29,6 +29,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or Settings.from_environment(os.environ)
     app = Flask(__name__, template_folder=str(TEMPLATES))
+    app.jinja_options = TEMPLATE_OPTIONS
     app.config["MAX_CONTENT_LENGTH"] = MAX_CONTENT_LENGTH
     app.jinja_env.globals.update(
         board_name=settings.board_name, text_length=TEXT_LENGTH, title_length=TITLE_LENGTH

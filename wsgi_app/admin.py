@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from app.store import State, UnknownIncident, Update
@@ -13,6 +13,14 @@ from wsgi_app.resources import current_store
 
 admin = Blueprint("admin", __name__, url_prefix="/admin")
 admin.before_request(admit)
+
+
+@admin.before_request
+def refuse_long_body() -> None:
+    """Answer 413 to a body of unannounced length that is too long: Werkzeug would cut it without a word."""
+    limit = request.max_content_length
+    if limit is not None and len(request.get_data()) >= limit:
+        abort(413)
 
 
 @admin.get("/")

@@ -11,7 +11,8 @@ from flask import Request, abort, request
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-# What a reverse proxy adds. Behind one on this machine, everybody's address is this machine's.
+# What a reverse proxy adds. Behind one on this machine, everybody's address is this machine's. A proxy that
+# adds nothing, or whose fields the server drops as untrusted, can't be told: keep `/admin/` out of its reach.
 PROXY_FIELDS = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 
 # Where a browser says the request was made: on a page of this very origin, or by the person alone.

@@ -89,8 +89,9 @@ def witnessed(environ, start_response):
     note("ran", environ)
     try:
         for piece in read_as(environ):
+            if not got:
+                note("piece", environ)
             got += len(piece)
-            note("piece", environ, got=got)
     except BaseException as error:
         is_os_error = isinstance(error, OSError)
         note("outcome", environ, ended="raised", error=type(error).__name__, is_os_error=is_os_error, got=got)

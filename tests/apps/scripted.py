@@ -1,4 +1,4 @@
-"""An app that replies exactly what the query string says, so that a test shows the whole misbehaviour in one place."""
+"""An app that replies just what the query string says: a test shows the whole misbehaviour in one place."""
 
 import json
 

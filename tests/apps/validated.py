@@ -1,4 +1,4 @@
-"""Well-behaved apps inside `wsgiref.validate.validator`, which raises for every breach of PEP 3333 on either side."""
+"""Well-behaved apps inside `wsgiref.validate.validator`, which raises for every breach of PEP 3333."""
 
 from wsgiref.validate import validator
 

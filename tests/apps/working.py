@@ -1,8 +1,9 @@
-"""Requests that last: to fill lanes and queues, to be killed or drained under, to start processes of their own."""
+"""Requests that last, to fill lanes, be killed or drained under; and requests that start processes."""
 
 import ctypes
 import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -75,6 +76,7 @@ def exiting(environ, start_response):
 @app.view
 def crashing(environ, start_response):
     note("ran", environ)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ctypes.string_at(0)
 
 
@@ -102,9 +104,12 @@ def popen_mask(environ, start_response):
     code = (
         "import signal as s;"
         "names = ('SIGINT', 'SIGTERM', 'SIGHUP', 'SIGCHLD');"
-        "print([n for n in names if s.getsignal(getattr(s, n)) == s.SIG_IGN], sorted(s.pthread_sigmask(0, [])))"
+        "ignored = [name for name in names if s.getsignal(getattr(s, name)) == s.SIG_IGN];"
+        "print(ignored, sorted(s.pthread_sigmask(s.SIG_BLOCK, [])))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True
+    )
     return answer(start_response, done.stdout.strip())
 
 

@@ -1,6 +1,8 @@
 """Processes that the app starts itself: signals, waiting and reaping work as in any other program."""
 
 import json
+import os
+import signal
 
 import pytest
 
@@ -32,17 +34,29 @@ def test_the_app_reaps_its_own_children(server):
     assert json.loads(server.get("/system").text) == [7, 7, 7]
 
 
-def test_a_forked_child_that_lives_on_does_not_hold_replies_open(server):
-    """It has a copy of every descriptor: an end that is told by closing one is never told."""
-    ident = new_id()
+def test_a_forked_child_that_lives_on_holds_no_reply_and_no_lane(server):
+    """It has a copy of every lane's descriptor: an end that is told by closing one is never told."""
     with server.connect() as connection:
-        child = int(connection.ask("GET", f"/forking?id={ident}").text)
-        server.canary(connection)
-        assert is_alive(child)
-        assert connection.ask("GET", "/quick", [("Connection", "close")]).status == 200
-        assert connection.ends_within(2)
-    for _ in range(4):
-        server.canary()
+        child = int(connection.ask("GET", f"/forking?id={new_id()}").text)
+        try:
+            for _ in range(4):
+                server.canary(connection)
+                server.canary()
+            assert is_alive(child)
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+def test_a_forked_child_that_lives_on_holds_no_connection_open(server):
+    """An HTTP/1.0 reply of unknown length ends with its connection, whoever has a copy of that."""
+    with server.connect() as forking, server.connect() as other:
+        server.canary(other)
+        child = int(forking.ask("GET", f"/forking?id={new_id()}").text)
+        try:
+            assert other.ask("GET", "/quick", [("Connection", "close")]).status == 200
+            assert other.ends_within(2)
+        finally:
+            os.kill(child, signal.SIGKILL)
 
 
 def test_descriptors_and_threads_do_not_grow_with_requests(server):

@@ -9,7 +9,7 @@ SERVE = ("--wsgi", "tests.apps.closing:app", "--wsgi-threads", "1")
 
 
 def assert_closed_once(server, ident, seconds=2.0):
-    """The canary's answer comes after everything that the lane did before, so a second close() would be noted."""
+    """The canary's answer comes after all that the lane did before: a second close() would be noted."""
     closed = server.wait_for_note("closed", ident, seconds)
     called = server.wait_for_note("called", ident)
     assert (closed["pid"], closed["thread"]) == (called["pid"], called["thread"])
@@ -32,7 +32,9 @@ def test_after_a_reply_the_iterable_was_closed_once(server, path, method, versio
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize("path", ["/raises-at-once", "/never-starts", "/text-chunk", "/bad-header", "/iter-raises"])
+@pytest.mark.parametrize(
+    "path", ["/raises-at-once", "/never-starts", "/text-chunk", "/bad-header", "/iter-raises"]
+)
 def test_after_an_error_before_the_first_byte_the_iterable_was_closed_once(server, path, method):
     ident = new_id()
     with server.connect() as connection:

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: what runs is finished, sockets are closed with a word, and the exit code is 0 (hazards 23)."""
+"""SIGTERM and Ctrl-C: what runs is finished, sockets are closed with a word, the exit code is 0."""
 
 import base64
 import os

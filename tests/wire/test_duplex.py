@@ -23,8 +23,17 @@ def take_echo(connection, head, size):
     return echo
 
 
-@pytest.mark.parametrize("framing", ["length", "chunked"])
-@pytest.mark.parametrize(("target", "size"), [("/echo-lines", 10), ("/echo-blocks?size=10", 10), ("/echo-lines", 9_000)])
+@pytest.mark.parametrize(
+    ("target", "size", "framing"),
+    [
+        ("/echo-lines", 10, "chunked"),
+        ("/echo-blocks?size=10", 10, "chunked"),
+        ("/echo-lines", 9_000, "chunked"),
+        # Declared and small, a body may be waited for as a whole; this one is large.
+        ("/echo-lines", 9_000, "length"),
+        ("/echo-blocks?size=9000", 9_000, "length"),
+    ],
+)
 def test_each_piece_is_echoed_before_the_next_is_sent(server, target, size, framing):
     pieces = [b"%06d" % number + b"." * (size - 7) + b"\n" for number in range(ROUNDS)]
     header = CHUNKED if framing == "chunked" else ("Content-Length", str(size * ROUNDS))

@@ -51,7 +51,13 @@ def test_the_keys_of_pep_3333_are_all_there(server):
         "wsgi.input_terminated": "True",
     }
     assert expected.items() <= environ.items()
-    assert {"SERVER_NAME", "wsgi.input", "wsgi.errors", "wsgi.multithread", "wsgi.multiprocess"} <= environ.keys()
+    assert {
+        "SERVER_NAME",
+        "wsgi.input",
+        "wsgi.errors",
+        "wsgi.multithread",
+        "wsgi.multiprocess",
+    } <= environ.keys()
     assert environ["SERVER_NAME"]
     assert "HTTP_CONTENT_TYPE" not in environ
     assert "HTTP_CONTENT_LENGTH" not in environ

@@ -59,7 +59,9 @@ def test_request_files_are_parsed(post):
 
 def test_request_json_is_parsed(post):
     value = {"a": [1, None, "é"], "b": {"c": 2.5}}
-    assert post("/flask/json", json.dumps(value).encode(), ("Content-Type", "application/json")).json() == value
+    assert (
+        post("/flask/json", json.dumps(value).encode(), ("Content-Type", "application/json")).json() == value
+    )
 
 
 @pytest.mark.parametrize(

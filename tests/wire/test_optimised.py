@@ -42,7 +42,14 @@ def test_bad_replies_are_errors(optimised):
     server = optimised("tests.apps.scripted:app")
     for status in ("abc", "20", "2000 OK", "200\r\nX: y", 200):
         assert server.get(script(status)).status == 500
-    for header in [("X Y", "z"), ("X:", "z"), ("X-Y", "a\r\nb"), ("X-Y", "a\0"), ("X-Y", "\u20ac"), ("X-Y", 7)]:
+    for header in [
+        ("X Y", "z"),
+        ("X:", "z"),
+        ("X-Y", "a\r\nb"),
+        ("X-Y", "a\0"),
+        ("X-Y", "\u20ac"),
+        ("X-Y", 7),
+    ]:
         assert server.get(script(headers=[header])).status == 500
     assert server.get(script(chunks=["text"])).status == 500
     with pytest.raises(Cut):

@@ -36,7 +36,12 @@ def assert_generic_500(reply):
 
 @pytest.mark.parametrize(
     ("status", "code", "reason"),
-    [("200", 200, ""), ("200 ", 200, ""), ("299 Whatever It Is", 299, "Whatever It Is"), ("404 Não", 404, "Não")],
+    [
+        ("200", 200, ""),
+        ("200 ", 200, ""),
+        ("299 Whatever It Is", 299, "Whatever It Is"),
+        ("404 Não", 404, "Não"),
+    ],
 )
 def test_a_status_goes_out_as_the_app_wrote_it(server, status, code, reason):
     reply = server.get(script(status))
@@ -129,7 +134,13 @@ def test_a_bad_reply_still_closes_the_iterable_of_the_app_that_returned_it(serve
 
 
 def test_header_names_go_out_in_the_case_that_the_app_wrote(server):
-    headers = [["x-lower", "1"], ["X-UPPER", "2"], ["x-MiXed-CASE", "3"], ["content-type", "text/x"], ["ETag", '"x"']]
+    headers = [
+        ["x-lower", "1"],
+        ["X-UPPER", "2"],
+        ["x-MiXed-CASE", "3"],
+        ["content-type", "text/x"],
+        ["ETag", '"x"'],
+    ]
     reply = server.get(script(headers=headers))
     assert {tuple(pair) for pair in headers} <= set(reply.headers)
 
@@ -174,7 +185,9 @@ def test_dropped_hop_by_hop_headers_are_logged_once(start_server, form):
     for _ in range(5):
         server.get(script(headers=[("Keep-Alive", "timeout=5")]))
     server.canary()
-    lines = [line for line in server.log.splitlines() if "keep-alive" in line.lower() and "/scripted" not in line]
+    lines = [
+        line for line in server.log.splitlines() if "keep-alive" in line.lower() and "/scripted" not in line
+    ]
     assert len(lines) == 1
 
 

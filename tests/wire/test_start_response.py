@@ -115,5 +115,5 @@ def test_a_wrapped_file_goes_out_whole(server, size):
 
 def test_a_wrapped_object_is_read_to_its_end_and_closed(server):
     ident = new_id()
-    assert server.get(f"/wrapped-object?id={ident}").body == b"piece piece "
+    assert server.get(f"/wrapped-object?id={ident}").body == b"piece " * 3
     server.wait_for_note("closed", ident)

@@ -1,4 +1,4 @@
-"""An app that answers without reading all of its body: the reply arrives, and nothing of the body reaches a later request."""
+"""An app that answers without reading all of its body: the reply arrives, no later request sees the rest."""
 
 import threading
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Well-behaved apps inside `wsgiref.validate.validator`: no breach of PEP 3333 on the server's side (hazards 19)."""
+"""Well-behaved apps inside `wsgiref.validate.validator`: no breach of PEP 3333 on the server's side."""
 
 import pytest
 

@@ -198,7 +198,6 @@ class Exchange(HTTPMessageDelegate):
         self._lane = lane
         self._record.started = time.perf_counter()
         lane.begin(self, self._frames)
-        self._frames = b""
         if self._on_demand:
             self._upload.attach(lane)
 
@@ -230,10 +229,16 @@ class Exchange(HTTPMessageDelegate):
             # The client is slower than the view: the view shall wait in its send.
             self._lane.pause()
 
-    def on_lane_lost(self) -> None:
-        """The worker died under the request. It may have done half its work: never run it again."""
+    def on_lane_lost(self, unread: bool) -> None:
+        """The worker died under the request. It may have done half its work: it is not run again, unless
+        the worker was dead before it could read it.
+        """
         self._lane = None
         if self._concluded:
+            return
+        if unread:
+            self._upload.detach()
+            self._pool.submit(self)
             return
         if self._reply.begun:
             self._cut()

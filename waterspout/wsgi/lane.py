@@ -31,8 +31,8 @@ class LaneUser(Protocol):
     def on_reply(self, head: ReplyHead | None, data: bytes, end: bytes | None) -> None:
         """What came in one read of the lane: perhaps the head, some body, perhaps the end."""
 
-    def on_lane_lost(self) -> None:
-        """The worker died with the request on it."""
+    def on_lane_lost(self, unread: bool) -> None:
+        """The worker died with the request on it; `unread`: it was dead before, and has seen none of it."""
 
 
 class Lane(asyncio.Protocol):
@@ -49,6 +49,8 @@ class Lane(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self.user: LaneUser | None = None
         self.busy = False
+        self._paused = False
+        self._sends = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is not registered as one
@@ -57,11 +59,13 @@ class Lane(asyncio.Protocol):
         """Start an exchange: `frames` are its REQUEST and, if it is small, its body."""
         self.user = user
         self.busy = True
+        self._sends = 0
         self.send(frames)
 
     def send(self, frames: bytes) -> None:
         """Write to the worker. What is not asked for is never sent, so this needs no flow control."""
         if self._transport is not None:
+            self._sends += 1
             self._transport.write(frames)
 
     def cancel(self) -> None:
@@ -73,11 +77,14 @@ class Lane(asyncio.Protocol):
 
     def pause(self) -> None:
         """Read no more: the client is slow, and the worker shall block in its send."""
-        if self._transport is not None:
+        if self._transport is not None and not self._paused:
+            self._paused = True
             self._transport.pause_reading()
 
     def resume(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
+        """Read on. Harmless when not paused."""
+        if self._transport is not None and self._paused and not self._transport.is_closing():
+            self._paused = False
             self._transport.resume_reading()
 
     def close(self) -> None:
@@ -114,6 +121,7 @@ class Lane(asyncio.Protocol):
         if idle:
             self.user = None
             self.busy = False
+            self.resume()  # the end may have come in the same read as what the client is still slow to take
             self._on_idle(self)
 
     def _pass_on(self, head: ReplyHead | None, pieces: list[bytes], end: bytes | None) -> None:
@@ -125,8 +133,10 @@ class Lane(asyncio.Protocol):
         """The worker's end is closed; returning None closes ours."""
 
     def connection_lost(self, error: Exception | None) -> None:
+        # The first write found the other end closed: proof that nobody has read the request.
+        unread = self._sends == 1 and isinstance(error, BrokenPipeError)
         self._transport = None
         user, self.user = self.user, None
-        if user is not None:
-            user.on_lane_lost()
         self._on_lost(self)
+        if user is not None:
+            user.on_lane_lost(unread)

@@ -37,6 +37,10 @@ class Upload:
         self._lane = lane
         self._forward()
 
+    def detach(self) -> None:
+        """The lane is lost before it took anything: wait for another."""
+        self._lane = None
+
     def collect(self, data: bytes) -> None:
         """Bytes of a small body from the client: `take` gives them all at once."""
         if not self.discarding:

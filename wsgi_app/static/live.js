@@ -10,8 +10,8 @@
   const STATUS = {
     connecting: "Connecting…",
     live: "Live",
-    lost: "Disconnected. Trying again…",
-    offline: "You are offline",
+    lost: "Disconnected",
+    offline: "Offline",
   };
   const LONGEST_WAIT = 30000;
 

@@ -1,0 +1,1 @@
+"""Tests of `app`: the store, its database, and the service as it is started."""

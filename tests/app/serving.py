@@ -1,0 +1,62 @@
+"""The service as people start it: `python -m app`, a process of its own."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.settings import ROOT
+
+# Both places that the Flask app can run in.
+FORMS = {"process": ("--wsgi-workers", "1"), "threads": ("--wsgi-workers", "0")}
+
+START_TIMEOUT = 30.0
+STOP_TIMEOUT = 30.0
+
+
+@contextmanager
+def serve_board(folder: Path, *arguments: str) -> Iterator[str]:
+    """Serve the board, on a database in the folder; yield its address. It must stop when it is told to."""
+    with start_board(folder, *arguments) as (server, log):
+        yield wait_for_address(server, log)
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(STOP_TIMEOUT) == 0, log.read_text()
+
+
+@contextmanager
+def start_board(folder: Path, *arguments: str, **environ: str) -> Iterator[tuple[subprocess.Popen, Path]]:
+    """Start `python -m app`; yield the process, and the file that its messages go to."""
+    log = folder / "server.log"
+    environ = {"DATABASE_URL": f"sqlite:///{folder / 'board.sqlite3'}", **environ}
+    with log.open("wb") as messages:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "app", "--port", "0", *arguments],
+            cwd=ROOT,
+            env={**os.environ, **environ},
+            stdin=subprocess.DEVNULL,
+            stdout=messages,
+            stderr=messages,
+        )
+    try:
+        yield server, log
+    finally:
+        server.kill()
+        server.wait()
+
+
+def wait_for_address(server: subprocess.Popen, log: Path) -> str:
+    """Return what the server says that it serves, once it does."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        address = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
+        if address:
+            return address.group()
+        if server.poll() is not None:
+            break
+        time.sleep(0.05)
+    raise AssertionError(f"the server did not start: {log.read_text()}")

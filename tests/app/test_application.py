@@ -1,0 +1,69 @@
+import json
+
+import pytest
+
+from app import application
+from app.application import BoardApplication, make_app
+from app.database import DatabaseError
+from app.first_run import EXAMPLES
+from app.settings import Settings, SettingsError, parse_database_url
+from app.store import AsyncStore
+
+
+@pytest.fixture
+def settings(tmp_path) -> Settings:
+    return Settings(parse_database_url(f"sqlite:///{tmp_path}/board.sqlite3"))
+
+
+@pytest.fixture
+def app(settings, io_loop):
+    app = make_app(settings)
+    yield app
+    io_loop.run_sync(app.stop)
+
+
+@pytest.mark.gen_test
+async def test_the_database_is_made_ready(http_client, base_url):
+    response = await http_client.fetch(base_url + "/api/incidents")
+    assert len(json.loads(response.body)) == len(EXAMPLES)
+
+
+@pytest.mark.gen_test
+async def test_native_routes_are_first_and_flask_has_the_rest(http_client, base_url, settings, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", str(settings.database_url))
+    assert (await http_client.fetch(base_url + "/healthz")).body == b'{"status": "ok"}'
+    page = await http_client.fetch(base_url + "/")
+    assert EXAMPLES[0].title in page.body.decode()
+    assert (await http_client.fetch(base_url + "/nowhere", raise_error=False)).code == 404
+
+
+@pytest.mark.gen_test
+async def test_the_store_is_closed_when_it_has_stopped(database_url, monkeypatch):
+    closed = []
+
+    async def close(store):
+        closed.append(store)
+
+    monkeypatch.setattr(AsyncStore, "close", close)
+    app = BoardApplication(AsyncStore(database_url))
+    await app.stop()
+    assert closed == [app.store]
+
+
+def test_settings_come_from_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/elsewhere.sqlite3")
+    make_app()
+    assert (tmp_path / "elsewhere.sqlite3").exists()
+
+
+def test_an_unusable_environment_is_refused_before_anything_is_made(monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "mysql://localhost/board")
+    monkeypatch.setattr(application, "prepare_database", pytest.fail)
+    with pytest.raises(SettingsError):
+        make_app()
+
+
+def test_an_unusable_database_is_refused(tmp_path):
+    (tmp_path / "board.sqlite3").mkdir()
+    with pytest.raises(DatabaseError):
+        make_app(Settings(parse_database_url(f"sqlite:///{tmp_path}/board.sqlite3")))

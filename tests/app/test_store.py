@@ -1,0 +1,202 @@
+import dataclasses
+import threading
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError, InvalidRequestError
+
+from app import store as store_module
+from app.database import writing
+from app.store import (
+    CHANGES_LISTED,
+    INCIDENTS_LISTED,
+    LARGEST_ID,
+    UPDATES_LISTED,
+    AsyncStore,
+    Board,
+    Changes,
+    State,
+    UnknownIncident,
+    Update,
+    add_incident,
+    read_changes,
+)
+from tests.app.databases import post_incidents
+
+
+def titles(board: Board) -> list[str]:
+    return [incident.title for incident in board.incidents]
+
+
+def read(store, reader, *args):
+    with store_module.Session(store.engine) as session:
+        return reader(session, *args)
+
+
+class TestPosting:
+    def test_an_incident_begins_with_an_update(self, store):
+        update = store.post_incident("Slow", State.INVESTIGATING, "We look.")
+        incident = store.incident(update.incident_id)
+        assert (incident.title, incident.state, incident.update_count) == ("Slow", State.INVESTIGATING, 1)
+        assert [(u.id, u.number, u.state, u.text) for u in incident.updates] == [
+            (update.id, 1, State.INVESTIGATING, "We look.")
+        ]
+
+    def test_an_update_brings_the_incident_to_its_state(self, store):
+        first = store.post_incident("Slow", State.INVESTIGATING, "We look.")
+        second = store.post_update(first.incident_id, State.RESOLVED, "Done.")
+        incident = store.incident(first.incident_id)
+        assert second.id > first.id
+        assert incident.state is State.RESOLVED
+        assert not incident.open
+        assert [update.text for update in incident.updates] == ["Done.", "We look."]
+
+    def test_moments_are_aware_and_now(self, store):
+        update = store.post_incident("Slow", State.INVESTIGATING, "We look.")
+        incident = store.incident(update.incident_id)
+        assert incident.opened_at.tzinfo is UTC
+        assert abs(datetime.now(UTC) - incident.opened_at) < timedelta(seconds=10)
+        assert incident.updates[0].posted_at == incident.opened_at
+
+    def test_moments_of_other_zones_are_kept(self, store):
+        noon = datetime(2026, 7, 1, 12, tzinfo=timezone(timedelta(hours=2)))
+        with writing(store.engine) as session:
+            update = add_incident(session, "Slow", State.INVESTIGATING, "We look.", noon)
+        assert store.incident(update.incident_id).opened_at == noon
+
+    @pytest.mark.parametrize("incident_id", [1, 0, -1, LARGEST_ID, LARGEST_ID + 1, 10**30])
+    def test_an_update_to_no_incident_is_refused(self, store, incident_id):
+        with pytest.raises(UnknownIncident):
+            store.post_update(incident_id, State.RESOLVED, "Done.")
+        assert store.cursor() == 0
+
+    def test_an_update_belongs_to_an_incident(self, store):
+        with pytest.raises(IntegrityError), writing(store.engine) as session:
+            session.add(
+                Update(
+                    incident_id=7, number=1, state=State.RESOLVED, text="Lost", posted_at=datetime.now(UTC)
+                )
+            )
+
+    def test_many_threads_may_post_at_once(self, store):
+        incident_id = store.post_incident("Busy", State.INVESTIGATING, "0").incident_id
+        threads = [
+            threading.Thread(target=store.post_update, args=(incident_id, State.MONITORING, str(n)))
+            for n in range(20)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        incident = store.incident(incident_id)
+        assert incident.update_count == 21
+        assert [update.number for update in incident.updates] == list(range(21, 0, -1))
+
+    def test_an_id_is_never_given_twice(self, store):
+        """A cursor that a reader kept must not name another update later."""
+        first = store.post_incident("Slow", State.INVESTIGATING, "We look.")
+        with writing(store.engine) as session:
+            session.execute(text("DELETE FROM incident_update"))
+        assert store.post_update(first.incident_id, State.RESOLVED, "Done.").id > first.id
+
+
+class TestBoard:
+    def test_it_may_be_empty(self, store):
+        assert store.board() == Board([], 0, 0)
+
+    def test_open_ones_come_first_and_newer_ones_before(self, store):
+        first, second, third, _ = post_incidents(store, 4)
+        store.post_update(first, State.MONITORING, "Better.")
+        for incident_id in (third, second):
+            store.post_update(incident_id, State.RESOLVED, "Done.")
+        board = store.board()
+        assert titles(board) == ["Incident 3", "Incident 0", "Incident 2", "Incident 1"]
+        assert board.open_count == 2
+        assert board.cursor == store.cursor() == 7
+
+    def test_it_is_bounded(self, store):
+        post_incidents(store, INCIDENTS_LISTED + 5)
+        board = store.board()
+        assert len(board.incidents) == INCIDENTS_LISTED
+        assert board.open_count == INCIDENTS_LISTED + 5
+
+    def test_each_incident_has_its_newest_updates(self, store):
+        long, short = post_incidents(store, 2)
+        for n in range(UPDATES_LISTED + 3):
+            store.post_update(long, State.MONITORING, f"More {n}")
+        incidents = {incident.id: incident for incident in store.board().incidents}
+        assert len(incidents[long].recent_updates) == UPDATES_LISTED
+        assert incidents[long].recent_updates[0].text == f"More {UPDATES_LISTED + 2}"
+        assert incidents[long].update_count == UPDATES_LISTED + 4
+        assert [update.text for update in incidents[short].recent_updates] == ["Text 1"]
+
+    def test_nothing_is_loaded_later(self, store):
+        (incident_id,) = post_incidents(store, 1)
+        with pytest.raises(InvalidRequestError):
+            _ = store.incident(incident_id).recent_updates
+
+
+class TestIncident:
+    @pytest.mark.parametrize("incident_id", [0, 2, -5, LARGEST_ID, 2**63, 10**30])
+    def test_an_unknown_one_says_so(self, store, incident_id):
+        post_incidents(store, 1)
+        with pytest.raises(UnknownIncident):
+            store.incident(incident_id)
+
+    def test_it_has_more_updates_than_on_the_board(self, store):
+        (incident_id,) = post_incidents(store, 1)
+        for n in range(UPDATES_LISTED + 3):
+            store.post_update(incident_id, State.MONITORING, f"More {n}")
+        assert len(store.incident(incident_id).updates) == UPDATES_LISTED + 4
+
+
+class TestChanges:
+    def test_only_what_is_newer_than_the_cursor(self, store):
+        first = post_incidents(store, 3)[0]
+        cursor = store.cursor()
+        store.post_update(first, State.RESOLVED, "Done.")
+        changes = read(store, read_changes, cursor)
+        assert [incident.id for incident in changes.incidents] == [first]
+        assert [update.text for update in changes.incidents[0].recent_updates] == ["Done.", "Text 0"]
+        assert (changes.open_count, changes.cursor, changes.complete) == (2, cursor + 1, True)
+
+    def test_nothing_new(self, store):
+        post_incidents(store, 2)
+        assert read(store, read_changes, store.cursor()) == Changes([], 2, 2, True)
+
+    def test_too_much_is_cut_and_says_so(self, store):
+        post_incidents(store, CHANGES_LISTED)
+        assert read(store, read_changes, 0).complete
+        post_incidents(store, 1)
+        changes = read(store, read_changes, 0)
+        assert len(changes.incidents) == CHANGES_LISTED
+        assert not changes.complete
+
+
+class TestAsyncStore:
+    @pytest.fixture
+    def async_store(self, database_url, io_loop):
+        async_store = AsyncStore(database_url)
+        yield async_store
+        io_loop.run_sync(async_store.close)
+
+    @pytest.mark.gen_test
+    async def test_it_reads_what_the_blocking_one_reads(self, store, async_store):
+        ids = post_incidents(store, 3)
+        store.post_update(ids[1], State.RESOLVED, "Done.")
+        assert describe(await async_store.board()) == describe(store.board())
+        assert await async_store.cursor() == store.cursor()
+        incident = await async_store.incident(ids[1])
+        assert [update.text for update in incident.updates] == ["Done.", "Text 1"]
+        assert [incident.id for incident in (await async_store.changes(3)).incidents] == [ids[1]]
+
+    @pytest.mark.gen_test
+    async def test_an_unknown_incident_says_so(self, async_store):
+        with pytest.raises(UnknownIncident):
+            await async_store.incident(1)
+
+
+def describe(board: Board) -> dict:
+    updates = [[update.id for update in incident.recent_updates] for incident in board.incidents]
+    return {**dataclasses.asdict(dataclasses.replace(board, incidents=titles(board))), "updates": updates}

@@ -1,0 +1,59 @@
+"""A headless Chromium, driven by the installed chromedriver: nothing is downloaded."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+# Set where a missing browser must not go unnoticed.
+REQUIRED = "WATERSPOUT_REQUIRE_BROWSER"
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+DRIVERS = ("chromedriver", "chromium.chromedriver")
+
+ARGUMENTS = (
+    "--headless=new",
+    "--no-sandbox",  # there is none for root, which is whom a container's tests run as
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1280,900",
+)
+
+
+def find_programs() -> tuple[str, str]:
+    """Return the paths of Chromium and chromedriver; without them skip the test, or fail it."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    driver = next(filter(None, map(shutil.which, DRIVERS)), None)
+    if browser and driver:
+        return browser, driver
+    reason = f"no {'chromedriver' if browser else 'Chromium'} on this machine"
+    if os.environ.get(REQUIRED):
+        pytest.fail(f"{reason}, and {REQUIRED} is set")
+    pytest.skip(reason)
+
+
+@contextmanager
+def open_browser() -> Iterator[webdriver.Chrome]:
+    """A fresh browser, with a profile of its own that goes with it."""
+    browser, driver = find_programs()
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        for argument in (*ARGUMENTS, f"--user-data-dir={profile}"):
+            options.add_argument(argument)
+        chrome = webdriver.Chrome(options=options, service=Service(executable_path=driver))
+        try:
+            yield chrome
+        finally:
+            chrome.quit()

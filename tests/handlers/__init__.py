@@ -1,0 +1,1 @@
+"""Tests of `handlers`: native routes, asked over real sockets."""

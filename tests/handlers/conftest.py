@@ -1,0 +1,52 @@
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL
+
+import handlers
+import waterspout
+from app.store import AsyncStore, Store
+from tests.app.databases import make_empty_database
+
+# So that a test sees a heartbeat without waiting for it.
+HEARTBEAT = 0.3
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> URL:
+    return make_empty_database(tmp_path)
+
+
+@pytest.fixture
+def store(database_url: URL) -> Iterator[Store]:
+    """The Flask side's view of the database: what posts."""
+    store = Store(database_url)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def async_store(database_url: URL, io_loop) -> Iterator[AsyncStore]:
+    async_store = AsyncStore(database_url)
+    yield async_store
+    io_loop.run_sync(finish_tasks)
+    io_loop.run_sync(async_store.close)
+
+
+async def finish_tasks() -> None:
+    """Let handlers end whose client went in the middle of a query, as a server that drains does."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    if tasks:
+        await asyncio.wait(tasks, timeout=5)
+
+
+@pytest.fixture
+def app(io_loop, async_store: AsyncStore) -> Iterator[waterspout.Application]:
+    """The native side alone."""
+    app = waterspout.Application(
+        native=handlers.routes, heartbeat=HEARTBEAT, **handlers.build_resources(async_store)
+    )
+    yield app
+    io_loop.run_sync(app.stop)

@@ -1,0 +1,63 @@
+import json
+
+import pytest
+import tornado.web
+
+from handlers.base import BoardHandler
+
+
+class TeapotHandler(BoardHandler):
+    def get(self) -> None:
+        raise tornado.web.HTTPError(418)
+
+
+class BrokenHandler(BoardHandler):
+    def get(self) -> None:
+        raise tornado.web.HTTPError(500, log_message="a secret")
+
+
+class StoreHandler(BoardHandler):
+    def get(self) -> None:
+        self.write({"store": self.store})
+
+
+ROUTES = [("/teapot", TeapotHandler), ("/broken", BrokenHandler), ("/store", StoreHandler)]
+
+
+@pytest.fixture
+def app():
+    return tornado.web.Application(ROUTES, store="the store")
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("path", "status", "reason"),
+    [("/teapot", 418, "I'm a Teapot"), ("/broken", 500, "Internal Server Error")],
+)
+async def test_errors_are_json(http_client, base_url, path, status, reason):
+    response = await http_client.fetch(base_url + path, raise_error=False)
+    assert response.code == status
+    assert response.headers["Content-Type"] == "application/json; charset=UTF-8"
+    assert json.loads(response.body) == {"error": reason}
+    assert b"secret" not in response.body
+
+
+@pytest.mark.gen_test
+async def test_in_debug_mode_an_error_has_its_traceback(app, http_client, base_url):
+    app.settings["serve_traceback"] = True
+    response = await http_client.fetch(base_url + "/broken", raise_error=False)
+    assert b"Traceback" in response.body
+
+
+@pytest.mark.gen_test
+async def test_a_method_that_is_not_there_is_405(http_client, base_url):
+    response = await http_client.fetch(base_url + "/store", method="DELETE", raise_error=False)
+    assert response.code == 405
+
+
+@pytest.mark.gen_test
+async def test_replies_are_neither_kept_nor_guessed_at(http_client, base_url):
+    response = await http_client.fetch(base_url + "/store")
+    assert json.loads(response.body) == {"store": "the store"}
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"

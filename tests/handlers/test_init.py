@@ -1,0 +1,29 @@
+import jinja2
+import pytest
+
+import handlers
+from handlers.base import BoardHandler
+from handlers.feed import Feed
+
+
+def test_every_route_is_a_handler_of_ours():
+    assert all(issubclass(handler, BoardHandler) for _, handler in handlers.routes)
+
+
+def test_the_public_routes_are_there():
+    assert {path for path, _ in handlers.routes} == {"/healthz", "/api/incidents", "/api/stream"}
+
+
+@pytest.mark.gen_test
+async def test_resources_are_what_the_handlers_ask_for(async_store):
+    resources = handlers.build_resources(async_store)
+    assert resources["store"] is async_store
+    assert isinstance(resources["feed"], Feed)
+
+
+def test_markup_is_escaped(monkeypatch):
+    made = []
+    monkeypatch.setattr(handlers, "Feed", lambda store, templates: made.append(templates))
+    handlers.build_resources(None)
+    assert isinstance(made[0], jinja2.Environment)
+    assert made[0].autoescape is True

@@ -1,0 +1,181 @@
+"""What is packed comes out again, however it arrives; what is no frame is refused at once."""
+
+import struct
+
+import pytest
+
+from tests.waterspout.wsgi.heads import make_head
+from waterspout.exceptions import FrameError
+from waterspout.limits import FRAME_LIMIT
+from waterspout.wsgi.frames import (
+    BODY,
+    BODY_END,
+    CANCEL,
+    CUT,
+    DATA,
+    END,
+    FAILED,
+    IDLE,
+    LANE,
+    PUBLISH,
+    READ,
+    READY,
+    REPLY,
+    REQUEST,
+    SPEC,
+    STOP,
+    WHOLE,
+    FrameParser,
+    ReplyHead,
+    pack,
+    pack_header,
+    pack_read,
+    parse_read,
+    parse_reply,
+    parse_request,
+    serialize_reply,
+    serialize_request,
+)
+
+CONTROL = (REQUEST, BODY_END, CANCEL, READ, REPLY, END, IDLE, SPEC, LANE, STOP, READY, FAILED, PUBLISH)
+STREAMED = (BODY, DATA)
+EVERY_KIND = CONTROL + STREAMED
+CONVERSATION = [
+    (REQUEST, b"head"),
+    (BODY, b"0123456789" * 30),
+    (BODY_END, b""),
+    (READ, b"\0\0\1\0"),
+    (DATA, b"a reply"),
+    (END, WHOLE),
+    (IDLE, b""),
+    (PUBLISH, b"topic\n{}"),
+]
+
+
+def join_pieces(frames):
+    """Neighbouring pieces of one body as one."""
+    joined = []
+    for kind, payload in frames:
+        if joined and kind in STREAMED and joined[-1][0] == kind:
+            payload = joined.pop()[1] + payload
+        joined.append((kind, payload))
+    return joined
+
+
+def feed_in_pieces(wire, size):
+    parser = FrameParser()
+    frames = []
+    for start in range(0, len(wire), size):
+        frames += parser.feed(wire[start : start + size])
+    return frames
+
+
+def test_every_kind_is_another_number():
+    assert len(set(EVERY_KIND)) == len(EVERY_KIND)
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_a_frame_comes_out_as_it_was_packed(kind):
+    assert FrameParser().feed(pack(kind, b"payload")) == [(kind, b"payload")]
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_a_header_alone_is_the_beginning_of_a_frame(kind):
+    assert pack_header(kind, 7) + b"payload" == pack(kind, b"payload")
+
+
+@pytest.mark.parametrize("kind", CONTROL)
+def test_a_control_frame_may_be_empty(kind):
+    assert FrameParser().feed(pack(kind)) == [(kind, b"")]
+
+
+@pytest.mark.parametrize("kind", STREAMED)
+def test_an_empty_piece_of_a_body_says_nothing(kind):
+    assert FrameParser().feed(pack(kind) + pack(IDLE)) == [(IDLE, b"")]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 6, 7, 64, 299, 10_000])
+def test_pieces_of_any_size_make_the_same_frames(size):
+    wire = b"".join(pack(kind, payload) for kind, payload in CONVERSATION)
+    assert join_pieces(feed_in_pieces(wire, size)) == CONVERSATION
+
+
+def test_nothing_fed_is_nothing_found():
+    assert FrameParser().feed(b"") == []
+
+
+@pytest.mark.parametrize("kind", STREAMED)
+def test_a_body_is_handed_on_as_it_arrives(kind):
+    parser = FrameParser()
+    assert parser.feed(pack_header(kind, 6) + b"ab") == [(kind, b"ab")]
+    assert parser.feed(b"cd") == [(kind, b"cd")]
+    assert parser.feed(b"ef" + pack(CANCEL)) == [(kind, b"ef"), (CANCEL, b"")]
+
+
+@pytest.mark.parametrize("kind", STREAMED)
+def test_a_body_frame_may_be_as_large_as_four_bytes_can_say(kind):
+    assert FrameParser().feed(pack_header(kind, 2**32 - 1) + b"x") == [(kind, b"x")]
+
+
+@pytest.mark.parametrize("kind", [0, 10, 15, 22, 127, 255])
+def test_an_unknown_kind_is_refused_as_soon_as_its_header_is_there(kind):
+    with pytest.raises(FrameError, match=f"kind {kind}"):
+        FrameParser().feed(struct.pack("!BI", kind, 0))
+
+
+@pytest.mark.parametrize("kind", CONTROL)
+def test_an_oversize_control_frame_is_refused_before_it_is_collected(kind):
+    with pytest.raises(FrameError, match=str(FRAME_LIMIT + 1)):
+        FrameParser().feed(pack_header(kind, FRAME_LIMIT + 1))
+
+
+def test_a_control_frame_of_the_largest_size_is_taken():
+    payload = bytes(FRAME_LIMIT)
+    assert FrameParser().feed(pack(REPLY, payload)) == [(REPLY, payload)]
+
+
+def test_what_http_sends_by_mistake_is_no_frame():
+    with pytest.raises(FrameError):
+        FrameParser().feed(b"HTTP/1.1 200 OK\r\n")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"method": "POST", "content_length": "12", "body_length": 12},
+        {"body_length": -1, "trusted": True},
+        {"headers": []},
+        {"headers": [("A", ""), ("A", ""), ("b", "two, three")]},
+        {"headers": [("X-Name", "J\xfcrgen \xff")]},
+        {"target": "/\xe9?\xff=1", "remote_port": "", "remote_addr": ""},
+        {"remote_addr": "2001:db8::1", "server_name": "::1", "scheme": "https", "version": "HTTP/1.0"},
+        {"target": "http://[::1]:80/?x=\t"},
+    ],
+)
+def test_a_request_head_comes_back_as_it_was(changes):
+    head = make_head(**changes)
+    assert parse_request(serialize_request(head)) == head
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        ReplyHead(200, "OK", [("Content-Type", "text/plain")]),
+        ReplyHead(299, "", []),
+        ReplyHead(404, "Not  Found ", [("Set-Cookie", "a=1"), ("set-cookie", "b=2"), ("X-Empty", "")]),
+        ReplyHead(500, "\xe9\xff", [("X-Latin", "\xa0\xff")]),
+    ],
+)
+def test_a_reply_head_comes_back_as_it_was(head):
+    assert parse_reply(serialize_reply(head)) == head
+
+
+@pytest.mark.parametrize("credit", [0, 1, 2**18, 2**32 - 1])
+def test_a_credit_comes_back_as_it_was(credit):
+    ((kind, payload),) = FrameParser().feed(pack_read(credit))
+    assert (kind, parse_read(payload)) == (READ, credit)
+
+
+def test_whole_and_cut_can_be_told_apart():
+    assert WHOLE != CUT

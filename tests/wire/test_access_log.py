@@ -1,0 +1,160 @@
+"""One line a request, for both sides, in which nobody can write control bytes."""
+
+import re
+
+import pytest
+
+from tests.server import new_id, poll
+from tests.wire.client import Cut
+
+NATIVE = ("--native", "tests.apps.natives:routes")
+SERVE = (*NATIVE, "--wsgi", "tests.apps.streaming:app", "--wsgi-threads", "1")
+DURATION = re.compile(r"\b\d+(\.\d+)?\s?ms\b")
+PRINTABLE = set(range(0x20, 0x7F)) | {0x0A}
+
+
+def line_of(server, mark):
+    """The one access line with this mark; a traceback may have it too."""
+    access = poll(lambda: access_lines(server, mark), 3)
+    server.canary()
+    [line] = access_lines(server, mark)
+    assert access == [line]
+    return line
+
+
+def access_lines(server, mark):
+    return [line for line in server.log.splitlines() if mark in line and DURATION.search(line)]
+
+
+@pytest.mark.parametrize(
+    ("path", "owner", "size"), [("/native/ping", "native", 4), ("/flask/context", "wsgi", 33)]
+)
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+def test_each_side_logs_one_line_with_all_facts(server, path, owner, size, version):
+    mark, request_id = new_id(), new_id()
+    target = f"{path}?name=namename&mark={mark}"
+    reply = server.get(target, [("X-Request-Id", request_id)], version=version)
+    assert len(reply.body) == size
+    line = line_of(server, mark)
+    for fact in ("127.0.0.1", "GET", target, "200", request_id):
+        assert fact in line
+    words = re.split(r"[\s\"=]+", line)
+    assert owner in words
+    assert ({"native", "wsgi"} - {owner}).isdisjoint(words)
+    rest = line.replace(target, "").replace(request_id, "")
+    assert re.search(rf"(?<!\d){size}(?!\d)", rest)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/native/ping", 405),
+        ("GET", "/native/raises", 500),
+        ("GET", "/missing", 404),
+        ("HEAD", "/native/ping", 405),
+        ("PROPFIND", "/flask/context", 405),
+    ],
+)
+def test_errors_and_odd_methods_are_logged_alike(server, method, path, status):
+    mark = new_id()
+    with server.connect() as connection:
+        assert connection.ask(method, f"{path}?mark={mark}").status == status
+    line = line_of(server, f"{path}?mark={mark}")
+    assert f" {status}" in line
+    assert method in line
+
+
+def test_a_request_whose_client_left_is_logged_once(server):
+    mark = new_id()
+    with server.connect() as connection:
+        connection.send_request("GET", f"/ticking?id={mark}")
+        connection.next_chunk(connection.head())
+    server.wait_for_note("closed", mark)
+    line_of(server, mark)
+
+
+@pytest.mark.parametrize("path", ["/native/ping", "/canary", "/native/none"])
+@pytest.mark.parametrize(
+    "evil",
+    [
+        "%0d%0aGET%20/forged",
+        "%1b[31m",
+        "%9b[31m",
+        "\x9b[31m",
+        "\x1b[31m",
+        "\xe9",
+        "\x7f",
+        "\x85",
+        "%00",
+        '"quote',
+        "\\x0a",
+    ],
+    ids=ascii,
+)
+def test_no_target_writes_control_bytes_into_the_log(server, path, evil):
+    """Such a target may be refused; the log stays clean either way."""
+    mark = new_id()
+    with server.connect() as connection:
+        connection.send_request("GET", f"{path}?{mark}{evil}", [("Connection", "close")])
+        connection.everything()
+        connection.close()
+        server.canary()
+    assert_clean(server)
+    assert len(server.log_lines(mark, seconds=0.2)) <= 1
+
+
+@pytest.mark.parametrize("field", ["User-Agent", "X-Request-Id", "Referer", "Cookie"])
+def test_no_header_value_writes_control_bytes_into_the_log(server, field):
+    mark = new_id()
+    for evil in ("\x9b[31m", "\x1b[31m", "\xe9", "\x7f", "\tx"):
+        with server.connect() as connection:
+            connection.send_request("GET", "/native/ping", [(field, mark + evil), ("Connection", "close")])
+            connection.everything()
+    server.canary()
+    assert_clean(server)
+
+
+@pytest.mark.parametrize("path", ["/native/ping", "/canary"])
+def test_no_header_value_is_logged(server, path):
+    mark = new_id()
+    fields = [
+        (field, f"{mark} value") for field in ("User-Agent", "Referer", "Cookie", "Authorization", "X-Y")
+    ]
+    assert server.get(path, fields).status == 200
+    server.canary()
+    assert not server.log_lines(mark, seconds=0.2)
+
+
+@pytest.mark.parametrize("path", ["/native/ping", "/canary"])
+def test_no_method_writes_control_bytes_into_the_log(server, path):
+    for method in ("G\x1bT", "G\x9bT", "GÉT"):
+        with server.connect() as connection:
+            connection.send_request(method, path, [("Connection", "close")])
+            connection.everything()
+    assert_clean(server)
+
+
+def assert_clean(server):
+    lines = [line for line in server.log_bytes.splitlines() if not set(line) <= PRINTABLE]
+    assert not lines, lines[:3]
+
+
+def test_the_access_log_can_be_turned_off(start_server, form):
+    server = start_server(*SERVE, "--no-access-log", form=form)
+    mark = new_id()
+    for path in ("/native/ping", "/flask/context"):
+        assert server.get(f"{path}?name=x&mark={mark}").status == 200
+    with server.connect() as connection:
+        connection.send_request("GET", f"/ticking?id={mark}")
+        connection.next_chunk(connection.head())
+    server.wait_for_note("closed", mark)
+    server.canary()
+    assert not server.log_lines(mark, seconds=0.3)
+
+
+def test_a_cut_reply_is_logged_once(start_server, form):
+    server = start_server("--wsgi", "tests.apps.failing:app", form=form)
+    mark = new_id()
+    with pytest.raises(Cut):
+        server.get(f"/mid-stream?id={mark}")
+    line_of(server, mark)

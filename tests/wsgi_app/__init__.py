@@ -1,0 +1,1 @@
+"""Tests of `wsgi_app`: Flask views, asked through its test client."""

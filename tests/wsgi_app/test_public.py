@@ -1,0 +1,106 @@
+import re
+
+import pytest
+
+from app.store import UPDATES_LISTED, State
+from tests.app.databases import post_incidents
+
+
+def order(page: str) -> list[int]:
+    return [int(number) for number in re.findall(r'data-incident="(\d+)"', page)]
+
+
+def test_an_empty_board_is_calm(client):
+    response = client.get("/")
+    assert response.status_code == 200
+    assert response.content_type == "text/html; charset=utf-8"
+    assert "Everything works normally" in response.text
+    assert 'data-cursor="0"' in response.text
+
+
+def test_open_incidents_are_above_past_ones(client, store):
+    first, second, third = post_incidents(store, 3)
+    store.post_update(third, State.RESOLVED, "Done.")
+    page = client.get("/").text
+    assert order(page) == [second, first, third]
+    assert page.index("Open incidents") < page.index("Incident 0") < page.index("Past incidents")
+    assert page.index("Past incidents") < page.index("Incident 2")
+    assert "2 open incidents" in page
+    assert f'data-cursor="{store.cursor()}"' in page
+
+
+def test_one_open_incident_is_singular(client, store):
+    post_incidents(store, 1)
+    assert re.search(r"1 open incident\s*<", client.get("/").text)
+
+
+def test_updates_are_newest_first_with_their_moment(client, store):
+    (incident_id,) = post_incidents(store, 1)
+    update = store.post_update(incident_id, State.MONITORING, "Better.\nNearly.")
+    page = client.get("/").text
+    assert page.index("Better.\nNearly.") < page.index("Text 0")
+    assert f'<time datetime="{update.posted_at.isoformat(timespec="seconds")}">' in page
+    assert update.posted_at.strftime("%H:%M UTC") in page
+
+
+def test_a_long_story_is_cut_and_leads_to_the_whole(client, store):
+    (incident_id,) = post_incidents(store, 1)
+    assert "updates</a>" not in client.get("/").text
+    for n in range(UPDATES_LISTED):
+        store.post_update(incident_id, State.MONITORING, f"More {n}")
+    page = client.get("/").text
+    assert "Text 0" not in page
+    assert f'<a href="/incidents/{incident_id}">All {UPDATES_LISTED + 1} updates</a>' in page
+    assert "Text 0" in client.get(f"/incidents/{incident_id}").text
+
+
+def test_what_people_write_is_escaped(client, store):
+    incident_id = store.post_incident(
+        '<script>alert("x")</script>', State.INVESTIGATING, "</p><img src=x onerror=y>"
+    ).incident_id
+    for path in ("/", f"/incidents/{incident_id}", "/admin/"):
+        page = client.get(path).text
+        assert "<script>" not in page
+        assert "<img src=x" not in page
+        assert "&lt;script&gt;" in page
+
+
+def test_the_name_of_the_board_is_on_every_page(client, store):
+    post_incidents(store, 1)
+    for path in ("/", "/incidents/1", "/admin/", "/nowhere"):
+        assert "Harbour &lt;Status&gt;</title>" in client.get(path).text
+
+
+def test_every_page_has_one_heading_of_the_first_rank(client, store):
+    post_incidents(store, 2)
+    for path in ("/", "/incidents/1", "/admin/", "/nowhere"):
+        assert client.get(path).text.count("<h1") == 1
+
+
+def test_an_incident_has_a_page(client, store):
+    first, second = post_incidents(store, 2)
+    page = client.get(f"/incidents/{first}").text
+    assert order(page) == [first]
+    assert f'data-only="{first}"' in page
+    assert f'data-cursor="{second}"' in page
+
+
+@pytest.mark.parametrize("number", ["0", "2", "2147483648", "9" * 25, "9" * 5000, "-1", "x", "1.5", "٣"])
+def test_there_is_no_other_incident(client, store, number):
+    post_incidents(store, 1)
+    assert client.get(f"/incidents/{number}").status_code == 404
+
+
+def test_the_way_to_the_form_is_shown_to_whom_it_is_open(client, store):
+    post_incidents(store, 1)
+    for path in ("/", "/incidents/1"):
+        assert 'href="/admin/' in client.get(path).text
+        elsewhere = client.get(path, environ_overrides={"REMOTE_ADDR": "10.0.0.1"})
+        assert elsewhere.status_code == 200
+        assert 'href="/admin/' not in elsewhere.text
+
+
+def test_pages_can_not_be_posted_to(client):
+    response = client.post("/")
+    assert response.status_code == 405
+    assert "GET" in response.headers["Allow"]
