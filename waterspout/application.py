@@ -25,6 +25,7 @@ from waterspout.hub import hub
 from waterspout.record import Record, make_request_id
 from waterspout.wsgi.container import Container
 from waterspout.wsgi.reply import Reply
+from waterspout.wsgi.response import SERVER
 
 #: Settings that are the container's, by the name that it knows them under.
 _CONTAINER_SETTINGS = {
@@ -263,6 +264,8 @@ class _RecordTransform(OutputTransform):
         self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
     ) -> tuple[int, HTTPHeaders, bytes]:
         headers["X-Request-Id"] = self._record.request_id
+        if headers.get("Server", "").startswith("TornadoServer/"):
+            headers["Server"] = SERVER  # both sides say the same, and neither says which version
         self._record.bytes_sent += len(chunk)
         return status_code, headers, chunk
 

@@ -11,8 +11,9 @@ from flask import Request, abort, request
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-# What a reverse proxy adds. Behind one on this machine, everybody's address is this machine's. A proxy that
-# adds nothing, or whose fields the server drops as untrusted, can't be told: keep `/admin/` out of its reach.
+# What a reverse proxy adds. Behind one on this machine, everybody's address is this machine's. Waterspout drops
+# such fields of untrusted peers, and says so in environ. A proxy that adds none can't be told: keep `/admin/`
+# out of its reach.
 PROXY_FIELDS = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 
 # Where a browser says the request was made: on a page of this very origin, or by the person alone.
@@ -28,7 +29,7 @@ def admit() -> None:
 
 def find_refusal(request: Request) -> str | None:
     """Return why the request may not touch `/admin/`, or None."""
-    if not is_loopback(request.remote_addr or "") or any(name in request.headers for name in PROXY_FIELDS):
+    if not is_loopback(request.remote_addr or "") or is_proxied(request):
         return "Until sign-in exists, incidents can be posted only from the machine that the board runs on."
     # A hostile name that resolves to this machine makes its pages same-origin with ours: only the name tells.
     if not is_loopback_name(request.host):
@@ -36,6 +37,12 @@ def find_refusal(request: Request) -> str | None:
     if request.method not in SAFE_METHODS and is_cross_site(request):
         return "This was sent from a page of another site, and has been refused."
     return None
+
+
+def is_proxied(request: Request) -> bool:
+    """Whether somebody else's request was passed on, as far as can be seen."""
+    dropped = "waterspout.forwarded" in request.environ
+    return dropped or any(name in request.headers for name in PROXY_FIELDS)
 
 
 def is_loopback(address: str) -> bool:

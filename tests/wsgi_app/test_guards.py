@@ -42,6 +42,11 @@ def test_what_came_through_a_proxy(name):
     assert "only from the machine" in find_refusal(make_request("GET", **{name: "10.0.0.1"}))
 
 
+def test_what_came_through_a_proxy_that_the_server_does_not_believe():
+    environ = make_request("GET").environ | {"waterspout.forwarded": True}
+    assert "only from the machine" in find_refusal(Request(environ))
+
+
 @pytest.mark.parametrize(
     "host",
     ["localhost", "localhost:8888", "LOCALHOST", "board.localhost", "127.0.0.1", "[::1]:8888", "127.0.0.2:1"],

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from waterspout.wsgi.lane import Lane
+
+#: Pause before a lost lane is opened again (seconds).
+_REPLACE_AFTER: Final = 0.2
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Crew:
         self.idle: deque[Lane] = deque()
         self._events = events
         self._lanes: set[Lane] = set()
+        self._replacing: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     @property
@@ -90,6 +95,18 @@ class Crew:
             self._events.on_idle(self, lane)
 
     def _on_lane_lost(self, lane: Lane) -> None:
+        """A lane worker ended without being told to: give its crew another, if the crew itself lives."""
         self._lanes.discard(lane)
         if lane in self.idle:
             self.idle.remove(lane)
+        if not self._stopping:
+            task = asyncio.get_running_loop().create_task(self._replace_lane())
+            self._replacing.add(task)
+            task.add_done_callback(self._replacing.discard)
+
+    async def _replace_lane(self) -> None:
+        # When a process dies its lanes close first; a moment later the crew is known to be gone.
+        await asyncio.sleep(_REPLACE_AFTER)
+        with contextlib.suppress(OSError):
+            if not self._stopping:
+                await self._open_lane()

@@ -42,7 +42,12 @@ def _may_pass(name: str, trusted: bool) -> bool:
     """
     if "_" in name or name in _DROPPED:
         return False
-    return trusted or not (name in _FORWARDED or name.startswith(_FORWARDED_PREFIX))
+    return trusted or not is_forwarded(name)
+
+
+def is_forwarded(name: str) -> bool:
+    """Whether a (lower-case) header says who the client behind a proxy is."""
+    return name in _FORWARDED or name.startswith(_FORWARDED_PREFIX)
 
 
 def add_headers(environ: Environ, head: RequestHead) -> None:
@@ -53,6 +58,8 @@ def add_headers(environ: Environ, head: RequestHead) -> None:
         if not _may_pass(lower, head.trusted):
             if lower == "content-type":
                 environ["CONTENT_TYPE"] = value
+            elif is_forwarded(lower):
+                environ["waterspout.forwarded"] = True
             continue
         key = "HTTP_" + lower.upper().replace("-", "_")
         if key in environ:
@@ -75,6 +82,7 @@ def build_environ(
     """The environ of PEP 3333, with the keys that servers have agreed on beside it.
 
     `RAW_URI` (gunicorn) and `REQUEST_URI` (mod_wsgi) hold the target as it came: `%2F` is lost in PATH_INFO.
+    `waterspout.forwarded` is there when the peer spoke for another client and was not believed.
     `wsgi.input_terminated`: reading to the end of `wsgi.input` is safe; chunked, there is no CONTENT_LENGTH.
     """
     authority, path, query = split_target(head.target)

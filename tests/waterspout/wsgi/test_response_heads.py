@@ -82,7 +82,8 @@ def test_a_header_is_a_token_and_latin_1(name, value):
 
 
 @pytest.mark.parametrize(
-    "name", ["", " ", "a b", "a ", " a", "a:", ":", "a\n", "a\r", "a\0", "a\tb", "(a)", '"a"', "\xe9", "\u20ac"]
+    "name",
+    ["", " ", "a b", "a ", " a", "a:", ":", "a\n", "a\r", "a\0", "a\tb", "(a)", '"a"', "\xe9", "\u20ac"],
 )
 def test_any_other_name_is_refused(name):
     with pytest.raises(InvalidResponse, match="not a header name"):

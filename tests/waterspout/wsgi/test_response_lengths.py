@@ -36,7 +36,9 @@ def test_a_length_is_found_in_any_case(headers, length):
     assert find_length(headers) == length
 
 
-@pytest.mark.parametrize("text", ["", "-1", "+1", "1.5", "0x1", "1_0", "1,1", "five", "\xb2", "9" * 19, "1 1"])
+@pytest.mark.parametrize(
+    "text", ["", "-1", "+1", "1.5", "0x1", "1_0", "1,1", "five", "\xb2", "9" * 19, "1 1"]
+)
 def test_a_malformed_length_is_refused(text):
     with pytest.raises(InvalidResponse, match="not a Content-Length"):
         find_length([("Content-Length", text)])
@@ -97,7 +99,9 @@ def test_a_stream_has_no_length():
     assert (sent.body, sent.end, sent.values("Content-Length")) == (b"abcde", WHOLE, [])
 
 
-@pytest.mark.parametrize("chunks", [[b"abcdefg"], [b"abc", b"defg"], [b"abcde", b"fg"], [b"abcd", b"ef", b"g"]])
+@pytest.mark.parametrize(
+    "chunks", [[b"abcdefg"], [b"abc", b"defg"], [b"abcde", b"fg"], [b"abcd", b"ef", b"g"]]
+)
 def test_what_is_too_much_is_cut_off(chunks):
     sent = run_app(chunks, length="5")
     assert (sent.body, sent.end) == (b"abcde", WHOLE)
@@ -135,7 +139,12 @@ def test_a_reply_that_says_some_and_sends_nothing_is_cut(chunks):
 
 # --- no body at all -------------------------------------------------------------------------------------------
 
-BODILESS = [("HEAD", "200 OK"), ("HEAD", "404 Not Found"), ("GET", "204 No Content"), ("GET", "304 Not Modified")]
+BODILESS = [
+    ("HEAD", "200 OK"),
+    ("HEAD", "404 Not Found"),
+    ("GET", "204 No Content"),
+    ("GET", "304 Not Modified"),
+]
 BODILESS += [("GET", "100 Continue"), ("POST", "103 Early Hints")]
 
 

@@ -1,0 +1,309 @@
+"""The hub of one process: who gets what, what a slow reader misses, and how it ends."""
+
+import asyncio
+import gc
+import threading
+import weakref
+
+import pytest
+
+import waterspout
+from tests.waterspout.processes import running_thread
+from waterspout.exceptions import NotServing
+from waterspout.hub import publish, subscribe
+from waterspout.hub.local import Hub
+from waterspout.hub.local import hub as process_hub
+
+
+@pytest.fixture
+def hub(io_loop):
+    """A hub of its own that serves on the test's event loop."""
+
+    async def open_hub():
+        hub = Hub()
+        hub.open()
+        return hub
+
+    hub = io_loop.run_sync(open_hub)
+    yield hub
+    hub.close()
+
+
+async def next_of(subscription, seconds=5):
+    return await asyncio.wait_for(anext(subscription), seconds)
+
+
+async def rest_of(subscription, seconds=5):
+    """All messages up to its end."""
+
+    async def read():
+        return [message async for message in subscription]
+
+    return await asyncio.wait_for(read(), seconds)
+
+
+@pytest.mark.gen_test
+async def test_a_published_message_reaches_every_subscriber_of_its_topic(hub):
+    first, second, other = hub.subscribe("a"), hub.subscribe("a"), hub.subscribe("b")
+    publish("a", {"n": 1})
+    assert await next_of(first) == await next_of(second) == {"n": 1}
+    publish("b", "end")
+    assert await next_of(other) == "end"
+
+
+@pytest.mark.gen_test
+async def test_messages_keep_their_order(hub):
+    subscription = hub.subscribe("a", max_queue=1000)
+    for number in range(1000):
+        publish("a", number)
+    assert [await next_of(subscription) for _ in range(1000)] == list(range(1000))
+
+
+@pytest.mark.gen_test
+async def test_what_one_subscriber_does_to_a_message_no_other_one_sees(hub):
+    first, second = hub.subscribe("a"), hub.subscribe("a")
+    publish("a", {"list": [1]})
+    (await next_of(first))["list"].append(2)
+    assert await next_of(second) == {"list": [1]}
+
+
+@pytest.mark.gen_test
+async def test_what_the_publisher_does_afterwards_nobody_sees(hub):
+    subscription = hub.subscribe("a")
+    message = [1]
+    publish("a", message)
+    message.append(2)
+    assert await next_of(subscription) == [1]
+
+
+@pytest.mark.gen_test
+async def test_a_reader_that_waits_is_woken(hub):
+    subscription = hub.subscribe("a")
+    waiting = asyncio.ensure_future(next_of(subscription))
+    await asyncio.sleep(0)
+    publish("a", "hello")
+    assert await waiting == "hello"
+
+
+@pytest.mark.gen_test
+async def test_another_thread_may_publish(hub):
+    subscription = hub.subscribe("a")
+    with running_thread(publish, "a", "from a thread"):
+        assert await next_of(subscription) == "from a thread"
+
+
+@pytest.mark.gen_test
+async def test_nobody_need_subscribe(hub):
+    publish("nobody", 1)
+    subscription = hub.subscribe("nobody")
+    await asyncio.sleep(0.01)
+    publish("nobody", 2)
+    assert await next_of(subscription) == 2
+
+
+# --- slow readers ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gen_test
+async def test_a_slow_reader_misses_the_oldest_and_is_told_how_many(hub):
+    subscription = hub.subscribe("a", max_queue=2)
+    for number in range(5):
+        hub.deliver("a", b"%d" % number)
+    assert (subscription.missed, subscription.dropped) == (0, 3)
+    assert (await next_of(subscription), subscription.missed) == (3, 3)
+    assert (await next_of(subscription), subscription.missed) == (4, 0)
+    hub.deliver("a", b"5")
+    assert (await next_of(subscription), subscription.missed, subscription.dropped) == (5, 0, 3)
+
+
+@pytest.mark.gen_test
+async def test_a_slow_reader_slows_nobody_else(hub):
+    slow, quick = hub.subscribe("a", max_queue=1), hub.subscribe("a", max_queue=10)
+    for number in range(5):
+        hub.deliver("a", b"%d" % number)
+    assert [await next_of(quick) for _ in range(5)] == list(range(5))
+    assert (await next_of(slow), slow.missed, quick.dropped) == (4, 4, 0)
+
+
+@pytest.mark.parametrize("max_queue", [0, -1])
+@pytest.mark.gen_test
+async def test_a_queue_for_nothing_is_refused(hub, max_queue):
+    with pytest.raises(ValueError, match="at least 1"):
+        hub.subscribe("a", max_queue=max_queue)
+
+
+@pytest.mark.parametrize("topic", ["", "a\nb", "x" * 256, None])
+@pytest.mark.gen_test
+async def test_a_topic_that_is_no_name_is_refused(hub, topic):
+    with pytest.raises(ValueError, match="topic"):
+        hub.subscribe(topic)
+
+
+@pytest.mark.gen_test
+async def test_two_tasks_that_read_one_subscription_are_told(hub):
+    subscription = hub.subscribe("a")
+    first = asyncio.ensure_future(next_of(subscription))
+    await asyncio.sleep(0)
+    with pytest.raises(RuntimeError, match="two tasks"):
+        await anext(subscription)
+    hub.deliver("a", b"1")
+    assert await first == 1
+
+
+@pytest.mark.gen_test
+async def test_a_reader_that_gave_up_loses_nothing(hub):
+    subscription = hub.subscribe("a")
+    with pytest.raises(TimeoutError):
+        await next_of(subscription, 0.01)
+    hub.deliver("a", b"1")
+    assert await next_of(subscription) == 1
+
+
+# --- the end --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gen_test
+async def test_a_closed_subscription_ends_after_what_it_has(hub):
+    subscription = hub.subscribe("a")
+    hub.deliver("a", b"1")
+    subscription.close()
+    subscription.close()
+    hub.deliver("a", b"2")
+    assert await rest_of(subscription) == [1]
+    assert await rest_of(subscription) == []
+
+
+@pytest.mark.gen_test
+async def test_leaving_the_block_closes_it(hub):
+    async with hub.subscribe("a") as subscription:
+        hub.deliver("a", b"1")
+        assert await next_of(subscription) == 1
+    hub.deliver("a", b"2")
+    assert await rest_of(subscription) == []
+
+
+@pytest.mark.parametrize("end", [Hub.close, Hub.end_subscriptions])
+@pytest.mark.gen_test
+async def test_readers_that_wait_stop_when_the_server_does(hub, end):
+    waiting = [asyncio.ensure_future(rest_of(hub.subscribe(topic))) for topic in "abca"]
+    await asyncio.sleep(0)
+    hub.deliver("a", b"1")
+    end(hub)
+    assert await asyncio.gather(*waiting) == [[1], [], [], [1]]
+
+
+@pytest.mark.gen_test
+async def test_while_it_drains_new_subscriptions_still_work(hub):
+    hub.end_subscriptions()
+    subscription = hub.subscribe("a")
+    publish("a", 1)
+    assert await next_of(subscription) == 1
+
+
+@pytest.mark.gen_test
+async def test_a_subscription_that_nobody_holds_is_gone(hub):
+    subscription = hub.subscribe("a")
+    gone = weakref.ref(subscription)
+    del subscription
+    gc.collect()
+    assert gone() is None
+    hub.deliver("a", b"1")
+
+
+@pytest.mark.gen_test
+async def test_it_serves_until_as_many_have_closed_as_have_opened(hub):
+    hub.open()
+    hub.close()
+    subscription = hub.subscribe("a")
+    publish("a", 1)
+    assert await next_of(subscription) == 1
+    hub.close()
+    with pytest.raises(NotServing):
+        publish("a", 2)
+    assert await rest_of(subscription) == []
+    hub.close()
+    hub.open()
+    publish("a", 3)
+
+
+@pytest.mark.gen_test
+async def test_what_was_published_before_a_stop_is_not_delivered_after_a_new_start(hub):
+    subscription = hub.subscribe("a")
+    hub.close()
+    hub.open()
+    hub.deliver("a", b"1")
+    assert await rest_of(subscription) == []
+
+
+def test_a_hub_can_serve_on_another_loop_when_the_first_is_gone():
+    hub = Hub()
+
+    async def exchange(message):
+        hub.open()
+        subscription = hub.subscribe("a")
+        publish("a", message)
+        assert await next_of(subscription) == message
+
+    try:
+        asyncio.run(exchange(1))
+        asyncio.run(exchange(2))
+    finally:
+        hub.close()
+
+
+# --- two loops in two threads -----------------------------------------------------------------------------------
+
+
+class OtherLoop:
+    """A subscriber of `hub` on an event loop of its own, in a thread of its own."""
+
+    def __init__(self, hub):
+        self._hub = hub
+        self._ready = threading.Event()
+        self.messages = []
+
+    def run(self):
+        asyncio.run(self._read())
+
+    async def _read(self):
+        subscription = self._hub.subscribe("a")
+        asyncio.get_running_loop().call_later(0.05, self._ready.set)
+        self.messages = await rest_of(subscription, 10)
+
+    async def ready(self):
+        """Wait until it waits for messages, and nothing else keeps its loop awake."""
+        await asyncio.get_running_loop().run_in_executor(None, self._ready.wait, 10)
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_a_subscriber_on_another_loop_gets_its_messages_and_its_end(hub):
+    """The second loop sleeps when the end comes: nothing but the end itself can wake it."""
+    other, here = OtherLoop(hub), hub.subscribe("a")
+    with running_thread(other.run):
+        await other.ready()
+        publish("a", 1)
+        publish("a", 2)
+        assert [await next_of(here), await next_of(here)] == [1, 2]
+        await asyncio.sleep(0.05)
+        hub.close()
+    assert other.messages == [1, 2]
+
+
+# --- the one of this process ------------------------------------------------------------------------------------
+
+
+def test_subscribing_needs_an_event_loop():
+    with pytest.raises(NotServing, match="native handlers"):
+        subscribe("a")
+
+
+@pytest.mark.gen_test
+async def test_subscribe_and_publish_use_the_hub_of_the_process():
+    process_hub.open()
+    try:
+        async with waterspout.subscribe("a", max_queue=3) as subscription:
+            waterspout.publish("a", 1)
+            assert await next_of(subscription) == 1
+    finally:
+        process_hub.close()
