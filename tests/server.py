@@ -134,7 +134,9 @@ class Server:
 
         poll(said, START_DEADLINE)
         match = ADDRESS.search(self.log_bytes)
-        if self.process.poll() is not None or not match:
+        if (code := self.process.poll()) is not None:
+            raise StartError(f"ended with exit code {code}:\n{self.log}")
+        if not match:
             raise StartError(f"no address within {START_DEADLINE} s:\n{self.log}")
         return match[1].decode().strip("[]"), int(match[2])
 

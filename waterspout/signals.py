@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 #: What terminals and service managers send to a whole group.
-GROUP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+GROUP_SIGNALS: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 _masks = threading.local()
 _sparing = False

@@ -64,7 +64,7 @@ class Lane(asyncio.Protocol):
 
     def send(self, frames: bytes) -> None:
         """Write to the worker. What is not asked for is never sent, so this needs no flow control."""
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._sends += 1
             self._transport.write(frames)
 
@@ -133,8 +133,8 @@ class Lane(asyncio.Protocol):
         """The worker's end is closed; returning None closes ours."""
 
     def connection_lost(self, error: Exception | None) -> None:
-        # The first write found the other end closed: proof that nobody has read the request.
-        unread = self._sends == 1 and isinstance(error, BrokenPipeError)
+        # The other end was closed before the first write, or the write found it so: nobody has read it.
+        unread = self._sends == 0 or (self._sends == 1 and isinstance(error, BrokenPipeError))
         self._transport = None
         user, self.user = self.user, None
         self._on_lost(self)

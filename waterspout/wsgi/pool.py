@@ -56,8 +56,8 @@ class Pool:
                 "a WSGI callable can't be sent to another process: name it by an import string, "
                 'like wsgi="mypackage:app", or ask for threads with wsgi_workers=0'
             )
-        if settings.workers and sys.platform == "win32":
-            raise ConfigurationError("WSGI processes need a POSIX system: use --wsgi-workers 0 on Windows")
+        if sys.platform == "win32":
+            raise ConfigurationError("lanes need a POSIX system: on Windows, run Waterspout in WSL or Docker")
         self.target = target
         self.settings = settings
         self._crews: list[Crew] = []

@@ -60,14 +60,17 @@ class ProcessCrew(Crew):
         try:
             self._order(SPEC, self._describe())
             await asyncio.wait_for(self._started, READY_TIMEOUT)
-            self.ready = True
             await self._open_lanes(self.spec.threads)
         except TimeoutError:
             self.kill()
             raise WaterspoutError(f"the WSGI process was not ready within {READY_TIMEOUT:.0f} s") from None
-        except (OSError, asyncio.CancelledError):
+        except OSError as error:
+            self.kill()
+            raise WaterspoutError(f"the WSGI process got no lanes: {error}") from error
+        except asyncio.CancelledError:
             self.kill()
             raise
+        self.ready = True
 
     async def stop(self) -> None:
         self._close_lanes()

@@ -3,7 +3,9 @@
 import asyncio
 import gc
 import threading
+import time
 import weakref
+from contextlib import suppress
 
 import pytest
 
@@ -95,8 +97,8 @@ async def test_another_thread_may_publish(hub):
 @pytest.mark.gen_test
 async def test_nobody_need_subscribe(hub):
     publish("nobody", 1)
-    subscription = hub.subscribe("nobody")
     await asyncio.sleep(0.01)
+    subscription = hub.subscribe("nobody")
     publish("nobody", 2)
     assert await next_of(subscription) == 2
 
@@ -142,7 +144,7 @@ async def test_a_topic_that_is_no_name_is_refused(hub, topic):
 @pytest.mark.gen_test
 async def test_two_tasks_that_read_one_subscription_are_told(hub):
     subscription = hub.subscribe("a")
-    first = asyncio.ensure_future(next_of(subscription))
+    first = asyncio.ensure_future(anext(subscription))
     await asyncio.sleep(0)
     with pytest.raises(RuntimeError, match="two tasks"):
         await anext(subscription)
@@ -244,11 +246,13 @@ def test_a_hub_can_serve_on_another_loop_when_the_first_is_gone():
         publish("a", message)
         assert await next_of(subscription) == message
 
-    try:
-        asyncio.run(exchange(1))
-        asyncio.run(exchange(2))
-    finally:
-        hub.close()
+    for message in (1, 2):
+        with running_thread(asyncio.run, exchange(message)):
+            pass
+    hub.close()
+    hub.close()
+    with pytest.raises(NotServing):
+        publish("a", 3)
 
 
 # --- two loops in two threads -----------------------------------------------------------------------------------
@@ -261,18 +265,34 @@ class OtherLoop:
         self._hub = hub
         self._ready = threading.Event()
         self.messages = []
+        self.ended = threading.Event()
 
     def run(self):
         asyncio.run(self._read())
 
     async def _read(self):
+        self._loop = asyncio.get_running_loop()
         subscription = self._hub.subscribe("a")
-        asyncio.get_running_loop().call_later(0.05, self._ready.set)
-        self.messages = await rest_of(subscription, 10)
+        self._loop.call_soon(self._ready.set)
+        async for message in subscription:
+            self.messages.append(message)
+        self.ended.set()
+
+    def wake(self):
+        """Let it see what nobody has woken it for."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(lambda: None)
+
+    async def wait(self, condition, seconds=5):
+        """Whether the condition comes true, while both loops go on."""
+        deadline = time.monotonic() + seconds
+        while not condition() and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        return condition()
 
     async def ready(self):
         """Wait until it waits for messages, and nothing else keeps its loop awake."""
-        await asyncio.get_running_loop().run_in_executor(None, self._ready.wait, 10)
+        assert await self.wait(self._ready.is_set)
         await asyncio.sleep(0.05)
 
 
@@ -285,9 +305,12 @@ async def test_a_subscriber_on_another_loop_gets_its_messages_and_its_end(hub):
         publish("a", 1)
         publish("a", 2)
         assert [await next_of(here), await next_of(here)] == [1, 2]
+        assert await other.wait(lambda: other.messages == [1, 2])
         await asyncio.sleep(0.05)
         hub.close()
-    assert other.messages == [1, 2]
+        ended = await other.wait(other.ended.is_set)
+        other.wake()
+    assert ended
 
 
 # --- the one of this process ------------------------------------------------------------------------------------

@@ -1,0 +1,38 @@
+"""The documents are true as far as a machine can tell: links lead somewhere, named tests exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+BEHAVIOUR = ROOT / "docs" / "behaviour.md"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text()):
+        if "://" not in target:
+            assert (document.parent / target).exists(), target
+
+
+def promises():
+    """Each bullet of the contract."""
+    return re.split(r"^- ", re.sub(r"^#.*$", "", BEHAVIOUR.read_text(), flags=re.M), flags=re.M)[1:]
+
+
+@pytest.mark.parametrize("promise", promises(), ids=lambda text: " ".join(text.split())[:50])
+def test_each_promise_has_a_test(promise):
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", promise)
+    assert named, "no test is named"
+    for path, name in named:
+        assert f"def {name}(" in (ROOT / "tests" / path).read_text(), f"{path}::{name}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_named_files_exist(document):
+    for path in re.findall(
+        r"`((?:waterspout|tests|docs|benchmarks|app|handlers|wsgi_app)/[\w./]*)`", document.read_text()
+    ):
+        assert (ROOT / path).exists(), path

@@ -1,0 +1,151 @@
+"""MODULE:NAME becomes an object, or one clear line."""
+
+import sys
+from textwrap import dedent
+
+import pytest
+
+from waterspout.exceptions import TargetNotFound, TargetRaised
+from waterspout.importer import resolve, resolve_callable
+
+TARGETS = {
+    "web.py": """
+        class Site:
+            @staticmethod
+            def make():
+                return "made"
+        def app(environ, start_response): return []
+        def factory(): return app
+        def needs(argument): return app
+        def fails(): raise LookupError("no such\\n  table")
+        def leaves(): raise SystemExit("bye")
+        number = 7
+    """,
+    "broken.py": "1 / 0",
+    "silent.py": "raise ValueError",
+    "leaving.py": "import sys; sys.exit('not today')",
+    "unparsable.py": "x = 1\ndef broken(:\n",
+    "needy.py": "import no_such_dependency",
+    "reaching.py": "from json import no_such_name",
+    "package/__init__.py": "",
+    "package/inner.py": "app = print",
+    "package/needy.py": "import package.missing",
+}
+
+
+@pytest.fixture
+def modules(tmp_path, monkeypatch):
+    """Modules of these tests, forgotten afterwards."""
+    for name, source in TARGETS.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(dedent(source))
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+pytestmark = pytest.mark.usefixtures("modules")
+
+
+@pytest.mark.parametrize(
+    ("spec", "found"), [("web:number", 7), ("web:Site.make()", "made"), ("package.inner:app", print)]
+)
+def test_a_name_is_found(spec, found):
+    assert resolve(spec) == found
+
+
+def test_with_brackets_a_factory_is_called():
+    assert resolve("web:factory()") is resolve("web:app")
+    assert resolve("web:factory") is not resolve("web:app")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "",
+        ":",
+        "web",
+        "web:",
+        ":app",
+        "web:app:more",
+        "web.app",
+        "web/py:app",
+        "web:app()()",
+        "web:app(1)",
+        "web:app( )",
+        " web:app",
+        "web:app\n",
+        "1web:app",
+        "web:1app",
+        ".web:app",
+        "web:app[0]",
+        "web:__import__('os')",
+    ],
+)
+def test_what_is_no_such_spec_is_refused_with_an_example(spec):
+    with pytest.raises(TargetNotFound, match="MODULE:NAME or MODULE:FACTORY"):
+        resolve(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        ("no_such_module:app", "there is no module 'no_such_module'"),
+        ("package.nothing:app", "there is no module 'package.nothing'"),
+        ("nothing.at.all:app", "there is no module 'nothing'"),
+        ("web.inner:app", "there is no module 'web.inner'"),
+        ("web:nothing", "'web' has no 'nothing'"),
+        ("web:Site.nothing", "'web' has no 'Site.nothing'"),
+        ("web:number()", "'number' can't be called"),
+    ],
+)
+def test_what_does_not_resolve_is_named(spec, text):
+    with pytest.raises(TargetNotFound) as caught:
+        resolve(spec)
+    assert text in str(caught.value)
+    assert repr(spec) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        ("broken:app", "ZeroDivisionError: division by zero"),
+        ("silent:app", "ValueError: no message"),
+        ("leaving:app", "SystemExit: not today"),
+        ("needy:app", "ModuleNotFoundError: No module named 'no_such_dependency'"),
+        ("package.needy:app", "ModuleNotFoundError: No module named 'package.missing'"),
+        ("reaching:app", "ImportError: cannot import name"),
+        ("web:fails()", "LookupError: no such table"),
+        ("web:leaves()", "SystemExit: bye"),
+        ("web:needs()", "TypeError: needs() missing 1 required positional argument"),
+    ],
+)
+def test_what_raises_is_quoted_in_one_line_with_its_place(spec, text):
+    with pytest.raises(TargetRaised) as caught:
+        resolve(spec)
+    message = str(caught.value)
+    assert f"{spec!r} raised {text}" in message
+    assert message.count("\n") == 0
+    assert ".py:" in message
+    assert caught.value.__cause__ is not None
+
+
+def test_the_place_is_where_it_was_raised(modules):
+    with pytest.raises(TargetRaised) as caught:
+        resolve("web:fails()")
+    assert f"({modules / 'web.py'}:8 in fails)" in str(caught.value)
+
+
+def test_a_syntax_error_is_placed_in_the_file_that_has_it(modules):
+    with pytest.raises(TargetRaised) as caught:
+        resolve("unparsable:app")
+    assert f"({modules / 'unparsable.py'}:2)" in str(caught.value)
+
+
+def test_a_wsgi_app_can_be_called():
+    assert resolve_callable("web:app") is resolve("web:app")
+    with pytest.raises(TargetNotFound, match="'web:number' is no WSGI callable, but int"):
+        resolve_callable("web:number")

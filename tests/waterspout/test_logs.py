@@ -1,0 +1,63 @@
+"""Where log lines go."""
+
+import logging
+import re
+
+import pytest
+
+from waterspout import logs
+
+pytestmark = pytest.mark.usefixtures("keep_logging")
+
+
+def test_our_lines_go_to_stderr_with_their_time_and_level(capsys):
+    logs.configure()
+    logging.getLogger("waterspout.wsgi").info("hello %s", "there")
+    line = capsys.readouterr().err
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ INFO waterspout\.wsgi hello there\n", line)
+
+
+def test_a_line_is_written_once_however_often_it_is_configured(capsys):
+    logs.configure()
+    logs.configure()
+    logging.getLogger("waterspout").warning("once")
+    assert capsys.readouterr().err.count("once") == 1
+
+
+def test_tornado_s_warnings_are_shown_and_its_chatter_is_not(capsys):
+    """At INFO it quotes what a hostile client sent."""
+    logs.configure(logging.DEBUG)
+    logging.getLogger("tornado.general").info("Malformed: secret")
+    logging.getLogger("tornado.application").warning("careful")
+    shown = capsys.readouterr().err
+    assert "secret" not in shown
+    assert "careful" in shown
+
+
+@pytest.mark.parametrize("name", ["waterspout", "tornado"])
+def test_a_higher_level_silences_both(capsys, name):
+    logs.configure(logging.ERROR)
+    logging.getLogger(name).warning("quiet")
+    logging.getLogger(name).error("loud")
+    shown = capsys.readouterr().err
+    assert "quiet" not in shown
+    assert "loud" in shown
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_the_access_log_can_be_switched_off_and_on_again(capsys, shown):
+    logs.configure(access_log=not shown)
+    logs.configure(access_log=shown)
+    logging.getLogger("waterspout.access").info("a request")
+    logging.getLogger("waterspout").info("something else")
+    text = capsys.readouterr().err
+    assert ("a request" in text) is shown
+    assert "something else" in text
+
+
+def test_the_root_is_the_app_s():
+    root = logging.getLogger()
+    before = (root.handlers[:], root.level)
+    logs.configure()
+    assert (root.handlers[:], root.level) == before
+    assert not logging.getLogger("waterspout").propagate

@@ -1,0 +1,93 @@
+"""Request ids, and the access line."""
+
+import logging
+import re
+
+import pytest
+
+from waterspout.record import Record, escape, make_request_id
+
+LINE = r"192\.0\.2\.7 GET /path\?a=b 200 5B \d+\.\dms wsgi id-1"
+
+
+def make_record(**changes):
+    facts = {"owner": "wsgi", "method": "GET", "target": "/path?a=b", "remote_addr": "192.0.2.7"}
+    return Record(**facts | {"request_id": "id-1"} | changes)
+
+
+@pytest.mark.parametrize("proposed", ["a", "A-1.b_c~d", "5f3c", "!#$%&'*+-.^_`|~", "x" * 128])
+def test_a_well_formed_id_is_kept(proposed):
+    assert make_request_id(proposed) == proposed
+
+
+@pytest.mark.parametrize(
+    "proposed", [None, "", " ", "a b", "a,b", "a\n", "a\r\nX: y", "caf\xe9", '"a"', "a;b", "<a>", "\0", "x" * 129]
+)
+def test_any_other_id_is_replaced(proposed):
+    made = make_request_id(proposed)
+    assert made != proposed
+    assert make_request_id(made) == made
+
+
+def test_ids_are_never_repeated():
+    assert len({make_request_id(None) for _ in range(1000)}) == 1000
+
+
+@pytest.mark.parametrize("text", ["", "/plain?path=1", "~!@#$%^&*()"])
+def test_printable_text_is_logged_as_it_is(text):
+    assert escape(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("a\nb", "a\\nb"),
+        ("\r", "\\r"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("caf\xe9", "caf\\xe9"),
+        ("\u2028", "\\u2028"),
+        ("\x7f", "\\x7f"),
+        ("\ud800", "\\ud800"),
+    ],
+)
+def test_nothing_in_a_text_can_forge_a_line(text, escaped):
+    assert escape(text) == escaped
+
+
+@pytest.fixture
+def access_log(caplog):
+    caplog.set_level(logging.INFO, "waterspout.access")
+    return caplog
+
+
+def test_the_line_says_who_asked_what_and_got_what(access_log):
+    record = make_record()
+    record.status, record.bytes_sent = 200, 5
+    record.log()
+    assert re.fullmatch(LINE, access_log.messages[0])
+
+
+def test_a_client_that_left_before_it_got_a_status_has_none(access_log):
+    make_record().log()
+    assert "/path?a=b - 0B" in access_log.messages[0]
+
+
+@pytest.mark.parametrize("part", ["method", "target"])
+def test_the_line_is_one_line(access_log, part):
+    make_record(**{part: "/\n\x1b[2J\xe9"}).log()
+    assert access_log.messages[0].isprintable()
+    assert access_log.messages[0].isascii()
+
+
+def test_it_costs_nothing_when_nobody_reads_it(caplog):
+    caplog.set_level(logging.WARNING, "waterspout.access")
+    make_record().log()
+    assert caplog.messages == []
+
+
+def test_the_time_is_that_since_the_head_was_read(access_log):
+    record = make_record()
+    record.opened -= 2
+    record.log()
+    assert 2000 <= float(re.search(r"([\d.]+)ms", access_log.messages[0])[1]) < 60_000
+    assert record.started is None
