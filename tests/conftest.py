@@ -1,5 +1,7 @@
 """Fixtures for every test that needs a real server, in both forms of the lanes."""
 
+import asyncio
+
 import pytest
 
 from tests.server import FORMS, Server
@@ -87,3 +89,13 @@ def pytest_runtest_makereport(item):
     if report.failed:
         report.sections += [("server log", server.log[-4000:]) for server in servers_of(item)]
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _main_thread_loop():
+    """pytest-tornado asks for the main thread's event loop, which makes one, and never closes that."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()

@@ -136,7 +136,7 @@ def test_what_raises_is_quoted_in_one_line_with_its_place(spec, text):
 def test_the_place_is_where_it_was_raised(modules):
     with pytest.raises(TargetRaised) as caught:
         resolve("web:fails()")
-    assert f"({modules / 'web.py'}:8 in fails)" in str(caught.value)
+    assert f"({modules / 'web.py'}:9 in fails)" in str(caught.value)
 
 
 def test_a_syntax_error_is_placed_in_the_file_that_has_it(modules):

@@ -138,6 +138,15 @@ def test_start_response_returns_write(response, sent):
     assert (sent.body, sent.end) == (b"one two", WHOLE)
 
 
+def test_an_only_chunk_behind_what_was_written_is_not_the_whole_body(response, sent):
+    """`write(b"one "); return [b"two"]`: the length of the last chunk is not that of the body."""
+    write = response.start_response("200 OK", TEXT)
+    write(b"longer than the rest ")
+    response.write(b"two", only=True)
+    response.end()
+    assert (sent.body, sent.end) == (b"longer than the rest two", WHOLE)
+
+
 # --- start_response, again -----------------------------------------------------------------------------------
 
 

@@ -1,0 +1,20 @@
+"""Native routes and whole applications, named by import strings in tests."""
+
+from tornado.web import Application as TornadoApplication
+from tornado.web import RequestHandler
+
+from waterspout import Application
+
+
+class HelloHandler(RequestHandler):
+    def get(self):
+        self.write("hello")
+
+
+routes = [(r"/hello", HelloHandler)]
+stock = TornadoApplication(routes)
+ours = Application(native=routes, wsgi="tests.waterspout.wsgi.apps:app", wsgi_queue=5)
+
+
+def make_ours():
+    return Application(native=routes)

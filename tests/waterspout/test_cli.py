@@ -1,0 +1,268 @@
+"""What the command line takes, what it refuses, and with which exit code. Nothing listens here but one port."""
+
+import asyncio
+import gc
+import socket
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+from tornado.web import Application as TornadoApplication
+
+from waterspout import Application, __version__, cli, limits
+from waterspout.cli import Size, main, make_serve_command
+from waterspout.server import describe
+
+APP = "tests.waterspout.wsgi.apps:app"
+
+
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch, keep_logging):
+    """Nothing of what a command changes in this process remains."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """What would have been served: (application, settings, event loop's module)."""
+    found = []
+
+    class FakeServer:
+        def __init__(self, application, settings):
+            self.told = application, settings
+
+        async def serve(self):
+            found.append((*self.told, type(asyncio.get_running_loop()).__module__))
+
+    monkeypatch.setattr(cli, "Server", FakeServer)
+    return found
+
+
+def run(*arguments, command=main, env=None):
+    words = arguments if command is not main else ("serve", *arguments)
+    return CliRunner().invoke(command, words, env=env or {})
+
+
+def refuse(*arguments, **options):
+    """The exit code and the one line of a command that does not serve."""
+    result = run(*arguments, **options)
+    assert "Traceback" not in result.output
+    return result.exit_code, result.stderr.strip().split("\n")[-1]
+
+
+# --- sizes ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0),
+        ("4096", 4096),
+        ("4096B", 4096),
+        ("64KiB", 64 * 1024),
+        ("10MiB", 10 * 1024**2),
+        ("1GiB", 1024**3),
+        ("1gib", 1024**3),
+        (" 2 MIB ", 2 * 1024**2),
+        ("9" * 15, int("9" * 15)),
+        (17, 17),
+    ],
+)
+def test_a_size_is_a_number_and_perhaps_a_unit(text, size):
+    assert Size().convert(text, None, None) == size
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "-1", "+1", "1.5MiB", "1KB", "1k", "1TiB", "MiB", "1 Mi B", "0x10", "1_000", "\u0663", "9" * 16]
+)
+def test_any_other_size_is_refused_with_examples(text):
+    with pytest.raises(click.BadParameter, match="4096, 64KiB, 10MiB or 1GiB"):
+        Size().convert(text, None, None)
+
+
+# --- what is served -------------------------------------------------------------------------------------------
+
+
+def test_a_wsgi_app_alone_is_served_with_the_defaults(served):
+    assert run("--wsgi", APP).exit_code == 0
+    ((application, settings, _),) = served
+    assert isinstance(application, Application)
+    assert describe(application) == f"0 native rules, everything else to {APP} in 1 process x 8 threads"
+    assert (settings.host, settings.port, settings.application) == ("127.0.0.1", 8888, {})
+
+
+def test_native_rules_and_a_wsgi_app_are_served_together(served):
+    assert run("--native", "tests.waterspout.natives:routes", "--wsgi", APP).exit_code == 0
+    application = served[0][0]
+    assert application.native_rules == 1
+    assert application.container.pool.target == APP
+
+
+def test_native_rules_alone_are_served(served):
+    assert run("--native", "tests.waterspout.natives:routes").exit_code == 0
+    assert served[0][0].container is None
+
+
+@pytest.mark.parametrize("name", ["stock", "ours", "make_ours()"])
+def test_a_whole_application_is_served(served, name):
+    assert run(f"tests.waterspout.natives:{name}").exit_code == 0
+    assert isinstance(served[0][0], TornadoApplication)
+
+
+def test_a_service_knows_what_it_serves(served):
+    command = make_serve_command("tests.waterspout.natives:stock")
+    assert run("--port", "0", command=command).exit_code == 0
+    assert type(served[0][0]) is TornadoApplication
+
+
+def test_a_target_is_more_than_the_service_s_own(served):
+    command = make_serve_command("tests.waterspout.natives:stock")
+    assert run("tests.waterspout.natives:ours", command=command).exit_code == 0
+    assert type(served[0][0]) is Application
+
+
+
+
+@pytest.mark.parametrize("by_variable", [True, False])
+def test_options_reach_the_application(served, by_variable):
+    options = {"wsgi-workers": "3", "wsgi-threads": "5", "wsgi-queue": "7", "max-body-size": "2MiB"}
+    options |= {"native-max-body-size": "1KiB", "graceful-timeout": "4.5", "trusted-proxies": "10.0.0.0/8, ::1"}
+    if by_variable:
+        env = {f"WATERSPOUT_{name.upper().replace('-', '_')}": value for name, value in options.items()}
+        result = run("--wsgi", APP, env=env)
+    else:
+        result = run("--wsgi", APP, *(word for name in options for word in (f"--{name}", options[name])))
+    assert result.exit_code == 0, result.output
+    application, settings, _ = served[0]
+    pool = application.container.pool.settings
+    assert (pool.workers, pool.threads, pool.queue, pool.graceful_timeout) == (3, 5, 7, 4.5)
+    assert application.max_body_size == application.container.max_body_size == 2 * limits.MIB
+    assert application.native_max_body_size == limits.KIB
+    assert [application.container.is_trusted(address) for address in ("10.1.2.3", "::1", "11.0.0.1")] == [
+        True,
+        True,
+        False,
+    ]
+    assert (settings.graceful_timeout, settings.max_body_size) == (4.5, 2 * limits.MIB)
+
+
+def test_what_is_not_said_is_left_to_the_application(served):
+    assert run("tests.waterspout.natives:ours", "--wsgi-threads", "2").exit_code == 0
+    pool = served[0][0].container.pool.settings
+    assert (pool.threads, pool.queue) == (2, 5)
+
+
+@pytest.mark.parametrize(("name", "module"), [("asyncio", "asyncio.unix_events"), ("uvloop", "uvloop")])
+def test_the_event_loop_is_the_one_that_was_asked_for(served, name, module):
+    pytest.importorskip("uvloop")
+    assert run("tests.waterspout.natives:stock", "--loop", name).exit_code == 0
+    assert served[0][2] == module
+
+
+def test_without_uvloop_the_loop_is_asyncio_s(served, monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    assert run("tests.waterspout.natives:stock").exit_code == 0
+    assert served[0][2].startswith("asyncio")
+    code, line = refuse("tests.waterspout.natives:stock", "--loop", "uvloop")
+    assert (code, "pip install uvloop" in line) == (2, True)
+
+
+def test_debug_shows_tracebacks_and_loads_the_debugger(served):
+    assert run("--wsgi", APP, "--debug").exit_code == 0
+    application, settings, _ = served[0]
+    assert settings.debug
+    assert application.settings["serve_traceback"]
+    assert application.container.pool.settings.debug
+
+
+# --- what is refused ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ((), "nothing to serve"),
+        (("tests.waterspout.natives:ours", "--wsgi", APP), "not both"),
+        (("tests.waterspout.natives:ours", "--native", "x:y"), "not both"),
+        (("no_such_module:app",), "there is no module 'no_such_module'"),
+        (("nonsense",), "write MODULE:NAME"),
+        (("tests.waterspout.natives:routes",), "no tornado.web.Application, but list"),
+        ((APP,), f"--wsgi {APP}"),
+        (("--native", APP), "no list of Tornado rules"),
+        (("--native", "tests.waterspout.natives:nothing"), "has no 'nothing'"),
+        (("--wsgi", APP, "--debug", "--host", "0.0.0.0"), "loopback only"),
+        (("--wsgi", APP, "--debug", "--wsgi-workers", "2"), "one WSGI process"),
+        (("--wsgi", APP, "--trusted-proxies", "everybody"), "trusted proxies"),
+        (("--wsgi", APP, "--graceful-timeout", "inf"), "graceful timeout"),
+    ],
+)
+def test_what_can_t_be_is_one_line_and_exit_code_2(served, arguments, text):
+    code, line = refuse(*arguments)
+    assert code == 2
+    assert line.startswith("waterspout: ")
+    assert text in line
+    assert served == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--port", "65536"),
+        ("--port", "-1"),
+        ("--port", "http"),
+        ("--wsgi-workers", "-1"),
+        ("--wsgi-threads", "0"),
+        ("--wsgi-queue", "-1"),
+        ("--max-body-size", "big"),
+        ("--graceful-timeout", "-1"),
+        ("--loop", "trio"),
+        ("--nonsense",),
+        ("one", "two"),
+    ],
+)
+def test_a_malformed_option_is_exit_code_2(served, arguments):
+    assert run("--wsgi", APP, *arguments).exit_code == 2
+    assert served == []
+
+
+def test_an_app_that_raises_is_one_line_and_exit_code_3(served, tmp_path, monkeypatch):
+    (tmp_path / "raising_for_cli.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    code, line = refuse("raising_for_cli:app")
+    assert code == 3
+    assert "ZeroDivisionError" in line
+
+
+def test_with_debug_an_app_that_raises_shows_its_traceback(served, tmp_path, monkeypatch):
+    (tmp_path / "raising_for_debug.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    result = run("raising_for_debug:app", "--debug")
+    assert result.exit_code == 3
+    assert "Traceback" in result.stderr
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+def test_a_port_that_is_taken_is_one_line_and_exit_code_1():
+    """Tornado's `bind_sockets` leaves the socket that it could not bind to the garbage collector."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, line = refuse("tests.waterspout.natives:stock", "--port", str(port))
+    assert code == 1
+    assert f"can't listen on 127.0.0.1:{port}" in line
+    gc.collect()
+
+
+# --- help -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_names_every_option_and_variable(option):
+    text = run(option).output
+    for name in ("--native", "--wsgi-workers", "--max-body-size", "--trusted-proxies", "--debug"):
+        assert name in text
+    assert "WATERSPOUT_WSGI_THREADS" in text
+
+
+def test_the_version_is_told():
+    assert __version__ in CliRunner().invoke(main, ["--version"]).output

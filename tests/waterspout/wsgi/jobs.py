@@ -1,0 +1,71 @@
+"""Exchanges without a client: what a lane and a pool see of one."""
+
+import asyncio
+
+from tests.waterspout.wsgi.wires import build_request
+from waterspout.wsgi.frames import BODY, BODY_END, CUT, pack
+
+DEADLINE = 10.0
+
+
+class Job:
+    """One request for a lane. `outcome`: a future of "whole", "cut", "lost", or the status it was refused with.
+
+    `slow`: nobody reads its reply, so that the lane is paused at the first word of it.
+    """
+
+    def __init__(self, target="/hello", body=b"", *, slow=False, **changes):
+        self._frames = build_request(target, body, **changes)
+        self._slow = slow
+        self.outcome = asyncio.get_running_loop().create_future()
+        self.lane = None
+        self.head = None
+        self.body = b""
+        self.credit = 0
+
+    def start(self, lane):
+        assert not self.outcome.done(), "started after it was refused"
+        assert self.lane is None, "started twice"
+        self.lane = lane
+        lane.begin(self, self._frames)
+
+    def refuse(self, status):
+        assert self.lane is None, "refused after it was started"
+        self.outcome.set_result(status)
+
+    def on_read(self, credit):
+        self.credit += credit
+
+    def on_reply(self, head, data, end):
+        self.head = head or self.head
+        self.body += data
+        if end is not None:
+            self.outcome.set_result("cut" if end == CUT else "whole")
+        elif self._slow:
+            self.lane.pause()
+
+    def on_lane_lost(self):
+        if not self.outcome.done():
+            self.outcome.set_result("lost")
+
+    def send_body(self, data, *, last=False):
+        """Send some of a body on demand."""
+        self.lane.send(pack(BODY, data) + (pack(BODY_END) if last else b""))
+
+    async def end(self):
+        """What became of it."""
+        return await asyncio.wait_for(asyncio.shield(self.outcome), DEADLINE)
+
+    async def answer(self):
+        """The body of its reply, which must be whole."""
+        assert await self.end() == "whole"
+        assert self.head.status == 200
+        return self.body
+
+
+async def wait_for(condition, seconds=DEADLINE):
+    """Wait until the condition holds, while the loop goes on."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, "it never came true"
+        await asyncio.sleep(0.005)

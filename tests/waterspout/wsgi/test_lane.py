@@ -1,0 +1,267 @@
+"""The event loop's end of a lane, with a socket at the other end that says what a worker might."""
+
+import asyncio
+import socket
+
+import pytest
+
+from tests.waterspout.wsgi.jobs import wait_for
+from waterspout.wsgi.frames import (
+    CANCEL,
+    CUT,
+    DATA,
+    END,
+    IDLE,
+    REPLY,
+    WHOLE,
+    ReplyHead,
+    pack,
+    pack_header,
+    pack_read,
+    serialize_reply,
+)
+from waterspout.wsgi.lane import Lane
+
+pytestmark = pytest.mark.gen_test
+
+HEAD = ReplyHead(200, "OK", [("X-Head", "yes")])
+REPLY_FRAME = pack(REPLY, serialize_reply(HEAD))
+
+
+class User:
+    """An exchange that only takes notes."""
+
+    def __init__(self):
+        self.heard = []
+
+    def on_read(self, credit):
+        self.heard.append(("read", credit))
+
+    def on_reply(self, head, data, end):
+        self.heard.append(("reply", head, data, end))
+
+    def on_lane_lost(self):
+        self.heard.append(("lost",))
+
+
+class Peer:
+    """A lane and the worker's end of it. `notes`: what the lane told its crew."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.notes = []
+        self.next = None
+        self.lane = Lane(self._on_idle, lambda lane: self.notes.append(("lost", lane)))
+        self.user = User()
+
+    def _on_idle(self, lane):
+        self.notes.append(("idle", lane))
+        if self.next is not None:
+            lane.begin(self.next, b"next")
+
+    def begin(self, frames=b""):
+        self.lane.begin(self.user, frames)
+        return self.user.heard
+
+    async def say(self, *frames):
+        """Let the lane hear this, in one read."""
+        self.sock.sendall(b"".join(frames))
+        await asyncio.sleep(0.02)
+
+    def hear(self):
+        """All that the lane has sent so far."""
+        try:
+            return self.sock.recv(100_000, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return b""
+
+
+@pytest.fixture
+def peer(io_loop):
+    near_end, far_end = socket.socketpair()
+    near_end.setblocking(False)
+    far_end.settimeout(5)
+    peer = Peer(far_end)
+
+    async def connect():
+        await asyncio.get_running_loop().create_unix_connection(lambda: peer.lane, sock=near_end)
+
+    async def disconnect():
+        peer.lane.close()
+        await asyncio.sleep(0)
+
+    io_loop.run_sync(connect)
+    yield peer
+    io_loop.run_sync(disconnect)
+    far_end.close()
+
+
+
+
+async def test_it_begins_free(peer):
+    assert not peer.lane.busy
+    assert peer.lane.user is None
+
+
+async def test_a_request_makes_it_busy_and_goes_out(peer):
+    peer.begin(b"some frames")
+    assert peer.lane.busy
+    assert peer.lane.user is peer.user
+    assert peer.hear() == b"some frames"
+
+
+async def test_a_small_reply_is_told_in_one_word(peer):
+    heard = peer.begin()
+    await peer.say(REPLY_FRAME, pack(DATA, b"body"), pack(END, WHOLE), pack(IDLE))
+    assert heard == [("reply", HEAD, b"body", WHOLE)]
+
+
+async def test_pieces_that_come_together_are_told_together(peer):
+    heard = peer.begin()
+    await peer.say(REPLY_FRAME, *(pack(DATA, b"%d" % number) for number in range(5)))
+    assert heard == [("reply", HEAD, b"01234", None)]
+
+
+async def test_pieces_that_come_later_are_told_later(peer):
+    heard = peer.begin()
+    await peer.say(REPLY_FRAME)
+    await peer.say(pack_header(DATA, 6) + b"one")
+    await peer.say(b"two")
+    await peer.say(pack(END, CUT))
+    replies = [(head, data, end) for _, head, data, end in heard]
+    assert replies == [(HEAD, b"", None), (None, b"one", None), (None, b"two", None), (None, b"", CUT)]
+
+
+async def test_what_the_view_asks_for_is_told_between_what_it_says(peer):
+    """Whether the reply has begun decides whether 100 Continue may still be said."""
+    heard = peer.begin()
+    await peer.say(pack_read(5), REPLY_FRAME, pack(DATA, b"a"), pack_read(7), pack(DATA, b"b"), pack_read(9))
+    assert heard == [("read", 5), ("reply", HEAD, b"a", None), ("read", 7), ("reply", None, b"b", None), ("read", 9)]
+
+
+async def test_after_idle_it_is_free_again(peer):
+    peer.begin()
+    await peer.say(REPLY_FRAME, pack(END, WHOLE))
+    assert peer.lane.busy
+    assert peer.notes == []
+    await peer.say(pack(IDLE))
+    assert peer.notes == [("idle", peer.lane)]
+    assert not peer.lane.busy
+    assert peer.lane.user is None
+
+
+async def test_a_new_request_may_begin_as_soon_as_it_is_free(peer):
+    following = peer.next = User()
+    heard = peer.begin(b"first;")
+    await peer.say(REPLY_FRAME, pack(END, WHOLE), pack(IDLE))
+    await peer.say(REPLY_FRAME, pack(END, CUT))
+    assert peer.hear() == b"first;next"
+    assert heard == [("reply", HEAD, b"", WHOLE)]
+    assert following.heard == [("reply", HEAD, b"", CUT)]
+
+
+async def test_after_a_cancel_nothing_is_told_until_the_lane_is_free(peer):
+    heard = peer.begin()
+    peer.lane.cancel()
+    assert peer.hear() == pack(CANCEL)
+    assert peer.lane.busy
+    await peer.say(pack_read(5), REPLY_FRAME, pack(DATA, b"late"), pack(END, CUT))
+    assert heard == []
+    await peer.say(pack(IDLE))
+    assert peer.notes == [("idle", peer.lane)]
+    assert not peer.lane.busy
+
+
+async def test_a_cancel_is_said_once(peer):
+    peer.begin()
+    peer.lane.cancel()
+    peer.lane.cancel()
+    assert peer.hear() == pack(CANCEL)
+
+
+async def test_a_free_lane_has_nothing_to_cancel(peer):
+    peer.lane.cancel()
+    assert peer.hear() == b""
+
+
+async def test_a_paused_lane_reads_nothing_until_it_is_resumed(peer):
+    heard = peer.begin()
+    peer.lane.pause()
+    peer.lane.pause()
+    await peer.say(REPLY_FRAME)
+    assert heard == []
+    peer.lane.resume()
+    peer.lane.resume()
+    await wait_for(lambda: heard)
+    assert heard == [("reply", HEAD, b"", None)]
+
+
+async def test_a_cancelled_lane_reads_on_so_that_its_worker_can_end(peer):
+    peer.begin()
+    peer.lane.pause()
+    peer.lane.cancel()
+    await peer.say(REPLY_FRAME, pack(IDLE))
+    assert peer.notes == [("idle", peer.lane)]
+
+
+async def test_a_lane_that_was_paused_at_the_end_is_read_for_the_next_request(peer):
+    """The end and IDLE may come with the last piece, which the client is still slow to take."""
+
+    class Slow(User):
+        def on_reply(self, head, data, end):
+            super().on_reply(head, data, end)
+            peer.lane.pause()
+
+    peer.lane.begin(Slow(), b"")
+    await peer.say(REPLY_FRAME, pack(END, WHOLE), pack(IDLE))
+    heard = peer.begin()
+    await peer.say(REPLY_FRAME)
+    assert heard == [("reply", HEAD, b"", None)]
+
+
+async def test_a_worker_that_dies_is_told_to_its_request_and_its_crew(peer):
+    heard = peer.begin()
+    peer.sock.close()
+    await wait_for(lambda: peer.notes)
+    assert heard == [("lost",)]
+    assert peer.notes == [("lost", peer.lane)]
+    assert peer.lane.user is None
+
+
+@pytest.mark.parametrize("how", ["free", "cancelled"])
+async def test_a_worker_that_dies_without_a_listener_is_told_to_its_crew(peer, how):
+    if how == "cancelled":
+        peer.begin()
+        peer.lane.cancel()
+    peer.sock.close()
+    await wait_for(lambda: peer.notes)
+    assert peer.notes == [("lost", peer.lane)]
+    assert peer.user.heard == []
+
+
+async def test_what_a_dying_worker_said_is_told_first(peer):
+    heard = peer.begin()
+    peer.sock.sendall(REPLY_FRAME + pack(DATA, b"half"))
+    peer.sock.close()
+    await wait_for(lambda: peer.notes)
+    assert heard == [("reply", HEAD, b"half", None), ("lost",)]
+
+
+@pytest.mark.parametrize("nonsense", [b"\0\0\0\0\0", b"HTTP/1.1 500 Oops\r\n", pack_header(REPLY, 2**30)])
+async def test_nonsense_closes_the_lane(peer, nonsense):
+    heard = peer.begin()
+    await peer.say(nonsense)
+    await wait_for(lambda: peer.notes)
+    assert heard == [("lost",)]
+    assert peer.sock.recv(1) == b""
+
+
+async def test_a_closed_lane_takes_orders_and_does_nothing(peer):
+    peer.begin()
+    peer.lane.close()
+    await wait_for(lambda: peer.notes)
+    for order in (peer.lane.pause, peer.lane.resume, peer.lane.cancel, peer.lane.close):
+        order()
+    peer.lane.send(b"lost")
+    assert peer.notes == [("lost", peer.lane)]
+    assert peer.sock.recv(1) == b""
