@@ -1,10 +1,16 @@
 """Fixtures for every test that needs a real server, in both forms of the lanes."""
 
 import asyncio
+import signal
 
 import pytest
 
 from tests.server import FORMS, Server
+
+
+def pytest_configure():
+    """A run that is ended from outside shall end its servers too: the default would skip every teardown."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 class Shared:

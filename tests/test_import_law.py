@@ -66,7 +66,10 @@ class Import:
 def modules():
     """Every module of the repository by its dotted name."""
     paths = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-    return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in paths
+    }
 
 
 @cache
@@ -145,9 +148,7 @@ def importers_of(package, importing):
 
 def engine_module(name):
     """The engine's module of this short name."""
-    return next(
-        module for module in (f"waterspout.wsgi.{name}", f"waterspout.{name}") if module in modules()
-    )
+    return next(module for module in (f"waterspout.wsgi.{name}", f"waterspout.{name}") if module in modules())
 
 
 def test_the_reader_of_imports_reads_something():
@@ -178,7 +179,9 @@ def test_only_the_app_knows_both_sides():
 
 
 def test_the_flask_side_knows_no_event_loop():
-    asked = {(each.importer, top_of(each.imported)) for each in imports() if top_of(each.importer) == "wsgi_app"}
+    asked = {
+        (each.importer, top_of(each.imported)) for each in imports() if top_of(each.importer) == "wsgi_app"
+    }
     assert not [found for found in asked if found[1] in ("tornado", "asyncio")]
 
 
@@ -213,7 +216,8 @@ def test_http_and_wsgi_stand_beside_each_other(one, other):
     assert not [
         (each.importer, each.imported)
         for each in imports()
-        if f"{each.importer}.".startswith(f"waterspout.{one}.") and f"{each.imported}.".startswith(f"{prefix}.")
+        if f"{each.importer}.".startswith(f"waterspout.{one}.")
+        and f"{each.imported}.".startswith(f"{prefix}.")
     ]
 
 
@@ -236,7 +240,8 @@ def test_modules_are_imported_by_name_only_where_there_is_a_reason():
         module
         for module in modules()
         for node, _, _ in walk(tree_of(module))
-        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("import_module", "__import__")
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).rpartition(".")[2] in ("import_module", "__import__")
     }
     assert calls == set(DYNAMIC_IMPORTS)
     assert calls <= asked

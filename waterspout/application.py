@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 import weakref
 from collections.abc import Awaitable, Callable
@@ -77,6 +78,7 @@ class Application(TornadoApplication):
         self._hub_is_open = False
 
     def _make_container(self, wsgi: Any, settings: dict[str, Any]) -> Container | None:
+        check_names(settings)
         options = {ours: settings[name] for name, ours in _CONTAINER_SETTINGS.items() if name in settings}
         if isinstance(wsgi, Container) or wsgi is None:
             if any(name.startswith("wsgi_") for name in settings):
@@ -173,6 +175,16 @@ class Application(TornadoApplication):
         self._sockets.add(handler)
 
 
+def check_names(settings: dict[str, Any]) -> None:
+    """Raises ConfigurationError for a setting that is nearly one of ours: Tornado would swallow it."""
+    ours = [*_CONTAINER_SETTINGS, "native_max_body_size"]
+    for name in settings:
+        near = difflib.get_close_matches(name, ours, n=1, cutoff=0.85)
+        if name not in ours and (near or name.startswith("wsgi_")):
+            hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(ours)}"
+            raise ConfigurationError(f"unknown setting {name!r}{hint}")
+
+
 class _NativeDelegate(HTTPMessageDelegate):
     """Tornado's own delegate, with a limit to the body: `native_max_body_size` where the handler is handed
     it whole, which means that it lies in memory; `max_body_size` where the handler streams.
@@ -246,6 +258,7 @@ class _NativeDelegate(HTTPMessageDelegate):
         request, record = self._request, _record_of(self._request)
         self._refusal = Reply(request.connection, request.version, headers, record)
         self._refusal.answer(413, close=True)
+        record.note = "body-too-large"
         record.log()
         if "Expect" in headers:
             del headers["Expect"]  # the answer is here: no 100 Continue, and no body will come

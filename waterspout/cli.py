@@ -47,10 +47,30 @@ class Size(click.ParamType[int]):
         return int(match[1]) * self._UNITS[match[2]]
 
 
+class Port(click.IntRange):
+    """A port, or 0 for any free one.
+
+    Where a Service is called "waterspout", Kubernetes sets WATERSPOUT_PORT to tcp://10.0.0.1:80: not meant
+    for us, so the default is taken.
+    """
+
+    name = "port"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if str(value).startswith("tcp://"):
+            click.echo(f"waterspout: WATERSPOUT_PORT={value} is not for us: ignored", err=True)
+            value = _DEFAULT_PORT
+        return super().convert(value, param, ctx)
+
+
+_DEFAULT_PORT: Final = 8888
+
+
 def _option(*names: str, **attributes: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """A click option with its WATERSPOUT_... variable and its default in the help."""
     name = names[0].partition("/")[0].lstrip("-").replace("-", "_")
-    return click.option(*names, envvar=f"WATERSPOUT_{name.upper()}", show_default=True, **attributes)
+    variable = f"WATERSPOUT_{name.upper()}"
+    return click.option(*names, envvar=variable, show_envvar=True, show_default=True, **attributes)
 
 
 def make_serve_command(default_target: str | None = None) -> click.Command:
@@ -61,7 +81,7 @@ def make_serve_command(default_target: str | None = None) -> click.Command:
     @_option("--native", metavar="MODULE:ROUTES", help="A list of Tornado rules.")
     @_option("--wsgi", metavar="MODULE:CALLABLE", help="A WSGI app; with () behind it, a factory of one.")
     @_option("--host", default="127.0.0.1", help="Address to listen on.")
-    @_option("--port", type=click.IntRange(0, 65535), default=8888, help="0: any free port.")
+    @_option("--port", type=Port(0, 65535), default=_DEFAULT_PORT, help="0: any free port.")
     @_option(
         "--wsgi-workers",
         type=click.IntRange(0, 512),
@@ -93,12 +113,12 @@ def make_serve_command(default_target: str | None = None) -> click.Command:
         "--graceful-timeout",
         type=click.FloatRange(0),
         default=limits.GRACEFUL_TIMEOUT,
-        help="Seconds that running requests get to finish at the end.",
+        metavar="SECONDS",
+        help="How long running requests get after SIGTERM or Ctrl-C.",
     )
     @_option(
         "--trusted-proxies",
         metavar="CIDR,...",
-        default="",
         help="Networks whose X-Forwarded-... headers the WSGI app may see.",
     )
     @_option(
@@ -108,7 +128,9 @@ def make_serve_command(default_target: str | None = None) -> click.Command:
         help="auto: uvloop if installed.",
     )
     @_option("--access-log/--no-access-log", default=True, help="One line for each request.")
-    @_option("--debug", is_flag=True, help="Tracebacks and debugger in the browser; loopback only.")
+    @_option(
+        "--debug", is_flag=True, help="Tracebacks and debugger in the browser (no reloader); loopback only."
+    )
     @click.pass_context
     def serve(context: click.Context, /, target: str | None, **options: Any) -> None:
         _run(context, target, default_target, options)
@@ -120,8 +142,9 @@ _HELP: Final = """Serve native Tornado routes and a WSGI app on one port.
 
 TARGET is MODULE:APPLICATION or MODULE:FACTORY(), giving a tornado.web.Application; or give --native, --wsgi,
 or both. Modules are looked for in the current directory, too."""
-_EPILOG: Final = """Every option can be given as an environment variable: --wsgi-threads as
-WATERSPOUT_WSGI_THREADS."""
+_EPILOG: Final = """Example: waterspout serve --native shop.native:routes --wsgi shop:app
+
+Exit status: 0 stopped, 1 can't serve, 2 a wrong option or name, 3 the app raised while it was loaded."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -162,7 +185,7 @@ def _build_settings(context: click.Context, options: dict[str, Any]) -> ServeSet
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT
     }
     if "trusted_proxies" in given:
-        given["trusted_proxies"] = tuple(part for part in given["trusted_proxies"].split(",") if part.strip())
+        given["trusted_proxies"] = tuple(filter(None, map(str.strip, given["trusted_proxies"].split(","))))
     if options["debug"]:
         if given.get("wsgi_workers", 1) > 1:
             raise ConfigurationError("--debug works with one WSGI process: its frames live there")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 import re
+import sys
+import sysconfig
 import traceback
 from importlib import import_module
 from typing import Any, Final
@@ -18,10 +22,7 @@ def resolve(spec: str) -> Any:
     Raises TargetNotFound: not of this form, or no such module or name. TargetRaised: the module or the
     factory raised.
     """
-    match = _SPEC.fullmatch(spec)
-    if match is None:
-        raise TargetNotFound(f"{spec!r}: write MODULE:NAME or MODULE:FACTORY(), like mypackage.web:app")
-    module_name, path, call = match.groups()
+    module_name, path, call = split_spec(spec)
     found = _import(spec, module_name)
     for name in path.split("."):
         try:
@@ -30,8 +31,7 @@ def resolve(spec: str) -> Any:
             raise TargetNotFound(f"{spec!r}: {module_name!r} has no {path!r}") from None
     if not call:
         return found
-    if not callable(found):
-        raise TargetNotFound(f"{spec!r}: {path!r} can't be called: leave out the ()")
+    _check_factory(spec, found)
     try:
         return found()
     except (Exception, SystemExit) as error:
@@ -43,7 +43,40 @@ def resolve_callable(spec: str) -> Any:
     found = resolve(spec)
     if not callable(found):
         raise TargetNotFound(f"{spec!r} is no WSGI callable, but {type(found).__name__}")
+    if inspect.iscoroutinefunction(found) or inspect.iscoroutinefunction(type(found).__call__):
+        raise TargetNotFound(f"{spec!r} is an async (ASGI) app; this serves WSGI")
+    if not _takes(found, 2):
+        hint = f": if it is a factory, write {spec}()" if _takes(found, 0) and not spec.endswith("()") else ""
+        raise TargetNotFound(f"{spec!r} does not take (environ, start_response){hint}")
     return found
+
+
+def split_spec(spec: str) -> tuple[str, str, bool]:
+    """Module, dotted name in it, whether that is to be called. Raises TargetNotFound: not of that form."""
+    match = _SPEC.fullmatch(spec)
+    if match is None:
+        raise TargetNotFound(f"{spec!r}: write MODULE:NAME or MODULE:FACTORY(), like mypackage.web:app")
+    return match[1], match[2], bool(match[3])
+
+
+def _check_factory(spec: str, found: Any) -> None:
+    if not callable(found):
+        raise TargetNotFound(f"{spec!r}: what it names can't be called: leave out the ()")
+    if not _takes(found, 0):
+        raise TargetNotFound(f"{spec!r}: a factory is called without arguments, and this one needs some")
+
+
+def _takes(function: Any, count: int) -> bool:
+    """Whether it can be called with so many positional arguments, as far as Python can tell."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return True  # built in: it does not say
+    try:
+        signature.bind(*[None] * count)
+    except TypeError:
+        return False
+    return True
 
 
 def _import(spec: str, module_name: str) -> Any:
@@ -52,8 +85,10 @@ def _import(spec: str, module_name: str) -> Any:
     except ModuleNotFoundError as error:
         # Only the module that was asked for: one that *it* can't find is its own failure.
         if error.name is not None and (module_name + ".").startswith(error.name + "."):
+            meant = f"; did you mean {spec.replace('.py:', ':')!r}?" if ".py:" in spec else ""
             raise TargetNotFound(
-                f"{spec!r}: there is no module {error.name!r} (looked in the current directory, too)"
+                f"{spec!r}: there is no module {error.name!r} in {os.getcwd()}, "
+                f"nor among the packages of {sys.executable}{meant}"
             ) from None
         raise TargetRaised(describe(spec, error)) from error
     except (Exception, SystemExit) as error:
@@ -61,11 +96,24 @@ def _import(spec: str, module_name: str) -> Any:
 
 
 def describe(spec: str, error: BaseException) -> str:
-    """One line: what was raised, and the frame that raised it."""
-    if isinstance(error, SyntaxError) and error.filename:
-        place = f"{error.filename}:{error.lineno}"
-    else:
-        frames = traceback.extract_tb(error.__traceback__)
-        place = f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else "?"
+    """One line: what was raised, the last frame, and if that is a library's, the user's own before it."""
     text = " ".join(str(error).split()) or "no message"
-    return f"{spec!r} raised {type(error).__name__}: {text} ({place})"
+    said = f"{spec!r} raised {type(error).__name__}: {text}"
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{said} ({error.filename}:{error.lineno})"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not _is_foreign(frame.filename)]
+    places = [_place(frame) for frame in (*own[-1:], *frames[-1:])]
+    return (
+        f"{said} ({', by way of '.join(dict.fromkeys(reversed(places)))}; --debug shows the whole traceback)"
+    )
+
+
+def _place(frame: traceback.FrameSummary) -> str:
+    return f"{frame.filename}:{frame.lineno} in {frame.name}"
+
+
+def _is_foreign(filename: str) -> bool:
+    """The standard library's, an installed package's, or ours."""
+    homes = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
+    return filename.startswith(("<", os.path.dirname(__file__), *homes))

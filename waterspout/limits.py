@@ -64,6 +64,10 @@ RESTART_DELAY = (0.1, 5.0)
 ORPHAN_GRACE = 2.0
 #: After being told to stop, a WSGI process that has no more requests gets this long to exit (seconds).
 EXIT_GRACE = 3.0
+#: ... and when requests are cut because the graceful timeout is over (seconds).
+CUT_GRACE = 0.5
+#: Between two lines that say that requests are refused (seconds).
+REFUSED_PAUSE = 5.0
 #: Published messages waiting for the event loop in one process; past that the oldest go.
 OUTBOX_MESSAGES = 10_000
 #: Largest published message, encoded (bytes).

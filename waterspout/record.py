@@ -38,13 +38,15 @@ def escape(text: str) -> str:
 class Record:
     """One exchange.
 
-    Attributes: `owner`, "native" or "wsgi"; `bytes_sent`, of the reply's body; times are
+    Attributes: `owner`, "native" or "wsgi"; `bytes_sent`, of the reply's body; `note`, a word for what was
+    not as usual ("client-left", "cut", "queue-full", ...), last on the access line; times are
     `time.perf_counter()` seconds: `opened` when the head was read, `started` when a lane took it.
     """
 
     __slots__ = (
         "bytes_sent",
         "method",
+        "note",
         "opened",
         "owner",
         "remote_addr",
@@ -62,6 +64,7 @@ class Record:
         self.request_id = request_id
         self.status = 0
         self.bytes_sent = 0
+        self.note = ""
         self.opened = time.perf_counter()
         self.started: float | None = None
 
@@ -69,7 +72,7 @@ class Record:
         """Write the access line. Status 0 is a client that left before it got one."""
         if access_log.isEnabledFor(logging.INFO):
             access_log.info(
-                "%s %s %s %s %dB %.1fms %s %s",
+                "%s %s %s %s %dB %.1fms %s %s%s",
                 self.remote_addr,
                 escape(self.method),
                 escape(self.target),
@@ -78,4 +81,5 @@ class Record:
                 (time.perf_counter() - self.opened) * 1000,
                 self.owner,
                 self.request_id,
+                f" {self.note}" if self.note else "",
             )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import os
 import signal
 import socket
@@ -25,11 +27,14 @@ from waterspout import __version__
 from waterspout.application import Application
 from waterspout.exceptions import WaterspoutError
 from waterspout.hub import hub
+from waterspout.limits import READY_TIMEOUT
 from waterspout.settings import ServeSettings
 from waterspout.signals import keep_from_children, spare_forked_children
 
 #: How long WebSockets get to answer 1001 (seconds).
 _CLOSING_HANDSHAKE = 2.0
+#: An app that takes longer to load is worth a word (seconds).
+_SLOW_START = 2.0
 #: timeout(1), make and some supervisors signal the process and its group: that is one stop (seconds).
 _SAME_SIGNAL = 1.0
 #: A client gets this long for a request's head, and between two requests (seconds).
@@ -61,17 +66,14 @@ class DrainingServer(HTTPServer):
         self._check_quiet()
         super().on_close(server_conn)
 
-    async def drain(self, timeout: float) -> bool:
-        """Accept no more, close idle connections, wait for running requests. False: some did not end."""
+    async def drain(self, timeout: float) -> None:
+        """Accept no more, close idle connections, wait for running requests, `timeout` seconds at most."""
         self.stop()
         self._draining = True
         self._close_idle()
         self._check_quiet()
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._quiet.wait(), timeout)
-        except TimeoutError:
-            return False
-        return True
 
     def descriptors(self) -> list[int]:
         """The descriptors of all connections that speak HTTP."""
@@ -124,7 +126,7 @@ class Server:
         sockets = self._bind()
         try:
             if isinstance(self._application, Application):
-                await self._application.start()
+                await self._start(self._application)
         except BaseException:
             for sock in sockets:
                 sock.close()
@@ -140,16 +142,35 @@ class Server:
         server.add_sockets(sockets)
         self._announce(sockets)
         await self._stop.wait()
+        click.echo(
+            f"waterspout: stopping; running requests get at most {self._settings.graceful_timeout:g} s "
+            "(once more ends at once)",
+            err=True,
+        )
         await self._shutdown(server)
+        click.echo("waterspout: stopped", err=True)
+
+    async def _start(self, application: Application) -> None:
+        """Wait for the WSGI app; say so when that takes long."""
+        say = asyncio.get_running_loop().call_later(
+            _SLOW_START,
+            lambda: click.echo(
+                f"waterspout: waiting for the WSGI app to load, at most {READY_TIMEOUT:.0f} s", err=True
+            ),
+        )
+        try:
+            await application.start()
+        finally:
+            say.cancel()
 
     def _bind(self) -> list[socket.socket]:
         host, port = self._settings.host, self._settings.port
         try:
             return bind_sockets(port, host)
         except OSError as error:
-            raise WaterspoutError(
-                f"can't listen on {host}:{port}: {error.strerror or error}; choose another --port or --host"
-            ) from None
+            advice = "choose another --port" if error.errno == errno.EADDRINUSE else "see --host and --port"
+            reason = error.strerror or error
+            raise WaterspoutError(f"can't listen on {host} port {port}: {reason}; {advice}") from None
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -180,9 +201,7 @@ class Server:
         if isinstance(self._application, Application):
             self._application.close_sockets()
         hub.end_subscriptions()
-        quiet = await server.drain(self._settings.graceful_timeout)
-        if not quiet:
-            click.echo("waterspout: requests still run at the graceful timeout: they are cut", err=True)
+        await server.drain(self._settings.graceful_timeout)
         if isinstance(self._application, Application):
             await self._close_handshakes(self._application, min(deadline, loop.time() + _CLOSING_HANDSHAKE))
             await self._application.stop(max(0.0, deadline - loop.time()))
@@ -204,5 +223,5 @@ def describe(application: TornadoApplication) -> str:
     settings = pool.settings
     target = pool.target if isinstance(pool.target, str) else getattr(pool.target, "__name__", "a callable")
     where = f"{settings.workers} process" + ("es" if settings.workers > 1 else "") + " x "
-    where = (where if settings.workers else "") + f"{settings.threads} threads"
+    where = (where if settings.workers else "") + f"{settings.threads} thread" + "s" * (settings.threads > 1)
     return f"{native}, everything else to {target} in {where}"

@@ -1,20 +1,8 @@
 """Fixtures for the tests of the engine's modules."""
 
-import asyncio
 import logging
-import warnings
-from contextlib import suppress
 
 import pytest
-
-
-@pytest.fixture(scope="session", autouse=True)
-def no_loop_to_go_back_to():
-    """Else pytest-tornado makes the main thread one of its own, which nobody ever closes."""
-    with warnings.catch_warnings(), suppress(RuntimeError):
-        warnings.simplefilter("ignore", DeprecationWarning)
-        asyncio.get_event_loop().close()
-    asyncio.set_event_loop(None)
 
 
 @pytest.fixture

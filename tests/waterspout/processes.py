@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 DEADLINE = 20.0
 
@@ -75,6 +75,15 @@ def is_alive(pid):
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def children():
+    """The processes that this one has started and that have not ended."""
+    found = set()
+    for task in os.listdir("/proc/self/task"):
+        with suppress(FileNotFoundError), open(f"/proc/self/task/{task}/children") as file:
+            found.update(map(int, file.read().split()))
+    return {pid for pid in found if is_alive(pid)}
 
 
 def wait_until(condition, seconds=DEADLINE):

@@ -1,4 +1,4 @@
-"""What the command line takes, what it refuses, and with which exit code. Nothing listens here but one port."""
+"""What the command line takes, what it refuses, and with which exit code. Nothing is really served."""
 
 import asyncio
 import gc
@@ -51,7 +51,7 @@ def refuse(*arguments, **options):
     return result.exit_code, result.stderr.strip().split("\n")[-1]
 
 
-# --- sizes ----------------------------------------------------------------------------------------------------
+# --- sizes ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -74,14 +74,30 @@ def test_a_size_is_a_number_and_perhaps_a_unit(text, size):
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "-1", "+1", "1.5MiB", "1KB", "1k", "1TiB", "MiB", "1 Mi B", "0x10", "1_000", "\u0663", "9" * 16]
+    "text",
+    [
+        "",
+        " ",
+        "-1",
+        "+1",
+        "1.5MiB",
+        "1KB",
+        "1k",
+        "1TiB",
+        "MiB",
+        "1 Mi B",
+        "0x10",
+        "1_000",
+        "\u0663",
+        "9" * 16,
+    ],
 )
 def test_any_other_size_is_refused_with_examples(text):
     with pytest.raises(click.BadParameter, match="4096, 64KiB, 10MiB or 1GiB"):
         Size().convert(text, None, None)
 
 
-# --- what is served -------------------------------------------------------------------------------------------
+# --- what is served ------------------------------------------------------------------------------------
 
 
 def test_a_wsgi_app_alone_is_served_with_the_defaults(served):
@@ -122,12 +138,14 @@ def test_a_target_is_more_than_the_service_s_own(served):
     assert type(served[0][0]) is Application
 
 
-
-
 @pytest.mark.parametrize("by_variable", [True, False])
 def test_options_reach_the_application(served, by_variable):
     options = {"wsgi-workers": "3", "wsgi-threads": "5", "wsgi-queue": "7", "max-body-size": "2MiB"}
-    options |= {"native-max-body-size": "1KiB", "graceful-timeout": "4.5", "trusted-proxies": "10.0.0.0/8, ::1"}
+    options |= {
+        "native-max-body-size": "1KiB",
+        "graceful-timeout": "4.5",
+        "trusted-proxies": "10.0.0.0/8, ::1",
+    }
     if by_variable:
         env = {f"WATERSPOUT_{name.upper().replace('-', '_')}": value for name, value in options.items()}
         result = run("--wsgi", APP, env=env)
@@ -176,7 +194,7 @@ def test_debug_shows_tracebacks_and_loads_the_debugger(served):
     assert application.container.pool.settings.debug
 
 
-# --- what is refused ------------------------------------------------------------------------------------------
+# --- what is refused -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -253,7 +271,7 @@ def test_a_port_that_is_taken_is_one_line_and_exit_code_1():
     gc.collect()
 
 
-# --- help -----------------------------------------------------------------------------------------------------
+# --- help ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])

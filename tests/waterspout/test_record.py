@@ -21,7 +21,8 @@ def test_a_well_formed_id_is_kept(proposed):
 
 
 @pytest.mark.parametrize(
-    "proposed", [None, "", " ", "a b", "a,b", "a\n", "a\r\nX: y", "caf\xe9", '"a"', "a;b", "<a>", "\0", "x" * 129]
+    "proposed",
+    [None, "", " ", "a b", "a,b", "a\n", "a\r\nX: y", "caf\xe9", '"a"', "a;b", "<a>", "\0", "x" * 129],
 )
 def test_any_other_id_is_replaced(proposed):
     made = make_request_id(proposed)

@@ -43,7 +43,9 @@ def test_debug_is_for_loopback(host):
     assert ServeSettings(host=host, debug=True).debug
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", "", "localhost.evil", "127.0.0.1.x"])
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "192.0.2.1", "example.com", "", "localhost.evil", "127.0.0.1.x"]
+)
 def test_debug_anywhere_else_is_refused(host):
     assert not is_loopback(host)
     assert ServeSettings(host=host).host == host

@@ -54,7 +54,9 @@ with subprocess.Popen(["sleep", "20"]) as child:
     assert run_python(SETUP + code) == "-15"
 
 
-@pytest.mark.parametrize("begin", ["ignore_group_signals()", "spare_forked_children(); spare_forked_children()"])
+@pytest.mark.parametrize(
+    "begin", ["ignore_group_signals()", "spare_forked_children(); spare_forked_children()"]
+)
 def test_forked_children_have_the_default_handlers(begin):
     assert run_python(SETUP + begin + "\nexit_code_of(show)") == "[True, True] True []"
 
@@ -74,13 +76,14 @@ signal.signal(signal.SIGTERM, handler)
 spare_forked_children()
 exit_code_of(lambda: None)
 os.kill(os.getpid(), signal.SIGTERM)
-print([n.name for n in signal.pthread_sigmask(signal.SIG_BLOCK, [])], signal.getsignal(signal.SIGTERM) is handler)
+blocked = [number.name for number in signal.pthread_sigmask(signal.SIG_BLOCK, [])]
+print(blocked, signal.getsignal(signal.SIGTERM) is handler)
 """
     assert run_python(SETUP + code).split("\n") == ["handled", "['SIGHUP'] True"]
 
 
 def test_a_signal_to_a_child_stops_no_event_loop_of_the_parent():
-    """A forked child has the parent's wake-up descriptor; what it wrote there would be the parent's signal."""
+    """A forked child has the parent's wake-up descriptor; what it writes there would be the parent's."""
     code = """
 import asyncio
 async def main():

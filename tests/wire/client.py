@@ -4,7 +4,7 @@ import json
 import socket
 import struct
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 TIMEOUT = 10.0
 BLOCK = 65536
@@ -28,7 +28,6 @@ class Reply:
     reason: str
     headers: list[tuple[str, str]]
     body: bytes = b""
-    chunks: list[bytes] = field(default_factory=list)
 
     def all(self, name):
         return [value for key, value in self.headers if key.lower() == name.lower()]
@@ -177,9 +176,12 @@ class Connection:
 
     def body_of(self, reply):
         if reply.chunked:
-            while data := self.next_chunk(reply):
-                reply.chunks.append(data)
-                reply.body += data
+            body = bytearray()
+            try:
+                while data := self.next_chunk(reply):
+                    body += data
+            finally:
+                reply.body = bytes(body)
         elif (length := reply.header("Content-Length")) is not None:
             reply.body = self.take(int(length), reply)
         else:

@@ -1,8 +1,8 @@
 """Both directions at once: an app that answers each piece of an upload that is still going on."""
 
-import hashlib
 import random
 import threading
+import time
 
 import pytest
 
@@ -49,10 +49,8 @@ def test_each_piece_is_echoed_before_the_next_is_sent(server, target, size, fram
         server.canary(connection)
 
 
-@pytest.mark.parametrize("framing", ["length", "chunked"])
-def test_a_large_body_flows_both_ways_at_once(server, framing):
-    """More than all buffers on the way hold: each direction must move while the other does."""
-    body = random.Random(7).randbytes(24 << 20)
+def echo(connection, framing, body, pause=0.0):
+    """Send a body and read its echo at the same time, with a pause after each chunk."""
     blocks = [body[start : start + 65_536] for start in range(0, len(body), 65_536)]
 
     def send():
@@ -61,14 +59,35 @@ def test_a_large_body_flows_both_ways_at_once(server, framing):
         connection.send(b"0\r\n\r\n" if framing == "chunked" else b"")
 
     header = CHUNKED if framing == "chunked" else ("Content-Length", str(len(body)))
+    connection.send_head("POST", "/echo-blocks?size=50000", [header])
+    sending = threading.Thread(target=send, daemon=True)
+    sending.start()
+    head, received = connection.head(), bytearray()
+    while data := connection.next_chunk(head):
+        received += data
+        time.sleep(pause)
+    sending.join(10)
+    return bytes(received)
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_a_large_body_flows_both_ways_at_once(server, framing):
+    """More than all buffers on the way hold: each direction must move while the other does."""
+    body = random.Random(7).randbytes(24 << 20)
     with server.connect() as connection:
-        connection.send_head("POST", "/echo-blocks?size=50000", [header])
-        sending = threading.Thread(target=send, daemon=True)
-        sending.start()
-        reply = connection.reply()
-        sending.join(10)
-        assert hashlib.sha256(reply.body).digest() == hashlib.sha256(body).digest()
+        assert echo(connection, framing, body) == body
         server.canary(connection)
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize("receive_buffer", [65_536, 1 << 20, None])
+def test_a_client_that_reads_slowly_stalls_neither_direction_for_ever(server, framing, receive_buffer):
+    """The worker asks for more of the body between two pieces that the client is slow to take."""
+    body = random.Random(8).randbytes(12 << 20)
+    for pause in (0.0002, 0.0005, 0.0005, 0.001):
+        with server.connect(receive_buffer=receive_buffer, timeout=5) as connection:
+            assert echo(connection, framing, body, pause) == body
+            server.canary(connection)
 
 
 def test_a_client_that_leaves_in_the_middle_frees_the_lane(server):

@@ -49,6 +49,13 @@ def test_a_status_goes_out_as_the_app_wrote_it(server, status, code, reason):
     assert reply.reason.strip() == reason or not reason
 
 
+def test_a_reason_beyond_ascii_is_no_error(server):
+    """It may lose its letters, not gain any: UTF-8 would be two for one."""
+    reply = server.get(script("404 N\xe3o"))
+    assert (reply.status, reply.body) == (404, b"body")
+    assert reply.reason in ("N\xe3o", "N?o")
+
+
 @pytest.mark.parametrize(
     "status",
     [

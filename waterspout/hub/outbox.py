@@ -83,7 +83,12 @@ def publish(topic: str, message: Any) -> None:
     Raises NotServing outside a server; TypeError or ValueError when `message` is no JSON value, is larger
     than 512 KiB, or `topic` is no name.
     """
-    topic, data = check_topic(topic), encode(message)
+    check_topic(topic)
+    try:
+        data = encode(message)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"publish({topic!r}): {error}") from None
     outbox = _current
     if outbox is None or outbox.pid != os.getpid():
         raise NotServing(

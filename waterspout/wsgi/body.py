@@ -18,14 +18,14 @@ from waterspout.limits import FILE_BLOCK, READ_WINDOW
 class Inbox:
     """What has come down a lane for the request that runs on it.
 
-    Attributes: `pieces`, body bytes not yet read; `ended`, nothing follows them; `cancelled`, the client is
-    gone.
+    Attributes: `pieces`, body bytes not yet read; `ended`, nothing follows them; `cancelled`, nobody waits
+    for the reply, and why.
     """
 
     def __init__(self) -> None:
         self.pieces: deque[bytes] = deque()
         self.ended = False
-        self.cancelled = False
+        self.cancelled = ""
 
 
 class BodySource(Protocol):
@@ -59,7 +59,7 @@ class LaneBody(io.RawIOBase):
         """
         while not self._inbox.pieces:
             if self._inbox.cancelled:
-                raise ClientDisconnected("the client left before its request's body was whole")
+                raise ClientDisconnected(self._inbox.cancelled)
             if self._inbox.ended:
                 return 0
             self._refill()
@@ -97,7 +97,7 @@ def open_body(body_length: int, source: BodySource) -> BinaryIO:
     have = sum(map(len, inbox.pieces))
     while have < body_length:
         if inbox.cancelled:
-            raise ClientDisconnected("the client left before its request's body was whole")
+            raise ClientDisconnected(inbox.cancelled)
         source.receive()
         have = sum(map(len, inbox.pieces))
     return io.BytesIO(b"".join(inbox.pieces))

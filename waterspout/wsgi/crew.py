@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from waterspout.limits import EXIT_GRACE
 from waterspout.wsgi.lane import Lane
 
 #: Pause before a lost lane is opened again (seconds).
@@ -57,8 +58,8 @@ class Crew:
         """Load the app and open the lanes. Raises TargetNotFound, TargetRaised."""
         raise NotImplementedError
 
-    async def stop(self) -> None:
-        """Close the lanes; whoever still runs a request may finish it, but nobody listens any more."""
+    async def stop(self, grace: float = EXIT_GRACE) -> None:
+        """Close the lanes; a process that has not ended `grace` seconds later is killed."""
         raise NotImplementedError
 
     def _hand_over(self, far_end: socket.socket) -> None:

@@ -110,8 +110,8 @@ class Exchange(HTTPMessageDelegate):
         """The client is gone, or broke its framing: the view's read() shall fail and its iterable close."""
         self._reply.abandon()
         if not self._concluded:
-            self._abandon()
-            self._conclude()
+            self._abandon("the client left before its request's body was whole")
+            self._conclude("client-left")
 
     def execute(self) -> None:
         """Serve `request`, whose body is here as a whole, as Tornado hands it to a fallback."""
@@ -124,7 +124,7 @@ class Exchange(HTTPMessageDelegate):
         if not self._open(start_line, request.headers):
             return
         if len(request.body) > self._max_body_size:
-            self._answer(413, close=True)
+            self._answer(413, "body-too-large", close=True)
         elif len(request.body) > SMALL_BODY:
             self._upload.receive(request.body)
             self._submit(None)
@@ -147,7 +147,7 @@ class Exchange(HTTPMessageDelegate):
         try:
             self._length = body_length(start_line.version, headers)
         except RequestRefused as refused:
-            self._answer(refused.status, close=True)
+            self._answer(refused.status, "bad-framing", close=True)
             return False
         expects = headers.get("Expect", "").lower() == "100-continue"
         self._expects_continue = expects and start_line.version == "HTTP/1.1" and self._length != 0
@@ -203,7 +203,7 @@ class Exchange(HTTPMessageDelegate):
 
     def refuse(self, status: int) -> None:
         """There is no lane for this request, and won't be soon."""
-        self._answer(status)
+        self._answer(status, "no-lane")
 
     # -- the worker's side: the lane calls these ---------------------------------------------------------
 
@@ -222,7 +222,7 @@ class Exchange(HTTPMessageDelegate):
         elif data:
             self._reply.write(data)
         if end == CUT:
-            self._cut()
+            self._cut("cut")
         elif end is not None:
             self._end()
         elif self._lane is not None and not self._reply.when_flushed(self._resume):
@@ -241,9 +241,9 @@ class Exchange(HTTPMessageDelegate):
             self._pool.submit(self)
             return
         if self._reply.begun:
-            self._cut()
+            self._cut("process-died")
         else:
-            self._answer(502)
+            self._answer(502, "process-died")
 
     def _resume(self) -> None:
         if self._lane is not None and not self._concluded:
@@ -251,43 +251,44 @@ class Exchange(HTTPMessageDelegate):
 
     # -- endings -----------------------------------------------------------------------------------------
 
-    def _end(self) -> None:
+    def _end(self, note: str = "") -> None:
         """The reply is whole. If the body is not, and the client is sending it, read on for a moment."""
-        self._conclude()
+        self._conclude(note)
         if self._length == 0 or self._upload.whole or self._expects_continue:
             self._reply.finish()
         else:
             self._upload.discard()
             self._reply.finish_later()
 
-    def _cut(self) -> None:
+    def _cut(self, note: str) -> None:
         self._reply.cut()
-        self._conclude()
+        self._conclude(note)
 
-    def _answer(self, status: int, *, close: bool = False) -> None:
+    def _answer(self, status: int, note: str, *, close: bool = False) -> None:
         """The server's own answer, instead of the app's."""
         self._reply.answer(status, close=close)
-        self._end()
+        self._end(note)
 
     def _refuse_body(self) -> None:
         """The body is, or turns out to be, larger than allowed."""
-        self._abandon()
+        self._abandon(f"the request's body is over the limit of {self._max_body_size} bytes")
         if self._reply.begun:
-            self._cut()
+            self._cut("body-too-large")
         else:
-            self._answer(413, close=True)
+            self._answer(413, "body-too-large", close=True)
 
-    def _abandon(self) -> None:
-        """The app need not go on."""
+    def _abandon(self, reason: str) -> None:
+        """The app need not go on; `reason` is what its reads of the body will say."""
         self._upload.discard()
         if self._lane is not None:
-            self._lane.cancel()
+            self._lane.cancel(reason)
             self._lane = None
         elif self._submitted:
             self._pool.withdraw(self)
 
-    def _conclude(self) -> None:
+    def _conclude(self, note: str) -> None:
         self._concluded = True
+        self._record.note = note
         self._record.log()
 
 

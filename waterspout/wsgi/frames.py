@@ -6,7 +6,7 @@ A frame is one byte of kind, four of length (big-endian), and the payload. On a 
     REQUEST   head (see `RequestHead`)            READ   how many more body bytes may be sent
     BODY      a piece of the body                 REPLY  status line and headers
     BODY_END  nothing: the body is whole          DATA   a piece of the reply's body
-    CANCEL    nothing: the client is gone         END    b"\\0" whole, b"\\1" cut the connection
+    CANCEL    why the reply is not wanted         END    b"\\0" whole, b"\\1" cut the connection
                                                   IDLE   nothing: close() has run, the lane is free
 
 After IDLE the next REQUEST may come. Whatever still arrives between IDLE and REQUEST belongs to the

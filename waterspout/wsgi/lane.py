@@ -68,11 +68,11 @@ class Lane(asyncio.Protocol):
             self._sends += 1
             self._transport.write(frames)
 
-    def cancel(self) -> None:
-        """The client is gone: tell the worker, and throw away what it still sends until IDLE."""
+    def cancel(self, reason: str = "the client left") -> None:
+        """Nobody waits for the reply: tell the worker why, and throw away what it still sends until IDLE."""
         if self.user is not None:
             self.user = None
-            self.send(pack(CANCEL))
+            self.send(pack(CANCEL, reason.encode()))
             self.resume()
 
     def pause(self) -> None:

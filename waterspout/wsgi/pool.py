@@ -14,6 +14,7 @@ from typing import Any
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError, PoolError
 from waterspout.hub import hub
+from waterspout.importer import split_spec
 from waterspout.wsgi.crew import Crew, CrewEvents, CrewSpec
 from waterspout.wsgi.exchange import Exchange
 from waterspout.wsgi.lane import Lane
@@ -37,6 +38,8 @@ class PoolSettings:
         """Raises ConfigurationError: a number that can't be."""
         for name, least in (("workers", 0), ("threads", 1), ("queue", 0), ("graceful_timeout", 0)):
             value = getattr(self, name)
+            if not isinstance(value, (int, float) if name == "graceful_timeout" else int):
+                raise ConfigurationError(f"wsgi {name} must be a number, not {value!r}")
             if not least <= value < math.inf:
                 raise ConfigurationError(f"wsgi {name} must be at least {least}, not {value}")
 
@@ -58,6 +61,8 @@ class Pool:
             )
         if sys.platform == "win32":
             raise ConfigurationError("lanes need a POSIX system: on Windows, run Waterspout in WSL or Docker")
+        if isinstance(target, str):
+            split_spec(target)  # a form that can't be is better said now
         self.target = target
         self.settings = settings
         self._crews: list[Crew] = []
@@ -66,6 +71,7 @@ class Pool:
         self._pid = 0
         self._stopping = False
         self._broken = False  # no crew, and the last one did not come up: nobody shall wait for it
+        self._refused, self._refused_said = 0, -math.inf
         self._tasks: set[asyncio.Task[None]] = set()
         self._drained = asyncio.Event()
 
@@ -90,17 +96,19 @@ class Pool:
             return
         self._check_home()
         self._stopping = True
+        grace = limits.EXIT_GRACE
         try:
             await asyncio.wait_for(
                 self._drain(), self.settings.graceful_timeout if timeout is None else timeout
             )
         except TimeoutError:
-            logger.warning("stopping with %d requests unfinished", self.running + len(self._queue))
+            grace = limits.CUT_GRACE
+            logger.warning("%d requests are cut: the graceful timeout is over", self.running + self.waiting)
         for exchange in self._take_queue():
             exchange.refuse(503)
         for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(*(crew.stop() for crew in list(self._crews)))
+        await asyncio.gather(*(crew.stop(grace) for crew in list(self._crews)))
         self._close()
 
     @property
@@ -147,9 +155,24 @@ class Pool:
         if crew is not None:
             exchange.start(crew.idle.popleft())
         elif self._broken or len(self._queue) >= self.settings.queue:
+            self._count_refused()
             exchange.refuse(503)
         else:
             self._queue[exchange] = None
+
+    def _count_refused(self) -> None:
+        """Say that requests are refused, and how many, but not once for each."""
+        self._refused += 1
+        now = asyncio.get_running_loop().time()
+        if now - self._refused_said >= limits.REFUSED_PAUSE:
+            logger.warning(
+                "%d lanes are busy and %d requests wait: answered 503 to %d since the last such line "
+                "(--wsgi-threads, --wsgi-queue)",
+                self.running,
+                self.waiting,
+                self._refused,
+            )
+            self._refused, self._refused_said = 0, now
 
     def withdraw(self, exchange: Exchange) -> None:
         """Its client left while it waited: it is never run."""
@@ -210,6 +233,7 @@ class Pool:
             crew = self._make_crew()
             try:
                 await crew.start()
+                logger.info("the WSGI app is ready again in %s", crew)
                 return
             except Exception as error:
                 if crew in self._crews:

@@ -72,13 +72,13 @@ class ProcessCrew(Crew):
             raise
         self.ready = True
 
-    async def stop(self) -> None:
+    async def stop(self, grace: float = EXIT_GRACE) -> None:
         self._close_lanes()
         if self.gone:
             return
         try:
             self._order(STOP)
-            await asyncio.wait_for(asyncio.shield(self._exited), EXIT_GRACE)
+            await asyncio.wait_for(asyncio.shield(self._exited), grace)
         except (OSError, TimeoutError):
             self.kill()
             await self._exited
@@ -88,9 +88,8 @@ class ProcessCrew(Crew):
         if self._process.returncode is None:
             self._process.kill()
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+    def __str__(self) -> str:
+        return f"WSGI process {self._process.pid}"
 
     # -- its birth ---------------------------------------------------------------------------------------
 
@@ -190,11 +189,11 @@ class ProcessCrew(Crew):
             os.close(self._pidfd)
         self.gone = True
         self._on_control()  # its last words
-        self._settle(WaterspoutError(f"the WSGI process ended while starting (status {status})"))
+        self._settle(WaterspoutError(f"{self} ended while it started: {_describe_status(status)}"))
         self._loop.remove_reader(self._control)
         self._control.close()
-        if not self._stopping:
-            logger.error("WSGI process %d ended: %s", self._process.pid, _describe_status(status))
+        if not self._stopping and self.ready:
+            logger.error("%s ended: %s; %d requests lost", self, _describe_status(status), self.busy)
         self._close_lanes()
         self._exited.set_result(None)
         self._events.on_gone(self)
@@ -209,6 +208,7 @@ def _describe_status(status: int) -> str:
     if status >= 0:
         return f"exit status {status}"
     try:
-        return f"killed by {signal.Signals(-status).name}"
+        name = signal.Signals(-status).name
+        return f"killed by {name}" + (" (often: out of memory)" if name == "SIGKILL" else "")
     except ValueError:
         return f"killed by signal {-status}"

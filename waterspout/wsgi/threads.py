@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 
+from waterspout.limits import EXIT_GRACE
 from waterspout.wsgi.crew import Crew
 from waterspout.wsgi.loading import load_app
 from waterspout.wsgi.worker import LaneWorker
@@ -18,8 +19,11 @@ class ThreadCrew(Crew):
         self._app = load_app(self.spec.target, debug=self.spec.debug)
         await self._open_lanes(self.spec.threads)
 
-    async def stop(self) -> None:
+    async def stop(self, grace: float = EXIT_GRACE) -> None:
         self._close_lanes()
+
+    def __str__(self) -> str:
+        return "threads"
 
     def _hand_over(self, far_end: socket.socket) -> None:
         worker = LaneWorker(

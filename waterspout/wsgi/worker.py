@@ -125,7 +125,7 @@ class LaneWorker:
 
     def _sort(self, data: bytes) -> None:
         if not data:
-            self.inbox.cancelled = True
+            self.inbox.cancelled = "the server has closed the lane"
             raise LaneClosed
         for kind, payload in self._parser.feed(data):
             if kind == REQUEST:
@@ -138,7 +138,7 @@ class LaneWorker:
             elif kind == BODY_END:
                 self.inbox.ended = True
             elif kind == CANCEL:
-                self.inbox.cancelled = True
+                self.inbox.cancelled = payload.decode()
 
     def _leave_if_forked(self) -> None:
         """A child that the app forked must not speak on its parent's lane."""

@@ -103,7 +103,7 @@ async def test_nobody_need_subscribe(hub):
     assert await next_of(subscription) == 2
 
 
-# --- slow readers ---------------------------------------------------------------------------------------------
+# --- slow readers --------------------------------------------------------------------------------------
 
 
 @pytest.mark.gen_test
@@ -161,7 +161,7 @@ async def test_a_reader_that_gave_up_loses_nothing(hub):
     assert await next_of(subscription) == 1
 
 
-# --- the end --------------------------------------------------------------------------------------------------
+# --- the end -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.gen_test
@@ -255,7 +255,7 @@ def test_a_hub_can_serve_on_another_loop_when_the_first_is_gone():
         publish("a", 3)
 
 
-# --- two loops in two threads -----------------------------------------------------------------------------------
+# --- two loops in two threads --------------------------------------------------------------------------
 
 
 class OtherLoop:
@@ -313,7 +313,7 @@ async def test_a_subscriber_on_another_loop_gets_its_messages_and_its_end(hub):
     assert ended
 
 
-# --- the one of this process ------------------------------------------------------------------------------------
+# --- the one of this process ---------------------------------------------------------------------------
 
 
 def test_subscribing_needs_an_event_loop():

@@ -9,8 +9,9 @@ DEADLINE = 10.0
 
 
 class Job:
-    """One request for a lane. `outcome`: a future of "whole", "cut", "lost", or the status it was refused with.
+    """One request for a lane.
 
+    `outcome`: a future of "whole", "cut", "lost", "unread", or the status that it was refused with.
     `slow`: nobody reads its reply, so that the lane is paused at the first word of it.
     """
 
@@ -44,9 +45,9 @@ class Job:
         elif self._slow:
             self.lane.pause()
 
-    def on_lane_lost(self):
+    def on_lane_lost(self, unread):
         if not self.outcome.done():
-            self.outcome.set_result("lost")
+            self.outcome.set_result("unread" if unread else "lost")
 
     def send_body(self, data, *, last=False):
         """Send some of a body on demand."""
@@ -69,3 +70,28 @@ async def wait_for(condition, seconds=DEADLINE):
     while not condition():
         assert asyncio.get_running_loop().time() < deadline, "it never came true"
         await asyncio.sleep(0.005)
+
+
+def submit(pool, *arguments, **options):
+    job = Job(*arguments, **options)
+    pool.submit(job)
+    return job
+
+
+async def ask(pool, *arguments, **options):
+    return await submit(pool, *arguments, **options).answer()
+
+
+async def occupy(pool, gate):
+    """A request that holds a lane until the gate is open."""
+    job = submit(pool, f"/gated?{gate}")
+    await wait_for(lambda: job.lane)
+    return job
+
+
+async def wait_until_free(pool):
+    await wait_for(lambda: pool.running == 0)
+
+
+async def pid_of(pool):
+    return int((await ask(pool, "/identity")).split()[0])

@@ -39,7 +39,7 @@ class ScriptedSource:
 
 
 class ObedientSource(ScriptedSource):
-    """A lane that sends a body of `size` bytes, never more than was asked for, and `piece` bytes at a time."""
+    """A lane that sends `size` bytes, never more than was asked for, and `piece` of them at a time."""
 
     def __init__(self, size, piece):
         super().__init__()
@@ -133,7 +133,7 @@ def test_it_is_a_stream_and_no_file(method):
     assert not body.writable()
 
 
-# --- asking ---------------------------------------------------------------------------------------------------
+# --- asking --------------------------------------------------------------------------------------------
 
 
 def test_nothing_is_asked_for_before_the_view_reads():
@@ -178,7 +178,7 @@ def test_small_reads_ask_seldom():
     assert len(asks) <= 6
 
 
-# --- a client that leaves -------------------------------------------------------------------------------------
+# --- a client that leaves ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("read", WAYS.values(), ids=WAYS)
@@ -214,7 +214,7 @@ def test_a_view_that_reads_on_gets_the_same_error_again():
             body.read()
 
 
-# --- a small body ---------------------------------------------------------------------------------------------
+# --- a small body --------------------------------------------------------------------------------------
 
 
 def test_a_small_body_is_here_before_the_view_runs():
@@ -236,7 +236,7 @@ def test_a_small_body_that_never_becomes_whole_is_an_error():
         open_body(5, ScriptedSource(b"ab", GONE))
 
 
-# --- wsgi.file_wrapper ----------------------------------------------------------------------------------------
+# --- wsgi.file_wrapper ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [0, 1, FILE_BLOCK, FILE_BLOCK + 1, 3 * FILE_BLOCK])

@@ -40,8 +40,8 @@ class User:
     def on_reply(self, head, data, end):
         self.heard.append(("reply", head, data, end))
 
-    def on_lane_lost(self):
-        self.heard.append(("lost",))
+    def on_lane_lost(self, unread):
+        self.heard.append(("lost", "unread" if unread else "read"))
 
 
 class Peer:
@@ -71,7 +71,7 @@ class Peer:
     def hear(self):
         """All that the lane has sent so far."""
         try:
-            return self.sock.recv(100_000, socket.MSG_DONTWAIT)
+            return self.sock.recv(100_000)
         except BlockingIOError:
             return b""
 
@@ -80,7 +80,7 @@ class Peer:
 def peer(io_loop):
     near_end, far_end = socket.socketpair()
     near_end.setblocking(False)
-    far_end.settimeout(5)
+    far_end.setblocking(False)
     peer = Peer(far_end)
 
     async def connect():
@@ -94,8 +94,6 @@ def peer(io_loop):
     yield peer
     io_loop.run_sync(disconnect)
     far_end.close()
-
-
 
 
 async def test_it_begins_free(peer):
@@ -136,7 +134,13 @@ async def test_what_the_view_asks_for_is_told_between_what_it_says(peer):
     """Whether the reply has begun decides whether 100 Continue may still be said."""
     heard = peer.begin()
     await peer.say(pack_read(5), REPLY_FRAME, pack(DATA, b"a"), pack_read(7), pack(DATA, b"b"), pack_read(9))
-    assert heard == [("read", 5), ("reply", HEAD, b"a", None), ("read", 7), ("reply", None, b"b", None), ("read", 9)]
+    assert heard == [
+        ("read", 5),
+        ("reply", HEAD, b"a", None),
+        ("read", 7),
+        ("reply", None, b"b", None),
+        ("read", 9),
+    ]
 
 
 async def test_after_idle_it_is_free_again(peer):
@@ -223,7 +227,7 @@ async def test_a_worker_that_dies_is_told_to_its_request_and_its_crew(peer):
     heard = peer.begin()
     peer.sock.close()
     await wait_for(lambda: peer.notes)
-    assert heard == [("lost",)]
+    assert heard == [("lost", "read")]
     assert peer.notes == [("lost", peer.lane)]
     assert peer.lane.user is None
 
@@ -239,12 +243,37 @@ async def test_a_worker_that_dies_without_a_listener_is_told_to_its_crew(peer, h
     assert peer.user.heard == []
 
 
+async def test_a_request_that_a_dead_worker_can_t_have_read_may_go_to_another(peer):
+    """The lane's end is closed, and the event loop has not yet seen it."""
+    peer.sock.close()
+    heard = peer.begin(b"request")
+    await wait_for(lambda: peer.notes)
+    assert heard == [("lost", "unread")]
+
+
+async def test_a_request_on_a_lane_that_is_being_closed_may_go_to_another(peer):
+    peer.lane.close()
+    heard = peer.begin(b"request")
+    await wait_for(lambda: peer.notes)
+    assert heard == [("lost", "unread")]
+
+
+async def test_a_request_that_followed_another_one_on_a_dead_lane_may_go_to_another_too(peer):
+    peer.begin(b"first")
+    await peer.say(REPLY_FRAME, pack(END, WHOLE), pack(IDLE))
+    peer.sock.close()
+    following = User()
+    peer.lane.begin(following, b"second")
+    await wait_for(lambda: len(peer.notes) == 2)
+    assert following.heard == [("lost", "unread")]
+
+
 async def test_what_a_dying_worker_said_is_told_first(peer):
     heard = peer.begin()
     peer.sock.sendall(REPLY_FRAME + pack(DATA, b"half"))
     peer.sock.close()
     await wait_for(lambda: peer.notes)
-    assert heard == [("reply", HEAD, b"half", None), ("lost",)]
+    assert heard == [("reply", HEAD, b"half", None), ("lost", "read")]
 
 
 @pytest.mark.parametrize("nonsense", [b"\0\0\0\0\0", b"HTTP/1.1 500 Oops\r\n", pack_header(REPLY, 2**30)])
@@ -252,7 +281,7 @@ async def test_nonsense_closes_the_lane(peer, nonsense):
     heard = peer.begin()
     await peer.say(nonsense)
     await wait_for(lambda: peer.notes)
-    assert heard == [("lost",)]
+    assert heard == [("lost", "read")]
     assert peer.sock.recv(1) == b""
 
 

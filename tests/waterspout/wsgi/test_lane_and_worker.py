@@ -95,7 +95,9 @@ async def test_a_body_on_demand_comes_through(join):
 
 @pytest.mark.parametrize("body", [b"left unread", None])
 async def test_an_unread_body_never_reaches_the_next_request(join, body):
-    joined = await join(lambda *arguments: (deaf if arguments[0]["PATH_INFO"] == "/deaf" else echo)(*arguments))
+    joined = await join(
+        lambda *arguments: (deaf if arguments[0]["PATH_INFO"] == "/deaf" else echo)(*arguments)
+    )
     for number in range(5):
         assert await joined.ask("/deaf", body) == b"not interested"
         assert await joined.ask("/", b"%d" % number) == b"%d" % number
@@ -145,7 +147,9 @@ async def test_a_slow_client_makes_the_worker_wait(join):
 
 
 async def test_a_lane_that_closes_under_a_request_is_lost_to_it(join):
-    joined = await join(lambda *arguments: answering(iter(lambda: time.sleep(0.001) or b"x", None))(*arguments))
+    joined = await join(
+        lambda *arguments: answering(iter(lambda: time.sleep(0.001) or b"x", None))(*arguments)
+    )
     job = await joined.start()
     await wait_for(lambda: job.body)
     joined.lane.close()

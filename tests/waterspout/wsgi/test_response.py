@@ -1,4 +1,4 @@
-"""A reply from start_response to its last byte: what may be said when, and what becomes of an app that fails."""
+"""A reply from start_response to its last byte, and what becomes of an app that fails on the way."""
 
 import sys
 
@@ -126,7 +126,7 @@ def test_a_second_end_says_nothing(response, sent):
     assert (sent.body, sent.end) == (b"", WHOLE)
 
 
-# --- write() -------------------------------------------------------------------------------------------------
+# --- write() -------------------------------------------------------------------------------------------
 
 
 def test_start_response_returns_write(response, sent):
@@ -147,7 +147,7 @@ def test_an_only_chunk_behind_what_was_written_is_not_the_whole_body(response, s
     assert (sent.body, sent.end) == (b"longer than the rest two", WHOLE)
 
 
-# --- start_response, again -----------------------------------------------------------------------------------
+# --- start_response, again -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("begun", [False, True])
@@ -226,7 +226,7 @@ def test_a_refused_first_start_leaves_the_reply_unstarted(response, sent):
     assert (sent.status, sent.end) == (200, WHOLE)
 
 
-# --- fail() --------------------------------------------------------------------------------------------------
+# --- fail() --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("started", [False, True])

@@ -69,7 +69,7 @@ def test_only_some_replies_have_a_body(method, status, expected):
     assert has_body(method, status) is expected
 
 
-# --- as long as they say --------------------------------------------------------------------------------------
+# --- as long as they say -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("chunks", [[b"abcde"], [b"a", b"", b"bcd", b"e"], [b"abcde", b""]])
@@ -137,7 +137,7 @@ def test_a_reply_that_says_some_and_sends_nothing_is_cut(chunks):
     assert run_app(chunks, length="5").end == CUT
 
 
-# --- no body at all -------------------------------------------------------------------------------------------
+# --- no body at all ------------------------------------------------------------------------------------
 
 BODILESS = [
     ("HEAD", "200 OK"),

@@ -49,9 +49,9 @@ def answering(iterable, status="200 OK", headers=TEXT):
     return app
 
 
-def failing(*chunks, error=ValueError("on the way")):
+def failing(*chunks):
     yield from chunks
-    raise error
+    raise ValueError("on the way")
 
 
 @pytest.fixture
@@ -95,7 +95,8 @@ def test_what_the_app_writes_to_wsgi_errors_is_on_stderr(capfd):
 
 
 @pytest.mark.parametrize(
-    "iterable", [[b"one two"], (b"one two",), [b"one ", b"two"], iter([b"one ", b"", b"two"]), Watched([b"one two"])]
+    "iterable",
+    [[b"one two"], (b"one two",), [b"one ", b"two"], iter([b"one ", b"", b"two"]), Watched([b"one two"])],
 )
 def test_any_iterable_will_do(iterable):
     with open_wire(answering(iterable)) as wire:
@@ -130,11 +131,13 @@ def test_write_and_the_iterable_come_in_order():
         assert wire.ask().body == b"one two three"
 
 
-# --- close() and threads ----------------------------------------------------------------------------------------
+# --- close() and threads -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("chunks", [[], [b"one"], [b"one", b"two"], [b""]])
-@pytest.mark.parametrize(("method", "status"), [("GET", "200 OK"), ("HEAD", "200 OK"), ("GET", "204 No Content")])
+@pytest.mark.parametrize(
+    ("method", "status"), [("GET", "200 OK"), ("HEAD", "200 OK"), ("GET", "204 No Content")]
+)
 def test_the_iterable_is_closed_once_in_the_thread_that_ran_it(chunks, method, status):
     watched = Watched(chunks)
     with open_wire(answering(watched, status)) as wire:
@@ -144,7 +147,9 @@ def test_the_iterable_is_closed_once_in_the_thread_that_ran_it(chunks, method, s
     assert set(watched.threads) == {worker}
 
 
-@pytest.mark.parametrize(("method", "status"), [("HEAD", "200 OK"), ("GET", "204 No Content"), ("GET", "304 Same")])
+@pytest.mark.parametrize(
+    ("method", "status"), [("HEAD", "200 OK"), ("GET", "204 No Content"), ("GET", "304 Same")]
+)
 def test_an_iterable_whose_bytes_nobody_may_have_is_closed_without_being_run(method, status):
     watched = Watched([b"unwanted"])
     with open_wire(answering(watched, status)) as wire:
@@ -183,7 +188,7 @@ def test_each_request_has_a_context_of_its_own():
         assert [wire.ask().body for _ in range(2)] == [b"untouched changed"] * 2
 
 
-# --- apps that fail ---------------------------------------------------------------------------------------------
+# --- apps that fail ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -212,7 +217,9 @@ def test_an_app_that_fails_before_the_first_byte_is_answered_for(app, caplog):
     assert "request id-1: GET /path raised" in caplog.text
 
 
-@pytest.mark.parametrize("error", [ValueError(), SystemExit(3), KeyboardInterrupt(), GeneratorExit(), OSError()])
+@pytest.mark.parametrize(
+    "error", [ValueError(), SystemExit(3), KeyboardInterrupt(), GeneratorExit(), OSError()]
+)
 def test_whatever_is_raised_the_lane_lives_on(error):
     calls = []
 

@@ -1,4 +1,4 @@
-"""A lane worker and what comes down its lane: bodies, clients that leave, servers that go, children that fork."""
+"""A lane worker and what comes down its lane: bodies, clients that leave, servers that go, children."""
 
 import os
 import socket
@@ -27,7 +27,7 @@ def endless():
         yield b"tick\n"
 
 
-# --- bodies -----------------------------------------------------------------------------------------------------
+# --- bodies --------------------------------------------------------------------------------------------
 
 
 def test_a_body_on_demand_is_asked_for_and_read():
@@ -66,7 +66,11 @@ def test_a_view_that_reads_nothing_asks_for_nothing():
 @pytest.mark.parametrize("late", [b"", pack(BODY_END), pack(CANCEL)])
 def test_what_a_view_leaves_unread_never_reaches_the_next_request(left, late):
     def app(environ, start_response):
-        first = environ["wsgi.input"].read1(3) if environ["PATH_INFO"] == "/some" else environ["wsgi.input"].read()
+        first = (
+            environ["wsgi.input"].read1(3)
+            if environ["PATH_INFO"] == "/some"
+            else environ["wsgi.input"].read()
+        )
         return answering([first])(environ, start_response)
 
     with open_wire(app) as wire:
@@ -101,7 +105,7 @@ def test_a_thread_that_a_view_leaves_behind_can_t_read_from_the_lane():
         assert wire.ask().body == b"done"
 
 
-# --- clients that leave -----------------------------------------------------------------------------------------
+# --- clients that leave --------------------------------------------------------------------------------
 
 
 def test_a_client_that_leaves_in_the_middle_of_a_stream_ends_it():
@@ -186,7 +190,7 @@ def test_what_a_view_raises_because_of_something_else_is_still_logged(caplog):
     assert "of its own" in caplog.text
 
 
-# --- a server that goes -----------------------------------------------------------------------------------------
+# --- a server that goes --------------------------------------------------------------------------------
 
 
 def test_a_lane_that_is_closed_ends_its_worker():
@@ -216,7 +220,7 @@ def test_a_lane_that_is_closed_under_a_request_closes_its_iterable(how):
     assert made[0].closed == 1
 
 
-# --- children that fork -------------------------------------------------------------------------------------------
+# --- children that fork --------------------------------------------------------------------------------
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")

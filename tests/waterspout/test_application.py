@@ -1,0 +1,208 @@
+"""One port, two worlds: what an Application is made of, and how it lives."""
+
+import asyncio
+import json
+import os
+
+import pytest
+from tornado.web import RequestHandler
+from tornado.websocket import WebSocketHandler, websocket_connect
+
+from tests.waterspout.wsgi import apps
+from waterspout import Application, Container, NotServing, publish, subscribe
+from waterspout.exceptions import ConfigurationError, TargetNotFound, TargetRaised
+
+pytestmark = pytest.mark.gen_test(timeout=30)
+
+APP = "tests.waterspout.wsgi.apps:app"
+
+
+class NativeHandler(RequestHandler):
+    def get(self):
+        self.write("native")
+
+
+class EchoSocket(WebSocketHandler):
+    async def on_message(self, message):
+        await self.write_message(message)
+
+
+class FollowHandler(RequestHandler):
+    """Every message of a topic, until the server stops."""
+
+    async def get(self):
+        async with subscribe("news") as subscription:
+            self.write("ready\n")
+            await self.flush()
+            async for message in subscription:
+                self.write(f"{message}\n")
+                await self.flush()
+
+
+NATIVE = [(r"/native", NativeHandler), (r"/socket", EchoSocket), (r"/follow", FollowHandler)]
+
+
+@pytest.fixture
+def app(io_loop):
+    app = Application(native=NATIVE, wsgi=apps.app, wsgi_threads=2)
+    yield app
+    io_loop.run_sync(lambda: app.stop(1))
+
+
+async def test_native_rules_come_first_and_the_wsgi_app_gets_the_rest(http_client, base_url):
+    assert (await http_client.fetch(base_url + "/native")).body == b"native"
+    assert (await http_client.fetch(base_url + "/hello")).body == b"hello"
+
+
+async def test_a_callable_runs_in_this_process(http_client, base_url):
+    pid = (await http_client.fetch(base_url + "/identity")).body.split()[0]
+    assert int(pid) == os.getpid()
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"wsgi": apps.app, "wsgi_workers": 1}, "wsgi_workers=0"),
+        ({"wsgi": 7}, "import string or a WSGI callable, not 7"),
+        ({"wsgi": APP, "wsgi_threads": 0}, "threads"),
+        ({"wsgi": APP, "wsgi_queue": -1}, "queue"),
+        ({"wsgi": APP, "wsgi_workers": -1}, "workers"),
+        ({"wsgi": APP, "trusted_proxies": ["somebody"]}, "trusted proxies"),
+        ({"wsgi_workers": 1}, "go with wsgi="),
+        ({"wsgi_threads": 1}, "go with wsgi="),
+    ],
+)
+async def test_what_can_t_be_is_refused(settings, text):
+    with pytest.raises(ConfigurationError, match=text):
+        Application(native=NATIVE, **settings)
+
+
+async def test_settings_of_the_lanes_don_t_fit_a_container_that_has_its_own():
+    with pytest.raises(ConfigurationError, match="go with wsgi="):
+        Application(wsgi=Container(apps.app), wsgi_threads=2)
+
+
+async def test_a_container_of_one_s_own_is_used():
+    container = Container(apps.app)
+    assert Application(wsgi=container).container is container
+
+
+async def test_settings_reach_the_container():
+    app = Application(
+        wsgi=APP, wsgi_workers=2, wsgi_threads=3, wsgi_queue=4, graceful_timeout=5, max_body_size=6
+    )
+    pool = app.container.pool.settings
+    assert (pool.workers, pool.threads, pool.queue, pool.graceful_timeout) == (2, 3, 4, 5)
+    assert app.container.max_body_size == 6
+
+
+async def test_tornado_s_settings_are_tornado_s():
+    app = Application(native=NATIVE, cookie_secret="x", autoescape=None)
+    assert app.settings["cookie_secret"] == "x"
+    assert app.container is None
+
+
+async def test_it_can_be_configured_before_the_start():
+    app = Application(native=NATIVE, wsgi=APP)
+    app.configure(wsgi_threads=2, max_body_size=7, native_max_body_size=8, debug=True)
+    assert (app.max_body_size, app.container.max_body_size, app.native_max_body_size) == (7, 7, 8)
+    assert (app.container.pool.settings.threads, app.container.pool.settings.debug) == (2, True)
+    with pytest.raises(ConfigurationError):
+        app.configure(wsgi_queue=-1)
+    Application(native=NATIVE).configure(wsgi_threads=2)
+
+
+@pytest.mark.parametrize(
+    ("wsgi", "error"),
+    [("no_such:app", TargetNotFound), ("tests.waterspout.wsgi.apps:raise_at_once()", TargetRaised)],
+)
+async def test_start_says_what_keeps_the_app_from_being_loaded(wsgi, error):
+    app = Application(wsgi=wsgi, wsgi_workers=0)
+    with pytest.raises(error):
+        await app.start()
+    await app.stop()
+    with pytest.raises(NotServing):
+        publish("news", 1)
+
+
+async def test_without_a_wsgi_app_what_no_rule_matches_is_404():
+    app = Application(native=NATIVE)
+    await app.start()
+    await app.stop()
+    await app.stop()
+
+
+# --- while it serves -----------------------------------------------------------------------------------
+
+
+async def test_a_view_publishes_and_a_native_handler_hears_it(app, http_client, base_url):
+    await app.start()
+    async with subscribe("from-the-app") as subscription:
+        await http_client.fetch(base_url + "/publishes")
+        assert await asyncio.wait_for(anext(subscription), 5) == {"pid": os.getpid()}
+
+
+async def test_the_first_native_request_opens_the_hub_too(http_client, base_url):
+    with pytest.raises(NotServing):
+        publish("news", 1)
+    await http_client.fetch(base_url + "/native")
+    publish("news", 1)
+
+
+async def test_stopping_ends_subscriptions(app, http_client, base_url):
+    lines = []
+    ready = asyncio.Event()
+
+    def take(chunk):
+        lines.append(chunk)
+        ready.set()
+
+    following = asyncio.ensure_future(http_client.fetch(base_url + "/follow", streaming_callback=take))
+    await asyncio.wait_for(ready.wait(), 5)
+    publish("news", "last")
+    await asyncio.sleep(0.05)
+    await app.stop()
+    assert (await asyncio.wait_for(following, 5)).code == 200
+    assert b"".join(lines) == b"ready\nlast\n"
+
+
+async def test_stopping_says_going_away_on_every_websocket(app, http_server, http_port):
+    clients = [await websocket_connect(f"ws://localhost:{http_port}/socket") for _ in range(3)]
+    for client in clients:
+        await client.write_message("hello")
+        assert await client.read_message() == "hello"
+    assert app.open_sockets == 3
+    await app.stop()
+    assert [await asyncio.wait_for(client.read_message(), 5) for client in clients] == [None] * 3
+    assert {client.close_code for client in clients} == {1001}
+    assert app.open_sockets == 0
+    for client in clients:
+        client.close()
+
+
+async def test_a_closed_websocket_is_not_open(app, http_server, http_port):
+    client = await websocket_connect(f"ws://localhost:{http_port}/socket")
+    await client.write_message("hello")
+    await client.read_message()
+    client.close()
+    assert await asyncio.wait_for(client.read_message(), 5) is None
+    while app.open_sockets:
+        await asyncio.sleep(0.005)
+
+
+async def test_stopping_waits_for_running_requests(app, http_client, base_url, tmp_path):
+    running = asyncio.ensure_future(http_client.fetch(f"{base_url}/gated?{tmp_path / 'gate'}"))
+    while not app.container.pool.running:
+        await asyncio.sleep(0.005)
+    stopping = asyncio.ensure_future(app.stop(10))
+    await asyncio.sleep(0.05)
+    assert not stopping.done()
+    (tmp_path / "gate").touch()
+    assert (await running).code == 200
+    await asyncio.wait_for(stopping, 5)
+
+
+async def test_the_environ_is_that_of_the_request(http_client, base_url, http_port):
+    environ = json.loads((await http_client.fetch(base_url + "/describe")).body)
+    assert environ["SERVER_PORT"] == str(http_port)
+    assert environ["wsgi.url_scheme"] == "http"

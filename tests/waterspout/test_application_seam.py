@@ -1,0 +1,257 @@
+"""Our Application in every place where Tornado lets an application be, and what goes Tornado's way."""
+
+import asyncio
+import json
+
+import pytest
+from tornado.httpclient import AsyncHTTPClient
+from tornado.httputil import HTTPServerConnectionDelegate
+from tornado.web import Application as TornadoApplication
+from tornado.web import FallbackHandler, HTTPError, RequestHandler
+from tornado.wsgi import WSGIContainer
+
+from tests.waterspout.clients import connect
+from tests.waterspout.wsgi import apps
+from waterspout import Application, Container
+from waterspout.limits import SMALL_BODY
+
+pytestmark = pytest.mark.gen_test(timeout=30)
+
+
+class NativeHandler(RequestHandler):
+    def get(self, *path):
+        self.write("native")
+
+    def post(self, *path):
+        self.write(self.get_body_argument("field", "none"))
+
+
+class GuardHandler(FallbackHandler):
+    """A fallback behind a check, as Tornado lets one write it."""
+
+    def prepare(self):
+        if self.request.headers.get("X-Pass") != "please":
+            raise HTTPError(403)
+        super().prepare()
+
+
+class StockFallback(WSGIContainer):
+    """Tornado's own container, whose app runs on the loop."""
+
+
+def make_ours(wsgi=apps.app, **settings):
+    return Application(native=[(r"/native", NativeHandler)], wsgi=wsgi, **settings)
+
+
+def in_a_stock_rule(ours):
+    return TornadoApplication([(r"/outer", NativeHandler), (r".*", ours)])
+
+
+def in_a_stock_fallback(ours):
+    return TornadoApplication([(r"/outer", NativeHandler), (r".*", FallbackHandler, {"fallback": ours})])
+
+
+def in_one_of_ours(ours):
+    return Application(native=[(r"/outer", NativeHandler), (r".*", ours)])
+
+
+def in_a_fallback_of_ours(ours):
+    return Application(native=[(r"/outer", NativeHandler), (r".*", FallbackHandler, {"fallback": ours})])
+
+
+NESTINGS = {
+    "alone": lambda ours: ours,
+    "rule": in_a_stock_rule,
+    "fallback": in_a_stock_fallback,
+    "rule of ours": in_one_of_ours,
+    "fallback of ours": in_a_fallback_of_ours,
+}
+EVERYWHERE = pytest.mark.parametrize("nesting", NESTINGS)
+
+
+@pytest.fixture
+def nesting():
+    return "alone"
+
+
+@pytest.fixture
+def http_client(http_server):
+    """A request that nobody answers shall fail soon."""
+    client = AsyncHTTPClient(force_instance=True, defaults={"request_timeout": 5})
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def ours(io_loop):
+    ours = make_ours()
+    yield ours
+    io_loop.run_sync(lambda: ours.stop(1))
+
+
+@pytest.fixture
+def app(io_loop, ours, nesting):
+    app = NESTINGS[nesting](ours)
+    yield app
+    if isinstance(app, Application):
+        io_loop.run_sync(lambda: app.stop(1))
+
+
+@EVERYWHERE
+async def test_both_worlds_are_there(http_client, base_url, nesting):
+    assert (await http_client.fetch(base_url + "/native")).body == b"native"
+    assert (await http_client.fetch(base_url + "/hello")).body == b"hello"
+    if nesting != "alone":
+        assert (await http_client.fetch(base_url + "/outer")).body == b"native"
+
+
+@EVERYWHERE
+@pytest.mark.parametrize("size", [0, 5, SMALL_BODY, 10 * SMALL_BODY])
+async def test_bodies_reach_the_wsgi_app(http_client, base_url, nesting, size):
+    response = await http_client.fetch(base_url + "/echo", method="POST", body=b"x" * size)
+    assert response.body == b"x" * size
+
+
+@EVERYWHERE
+async def test_forms_reach_native_handlers(http_client, base_url, nesting):
+    response = await http_client.fetch(base_url + "/native", method="POST", body="field=value")
+    assert response.body == b"value"
+
+
+@EVERYWHERE
+async def test_many_requests_share_a_connection(http_port, http_server, nesting):
+    async with connect(http_port) as client:
+        for path, body in [("/native", b"native"), ("/hello", b"hello")] * 3:
+            assert (await client.ask(f"GET {path} HTTP/1.1", "Host: x"))[2] == body
+
+
+@EVERYWHERE
+async def test_both_worlds_give_the_request_an_id(http_client, base_url, nesting):
+    for path in ("/native", "/describe"):
+        response = await http_client.fetch(base_url + path, headers={"X-Request-Id": "mine-1"})
+        assert response.headers["X-Request-Id"] == "mine-1"
+
+
+# --- as a stream ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["MKCOL", "PROPFIND", "LOCK", "PURGE"])
+async def test_methods_that_tornado_does_not_know_reach_the_app(http_client, base_url, method):
+    response = await http_client.fetch(base_url + "/describe", method=method, allow_nonstandard_methods=True)
+    assert json.loads(response.body)["REQUEST_METHOD"] == method
+
+
+async def test_a_large_body_is_not_buffered(http_port, http_server):
+    """The view answers while the body is still on its way."""
+    async with connect(http_port) as client:
+        await client.send("POST /hello HTTP/1.1", "Host: x", "Content-Length: 1000000")
+        assert (await client.read_reply())[2] == b"hello"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"--broken", b"--b\r\nContent-Disposition: nonsense\r\n\r\nx\r\n--b--\r\n"],
+    ids=["cut", "nameless"],
+)
+async def test_a_form_that_tornado_can_t_parse_is_the_app_s_business(http_client, base_url, body):
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    response = await http_client.fetch(base_url + "/echo", method="POST", body=body, headers=headers)
+    assert response.body == body
+
+
+@pytest.fixture
+def xsrf(ours):
+    ours.settings["xsrf_cookies"] = True
+
+
+@pytest.mark.usefixtures("xsrf")
+async def test_tornado_s_xsrf_check_is_for_native_handlers(http_client, base_url):
+    assert (await http_client.fetch(base_url + "/echo", method="POST", body="x")).body == b"x"
+    response = await http_client.fetch(base_url + "/native", method="POST", body="x", raise_error=False)
+    assert response.code == 403
+
+
+# --- Tornado's own way ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def guarded(io_loop):
+    container = Container(apps.app)
+    yield Application(native=[(r"/hello/.*", GuardHandler, {"fallback": container})], wsgi=container)
+    io_loop.run_sync(lambda: container.stop(1))
+
+
+class TestAGuard:
+    """A FallbackHandler *subclass* with a prepare() of its own."""
+
+    @pytest.fixture
+    def app(self, guarded):
+        return guarded
+
+    async def test_it_keeps_its_say(self, http_client, base_url):
+        response = await http_client.fetch(base_url + "/hello/guarded", raise_error=False)
+        assert response.code == 403
+
+    async def test_it_lets_pass_whom_it_wants(self, http_client, base_url):
+        response = await http_client.fetch(base_url + "/hello/guarded", headers={"X-Pass": "please"})
+        assert response.body == b"hello"
+
+    @pytest.mark.parametrize("line", ["GET /hello/guarded HTTP/1.1", "GET /hello/guarded HTTP/1.0"])
+    @pytest.mark.parametrize("option", ["close", "keep-alive"])
+    async def test_whom_it_lets_pass_is_answered_on_every_connection(
+        self, http_port, http_server, line, option
+    ):
+        """The guard and what is behind it both ask whether the request may be served: it is one request."""
+        async with connect(http_port) as client:
+            await client.send(line, "Host: x", "X-Pass: please", f"Connection: {option}")
+            assert (await client.read_head())[0] == "HTTP/1.1 200 OK"
+            assert await client.read_bytes(5) == b"hello"
+
+    async def test_it_guards_bodies_too(self, http_client, base_url):
+        for size in (5, 2 * SMALL_BODY):
+            response = await http_client.fetch(
+                base_url + "/hello/guarded", method="POST", body=bytes(size), raise_error=False
+            )
+            assert response.code == 403
+
+    async def test_beside_it_nobody_is_guarded(self, http_client, base_url):
+        assert (await http_client.fetch(base_url + "/hello")).body == b"hello"
+
+
+class TestAStockContainer:
+    """A fallback that is not ours is none of our business."""
+
+    @pytest.fixture
+    def app(self):
+        stock = StockFallback(apps.app)
+        return Application(
+            native=[(r"/native", NativeHandler), (r".*", FallbackHandler, {"fallback": stock})]
+        )
+
+    async def test_it_serves_as_it_always_did(self, http_client, base_url):
+        assert (await http_client.fetch(base_url + "/hello")).body == b"hello"
+        assert (await http_client.fetch(base_url + "/native")).body == b"native"
+
+
+class TestAnyDelegate:
+    """A rule's target may be any of Tornado's delegates."""
+
+    @pytest.fixture
+    def app(self, io_loop):
+        container = Container(apps.app)
+        assert isinstance(container, HTTPServerConnectionDelegate)
+        yield Application(native=[(r"/native", NativeHandler), (r"/hel.*", container)])
+        io_loop.run_sync(lambda: container.stop(1))
+
+    async def test_a_container_as_a_target_streams(self, http_client, base_url):
+        response = await http_client.fetch(
+            base_url + "/hello", method="MKCOL", allow_nonstandard_methods=True
+        )
+        assert response.body == b"hello"
+        assert (await http_client.fetch(base_url + "/other", raise_error=False)).code == 404
+
+
+async def test_the_engine_can_be_asked_without_serving(ours):
+    assert ours.native_rules == 1
+    assert ours.open_sockets == 0
+    await asyncio.sleep(0)

@@ -1,0 +1,106 @@
+"""A site whose pool and lanes only take notes, so that a test decides what the worker says and when."""
+
+import asyncio
+
+from tornado.httputil import HTTPServerConnectionDelegate
+
+from waterspout.wsgi.exchange import Exchange
+from waterspout.wsgi.frames import BODY, BODY_END, REQUEST, WHOLE, FrameParser, ReplyHead, parse_request
+from waterspout.wsgi.headers import WireHeaders
+
+MAX_BODY = 1_000_000
+GET = ("GET / HTTP/1.1", "Host: x")
+OK = ReplyHead(200, "OK", [("Content-Type", "text/plain")])
+
+
+class FakeLane:
+    """`head`, `body`, `body_ended`: what the request is so far; `orders`: what else it was told."""
+
+    def __init__(self):
+        self.head = None
+        self.body = b""
+        self.body_ended = False
+        self.orders = []
+        self._parser = FrameParser()
+
+    def begin(self, user, frames):
+        assert self.head is None, "begun twice"
+        self.user = user
+        self.send(frames)
+
+    def send(self, frames):
+        for kind, payload in self._parser.feed(frames):
+            if kind == REQUEST:
+                self.head = parse_request(payload)
+            elif kind == BODY:
+                self.body += payload
+            else:
+                assert kind == BODY_END
+                self.body_ended = True
+
+    def cancel(self):
+        self.orders.append("cancel")
+
+    def pause(self):
+        self.orders.append("pause")
+
+    def resume(self):
+        self.orders.append("resume")
+
+    @property
+    def headers(self):
+        return WireHeaders(self.head.headers)
+
+    def answer(self, body=b"", head=OK):
+        """Say all of a reply at once."""
+        sized = head._replace(headers=[*head.headers, ("Content-Length", str(len(body)))])
+        self.user.on_reply(sized, body, WHOLE)
+
+
+class FakePool:
+    """Keeps what is submitted until the test gives it a lane."""
+
+    def __init__(self):
+        self.waiting = []
+        self.submitted = 0
+
+    def submit(self, exchange):
+        self.submitted += 1
+        self.waiting.append(exchange)
+
+    def withdraw(self, exchange):
+        self.waiting.remove(exchange)
+
+    async def next(self, seconds=5):
+        """The next exchange that waits."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while not self.waiting:
+            assert asyncio.get_running_loop().time() < deadline, "nothing was submitted"
+            await asyncio.sleep(0.002)
+        return self.waiting.pop(0)
+
+    async def start_next(self):
+        """Give it a lane; the lane."""
+        lane = FakeLane()
+        exchange = await self.next()
+        exchange.start(lane)
+        return lane
+
+
+class Site(HTTPServerConnectionDelegate):
+    """Every request becomes an exchange of `pool`."""
+
+    def __init__(self):
+        self.pool = FakePool()
+        self.trusted = False
+
+    def start_request(self, server_conn, request_conn):
+        return Exchange(
+            self.pool, request_conn, max_body_size=MAX_BODY, is_trusted=lambda address: self.trusted
+        )
+
+
+def post(length, *headers, target="/"):
+    """The head of a request with a body of this many bytes; None: chunked."""
+    how = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
+    return (f"POST {target} HTTP/1.1", "Host: x", how, *headers)

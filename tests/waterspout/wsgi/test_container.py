@@ -1,0 +1,264 @@
+"""A WSGI app as a stock Tornado sees it: as a fallback, as a rule's target, and alone behind a server."""
+
+import asyncio
+import json
+import os
+
+import pytest
+from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPServerConnectionDelegate
+from tornado.testing import bind_unused_port
+from tornado.web import Application as TornadoApplication
+from tornado.web import FallbackHandler, RequestHandler
+from tornado.wsgi import WSGIContainer
+
+from tests.waterspout.clients import connect
+from tests.waterspout.wsgi import apps
+from waterspout import Container
+from waterspout.exceptions import ConfigurationError, TargetNotFound
+from waterspout.limits import SMALL_BODY
+from waterspout.wsgi.container import build_trust
+
+pytestmark = pytest.mark.gen_test(timeout=30)
+
+APP = "tests.waterspout.wsgi.apps:app"
+
+
+class GreetingHandler(RequestHandler):
+    """A native route beside the WSGI app."""
+
+    def get(self):
+        self.write("native")
+
+
+PLACES = {
+    "fallback": lambda container: TornadoApplication(
+        [(r"/native", GreetingHandler), (r".*", FallbackHandler, {"fallback": container})]
+    ),
+    "target": lambda container: TornadoApplication([(r"/native", GreetingHandler), (r".*", container)]),
+    "alone": lambda container: container,
+}
+ANYWHERE = pytest.mark.parametrize("place", PLACES)
+
+
+@pytest.fixture
+def place():
+    return "fallback"
+
+
+@pytest.fixture
+def container(io_loop):
+    container = Container(apps.app, threads=2, max_body_size=1_000_000)
+    yield container
+    io_loop.run_sync(lambda: container.stop(1))
+
+
+@pytest.fixture
+def app(container, place):
+    return PLACES[place](container)
+
+
+def test_it_is_what_tornado_expects(container):
+    assert isinstance(container, WSGIContainer)
+    assert isinstance(container, HTTPServerConnectionDelegate)
+
+
+@ANYWHERE
+async def test_it_serves(http_client, base_url, place):
+    response = await http_client.fetch(base_url + "/describe?a=b", headers={"X-Own": "yes"})
+    environ = json.loads(response.body)
+    assert (environ["PATH_INFO"], environ["QUERY_STRING"], environ["HTTP_X_OWN"]) == (
+        "/describe",
+        "a=b",
+        "yes",
+    )
+    assert response.headers["X-Request-Id"] == environ["HTTP_X_REQUEST_ID"]
+
+
+@pytest.mark.parametrize("place", ["fallback", "target"])
+async def test_native_rules_before_it_come_first(http_client, base_url, place):
+    assert (await http_client.fetch(base_url + "/native")).body == b"native"
+    assert (await http_client.fetch(base_url + "/hello")).body == b"hello"
+
+
+@ANYWHERE
+@pytest.mark.parametrize("size", [0, 1, SMALL_BODY, SMALL_BODY + 1, 900_000])
+async def test_a_body_of_any_size_is_read(http_client, base_url, place, size):
+    response = await http_client.fetch(base_url + "/echo", method="POST", body=b"x" * size)
+    assert response.body == b"x" * size
+
+
+@ANYWHERE
+async def test_a_chunked_body_is_read(http_port, http_server, place):
+    async with connect(http_port) as client:
+        await client.send("POST /echo HTTP/1.1", "Host: x", "Transfer-Encoding: chunked")
+        await client.stream.write(b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+        assert (await client.read_reply())[2] == b"abcde"
+
+
+@ANYWHERE
+async def test_a_large_reply_is_whole(http_client, base_url, place):
+    assert len((await http_client.fetch(base_url + "/large?5000000")).body) == 5_000_000
+
+
+@ANYWHERE
+async def test_a_reply_streams(http_port, http_server, place, tmp_path):
+    async with connect(http_port) as client:
+        await client.send(f"GET /half?{tmp_path / 'gate'} HTTP/1.1", "Host: x")
+        await client.read_head()
+        assert await client.read_bytes(11) == b"6\r\nfirst;\r\n"
+        (tmp_path / "gate").touch()
+        assert await client.read_bytes(16) == b"6\r\nsecond\r\n0\r\n\r\n"
+
+
+@ANYWHERE
+async def test_an_app_that_fails_is_answered_for(http_client, base_url, place, caplog):
+    response = await http_client.fetch(base_url + "/fails", raise_error=False)
+    assert (response.code, response.body) == (500, b"500 Internal Server Error\n")
+    assert "the view failed" in caplog.text
+
+
+@ANYWHERE
+async def test_a_body_that_is_too_large_is_answered_413(http_client, base_url, place):
+    response = await http_client.fetch(
+        base_url + "/echo", method="POST", body=bytes(1_000_001), raise_error=False
+    )
+    assert response.code == 413
+
+
+@ANYWHERE
+@pytest.mark.parametrize("method", ["MKCOL", "PROPFIND", "GET", "DELETE"])
+async def test_methods_that_tornado_does_not_know(http_client, base_url, place, method):
+    """As a stock fallback it has Tornado's own limits; as a delegate it has none."""
+    response = await http_client.fetch(
+        base_url + "/describe", method=method, allow_nonstandard_methods=True, raise_error=False
+    )
+    known = method in RequestHandler.SUPPORTED_METHODS
+    assert response.code == (405 if place == "fallback" and not known else 200)
+    if response.code == 200:
+        assert json.loads(response.body)["REQUEST_METHOD"] == method
+
+
+@ANYWHERE
+async def test_a_head_has_no_body(http_client, base_url, place):
+    response = await http_client.fetch(base_url + "/hello", method="HEAD")
+    assert (response.code, response.body) == (200, b"")
+
+
+@ANYWHERE
+async def test_a_connection_is_used_again(http_port, http_server, place):
+    async with connect(http_port) as client:
+        for number in range(5):
+            body = b"%d" % number
+            length = f"Content-Length: {len(body)}"
+            assert (await client.ask("POST /echo HTTP/1.1", "Host: x", length, body=body))[2] == body
+
+
+# --- life ----------------------------------------------------------------------------------------------
+
+
+async def test_it_can_be_started_before_the_first_request(container, http_client, base_url):
+    await container.start()
+    assert (await http_client.fetch(base_url + "/hello")).body == b"hello"
+    await container.stop()
+    assert (await http_client.fetch(base_url + "/hello")).body == b"hello"
+
+
+async def test_start_says_what_is_wrong():
+    with pytest.raises(TargetNotFound):
+        await Container("no_such_module:app", workers=0).start()
+
+
+async def test_a_name_runs_in_a_process_and_a_callable_in_threads():
+    assert Container(APP).pool.settings.workers == 1
+    assert Container(apps.app).pool.settings.workers == 0
+
+
+async def test_a_callable_in_a_process_is_refused():
+    with pytest.raises(ConfigurationError, match="import string"):
+        Container(apps.app, workers=1)
+
+
+@pytest.mark.parametrize(
+    "options", [{"threads": 0}, {"queue": -1}, {"workers": -1}, {"trusted_proxies": ["x"]}]
+)
+async def test_what_can_t_be_is_refused(options):
+    with pytest.raises(ConfigurationError):
+        Container(APP, **options)
+
+
+async def test_it_can_be_configured_before_the_start():
+    container = Container(APP)
+    container.configure(threads=3, queue=4, workers=2, max_body_size=5, trusted_proxies=["10.0.0.0/8"])
+    settings = container.pool.settings
+    assert (settings.threads, settings.queue, settings.workers, container.max_body_size) == (3, 4, 2, 5)
+    assert container.is_trusted("10.1.1.1")
+    container.configure(debug=True)
+    assert container.pool.settings.threads == 3
+    with pytest.raises(ConfigurationError):
+        container.configure(threads=0)
+
+
+async def test_a_process_serves_behind_a_stock_server():
+    container = Container(APP, threads=1)
+    server = HTTPServer(container)
+    sock, port = bind_unused_port()
+    server.add_socket(sock)
+    try:
+        async with connect(port) as client:
+            pid = int((await client.ask("GET /identity HTTP/1.1", "Host: x"))[2].split()[0])
+        assert pid != os.getpid()
+    finally:
+        server.stop()
+        await server.close_all_connections()
+        await container.stop()
+
+
+async def test_a_full_queue_is_503(http_client, base_url, container, tmp_path):
+    container.configure(queue=1, threads=1)
+    await container.start()
+    gate = f"{base_url}/gated?{tmp_path / 'gate'}"
+    held = [asyncio.ensure_future(http_client.fetch(gate)) for _ in range(2)]
+    while container.pool.waiting + container.pool.running < 2:
+        await asyncio.sleep(0.005)
+    refused = await http_client.fetch(base_url + "/hello", raise_error=False)
+    (tmp_path / "gate").touch()
+    assert (refused.code, refused.headers["Retry-After"]) == (503, "1")
+    assert [response.code for response in await asyncio.gather(*held)] == [200, 200]
+
+
+# --- whom to believe -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("networks", "address", "trusted"),
+    [
+        ([], "127.0.0.1", False),
+        (["127.0.0.1"], "127.0.0.1", True),
+        (["127.0.0.1"], "127.0.0.2", False),
+        (["10.0.0.0/8", " ::1 "], "10.255.0.1", True),
+        (["10.0.0.0/8", " ::1 "], "::1", True),
+        (["10.0.0.1/8"], "10.9.9.9", True),
+        (["2001:db8::/32"], "2001:db8::7", True),
+        (["0.0.0.0/0"], "::1", False),
+        (["0.0.0.0/0"], "", False),
+        (["0.0.0.0/0"], "unix", False),
+    ],
+)
+def test_a_proxy_is_trusted_by_its_address(networks, address, trusted):
+    assert build_trust(networks)(address) is trusted
+
+
+@pytest.mark.parametrize("network", ["", "everybody", "10.0.0.0/33", "localhost", "1.2.3"])
+def test_what_is_no_network_is_refused(network):
+    with pytest.raises(ConfigurationError, match="trusted proxies"):
+        build_trust([network])
+
+
+@pytest.mark.parametrize("trusted", [(), ("127.0.0.0/8",)])
+async def test_forwarded_headers_are_seen_from_a_trusted_proxy_alone(
+    http_client, base_url, container, trusted
+):
+    container.configure(trusted_proxies=trusted)
+    response = await http_client.fetch(base_url + "/describe", headers={"X-Forwarded-For": "198.51.100.1"})
+    assert ("HTTP_X_FORWARDED_FOR" in json.loads(response.body)) is bool(trusted)

@@ -1,0 +1,156 @@
+"""A WSGI process's end of its control channel. In processes of their own: it ends the one that it is in."""
+
+import json
+import socket
+
+import pytest
+
+from tests.waterspout.wsgi.channels import open_channel
+from waterspout.wsgi.frames import FAILED, LANE, PUBLISH, READY, SPEC, STOP
+
+BEGIN = """
+import os, socket, sys, time
+from waterspout.exceptions import TargetNotFound, TargetRaised
+from waterspout.hub.outbox import open_outbox, publish
+from waterspout.wsgi.control import Control
+control = Control(socket.socket(fileno=int(sys.argv[1])))
+open_outbox(control.outbox)
+control.start()
+"""
+
+
+def run_script(code):
+    return open_channel("-c", BEGIN + code)
+
+
+def test_it_says_when_it_is_ready():
+    with run_script("control.say_ready(); control.orders.get()") as channel:
+        assert channel.hear() == (READY, b"")
+
+
+@pytest.mark.parametrize("error", ["TargetNotFound", "TargetRaised"])
+def test_it_says_why_it_can_t_be(error):
+    with run_script(f"control.say_failed({error}('because \u20ac')); control.orders.get()") as channel:
+        kind, payload = channel.hear()
+    assert (kind, json.loads(payload)) == (FAILED, {"kind": error, "text": "because \u20ac"})
+
+
+def test_orders_come_in_their_order():
+    code = (
+        "\nfor _ in range(3): kind, payload, _ = control.orders.get(); publish('got', [kind, len(payload)])"
+    )
+    with run_script("control.say_ready()" + code + "\ncontrol.orders.get()") as channel:
+        channel.hear()
+        channel.order(SPEC, bytes(200_000))
+        channel.order(SPEC)
+        channel.order(STOP)
+        heard = [channel.hear() for _ in range(3)]
+    assert heard == [
+        (PUBLISH, b"got\n[%d,200000]" % SPEC),
+        (PUBLISH, b"got\n[%d,0]" % SPEC),
+        (PUBLISH, b"got\n[%d,0]" % STOP),
+    ]
+
+
+def test_descriptors_come_with_their_orders_and_go_to_no_grandchild():
+    code = """
+control.say_ready()
+for _ in range(3):
+    kind, payload, descriptor = control.orders.get()
+    publish("inheritable", os.get_inheritable(descriptor))
+    socket.socket(fileno=descriptor).sendall(payload)
+control.orders.get()
+"""
+    with run_script(code) as channel:
+        assert channel.hear() == (READY, b"")
+        for number in range(3):
+            near_end, far_end = socket.socketpair()
+            with near_end:
+                with far_end:
+                    channel.order(LANE, b"%d" % number, (far_end.fileno(),))
+                near_end.settimeout(10)
+                assert near_end.recv(10) == b"%d" % number
+        assert [channel.hear() for _ in range(3)] == [(PUBLISH, b"inheritable\nfalse")] * 3
+
+
+def test_several_descriptors_in_one_read_keep_their_order():
+    code = """
+time.sleep(0.3)
+control.say_ready()
+for name in (b"first", b"second"):
+    socket.socket(fileno=control.orders.get()[2]).sendall(name)
+control.orders.get()
+"""
+    with run_script(code) as channel:
+        pairs = [socket.socketpair() for _ in range(2)]
+        for _, far_end in pairs:
+            channel.order(LANE, b"", (far_end.fileno(),))
+            far_end.close()
+        heard = []
+        for near_end, _ in pairs:
+            near_end.settimeout(10)
+            heard.append(near_end.recv(10))
+            near_end.close()
+        assert heard == [b"first", b"second"]
+
+
+def test_what_is_published_in_any_thread_goes_out_in_order():
+    code = """
+import threading
+def work():
+    for number in range(1000): publish("topic \u20ac", number)
+threading.Thread(target=work).start()
+control.orders.get()
+"""
+    with run_script(code) as channel:
+        assert [channel.hear() for _ in range(1000)] == [
+            (PUBLISH, "topic \u20ac\n".encode() + b"%d" % number) for number in range(1000)
+        ]
+
+
+def test_what_is_still_in_the_outbox_can_be_flushed():
+    with run_script("publish('a', 1); control.flush(); os._exit(0)") as channel:
+        assert channel.hear() == (PUBLISH, b"a\n1")
+        assert channel.exit_code() == 0
+
+
+def test_told_to_stop_before_it_is_ready_it_ends_whatever_it_does():
+    with run_script("\nwhile True: pass") as channel:
+        channel.order(STOP)
+        assert channel.exit_code() == 0
+
+
+def test_told_to_stop_when_it_is_ready_it_leaves_that_to_the_main_thread():
+    code = f"control.say_ready(); assert control.orders.get()[0] == {STOP}; os._exit(7)"
+    with run_script(code) as channel:
+        channel.hear()
+        channel.order(STOP)
+        assert channel.exit_code() == 7
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_when_the_server_is_gone_it_ends_whatever_it_does(ready):
+    with run_script(f"control.ready = {ready}\nwhile True: time.sleep(1)") as channel:
+        channel.sock.close()
+        assert channel.exit_code() == 1
+
+
+def test_when_the_server_is_gone_the_main_thread_is_told_and_may_end_first():
+    code = f"control.say_ready(); assert control.orders.get()[0] == {STOP}; os._exit(7)"
+    with run_script(code) as channel:
+        channel.hear()
+        channel.sock.close()
+        assert channel.exit_code() == 7
+
+
+def test_a_server_that_is_gone_is_no_error_of_who_publishes():
+    code = """
+control.say_ready()
+control.orders.get()
+for number in range(100): publish("nobody", "x" * 1000)
+os._exit(5)
+"""
+    with run_script(code) as channel:
+        channel.hear()
+        channel.sock.close()
+        assert channel.exit_code() == 5

@@ -1,0 +1,121 @@
+"""Processes that die, and apps that do not start: what becomes of who waits, and what is tried again."""
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from tests.waterspout.processes import children, is_alive
+from tests.waterspout.wsgi.jobs import ask, pid_of, submit, wait_for
+from waterspout.exceptions import NotServing, TargetNotFound, TargetRaised
+from waterspout.hub import publish
+
+pytestmark = pytest.mark.gen_test(timeout=40)
+
+BOTH_FORMS = pytest.mark.parametrize("workers", [0, 1], ids=["threads", "process"])
+
+
+# --- processes that die --------------------------------------------------------------------------------
+
+
+async def test_a_process_that_is_killed_is_replaced(make_pool, caplog):
+    pool = make_pool(workers=1)
+    await pool.start()
+    pid = await pid_of(pool)
+    os.kill(pid, signal.SIGKILL)
+    await wait_for(lambda: "killed by SIGKILL" in caplog.text)
+    other = await pid_of(pool)
+    assert other != pid
+    assert not is_alive(pid)
+
+
+async def test_a_killed_process_takes_with_it_only_what_it_ran(make_pool, gate, caplog):
+    pool = make_pool(workers=1)
+    await pool.start()
+    pid = await pid_of(pool)
+    running = submit(pool, f"/half?{gate}")
+    await wait_for(lambda: running.body)
+    waiting = [submit(pool, "/hello") for _ in range(3)]
+    os.kill(pid, signal.SIGKILL)
+    assert await running.end() == "lost"
+    assert [await job.answer() for job in waiting] == [b"hello"] * 3
+
+
+async def test_the_other_processes_go_on(make_pool, gate, caplog):
+    pool = make_pool(workers=2)
+    await pool.start()
+    jobs = [submit(pool, f"/half?{gate}") for _ in range(2)]
+    await wait_for(lambda: all(job.body for job in jobs))
+    victim = submit(pool, "/identity")
+    gate.touch()
+    assert [await job.answer() for job in jobs] == [b"first;second"] * 2
+    os.kill(int((await victim.answer()).split()[0]), signal.SIGKILL)
+    await wait_for(lambda: "killed by SIGKILL" in caplog.text)
+    assert await ask(pool, "/hello") == b"hello"
+
+
+# --- apps that do not start ----------------------------------------------------------------------------
+
+
+@BOTH_FORMS
+@pytest.mark.parametrize(
+    ("target", "error"),
+    [("no_such_module:app", TargetNotFound), ("tests.waterspout.wsgi.apps:raise_at_once()", TargetRaised)],
+)
+async def test_start_raises_what_keeps_the_app_from_being_loaded(make_pool, workers, target, error):
+    pool = make_pool(target, workers=workers)
+    for _ in range(2):
+        with pytest.raises(error):
+            await pool.start()
+    with pytest.raises(NotServing):
+        publish("topic", 1)
+
+
+@BOTH_FORMS
+async def test_if_the_app_does_not_start_who_waits_is_refused_and_who_comes_too(make_pool, workers, caplog):
+    pool = make_pool("no_such_module:app", workers=workers)
+    assert await submit(pool, "/").end() == 503
+    assert await submit(pool, "/").end() == 503
+    assert "the WSGI app does not start" in caplog.text
+
+
+@BOTH_FORMS
+async def test_an_app_that_starts_at_the_second_try_is_served(
+    make_pool, workers, tmp_path, monkeypatch, caplog
+):
+    (tmp_path / "starting_late.py").write_text(
+        "from pathlib import Path\n"
+        "tried = Path(__file__).with_name('tried')\n"
+        "if not tried.exists():\n"
+        "    tried.touch()\n"
+        "    raise OSError('not yet')\n"
+        "from tests.waterspout.wsgi.apps import app\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    pool = make_pool("starting_late:app", workers=workers)
+    assert await submit(pool, "/hello").end() == 503
+
+    async def served():
+        return await submit(pool, "/hello").end() == "whole"
+
+    deadline = asyncio.get_running_loop().time() + 10
+    while not await served():
+        assert asyncio.get_running_loop().time() < deadline
+        await asyncio.sleep(0.05)
+
+
+async def test_a_process_that_does_not_end_by_itself_is_ended_when_its_app_does_not_start(
+    make_pool, tmp_path, monkeypatch, caplog
+):
+    """A thread that the module had started before it failed keeps the process alive."""
+    (tmp_path / "half_started.py").write_text(
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()\n1 / 0\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    before = children()
+    pool = make_pool("half_started:app", workers=1)
+    assert await submit(pool, "/").end() == 503
+    await wait_for(lambda: caplog.text.count("does not start") >= 3)
+    assert len(children() - before) <= 2
+    await pool.stop(0)

@@ -1,0 +1,252 @@
+"""One WSGI process, from its start to its end, as the event loop sees it."""
+
+import asyncio
+import json
+import logging
+import os
+import re
+import signal
+import sys
+
+import pytest
+
+from tests.waterspout.processes import is_alive
+from tests.waterspout.wsgi.jobs import Job, wait_for
+from waterspout.exceptions import ConfigurationError, TargetNotFound, TargetRaised, WaterspoutError
+from waterspout.wsgi.crew import CrewEvents, CrewSpec
+from waterspout.wsgi.process import ProcessCrew
+
+pytestmark = pytest.mark.gen_test(timeout=40)
+
+APPS = "tests.waterspout.wsgi.apps"
+
+
+class Watched(ProcessCrew):
+    """A crew and what it has told: `gone_told`, `published`."""
+
+    def __init__(self, target, threads=2, **options):
+        self.gone_told = 0
+        self.published = []
+        events = CrewEvents(
+            lambda crew, lane: crew.idle.append(lane),
+            lambda crew: self.count_gone(),
+            lambda *message: self.published.append(message),
+        )
+        super().__init__(CrewSpec(target, threads, **options), events)
+
+    def count_gone(self):
+        self.gone_told += 1
+
+    def begin(self, *arguments, **options):
+        job = Job(*arguments, **options)
+        job.start(self.idle.popleft())
+        return job
+
+    async def ask(self, *arguments, **options):
+        return await self.begin(*arguments, **options).answer()
+
+
+@pytest.fixture
+def make_crew(io_loop):
+    """Crews whose processes are gone in the end, whatever a test does."""
+    crews = []
+
+    def make(target=f"{APPS}:app", **options):
+        crews.append(Watched(target, **options))
+        return crews[-1]
+
+    yield make
+    for crew in crews:
+        io_loop.run_sync(crew.stop)
+        assert crew.gone
+        assert not is_alive(crew.pid)
+
+
+@pytest.fixture
+def start_crew(make_crew):
+    async def start(*arguments, **options):
+        crew = make_crew(*arguments, **options)
+        await crew.start()
+        return crew
+
+    return start
+
+
+async def test_a_started_crew_is_ready_and_has_its_lanes(make_crew):
+    crew = make_crew(threads=3)
+    assert not crew.ready
+    await crew.start()
+    assert crew.ready
+    assert not crew.gone
+    assert (len(crew.idle), crew.busy) == (3, 0)
+    assert is_alive(crew.pid)
+
+
+async def test_requests_run_in_threads_of_the_other_process(start_crew):
+    crew = await start_crew()
+    first, second = [(await crew.ask("/identity")).split() for _ in range(2)]
+    assert int(first[0]) == int(second[0]) == crew.pid != os.getpid()
+    assert first[1] != second[1]
+
+
+async def test_the_app_is_told_how_it_is_run(start_crew):
+    crew = await start_crew(threads=1, multiprocess=True)
+    environ = json.loads(await crew.ask("/describe"))
+    assert (environ["wsgi.multithread"], environ["wsgi.multiprocess"]) == (False, True)
+
+
+async def test_what_is_published_there_arrives_here(start_crew):
+    crew = await start_crew()
+    assert await crew.ask("/publishes") == b"published"
+    await wait_for(lambda: crew.published)
+    assert crew.published == [("from-the-app", b'{"pid":%d}' % crew.pid)]
+
+
+async def test_warnings_and_optimisation_are_those_of_this_interpreter(start_crew, tmp_path, monkeypatch):
+    (tmp_path / "showing_flags.py").write_text(
+        "import sys\n"
+        "def app(environ, start_response):\n"
+        "    start_response('200 OK', [])\n"
+        "    return [repr((sys.flags.optimize, sys.warnoptions)).encode()]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "warnoptions", ["error::BytesWarning", "ignore::UserWarning"])
+    crew = await start_crew("showing_flags:app")
+    assert eval(await crew.ask("/")) == (sys.flags.optimize, ["error::BytesWarning", "ignore::UserWarning"])
+
+
+@pytest.mark.parametrize(
+    ("target", "error", "text"),
+    [
+        ("no_such_module:app", TargetNotFound, "there is no module 'no_such_module'"),
+        (f"{APPS}:nothing", TargetNotFound, "has no 'nothing'"),
+        (f"{APPS}:raise_at_once()", TargetRaised, "LookupError: no database"),
+        ("nonsense", TargetNotFound, "write MODULE:NAME"),
+    ],
+)
+async def test_an_app_that_can_t_be_loaded_is_the_same_error_as_here(make_crew, caplog, target, error, text):
+    crew = make_crew(target)
+    with pytest.raises(error, match=re.escape(text)) as caught:
+        await crew.start()
+    assert type(caught.value) is error
+    await wait_for(lambda: crew.gone)
+    assert not crew.ready
+
+
+async def test_debug_without_werkzeug_is_a_configuration_error(make_crew, tmp_path, monkeypatch):
+    (tmp_path / "werkzeug.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigurationError, match="pip install werkzeug"):
+        await make_crew(debug=True).start()
+
+
+async def test_a_process_that_dies_while_it_starts_is_an_error(make_crew):
+    crew = make_crew(f"{APPS}:end_at_once()")
+    with pytest.raises(WaterspoutError, match="ended while starting"):
+        await crew.start()
+    assert not crew.ready
+    await wait_for(lambda: crew.gone_told == 1)
+
+
+async def test_a_start_that_is_cancelled_leaves_no_process(make_crew, tmp_path, monkeypatch):
+    (tmp_path / "slow_to_import.py").write_text("import time; time.sleep(30)")
+    monkeypatch.syspath_prepend(tmp_path)
+    crew = make_crew("slow_to_import:app")
+    starting = asyncio.ensure_future(crew.start())
+    await asyncio.sleep(0.3)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    await wait_for(lambda: crew.gone)
+
+
+async def test_a_process_that_is_killed_is_gone_once_and_so_is_what_it_ran(start_crew, tmp_path, caplog):
+    crew = await start_crew()
+    jobs = [crew.begin(f"/half?{tmp_path / 'never'}") for _ in range(2)]
+    await wait_for(lambda: all(job.body for job in jobs))
+    os.kill(crew.pid, signal.SIGKILL)
+    assert [await job.end() for job in jobs] == ["lost", "lost"]
+    await wait_for(lambda: crew.gone)
+    assert (crew.gone_told, len(crew.idle), crew.busy) == (1, 0, 0)
+    assert f"WSGI process {crew.pid} ended: killed by SIGKILL" in caplog.text
+
+
+async def test_a_process_that_is_killed_when_it_is_idle_is_gone_too(start_crew):
+    crew = await start_crew()
+    crew.kill()
+    await wait_for(lambda: crew.gone_told == 1)
+    assert (crew.gone, len(crew.idle)) == (True, 0)
+    crew.kill()
+
+
+async def test_a_view_that_ends_the_process_is_lost_and_told_with_its_status(start_crew, caplog):
+    crew = await start_crew()
+    job = crew.begin("/exits")
+    assert await job.end() == "lost"
+    await wait_for(lambda: crew.gone)
+    assert "exit status 3" in caplog.text
+
+
+async def test_its_last_words_are_heard(start_crew, tmp_path, monkeypatch):
+    (tmp_path / "last_words.py").write_text(
+        "import os, time\n"
+        "from waterspout import publish\n"
+        "def app(environ, start_response):\n"
+        "    publish('last', 'words')\n"
+        "    time.sleep(0.3)\n"
+        "    os._exit(0)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    crew = await start_crew("last_words:app")
+    job = crew.begin("/")
+    assert await job.end() == "lost"
+    await wait_for(lambda: crew.gone)
+    assert crew.published == [("last", b'"words"')]
+
+
+async def test_a_stopped_process_exits_without_a_word_in_the_log(start_crew, caplog):
+    caplog.set_level(logging.INFO, "waterspout.wsgi")
+    crew = await start_crew()
+    await crew.ask("/hello")
+    await crew.stop()
+    assert crew.gone
+    assert not is_alive(crew.pid)
+    assert crew.gone_told == 1
+    assert caplog.messages == []
+    await crew.stop()
+
+
+async def test_a_process_that_does_not_stop_is_killed(start_crew, tmp_path, monkeypatch):
+    monkeypatch.setattr("waterspout.wsgi.process.EXIT_GRACE", 0.2)
+    crew = await start_crew()
+    crew.begin(f"/gated?{tmp_path / 'never'}")
+    await asyncio.sleep(0.1)
+    await crew.stop()
+    assert crew.gone
+    assert not is_alive(crew.pid)
+
+
+async def test_a_process_that_is_not_ready_in_time_is_killed(make_crew, tmp_path, monkeypatch):
+    monkeypatch.setattr("waterspout.wsgi.process.READY_TIMEOUT", 0.3)
+    (tmp_path / "slow_to_start.py").write_text("import time; time.sleep(30)")
+    monkeypatch.syspath_prepend(tmp_path)
+    crew = make_crew("slow_to_start:app")
+    with pytest.raises(WaterspoutError, match="not ready within"):
+        await crew.start()
+    await wait_for(lambda: crew.gone)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_signals_of_the_group_do_not_end_it(start_crew, number):
+    crew = await start_crew()
+    os.kill(crew.pid, number)
+    assert await crew.ask("/hello") == b"hello"
+
+
+async def test_without_pidfds_a_thread_waits_for_its_end(start_crew, monkeypatch):
+    """As on macOS."""
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    crew = await start_crew()
+    assert await crew.ask("/hello") == b"hello"
+    crew.kill()
+    await wait_for(lambda: crew.gone_told == 1)
