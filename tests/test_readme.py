@@ -1,11 +1,15 @@
 """The README's code is run as it stands there."""
 
 import re
+import socket
+import subprocess
+import sys
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
-from tests.server import FORMS, Server
+from tests.server import FORMS, Server, poll
 
 README = Path(__file__).parent.parent / "README.md"
 FLASK_APP = """
@@ -32,17 +36,42 @@ def index():
 
 @pytest.fixture(params=FORMS)
 def server(request, tmp_path):
-    native, application, view = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.S)
+    native, application, container, view = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.S)
     package = tmp_path / "yourpackage"
     package.mkdir()
     (package / "__init__.py").write_text(FLASK_APP + view)
     (package / "native.py").write_text(native)
-    (package / "main.py").write_text(
-        "import waterspout\nfrom yourpackage.native import routes\n" + application
-    )
+    (package / "main.py").write_text(application)
+    (package / "stock.py").write_text(container)
     server = Server("yourpackage.main:app", form=request.param, folder=tmp_path, cwd=tmp_path)
     yield server
     server.stop()
+
+
+def test_the_container_serves_in_a_stock_application(server, tmp_path):
+    """Under the example's own main(), which never ends by itself."""
+    port = find_port()
+    code = (tmp_path / "yourpackage" / "stock.py").read_text().replace("8888", str(port))
+    process = subprocess.Popen([sys.executable, "-c", f"{code}\nasyncio.run(main())"], cwd=tmp_path)
+    try:
+        assert poll(lambda: fetch(port) == b"the orders", 15)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def find_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def fetch(port):
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/", timeout=5) as reply:
+            return reply.read()
+    except OSError:
+        return None
 
 
 def test_the_examples_work_together(server):

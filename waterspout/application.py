@@ -25,6 +25,7 @@ from waterspout.exceptions import ConfigurationError
 from waterspout.hub import hub
 from waterspout.record import Record, make_request_id
 from waterspout.wsgi.container import Container
+from waterspout.wsgi.environ import split_target
 from waterspout.wsgi.reply import Reply
 from waterspout.wsgi.response import SERVER
 
@@ -139,6 +140,14 @@ class Application(TornadoApplication):
 
     # -- Tornado calls these -----------------------------------------------------------------------------
 
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        """Native rules see the path of a target in absolute form, as the WSGI app does: else
+        `GET http://host/admin` would go round the native `/admin`.
+        """
+        if request.path[:1] not in ("/", "*"):
+            _authority, request.path, request.query = split_target(request.uri or "")
+        return super().find_handler(request, **kwargs)
+
     def get_handler_delegate(
         self,
         request: HTTPServerRequest,
@@ -206,7 +215,7 @@ class _NativeDelegate(HTTPMessageDelegate):
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
         connection: Any = self._request.connection
-        self._ignored = not may_serve(connection, self._request.version, headers)
+        self._ignored = not may_serve(connection)
         if self._ignored:
             return None
         headers["X-Request-Id"] = _record_of(self._request).request_id
@@ -214,7 +223,7 @@ class _NativeDelegate(HTTPMessageDelegate):
         connection.set_max_body_size(sys.maxsize)
         length = headers.get("Content-Length", "")
         if length.isascii() and length.isdecimal() and int(length[:20]) > self._limit:
-            self._refuse(headers)
+            self._refuse(headers, linger=len(length) < 19)
             return None
         return cast("Awaitable[None] | None", self._delegate.headers_received(start_line, headers))
 
@@ -226,7 +235,7 @@ class _NativeDelegate(HTTPMessageDelegate):
         self._received += len(chunk)
         if self._received > self._limit:
             self._delegate.on_connection_close()  # drops what it holds; a streaming handler is told
-            self._refuse(self._request.headers)
+            self._refuse(self._request.headers, linger=True)
             return None
         return cast("Awaitable[None] | None", self._delegate.data_received(chunk))
 
@@ -254,17 +263,23 @@ class _NativeDelegate(HTTPMessageDelegate):
         if isinstance(handler, WebSocketHandler):
             self._application.watch_socket(handler)
 
-    def _refuse(self, headers: HTTPHeaders) -> None:
+    def _refuse(self, headers: HTTPHeaders, *, linger: bool) -> None:
+        """Answer 413; or cut, when a streaming handler has begun a reply. `linger`: more is coming."""
         request, record = self._request, _record_of(self._request)
         self._refusal = Reply(request.connection, request.version, headers, record)
-        self._refusal.answer(413, close=True)
         record.note = "body-too-large"
+        if record.status:
+            self._refusal.cut()
+            return
+        self._refusal.answer(413, close=True)
         record.log()
         if "Expect" in headers:
             del headers["Expect"]  # the answer is here: no 100 Continue, and no body will come
-            self._refusal.finish()
-        else:
+            linger = False
+        if linger:
             self._refusal.finish_later()
+        else:
+            self._refusal.finish()
 
 
 class _RecordTransform(OutputTransform):
@@ -276,6 +291,7 @@ class _RecordTransform(OutputTransform):
     def transform_first_chunk(
         self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
     ) -> tuple[int, HTTPHeaders, bytes]:
+        self._record.status = status_code
         headers["X-Request-Id"] = self._record.request_id
         if headers.get("Server", "").startswith("TornadoServer/"):
             headers["Server"] = SERVER  # both sides say the same, and neither says which version

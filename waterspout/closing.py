@@ -1,8 +1,8 @@
 """Which connections have had their last request. Leaf.
 
-After an error reply, `Connection: close`, or an HTTP/1.0 request, nothing more on a connection may be run
-(RFC 9112 section 9.6): what stands behind it may be the second half of a smuggled request. Tornado reads on
-from what it has buffered, and would run it.
+After an error reply or `Connection: close` nothing more on a connection may be run (RFC 9112 section 9.6):
+what stands behind it may be the second half of a smuggled request. Tornado reads on from what it has
+buffered, even of a stream that is closed, and would run it with nobody to tell that the client is gone.
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ def close_behind(connection: Any) -> None:
         _closing.add(context)
 
 
-def may_serve(connection: Any, version: str, headers: HTTPHeaders) -> bool:
-    """Whether a request that has just come may be run; False behind the last one of its connection."""
-    if getattr(connection, "context", None) in _closing:
-        return False
-    options = headers.get("Connection", "").lower()
-    if "close" in options or (version == "HTTP/1.0" and "keep-alive" not in options):
-        close_behind(connection)
-    return True
+def may_serve(connection: Any) -> bool:
+    """Whether a request that has just come may be run."""
+    stream = getattr(connection, "stream", None)
+    is_closed = stream is not None and stream.closed()
+    return not is_closed and getattr(connection, "context", None) not in _closing
+
+
+def wants_close(headers: HTTPHeaders) -> bool:
+    """Whether the client says `close` among other options (`TE, close`), which Tornado does not see."""
+    value = headers.get("Connection", "").lower()
+    return "," in value and "close" in (option.strip() for option in value.split(","))

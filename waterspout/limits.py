@@ -60,6 +60,8 @@ FILE_BLOCK = 128 * KIB
 READY_TIMEOUT = 120.0
 #: Pause before the next try when a WSGI process died before it was ready: from, to (seconds).
 RESTART_DELAY = (0.1, 5.0)
+#: One that dies sooner than this after it was ready counts as one that did not come up (seconds).
+SHORT_LIFE = 5.0
 #: A WSGI process whose server is gone closes what it runs and ends within this (seconds).
 ORPHAN_GRACE = 2.0
 #: After being told to stop, a WSGI process that has no more requests gets this long to exit (seconds).

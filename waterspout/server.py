@@ -205,7 +205,8 @@ class Server:
         if isinstance(self._application, Application):
             await self._close_handshakes(self._application, min(deadline, loop.time() + _CLOSING_HANDSHAKE))
             await self._application.stop(max(0.0, deadline - loop.time()))
-        await server.close_all_connections()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(server.close_all_connections(), _CLOSING_HANDSHAKE)
 
     async def _close_handshakes(self, application: Application, deadline: float) -> None:
         while application.open_sockets and asyncio.get_running_loop().time() < deadline:

@@ -80,13 +80,12 @@ def test_a_large_body_flows_both_ways_at_once(server, framing):
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
-@pytest.mark.parametrize("receive_buffer", [65_536, 1 << 20, None])
-def test_a_client_that_reads_slowly_stalls_neither_direction_for_ever(server, framing, receive_buffer):
-    """The worker asks for more of the body between two pieces that the client is slow to take."""
-    body = random.Random(8).randbytes(12 << 20)
-    for pause in (0.0002, 0.0005, 0.0005, 0.001):
-        with server.connect(receive_buffer=receive_buffer, timeout=5) as connection:
-            assert echo(connection, framing, body, pause) == body
+def test_a_client_that_reads_slowly_stalls_neither_direction_for_ever(server, framing):
+    """Now and then the worker asks for more of the body between two pieces that the client has not taken."""
+    body = random.Random(8).randbytes(24 << 20)
+    for _ in range(4):
+        with server.connect(timeout=5) as connection:
+            assert echo(connection, framing, body, pause=0.001) == body
             server.canary(connection)
 
 

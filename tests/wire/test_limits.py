@@ -51,9 +51,16 @@ def test_a_native_handler_is_spared_a_body_declared_too_large(server, path, size
 
 @pytest.mark.parametrize("path", ["/native/ping", "/native/whole"])
 def test_a_native_handler_is_spared_a_chunked_body_that_grows_too_large(server, path):
+    with server.connect() as connection:
+        connection.send_head("POST", path, [CHUNKED])
+        send_past_the_limit(connection, NATIVE_LIMIT)
+        assert connection.reply().status == 413
+
+
+def test_what_a_client_goes_on_sending_past_the_limit_is_held_nowhere(server):
     server.ask("POST", "/native/whole", body=b"x" * NATIVE_LIMIT)
     with server.connect() as connection, MemoryWatch(server) as memory:
-        connection.send_head("POST", path, [CHUNKED])
+        connection.send_head("POST", "/native/whole", [CHUNKED])
         send_past_the_limit(connection, NATIVE_LIMIT)
         assert connection.reply().status == 413
         assert is_stopped(connection)
@@ -97,11 +104,12 @@ def test_a_body_declared_too_large_for_wsgi_is_a_413_and_the_app_never_runs(serv
 
 
 def test_the_connection_of_a_refused_body_ends(server):
-    for path in ("/digest", "/native/ping"):
-        with server.connect() as connection:
-            connection.send_head("POST", path, [length(LIMIT + 1)])
-            assert connection.reply().status == 413
-            assert connection.ends_within(5)
+    connections = [server.connect() for _ in range(2)]
+    for connection, path in zip(connections, ("/digest", "/native/ping"), strict=True):
+        connection.send_head("POST", path, [length(LIMIT + 1)])
+        assert connection.reply().status == 413
+    for connection in connections:
+        assert connection.ends_within(5)
 
 
 def test_an_expected_body_that_is_too_large_is_refused_without_a_100(server):

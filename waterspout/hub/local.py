@@ -8,11 +8,14 @@ import os
 import weakref
 from collections import deque
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from waterspout.exceptions import NotServing
 from waterspout.hub.outbox import Outbox, check_topic, open_outbox
 from waterspout.limits import SUBSCRIBER_QUEUE
+
+#: Messages delivered in one go.
+_DRAIN_AT_ONCE: Final = 100
 
 
 class Subscription:
@@ -163,9 +166,14 @@ class Hub:
         self._loop.call_soon_threadsafe(self._drain)
 
     def _drain(self) -> None:
+        """Deliver what is waiting; of a flood a part, so that the loop gets to do other things between."""
         self._drain_scheduled = False
-        while self._outbox is not None and (item := self._outbox.take()) is not None:
+        for _ in range(_DRAIN_AT_ONCE):
+            item = self._outbox.take() if self._outbox is not None else None
+            if item is None:
+                return
             self.deliver(*item)
+        self._wake()
 
 
 #: The hub of this process.

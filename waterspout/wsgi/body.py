@@ -7,6 +7,8 @@ A small body came with its request and is a `BytesIO`. A large one stays at the 
 from __future__ import annotations
 
 import io
+import os
+import stat
 from collections import deque
 from collections.abc import Callable
 from typing import BinaryIO, Protocol
@@ -106,12 +108,14 @@ def open_body(body_length: int, source: BodySource) -> BinaryIO:
 class FileWrapper:
     """`wsgi.file_wrapper`: an open file as an iterable of blocks (PEP 3333, optional section).
 
-    Blocks are at least `FILE_BLOCK` bytes, whatever smaller size is suggested: each is one frame.
+    Of a regular file, blocks are at least `FILE_BLOCK` bytes, whatever smaller size is suggested: each is one
+    frame. Of anything else, like a pipe, a block is what there is, up to the size: it may be live.
     """
 
     def __init__(self, file: BinaryIO, block_size: int = FILE_BLOCK) -> None:
-        self._file = file
-        self._block_size = max(block_size, FILE_BLOCK)
+        regular = _is_regular(file)
+        self._block_size = max(block_size, FILE_BLOCK) if regular else block_size
+        self._read: Callable[[int], bytes] = file.read if regular else getattr(file, "read1", file.read)
         close: Callable[[], None] | None = getattr(file, "close", None)
         if close is not None:
             self.close = close
@@ -120,7 +124,15 @@ class FileWrapper:
         return self
 
     def __next__(self) -> bytes:
-        block = self._file.read(self._block_size)
+        block = self._read(self._block_size)
         if not block:
             raise StopIteration
         return block
+
+
+def _is_regular(file: BinaryIO) -> bool:
+    """Whether reading more of it at once can't mean waiting."""
+    try:
+        return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    except (AttributeError, OSError):
+        return isinstance(file, io.BytesIO)

@@ -15,6 +15,9 @@ from waterspout.wsgi.lane import Lane
 
 #: Pause before a lost lane is opened again (seconds).
 _REPLACE_AFTER: Final = 0.2
+#: How often, and how often again (seconds), a full control channel is tried.
+_HAND_OVER_TRIES: Final = 500
+_HAND_OVER_PAUSE: Final = 0.01
 
 
 @dataclass(frozen=True)
@@ -77,13 +80,23 @@ class Crew:
         lane = Lane(self._on_lane_idle, self._on_lane_lost)
         await loop.create_unix_connection(lambda: lane, sock=near_end)
         try:
-            self._hand_over(far_end)
+            await self._hand_over_patiently(far_end)
         except OSError:
             lane.close()
             far_end.close()
             raise
         self._lanes.add(lane)
         self._on_lane_idle(lane)
+
+    async def _hand_over_patiently(self, far_end: socket.socket) -> None:
+        """A control channel holds a few dozen descriptors at a time; the worker is taking them."""
+        for _ in range(_HAND_OVER_TRIES):
+            try:
+                self._hand_over(far_end)
+                return
+            except BlockingIOError:
+                await asyncio.sleep(_HAND_OVER_PAUSE)
+        self._hand_over(far_end)
 
     def _close_lanes(self) -> None:
         self._stopping = True

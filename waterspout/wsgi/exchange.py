@@ -16,7 +16,7 @@ from tornado.httputil import (
     ResponseStartLine,
 )
 
-from waterspout.closing import may_serve
+from waterspout.closing import may_serve, wants_close
 from waterspout.exceptions import RequestRefused
 from waterspout.limits import SMALL_BODY
 from waterspout.record import Record, make_request_id
@@ -81,12 +81,11 @@ class Exchange(HTTPMessageDelegate):
         self._connection.set_max_body_size(sys.maxsize)
         if not self._open(start_line, headers):
             return
-        if self._length == 0:
-            self._submit(b"")
-        elif self._expects_continue or self._length == CHUNKED or self._length > SMALL_BODY:
+        if self._expects_continue or self._length == CHUNKED or self._length > SMALL_BODY:
             # While the body is not read, this alone tells that the client has left.
             self._connection.stream.set_close_callback(self.on_connection_close)
             self._submit(None)
+        # Else `finish` submits: at once when there is no body, or when a small one is here.
 
     def data_received(self, chunk: bytes) -> asyncio.Future[None] | None:
         self._received += len(chunk)
@@ -139,15 +138,17 @@ class Exchange(HTTPMessageDelegate):
         remote_addr = self._connection.context.remote_ip
         self._record = Record("wsgi", start_line.method, start_line.path, remote_addr, request_id)
         self._reply = Reply(self._connection, start_line.version, headers, self._record)
-        if not may_serve(self._connection, start_line.version, headers):
+        if not may_serve(self._connection):
             self._upload.discard()
             self._concluded = True
             return False
+        if wants_close(headers):
+            self._reply.close_when_done()
         self._connection.set_close_callback(self.on_connection_close)
         try:
-            self._length = body_length(start_line.version, headers)
+            self._length = body_length(start_line.version, headers, unpacked=self._is_unpacked(headers))
         except RequestRefused as refused:
-            self._answer(refused.status, "bad-framing", close=True)
+            self._answer(refused.status, "bad-framing", close=True, linger=False)
             return False
         expects = headers.get("Expect", "").lower() == "100-continue"
         self._expects_continue = expects and start_line.version == "HTTP/1.1" and self._length != 0
@@ -159,6 +160,11 @@ class Exchange(HTTPMessageDelegate):
             self._refuse_body()
             return False
         return True
+
+    def _is_unpacked(self, headers: HTTPHeaders) -> bool:
+        """Whether Tornado's `decompress_request` changed the body on its way (the header alone may lie)."""
+        params = getattr(self._connection, "params", None)
+        return bool(getattr(params, "decompress", False)) and "X-Consumed-Content-Encoding" in headers
 
     def _build_head(self, start_line: RequestStartLine, headers: HTTPHeaders) -> RequestHead:
         context = self._connection.context
@@ -208,6 +214,7 @@ class Exchange(HTTPMessageDelegate):
     # -- the worker's side: the lane calls these ---------------------------------------------------------
 
     def on_read(self, credit: int) -> None:
+        """The view reads. It may do so behind the end of the reply, of a body that is here."""
         if self._expects_continue and not self._reply.begun:
             self._expects_continue = False
             if not self._connection.stream.closed():
@@ -246,28 +253,29 @@ class Exchange(HTTPMessageDelegate):
             self._answer(502, "process-died")
 
     def _resume(self) -> None:
-        if self._lane is not None and not self._concluded:
+        if self._lane is not None:
             self._lane.resume()
 
     # -- endings -----------------------------------------------------------------------------------------
 
-    def _end(self, note: str = "") -> None:
+    def _end(self, note: str = "", *, linger: bool = True) -> None:
         """The reply is whole. If the body is not, and the client is sending it, read on for a moment."""
+        waits_for_continue = self._expects_continue and not self._received
+        is_read = self._upload.whole
         self._conclude(note)
-        if self._length == 0 or self._upload.whole or self._expects_continue:
+        if is_read or waits_for_continue or not linger:
             self._reply.finish()
         else:
-            self._upload.discard()
             self._reply.finish_later()
 
     def _cut(self, note: str) -> None:
         self._reply.cut()
         self._conclude(note)
 
-    def _answer(self, status: int, note: str, *, close: bool = False) -> None:
+    def _answer(self, status: int, note: str, *, close: bool = False, linger: bool = True) -> None:
         """The server's own answer, instead of the app's."""
         self._reply.answer(status, close=close)
-        self._end(note)
+        self._end(note, linger=linger)
 
     def _refuse_body(self) -> None:
         """The body is, or turns out to be, larger than allowed."""
@@ -275,11 +283,11 @@ class Exchange(HTTPMessageDelegate):
         if self._reply.begun:
             self._cut("body-too-large")
         else:
-            self._answer(413, "body-too-large", close=True)
+            # What is beyond sys.maxsize Tornado refuses to read, so there is nothing to wait for.
+            self._answer(413, "body-too-large", close=True, linger=self._length < sys.maxsize)
 
     def _abandon(self, reason: str) -> None:
         """The app need not go on; `reason` is what its reads of the body will say."""
-        self._upload.discard()
         if self._lane is not None:
             self._lane.cancel(reason)
             self._lane = None
@@ -287,9 +295,18 @@ class Exchange(HTTPMessageDelegate):
             self._pool.withdraw(self)
 
     def _conclude(self, note: str) -> None:
+        """The one way out: nobody waits for this exchange any more, on either side."""
         self._concluded = True
         self._record.note = note
         self._record.log()
+        lane, self._lane = self._lane, None
+        if self._upload.whole:
+            if lane is not None:
+                lane.resume()  # whatever was held back for a slow client: only IDLE and READ can follow
+            return
+        self._upload.discard()
+        if lane is not None:
+            lane.cancel("the reply was whole before the request's body was")
 
 
 def _local_address(stream: Any, scheme: str) -> tuple[str, str]:

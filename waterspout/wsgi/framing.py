@@ -20,8 +20,10 @@ _DIGITS: Final = re.compile(rf"[0-9]{{1,{CONTENT_LENGTH_DIGITS}}}")
 CHUNKED: Final = -1
 
 
-def body_length(version: str, headers: HTTPHeaders) -> int:
-    """The length of the body in bytes; 0 when there is none, `CHUNKED` when it is chunked.
+def body_length(version: str, headers: HTTPHeaders, *, unpacked: bool = False) -> int:
+    """The length of the body in bytes; 0 when there is none, `CHUNKED` when its end is not known before.
+
+    `unpacked`: the server decompresses it on the way, so the field is the length of something else.
 
     Raises RequestRefused (400 or 501): conflicting, repeated or malformed Content-Length or
     Transfer-Encoding.
@@ -34,10 +36,7 @@ def body_length(version: str, headers: HTTPHeaders) -> int:
         return 0
     if len(lengths) > 1 or not _DIGITS.fullmatch(lengths[0]):
         raise RequestRefused(400, "malformed or repeated Content-Length")
-    if "X-Consumed-Content-Encoding" in headers:
-        # Tornado's `decompress_request` unpacks on the way: the length is that of what it unpacked.
-        return CHUNKED
-    return int(lengths[0])
+    return CHUNKED if unpacked else int(lengths[0])
 
 
 def _chunked(version: str, codings: list[str], lengths: list[str]) -> int:

@@ -72,8 +72,8 @@ class Pool:
         self._stopping = False
         self._broken = False  # no crew, and the last one did not come up: nobody shall wait for it
         self._refused, self._refused_said = 0, -math.inf
+        self._delay = 0.0  # before the next WSGI process that replaces one
         self._tasks: set[asyncio.Task[None]] = set()
-        self._drained = asyncio.Event()
 
     # -- life --------------------------------------------------------------------------------------------
 
@@ -83,12 +83,14 @@ class Pool:
             return
         self._open()
         crews = [self._make_crew() for _ in range(max(1, self.settings.workers))]
-        results = await asyncio.gather(*(crew.start() for crew in crews), return_exceptions=True)
-        failures = [result for result in results if isinstance(result, BaseException)]
-        if failures:
-            await asyncio.gather(*(crew.stop() for crew in crews), return_exceptions=True)
-            self._close()
-            raise failures[0]
+        try:
+            results = await asyncio.gather(*(crew.start() for crew in crews), return_exceptions=True)
+            failures = [result for result in results if isinstance(result, BaseException)]
+            if failures:
+                raise failures[0]
+        except BaseException:
+            await self._end_crews(limits.CUT_GRACE)
+            raise
 
     async def stop(self, timeout: float | None = None) -> None:
         """Let what runs and waits finish, for `timeout` seconds at most, then end all crews."""
@@ -104,11 +106,15 @@ class Pool:
         except TimeoutError:
             grace = limits.CUT_GRACE
             logger.warning("%d requests are cut: the graceful timeout is over", self.running + self.waiting)
-        for exchange in self._take_queue():
-            exchange.refuse(503)
+        await self._end_crews(grace)
+
+    async def _end_crews(self, grace: float) -> None:
+        """Take nothing more, end everything, whatever state it is in."""
+        self._stopping = True
+        self._refuse_queue()
         for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(*(crew.stop(grace) for crew in list(self._crews)))
+        await asyncio.gather(*(crew.stop(grace) for crew in list(self._crews)), return_exceptions=True)
         self._close()
 
     @property
@@ -125,6 +131,7 @@ class Pool:
         self._loop = asyncio.get_running_loop()
         self._pid = os.getpid()
         self._stopping = self._broken = False
+        self._drained = asyncio.Event()
         hub.open()
 
     def _close(self) -> None:
@@ -148,6 +155,9 @@ class Pool:
 
     def submit(self, exchange: Exchange) -> None:
         """Start it on a free lane, or queue it, or refuse it with 503. Raises PoolError."""
+        if self._stopping:
+            exchange.refuse(503)
+            return
         if self._loop is None:
             self._start_soon()
         self._check_home()
@@ -182,7 +192,7 @@ class Pool:
         """Nobody called `start()`: the first request does. It waits in the queue until a lane is there."""
         self._open()
         for _ in range(max(1, self.settings.workers)):
-            self._run(self._replace(0))
+            self._run(self._bring_up(0))
 
     def _least_busy(self) -> Crew | None:
         free = [crew for crew in self._crews if crew.idle]
@@ -190,10 +200,11 @@ class Pool:
             return free[0] if free else None
         return min(free, key=lambda crew: crew.busy)
 
-    def _take_queue(self) -> list[Exchange]:
+    def _refuse_queue(self) -> None:
         waiting = list(self._queue)
         self._queue.clear()
-        return waiting
+        for exchange in waiting:
+            exchange.refuse(503)
 
     # -- crews -------------------------------------------------------------------------------------------
 
@@ -221,11 +232,20 @@ class Pool:
         if crew in self._crews:
             self._crews.remove(crew)
         if self._stopping:
+            if not self._crews:
+                self._refuse_queue()
             self._drained.set()
         elif isinstance(crew, ProcessCrew) and crew.ready:
-            self._run(self._replace(0))
+            self._run(self._bring_up(self._pause_after(crew)))
 
-    async def _replace(self, delay: float) -> None:
+    def _pause_after(self, crew: ProcessCrew) -> float:
+        """None for a process that had lived for a while; growing for one after the other that had not."""
+        least, most = limits.RESTART_DELAY
+        lived = asyncio.get_running_loop().time() - crew.ready_at
+        self._delay = min(most, max(least, self._delay * 2)) if lived < limits.SHORT_LIFE else 0.0
+        return self._delay
+
+    async def _bring_up(self, delay: float) -> None:
         """Start a crew, trying again with growing pauses. While there is none, requests get 503 at once."""
         least, most = limits.RESTART_DELAY
         while not self._stopping:
@@ -236,6 +256,7 @@ class Pool:
                 logger.info("the WSGI app is ready again in %s", crew)
                 return
             except Exception as error:
+                await crew.stop(limits.CUT_GRACE)
                 if crew in self._crews:
                     self._crews.remove(crew)
                 delay = min(most, max(least, delay * 2))
@@ -245,8 +266,7 @@ class Pool:
     def _give_up_waiting(self) -> None:
         if not any(crew.idle or crew.busy for crew in self._crews):
             self._broken = True
-            for exchange in self._take_queue():
-                exchange.refuse(503)
+            self._refuse_queue()
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -49,15 +49,18 @@ class ProcessCrew(Crew):
         super().__init__(spec, events)
         self.ready = False
         self.gone = False
+        self.ready_at = 0.0
         self._parser = FrameParser()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pidfd: int | None = None
 
     async def start(self) -> None:
         """Raises also WaterspoutError: the process died, or was not ready in time."""
         self._loop = asyncio.get_running_loop()
         self._started: asyncio.Future[None] = self._loop.create_future()
         self._exited: asyncio.Future[None] = self._loop.create_future()
-        self._spawn()
         try:
+            self._spawn()
             self._order(SPEC, self._describe())
             await asyncio.wait_for(self._started, READY_TIMEOUT)
             await self._open_lanes(self.spec.threads)
@@ -66,15 +69,16 @@ class ProcessCrew(Crew):
             raise WaterspoutError(f"the WSGI process was not ready within {READY_TIMEOUT:.0f} s") from None
         except OSError as error:
             self.kill()
-            raise WaterspoutError(f"the WSGI process got no lanes: {error}") from error
+            raise WaterspoutError(f"the WSGI process can't be started: {error}") from error
         except asyncio.CancelledError:
             self.kill()
             raise
         self.ready = True
+        self.ready_at = self._loop.time()
 
     async def stop(self, grace: float = EXIT_GRACE) -> None:
         self._close_lanes()
-        if self.gone:
+        if self.gone or self._process is None:
             return
         try:
             self._order(STOP)
@@ -85,11 +89,11 @@ class ProcessCrew(Crew):
 
     def kill(self) -> None:
         """End the process at once."""
-        if self._process.returncode is None:
+        if self._process is not None and self._process.returncode is None:
             self._process.kill()
 
     def __str__(self) -> str:
-        return f"WSGI process {self._process.pid}"
+        return f"WSGI process {self._process.pid if self._process else '(none)'}"
 
     # -- its birth ---------------------------------------------------------------------------------------
 
@@ -103,14 +107,15 @@ class ProcessCrew(Crew):
         # Blocked until the child has its own handlers: a Ctrl-C at this moment must not kill it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)
         try:
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 command, pass_fds=[far_end.fileno()], stdin=subprocess.DEVNULL, env=self._environment()
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             far_end.close()
+        self._process = process
         self._loop.add_reader(self._control, self._on_control)
-        self._watch_exit()
+        self._watch_exit(process)
 
     def _environment(self) -> dict[str, str]:
         """The child finds this very package, wherever the parent found it; the app's path comes in SPEC."""
@@ -140,12 +145,13 @@ class ProcessCrew(Crew):
         self._order(LANE, descriptors=(far_end.fileno(),))
         far_end.close()
 
-    def _on_control(self) -> None:
+    def _on_control(self) -> bool:
+        """Read once. False: there is no more."""
         try:
             data = self._control.recv(65536)
             frames = self._parser.feed(data)
         except BlockingIOError:
-            return
+            return False
         except (OSError, FrameError):
             data, frames = b"", []
         if not data:
@@ -158,6 +164,7 @@ class ProcessCrew(Crew):
                 self._settle(None)
             elif kind == FAILED:
                 self._settle(_parse_failure(payload))
+        return bool(data)
 
     def _settle(self, error: Exception | None) -> None:
         if self._started.done():
@@ -169,26 +176,29 @@ class ProcessCrew(Crew):
 
     # -- its death ---------------------------------------------------------------------------------------
 
-    def _watch_exit(self) -> None:
-        if hasattr(os, "pidfd_open"):
-            self._pidfd = os.pidfd_open(self._process.pid)
-            self._loop.add_reader(self._pidfd, self._on_exit)
+    def _watch_exit(self, process: subprocess.Popen[bytes]) -> None:
+        try:
+            self._pidfd = os.pidfd_open(process.pid)
+        except (AttributeError, OSError):
+            # macOS, a kernel before 5.3, a sandbox that forbids it: a thread waits.
+            waiter = threading.Thread(target=self._wait_exit, args=(process,), daemon=True)
+            waiter.start()
         else:
-            threading.Thread(target=self._wait_exit, name="waterspout-wait", daemon=True).start()
+            self._loop.add_reader(self._pidfd, self._on_exit, process)
 
-    def _wait_exit(self) -> None:
-        """Where there is no pidfd (macOS): a thread waits."""
-        self._process.wait()
+    def _wait_exit(self, process: subprocess.Popen[bytes]) -> None:
+        process.wait()
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._on_exit)
+            self._loop.call_soon_threadsafe(self._on_exit, process)
 
-    def _on_exit(self) -> None:
-        status = self._process.wait()
-        if hasattr(self, "_pidfd"):
+    def _on_exit(self, process: subprocess.Popen[bytes]) -> None:
+        status = process.wait()
+        if self._pidfd is not None:
             self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
         self.gone = True
-        self._on_control()  # its last words
+        while self._on_control():
+            pass  # its last words
         self._settle(WaterspoutError(f"{self} ended while it started: {_describe_status(status)}"))
         self._loop.remove_reader(self._control)
         self._control.close()

@@ -34,7 +34,6 @@ class Reply:
         self._version = version
         self._request_headers = request_headers
         self._record = record
-        self._flushed: asyncio.Future[None] | None = None
         self._delimited = True
         self._close_after = False
         self._linger: asyncio.TimerHandle | None = None
@@ -52,32 +51,39 @@ class Reply:
         reason = head.reason.encode("ascii", "replace").decode("ascii")
         start_line = ResponseStartLine("HTTP/1.1", head.status, reason)
         self._record.bytes_sent += len(data)
-        self._flushed = self._connection.write_headers(start_line, headers, data or None)
+        if self._close_after and self._version == "HTTP/1.1":
+            headers["Connection"] = "close"
+        self._connection.write_headers(start_line, headers, data or None)
 
     def _decide_end(self, head: ReplyHead, headers: WireHeaders) -> None:
         """How the client will know where the reply ends (RFC 9112 section 6.3)."""
         if head.status < 200:
             # No final reply: the client would wait for one. Let it see the end.
-            self._close_when_done()
+            self.close_when_done()
         bodiless = not has_body(self._record.method, head.status)
         if self._version == "HTTP/1.0" and not bodiless and "Content-Length" not in headers:
             # The end of the connection is the end of the reply, whatever the client asked for; without this
             # Tornado promises keep-alive.
             self._delimited = False
-            self._close_when_done()
+            self.close_when_done()
             if "Connection" in self._request_headers:
                 del self._request_headers["Connection"]
 
     def write(self, data: bytes) -> None:
-        """A piece of the body. `flushed` tells when the next one is welcome."""
+        """A piece of the body. `when_flushed` tells when the next one is welcome."""
         self._record.bytes_sent += len(data)
-        self._flushed = self._connection.write(data)
+        self._connection.write(data)
 
     def when_flushed(self, callback: Callable[[], None]) -> bool:
         """True: all that was written has gone to the kernel. Else False, and `callback` is called then."""
-        if self._flushed is None or self._flushed.done():
+        stream = self._connection.stream
+        if stream is None or stream.closed():
             return True
-        self._flushed.add_done_callback(lambda _: callback())
+        # Not the futures of `write`: one of them is forgotten, or done too early, when another write follows.
+        flushed = stream.write(b"")
+        if flushed.done():
+            return True
+        flushed.add_done_callback(lambda _: callback())
         return False
 
     def finish(self) -> None:
@@ -141,12 +147,12 @@ class Reply:
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             headers.append(("Retry-After", str(RETRY_AFTER)))
         if close:
-            headers.append(("Connection", "close"))
-            self._close_when_done()
+            self.close_when_done()
         shown = body if has_body(self._record.method, status) else b""
         self.begin(ReplyHead(status, phrase, headers), shown)
 
-    def _close_when_done(self) -> None:
+    def close_when_done(self) -> None:
+        """Let this be the last reply of its connection."""
         self._close_after = True
         close_behind(self._connection)
 

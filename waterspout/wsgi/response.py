@@ -157,6 +157,8 @@ class Response:
             try:
                 if self.started and exc_info[1] is not None:
                     raise exc_info[1].with_traceback(exc_info[2])
+                if self.started:
+                    raise AssertionError("start_response() called again after the head, without an exception")
             finally:
                 exc_info = None  # PEP 3333: break the circle traceback -> frame -> exc_info
         elif self._status is not None:

@@ -105,16 +105,25 @@ class LaneWorker:
 
         A request's first write is not preceded by a look for CANCEL: most replies are one write.
         """
+        self._leave_if_forked()
         if self._writes:
             self._poll()
         if self.inbox.cancelled:
             raise Cancelled
-        self._leave_if_forked()
         self._writes += 1
         try:
             self._sock.sendall(frames)
         except OSError:
             raise LaneClosed from None
+
+    def _check(self) -> None:
+        """Look for CANCEL when there is nothing to send. Raises Cancelled, LaneClosed.
+
+        Behind the end of the reply a CANCEL means only that the body is not coming any more.
+        """
+        self._poll()
+        if self.inbox.cancelled:
+            raise Cancelled
 
     def _poll(self) -> None:
         try:
@@ -187,9 +196,15 @@ class LaneWorker:
         if response.bodiless:
             return
         for chunk in iterable:
+            if response.ended and chunk:
+                # PEP 3333: nothing it yields past its Content-Length is wanted, and it may have no end.
+                logger.warning("the app goes on past its Content-Length: it is stopped there")
+                return
             response.write(chunk)
             if response.bodiless:
                 return
+            if not chunk:
+                self._check()
 
     def _close(self, close: Callable[[], None]) -> None:
         """The reply is decided by now: what close() raises is logged, never sent."""
@@ -226,7 +241,9 @@ def serve_process(control: Control) -> int:
         if spec["debug"] and isinstance(error, TargetRaised):
             traceback.print_exc()
         control.say_failed(error)
-        return 1
+        # At once: a thread that the app started before it failed would keep the process alive for ever.
+        sys.stderr.flush()
+        os._exit(1)
     control.say_ready()
     workers: list[threading.Thread] = []
     while (order := control.orders.get())[0] == LANE:
@@ -236,6 +253,7 @@ def serve_process(control: Control) -> int:
             multithread=spec["threads"] > 1,
             multiprocess=spec["multiprocess"],
         )
+        workers = [worker for worker in workers if worker.is_alive()]
         workers.append(threading.Thread(target=lane.run, name="waterspout-lane", daemon=True))
         workers[-1].start()
     for worker in workers:
