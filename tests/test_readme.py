@@ -1,5 +1,6 @@
 """The README's code is run as it stands there."""
 
+import os
 import re
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from tests.server import FORMS, Server, poll
 
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
 README = Path(__file__).parent.parent / "README.md"
 FLASK_APP = """
 from flask import Flask, redirect, request, url_for
@@ -52,7 +54,9 @@ def test_the_container_serves_in_a_stock_application(server, tmp_path):
     """Under the example's own main(), which never ends by itself."""
     port = find_port()
     code = (tmp_path / "yourpackage" / "stock.py").read_text().replace("8888", str(port))
-    process = subprocess.Popen([sys.executable, "-c", f"{code}\nasyncio.run(main())"], cwd=tmp_path)
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{code}\nasyncio.run(main())"], cwd=tmp_path, env=ENVIRONMENT
+    )
     try:
         assert poll(lambda: fetch(port) == b"the orders", 15)
     finally:

@@ -4,6 +4,28 @@ import logging
 
 import pytest
 
+from waterspout.exceptions import NotServing
+from waterspout.hub import hub, publish
+
+
+@pytest.fixture(autouse=True)
+def nothing_serves_afterwards():
+    """A test that leaves the hub open would let the next one publish where it must not."""
+    yield
+    left_open = 0
+    while is_serving():
+        hub.close()
+        left_open += 1
+    assert not left_open
+
+
+def is_serving():
+    try:
+        publish("anybody", "there?")
+    except NotServing:
+        return False
+    return True
+
 
 @pytest.fixture
 def keep_logging():

@@ -177,8 +177,9 @@ async def test_tornado_s_xsrf_check_is_for_native_handlers(http_client, base_url
 @pytest.fixture
 def guarded(io_loop):
     container = Container(apps.app)
-    yield Application(native=[(r"/hello/.*", GuardHandler, {"fallback": container})], wsgi=container)
-    io_loop.run_sync(lambda: container.stop(1))
+    app = Application(native=[(r"/hello/.*", GuardHandler, {"fallback": container})], wsgi=container)
+    yield app
+    io_loop.run_sync(lambda: app.stop(1))
 
 
 class TestAGuard:
@@ -240,7 +241,9 @@ class TestAnyDelegate:
     def app(self, io_loop):
         container = Container(apps.app)
         assert isinstance(container, HTTPServerConnectionDelegate)
-        yield Application(native=[(r"/native", NativeHandler), (r"/hel.*", container)])
+        app = Application(native=[(r"/native", NativeHandler), (r"/hel.*", container)])
+        yield app
+        io_loop.run_sync(app.stop)
         io_loop.run_sync(lambda: container.stop(1))
 
     async def test_a_container_as_a_target_streams(self, http_client, base_url):

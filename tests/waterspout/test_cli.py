@@ -267,7 +267,7 @@ def test_a_port_that_is_taken_is_one_line_and_exit_code_1():
         port = taken.getsockname()[1]
         code, line = refuse("tests.waterspout.natives:stock", "--port", str(port))
     assert code == 1
-    assert f"can't listen on 127.0.0.1:{port}" in line
+    assert f"can't listen on 127.0.0.1 port {port}" in line
     gc.collect()
 
 

@@ -80,7 +80,7 @@ async def wait_for_running(count=1):
 
 
 async def test_a_server_without_connections_is_drained_at_once(draining):
-    assert await asyncio.wait_for(draining.drain(10), 5)
+    await asyncio.wait_for(draining.drain(10), 5)
 
 
 async def test_a_draining_server_accepts_nobody(draining):
@@ -96,7 +96,7 @@ async def test_idle_connections_are_closed_at_once(draining, used):
             await client.ask(*QUICK)
         else:
             await asyncio.sleep(0.05)
-        assert await asyncio.wait_for(draining.drain(10), 5)
+        await asyncio.wait_for(draining.drain(10), 5)
         assert await client.read_to_end() == b""
 
 
@@ -104,7 +104,7 @@ async def test_a_head_that_is_not_whole_is_not_waited_for(draining):
     async with connect(draining.port) as client:
         await client.stream.write(b"GET /quick HTTP/1.1\r\nHo")
         await asyncio.sleep(0.05)
-        assert await asyncio.wait_for(draining.drain(10), 5)
+        await asyncio.wait_for(draining.drain(10), 5)
 
 
 async def test_running_requests_are_waited_for_and_are_the_last_of_their_connections(draining, gate):
@@ -117,7 +117,7 @@ async def test_running_requests_are_waited_for_and_are_the_last_of_their_connect
         gate.set()
         assert (await client.read_reply())[2] == b"done"
         assert await client.read_to_end() == b""
-        assert await asyncio.wait_for(drained, 5)
+        await asyncio.wait_for(drained, 5)
 
 
 async def test_a_body_on_its_way_counts_as_running(draining):
@@ -129,14 +129,14 @@ async def test_a_body_on_its_way_counts_as_running(draining):
         assert not drained.done()
         await client.stream.write(b"12345")
         assert (await client.read_reply())[2] == b"quick"
-        assert await asyncio.wait_for(drained, 5)
+        await asyncio.wait_for(drained, 5)
 
 
-async def test_what_does_not_end_in_time_is_told(draining, gate):
+async def test_what_does_not_end_in_time_is_not_waited_for(draining, gate):
     async with connect(draining.port) as client:
         await client.send(*GATED)
         await wait_for_running()
-        assert not await draining.drain(0.1)
+        await asyncio.wait_for(draining.drain(0.1), 5)
 
 
 async def test_a_client_that_leaves_need_not_be_waited_for(draining, gate):
@@ -147,7 +147,7 @@ async def test_a_client_that_leaves_need_not_be_waited_for(draining, gate):
         client.stream.close()
         await asyncio.sleep(0.05)
         gate.set()
-        assert await asyncio.wait_for(drained, 5)
+        await asyncio.wait_for(drained, 5)
 
 
 async def test_the_descriptors_of_open_connections_are_known(draining, gate):
@@ -222,7 +222,7 @@ async def test_it_serves_until_it_is_told_to_stop(serve, number):
     assert (await serving.ask("/quick")).body == b"quick"
     assert (await serving.ask("/hello")).body == b"hello"
     os.kill(os.getpid(), number)
-    await serving.end()
+    assert "waterspout: stopped" in await serving.end()
     with pytest.raises(ConnectionRefusedError):
         await serving.ask("/quick")
     with pytest.raises(NotServing):
@@ -253,7 +253,7 @@ async def test_what_does_not_end_is_cut_at_the_graceful_timeout(serve, gate):
     asking = asyncio.ensure_future(serving.ask("/gated"))
     await wait_for_running()
     os.kill(os.getpid(), signal.SIGTERM)
-    assert "they are cut" in await serving.end()
+    await serving.end()
     gate.set()
     with pytest.raises(HTTPStreamClosedError):
         await asking
@@ -263,7 +263,7 @@ async def test_a_port_that_is_taken_is_told_with_what_to_do(capsys, recwarn):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         server = Server(Application(native=ROUTES), ServeSettings(port=port))
-        with pytest.raises(WaterspoutError, match=f"can't listen on 127.0.0.1:{port}.*choose another"):
+        with pytest.raises(WaterspoutError, match=f"can't listen on 127.0.0.1 port {port}.*choose another"):
             await server.serve()
 
 

@@ -38,7 +38,8 @@ class FakeLane:
                 assert kind == BODY_END
                 self.body_ended = True
 
-    def cancel(self):
+    def cancel(self, reason):
+        assert reason
         self.orders.append("cancel")
 
     def pause(self):

@@ -33,7 +33,7 @@ class ScriptedSource:
         if arrival is END:
             self.inbox.ended = True
         elif arrival is GONE:
-            self.inbox.cancelled = True
+            self.inbox.cancelled = "the client left"
         else:
             self.inbox.pieces.append(arrival)
 
@@ -194,7 +194,7 @@ def test_it_is_the_error_that_frameworks_expect_of_a_broken_stream():
 
 def test_a_client_that_has_left_before_the_view_reads_is_not_waited_for():
     source = ScriptedSource()
-    source.inbox.cancelled = True
+    source.inbox.cancelled = "the client left"
     with pytest.raises(ClientDisconnected):
         open_body(ON_DEMAND, source).read()
     assert (source.asked, source.waits) == (0, 0)

@@ -20,7 +20,7 @@ class HeldCrew(Crew):
     async def start(self):
         await self._open_lanes(self.spec.threads)
 
-    async def stop(self):
+    async def stop(self, grace=0):
         self._close_lanes()
 
     def _hand_over(self, far_end):

@@ -122,10 +122,16 @@ def test_http_1_0_knows_no_chunked_bodies():
 
 def test_an_unpacked_body_is_as_long_as_it_turns_out():
     """Tornado's `decompress_request` leaves the length of the packed body behind."""
-    headers = headers_of(("Content-Length", "20"), ("X-Consumed-Content-Encoding", "gzip"))
-    assert body_length("HTTP/1.1", headers) == CHUNKED
+    assert body_length("HTTP/1.1", headers_of(("Content-Length", "20")), unpacked=True) == CHUNKED
+    assert body_length("HTTP/1.1", headers_of(), unpacked=True) == 0
 
 
 def test_an_unpacked_body_needs_a_right_length_too():
-    headers = headers_of(("Content-Length", "+20"), ("X-Consumed-Content-Encoding", "gzip"))
-    assert status_of("HTTP/1.1", headers) == 400
+    with pytest.raises(RequestRefused):
+        body_length("HTTP/1.1", headers_of(("Content-Length", "+20")), unpacked=True)
+
+
+def test_a_header_alone_does_not_make_a_body_unpacked():
+    """A client can send it; only the server knows."""
+    headers = headers_of(("Content-Length", "20"), ("X-Consumed-Content-Encoding", "gzip"))
+    assert body_length("HTTP/1.1", headers) == 20

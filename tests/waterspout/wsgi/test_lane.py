@@ -166,8 +166,8 @@ async def test_a_new_request_may_begin_as_soon_as_it_is_free(peer):
 
 async def test_after_a_cancel_nothing_is_told_until_the_lane_is_free(peer):
     heard = peer.begin()
-    peer.lane.cancel()
-    assert peer.hear() == pack(CANCEL)
+    peer.lane.cancel("because")
+    assert peer.hear() == pack(CANCEL, b"because")
     assert peer.lane.busy
     await peer.say(pack_read(5), REPLY_FRAME, pack(DATA, b"late"), pack(END, CUT))
     assert heard == []
@@ -178,9 +178,9 @@ async def test_after_a_cancel_nothing_is_told_until_the_lane_is_free(peer):
 
 async def test_a_cancel_is_said_once(peer):
     peer.begin()
-    peer.lane.cancel()
-    peer.lane.cancel()
-    assert peer.hear() == pack(CANCEL)
+    peer.lane.cancel("once")
+    peer.lane.cancel("twice")
+    assert peer.hear() == pack(CANCEL, b"once")
 
 
 async def test_a_free_lane_has_nothing_to_cancel(peer):

@@ -37,6 +37,11 @@ class Watched(ProcessCrew):
     def count_gone(self):
         self.gone_told += 1
 
+    @property
+    def pid(self):
+        """As it names itself in the log."""
+        return int(str(self).removeprefix("WSGI process "))
+
     def begin(self, *arguments, **options):
         job = Job(*arguments, **options)
         job.start(self.idle.popleft())
@@ -142,7 +147,7 @@ async def test_debug_without_werkzeug_is_a_configuration_error(make_crew, tmp_pa
 
 async def test_a_process_that_dies_while_it_starts_is_an_error(make_crew):
     crew = make_crew(f"{APPS}:end_at_once()")
-    with pytest.raises(WaterspoutError, match="ended while starting"):
+    with pytest.raises(WaterspoutError, match="ended while it started: exit status 4"):
         await crew.start()
     assert not crew.ready
     await wait_for(lambda: crew.gone_told == 1)

@@ -63,7 +63,7 @@ def test_a_view_that_reads_nothing_asks_for_nothing():
 
 
 @pytest.mark.parametrize("left", [b"", b"rest that was asked for", b"x" * 100_000])
-@pytest.mark.parametrize("late", [b"", pack(BODY_END), pack(CANCEL)])
+@pytest.mark.parametrize("late", [b"", pack(BODY_END), pack(CANCEL, b"gone")])
 def test_what_a_view_leaves_unread_never_reaches_the_next_request(left, late):
     def app(environ, start_response):
         first = (
@@ -113,14 +113,14 @@ def test_a_client_that_leaves_in_the_middle_of_a_stream_ends_it():
     with open_wire(answering(watched)) as wire:
         wire.begin()
         wire.read_until(lambda reply: len(reply.body) > 20)
-        wire.send(CANCEL)
+        wire.send(CANCEL, b"gone")
         reply = wire.finish()
         assert reply.end is None
         assert watched.closed == 1
         assert set(watched.threads) == {wire.thread.ident}
         wire.begin()
         assert wire.read_until(lambda reply: reply.body).status == 200
-        wire.send(CANCEL)
+        wire.send(CANCEL, b"gone")
         wire.finish()
 
 
@@ -131,7 +131,7 @@ def test_a_client_that_leaves_under_a_blocked_stream_ends_it():
         wire.begin()
         assert wait_until(lambda: watched.threads)
         time.sleep(0.05)
-        wire.send(CANCEL)
+        wire.send(CANCEL, b"gone")
         wire.finish()
         assert watched.closed == 1
 
@@ -152,10 +152,11 @@ def test_a_client_that_leaves_while_its_body_is_read_fails_the_read(started, cap
         wire.read_until(is_waiting)
         if started:
             wire.send(BODY, b"half")
-        wire.send(CANCEL)
+        wire.send(CANCEL, b"so it goes")
         reply = wire.finish()
     assert reply.head is None
     assert type(raised[0]) is ClientDisconnected
+    assert str(raised[0]) == "so it goes"
     assert "raised" not in caplog.text
 
 
@@ -168,11 +169,11 @@ def test_an_app_that_swallows_the_error_speaks_to_nobody():
     with open_wire(app) as wire:
         wire.begin("/", None, method="POST")
         wire.read_until(is_waiting)
-        wire.send(CANCEL)
+        wire.send(CANCEL, b"gone")
         assert wire.finish().head is None
         wire.begin("/", None, method="POST")
         wire.read_until(is_waiting)
-        wire.send(CANCEL)
+        wire.send(CANCEL, b"gone")
         wire.finish()
 
 
@@ -185,7 +186,7 @@ def test_what_a_view_raises_because_of_something_else_is_still_logged(caplog):
         wire.begin("/", None, method="POST")
         wire.read_until(is_waiting)
         wire.send(BODY, b"x")
-        wire.send(CANCEL)
+        wire.send(CANCEL, b"gone")
         wire.finish()
     assert "of its own" in caplog.text
 
