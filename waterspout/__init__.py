@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from waterspout.application import Application
     from waterspout.exceptions import ClientDisconnected, NotServing, WaterspoutError
-    from waterspout.hub import Subscription, publish, subscribe
+    from waterspout.hub.local import Subscription, subscribe
+    from waterspout.hub.outbox import publish
     from waterspout.wsgi.container import Container
 
 __version__ = "0.1.0"
@@ -24,10 +25,10 @@ _HOMES = {
     "ClientDisconnected": "waterspout.exceptions",
     "Container": "waterspout.wsgi.container",
     "NotServing": "waterspout.exceptions",
-    "Subscription": "waterspout.hub",
+    "Subscription": "waterspout.hub.local",
     "WaterspoutError": "waterspout.exceptions",
-    "publish": "waterspout.hub",
-    "subscribe": "waterspout.hub",
+    "publish": "waterspout.hub.outbox",
+    "subscribe": "waterspout.hub.local",
 }
 
 __all__ = [

@@ -22,7 +22,7 @@ from tornado.websocket import WebSocketHandler
 from waterspout import limits
 from waterspout.closing import may_serve
 from waterspout.exceptions import ConfigurationError
-from waterspout.hub import hub
+from waterspout.hub.local import hub
 from waterspout.record import Record, make_request_id
 from waterspout.wsgi.container import Container
 from waterspout.wsgi.environ import split_target
@@ -107,8 +107,12 @@ class Application(TornadoApplication):
     async def start(self) -> None:
         """Start the lanes of the WSGI app. Raises TargetNotFound, TargetRaised: it can't be loaded."""
         self._open_hub()
-        if self.container is not None:
-            await self.container.start()
+        try:
+            if self.container is not None:
+                await self.container.start()
+        except BaseException:
+            self._close_hub()
+            raise
 
     async def stop(self, timeout: float | None = None) -> None:
         """Close WebSockets with 1001, end subscriptions, let running WSGI requests finish, stop the lanes.
@@ -116,9 +120,7 @@ class Application(TornadoApplication):
         `timeout` in seconds; by default the setting `graceful_timeout`.
         """
         self.close_sockets()
-        if self._hub_is_open:
-            hub.close()
-            self._hub_is_open = False
+        self._close_hub()
         if self.container is not None:
             await self.container.stop(timeout)
 
@@ -132,6 +134,11 @@ class Application(TornadoApplication):
     def open_sockets(self) -> int:
         """How many WebSockets are open."""
         return sum(handler.ws_connection is not None for handler in self._sockets)
+
+    def _close_hub(self) -> None:
+        if self._hub_is_open:
+            self._hub_is_open = False
+            hub.close()
 
     def _open_hub(self) -> None:
         if not self._hub_is_open:
@@ -221,8 +228,9 @@ class _NativeDelegate(HTTPMessageDelegate):
         headers["X-Request-Id"] = _record_of(self._request).request_id
         # The limit is ours, and so is the answer: 413, where Tornado would say 400.
         connection.set_max_body_size(sys.maxsize)
-        length = headers.get("Content-Length", "")
+        length = headers.get("Content-Length", "").lstrip("0")
         if length.isascii() and length.isdecimal() and int(length[:20]) > self._limit:
+            # What is beyond sys.maxsize Tornado refuses to read: there is nothing to wait for.
             self._refuse(headers, linger=len(length) < 19)
             return None
         return cast("Awaitable[None] | None", self._delegate.headers_received(start_line, headers))

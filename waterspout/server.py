@@ -26,7 +26,7 @@ from tornado.web import Application as TornadoApplication
 from waterspout import __version__
 from waterspout.application import Application
 from waterspout.exceptions import WaterspoutError
-from waterspout.hub import hub
+from waterspout.hub.local import hub
 from waterspout.limits import READY_TIMEOUT
 from waterspout.settings import ServeSettings
 from waterspout.signals import keep_from_children, spare_forked_children

@@ -13,7 +13,7 @@ import waterspout
 from app.store import CHANGES_LISTED, TOPIC, State
 from handlers.stream import HEARTBEAT, parse_cursor
 from tests.app.databases import post_incidents
-from waterspout.hub import hub
+from waterspout.hub.local import hub
 
 
 @dataclass

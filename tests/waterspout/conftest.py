@@ -5,7 +5,8 @@ import logging
 import pytest
 
 from waterspout.exceptions import NotServing
-from waterspout.hub import hub, publish
+from waterspout.hub.local import hub
+from waterspout.hub.outbox import publish
 
 
 @pytest.fixture(autouse=True)

@@ -68,6 +68,10 @@ async def test_a_callable_runs_in_this_process(http_client, base_url):
         ({"wsgi": APP, "wsgi_queue": -1}, "queue"),
         ({"wsgi": APP, "wsgi_workers": -1}, "workers"),
         ({"wsgi": APP, "trusted_proxies": ["somebody"]}, "trusted proxies"),
+        ({"wsgi": APP, "wsgi_thread": 2}, "did you mean 'wsgi_threads'"),
+        ({"wsgi": APP, "wsgi_nonsense": 2}, "unknown setting 'wsgi_nonsense'"),
+        ({"max_bodysize": 2}, "did you mean 'max_body_size'"),
+        ({"wsgi": "no spec"}, "write MODULE:NAME"),
         ({"wsgi_workers": 1}, "go with wsgi="),
         ({"wsgi_threads": 1}, "go with wsgi="),
     ],
@@ -121,6 +125,12 @@ async def test_start_says_what_keeps_the_app_from_being_loaded(wsgi, error):
     with pytest.raises(error):
         await app.start()
     await app.stop()
+
+
+async def test_what_could_not_start_does_not_serve():
+    app = Application(wsgi="no_such:app", wsgi_workers=0)
+    with pytest.raises(TargetNotFound):
+        await app.start()
     with pytest.raises(NotServing):
         publish("news", 1)
 

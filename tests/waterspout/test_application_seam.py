@@ -141,6 +141,14 @@ async def test_methods_that_tornado_does_not_know_reach_the_app(http_client, bas
     assert json.loads(response.body)["REQUEST_METHOD"] == method
 
 
+@pytest.mark.parametrize("path", ["/native", "/native?a=b"])
+async def test_a_target_in_absolute_form_does_not_go_round_a_native_rule(http_port, http_server, path):
+    async with connect(http_port) as client:
+        assert (await client.ask(f"GET http://example.com{path} HTTP/1.1", "Host: x"))[2] == b"native"
+        _, _, body = await client.ask("GET http://example.com/describe?c HTTP/1.1", "Host: x")
+    assert (json.loads(body)["HTTP_HOST"], json.loads(body)["QUERY_STRING"]) == ("example.com", "c")
+
+
 async def test_a_large_body_is_not_buffered(http_port, http_server):
     """The view answers while the body is still on its way."""
     async with connect(http_port) as client:
@@ -223,11 +231,11 @@ class TestAStockContainer:
     """A fallback that is not ours is none of our business."""
 
     @pytest.fixture
-    def app(self):
+    def app(self, io_loop):
         stock = StockFallback(apps.app)
-        return Application(
-            native=[(r"/native", NativeHandler), (r".*", FallbackHandler, {"fallback": stock})]
-        )
+        app = Application(native=[(r"/native", NativeHandler), (r".*", FallbackHandler, {"fallback": stock})])
+        yield app
+        io_loop.run_sync(app.stop)
 
     async def test_it_serves_as_it_always_did(self, http_client, base_url):
         assert (await http_client.fetch(base_url + "/hello")).body == b"hello"

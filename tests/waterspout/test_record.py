@@ -73,6 +73,13 @@ def test_a_client_that_left_before_it_got_a_status_has_none(access_log):
     assert "/path?a=b - 0B" in access_log.messages[0]
 
 
+def test_what_was_not_as_usual_is_the_last_word(access_log):
+    record = make_record()
+    record.note = "client-left"
+    record.log()
+    assert access_log.messages[0].endswith(" wsgi id-1 client-left")
+
+
 @pytest.mark.parametrize("part", ["method", "target"])
 def test_the_line_is_one_line(access_log, part):
     make_record(**{part: "/\n\x1b[2J\xe9"}).log()

@@ -270,9 +270,10 @@ async def test_a_port_that_is_taken_is_told_with_what_to_do(capsys, recwarn):
 async def test_an_app_that_can_t_be_loaded_leaves_no_port_open():
     _, port = (sock := bind_unused_port()[0]).getsockname()
     sock.close()
-    server = Server(Application(wsgi="no_such:app", wsgi_workers=0), ServeSettings(port=port))
+    application = Application(wsgi="no_such:app", wsgi_workers=0)
     with pytest.raises(TargetNotFound):
-        await server.serve()
+        await Server(application, ServeSettings(port=port)).serve()
+    await application.stop()
     socket.create_server(("127.0.0.1", port)).close()
 
 

@@ -82,6 +82,22 @@ print(blocked, signal.getsignal(signal.SIGTERM) is handler)
     assert run_python(SETUP + code).split("\n") == ["handled", "['SIGHUP'] True"]
 
 
+def test_a_forked_child_has_none_of_the_sockets_that_are_the_server_s():
+    """Nor does it close their numbers, which other objects of its own may still close."""
+    code = """
+import socket
+from waterspout.signals import keep_from_children
+kept, taken = socket.socketpair(), socket.create_server(("127.0.0.1", 0))
+keep_from_children(lambda: [taken.fileno(), -1])
+def show_files():
+    is_null = os.path.samestat(os.fstat(taken.fileno()), os.stat(os.devnull))
+    print(is_null, kept[0].getsockname() == "", flush=True)
+exit_code_of(show_files)
+print(taken.getsockname()[1] > 0)
+"""
+    assert run_python(SETUP + code).split() == ["True", "True", "True"]
+
+
 def test_a_signal_to_a_child_stops_no_event_loop_of_the_parent():
     """A forked child has the parent's wake-up descriptor; what it writes there would be the parent's."""
     code = """

@@ -77,6 +77,13 @@ class Subscription:
         self._hub.discard(self)
         self._wake()
 
+    def close_from_anywhere(self) -> None:
+        """`close`, in the thread of the subscriber's own event loop."""
+        if _running_loop() is self._loop or self._loop.is_closed():
+            self.close()
+        else:
+            self._loop.call_soon_threadsafe(self.close)
+
     def deliver(self, message: bytes) -> None:
         """Queue one encoded message. From the thread of the subscriber's event loop only."""
         if self._closed:
@@ -133,7 +140,7 @@ class Hub:
         """Let every subscriber finish what it has and stop: the server is draining."""
         for subscribers in list(self._topics.values()):
             for subscription in list(subscribers):
-                subscription.close()
+                subscription.close_from_anywhere()
 
     def subscribe(self, topic: str, max_queue: int = SUBSCRIBER_QUEUE) -> Subscription:
         subscription = Subscription(self, check_topic(topic), max_queue)
@@ -176,6 +183,13 @@ class Hub:
         self._wake()
 
 
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
 #: The hub of this process.
 hub = Hub()
 
@@ -185,8 +199,6 @@ def subscribe(topic: str, max_queue: int = SUBSCRIBER_QUEUE) -> Subscription:
 
     Raises NotServing where no event loop runs; ValueError for a topic that is no name, or `max_queue` < 1.
     """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        raise NotServing("subscribe() works in native handlers, on the event loop of a server") from None
+    if _running_loop() is None:
+        raise NotServing("subscribe() works in native handlers, on the event loop of a server")
     return hub.subscribe(topic, max_queue)

@@ -13,7 +13,7 @@ from typing import Any
 
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError, PoolError
-from waterspout.hub import hub
+from waterspout.hub.local import hub
 from waterspout.importer import split_spec
 from waterspout.wsgi.crew import Crew, CrewEvents, CrewSpec
 from waterspout.wsgi.exchange import Exchange

@@ -163,11 +163,10 @@ class Response:
                 exc_info = None  # PEP 3333: break the circle traceback -> frame -> exc_info
         elif self._status is not None:
             raise AssertionError("start_response() called a second time without exc_info")
-        parsed = parse_status(status)
-        self._headers = check_headers(headers)
-        self._length = find_length(self._headers)
+        parsed, checked = parse_status(status), check_headers(headers)
+        length = find_length(checked)  # the last that can raise: a refused call leaves all as it was
+        self._status, self._headers, self._length = parsed, checked, length
         self._bodiless = not has_body(self._method, parsed[0])
-        self._status = parsed
         return self.write
 
     # -- what the lane worker calls ----------------------------------------------------------------------
@@ -188,7 +187,7 @@ class Response:
             raise InvalidResponse("the app sends a body before start_response()")
         if not chunk or self.ended:
             return
-        if only and self._length is None and not self._bodiless:
+        if only and self._length is None and not self._bodiless and not self.started:
             self._set_length(len(chunk))
         if not self._bodiless:
             chunk = self._cut_to_length(chunk)

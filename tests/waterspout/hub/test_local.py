@@ -12,7 +12,8 @@ import pytest
 import waterspout
 from tests.waterspout.processes import running_thread
 from waterspout.exceptions import NotServing
-from waterspout.hub import publish, subscribe
+from waterspout.hub.local import subscribe
+from waterspout.hub.outbox import publish
 from waterspout.hub.local import Hub
 from waterspout.hub.local import hub as process_hub
 

@@ -161,6 +161,8 @@ async def test_it_can_be_started_before_the_first_request(container, http_client
     await container.start()
     assert (await http_client.fetch(base_url + "/hello")).body == b"hello"
     await container.stop()
+    assert (await http_client.fetch(base_url + "/hello", raise_error=False)).code == 503
+    await container.start()
     assert (await http_client.fetch(base_url + "/hello")).body == b"hello"
 
 

@@ -199,6 +199,13 @@ def test_only_a_trusted_proxy_speaks_for_its_client(name):
     assert headers_of([(name, "198.51.100.1")], trusted=True) == {key: "198.51.100.1"}
 
 
+@pytest.mark.parametrize(("trusted", "told"), [(True, False), (False, True)])
+def test_the_app_can_tell_that_somebody_was_not_believed(trusted, told):
+    environ = environ_of(headers=[("X-Forwarded-For", "198.51.100.1")], trusted=trusted)
+    assert ("waterspout.forwarded" in environ) is told
+    assert "waterspout.forwarded" not in environ_of(headers=[("X_Forwarded_For", "1"), ("Proxy", "x")])
+
+
 def test_repeated_fields_are_joined_with_commas_in_their_order():
     headers = [("Accept", "a"), ("X-Other", "1"), ("ACCEPT", "b"), ("accept", "c")]
     assert headers_of(headers) == {"HTTP_ACCEPT": "a,b,c", "HTTP_X_OTHER": "1"}

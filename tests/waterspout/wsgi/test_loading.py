@@ -48,9 +48,7 @@ def test_debug_puts_the_debugger_around_the_app_and_tells_its_pin(caplog):
 def test_debug_is_known_when_the_app_is_made(tmp_path, monkeypatch):
     """Flask reads it when the app is made, not when it runs."""
     pytest.importorskip("werkzeug")
-    (tmp_path / "reading_debug.py").write_text(
-        "import os\nseen = os.environ.get('FLASK_DEBUG')\ndef app(): pass"
-    )
+    (tmp_path / "reading_debug.py").write_text("import os\nseen = os.environ.get('FLASK_DEBUG')\napp = print")
     monkeypatch.syspath_prepend(tmp_path)
     load_app("reading_debug:app", debug=True)
     assert sys.modules.pop("reading_debug").seen == "1"

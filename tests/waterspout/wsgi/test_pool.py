@@ -10,7 +10,8 @@ from tests.waterspout.processes import fork_and_ask, running_thread
 from tests.waterspout.wsgi import apps
 from tests.waterspout.wsgi.jobs import Job, ask, occupy, pid_of, submit, wait_until_free
 from waterspout.exceptions import ConfigurationError, NotServing, PoolError
-from waterspout.hub import publish, subscribe
+from waterspout.hub.local import subscribe
+from waterspout.hub.outbox import publish
 from waterspout.wsgi.pool import Pool, PoolSettings
 
 pytestmark = pytest.mark.gen_test(timeout=40)

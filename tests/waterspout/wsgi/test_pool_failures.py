@@ -9,7 +9,7 @@ import pytest
 from tests.waterspout.processes import children, is_alive
 from tests.waterspout.wsgi.jobs import ask, pid_of, submit, wait_for
 from waterspout.exceptions import NotServing, TargetNotFound, TargetRaised
-from waterspout.hub import publish
+from waterspout.hub.outbox import publish
 
 pytestmark = pytest.mark.gen_test(timeout=40)
 

@@ -221,12 +221,11 @@ async def test_a_stopped_process_exits_without_a_word_in_the_log(start_crew, cap
     await crew.stop()
 
 
-async def test_a_process_that_does_not_stop_is_killed(start_crew, tmp_path, monkeypatch):
-    monkeypatch.setattr("waterspout.wsgi.process.EXIT_GRACE", 0.2)
+async def test_a_process_that_does_not_stop_is_killed(start_crew, tmp_path):
     crew = await start_crew()
     crew.begin(f"/gated?{tmp_path / 'never'}")
     await asyncio.sleep(0.1)
-    await crew.stop()
+    await crew.stop(0.2)
     assert crew.gone
     assert not is_alive(crew.pid)
 
