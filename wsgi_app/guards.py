@@ -11,9 +11,9 @@ from flask import Request, abort, request
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-# What a reverse proxy adds. Behind one on this machine, everybody's address is this machine's. Waterspout drops
-# such fields of untrusted peers, and says so in environ. A proxy that adds none can't be told: keep `/admin/`
-# out of its reach.
+# What a reverse proxy adds. Behind one on this machine, everybody's address is this machine's. Waterspout
+# drops such fields of untrusted peers, and says so in environ. A proxy that adds none can't be told: keep
+# `/admin/` out of its reach.
 PROXY_FIELDS = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 
 # Where a browser says the request was made: on a page of this very origin, or by the person alone.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 import weakref
 from collections import deque
 from types import TracebackType
@@ -113,6 +114,8 @@ class Hub:
 
     def __init__(self) -> None:
         self._topics: dict[str, weakref.WeakSet[Subscription]] = {}
+        # Subscribers may live on several event loops. Held to change or copy a set, never to deliver.
+        self._lock = threading.Lock()
         self._opened = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._outbox: Outbox | None = None
@@ -138,31 +141,34 @@ class Hub:
 
     def end_subscriptions(self) -> None:
         """Let every subscriber finish what it has and stop: the server is draining."""
-        for subscribers in list(self._topics.values()):
-            for subscription in list(subscribers):
-                subscription.close_from_anywhere()
+        with self._lock:
+            everybody = [subscription for topic in self._topics.values() for subscription in topic]
+        for subscription in everybody:
+            subscription.close_from_anywhere()
 
     def subscribe(self, topic: str, max_queue: int = SUBSCRIBER_QUEUE) -> Subscription:
         subscription = Subscription(self, check_topic(topic), max_queue)
-        self._topics.setdefault(topic, weakref.WeakSet()).add(subscription)
+        with self._lock:
+            self._topics.setdefault(topic, weakref.WeakSet()).add(subscription)
         return subscription
 
     def discard(self, subscription: Subscription) -> None:
         """Forget a subscription, and its topic when it was the last."""
-        subscribers = self._topics.get(subscription.topic)
-        if subscribers is not None:
-            subscribers.discard(subscription)
-            if not subscribers:
-                del self._topics[subscription.topic]
+        with self._lock:
+            subscribers = self._topics.get(subscription.topic)
+            if subscribers is not None:
+                subscribers.discard(subscription)
+                if not subscribers:
+                    del self._topics[subscription.topic]
 
     def deliver(self, topic: str, message: bytes) -> None:
         """Give an encoded message to all subscribers. From the event loop's thread."""
-        subscribers = self._topics.get(topic)
-        if not subscribers:
-            self._topics.pop(topic, None)
-            return
+        with self._lock:
+            subscribers = list(self._topics.get(topic, ()))
+            if not subscribers:
+                self._topics.pop(topic, None)  # those that were never closed, only forgotten
         loop = asyncio.get_running_loop()
-        for subscription in list(subscribers):
+        for subscription in subscribers:
             subscription.deliver_from(loop, message)
 
     def _wake(self) -> None:

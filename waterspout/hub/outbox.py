@@ -86,7 +86,7 @@ def publish(topic: str, message: Any) -> None:
     check_topic(topic)
     try:
         data = encode(message)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"publish({topic!r}): {error}") from None
     outbox = _current

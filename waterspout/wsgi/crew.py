@@ -100,6 +100,8 @@ class Crew:
 
     def _close_lanes(self) -> None:
         self._stopping = True
+        for task in self._replacing:
+            task.cancel()
         self.idle.clear()
         for lane in list(self._lanes):
             lane.close()

@@ -28,7 +28,8 @@ def split_target(target: str) -> tuple[str, str, str]:
     if target[:1] not in ("/", "*") and "://" in target:
         _scheme, _, rest = target.partition("://")
         end = min((rest.find(mark) for mark in "/?" if mark in rest), default=len(rest))
-        authority, rest = rest[:end], rest[end:]
+        # RFC 9110 section 4.2.4: userinfo is not part of the host, and never passed on.
+        authority, rest = rest[:end].rpartition("@")[2], rest[end:]
         if not rest.startswith("/"):
             rest = "/" + rest
     path, _, query = rest.partition("?")

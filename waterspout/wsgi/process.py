@@ -139,7 +139,9 @@ class ProcessCrew(Crew):
 
     def _order(self, kind: int, payload: bytes = b"", descriptors: tuple[int, ...] = ()) -> None:
         """Raises OSError when the process is dead, or so stuck that its channel is full."""
-        socket.send_fds(self._control, [pack(kind, payload)], descriptors)
+        frame = pack(kind, payload)
+        if socket.send_fds(self._control, [frame], descriptors) < len(frame):
+            raise OSError("the control channel can't take so large an order")
 
     def _hand_over(self, far_end: socket.socket) -> None:
         self._order(LANE, descriptors=(far_end.fileno(),))

@@ -12,10 +12,9 @@ import pytest
 import waterspout
 from tests.waterspout.processes import running_thread
 from waterspout.exceptions import NotServing
-from waterspout.hub.local import subscribe
-from waterspout.hub.outbox import publish
-from waterspout.hub.local import Hub
+from waterspout.hub.local import Hub, subscribe
 from waterspout.hub.local import hub as process_hub
+from waterspout.hub.outbox import publish
 
 
 @pytest.fixture
