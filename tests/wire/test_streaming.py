@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -83,6 +84,23 @@ def test_a_generator_blocked_by_a_client_that_reads_nothing_is_closed_when_that_
         getattr(connection, leave)()
     closed = server.wait_for_note("closed", ident, seconds=2)
     assert closed["thread"] == server.wait_for_note("iterating", ident)["thread"]
+    server.canary()
+    assert len(server.notes("closed", ident)) == 1
+
+
+@pytest.mark.parametrize("leave", ["close", "reset"])
+@pytest.mark.parametrize("path", ["/ticking", "/flood"])
+def test_a_generator_is_closed_when_its_client_leaves_amid_an_upload_that_nobody_reads(server, path, leave):
+    """What waits unread before the end of the connection must not hide that end."""
+    ident = new_id()
+    with server.connect(receive_buffer=65536, timeout=0.5) as connection:
+        connection.send_head("POST", f"{path}?id={ident}", [("Content-Length", str(64 * MIB))])
+        with suppress(TimeoutError):
+            for _ in range(64):
+                connection.send(b"x" * MIB)
+        assert poll(lambda: server.count(ident))
+        getattr(connection, leave)()
+    server.wait_for_note("closed", ident, seconds=2)
     server.canary()
     assert len(server.notes("closed", ident)) == 1
 
