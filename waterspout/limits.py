@@ -40,6 +40,8 @@ READ_WINDOW = 256 * KIB
 LINGER = 2.0
 #: ... and at most this much of it (bytes).
 LINGER_SIZE = 16 * MIB
+#: Reply bytes that the kernel takes ahead of what it can send; its own default is several MiB (bytes).
+NOT_SENT = 256 * KIB
 #: A Content-Length of more digits than this is nonsense; int() of 5000 digits costs time, too.
 CONTENT_LENGTH_DIGITS = 64
 

@@ -27,7 +27,7 @@ from waterspout import __version__
 from waterspout.application import Application
 from waterspout.exceptions import WaterspoutError
 from waterspout.hub.local import hub
-from waterspout.limits import READY_TIMEOUT
+from waterspout.limits import NOT_SENT, READY_TIMEOUT
 from waterspout.settings import ServeSettings
 from waterspout.signals import keep_from_children, spare_forked_children
 
@@ -166,11 +166,17 @@ class Server:
     def _bind(self) -> list[socket.socket]:
         host, port = self._settings.host, self._settings.port
         try:
-            return bind_sockets(port, host)
+            sockets = bind_sockets(port, host)
         except OSError as error:
             advice = "choose another --port" if error.errno == errno.EADDRINUSE else "see --host and --port"
             reason = error.strerror or error
             raise WaterspoutError(f"can't listen on {host} port {port}: {reason}; {advice}") from None
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            for sock in sockets:
+                # Accepted sockets inherit it: the kernel takes what it can soon send, and not megabytes more
+                # of a client that has stopped reading.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT)
+        return sockets
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
