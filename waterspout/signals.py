@@ -15,6 +15,21 @@ GROUP_SIGNALS: Final = tuple(
 
 _masks = threading.local()
 _sparing = False
+_forks = 0
+
+
+def fork_generation() -> int:
+    """A number that is another one in a forked child. For hot paths: `os.getpid` is a system call."""
+    return _forks
+
+
+def _count_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_count_fork)
 
 
 def spare_forked_children() -> None:

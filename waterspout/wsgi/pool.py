@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import os
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from waterspout import limits
 from waterspout.exceptions import ConfigurationError, PoolError
 from waterspout.hub.local import hub
 from waterspout.importer import split_spec
+from waterspout.signals import fork_generation
 from waterspout.wsgi.crew import Crew, CrewEvents, CrewSpec
 from waterspout.wsgi.exchange import Exchange
 from waterspout.wsgi.lane import Lane
@@ -68,7 +68,7 @@ class Pool:
         self._crews: list[Crew] = []
         self._queue: dict[Exchange, None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._pid = 0
+        self._generation = 0
         self._stopping = False
         self._broken = False  # no crew, and the last one did not come up: nobody shall wait for it
         self._refused, self._refused_said = 0, -math.inf
@@ -129,7 +129,7 @@ class Pool:
 
     def _open(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._pid = os.getpid()
+        self._generation = fork_generation()
         self._stopping = self._broken = False
         self._drained = asyncio.Event()
         hub.open()
@@ -145,7 +145,7 @@ class Pool:
             await self._drained.wait()
 
     def _check_home(self) -> None:
-        if os.getpid() != self._pid or asyncio.get_running_loop() is not self._loop:
+        if fork_generation() != self._generation or asyncio.get_running_loop() is not self._loop:
             raise PoolError(
                 "this pool was started in another process or on another event loop; start the application "
                 "after forking, and make one for each event loop"

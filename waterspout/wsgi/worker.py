@@ -24,7 +24,7 @@ from waterspout import logs
 from waterspout.exceptions import ConfigurationError, TargetRaised
 from waterspout.hub.outbox import open_outbox
 from waterspout.limits import LANE_READ
-from waterspout.signals import ignore_group_signals
+from waterspout.signals import fork_generation, ignore_group_signals
 from waterspout.wsgi.body import FileWrapper, Inbox, open_body
 from waterspout.wsgi.control import Control
 from waterspout.wsgi.environ import build_environ
@@ -71,7 +71,7 @@ class LaneWorker:
         self._parser = FrameParser()
         self._waiting: list[bytes] = []  # a REQUEST that has come and is not yet begun
         self._writes = 0
-        self._pid = os.getpid()
+        self._generation = fork_generation()
         self.inbox = Inbox()
 
     def run(self) -> None:
@@ -151,7 +151,7 @@ class LaneWorker:
 
     def _leave_if_forked(self) -> None:
         """A child that the app forked must not speak on its parent's lane."""
-        if os.getpid() != self._pid:
+        if fork_generation() != self._generation:
             os._exit(1)
 
     # -- one request -------------------------------------------------------------------------------------
