@@ -2,7 +2,9 @@
 
 In a `conftest.py`:
 
-    from waterspout.testing import started_app  # noqa: F401
+    from waterspout import testing
+
+    started_app = testing.started_app
 
 A test that asks for `started_app` finds the application of its `app` fixture started, on the `io_loop` of
 pytest-tornado, and stopped behind it: no WSGI process is left over.

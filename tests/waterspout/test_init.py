@@ -13,9 +13,9 @@ def test_every_name_of_the_interface_is_there():
 
 def test_any_other_name_is_missing():
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
-        waterspout.nonsense  # noqa: B018
+        waterspout.nonsense  # noqa: B018  the access is what is tested
     with pytest.raises(ImportError):
-        from waterspout import nonsense  # noqa: F401
+        from waterspout import nonsense  # noqa: F401  the import is what is tested
 
 
 @pytest.mark.parametrize("statement", ["import waterspout", "from waterspout import NotServing"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from tornado.httputil import HTTPHeaders
 
@@ -28,7 +29,7 @@ class WireHeaders(HTTPHeaders):
         wanted = name.lower()
         return [value for found, value in self._pairs if found.lower() == wanted]
 
-    def add(self, name: str, value: str, *, _chars_are_bytes: bool = True) -> None:
+    def add(self, name: str, value: str, **_: Any) -> None:
         self._pairs.append((name, value))
         self._names.add(name.lower())
 

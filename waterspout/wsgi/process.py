@@ -110,6 +110,9 @@ class ProcessCrew(Crew):
             process = subprocess.Popen(
                 command, pass_fds=[far_end.fileno()], stdin=subprocess.DEVNULL, env=self._environment()
             )
+        except BaseException:
+            self._control.close()
+            raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             far_end.close()
@@ -205,7 +208,8 @@ class ProcessCrew(Crew):
         self._loop.remove_reader(self._control)
         self._control.close()
         if not self._stopping and self.ready:
-            logger.error("%s ended: %s; %d requests lost", self, _describe_status(status), self.busy)
+            # What it was running is told by the access lines: its lanes may have been seen to close before.
+            logger.error("%s ended: %s; starting another", self, _describe_status(status))
         self._close_lanes()
         self._exited.set_result(None)
         self._events.on_gone(self)
