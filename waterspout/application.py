@@ -23,11 +23,11 @@ from waterspout import limits
 from waterspout.closing import may_serve
 from waterspout.exceptions import ConfigurationError
 from waterspout.hub.local import hub
+from waterspout.origin import SERVER
 from waterspout.record import Record, make_request_id
 from waterspout.wsgi.container import Container
 from waterspout.wsgi.environ import split_target
 from waterspout.wsgi.reply import Reply
-from waterspout.wsgi.response import SERVER
 
 #: Settings that are the container's, by the name that it knows them under.
 _CONTAINER_SETTINGS = {

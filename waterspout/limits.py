@@ -45,6 +45,48 @@ NOT_SENT = 256 * KIB
 #: A Content-Length of more digits than this is nonsense; int() of 5000 digits costs time, too.
 CONTENT_LENGTH_DIGITS = 64
 
+# --- the HTTP connection ------------------------------------------------------------------------------------
+
+#: Longest request line; Apache's LimitRequestLine is 8190 (bytes).
+REQUEST_LINE = 8190
+#: Largest head, request line and all fields: Tornado's own max_header_size (bytes).
+HEAD_SIZE = 64 * KIB
+#: Header lines of one request: Apache's and gunicorn's default.
+HEADER_FIELDS = 100
+#: Largest header field, name and value; a cookie jar may fill 4 KiB for each cookie (bytes).
+FIELD_SIZE = 16 * KIB
+#: Empty lines before a request line are skipped (RFC 9112 section 2.2); old clients send one.
+EMPTY_LINES = 2
+#: Extension of one chunk, and of all chunks of a body: nobody uses them (bytes).
+CHUNK_EXTENSION = 256
+CHUNK_EXTENSIONS = 16 * KIB
+#: The lines behind a chunked body (bytes).
+TRAILER_SIZE = 8 * KIB
+#: A request's head must be whole this long after its first byte, or after the connection came (seconds).
+HEAD_TIMEOUT = 15.0
+#: A connection may stay this long without a request (seconds).
+KEEP_ALIVE_TIMEOUT = 15.0
+#: A body may pause this long while the server wants to read (seconds) ...
+BODY_TIMEOUT = 15.0
+#: ... and must come at this rate behind that time; mod_reqtimeout's MinRate (bytes a second).
+BODY_RATE = 500
+#: A client must take something of its reply within this (seconds).
+WRITE_TIMEOUT = 60.0
+#: A client that half-closed (or left: both look alike) gets what is ready within this (seconds).
+HALF_CLOSED = 0.8
+#: After a refusal, what still comes is thrown away for LINGER, and at most this much of it, so that a reset
+#: can't eat the answer (RFC 9112 section 9.6) (bytes).
+REFUSED_LINGER_SIZE = 64 * KIB
+#: Bytes behind the request that runs are held up to this; past it nothing is read (bytes).
+PIPELINE_SIZE = 64 * KIB
+#: What of a reply is handed to the event loop's transport at a time: it may copy what the kernel does not
+#: take at once (bytes).
+WRITE_SIZE = 64 * KIB
+#: Largest piece of a body that a delegate is given at once, unless `chunk_size` says otherwise (bytes).
+BODY_PIECE = 256 * KIB
+#: How often slow clients are looked for, at the least (seconds).
+SWEEP_INTERVAL = 1.0
+
 # --- lanes -----------------------------------------------------------------------------------------------
 
 #: Largest control frame or head on a lane. A reply head past this is the app's error (bytes).

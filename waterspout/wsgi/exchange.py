@@ -21,7 +21,7 @@ from waterspout.exceptions import RequestRefused
 from waterspout.limits import SMALL_BODY
 from waterspout.record import Record, make_request_id
 from waterspout.wsgi.frames import BODY, CUT, REQUEST, ReplyHead, RequestHead, pack, serialize_request
-from waterspout.wsgi.framing import CHUNKED, body_length
+from waterspout.framing import CHUNKED, body_length
 from waterspout.wsgi.lane import Lane
 from waterspout.wsgi.reply import Reply
 from waterspout.wsgi.upload import Upload
@@ -146,7 +146,12 @@ class Exchange(HTTPMessageDelegate):
             self._reply.close_when_done()
         self._connection.set_close_callback(self.on_connection_close)
         try:
-            self._length = body_length(start_line.version, headers, unpacked=self._is_unpacked(headers))
+            self._length = body_length(
+                start_line.version,
+                headers.get_list("Content-Length"),
+                headers.get_list("Transfer-Encoding"),
+                unpacked=self._is_unpacked(headers),
+            )
         except RequestRefused as refused:
             self._answer(refused.status, "bad-framing", close=True, linger=False)
             return False

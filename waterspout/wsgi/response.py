@@ -14,14 +14,13 @@ from typing import Final
 
 from waterspout.exceptions import InvalidResponse
 from waterspout.limits import DATA_FRAME, FRAME_LIMIT
-from waterspout.wsgi.dates import http_date
+from waterspout.origin import SERVER, http_date
 from waterspout.wsgi.frames import CUT, DATA, END, REPLY, WHOLE, Headers, ReplyHead, pack, serialize_reply
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
 logger = logging.getLogger("waterspout.wsgi")
 
-SERVER: Final = "waterspout"
 #: They speak of one connection, which is the server's (RFC 9110 section 7.6.1, PEP 3333 "Other HTTP
 #: Features"); `wsgiref.util.is_hop_by_hop` lists the same, less `proxy-connection`.
 HOP_BY_HOP: Final = frozenset(

@@ -5,7 +5,7 @@ from tornado.httputil import HTTPHeaders
 
 from waterspout.exceptions import RequestRefused
 from waterspout.limits import CONTENT_LENGTH_DIGITS
-from waterspout.wsgi.framing import CHUNKED, body_length
+from waterspout.framing import CHUNKED, body_length
 
 
 def headers_of(*fields):

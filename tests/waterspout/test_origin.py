@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from waterspout.wsgi.dates import http_date
+from waterspout.origin import http_date
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,14 @@
-"""The `Date` header, formatted once a second. Leaf."""
+"""What every reply says of where it comes from: the fields `Date` and `Server`. Leaf."""
 
 from __future__ import annotations
 
 import time
 from email.utils import formatdate
 from functools import lru_cache
+from typing import Final
+
+#: The field `Server`, on both sides; it does not say which version.
+SERVER: Final = "waterspout"
 
 
 @lru_cache(maxsize=2)

@@ -7,9 +7,8 @@ RFC 9112 section 6.3. Two parties that disagree on where a request ends can be p
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
-
-from tornado.httputil import HTTPHeaders
 
 from waterspout.exceptions import RequestRefused
 from waterspout.limits import CONTENT_LENGTH_DIGITS
@@ -20,16 +19,17 @@ _DIGITS: Final = re.compile(rf"[0-9]{{1,{CONTENT_LENGTH_DIGITS}}}")
 CHUNKED: Final = -1
 
 
-def body_length(version: str, headers: HTTPHeaders, *, unpacked: bool = False) -> int:
+def body_length(
+    version: str, lengths: Sequence[str], codings: Sequence[str], *, unpacked: bool = False
+) -> int:
     """The length of the body in bytes; 0 when there is none, `CHUNKED` when its end is not known before.
 
-    `unpacked`: the server decompresses it on the way, so the field is the length of something else.
+    `lengths` and `codings`: the values of the Content-Length and Transfer-Encoding lines. `unpacked`: the
+    server decompresses the body on the way, so the length is that of something else.
 
     Raises RequestRefused (400 or 501): conflicting, repeated or malformed Content-Length or
     Transfer-Encoding.
     """
-    lengths = headers.get_list("Content-Length")
-    codings = headers.get_list("Transfer-Encoding")
     if codings:
         return _chunked(version, codings, lengths)
     if not lengths:
@@ -39,7 +39,7 @@ def body_length(version: str, headers: HTTPHeaders, *, unpacked: bool = False) -
     return CHUNKED if unpacked else int(lengths[0])
 
 
-def _chunked(version: str, codings: list[str], lengths: list[str]) -> int:
+def _chunked(version: str, codings: Sequence[str], lengths: Sequence[str]) -> int:
     if lengths:
         raise RequestRefused(400, "both Content-Length and Transfer-Encoding")
     if version != "HTTP/1.1":

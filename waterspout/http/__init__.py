@@ -1,0 +1,22 @@
+"""Sockets in, Tornado's delegates out: a drop-in `tornado.httpserver.HTTPServer`, of use to any Tornado
+application. Knows nothing of WSGI, and nothing of ours but leaves.
+
+    server.py      HTTPServer: listeners, the clock, the connections that are open
+    connection.py  Connection: one socket, its requests one after the other, how it ends
+    exchange.py    Exchange: one request's reply; Tornado's `HTTPConnection`
+    parser.py      what one connection has sent, as events        (pure)
+    head.py        a request's head                               (pure)
+    body.py        a request's body                               (pure)
+    writer.py      what is on its way to the client: backpressure
+    stream.py      what of an `IOStream` there is over a transport
+    refusal.py     the server's own answer to what is no request
+    private.py     Tornado's private names
+"""
+
+from __future__ import annotations
+
+from waterspout.http.head import HeadLimits
+from waterspout.http.server import HTTPServer
+from waterspout.http.settings import HTTPSettings
+
+__all__ = ["HTTPServer", "HTTPSettings", "HeadLimits"]

@@ -1,0 +1,123 @@
+"""A request's body: from the connection's bytes to the body's. Pure. RFC 9112 sections 6 and 7.
+
+Two decoders with one interface: `feed(data)` gives what of the body is in `data`; once `done`, `rest` holds
+the bytes behind the body, which belong to the next request.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from waterspout import limits
+from waterspout.exceptions import RequestRefused
+from waterspout.http.head import HeadLimits, parse_trailers
+
+_EXTENSION: Final = rb"(?:;[\t\x20-\x7e\x80-\xff]{0,%d})?" % limits.CHUNK_EXTENSION
+_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(" + _EXTENSION + rb")\r\n")
+#: What may still become a size line.
+_SIZE_LINE_BEGUN: Final = re.compile(rb"[0-9A-Fa-f]{0,16}|[0-9A-Fa-f]{1,16}" + _EXTENSION + rb"\r?")
+
+
+class FixedBody:
+    """A body of `length` bytes, at least one."""
+
+    __slots__ = ("_left", "done", "rest")
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+        self.done = False
+        self.rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        size = len(data)
+        if size < self._left:
+            self._left -= size
+            return data
+        self.done = True
+        if size == self._left:
+            return data
+        data, self.rest = data[: self._left], data[self._left :]
+        return data
+
+
+class ChunkedBody:
+    """A chunked body (RFC 9112 section 7.1): extensions are ignored, trailers judged and dropped.
+
+    Never holds more than one size line, or the trailers.
+    """
+
+    __slots__ = ("_bounds", "_extensions", "_left", "_partial", "_step", "done", "rest")
+
+    def __init__(self, bounds: HeadLimits) -> None:
+        self._bounds = bounds
+        self._partial = b""
+        self._left = 0
+        self._extensions = 0
+        self._step = self._read_size
+        self.done = False
+        self.rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Raises RequestRefused (400, 431): the framing is broken, or has no end."""
+        if self._partial:
+            data, self._partial = self._partial + data, b""
+        pieces: list[bytes] = []
+        position = 0
+        while not self.done:
+            after = self._step(data, position, pieces)
+            if after < 0:
+                self._partial = data[position:]
+                break
+            position = after
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    # Each step gives the position behind what it took, or -1: it needs more than there is.
+
+    def _read_size(self, data: bytes, position: int, _pieces: list[bytes]) -> int:
+        match = _SIZE_LINE.match(data, position)
+        if match is None:
+            if _SIZE_LINE_BEGUN.fullmatch(data, position) is None:
+                raise RequestRefused(400, "a malformed chunk size")
+            return -1
+        self._extensions += len(match[2])
+        if self._extensions > limits.CHUNK_EXTENSIONS:
+            raise RequestRefused(400, "chunk extensions without end")
+        self._left = int(match[1], 16)
+        self._step = self._read_data if self._left else self._read_trailers
+        return match.end()
+
+    def _read_data(self, data: bytes, position: int, pieces: list[bytes]) -> int:
+        piece = data[position : position + self._left]
+        if not piece:
+            return -1
+        pieces.append(piece)
+        self._left -= len(piece)
+        if not self._left:
+            self._step = self._read_data_end
+        return position + len(piece)
+
+    def _read_data_end(self, data: bytes, position: int, _pieces: list[bytes]) -> int:
+        found = data[position : position + 2]
+        if found == b"\r\n":
+            self._step = self._read_size
+            return position + 2
+        if found in (b"", b"\r"):
+            return -1
+        raise RequestRefused(400, "a chunk longer than its size")
+
+    def _read_trailers(self, data: bytes, position: int, _pieces: list[bytes]) -> int:
+        if data.startswith(b"\r\n", position):
+            return self._end(data, position + 2)
+        end = data.find(b"\r\n\r\n", position)
+        if end < 0:
+            if len(data) - position > limits.TRAILER_SIZE:
+                raise RequestRefused(431, "trailers without end")
+            return -1
+        parse_trailers(data[position : end + 2].decode("latin-1"), self._bounds)
+        return self._end(data, end + 4)
+
+    def _end(self, data: bytes, position: int) -> int:
+        self.done = True
+        self.rest = data[position:]
+        return position

@@ -1,0 +1,203 @@
+"""One request and its reply, as Tornado's applications see it: `tornado.httputil.HTTPConnection`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPOutputError, RequestStartLine, ResponseStartLine
+from tornado.iostream import IOStream
+
+from waterspout.http.head import Head
+
+if TYPE_CHECKING:
+    from tornado.http1connection import HTTP1ConnectionParameters
+
+    from waterspout.http.connection import Connection
+    from waterspout.http.private import RequestContext
+    from waterspout.http.stream import Stream
+
+_SWITCHING_PROTOCOLS = 101
+
+
+class Exchange(HTTPConnection):
+    """What a delegate or a handler writes its reply to.
+
+    Attributes: `response_started`; `finished`, nothing more will be written; `keep_alive`, whether another
+    request may follow; `detached`, whatever was HTTP here is over.
+    """
+
+    def __init__(self, connection: Connection, head: Head, max_body_size: int) -> None:
+        self._connection = connection
+        self._writer = connection.writer
+        self.head = head
+        self.keep_alive = head.keep_alive
+        self.max_body_size = max_body_size
+        self.close_callback: Callable[[], None] | None = None
+        self.response_started = False
+        self.switches_protocols = False
+        self.finished = False
+        self.detached = False
+        self.outlives_half_close = False
+        self._chunked = False
+        self._left: int | None = None  # of a reply with Content-Length; None: not known
+
+    # -- Tornado's interface -----------------------------------------------------------------------------
+
+    def write_headers(
+        self,
+        start_line: RequestStartLine | ResponseStartLine,
+        headers: HTTPHeaders,
+        chunk: bytes | None = None,
+    ) -> asyncio.Future[None]:
+        """Write the reply's head, and `chunk` in the same packet.
+
+        The future is done when there is room for more, or fails with StreamClosedError. Raises ValueError:
+        CR, LF, NUL or what latin-1 can't hold in the head. Raises HTTPOutputError: `chunk` is longer than
+        the Content-Length.
+        """
+        self.response_started = True
+        head = self._serialize_head(start_line[1], start_line[2], headers)
+        if not chunk:
+            return self._writer.write(head)
+        chunk = self._frame(chunk)
+        if len(chunk) > 65536:  # a copy of a large piece costs more than a second write
+            self._writer.write(head)
+            return self._writer.write(chunk)
+        return self._writer.write(head + chunk)
+
+    def write(self, chunk: bytes) -> asyncio.Future[None]:
+        """A piece of the reply's body. Futures and errors as those of `write_headers`."""
+        self.response_started = True
+        return self._writer.write(self._frame(chunk))
+
+    def finish(self) -> None:
+        """The reply is whole. Raises HTTPOutputError: it is shorter than its Content-Length."""
+        if self.finished:
+            return
+        if self._left and not self._writer.closed:
+            self.close()
+            raise HTTPOutputError(f"Tried to write {self._left} bytes less than Content-Length")
+        if self._chunked:
+            self._writer.write(b"0\r\n\r\n")
+        self.finished = True
+        self.close_callback = None
+        if not self.response_started:
+            self.close()  # nobody could tell the reply that never came from one that is late
+        elif not self.switches_protocols and not self.detached:
+            self._connection.on_reply_finished()
+
+    def set_close_callback(self, callback: Callable[[], None] | None) -> None:
+        """Called once, if the client leaves before `finish`, and its request was whole."""
+        self.close_callback = callback
+
+    def set_max_body_size(self, size: int) -> None:
+        """Largest body of this request, in bytes; a larger one is refused with 413."""
+        self.max_body_size = size
+
+    def set_body_timeout(self, timeout: float) -> None:
+        """Seconds that this request's body may take, from now on."""
+        self._connection.set_body_timeout(timeout)
+
+    def detach(self) -> IOStream:
+        """Leave HTTP: the socket as an `IOStream`, with what the client has sent behind its request."""
+        self.detached = self.finished = True
+        return self._connection.detach()
+
+    def close(self) -> None:
+        """Close the connection; what was written still goes out."""
+        self.keep_alive = False
+        self._connection.close()
+
+    @property
+    def context(self) -> RequestContext:
+        """Who the client is."""
+        return self._connection.context
+
+    @property
+    def stream(self) -> Stream | None:
+        """What of an `IOStream` handlers use; None when detached."""
+        return None if self.detached else self._connection.stream
+
+    @property
+    def params(self) -> HTTP1ConnectionParameters:
+        """The server's parameters, as Tornado's connection has them."""
+        return self._connection.server.conn_params
+
+    # -- beyond Tornado's --------------------------------------------------------------------------------
+
+    def switch_protocols(self, protocol: asyncio.Protocol) -> None:
+        """Leave HTTP: `protocol` takes the transport over, and what the client has sent already.
+
+        It is called as asyncio calls a new protocol: `connection_made`, then `data_received`.
+        """
+        self.detached = self.finished = True
+        self._connection.switch_protocols(protocol)
+
+    def outlive_half_close(self) -> None:
+        """The reply is worth waiting for, however long, when the client has closed its sending side."""
+        self.outlives_half_close = True
+
+    @property
+    def is_delimited(self) -> bool:
+        """Whether the client can tell a reply that is cut from one that is whole."""
+        return self._chunked or self._left is not None
+
+    @property
+    def no_keep_alive(self) -> bool:
+        """Whether this is the connection's last reply."""
+        return not self.keep_alive
+
+    # -- the reply's head and framing (RFC 9112 section 6) -----------------------------------------------
+
+    def _serialize_head(self, status: int, reason: str, headers: HTTPHeaders) -> bytes:
+        head = self.head
+        modern = head.version == "HTTP/1.1"
+        has_length = "Content-Length" in headers
+        bodiless = head.method == "HEAD" or status in (204, 304) or status < 200
+        if bodiless:
+            self._left = 0
+        elif has_length:
+            self._left = _parse_length(headers["Content-Length"])
+        elif modern:
+            self._chunked = True
+            headers["Transfer-Encoding"] = "chunked"
+        else:
+            self.keep_alive = False  # the end of the connection is the end of the reply
+        self._decide_connection(status, modern, headers)
+        lines = [f"HTTP/1.1 {status} {reason}"]
+        lines += [f"{name}: {value}" for name, value in headers.get_all()]
+        text = "\r\n".join(lines)
+        if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1 or "\0" in text:
+            raise ValueError(f"Illegal characters (CR, LF or NUL) in a header: {lines!r}")
+        return text.encode("latin-1") + b"\r\n\r\n"
+
+    def _decide_connection(self, status: int, modern: bool, headers: HTTPHeaders) -> None:
+        if status == _SWITCHING_PROTOCOLS:
+            self.switches_protocols = True
+            return
+        if self._connection.server.draining:
+            self.keep_alive = False
+        if "Connection" in headers and "close" in headers["Connection"].lower():
+            self.keep_alive = False
+        elif not self.keep_alive and modern:
+            headers["Connection"] = "close"
+        elif self.keep_alive and not modern:
+            headers["Connection"] = "Keep-Alive"
+
+    def _frame(self, chunk: bytes) -> bytes:
+        if self._left is not None:
+            self._left -= len(chunk)
+            if self._left < 0:
+                self.close()
+                raise HTTPOutputError("Tried to write more data than Content-Length")
+        if self._chunked and chunk:
+            return b"%x\r\n%b\r\n" % (len(chunk), chunk)
+        return chunk
+
+
+def _parse_length(text: Any) -> int:
+    if not text.isascii() or not text.isdecimal():
+        raise ValueError(f"not a Content-Length: {text!r}")
+    return int(text)

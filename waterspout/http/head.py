@@ -1,0 +1,197 @@
+"""A request's head: from the bytes before the empty line to a value, or to a refusal. Pure.
+
+RFC 9112 sections 2 to 5 and 3.2, RFC 9110 sections 5 and 7.2, in their strict reading: what two servers could
+understand in two ways is refused (request smuggling), so there is nothing here that repairs a request.
+
+Every pattern is linear: no two of its repetitions can take the same character.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from waterspout import limits
+from waterspout.exceptions import RequestRefused
+from waterspout.framing import CHUNKED, body_length
+
+_TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+#: Visible ASCII; a fragment (`#`) is never sent (RFC 9112 section 3.2).
+_TARGET: Final = r"[!\"$-~]+"
+_REQUEST_LINE: Final = re.compile(rf"({_TOKEN}) ({_TARGET}) HTTP/([0-9]\.[0-9])\r\n")
+#: HTAB, SP, visible ASCII and obs-text; no control character, and no line folding.
+_FIELDS: Final = re.compile(rf"(?:{_TOKEN}:[\t\x20-\x7e\x80-\xff]*\r\n)*")
+_FIELD: Final = re.compile(r"([^:]+):[ \t]*([^\r]*)\r\n")
+_HOST: Final = re.compile(r"(?:[0-9A-Za-z\-._~!$&'()*+;=%]*|\[[0-9A-Fa-fv:.]+\])(?::[0-9]*)?")
+_ABSOLUTE: Final = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)")
+#: Fields of which a second line would be a second truth.
+_SINGLE: Final = ("host", "content-length", "transfer-encoding", "content-type")
+
+#: The bytes that a request line may begin with.
+TOKEN_BYTES: Final = frozenset(
+    b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+)
+
+Fields = list[tuple[str, str]]
+
+
+class HeadLimits(NamedTuple):
+    """How large a head may be. Sizes in bytes; `fields` is a number of lines."""
+
+    request_line: int = limits.REQUEST_LINE
+    head: int = limits.HEAD_SIZE
+    fields: int = limits.HEADER_FIELDS
+    field: int = limits.FIELD_SIZE
+
+
+class Head:
+    """The head of one request.
+
+    Attributes: `target`, as it came; `version`, "HTTP/1.0" or "HTTP/1.1"; `fields`, (name, value) in order,
+    as they came; `names`, lower-case name -> value of its last line; `body_length` in bytes, or `CHUNKED`;
+    `keep_alive`, whether the client would go on with this connection; `expects_continue`, whether it holds
+    its body back until 100 Continue (RFC 9110 section 10.1.1).
+    """
+
+    __slots__ = (
+        "body_length",
+        "expects_continue",
+        "fields",
+        "keep_alive",
+        "method",
+        "names",
+        "target",
+        "version",
+    )
+
+    method: str
+    target: str
+    version: str
+    fields: Fields
+    names: dict[str, str]
+    body_length: int
+    keep_alive: bool
+    expects_continue: bool
+
+
+def parse_head(text: str, bounds: HeadLimits = HeadLimits()) -> Head:  # noqa: B008 - an immutable value
+    """`text`: the request line and the header lines, latin-1, with the CRLF of the last, without the empty line.
+
+    Raises RequestRefused (400, 405, 414, 431, 501, 505).
+    """
+    match = _REQUEST_LINE.match(text)
+    if match is None:
+        raise _explain_request_line(text, bounds)
+    head = Head()
+    head.method, head.target, version = match.groups()
+    start = match.end()
+    if start - 2 > bounds.request_line:
+        raise RequestRefused(414, f"a request line of {start - 2} bytes")
+    if version not in ("1.1", "1.0"):
+        raise RequestRefused(505, f"HTTP/{version}")
+    head.version = "HTTP/1.1" if version == "1.1" else "HTTP/1.0"
+    head.fields = _parse_fields(text, start, bounds)
+    head.names = names = {name.lower(): value for name, value in head.fields}
+    if len(names) != len(head.fields):
+        _check_repeated(head)
+    _check_target(head)
+    _check_host(head)
+    head.body_length = (
+        body_length(head.version, _listed(names, "content-length"), _listed(names, "transfer-encoding"))
+        if "content-length" in names or "transfer-encoding" in names
+        else 0
+    )
+    connection = names.get("connection")
+    if connection is None:
+        head.keep_alive = version == "1.1"
+    else:
+        options = [option.strip(" \t") for option in connection.lower().split(",")]
+        head.keep_alive = "close" not in options and (version == "1.1" or "keep-alive" in options)
+    head.expects_continue = (
+        "expect" in names
+        and names["expect"].lower() == "100-continue"
+        and version == "1.1"
+        and head.body_length != 0
+    )
+    return head
+
+
+def parse_trailers(text: str, bounds: HeadLimits) -> None:
+    """Judge the lines behind a chunked body. What they say is dropped (RFC 9110 section 6.5.1).
+
+    Raises RequestRefused (400, 431).
+    """
+    _parse_fields(text, 0, bounds)
+
+
+def _parse_fields(text: str, start: int, bounds: HeadLimits) -> Fields:
+    if start == len(text):
+        return []
+    if _FIELDS.fullmatch(text, start) is None:
+        raise RequestRefused(400, "a malformed header line")
+    fields = _FIELD.findall(text, start)
+    if len(fields) > bounds.fields:
+        raise RequestRefused(431, f"{len(fields)} header fields")
+    # Two searches for the whole head cost less than a strip for each value; blanks at an end are rare.
+    if " \r\n" in text or "\t\r\n" in text:
+        fields = [(name, value.rstrip(" \t")) for name, value in fields]
+    if len(text) - start > bounds.field:
+        longest = max(len(name) + len(value) for name, value in fields)
+        if longest > bounds.field:
+            raise RequestRefused(431, f"a header field of {longest} bytes")
+    return fields
+
+
+def _listed(names: dict[str, str], name: str) -> list[str]:
+    return [names[name]] if name in names else []
+
+
+def _check_repeated(head: Head) -> None:
+    """Some name came twice. Raises RequestRefused (400) where that may not be; `names` joins lists."""
+    seen: dict[str, list[str]] = {}
+    for name, value in head.fields:
+        seen.setdefault(name.lower(), []).append(value)
+    for name in _SINGLE:
+        if len(seen.get(name, ())) > 1:
+            raise RequestRefused(400, f"more than one {name} field")
+    if len(seen.get("connection", ())) > 1:
+        head.names["connection"] = ",".join(seen["connection"])
+
+
+def _check_target(head: Head) -> None:
+    """RFC 9112 section 3.2: origin-form, absolute-form, or `*` with OPTIONS. Raises RequestRefused."""
+    target = head.target
+    if "%00" in target:
+        raise RequestRefused(400, "a NUL in the target")
+    if head.method == "CONNECT":
+        raise RequestRefused(405, "CONNECT: this is no proxy")
+    if target[0] == "/" or (target == "*" and head.method == "OPTIONS"):
+        return
+    absolute = _ABSOLUTE.match(target)
+    if absolute is None:
+        raise RequestRefused(400, "a target that is neither a path nor a URL")
+    authority = absolute[1].rpartition("@")[2]  # RFC 9110 section 4.2.4: userinfo is never passed on
+    if not authority or not _HOST.fullmatch(authority):
+        raise RequestRefused(400, "a malformed authority in the target")
+    if "host" in head.names:
+        _check_host(head)
+        # RFC 9112 section 3.2.2: what the client's Host says is ignored.
+        head.fields = [(name, authority if name.lower() == "host" else value) for name, value in head.fields]
+        head.names["host"] = authority
+
+
+def _check_host(head: Head) -> None:
+    """RFC 9112 section 3.2: one valid Host, required in HTTP/1.1. Raises RequestRefused (400)."""
+    host = head.names.get("host")
+    if host is None:
+        if head.version == "HTTP/1.1":
+            raise RequestRefused(400, "no Host field")
+    elif not _HOST.fullmatch(host):
+        raise RequestRefused(400, "a malformed Host field")
+
+
+def _explain_request_line(text: str, bounds: HeadLimits) -> RequestRefused:
+    line, _, _ = text.partition("\r\n")
+    if len(line) > bounds.request_line:
+        return RequestRefused(414, f"a request line of {len(line)} bytes")
+    return RequestRefused(400, "a malformed request line")

@@ -1,0 +1,136 @@
+"""Bytes in, requests out: what one connection has sent. Pure: no I/O, no clock.
+
+It stops behind each request, so that what is pipelined waits until `next_request` is called.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from waterspout import limits
+from waterspout.exceptions import RequestRefused
+from waterspout.framing import CHUNKED
+from waterspout.http.body import ChunkedBody, FixedBody
+from waterspout.http.head import TOKEN_BYTES, Head, HeadLimits, parse_head
+
+#: The event behind the last piece of a request's body.
+END: Final = "end"
+
+
+class RequestParser:
+    """Feed it with `feed`, ask it with `next_event`.
+
+    Attributes: `held`, how many bytes wait in it.
+    """
+
+    __slots__ = ("_body", "_bounds", "_buffer", "_empty_lines", "_ended", "_searched")
+
+    def __init__(self, bounds: HeadLimits) -> None:
+        self._bounds = bounds
+        self._buffer: bytes | bytearray = b""
+        self._searched = 0
+        self._empty_lines = 0
+        self._body: FixedBody | ChunkedBody | None = None
+        self._ended = False
+
+    def feed(self, data: bytes) -> None:
+        """Bytes from the client."""
+        if not self._buffer:
+            self._buffer = data
+            return
+        if type(self._buffer) is bytes:  # bytes that grow byte by byte would cost the square of their size
+            self._buffer = bytearray(self._buffer)
+        self._buffer += data
+
+    @property
+    def held(self) -> int:
+        return len(self._buffer)
+
+    @property
+    def head_begun(self) -> bool:
+        """Part of a head is here."""
+        return bool(self._buffer) and self._body is None and not self._ended
+
+    def next_event(self) -> Head | bytes | str | None:
+        """A `Head`; then pieces of the body, if there is one; then `END`. None: more bytes are needed, or
+        `next_request` must be called.
+
+        Raises RequestRefused: what came is no request. Nothing more may be asked then.
+        """
+        if self._body is not None:
+            return self._next_of_body(self._body)
+        if not self._buffer or self._ended:
+            return None
+        return self._next_head()
+
+    def next_request(self) -> None:
+        """What stands behind the request is the next one."""
+        self._ended = False
+
+    def take_rest(self) -> bytes:
+        """All that has not become an event, and is none of HTTP's."""
+        rest, self._buffer = bytes(self._buffer), b""
+        return rest
+
+    def _next_head(self) -> Head | None:
+        buffer = self._buffer
+        while buffer[0] not in TOKEN_BYTES:
+            if not self._skip_empty_line():
+                return None
+            buffer = self._buffer
+            if not buffer:
+                return None
+        end = buffer.find(b"\r\n\r\n", self._searched)
+        if end < 0:
+            self._judge_beginning()
+            return None
+        if end > self._bounds.head:
+            raise RequestRefused(431, f"a head of {end} bytes")
+        head = parse_head(str(buffer[: end + 2], "latin-1"), self._bounds)
+        end += 4
+        self._buffer = bytes(buffer[end:]) if len(buffer) > end else b""
+        self._searched = self._empty_lines = 0
+        length = head.body_length
+        if length == 0:
+            self._ended = True
+        else:
+            self._body = ChunkedBody(self._bounds) if length == CHUNKED else FixedBody(length)
+        return head
+
+    def _next_of_body(self, body: FixedBody | ChunkedBody) -> bytes | str | None:
+        if not body.done:
+            if not self._buffer:
+                return None
+            piece = body.feed(bytes(self._buffer))
+            self._buffer = body.rest
+            if piece:
+                return piece
+            if not body.done:
+                return None
+        self._body = None
+        self._ended = True
+        return END
+
+    def _skip_empty_line(self) -> bool:
+        """RFC 9112 section 2.2: an empty line before a request, once or twice. False: perhaps half of one."""
+        if self._buffer == b"\r":
+            return False
+        self._empty_lines += 1
+        if not self._buffer.startswith(b"\r\n") or self._empty_lines > limits.EMPTY_LINES:
+            raise RequestRefused(400, "no request line")
+        self._buffer = self._buffer[2:]
+        return True
+
+    def _judge_beginning(self) -> None:
+        """The head is not whole. What can't become one is refused now, not when its time is over."""
+        buffer, bounds = self._buffer, self._bounds
+        line_end = buffer.find(b"\n", max(0, self._searched - 1))
+        while line_end > 0 and buffer[line_end - 1] == 13:
+            line_end = buffer.find(b"\n", line_end + 1)
+        if line_end >= 0:
+            raise RequestRefused(400, "a line that ends in a bare LF")
+        if len(buffer) > bounds.request_line and buffer.find(b"\r\n", 0, bounds.request_line + 2) < 0:
+            raise RequestRefused(414, f"a request line over {bounds.request_line} bytes")
+        if len(buffer) > bounds.head + 4:
+            raise RequestRefused(431, f"a head over {bounds.head} bytes")
+        self._searched = max(0, len(buffer) - 3)

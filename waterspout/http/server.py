@@ -1,0 +1,141 @@
+"""A drop-in `tornado.httpserver.HTTPServer`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from tornado import httpserver
+from tornado.netutil import ssl_options_to_context
+
+from waterspout import limits
+from waterspout.http.connection import Connection
+from waterspout.http.private import RequestContext
+from waterspout.http.settings import HTTPSettings
+
+
+class HTTPServer(httpserver.HTTPServer):
+    """Serves any Tornado application, delegate or callback, on a connection of our own.
+
+    All arguments of Tornado's; `settings`, an `HTTPSettings`, for what Tornado has no name for. Without
+    `idle_connection_timeout` those of `settings` apply to heads and to idle connections.
+    """
+
+    def initialize(self, *args: Any, settings: HTTPSettings | None = None, **kwargs: Any) -> None:
+        idle = kwargs.get("idle_connection_timeout")
+        super().initialize(*args, **kwargs)
+        self.settings = settings or HTTPSettings()
+        if idle is not None:
+            self.settings = replace(self.settings, head_timeout=idle, keep_alive_timeout=idle)
+        max_body_size, max_buffer_size = kwargs.get("max_body_size"), kwargs.get("max_buffer_size")
+        self.max_body_size: int = (
+            max_body_size if max_body_size is not None else (max_buffer_size or 100 * limits.MIB)
+        )
+        if kwargs.get("max_header_size"):
+            bounds = self.settings.head._replace(head=kwargs["max_header_size"])
+            self.settings = replace(self.settings, head=bounds)
+        self.chunk_size: int = kwargs.get("chunk_size") or limits.BODY_PIECE
+        self.draining = False
+        self.now = 0.0
+        self.trusted = frozenset(self.trusted_downstream or ())
+        self._open: set[Connection] = set()
+        self._listeners: dict[int, socket.socket] = {}
+        self._servers: dict[int, asyncio.Future[asyncio.AbstractServer]] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._interval = min(limits.SWEEP_INTERVAL, self.settings.shortest / 4)
+        self._quiet: asyncio.Event | None = None
+
+    # -- Tornado's interface -----------------------------------------------------------------------------
+
+    def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
+        """Accept connections on `sockets`, which listen already."""
+        self.loop = loop = asyncio.get_event_loop()
+        self.done: asyncio.Future[None] = loop.create_future()
+        self.done.set_result(None)
+        self.now = loop.time()
+        context = self._make_ssl_context()
+        for sock in sockets:
+            self._listeners[sock.fileno()] = sock
+            serving = loop.create_server(lambda: Connection(self), sock=sock, ssl=context, backlog=1024)
+            self._servers[sock.fileno()] = asyncio.ensure_future(serving, loop=loop)
+
+    def stop(self) -> None:
+        """Accept no more; what is open goes on."""
+        for serving in self._servers.values():
+            if serving.done() and not serving.cancelled() and serving.exception() is None:
+                serving.result().close()
+            else:
+                serving.cancel()
+        self._servers.clear()
+        for sock in self._listeners.values():
+            sock.close()
+        self._listeners.clear()
+
+    async def close_all_connections(self) -> None:
+        """Close all connections that speak HTTP, at once, and wait until they are."""
+        while self._open:
+            connection = next(iter(self._open))
+            connection.abort()
+            await connection.wait_closed()
+
+    def on_close(self, server_conn: object) -> None:
+        """A connection is closed, or speaks HTTP no more."""
+        self._open.discard(server_conn)  # type: ignore[arg-type]
+        if not self._open and self._quiet is not None:
+            self._quiet.set()
+
+    # -- beyond Tornado's --------------------------------------------------------------------------------
+
+    async def drain(self, timeout: float) -> None:
+        """Accept no more, close idle connections, wait for running requests, `timeout` seconds at most."""
+        self.stop()
+        self.draining = True
+        self._quiet = asyncio.Event()
+        for connection in list(self._open):
+            connection.drain()
+        if not self._open:
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._quiet.wait(), timeout)
+
+    def descriptors(self) -> list[int]:
+        """The descriptors of all connections that speak HTTP."""
+        return [connection.stream.fileno() for connection in self._open]
+
+    # -- connections call these --------------------------------------------------------------------------
+
+    def make_context(self, transport: asyncio.Transport) -> RequestContext:
+        """Who the client of a new connection is."""
+        sock = transport.get_extra_info("socket")
+        secure = transport.get_extra_info("ssl_object") is not None
+        protocol = self.protocol or ("https" if secure else "http")
+        address = transport.get_extra_info("peername")
+        family = sock.family if sock is not None else None
+        return RequestContext(address, family, protocol, secure, self.trusted)
+
+    def on_connection(self, connection: Connection) -> None:
+        self._open.add(connection)
+        if self._sweeper is None:
+            self.now = self.loop.time()
+            self._sweeper = self.loop.call_later(self._interval, self._sweep)
+
+    def _sweep(self) -> None:
+        """One timer for all connections: a timer for each request costs more than looking at each now and
+        then. While nobody is connected there is none.
+        """
+        self._sweeper = None
+        self.now = now = self.loop.time()
+        for connection in list(self._open):
+            connection.check(now)
+        if self._open:
+            self._sweeper = self.loop.call_later(self._interval, self._sweep)
+
+    def _make_ssl_context(self) -> ssl.SSLContext | None:
+        if self.ssl_options is None:
+            return None
+        return ssl_options_to_context(self.ssl_options, server_side=True)

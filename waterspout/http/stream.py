@@ -1,0 +1,161 @@
+"""What of Tornado's `IOStream` there is over a transport: its face while HTTP is spoken, and the real thing
+once a handler has detached the socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tornado.ioloop import IOLoop
+from tornado.iostream import IOStream
+
+if TYPE_CHECKING:
+    from waterspout.http.connection import Connection
+
+
+class Stream:
+    """`request.connection.stream`, as far as Tornado's own code and handlers use it."""
+
+    __slots__ = ("_close_callback", "_connection", "_transport", "error")
+
+    def __init__(self, connection: Connection, transport: asyncio.Transport) -> None:
+        self._connection = connection
+        self._transport = transport
+        self._close_callback: Callable[[], None] | None = None
+        self.error: BaseException | None = None
+
+    def write(self, data: bytes) -> asyncio.Future[None]:
+        """Raw bytes. Done when there is room for more; fails with StreamClosedError."""
+        return self._connection.writer.when_room() if not data else self._connection.writer.write(data)
+
+    def closed(self) -> bool:
+        return self._connection.writer.closed or self._transport.is_closing()
+
+    def close(self, exc_info: Any = False) -> None:
+        """Close; what was written still goes out."""
+        self._connection.close()
+
+    def set_close_callback(self, callback: Callable[[], None] | None) -> None:
+        """Called once, when the connection is lost."""
+        self._close_callback = callback
+
+    def set_nodelay(self, value: bool) -> None:
+        """Nothing to do: asyncio has set TCP_NODELAY, and writes are whole."""
+
+    @property
+    def socket(self) -> Any:
+        """For its names and options; of TLS it has `getpeercert`."""
+        secure = self._transport.get_extra_info("ssl_object")
+        return secure or self._transport.get_extra_info("socket")
+
+    @property
+    def io_loop(self) -> IOLoop:
+        return IOLoop.current()
+
+    def fileno(self) -> int:
+        return int(self._transport.get_extra_info("socket").fileno())
+
+    def on_lost(self, error: BaseException | None) -> None:
+        self.error = error
+        callback, self._close_callback = self._close_callback, None
+        if callback is not None:
+            callback()
+
+
+class DetachedStream(IOStream):
+    """The connection's socket, once its transport has sent out what it held, with `rest` to be read first."""
+
+    def __init__(self, sock: socket.socket, rest: bytes) -> None:
+        self._rest = rest
+        self._handed_over = False
+        super().__init__(sock)
+
+    def on_handed_over(self) -> None:
+        """The transport has let go."""
+        self._handed_over = True
+
+    def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
+        if not self._rest:
+            return super().read_from_fd(buf)
+        size = min(len(buf), len(self._rest))
+        buf[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size
+
+    def write_to_fd(self, data: memoryview) -> int:
+        # Not before what HTTP has written: 0 is "the socket is full", and the loop asks again.
+        return super().write_to_fd(data) if self._handed_over else 0
+
+
+class _Pump(asyncio.Protocol):
+    """Copies what one transport receives to another, at the pace of the slower one."""
+
+    def __init__(self, rest: bytes = b"") -> None:
+        self._waiting = [rest] if rest else []
+        self._target: asyncio.Transport | None = None
+        self._source: Any = None
+        self._lost = False
+        self.peer: _Pump | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._source = transport
+
+    def attach(self, target: asyncio.Transport) -> None:
+        self._target = target
+        for data in self._waiting:
+            target.write(data)
+        self._waiting.clear()
+        if self._lost:
+            target.close()
+
+    def data_received(self, data: bytes) -> None:
+        if self._target is not None:
+            self._target.write(data)
+        else:
+            self._waiting.append(data)
+
+    def pause_writing(self) -> None:
+        if self.peer is not None and self.peer._source is not None:
+            self.peer._source.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.peer is not None and self.peer._source is not None and not self.peer._source.is_closing():
+            self.peer._source.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+        if self._target is not None:
+            self._target.close()
+
+
+def detach_stream(transport: asyncio.Transport, rest: bytes) -> tuple[IOStream, DetachedStream | None]:
+    """An `IOStream` on the socket of `transport`; `rest` comes before what the socket gives.
+
+    Of TLS the event loop knows the keys, so it goes on reading and writing, and the stream is one end of a
+    socket pair: then there is no DetachedStream to be told that the transport has let go.
+    """
+    if transport.get_extra_info("ssl_object") is None:
+        sock = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
+        stream = DetachedStream(sock, rest)
+        transport.pause_reading()
+        transport.close()
+        return stream, stream
+    ours, theirs = socket.socketpair()
+    inward, outward = _Pump(rest), _Pump()
+    inward.peer, outward.peer = outward, inward
+    inward.connection_made(transport)
+    transport.set_protocol(inward)
+
+    async def connect() -> None:
+        loop = asyncio.get_running_loop()
+        pair, _ = await loop.create_connection(lambda: outward, sock=ours)
+        outward.attach(transport)
+        inward.attach(pair)
+
+    task = asyncio.get_running_loop().create_task(connect())
+    inward.keep = task  # type: ignore[attr-defined]  # a task that nobody holds may be collected
+    return IOStream(theirs), None

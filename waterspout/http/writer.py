@@ -1,0 +1,125 @@
+"""The write side of a connection: how much is on its way to the client, and who waits for room.
+
+Backpressure is the transport's: past its high-water mark it calls `pause`, below the low one `resume`. Pieces
+that are large stay here, by reference, and go to the transport bit by bit: a transport may copy what the
+kernel does not take.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from tornado.iostream import StreamClosedError
+
+from waterspout.limits import WRITE_SIZE
+
+_Bytes = bytes | bytearray | memoryview
+
+
+class Writer:
+    """Writes to `transport`. `done`: a future that is done, the answer to every write that need not wait.
+
+    Attributes: `closed`, nothing that is written goes anywhere; `paused`, the client is slow.
+    """
+
+    __slots__ = ("_done", "_queue", "_queued", "_transport", "_waiters", "_written", "closed", "paused")
+
+    def __init__(self, transport: asyncio.Transport, done: asyncio.Future[None]) -> None:
+        self._transport = transport
+        self._done = done
+        self._queue: deque[memoryview] | None = None
+        self._queued = 0
+        self._written = 0
+        self._waiters: list[asyncio.Future[None]] = []
+        self.closed = False
+        self.paused = False
+
+    def write(self, data: _Bytes) -> asyncio.Future[None]:
+        """The future is done when there is room for more, or fails with StreamClosedError."""
+        if self.closed:
+            return self._failed()
+        if self._queue is None and len(data) <= WRITE_SIZE:
+            self._written += len(data)
+            self._transport.write(data)
+        elif len(data):
+            self._enqueue(data)
+        return self.when_room()
+
+    @property
+    def holds(self) -> bool:
+        """Something has not even gone to the transport."""
+        return self._queue is not None
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the kernel has not taken."""
+        return self._queued + self._transport.get_write_buffer_size()
+
+    @property
+    def sent(self) -> int:
+        """Bytes that the kernel has taken."""
+        return self._written - self._transport.get_write_buffer_size()
+
+    def when_room(self) -> asyncio.Future[None]:
+        """Done when the transport would take more."""
+        if self.closed:
+            return self._failed()
+        if not self.paused and self._queue is None:
+            return self._done
+        # One for each who waits: if one is cancelled, the others still wait.
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(future)
+        return future
+
+    def pause(self) -> None:
+        """The transport calls this: past its high-water mark."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """The transport calls this: below its low-water mark."""
+        self.paused = False
+        self._drain_queue()
+        if not self.paused and self._queue is None:
+            waiters, self._waiters = self._waiters, []
+            for future in waiters:
+                if not future.done():
+                    future.set_result(None)
+
+    def close(self) -> None:
+        """The connection is lost, or given up: whoever waits for room is told."""
+        self.closed = True
+        self._queue, self._queued = None, 0
+        waiters, self._waiters = self._waiters, []
+        for future in waiters:
+            if not future.done():
+                future.set_exception(StreamClosedError())
+                future.exception()  # not everybody looks at what `write` gives
+
+    def _enqueue(self, data: _Bytes) -> None:
+        if self._queue is None:
+            self._queue = deque()
+        self._queue.append(memoryview(data).cast("B"))
+        self._queued += len(data)
+        if not self.paused:
+            self._drain_queue()
+
+    def _drain_queue(self) -> None:
+        while self._queue and not self.paused:
+            head = self._queue[0]
+            piece = head[:WRITE_SIZE]
+            if len(piece) == len(head):
+                self._queue.popleft()
+            else:
+                self._queue[0] = head[WRITE_SIZE:]
+            self._queued -= len(piece)
+            self._written += len(piece)
+            self._transport.write(piece)
+        if self._queue is not None and not self._queue:
+            self._queue = None
+
+    def _failed(self) -> asyncio.Future[None]:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future.set_exception(StreamClosedError())
+        future.exception()
+        return future
