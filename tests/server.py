@@ -15,6 +15,13 @@ from tests.wire.client import Connection, build_request
 
 ROOT = Path(__file__).resolve().parent.parent
 FORMS = {"threads": ("--wsgi-workers", "0"), "process": ("--wsgi-workers", "1")}
+#: What the whole suite runs on: WATERSPOUT_TEST_SERVER=tornado WATERSPOUT_TEST_LOOP=asyncio make test
+COMBINATION = tuple(
+    argument
+    for option in ("server", "loop")
+    if (value := os.environ.get(f"WATERSPOUT_TEST_{option.upper()}"))
+    for argument in (f"--{option}", value)
+)
 START_DEADLINE = 20.0
 STOP_DEADLINE = 12.0
 ADDRESS = re.compile(rb"http://(\[[^\]\s]+\]|[^\s:/\[\]]+):(\d+)")
@@ -114,7 +121,7 @@ class Server:
         command = [sys.executable, *python, "-m", "waterspout", "serve", *arguments, *FORMS.get(form, ())]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*command, "--host", host, "--port", "0"],
+                [*command, *COMBINATION, "--host", host, "--port", "0"],
                 cwd=cwd,
                 env=environment(self.folder, env),
                 stdin=subprocess.DEVNULL,

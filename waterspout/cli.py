@@ -127,6 +127,12 @@ def make_serve_command(default_target: str | None = None) -> click.Command:
         default="auto",
         help="auto: uvloop if installed.",
     )
+    @_option(
+        "--server",
+        type=click.Choice(["waterspout", "httptools", "tornado"]),
+        default="waterspout",
+        help="HTTP server: our own (httptools is another word for it), or Tornado's.",
+    )
     @_option("--access-log/--no-access-log", default=True, help="One line for each request.")
     @_option(
         "--debug", is_flag=True, help="Tracebacks and debugger in the browser (no reloader); loopback only."
@@ -194,6 +200,7 @@ def _build_settings(context: click.Context, options: dict[str, Any]) -> ServeSet
         host=options["host"],
         port=options["port"],
         loop=options["loop"],
+        server="tornado" if options["server"] == "tornado" else "waterspout",
         graceful_timeout=options["graceful_timeout"],
         max_body_size=options["max_body_size"],
         access_log=options["access_log"],

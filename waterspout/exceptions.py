@@ -7,6 +7,7 @@ WaterspoutError
 ├── NotServing             the caller: publish() or subscribe() with no server running here
 ├── PoolError              the caller: a pool used in another process or on another event loop
 ├── RequestRefused         the client: a request that no app may see; carries the status
+│   └── NotHTTP            the client: what it sent does not begin as a request does
 ├── ClientDisconnected     the client: gone before its request's body was whole
 ├── InvalidResponse        the app: a status, header or body that PEP 3333 does not allow
 └── FrameError             us: bytes on a lane that are no frame
@@ -52,6 +53,13 @@ class RequestRefused(WaterspoutError):
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
         self.status = status
+
+
+class NotHTTP(RequestRefused):
+    """The first line is no request line."""
+
+    def __init__(self) -> None:
+        super().__init__(400, "Malformed HTTP request line")
 
 
 class ClientDisconnected(WaterspoutError, ConnectionError):

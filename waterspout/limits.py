@@ -47,6 +47,8 @@ CONTENT_LENGTH_DIGITS = 64
 
 # --- the HTTP connection ------------------------------------------------------------------------------------
 
+#: Connections that wait to be accepted; the kernel's net.core.somaxconn caps it.
+BACKLOG = 1024
 #: Longest request line; Apache's LimitRequestLine is 8190 (bytes).
 REQUEST_LINE = 8190
 #: Largest head, request line and all fields: Tornado's own max_header_size (bytes).
@@ -64,6 +66,8 @@ CHUNK_EXTENSIONS = 16 * KIB
 TRAILER_SIZE = 8 * KIB
 #: A request's head must be whole this long after its first byte, or after the connection came (seconds).
 HEAD_TIMEOUT = 15.0
+#: A TLS handshake must be done by then (seconds).
+TLS_HANDSHAKE_TIMEOUT = 15.0
 #: A connection may stay this long without a request (seconds).
 KEEP_ALIVE_TIMEOUT = 15.0
 #: A body may pause this long while the server wants to read (seconds) ...

@@ -8,24 +8,16 @@ import errno
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 import click
-from tornado.httpserver import HTTPServer
-from tornado.httputil import (
-    HTTPConnection,
-    HTTPHeaders,
-    HTTPMessageDelegate,
-    RequestStartLine,
-    ResponseStartLine,
-)
 from tornado.netutil import bind_sockets
 from tornado.web import Application as TornadoApplication
 
 from waterspout import __version__
 from waterspout.application import Application
+from waterspout.draining import DrainingServer
 from waterspout.exceptions import WaterspoutError
+from waterspout.http import HTTPServer
 from waterspout.hub.local import hub
 from waterspout.limits import NOT_SENT, READY_TIMEOUT
 from waterspout.settings import ServeSettings
@@ -39,77 +31,6 @@ _SLOW_START = 2.0
 _SAME_SIGNAL = 1.0
 #: A client gets this long for a request's head, and between two requests (seconds).
 _IDLE_CONNECTION = 75.0
-
-
-class DrainingServer(HTTPServer):
-    """Tornado's server, which knows which of its connections run a request, so that it can drain."""
-
-    def initialize(self, *args: Any, **kwargs: Any) -> None:
-        super().initialize(*args, **kwargs)
-        self._idle: dict[Any, Any] = {}
-        self._running: set[Any] = set()
-        self._draining = False
-        self._quiet = asyncio.Event()
-
-    def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
-        """Tornado calls this when a connection waits for its next request."""
-        self._running.discard(server_conn)
-        self._idle[server_conn] = request_conn
-        if self._draining:
-            self._close_idle()
-        delegate = super().start_request(server_conn, request_conn)
-        return _Watched(delegate, lambda: self._on_head(server_conn))
-
-    def on_close(self, server_conn: object) -> None:
-        self._idle.pop(server_conn, None)
-        self._running.discard(server_conn)
-        self._check_quiet()
-        super().on_close(server_conn)
-
-    async def drain(self, timeout: float) -> None:
-        """Accept no more, close idle connections, wait for running requests, `timeout` seconds at most."""
-        self.stop()
-        self._draining = True
-        self._close_idle()
-        self._check_quiet()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._quiet.wait(), timeout)
-
-    def descriptors(self) -> list[int]:
-        """The descriptors of all connections that speak HTTP."""
-        streams = [server_conn.stream for server_conn in (*self._idle, *self._running)]
-        return [stream.socket.fileno() for stream in streams if not stream.closed()]
-
-    def _on_head(self, server_conn: object) -> None:
-        self._idle.pop(server_conn, None)
-        self._running.add(server_conn)
-
-    def _close_idle(self) -> None:
-        for request_conn in list(self._idle.values()):
-            request_conn.close()
-        self._idle.clear()
-        self._check_quiet()
-
-    def _check_quiet(self) -> None:
-        if self._draining and not self._running:
-            self._quiet.set()
-
-
-class _Watched(HTTPMessageDelegate):
-    """A delegate, with a word when the head of its request has come."""
-
-    def __init__(self, delegate: HTTPMessageDelegate, on_head: Callable[[], None]) -> None:
-        self._delegate = delegate
-        self._on_head = on_head
-        self.data_received = delegate.data_received  # type: ignore[method-assign]
-        self.finish = delegate.finish  # type: ignore[method-assign]
-        self.on_connection_close = delegate.on_connection_close  # type: ignore[method-assign]
-
-    def headers_received(
-        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
-    ) -> Awaitable[None] | None:
-        self._on_head()
-        return self._delegate.headers_received(start_line, headers)
 
 
 class Server:
@@ -131,11 +52,7 @@ class Server:
             for sock in sockets:
                 sock.close()
             raise
-        server = DrainingServer(
-            self._application,
-            max_body_size=self._settings.max_body_size,
-            idle_connection_timeout=_IDLE_CONNECTION,
-        )
+        server = self._make_http_server()
         self._handle_signals()
         spare_forked_children()  # those of views that run in threads of this process
         keep_from_children(lambda: [*(sock.fileno() for sock in sockets), *server.descriptors()])
@@ -149,6 +66,15 @@ class Server:
         )
         await self._shutdown(server)
         click.echo("waterspout: stopped", err=True)
+
+    def _make_http_server(self) -> HTTPServer | DrainingServer:
+        if self._settings.server == "tornado":
+            return DrainingServer(
+                self._application,
+                max_body_size=self._settings.max_body_size,
+                idle_connection_timeout=_IDLE_CONNECTION,
+            )
+        return HTTPServer(self._application, max_body_size=self._settings.max_body_size)
 
     async def _start(self, application: Application) -> None:
         """Wait for the WSGI app; say so when that takes long."""
@@ -200,7 +126,7 @@ class Server:
             f"waterspout {__version__} serves {address} on {loop}: {describe(self._application)}", err=True
         )
 
-    async def _shutdown(self, server: DrainingServer) -> None:
+    async def _shutdown(self, server: HTTPServer | DrainingServer) -> None:
         """Nothing new comes in; what runs ends; the rest is cut at the deadline."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._settings.graceful_timeout

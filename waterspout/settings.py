@@ -15,12 +15,14 @@ from waterspout.exceptions import ConfigurationError
 class ServeSettings:
     """The options of `waterspout serve`; `application` holds those that were given and are the app's.
 
-    Sizes in bytes, times in seconds. `loop`: "auto", "asyncio" or "uvloop".
+    Sizes in bytes, times in seconds. `loop`: "auto", "asyncio" or "uvloop". `server`: "waterspout" or
+    "tornado".
     """
 
     host: str = "127.0.0.1"
     port: int = 8888
     loop: str = "auto"
+    server: str = "waterspout"
     graceful_timeout: float = limits.GRACEFUL_TIMEOUT
     max_body_size: int = limits.MAX_BODY_SIZE
     access_log: bool = True

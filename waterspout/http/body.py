@@ -7,6 +7,7 @@ the bytes behind the body, which belong to the next request.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from waterspout import limits
@@ -54,7 +55,7 @@ class ChunkedBody:
         self._partial = b""
         self._left = 0
         self._extensions = 0
-        self._step = self._read_size
+        self._step: Callable[[bytes, int, list[bytes]], int] = self._read_size
         self.done = False
         self.rest = b""
 
@@ -78,7 +79,7 @@ class ChunkedBody:
         match = _SIZE_LINE.match(data, position)
         if match is None:
             if _SIZE_LINE_BEGUN.fullmatch(data, position) is None:
-                raise RequestRefused(400, "a malformed chunk size")
+                raise RequestRefused(400, "invalid chunk size")
             return -1
         self._extensions += len(match[2])
         if self._extensions > limits.CHUNK_EXTENSIONS:
@@ -104,7 +105,7 @@ class ChunkedBody:
             return position + 2
         if found in (b"", b"\r"):
             return -1
-        raise RequestRefused(400, "a chunk longer than its size")
+        raise RequestRefused(400, "improperly terminated chunk")
 
     def _read_trailers(self, data: bytes, position: int, _pieces: list[bytes]) -> int:
         if data.startswith(b"\r\n", position):

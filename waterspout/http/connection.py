@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -34,6 +35,12 @@ CLOSING: Final = 4  # the last reply is going out
 LINGER: Final = 5  # ... has gone out; what comes is thrown away until the client closes
 OVER: Final = 6  # closed, or handed to another protocol
 
+#: What the log says of a refusal, where that is not "malformed". Tornado's own words, as far as it has them.
+_SAID: Final = {
+    408: "Timeout reading from %s: %s",
+    414: "Unsatisfiable read from %s: %s",
+    431: "Unsatisfiable read from %s: %s",
+}
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
@@ -124,8 +131,7 @@ class Connection(asyncio.Protocol):
         if self.state != REPLY or exchange is None or self.context.is_secure:
             return self.state == CLOSING
         exchange.keep_alive = False
-        self._sent_at_eof = self.writer.sent
-        self._eof_timer = self.server.loop.call_later(limits.HALF_CLOSED, self._judge_half_closed)
+        self._wait_half_closed(exchange)
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -157,9 +163,8 @@ class Connection(asyncio.Protocol):
                 pass
         except RequestRefused as refused:
             self.refuse(refused)
-        if self._parser.held > limits.PIPELINE_SIZE and self.state < CLOSING and not self._reading_paused:
-            self._reading_paused = True
-            self._transport.pause_reading()
+        if self._parser.held > limits.PIPELINE_SIZE and (self._blocked or self.state == REPLY):
+            self._pause_reading()
 
     # Each step says whether the next one may follow at once.
 
@@ -274,7 +279,7 @@ class Connection(asyncio.Protocol):
     def on_reply_finished(self) -> None:
         """The exchange calls this: its reply is written. The next request may come, or none."""
         exchange, self.exchange = cast(Exchange, self.exchange), None
-        delegate, self._delegate = self._delegate, None
+        self._delegate = None
         if self.state == REPLY and exchange.keep_alive:
             self.state = IDLE
             self.deadline = self.server.now + self.server.settings.keep_alive_timeout
@@ -292,14 +297,15 @@ class Connection(asyncio.Protocol):
         if self.state >= CLOSING:
             return
         if refused.status < 500:
-            gen_log.info("Malformed HTTP message from %s: %s", self.context, refused)
+            gen_log.info(
+                _SAID.get(refused.status, "Malformed HTTP message from %s: %s"), self.context, refused
+            )
         exchange = self.exchange
         if exchange is not None and exchange.response_started and not exchange.finished:
             self.cut()
             return
         if exchange is None or not exchange.response_started:
-            method = "" if exchange is None else exchange.head.method
-            self.writer.write(serialize_refusal(refused.status, method))
+            self.writer.write(serialize_refusal(refused, "" if exchange is None else exchange.head.method))
         self._abandon()
         self.close(linger=True)
 
@@ -369,7 +375,6 @@ class Connection(asyncio.Protocol):
     def switch_protocols(self, protocol: asyncio.Protocol) -> None:
         """Leave HTTP. `protocol` takes the transport over, and what the client has sent already."""
         rest = self._let_go()
-        self.server.on_close(self)
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)
         if self._transport.is_closing():
@@ -379,6 +384,7 @@ class Connection(asyncio.Protocol):
 
     def _let_go(self) -> bytes:
         self.state = OVER
+        self.server.on_close(self)
         self.exchange = self._delegate = None
         self._cancel_body_timer()
         self._resume_reading()
@@ -413,6 +419,11 @@ class Connection(asyncio.Protocol):
                 callback()
             except Exception:
                 app_log.error("Uncaught exception", exc_info=True)
+
+    def _pause_reading(self) -> None:
+        if not self._reading_paused and not self._transport.is_closing():
+            self._reading_paused = True
+            self._transport.pause_reading()
 
     def _resume_reading(self) -> None:
         if self._reading_paused and not self._transport.is_closing():
@@ -461,14 +472,18 @@ class Connection(asyncio.Protocol):
         if now > self.deadline or self._received - self._body_base < owed:
             self.refuse(RequestRefused(408, "a body that does not end"))
 
-    def _judge_half_closed(self) -> None:
+    def _wait_half_closed(self, exchange: Exchange) -> None:
         """A client that left looks like one that only stopped sending, until something is written to it."""
-        exchange = self.exchange
-        if self.state != REPLY or exchange is None or exchange.outlives_half_close:
+        self._sent_at_eof = self.writer.sent
+        grace = min(exchange.half_close_grace, limits.HALF_CLOSED)
+        self._eof_timer = self.server.loop.call_later(grace, self._judge_half_closed, exchange)
+
+    def _judge_half_closed(self, exchange: Exchange) -> None:
+        if self.exchange is not exchange or self.state != REPLY:
             return
-        if self.writer.sent != self._sent_at_eof or self.writer.unsent:
-            self._sent_at_eof = self.writer.sent
-            self._eof_timer = self.server.loop.call_later(limits.HALF_CLOSED, self._judge_half_closed)
+        took_something = self.writer.sent != self._sent_at_eof or self.writer.unsent
+        if took_something or (exchange.half_close_grace == math.inf and not exchange.response_started):
+            self._wait_half_closed(exchange)
             return
         self._abandon()
         self.close()
@@ -481,7 +496,8 @@ class Connection(asyncio.Protocol):
     def _on_body_timeout(self) -> None:
         self._body_timer = None
         gen_log.info("Timeout reading body from %s", self.context)
-        self.refuse(RequestRefused(408, "a body that does not end"))
+        self._abandon()
+        self.abort()  # as Tornado does, whose option this is
 
     def _cancel_body_timer(self) -> None:
         if self._body_timer is not None:

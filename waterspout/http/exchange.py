@@ -10,6 +10,7 @@ from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPOutputError, Reque
 from tornado.iostream import IOStream
 
 from waterspout.http.head import Head
+from waterspout.limits import HALF_CLOSED
 
 if TYPE_CHECKING:
     from tornado.http1connection import HTTP1ConnectionParameters
@@ -25,7 +26,9 @@ class Exchange(HTTPConnection):
     """What a delegate or a handler writes its reply to.
 
     Attributes: `response_started`; `finished`, nothing more will be written; `keep_alive`, whether another
-    request may follow; `detached`, whatever was HTTP here is over.
+    request may follow; `detached`, whatever was HTTP here is over; `half_close_grace`, how long a reply that
+    has not begun is worth waiting for, in seconds, when the client has closed its sending side: it may have
+    left altogether.
     """
 
     def __init__(self, connection: Connection, head: Head, max_body_size: int) -> None:
@@ -39,7 +42,8 @@ class Exchange(HTTPConnection):
         self.switches_protocols = False
         self.finished = False
         self.detached = False
-        self.outlives_half_close = False
+        self.half_close_grace = HALF_CLOSED
+        self._head_written = False
         self._chunked = False
         self._left: int | None = None  # of a reply with Content-Length; None: not known
 
@@ -58,7 +62,9 @@ class Exchange(HTTPConnection):
         the Content-Length.
         """
         self.response_started = True
-        head = self._serialize_head(start_line[1], start_line[2], headers)
+        assert isinstance(start_line, ResponseStartLine)
+        head = self._serialize_head(start_line.code, start_line.reason, headers)
+        self._head_written = True
         if not chunk:
             return self._writer.write(head)
         chunk = self._frame(chunk)
@@ -135,14 +141,10 @@ class Exchange(HTTPConnection):
         self.detached = self.finished = True
         self._connection.switch_protocols(protocol)
 
-    def outlive_half_close(self) -> None:
-        """The reply is worth waiting for, however long, when the client has closed its sending side."""
-        self.outlives_half_close = True
-
     @property
     def is_delimited(self) -> bool:
         """Whether the client can tell a reply that is cut from one that is whole."""
-        return self._chunked or self._left is not None
+        return not self._head_written or self._chunked or self._left is not None
 
     @property
     def no_keep_alive(self) -> bool:

@@ -12,8 +12,8 @@ import re
 from typing import Final, NamedTuple
 
 from waterspout import limits
-from waterspout.exceptions import RequestRefused
-from waterspout.framing import CHUNKED, body_length
+from waterspout.exceptions import NotHTTP, RequestRefused
+from waterspout.framing import body_length
 
 _TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 #: Visible ASCII; a fragment (`#`) is never sent (RFC 9112 section 3.2).
@@ -75,9 +75,9 @@ class Head:
 
 
 def parse_head(text: str, bounds: HeadLimits = HeadLimits()) -> Head:  # noqa: B008 - an immutable value
-    """`text`: the request line and the header lines, latin-1, with the CRLF of the last, without the empty line.
+    """`text`: the request line and the header lines, latin-1, with the last one's CRLF, not the empty line.
 
-    Raises RequestRefused (400, 405, 414, 431, 501, 505).
+    Raises RequestRefused (400, 405, 414, 431, 505).
     """
     match = _REQUEST_LINE.match(text)
     if match is None:
@@ -128,7 +128,7 @@ def _parse_fields(text: str, start: int, bounds: HeadLimits) -> Fields:
     if start == len(text):
         return []
     if _FIELDS.fullmatch(text, start) is None:
-        raise RequestRefused(400, "a malformed header line")
+        raise RequestRefused(400, "no colon in header line, or a character that may not stand there")
     fields = _FIELD.findall(text, start)
     if len(fields) > bounds.fields:
         raise RequestRefused(431, f"{len(fields)} header fields")
@@ -161,8 +161,6 @@ def _check_repeated(head: Head) -> None:
 def _check_target(head: Head) -> None:
     """RFC 9112 section 3.2: origin-form, absolute-form, or `*` with OPTIONS. Raises RequestRefused."""
     target = head.target
-    if "%00" in target:
-        raise RequestRefused(400, "a NUL in the target")
     if head.method == "CONNECT":
         raise RequestRefused(405, "CONNECT: this is no proxy")
     if target[0] == "/" or (target == "*" and head.method == "OPTIONS"):
@@ -185,13 +183,13 @@ def _check_host(head: Head) -> None:
     host = head.names.get("host")
     if host is None:
         if head.version == "HTTP/1.1":
-            raise RequestRefused(400, "no Host field")
+            raise RequestRefused(400, "Missing Host header")
     elif not _HOST.fullmatch(host):
-        raise RequestRefused(400, "a malformed Host field")
+        raise RequestRefused(400, "Invalid Host header")
 
 
 def _explain_request_line(text: str, bounds: HeadLimits) -> RequestRefused:
     line, _, _ = text.partition("\r\n")
     if len(line) > bounds.request_line:
         return RequestRefused(414, f"a request line of {len(line)} bytes")
-    return RequestRefused(400, "a malformed request line")
+    return NotHTTP()

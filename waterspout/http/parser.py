@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from waterspout import limits
-from waterspout.exceptions import RequestRefused
+from waterspout.exceptions import NotHTTP, RequestRefused
 from waterspout.framing import CHUNKED
 from waterspout.http.body import ChunkedBody, FixedBody
 from waterspout.http.head import TOKEN_BYTES, Head, HeadLimits, parse_head
@@ -117,7 +117,7 @@ class RequestParser:
             return False
         self._empty_lines += 1
         if not self._buffer.startswith(b"\r\n") or self._empty_lines > limits.EMPTY_LINES:
-            raise RequestRefused(400, "no request line")
+            raise NotHTTP
         self._buffer = self._buffer[2:]
         return True
 

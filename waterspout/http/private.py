@@ -29,7 +29,7 @@ class RequestContext(_HTTPRequestContext):
     ) -> None:
         # Not super().__init__: it wants an IOStream, and there is none.
         self.address = address
-        self.address_family = family
+        self.address_family: Any = family
         is_internet = family in (socket.AF_INET, socket.AF_INET6) and address
         self.remote_ip: Any = address[0] if is_internet else "0.0.0.0"
         self.protocol = protocol

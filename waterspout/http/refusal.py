@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from waterspout.exceptions import NotHTTP, RequestRefused
 from waterspout.origin import SERVER, http_date
 
 
-def serialize_refusal(status: int, method: str) -> bytes:
+def serialize_refusal(refused: RequestRefused, method: str) -> bytes:
     """A whole reply: status line, fields, and a short text. It is the connection's last."""
+    status = refused.status
+    if isinstance(refused, NotHTTP):
+        # Whoever is there may know of no fields: the status line alone, as Tornado answers.
+        return b"HTTP/1.1 400 Bad Request\r\n\r\n"
     phrase = HTTPStatus(status).phrase
     body = f"{status} {phrase}\n"
     head = (

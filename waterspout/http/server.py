@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +16,7 @@ from waterspout import limits
 from waterspout.http.connection import Connection
 from waterspout.http.private import RequestContext
 from waterspout.http.settings import HTTPSettings
+from waterspout.http.tls import TLSHandshake
 
 
 class HTTPServer(httpserver.HTTPServer):
@@ -58,10 +58,10 @@ class HTTPServer(httpserver.HTTPServer):
         self.done: asyncio.Future[None] = loop.create_future()
         self.done.set_result(None)
         self.now = loop.time()
-        context = self._make_ssl_context()
+        make_protocol = self._make_factory()
         for sock in sockets:
             self._listeners[sock.fileno()] = sock
-            serving = loop.create_server(lambda: Connection(self), sock=sock, ssl=context, backlog=1024)
+            serving = loop.create_server(make_protocol, sock=sock, backlog=limits.BACKLOG)
             self._servers[sock.fileno()] = asyncio.ensure_future(serving, loop=loop)
 
     def stop(self) -> None:
@@ -85,7 +85,7 @@ class HTTPServer(httpserver.HTTPServer):
 
     def on_close(self, server_conn: object) -> None:
         """A connection is closed, or speaks HTTP no more."""
-        self._open.discard(server_conn)  # type: ignore[arg-type]
+        self._open.discard(server_conn)
         if not self._open and self._quiet is not None:
             self._quiet.set()
 
@@ -135,7 +135,8 @@ class HTTPServer(httpserver.HTTPServer):
         if self._open:
             self._sweeper = self.loop.call_later(self._interval, self._sweep)
 
-    def _make_ssl_context(self) -> ssl.SSLContext | None:
+    def _make_factory(self) -> Callable[[], asyncio.Protocol]:
         if self.ssl_options is None:
-            return None
-        return ssl_options_to_context(self.ssl_options, server_side=True)
+            return lambda: Connection(self)
+        context = ssl_options_to_context(self.ssl_options, server_side=True)
+        return lambda: TLSHandshake(lambda: Connection(self), context)

@@ -12,7 +12,7 @@ from waterspout.http.head import HeadLimits
 class HTTPSettings:
     """Times in seconds, sizes in bytes, rates in bytes a second."""
 
-    head: HeadLimits = HeadLimits()
+    head: HeadLimits = HeadLimits()  # noqa: RUF009 - an immutable value
     head_timeout: float = limits.HEAD_TIMEOUT
     keep_alive_timeout: float = limits.KEEP_ALIVE_TIMEOUT
     body_timeout: float = limits.BODY_TIMEOUT

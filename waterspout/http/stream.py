@@ -69,9 +69,9 @@ class Stream:
 class DetachedStream(IOStream):
     """The connection's socket, once its transport has sent out what it held, with `rest` to be read first."""
 
-    def __init__(self, sock: socket.socket, rest: bytes) -> None:
+    def __init__(self, sock: socket.socket, rest: bytes, *, handed_over: bool) -> None:
         self._rest = rest
-        self._handed_over = False
+        self._handed_over = handed_over
         super().__init__(sock)
 
     def on_handed_over(self) -> None:
@@ -140,7 +140,7 @@ def detach_stream(transport: asyncio.Transport, rest: bytes) -> tuple[IOStream, 
     """
     if transport.get_extra_info("ssl_object") is None:
         sock = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
-        stream = DetachedStream(sock, rest)
+        stream = DetachedStream(sock, rest, handed_over=not transport.get_write_buffer_size())
         transport.pause_reading()
         transport.close()
         return stream, stream

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -18,10 +19,10 @@ from tornado.httputil import (
 
 from waterspout.closing import may_serve, wants_close
 from waterspout.exceptions import RequestRefused
+from waterspout.framing import CHUNKED, body_length
 from waterspout.limits import SMALL_BODY
 from waterspout.record import Record, make_request_id
 from waterspout.wsgi.frames import BODY, CUT, REQUEST, ReplyHead, RequestHead, pack, serialize_request
-from waterspout.framing import CHUNKED, body_length
 from waterspout.wsgi.lane import Lane
 from waterspout.wsgi.reply import Reply
 from waterspout.wsgi.upload import Upload
@@ -211,6 +212,8 @@ class Exchange(HTTPMessageDelegate):
         self._frames = pack(REQUEST, serialize_request(self._head._replace(body_length=length)))
         if small_body:
             self._frames += pack(BODY, small_body)
+        # While it waits for a lane, a client that sends no more counts as gone: it is never run then.
+        self._connection.half_close_grace = 0.0
         self._pool.submit(self)
 
     # -- the pool's side: it calls one of these, once ----------------------------------------------------
@@ -218,6 +221,8 @@ class Exchange(HTTPMessageDelegate):
     def start(self, lane: Lane) -> None:
         """A lane is free: go."""
         self._lane = lane
+        # It runs anyway, and a client that has only closed its sending side waits for what it gives.
+        self._connection.half_close_grace = math.inf
         self._record.started = time.perf_counter()
         lane.begin(self, self._frames)
         if self._on_demand:

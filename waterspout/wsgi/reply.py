@@ -13,8 +13,8 @@ from tornado.httputil import HTTPHeaders, ResponseStartLine
 
 from waterspout.closing import close_behind
 from waterspout.limits import LINGER, LINGER_SIZE, RETRY_AFTER
-from waterspout.record import Record
 from waterspout.origin import SERVER, http_date
+from waterspout.record import Record
 from waterspout.wsgi.frames import Headers, ReplyHead
 from waterspout.wsgi.headers import WireHeaders
 from waterspout.wsgi.response import has_body

@@ -1,0 +1,1 @@
+"""Tornado's own test suite, which ships inside the package, run on our HTTPServer."""

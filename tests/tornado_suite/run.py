@@ -1,0 +1,84 @@
+"""Tornado's own tests, with our HTTPServer in place of Tornado's. Run as a script; prints JSON.
+
+python -m tests.tornado_suite.run [--stock] [MODULE ...]
+"""
+
+import faulthandler
+import json
+import sys
+import time
+import unittest
+
+import tornado.httpserver
+import tornado.testing
+from tornado.log import access_log
+
+from waterspout.http import HTTPServer
+
+MODULES = (
+    "httpserver_test",
+    "web_test",
+    "websocket_test",
+    "wsgi_test",
+    "routing_test",
+    "simple_httpclient_test",
+    "security_corpus_test",
+)
+
+
+class Result(unittest.TestResult):
+    """Remembers what did not hold, and the last line of why."""
+
+    def __init__(self):
+        super().__init__()
+        self.broken = {}
+
+    def startTest(self, test):  # noqa: N802 - unittest's name
+        super().startTest(test)
+        print(test.id(), file=sys.stderr, flush=True)
+        faulthandler.dump_traceback_later(30, exit=True)
+
+    def _note(self, test, error):
+        name = test.id()
+        self.broken[name.removeprefix("tornado.test.")] = f"{error[0].__name__}: {error[1]}"
+
+    def addError(self, test, err):  # noqa: N802 - unittest's name
+        super().addError(test, err)
+        self._note(test, err)
+
+    def addFailure(self, test, err):  # noqa: N802
+        super().addFailure(test, err)
+        self._note(test, err)
+
+    def addSubTest(self, test, subtest, err):  # noqa: N802
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self._note(test, err)
+
+
+def main(arguments):
+    if "--stock" not in arguments:
+        tornado.httpserver.HTTPServer = HTTPServer
+        tornado.testing.HTTPServer = HTTPServer
+    access_log.setLevel("CRITICAL")  # as Tornado's own runner does: any other log line fails a test
+    chosen = [name for name in arguments if not name.startswith("--")] or MODULES
+    loader = unittest.TestLoader()
+    suite = unittest.TestSuite(loader.loadTestsFromName(f"tornado.test.{name}") for name in chosen)
+    result = Result()
+    begun = time.monotonic()
+    suite.run(result)
+    print(
+        json.dumps(
+            {
+                "run": result.testsRun,
+                "skipped": len(result.skipped),
+                "seconds": round(time.monotonic() - begun, 1),
+                "broken": result.broken,
+            },
+            indent=1,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,88 @@
+"""Tornado's own HTTP server, made able to drain: `--server tornado`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.httputil import (
+    HTTPConnection,
+    HTTPHeaders,
+    HTTPMessageDelegate,
+    RequestStartLine,
+    ResponseStartLine,
+)
+
+
+class DrainingServer(HTTPServer):
+    """Tornado's server, which knows which of its connections run a request, so that it can drain."""
+
+    def initialize(self, *args: Any, **kwargs: Any) -> None:
+        super().initialize(*args, **kwargs)
+        self._idle: dict[Any, Any] = {}
+        self._running: set[Any] = set()
+        self._draining = False
+        self._quiet = asyncio.Event()
+
+    def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
+        """Tornado calls this when a connection waits for its next request."""
+        self._running.discard(server_conn)
+        self._idle[server_conn] = request_conn
+        if self._draining:
+            self._close_idle()
+        delegate = super().start_request(server_conn, request_conn)
+        return _Watched(delegate, lambda: self._on_head(server_conn))
+
+    def on_close(self, server_conn: object) -> None:
+        self._idle.pop(server_conn, None)
+        self._running.discard(server_conn)
+        self._check_quiet()
+        super().on_close(server_conn)
+
+    async def drain(self, timeout: float) -> None:
+        """Accept no more, close idle connections, wait for running requests, `timeout` seconds at most."""
+        self.stop()
+        self._draining = True
+        self._close_idle()
+        self._check_quiet()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._quiet.wait(), timeout)
+
+    def descriptors(self) -> list[int]:
+        """The descriptors of all connections that speak HTTP."""
+        streams = [server_conn.stream for server_conn in (*self._idle, *self._running)]
+        return [stream.socket.fileno() for stream in streams if not stream.closed()]
+
+    def _on_head(self, server_conn: object) -> None:
+        self._idle.pop(server_conn, None)
+        self._running.add(server_conn)
+
+    def _close_idle(self) -> None:
+        for request_conn in list(self._idle.values()):
+            request_conn.close()
+        self._idle.clear()
+        self._check_quiet()
+
+    def _check_quiet(self) -> None:
+        if self._draining and not self._running:
+            self._quiet.set()
+
+
+class _Watched(HTTPMessageDelegate):
+    """A delegate, with a word when the head of its request has come."""
+
+    def __init__(self, delegate: HTTPMessageDelegate, on_head: Callable[[], None]) -> None:
+        self._delegate = delegate
+        self._on_head = on_head
+        self.data_received = delegate.data_received  # type: ignore[method-assign]
+        self.finish = delegate.finish  # type: ignore[method-assign]
+        self.on_connection_close = delegate.on_connection_close  # type: ignore[method-assign]
+
+    def headers_received(
+        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
+    ) -> Awaitable[None] | None:
+        self._on_head()
+        return self._delegate.headers_received(start_line, headers)
