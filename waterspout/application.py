@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import sys
 import weakref
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any
 
 from tornado.httputil import (
+    HTTPConnection,
     HTTPHeaders,
+    HTTPInputError,
     HTTPMessageDelegate,
     HTTPServerRequest,
     RequestStartLine,
@@ -20,14 +21,14 @@ from tornado.web import FallbackHandler, OutputTransform, RequestHandler
 from tornado.websocket import WebSocketHandler
 
 from waterspout import limits
-from waterspout.closing import may_serve
 from waterspout.exceptions import ConfigurationError
 from waterspout.hub.local import hub
-from waterspout.origin import SERVER
-from waterspout.record import Record, make_request_id
+from waterspout.native.delegate import NativeDelegate, PlainHandler, RecordTransform, record_of
+from waterspout.native.handler import make_lean
+from waterspout.request import Request
+from waterspout.routing import Table
 from waterspout.wsgi.container import Container
 from waterspout.wsgi.environ import split_target
-from waterspout.wsgi.reply import Reply
 
 #: Settings that are the container's, by the name that it knows them under.
 _CONTAINER_SETTINGS = {
@@ -74,9 +75,11 @@ class Application(TornadoApplication):
         if self.container is not None:
             rules.append((r".*", FallbackHandler, {"fallback": self.container}))
         super().__init__(rules, default_host, transforms, **settings)
-        self.add_transform(_RecordTransform)
+        self.add_transform(RecordTransform)
         self._sockets: weakref.WeakSet[WebSocketHandler] = weakref.WeakSet()
         self._hub_is_open = False
+        self._table = Table(self)
+        self._lean: dict[type[RequestHandler], type[RequestHandler]] = {}
 
     def _make_container(self, wsgi: Any, settings: dict[str, Any]) -> Container | None:
         check_names(settings)
@@ -147,13 +150,18 @@ class Application(TornadoApplication):
 
     # -- Tornado calls these -----------------------------------------------------------------------------
 
+    def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
+        return _Opening(self, server_conn, request_conn)
+
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
         """Native rules see the path of a target in absolute form, as the WSGI app does: else
         `GET http://host/admin` would go round the native `/admin`.
         """
         if request.path[:1] not in ("/", "*"):
             _authority, request.path, request.query = split_target(request.uri or "")
-        return super().find_handler(request, **kwargs)
+        if not self._table.is_current:
+            self._table = Table(self)
+        return self._table.find(request) or super().find_handler(request, **kwargs)
 
     def get_handler_delegate(
         self,
@@ -174,15 +182,35 @@ class Application(TornadoApplication):
             exchange = fallback.start_request(request.server_connection, request.connection)
             exchange.request = request
             return exchange
-        delegate = super().get_handler_delegate(request, target_class, target_kwargs, path_args, path_kwargs)
-        return _NativeDelegate(self, request, delegate)
+        target_class = self._improve(target_class)
+        if not self._caches_templates or getattr(target_class, "_stream_request_body", False):
+            stock = super().get_handler_delegate(request, target_class, target_kwargs, path_args, path_kwargs)
+            return NativeDelegate(self, request, stock)
+        plain = PlainHandler(self, request, target_class, target_kwargs, path_args, path_kwargs)
+        # Without a body there is no limit to keep; an open WebSocket is to be remembered.
+        if getattr(request, "bodiless", False) and not issubclass(target_class, WebSocketHandler):
+            return plain
+        return NativeDelegate(self, request, plain)
+
+    def _improve(self, handler_class: type[RequestHandler]) -> type[RequestHandler]:
+        """The class that runs in place of a handler's: the same to whoever looks at it, and cheaper."""
+        lean = self._lean.get(handler_class)
+        if lean is None:
+            lean = self._lean[handler_class] = make_lean(handler_class)
+        return lean
+
+    @property
+    def _caches_templates(self) -> bool:
+        """Without (in Tornado's debug mode) its own delegate forgets them before each request."""
+        get = self.settings.get
+        return bool(get("compiled_template_cache", True) and get("static_hash_cache", True))
 
     def log_request(self, handler: RequestHandler) -> None:
         """The access line of a native handler; Tornado's `log_function` setting still overrides it."""
         if "log_function" in self.settings:
             super().log_request(handler)
             return
-        record = _record_of(handler.request)
+        record = record_of(handler.request)
         record.status = handler.get_status()
         record.log()
 
@@ -201,123 +229,36 @@ def check_names(settings: dict[str, Any]) -> None:
             raise ConfigurationError(f"unknown setting {name!r}{hint}")
 
 
-class _NativeDelegate(HTTPMessageDelegate):
-    """Tornado's own delegate, with a limit to the body: `native_max_body_size` where the handler is handed
-    it whole, which means that it lies in memory; `max_body_size` where the handler streams.
+class _Opening(HTTPMessageDelegate):
+    """A request whose head has not come: the head decides who its delegate is."""
 
-    A streaming handler may set a lower limit of its own, as ever, by `set_max_body_size` in `prepare`.
-    """
-
-    def __init__(self, application: Application, request: HTTPServerRequest, delegate: Any) -> None:
+    def __init__(
+        self, application: Application, server_connection: object, connection: HTTPConnection
+    ) -> None:
         self._application = application
-        self._request = request
-        self._delegate = delegate
-        streams = bool(delegate.stream_request_body)
-        self._limit = application.max_body_size if streams else application.native_max_body_size
-        self._received = 0
-        self._refusal: Reply | None = None
-        self._ignored = False
+        self._server_connection = server_connection
+        self._connection = connection
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
-        connection: Any = self._request.connection
-        self._ignored = not may_serve(connection)
-        if self._ignored:
-            return None
-        headers["X-Request-Id"] = _record_of(self._request).request_id
-        # The limit is ours, and so is the answer: 413, where Tornado would say 400.
-        connection.set_max_body_size(sys.maxsize)
-        length = headers.get("Content-Length", "").lstrip("0")
-        if length.isascii() and length.isdecimal() and int(length[:20]) > self._limit:
-            # What is beyond sys.maxsize Tornado refuses to read: there is nothing to wait for.
-            self._refuse(headers, linger=len(length) < 19)
-            return None
-        return cast("Awaitable[None] | None", self._delegate.headers_received(start_line, headers))
-
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        if self._refusal is not None:
-            self._refusal.discard(len(chunk))
-        if self._refusal is not None or self._ignored:
-            return None
-        self._received += len(chunk)
-        if self._received > self._limit:
-            self._delegate.on_connection_close()  # drops what it holds; a streaming handler is told
-            self._refuse(self._request.headers, linger=True)
-            return None
-        return cast("Awaitable[None] | None", self._delegate.data_received(chunk))
-
-    def finish(self) -> None:
-        if self._refusal is not None:
-            self._refusal.finish()
-        elif not self._ignored:
-            self._delegate.finish()
-            self._watch()
-
-    def on_connection_close(self) -> None:
-        if self._refusal is not None:
-            self._refusal.abandon()
-        elif not self._ignored:
-            self._delegate.on_connection_close()
-
-    def execute(self) -> Awaitable[None] | None:
-        """The whole request is here: `Application.__call__`, for nested applications."""
-        executed = self._delegate.execute()
-        self._watch()
-        return cast("Awaitable[None] | None", executed)
-
-    def _watch(self) -> None:
-        handler = getattr(self._delegate, "handler", None)
-        if isinstance(handler, WebSocketHandler):
-            self._application.watch_socket(handler)
-
-    def _refuse(self, headers: HTTPHeaders, *, linger: bool) -> None:
-        """Answer 413; or cut, when a streaming handler has begun a reply. `linger`: more is coming."""
-        request, record = self._request, _record_of(self._request)
-        self._refusal = Reply(request.connection, request.version, headers, record)
-        record.note = "body-too-large"
-        if record.status:
-            self._refusal.cut()
-            return
-        self._refusal.answer(413, close=True)
-        record.log()
-        if "Expect" in headers:
-            del headers["Expect"]  # the answer is here: no 100 Continue, and no body will come
-            linger = False
-        if linger:
-            self._refusal.finish_later()
+        assert isinstance(start_line, RequestStartLine)
+        if "%00" in start_line.path:
+            raise HTTPInputError("a NUL in the target")
+        request: HTTPServerRequest
+        if getattr(headers, "judged", False):
+            request = Request(start_line, headers, self._connection, self._server_connection)
         else:
-            self._refusal.finish()
-
-
-class _RecordTransform(OutputTransform):
-    """Sees every native reply go out: counts it, and adds the request's id."""
-
-    def __init__(self, request: HTTPServerRequest) -> None:
-        self._record = _record_of(request)
-
-    def transform_first_chunk(
-        self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
-    ) -> tuple[int, HTTPHeaders, bytes]:
-        self._record.status = status_code
-        headers["X-Request-Id"] = self._record.request_id
-        if headers.get("Server", "").startswith("TornadoServer/"):
-            headers["Server"] = SERVER  # both sides say the same, and neither says which version
-        self._record.bytes_sent += len(chunk)
-        return status_code, headers, chunk
-
-    def transform_chunk(self, chunk: bytes, finishing: bool) -> bytes:
-        self._record.bytes_sent += len(chunk)
-        return chunk
-
-
-def _record_of(request: HTTPServerRequest) -> Record:
-    """The request's exchange record, made when first asked for. It lives on the request."""
-    record = getattr(request, "record", None)
-    if record is None:
-        request_id = make_request_id(request.headers.get("X-Request-Id"))
-        record = Record(
-            "native", request.method or "", request.uri or "", request.remote_ip or "", request_id
-        )
-        request.record = record  # type: ignore[attr-defined]  # Tornado's request is an open object
-    return cast(Record, record)
+            request = HTTPServerRequest(
+                connection=self._connection,
+                server_connection=self._server_connection,
+                start_line=start_line,
+                headers=headers,
+            )
+        delegate = self._application.find_handler(request)
+        # From here on the server calls it directly.
+        self.data_received = delegate.data_received  # type: ignore[method-assign]
+        self.finish = delegate.finish  # type: ignore[method-assign]
+        self.on_connection_close = delegate.on_connection_close  # type: ignore[method-assign]
+        started: Awaitable[None] | None = delegate.headers_received(start_line, headers)
+        return started

@@ -97,8 +97,9 @@ SWEEP_INTERVAL = 1.0
 FRAME_LIMIT = 1 * MIB
 #: Largest body frame: between two of them a lane worker looks whether the client is still there (bytes).
 DATA_FRAME = 256 * KIB
-#: One read from a lane (bytes).
-LANE_READ = 256 * KIB
+#: One read from a lane. `recv` allocates it whole before it reads: from 128 KiB on, malloc maps fresh pages
+#: and gives them back for every request, which costs more than a small view does (bytes).
+LANE_READ = 64 * KIB
 #: Smallest block that `wsgi.file_wrapper` reads: Werkzeug suggests 8 KiB, a frame a block (bytes).
 FILE_BLOCK = 128 * KIB
 

@@ -5,14 +5,17 @@ python -m tests.tornado_suite.run [--stock] [MODULE ...]
 
 import faulthandler
 import json
+import logging
 import sys
 import time
 import unittest
 
 import tornado.httpserver
 import tornado.testing
+import tornado.web
 from tornado.log import access_log
 
+from waterspout.application import Application
 from waterspout.http import HTTPServer
 
 MODULES = (
@@ -56,10 +59,20 @@ class Result(unittest.TestResult):
             self._note(test, err)
 
 
+class OurApplication(Application):
+    """Ours, by Tornado's arguments."""
+
+    def __init__(self, handlers=None, default_host=None, transforms=None, **settings):
+        super().__init__(native=handlers, default_host=default_host, transforms=transforms, **settings)
+
+
 def main(arguments):
+    if "--application" in arguments:
+        tornado.web.Application = OurApplication
     if "--stock" not in arguments:
         tornado.httpserver.HTTPServer = HTTPServer
         tornado.testing.HTTPServer = HTTPServer
+    logging.getLogger("waterspout.access").setLevel("CRITICAL")
     access_log.setLevel("CRITICAL")  # as Tornado's own runner does: any other log line fails a test
     chosen = [name for name in arguments if not name.startswith("--")] or MODULES
     loader = unittest.TestLoader()

@@ -177,7 +177,7 @@ class Connection(asyncio.Protocol):
             return False
         self._head_begun = False
         self._open(cast(Head, head))
-        return True
+        return self.state == OPENING
 
     def _open(self, head: Head) -> None:
         server = self.server
@@ -190,12 +190,15 @@ class Connection(asyncio.Protocol):
         if server.conn_params.decompress:
             delegate = GzipMessageDelegate(delegate, server.chunk_size, exchange.max_body_size)
         self._delegate = delegate
-        self._headers = RequestHeaders(head.fields)
+        self._headers = RequestHeaders(head.fields, head.names)
         start_line = RequestStartLine(head.method, head.target, head.version)
-        self._call(delegate.headers_received, start_line, self._headers)
+        if self._call(delegate.headers_received, start_line, self._headers) and head.body_length == 0:
+            self._begin_body()  # the way of most requests, without going round by the table
 
     def _begin_body(self) -> bool:
         """The delegate has seen the head."""
+        if self._blocked or self.state != OPENING:
+            return False
         exchange = cast(Exchange, self.exchange)
         head = exchange.head
         if head.body_length == 0:

@@ -10,7 +10,7 @@ from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPOutputError, Reque
 from tornado.iostream import IOStream
 
 from waterspout.http.head import Head
-from waterspout.limits import HALF_CLOSED
+from waterspout.limits import HALF_CLOSED, WRITE_SIZE
 
 if TYPE_CHECKING:
     from tornado.http1connection import HTTP1ConnectionParameters
@@ -30,6 +30,9 @@ class Exchange(HTTPConnection):
     has not begun is worth waiting for, in seconds, when the client has closed its sending side: it may have
     left altogether.
     """
+
+    #: A connection that is closed before its request was whole throws away what still comes, for a while.
+    lingers = True
 
     def __init__(self, connection: Connection, head: Head, max_body_size: int) -> None:
         self._connection = connection
@@ -68,7 +71,7 @@ class Exchange(HTTPConnection):
         if not chunk:
             return self._writer.write(head)
         chunk = self._frame(chunk)
-        if len(chunk) > 65536:  # a copy of a large piece costs more than a second write
+        if len(chunk) > WRITE_SIZE:  # a copy of a large piece costs more than a second write
             self._writer.write(head)
             return self._writer.write(chunk)
         return self._writer.write(head + chunk)
@@ -133,6 +136,26 @@ class Exchange(HTTPConnection):
 
     # -- beyond Tornado's --------------------------------------------------------------------------------
 
+    def write_reply(
+        self, status: int, reason: str, headers: HTTPHeaders, body: bytes
+    ) -> asyncio.Future[None]:
+        """A whole reply in one write: `write_headers` and `finish`, for a reply of which nothing has been
+        written. `headers` hold the length of `body`.
+
+        Future and errors as those of `write_headers`.
+        """
+        self.response_started = True
+        head = self._serialize_head(status, reason, headers)
+        self._head_written = True
+        self._left = 0
+        future = self._writer.write(head + body if len(body) <= WRITE_SIZE else head)
+        if len(body) > WRITE_SIZE:
+            future = self._writer.write(body)
+        self.finished = True
+        self.close_callback = None
+        self._connection.on_reply_finished()
+        return future
+
     def switch_protocols(self, protocol: asyncio.Protocol) -> None:
         """Leave HTTP: `protocol` takes the transport over, and what the client has sent already.
 
@@ -168,12 +191,12 @@ class Exchange(HTTPConnection):
         else:
             self.keep_alive = False  # the end of the connection is the end of the reply
         self._decide_connection(status, modern, headers)
-        lines = [f"HTTP/1.1 {status} {reason}"]
-        lines += [f"{name}: {value}" for name, value in headers.get_all()]
-        text = "\r\n".join(lines)
-        if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1 or "\0" in text:
-            raise ValueError(f"Illegal characters (CR, LF or NUL) in a header: {lines!r}")
-        return text.encode("latin-1") + b"\r\n\r\n"
+        lines = [f"{name}: {value}\r\n" for name, value in headers.get_all()]
+        text = f"HTTP/1.1 {status} {reason}\r\n{''.join(lines)}\r\n"
+        ends = len(lines) + 2
+        if text.count("\n") != ends or text.count("\r") != ends or "\0" in text:
+            raise ValueError(f"Illegal characters (CR, LF or NUL) in a header: {text!r}")
+        return text.encode("latin-1")
 
     def _decide_connection(self, status: int, modern: bool, headers: HTTPHeaders) -> None:
         if status == _SWITCHING_PROTOCOLS:

@@ -40,19 +40,47 @@ class RequestContext(_HTTPRequestContext):
 
 
 class RequestHeaders(HTTPHeaders):
-    """`HTTPHeaders` of fields that the parser has judged: built when first looked at, without a second
-    judgement.
+    """`HTTPHeaders` of fields that the parser has judged: not judged again, and sorted only when it matters.
 
-    `fields`: (name, value) in the order and case in which they came; what a caller changes is not in it.
+    `fields`: (name, value) in the order and case in which they came; `names`: lower-case name -> value. Both
+    become the object's own.
     """
 
-    def __init__(self, fields: list[tuple[str, str]]) -> None:
+    #: A whole request head has been judged, its Host too.
+    judged = True
+
+    def __init__(self, fields: list[tuple[str, str]], names: dict[str, str]) -> None:
         # Not super().__init__: it adds field by field. `_as_list` and `_combined_cache` come on demand.
         self.fields = fields
+        # As long as no name came twice and nothing is changed, the parser's own table answers.
+        self._names: dict[str, str] | None = names if len(names) == len(fields) else None
+
+    def get(self, name: str, default: Any = None) -> Any:
+        if self._names is not None:
+            return self._names.get(name.lower(), default)
+        return super().get(name, default)
+
+    def __contains__(self, name: object) -> bool:
+        if self._names is not None:
+            return isinstance(name, str) and name.lower() in self._names
+        return super().__contains__(name)
+
+    def __getitem__(self, name: str) -> str:
+        if self._names is not None:
+            return self._names[name.lower()]
+        return super().__getitem__(name)
+
+    def __setitem__(self, name: str, value: str) -> None:
+        if self._names is not None and name.lower() not in self._names:
+            self._names[name.lower()] = value
+            self.fields.append((name, value))
+        else:
+            super().__setitem__(name, value)
 
     def __getattr__(self, name: str) -> Any:
         if name not in ("_as_list", "_combined_cache"):
             raise AttributeError(name)
+        self._names = None
         self._combined_cache: dict[str, str] = {}
         self._as_list: dict[str, list[str]] = {}
         for field, value in self.fields:
@@ -62,3 +90,12 @@ class RequestHeaders(HTTPHeaders):
             else:
                 self._as_list[key] = [value]
         return getattr(self, name)
+
+
+class ReplyHeaders(HTTPHeaders):
+    """`HTTPHeaders` with what every reply of a handler begins with, without the way through `update`."""
+
+    def __init__(self, fields: dict[str, list[str]]) -> None:
+        """`fields`: name, in Tornado's capitals -> values."""
+        self._as_list = fields
+        self._combined_cache = {}

@@ -101,6 +101,9 @@ class Reply:
 
         Closing a socket with unread bytes resets it, and a reset can eat the reply (RFC 9112 section 9.6).
         """
+        if self._close_after and getattr(self._connection, "lingers", False):
+            self.finish()  # our own server does that by itself
+            return
         self._linger = asyncio.get_running_loop().call_later(LINGER, self.finish)
 
     def discard(self, size: int) -> None:

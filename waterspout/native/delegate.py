@@ -1,0 +1,216 @@
+"""A request on its way to a native handler: how large its body may be, and who runs the handler."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable
+from typing import Any, Protocol, cast
+
+from tornado.httputil import (
+    HTTPHeaders,
+    HTTPMessageDelegate,
+    HTTPServerRequest,
+    RequestStartLine,
+    ResponseStartLine,
+)
+from tornado.web import Application, OutputTransform, RequestHandler
+from tornado.websocket import WebSocketHandler
+
+from waterspout.closing import may_serve
+from waterspout.http.private import ReplyHeaders
+from waterspout.origin import SERVER
+from waterspout.record import Record, make_request_id
+from waterspout.wsgi.reply import Reply
+
+
+class Limits(Protocol):
+    """The part of our application that a delegate uses."""
+
+    max_body_size: int
+    native_max_body_size: int
+
+    def watch_socket(self, handler: WebSocketHandler) -> None:
+        """Remember an open WebSocket."""
+
+
+class PlainHandler(HTTPMessageDelegate):
+    """Runs a handler that is handed its body whole, as Tornado's own delegate does, in one task, where
+    Tornado wraps a coroutine in another.
+    """
+
+    stream_request_body = False
+    _request: Any
+
+    def __init__(
+        self,
+        application: Application,
+        request: HTTPServerRequest,
+        handler_class: type[RequestHandler],
+        handler_kwargs: dict[str, Any] | None,
+        path_args: list[bytes] | None,
+        path_kwargs: dict[str, bytes] | None,
+    ) -> None:
+        self._application = application
+        self._request = request
+        self._handler_class = handler_class
+        self._handler_kwargs = handler_kwargs or {}
+        self._path_args = path_args or ()
+        self._path_kwargs = path_kwargs or {}
+        self._chunks: bytearray | None = None
+        self.handler: RequestHandler | None = None
+
+    def headers_received(
+        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
+    ) -> None:
+        headers["X-Request-Id"] = record_of(self._request).request_id
+
+    def data_received(self, chunk: bytes) -> None:
+        if self._chunks is None:
+            self._chunks = bytearray()
+        self._chunks += chunk
+
+    def finish(self) -> None:
+        if self._chunks is not None:
+            self._request.body = bytes(self._chunks)
+            self._chunks = None
+        self.execute()
+
+    def on_connection_close(self) -> None:
+        self._chunks = None
+
+    def execute(self) -> None:
+        handler = self.handler = self._handler_class(self._application, self._request, **self._handler_kwargs)
+        transforms = [transform(self._request) for transform in self._application.transforms]
+        running = handler._execute(transforms, *self._path_args, **self._path_kwargs)
+        self._task = asyncio.get_running_loop().create_task(running)
+        self._task.add_done_callback(_retrieve)
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
+    """A handler answers for its own exceptions; what gets through is raised where the loop logs it."""
+    if not task.cancelled():
+        task.result()
+
+
+class NativeDelegate(HTTPMessageDelegate):
+    """Tornado's own delegate, with a limit to the body: `native_max_body_size` where the handler is handed
+    it whole, which means that it lies in memory; `max_body_size` where the handler streams.
+
+    A streaming handler may set a lower limit of its own, as ever, by `set_max_body_size` in `prepare`.
+    """
+
+    def __init__(self, application: Limits, request: HTTPServerRequest, delegate: Any) -> None:
+        self._application = application
+        self._request = request
+        self._delegate = delegate
+        streams = bool(delegate.stream_request_body)
+        self._limit = application.max_body_size if streams else application.native_max_body_size
+        self._received = 0
+        self._refusal: Reply | None = None
+        self._ignored = False
+
+    def headers_received(
+        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
+    ) -> Awaitable[None] | None:
+        connection: Any = self._request.connection
+        if not getattr(headers, "judged", False):
+            self._ignored = not may_serve(connection)
+            if self._ignored:
+                return None
+        # The limit is ours, and so is the answer: 413, where Tornado would say 400.
+        connection.set_max_body_size(sys.maxsize)
+        length = headers.get("Content-Length", "").lstrip("0")
+        if length.isascii() and length.isdecimal() and int(length[:20]) > self._limit:
+            # What is beyond sys.maxsize Tornado refuses to read: there is nothing to wait for.
+            self._refuse(headers, linger=len(length) < 19)
+            return None
+        headers["X-Request-Id"] = record_of(self._request).request_id
+        return cast("Awaitable[None] | None", self._delegate.headers_received(start_line, headers))
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        if self._refusal is not None:
+            self._refusal.discard(len(chunk))
+        if self._refusal is not None or self._ignored:
+            return None
+        self._received += len(chunk)
+        if self._received > self._limit:
+            self._delegate.on_connection_close()  # drops what it holds; a streaming handler is told
+            self._refuse(self._request.headers, linger=True)
+            return None
+        return cast("Awaitable[None] | None", self._delegate.data_received(chunk))
+
+    def finish(self) -> None:
+        if self._refusal is not None:
+            self._refusal.finish()
+        elif not self._ignored:
+            self._delegate.finish()
+            self._watch()
+
+    def on_connection_close(self) -> None:
+        if self._refusal is not None:
+            self._refusal.abandon()
+        elif not self._ignored:
+            self._delegate.on_connection_close()
+
+    def execute(self) -> Awaitable[None] | None:
+        """The whole request is here: `Application.__call__`, for nested applications."""
+        executed = self._delegate.execute()
+        self._watch()
+        return cast("Awaitable[None] | None", executed)
+
+    def _watch(self) -> None:
+        handler = getattr(self._delegate, "handler", None)
+        if isinstance(handler, WebSocketHandler):
+            self._application.watch_socket(handler)
+
+    def _refuse(self, headers: HTTPHeaders, *, linger: bool) -> None:
+        """Answer 413; or cut, when a streaming handler has begun a reply. `linger`: more is coming."""
+        request, record = self._request, record_of(self._request)
+        self._refusal = Reply(request.connection, request.version, headers, record)
+        record.note = "body-too-large"
+        if record.status:
+            self._refusal.cut()
+            return
+        self._refusal.answer(413, close=True)
+        record.log()
+        if "Expect" in headers:
+            del headers["Expect"]  # the answer is here: no 100 Continue, and no body will come
+            linger = False
+        if linger:
+            self._refusal.finish_later()
+        else:
+            self._refusal.finish()
+
+
+class RecordTransform(OutputTransform):
+    """Sees every native reply go out: counts it, and adds the request's id."""
+
+    def __init__(self, request: HTTPServerRequest) -> None:
+        self._record = record_of(request)
+
+    def transform_first_chunk(
+        self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
+    ) -> tuple[int, HTTPHeaders, bytes]:
+        self._record.status = status_code
+        headers["X-Request-Id"] = self._record.request_id
+        if type(headers) is not ReplyHeaders and headers.get("Server", "").startswith("TornadoServer/"):
+            headers["Server"] = SERVER  # both sides say the same, and neither says which version
+        self._record.bytes_sent += len(chunk)
+        return status_code, headers, chunk
+
+    def transform_chunk(self, chunk: bytes, finishing: bool) -> bytes:
+        self._record.bytes_sent += len(chunk)
+        return chunk
+
+
+def record_of(request: HTTPServerRequest) -> Record:
+    """The request's exchange record, made when first asked for. It lives on the request."""
+    record = getattr(request, "record", None)
+    if record is None:
+        request_id = make_request_id(request.headers.get("X-Request-Id"))
+        record = Record(
+            "native", request.method or "", request.uri or "", request.remote_ip or "", request_id
+        )
+        request.record = record  # type: ignore[attr-defined]  # Tornado's request is an open object
+    return cast(Record, record)
