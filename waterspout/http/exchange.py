@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPOutputError, RequestStartLine, ResponseStartLine
 from tornado.iostream import IOStream
 
-from waterspout.http.head import Head
+from waterspout.http.head import Fields, Head
 from waterspout.limits import HALF_CLOSED, WRITE_SIZE
 
 if TYPE_CHECKING:
@@ -31,8 +31,9 @@ class Exchange(HTTPConnection):
     left altogether.
     """
 
-    #: A connection that is closed before its request was whole throws away what still comes, for a while.
-    lingers = True
+    #: Requests have been judged before anybody sees them, nothing behind a last reply is run, and a
+    #: connection that is closed before its request was whole throws away for a while what still comes.
+    strict = True
 
     def __init__(self, connection: Connection, head: Head, max_body_size: int) -> None:
         self._connection = connection
@@ -66,8 +67,9 @@ class Exchange(HTTPConnection):
         """
         self.response_started = True
         assert isinstance(start_line, ResponseStartLine)
-        head = self._serialize_head(start_line.code, start_line.reason, headers)
-        self._head_written = True
+        return self._write_head(self._serialize_headers(start_line.code, start_line.reason, headers), chunk)
+
+    def _write_head(self, head: bytes, chunk: bytes | None) -> asyncio.Future[None]:
         if not chunk:
             return self._writer.write(head)
         chunk = self._frame(chunk)
@@ -145,8 +147,7 @@ class Exchange(HTTPConnection):
         Future and errors as those of `write_headers`.
         """
         self.response_started = True
-        head = self._serialize_head(status, reason, headers)
-        self._head_written = True
+        head = self._serialize_headers(status, reason, headers)
         self._left = 0
         future = self._writer.write(head + body if len(body) <= WRITE_SIZE else head)
         if len(body) > WRITE_SIZE:
@@ -155,6 +156,19 @@ class Exchange(HTTPConnection):
         self.close_callback = None
         self._connection.on_reply_finished()
         return future
+
+    def write_fields(
+        self, status: int, reason: str, fields: Fields, chunk: bytes | None
+    ) -> asyncio.Future[None]:
+        """As `write_headers`, for fields that have been judged: in the order and case that they are given.
+        None of them speaks of the connection or of the transfer.
+        """
+        self.response_started = True
+        length = None
+        for name, value in fields:
+            if len(name) == 14 and name.lower() == "content-length":
+                length = value
+        return self._write_head(self._serialize(status, reason, fields, length, False), chunk)
 
     def switch_protocols(self, protocol: asyncio.Protocol) -> None:
         """Leave HTTP: `protocol` takes the transport over, and what the client has sent already.
@@ -176,40 +190,46 @@ class Exchange(HTTPConnection):
 
     # -- the reply's head and framing (RFC 9112 section 6) -----------------------------------------------
 
-    def _serialize_head(self, status: int, reason: str, headers: HTTPHeaders) -> bytes:
+    def _serialize(self, status: int, reason: str, fields: Fields, length: str | None, closes: bool) -> bytes:
+        """The head. `length` and `closes`: what `fields` say of Content-Length and of Connection: close."""
         head = self.head
         modern = head.version == "HTTP/1.1"
-        has_length = "Content-Length" in headers
-        bodiless = head.method == "HEAD" or status in (204, 304) or status < 200
-        if bodiless:
+        if head.method == "HEAD" or status in (204, 304) or status < 200:
             self._left = 0
-        elif has_length:
-            self._left = _parse_length(headers["Content-Length"])
+        elif length is not None:
+            self._left = _parse_length(length)
         elif modern:
             self._chunked = True
-            headers["Transfer-Encoding"] = "chunked"
+            fields = [*fields, ("Transfer-Encoding", "chunked")]
         else:
             self.keep_alive = False  # the end of the connection is the end of the reply
-        self._decide_connection(status, modern, headers)
-        lines = [f"{name}: {value}\r\n" for name, value in headers.get_all()]
-        text = f"HTTP/1.1 {status} {reason}\r\n{''.join(lines)}\r\n"
-        ends = len(lines) + 2
-        if text.count("\n") != ends or text.count("\r") != ends or "\0" in text:
-            raise ValueError(f"Illegal characters (CR, LF or NUL) in a header: {text!r}")
-        return text.encode("latin-1")
-
-    def _decide_connection(self, status: int, modern: bool, headers: HTTPHeaders) -> None:
         if status == _SWITCHING_PROTOCOLS:
             self.switches_protocols = True
-            return
-        if self._connection.server.draining:
+        elif closes or self._connection.server.draining:
             self.keep_alive = False
-        if "Connection" in headers and "close" in headers["Connection"].lower():
-            self.keep_alive = False
-        elif not self.keep_alive and modern:
-            headers["Connection"] = "close"
+        if not self.keep_alive and modern and not closes:
+            fields = [*fields, ("Connection", "close")]
         elif self.keep_alive and not modern:
-            headers["Connection"] = "Keep-Alive"
+            fields = [*fields, ("Connection", "Keep-Alive")]
+        lines = "".join([f"{name}: {value}\r\n" for name, value in fields])
+        text = f"HTTP/1.1 {status} {reason}\r\n{lines}\r\n"
+        ends = len(fields) + 2
+        if text.count("\n") != ends or text.count("\r") != ends or "\0" in text:
+            raise ValueError(f"Illegal characters (CR, LF or NUL) in a header: {text!r}")
+        self._head_written = True
+        return text.encode("latin-1")
+
+    def _serialize_headers(self, status: int, reason: str, headers: HTTPHeaders) -> bytes:
+        """The head of a handler's reply: what it says of the connection gives way to what is true."""
+        closes = False
+        if "Connection" in headers and status != _SWITCHING_PROTOCOLS:
+            closes = "close" in headers["Connection"].lower()
+            if not closes:
+                del headers["Connection"]
+        if "Transfer-Encoding" in headers:
+            del headers["Transfer-Encoding"]
+        length = headers["Content-Length"] if "Content-Length" in headers else None
+        return self._serialize(status, reason, list(headers.get_all()), length, closes)
 
     def _frame(self, chunk: bytes) -> bytes:
         if self._left is not None:

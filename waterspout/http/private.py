@@ -6,6 +6,7 @@ Read in Tornado 6.6.1; `tests/waterspout/http/test_private.py` fails when one of
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
 from typing import Any
 
 from tornado.http1connection import _GzipMessageDelegate
@@ -60,6 +61,13 @@ class RequestHeaders(HTTPHeaders):
             return self._names.get(name.lower(), default)
         return super().get(name, default)
 
+    def __delitem__(self, name: str) -> None:
+        if self._names is not None and name.lower() in self._names:
+            del self._names[name.lower()]
+            self.fields = [field for field in self.fields if field[0].lower() != name.lower()]
+        else:
+            super().__delitem__(name)
+
     def __contains__(self, name: object) -> bool:
         if self._names is not None:
             return isinstance(name, str) and name.lower() in self._names
@@ -69,6 +77,10 @@ class RequestHeaders(HTTPHeaders):
         if self._names is not None:
             return self._names[name.lower()]
         return super().__getitem__(name)
+
+    def get_all(self) -> Iterable[tuple[str, str]]:
+        """All (name, value); as they came, as long as nothing has been changed."""
+        return self.fields if self._names is not None else super().get_all()
 
     def __setitem__(self, name: str, value: str) -> None:
         if self._names is not None and name.lower() not in self._names:

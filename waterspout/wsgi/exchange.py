@@ -135,10 +135,30 @@ class Exchange(HTTPMessageDelegate):
 
     def _open(self, start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
         """Judge the head. False: the request is answered already, or not to be answered at all."""
+        connection = self._connection
         request_id = make_request_id(headers.get("X-Request-Id"))
-        remote_addr = self._connection.context.remote_ip
-        self._record = Record("wsgi", start_line.method, start_line.path, remote_addr, request_id)
-        self._reply = Reply(self._connection, start_line.version, headers, self._record)
+        self._record = Record(
+            "wsgi", start_line.method, start_line.path, connection.context.remote_ip, request_id
+        )
+        self._reply = Reply(connection, start_line.version, headers, self._record)
+        if getattr(connection, "strict", False) and not connection.params.decompress:
+            self._length = connection.head.body_length
+            connection.set_close_callback(self.on_connection_close)
+        elif not self._judge(start_line, headers):
+            return False
+        expects = "Expect" in headers and headers["Expect"].lower() == "100-continue"
+        self._expects_continue = expects and start_line.version == "HTTP/1.1" and self._length != 0
+        self._head = self._build_head(start_line, headers)
+        if expects:
+            # Ours to answer, when the view first reads (RFC 9110 section 10.1.1); Tornado would at once.
+            del headers["Expect"]
+        if self._length > self._max_body_size:
+            self._refuse_body()
+            return False
+        return True
+
+    def _judge(self, start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
+        """What Tornado's server leaves to be judged: False, the request is not to be run."""
         if not may_serve(self._connection):
             self._upload.discard()
             self._concluded = True
@@ -155,15 +175,6 @@ class Exchange(HTTPMessageDelegate):
             )
         except RequestRefused as refused:
             self._answer(refused.status, "bad-framing", close=True, linger=False)
-            return False
-        expects = headers.get("Expect", "").lower() == "100-continue"
-        self._expects_continue = expects and start_line.version == "HTTP/1.1" and self._length != 0
-        self._head = self._build_head(start_line, headers)
-        if expects:
-            # Ours to answer, when the view first reads (RFC 9110 section 10.1.1); Tornado would at once.
-            del headers["Expect"]
-        if self._length > self._max_body_size:
-            self._refuse_body()
             return False
         return True
 

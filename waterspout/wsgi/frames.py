@@ -155,6 +155,10 @@ class FrameParser:
 
         Raises FrameError: an unknown kind, or a control frame over `FRAME_LIMIT`.
         """
+        if not self._partial and not self._streamed_left and len(data) >= 5:
+            kind, length = _HEADER.unpack_from(data)
+            if kind == REQUEST and length == len(data) - 5 and length <= FRAME_LIMIT:
+                return [(kind, data[5:])]  # what most reads bring: one whole request
         found: list[tuple[int, bytes]] = []
         if self._partial:
             data = self._partial + data

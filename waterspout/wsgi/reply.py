@@ -34,6 +34,8 @@ class Reply:
         self._version = version
         self._request_headers = request_headers
         self._record = record
+        #: Our own server's connection: it keeps the rules that Tornado's has to be reminded of.
+        self._strict = getattr(connection, "strict", False)
         self._delimited = True
         self._close_after = False
         self._linger: asyncio.TimerHandle | None = None
@@ -45,6 +47,12 @@ class Reply:
         """Write the head, and `data` in the same packet."""
         self.begun = True
         self._record.status = head.status
+        if self._strict:
+            self._record.bytes_sent += len(data)
+            if head.status < 200:
+                self.close_when_done()  # no final reply: the client would wait for one
+            self._connection.write_fields(head.status, head.reason, head.headers, data)
+            return
         headers = WireHeaders(head.headers)
         self._decide_end(head, headers)
         # Tornado encodes the phrase as UTF-8, so what is beyond ASCII would go out as something else.
@@ -93,7 +101,7 @@ class Reply:
             return
         self.finished = True
         self._connection.finish()
-        if self._close_after and self.when_flushed(self._close):
+        if self._close_after and not self._strict and self.when_flushed(self._close):
             self._close()
 
     def finish_later(self) -> None:
@@ -101,7 +109,7 @@ class Reply:
 
         Closing a socket with unread bytes resets it, and a reset can eat the reply (RFC 9112 section 9.6).
         """
-        if self._close_after and getattr(self._connection, "lingers", False):
+        if self._close_after and self._strict:
             self.finish()  # our own server does that by itself
             return
         self._linger = asyncio.get_running_loop().call_later(LINGER, self.finish)
@@ -157,7 +165,10 @@ class Reply:
     def close_when_done(self) -> None:
         """Let this be the last reply of its connection."""
         self._close_after = True
-        close_behind(self._connection)
+        if self._strict:
+            self._connection.keep_alive = False
+        else:
+            close_behind(self._connection)
 
     def _close(self) -> None:
         stream = self._connection.stream

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from types import TracebackType
 from typing import Final
 
@@ -52,7 +53,15 @@ def parse_status(status: object) -> tuple[int, str]:
 
     Raises InvalidResponse.
     """
-    match = _STATUS.fullmatch(status) if isinstance(status, str) else None
+    if not isinstance(status, str):
+        raise InvalidResponse(f"status must be three digits and a reason, not {status!r}")
+    return _parse_status(status)
+
+
+@lru_cache(maxsize=256)
+def _parse_status(status: str) -> tuple[int, str]:
+    """Cached: an app has few, and says them in every reply."""
+    match = _STATUS.fullmatch(status)
     if match is None:
         raise InvalidResponse(f"status must be three digits and a reason, not {status!r}")
     reason = match[2] or ""
@@ -65,10 +74,26 @@ def check_header(name: object, value: object) -> None:
     """Raises InvalidResponse unless `name: value` may stand in a reply."""
     if not isinstance(name, str) or not isinstance(value, str):
         raise InvalidResponse(f"header names and values must be str, not {name!r}: {value!r}")
-    if not _TOKEN.fullmatch(name):
-        raise InvalidResponse(f"not a header name: {name!r}")
+    _lower_name(name)
+    if value.isascii() and value.isprintable():
+        return
     if _ILLEGAL_IN_VALUE.search(value) or not _is_latin1(value):
         raise InvalidResponse(f"not a header value: {name}: {value!r}")
+
+
+def _lower_name(name: str) -> str:
+    """A header's name in lower case. Raises InvalidResponse: it is none."""
+    return _lower_known(name) if len(name) <= 64 else _lower_token(name)
+
+
+def _lower_token(name: str) -> str:
+    if not _TOKEN.fullmatch(name):
+        raise InvalidResponse(f"not a header name: {name!r}")
+    return name.lower()
+
+
+#: An app has few names, and says them in every reply.
+_lower_known: Final = lru_cache(maxsize=1024)(_lower_token)
 
 
 def _is_latin1(text: str) -> bool:
@@ -92,7 +117,7 @@ def check_headers(headers: object) -> Headers:
         except (TypeError, ValueError):
             raise InvalidResponse(f"a header must be a (name, value) tuple, not {field!r}") from None
         check_header(name, value)
-        if name.lower() in HOP_BY_HOP:
+        if _lower_name(name) in HOP_BY_HOP:
             _complain(name)
         else:
             kept.append((name, value.strip(" \t")))
@@ -107,7 +132,7 @@ def _complain(name: str) -> None:
 
 def find_length(headers: Headers) -> int | None:
     """The reply's Content-Length. Raises InvalidResponse if there are two, or it is no number."""
-    values = [value for name, value in headers if name.lower() == "content-length"]
+    values = [value for name, value in headers if len(name) == 14 and name.lower() == "content-length"]
     if not values:
         return None
     if len(values) > 1 or not _DIGITS.fullmatch(values[0]):
@@ -266,7 +291,7 @@ class Response:
         if status == 204 or status < 200:
             # RFC 9110 section 8.6: no Content-Length in 1xx and 204.
             headers = [field for field in headers if field[0].lower() != "content-length"]
-        present = {name.lower() for name, _ in headers}
+        present = {_lower_name(name) for name, _ in headers}
         own = (("Date", http_date()), ("Server", SERVER), ("X-Request-Id", self._request_id))
         headers = headers + [field for field in own if field[0].lower() not in present]
         payload = serialize_reply(ReplyHead(status, reason, headers))
