@@ -22,9 +22,10 @@ COMBINATION = tuple(
     if (value := os.environ.get(f"WATERSPOUT_TEST_{option.upper()}"))
     for argument in (f"--{option}", value)
 )
+ON_TORNADO = "tornado" in COMBINATION
 START_DEADLINE = 20.0
 STOP_DEADLINE = 12.0
-ADDRESS = re.compile(rb"http://(\[[^\]\s]+\]|[^\s:/\[\]]+):(\d+)")
+ADDRESS = re.compile(rb"https?://(\[[^\]\s]+\]|[^\s:/\[\]]+):(\d+)| serves unix:")
 # Words that no log of ours may hold, however an app or a client behaves.
 LEAKS = (
     b"was never retrieved",
@@ -111,23 +112,39 @@ def environment(folder, extra):
 
 
 class Server:
-    """`waterspout serve` in a session of its own, on a free port."""
+    """`waterspout serve` in a session of its own, on a free port; or where the words in `listen` say.
 
-    def __init__(self, *arguments, folder, form=None, host="127.0.0.1", python=(), env=None, cwd=ROOT):
+    `address` is None when that is a UNIX socket.
+    """
+
+    def __init__(
+        self,
+        *arguments,
+        folder,
+        form=None,
+        host="127.0.0.1",
+        listen=None,
+        python=(),
+        env=None,
+        cwd=ROOT,
+        pass_fds=(),
+    ):
         self.folder = Path(folder)
         self.form = form
         self._connections = []
         self._log = self.folder / "stderr"
         command = [sys.executable, *python, "-m", "waterspout", "serve", *arguments, *FORMS.get(form, ())]
+        listen = ("--host", host, "--port", "0") if listen is None else listen
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*command, *COMBINATION, "--host", host, "--port", "0"],
+                [*command, *COMBINATION, *listen],
                 cwd=cwd,
                 env=environment(self.folder, env),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
                 start_new_session=True,
+                pass_fds=pass_fds,
             )
         try:
             self.address = self._wait_for_address()
@@ -145,7 +162,7 @@ class Server:
             raise StartError(f"ended with exit code {code}:\n{self.log}")
         if not match:
             raise StartError(f"no address within {START_DEADLINE} s:\n{self.log}")
-        return match[1].decode().strip("[]"), int(match[2])
+        return (match[1].decode().strip("[]"), int(match[2])) if match[1] else None
 
     # What it is
 

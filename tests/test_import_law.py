@@ -14,10 +14,11 @@ PACKAGES = ("app", "handlers", "waterspout", "wsgi_app")
 LEAVES = {
     "waterspout.closing",
     "waterspout.exceptions",
+    "waterspout.framing",
     "waterspout.limits",
     "waterspout.logs",
+    "waterspout.origin",
     "waterspout.signals",
-    "waterspout.wsgi.dates",
     "waterspout.wsgi.environ",
     "waterspout.wsgi.frames",
     "waterspout.wsgi.response",
@@ -25,6 +26,10 @@ LEAVES = {
 #: Values in, values out: nothing that does I/O, and no event loop.
 PURE = {
     "waterspout.exceptions",
+    "waterspout.framing",
+    "waterspout.http.body",
+    "waterspout.http.head",
+    "waterspout.http.parser",
     "waterspout.limits",
     "waterspout.wsgi.environ",
     "waterspout.wsgi.frames",

@@ -23,10 +23,12 @@ from tornado.websocket import WebSocketHandler
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError
 from waterspout.hub.local import hub
-from waterspout.native.delegate import NativeDelegate, PlainHandler, RecordTransform, record_of
+from waterspout.native.delegate import NativeDelegate, PlainHandler, RecordTransform
 from waterspout.native.handler import make_lean
+from waterspout.record import record_of
 from waterspout.request import Request
 from waterspout.routing import Table
+from waterspout.websocket.handler import with_protocol
 from waterspout.wsgi.container import Container
 from waterspout.wsgi.environ import split_target
 
@@ -196,7 +198,10 @@ class Application(TornadoApplication):
         """The class that runs in place of a handler's: the same to whoever looks at it, and cheaper."""
         lean = self._lean.get(handler_class)
         if lean is None:
-            lean = self._lean[handler_class] = make_lean(handler_class)
+            lean = make_lean(handler_class)
+            if issubclass(lean, WebSocketHandler):
+                lean = with_protocol(lean)
+            self._lean[handler_class] = lean
         return lean
 
     @property
@@ -256,9 +261,22 @@ class _Opening(HTTPMessageDelegate):
                 headers=headers,
             )
         delegate = self._application.find_handler(request)
+        self._delegate = delegate
         # From here on the server calls it directly.
         self.data_received = delegate.data_received  # type: ignore[method-assign]
         self.finish = delegate.finish  # type: ignore[method-assign]
         self.on_connection_close = delegate.on_connection_close  # type: ignore[method-assign]
         started: Awaitable[None] | None = delegate.headers_received(start_line, headers)
         return started
+
+    # For who has taken hold of these before the head came.
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        received: Awaitable[None] | None = self._delegate.data_received(chunk)
+        return received
+
+    def finish(self) -> None:
+        self._delegate.finish()
+
+    def on_connection_close(self) -> None:
+        self._delegate.on_connection_close()

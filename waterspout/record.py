@@ -10,7 +10,7 @@ import re
 import secrets
 import time
 from itertools import count
-from typing import Final
+from typing import Any, Final
 
 access_log = logging.getLogger("waterspout.access")
 
@@ -83,3 +83,17 @@ class Record:
                 self.request_id,
                 f" {self.note}" if self.note else "",
             )
+
+
+def record_of(request: Any) -> Record:
+    """The exchange record of a Tornado request to a native handler, made when first asked for.
+
+    It lives on the request, which is an open object.
+    """
+    record: Record | None = getattr(request, "record", None)
+    if record is None:
+        request_id = make_request_id(request.headers.get("X-Request-Id"))
+        record = request.record = Record(
+            "native", request.method or "", request.uri or "", request.remote_ip or "", request_id
+        )
+    return record

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
-from tornado.httputil import HTTPFile, HTTPHeaders, HTTPServerRequest, RequestStartLine, split_host_and_port
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine, split_host_and_port
 
 #: With more fields than this a query is parsed at once, so that too many are refused where Tornado does it.
 _FEW_FIELDS = 100
@@ -69,14 +70,11 @@ def _copy_arguments(request: Request) -> dict[str, list[bytes]]:
     return {name: list(values) for name, values in request._parse_query().items()}
 
 
-def _make_files(_: Request) -> dict[str, list[HTTPFile]]:
-    return {}
-
-
-_MAKERS = {
+#: How an attribute is made that has not been asked for.
+_MAKERS: Final[dict[str, Callable[[Request], Any]]] = {
     "arguments": lambda request: request._parse_query() if request.query else {},
     "query_arguments": _copy_arguments,
-    "body_arguments": lambda request: {},
-    "files": _make_files,
+    "body_arguments": lambda _: {},
+    "files": lambda _: {},
     "host_name": lambda request: split_host_and_port(request.host.lower())[0],
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inspect import isclass
-from typing import Any
+from typing import Any, cast
 
 from tornado.httputil import HTTPServerRequest
 from tornado.routing import AnyMatches, PathMatches, Rule, RuleRouter
@@ -50,4 +50,4 @@ def _flatten(application: Application) -> list[tuple[Any, Rule]]:
         leads_to_handler = isclass(rule.target) and issubclass(rule.target, RequestHandler)
         if type(rule.matcher) is not PathMatches or not leads_to_handler:
             return []
-    return [(rule.matcher.regex.match, rule) for rule in rules]
+    return [(cast(PathMatches, rule.matcher).regex.match, rule) for rule in rules]

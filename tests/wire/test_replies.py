@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.apps.scripted import Text
-from tests.server import new_id
+from tests.server import ON_TORNADO, new_id
 from tests.wire.client import Cut
 
 SERVE = ("--wsgi", "tests.apps.scripted:app", "--wsgi-threads", "1")
@@ -40,7 +40,7 @@ def assert_generic_500(reply):
         ("200", 200, ""),
         ("200 ", 200, ""),
         ("299 Whatever It Is", 299, "Whatever It Is"),
-        ("404 Não", 404, "N?o"),  # Tornado would write it in UTF-8
+        ("404 Não", 404, "N?o" if ON_TORNADO else "Não"),  # Tornado would write it in UTF-8
     ],
 )
 def test_a_status_goes_out_as_the_app_wrote_it(server, status, code, reason):

@@ -63,6 +63,7 @@ class Connection(asyncio.Protocol):
         "_gone",
         "_head_begun",
         "_headers",
+        "_linger_size",
         "_lingers",
         "_parser",
         "_piece",
@@ -305,14 +306,16 @@ class Connection(asyncio.Protocol):
             )
         exchange = self.exchange
         if exchange is not None and exchange.response_started and not exchange.finished:
-            self.cut()
+            self._abandon()
+            self.cut(exchange)
             return
         if exchange is None or not exchange.response_started:
             self.writer.write(serialize_refusal(refused, "" if exchange is None else exchange.head.method))
+        in_body = self.state in (OPENING, BODY)
         self._abandon()
-        self.close(linger=True)
+        self.close(linger=True, in_body=in_body)
 
-    def close(self, *, linger: bool = False) -> None:
+    def close(self, *, linger: bool = False, in_body: bool = False) -> None:
         """Close when all that was written has gone out.
 
         `linger`: the client may still be sending. What it sends is thrown away for a moment: unread bytes
@@ -321,6 +324,9 @@ class Connection(asyncio.Protocol):
         if self.state >= CLOSING:
             return
         self._lingers = linger or self._parser.held > 0
+        # Who is in the middle of a body sends on until the answer is read.
+        in_body = in_body or self.state in (OPENING, BODY)
+        self._linger_size = limits.LINGER_SIZE if in_body else limits.REFUSED_LINGER_SIZE
         self.state = CLOSING
         self._parser.take_rest()
         self._resume_reading()
@@ -339,17 +345,19 @@ class Connection(asyncio.Protocol):
         if self._transport.can_write_eof():
             self._transport.write_eof()
 
-    def cut(self) -> None:
-        """The reply can't be completed: let the client see that it is broken, never a clean end."""
-        exchange = self.exchange
-        if exchange is not None and exchange.response_started and not exchange.is_delimited:
+    def cut(self, exchange: Exchange | None = None) -> None:
+        """Close in the middle of the reply of `exchange`, so that the client can tell."""
+        exchange = exchange or self.exchange
+        self.exchange = self._delegate = None
+        if exchange is not None and not exchange.is_delimited:
             # A FIN would be a clean end here; a reset is not.
             sock = self._transport.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self._abandon()
-        self.state = CLOSING
-        self._lingers = False
-        self._close_written()
+        if self.state < CLOSING:
+            self.state = CLOSING
+            self._lingers = False
+            self._resume_reading()
+            self._close_written()
 
     def drain(self) -> None:
         """The server stops: close if idle; a reply that runs is the last one."""
@@ -401,7 +409,7 @@ class Connection(asyncio.Protocol):
 
     def _throw_away(self, size: int) -> None:
         self._thrown_away += size
-        if self._thrown_away > limits.REFUSED_LINGER_SIZE and self.state == LINGER:
+        if self._thrown_away > self._linger_size and self.state == LINGER:
             self._transport.close()
 
     def _abandon(self) -> None:

@@ -170,6 +170,12 @@ class Exchange(HTTPConnection):
                 length = value
         return self._write_head(self._serialize(status, reason, fields, length, False), chunk)
 
+    def cut(self) -> None:
+        """The reply can't be completed: let the client see that it is broken, never a clean end."""
+        self.finished = True
+        self.close_callback = None
+        self._connection.cut()
+
     def switch_protocols(self, protocol: asyncio.Protocol) -> None:
         """Leave HTTP: `protocol` takes the transport over, and what the client has sent already.
 
@@ -203,11 +209,11 @@ class Exchange(HTTPConnection):
             fields = [*fields, ("Transfer-Encoding", "chunked")]
         else:
             self.keep_alive = False  # the end of the connection is the end of the reply
-        if status == _SWITCHING_PROTOCOLS:
-            self.switches_protocols = True
-        elif closes or self._connection.server.draining:
+        if closes or (self._connection.server.draining and not self.switches_protocols):
             self.keep_alive = False
-        if not self.keep_alive and modern and not closes:
+        if self.switches_protocols or closes:
+            pass
+        elif not self.keep_alive and modern:
             fields = [*fields, ("Connection", "close")]
         elif self.keep_alive and not modern:
             fields = [*fields, ("Connection", "Keep-Alive")]
@@ -222,13 +228,14 @@ class Exchange(HTTPConnection):
     def _serialize_headers(self, status: int, reason: str, headers: HTTPHeaders) -> bytes:
         """The head of a handler's reply: what it says of the connection gives way to what is true."""
         closes = False
-        if "Connection" in headers and status != _SWITCHING_PROTOCOLS:
+        self.switches_protocols = status == _SWITCHING_PROTOCOLS
+        if "Connection" in headers and not self.switches_protocols:
             closes = "close" in headers["Connection"].lower()
             if not closes:
                 del headers["Connection"]
         if "Transfer-Encoding" in headers:
             del headers["Transfer-Encoding"]
-        length = headers["Content-Length"] if "Content-Length" in headers else None
+        length = headers.get("Content-Length")
         return self._serialize(status, reason, list(headers.get_all()), length, closes)
 
     def _frame(self, chunk: bytes) -> bytes:

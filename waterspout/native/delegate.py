@@ -20,7 +20,7 @@ from tornado.websocket import WebSocketHandler
 from waterspout.closing import may_serve
 from waterspout.http.private import ReplyHeaders
 from waterspout.origin import SERVER
-from waterspout.record import Record, make_request_id
+from waterspout.record import record_of
 from waterspout.wsgi.reply import Reply
 
 
@@ -202,15 +202,3 @@ class RecordTransform(OutputTransform):
     def transform_chunk(self, chunk: bytes, finishing: bool) -> bytes:
         self._record.bytes_sent += len(chunk)
         return chunk
-
-
-def record_of(request: HTTPServerRequest) -> Record:
-    """The request's exchange record, made when first asked for. It lives on the request."""
-    record = getattr(request, "record", None)
-    if record is None:
-        request_id = make_request_id(request.headers.get("X-Request-Id"))
-        record = Record(
-            "native", request.method or "", request.uri or "", request.remote_ip or "", request_id
-        )
-        request.record = record  # type: ignore[attr-defined]  # Tornado's request is an open object
-    return cast(Record, record)

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import Future
-from typing import Any
+from types import TracebackType
+from typing import Any, cast
 
 from tornado.escape import json_encode, utf8
 from tornado.httputil import HTTPInputError, HTTPServerRequest, ResponseStartLine
+from tornado.iostream import StreamClosedError
 from tornado.log import app_log
 from tornado.util import ObjectDict
 from tornado.web import Application, HTTPError, OutputTransform, _UIModuleNamespace
@@ -21,6 +23,7 @@ from tornado.web import RequestHandler as TornadoRequestHandler
 
 from waterspout.http.private import ReplyHeaders
 from waterspout.origin import SERVER, http_date
+from waterspout.record import record_of
 
 _HTML = "text/html; charset=UTF-8"
 _METHODS = {name: name.lower() for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}
@@ -173,6 +176,18 @@ class RequestHandler(LeanRequestHandler):
         """None: no ETag."""
         return None
 
+    def log_exception(
+        self,
+        typ: type[BaseException] | None,
+        value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """A client that left while its reply was written is no error; the access line says so."""
+        if isinstance(value, StreamClosedError):
+            record_of(self.request).note = "client-left"
+            return
+        super().log_exception(typ, value, tb)
+
     def hash_etag(self) -> str | None:
         """An ETag that is a hash of what has been written."""
         return super().compute_etag()
@@ -204,4 +219,5 @@ def make_lean(handler_class: type[TornadoRequestHandler]) -> type[TornadoRequest
         name: getattr(handler_class, name) for name in ("__module__", "__qualname__", "__doc__")
     }
     body["__class__"] = property(lambda self: handler_class)
-    return _Forwarding(handler_class.__name__, (handler_class, LeanRequestHandler), body)
+    made = _Forwarding(handler_class.__name__, (handler_class, LeanRequestHandler), body)
+    return cast(type[TornadoRequestHandler], made)

@@ -136,6 +136,9 @@ class Reply:
         if self.finished:
             return
         self.finished = True
+        if self._strict:
+            self._connection.cut()
+            return
         stream = self._connection.stream
         if stream is None or stream.closed():
             return
