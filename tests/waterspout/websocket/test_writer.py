@@ -1,0 +1,115 @@
+"""What is written to a transport, and who waits for room in it."""
+
+import asyncio
+import gc
+
+import pytest
+from tornado.websocket import WebSocketClosedError
+
+from tests.waterspout.websocket.raw import BINARY, PING, PONG, TEXT
+from tests.waterspout.websocket.serving import FORMS, scenario
+from waterspout.websocket.writer import JOINED, WRITE_TURN, FrameWriter
+
+
+@pytest.fixture(params=FORMS[:1], ids=lambda form: form.name)
+def form(request):
+    return request.param
+
+
+class Transport(asyncio.Transport):
+    def __init__(self, unsent=0):
+        self.written = []
+        self.unsent = unsent
+        self.closing = False
+
+    def write(self, data):
+        self.written.append(bytes(data))
+
+    def is_closing(self):
+        return self.closing
+
+    def get_write_buffer_size(self):
+        return self.unsent
+
+    def get_write_buffer_limits(self):
+        return 16, 64
+
+
+@scenario
+async def test_small_messages_are_one_write_and_large_ones_two(form):
+    writer = FrameWriter(transport := Transport(), None)
+    assert writer.send_message(TEXT, b"a").done()
+    writer.send_message(BINARY, bytes(JOINED + 1))
+    assert [len(piece) for piece in transport.written] == [3, 10, JOINED + 1]
+
+
+@scenario
+async def test_nothing_is_sent_behind_a_close_frame(form):
+    writer = FrameWriter(transport := Transport(), None)
+    writer.send_close(1000, None)
+    writer.send_close(1001, None)
+    writer.send_control(PING, b"")
+    writer.answer_ping(b"")
+    assert transport.written == [b"\x88\x02\x03\xe8"]
+
+
+@scenario
+async def test_nothing_is_written_to_a_transport_that_closes(form):
+    writer = FrameWriter(transport := Transport(), None)
+    transport.closing = True
+    writer.send_message(TEXT, b"a")
+    assert transport.written == []
+
+
+@scenario
+async def test_all_who_wait_are_told_of_room(form):
+    writer = FrameWriter(Transport(), None)
+    writer.pause()
+    futures = [writer.send_message(TEXT, b"a") for _ in range(3)]
+    futures[0].cancel()
+    assert [future.done() for future in futures] == [True, False, False]
+    writer.resume()
+    assert [future.done() for future in futures] == [True, True, True]
+    assert writer.send_message(TEXT, b"a").done()
+
+
+@scenario
+async def test_all_who_wait_are_told_of_the_end(form):
+    writer = FrameWriter(Transport(), None)
+    writer.pause()
+    futures = [writer.send_message(TEXT, b"a") for _ in range(3)]
+    futures[0].cancel()
+    writer.lose()
+    for future in futures[1:]:
+        with pytest.raises(WebSocketClosedError):
+            await future
+    del futures, future
+    gc.collect()
+
+
+@scenario
+async def test_the_transport_may_be_full_from_the_start(form):
+    assert not FrameWriter(Transport(unsent=65), None).send_message(TEXT, b"a").done()
+    assert FrameWriter(Transport(unsent=64), None).send_message(TEXT, b"a").done()
+
+
+@scenario
+async def test_only_the_last_ping_is_answered_when_there_is_room(form):
+    writer = FrameWriter(transport := Transport(), None)
+    writer.pause()
+    writer.answer_ping(b"1")
+    writer.answer_ping(b"2")
+    assert transport.written == []
+    writer.resume()
+    assert transport.written == [bytes([0x80 | PONG, 1]) + b"2"]
+
+
+@scenario
+async def test_every_now_and_then_others_have_a_turn(form):
+    writer = FrameWriter(Transport(), None)
+    futures = [writer.send_message(TEXT, b"a") for _ in range(WRITE_TURN * 2)]
+    late = [future for future in futures if not future.done()]
+    assert len(late) == 2
+    late[0].cancel()
+    await asyncio.sleep(0)
+    assert late[1].done()

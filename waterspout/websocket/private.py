@@ -1,0 +1,23 @@
+"""Tornado's private and undocumented names that our protocol cannot do without. All of them stand here.
+
+Read in Tornado 6.6.1; `tests/waterspout/websocket/test_private.py` fails when one of them changes. Of
+`WebSocketHandler` we use beside what its documentation names:
+
+* `open_args`, `open_kwargs`: what `get` was called with, for `open`
+* `on_ws_connection_close(code, reason)`: calls `on_close`, once, and lets go of the protocol
+* `ws_connection`: the protocol. The handler asks of it `accept_connection`, `close`, `is_closing`,
+  `on_connection_close`, `selected_subprotocol`, `set_nodelay`, `write_message` and `write_ping`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from waterspout.websocket.frames import apply_mask
+
+#: (mask, data) -> data. Tornado's C extension is optional; figures in `frames.apply_mask`.
+websocket_mask: Callable[[bytes, bytes], bytes]
+try:
+    from tornado.speedups import websocket_mask
+except ImportError:
+    websocket_mask = apply_mask

@@ -1,0 +1,363 @@
+"""One WebSocket, from the 101 to the end: to the event loop an asyncio protocol, to the handler what
+Tornado's `WebSocketProtocol` is.
+
+Nothing here waits. What the client sends is handed to the handler while the handler keeps up; while it does
+not, a little is held and then nothing is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+import tornado.websocket
+from tornado.escape import json_encode, utf8
+from tornado.gen import convert_yielded
+from tornado.log import gen_log
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+from waterspout.limits import LINGER
+from waterspout.websocket.deflate import Deflater
+from waterspout.websocket.frames import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    INTERNAL_ERROR,
+    PING,
+    PONG,
+    TEXT,
+    ProtocolError,
+    parse_close,
+)
+from waterspout.websocket.handshake import answer, take_over
+from waterspout.websocket.keepalive import KeepAlive
+from waterspout.websocket.writer import FrameWriter
+
+#: What may come while the handler is at a message; past it nothing is read (bytes).
+READ_AHEAD: Final = 64 * 1024
+#: What one client may have done in one turn of the event loop, where each frame counts as so many bytes more:
+#: Tornado's own figures (bytes).
+TURN: Final = 256 * 1024
+FRAME_COST: Final = 1024
+#: The client has this long to answer a close frame, and to take what is still unsent: Tornado's (seconds).
+CLOSE_TIMEOUT: Final = 5.0
+
+
+class WebSocketProtocol(asyncio.Protocol):
+    """The connection of `handler`, whose properties and options are those of Tornado's `WebSocketHandler`.
+
+    Attributes: `selected_subprotocol`; `upgraded`, HTTP is over; `client_terminated`, nothing that the client
+    still sends matters; `close_code` and `close_reason`, what the client has said.
+    """
+
+    __slots__ = (
+        "_busy",
+        "_context",
+        "_deflater",
+        "_end_timer",
+        "_eof",
+        "_keep_alive",
+        "_lost",
+        "_parser",
+        "_reading_paused",
+        "_scheduled",
+        "_transport",
+        "_writer",
+        "client_terminated",
+        "close_code",
+        "close_reason",
+        "handler",
+        "selected_subprotocol",
+        "upgraded",
+    )
+
+    def __init__(self, handler: WebSocketHandler) -> None:
+        self.handler = handler
+        self.selected_subprotocol: str | None = None
+        self.upgraded = False
+        self.client_terminated = False
+        self.close_code: int | None = None
+        self.close_reason: str | None = None
+        self._busy = True  # `open` or a callback runs
+        self._scheduled = False  # the rest of what has come is for the next turn of the loop
+        self._reading_paused = False
+        self._eof = False
+        self._lost = False
+        self._deflater: Deflater | None = None
+        self._keep_alive: KeepAlive | None = None
+        self._end_timer: asyncio.TimerHandle | None = None
+
+    # -- the handler calls these -------------------------------------------------------------------------
+
+    async def accept_connection(self, handler: WebSocketHandler) -> None:
+        """Answer the handshake, take the connection over, and run `open`: messages wait until it is done."""
+        agreed = answer(handler)
+        if agreed is None:
+            handler.ws_connection = None
+            return
+        self.selected_subprotocol, self._parser, self._deflater = agreed
+        take_over(handler, self)
+        try:
+            await self._open(handler)
+        finally:
+            # As with Tornado, callbacks see the context variables that `prepare` and `open` have set.
+            self._context = contextvars.copy_context()
+            self._busy = False
+            self._advance()
+
+    def write_message(
+        self, message: str | bytes | dict[str, Any], binary: bool = False
+    ) -> asyncio.Future[None]:
+        """Send a message. The future is done when there is room for more, or fails: WebSocketClosedError.
+
+        Raises WebSocketClosedError: the connection is closing.
+        """
+        if self.is_closing():
+            raise WebSocketClosedError()
+        payload = utf8(json_encode(message) if isinstance(message, dict) else message)
+        return self._writer.send_message(BINARY if binary else TEXT, payload)
+
+    def write_ping(self, data: bytes) -> None:
+        """Send a ping. Raises ValueError: more than 125 bytes."""
+        self._writer.send_control(PING, data)
+
+    def close(self, code: int | None = None, reason: str | None = None) -> None:
+        """Send a close frame, once; the connection ends with the client's, or in CLOSE_TIMEOUT.
+
+        Raises ValueError: the reason has more than 123 bytes.
+        """
+        if not self.server_terminated:
+            self._writer.send_close(code, reason)
+            self._end_within(CLOSE_TIMEOUT)
+
+    @property
+    def server_terminated(self) -> bool:
+        """Whether nothing more may be sent."""
+        return not self.upgraded or self._writer.closed
+
+    def is_closing(self) -> bool:
+        """Whether either side has said that it closes, or the connection is lost, or not yet there."""
+        return self.server_terminated or self.client_terminated or self._transport.is_closing()
+
+    def set_nodelay(self, x: bool) -> None:
+        """Whether small messages go out at once. asyncio has seen to that from the start."""
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, int(x))
+
+    def on_connection_close(self) -> None:
+        """The client left, or the handler says so."""
+        self._abort()
+
+    # -- asyncio calls these -----------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is not registered as one
+        self._writer = FrameWriter(self._transport, self._deflater)
+        self.upgraded = True
+
+    def data_received(self, data: bytes) -> None:
+        if self.client_terminated:
+            return
+        self._parser.feed(data)
+        self._advance()
+
+    def eof_received(self) -> bool:
+        """The client sends no more. What it has sent is handed on before the connection closes."""
+        self._eof = True
+        return self.is_behind and self._transport.can_write_eof()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+        self._stop_timers()
+        self._writer.lose()
+        self._settle()
+
+    def pause_writing(self) -> None:
+        self._writer.pause()
+
+    def resume_writing(self) -> None:
+        self._writer.resume()
+
+    # -- from the client to the handler ------------------------------------------------------------------
+
+    async def _open(self, handler: WebSocketHandler) -> None:
+        if self._transport.is_closing():
+            self.client_terminated = True  # it left before it was let in
+            return
+        interval = handler.ping_interval or 0
+        if interval > 0:
+            self._keep_alive = KeepAlive(self, interval, handler.ping_timeout)
+        try:
+            opened = handler.open(*handler.open_args, **handler.open_kwargs)
+            if opened is not None:
+                await opened
+        except asyncio.CancelledError:
+            self._abort()
+            raise
+        except Exception as error:
+            self._on_failure(error)
+
+    @property
+    def is_behind(self) -> bool:
+        """What comes now waits for what came before."""
+        return self._busy or self._scheduled
+
+    def _advance(self) -> None:
+        """Hand on what has come, as long as the handler keeps up and others are not kept waiting."""
+        work = 0
+        try:
+            while not (self.is_behind or self.client_terminated):
+                frame = self._parser.next_frame()
+                if frame is None:
+                    break
+                _ACTIONS[frame.opcode](self, frame.payload)
+                work += FRAME_COST + len(frame.payload)
+                if work > TURN and not self._busy:
+                    self._scheduled = True
+                    asyncio.get_running_loop().call_soon(self._take_turn)
+        except ProtocolError as error:
+            gen_log.debug("WebSocket closed with %d: %s", error.code, error)
+            self._fail(error.code, str(error))
+        self._settle()
+
+    def _take_turn(self) -> None:
+        self._scheduled = False
+        self._advance()
+
+    def _settle(self) -> None:
+        """Read on, or not; and end, when the client has gone and all that it had sent is handed on."""
+        if self.is_behind:
+            self._pause_reading(self._parser.held > READ_AHEAD)
+        elif self._lost:
+            self._end()
+        elif self._eof:
+            self._transport.close()
+        else:
+            self._pause_reading(False)
+
+    def _pause_reading(self, paused: bool) -> None:
+        if paused == self._reading_paused or self._transport.is_closing():
+            return
+        self._reading_paused = paused
+        if paused:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    def _run(self, callback: Callable[[Any], Any], argument: Any) -> None:
+        """Call the handler; if that gives something to wait for, go no further until it is done."""
+        try:
+            future = self._context.run(_call, callback, argument)
+        except (Exception, asyncio.CancelledError) as error:
+            self._on_failure(error)
+            return
+        if future is None:
+            return
+        if future.done():
+            self._judge(future)
+        else:
+            self._busy = True
+            future.add_done_callback(self._on_handled)
+
+    def _on_handled(self, future: asyncio.Future[Any]) -> None:
+        self._busy = False
+        self._judge(future)
+        self._advance()
+
+    def _judge(self, future: asyncio.Future[Any]) -> None:
+        error = asyncio.CancelledError() if future.cancelled() else future.exception()
+        if error is not None:
+            self._on_failure(error)
+
+    def _on_failure(self, error: BaseException) -> None:
+        self.handler.log_exception(type(error), error, error.__traceback__)
+        self._fail(INTERNAL_ERROR, "")
+
+    # Each takes the payload of one frame.
+
+    def _on_fragment(self, payload: bytes) -> None:
+        """The parser keeps it."""
+
+    def _on_message(self, payload: str | bytes) -> None:
+        self._run(self.handler.on_message, payload)
+
+    def _on_ping(self, payload: bytes) -> None:
+        self._writer.answer_ping(payload)
+        self._run(self.handler.on_ping, payload)
+
+    def _on_pong(self, payload: bytes) -> None:
+        if self._keep_alive is not None:
+            self._keep_alive.on_pong()
+        self._run(self.handler.on_pong, payload)
+
+    def _on_close(self, payload: bytes) -> None:
+        self.close_code, self.close_reason = parse_close(payload)
+        self.client_terminated = True
+        self.close(self.close_code)  # the answer, if it is not one itself (RFC 6455 section 5.5.1)
+        self._end_within(CLOSE_TIMEOUT)
+        self._transport.close()
+
+    # -- endings -----------------------------------------------------------------------------------------
+
+    def _fail(self, code: int, reason: str) -> None:
+        """Say why, and close (RFC 6455 section 7.1.7).
+
+        What the client still sends is thrown away for a moment: unread bytes make the kernel send a reset,
+        and that can eat the close frame.
+        """
+        self._writer.send_close(code, reason)
+        self.client_terminated = True
+        self._end_within(LINGER)
+        if self._transport.is_closing():
+            return
+        if self._eof or not self._transport.can_write_eof():
+            self._transport.close()
+        else:
+            self._transport.write_eof()
+
+    def _end_within(self, delay: float) -> None:
+        self._stop_timers()
+        if not self._lost:
+            self._end_timer = asyncio.get_running_loop().call_later(delay, self._abort)
+
+    def _stop_timers(self) -> None:
+        if self._keep_alive is not None:
+            self._keep_alive.stop()
+        if self._end_timer is not None:
+            self._end_timer.cancel()
+
+    def _abort(self) -> None:
+        """Cut the connection; what is unsent is lost."""
+        self.client_terminated = True
+        if self.upgraded and not self._lost:
+            self._transport.abort()
+
+    def _end(self) -> None:
+        try:
+            self._context.run(self.handler.on_ws_connection_close, self.close_code, self.close_reason)
+        except Exception:
+            self.handler.log_exception(*sys.exc_info())
+
+
+# For `isinstance`. Nothing of it is inherited: its instances have a dictionary, and its abstract methods are
+# those of Tornado's own protocol.
+tornado.websocket.WebSocketProtocol.register(WebSocketProtocol)
+
+_ACTIONS: Final[dict[int, Callable[[WebSocketProtocol, Any], None]]] = {
+    CONTINUATION: WebSocketProtocol._on_fragment,
+    TEXT: WebSocketProtocol._on_message,
+    BINARY: WebSocketProtocol._on_message,
+    CLOSE: WebSocketProtocol._on_close,
+    PING: WebSocketProtocol._on_ping,
+    PONG: WebSocketProtocol._on_pong,
+}
+
+
+def _call(callback: Callable[[Any], Any], argument: Any) -> asyncio.Future[Any] | None:
+    result = callback(argument)
+    return None if result is None else convert_yielded(result)

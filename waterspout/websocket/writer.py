@@ -1,0 +1,112 @@
+"""The write side of a WebSocket: frames to the transport, and who waits for room."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from tornado.websocket import WebSocketClosedError
+
+from waterspout.websocket.deflate import Deflater
+from waterspout.websocket.frames import CLOSE, PONG, build_close, build_frame, build_header
+
+#: A coroutine that only writes, to a client that reads as fast, gives way after this many messages.
+WRITE_TURN: Final = 64
+#: A larger message is not copied behind its header: a second write costs less (bytes).
+JOINED: Final = 64 * 1024
+
+
+class FrameWriter:
+    """Writes to `transport`, which says when it is full. Nothing is held back here but one pong.
+
+    Attributes: `closed`, nothing more may be sent, as after a close frame (RFC 6455 section 5.5.1).
+    """
+
+    __slots__ = ("_deflater", "_loop", "_messages", "_paused", "_pong", "_transport", "_waiters", "closed")
+
+    def __init__(self, transport: asyncio.Transport, deflater: Deflater | None) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._deflater = deflater
+        # HTTP may have left much unsent. Then the transport has said that it is full already, and not to us.
+        _low, high = transport.get_write_buffer_limits()
+        self._paused = transport.get_write_buffer_size() > high
+        self._messages = 0
+        self._waiters: list[asyncio.Future[None]] | None = None
+        self._pong: bytes | None = None
+        self.closed = False
+
+    def send_message(self, opcode: int, payload: bytes) -> asyncio.Future[None]:
+        """A whole message. The future is done when there is room for more, or fails: WebSocketClosedError."""
+        if self._deflater is None:
+            self._send(opcode, payload)
+        else:
+            self._send(opcode, self._deflater.deflate(payload), compressed=True)
+        return self._when_room()
+
+    def send_control(self, opcode: int, payload: bytes) -> None:
+        """A control frame; nothing when closed. Raises ValueError: more than 125 bytes."""
+        if not self.closed:
+            self._send(opcode, payload)
+
+    def send_close(self, code: int | None, reason: str | None) -> None:
+        """A close frame, if none was sent. Raises ValueError: the reason has more than 123 bytes."""
+        self.send_control(CLOSE, build_close(code, reason))
+        self.closed = True
+
+    def answer_ping(self, payload: bytes) -> None:
+        """While the client takes nothing, only its last ping is kept (RFC 6455 section 5.5.3)."""
+        if self._paused:
+            self._pong = payload
+        else:
+            self.send_control(PONG, payload)
+
+    def pause(self) -> None:
+        """The transport is full."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """The transport has room."""
+        self._paused = False
+        waiters, self._waiters = self._waiters, None
+        for future in waiters or ():
+            _set_done(future)
+        pong, self._pong = self._pong, None
+        if pong is not None:
+            self.answer_ping(pong)
+
+    def lose(self) -> None:
+        """The connection is lost: whoever waits for room is told."""
+        self.closed = True
+        waiters, self._waiters = self._waiters, None
+        for future in waiters or ():
+            if not future.done():
+                future.set_exception(WebSocketClosedError())
+                future.exception()  # not everybody looks at what `write_message` gives
+
+    def _send(self, opcode: int, payload: bytes, *, compressed: bool = False) -> None:
+        if self._transport.is_closing():
+            return
+        if len(payload) <= JOINED:
+            self._transport.write(build_frame(opcode, payload, compressed=compressed))
+        else:
+            self._transport.write(build_header(opcode, len(payload), compressed=compressed))
+            self._transport.write(payload)
+
+    def _when_room(self) -> asyncio.Future[None]:
+        # One for each who waits: if one is cancelled, the others still wait.
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._messages += 1
+        if self._paused:
+            self._waiters = self._waiters or []
+            self._waiters.append(future)
+        elif self._messages % WRITE_TURN == 0:
+            self._loop.call_soon(_set_done, future)
+        else:
+            future.set_result(None)
+        return future
+
+
+def _set_done(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
