@@ -1,4 +1,3 @@
-# Everything starts from here; nothing needs to be done before.
 PYTHON ?= python3
 PORT ?= 8888
 VENV := .venv
@@ -6,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types coverage docs clean
+.PHONY: help run test lint types coverage docs bench fuzz matrix clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +36,15 @@ coverage: $(STAMP) ## Run all tests and show the lines that none of them reaches
 docs: $(STAMP) ## Check that links and named tests in the documents exist
 	$(BIN)/python -m pytest -q tests/test_docs.py
 
+bench: ## Measure beside the peers, in a virtual environment of its own (ARGS="--only native --rounds 3")
+	@$(PYTHON) -m benchmarks $(ARGS)
+
+fuzz: $(STAMP) ## Mutate requests at the HTTP server (ARGS="--seconds 600 --seed 1")
+	$(BIN)/python -m tests.http.fuzz $(ARGS)
+
+matrix: ## Run all tests on every Python here, both servers, both loops
+	@$(PYTHON) -m tests.matrix $(ARGS)
+
 clean: ## Remove the virtual environment, caches and the example database
-	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache build *.egg-info var
+	rm -rf $(VENV) .venv-* .coverage .mypy_cache .pytest_cache .ruff_cache build *.egg-info var
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

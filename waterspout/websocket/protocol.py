@@ -1,8 +1,7 @@
 """One WebSocket, from the 101 to the end: to the event loop an asyncio protocol, to the handler what
 Tornado's `WebSocketProtocol` is.
 
-Nothing here waits. What the client sends is handed to the handler while the handler keeps up; while it does
-not, a little is held and then nothing is read.
+Nothing here waits. While the handler does not keep up, a little is held, and then nothing is read.
 """
 
 from __future__ import annotations
@@ -21,18 +20,9 @@ from tornado.log import gen_log
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from waterspout.limits import LINGER
+from waterspout.websocket import frames
 from waterspout.websocket.deflate import Deflater
-from waterspout.websocket.frames import (
-    BINARY,
-    CLOSE,
-    CONTINUATION,
-    INTERNAL_ERROR,
-    PING,
-    PONG,
-    TEXT,
-    ProtocolError,
-    parse_close,
-)
+from waterspout.websocket.frames import ProtocolError
 from waterspout.websocket.handshake import answer, take_over
 from waterspout.websocket.keepalive import KeepAlive
 from waterspout.websocket.writer import FrameWriter
@@ -119,11 +109,11 @@ class WebSocketProtocol(asyncio.Protocol):
         if self.is_closing():
             raise WebSocketClosedError()
         payload = utf8(json_encode(message) if isinstance(message, dict) else message)
-        return self._writer.send_message(BINARY if binary else TEXT, payload)
+        return self._writer.send_message(frames.BINARY if binary else frames.TEXT, payload)
 
     def write_ping(self, data: bytes) -> None:
         """Send a ping. Raises ValueError: more than 125 bytes."""
-        self._writer.send_control(PING, data)
+        self._writer.send_control(frames.PING, data)
 
     def close(self, code: int | None = None, reason: str | None = None) -> None:
         """Send a close frame, once; the connection ends with the client's, or in CLOSE_TIMEOUT.
@@ -276,9 +266,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _on_failure(self, error: BaseException) -> None:
         self.handler.log_exception(type(error), error, error.__traceback__)
-        self._fail(INTERNAL_ERROR, "")
-
-    # Each takes the payload of one frame.
+        self._fail(frames.INTERNAL_ERROR, "")
 
     def _on_fragment(self, payload: bytes) -> None:
         """The parser keeps it."""
@@ -296,7 +284,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._run(self.handler.on_pong, payload)
 
     def _on_close(self, payload: bytes) -> None:
-        self.close_code, self.close_reason = parse_close(payload)
+        self.close_code, self.close_reason = frames.parse_close(payload)
         self.client_terminated = True
         self.close(self.close_code)  # the answer, if it is not one itself (RFC 6455 section 5.5.1)
         self._end_within(CLOSE_TIMEOUT)
@@ -344,17 +332,16 @@ class WebSocketProtocol(asyncio.Protocol):
             self.handler.log_exception(*sys.exc_info())
 
 
-# For `isinstance`. Nothing of it is inherited: its instances have a dictionary, and its abstract methods are
-# those of Tornado's own protocol.
+# For `isinstance`. There is nothing in it to inherit, and its instances have a dictionary.
 tornado.websocket.WebSocketProtocol.register(WebSocketProtocol)
 
 _ACTIONS: Final[dict[int, Callable[[WebSocketProtocol, Any], None]]] = {
-    CONTINUATION: WebSocketProtocol._on_fragment,
-    TEXT: WebSocketProtocol._on_message,
-    BINARY: WebSocketProtocol._on_message,
-    CLOSE: WebSocketProtocol._on_close,
-    PING: WebSocketProtocol._on_ping,
-    PONG: WebSocketProtocol._on_pong,
+    frames.CONTINUATION: WebSocketProtocol._on_fragment,
+    frames.TEXT: WebSocketProtocol._on_message,
+    frames.BINARY: WebSocketProtocol._on_message,
+    frames.CLOSE: WebSocketProtocol._on_close,
+    frames.PING: WebSocketProtocol._on_ping,
+    frames.PONG: WebSocketProtocol._on_pong,
 }
 
 

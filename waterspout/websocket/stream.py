@@ -19,7 +19,8 @@ _Bytes = bytes | bytearray | memoryview
 
 
 class StreamTransport(asyncio.Transport):
-    """Drives `protocol` from `stream`, as asyncio's own transports do: it reads from the start.
+    """Drives `protocol` from `stream`, as asyncio's own transports do: it reads from the start, and small
+    writes go out at once.
 
     An `IOStream` closes when the client closes its sending side, so `eof_received` is never called.
     """
@@ -49,6 +50,7 @@ class StreamTransport(asyncio.Transport):
         self._ends = False  # `write_eof` waits for what is unsent
         self._closing = False
         self._lost = False
+        stream.set_nodelay(True)
         protocol.connection_made(self)
         stream.set_close_callback(self._on_stream_closed)
         self._ask()

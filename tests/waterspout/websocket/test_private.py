@@ -14,6 +14,7 @@ from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
 from waterspout.websocket.frames import apply_mask
+from waterspout.websocket.handler import _HTTP_ONLY
 from waterspout.websocket.private import websocket_mask
 from waterspout.websocket.protocol import WebSocketProtocol
 
@@ -79,8 +80,6 @@ def test_what_is_detached_is_a_stream():
 
 
 def test_the_methods_that_are_refused_are_tornados():
-    from waterspout.websocket.handler import _HTTP_ONLY
-
     (names,) = [
         node for node in ast.walk(tree_of(WebSocketHandler._detach_stream)) if isinstance(node, ast.List)
     ]

@@ -1,0 +1,43 @@
+"""What /proc tells of a server: all processes of its session, so what it started, too."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PAGE_KIB = os.sysconf("SC_PAGE_SIZE") / 1024
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def read_memory(session: int) -> float:
+    """Resident KiB."""
+    return sum(read_resident(pid) for pid in find_members(session))
+
+
+def read_cpu(session: int) -> float:
+    """Seconds of CPU used so far, in user and kernel mode."""
+    spent = (read_stat(pid)[11:13] for pid in find_members(session))
+    return sum(int(ticks) for both in spent for ticks in both) / TICKS
+
+
+def find_members(session: int) -> list[int]:
+    pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
+    return [pid for pid in pids if read_stat(pid)[3:4] == [str(session)]]
+
+
+def read_stat(pid: int) -> list[str]:
+    """proc(5), /proc/PID/stat from the third field on: the second, in brackets, may hold anything.
+
+    Empty for a process that is gone.
+    """
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def read_resident(pid: int) -> float:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_KIB
+    except OSError:
+        return 0.0

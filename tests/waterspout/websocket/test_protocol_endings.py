@@ -1,0 +1,308 @@
+"""How a connection ends, on real sockets: by the client, by the handler, by a failure of either."""
+
+import asyncio
+import socket
+import struct
+
+import pytest
+from tornado.websocket import WebSocketClosedError
+
+from tests.waterspout.websocket.raw import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    close,
+    connect,
+    frame,
+    request,
+)
+from tests.waterspout.websocket.serving import Witness, scenario, serve
+from waterspout.websocket import protocol as module
+
+# -- the end ---------------------------------------------------------------------------------------------
+
+
+@scenario
+@pytest.mark.parametrize(("code", "reason"), [(1000, "done"), (4999, ""), (None, "")])
+async def test_the_client_closes(form, code, reason):
+    async with serve(form) as served, connect(served.port) as client:
+        client.send(close(code, reason))
+        assert await client.read_close() == (code, "")
+        assert await served.until_closed() == (code, reason or None)
+
+
+@scenario
+async def test_the_handler_closes(form):
+    async with serve(form, Witness) as served, connect(served.port) as client:
+        await served.until("open")
+        handler = served.handler
+        handler.close(1001, "away")
+        with pytest.raises(WebSocketClosedError):
+            handler.write_message("too late")
+        with pytest.raises(WebSocketClosedError):
+            handler.ping()
+        assert await client.read() == (CLOSE, b"\x03\xe9away")
+        client.send(frame(TEXT, "crossing"), frame(PING), close(1001))
+        assert await client.read() is None
+        assert await served.until_closed() == (1001, None)
+        assert served.events[1:3] == ["crossing", ("ping", b"")]
+
+
+@scenario
+async def test_the_handler_closes_in_open(form):
+    class Doorkeeper(Witness):
+        def open(self, *args):
+            super().open()
+            self.close(4001)
+
+    async with serve(form, Doorkeeper) as served, connect(served.port) as client:
+        assert await client.read() == (CLOSE, b"\x0f\xa1")
+        client.send(close(4001))
+        assert await served.until_closed() == (4001, None)
+
+
+@scenario
+async def test_a_reason_that_is_too_long(form):
+    async with serve(form) as served, connect(served.port) as client:
+        await served.until("open")
+        with pytest.raises(ValueError, match="125"):
+            served.handler.ws_connection.close(1000, "x" * 124)
+        client.text("still here")
+        assert await client.read_text() == "still here"
+
+
+@scenario
+async def test_a_client_that_never_answers_the_close_frame(form, monkeypatch):
+    monkeypatch.setattr(module, "CLOSE_TIMEOUT", 0.05)
+    async with serve(form) as served, connect(served.port) as client:
+        await served.until("open")
+        served.handler.close(1001)
+        assert await client.read_close() == (1001, "")
+        assert await served.until_closed() == (None, None)
+
+
+@scenario
+async def test_a_client_that_takes_nothing_can_be_closed(form, monkeypatch):
+    monkeypatch.setattr(module, "CLOSE_TIMEOUT", 0.05)
+    async with serve(form) as served, connect(served.port) as client:
+        await served.until("open")
+        client.transport.pause_reading()
+        served.handler.write_message(bytes(20_000_000), binary=True)
+        client.send(close(1000))
+        assert await served.until_closed() == (1000, None)
+
+
+@scenario
+async def test_a_client_that_leaves(form):
+    async with serve(form) as served:
+        async with connect(served.port):
+            await served.until("open")
+        assert await served.until_closed() == (None, None)
+        assert served.handler.ws_connection is None
+        with pytest.raises(WebSocketClosedError):
+            served.handler.write_message("anybody?")
+
+
+@scenario
+async def test_a_client_that_stops_sending(form):
+    async with serve(form) as served, connect(served.port) as client:
+        client.text("last")
+        assert await client.read_text() == "last"
+        client.writer.write_eof()
+        assert await client.read() is None
+        assert await served.until_closed() == (None, None)
+
+
+@scenario
+async def test_a_client_that_leaves_before_its_messages_are_handled(form):
+    class Slow(Witness):
+        async def on_message(self, message):
+            await asyncio.sleep(0.02)
+            super().on_message(message)
+
+    async with serve(form, Slow) as served:
+        async with connect(served.port) as client:
+            client.text("a", "b")
+            await asyncio.sleep(0.01)
+            client.send(frame(TEXT, "c"), close(1000, "bye"))
+            client.writer.write_eof()
+            await client.read()
+        assert await served.until_closed() == (1000, "bye")
+        assert served.events[:-1] == ["open", "a", "b", "c"]
+
+
+@scenario
+async def test_a_client_that_stops_sending_amid_a_callback(form):
+    class Slow(Witness):
+        async def on_message(self, message):
+            await asyncio.sleep(0.05)
+            super().on_message(message)
+
+    async with serve(form, Slow) as served, connect(served.port) as client:
+        client.text("a")
+        await asyncio.sleep(0.01)
+        client.writer.write_eof()
+        assert await served.until_closed() == (None, None)
+        assert served.events[:-1] == ["open", "a"]
+
+
+@scenario
+async def test_a_client_that_leaves_while_open_runs(form):
+    class Slow(Witness):
+        async def open(self, *args):
+            await asyncio.sleep(0.05)
+            super().open()
+
+    async with serve(form, Slow) as served:
+        async with connect(served.port):
+            pass
+        await served.until_closed()
+        assert served.events == ["open", ("close", None, None)]
+
+
+@scenario
+async def test_a_client_that_leaves_before_the_answer(form):
+    class Slow(Witness):
+        async def prepare(self):
+            self.events.append("prepare")
+            await asyncio.sleep(0.1)
+            self.events.append("prepared")
+
+    async with serve(form, Slow) as served:
+        _reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(request())
+        await served.until("prepare")
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+        await served.until("prepared")
+        await asyncio.sleep(0.05)
+        assert "open" not in served.events
+        assert len(served.closings) == 1
+
+
+# -- failures --------------------------------------------------------------------------------------------
+
+
+@scenario
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (frame(TEXT, rsv=1), 1002),
+        (frame(0), 1002),
+        (b"\x81\x00", 1002),
+        (frame(TEXT, b"\xff"), 1007),
+        (frame(CLOSE, b"\x03"), 1002),
+        (close(1005), 1002),
+        (frame(CLOSE, b"\x03\xe8\xff"), 1007),
+        (frame(BINARY, bytes(1001)), 1009),
+        (frame(BINARY, bytes(1000), fin=False) + frame(0, b"x"), 1009),
+    ],
+)
+async def test_a_client_that_breaks_the_protocol(form, sent, code):
+    async with serve(form, websocket_max_message_size=1000) as served, connect(served.port) as client:
+        client.send(frame(TEXT, "before"), sent, frame(TEXT, "after"))
+        assert await client.read_text() == "before"
+        assert (await client.read_close())[0] == code
+        client.writer.close()
+        assert await served.until_closed() == (None, None)
+        assert served.events[:-1] == ["open", "before"]
+
+
+@scenario
+async def test_the_close_frame_is_not_eaten_by_a_reset(form):
+    async with serve(form, websocket_max_message_size=1000) as served, connect(served.port) as client:
+        client.send(frame(BINARY, bytes(3_000_000)))
+        await client.writer.drain()
+        assert (await client.read_close())[0] == 1009
+
+
+@scenario
+async def test_a_client_that_broke_the_protocol_and_stays(form, monkeypatch):
+    monkeypatch.setattr(module, "LINGER", 0.05)
+    async with serve(form) as served, connect(served.port) as client:
+        client.send(frame(0))
+        assert (await client.read_close())[0] == 1002
+        assert await served.until_closed() == (None, None)
+
+
+class Failing(Witness):
+    async def open(self, where):
+        super().open()
+        self.where = where
+        self.fail("open")
+
+    def fail(self, where):
+        if where == self.where:
+            raise {"cancel": asyncio.CancelledError}.get(where, ValueError)(where)
+
+    def on_message(self, message):
+        super().on_message(message)
+        self.fail("message")
+        return self.later()
+
+    async def later(self):
+        await asyncio.sleep(0)
+        self.fail("later")
+        self.fail("cancel")
+
+    def on_ping(self, data):
+        self.fail("ping")
+
+    def on_close(self):
+        super().on_close()
+        self.fail("close")
+
+
+@scenario
+@pytest.mark.parametrize("where", ["open", "message", "later", "cancel", "ping"])
+async def test_a_handler_that_fails(form, where, caplog):
+    async with serve(form, Failing) as served, connect(served.port, path=f"/{where}") as client:
+        client.send(frame(TEXT, "a"), frame(PING), frame(TEXT, "b"))
+        while (got := await client.read())[0] == PONG:
+            pass
+        assert got == (CLOSE, b"\x03\xf3")
+        client.writer.close()
+        assert await served.until_closed() == (None, None)
+        assert "b" not in served.events
+        assert [record.message.partition(" ")[0] for record in caplog.records] == ["Uncaught"]
+
+
+@scenario
+async def test_an_open_that_is_cancelled(form, caplog):
+    class Cancelled(Witness):
+        async def open(self, *args):
+            super().open()
+            raise asyncio.CancelledError
+
+    async with serve(form, Cancelled) as served, connect(served.port) as client:
+        assert await client.read() is None
+        assert await served.until_closed() == (None, None)
+
+
+@scenario
+async def test_a_handler_that_fails_when_nobody_is_there(form, caplog):
+    class Late(Witness):
+        async def on_message(self, message):
+            super().on_message(message)
+            while not self.ws_connection.is_closing():
+                await asyncio.sleep(0.005)
+            raise ValueError(message)
+
+    async with serve(form, Late) as served:
+        async with connect(served.port) as client:
+            client.text("a")
+            await served.until("a")
+            served.handler.ws_connection._transport.abort()
+        assert await served.until_closed() == (None, None)
+
+
+@scenario
+async def test_a_handler_that_fails_when_all_is_over(form, caplog):
+    async with serve(form, Failing) as served, connect(served.port, path="/close") as client:
+        client.send(close(1000))
+        assert await client.read_close() == (1000, "")
+        assert await served.until_closed() == (1000, None)
+        assert caplog.records[-1].exc_info[0] is ValueError

@@ -1,0 +1,157 @@
+"""What is bounded in one connection, on real sockets."""
+
+import asyncio
+import gc
+import sys
+import weakref
+
+import pytest
+from tornado.websocket import WebSocketClosedError
+
+from tests.waterspout.websocket.raw import (
+    BINARY,
+    PING,
+    PONG,
+    TEXT,
+    connect,
+    frame,
+)
+from tests.waterspout.websocket.serving import Witness, scenario, serve
+from waterspout.websocket import protocol as module
+from waterspout.websocket.protocol import READ_AHEAD, WebSocketProtocol
+
+
+@scenario
+async def test_write_message_waits_for_the_client(form):
+    async with serve(form, Witness) as served, connect(served.port) as client:
+        await served.until("open")
+        client.transport.pause_reading()
+        handler, sent = served.handler, 0
+        while (future := handler.write_message(b"x" * 100_000, binary=True)).done():
+            sent += 1
+        second = handler.write_message("and this")
+        second.cancel()
+        await asyncio.sleep(0.05)
+        assert not future.done()
+        client.transport.resume_reading()
+        for _ in range(sent + 1):
+            assert (await client.read())[0] == BINARY
+        await future
+        assert await client.read_text() == "and this"
+
+
+@scenario
+async def test_who_waits_for_room_is_told_that_the_client_left(form):
+    async with serve(form, Witness) as served:
+        async with connect(served.port) as client:
+            await served.until("open")
+            client.transport.pause_reading()
+            future = served.handler.write_message(bytes(30_000_000), binary=True)
+            served.handler.write_message("nobody looks at this one's future")
+            assert not future.done()
+        with pytest.raises(WebSocketClosedError):
+            await future
+        await served.until_closed()
+        gc.collect()
+
+
+@scenario
+async def test_a_writer_gives_way(form):
+    async with serve(form, Witness) as served, connect(served.port):
+        await served.until("open")
+        turns = []
+        asyncio.get_running_loop().call_soon(turns.append, 1)
+        for _ in range(200):
+            await served.handler.write_message("x")
+        assert turns
+
+
+@scenario
+async def test_pongs_are_bounded(form):
+    async with serve(form, Witness) as served, connect(served.port) as client:
+        await served.until("open")
+        client.transport.pause_reading()
+        while served.handler.write_message(b"x" * 100_000, binary=True).done():
+            pass
+        client.send(*(frame(PING, str(number)) for number in range(1000)))
+        await served.until(("ping", b"999"))
+        client.transport.resume_reading()
+        while (got := await client.read())[0] == BINARY:
+            pass
+        assert got == (PONG, b"999")
+
+
+@scenario
+async def test_a_busy_handler_stops_the_client(form):
+    class Stuck(Witness):
+        async def on_message(self, message):
+            super().on_message(message)
+            await self.settings["gate"].wait()
+
+    gate = asyncio.Event()
+    async with serve(form, Stuck, gate=gate) as served, connect(served.port) as client:
+        total = 64 * 1024 * 1024
+        client.send(*[frame(BINARY, bytes(1 << 20))] * 64)
+        await served.until(bytes(1 << 20))
+        await asyncio.sleep(0.1)
+        parser = served.handler.ws_connection._parser
+        assert READ_AHEAD < parser.held <= READ_AHEAD + 256 * 1024
+        assert client.transport.get_write_buffer_size() > total / 2
+        gate.set()
+        await served.until(bytes(1 << 20), 64)
+        assert parser.held == 0
+
+
+@scenario
+async def test_a_flood_of_tiny_frames_leaves_the_loop_to_others(form):
+    counts = [0]
+
+    class Counting(Witness):
+        def on_message(self, message):
+            counts[-1] += 1
+            if message == "end":
+                self.events.append(message)
+
+    async with serve(form, Counting) as served, connect(served.port) as client:
+        client.send(frame(TEXT) * 20_000 + frame(TEXT, "end"))
+        while "end" not in served.events:
+            counts.append(0)
+            await asyncio.sleep(0)
+        assert sum(counts) == 20_001
+        assert max(counts) <= 2 * module.TURN / module.FRAME_COST
+
+
+@scenario
+async def test_an_idle_connection_has_no_task(form):
+    before = asyncio.all_tasks()
+    async with serve(form) as served, connect(served.port) as client:
+        client.text("a")
+        await client.read_text()
+        await asyncio.sleep(0.01)
+        assert asyncio.all_tasks() == before
+
+
+@scenario
+async def test_an_idle_connection_is_small(form):
+    async with serve(form) as served, connect(served.port) as client:
+        client.text("a" * 10_000)
+        await client.read_text()
+        connection = served.handler.ws_connection
+        parts = [connection, connection._parser, connection._writer, connection._context]
+        assert not [part for part in parts if hasattr(part, "__dict__")]
+        assert sum(map(sys.getsizeof, parts)) < 600
+        assert (connection._parser._buffer, connection._parser._message) == (b"", None)
+
+
+@scenario
+async def test_a_closed_connection_is_forgotten(form):
+    async with serve(form) as served:
+        async with connect(served.port) as client:
+            client.text("a")
+            await client.read_text()
+            handler = weakref.ref(served.handler)
+        await served.until_closed()
+        served.handlers.clear()
+        gc.collect()
+        assert handler() is None
+        assert not [each for each in gc.get_objects() if isinstance(each, WebSocketProtocol)]
