@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import re
+import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from itertools import chain
 from typing import Any, Final
 
 import click
-from click.core import ParameterSource
 from tornado.web import Application as TornadoApplication
 
-from waterspout import __version__, limits, logs
+from waterspout import __version__, logs
 from waterspout.application import Application
 from waterspout.exceptions import ConfigurationError, TargetNotFound, TargetRaised, WaterspoutError
+from waterspout.http import HeadLimits, HTTPSettings
 from waterspout.importer import resolve
+from waterspout.listeners import take_activated
+from waterspout.options import HEAD_LIMITS, OPTIONS, TIMES, ServeCommand, check_together, find_given
 from waterspout.server import Server
 from waterspout.settings import ServeSettings
 
@@ -32,116 +35,20 @@ _APPLICATION_OPTIONS: Final = (
 )
 
 
-class Size(click.ParamType[int]):
-    """A number of bytes: 4096, 64KiB, 10MiB, 1GiB."""
-
-    name = "size"
-    _UNITS: Final = {"": 1, "b": 1, "kib": limits.KIB, "mib": limits.MIB, "gib": limits.GIB}
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"([0-9]{1,15})\s*([a-z]*)", str(value).strip().lower())
-        if match is None or match[2] not in self._UNITS:
-            self.fail(f"{value!r} is not a size like 4096, 64KiB, 10MiB or 1GiB", param, ctx)
-        return int(match[1]) * self._UNITS[match[2]]
-
-
-class Port(click.IntRange):
-    """A port, or 0 for any free one.
-
-    Where a Service is called "waterspout", Kubernetes sets WATERSPOUT_PORT to tcp://10.0.0.1:80: not meant
-    for us, so the default is taken.
-    """
-
-    name = "port"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if str(value).startswith("tcp://"):
-            click.echo(f"waterspout: WATERSPOUT_PORT={value} is not for us: ignored", err=True)
-            value = _DEFAULT_PORT
-        return super().convert(value, param, ctx)
-
-
-_DEFAULT_PORT: Final = 8888
-
-
-def _option(*names: str, **attributes: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A click option with its WATERSPOUT_... variable and its default in the help."""
-    name = names[0].partition("/")[0].lstrip("-").replace("-", "_")
-    variable = f"WATERSPOUT_{name.upper()}"
-    return click.option(*names, envvar=variable, show_envvar=True, show_default=True, **attributes)
-
-
 def make_serve_command(default_target: str | None = None) -> click.Command:
     """`waterspout serve`, or the same for a service that knows what it serves: `default_target`."""
 
-    @click.command("serve", help=_HELP, epilog=_EPILOG)
-    @click.argument("target", required=False)
-    @_option("--native", metavar="MODULE:ROUTES", help="A list of Tornado rules.")
-    @_option("--wsgi", metavar="MODULE:CALLABLE", help="A WSGI app; with () behind it, a factory of one.")
-    @_option("--host", default="127.0.0.1", help="Address to listen on.")
-    @_option("--port", type=Port(0, 65535), default=_DEFAULT_PORT, help="0: any free port.")
-    @_option(
-        "--wsgi-workers",
-        type=click.IntRange(0, 512),
-        default=limits.WSGI_WORKERS,
-        help="WSGI processes; 0: threads of the server's own process.",
-    )
-    @_option(
-        "--wsgi-threads",
-        type=click.IntRange(1, 1024),
-        default=limits.WSGI_THREADS,
-        help="Requests that each of them runs at a time.",
-    )
-    @_option(
-        "--wsgi-queue",
-        type=click.IntRange(0),
-        default=limits.WSGI_QUEUE,
-        help="Requests that may wait for a free thread; one more gets 503.",
-    )
-    @_option(
-        "--max-body-size", type=Size(), default="1GiB", help="Largest body for WSGI and streaming handlers."
-    )
-    @_option(
-        "--native-max-body-size",
-        type=Size(),
-        default="10MiB",
-        help="Largest body for a native handler that is handed it whole.",
-    )
-    @_option(
-        "--graceful-timeout",
-        type=click.FloatRange(0),
-        default=limits.GRACEFUL_TIMEOUT,
-        metavar="SECONDS",
-        help="How long running requests get after SIGTERM or Ctrl-C.",
-    )
-    @_option(
-        "--trusted-proxies",
-        metavar="CIDR,...",
-        help="Networks whose X-Forwarded-... headers the WSGI app may see.",
-    )
-    @_option(
-        "--loop",
-        type=click.Choice(["auto", "asyncio", "uvloop"]),
-        default="auto",
-        help="auto: uvloop if installed.",
-    )
-    @_option(
-        "--server",
-        type=click.Choice(["waterspout", "httptools", "tornado"]),
-        default="waterspout",
-        help="HTTP server: our own (httptools is another word for it), or Tornado's.",
-    )
-    @_option("--access-log/--no-access-log", default=True, help="One line for each request.")
-    @_option(
-        "--debug", is_flag=True, help="Tracebacks and debugger in the browser (no reloader); loopback only."
-    )
     @click.pass_context
     def serve(context: click.Context, /, target: str | None, **options: Any) -> None:
         _run(context, target, default_target, options)
 
-    return serve
+    return ServeCommand(
+        "serve",
+        callback=serve,
+        params=[click.Argument(["target"], required=False), *chain.from_iterable(OPTIONS.values())],
+        help=_HELP,
+        epilog=_EPILOG,
+    )
 
 
 _HELP: Final = """Serve native Tornado routes and a WSGI app on one port.
@@ -185,28 +92,55 @@ def _run(
 
 
 def _build_settings(context: click.Context, options: dict[str, Any]) -> ServeSettings:
-    given = {
-        name: options[name]
-        for name in _APPLICATION_OPTIONS
-        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
-    }
-    if "trusted_proxies" in given:
-        given["trusted_proxies"] = tuple(filter(None, map(str.strip, given["trusted_proxies"].split(","))))
-    if options["debug"]:
-        if given.get("wsgi_workers", 1) > 1:
-            raise ConfigurationError("--debug works with one WSGI process: its frames live there")
-        given["debug"] = True
+    given = find_given(context)
+    check_together(context, given)
     return ServeSettings(
         host=options["host"],
         port=options["port"],
+        unix=options["unix"],
+        unix_mode=options["unix_mode"],
+        descriptors=_find_descriptors(options, given),
+        certfile=options["certfile"],
+        keyfile=options["keyfile"],
         loop=options["loop"],
         server="tornado" if options["server"] == "tornado" else "waterspout",
         graceful_timeout=options["graceful_timeout"],
         max_body_size=options["max_body_size"],
+        http=_build_http_settings(options),
         access_log=options["access_log"],
         debug=options["debug"],
-        application=given,
+        application=_build_application_settings(options, given),
     )
+
+
+def _find_descriptors(options: dict[str, Any], given: Collection[str]) -> tuple[int, ...]:
+    """Those of --fd; or systemd's, unless it was said where to listen."""
+    activated = take_activated(os.environ)  # whoever listens: no child may believe the variables
+    elsewhere = {"host", "port", "unix"}.intersection(given)
+    if activated and elsewhere:
+        said = ", ".join(sorted(elsewhere))
+        click.echo(f"waterspout: LISTEN_FDS is ignored: where to listen was said ({said})", err=True)
+    if elsewhere or "fd" in given:
+        return tuple(chain.from_iterable(options["fd"]))
+    return activated
+
+
+def _build_http_settings(options: dict[str, Any]) -> HTTPSettings:
+    head = HeadLimits(**{field: options[name] for name, field in HEAD_LIMITS.items()})
+    return HTTPSettings(head=head, **{name: options[name] for name in TIMES})
+
+
+def _build_application_settings(options: dict[str, Any], given: Collection[str]) -> dict[str, Any]:
+    """What was given; the rest is left to the application."""
+    settings = {name: options[name] for name in _APPLICATION_OPTIONS if name in given}
+    if "trusted_proxies" in settings:
+        networks = settings["trusted_proxies"].split(",")
+        settings["trusted_proxies"] = tuple(filter(None, map(str.strip, networks)))
+    if options["debug"]:
+        if settings.get("wsgi_workers", 1) > 1:
+            raise ConfigurationError("--debug works with one WSGI process: its frames live there")
+        settings["debug"] = True
+    return settings
 
 
 def _build_application(

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
 import signal
-import socket
+import ssl
 
 import click
-from tornado.netutil import bind_sockets
 from tornado.web import Application as TornadoApplication
 
 from waterspout import __version__
 from waterspout.application import Application
 from waterspout.draining import DrainingServer
-from waterspout.exceptions import WaterspoutError
 from waterspout.http import HTTPServer
 from waterspout.hub.local import hub
-from waterspout.limits import NOT_SENT, READY_TIMEOUT
+from waterspout.limits import READY_TIMEOUT
+from waterspout.listeners import Listeners, adopt, listen_tcp, listen_unix, make_tls_context
 from waterspout.settings import ServeSettings
 from waterspout.signals import keep_from_children, spare_forked_children
 
@@ -29,8 +27,6 @@ _CLOSING_HANDSHAKE = 2.0
 _SLOW_START = 2.0
 #: timeout(1), make and some supervisors signal the process and its group: that is one stop (seconds).
 _SAME_SIGNAL = 1.0
-#: A client gets this long for a request's head, and between two requests (seconds).
-_IDLE_CONNECTION = 75.0
 
 
 class Server:
@@ -44,37 +40,54 @@ class Server:
 
     async def serve(self) -> None:
         """Serve until SIGTERM or SIGINT, then drain. Raises WaterspoutError: it can't start."""
-        sockets = self._bind()
-        try:
+        tls = self._make_tls()
+        with self._listen() as listeners:
             if isinstance(self._application, Application):
                 await self._start(self._application)
-        except BaseException:
-            for sock in sockets:
-                sock.close()
-            raise
-        server = self._make_http_server()
+            await self._serve(listeners, tls)
+        click.echo("waterspout: stopped", err=True)
+
+    async def _serve(self, listeners: Listeners, tls: ssl.SSLContext | None) -> None:
+        server = self._make_http_server(tls)
         self._handle_signals()
         spare_forked_children()  # those of views that run in threads of this process
-        keep_from_children(lambda: [*(sock.fileno() for sock in sockets), *server.descriptors()])
-        server.add_sockets(sockets)
-        self._announce(sockets)
+        keep_from_children(lambda: [*(sock.fileno() for sock in listeners.sockets), *server.descriptors()])
+        server.add_sockets(listeners.sockets)
+        self._announce(listeners.describe(secure=tls is not None))
         await self._stop.wait()
         click.echo(
             f"waterspout: stopping; running requests get at most {self._settings.graceful_timeout:g} s "
             "(once more ends at once)",
             err=True,
         )
+        listeners.remove_file()
         await self._shutdown(server)
-        click.echo("waterspout: stopped", err=True)
 
-    def _make_http_server(self) -> HTTPServer | DrainingServer:
-        if self._settings.server == "tornado":
+    def _make_tls(self) -> ssl.SSLContext | None:
+        settings = self._settings
+        return make_tls_context(settings.certfile, settings.keyfile) if settings.certfile else None
+
+    def _listen(self) -> Listeners:
+        settings = self._settings
+        if settings.descriptors:
+            return adopt(settings.descriptors)
+        if settings.unix is not None:
+            return listen_unix(settings.unix, settings.unix_mode)
+        return listen_tcp(settings.host, settings.port)
+
+    def _make_http_server(self, tls: ssl.SSLContext | None) -> HTTPServer | DrainingServer:
+        settings = self._settings
+        if settings.server == "tornado":
             return DrainingServer(
                 self._application,
-                max_body_size=self._settings.max_body_size,
-                idle_connection_timeout=_IDLE_CONNECTION,
+                ssl_options=tls,
+                max_body_size=settings.max_body_size,
+                max_header_size=settings.http.head.head,
+                idle_connection_timeout=settings.http.keep_alive_timeout,
             )
-        return HTTPServer(self._application, max_body_size=self._settings.max_body_size)
+        return HTTPServer(
+            self._application, ssl_options=tls, max_body_size=settings.max_body_size, settings=settings.http
+        )
 
     async def _start(self, application: Application) -> None:
         """Wait for the WSGI app; say so when that takes long."""
@@ -88,21 +101,6 @@ class Server:
             await application.start()
         finally:
             say.cancel()
-
-    def _bind(self) -> list[socket.socket]:
-        host, port = self._settings.host, self._settings.port
-        try:
-            sockets = bind_sockets(port, host)
-        except OSError as error:
-            advice = "choose another --port" if error.errno == errno.EADDRINUSE else "see --host and --port"
-            reason = error.strerror or error
-            raise WaterspoutError(f"can't listen on {host} port {port}: {reason}; {advice}") from None
-        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-            for sock in sockets:
-                # Accepted sockets inherit it: the kernel takes what it can soon send, and not megabytes more
-                # of a client that has stopped reading.
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT)
-        return sockets
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -118,9 +116,7 @@ class Server:
             click.echo("waterspout: stopped a second time, ending at once", err=True)
             os._exit(1)  # WSGI processes end when their control channel closes
 
-    def _announce(self, sockets: list[socket.socket]) -> None:
-        host, port = sockets[0].getsockname()[:2]
-        address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    def _announce(self, address: str) -> None:
         loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
         click.echo(
             f"waterspout {__version__} serves {address} on {loop}: {describe(self._application)}", err=True

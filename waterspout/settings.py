@@ -9,6 +9,7 @@ from typing import Any
 
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError
+from waterspout.http.settings import HTTPSettings
 
 
 @dataclass(frozen=True)
@@ -16,15 +17,23 @@ class ServeSettings:
     """The options of `waterspout serve`; `application` holds those that were given and are the app's.
 
     Sizes in bytes, times in seconds. `loop`: "auto", "asyncio" or "uvloop". `server`: "waterspout" or
-    "tornado".
+    "tornado". It listens on `descriptors`, which it inherited; or at `unix`, a path, with `unix_mode`; or
+    else on `host` and `port`. `certfile`, `keyfile`: paths, for TLS. `http`: of it Tornado's server knows
+    the size of a head and the keep-alive timeout.
     """
 
     host: str = "127.0.0.1"
     port: int = 8888
+    unix: str | None = None
+    unix_mode: int = 0o660
+    descriptors: tuple[int, ...] = ()
+    certfile: str | None = None
+    keyfile: str | None = None
     loop: str = "auto"
     server: str = "waterspout"
     graceful_timeout: float = limits.GRACEFUL_TIMEOUT
     max_body_size: int = limits.MAX_BODY_SIZE
+    http: HTTPSettings = HTTPSettings()  # noqa: RUF009 - an immutable value
     access_log: bool = True
     debug: bool = False
     application: dict[str, Any] = field(default_factory=dict)
@@ -33,11 +42,19 @@ class ServeSettings:
         """Raises ConfigurationError."""
         if not 0 <= self.graceful_timeout < math.inf:
             raise ConfigurationError(f"the graceful timeout is in seconds, not {self.graceful_timeout}")
-        if self.debug and not is_loopback(self.host):
+        place = self._find_way_in()
+        if self.debug and place is not None:
             raise ConfigurationError(
-                f"--debug lets whoever reaches {self.host} run code: it is for loopback only "
-                "(--host 127.0.0.1)"
+                f"--debug lets whoever reaches {place} run code: it is for loopback only (--host 127.0.0.1)"
             )
+
+    def _find_way_in(self) -> str | None:
+        """Where somebody beside this machine's browser may come in, by way of a proxy perhaps."""
+        if self.descriptors:
+            return "an inherited socket"
+        if self.unix is not None:
+            return f"unix:{self.unix}"
+        return None if is_loopback(self.host) else self.host or "any address"
 
 
 def is_loopback(host: str) -> bool:

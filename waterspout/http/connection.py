@@ -177,7 +177,7 @@ class Connection(asyncio.Protocol):
                 self.deadline = self.server.now + self.server.settings.head_timeout
             return False
         self._head_begun = False
-        self._open(cast(Head, head))
+        self._open(head)  # type: ignore[arg-type]  # the first event of a request
         return self.state == OPENING
 
     def _open(self, head: Head) -> None:
@@ -186,21 +186,26 @@ class Connection(asyncio.Protocol):
         if server.draining or server.conn_params.no_keep_alive:
             exchange.keep_alive = False
         self.state = OPENING
-        self._received = 0
         delegate = server.start_request(self, exchange)
         if server.conn_params.decompress:
             delegate = GzipMessageDelegate(delegate, server.chunk_size, exchange.max_body_size)
         self._delegate = delegate
-        self._headers = RequestHeaders(head.fields, head.names)
+        headers = RequestHeaders(head.fields, head.names)
         start_line = RequestStartLine(head.method, head.target, head.version)
-        if self._call(delegate.headers_received, start_line, self._headers) and head.body_length == 0:
-            self._begin_body()  # the way of most requests, without going round by the table
+        if head.body_length == 0:
+            # The way of most requests, without going round by the table.
+            if self._call(delegate.headers_received, start_line, headers):
+                self._begin_body()
+            return
+        self._headers = headers
+        self._received = 0
+        self._call(delegate.headers_received, start_line, headers)
 
     def _begin_body(self) -> bool:
         """The delegate has seen the head."""
         if self._blocked or self.state != OPENING:
             return False
-        exchange = cast(Exchange, self.exchange)
+        exchange: Exchange = self.exchange  # type: ignore[assignment]  # there is one in this state
         head = exchange.head
         if head.body_length == 0:
             return self._end_request()
@@ -234,8 +239,9 @@ class Connection(asyncio.Protocol):
     def _end_request(self) -> bool:
         self.state = REPLY
         self._headers = None
-        self._cancel_body_timer()
-        self._call(cast(HTTPMessageDelegate, self._delegate).finish)
+        if self._body_timer is not None:
+            self._cancel_body_timer()
+        self._call(self._delegate.finish)  # type: ignore[union-attr]  # there is one in this state
         return False  # one request for each turn of the loop: others want to be served, too
 
     def _wait(self) -> bool:
@@ -282,9 +288,8 @@ class Connection(asyncio.Protocol):
 
     def on_reply_finished(self) -> None:
         """The exchange calls this: its reply is written. The next request may come, or none."""
-        exchange, self.exchange = cast(Exchange, self.exchange), None
-        self._delegate = None
-        if self.state == REPLY and exchange.keep_alive:
+        exchange, self.exchange, self._delegate = self.exchange, None, None
+        if self.state == REPLY and exchange is not None and exchange.keep_alive:
             self.state = IDLE
             self.deadline = self.server.now + self.server.settings.keep_alive_timeout
             self._parser.next_request()

@@ -35,21 +35,23 @@ class Exchange(HTTPConnection):
     #: connection that is closed before its request was whole throws away for a while what still comes.
     strict = True
 
+    # What most exchanges never change stands on the class.
+    close_callback: Callable[[], None] | None = None
+    response_started = False
+    switches_protocols = False
+    finished = False
+    detached = False
+    half_close_grace = HALF_CLOSED
+    _head_written = False
+    _chunked = False
+    _left: int | None = None  # of a reply with Content-Length; None: not known
+
     def __init__(self, connection: Connection, head: Head, max_body_size: int) -> None:
         self._connection = connection
         self._writer = connection.writer
         self.head = head
         self.keep_alive = head.keep_alive
         self.max_body_size = max_body_size
-        self.close_callback: Callable[[], None] | None = None
-        self.response_started = False
-        self.switches_protocols = False
-        self.finished = False
-        self.detached = False
-        self.half_close_grace = HALF_CLOSED
-        self._head_written = False
-        self._chunked = False
-        self._left: int | None = None  # of a reply with Content-Length; None: not known
 
     # -- Tornado's interface -----------------------------------------------------------------------------
 
@@ -233,9 +235,9 @@ class Exchange(HTTPConnection):
             closes = "close" in headers["Connection"].lower()
             if not closes:
                 del headers["Connection"]
-        if "Transfer-Encoding" in headers:
-            del headers["Transfer-Encoding"]
         length = headers.get("Content-Length")
+        if length is None and "Transfer-Encoding" in headers:
+            del headers["Transfer-Encoding"]
         return self._serialize(status, reason, list(headers.get_all()), length, closes)
 
     def _frame(self, chunk: bytes) -> bytes:

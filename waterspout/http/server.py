@@ -16,7 +16,7 @@ from waterspout import limits
 from waterspout.http.connection import Connection
 from waterspout.http.private import RequestContext
 from waterspout.http.settings import HTTPSettings
-from waterspout.http.tls import TLSHandshake
+from waterspout.http.tls import TLSListener
 
 
 class HTTPServer(httpserver.HTTPServer):
@@ -44,8 +44,8 @@ class HTTPServer(httpserver.HTTPServer):
         self.now = 0.0
         self.trusted = frozenset(self.trusted_downstream or ())
         self._open: set[Connection] = set()
-        self._listeners: dict[int, socket.socket] = {}
-        self._servers: dict[int, asyncio.Future[asyncio.AbstractServer]] = {}
+        self._sockets_open: list[socket.socket] = []
+        self._listeners: list[Listener | TLSListener] = []
         self._sweeper: asyncio.TimerHandle | None = None
         self._interval = min(limits.SWEEP_INTERVAL, self.settings.shortest / 4)
         self._quiet: asyncio.Event | None = None
@@ -58,23 +58,24 @@ class HTTPServer(httpserver.HTTPServer):
         self.done: asyncio.Future[None] = loop.create_future()
         self.done.set_result(None)
         self.now = loop.time()
-        make_protocol = self._make_factory()
+        context = None
+        if self.ssl_options is not None:
+            context = ssl_options_to_context(self.ssl_options, server_side=True)
         for sock in sockets:
-            self._listeners[sock.fileno()] = sock
-            serving = loop.create_server(make_protocol, sock=sock, backlog=limits.BACKLOG)
-            self._servers[sock.fileno()] = asyncio.ensure_future(serving, loop=loop)
+            self._sockets_open.append(sock)
+            if context is not None:
+                self._listeners.append(TLSListener(sock, lambda: Connection(self), context))
+            else:
+                self._listeners.append(Listener(sock, lambda: Connection(self)))
 
     def stop(self) -> None:
         """Accept no more; what is open goes on."""
-        for serving in self._servers.values():
-            if serving.done() and not serving.cancelled() and serving.exception() is None:
-                serving.result().close()
-            else:
-                serving.cancel()
-        self._servers.clear()
-        for sock in self._listeners.values():
-            sock.close()
+        for listener in self._listeners:
+            listener.close()
         self._listeners.clear()
+        for sock in self._sockets_open:
+            sock.close()
+        self._sockets_open.clear()
 
     async def close_all_connections(self) -> None:
         """Close all connections that speak HTTP, at once, and wait until they are."""
@@ -135,8 +136,19 @@ class HTTPServer(httpserver.HTTPServer):
         if self._open:
             self._sweeper = self.loop.call_later(self._interval, self._sweep)
 
-    def _make_factory(self) -> Callable[[], asyncio.Protocol]:
-        if self.ssl_options is None:
-            return lambda: Connection(self)
-        context = ssl_options_to_context(self.ssl_options, server_side=True)
-        return lambda: TLSHandshake(lambda: Connection(self), context)
+
+class Listener:
+    """Lets the event loop's own server accept on `sock`, which may be told before the loop runs."""
+
+    def __init__(self, sock: socket.socket, make_protocol: Callable[[], asyncio.Protocol]) -> None:
+        loop = asyncio.get_event_loop()
+        serving = loop.create_server(make_protocol, sock=sock, backlog=limits.BACKLOG)
+        self._serving = asyncio.ensure_future(serving, loop=loop)
+
+    def close(self) -> None:
+        """Accept no more."""
+        serving = self._serving
+        if serving.done() and not serving.cancelled() and serving.exception() is None:
+            serving.result().close()
+        else:
+            serving.cancel()

@@ -321,8 +321,6 @@ async def test_tornados_interface(form):
 
 @scenario
 async def test_a_client_over_tls(form):
-    if form.name == "waterspout-uvloop":
-        pytest.skip("waterspout.http does not finish a TLS handshake on uvloop yet")
     server, client_side = tls()
     async with serve(form, ssl_options=server) as served:
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port, ssl=client_side)

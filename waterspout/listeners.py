@@ -1,0 +1,257 @@
+"""Where a server listens: TCP ports, a UNIX socket, sockets that it inherits; and TLS on them. Leaf."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import socket
+import ssl
+import stat
+from collections.abc import Iterable, MutableMapping
+from typing import Final
+
+from tornado.netutil import bind_sockets
+
+from waterspout.exceptions import ConfigurationError, WaterspoutError
+from waterspout.limits import BACKLOG, NOT_SENT
+
+#: Where systemd's descriptors begin (sd_listen_fds(3)).
+_FIRST_ACTIVATED: Final = 3
+_ACTIVATION: Final = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
+_FAMILIES: Final = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
+
+
+class Listeners:
+    """Sockets that listen; a context manager that closes them. `file`: the path of a UNIX socket of ours."""
+
+    def __init__(self, sockets: list[socket.socket], file: str | None = None) -> None:
+        self.sockets = sockets
+        self._file = file and os.path.abspath(file)  # the app may change the current directory
+        self._identity = file and _identify(file)
+        for sock in sockets:
+            _bound_memory(sock)
+
+    def remove_file(self) -> None:
+        """Remove the file, unless it is another server's by now. The socket must be open: while it is, no
+        other file is given its inode.
+        """
+        file, self._file = self._file, None
+        if file:
+            with contextlib.suppress(OSError):
+                if _identify(file) == self._identity:
+                    os.unlink(file)
+
+    def close(self) -> None:
+        """Harmless when repeated, and when a server has closed the sockets."""
+        self.remove_file()
+        for sock in self.sockets:
+            sock.close()
+
+    def __enter__(self) -> Listeners:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def describe(self, *, secure: bool) -> str:
+        """What a client connects to."""
+        return " and ".join(_describe(sock, secure) for sock in self.sockets)
+
+
+def _identify(file: str) -> tuple[int, int]:
+    status = os.lstat(file)
+    return status.st_dev, status.st_ino
+
+
+def _bound_memory(sock: socket.socket) -> None:
+    """Accepted sockets inherit it: the kernel takes what it can soon send, and not megabytes more of a client
+    that has stopped reading. A UNIX socket holds little anyway.
+    """
+    if sock.family != socket.AF_UNIX and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT)
+
+
+def _describe(sock: socket.socket, secure: bool) -> str:
+    name = sock.getsockname()
+    if sock.family == socket.AF_UNIX:
+        # Linux's abstract names come as bytes and begin with a NUL, which is written as @.
+        path = os.fsdecode(name).replace("\0", "@")
+        return f"unix:{path}" + (" (TLS)" if secure else "")
+    host, port = name[:2]
+    scheme = "https" if secure else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+# --- TCP ---------------------------------------------------------------------------------------------------
+
+
+def listen_tcp(host: str, port: int) -> Listeners:
+    """On every address of `host`; "": on all of this machine. Raises WaterspoutError."""
+    try:
+        return Listeners(bind_sockets(port, host, backlog=BACKLOG))
+    except (OSError, UnicodeError) as error:  # UnicodeError: a name that is too long for DNS
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        advice = "choose another --port" if taken else "see --host and --port"
+        reason = getattr(error, "strerror", None) or error
+        raise WaterspoutError(f"can't listen on {host} port {port}: {reason}; {advice}") from None
+
+
+# --- UNIX sockets ------------------------------------------------------------------------------------------
+
+
+def listen_unix(path: str, mode: int) -> Listeners:
+    """Listen at `path`; what a dead server left there is replaced.
+
+    Raises ConfigurationError: no socket can have this path. WaterspoutError: it can't listen there.
+    """
+    if not path:
+        raise ConfigurationError("--unix is empty: give the path of a socket")
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _clear(path)
+        sock.bind(path)
+    except OSError as error:
+        sock.close()
+        raise _explain(path, error) from None
+    except BaseException:
+        sock.close()
+        raise
+    return _open_to_clients(sock, path, mode)
+
+
+def _open_to_clients(sock: socket.socket, path: str, mode: int) -> Listeners:
+    listeners = Listeners([sock], path)
+    try:
+        os.chmod(path, mode)  # before it listens: until then nobody can connect
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except OSError as error:
+        listeners.close()
+        raise _explain(path, error) from None
+    return listeners
+
+
+def _clear(path: str) -> None:
+    """Remove the socket of a dead server. Raises WaterspoutError: something else is there. OSError."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(status.st_mode):
+        raise WaterspoutError(f"can't listen on unix:{path}: what is there is no socket; choose another path")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        refused = probe.connect_ex(path)
+    if refused == errno.EACCES:
+        raise PermissionError(errno.EACCES, "the socket that is there belongs to somebody else")
+    if refused not in (errno.ECONNREFUSED, errno.ENOENT):
+        raise WaterspoutError(
+            f"can't listen on unix:{path}: a server listens there; stop it, or choose another path"
+        )
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def _explain(path: str, error: OSError) -> WaterspoutError:
+    if error.errno is None or error.errno == errno.ENAMETOOLONG:  # Python's own check has no number
+        size = len(os.fsencode(path))
+        return ConfigurationError(
+            f"--unix {path}: {size} bytes are too long for the path of a socket; choose a shorter one"
+        )
+    return WaterspoutError(f"can't listen on unix:{path}: {error.strerror}; see --unix")
+
+
+# --- inherited sockets -------------------------------------------------------------------------------------
+
+
+def adopt(descriptors: Iterable[int]) -> Listeners:
+    """Serve what whoever started us listens on. Raises ConfigurationError: one does not listen."""
+    sockets: list[socket.socket] = []
+    try:
+        sockets.extend(map(_adopt, dict.fromkeys(descriptors)))
+    except BaseException:
+        for sock in sockets:
+            sock.close()
+        raise
+    return Listeners(sockets)
+
+
+def _adopt(descriptor: int) -> socket.socket:
+    try:
+        sock = socket.socket(fileno=descriptor)
+    except OSError as error:
+        raise _no_listener(descriptor, error.strerror) from None
+    if sock.family not in _FAMILIES or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        sock.detach()
+        raise _no_listener(descriptor, "it accepts no connections")
+    sock.set_inheritable(False)  # WSGI processes must not keep the port
+    sock.setblocking(False)
+    return sock
+
+
+def _no_listener(descriptor: int, reason: str | None) -> ConfigurationError:
+    return ConfigurationError(
+        f"descriptor {descriptor} is no listening socket ({reason}): whoever starts the server must open it, "
+        "listen on it, and let it be inherited"
+    )
+
+
+def take_activated(environ: MutableMapping[str, str]) -> tuple[int, ...]:
+    """The descriptors that systemd handed to this very process (sd_listen_fds(3)), if it did.
+
+    The variables are removed: a child must not believe that they are meant for it. Raises
+    ConfigurationError.
+    """
+    pid, count, *_ = [environ.pop(name, None) for name in _ACTIVATION]
+    if pid != str(os.getpid()) or count is None:
+        return ()
+    if not re.fullmatch(r"[0-9]{1,3}", count):
+        raise ConfigurationError(f"LISTEN_FDS={count} is no number of descriptors: see sd_listen_fds(3)")
+    return tuple(range(_FIRST_ACTIVATED, _FIRST_ACTIVATED + int(count)))
+
+
+# --- TLS ---------------------------------------------------------------------------------------------------
+
+
+def make_tls_context(certfile: str, keyfile: str | None = None) -> ssl.SSLContext:
+    """For HTTP/1.1 and TLS 1.2 or newer. Raises ConfigurationError."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        # Without a callback OpenSSL would ask the terminal for the password.
+        context.load_cert_chain(certfile, keyfile, password=lambda: _refuse_password(keyfile or certfile))
+    except OSError as error:  # SSLError is one
+        raise ConfigurationError(_find_fault(certfile, keyfile, error)) from None
+    return context
+
+
+def _refuse_password(path: str) -> str:
+    raise ConfigurationError(
+        f"the key in {path} is encrypted: decrypt it first (openssl pkey -in {path} -out PLAIN)"
+    )
+
+
+def _find_fault(certfile: str, keyfile: str | None, error: OSError) -> str:
+    """OpenSSL names neither the file nor what it misses in it."""
+    key_option = "--keyfile" if keyfile else "--certfile"
+    wanted = (
+        ("--certfile", certfile, b"CERTIFICATE-----", "certificate"),
+        (key_option, keyfile or certfile, b"PRIVATE KEY-----", "private key"),
+    )
+    for option, path, mark, what in wanted:
+        try:
+            with open(path, "rb") as file:
+                found = mark in file.read()
+        except OSError as unreadable:
+            return f"{option} {path} can't be read: {unreadable.strerror}"
+        if not found:
+            hint = "; give --keyfile" if what == "private key" and not keyfile else ""
+            return f"{option} {path} holds no {what} in PEM format{hint}"
+    reason = str(getattr(error, "reason", None) or error)
+    if "MISMATCH" in reason or reason == "NO_CERTIFICATE_ASSIGNED":  # the latter: not even of its kind
+        return f"the key in {keyfile or certfile} is not that of the certificate in {certfile}"
+    return f"--certfile {certfile} can't be used: {reason.replace('_', ' ').lower()}"

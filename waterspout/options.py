@@ -1,0 +1,306 @@
+"""The options of `waterspout serve`: the types of their values, and a table of them by heading."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection
+from typing import Any, Final
+
+import click
+from click.core import ParameterSource
+
+from waterspout import limits
+from waterspout.exceptions import ConfigurationError
+
+_DEFAULT_PORT: Final = 8888
+#: A time below this would have the server look at its clients all the time (seconds).
+_SHORTEST: Final = 0.1
+
+
+class Size(click.ParamType[int]):
+    """A number of bytes: 4096, 64KiB, 10MiB, 1GiB."""
+
+    name = "size"
+    _UNITS: Final = {"": 1, "b": 1, "kib": limits.KIB, "mib": limits.MIB, "gib": limits.GIB}
+
+    def __init__(self, least: int = 0) -> None:
+        self._least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"([0-9]{1,15})\s*([a-z]*)", str(value).strip().lower())
+        if match is None or match[2] not in self._UNITS:
+            self.fail(f"{value!r} is not a size like 4096, 64KiB, 10MiB or 1GiB", param, ctx)
+        size = int(match[1]) * self._UNITS[match[2]]
+        if size < self._least:
+            self.fail(f"{value!r} is too small: at least {self._least}", param, ctx)
+        return size
+
+
+def format_size(size: int) -> str:
+    """As `Size` reads it."""
+    for name, unit in (("GiB", limits.GIB), ("MiB", limits.MIB), ("KiB", limits.KIB)):
+        if size and size % unit == 0:
+            return f"{size // unit}{name}"
+    return str(size)
+
+
+class Seconds(click.FloatRange):
+    """A time that ends; not so short that watching it is all that the server does."""
+
+    name = "seconds"
+
+    def __init__(self) -> None:
+        super().__init__(_SHORTEST)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        seconds = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value!r} is no time: every wait must end", param, ctx)
+        return seconds
+
+
+class Port(click.IntRange):
+    """A port, or 0 for any free one.
+
+    Where a Service is called "waterspout", Kubernetes sets WATERSPOUT_PORT to tcp://10.0.0.1:80: not meant
+    for us, so the default is taken, and nobody has said a port.
+    """
+
+    name = "port"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if str(value).startswith("tcp://"):
+            click.echo(f"waterspout: WATERSPOUT_PORT={value} is not for us: ignored", err=True)
+            value = _DEFAULT_PORT
+            if ctx is not None and param is not None and param.name is not None:
+                ctx.set_parameter_source(param.name, ParameterSource.DEFAULT)
+        return super().convert(value, param, ctx)
+
+
+class Mode(click.ParamType[int]):
+    """The permissions of a file, as chmod(1) takes them: 660."""
+
+    name = "mode"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        if not re.fullmatch(r"(0o?)?[0-7]{3}", value):
+            self.fail(f"{value!r} is no mode of a socket, like 660 or 600", param, ctx)
+        return int(value, 8)
+
+
+class Descriptors(click.ParamType[tuple[int, ...]]):
+    """Numbers of open descriptors: 3 or 3,4."""
+
+    name = "descriptors"
+    envvar_list_splitter = ","
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        words = [word.strip() for word in str(value).split(",")]
+        if not all(re.fullmatch(r"[0-9]{1,7}", word) for word in words):
+            self.fail(f"{value!r} is no descriptor like 3, nor a list like 3,4", param, ctx)
+        return tuple(map(int, words))
+
+
+def _option(*names: str, **attributes: Any) -> click.Option:
+    """An option with its WATERSPOUT_... variable and its default in the help."""
+    name = names[0].partition("/")[0].lstrip("-").replace("-", "_")
+    variable = f"WATERSPOUT_{name.upper()}"
+    return click.Option(names, envvar=variable, show_envvar=True, show_default=True, **attributes)
+
+
+def _size(name: str, default: int, text: str, least: int = 0) -> click.Option:
+    return _option(name, type=Size(least), default=format_size(default), help=text)
+
+
+def _seconds(name: str, default: float, text: str) -> click.Option:
+    return _option(name, type=Seconds(), default=default, metavar="SECONDS", help=text)
+
+
+def _count(name: str, least: int, most: int | None, default: int, text: str) -> click.Option:
+    return _option(name, type=click.IntRange(least, most), default=default, metavar="N", help=text)
+
+
+#: Heading -> its options, in the order of the help.
+OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
+    "What is served": (
+        _option("--native", metavar="MODULE:ROUTES", help="A list of Tornado rules."),
+        _option("--wsgi", metavar="MODULE:CALLABLE", help="A WSGI app; with () behind it, a factory of one."),
+    ),
+    "Where it listens": (
+        _option("--host", default="127.0.0.1", help="Address or name to listen on."),
+        _option("--port", type=Port(0, 65535), default=_DEFAULT_PORT, metavar="N", help="0: any free port."),
+        _option("--unix", metavar="PATH", help="Listen on a UNIX socket instead."),
+        _option("--unix-mode", type=Mode(), default="660", help="Who may connect to it."),
+        _option(
+            "--fd",
+            type=Descriptors(),
+            multiple=True,
+            metavar="N,...",
+            help="Serve inherited listening sockets instead. Those of systemd need no option.",
+        ),
+        _option("--certfile", metavar="PATH", help="Serve TLS with this certificate (PEM, with its chain)."),
+        _option("--keyfile", metavar="PATH", help="Its private key, if that is not in the same file."),
+    ),
+    "The WSGI app": (
+        _count(
+            "--wsgi-workers",
+            0,
+            512,
+            limits.WSGI_WORKERS,
+            "WSGI processes; 0: threads of the server's own process.",
+        ),
+        _count("--wsgi-threads", 1, 1024, limits.WSGI_THREADS, "Requests that each of them runs at a time."),
+        _count(
+            "--wsgi-queue",
+            0,
+            None,
+            limits.WSGI_QUEUE,
+            "Requests that may wait for a free thread; one more gets 503.",
+        ),
+        _option(
+            "--trusted-proxies",
+            metavar="CIDR,...",
+            help="Networks whose X-Forwarded-... headers the WSGI app may see.",
+        ),
+    ),
+    "What a client may send": (
+        _size("--max-body-size", limits.MAX_BODY_SIZE, "Largest body for WSGI and streaming handlers."),
+        _size(
+            "--native-max-body-size",
+            limits.NATIVE_MAX_BODY_SIZE,
+            "Largest body for a native handler that is handed it whole.",
+        ),
+        _size("--limit-request-line", limits.REQUEST_LINE, "Longest request line.", 1),
+        _count("--limit-request-fields", 1, None, limits.HEADER_FIELDS, "Most header fields."),
+        _size("--limit-request-field-size", limits.FIELD_SIZE, "Largest header field.", 1),
+        _size("--limit-request-head", limits.HEAD_SIZE, "Largest head: request line and all fields.", 1),
+    ),
+    "How long a client may take": (
+        _seconds("--head-timeout", limits.HEAD_TIMEOUT, "For a request's head."),
+        _seconds("--keep-alive-timeout", limits.KEEP_ALIVE_TIMEOUT, "For its next request."),
+        _seconds("--body-timeout", limits.BODY_TIMEOUT, "For a pause in a body that the server wants."),
+        _option(
+            "--body-rate",
+            type=click.IntRange(0),
+            default=limits.BODY_RATE,
+            metavar="N",
+            help="Bytes a second that a body must come at after that time; 0: any.",
+        ),
+        _seconds("--write-timeout", limits.WRITE_TIMEOUT, "For taking nothing of a reply."),
+    ),
+    "How it runs": (
+        _option(
+            "--server",
+            type=click.Choice(["waterspout", "httptools", "tornado"]),
+            default="waterspout",
+            help="HTTP server: our own (httptools is another word for it), or Tornado's.",
+        ),
+        _option(
+            "--loop",
+            type=click.Choice(["auto", "asyncio", "uvloop"]),
+            default="auto",
+            help="auto: uvloop if installed.",
+        ),
+        _option(
+            "--graceful-timeout",
+            type=click.FloatRange(0),
+            default=limits.GRACEFUL_TIMEOUT,
+            metavar="SECONDS",
+            help="How long running requests get after SIGTERM or Ctrl-C.",
+        ),
+        _option("--access-log/--no-access-log", default=True, help="One line for each request."),
+        _option(
+            "--debug",
+            is_flag=True,
+            help="Tracebacks and debugger in the browser (no reloader); loopback only.",
+        ),
+    ),
+}
+
+#: Where to listen is said in one of these ways.
+_PLACES: Final = (("host", "port"), ("unix",), ("fd",))
+#: An option -> what it is of no use without.
+_NEEDS: Final = {"unix_mode": "unix", "keyfile": "certfile"}
+#: An option -> its field of HeadLimits.
+HEAD_LIMITS: Final = {
+    "limit_request_line": "request_line",
+    "limit_request_fields": "fields",
+    "limit_request_field_size": "field",
+    "limit_request_head": "head",
+}
+#: Options that are fields of HTTPSettings.
+TIMES: Final = ("head_timeout", "keep_alive_timeout", "body_timeout", "body_rate", "write_timeout")
+#: Those of both that Tornado's server has, too, and in the same sense.
+_TORNADO_KNOWS: Final = {"limit_request_head", "keep_alive_timeout"}
+_OURS_ALONE: Final = tuple(name for name in (*HEAD_LIMITS, *TIMES) if name not in _TORNADO_KNOWS)
+
+
+class ServeCommand(click.Command):
+    """Its help has a heading for each group of options."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for heading, options in (*OPTIONS.items(), ("This help", [self.get_help_option(ctx)])):
+            records = [option.get_help_record(ctx) for option in options if option is not None]
+            with formatter.section(heading):
+                formatter.write_dl([record for record in records if record is not None])
+
+
+def find_given(context: click.Context) -> set[str]:
+    """The options that somebody gave, on the command line or as a variable."""
+    return {
+        name
+        for name in context.params
+        if context.get_parameter_source(name) not in (None, ParameterSource.DEFAULT)
+    }
+
+
+def check_together(context: click.Context, given: Collection[str]) -> None:
+    """Nothing that was given may contradict another, or be ignored. Raises ConfigurationError."""
+    said = [name for place in _PLACES if (name := next((name for name in place if name in given), None))]
+    if len(said) > 1:
+        first, second = (_spell(context, name) for name in said[:2])
+        raise ConfigurationError(f"{first} and {second} both say where to listen: give one of them")
+    for name, other in _NEEDS.items():
+        if name in given and other not in given:
+            raise ConfigurationError(
+                f"{_spell(context, name)} is of no use without --{other}: give both, or none"
+            )
+    if context.params["server"] == "tornado":
+        _check_tornado(context, given)
+    _check_head(context, given)
+
+
+def _check_tornado(context: click.Context, given: Collection[str]) -> None:
+    for name in _OURS_ALONE:
+        if name in given:
+            raise ConfigurationError(
+                f"{_spell(context, name)} is known to --server waterspout alone, "
+                f"not to {_spell(context, 'server')} tornado: drop one of them"
+            )
+
+
+def _check_head(context: click.Context, given: Collection[str]) -> None:
+    """A limit above the whole head's would never be reached."""
+    head = context.params["limit_request_head"]
+    for name in ("limit_request_line", "limit_request_field_size"):
+        if name in given and context.params[name] > head:
+            raise ConfigurationError(
+                f"{_spell(context, name)} is above --limit-request-head, which is {format_size(head)}: "
+                "raise that, too"
+            )
+
+
+def _spell(context: click.Context, name: str) -> str:
+    """An option as it was given."""
+    if context.get_parameter_source(name) is ParameterSource.ENVIRONMENT:
+        return f"WATERSPOUT_{name.upper()}"
+    return f"--{name.replace('_', '-')}"
