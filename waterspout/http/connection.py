@@ -18,6 +18,7 @@ from waterspout.exceptions import RequestRefused
 from waterspout.http.exchange import Exchange
 from waterspout.http.head import Head
 from waterspout.http.parser import END, RequestParser
+from waterspout.http.patience import Patience
 from waterspout.http.private import GzipMessageDelegate, RequestHeaders
 from waterspout.http.refusal import serialize_refusal
 from waterspout.http.stream import DetachedStream, Stream, detach_stream
@@ -47,36 +48,32 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 class Connection(asyncio.Protocol):
     """Reads requests, hands them to the server's delegates, and lets one reply be written at a time.
 
-    Attributes: `server`, `context` and `writer`, for the connection; `state`, one of the above; `deadline`,
-    by when what it waits for must have come, in the server's time; `exchange`, None between two requests.
+    Attributes: `server`, `context` and `writer`, for the connection; `state`, one of the above; `exchange`,
+    None between two requests.
     """
 
     __slots__ = (
         "_blocked",
-        "_body_base",
-        "_body_seen",
-        "_body_since",
         "_body_timer",
         "_delegate",
         "_detached",
         "_eof_timer",
         "_gone",
+        "_half_closed",
         "_head_begun",
         "_headers",
         "_linger_size",
         "_lingers",
         "_parser",
+        "_patience",
         "_piece",
         "_reading_paused",
         "_received",
-        "_sent",
         "_sent_at_eof",
-        "_stalled",
         "_stream",
         "_thrown_away",
         "_transport",
         "context",
-        "deadline",
         "exchange",
         "server",
         "state",
@@ -93,16 +90,13 @@ class Connection(asyncio.Protocol):
         self._head_begun = False
         self._piece = b""
         self._received = 0
-        self._body_seen = 0
-        self._body_base = 0
-        self._body_since = 0.0
         self._thrown_away = 0
         self._blocked = False
         self._reading_paused = False
+        self._half_closed = False
         self._lingers = False
-        self._sent = 0
+        self._linger_size = 0
         self._sent_at_eof = 0
-        self._stalled = 0.0
         self._body_timer: asyncio.TimerHandle | None = None
         self._eof_timer: asyncio.TimerHandle | None = None
         self._stream: Stream | None = None
@@ -116,7 +110,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is not registered as one
         self.writer = Writer(self._transport, server.done)
         self.context = server.make_context(self._transport)
-        self.deadline = server.now + server.settings.head_timeout
+        self._patience = Patience(server.settings, server.now)
         server.on_connection(self)
 
     def data_received(self, data: bytes) -> None:
@@ -128,11 +122,12 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client sends no more. It may wait for the reply to a whole request: hold the line for that."""
-        exchange = self.exchange
-        if self.state != REPLY or exchange is None or self.context.is_secure:
+        if self.context.is_secure:
+            return False
+        if self.state != REPLY or self.exchange is None:
             return self.state == CLOSING
-        exchange.keep_alive = False
-        self._wait_half_closed(exchange)
+        self._half_closed = True
+        self._wait_half_closed(self.exchange)
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -171,10 +166,12 @@ class Connection(asyncio.Protocol):
 
     def _read_head(self) -> bool:
         head = self._parser.next_event()
+        if head is None and self._half_closed:
+            self.close()
         if head is None:
             if self._parser.held and not self._head_begun:
                 self._head_begun = True
-                self.deadline = self.server.now + self.server.settings.head_timeout
+                self._patience.wait(self.server.now, self.server.settings.head_timeout)
             return False
         self._head_begun = False
         self._open(head)  # type: ignore[arg-type]  # the first event of a request
@@ -190,6 +187,8 @@ class Connection(asyncio.Protocol):
         if server.conn_params.decompress:
             delegate = GzipMessageDelegate(delegate, server.chunk_size, exchange.max_body_size)
         self._delegate = delegate
+        if self._half_closed:
+            self._wait_half_closed(exchange)
         headers = RequestHeaders(head.fields, head.names)
         start_line = RequestStartLine(head.method, head.target, head.version)
         if head.body_length == 0:
@@ -212,7 +211,7 @@ class Connection(asyncio.Protocol):
         if head.body_length > exchange.max_body_size and not exchange.finished:
             raise RequestRefused(413, "Content-Length too long")
         self.state = BODY
-        self._expect_body()
+        self._patience.expect_body(self.server.now, self._received)
         if self.server.conn_params.body_timeout is not None and self._body_timer is None:
             self.set_body_timeout(self.server.conn_params.body_timeout)
         # A delegate that wants to say 100 Continue itself, later or never, has deleted the field.
@@ -227,6 +226,9 @@ class Connection(asyncio.Protocol):
             return self._call(cast(HTTPMessageDelegate, self._delegate).data_received, piece)
         event = self._parser.next_event()
         if event is None:
+            if self._half_closed:
+                self._abandon()
+                self.close()
             return False
         if event is END:
             return self._end_request()
@@ -273,7 +275,7 @@ class Connection(asyncio.Protocol):
             self._on_failure(error)
             return
         # The clock of the client's body stands still while it is not read.
-        self._expect_body()
+        self._patience.expect_body(self.server.now, self._received)
         self._resume_reading()
         self._advance()
 
@@ -291,9 +293,9 @@ class Connection(asyncio.Protocol):
         exchange, self.exchange, self._delegate = self.exchange, None, None
         if self.state == REPLY and exchange is not None and exchange.keep_alive:
             self.state = IDLE
-            self.deadline = self.server.now + self.server.settings.keep_alive_timeout
+            self._patience.wait(self.server.now, self.server.settings.keep_alive_timeout)
             self._parser.next_request()
-            if self._parser.held:
+            if self._parser.held or self._half_closed:
                 self._resume_reading()
                 self.server.loop.call_soon(self._advance)
         elif self.state < CLOSING:
@@ -346,7 +348,7 @@ class Connection(asyncio.Protocol):
             return
         self.state = LINGER
         self._thrown_away = 0
-        self.deadline = self.server.now + limits.LINGER
+        self._patience.wait(self.server.now, limits.LINGER)
         if self._transport.can_write_eof():
             self._transport.write_eof()
 
@@ -450,43 +452,19 @@ class Connection(asyncio.Protocol):
 
     def check(self, now: float) -> None:
         """The server calls this every now and then: whoever is too slow is cut."""
-        if self.writer.unsent:
-            self._check_writing(now)
-        else:
-            self._stalled = 0.0
-        if self.state == IDLE and now > self.deadline:
+        patience = self._patience
+        if patience.is_stalled(now, self.writer):
+            gen_log.info("%s takes nothing of its reply: cut", self.context)
+            self.abort()
+        elif self.state == IDLE and patience.is_over(now):
             if self._parser.held:
                 self.refuse(RequestRefused(408, "a head that does not end"))
             else:
                 self.close()
-        elif self.state == BODY and not self._blocked:
-            self._check_body(now)
-        elif self.state == LINGER and now > self.deadline:
-            self._transport.close()
-
-    def _check_writing(self, now: float) -> None:
-        sent = self.writer.sent
-        if sent != self._sent or not self._stalled:
-            self._sent, self._stalled = sent, now
-        elif now - self._stalled > self.server.settings.write_timeout:
-            gen_log.info("%s took nothing of its reply for %.0f s: cut", self.context, now - self._stalled)
-            self.abort()
-
-    def _expect_body(self) -> None:
-        """From now on the client is to send its body."""
-        self._body_since = self.server.now
-        self._body_base = self._received
-        self.deadline = self.server.now + self.server.settings.body_timeout
-
-    def _check_body(self, now: float) -> None:
-        """A body may pause for a while, and must come at a least rate behind that."""
-        settings = self.server.settings
-        if self._received != self._body_seen:
-            self._body_seen = self._received
-            self.deadline = now + settings.body_timeout
-        owed = (now - self._body_since - settings.body_timeout) * settings.body_rate
-        if now > self.deadline or self._received - self._body_base < owed:
+        elif self.state == BODY and not self._blocked and patience.is_body_late(now, self._received):
             self.refuse(RequestRefused(408, "a body that does not end"))
+        elif self.state == LINGER and patience.is_over(now):
+            self._transport.close()
 
     def _wait_half_closed(self, exchange: Exchange) -> None:
         """A client that left looks like one that only stopped sending, until something is written to it."""

@@ -1,0 +1,51 @@
+"""How long one connection's client may take. No timer: the server looks every now and then."""
+
+from __future__ import annotations
+
+from waterspout.http.settings import HTTPSettings
+from waterspout.http.writer import Writer
+
+
+class Patience:
+    """What a client is waited for, and since when. All times are the server's, in seconds."""
+
+    __slots__ = ("_base", "_deadline", "_seen", "_sent", "_settings", "_since", "_stalled_since")
+
+    def __init__(self, settings: HTTPSettings, now: float) -> None:
+        self._settings = settings
+        self._since = 0.0
+        self._base = self._seen = 0
+        self._sent = 0
+        self._stalled_since = 0.0
+        self._deadline = now + settings.head_timeout
+
+    def wait(self, now: float, seconds: float) -> None:
+        """From now on, for so long."""
+        self._deadline = now + seconds
+
+    def is_over(self, now: float) -> bool:
+        return now > self._deadline
+
+    def expect_body(self, now: float, received: int) -> None:
+        """The client is to send more of its body; `received` bytes of it are here."""
+        self._since, self._base = now, received
+        self._deadline = now + self._settings.body_timeout
+
+    def is_body_late(self, now: float, received: int) -> bool:
+        """A body may pause for a while, and must come at a least rate behind that."""
+        settings = self._settings
+        if received != self._seen:
+            self._seen = received
+            self._deadline = now + settings.body_timeout
+        owed = (now - self._since - settings.body_timeout) * settings.body_rate
+        return now > self._deadline or received - self._base < owed
+
+    def is_stalled(self, now: float, writer: Writer) -> bool:
+        """Something is on its way to the client, and for too long it has taken none of it."""
+        if not writer.unsent:
+            self._stalled_since = 0.0
+            return False
+        sent = writer.sent
+        if sent != self._sent or not self._stalled_since:
+            self._sent, self._stalled_since = sent, now
+        return now - self._stalled_since > self._settings.write_timeout
