@@ -2,7 +2,9 @@
 application. Knows nothing of WSGI, and nothing of ours but leaves.
 
     server.py      HTTPServer: listeners, the clock, the connections that are open
-    connection.py  Connection: one socket, its requests one after the other, how it ends
+    connection.py  Connection: one socket, from its first byte to its end
+    intake.py      its reading half: requests, one after the other, to their delegates
+    patience.py    how long its client may take
     exchange.py    Exchange: one request's reply; Tornado's `HTTPConnection`
     parser.py      what one connection has sent, as events        (pure)
     head.py        a request's head                               (pure)
@@ -10,6 +12,7 @@ application. Knows nothing of WSGI, and nothing of ours but leaves.
     writer.py      what is on its way to the client: backpressure
     stream.py      what of an `IOStream` there is over a transport
     refusal.py     the server's own answer to what is no request
+    tls.py         listening sockets whose connections speak TLS
     private.py     Tornado's private names
 """
 

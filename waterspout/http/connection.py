@@ -1,4 +1,4 @@
-"""One client connection: its requests, one after the other, and how it ends (RFC 9112 section 9)."""
+"""One client connection: from its first byte to its end, and how it ends (RFC 9112 section 9)."""
 
 from __future__ import annotations
 
@@ -6,35 +6,22 @@ import asyncio
 import math
 import socket
 import struct
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
-from tornado.httputil import HTTPInputError, HTTPMessageDelegate, RequestStartLine
 from tornado.iostream import IOStream
 from tornado.log import app_log, gen_log
 
 from waterspout import limits
 from waterspout.exceptions import RequestRefused
 from waterspout.http.exchange import Exchange
-from waterspout.http.head import Head
-from waterspout.http.parser import END, RequestParser
+from waterspout.http.intake import BODY, CLOSING, IDLE, LINGER, OPENING, OVER, REPLY, Intake
 from waterspout.http.patience import Patience
-from waterspout.http.private import GzipMessageDelegate, RequestHeaders
 from waterspout.http.refusal import serialize_refusal
 from waterspout.http.stream import DetachedStream, Stream, detach_stream
 from waterspout.http.writer import Writer
 
 if TYPE_CHECKING:
     from waterspout.http.server import HTTPServer
-
-#: What a connection is at.
-IDLE: Final = 0  # waits for a request's head
-OPENING: Final = 1  # the head is here; the delegate is deciding what becomes of it
-BODY: Final = 2  # the request's body comes
-REPLY: Final = 3  # the request is whole; its reply is not
-CLOSING: Final = 4  # the last reply is going out
-LINGER: Final = 5  # ... has gone out; what comes is thrown away until the client closes
-OVER: Final = 6  # closed, or handed to another protocol
 
 #: What the log says of a refusal, where that is not "malformed". Tornado's own words, as far as it has them.
 _SAID: Final = {
@@ -45,7 +32,7 @@ _SAID: Final = {
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
-class Connection(asyncio.Protocol):
+class Connection(Intake):
     """Reads requests, hands them to the server's delegates, and lets one reply be written at a time.
 
     Attributes: `server`, `context` and `writer`, for the connection; `state`, one of the above; `exchange`,
@@ -53,47 +40,24 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_blocked",
         "_body_timer",
-        "_delegate",
         "_detached",
         "_eof_timer",
         "_gone",
-        "_half_closed",
-        "_head_begun",
-        "_headers",
         "_linger_size",
         "_lingers",
-        "_parser",
-        "_patience",
-        "_piece",
         "_reading_paused",
-        "_received",
         "_sent_at_eof",
         "_stream",
         "_thrown_away",
         "_transport",
         "context",
-        "exchange",
-        "server",
-        "state",
-        "writer",
     )
 
     def __init__(self, server: HTTPServer) -> None:
-        self.server = server
-        self.state = IDLE
-        self.exchange: Exchange | None = None
-        self._parser = RequestParser(server.settings.head)
-        self._delegate: HTTPMessageDelegate | None = None
-        self._headers: RequestHeaders | None = None
-        self._head_begun = False
-        self._piece = b""
-        self._received = 0
+        super().__init__(server)
         self._thrown_away = 0
-        self._blocked = False
         self._reading_paused = False
-        self._half_closed = False
         self._lingers = False
         self._linger_size = 0
         self._sent_at_eof = 0
@@ -150,143 +114,7 @@ class Connection(asyncio.Protocol):
         if self.state == CLOSING:
             self._close_written()
 
-    # -- from events to the delegate ---------------------------------------------------------------------
-
-    def _advance(self) -> None:
-        """Go as far as the bytes that are here allow, and as the delegate does."""
-        try:
-            while not self._blocked and _STEPS[self.state](self):
-                pass
-        except RequestRefused as refused:
-            self.refuse(refused)
-        if self._parser.held > limits.PIPELINE_SIZE and (self._blocked or self.state == REPLY):
-            self._pause_reading()
-
-    # Each step says whether the next one may follow at once.
-
-    def _read_head(self) -> bool:
-        head = self._parser.next_event()
-        if head is None and self._half_closed:
-            self.close()
-        if head is None:
-            if self._parser.held and not self._head_begun:
-                self._head_begun = True
-                self._patience.wait(self.server.now, self.server.settings.head_timeout)
-            return False
-        self._head_begun = False
-        self._open(head)  # type: ignore[arg-type]  # the first event of a request
-        return self.state == OPENING
-
-    def _open(self, head: Head) -> None:
-        server = self.server
-        exchange = self.exchange = Exchange(self, head, server.max_body_size)
-        if server.draining or server.conn_params.no_keep_alive:
-            exchange.keep_alive = False
-        self.state = OPENING
-        delegate = server.start_request(self, exchange)
-        if server.conn_params.decompress:
-            delegate = GzipMessageDelegate(delegate, server.chunk_size, exchange.max_body_size)
-        self._delegate = delegate
-        if self._half_closed:
-            self._wait_half_closed(exchange)
-        headers = RequestHeaders(head.fields, head.names)
-        start_line = RequestStartLine(head.method, head.target, head.version)
-        if head.body_length == 0:
-            # The way of most requests, without going round by the table.
-            if self._call(delegate.headers_received, start_line, headers):
-                self._begin_body()
-            return
-        self._headers = headers
-        self._received = 0
-        self._call(delegate.headers_received, start_line, headers)
-
-    def _begin_body(self) -> bool:
-        """The delegate has seen the head."""
-        if self._blocked or self.state != OPENING:
-            return False
-        exchange: Exchange = self.exchange  # type: ignore[assignment]  # there is one in this state
-        head = exchange.head
-        if head.body_length == 0:
-            return self._end_request()
-        if head.body_length > exchange.max_body_size and not exchange.finished:
-            raise RequestRefused(413, "Content-Length too long")
-        self.state = BODY
-        self._patience.expect_body(self.server.now, self._received)
-        if self.server.conn_params.body_timeout is not None and self._body_timer is None:
-            self.set_body_timeout(self.server.conn_params.body_timeout)
-        # A delegate that wants to say 100 Continue itself, later or never, has deleted the field.
-        if head.expects_continue and not exchange.response_started and "Expect" in cast(Any, self._headers):
-            self.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return True
-
-    def _read_body(self) -> bool:
-        if self._piece:
-            size = self.server.chunk_size
-            piece, self._piece = self._piece[:size], self._piece[size:]
-            return self._call(cast(HTTPMessageDelegate, self._delegate).data_received, piece)
-        event = self._parser.next_event()
-        if event is None:
-            if self._half_closed:
-                self._abandon()
-                self.close()
-            return False
-        if event is END:
-            return self._end_request()
-        self._piece = cast(bytes, event)
-        self._received += len(self._piece)
-        if self._received > cast(Exchange, self.exchange).max_body_size:
-            raise RequestRefused(413, "chunked body too large")
-        return True
-
-    def _end_request(self) -> bool:
-        self.state = REPLY
-        self._headers = None
-        if self._body_timer is not None:
-            self._cancel_body_timer()
-        self._call(self._delegate.finish)  # type: ignore[union-attr]  # there is one in this state
-        return False  # one request for each turn of the loop: others want to be served, too
-
-    def _wait(self) -> bool:
-        """What has come belongs to the next request, and that waits for this one's reply."""
-        return False
-
-    # -- the delegate's answers --------------------------------------------------------------------------
-
-    def _call(self, method: Callable[..., Any], *arguments: Any) -> bool:
-        """Call the delegate; go no further until what it gives is done. False: it failed."""
-        try:
-            awaitable: Awaitable[None] | None = method(*arguments)
-        except Exception as error:
-            self._on_failure(error)
-            return False
-        if awaitable is not None:
-            future = asyncio.ensure_future(awaitable)
-            if not future.done() or future.cancelled() or future.exception() is not None:
-                self._blocked = True
-                future.add_done_callback(self._on_awaited)
-        return True
-
-    def _on_awaited(self, future: asyncio.Future[None]) -> None:
-        self._blocked = False
-        error = asyncio.CancelledError() if future.cancelled() else future.exception()
-        if self.state >= CLOSING:
-            return
-        if error is not None:
-            self._on_failure(error)
-            return
-        # The clock of the client's body stands still while it is not read.
-        self._patience.expect_body(self.server.now, self._received)
-        self._resume_reading()
-        self._advance()
-
-    def _on_failure(self, error: BaseException) -> None:
-        if isinstance(error, HTTPInputError):
-            self.refuse(RequestRefused(400, str(error)))
-        elif isinstance(error, RequestRefused):
-            self.refuse(error)
-        else:
-            app_log.error("Uncaught exception", exc_info=error)
-            self.refuse(RequestRefused(500, "an application that failed"))
+    # -- endings -----------------------------------------------------------------------------------------
 
     def on_reply_finished(self) -> None:
         """The exchange calls this: its reply is written. The next request may come, or none."""
@@ -300,8 +128,6 @@ class Connection(asyncio.Protocol):
                 self.server.loop.call_soon(self._advance)
         elif self.state < CLOSING:
             self.close(linger=self.state != REPLY)
-
-    # -- endings -----------------------------------------------------------------------------------------
 
     def refuse(self, refused: RequestRefused) -> None:
         """Answer with the refusal, unless a reply has begun: then cut it. Nothing more is served here."""
@@ -404,7 +230,7 @@ class Connection(asyncio.Protocol):
         self.state = OVER
         self.server.on_close(self)
         self.exchange = self._delegate = None
-        self._cancel_body_timer()
+        self.set_body_timeout(None)
         self._resume_reading()
         return self._parser.take_rest()
 
@@ -423,7 +249,7 @@ class Connection(asyncio.Protocol):
         """The client is gone, or will hear nothing more: tell who works for it."""
         exchange, self.exchange = self.exchange, None
         delegate, self._delegate = self._delegate, None
-        self._cancel_body_timer()
+        self.set_body_timeout(None)
         if self._eof_timer is not None:
             self._eof_timer.cancel()
         if exchange is None or delegate is None:
@@ -482,29 +308,18 @@ class Connection(asyncio.Protocol):
         self._abandon()
         self.close()
 
-    def set_body_timeout(self, timeout: float) -> None:
-        """The request's body must be whole in `timeout` seconds from now."""
-        self._cancel_body_timer()
-        self._body_timer = self.server.loop.call_later(timeout, self._on_body_timeout)
-
-    def _on_body_timeout(self) -> None:
-        self._body_timer = None
-        gen_log.info("Timeout reading body from %s", self.context)
-        self._abandon()
-        self.abort()  # as Tornado does, whose option this is
-
-    def _cancel_body_timer(self) -> None:
+    def set_body_timeout(self, timeout: float | None) -> None:
         if self._body_timer is not None:
             self._body_timer.cancel()
             self._body_timer = None
+        if timeout is not None:
+            self._body_timer = self.server.loop.call_later(timeout, self._on_body_timeout)
 
+    @property
+    def _has_body_timeout(self) -> bool:
+        return self._body_timer is not None
 
-_STEPS: Final[tuple[Callable[[Connection], bool], ...]] = (
-    Connection._read_head,
-    Connection._begin_body,
-    Connection._read_body,
-    Connection._wait,
-    Connection._wait,
-    Connection._wait,
-    Connection._wait,
-)
+    def _on_body_timeout(self) -> None:
+        gen_log.info("Timeout reading body from %s", self.context)
+        self._abandon()
+        self.abort()  # as Tornado does, whose option this is

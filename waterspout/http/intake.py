@@ -1,0 +1,252 @@
+"""What comes on one connection, and the delegates that are driven with it: events in, calls out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from tornado.httputil import HTTPInputError, HTTPMessageDelegate, RequestStartLine
+from tornado.log import app_log
+
+from waterspout import limits
+from waterspout.exceptions import RequestRefused
+from waterspout.http.exchange import Exchange
+from waterspout.http.head import Head
+from waterspout.http.parser import END, RequestParser
+from waterspout.http.patience import Patience
+from waterspout.http.private import GzipMessageDelegate, RequestHeaders
+
+if TYPE_CHECKING:
+    from waterspout.http.server import HTTPServer
+    from waterspout.http.writer import Writer
+
+#: What a connection is at.
+IDLE: Final = 0  # waits for a request's head
+OPENING: Final = 1  # the head is here; the delegate is deciding what becomes of it
+BODY: Final = 2  # the request's body comes
+REPLY: Final = 3  # the request is whole; its reply is not
+CLOSING: Final = 4  # the last reply is going out
+LINGER: Final = 5  # ... has gone out; what comes is thrown away until the client closes
+OVER: Final = 6  # closed, or handed to another protocol
+
+
+class Intake(asyncio.Protocol):
+    """The half of a `Connection` that reads: the other half says how it ends.
+
+    Attributes: `server`; `writer`; `state`, one of the above; `exchange`, None between two requests.
+    """
+
+    __slots__ = (
+        "_blocked",
+        "_delegate",
+        "_half_closed",
+        "_head_begun",
+        "_headers",
+        "_parser",
+        "_patience",
+        "_piece",
+        "_received",
+        "exchange",
+        "server",
+        "state",
+        "writer",
+    )
+
+    _patience: Patience
+    writer: Writer
+
+    def __init__(self, server: HTTPServer) -> None:
+        self.server = server
+        self.state = IDLE
+        self.exchange: Exchange | None = None
+        self._parser = RequestParser(server.settings.head)
+        self._delegate: HTTPMessageDelegate | None = None
+        self._headers: RequestHeaders | None = None
+        self._head_begun = False
+        self._half_closed = False
+        self._blocked = False
+        self._piece = b""
+        self._received = 0
+
+    # -- the other half ----------------------------------------------------------------------------------
+
+    def refuse(self, refused: RequestRefused) -> None:
+        """Answer with the refusal, unless a reply has begun: then cut it. Nothing more is served here."""
+        raise NotImplementedError
+
+    def close(self, *, linger: bool = False, in_body: bool = False) -> None:
+        """Close when all that was written has gone out."""
+        raise NotImplementedError
+
+    def set_body_timeout(self, timeout: float | None) -> None:
+        """The request's body must be whole in `timeout` seconds from now; None: no longer."""
+        raise NotImplementedError
+
+    @property
+    def _has_body_timeout(self) -> bool:
+        raise NotImplementedError
+
+    def _abandon(self) -> None:
+        """The client is gone, or will hear nothing more: tell who works for it."""
+        raise NotImplementedError
+
+    def _wait_half_closed(self, exchange: Exchange) -> None:
+        """The client has closed its sending side: see whether it is still there."""
+        raise NotImplementedError
+
+    def _pause_reading(self) -> None:
+        raise NotImplementedError
+
+    def _resume_reading(self) -> None:
+        raise NotImplementedError
+
+    # -- from events to the delegate ---------------------------------------------------------------------
+
+    def _advance(self) -> None:
+        """Go as far as the bytes that are here allow, and as the delegate does."""
+        try:
+            while not self._blocked and _STEPS[self.state](self):
+                pass
+        except RequestRefused as refused:
+            self.refuse(refused)
+        if self._parser.held > limits.PIPELINE_SIZE and (self._blocked or self.state == REPLY):
+            self._pause_reading()
+
+    # Each step says whether the next one may follow at once.
+
+    def _read_head(self) -> bool:
+        head = self._parser.next_event()
+        if head is None and self._half_closed:
+            self.close()
+        if head is None:
+            if self._parser.held and not self._head_begun:
+                self._head_begun = True
+                self._patience.wait(self.server.now, self.server.settings.head_timeout)
+            return False
+        self._head_begun = False
+        self._open(head)  # type: ignore[arg-type]  # the first event of a request
+        return self.state == OPENING
+
+    def _open(self, head: Head) -> None:
+        server = self.server
+        exchange = Exchange(self, head, server.max_body_size)  # type: ignore[arg-type]  # a Connection
+        self.exchange = exchange
+        if server.draining or server.conn_params.no_keep_alive:
+            exchange.keep_alive = False
+        self.state = OPENING
+        delegate = server.start_request(self, exchange)
+        if server.conn_params.decompress:
+            delegate = GzipMessageDelegate(delegate, server.chunk_size, exchange.max_body_size)
+        self._delegate = delegate
+        if self._half_closed:
+            self._wait_half_closed(exchange)
+        headers = RequestHeaders(head.fields, head.names)
+        start_line = RequestStartLine(head.method, head.target, head.version)
+        if head.body_length == 0:
+            # The way of most requests, without going round by the table.
+            if self._call(delegate.headers_received, start_line, headers):
+                self._begin_body()
+            return
+        self._headers = headers
+        self._received = 0
+        self._call(delegate.headers_received, start_line, headers)
+
+    def _begin_body(self) -> bool:
+        """The delegate has seen the head."""
+        if self._blocked or self.state != OPENING:
+            return False
+        exchange: Exchange = self.exchange  # type: ignore[assignment]  # there is one in this state
+        head = exchange.head
+        if head.body_length == 0:
+            return self._end_request()
+        if head.body_length > exchange.max_body_size and not exchange.finished:
+            raise RequestRefused(413, "Content-Length too long")
+        self.state = BODY
+        self._patience.expect_body(self.server.now, self._received)
+        if self.server.conn_params.body_timeout is not None and not self._has_body_timeout:
+            self.set_body_timeout(self.server.conn_params.body_timeout)
+        # A delegate that wants to say 100 Continue itself, later or never, has deleted the field.
+        if head.expects_continue and not exchange.response_started and "Expect" in cast(Any, self._headers):
+            self.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return True
+
+    def _read_body(self) -> bool:
+        if self._piece:
+            size = self.server.chunk_size
+            piece, self._piece = self._piece[:size], self._piece[size:]
+            return self._call(cast(HTTPMessageDelegate, self._delegate).data_received, piece)
+        event = self._parser.next_event()
+        if event is None:
+            if self._half_closed:
+                self._abandon()
+                self.close()
+            return False
+        if event is END:
+            return self._end_request()
+        self._piece = cast(bytes, event)
+        self._received += len(self._piece)
+        if self._received > cast(Exchange, self.exchange).max_body_size:
+            raise RequestRefused(413, "chunked body too large")
+        return True
+
+    def _end_request(self) -> bool:
+        self.state = REPLY
+        self._headers = None
+        if self._has_body_timeout:
+            self.set_body_timeout(None)
+        self._call(self._delegate.finish)  # type: ignore[union-attr]  # there is one in this state
+        return False  # one request for each turn of the loop: others want to be served, too
+
+    def _wait(self) -> bool:
+        """What has come belongs to the next request, and that waits for this one's reply."""
+        return False
+
+    # -- the delegate's answers --------------------------------------------------------------------------
+
+    def _call(self, method: Callable[..., Any], *arguments: Any) -> bool:
+        """Call the delegate; go no further until what it gives is done. False: it failed."""
+        try:
+            awaitable: Awaitable[None] | None = method(*arguments)
+        except Exception as error:
+            self._on_failure(error)
+            return False
+        if awaitable is not None:
+            future = asyncio.ensure_future(awaitable)
+            if not future.done() or future.cancelled() or future.exception() is not None:
+                self._blocked = True
+                future.add_done_callback(self._on_awaited)
+        return True
+
+    def _on_awaited(self, future: asyncio.Future[None]) -> None:
+        self._blocked = False
+        error = asyncio.CancelledError() if future.cancelled() else future.exception()
+        if self.state >= CLOSING:
+            return
+        if error is not None:
+            self._on_failure(error)
+            return
+        # The clock of the client's body stands still while it is not read.
+        self._patience.expect_body(self.server.now, self._received)
+        self._resume_reading()
+        self._advance()
+
+    def _on_failure(self, error: BaseException) -> None:
+        if isinstance(error, HTTPInputError):
+            self.refuse(RequestRefused(400, str(error)))
+        elif isinstance(error, RequestRefused):
+            self.refuse(error)
+        else:
+            app_log.error("Uncaught exception", exc_info=error)
+            self.refuse(RequestRefused(500, "an application that failed"))
+
+
+_STEPS: Final[tuple[Callable[[Intake], bool], ...]] = (
+    Intake._read_head,
+    Intake._begin_body,
+    Intake._read_body,
+    Intake._wait,
+    Intake._wait,
+    Intake._wait,
+    Intake._wait,
+)
