@@ -36,7 +36,7 @@ class Result(unittest.TestResult):
         super().__init__()
         self.broken = {}
 
-    def startTest(self, test):  # noqa: N802 - unittest's name
+    def startTest(self, test):
         super().startTest(test)
         print(test.id(), file=sys.stderr, flush=True)
         faulthandler.dump_traceback_later(30, exit=True)
@@ -45,15 +45,15 @@ class Result(unittest.TestResult):
         name = test.id()
         self.broken[name.removeprefix("tornado.test.")] = f"{error[0].__name__}: {error[1]}"
 
-    def addError(self, test, err):  # noqa: N802 - unittest's name
+    def addError(self, test, err):
         super().addError(test, err)
         self._note(test, err)
 
-    def addFailure(self, test, err):  # noqa: N802
+    def addFailure(self, test, err):
         super().addFailure(test, err)
         self._note(test, err)
 
-    def addSubTest(self, test, subtest, err):  # noqa: N802
+    def addSubTest(self, test, subtest, err):
         super().addSubTest(test, subtest, err)
         if err is not None:
             self._note(test, err)

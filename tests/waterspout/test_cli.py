@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import socket
 import sys
 
@@ -11,7 +12,9 @@ from click.testing import CliRunner
 from tornado.web import Application as TornadoApplication
 
 from waterspout import Application, __version__, cli, limits
-from waterspout.cli import Size, main, make_serve_command
+from waterspout.cli import main, make_serve_command
+from waterspout.http import HeadLimits, HTTPSettings
+from waterspout.options import HEAD_LIMITS, OPTIONS, TIMES, Mode, Size, format_size
 from waterspout.server import describe
 
 APP = "tests.waterspout.wsgi.apps:app"
@@ -95,6 +98,16 @@ def test_a_size_is_a_number_and_perhaps_a_unit(text, size):
 def test_any_other_size_is_refused_with_examples(text):
     with pytest.raises(click.BadParameter, match="4096, 64KiB, 10MiB or 1GiB"):
         Size().convert(text, None, None)
+
+
+@pytest.mark.parametrize("text", ["1", "8190", "1KiB", "64KiB", "10MiB", "1GiB"])
+def test_a_default_is_written_as_it_is_read(text):
+    assert format_size(Size().convert(text, None, None)) == text
+
+
+@pytest.mark.parametrize(("text", "mode"), [("660", 0o660), ("0600", 0o600), ("0o777", 0o777)])
+def test_a_mode_is_read_as_chmod_reads_it(text, mode):
+    assert Mode().convert(text, None, None) == mode
 
 
 # --- what is served ------------------------------------------------------------------------------------
@@ -194,6 +207,83 @@ def test_debug_shows_tracebacks_and_loads_the_debugger(served):
     assert application.container.pool.settings.debug
 
 
+def test_the_limits_of_the_http_server_are_its_defaults(served):
+    assert run("--wsgi", APP).exit_code == 0
+    assert served[0][1].http == HTTPSettings()
+
+
+@pytest.mark.parametrize("by_variable", [True, False])
+def test_limits_reach_the_http_server(served, by_variable):
+    options = {"limit-request-line": "1KiB", "limit-request-fields": "7", "limit-request-field-size": "2KiB"}
+    options |= {"limit-request-head": "3KiB", "head-timeout": "1", "keep-alive-timeout": "2.5"}
+    options |= {"body-timeout": "3", "body-rate": "4", "write-timeout": "5"}
+    words = [word for name in options for word in (f"--{name}", options[name])]
+    env = {f"WATERSPOUT_{name.upper().replace('-', '_')}": value for name, value in options.items()}
+    result = run("--wsgi", APP, env=env) if by_variable else run("--wsgi", APP, *words)
+    assert result.exit_code == 0, result.output
+    assert served[0][1].http == HTTPSettings(HeadLimits(1024, 3072, 7, 2048), 1, 2.5, 3, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("word", "server"), [("waterspout", "waterspout"), ("httptools", "waterspout"), ("tornado", "tornado")]
+)
+def test_the_http_server_is_the_one_that_was_asked_for(served, word, server):
+    assert run("--wsgi", APP, "--server", word).exit_code == 0
+    assert served[0][1].server == server
+
+
+def test_tornado_s_server_knows_two_of_the_limits(served):
+    words = ("--keep-alive-timeout", "5", "--limit-request-head", "8KiB")
+    assert run("--wsgi", APP, "--server", "tornado", *words).exit_code == 0
+    assert (served[0][1].http.keep_alive_timeout, served[0][1].http.head.head) == (5, 8192)
+
+
+# --- where it listens ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [("--fd", "7", "--fd", "8,9"), ("--fd", "7, 8 ,9")])
+def test_descriptors_come_in_a_list_or_one_by_one(served, words):
+    assert run("--wsgi", APP, *words).exit_code == 0
+    assert served[0][1].descriptors == (7, 8, 9)
+
+
+def test_descriptors_come_from_the_environment(served):
+    assert run("--wsgi", APP, env={"WATERSPOUT_FD": "7, 8"}).exit_code == 0
+    assert served[0][1].descriptors == (7, 8)
+
+
+def test_a_unix_socket_has_a_path_and_a_mode(served):
+    assert run("--wsgi", APP, "--unix", "/run/s", "--unix-mode", "600").exit_code == 0
+    assert (served[0][1].unix, served[0][1].unix_mode) == ("/run/s", 0o600)
+
+
+def test_systemd_s_descriptors_are_found(served):
+    result = run("--wsgi", APP, env={"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2"})
+    assert result.exit_code == 0, result.output
+    assert served[0][1].descriptors == (3, 4)
+
+
+def test_those_of_another_process_are_not(served):
+    assert run("--wsgi", APP, env={"LISTEN_PID": "1", "LISTEN_FDS": "2"}).exit_code == 0
+    assert served[0][1].descriptors == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "descriptors", "said"),
+    [(("--port", "0"), (), True), (("--unix", "/s"), (), True), (("--fd", "9"), (9,), False)],
+)
+def test_what_is_said_wins_over_systemd(served, words, descriptors, said):
+    result = run("--wsgi", APP, *words, env={"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2"})
+    assert served[0][1].descriptors == descriptors
+    assert ("LISTEN_FDS is ignored" in result.stderr) == said
+
+
+def test_a_port_that_is_not_for_us_says_no_place_to_listen(served):
+    env = {"WATERSPOUT_PORT": "tcp://10.0.0.1:80"}
+    assert run("--wsgi", APP, "--unix", "/run/s", env=env).exit_code == 0
+    assert served[0][1].unix == "/run/s"
+
+
 # --- what is refused -----------------------------------------------------------------------------------
 
 
@@ -213,6 +303,15 @@ def test_debug_shows_tracebacks_and_loads_the_debugger(served):
         (("--wsgi", APP, "--debug", "--wsgi-workers", "2"), "one WSGI process"),
         (("--wsgi", APP, "--trusted-proxies", "everybody"), "trusted proxies"),
         (("--wsgi", APP, "--graceful-timeout", "inf"), "graceful timeout"),
+        (("--wsgi", APP, "--unix", "/s", "--port", "0"), "--port and --unix both say where to listen"),
+        (("--wsgi", APP, "--fd", "3", "--host", "::1"), "--host and --fd both say where to listen"),
+        (("--wsgi", APP, "--fd", "3", "--unix", "/s"), "--unix and --fd both say where to listen"),
+        (("--wsgi", APP, "--unix-mode", "600"), "--unix-mode is of no use without --unix"),
+        (("--wsgi", APP, "--keyfile", "k"), "--keyfile is of no use without --certfile"),
+        (("--wsgi", APP, "--debug", "--unix", "/s"), "loopback only"),
+        (("--wsgi", APP, "--debug", "--fd", "3"), "loopback only"),
+        (("--wsgi", APP, "--limit-request-line", "1MiB"), "above --limit-request-head, which is 64KiB"),
+        (("--wsgi", APP, "--limit-request-field-size", "65KiB"), "raise that, too"),
     ],
 )
 def test_what_can_t_be_is_one_line_and_exit_code_2(served, arguments, text):
@@ -223,9 +322,41 @@ def test_what_can_t_be_is_one_line_and_exit_code_2(served, arguments, text):
     assert served == []
 
 
+@pytest.mark.parametrize("name", [*HEAD_LIMITS, *TIMES])
+def test_a_limit_that_tornado_s_server_does_not_know_is_refused(served, name):
+    code, line = refuse("--wsgi", APP, "--server", "tornado", f"--{name.replace('_', '-')}", "1")
+    if name in ("limit_request_head", "keep_alive_timeout"):
+        assert code == 0
+    else:
+        assert (code, "known to --server waterspout alone" in line) == (2, True)
+
+
+def test_a_refusal_names_the_variable_that_said_it(served):
+    code, line = refuse("--wsgi", APP, "--unix", "/s", env={"WATERSPOUT_HOST": "::1"})
+    assert (code, line.startswith("waterspout: WATERSPOUT_HOST and --unix both")) == (2, True)
+
+
+def test_nonsense_of_systemd_is_one_line(served):
+    env = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "many"}
+    code, line = refuse("--wsgi", APP, env=env)
+    assert (code, "LISTEN_FDS=many is no number" in line) == (2, True)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
+        ("--unix-mode", "999"),
+        ("--unix-mode", "rw"),
+        ("--fd", "web"),
+        ("--fd", "-1"),
+        ("--fd", "3,"),
+        ("--limit-request-line", "0"),
+        ("--limit-request-fields", "0"),
+        ("--head-timeout", "0"),
+        ("--keep-alive-timeout", "-1"),
+        ("--body-timeout", "inf"),
+        ("--write-timeout", "nan"),
+        ("--body-rate", "-1"),
         ("--port", "65536"),
         ("--port", "-1"),
         ("--port", "http"),
@@ -285,9 +416,11 @@ def test_a_port_that_kubernetes_set_for_others_is_not_for_us(served):
 @pytest.mark.parametrize("option", ["-h", "--help"])
 def test_help_names_every_option_and_variable(option):
     text = run(option).output
-    for name in ("--native", "--wsgi-workers", "--max-body-size", "--trusted-proxies", "--debug"):
-        assert name in text
-    assert "WATERSPOUT_WSGI_THREADS" in text
+    for heading, options in OPTIONS.items():
+        assert f"{heading}:" in text
+        for each in options:
+            assert each.opts[0] in text
+            assert each.envvar in text
 
 
 def test_the_version_is_told():

@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from waterspout import limits
 from waterspout.exceptions import ConfigurationError
 from waterspout.settings import ServeSettings, is_loopback
 
@@ -51,3 +52,17 @@ def test_debug_anywhere_else_is_refused(host):
     assert ServeSettings(host=host).host == host
     with pytest.raises(ConfigurationError, match="loopback only"):
         ServeSettings(host=host, debug=True)
+
+
+@pytest.mark.parametrize(
+    ("told", "place"), [({"unix": "/run/s"}, "unix:/run/s"), ({"descriptors": (3,)}, "an inherited socket")]
+)
+def test_debug_where_a_proxy_may_listen_for_the_world_is_refused(told, place):
+    with pytest.raises(ConfigurationError, match=f"whoever reaches {place} run code.*loopback only"):
+        ServeSettings(**told, debug=True)
+
+
+def test_the_limits_are_those_of_the_http_server():
+    settings = ServeSettings().http
+    assert (settings.head.request_line, settings.head.head) == (limits.REQUEST_LINE, limits.HEAD_SIZE)
+    assert (settings.head_timeout, settings.write_timeout) == (limits.HEAD_TIMEOUT, limits.WRITE_TIMEOUT)

@@ -48,9 +48,10 @@ class Stream:
 
     @property
     def socket(self) -> Any:
-        """For its names and options; of TLS it has `getpeercert`."""
+        """For its names and options; of TLS it has what an `ssl.SSLSocket` has, too."""
+        sock = self._transport.get_extra_info("socket")
         secure = self._transport.get_extra_info("ssl_object")
-        return secure or self._transport.get_extra_info("socket")
+        return sock if secure is None else _SecureSocket(sock, secure)
 
     @property
     def io_loop(self) -> IOLoop:
@@ -64,6 +65,18 @@ class Stream:
         callback, self._close_callback = self._close_callback, None
         if callback is not None:
             callback()
+
+
+class _SecureSocket:
+    """A socket and its TLS, as `ssl.SSLSocket` is both: names and options, and `getpeercert`."""
+
+    def __init__(self, sock: Any, secure: Any) -> None:
+        self._sock = sock
+        self._secure = secure
+
+    def __getattr__(self, name: str) -> Any:
+        of_socket = hasattr(self._sock, name)
+        return getattr(self._sock if of_socket else self._secure, name)
 
 
 class DetachedStream(IOStream):

@@ -1,0 +1,299 @@
+"""Sockets that listen, what of them is removed afterwards, and certificates that can be used or not."""
+
+import errno
+import gc
+import os
+import socket
+import ssl
+import stat
+from pathlib import Path
+
+import pytest
+import tornado.test
+
+from tests.wire.test_listeners import CERTIFICATE as EC_CERTIFICATE
+from waterspout.exceptions import ConfigurationError, WaterspoutError
+from waterspout.limits import NOT_SENT
+from waterspout.listeners import adopt, listen_tcp, listen_unix, make_tls_context, take_activated
+
+TORNADO = Path(tornado.test.__file__).parent
+CERTIFICATE, KEY = TORNADO / "test.crt", TORNADO / "test.key"
+#: Made for this file: of no certificate.
+OTHER_KEY = """\
+-----BEGIN EC PRIVATE KEY-----
+MHcCAQEEIBkVgbKmwHIkVhhqTJKQls3ar4GEK0e0pH0XZGtQW3lhoAoGCCqGSM49
+AwEHoUQDQgAEQ0lptpCtCAnZ+zy+6oWPA4w39oP0IqpmtzYNZdp+rs1H0E70nuAB
+atIrW1ydGkSwQcIhmU4vxnSTbQBq/aeWWA==
+-----END EC PRIVATE KEY-----
+"""
+#: The same, encrypted.
+ENCRYPTED_KEY = """\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAhk/i1hGucQiQICCAAw
+DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEECxOSs+WI9wMeWqIWpMwUvIEgZAN
+1HxYaJQJH0Jjd+xhodrA/XUWcdEfQHyynTz5ithb7C/mjkXwhBeniQLgU9hKERWY
+GcV1Vg0e2Hm/of8XVvjrp0Am5nunXZw5Ae8iJq/EJh3dhSaWUoEyfYpDlimH6NAM
+QrJC/NGzWyGqof1iJWujkkaf1POWzVNYCcL/vVv+Kn1trIrRPCBIXpVC+4Mw5/8=
+-----END ENCRYPTED PRIVATE KEY-----
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "s"
+
+
+def not_sent(sock):
+    return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+
+
+# --- TCP -----------------------------------------------------------------------------------------------
+
+
+def test_a_tcp_port_is_described_as_a_client_writes_it():
+    with listen_tcp("127.0.0.1", 0) as listeners:
+        (sock,) = listeners.sockets
+        port = sock.getsockname()[1]
+        assert listeners.describe(secure=False) == f"http://127.0.0.1:{port}"
+        assert listeners.describe(secure=True) == f"https://127.0.0.1:{port}"
+    assert sock.fileno() == -1
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="Linux and macOS have it")
+def test_a_tcp_port_holds_little_of_a_reply():
+    with listen_tcp("127.0.0.1", 0) as listeners:
+        assert not_sent(listeners.sockets[0]) == NOT_SENT
+
+
+@pytest.mark.filterwarnings("ignore:.*unclosed <socket:ResourceWarning")
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "x" * 70, "127.0.0.1.1"])
+def test_an_address_that_can_t_be_is_told(host):
+    """Tornado's `bind_sockets` leaves the socket that it could not bind to the garbage collector."""
+    with pytest.raises(WaterspoutError, match=f"can't listen on {host} port 0: .*see --host and --port"):
+        listen_tcp(host, 0)
+    gc.collect()
+
+
+# --- UNIX sockets --------------------------------------------------------------------------------------
+
+
+def test_a_unix_socket_listens_and_is_removed(path):
+    with listen_unix(str(path), 0o600) as listeners:
+        assert listeners.describe(secure=False) == f"unix:{path}"
+        assert listeners.describe(secure=True) == f"unix:{path} (TLS)"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert not listeners.sockets[0].get_inheritable()
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+    assert not path.exists()
+    listeners.close()
+
+
+def test_its_file_can_go_before_it_does(path):
+    with listen_unix(str(path), 0o660) as listeners:
+        listeners.remove_file()
+        assert not path.exists()
+        with listen_unix(str(path), 0o660):
+            listeners.close()
+            assert path.is_socket()
+
+
+def test_a_relative_path_is_still_known_in_another_directory(path, monkeypatch):
+    monkeypatch.chdir(path.parent)
+    with listen_unix("s", 0o660):
+        assert path.is_socket()
+        monkeypatch.chdir("/")
+    assert not path.exists()
+
+
+def test_what_a_dead_server_left_is_replaced(path):
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    assert path.is_socket()
+    with listen_unix(str(path), 0o660), socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+
+
+def test_what_somebody_listens_on_is_left_alone(path):
+    with listen_unix(str(path), 0o660):
+        with pytest.raises(WaterspoutError, match=r"a server listens there; stop it") as caught:
+            listen_unix(str(path), 0o660)
+        assert not isinstance(caught.value, ConfigurationError)
+        assert path.is_socket()
+
+
+def test_a_server_with_no_room_for_one_more_connection_listens_all_the_same(path):
+    with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as client:
+        busy.bind(str(path))
+        busy.listen(0)
+        client.connect(str(path))
+        with pytest.raises(WaterspoutError, match="a server listens there"):
+            listen_unix(str(path), 0o660)
+        assert path.is_socket()
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_what_is_no_socket_is_left_alone(path, kind):
+    if kind == "file":
+        path.write_text("precious")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("elsewhere")
+    with pytest.raises(WaterspoutError, match="what is there is no socket"):
+        listen_unix(str(path), 0o660)
+    assert os.path.lexists(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "text"),
+    [
+        ("", ConfigurationError, "--unix is empty"),
+        ("/tmp/" + "x" * 120, ConfigurationError, "125 bytes are too long"),
+        ("/tmp/" + "x" * 400, ConfigurationError, "405 bytes are too long"),
+        ("/no/such/folder", WaterspoutError, "No such file or directory; see --unix"),
+    ],
+)
+def test_a_path_that_can_t_be_is_told(name, kind, text):
+    with pytest.raises(kind, match=text):
+        listen_unix(name, 0o660)
+
+
+def test_a_socket_of_somebody_else_is_told(path, monkeypatch):
+    with socket.socket(socket.AF_UNIX) as theirs:
+        theirs.bind(str(path))
+    monkeypatch.setattr(socket.socket, "connect_ex", lambda *_: errno.EACCES)
+    with pytest.raises(WaterspoutError, match="belongs to somebody else"):
+        listen_unix(str(path), 0o660)
+    assert path.is_socket()
+
+
+# --- inherited sockets ---------------------------------------------------------------------------------
+
+
+def test_inherited_sockets_are_served_once_and_kept_from_children(path):
+    tcp, unix = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
+    unix.bind(str(path))
+    unix.listen()
+    for sock in (tcp, unix):
+        sock.set_inheritable(True)
+    with adopt([tcp.detach(), unix.fileno(), unix.detach()]) as listeners:
+        assert [sock.family for sock in listeners.sockets] == [socket.AF_INET, socket.AF_UNIX]
+        assert not any(sock.get_inheritable() or sock.getblocking() for sock in listeners.sockets)
+        assert listeners.describe(secure=False).endswith(f" and unix:{path}")
+        assert not_sent(listeners.sockets[0]) == NOT_SENT
+    assert path.is_socket()  # whoever made it removes it
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/net/unix"), reason="abstract names are Linux's")
+def test_an_abstract_name_is_written_with_an_at():
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind("\0waterspout-test")
+        sock.listen()
+        with adopt([os.dup(sock.fileno())]) as listeners:
+            assert listeners.describe(secure=False) == "unix:@waterspout-test"
+
+
+@pytest.mark.parametrize("kind", ["bound", "connected", "datagram", "file", "closed"])
+def test_a_descriptor_that_does_not_listen_is_told_and_left_open(kind, tmp_path):
+    near, far = socket.socketpair()
+    things = {
+        "listening": socket.create_server(("127.0.0.1", 0)),
+        "bound": socket.socket(),
+        "connected": near,
+        "datagram": socket.socket(type=socket.SOCK_DGRAM),
+        "file": (tmp_path / "file").open("w"),
+    }
+    things["bound"].bind(("127.0.0.1", 0))
+    number = 9_999 if kind == "closed" else things[kind].fileno()
+    good = os.dup(things["listening"].fileno())
+    with pytest.raises(ConfigurationError, match=f"descriptor {number} is no listening socket"):
+        adopt([good, number])
+    for thing in (*things.values(), far):
+        os.fstat(thing.fileno())
+        thing.close()
+
+
+def test_systemd_s_variables_are_taken_away():
+    environ = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2", "LISTEN_FDNAMES": "a:b", "HOME": "/"}
+    assert take_activated(environ) == (3, 4)
+    assert environ == {"HOME": "/"}
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"LISTEN_FDS": "1"},
+        {"LISTEN_PID": "1", "LISTEN_FDS": "1"},
+        {"LISTEN_PID": str(os.getpid())},
+        {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "0"},
+    ],
+)
+def test_what_is_not_meant_for_this_process_is_taken_away_too(environ):
+    assert take_activated(environ) == ()
+    assert environ == {}
+
+
+@pytest.mark.parametrize("count", ["", "-1", "many", "9999", "\u0661"])
+def test_a_number_that_is_none_is_told(count):
+    with pytest.raises(ConfigurationError, match="is no number of descriptors"):
+        take_activated({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": count})
+
+
+# --- TLS -----------------------------------------------------------------------------------------------
+
+
+def test_old_tls_and_renegotiation_are_not_spoken():
+    context = make_tls_context(str(CERTIFICATE), str(KEY))
+    assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+    assert context.options & ssl.OP_NO_RENEGOTIATION
+    assert context.verify_mode == ssl.CERT_NONE
+
+
+def test_a_certificate_and_its_key_may_be_one_file(tmp_path):
+    (tmp_path / "both").write_bytes(KEY.read_bytes() + CERTIFICATE.read_bytes())
+    make_tls_context(str(tmp_path / "both"))
+
+
+@pytest.fixture
+def files(tmp_path):
+    texts = {"other": OTHER_KEY, "encrypted": ENCRYPTED_KEY, "text": "no PEM", "empty": ""}
+    texts["broken"] = OTHER_KEY.replace("MHcCAQEE", "MHcCAQEF")
+    texts["ec_cert"] = EC_CERTIFICATE
+    texts["both"] = ENCRYPTED_KEY + CERTIFICATE.read_text()
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    return {name: str(tmp_path / name) for name in texts} | {
+        "cert": str(CERTIFICATE),
+        "key": str(KEY),
+        "none": str(tmp_path / "none"),
+        "folder": str(tmp_path),
+    }
+
+
+@pytest.mark.parametrize(
+    ("certfile", "keyfile", "text"),
+    [
+        ("none", None, "--certfile {none} can't be read: No such file or directory"),
+        ("folder", None, "--certfile {folder} can't be read: Is a directory"),
+        ("cert", "none", "--keyfile {none} can't be read: No such file or directory"),
+        ("cert", None, "--certfile {cert} holds no private key in PEM format; give --keyfile"),
+        ("key", None, "--certfile {key} holds no certificate in PEM format"),
+        ("text", "key", "--certfile {text} holds no certificate in PEM format"),
+        ("empty", "key", "--certfile {empty} holds no certificate in PEM format"),
+        ("cert", "text", "--keyfile {text} holds no private key in PEM format"),
+        ("cert", "cert", "--keyfile {cert} holds no private key in PEM format"),
+        ("cert", "other", "the key in {other} is not that of the certificate in {cert}"),
+        ("ec_cert", "other", "the key in {other} is not that of the certificate in {ec_cert}"),
+        ("cert", "encrypted", "the key in {encrypted} is encrypted: decrypt it first (openssl pkey -in "),
+        ("both", None, "the key in {both} is encrypted"),
+        ("cert", "broken", "--certfile {cert} can't be used"),
+    ],
+)
+def test_what_is_wrong_with_a_certificate_is_told(files, certfile, keyfile, text):
+    with pytest.raises(ConfigurationError) as caught:
+        make_tls_context(files[certfile], keyfile and files[keyfile])
+    assert text.format(**files) in str(caught.value)
+    assert "\n" not in str(caught.value)
