@@ -66,6 +66,9 @@ CHUNK_EXTENSIONS = 16 * KIB
 TRAILER_SIZE = 8 * KIB
 #: A request's head must be whole this long after its first byte, or after the connection came (seconds).
 HEAD_TIMEOUT = 15.0
+#: Of the server's garbage collector: objects that may come before it looks, and how often it looks deeper.
+#: What a thousand requests at a time hold alive stays below the first.
+GC_THRESHOLDS = (50_000, 20, 20)
 #: A TLS handshake must be done by then (seconds).
 TLS_HANDSHAKE_TIMEOUT = 15.0
 #: A connection may stay this long without a request (seconds).

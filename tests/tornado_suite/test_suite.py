@@ -1,0 +1,63 @@
+"""Our HTTPServer holds what Tornado's own tests ask of Tornado's, but for what `differences.py` lists."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tornado_suite.differences import DIFFERENCES
+
+ROOT = Path(__file__).resolve().parents[2]
+TIMEOUT = 180
+
+
+def run(*arguments):
+    """The report of run.py. A test's id is that of the whole test, also where a part of it is meant."""
+    found = subprocess.run(
+        [sys.executable, "-m", "tests.tornado_suite.run", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    last = found.stderr[-3000:]
+    assert found.returncode == 0, f"the suite did not come to its end:\n{last}"
+    report = json.loads(found.stdout)
+    broken = {}
+    for name, error in report["broken"].items():
+        broken.setdefault(name.partition(" ")[0], error)
+    return {**report, "broken": broken}
+
+
+@pytest.fixture(scope="module")
+def report():
+    """One run. What is broken and not expected to be is asked once more: some of them depend on the time."""
+    whole = run()
+    if unexpected := sorted(whole["broken"].keys() - DIFFERENCES.keys()):
+        again = run(*unexpected)["broken"]
+        for name in unexpected:
+            if name not in again:
+                del whole["broken"][name]
+    return whole
+
+
+def test_what_differs_is_what_is_listed(report):
+    unexpected = {name: error for name, error in report["broken"].items() if name not in DIFFERENCES}
+    assert unexpected == {}
+
+
+def test_what_is_listed_differs(report):
+    assert DIFFERENCES.keys() - report["broken"].keys() == set()
+
+
+def test_the_list_is_short_and_has_reasons():
+    assert len(DIFFERENCES) <= 10
+    assert all(DIFFERENCES.values())
+
+
+def test_the_suite_has_run(report):
+    assert report["run"] > 550
+    assert report["skipped"] <= 12
