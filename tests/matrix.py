@@ -1,6 +1,6 @@
 """All tests on every Python that is here, on both HTTP servers and both event loops: `make matrix`.
 
-    python -m tests.matrix [pytest arguments]
+python -m tests.matrix [pytest arguments]
 """
 
 import os

@@ -4,8 +4,8 @@ import pytest
 from tornado.httputil import HTTPHeaders
 
 from waterspout.exceptions import RequestRefused
-from waterspout.limits import CONTENT_LENGTH_DIGITS
 from waterspout.framing import CHUNKED, body_length
+from waterspout.limits import CONTENT_LENGTH_DIGITS
 
 
 def headers_of(*fields):

@@ -111,9 +111,9 @@ class ChunkedBody:
         if data.startswith(b"\r\n", position):
             return self._end(data, position + 2)
         end = data.find(b"\r\n\r\n", position)
+        if (len(data) if end < 0 else end) - position > limits.TRAILER_SIZE:
+            raise RequestRefused(431, "trailers without end")
         if end < 0:
-            if len(data) - position > limits.TRAILER_SIZE:
-                raise RequestRefused(431, "trailers without end")
             return -1
         parse_trailers(data[position : end + 2].decode("latin-1"), self._bounds)
         return self._end(data, end + 4)

@@ -6,6 +6,7 @@ import asyncio
 import math
 import socket
 import struct
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
 from tornado.iostream import IOStream
@@ -74,8 +75,8 @@ class Connection(Intake):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is not registered as one
         self.writer = Writer(self._transport, server.done)
         self.context = server.make_context(self._transport)
-        self._patience = Patience(server.settings, server.now)
         server.on_connection(self)
+        self._patience = Patience(server.settings, server.now)
 
     def data_received(self, data: bytes) -> None:
         if self.state >= CLOSING:
@@ -85,40 +86,45 @@ class Connection(Intake):
         self._advance()
 
     def eof_received(self) -> bool:
-        """The client sends no more. It may wait for the reply to a whole request: hold the line for that."""
-        if self.context.is_secure:
+        """The client sends no more. It may wait for replies to whole requests: hold the line for those."""
+        if self.context.is_secure or self.state >= LINGER:
             return False
-        if self.state != REPLY or self.exchange is None:
-            return self.state == CLOSING
         self._half_closed = True
-        self._wait_half_closed(self.exchange)
-        return True
+        if self.state == REPLY and self.exchange is not None:
+            self._wait_half_closed(self.exchange)
+        self._advance()  # what is not whole now never will be
+        return not self._transport.is_closing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.writer.close()
         self._abandon()
-        self.state = OVER
+        was_over, self.state = self.state == OVER, OVER
         if self._stream is not None:
             self._stream.on_lost(exc)
         if self._detached is not None:
             self._detached.on_handed_over()
         if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)
-        self.server.on_close(self)
+        if not was_over:
+            self.server.on_close(self)
 
     def pause_writing(self) -> None:
         self.writer.pause()
 
     def resume_writing(self) -> None:
         self.writer.resume()
+        # In a turn of its own: asyncio's transport must not be closed while it tells us this.
         if self.state == CLOSING:
-            self._close_written()
+            self.server.loop.call_soon(self._close_written)
+        elif self.state == IDLE and self._parser.held:
+            self.server.loop.call_soon(self._advance)
 
     # -- endings -----------------------------------------------------------------------------------------
 
     def on_reply_finished(self) -> None:
         """The exchange calls this: its reply is written. The next request may come, or none."""
-        exchange, self.exchange, self._delegate = self.exchange, None, None
+        exchange, self.exchange = self.exchange, None
+        delegate, self._delegate = self._delegate, None
         if self.state == REPLY and exchange is not None and exchange.keep_alive:
             self.state = IDLE
             self._patience.wait(self.server.now, self.server.settings.keep_alive_timeout)
@@ -127,7 +133,10 @@ class Connection(Intake):
                 self._resume_reading()
                 self.server.loop.call_soon(self._advance)
         elif self.state < CLOSING:
-            self.close(linger=self.state != REPLY)
+            if not self._is_whole and delegate is not None:
+                # As Tornado tells it: else who waits for the body waits for ever.
+                self.server.loop.call_soon(_tell, delegate.on_connection_close)
+            self.close(linger=not self._is_whole)
 
     def refuse(self, refused: RequestRefused) -> None:
         """Answer with the refusal, unless a reply has begun: then cut it. Nothing more is served here."""
@@ -161,13 +170,14 @@ class Connection(Intake):
         in_body = in_body or self.state in (OPENING, BODY)
         self._linger_size = limits.LINGER_SIZE if in_body else limits.REFUSED_LINGER_SIZE
         self.state = CLOSING
+        self.writer.end()
         self._parser.take_rest()
         self._resume_reading()
         self._close_written()
 
     def _close_written(self) -> None:
         """Close, as soon as the writer holds nothing back; the transport sends out what it has."""
-        if self.writer.holds or self._transport.is_closing():
+        if self.state != CLOSING or self.writer.holds or self._transport.is_closing():
             return
         if not self._lingers:
             self._transport.close()
@@ -183,11 +193,14 @@ class Connection(Intake):
         exchange = exchange or self.exchange
         self.exchange = self._delegate = None
         if exchange is not None and not exchange.is_delimited:
-            # A FIN would be a clean end here; a reset is not.
+            # A FIN would be a clean end here; a reset is not. Nor may TLS say its own goodbye.
+            if self.context.is_secure:
+                self._transport.abort()
             sock = self._transport.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         if self.state < CLOSING:
             self.state = CLOSING
+            self.writer.end()
             self._lingers = False
             self._resume_reading()
             self._close_written()
@@ -254,15 +267,11 @@ class Connection(Intake):
             self._eof_timer.cancel()
         if exchange is None or delegate is None:
             return
-        is_whole = self.state >= REPLY
-        callback = exchange.close_callback if is_whole else delegate.on_connection_close
+        callback = exchange.close_callback if self._is_whole else delegate.on_connection_close
         exchange.close_callback = None
         self.state = max(self.state, REPLY)
         if callback is not None:
-            try:
-                callback()
-            except Exception:
-                app_log.error("Uncaught exception", exc_info=True)
+            _tell(callback)
 
     def _pause_reading(self) -> None:
         if not self._reading_paused and not self._transport.is_closing():
@@ -295,7 +304,9 @@ class Connection(Intake):
     def _wait_half_closed(self, exchange: Exchange) -> None:
         """A client that left looks like one that only stopped sending, until something is written to it."""
         self._sent_at_eof = self.writer.sent
-        grace = min(exchange.half_close_grace, limits.HALF_CLOSED)
+        grace = (
+            limits.HALF_CLOSED if self.writer.unsent else min(exchange.half_close_grace, limits.HALF_CLOSED)
+        )
         self._eof_timer = self.server.loop.call_later(grace, self._judge_half_closed, exchange)
 
     def _judge_half_closed(self, exchange: Exchange) -> None:
@@ -312,7 +323,7 @@ class Connection(Intake):
         if self._body_timer is not None:
             self._body_timer.cancel()
             self._body_timer = None
-        if timeout is not None:
+        if timeout is not None and not self._is_whole:
             self._body_timer = self.server.loop.call_later(timeout, self._on_body_timeout)
 
     @property
@@ -323,3 +334,10 @@ class Connection(Intake):
         gen_log.info("Timeout reading body from %s", self.context)
         self._abandon()
         self.abort()  # as Tornado does, whose option this is
+
+
+def _tell(callback: Callable[[], object]) -> None:
+    try:
+        callback()
+    except Exception:
+        app_log.error("Uncaught exception", exc_info=True)

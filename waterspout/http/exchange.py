@@ -67,8 +67,11 @@ class Exchange(HTTPConnection):
         CR, LF, NUL or what latin-1 can't hold in the head. Raises HTTPOutputError: `chunk` is longer than
         the Content-Length.
         """
-        self.response_started = True
         assert isinstance(start_line, ResponseStartLine)
+        if start_line.code < 200 and start_line.code != _SWITCHING_PROTOCOLS:
+            # RFC 9110 section 15.2: the reply is still to come.
+            return self._writer.write(_format(start_line.code, start_line.reason, list(headers.get_all())))
+        self.response_started = True
         return self._write_head(self._serialize_headers(start_line.code, start_line.reason, headers), chunk)
 
     def _write_head(self, head: bytes, chunk: bytes | None) -> asyncio.Future[None]:
@@ -202,30 +205,29 @@ class Exchange(HTTPConnection):
         """The head. `length` and `closes`: what `fields` say of Content-Length and of Connection: close."""
         head = self.head
         modern = head.version == "HTTP/1.1"
+        left, chunked, keep_alive = None, False, self.keep_alive
         if head.method == "HEAD" or status in (204, 304) or status < 200:
-            self._left = 0
+            left = 0
         elif length is not None:
-            self._left = _parse_length(length)
+            left = _parse_length(length)
         elif modern:
-            self._chunked = True
+            chunked = True
             fields = [*fields, ("Transfer-Encoding", "chunked")]
         else:
-            self.keep_alive = False  # the end of the connection is the end of the reply
+            keep_alive = False  # the end of the connection is the end of the reply
         if closes or (self._connection.server.draining and not self.switches_protocols):
-            self.keep_alive = False
+            keep_alive = False
         if self.switches_protocols or closes:
             pass
-        elif not self.keep_alive and modern:
+        elif not keep_alive and modern:
             fields = [*fields, ("Connection", "close")]
-        elif self.keep_alive and not modern:
+        elif keep_alive and not modern:
             fields = [*fields, ("Connection", "Keep-Alive")]
-        lines = "".join([f"{name}: {value}\r\n" for name, value in fields])
-        text = f"HTTP/1.1 {status} {reason}\r\n{lines}\r\n"
-        ends = len(fields) + 2
-        if text.count("\n") != ends or text.count("\r") != ends or "\0" in text:
-            raise ValueError(f"Illegal characters (CR, LF or NUL) in a header: {text!r}")
+        text = _format(status, reason, fields)
+        # Only now: a head that can't be written leaves all as it was.
+        self._left, self._chunked, self.keep_alive = left, chunked, keep_alive
         self._head_written = True
-        return text.encode("latin-1")
+        return text
 
     def _serialize_headers(self, status: int, reason: str, headers: HTTPHeaders) -> bytes:
         """The head of a handler's reply: what it says of the connection gives way to what is true."""
@@ -249,6 +251,16 @@ class Exchange(HTTPConnection):
         if self._chunked and chunk:
             return b"%x\r\n%b\r\n" % (len(chunk), chunk)
         return chunk
+
+
+def _format(status: int, reason: str, fields: Fields) -> bytes:
+    """Status line and fields. Raises ValueError: what would say something else than it should."""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in fields])
+    text = f"HTTP/1.1 {status} {reason}\r\n{lines}\r\n"
+    ends = len(fields) + 2
+    if text.count("\n") != ends or text.count("\r") != ends or "\0" in text:
+        raise ValueError(f"Illegal characters (CR, LF or NUL) in a header: {text!r}")
+    return text.encode("latin-1")
 
 
 def _parse_length(text: Any) -> int:

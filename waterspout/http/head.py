@@ -22,7 +22,9 @@ _REQUEST_LINE: Final = re.compile(rf"({_TOKEN}) ({_TARGET}) HTTP/([0-9]\.[0-9])\
 #: HTAB, SP, visible ASCII and obs-text; no control character, and no line folding.
 _FIELDS: Final = re.compile(rf"(?:{_TOKEN}:[\t\x20-\x7e\x80-\xff]*\r\n)*")
 _FIELD: Final = re.compile(r"([^:]+):[ \t]*([^\r]*)\r\n")
-_HOST: Final = re.compile(r"(?:[0-9A-Za-z\-._~!$&'()*+;=%]*|\[[0-9A-Fa-fv:.]+\])(?::[0-9]*)?")
+_HOST: Final = re.compile(
+    r"(?:(?:[0-9A-Za-z\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})*|\[[0-9A-Fa-fv:.]+\])(?::[0-9]*)?"
+)
 _ABSOLUTE: Final = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)")
 #: Fields of which a second line would be a second truth.
 _SINGLE: Final = ("host", "content-length", "transfer-encoding", "content-type")

@@ -39,10 +39,12 @@ class Intake(asyncio.Protocol):
 
     __slots__ = (
         "_blocked",
+        "_blocked_since",
         "_delegate",
         "_half_closed",
         "_head_begun",
         "_headers",
+        "_is_whole",
         "_parser",
         "_patience",
         "_piece",
@@ -66,6 +68,8 @@ class Intake(asyncio.Protocol):
         self._head_begun = False
         self._half_closed = False
         self._blocked = False
+        self._blocked_since = 0.0
+        self._is_whole = False
         self._piece = b""
         self._received = 0
 
@@ -116,6 +120,8 @@ class Intake(asyncio.Protocol):
     # Each step says whether the next one may follow at once.
 
     def _read_head(self) -> bool:
+        if self.writer.is_full:
+            return False  # who does not read its replies need not ask for more
         head = self._parser.next_event()
         if head is None and self._half_closed:
             self.close()
@@ -135,7 +141,12 @@ class Intake(asyncio.Protocol):
         if server.draining or server.conn_params.no_keep_alive:
             exchange.keep_alive = False
         self.state = OPENING
-        delegate = server.start_request(self, exchange)
+        self._is_whole = False
+        try:
+            delegate = server.start_request(self, exchange)
+        except Exception as error:
+            self._on_failure(error)
+            return
         if server.conn_params.decompress:
             delegate = GzipMessageDelegate(delegate, server.chunk_size, exchange.max_body_size)
         self._delegate = delegate
@@ -192,6 +203,7 @@ class Intake(asyncio.Protocol):
 
     def _end_request(self) -> bool:
         self.state = REPLY
+        self._is_whole = True
         self._headers = None
         if self._has_body_timeout:
             self.set_body_timeout(None)
@@ -215,6 +227,7 @@ class Intake(asyncio.Protocol):
             future = asyncio.ensure_future(awaitable)
             if not future.done() or future.cancelled() or future.exception() is not None:
                 self._blocked = True
+                self._blocked_since = self.server.now
                 future.add_done_callback(self._on_awaited)
         return True
 
@@ -226,8 +239,8 @@ class Intake(asyncio.Protocol):
         if error is not None:
             self._on_failure(error)
             return
-        # The clock of the client's body stands still while it is not read.
-        self._patience.expect_body(self.server.now, self._received)
+        # The clock of the client's body has stood still while it was not read.
+        self._patience.extend(self.server.now - self._blocked_since)
         self._resume_reading()
         self._advance()
 
@@ -236,6 +249,9 @@ class Intake(asyncio.Protocol):
             self.refuse(RequestRefused(400, str(error)))
         elif isinstance(error, RequestRefused):
             self.refuse(error)
+        elif self.exchange is None:
+            app_log.error("Uncaught exception", exc_info=error)
+            self.close()  # the reply is whole: nothing may follow it
         else:
             app_log.error("Uncaught exception", exc_info=error)
             self.refuse(RequestRefused(500, "an application that failed"))

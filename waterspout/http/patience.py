@@ -31,6 +31,11 @@ class Patience:
         self._since, self._base = now, received
         self._deadline = now + self._settings.body_timeout
 
+    def extend(self, seconds: float) -> None:
+        """The server itself has not read for so long."""
+        self._since += seconds
+        self._deadline += seconds
+
     def is_body_late(self, now: float, received: int) -> bool:
         """A body may pause for a while, and must come at a least rate behind that."""
         settings = self._settings

@@ -14,6 +14,8 @@ from tornado.iostream import StreamClosedError
 
 from waterspout.limits import WRITE_SIZE
 
+#: So many may wait before those are looked for who have given up.
+_FEW = 32
 _Bytes = bytes | bytearray | memoryview
 
 
@@ -23,7 +25,17 @@ class Writer:
     Attributes: `closed`, nothing that is written goes anywhere; `paused`, the client is slow.
     """
 
-    __slots__ = ("_done", "_queue", "_queued", "_transport", "_waiters", "_written", "closed", "paused")
+    __slots__ = (
+        "_done",
+        "_queue",
+        "_queued",
+        "_transport",
+        "_waiters",
+        "_waiters_limit",
+        "_written",
+        "closed",
+        "paused",
+    )
 
     def __init__(self, transport: asyncio.Transport, done: asyncio.Future[None]) -> None:
         self._transport = transport
@@ -32,12 +44,14 @@ class Writer:
         self._queued = 0
         self._written = 0
         self._waiters: list[asyncio.Future[None]] = []
+        self._waiters_limit = _FEW
         self.closed = False
         self.paused = False
 
     def write(self, data: _Bytes) -> asyncio.Future[None]:
         """The future is done when there is room for more, or fails with StreamClosedError."""
-        if self.closed:
+        if self.closed or self._transport.is_closing():
+            # The second, because a handler that never has to wait never lets the loop tell us.
             return self._failed()
         if self._queue is None and len(data) <= WRITE_SIZE:
             self._written += len(data)
@@ -50,6 +64,11 @@ class Writer:
     def holds(self) -> bool:
         """Something has not even gone to the transport."""
         return self._queue is not None
+
+    @property
+    def is_full(self) -> bool:
+        """The client takes less than has been written."""
+        return self.paused or self._queue is not None
 
     @property
     def unsent(self) -> int:
@@ -65,8 +84,11 @@ class Writer:
         """Done when the transport would take more."""
         if self.closed:
             return self._failed()
-        if not self.paused and self._queue is None:
+        if not self.is_full:
             return self._done
+        if len(self._waiters) >= self._waiters_limit:
+            self._waiters = [waiter for waiter in self._waiters if not waiter.done()]
+            self._waiters_limit = max(_FEW, 2 * len(self._waiters))
         # One for each who waits: if one is cancelled, the others still wait.
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append(future)
@@ -85,6 +107,10 @@ class Writer:
             for future in waiters:
                 if not future.done():
                     future.set_result(None)
+
+    def end(self) -> None:
+        """Nothing more may be written; what has been still goes out."""
+        self.closed = True
 
     def close(self) -> None:
         """The connection is lost, or given up: whoever waits for room is told."""

@@ -1,0 +1,314 @@
+"""One connection: its requests in order, and what becomes of a half-closed one."""
+
+import asyncio
+
+import pytest
+from tornado.httputil import HTTPHeaders, ResponseStartLine
+
+from tests.waterspout.http.harness import (
+    GET,
+    Delegate,
+    Silent,
+    answering,
+    on_loops,
+    post,
+    reply,
+    serve,
+    until,
+)
+from waterspout import limits
+
+
+def get(path, *lines, version="1.1"):
+    return "\r\n".join([f"GET {path} HTTP/{version}", "Host: x", *lines, "", ""]).encode()
+
+
+@on_loops
+async def test_requests_follow_each_other_on_one_connection():
+    async with serve() as served, served.client() as client:
+        for path in ("/a", "/b"):
+            client.send(get(path))
+            status, fields, body = await client.read_reply()
+            assert (status, body) == (200, path.encode() + b" ")
+            assert "connection" not in fields
+        client.send(post(b"body"))
+        assert (await client.read_reply())[2] == b"/ body"
+
+
+@pytest.mark.parametrize(
+    "value", ["close", "Close", "x, close", "keep-alive,close", "x\r\nConnection: close"]
+)
+@on_loops
+async def test_nothing_behind_connection_close_is_run(value):
+    async with serve() as served:
+        data = await served.ask(get("/a", f"Connection: {value}") + get("/b"))
+        assert b"Connection: close\r\n" in data
+        assert data.endswith(b"\r\n\r\n/a ")
+        assert len(served.delegates) == 1
+
+
+@on_loops
+async def test_http_1_0_ends_after_one_request_unless_it_asks():
+    async with serve() as served:
+        data = await served.ask(get("/a", version="1.0") + get("/b", version="1.0"))
+        assert data.endswith(b"\r\n\r\n/a ")
+        async with served.client() as client:
+            client.send(get("/c", "Connection: keep-alive", version="1.0"))
+            assert (await client.read_reply())[1]["connection"] == "Keep-Alive"
+            client.send(get("/d", version="1.0"))
+            assert (await client.read_reply())[2] == b"/d "
+            assert await client.rest() == b""
+
+
+@on_loops
+async def test_pipelined_requests_are_answered_in_order():
+    async with serve() as served, served.client() as client:
+        client.send(*(get(f"/{number}") for number in range(200)))
+        for number in range(200):
+            assert (await client.read_reply())[2] == b"/%d " % number
+
+
+@on_loops
+async def test_the_next_request_is_not_read_while_a_reply_runs():
+    async with serve(Silent) as served, served.client() as client:
+        client.send(get("/a"), get("/b"))
+        await until(lambda: served.delegates)
+        await asyncio.sleep(0.02)
+        assert len(served.delegates) == 1
+        reply(served.delegates[0].exchange)
+        await until(lambda: len(served.delegates) == 2)
+        reply(served.delegates[1].exchange)
+        assert [(await client.read_reply())[2] for _ in range(2)] == [b"ok", b"ok"]
+
+
+@on_loops
+async def test_what_is_pipelined_is_bounded():
+    async with serve(Silent) as served, served.client() as client:
+        client.send(get("/a"))
+        await until(lambda: served.delegates)
+        client.send(get("/b") * 400_000)  # more than the kernel takes
+        connection = served.delegates[0].exchange._connection
+        await until(lambda: connection._reading_paused)
+        assert connection._parser.held <= limits.PIPELINE_SIZE + 256 * limits.KIB
+        assert client.writer.transport.get_write_buffer_size()
+        served.delegates[0].exchange.close()
+
+
+@on_loops
+async def test_pipelined_requests_wait_for_a_client_that_does_not_read():
+    body = b"x" * (256 * limits.KIB)
+    async with (
+        serve(answering(lambda exchange: reply(exchange, body))) as served,
+        served.client(limit=1024, receive=4096) as client,
+    ):
+        client.send(GET * 300)
+        await asyncio.sleep(0.5)
+        assert len(served.delegates) < 60  # each of them has left 256 KiB in memory
+
+
+@on_loops
+async def test_requests_that_wait_for_the_client_go_on_when_it_reads():
+    body = b"x" * (256 * limits.KIB)
+    async with (
+        serve(answering(lambda exchange: reply(exchange, body))) as served,
+        served.client(receive=4096) as client,
+    ):
+        client.send(GET * 40)
+        await asyncio.sleep(0.1)
+        for _ in range(40):
+            assert (await client.read_reply())[2] == body
+
+
+@on_loops
+async def test_a_client_that_half_closes_gets_its_answer():
+    async with serve() as served, served.client() as client:
+        client.send(post(b"body"))
+        client.half_close()
+        assert (await client.rest()).endswith(b"/ body")
+
+
+@on_loops
+async def test_a_half_closed_client_gets_an_answer_that_comes_later():
+    async with serve(Silent) as served, served.client() as client:
+        client.send(GET)
+        client.half_close()
+        await until(lambda: served.delegates)
+        await asyncio.sleep(0.1)
+        reply(served.delegates[0].exchange)
+        assert (await client.rest()).endswith(b"ok")
+        assert served.delegates[0].events == ["headers", "finish"]
+
+
+@on_loops
+async def test_a_handler_that_does_not_answer_a_half_closed_client_is_told():
+    async with serve(Silent) as served, served.client() as client:
+        loop = asyncio.get_running_loop()
+        client.send(GET)
+        client.half_close()
+        begun = loop.time()
+        assert await client.rest() == b""
+        assert loop.time() - begun >= limits.HALF_CLOSED - 0.05
+        await until(lambda: "left" in served.delegates[0].events)
+        assert served.delegates[0].events == ["headers", "finish", "left"]
+
+
+@on_loops
+async def test_pipelined_requests_before_a_half_close_are_all_answered():
+    async with serve() as served, served.client() as client:
+        client.send(get("/a"), get("/b"), get("/c"), get("/d"))
+        client.half_close()
+        data = await client.rest()
+        promised = b"Connection: close" not in data  # else the client knows where it ends
+        assert not promised or data.count(b"HTTP/1.1 200") == 4
+
+
+@on_loops
+async def test_a_half_close_while_the_head_is_being_judged():
+    class Slow(Delegate):
+        async def headers_received(self, start_line, headers):
+            Delegate.headers_received(self, start_line, headers)
+            await asyncio.sleep(0.1)
+
+    async with serve(Slow) as served, served.client() as client:
+        client.send(GET)
+        client.half_close()
+        assert (await client.rest()).endswith(b"/ ")
+
+
+@on_loops
+async def test_a_half_close_behind_a_whole_body_that_is_still_being_delivered():
+    class Slow(Delegate):
+        async def data_received(self, chunk):
+            await asyncio.sleep(0.05)
+            Delegate.data_received(self, chunk)
+
+    async with serve(Slow) as served, served.client() as client:
+        client.send(post(b"body"))
+        client.half_close()
+        assert (await client.rest()).endswith(b"/ body")
+
+
+@on_loops
+async def test_a_half_closed_client_that_reads_nothing_costs_no_turns_of_the_loop():
+    def answer(exchange):
+        exchange.half_close_grace = 0.0
+        exchange.write_headers(ResponseStartLine("", 200, "OK"), HTTPHeaders(), b"x" * 8 * limits.MIB)
+
+    async with (
+        serve(answering(answer)) as served,
+        served.client(limit=1024, receive=4096) as client,
+    ):
+        client.send(GET)
+        await until(lambda: served.delegates)
+        connection = served.delegates[0].exchange._connection
+        judged = []
+        wait = type(connection)._wait_half_closed
+        client.half_close()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                type(connection), "_wait_half_closed", lambda *args: judged.append(1) or wait(*args)
+            )
+            await asyncio.sleep(0.3)
+        assert len(judged) < 30
+
+
+@on_loops
+async def test_a_second_answer_never_follows_a_whole_one():
+    def answer(exchange):
+        reply(exchange)
+        raise RuntimeError("after the reply")
+
+    async with serve(answering(answer)) as served:
+        data = await served.ask(GET)
+        assert data.count(b"HTTP/1.1") == 1
+        assert data.endswith(b"ok")
+
+
+@on_loops
+async def test_a_delegate_that_cannot_be_made_ends_the_connection():
+    class Once(Delegate):
+        def __init__(self, exchange):
+            if exchange.head.target == "/b":
+                raise RuntimeError("no delegate")
+            super().__init__(exchange)
+
+    async with serve(Once) as served, served.client() as client:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        client.send(get("/a"), get("/b"))
+        assert (await client.read_reply())[0] == 200
+        async with asyncio.timeout(3):
+            await client.rest()
+
+
+@on_loops
+async def test_a_reply_in_headers_received_ends_the_connection():
+    class Early(Delegate):
+        def headers_received(self, start_line, headers):
+            super().headers_received(start_line, headers)
+            reply(self.exchange, b"early")
+
+    async with serve(Early) as served:
+        assert (await served.ask(GET + GET)).endswith(b"early")
+        assert (await served.ask(post(b"x" * 100_000))).endswith(b"early")
+        assert [delegate.events[-1] for delegate in served.delegates] == ["gone", "gone"]
+
+
+@on_loops
+async def test_a_reply_in_the_middle_of_the_body():
+    class Early(Delegate):
+        def data_received(self, chunk):
+            super().data_received(chunk)
+            reply(self.exchange, b"early")
+
+    async with serve(Early) as served:
+        assert (await served.ask(post(b"x", length=10))).endswith(b"early")
+        # As Tornado tells it: else who waits for the body waits for ever.
+        await until(lambda: served.delegates[0].events[-1] == "gone", 3)
+
+
+@on_loops
+async def test_closing_in_the_middle_of_the_body_tells_the_delegate():
+    class Closing(Delegate):
+        def data_received(self, chunk):
+            super().data_received(chunk)
+            self.exchange.close()
+
+    async with serve(Closing) as served:
+        assert await served.ask(post(b"x", length=10)) == b""
+        await until(lambda: served.delegates[0].events[-1] == "gone", 3)
+
+
+@on_loops
+async def test_an_error_in_the_application_is_answered_500_and_ends_it():
+    def answer(exchange):
+        raise RuntimeError("broken")
+
+    async with serve(answering(answer)) as served:
+        data = await served.ask(GET + GET)
+        assert data.startswith(b"HTTP/1.1 500 ")
+        assert data.count(b"HTTP/1.1") == 1
+        assert b"broken" not in data
+        assert len(served.delegates) == 1
+
+
+@pytest.mark.parametrize("step", ["headers_received", "data_received", "finish"])
+@on_loops
+async def test_an_awaitable_that_fails_is_answered_500(step):
+    async def fail(*_):
+        await asyncio.sleep(0)
+        raise RuntimeError("broken")
+
+    async with serve(type("Failing", (Delegate,), {step: fail})) as served:
+        data = await served.ask(post(b"body") + GET)
+        assert data.startswith(b"HTTP/1.1 500 ")
+        assert data.count(b"HTTP/1.1") == 1
+
+
+@on_loops
+async def test_an_error_behind_the_head_of_a_reply_cuts_it():
+    def answer(exchange):
+        exchange.write_headers(ResponseStartLine("", 200, "OK"), HTTPHeaders(), b"half")
+        raise RuntimeError("broken")
+
+    async with serve(answering(answer)) as served:
+        assert (await served.ask(GET)).endswith(b"4\r\nhalf\r\n")

@@ -1,0 +1,259 @@
+"""Requests on their way to their delegates: bodies, how they are held back, limits, and 100 Continue."""
+
+import asyncio
+import gzip
+
+import pytest
+from tornado.httputil import HTTPInputError
+
+from tests.waterspout.http.harness import GET, Delegate, on_loops, post, reply, serve, until
+from waterspout import limits
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+EXPECT = "Expect: 100-continue"
+
+
+class Held(Delegate):
+    """Takes each piece of a body when `gate` is open."""
+
+    def __init__(self, exchange):
+        super().__init__(exchange)
+        self.gate = asyncio.Event()
+
+    async def data_received(self, chunk):
+        await self.gate.wait()
+        super().data_received(chunk)
+
+
+class Measured(Delegate):
+    """Answers with the number of bytes that came."""
+
+    def answer(self):
+        reply(self.exchange, b"%d" % len(self.body))
+
+
+@on_loops
+async def test_a_body_comes_in_pieces_of_chunk_size():
+    async with serve(Measured, chunk_size=1000) as served, served.client() as client:
+        client.send(post(b"x" * 2500))
+        assert (await client.read_reply())[2] == b"2500"
+        assert served.delegates[0].events == ["headers", 1000, 1000, 500, "finish"]
+
+
+@on_loops
+async def test_a_chunked_body_and_the_request_behind_it():
+    async with serve() as served, served.client() as client:
+        client.send(CHUNKED, b"2\r\nab\r\n1;x=y\r\nc\r\n0\r\nHost: evil\r\n\r\n", GET)
+        assert (await client.read_reply())[2] == b"/ abc"
+        assert (await client.read_reply())[2] == b"/ "
+        assert served.delegates[0].headers["Host"] == "x"
+
+
+@on_loops
+async def test_a_delegate_that_waits_holds_the_client_back():
+    size = 32 * limits.MIB
+    async with serve(Held) as served, served.client() as client:
+        client.send(post(length=size), b"x" * size)
+        await until(lambda: served.delegates)
+        await asyncio.sleep(0.2)
+        assert client.writer.transport.get_write_buffer_size() > 16 * limits.MIB  # it has not got rid of it
+        assert not served.delegates[0].body
+        served.delegates[0].gate.set()
+        assert len((await client.read_reply())[2]) == size + 2
+
+
+@on_loops
+async def test_a_delegate_that_judges_the_head_holds_the_body_back():
+    gate = asyncio.Event()
+
+    class Judge(Delegate):
+        async def headers_received(self, start_line, headers):
+            Delegate.headers_received(self, start_line, headers)
+            await gate.wait()
+            self.events.append("judged")
+
+    async with serve(Judge) as served, served.client() as client:
+        client.send(post(b"body"), GET)
+        await until(lambda: served.delegates)
+        await asyncio.sleep(0.02)
+        assert served.delegates[0].events == ["headers"]
+        gate.set()
+        assert (await client.read_reply())[2] == b"/ body"
+        assert (await client.read_reply())[2] == b"/ "
+        assert served.delegates[0].events == ["headers", "judged", 4, "finish"]
+
+
+@pytest.mark.parametrize("step", ["headers_received", "data_received", "finish"])
+@on_loops
+async def test_a_client_that_leaves_while_the_delegate_waits(step):
+    gate = asyncio.Event()
+
+    async def wait(self, *args):
+        getattr(Delegate, step)(self, *args)
+        await gate.wait()
+
+    async with serve(type("Waiting", (Measured,), {step: wait, "answer": lambda self: None})) as served:
+        async with served.client() as client:
+            client.send(post(b"body"))
+            await until(lambda: served.delegates and served.delegates[0].events)
+            await asyncio.sleep(0.02)
+            client.reset()
+        last = "left" if step == "finish" else "gone"
+        await until(lambda: served.delegates[0].events[-1] == last)
+        gate.set()
+        await asyncio.sleep(0.02)
+        assert served.delegates[0].events[-1] == last or step == "data_received"
+        assert served.delegates[0].events.count(last) == 1
+        assert "finish" not in served.delegates[0].events or step == "finish"
+
+
+@pytest.mark.parametrize("how", ["reset", "close", "half_close"])
+@on_loops
+async def test_a_client_that_leaves_in_the_middle_of_a_body(how):
+    async with serve() as served, served.client() as client:
+        client.send(post(b"half", length=10))
+        await until(lambda: served.delegates and served.delegates[0].body)
+        {"reset": client.reset, "close": client.writer.close, "half_close": client.half_close}[how]()
+        await until(lambda: not served.server._open)
+        assert served.delegates[0].events == ["headers", 4, "gone"]
+
+
+@on_loops
+async def test_100_continue_comes_before_the_body_is_sent():
+    async with serve() as served, served.client() as client:
+        client.send(post(b"", EXPECT, length=4))
+        assert await client.head() == (100, {})
+        client.send(b"body")
+        assert (await client.read_reply())[2] == b"/ body"
+
+
+@pytest.mark.parametrize(
+    ("expect", "version", "length"), [(EXPECT, "1.0", 4), (EXPECT, "1.1", 0), ("Expect: x", "1.1", 4)]
+)
+@on_loops
+async def test_no_100_continue_for(expect, version, length):
+    async with serve() as served, served.client() as client:
+        client.send(post(b"body"[:length], expect, version=version))
+        assert (await client.read_reply())[2] == b"/ " + b"body"[:length]
+
+
+@on_loops
+async def test_no_100_continue_when_the_delegate_has_deleted_expect():
+    class Own(Delegate):
+        def headers_received(self, start_line, headers):
+            super().headers_received(start_line, headers)
+            del headers["Expect"]
+
+    async with serve(Own) as served, served.client() as client:
+        client.send(post(b"", EXPECT, length=4))
+        await until(lambda: served.delegates)
+        client.send(b"body")
+        assert (await client.read_reply())[:2] == (200, {"content-length": "6"})
+
+
+@on_loops
+async def test_no_100_continue_when_the_reply_has_begun_or_the_body_is_too_large():
+    class Early(Delegate):
+        def headers_received(self, start_line, headers):
+            reply(self.exchange, b"no", 403)
+
+    async with serve(Early) as served:
+        assert (await served.ask(post(b"", EXPECT, length=4))).startswith(b"HTTP/1.1 403 ")
+    async with serve(max_body_size=3) as served:
+        assert (await served.ask(post(b"", EXPECT, length=4))).startswith(b"HTTP/1.1 413 ")
+
+
+@on_loops
+async def test_a_body_over_the_limit_is_refused_and_nothing_behind_it_is_served():
+    async with serve(max_body_size=10) as served:
+        for data in (post(b"x" * 11), CHUNKED + b"5\r\nxxxxx\r\n6\r\nxxxxxx\r\n0\r\n\r\n"):
+            served.delegates.clear()
+            answer = await served.ask(data + GET)
+            assert answer.startswith(b"HTTP/1.1 413 ")
+            assert answer.count(b"HTTP/1.1") == 1
+            assert [delegate.events[-1] for delegate in served.delegates] == ["gone"]
+        assert (await served.ask(post(b"x" * 10, "Connection: close"))).endswith(b"x" * 10)
+
+
+@pytest.mark.parametrize("size", [5, 20])
+@on_loops
+async def test_a_delegate_can_set_the_limit_of_its_request(size):
+    class Own(Measured):
+        def headers_received(self, start_line, headers):
+            super().headers_received(start_line, headers)
+            if start_line.path == "/":
+                self.exchange.set_max_body_size(size)
+
+    async with serve(Own, max_body_size=10) as served:
+        for data in (post(b"x" * 15, "Connection: close"), CHUNKED + b"f\r\n" + b"x" * 15 + b"\r\n0\r\n\r\n"):
+            async with served.client() as client:
+                client.send(data)
+                assert (await client.read_reply())[0] == (200 if size > 15 else 413)
+
+
+@pytest.mark.parametrize("error", [HTTPInputError("no"), RuntimeError("no")])
+@pytest.mark.parametrize("step", ["headers_received", "data_received", "finish"])
+@on_loops
+async def test_errors_of_delegates(step, error):
+    def fail(self, *args):
+        raise error
+
+    async with serve(type("Failing", (Delegate,), {step: fail})) as served:
+        answer = await served.ask(post(b"body") + GET)
+        assert answer.startswith(b"HTTP/1.1 400 " if isinstance(error, HTTPInputError) else b"HTTP/1.1 500 ")
+        assert answer.count(b"HTTP/1.1") == 1
+        assert served.delegates[0].events.count("gone") == (step != "finish")
+
+
+@on_loops
+async def test_a_compressed_body():
+    async with serve(decompress_request=True, max_body_size=10_000) as served, served.client() as client:
+        client.send(post(gzip.compress(b"body"), "Content-Encoding: gzip"))
+        assert (await client.read_reply())[2] == b"/ body"
+        assert served.delegates[0].headers["X-Consumed-Content-Encoding"] == "gzip"
+        client.send(post(b"plain"))
+        assert (await client.read_reply())[2] == b"/ plain"
+        client.send(post(gzip.compress(b"x" * 20_000), "Content-Encoding: gzip"))
+        assert (await client.read_reply())[0] in (400, 413)
+        assert await client.rest() == b""
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-4], lambda data: b"x" + data])
+@on_loops
+async def test_a_compressed_body_that_is_broken(damage):
+    async with serve(decompress_request=True) as served:
+        answer = await served.ask(post(damage(gzip.compress(b"body" * 100)), "Content-Encoding: gzip"))
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert [event for event in served.delegates[0].events if event in ("gone", "left", "finish")] == [
+            "gone"
+        ]
+
+
+@on_loops
+async def test_a_body_timeout_ends_with_the_body():
+    """Set by a handler once the body is whole, it says nothing: Tornado ignores it then."""
+
+    class Own(Delegate):
+        def finish(self):
+            self.exchange.set_body_timeout(0.05)
+            super().finish()
+
+    async with serve(Own) as served, served.client() as client:
+        for _ in range(3):
+            client.send(post(b"body"))
+            assert (await client.read_reply())[2] == b"/ body"
+            await asyncio.sleep(0.06)
+
+
+@on_loops
+async def test_a_body_must_be_whole_in_time():
+    class Own(Delegate):
+        def headers_received(self, start_line, headers):
+            super().headers_received(start_line, headers)
+            self.exchange.set_body_timeout(0.1)
+
+    async with serve(Own) as served:
+        assert await served.ask(post(b"half", length=10)) == b""
+        assert served.delegates[0].events == ["headers", 4, "gone"]
+    async with serve(body_timeout=0.1) as served:
+        assert await served.ask(post(b"half", length=10)) == b""

@@ -1,0 +1,161 @@
+"""What one connection has sent, as events: the same however it was split."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.waterspout.http.test_body import bytewise, chunk, split
+from waterspout import limits
+from waterspout.exceptions import NotHTTP, RequestRefused
+from waterspout.http.head import Head, HeadLimits
+from waterspout.http.parser import END, RequestParser
+
+HEAD = b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n"
+REQUEST = st.one_of(
+    st.integers(0, 9).map(lambda number: HEAD % number),
+    st.binary(max_size=40).map(
+        lambda body: b"POST /f HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    ),
+    st.lists(st.binary(min_size=1, max_size=20), max_size=4).map(
+        lambda pieces: (
+            b"PUT /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + b"".join(map(chunk, pieces))
+            + b"0\r\nT: 1\r\n\r\n"
+        )
+    ),
+    st.just(b"\r\n\r\n" + HEAD % 8),
+)
+CUTS = st.lists(st.integers(0, 10_000), max_size=10)
+
+
+def drain(parser, events):
+    """Ask for all events that there are. Pieces of a body are joined."""
+    while True:
+        event = parser.next_event()
+        if event is None:
+            return
+        if isinstance(event, Head):
+            events.append([event.method, event.target, event.fields, b""])
+        elif event == END:
+            events[-1].append(END)
+            parser.next_request()
+        else:
+            assert event
+            events[-1][3] += event
+        if isinstance(event, Head) and event.body_length == 0:
+            events[-1].append(END)
+            parser.next_request()
+
+
+def run(pieces, bounds=HeadLimits()):  # noqa: B008 - an immutable value
+    """(events, status of the refusal or None)."""
+    parser, events = RequestParser(bounds), []
+    try:
+        for piece in pieces:
+            parser.feed(piece)
+            drain(parser, events)
+    except RequestRefused as refused:
+        return events, refused.status
+    return events, None
+
+
+@given(st.lists(REQUEST, min_size=1, max_size=4), CUTS)
+def test_splits_make_no_difference(requests, cuts):
+    data = b"".join(requests)
+    events, status = run([data])
+    assert status is None
+    assert [event[-1] for event in events] == [END] * len(requests)
+    assert run(split(data, cuts)) == run(bytewise(data)) == (events, None)
+
+
+@given(st.lists(st.one_of(REQUEST, st.binary(max_size=20)), max_size=4), CUTS)
+def test_any_bytes_are_taken_or_refused_and_splits_do_not_decide_which(pieces, cuts):
+    data = b"".join(pieces)
+    events, status = run([data])
+    for again, other in (run(split(data, cuts)), run(bytewise(data))):
+        # A body that breaks may have given a part of itself before; heads never differ.
+        assert [event[:3] for event in again] == [event[:3] for event in events]
+        assert (other is None) == (status is None)
+
+
+def test_it_stops_behind_each_request():
+    parser = RequestParser(HeadLimits())
+    parser.feed(HEAD % 1 + HEAD % 2)
+    assert parser.next_event().target == "/1"
+    assert parser.next_event() is None
+    assert parser.held == len(HEAD % 2)
+    parser.next_request()
+    assert parser.next_event().target == "/2"
+    assert parser.held == 0
+
+
+def test_what_is_not_of_http_is_given_back():
+    parser = RequestParser(HeadLimits())
+    parser.feed(HEAD % 1 + b"\x81\x00")
+    parser.next_event()
+    assert parser.take_rest() == b"\x81\x00"
+    assert parser.held == 0
+
+
+@pytest.mark.parametrize(
+    "data", [b"\r\n" * 3, b"\n" + HEAD % 1, b"\r\r\n", b" " + HEAD % 1, b"\0", b"\x16\x03"]
+)
+def test_what_may_not_stand_before_a_request(data):
+    for pieces in ([data], bytewise(data)):
+        parser = RequestParser(HeadLimits())
+        with pytest.raises(NotHTTP):
+            for piece in pieces:
+                parser.feed(piece)
+                drain(parser, [])
+
+
+def test_two_empty_lines_may():
+    assert run([b"\r\n\r\n" + HEAD % 1])[0] == run(bytewise(b"\r\n\r\n" + HEAD % 1))[0] != []
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"GET /" + b"a" * 9000, 414),
+        (b"a" * 9000, 414),
+        (b"GET / HTTP/1.1\r\nX: " + b"a" * 70_000, 431),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a: b\r\n" * 12_000, 431),
+        (b"GET / HTTP/1.1\r\nX: " + b"a" * 17_000 + b"\r\nHost: x\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: x\n", 400),
+        (b"GET / HTTP/1.1\n", 400),
+    ],
+)
+def test_a_head_that_cannot_become_one_is_refused_before_its_end(data, status):
+    assert run([data]) == ([], status)
+    assert run([data[n : n + 100] for n in range(0, len(data), 100)]) == ([], status)
+
+
+def test_what_it_holds_is_bounded():
+    for begun in (b"GET / HTTP/1.1\r\nX: ", b"GET /", b"POST / HTTP/1.1\r\n"):
+        parser = RequestParser(HeadLimits())
+        with pytest.raises(RequestRefused):
+            for piece in [begun, *[b"a" * 1000] * 100]:
+                parser.feed(piece)
+                parser.next_event()
+        assert parser.held <= limits.HEAD_SIZE + 2000
+
+
+def test_a_trickled_head_is_searched_once():
+    """The place where the next search begins moves with the end: each byte is looked at a few times."""
+    parser = RequestParser(HeadLimits())
+    for number in range(4000):
+        parser.feed(b"G" if number == 0 else b"a")
+        assert parser.next_event() is None
+        assert parser._searched >= number - 3
+    assert type(parser._buffer) is bytearray  # which grows in place
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_raise_anything_but_a_refusal(data):
+    for begun in (
+        b"",
+        b"GET / HTTP/1.1\r\n",
+        b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ):
+        run([begun, data])
+        run([begun, *bytewise(data)])

@@ -1,0 +1,190 @@
+"""Slow clients: each wait has its end, and none of them is earlier than it says."""
+
+import asyncio
+
+import pytest
+from tornado.httputil import HTTPHeaders, ResponseStartLine
+
+from tests.waterspout.http.harness import GET, Delegate, answering, on_loops, post, serve, until
+from waterspout import limits
+from waterspout.http import HTTPSettings
+
+QUICK = HTTPSettings(
+    head_timeout=0.3, keep_alive_timeout=0.3, body_timeout=0.3, body_rate=1000, write_timeout=0.3
+)
+
+
+@on_loops
+async def test_a_head_that_does_not_end():
+    async with serve(settings=QUICK) as served:
+        answer = await served.ask(b"GET / HTTP/1.1\r\n")
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        async with served.client() as client:  # bytes that trickle change nothing
+            for byte in GET[:-1]:
+                client.send(bytes([byte]))
+                await asyncio.sleep(0.02)
+            assert (await client.rest()).startswith(b"HTTP/1.1 408 ")
+        assert served.delegates == []
+
+
+@on_loops
+async def test_a_connection_without_a_request():
+    async with serve(settings=QUICK) as served:
+        assert await served.ask(b"") == b""
+        assert await served.ask(b"\r\n") == b""
+
+
+@on_loops
+async def test_a_connection_between_two_requests():
+    async with serve(settings=QUICK) as served, served.client() as client:
+        client.send(GET)
+        await client.read_reply()
+        await asyncio.sleep(0.15)
+        client.send(GET)
+        await client.read_reply()
+        assert await client.rest() == b""
+
+
+@on_loops
+async def test_idle_connection_timeout_is_the_same_by_tornados_name():
+    async with serve(idle_connection_timeout=0.2) as served:
+        assert await served.ask(b"") == b""
+        assert (await served.ask(GET)).endswith(b"/ ")
+
+
+@on_loops
+async def test_a_client_that_comes_after_a_long_silence_has_its_whole_time():
+    async with serve(settings=QUICK) as served:
+        await asyncio.sleep(0.5)
+        async with served.client() as client:
+            await asyncio.sleep(0.2)
+            client.send(GET)
+            assert (await client.read_reply())[2] == b"/ "
+
+
+class Waiting(Delegate):
+    """Is done with each piece only in the next turn of the loop, as every coroutine is."""
+
+    async def data_received(self, chunk):
+        super().data_received(chunk)
+
+
+@pytest.mark.parametrize("make", [Delegate, Waiting])
+@on_loops
+async def test_a_body_that_stops(make):
+    async with serve(make, settings=QUICK) as served, served.client() as client:
+        client.send(post(b"half", length=10))
+        assert (await client.read_reply())[0] == 408
+        assert served.delegates[0].events == ["headers", 4, "gone"]
+        assert await client.rest() == b""
+
+
+@pytest.mark.parametrize("make", [Delegate, Waiting])
+@on_loops
+async def test_a_body_that_trickles(make):
+    async with serve(make, settings=QUICK) as served, served.client() as client:
+        client.send(post(length=100_000))
+        reply = asyncio.ensure_future(client.read_reply())
+        for _ in range(60):
+            client.send(b"x")
+            await asyncio.sleep(0.05)
+            if reply.done():
+                break
+        assert reply.done()
+        assert (await reply)[0] == 408
+
+
+@on_loops
+async def test_a_body_that_is_held_back_is_not_late():
+    class Slow(Delegate):
+        async def data_received(self, chunk):
+            await asyncio.sleep(0.7)
+            super().data_received(chunk)
+
+    async with serve(Slow, settings=QUICK) as served, served.client() as client:
+        client.send(post(b"half", length=8))
+        await asyncio.sleep(0.8)
+        client.send(b"half")
+        assert (await client.read_reply())[2] == b"/ halfhalf"
+
+
+@pytest.mark.parametrize("finished", [False, True])
+@on_loops
+async def test_a_client_that_takes_nothing_of_its_reply(finished):
+    def answer(exchange):
+        size = 8 * limits.MIB
+        headers = HTTPHeaders({"Content-Length": str(size)})
+        exchange.write_headers(ResponseStartLine("", 200, "OK"), headers)
+        exchange.write(b"x" * size if finished else b"x" * (size - 1))
+        if finished:
+            exchange.finish()
+
+    async with (
+        serve(answering(answer), settings=QUICK) as served,
+        served.client(limit=1024, receive=4096) as client,
+    ):
+        client.send(GET)
+        await until(lambda: served.delegates)
+        await until(lambda: not served.server._open)
+        assert served.delegates[0].events[-1] == ("finish" if finished else "left")
+
+
+@on_loops
+async def test_a_client_that_takes_its_reply_slowly_is_served():
+    size = 4 * limits.MIB
+
+    def answer(exchange):
+        headers = HTTPHeaders({"Content-Length": str(size)})
+        exchange.write_headers(ResponseStartLine("", 200, "OK"), headers, b"x" * size)
+        exchange.finish()
+
+    async with (
+        serve(answering(answer), settings=QUICK) as served,
+        served.client(limit=1024, receive=65536) as client,
+    ):
+        client.send(GET)
+        await client.head()
+        left = size
+        for _ in range(10):  # longer than each timeout
+            left -= len(await client.reader.readexactly(200_000))
+            await asyncio.sleep(0.07)
+        assert len(await client.reader.readexactly(left)) == left
+
+
+@on_loops
+async def test_a_refusal_is_read_by_a_client_that_still_sends():
+    """Unread bytes would make the kernel send a reset, and that could eat the answer."""
+    async with serve(max_body_size=10) as served, served.client() as client:
+        client.send(post(length=limits.MIB), b"x" * limits.MIB)
+        await client.writer.drain()
+        await asyncio.sleep(0.1)
+        assert (await client.read_reply())[0] == 413
+        assert await client.rest() == b""
+
+
+@on_loops
+async def test_a_refusal_of_the_head_is_read_by_a_client_that_still_sends():
+    async with serve() as served, served.client() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", b"x" * 50_000)
+        await asyncio.sleep(0.1)
+        assert (await client.read_reply())[0] == 400
+        assert await client.rest() == b""
+
+
+@on_loops
+async def test_what_is_thrown_away_is_bounded():
+    async with serve() as served, served.client() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n")
+        assert (await client.read_reply())[0] == 400
+        client.send(b"x" * (32 * limits.MIB))
+        await until(lambda: not served.server._open, 1)  # long before LINGER is over
+
+
+@on_loops
+async def test_lingering_ends():
+    async with serve(settings=QUICK) as served, served.client() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n")
+        begun = asyncio.get_running_loop().time()
+        await until(lambda: served.server._open)
+        await until(lambda: not served.server._open, limits.LINGER + 1)
+        assert asyncio.get_running_loop().time() - begun > limits.LINGER - 0.2

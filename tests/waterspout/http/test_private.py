@@ -1,0 +1,163 @@
+"""What we use of Tornado's private names is still there, and still what it was."""
+
+import copy
+import inspect
+import pickle
+import socket
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tornado import http1connection, httpserver, httputil
+from tornado.httputil import HTTPHeaders
+
+from waterspout.http.private import (
+    GzipMessageDelegate,
+    ReplyHeaders,
+    RequestContext,
+    RequestHeaders,
+    normalize_header,
+)
+
+NAMES = st.sampled_from(["A", "a", "B-c", "b-C", "Cookie", "x"])
+FIELDS = st.lists(st.tuples(NAMES, st.sampled_from(["", "1", "2, 3", "\xe9"])), max_size=6)
+CHANGES = st.lists(st.tuples(st.sampled_from(["add", "set", "del", "pop", "get"]), NAMES), max_size=5)
+
+
+class StreamOfTornado:
+    """What Tornado's context asks of a stream."""
+
+    def __init__(self, family):
+        self.socket = socket.socket(family)
+
+
+def parameters(function):
+    return list(inspect.signature(function).parameters)
+
+
+def ours(fields):
+    return RequestHeaders(list(fields), {name.lower(): value for name, value in fields})
+
+
+def theirs(fields):
+    headers = HTTPHeaders()
+    for name, value in fields:
+        headers.add(name, value)
+    return headers
+
+
+def test_the_delegate_that_decompresses():
+    assert GzipMessageDelegate is http1connection._GzipMessageDelegate
+    assert parameters(GzipMessageDelegate) == ["delegate", "chunk_size", "max_body_size"]
+    assert issubclass(GzipMessageDelegate, httputil.HTTPMessageDelegate)
+    for name in ("headers_received", "data_received", "finish", "on_connection_close"):
+        assert name in vars(GzipMessageDelegate)
+
+
+@pytest.mark.parametrize(
+    ("family", "address"),
+    [(socket.AF_INET, ("1.2.3.4", 5)), (socket.AF_INET6, ("::1", 5, 0, 0)), (socket.AF_UNIX, "")],
+)
+@pytest.mark.parametrize("protocol", ["http", "https"])
+def test_the_context_has_what_tornados_has(family, address, protocol):
+    stream = StreamOfTornado(family)
+    with stream.socket:
+        their = httpserver._HTTPRequestContext(stream, address, protocol, ["9.9.9.9"])
+        our = RequestContext(address, family, protocol, protocol == "https", frozenset(["9.9.9.9"]))
+    assert vars(our).keys() - {"is_secure", "local_address"} == vars(their).keys()
+    for name, value in vars(their).items():
+        assert getattr(our, name) == value
+    assert str(our) == str(their)
+    headers = HTTPHeaders({"X-Forwarded-For": "4.4.4.4, 9.9.9.9", "X-Scheme": "https"})
+    for context in (our, their):
+        context._apply_xheaders(headers)
+        assert (context.remote_ip, context.protocol) == ("4.4.4.4", "https")
+        context._unapply_xheaders()
+        assert context.protocol == protocol
+
+
+def test_the_parameters_of_the_context():
+    found = parameters(httpserver._HTTPRequestContext)
+    assert found == ["stream", "address", "protocol", "trusted_downstream"]
+
+
+def test_the_inside_of_headers():
+    assert normalize_header is httputil._normalize_header
+    assert parameters(normalize_header) == ["name"]
+    assert normalize_header("coOKie-x") == "Cookie-X"
+    headers = theirs([("a", "1"), ("A", "2")])
+    assert headers._as_list == {"A": ["1", "2"]}
+    assert isinstance(headers._combined_cache, dict)
+    assert vars(headers).keys() == {"_as_list", "_combined_cache", *(["_last_key"] if has_last_key() else [])}
+
+
+def has_last_key():
+    return "_last_key" in vars(HTTPHeaders())
+
+
+def test_the_headers_of_a_reply():
+    headers = ReplyHeaders({"Content-Type": ["text/plain"], "Set-Cookie": ["a", "b"]})
+    assert headers == theirs(headers.get_all())
+    headers.add("set-cookie", "c")
+    assert headers.get_list("Set-Cookie") == ["a", "b", "c"]
+    assert headers["content-type"] == "text/plain"
+
+
+def test_the_fields_of_a_request_stay_as_they_came_until_they_change():
+    headers = ours([("x-MiXed", "1"), ("A", "2")])
+    assert list(headers.get_all()) == [("x-MiXed", "1"), ("A", "2")]
+    headers["New"] = "3"
+    del headers["a"]
+    assert list(headers.get_all()) == [("x-MiXed", "1"), ("New", "3")]
+    with pytest.raises(KeyError):
+        del headers["A"]
+    with pytest.raises(KeyError):
+        headers["A"]
+    with pytest.raises(AttributeError):
+        headers.nothing  # noqa: B018 - that is the question
+
+
+def normalized(headers):
+    return sorted((normalize_header(name), value) for name, value in headers.get_all())
+
+
+def change(headers, how, name):
+    """What Tornado's headers answer, or the error's type."""
+    try:
+        if how == "add":
+            return headers.add(name, "new")
+        if how == "set":
+            headers[name] = "set"
+            return None
+        if how == "del":
+            del headers[name]
+            return None
+        return headers.pop(name) if how == "pop" else headers.get(name, "default")
+    except KeyError:
+        return KeyError
+
+
+@given(FIELDS, CHANGES)
+def test_they_are_headers_as_tornados_are(fields, changes):
+    our, their = ours(fields), theirs(fields)
+    for how, name in changes:
+        assert change(our, how, name) == change(their, how, name)
+        for other in ("A", "a", "b-c", "Cookie", "nobody"):
+            assert our.get(other) == their.get(other)
+            assert (other in our) == (other in their)
+    assert normalized(our) == normalized(their)
+    for name in ("A", "b-C", "cookie", "nobody"):
+        assert our.get_list(name) == their.get_list(name)
+    assert (len(our), sorted(our)) == (len(their), sorted(their))
+    assert our == their
+    assert copy.copy(our) == copy.deepcopy(our) == pickle.loads(pickle.dumps(our)) == their
+
+
+@given(FIELDS, CHANGES)
+def test_a_copy_is_independent(fields, changes):
+    our = ours(fields)
+    before = normalized(our)
+    for duplicate in (our.copy(), copy.deepcopy(our), HTTPHeaders(our)):
+        for how, name in changes:
+            change(duplicate, how, name)
+        assert normalized(our) == before

@@ -1,0 +1,316 @@
+"""The server as an application sees it: Tornado's arguments, listeners, and how it stops."""
+
+import asyncio
+import gc
+import socket
+import weakref
+
+import pytest
+from tornado.httputil import HTTPHeaders, ResponseStartLine
+from tornado.netutil import bind_sockets, bind_unix_socket
+from tornado.web import Application, RequestHandler, stream_request_body
+
+from tests.waterspout.http.harness import (
+    GET,
+    App,
+    Client,
+    Delegate,
+    Silent,
+    on_loops,
+    post,
+    reply,
+    serve,
+    until,
+)
+from waterspout import limits
+from waterspout.http import HTTPServer, HTTPSettings
+
+
+async def ask(data, **options):
+    """One request over a socket of any kind."""
+    opening = asyncio.open_unix_connection if "path" in options else asyncio.open_connection
+    client = Client(*await opening(**options))
+    client.send(data)
+    try:
+        return await client.read_reply()
+    finally:
+        client.writer.transport.abort()
+
+
+@on_loops
+async def test_a_callback_instead_of_a_delegate():
+    def answer(request):
+        body = b"%s %s" % (request.method.encode(), request.body)
+        request.connection.write_headers(
+            ResponseStartLine("", 200, "OK"), HTTPHeaders({"Content-Length": str(len(body))}), body
+        )
+        request.connection.finish()
+
+    async with serve(answer) as served, served.client() as client:
+        for _ in range(2):
+            client.send(post(b"body"))
+            assert (await client.read_reply())[2] == b"POST body"
+
+
+@on_loops
+async def test_no_keep_alive():
+    async with serve(no_keep_alive=True) as served:
+        data = await served.ask(GET + GET)
+        assert data.count(b"HTTP/1.1 200") == data.count(b"Connection: close") == 1
+
+
+@on_loops
+async def test_several_sockets_ipv6_and_unix(tmp_path):
+    app = App(Delegate)
+    server = HTTPServer(app)
+    sockets = [
+        *bind_sockets(0, "127.0.0.1"),
+        *bind_sockets(0, "::1"),
+        bind_unix_socket(str(tmp_path / "socket")),
+    ]
+    server.add_sockets(sockets[:2])
+    server.add_sockets(sockets[2:])
+    try:
+        for sock in sockets[:2]:
+            host, port = sock.getsockname()[:2]
+            assert (await ask(GET, host=host, port=port))[0] == 200
+        assert (await ask(GET, path=str(tmp_path / "socket")))[0] == 200
+        contexts = [delegate.exchange.context for delegate in app.delegates]
+        assert [context.remote_ip for context in contexts] == ["127.0.0.1", "::1", "0.0.0.0"]
+        assert [context.address_family for context in contexts] == [sock.family for sock in sockets]
+        assert [context.protocol for context in contexts] == ["http"] * 3
+        for context in contexts:
+            str(context)
+    finally:
+        server.stop()
+        await server.close_all_connections()
+
+
+@pytest.mark.parametrize("protocol", [None, "https"])
+@on_loops
+async def test_the_protocol_can_be_told(protocol):
+    async with serve(protocol=protocol) as served:
+        await served.ask(GET.replace(b"Host", b"Connection: close\r\nHost"))
+        assert served.delegates[0].exchange.context.protocol == (protocol or "http")
+
+
+@on_loops
+async def test_xheaders_of_a_trusted_chain():
+    seen = []
+
+    def note(request):
+        seen.append((request.remote_ip, request.protocol))
+        reply(request.connection)
+
+    async with (
+        serve(note, xheaders=True, trusted_downstream=["5.5.5.5"]) as served,
+        served.client() as client,
+    ):
+        for lines in ("X-Forwarded-For: 4.4.4.4, 5.5.5.5\r\nX-Scheme: https\r\n", "X-Real-Ip: evil\r\n", ""):
+            client.send(GET[:-2] + lines.encode() + b"\r\n")
+            await client.read_reply()
+        assert seen == [("4.4.4.4", "https"), ("127.0.0.1", "http"), ("127.0.0.1", "http")]
+
+
+@on_loops
+async def test_max_header_size():
+    async with serve(max_header_size=200) as served:
+        answer = await served.ask(GET[:-2] + b"X: " + b"a" * 300 + b"\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 431 ")
+
+
+def test_limits_by_tornados_names():
+    for options, found in (
+        ({}, 100 * limits.MIB),
+        ({"max_buffer_size": 5}, 5),
+        ({"max_buffer_size": 5, "max_body_size": 0}, 0),
+    ):
+        assert HTTPServer(Silent, **options).max_body_size == found
+    settings = HTTPServer(Silent, idle_connection_timeout=3).settings
+    assert (settings.head_timeout, settings.keep_alive_timeout) == (3, 3)
+
+
+@on_loops
+async def test_stop_frees_the_port_and_lets_go_on_what_is_open():
+    async with serve(Silent) as served, served.client() as client:
+        client.send(GET)
+        await until(lambda: served.delegates)
+        served.server.stop()
+        await asyncio.sleep(0.02)
+        with pytest.raises(ConnectionRefusedError):
+            await served.ask(GET)
+        for sock in bind_sockets(served.port, "127.0.0.1"):
+            sock.close()
+        reply(served.delegates[0].exchange)
+        assert (await client.read_reply())[2] == b"ok"
+        served.server.stop()
+
+
+@on_loops
+async def test_it_can_be_stopped_before_the_loop_has_run():
+    server = HTTPServer(App(Delegate))
+    server.add_sockets(bind_sockets(0, "127.0.0.1"))
+    server.stop()
+    await asyncio.sleep(0.02)
+
+
+@on_loops
+async def test_close_all_connections_waits_until_they_are():
+    async with serve(Silent) as served, served.client() as idle, served.client() as running:
+        running.send(GET)
+        await until(lambda: served.delegates and len(served.server._open) == 2)
+        await served.server.close_all_connections()
+        assert served.server._open == set()
+        assert served.delegates[0].events == ["headers", "finish", "left"]
+        for client in (idle, running):
+            with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+                await client.head()
+
+
+@on_loops
+async def test_drain_waits_for_running_requests_and_closes_idle_connections():
+    async with serve(Silent) as served, served.client() as idle, served.client() as running:
+        running.send(GET, GET)
+        await until(lambda: served.delegates and len(served.server._open) == 2)
+        draining = asyncio.ensure_future(served.server.drain(10))
+        assert await idle.rest() == b""
+        assert not draining.done()
+        reply(served.delegates[0].exchange)
+        data = await running.rest()
+        assert data.count(b"HTTP/1.1 200") == data.count(b"Connection: close") == 1
+        await draining
+        assert len(served.delegates) == 1
+
+
+@on_loops
+async def test_drain_has_an_end():
+    async with serve(Silent) as served, served.client() as client:
+        client.send(GET)
+        await until(lambda: served.delegates)
+        await served.server.drain(0.05)
+        assert served.server._open
+    async with serve() as served:
+        await served.server.drain(10)
+
+
+@on_loops
+async def test_a_connection_that_comes_while_draining_is_not_kept():
+    async with serve() as served:
+        served.server.draining = True
+        data = await served.ask(GET)
+        assert b"Connection: close\r\n" in data
+
+
+@on_loops
+async def test_descriptors_of_open_connections():
+    async with serve() as served, served.client() as client:
+        client.send(GET)
+        await client.read_reply()
+        (descriptor,) = served.server.descriptors()
+        with socket.socket(fileno=descriptor) as sock:
+            assert sock.getpeername() == client.writer.get_extra_info("sockname")
+            sock.detach()
+
+
+@on_loops
+async def test_on_close_comes_once_for_each_connection():
+    closed = []
+
+    class Noting(HTTPServer):
+        def on_close(self, server_conn):
+            closed.append(id(server_conn))
+            super().on_close(server_conn)
+
+    class Detaching(Delegate):
+        def answer(self):
+            if self.start_line.path == "/detach":
+                self.exchange.detach().close()
+            else:
+                super().answer()
+
+    server = Noting(App(Detaching))
+    sockets = bind_sockets(0, "127.0.0.1")
+    server.add_sockets(sockets)
+    try:
+        for path in ("/", "/detach"):
+            client = Client(*await asyncio.open_connection(*sockets[0].getsockname()))
+            client.send(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            await client.rest()
+            client.writer.transport.abort()
+        await until(lambda: not server._open)
+        await asyncio.sleep(0.02)
+        assert len(closed) == 2
+    finally:
+        server.stop()
+
+
+@on_loops
+async def test_nothing_is_left_of_a_connection_that_has_ended():
+    """Not even until the collector comes: thousands of them end in a second."""
+    references = []
+
+    class Noted(Delegate):
+        def __init__(self, exchange):
+            super().__init__(exchange)
+            references.extend((weakref.ref(self), weakref.ref(exchange)))
+
+        def answer(self):
+            self.exchange.set_close_callback(None)
+            super().answer()
+
+    class Forgetful(App):
+        def start_request(self, server_conn, request_conn):
+            return Noted(request_conn)
+
+    async with serve(Forgetful(None)) as served:
+        gc.disable()
+        try:
+            for data in (GET, GET * 3, post(b"x" * 100_000), post(b"x", length=9), b"GET\r\n\r\n"):
+                async with served.client() as client:
+                    client.send(data)
+                    await asyncio.sleep(0.02)
+            await until(lambda: not served.server._open)
+            await asyncio.sleep(0.02)
+            alive = [reference() for reference in references if reference() is not None]
+            assert alive == []
+        finally:
+            gc.enable()
+
+
+@on_loops
+async def test_tornados_own_applications():
+    ended = []
+
+    class Plain(RequestHandler):
+        def post(self):
+            self.finish({"body": self.get_body_argument("a")})
+
+    @stream_request_body
+    class Streaming(RequestHandler):
+        def data_received(self, chunk):
+            self.set_status(403)
+            self.finish("enough")
+
+        def post(self):
+            raise AssertionError("never")
+
+        def on_connection_close(self):
+            super().on_connection_close()
+            ended.append(self.request._body_future.done())
+
+    application = Application([("/", Plain), ("/stream", Streaming)])
+    form = "Content-Type: application/x-www-form-urlencoded"
+    async with serve(application) as served, served.client() as client:
+        client.send(post(b"a=b", form))
+        assert (await client.read_reply())[2] == b'{"body": "b"}'
+        client.send(post(b"x", length=10).replace(b"POST /", b"POST /stream"))
+        assert (await client.read_reply())[0] == 403
+        await until(lambda: ended == [True], 3)  # else its coroutine waits for the body for ever
+
+
+@on_loops
+async def test_a_server_without_clients_has_no_timer():
+    async with serve(settings=HTTPSettings(keep_alive_timeout=0.1)) as served:
+        assert served.server._sweeper is None
+        await served.ask(GET)
+        await until(lambda: served.server._sweeper is None)

@@ -1,0 +1,219 @@
+"""The stream that handlers see, and the one that they get when they leave HTTP."""
+
+import asyncio
+
+import pytest
+from tornado.httputil import HTTPHeaders, ResponseStartLine
+from tornado.iostream import IOStream, StreamClosedError
+
+from tests.waterspout.http.harness import (
+    GET,
+    Delegate,
+    Silent,
+    on_loops,
+    post,
+    serve,
+    tls_contexts,
+    until,
+)
+from waterspout import limits
+
+FORMS = pytest.mark.parametrize("secure", [False, True], ids=["tcp", "tls"])
+WHEN = pytest.mark.parametrize("when", ["headers_received", "finish"])
+
+
+def form(secure):
+    """(options of the server, options of the client)."""
+    if not secure:
+        return {}, {}
+    server, client = tls_contexts()
+    return {"ssl_options": server}, {"ssl": client}
+
+
+def leaving(when, leave):
+    """A delegate that answers 101 and leaves HTTP when the head, or the whole request, is here."""
+
+    def step(self, *args):
+        self.exchange.write_headers(ResponseStartLine("", 101, "Switching Protocols"), HTTPHeaders())
+        self.left = leave(self.exchange)
+
+    return type("Leaving", (Delegate,), {when: step})
+
+
+def detach(exchange):
+    return exchange.detach()
+
+
+@FORMS
+@WHEN
+@on_loops
+async def test_a_detached_stream_works_both_ways(secure, when):
+    server_options, client_options = form(secure)
+    async with (
+        serve(leaving(when, detach), **server_options) as served,
+        served.client(**client_options) as client,
+    ):
+        client.send(GET, b"behind the request\n")
+        assert (await client.head())[0] == 101
+        delegate = served.delegates[0]
+        stream = delegate.left
+        assert isinstance(stream, IOStream)
+        assert (delegate.exchange.detached, delegate.exchange.stream) == (True, None)
+        assert served.server._open == set()
+        assert await stream.read_until(b"\n") == b"behind the request\n"
+        await stream.write(b"hello")
+        assert await client.reader.readexactly(5) == b"hello"
+        client.send(b"and back")
+        assert await stream.read_bytes(8) == b"and back"
+        stream.close()
+        assert await client.rest() == b""
+
+
+@FORMS
+@on_loops
+async def test_a_detached_stream_sees_the_client_leave(secure):
+    server_options, client_options = form(secure)
+    async with serve(leaving("finish", detach), **server_options) as served:
+        async with served.client(**client_options) as client:
+            client.send(GET)
+            await client.head()
+            stream = served.delegates[0].left
+            client.writer.close()
+            with pytest.raises(StreamClosedError):
+                await stream.read_bytes(1)
+
+
+@FORMS
+@on_loops
+async def test_much_goes_through_a_detached_stream(secure):
+    size = 8 * limits.MIB
+    data = bytes(range(256)) * (size // 256)
+    server_options, client_options = form(secure)
+    async with (
+        serve(leaving("finish", detach), **server_options) as served,
+        served.client(**client_options) as client,
+    ):
+        client.send(GET, data)
+        await client.head()
+        stream = served.delegates[0].left
+        assert await stream.read_bytes(size) == data
+        writing = asyncio.ensure_future(stream.write(data))
+        assert await client.reader.readexactly(size) == data
+        await writing
+        stream.close()
+
+
+@FORMS
+@on_loops
+async def test_what_was_written_before_comes_first(secure):
+    """A client that does not read its replies yet has them on their way when the handler leaves HTTP."""
+    size = 4 * limits.MIB
+
+    class Leaving(Delegate):
+        def answer(self):
+            if self.start_line.path == "/big":
+                fields = HTTPHeaders({"Content-Length": str(size)})
+                self.exchange.write_headers(ResponseStartLine("", 200, "OK"), fields, b"x" * size)
+                self.exchange.finish()
+                return
+            self.exchange.write_headers(ResponseStartLine("", 101, "Switching Protocols"), HTTPHeaders())
+            self.stream = self.exchange.detach()
+            self.stream.write(b"hello")
+
+    server_options, client_options = form(secure)
+    async with serve(Leaving, **server_options) as served, served.client(**client_options) as client:
+        client.send(GET.replace(b"/ ", b"/big "), GET)
+        await asyncio.sleep(0.2)
+        assert len((await client.read_reply())[2]) == size
+        assert (await client.head())[0] == 101
+        assert await client.reader.readexactly(5) == b"hello"
+        served.delegates[1].stream.close()
+
+
+class Echo(asyncio.Protocol):
+    def __init__(self):
+        self.events = []
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.events.append("made")
+
+    def data_received(self, data):
+        self.transport.write(data)
+
+    def connection_lost(self, exc):
+        self.events.append("lost")
+
+
+@FORMS
+@WHEN
+@on_loops
+async def test_another_protocol_takes_the_transport_over(secure, when):
+    def switch(exchange):
+        protocol = Echo()
+        exchange.switch_protocols(protocol)
+        return protocol
+
+    server_options, client_options = form(secure)
+    async with (
+        serve(leaving(when, switch), **server_options) as served,
+        served.client(**client_options) as client,
+    ):
+        client.send(GET, b"behind")
+        assert (await client.head())[0] == 101
+        assert await client.reader.readexactly(6) == b"behind"
+        client.send(b"more")
+        assert await client.reader.readexactly(4) == b"more"
+        assert served.server._open == set()
+        client.writer.close()
+        await until(lambda: served.delegates[0].left.events == ["made", "lost"])
+
+
+@on_loops
+async def test_a_reply_that_is_not_read_yet_comes_before_what_the_other_protocol_says():
+    size = 4 * limits.MIB
+
+    class Switching(Delegate):
+        def answer(self):
+            if self.start_line.path == "/big":
+                fields = HTTPHeaders({"Content-Length": str(size)})
+                self.exchange.write_headers(ResponseStartLine("", 200, "OK"), fields, b"x" * size)
+                self.exchange.finish()
+                return
+            self.exchange.write_headers(ResponseStartLine("", 101, "Switching Protocols"), HTTPHeaders())
+            self.exchange.switch_protocols(Echo())
+
+    async with serve(Switching) as served, served.client() as client:
+        client.send(GET.replace(b"/ ", b"/big "), GET, b"echo")
+        await asyncio.sleep(0.2)
+        assert len((await client.read_reply())[2]) == size
+        assert (await client.head())[0] == 101
+        assert await client.reader.readexactly(4) == b"echo"
+
+
+@FORMS
+@on_loops
+async def test_the_face_of_a_stream(secure):
+    server_options, client_options = form(secure)
+    async with (
+        serve(Silent, **server_options) as served,
+        served.client(**client_options) as client,
+    ):
+        client.send(post(b"x"))
+        await until(lambda: served.delegates and "finish" in served.delegates[0].events)
+        stream = served.delegates[0].exchange.stream
+        closed = []
+        stream.set_close_callback(lambda: closed.append(True))
+        stream.set_nodelay(True)
+        assert stream.fileno() > 0
+        assert stream.socket.getpeercert() is None if secure else stream.socket.getpeername()
+        assert stream.io_loop.asyncio_loop is asyncio.get_running_loop()
+        await stream.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        await stream.write(b"")
+        assert (await client.head())[0] == 200
+        stream.close()
+        assert stream.closed()
+        assert await client.rest() == b""
+        await until(lambda: closed == [True])
+        with pytest.raises(StreamClosedError):
+            await stream.write(b"x")

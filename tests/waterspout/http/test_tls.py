@@ -1,0 +1,212 @@
+"""TLS: the same server, behind a handshake."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl
+from pathlib import Path
+
+import pytest
+import tornado.test
+from tornado.httputil import HTTPHeaders, ResponseStartLine
+from tornado.iostream import StreamClosedError
+
+from tests.waterspout.http.harness import (
+    GET,
+    Delegate,
+    Silent,
+    answering,
+    on_loops,
+    post,
+    reply,
+    serve,
+    tls_contexts,
+    until,
+)
+from waterspout import limits
+from waterspout.http import HTTPSettings
+
+SERVER, CLIENT = tls_contexts()
+FOLDER = Path(tornado.test.__file__).parent
+
+
+@pytest.mark.parametrize(
+    "options", [SERVER, {"certfile": str(FOLDER / "test.crt"), "keyfile": str(FOLDER / "test.key")}]
+)
+@on_loops
+async def test_requests_over_tls(options):
+    async with serve(ssl_options=options) as served, served.client(ssl=CLIENT) as client:
+        for _ in range(3):
+            client.send(post(b"body"))
+            assert (await client.read_reply())[2] == b"/ body"
+        assert served.delegates[0].exchange.context.protocol == "https"
+        assert served.delegates[0].exchange.context.is_secure
+        assert served.delegates[0].exchange.context.remote_ip == "127.0.0.1"
+
+
+@on_loops
+async def test_large_bodies_both_ways():
+    size = 8 * limits.MIB
+    async with serve(ssl_options=SERVER) as served, served.client(ssl=CLIENT) as client:
+        client.send(post(b"x" * size))
+        assert len((await client.read_reply())[2]) == size + 2
+
+
+@on_loops
+async def test_a_client_that_does_not_read_holds_the_handler_back():
+    async with (
+        serve(Silent, ssl_options=SERVER) as served,
+        served.client(ssl=CLIENT, limit=1024, receive=4096) as client,
+    ):
+        client.send(GET)
+        await until(lambda: served.delegates)
+        exchange = served.delegates[0].exchange
+        data = b"x" * (8 * limits.MIB)
+        headers = HTTPHeaders({"Content-Length": str(len(data))})
+        future = exchange.write_headers(ResponseStartLine("", 200, "OK"), headers, data)
+        await asyncio.sleep(0.05)
+        assert not future.done()
+        exchange.finish()
+        assert len((await client.read_reply())[2]) == len(data)
+        await future
+
+
+@on_loops
+async def test_a_client_without_tls_is_turned_away(caplog):
+    async with serve(ssl_options=SERVER) as served:
+        with caplog.at_level(logging.WARNING, "tornado.general"):
+            async with served.client() as client:
+                client.send(GET)
+                with contextlib.suppress(ConnectionError):
+                    assert b"HTTP" not in await client.rest()
+            await until(lambda: "SSL Error" in caplog.text)
+        assert served.delegates == []
+        assert (await ask(served)).endswith(b"/ ")
+
+
+async def ask(served, data=GET.replace(b"Host", b"Connection: close\r\nHost")):
+    async with served.client(ssl=CLIENT) as client:
+        client.send(data)
+        return await client.rest()
+
+
+@on_loops
+async def test_a_client_that_leaves_in_the_handshake():
+    async with serve(ssl_options=SERVER) as served:
+        for data in (b"", b"\x16\x03\x01"):
+            async with served.client() as client:
+                client.send(data)
+                await asyncio.sleep(0.02)
+        assert (await ask(served)).endswith(b"/ ")
+
+
+@on_loops
+async def test_a_client_that_leaves_is_told():
+    async with serve(Silent, ssl_options=SERVER) as served:
+        async with served.client(ssl=CLIENT) as client:
+            client.send(GET)
+            await until(lambda: served.delegates)
+        await until(lambda: served.delegates[0].events == ["headers", "finish", "left"])
+        async with served.client(ssl=CLIENT) as client:
+            client.send(post(b"half", length=10))
+            await until(lambda: len(served.delegates) == 2)
+        await until(lambda: served.delegates[1].events == ["headers", 4, "gone"])
+
+
+@on_loops
+async def test_a_refusal_is_read_by_a_client_that_still_sends():
+    async with (
+        serve(max_body_size=10, ssl_options=SERVER) as served,
+        served.client(ssl=CLIENT) as client,
+    ):
+        client.send(post(length=limits.MIB), b"x" * limits.MIB)
+        await client.writer.drain()
+        assert (await client.read_reply())[0] == 413
+        assert await client.rest() == b""
+
+
+@on_loops
+async def test_a_late_answer_never_follows_a_refusal():
+    settings = HTTPSettings(body_timeout=0.1)
+    async with (
+        serve(settings=settings, ssl_options=SERVER) as served,
+        served.client(ssl=CLIENT) as client,
+    ):
+        client.send(post(b"x", length=10))
+        assert (await client.read_reply())[0] == 408
+        exchange = served.delegates[0].exchange
+        headers = HTTPHeaders({"Content-Length": "2"})
+        future = exchange.write_headers(ResponseStartLine("", 200, "OK"), headers, b"no")
+        exchange.finish()
+        assert isinstance(future.exception(), StreamClosedError)
+        assert await client.rest() == b""
+
+
+@on_loops
+async def test_a_cut_reply_never_looks_whole():
+    """A reply that the end of the connection ends: no close_notify may come then (RFC 9112 section 9.8)."""
+
+    def answer(exchange):
+        exchange.write_headers(ResponseStartLine("", 200, "OK"), HTTPHeaders(), b"half")
+        asyncio.get_running_loop().call_later(0.02, exchange.cut)
+
+    async with serve(answering(answer), ssl_options=SERVER) as served:
+        assert not await asyncio.to_thread(ends_well, served.port)
+
+
+@on_loops
+async def test_a_whole_reply_ends_with_close_notify():
+    async with serve(ssl_options=SERVER) as served:
+        assert await asyncio.to_thread(ends_well, served.port)
+
+
+def ends_well(port):
+    """Whether the client of an HTTP/1.0 request is told that what it got is all."""
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+        CLIENT.wrap_socket(plain, suppress_ragged_eofs=False) as secure,
+    ):
+        secure.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        try:
+            while secure.recv(1000):
+                pass
+        except (ssl.SSLError, ConnectionError):
+            return False
+        return True
+
+
+@on_loops
+async def test_the_end_of_a_client_that_sends_no_more_is_no_matter_for_the_log(caplog):
+    """asyncio has a warning for a protocol that wants to go on without the client's side of TLS."""
+
+    def answer(exchange):
+        reply(exchange, b"x" * (4 * limits.MIB), fields={"Connection": "close"}.items())
+
+    async with serve(answering(answer), ssl_options=SERVER) as served:
+        async with served.client(ssl=CLIENT, limit=1024) as client:
+            client.send(GET)
+            await client.head()
+            client.writer.close()
+            await until(lambda: not served.server._open)
+        assert "eof_received" not in caplog.text
+
+
+@on_loops
+async def test_stopping_with_a_handshake_under_way():
+    async with serve(ssl_options=SERVER) as served, served.client() as client:
+        client.send(b"\x16\x03\x01")
+        await asyncio.sleep(0.02)
+        served.server.stop()
+        await served.server.drain(0.1)
+        await served.server.close_all_connections()
+
+
+@on_loops
+async def test_nothing_is_left_of_connections():
+    async with serve(Delegate, ssl_options=SERVER) as served:
+        for _ in range(3):
+            async with served.client(ssl=CLIENT) as client:
+                client.send(GET)
+                await client.read_reply()
+        await until(lambda: not served.server._open)

@@ -1,0 +1,189 @@
+"""Backpressure, over a transport that takes what it is told to."""
+
+import asyncio
+
+import pytest
+from tornado.iostream import StreamClosedError
+
+from waterspout.http.writer import Writer
+from waterspout.limits import WRITE_SIZE
+
+
+class Transport:
+    """Takes pieces until `room` bytes are on their way; then the protocol is told to pause."""
+
+    def __init__(self, room):
+        self.room = room
+        self.held = 0
+        self.pieces = []
+        self.writer = None
+        self.closing = False
+
+    def write(self, data):
+        assert not self.closing
+        self.pieces.append(data)
+        self.held += len(data)
+        if self.held > self.room and not self.writer.paused:
+            self.writer.pause()
+
+    def take(self, size):
+        """The client reads."""
+        self.held -= min(size, self.held)
+        if self.writer.paused and self.held <= self.room:
+            self.writer.resume()
+
+    def get_write_buffer_size(self):
+        return self.held
+
+    def is_closing(self):
+        return self.closing
+
+    @property
+    def data(self):
+        return b"".join(bytes(piece) for piece in self.pieces)
+
+
+def with_writer(test):
+    """A test that is a coroutine, and is given a writer and its transport with room for 100 KiB."""
+
+    def run():
+        async def within():
+            done = asyncio.get_running_loop().create_future()
+            done.set_result(None)
+            transport = Transport(100 * 1024)
+            transport.writer = Writer(transport, done)
+            async with asyncio.timeout(5):
+                await test(transport.writer, transport)
+
+        asyncio.run(within())
+
+    run.__name__ = test.__name__
+    return run
+
+
+def large(pieces=4):
+    return bytes(range(256)) * (pieces * WRITE_SIZE // 256)
+
+
+@with_writer
+async def test_small_pieces_go_straight_on(writer, transport):
+    first = writer.write(b"one")
+    assert first.done()
+    assert first is writer.write(b"two") is writer.when_room()
+    assert transport.pieces == [b"one", b"two"]
+    assert not writer.holds
+
+
+@with_writer
+async def test_nothing_is_written_for_nothing(writer, transport):
+    assert writer.write(b"").done()
+    writer.write(large())
+    writer.write(b"")
+    assert b"" not in transport.pieces[1:]
+
+
+@with_writer
+async def test_a_large_piece_goes_in_slices_by_reference(writer, transport):
+    data = large()
+    future = writer.write(data)
+    assert not future.done()
+    assert writer.holds
+    assert all(len(piece) <= WRITE_SIZE and piece.obj is data for piece in transport.pieces)
+    assert transport.held <= transport.room + WRITE_SIZE
+    assert writer.unsent == len(data)
+    while transport.held:
+        transport.take(1000)
+    assert transport.data == data
+    assert (future.done(), writer.holds, writer.unsent, writer.sent) == (True, False, 0, len(data))
+
+
+@with_writer
+async def test_what_comes_behind_a_large_piece_waits_for_it(writer, transport):
+    data = large()
+    writer.write(data)
+    futures = [writer.write(piece) for piece in (b"one", bytearray(b"two"), memoryview(b"three"))]
+    assert not any(future.done() for future in futures)
+    while transport.held:
+        transport.take(10_000)
+    assert transport.data == data + b"onetwothree"
+    assert all(future.done() for future in futures)
+
+
+@with_writer
+async def test_who_waits_is_told_when_there_is_room(writer, transport):
+    writer.pause()
+    future = writer.write(b"x")
+    assert not future.done()
+    assert transport.pieces == [b"x"]
+    writer.resume()
+    assert future.done()
+    assert writer.when_room().done()
+
+
+@with_writer
+async def test_a_resume_that_ends_in_a_pause_wakes_nobody(writer, transport):
+    future = writer.write(large(8))
+    writer.resume()
+    assert writer.paused
+    assert not future.done()
+
+
+@with_writer
+async def test_each_who_waits_may_give_up_alone(writer, transport):
+    writer.pause()
+    futures = [writer.when_room() for _ in range(3)]
+    futures[1].cancel()
+    writer.resume()
+    assert [future.cancelled() for future in futures] == [False, True, False]
+    assert futures[0].result() is futures[2].result() is None
+    writer.pause()
+    futures = [writer.when_room() for _ in range(3)]
+    futures[0].cancel()
+    writer.close()
+    assert [future.cancelled() for future in futures] == [True, False, False]
+
+
+@with_writer
+async def test_who_gives_up_leaves_nothing_behind(writer, transport):
+    writer.pause()
+    for _ in range(1000):
+        writer.when_room().cancel()
+    await asyncio.sleep(0)
+    assert len(writer._waiters) < 100
+
+
+@with_writer
+async def test_close_tells_who_waits_and_keeps_nothing(writer, transport):
+    complaints = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    waiting, ignored = writer.write(large()), writer.when_room()
+    writer.close()
+    del ignored
+    for future in (waiting, writer.write(b"x"), writer.write(large()), writer.when_room()):
+        assert future.done()
+        with pytest.raises(StreamClosedError):
+            await future
+    assert (writer.closed, writer.holds) == (True, False)
+    del waiting, future
+    writer.write(b"x")  # nobody looks at it
+    await asyncio.sleep(0)
+    assert not complaints
+    writer.close()
+
+
+@with_writer
+async def test_nothing_is_written_to_a_transport_that_closes(writer, transport):
+    transport.closing = True
+    for data in (b"x", large()):
+        assert isinstance(writer.write(data).exception(), StreamClosedError)
+
+
+@with_writer
+async def test_the_room_is_asked_again_after_each_write(writer, transport):
+    for _ in range(10):
+        future = writer.write(large(2))
+        transport.take(10**9)
+        while writer.holds:
+            transport.take(10**9)
+        assert future.done()
+    assert transport.data == large(2) * 10
