@@ -1,5 +1,6 @@
-"""Inputs for the fuzzer: cases of the corpus, changed a little, and cut into pieces. Pure but for the dice."""
+"""Inputs for the fuzzer: cases of the corpus, changed a little, and cut into pieces."""
 
+import itertools
 import random
 from collections.abc import Callable, Sequence
 
@@ -119,4 +120,4 @@ def split(draw: Draw, data: bytes) -> list[bytes]:
     if kind < 0.4 and len(data) <= 150:
         return [data[at : at + 1] for at in range(len(data))]
     places = sorted({0, len(data), *draw.choices(range(len(data)), k=draw.randint(1, 6))})
-    return [data[start:end] for start, end in zip(places, places[1:], strict=False)]
+    return [data[start:end] for start, end in itertools.pairwise(places)]

@@ -7,7 +7,8 @@ from fnmatch import fnmatchcase
 
 _DIFFERS = {
     "a body over the limit is a 400": """
-        body/over-limit chunk/over-limit* length/large-* 1.0/too-large method/head-too-large pipeline/then-large""",
+        body/over-limit chunk/over-limit* length/large-* 1.0/too-large method/head-too-large
+        pipeline/then-large""",
     "knows no chunk extensions": "chunk/ext-*",
     "knows no trailers": """
         chunk/trailer-[18s]* chunk/trailer-e* chunk/trailer-h* chunk/trailer-one chunk/trailer-two-hosts

@@ -171,7 +171,7 @@ def _check_target(head: Head) -> None:
     if absolute is None:
         raise RequestRefused(400, "a target that is neither a path nor a URL")
     authority = absolute[1].rpartition("@")[2]  # RFC 9110 section 4.2.4: userinfo is never passed on
-    if not authority or not _HOST.fullmatch(authority):
+    if absolute[1].count("@") > 1 or authority[:1] in ("", ":") or not _HOST.fullmatch(authority):
         raise RequestRefused(400, "a malformed authority in the target")
     if "host" in head.names:
         _check_host(head)

@@ -85,7 +85,7 @@ class RequestParser:
             self._judge_beginning()
             return None
         if end > self._bounds.head:
-            raise RequestRefused(431, f"a head of {end} bytes")
+            raise self._too_large()
         head = parse_head(str(buffer[: end + 2], "latin-1"), self._bounds)
         end += 4
         self._buffer = bytes(buffer[end:]) if len(buffer) > end else b""
@@ -129,8 +129,16 @@ class RequestParser:
             line_end = buffer.find(b"\n", line_end + 1)
         if line_end >= 0:
             raise RequestRefused(400, "a line that ends in a bare LF")
-        if len(buffer) > bounds.request_line and buffer.find(b"\r\n", 0, bounds.request_line + 2) < 0:
-            raise RequestRefused(414, f"a request line over {bounds.request_line} bytes")
-        if len(buffer) > bounds.head + 4:
-            raise RequestRefused(431, f"a head over {bounds.head} bytes")
+        size = len(buffer)
+        line_is_too_long = (
+            size > bounds.request_line + 1 and buffer.find(b"\r\n", 0, bounds.request_line + 2) < 0
+        )
+        if line_is_too_long or size > bounds.head + 4:
+            raise self._too_large()
         self._searched = max(0, len(buffer) - 3)
+
+    def _too_large(self) -> RequestRefused:
+        bounds = self._bounds
+        if self._buffer.find(b"\r\n", 0, bounds.request_line + 2) < 0:
+            return RequestRefused(414, f"a request line over {bounds.request_line} bytes")
+        return RequestRefused(431, f"a head over {bounds.head} bytes")

@@ -73,7 +73,7 @@ async def test_a_detached_stream_works_both_ways(secure, when):
 @on_loops
 async def test_a_detached_stream_sees_the_client_leave(secure):
     server_options, client_options = form(secure)
-    async with serve(leaving("finish", detach), **server_options) as served:
+    async with serve(leaving("finish", detach), **server_options) as served:  # noqa: SIM117 - it ends last
         async with served.client(**client_options) as client:
             client.send(GET)
             await client.head()

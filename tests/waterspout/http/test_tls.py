@@ -85,7 +85,10 @@ async def test_a_client_without_tls_is_turned_away(caplog):
         assert (await ask(served)).endswith(b"/ ")
 
 
-async def ask(served, data=GET.replace(b"Host", b"Connection: close\r\nHost")):
+LAST = GET.replace(b"Host", b"Connection: close\r\nHost")
+
+
+async def ask(served, data=LAST):
     async with served.client(ssl=CLIENT) as client:
         client.send(data)
         return await client.rest()
