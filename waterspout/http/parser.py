@@ -11,7 +11,7 @@ from waterspout import limits
 from waterspout.exceptions import NotHTTP, RequestRefused
 from waterspout.framing import CHUNKED
 from waterspout.http.body import ChunkedBody, FixedBody
-from waterspout.http.head import TOKEN_BYTES, Head, HeadLimits, parse_head
+from waterspout.http.head import TOKEN_BYTES, Head, HeadLimits, parse_head, repeat_head
 
 #: The event behind the last piece of a request's body.
 END: Final = "end"
@@ -23,7 +23,17 @@ class RequestParser:
     Attributes: `held`, how many bytes wait in it.
     """
 
-    __slots__ = ("_body", "_bounds", "_buffer", "_empty_lines", "_ended", "_searched")
+    __slots__ = (
+        "_block",
+        "_body",
+        "_bounds",
+        "_buffer",
+        "_empty_lines",
+        "_ended",
+        "_head",
+        "_line",
+        "_searched",
+    )
 
     def __init__(self, bounds: HeadLimits) -> None:
         self._bounds = bounds
@@ -32,6 +42,7 @@ class RequestParser:
         self._empty_lines = 0
         self._body: FixedBody | ChunkedBody | None = None
         self._ended = False
+        self._forget()
 
     def feed(self, data: bytes) -> None:
         """Bytes from the client."""
@@ -70,10 +81,19 @@ class RequestParser:
     def take_rest(self) -> bytes:
         """All that has not become an event, and is none of HTTP's."""
         rest, self._buffer = bytes(self._buffer), b""
+        self._forget()
         return rest
 
     def _next_head(self) -> Head | None:
         buffer = self._buffer
+        # A client that stays repeats its fields byte by byte, and often its request line, too: they are
+        # judged once. This costs 0.5 µs, where parsing costs 2 to 7.
+        line_end = buffer.find(b"\r\n")
+        if buffer.startswith(self._block, line_end):
+            end = line_end + len(self._block)
+            head = self._repeat(bytes(buffer[:line_end])) if end <= self._bounds.head else None
+            if head is not None:
+                return self._begin(head, end)
         while buffer[0] not in TOKEN_BYTES:
             if not self._skip_empty_line():
                 return None
@@ -88,6 +108,28 @@ class RequestParser:
             raise self._too_large()
         head = parse_head(str(buffer[: end + 2], "latin-1"), self._bounds)
         end += 4
+        if end <= limits.REMEMBERED_HEAD:
+            line_end = buffer.find(b"\r\n")
+            self._head, self._line, self._block = head, bytes(buffer[:line_end]), bytes(buffer[line_end:end])
+        return self._begin(head, end)
+
+    def _repeat(self, line: bytes) -> Head | None:
+        """The head of a request whose fields are those of the last one; None: parse it."""
+        head = self._head
+        if head is not None and line != self._line:
+            head = repeat_head(str(line, "latin-1"), head, self._bounds)
+            if head is not None:
+                self._head, self._line = head, line
+        return head
+
+    def _forget(self) -> None:
+        """No head has been seen."""
+        self._head: Head | None = None
+        self._line, self._block = b"", b"none"
+
+    def _begin(self, head: Head, end: int) -> Head:
+        """`head` is that of the next request; behind it, at `end`, something else begins."""
+        buffer = self._buffer
         self._buffer = bytes(buffer[end:]) if len(buffer) > end else b""
         self._searched = self._empty_lines = 0
         length = head.body_length

@@ -43,8 +43,8 @@ class RequestContext(_HTTPRequestContext):
 class RequestHeaders(HTTPHeaders):
     """`HTTPHeaders` of fields that the parser has judged: not judged again, and sorted only when it matters.
 
-    `fields`: (name, value) in the order and case in which they came; `names`: lower-case name -> value. Both
-    become the object's own.
+    `fields`: (name, value) in the order and case in which they came; `names`: lower-case name -> value.
+    Neither is ever changed: requests of one connection share them.
     """
 
     #: A whole request head has been judged, its Host too.
@@ -62,9 +62,10 @@ class RequestHeaders(HTTPHeaders):
         return super().get(name, default)
 
     def __delitem__(self, name: str) -> None:
-        if self._names is not None and name.lower() in self._names:
-            del self._names[name.lower()]
-            self.fields = [field for field in self.fields if field[0].lower() != name.lower()]
+        key = name.lower()
+        if self._names is not None and key in self._names:
+            self._names = {other: value for other, value in self._names.items() if other != key}
+            self.fields = [field for field in self.fields if field[0].lower() != key]
         else:
             super().__delitem__(name)
 
@@ -84,8 +85,8 @@ class RequestHeaders(HTTPHeaders):
 
     def __setitem__(self, name: str, value: str) -> None:
         if self._names is not None and name.lower() not in self._names:
-            self._names[name.lower()] = value
-            self.fields.append((name, value))
+            self._names = {**self._names, name.lower(): value}
+            self.fields = [*self.fields, (name, value)]
         else:
             super().__setitem__(name, value)
 

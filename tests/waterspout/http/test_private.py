@@ -154,6 +154,16 @@ def test_they_are_headers_as_tornados_are(fields, changes):
 
 
 @given(FIELDS, CHANGES)
+def test_changes_are_not_seen_by_others_that_share_the_fields(fields, changes):
+    names = {name.lower(): value for name, value in fields}
+    before = list(fields), dict(names)
+    our = RequestHeaders(fields, names)
+    for how, name in changes:
+        change(our, how, name)
+    assert (fields, names) == before
+
+
+@given(FIELDS, CHANGES)
 def test_a_copy_is_independent(fields, changes):
     our = ours(fields)
     before = normalized(our)
