@@ -23,8 +23,9 @@ from tornado.websocket import WebSocketHandler
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError
 from waterspout.hub.local import hub
-from waterspout.native.delegate import NativeDelegate, PlainHandler, RecordTransform
+from waterspout.native.delegate import NativeDelegate, PlainHandler
 from waterspout.native.handler import make_lean
+from waterspout.native.transform import RecordTransform
 from waterspout.record import record_of
 from waterspout.request import Request
 from waterspout.routing import Table
@@ -252,7 +253,7 @@ class _Opening(HTTPMessageDelegate):
             raise HTTPInputError("a NUL in the target")
         request: HTTPServerRequest
         if getattr(headers, "judged", False):
-            request = Request(start_line, headers, self._connection, self._server_connection)
+            request = self._make_request(start_line, headers)
         else:
             request = HTTPServerRequest(
                 connection=self._connection,
@@ -268,6 +269,15 @@ class _Opening(HTTPMessageDelegate):
         self.on_connection_close = delegate.on_connection_close  # type: ignore[method-assign]
         started: Awaitable[None] | None = delegate.headers_received(start_line, headers)
         return started
+
+    def _make_request(self, start_line: RequestStartLine, headers: HTTPHeaders) -> Request:
+        path, _, query = start_line.path.partition("?")
+        request = Request(*start_line, (path, query), self._connection, self._server_connection)
+        # Of this moment: what stands between us and the server may change them, and change them back.
+        context: Any = self._connection.context  # type: ignore[attr-defined]  # our server's has one
+        request.headers = headers
+        request.remote_ip, request.protocol = context.remote_ip, context.protocol
+        return request
 
     # For who has taken hold of these before the head came.
 

@@ -13,7 +13,6 @@ from asyncio import Future
 from types import TracebackType
 from typing import Any, cast
 
-from tornado.escape import json_encode, utf8
 from tornado.httputil import HTTPInputError, HTTPServerRequest, ResponseStartLine
 from tornado.iostream import StreamClosedError
 from tornado.log import app_log
@@ -22,8 +21,11 @@ from tornado.web import Application, HTTPError, OutputTransform, _UIModuleNamesp
 from tornado.web import RequestHandler as TornadoRequestHandler
 
 from waterspout.http.private import ReplyHeaders
+from waterspout.native.encoding import encode_json
+from waterspout.native.transform import ALONE, RecordTransform
 from waterspout.origin import SERVER, http_date
 from waterspout.record import record_of
+from waterspout.request import Request
 
 _HTML = "text/html; charset=UTF-8"
 _METHODS = {name: name.lower() for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}
@@ -55,7 +57,7 @@ class LeanRequestHandler(TornadoRequestHandler):
         return self.ui
 
     def clear(self) -> None:
-        self._headers = ReplyHeaders({"Server": [SERVER], "Content-Type": [_HTML], "Date": [http_date()]})
+        self._headers = ReplyHeaders({"Server": SERVER, "Content-Type": _HTML, "Date": http_date()})
         self.set_default_headers()
         self._write_buffer = []
         self._status_code = 200
@@ -64,9 +66,14 @@ class LeanRequestHandler(TornadoRequestHandler):
     def write(self, chunk: str | bytes | dict[str, Any]) -> None:
         if type(chunk) is dict and not self._finished:
             self._headers["Content-Type"] = _JSON
-            self._write_buffer.append(utf8(json_encode(chunk)))
+            self._write_buffer.append(encode_json(chunk))
         else:
             super().write(chunk)
+
+    def flush(self, include_footers: bool = False) -> Future[None]:
+        if self._transforms is ALONE:
+            self._transforms = [RecordTransform(self.request)]
+        return super().flush(include_footers)
 
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> Future[None]:
         """As Tornado's; a reply of which nothing has been written goes out in one piece."""
@@ -74,36 +81,52 @@ class LeanRequestHandler(TornadoRequestHandler):
             return super().finish(chunk)
         if chunk is not None:
             self.write(chunk)
-        headers, method = self._headers, self.request.method
-        if self._status_code == 200 and method in ("GET", "HEAD") and "Etag" not in headers:
-            self._answer_conditionally()
+        method = self.request.method
+        if self._status_code == 200 and method in ("GET", "HEAD") and "Etag" not in self._headers:
+            self.set_etag_header()
+            if self.check_etag_header():
+                self._write_buffer = []
+                self.set_status(304)
         status = self._status_code
-        if status < 200 or status in (204, 304):
+        if method == "HEAD" or status < 200 or status in (204, 304) or "Content-Length" in self._headers:
+            return super().finish()
+        connection: Any = self.request.connection
+        if not hasattr(connection, "write_reply"):
             return super().finish()
         buffer = self._write_buffer
         body = buffer[0] if len(buffer) == 1 else b"".join(buffer)
         self._write_buffer = []
-        sets_length = "Content-Length" not in headers
-        if sets_length:
-            headers["Content-Length"] = str(len(body))
-        for transform in self._transforms:
-            status, headers, body = transform.transform_first_chunk(status, headers, body, True)
-        self._status_code, self._headers = status, headers
+        self._headers["Content-Length"] = str(len(body))
+        body = self._transform(body)
         self._headers_written = True
-        connection: Any = self.request.connection
-        future: Future[None]
-        if method == "HEAD" or not sets_length or not hasattr(connection, "write_reply"):
-            connection.set_close_callback(None)
-            start_line = ResponseStartLine("", status, self._reason)
-            future = connection.write_headers(start_line, headers, b"" if method == "HEAD" else body)
-            connection.finish()
-        else:
-            future = connection.write_reply(status, self._reason, headers, body)
+        future: Future[None] = connection.write_reply(self._status_code, self._reason, self._headers, body)
         self._log()
         self._finished = True
         self.on_finish()
         self._break_cycles()
         return future
+
+    def _transform(self, body: bytes) -> bytes:
+        if self._transforms is ALONE:
+            # What `RecordTransform` does, without an object for it, and without a record.
+            request: Any = self.request
+            if "record" in request.__dict__:
+                self._transforms = [RecordTransform(request)]
+            else:
+                request.status, request.bytes_sent = self._status_code, len(body)
+                self._headers["X-Request-Id"] = request.request_id
+        for transform in self._transforms:
+            self._status_code, self._headers, body = transform.transform_first_chunk(
+                self._status_code, self._headers, body, True
+            )
+        return body
+
+    def check_etag_header(self) -> bool:
+        """Without the search for entity tags, where there is none on one of the sides."""
+        request = self.request
+        if type(request) is Request and not request.says("if-none-match"):
+            return False
+        return super().check_etag_header()
 
     async def _execute(self, transforms: list[OutputTransform], *args: bytes, **kwargs: bytes) -> None:
         """As Tornado's, for a handler that is handed its body whole."""
@@ -131,6 +154,10 @@ class LeanRequestHandler(TornadoRequestHandler):
                 self.finish()
         except (Exception, asyncio.CancelledError) as error:
             self._answer_exception(error)
+        except BaseException:
+            # Rare: else each task would have a callback, which costs it a turn of the loop more.
+            asyncio.current_task().add_done_callback(retrieve)  # type: ignore[union-attr]  # this is one
+            raise
 
     def _parse_arguments(self, args: tuple[bytes, ...], kwargs: dict[str, bytes]) -> None:
         try:
@@ -155,15 +182,15 @@ class LeanRequestHandler(TornadoRequestHandler):
         if is_cancelled:
             raise error
 
-    def _answer_conditionally(self) -> None:
-        self.set_etag_header()
-        if "Etag" in self._headers and self.check_etag_header():
-            self._write_buffer = []
-            self.set_status(304)
-
     def _break_cycles(self) -> None:
         if "ui" in self.__dict__:
             super()._break_cycles()
+
+
+def retrieve(task: asyncio.Task[None]) -> None:
+    """A handler answers for its own exceptions; what gets through is raised where the loop logs it."""
+    if not task.cancelled():
+        task.result()
 
 
 class RequestHandler(LeanRequestHandler):
