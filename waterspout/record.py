@@ -93,6 +93,11 @@ class Record:
             )
 
 
+def is_logged() -> bool:
+    """Whether anybody reads access lines."""
+    return access_log.isEnabledFor(logging.INFO)
+
+
 def record_of(request: Any) -> Record:
     """The exchange record of a Tornado request to a native handler, made when first asked for.
 

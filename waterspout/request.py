@@ -4,15 +4,37 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Generic, TypeVar, overload
 
-from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine, split_host_and_port
+from tornado.httputil import HTTPFile, HTTPHeaders, HTTPServerRequest, RequestStartLine, split_host_and_port
 
 from waterspout.http.private import RequestHeaders
 from waterspout.record import Record, make_request_id
 
 #: With more fields than this a query is parsed at once, so that too many are refused where Tornado does it.
 _FEW_FIELDS = 100
+
+
+Value = TypeVar("Value")
+
+
+class on_demand(Generic[Value]):
+    """A method's result as an attribute, made when it is first asked for; whoever sets it before is right."""
+
+    def __init__(self, make: Callable[[Any], Value]) -> None:
+        self._make = make
+        self._name = make.__name__
+        self.__doc__ = make.__doc__
+
+    @overload
+    def __get__(self, request: None, owner: Any = None) -> on_demand[Value]: ...
+    @overload
+    def __get__(self, request: object, owner: Any = None) -> Value: ...
+    def __get__(self, request: object | None, owner: Any = None) -> Value | on_demand[Value]:
+        if request is None:
+            return self
+        value = request.__dict__[self._name] = self._make(request)
+        return value
 
 
 class Request(HTTPServerRequest):
@@ -23,6 +45,7 @@ class Request(HTTPServerRequest):
     reply that went out before there was a record; `opened`, as in the record.
     """
 
+    connection: Any
     body = b""
     bytes_sent = 0
     status = 0
@@ -59,70 +82,76 @@ class Request(HTTPServerRequest):
         headers = self.__dict__.get("headers")
         return name in (self.connection.head.names if headers is None else headers)
 
+    @on_demand
+    def headers(self) -> HTTPHeaders:
+        """The client's, and the request's id, so that a handler can pass it on."""
+        head = self.connection.head
+        headers = RequestHeaders(head.fields, head.names)
+        headers["X-Request-Id"] = self.request_id
+        return headers
+
+    @on_demand
+    def request_id(self) -> str:
+        head = self.connection.head
+        if "x-request-id" not in head.names:
+            return make_request_id(None)
+        return make_request_id(RequestHeaders(head.fields, head.names)["X-Request-Id"])
+
+    @on_demand
+    def record(self) -> Record:
+        method, target = self.method or "", self.uri or ""
+        record = Record("native", method, target, self.remote_ip or "", self.request_id, self.opened)
+        record.status, record.bytes_sent = self.status, self.bytes_sent
+        return record
+
+    @on_demand
+    def host(self) -> str:
+        """HTTP/1.0 need not say it; Tornado has this one then."""
+        return str(self.connection.head.names.get("host", "127.0.0.1"))
+
+    @on_demand
+    def host_name(self) -> str:
+        return split_host_and_port(self.host.lower())[0]
+
+    @on_demand
+    def protocol(self) -> str:
+        return str(self.connection.context.protocol)
+
+    @on_demand
+    def remote_ip(self) -> Any:
+        return self.connection.context.remote_ip
+
+    @on_demand
+    def _start_time(self) -> float:
+        return time.time() - (time.perf_counter() - self.opened)
+
+    # Each of these raises HTTPInputError: too many arguments.
+
+    @on_demand
+    def arguments(self) -> dict[str, list[bytes]]:
+        return self._parse_query() if self.query else {}
+
+    @on_demand
+    def query_arguments(self) -> dict[str, list[bytes]]:
+        """The query's own. Those of the body may have been added to `arguments` by now."""
+        parsed = self._parse_query() if self.query else {}
+        return {name: list(values) for name, values in parsed.items()}
+
+    @on_demand
+    def body_arguments(self) -> dict[str, list[bytes]]:
+        return {}
+
+    @on_demand
+    def files(self) -> dict[str, list[HTTPFile]]:
+        return {}
+
     def _parse_query(self) -> dict[str, list[bytes]]:
         plain = HTTPServerRequest(
             start_line=RequestStartLine("GET", "/?" + self.query, "HTTP/1.0"), headers=HTTPHeaders()
         )
         return plain.arguments
 
-    def __getattr__(self, name: str) -> Any:
-        """An attribute that has not been asked for before. Raises HTTPInputError: too many arguments."""
-        make = _MAKERS.get(name)
-        if make is None:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        value = make(self)
-        setattr(self, name, value)
-        return value
-
     def _parse_body(self) -> None:
         """Forms: Tornado's handler calls this. There is none without a Content-Type."""
         if self.says("content-type"):
             super()._parse_body()
-
-
-def _copy_arguments(request: Request) -> dict[str, list[bytes]]:
-    """The query's own arguments. Those of the body may have been added to `arguments` by now."""
-    if not request.query:
-        return {}
-    return {name: list(values) for name, values in request._parse_query().items()}
-
-
-def _make_headers(request: Request) -> HTTPHeaders:
-    """The client's, and the request's id, so that a handler can pass it on."""
-    head = request.connection.head
-    headers = RequestHeaders(head.fields, head.names)
-    headers["X-Request-Id"] = request.request_id
-    return headers
-
-
-def _make_id(request: Request) -> str:
-    head = request.connection.head
-    if "x-request-id" not in head.names:
-        return make_request_id(None)
-    return make_request_id(RequestHeaders(head.fields, head.names)["X-Request-Id"])
-
-
-def _make_record(request: Request) -> Record:
-    record = Record(
-        "native", request.method or "", request.uri or "", request.remote_ip or "", request.request_id, request.opened
-    )
-    record.status, record.bytes_sent = request.status, request.bytes_sent
-    return record
-
-
-#: How an attribute is made that has not been asked for.
-_MAKERS: Final[dict[str, Callable[[Request], Any]]] = {
-    "arguments": lambda request: request._parse_query() if request.query else {},
-    "query_arguments": _copy_arguments,
-    "body_arguments": lambda _: {},
-    "files": lambda _: {},
-    "headers": _make_headers,
-    # HTTP/1.0 need not say a Host; Tornado has this one then.
-    "host": lambda request: request.connection.head.names.get("host", "127.0.0.1"),
-    "host_name": lambda request: split_host_and_port(request.host.lower())[0],
-    "protocol": lambda request: request.connection.context.protocol,
-    "record": _make_record,
-    "remote_ip": lambda request: request.connection.context.remote_ip,
-    "request_id": _make_id,
-    "_start_time": lambda request: time.time() - (time.perf_counter() - request.opened),
-}

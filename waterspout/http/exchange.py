@@ -42,6 +42,8 @@ class Exchange(HTTPConnection):
     finished = False
     detached = False
     half_close_grace = HALF_CLOSED
+    #: Whoever writes the reply, where nobody else holds it.
+    task: asyncio.Task[None] | None = None
     _head_written = False
     _chunked = False
     _left: int | None = None  # of a reply with Content-Length; None: not known
@@ -143,6 +145,10 @@ class Exchange(HTTPConnection):
 
     # -- beyond Tornado's --------------------------------------------------------------------------------
 
+    def become_whole(self) -> None:
+        """The request has no body, and nobody but the one who calls this is to be told of it."""
+        self._connection.become_whole()
+
     def write_reply(
         self, status: int, reason: str, headers: HTTPHeaders, body: bytes
     ) -> asyncio.Future[None]:
@@ -208,9 +214,7 @@ class Exchange(HTTPConnection):
     @property
     def _goes_on(self) -> bool:
         """The connection stays open behind this reply, without a word."""
-        return (
-            self.keep_alive and self.head.version == "HTTP/1.1" and not self._connection.server.draining
-        )
+        return self.keep_alive and self.head.version == "HTTP/1.1" and not self._connection.server.draining
 
     # -- the reply's head and framing (RFC 9112 section 6) -----------------------------------------------
 

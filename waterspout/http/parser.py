@@ -15,6 +15,8 @@ from waterspout.http.head import TOKEN_BYTES, Head, HeadLimits, parse_head, repe
 
 #: The event behind the last piece of a request's body.
 END: Final = "end"
+#: No fields end like this.
+_NOTHING: Final = b"nothing"
 
 
 class RequestParser:
@@ -42,7 +44,9 @@ class RequestParser:
         self._empty_lines = 0
         self._body: FixedBody | ChunkedBody | None = None
         self._ended = False
-        self._forget()
+        # The last head, if it is remembered: its request line, and all behind that to the empty line.
+        self._head: Head | None = None
+        self._line, self._block = b"", _NOTHING
 
     def feed(self, data: bytes) -> None:
         """Bytes from the client."""
@@ -61,6 +65,26 @@ class RequestParser:
     def head_begun(self) -> bool:
         """Part of a head is here."""
         return bool(self._buffer) and self._body is None and not self._ended
+
+    def take_repeated(self, data: bytes) -> Head | None:
+        """`feed` and `next_event` in one, if `data` is a whole request without a body, its fields are known,
+        and nothing stands before it. None: nothing has been taken.
+        """
+        line_end = data.find(b"\r\n")
+        if (
+            self._buffer
+            or not data.startswith(self._block, line_end)
+            or self._ended
+            or self._body is not None
+        ):
+            return None
+        if line_end + len(self._block) != len(data) or len(data) > self._bounds.head:
+            return None
+        head = self._repeat(data[:line_end])
+        if head is None or head.body_length:
+            return None
+        self._ended = True
+        return head
 
     def next_event(self) -> Head | bytes | str | None:
         """A `Head`; then pieces of the body, if there is one; then `END`. None: more bytes are needed, or
@@ -81,7 +105,7 @@ class RequestParser:
     def take_rest(self) -> bytes:
         """All that has not become an event, and is none of HTTP's."""
         rest, self._buffer = bytes(self._buffer), b""
-        self._forget()
+        self._head, self._line, self._block = None, b"", _NOTHING
         return rest
 
     def _next_head(self) -> Head | None:
@@ -121,11 +145,6 @@ class RequestParser:
             if head is not None:
                 self._head, self._line = head, line
         return head
-
-    def _forget(self) -> None:
-        """No head has been seen."""
-        self._head: Head | None = None
-        self._line, self._block = b"", b"none"
 
     def _begin(self, head: Head, end: int) -> Head:
         """`head` is that of the next request; behind it, at `end`, something else begins."""

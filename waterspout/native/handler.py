@@ -13,7 +13,7 @@ from asyncio import Future
 from types import TracebackType
 from typing import Any, cast
 
-from tornado.httputil import HTTPInputError, HTTPServerRequest, ResponseStartLine
+from tornado.httputil import HTTPInputError, HTTPServerRequest
 from tornado.iostream import StreamClosedError
 from tornado.log import app_log
 from tornado.util import ObjectDict
@@ -76,54 +76,62 @@ class LeanRequestHandler(TornadoRequestHandler):
         return super().flush(include_footers)
 
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> Future[None]:
-        """As Tornado's; a reply of which nothing has been written goes out in one piece."""
-        if self._finished or self._headers_written or "_new_cookie" in self.__dict__:
+        """As Tornado's; what most handlers give goes out by a way of its own, in one piece."""
+        if (
+            self._finished
+            or self._headers_written
+            or self._transforms is not ALONE
+            or "_new_cookie" in self.__dict__
+        ):
             return super().finish(chunk)
         if chunk is not None:
             self.write(chunk)
-        method = self.request.method
-        if self._status_code == 200 and method in ("GET", "HEAD") and "Etag" not in self._headers:
+        method, status, headers = self.request.method, self._status_code, self._headers
+        plain = headers.plain if type(headers) is ReplyHeaders else None
+        if (
+            plain is None
+            or "Content-Length" in plain
+            or method == "HEAD"
+            or status < 200
+            or status == 204
+            or status == 304
+        ):
+            return super().finish()
+        if status == 200 and method == "GET" and "Etag" not in plain:
             self.set_etag_header()
             if self.check_etag_header():
                 self._write_buffer = []
                 self.set_status(304)
-        status = self._status_code
-        if method == "HEAD" or status < 200 or status in (204, 304) or "Content-Length" in self._headers:
-            return super().finish()
-        connection: Any = self.request.connection
-        if not hasattr(connection, "write_reply"):
-            return super().finish()
+                return super().finish()
+        return self._answer()
+
+    def _answer(self) -> Future[None]:
+        """The whole reply in one write: its status and body allow a body, and `ReplyHeaders` are there."""
+        request: Any = self.request
+        headers: Any = self._headers
         buffer = self._write_buffer
         body = buffer[0] if len(buffer) == 1 else b"".join(buffer)
         self._write_buffer = []
-        self._headers["Content-Length"] = str(len(body))
-        body = self._transform(body)
+        # What `RecordTransform` does, without an object for it, and without a record if nobody wants one.
+        counts = request.__dict__.get("record", request)
+        counts.status = self._status_code
+        counts.bytes_sent += len(body)
+        fields = headers if headers.plain is None else headers.plain
+        fields["Content-Length"] = str(len(body))
+        fields["X-Request-Id"] = request.request_id
         self._headers_written = True
-        future: Future[None] = connection.write_reply(self._status_code, self._reason, self._headers, body)
+        future: Future[None] = request.connection.write_reply(self._status_code, self._reason, headers, body)
         self._log()
         self._finished = True
         self.on_finish()
         self._break_cycles()
         return future
 
-    def _transform(self, body: bytes) -> bytes:
-        if self._transforms is ALONE:
-            # What `RecordTransform` does, without an object for it, and without a record.
-            request: Any = self.request
-            if "record" in request.__dict__:
-                self._transforms = [RecordTransform(request)]
-            else:
-                request.status, request.bytes_sent = self._status_code, len(body)
-                self._headers["X-Request-Id"] = request.request_id
-        for transform in self._transforms:
-            self._status_code, self._headers, body = transform.transform_first_chunk(
-                self._status_code, self._headers, body, True
-            )
-        return body
-
     def check_etag_header(self) -> bool:
         """Without the search for entity tags, where there is none on one of the sides."""
-        request = self.request
+        request, headers = self.request, self._headers
+        if type(headers) is ReplyHeaders and headers.plain is not None and "Etag" not in headers.plain:
+            return False
         if type(request) is Request and not request.says("if-none-match"):
             return False
         return super().check_etag_header()
@@ -137,7 +145,10 @@ class LeanRequestHandler(TornadoRequestHandler):
             return
         self._transforms = transforms
         try:
-            self._parse_arguments(args, kwargs)
+            if args or kwargs or type(request) is not Request or request.says("content-type"):
+                self._parse_arguments(args, kwargs)
+            else:
+                self.path_args, self.path_kwargs = [], {}
             if name not in ("GET", "HEAD", "OPTIONS"):
                 self._cross_origin_protection()
             prepared = self.prepare()
@@ -145,9 +156,11 @@ class LeanRequestHandler(TornadoRequestHandler):
                 await prepared
             if self._finished:
                 return
-            result = getattr(self, _METHODS[name] if name in _METHODS else name.lower())(
-                *self.path_args, **self.path_kwargs
-            )
+            method = getattr(self, _METHODS[name] if name in _METHODS else name.lower())
+            if self.path_args or self.path_kwargs:
+                result = method(*self.path_args, **self.path_kwargs)
+            else:
+                result = method()
             if result is not None:
                 await result
             if self._auto_finish and not self._finished:
@@ -240,7 +253,7 @@ def make_lean(handler_class: type[TornadoRequestHandler]) -> type[TornadoRequest
     notices = type(handler_class) is not type or "__init_subclass__" in {
         name for base in handler_class.__mro__[:-1] for name in vars(base)
     }
-    if issubclass(handler_class, LeanRequestHandler) or notices:
+    if notices or issubclass(handler_class, LeanRequestHandler) or handler_class is TornadoRequestHandler:
         return handler_class
     body: dict[str, Any] = {
         name: getattr(handler_class, name) for name in ("__module__", "__qualname__", "__doc__")
