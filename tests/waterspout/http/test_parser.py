@@ -100,7 +100,13 @@ FIELDS = (
     b"broken\r\n\r\n",
 )
 LINES = (
-    *(b"GET / HTTP/1.1", b"GET /other HTTP/1.1", b"POST /other HTTP/1.1", b"GET / HTTP/1.0", b"GET / HTTP/2.0"),
+    *(
+        b"GET / HTTP/1.1",
+        b"GET /other HTTP/1.1",
+        b"POST /other HTTP/1.1",
+        b"GET / HTTP/1.0",
+        b"GET / HTTP/2.0",
+    ),
     *(b"CONNECT x:1 HTTP/1.1", b"CONNECT / HTTP/1.1", b"GET http://other/p HTTP/1.1", b"OPTIONS * HTTP/1.1"),
     *(b"GET * HTTP/1.1", b"GET /a b HTTP/1.1", b"GET /\n HTTP/1.1", b"GET /%b HTTP/1.1" % (b"x" * 100), b" "),
 )
