@@ -15,7 +15,7 @@ from waterspout.closing import close_behind
 from waterspout.limits import LINGER, LINGER_SIZE, RETRY_AFTER
 from waterspout.origin import SERVER, http_date
 from waterspout.record import Record
-from waterspout.wsgi.frames import Headers, ReplyHead
+from waterspout.wsgi.frames import Headers, ReplyHead, build_reply
 from waterspout.wsgi.headers import WireHeaders
 from waterspout.wsgi.response import has_body
 
@@ -51,7 +51,7 @@ class Reply:
             self._record.bytes_sent += len(data)
             if head.status < 200:
                 self.close_when_done()  # no final reply: the client would wait for one
-            self._connection.write_fields(head.status, head.reason, head.headers, data)
+            self._connection.write_judged(head.status, head.length, head.wire, data)
             return
         headers = WireHeaders(head.headers)
         self._decide_end(head, headers)
@@ -163,7 +163,7 @@ class Reply:
         if close:
             self.close_when_done()
         shown = body if has_body(self._record.method, status) else b""
-        self.begin(ReplyHead(status, phrase, headers), shown)
+        self.begin(build_reply(status, phrase, headers), shown)
 
     def close_when_done(self) -> None:
         """Let this be the last reply of its connection."""
