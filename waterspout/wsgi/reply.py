@@ -29,6 +29,14 @@ class Reply:
     prevented by deleting it.
     """
 
+    # What most replies never change stands on the class.
+    _delimited = True
+    _close_after = False
+    _linger: asyncio.TimerHandle | None = None
+    _discarded = 0
+    begun = False
+    finished = False
+
     def __init__(self, connection: Any, version: str, request_headers: HTTPHeaders, record: Record) -> None:
         self._connection = connection
         self._version = version
@@ -36,12 +44,6 @@ class Reply:
         self._record = record
         #: Our own server's connection: it keeps the rules that Tornado's has to be reminded of.
         self._strict = getattr(connection, "strict", False)
-        self._delimited = True
-        self._close_after = False
-        self._linger: asyncio.TimerHandle | None = None
-        self._discarded = 0
-        self.begun = False
-        self.finished = False
 
     def begin(self, head: ReplyHead, data: bytes) -> None:
         """Write the head, and `data` in the same packet."""
