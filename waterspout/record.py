@@ -17,6 +17,7 @@ access_log = logging.getLogger("waterspout.access")
 #: A request id that is taken from the client: a token of RFC 9110, not endless.
 _WELL_FORMED: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}")
 
+_FORMAT: Final = "%s %s %s %s %dB %.1fms %s %s%s"
 _numbers = count(1)
 _prefix = secrets.token_hex(6)
 
@@ -78,19 +79,24 @@ class Record:
 
     def log(self) -> None:
         """Write the access line. Status 0 is a client that left before it got one."""
-        if access_log.isEnabledFor(logging.INFO):
-            access_log.info(
-                "%s %s %s %s %dB %.1fms %s %s%s",
-                self.remote_addr,
-                escape(self.method),
-                escape(self.target),
-                self.status or "-",
-                self.bytes_sent,
-                (time.perf_counter() - self.opened) * 1000,
-                self.owner,
-                self.request_id,
-                f" {self.note}" if self.note else "",
-            )
+        if not access_log.isEnabledFor(logging.INFO):
+            return
+        facts = (
+            self.remote_addr,
+            escape(self.method),
+            escape(self.target),
+            self.status or "-",
+            self.bytes_sent,
+            (time.perf_counter() - self.opened) * 1000,
+            self.owner,
+            self.request_id,
+            f" {self.note}" if self.note else "",
+        )
+        # As `access_log.info` does it, but for the search for the line that called it: that is this one.
+        made = access_log.makeRecord(
+            access_log.name, logging.INFO, __file__, _LOG_LINE, _FORMAT, facts, None, "log"
+        )
+        access_log.handle(made)
 
 
 def is_logged() -> bool:
@@ -110,3 +116,6 @@ def record_of(request: Any) -> Record:
             "native", request.method or "", request.uri or "", request.remote_ip or "", request_id
         )
     return record
+
+
+_LOG_LINE: Final = Record.log.__code__.co_firstlineno
