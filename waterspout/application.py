@@ -176,7 +176,12 @@ class Application(TornadoApplication):
         if not self._hub_is_open:
             self._open_hub()
         if route.container is not None:
-            return route.container.start_request(server_conn, exchange)
+            opened = route.container.start_request(server_conn, exchange)
+            if head.body_length or len(head.names) != len(head.fields):
+                return opened
+            exchange.become_whole()
+            opened.open_whole()
+            return None
         forgets = "compiled_template_cache" in settings or "static_hash_cache" in settings
         if head.body_length or not route.is_quick or forgets:
             return self.start_request(server_conn, exchange)

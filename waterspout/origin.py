@@ -10,14 +10,23 @@ from typing import Final
 SERVER: Final = "waterspout"
 
 
-#: One object, so that a thread sees both or neither: the second since 1970, and its text.
-_latest = (-1, "")
+#: One object each, so that a thread sees both or neither: the second since 1970, and its text.
+_latest_date = _latest_fields = (-1, "")
 
 
 def http_date() -> str:
     """Now, as RFC 9110 section 5.6.7 writes it. Kept for its second: formatting costs 3 µs, this 0.1."""
-    global _latest
-    latest, second = _latest, int(time.time())
+    global _latest_date
+    latest, second = _latest_date, int(time.time())
     if latest[0] != second:
-        _latest = latest = (second, formatdate(second, usegmt=True))
+        _latest_date = latest = (second, formatdate(second, usegmt=True))
+    return latest[1]
+
+
+def origin_fields() -> str:
+    """Both fields, as lines of a head."""
+    global _latest_fields
+    latest, second = _latest_fields, int(time.time())
+    if latest[0] != second:
+        _latest_fields = latest = (second, f"Date: {formatdate(second, usegmt=True)}\r\nServer: {SERVER}\r\n")
     return latest[1]
