@@ -165,7 +165,7 @@ class Application(TornadoApplication):
     def open_exchange(self, server_conn: object, exchange: Exchange) -> HTTPMessageDelegate | None:
         """`start_request` of a server that knows the head by now: ours. Costs a third of it.
 
-        None: the request has no body, and its handler runs.
+        None: the request is whole, and its handler runs.
         """
         head = exchange.head
         target, settings = head.target, self.settings
@@ -183,10 +183,15 @@ class Application(TornadoApplication):
             opened.open_whole()
             return None
         forgets = "compiled_template_cache" in settings or "static_hash_cache" in settings
-        if head.body_length or not route.is_quick or forgets:
+        if forgets or not route.is_quick or head.expects_continue:
             return self.start_request(server_conn, exchange)
-        exchange.become_whole()
+        limit = min(exchange.max_body_size, self.native_max_body_size)
+        body = exchange.become_whole() if head.body_length <= limit else None
+        if body is None:
+            return self.start_request(server_conn, exchange)
         request = Request(head.method, target, head.version, (path, query), exchange, server_conn)
+        if body:
+            request.body = body
         handler = route.handler_class(self, request, **route.arguments)
         if route.has_groups:
             groups = route.match_groups(request)

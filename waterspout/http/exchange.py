@@ -145,9 +145,12 @@ class Exchange(HTTPConnection):
 
     # -- beyond Tornado's --------------------------------------------------------------------------------
 
-    def become_whole(self) -> None:
-        """The request has no body, and nobody but the one who calls this is to be told of it."""
-        self._connection.become_whole()
+    def become_whole(self) -> bytes | None:
+        """The request's body, if all of it is here: then nobody but the one who asks is to be told of it.
+
+        None: it has to be received, by a delegate.
+        """
+        return self._connection.become_whole()
 
     def write_reply(
         self, status: int, reason: str, headers: HTTPHeaders, body: bytes

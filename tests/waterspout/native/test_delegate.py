@@ -1,5 +1,6 @@
 """Who runs a handler, and with which transforms."""
 
+import asyncio
 import gzip
 import logging
 
@@ -18,6 +19,11 @@ class Shows(RequestHandler):
         self.write({"alone": self._transforms is ALONE, "args": args, **kwargs})
 
     post = get
+
+
+class Echoes(RequestHandler):
+    def post(self):
+        self.write(self.request.body)
 
 
 class Executes(Shows):
@@ -91,13 +97,6 @@ async def test_other_transforms_work_and_may_come_late():
 
 
 @on_loops
-async def test_a_body_is_handed_over_whole():
-    async with serve(Application(ROUTES)) as served, served.client() as client:
-        client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
-        assert (await client.read_reply())[2] == b'{"alone": true, "args": []}'
-
-
-@on_loops
 async def test_in_debug_mode_tornado_s_own_delegate_is_asked():
     async with serve(Application(ROUTES, debug=True, autoreload=False)) as served, served.client() as client:
         assert b"false" in (await ask(client))[2]
@@ -150,3 +149,37 @@ async def test_a_log_function_is_called_and_lines_are_written_whatever_is_switch
         log.setLevel(before)
     assert len(lines) == 2
     assert all(" GET / 200 27B " in line for line in lines)
+
+
+@on_loops
+async def test_a_body_is_handed_over_whole_however_it_comes():
+    head = b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n%b\r\n"
+    chunked = b"POST /body HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"
+    expecting = head % b"Expect: 100-continue\r\n"
+    async with serve(Application([("/body", Echoes)])) as served, served.client() as client:
+        for pieces in ([head % b"", b"body"], [head % b"" + b"body"], [chunked], [head % b"" + b"bo", b"dy"]):
+            for piece in pieces:
+                client.send(piece)
+                await asyncio.sleep(0.01)
+            assert (await client.read_reply())[2] == b"body"
+        client.send((head % b"" + b"body") * 3)
+        for _ in range(3):
+            assert (await client.read_reply())[2] == b"body"
+        client.send(expecting)
+        assert (await client.head())[0] == 100
+        client.send(b"body")
+        assert (await client.read_reply())[2] == b"body"
+
+
+@on_loops
+async def test_a_body_over_the_limit_is_refused_however_it_comes():
+    application = Application([("/body", Echoes)], native_max_body_size=3)
+    head = b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    async with serve(application) as served:
+        async with served.client() as client:
+            client.send(head % 3 + b"abc")
+            assert (await client.read_reply())[2] == b"abc"
+        for pieces in ([head % 4 + b"body"], [head % 4]):
+            async with served.client() as client:
+                client.send(*pieces)
+                assert (await client.read_reply())[0] == 413
