@@ -22,7 +22,7 @@ from waterspout.exceptions import RequestRefused
 from waterspout.framing import CHUNKED, body_length
 from waterspout.limits import SMALL_BODY
 from waterspout.record import Record, make_request_id
-from waterspout.wsgi.frames import BODY, CUT, REQUEST, ReplyHead, RequestHead, pack, serialize_request
+from waterspout.wsgi.frames import BODY, CUT, EOF, REQUEST, ReplyHead, RequestHead, pack, serialize_request
 from waterspout.wsgi.lane import Lane
 from waterspout.wsgi.reply import Reply
 from waterspout.wsgi.upload import Upload
@@ -112,6 +112,11 @@ class Exchange(HTTPMessageDelegate):
         if not self._concluded:
             self._abandon("the client left before its request's body was whole")
             self._conclude("client-left")
+
+    def _on_half_close(self) -> None:
+        """The client may have left: the view may want to know, and the reply is still written."""
+        if self._lane is not None:
+            self._lane.send(pack(EOF))
 
     def execute(self) -> None:
         """Serve `request`, whose body is here as a whole, as Tornado hands it to a fallback."""
@@ -234,6 +239,7 @@ class Exchange(HTTPMessageDelegate):
         self._lane = lane
         # It runs anyway, and a client that has only closed its sending side waits for what it gives.
         self._connection.half_close_grace = math.inf
+        self._connection.half_close_callback = self._on_half_close
         self._record.started = time.perf_counter()
         lane.begin(self, self._frames)
         if self._on_demand:

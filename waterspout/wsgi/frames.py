@@ -7,7 +7,7 @@ A frame is one byte of kind, four of length (big-endian), and the payload. On a 
     BODY      a piece of the body                 REPLY  status line and headers
     BODY_END  nothing: the body is whole          DATA   a piece of the reply's body
     CANCEL    why the reply is not wanted         END    b"\\0" whole, b"\\1" cut the connection
-                                                  IDLE   nothing: close() has run, the lane is free
+    EOF       the client sends no more            IDLE   nothing: close() has run, the lane is free
 
 After IDLE the next REQUEST may come. Whatever still arrives between IDLE and REQUEST belongs to the
 request before and is skipped, so neither an unread body nor a late CANCEL reaches the next one.
@@ -37,6 +37,7 @@ REPLY: Final = 6
 DATA: Final = 7
 END: Final = 8
 IDLE: Final = 9
+EOF: Final = 14
 
 SPEC: Final = 16
 LANE: Final = 17
@@ -49,7 +50,7 @@ _HEADER: Final = struct.Struct("!BI")
 _CREDIT: Final = struct.Struct("!I")
 #: Kinds whose payload is handed on as it arrives, however large the frame.
 _STREAMED: Final = frozenset((BODY, DATA))
-_KINDS: Final = frozenset((*range(REQUEST, IDLE + 1), *range(SPEC, PUBLISH + 1)))
+_KINDS: Final = frozenset((*range(REQUEST, IDLE + 1), EOF, *range(SPEC, PUBLISH + 1)))
 
 WHOLE: Final = b"\0"
 CUT: Final = b"\1"
