@@ -100,6 +100,8 @@ SWEEP_INTERVAL = 1.0
 FRAME_LIMIT = 1 * MIB
 #: Largest body frame: between two of them a lane worker looks whether the client is still there (bytes).
 DATA_FRAME = 256 * KIB
+#: A whole reply of at most this, known with its first chunk, is one frame (bytes).
+SMALL_REPLY = 64 * KIB
 #: One read from a lane. `recv` allocates it whole before it reads: from 128 KiB on, malloc maps fresh pages
 #: and gives them back for every request, which costs more than a small view does (bytes).
 LANE_READ = 64 * KIB
