@@ -20,14 +20,13 @@ class Timed(Protocol):
 
 
 class Figures:
-    """Counts since the pool was made. `started`, requests that a lane took; `answers`, replies that were
-    the server's own, by status: a 502 of the app itself is none of them.
+    """Counts since the pool was made. `answers`: replies that were the server's own, by status; a 502 of the
+    app itself is none of them.
     """
 
-    __slots__ = ("_run", "_wait", "answers", "started")
+    __slots__ = ("_run", "_wait", "answers")
 
     def __init__(self) -> None:
-        self.started = 0
         self.answers: Counter[int] = Counter()
         self._wait = Durations()
         self._run = Durations()
@@ -45,7 +44,7 @@ class Figures:
         now = time.perf_counter()
         told = {str(status): self.answers[status] for status in sorted({*_ALWAYS_TOLD, *self.answers})}
         return {
-            "requests": {"started": self.started, "finished": self._run.count},
+            "finished": self._run.count,
             "answers": told,
             "wait": self._wait.summarize(now),
             "run": self._run.summarize(now),

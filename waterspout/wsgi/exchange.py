@@ -7,7 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from tornado.httputil import (
     HTTPHeaders,
@@ -22,6 +22,7 @@ from waterspout.exceptions import RequestRefused
 from waterspout.framing import CHUNKED, body_length
 from waterspout.limits import SMALL_BODY
 from waterspout.record import Record, make_request_id
+from waterspout.wsgi.dispatcher import Dispatcher
 from waterspout.wsgi.ends import find_ends
 from waterspout.wsgi.frames import (
     BODY,
@@ -37,16 +38,6 @@ from waterspout.wsgi.frames import (
 from waterspout.wsgi.lane import Lane
 from waterspout.wsgi.reply import Reply
 from waterspout.wsgi.upload import NO_UPLOAD, NoUpload, Upload
-
-
-class Dispatcher(Protocol):
-    """The part of a pool that an exchange uses."""
-
-    def submit(self, exchange: Exchange) -> None:
-        """`start` it on a lane, now or when one is free, or `refuse` it."""
-
-    def withdraw(self, exchange: Exchange) -> None:
-        """It waits in the queue, and nobody waits for it any more."""
 
 
 class Exchange(HTTPMessageDelegate):
@@ -232,9 +223,19 @@ class Exchange(HTTPMessageDelegate):
             self._frames += pack(BODY, small_body)
         # While it waits for a lane, a client that sends no more counts as gone: it is never run then.
         self._connection.half_close_grace = 0.0
+        self._record.submitted = time.perf_counter()
         self._pool.submit(self)
 
+    @property
+    def record(self) -> Record:
+        return self._record
+
     # -- the pool's side: it calls one of these, once ----------------------------------------------------
+
+    def hand_to(self, pool: Dispatcher) -> None:
+        """Another pool than the one that it was made for is its own."""
+        self._pool = pool
+        pool.submit(self)
 
     def start(self, lane: Lane) -> None:
         """A lane is free: go."""
@@ -314,6 +315,7 @@ class Exchange(HTTPMessageDelegate):
 
     def _answer(self, status: int, note: str, *, close: bool = False, linger: bool = True) -> None:
         """The server's own answer, instead of the app's."""
+        self._pool.figures.answers[status] += 1
         self._reply.answer(status, close=close)
         self._end(note, linger=linger)
 
@@ -339,6 +341,7 @@ class Exchange(HTTPMessageDelegate):
         self._concluded = True
         self._record.note = note
         self._record.log()
+        self._pool.figures.finish(self._record)
         lane, self._lane = self._lane, None
         if self._upload.whole:
             if lane is not None:
