@@ -9,7 +9,7 @@ from typing import Final
 
 from waterspout.exceptions import InvalidResponse
 from waterspout.limits import DATA_FRAME, FRAME_LIMIT, SMALL_REPLY
-from waterspout.origin import SERVER, http_date
+from waterspout.origin import SERVER, http_date, origin_fields
 from waterspout.wsgi.fields import (
     DATE,
     LENGTH,
@@ -42,8 +42,7 @@ def has_body(method: str, status: int) -> bool:
     return method != "HEAD" and status >= 200 and status not in (204, 304)
 
 
-_CRLF: Final = "\r\n"
-_SERVER: Final = f"Server: {SERVER}\r\n"
+_ORIGIN: Final = DATE | SERVER_NAME
 _NONE: Final = CheckedHeaders([], 0, -1)
 
 
@@ -204,12 +203,13 @@ class Response:
             length = -1
         elif length >= 0 and not kinds & LENGTH:
             fields.append(f"Content-Length: {length}\r\n")
-        text = (
-            f"HTTP/1.1 {status} {reason}\r\n{''.join(fields)}"
-            f"{'' if kinds & DATE else f'Date: {http_date()}{_CRLF}'}"
-            f"{'' if kinds & SERVER_NAME else _SERVER}"
-            f"{'' if kinds & REQUEST_ID else f'X-Request-Id: {self._request_id}{_CRLF}'}"
-        )
+        if kinds & _ORIGIN:
+            date = "" if kinds & DATE else f"Date: {http_date()}\r\n"
+            origin = date if kinds & SERVER_NAME else f"{date}Server: {SERVER}\r\n"
+        else:
+            origin = origin_fields()
+        named = "" if kinds & REQUEST_ID else f"X-Request-Id: {self._request_id}\r\n"
+        text = f"HTTP/1.1 {status} {reason}\r\n{''.join(fields)}{origin}{named}"
         if len(text) > FRAME_LIMIT - DATA_FRAME:
             raise InvalidResponse(f"{len(text)} bytes of headers: the limit is {FRAME_LIMIT - DATA_FRAME}")
         self.started = True
