@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from tests.server import StartError, new_id, poll, rss_of
+from tests.waterspout.processes import running_thread
 from tests.wire.client import Connection, build_request
 
 WORKING = ("--wsgi", "tests.apps.working:app")
@@ -118,6 +119,34 @@ def test_health_is_bad_from_the_moment_that_the_server_stops(watched):
     assert (reply.status, reply.json()["stopping"]) == (503, True)
     finish(watched, ident, connection)
     assert watched.server.wait() == 0
+
+
+LATE = """
+import os, time
+deadline = time.monotonic() + 20
+while not os.path.exists("gate") and time.monotonic() < deadline:
+    time.sleep(0.01)
+from tests.apps.working import app
+"""
+
+
+def test_health_is_bad_until_the_app_is_loaded(start_server, tmp_path):
+    (tmp_path / "late.py").write_text(LATE)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = free.getsockname()
+
+    def health():
+        try:
+            with Connection(address) as connection:
+                return connection.ask("GET", "/-/health").status
+        except ConnectionError:
+            return None
+
+    bind = ("--ops-bind", f"127.0.0.1:{address[1]}")
+    with running_thread(lambda: start_server("--wsgi", "late:app", *bind, form="process", cwd=tmp_path)):
+        assert poll(health, 10) == 503
+        (tmp_path / "gate").touch()
+    assert health() == 200
 
 
 def test_a_dead_process_is_counted_and_its_pool_is_healthy_again(start_server):
