@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections import deque
 from typing import TypedDict
 
@@ -63,13 +64,13 @@ class LoopLag:
             self._schedule(asyncio.get_running_loop())
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
-        due = loop.time() + LAG_INTERVAL
-        self._timer = loop.call_at(due, self._sample, loop, due)
+        # Not by the loop's own clock: uvloop's stands still while callbacks run, and counts milliseconds.
+        due = time.perf_counter() + LAG_INTERVAL
+        self._timer = loop.call_later(LAG_INTERVAL, self._sample, loop, due)
 
     def _sample(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
-        now = loop.time()
-        self._samples.append(max(0.0, now - due))
-        if now < self._until:
+        self._samples.append(max(0.0, time.perf_counter() - due))
+        if loop.time() < self._until:
             self._schedule(loop)
         else:
             self.stop()

@@ -8,6 +8,7 @@ from typing import Any, Final
 from tornado.web import Application, RequestHandler
 
 from waterspout.http import HTTPServer
+from waterspout.limits import SMALL_BODY
 from waterspout.listeners import Listeners, listen_tcp, listen_unix
 from waterspout.ops.address import OpsAddress
 from waterspout.ops.gauges import Gauges
@@ -30,7 +31,8 @@ class OpsServer:
         told = {"ops": self}
         routes = [(r"/-/stats", _Stats, told), (r"/-/health", _Health, told)]
         # No access lines: somebody asks every few seconds.
-        self._server = HTTPServer(Application(routes, log_function=lambda _: None))
+        application = Application(routes, log_function=lambda _: None)
+        self._server = HTTPServer(application, max_body_size=SMALL_BODY)  # nobody has to send one
 
     def listen(self) -> None:
         """Begin. Raises WaterspoutError: it can't listen there."""
@@ -45,10 +47,10 @@ class OpsServer:
     async def close(self) -> None:
         """End, whoever is connected. Harmless when it never began."""
         self._gauges.lag.stop()
+        if self._listeners is not None:
+            self._listeners.remove_file()  # while its socket is open
         self._server.stop()
         await self._server.close_all_connections()
-        if self._listeners is not None:
-            self._listeners.close()
 
     def describe(self) -> str:
         """Where it listens."""

@@ -54,7 +54,7 @@ def client_alive(environ: Mapping[str, Any]) -> bool:
     client that only stopped sending, and nowhere else. Before a view begins to read a large body, what lies
     unread hides that the client has left.
 
-    Never blocks, and takes nothing of the body away. About a microsecond in the thread that the view was
+    Never blocks, and takes nothing of the body away. About two microseconds in the thread that the view was
     called in; in any other it tells what that thread has last heard. True outside of Waterspout, where
     nobody knows.
     """
