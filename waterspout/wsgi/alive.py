@@ -55,8 +55,8 @@ def client_alive(environ: Mapping[str, Any]) -> bool:
     unread hides that the client has left.
 
     Never blocks, and takes nothing of the body away. About two microseconds in the thread that the view was
-    called in; in any other it tells what that thread has last heard. True outside of Waterspout, where
-    nobody knows.
+    called in; in any other, such as that of an async Flask view, it tells what that thread has last heard.
+    True outside of Waterspout, where nobody knows.
     """
     presence: Presence | None = environ.get(KEY)
     return presence is None or presence.is_client_there()
