@@ -25,6 +25,7 @@ LEAVES = {
     "waterspout.signals",
     "waterspout.wsgi.bulkheads",
     "waterspout.wsgi.environ",
+    "waterspout.wsgi.fields",
     "waterspout.wsgi.frames",
     "waterspout.wsgi.response",
 }

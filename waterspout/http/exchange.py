@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPOutputError, RequestStartLine, ResponseStartLine
@@ -43,6 +43,8 @@ class Exchange(HTTPConnection):
     finished = False
     detached = False
     half_close_grace = HALF_CLOSED
+    #: Whoever writes the reply, where nobody else holds it.
+    task: asyncio.Task[None] | None = None
     _head_written = False
     _chunked = False
     _left: int | None = None  # of a reply with Content-Length; None: not known
@@ -144,16 +146,26 @@ class Exchange(HTTPConnection):
 
     # -- beyond Tornado's --------------------------------------------------------------------------------
 
+    def become_whole(self) -> None:
+        """The request has no body, and nobody but the one who calls this is to be told of it."""
+        self._connection.become_whole()
+
     def write_reply(
         self, status: int, reason: str, headers: HTTPHeaders, body: bytes
     ) -> asyncio.Future[None]:
         """A whole reply in one write: `write_headers` and `finish`, for a reply of which nothing has been
-        written. `headers` hold the length of `body`.
+        written, and which has a body. `headers` hold the length of `body`.
 
         Future and errors as those of `write_headers`.
         """
         self.response_started = True
-        head = self._serialize_headers(status, reason, headers)
+        plain: dict[str, str] | None = getattr(headers, "plain", None)
+        if plain is None or "Connection" in plain or "Transfer-Encoding" in plain or not self._goes_on:
+            head = self._serialize_headers(status, reason, headers)
+        else:
+            # Nothing is to be said of the connection or of the transfer, so nothing has to be looked for.
+            head = _format(status, reason, plain.items())
+            self._head_written = True
         self._left = 0
         future = self._writer.write(head + body if len(body) <= WRITE_SIZE else head)
         if len(body) > WRITE_SIZE:
@@ -210,6 +222,11 @@ class Exchange(HTTPConnection):
     def no_keep_alive(self) -> bool:
         """Whether this is the connection's last reply."""
         return not self.keep_alive
+
+    @property
+    def _goes_on(self) -> bool:
+        """The connection stays open behind this reply, without a word."""
+        return self.keep_alive and self.head.version == "HTTP/1.1" and not self._connection.server.draining
 
     # -- the reply's head and framing (RFC 9112 section 6) -----------------------------------------------
 
@@ -275,7 +292,7 @@ class Exchange(HTTPConnection):
         return chunk
 
 
-def _format(status: int, reason: str, fields: Fields) -> bytes:
+def _format(status: int, reason: str, fields: Collection[tuple[str, str]]) -> bytes:
     """Status line and fields. Raises ValueError: what would say something else than it should."""
     lines = "".join([f"{name}: {value}\r\n" for name, value in fields])
     text = f"HTTP/1.1 {status} {reason}\r\n{lines}\r\n"

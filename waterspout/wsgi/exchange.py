@@ -7,7 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from tornado.httputil import (
     HTTPHeaders,
@@ -38,6 +38,9 @@ from waterspout.wsgi.frames import (
 from waterspout.wsgi.lane import Lane
 from waterspout.wsgi.reply import Reply
 from waterspout.wsgi.upload import NO_UPLOAD, NoUpload, Upload
+
+#: Our own server keeps none that would have to be changed.
+_NO_HEADERS: Final = HTTPHeaders()
 
 
 class Exchange(HTTPMessageDelegate):
@@ -92,6 +95,38 @@ class Exchange(HTTPMessageDelegate):
             self._connection.stream.set_close_callback(self.on_connection_close)
             self._submit(None)
         # Else `finish` submits: at once when there is no body, or when a small one is here.
+
+    def open_whole(self) -> None:
+        """`headers_received` and `finish` in one: the request has no body, and our own server has judged it.
+
+        Most requests: without headers and start line of Tornado's they cost a fifth less.
+        """
+        connection = self._connection
+        head, remote_ip, names = connection.head, connection.context.remote_ip, connection.head.names
+        request_id = make_request_id(names.get("x-request-id"))
+        self._record = record = Record("wsgi", head.method, head.target, remote_ip, request_id)
+        self._reply = Reply(connection, head.version, _NO_HEADERS, record)
+        connection.close_callback = self.on_connection_close
+        self._submitted = True
+        connection.half_close_grace = 0.0
+        length = names.get("content-length", "")
+        self._frames = pack(
+            REQUEST,
+            serialize_request(
+                RequestHead(
+                    0,
+                    self._is_trusted(remote_ip),
+                    head.method,
+                    head.target,
+                    head.version,
+                    request_id,
+                    length,
+                    *find_ends(connection),
+                    head.fields,
+                )
+            ),
+        )
+        self._pool.submit(self)
 
     def data_received(self, chunk: bytes) -> asyncio.Future[None] | None:
         self._received += len(chunk)
