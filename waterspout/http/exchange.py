@@ -28,7 +28,7 @@ class Exchange(HTTPConnection):
     Attributes: `response_started`; `finished`, nothing more will be written; `keep_alive`, whether another
     request may follow; `detached`, whatever was HTTP here is over; `half_close_grace`, how long a reply that
     has not begun is worth waiting for, in seconds, when the client has closed its sending side: it may have
-    left altogether.
+    left altogether; `half_close_callback`, called once when that is seen.
     """
 
     #: Requests have been judged before anybody sees them, nothing behind a last reply is run, and a
@@ -37,6 +37,7 @@ class Exchange(HTTPConnection):
 
     # What most exchanges never change stands on the class.
     close_callback: Callable[[], None] | None = None
+    half_close_callback: Callable[[], None] | None = None
     response_started = False
     switches_protocols = False
     finished = False
