@@ -101,7 +101,7 @@ class Exchange(HTTPConnection):
         if self._chunked:
             self._writer.write(b"0\r\n\r\n")
         self.finished = True
-        self.close_callback = None
+        self.close_callback = self.half_close_callback = None  # no circle to be collected
         if not self.response_started:
             self.close()  # nobody could tell the reply that never came from one that is late
         elif not self.switches_protocols and not self.detached:
@@ -205,7 +205,7 @@ class Exchange(HTTPConnection):
     def cut(self) -> None:
         """The reply can't be completed: let the client see that it is broken, never a clean end."""
         self.finished = True
-        self.close_callback = None
+        self.close_callback = self.half_close_callback = None
         self._connection.cut()
 
     def switch_protocols(self, protocol: asyncio.Protocol) -> None:
