@@ -311,6 +311,9 @@ class Connection(Intake):
     def _wait_half_closed(self, exchange: Exchange) -> None:
         """A client that left looks like one that only stopped sending, until something is written to it."""
         self._sent_at_eof = self.writer.sent
+        callback, exchange.half_close_callback = exchange.half_close_callback, None
+        if callback is not None:
+            _tell(callback)
         grace = (
             limits.HALF_CLOSED if self.writer.unsent else min(exchange.half_close_grace, limits.HALF_CLOSED)
         )

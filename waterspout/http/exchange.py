@@ -28,7 +28,7 @@ class Exchange(HTTPConnection):
     Attributes: `response_started`; `finished`, nothing more will be written; `keep_alive`, whether another
     request may follow; `detached`, whatever was HTTP here is over; `half_close_grace`, how long a reply that
     has not begun is worth waiting for, in seconds, when the client has closed its sending side: it may have
-    left altogether.
+    left altogether; `half_close_callback`, called once when that is seen.
     """
 
     #: Requests have been judged before anybody sees them, nothing behind a last reply is run, and a
@@ -37,6 +37,7 @@ class Exchange(HTTPConnection):
 
     # What most exchanges never change stands on the class.
     close_callback: Callable[[], None] | None = None
+    half_close_callback: Callable[[], None] | None = None
     response_started = False
     switches_protocols = False
     finished = False
@@ -100,7 +101,7 @@ class Exchange(HTTPConnection):
         if self._chunked:
             self._writer.write(b"0\r\n\r\n")
         self.finished = True
-        self.close_callback = None
+        self.close_callback = self.half_close_callback = None  # no circle to be collected
         if not self.response_started:
             self.close()  # nobody could tell the reply that never came from one that is late
         elif not self.switches_protocols and not self.detached:
@@ -204,7 +205,7 @@ class Exchange(HTTPConnection):
     def cut(self) -> None:
         """The reply can't be completed: let the client see that it is broken, never a clean end."""
         self.finished = True
-        self.close_callback = None
+        self.close_callback = self.half_close_callback = None
         self._connection.cut()
 
     def switch_protocols(self, protocol: asyncio.Protocol) -> None:
