@@ -89,6 +89,10 @@ PIPELINE_SIZE = 64 * KIB
 #: What of a reply is handed to the event loop's transport at a time: it may copy what the kernel does not
 #: take at once (bytes).
 WRITE_SIZE = 64 * KIB
+#: Files from this size on go out by sendfile. Below, opening and watching cost what the copies did (bytes).
+SENDFILE_FLOOR = 128 * KIB
+#: One call of sendfile: a fast client must not keep the loop from the others (bytes).
+SENDFILE_PIECE = 1 * MIB
 #: Largest piece of a body that a delegate is given at once, unless `chunk_size` says otherwise (bytes).
 BODY_PIECE = 256 * KIB
 #: How often slow clients are looked for, at the least (seconds).
