@@ -9,11 +9,11 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, cast
 
-from tornado.web import GZipContentEncoding, RequestHandler, StaticFileHandler
+from tornado.web import GZipContentEncoding, StaticFileHandler
 
 from waterspout.limits import SENDFILE_FLOOR, WRITE_SIZE
-from waterspout.native.delegate import RecordTransform
 from waterspout.native.handler import Forwarding, LeanRequestHandler
+from waterspout.native.transform import RecordTransform
 from waterspout.record import record_of
 
 #: Of these it is known what they do to a body.
@@ -53,7 +53,7 @@ class SendingFileHandler(StaticFileHandler, LeanRequestHandler, metaclass=Forwar
         self._sends_file = (
             include_body
             and cls.write is LeanRequestHandler.write
-            and cls.flush is RequestHandler.flush
+            and cls.flush is LeanRequestHandler.flush
             and getattr(self.request.connection, "sends_files", False)
         )
         await super().get(path, include_body)
