@@ -22,6 +22,7 @@ LEAVES = {
     "waterspout.origin",
     "waterspout.signals",
     "waterspout.wsgi.environ",
+    "waterspout.wsgi.fields",
     "waterspout.wsgi.frames",
     "waterspout.wsgi.response",
 }
@@ -34,6 +35,7 @@ PURE = {
     "waterspout.http.parser",
     "waterspout.limits",
     "waterspout.wsgi.environ",
+    "waterspout.wsgi.fields",
     "waterspout.wsgi.frames",
     "waterspout.wsgi.response",
 }

@@ -1,13 +1,16 @@
 """Static files under our Application: as Tornado's own, whatever way their bytes take."""
 
+import asyncio
 import os
 import zlib
 from contextlib import asynccontextmanager
 
 import pytest
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
 from tornado.web import RequestHandler, StaticFileHandler
 
-from tests.waterspout.http.harness import on_loops, tls_contexts
+from tests.waterspout.http.harness import Client, on_loops, tls_contexts
 from tests.waterspout.http.harness import serve as serve_http
 from waterspout.application import Application
 from waterspout.http.exchange import Exchange
@@ -230,3 +233,18 @@ def test_on_another_server_nothing_is_sent(folder):
 
     assert send_content(Handler(), str(folder / "pipe"), None, None) is None
     assert send_content(Handler(), str(folder / "missing"), None, None) is None
+
+
+@on_loops
+async def test_on_tornado_s_own_server_it_goes_through_python(folder, sent):
+    application = make(folder)
+    server = HTTPServer(application)
+    sockets = bind_sockets(0, "127.0.0.1")
+    server.add_sockets(sockets)
+    client = Client(*await asyncio.open_connection(*sockets[0].getsockname()))
+    assert (await ask(client, "/large.bin"))[2] == LARGE
+    assert sent == []
+    client.writer.close()
+    server.stop()
+    await server.close_all_connections()
+    await application.stop()
