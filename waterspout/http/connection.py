@@ -7,7 +7,7 @@ import math
 import socket
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from tornado.iostream import IOStream
 from tornado.log import app_log, gen_log
@@ -18,7 +18,6 @@ from waterspout.http.exchange import Exchange
 from waterspout.http.intake import BODY, CLOSING, IDLE, LINGER, OPENING, OVER, REPLY, Intake
 from waterspout.http.patience import Patience
 from waterspout.http.refusal import serialize_refusal
-from waterspout.http.sendfile import FilePart
 from waterspout.http.stream import DetachedStream, Stream, detach_stream
 from waterspout.http.writer import Writer
 
@@ -125,12 +124,6 @@ class Connection(Intake):
             self.server.loop.call_soon(self._close_written)
         elif self.state == IDLE and self._parser.held:
             self.server.loop.call_soon(self._advance)
-
-    def write_file(self, file: BinaryIO, offset: int, size: int) -> FilePart:
-        """Behind what has been written, `size` bytes of an open file, which is closed in the end."""
-        part = FilePart(file, offset, size, self._transport.get_extra_info("socket").fileno())
-        self.writer.write_file(part, self.resume_writing, self.abort)
-        return part
 
     # -- endings -----------------------------------------------------------------------------------------
 

@@ -213,7 +213,10 @@ class Exchange(HTTPConnection):
         if not self.sends_files or self._left is None or self._left < size or self._writer.closed:
             return None
         self._left -= size
-        return self._connection.write_file(file, offset, size)
+        connection = self._connection
+        part = FilePart(file, offset, size, connection.stream.fileno())
+        self._writer.write_file(part, connection.resume_writing, connection.abort)
+        return part
 
     def cut(self) -> None:
         """The reply can't be completed: let the client see that it is broken, never a clean end."""
