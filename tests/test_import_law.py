@@ -12,6 +12,7 @@ PACKAGES = ("app", "handlers", "waterspout", "wsgi_app")
 
 #: Import nothing of ours but each other.
 LEAVES = {
+    "waterspout.allocator",
     "waterspout.closing",
     "waterspout.exceptions",
     "waterspout.framing",

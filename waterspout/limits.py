@@ -72,6 +72,11 @@ HEAD_TIMEOUT = 15.0
 #: Of the server's garbage collector: objects that may come before it looks, and how often it looks deeper.
 #: What a thousand requests at a time hold alive stays below the first.
 GC_THRESHOLDS = (50_000, 20, 20)
+#: Freed memory at its heap's end that the server's process keeps: some turns at full rate (bytes).
+FREED_MEMORY = 4 * MIB
+#: Blocks from this size on are mapped, and given back when they are freed: larger than any piece of a body
+#: that the loop handles at a time (bytes).
+MAPPED_BLOCK = 1 * MIB
 #: A TLS handshake must be done by then (seconds).
 TLS_HANDSHAKE_TIMEOUT = 15.0
 #: A connection may stay this long without a request (seconds).

@@ -13,6 +13,7 @@ import click
 from tornado.web import Application as TornadoApplication
 
 from waterspout import __version__
+from waterspout.allocator import keep_freed_memory
 from waterspout.application import Application
 from waterspout.draining import DrainingServer
 from waterspout.http import HTTPServer
@@ -56,6 +57,7 @@ class Server:
         spare_forked_children()  # those of views that run in threads of this process
         keep_from_children(lambda: [*(sock.fileno() for sock in listeners.sockets), *server.descriptors()])
         _calm_collector()
+        keep_freed_memory()
         server.add_sockets(listeners.sockets)
         self._announce(listeners.describe(secure=tls is not None))
         await self._stop.wait()
