@@ -12,6 +12,7 @@ PACKAGES = ("app", "handlers", "waterspout", "wsgi_app")
 
 #: Import nothing of ours but each other.
 LEAVES = {
+    "waterspout.allocator",
     "waterspout.closing",
     "waterspout.exceptions",
     "waterspout.framing",
@@ -42,6 +43,7 @@ PURE = {
     "waterspout.ops.quantiles",
     "waterspout.wsgi.bulkheads",
     "waterspout.wsgi.environ",
+    "waterspout.wsgi.fields",
     "waterspout.wsgi.frames",
     "waterspout.wsgi.response",
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 from tornado.httputil import HTTPConnection, HTTPMessageDelegate, HTTPServerRequest
 from tornado.web import Application as TornadoApplication
-from tornado.web import FallbackHandler, OutputTransform, RequestHandler
+from tornado.web import FallbackHandler, OutputTransform, RequestHandler, StaticFileHandler
 from tornado.websocket import WebSocketHandler
 
 from waterspout import limits
@@ -17,7 +17,8 @@ from waterspout.exceptions import ConfigurationError
 from waterspout.http.exchange import Exchange
 from waterspout.hub.local import hub
 from waterspout.native.delegate import NativeDelegate, PlainHandler, run
-from waterspout.native.handler import make_lean
+from waterspout.native.handler import LeanRequestHandler, make_lean
+from waterspout.native.static import SendingFileHandler
 from waterspout.native.transform import RecordTransform
 from waterspout.opening import Opening
 from waterspout.record import is_logged, record_of
@@ -247,7 +248,8 @@ class Application(TornadoApplication):
         """The class that runs in place of a handler's: the same to whoever looks at it, and cheaper."""
         lean = self._lean.get(handler_class)
         if lean is None:
-            lean = make_lean(handler_class)
+            static = issubclass(handler_class, StaticFileHandler)
+            lean = make_lean(handler_class, SendingFileHandler if static else LeanRequestHandler)
             if issubclass(lean, WebSocketHandler):
                 lean = with_protocol(lean)
             self._lean[handler_class] = lean

@@ -72,6 +72,11 @@ HEAD_TIMEOUT = 15.0
 #: Of the server's garbage collector: objects that may come before it looks, and how often it looks deeper.
 #: What a thousand requests at a time hold alive stays below the first.
 GC_THRESHOLDS = (50_000, 20, 20)
+#: Freed memory at its heap's end that the server's process keeps: some turns at full rate (bytes).
+FREED_MEMORY = 4 * MIB
+#: Blocks from this size on are mapped, and given back when they are freed: larger than any piece of a body
+#: that the loop handles at a time (bytes).
+MAPPED_BLOCK = 1 * MIB
 #: A TLS handshake must be done by then (seconds).
 TLS_HANDSHAKE_TIMEOUT = 15.0
 #: A connection may stay this long without a request (seconds).
@@ -92,6 +97,10 @@ PIPELINE_SIZE = 64 * KIB
 #: What of a reply is handed to the event loop's transport at a time: it may copy what the kernel does not
 #: take at once (bytes).
 WRITE_SIZE = 64 * KIB
+#: Files from this size on go out by sendfile. Below, opening and watching cost what the copies did (bytes).
+SENDFILE_FLOOR = 128 * KIB
+#: One call of sendfile: a fast client must not keep the loop from the others (bytes).
+SENDFILE_PIECE = 1 * MIB
 #: Largest piece of a body that a delegate is given at once, unless `chunk_size` says otherwise (bytes).
 BODY_PIECE = 256 * KIB
 #: How often slow clients are looked for, at the least (seconds).

@@ -13,6 +13,7 @@ import click
 from tornado.web import Application as TornadoApplication
 
 from waterspout import __version__
+from waterspout.allocator import keep_freed_memory
 from waterspout.application import Application
 from waterspout.draining import DrainingServer
 from waterspout.http import HTTPServer
@@ -77,6 +78,7 @@ class Server:
             ]
         )
         _calm_collector()
+        keep_freed_memory()
         server.add_sockets(listeners.sockets)
         self._announce(listeners.describe(secure=tls is not None))
         await self._stop.wait()

@@ -103,10 +103,10 @@ class Crew:
         near_end.setblocking(False)
         loop = asyncio.get_running_loop()
         lane = Lane(self._on_lane_idle, self._on_lane_lost)
-        await loop.create_unix_connection(lambda: lane, sock=near_end)
         try:
+            await loop.create_unix_connection(lambda: lane, sock=near_end)
             await self._hand_over_patiently(far_end)
-        except OSError:
+        except BaseException:  # cancelled, too: a pool may be stopped while it starts
             lane.close()
             far_end.close()
             raise

@@ -1,5 +1,8 @@
 """What both forms of crews have in common: lanes, which of them are free, and new ones for lost ones."""
 
+import asyncio
+import socket
+
 import pytest
 
 from tests.waterspout.wsgi.jobs import Job, wait_for
@@ -135,6 +138,20 @@ async def test_a_lane_that_nobody_takes_is_closed(crew):
     with pytest.raises(OSError, match="no more"):
         await crew.start()
     assert (len(crew.idle), crew.busy) == (0, 0)
+
+
+async def test_a_start_that_is_cancelled_leaves_no_socket_open(crew, monkeypatch):
+    """The pool does that when it is stopped while it starts."""
+    made = []
+    make_pair = socket.socketpair
+    monkeypatch.setattr(socket, "socketpair", lambda *args: made.append(make_pair(*args)) or made[-1])
+    task = asyncio.ensure_future(crew.start())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    (pair,) = made
+    await wait_for(lambda: all(sock.fileno() < 0 for sock in pair))
 
 
 async def test_publishing_is_nobody_s_business_unless_one_listens(events):
