@@ -14,7 +14,8 @@ from tornado.wsgi import WSGIContainer
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError
 from waterspout.wsgi.exchange import Exchange
-from waterspout.wsgi.pool import Pool, PoolSettings
+from waterspout.wsgi.pool import Pool
+from waterspout.wsgi.settings import PoolSettings
 
 
 class Container(WSGIContainer, HTTPServerConnectionDelegate):
@@ -26,6 +27,9 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
     Serves in three ways: as the fallback of a `tornado.web.FallbackHandler` (the body is buffered by
     Tornado, unless the application is ours); as the target of a rule, or given to an `HTTPServer`, where it
     is an `HTTPServerConnectionDelegate` and bodies stream.
+
+    The other arguments are the settings of `PoolSettings`, and options of the command line with `--wsgi-`
+    before them.
 
     Nothing starts here: `await start()`, or the first request, does. Raises ConfigurationError.
     """
@@ -41,12 +45,31 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         graceful_timeout: float = limits.GRACEFUL_TIMEOUT,
         trusted_proxies: Iterable[str] = (),
         debug: bool = False,
+        timeout: float = limits.WSGI_TIMEOUT,
+        queue_timeout: float = limits.WSGI_QUEUE_TIMEOUT,
+        max_requests: int = 0,
+        max_requests_jitter: int = 0,
+        max_rss: int = 0,
+        nice: int = limits.WSGI_NICE,
     ) -> None:
         if workers is None:
             workers = limits.WSGI_WORKERS if isinstance(wsgi, str) else 0
         self.max_body_size = max_body_size
         self.is_trusted = build_trust(trusted_proxies)
-        self.pool = Pool(wsgi, PoolSettings(workers, threads, queue, graceful_timeout, debug))
+        settings = PoolSettings(
+            workers=workers,
+            threads=threads,
+            queue=queue,
+            graceful_timeout=graceful_timeout,
+            debug=debug,
+            timeout=timeout,
+            queue_timeout=queue_timeout,
+            max_requests=max_requests,
+            max_requests_jitter=max_requests_jitter,
+            max_rss=max_rss,
+            nice=nice,
+        )
+        self.pool = Pool(wsgi, settings)
 
     def configure(self, **changes: Any) -> None:
         """Change settings before the start: those of the constructor, by name.

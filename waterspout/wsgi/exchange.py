@@ -29,7 +29,9 @@ from waterspout.wsgi.upload import Upload
 
 
 class Dispatcher(Protocol):
-    """The part of a pool that an exchange uses."""
+    """The part of a pool that an exchange uses. `died` counts requests that were lost with their worker."""
+
+    died: int
 
     def submit(self, exchange: Exchange) -> None:
         """`start` it on a lane, now or when one is free, or `refuse` it."""
@@ -279,10 +281,30 @@ class Exchange(HTTPMessageDelegate):
             self._upload.detach()
             self._pool.submit(self)
             return
+        self._pool.died += 1
         if self._reply.begun:
             self._cut("process-died")
         else:
             self._answer(502, "process-died")
+
+    @property
+    def record(self) -> Record:
+        return self._record
+
+    @property
+    def waits_for_client(self) -> bool:
+        return self._upload.starves
+
+    def time_out(self) -> bool:
+        """The view has sent nothing for too long. False: nobody waits for it any more."""
+        if self._concluded:
+            return False
+        self._abandon("the view ran out of time")
+        if self._reply.begun:
+            self._cut("timed-out")
+        else:
+            self._answer(504, "timed-out")
+        return True
 
     def _resume(self) -> None:
         if self._lane is not None:

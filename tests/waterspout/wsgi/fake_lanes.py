@@ -64,6 +64,7 @@ class FakePool:
     def __init__(self):
         self.waiting = []
         self.submitted = 0
+        self.died = 0
 
     def submit(self, exchange):
         self.submitted += 1
