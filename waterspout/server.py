@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import signal
 import ssl
@@ -21,6 +22,8 @@ from waterspout.limits import GC_THRESHOLDS, READY_TIMEOUT
 from waterspout.listeners import Listeners, adopt, listen_tcp, listen_unix, make_tls_context
 from waterspout.settings import ServeSettings
 from waterspout.signals import keep_from_children, spare_forked_children
+
+logger = logging.getLogger("waterspout.server")
 
 #: Python's own first threshold is 700, or 2000 in newer versions.
 _DEFAULT_THRESHOLD = 2000
@@ -110,6 +113,23 @@ class Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._handle_stop)
+        self._on_terminal = os.isatty(0)
+        loop.add_signal_handler(signal.SIGHUP, self._handle_hangup)
+
+    def _handle_hangup(self) -> None:
+        """Reload; but when it is our terminal that has gone, nobody is there to ask for that."""
+        if self._on_terminal and not os.isatty(0):
+            self._handle_stop()
+        else:
+            self._reload()
+
+    def _reload(self) -> None:
+        """New WSGI processes take over from the old ones; native code stays as it is."""
+        container = self._application.container if isinstance(self._application, Application) else None
+        if container is None:
+            logger.warning("SIGHUP: there is no WSGI app to reload; native code is loaded by a restart")
+        elif not self._stop.is_set():
+            container.pool.reload()
 
     def _handle_stop(self) -> None:
         now = asyncio.get_running_loop().time()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
 import random
 import sys
 from collections.abc import Callable
@@ -116,9 +117,18 @@ class Pool:
         self._generation = fork_generation()
         self._stopping = False
         self._drained = asyncio.Event()
+        self._warn()
         self._supervisor.open()
         self._watch.start()
         hub.open()
+
+    def _warn(self) -> None:
+        """What was asked for and can't be done is said, once."""
+        settings = self.settings
+        if not settings.workers and (settings.max_requests or settings.max_rss):
+            logger.warning("--wsgi-max-requests and --wsgi-max-rss do nothing with --wsgi-workers 0")
+        elif settings.max_rss and not os.path.exists("/proc/self/statm"):
+            logger.warning("--wsgi-max-rss does nothing here: there is no /proc to read sizes from")
 
     async def _drain(self) -> None:
         while self.running or self._queue:
