@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 import traceback
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from itertools import chain
 from typing import Any, Final
 
@@ -20,6 +22,7 @@ from waterspout.http import HeadLimits, HTTPSettings
 from waterspout.importer import resolve
 from waterspout.listeners import take_activated
 from waterspout.options import HEAD_LIMITS, OPTIONS, TIMES, ServeCommand, check_together, find_given
+from waterspout.reloading import take_inherited, wait_and_restart
 from waterspout.server import Server
 from waterspout.settings import ServeSettings
 
@@ -80,8 +83,9 @@ def _run(
 ) -> None:
     """Serve, and turn every foreseen failure into one line and an exit code."""
     debug = options["debug"]
+    inherited = take_inherited()
     try:
-        settings = _build_settings(context, options)
+        settings = replace(_build_settings(context, options), inherited=inherited)
         logs.configure(access_log=settings.access_log)
         if "" not in sys.path:
             sys.path.insert(0, "")
@@ -94,6 +98,9 @@ def _run(
         if debug and isinstance(error, TargetRaised):
             traceback.print_exc()
         click.echo(f"waterspout: {error}", err=True)
+        if inherited:
+            click.echo("waterspout: waiting for a change of the code", err=True)
+            wait_and_restart([socket.socket(fileno=number) for number in inherited])
         context.exit(getattr(error, "exit_code", 1))
 
 
@@ -114,6 +121,7 @@ def _build_settings(context: click.Context, options: dict[str, Any]) -> ServeSet
         max_body_size=options["max_body_size"],
         http=_build_http_settings(options),
         access_log=options["access_log"],
+        reload=options["reload"],
         debug=options["debug"],
         application=_build_application_settings(options, given),
     )

@@ -20,8 +20,10 @@ from waterspout.http import HTTPServer
 from waterspout.hub.local import hub
 from waterspout.limits import GC_THRESHOLDS, READY_TIMEOUT
 from waterspout.listeners import Listeners, adopt, listen_tcp, listen_unix, make_tls_context
+from waterspout.reloading import Watcher, check_watcher, find_native_files, restart
 from waterspout.settings import ServeSettings
 from waterspout.signals import keep_from_children, spare_forked_children
+from waterspout.wsgi.pool import Pool
 
 logger = logging.getLogger("waterspout.server")
 
@@ -29,6 +31,9 @@ logger = logging.getLogger("waterspout.server")
 _DEFAULT_THRESHOLD = 2000
 #: How long WebSockets get to answer 1001 (seconds).
 _CLOSING_HANDSHAKE = 2.0
+#: Running requests get no longer when the server restarts because its code has changed: somebody is waiting
+#: at the keyboard (seconds).
+_RESTART_GRACE = 2.0
 #: An app that takes longer to load is worth a word (seconds).
 _SLOW_START = 2.0
 #: timeout(1), make and some supervisors signal the process and its group: that is one stop (seconds).
@@ -43,13 +48,20 @@ class Server:
         self._settings = settings
         self._stop = asyncio.Event()
         self._stop_signalled = 0.0
+        self._restarts = False
+        self._watcher: Watcher | None = None
 
     async def serve(self) -> None:
         """Serve until SIGTERM or SIGINT, then drain. Raises WaterspoutError: it can't start."""
+        native_files = find_native_files()  # before the WSGI app is loaded, perhaps into this process
+        if self._settings.reload:
+            check_watcher()
         tls = self._make_tls()
         with self._listen() as listeners:
             if isinstance(self._application, Application):
                 await self._start(self._application)
+            if self._settings.reload:
+                self._watcher = Watcher(native_files, self._reload_wsgi, self._restart)
             await self._serve(listeners, tls)
         click.echo("waterspout: stopped", err=True)
 
@@ -60,15 +72,28 @@ class Server:
         keep_from_children(lambda: [*(sock.fileno() for sock in listeners.sockets), *server.descriptors()])
         _calm_collector()
         server.add_sockets(listeners.sockets)
+        for descriptor in self._settings.inherited:
+            os.close(descriptor)
         self._announce(listeners.describe(secure=tls is not None))
-        await self._stop.wait()
+        await self._wait_for_stop()
+        if self._restarts:
+            kept = [sock.dup() for sock in listeners.sockets]
+            await self._shutdown(server, min(_RESTART_GRACE, self._settings.graceful_timeout))
+            restart(kept)
         click.echo(
             f"waterspout: stopping; running requests get at most {self._settings.graceful_timeout:g} s "
             "(once more ends at once)",
             err=True,
         )
         listeners.remove_file()
-        await self._shutdown(server)
+        await self._shutdown(server, self._settings.graceful_timeout)
+
+    async def _wait_for_stop(self) -> None:
+        if self._watcher is not None:
+            self._watcher.start()
+        await self._stop.wait()
+        if self._watcher is not None:
+            await self._watcher.stop()
 
     def _make_tls(self) -> ssl.SSLContext | None:
         settings = self._settings
@@ -76,6 +101,9 @@ class Server:
 
     def _listen(self) -> Listeners:
         settings = self._settings
+        if settings.inherited:
+            # Copies: if the app can't be loaded, there will be another start, on the same sockets.
+            return Listeners(adopt(map(os.dup, settings.inherited)).sockets, settings.unix)
         if settings.descriptors:
             return adopt(settings.descriptors)
         if settings.unix is not None:
@@ -125,11 +153,27 @@ class Server:
 
     def _reload(self) -> None:
         """New WSGI processes take over from the old ones; native code stays as it is."""
-        container = self._application.container if isinstance(self._application, Application) else None
-        if container is None:
+        if self._pool is None:
             logger.warning("SIGHUP: there is no WSGI app to reload; native code is loaded by a restart")
         elif not self._stop.is_set():
-            container.pool.reload()
+            self._pool.reload()
+
+    @property
+    def _pool(self) -> Pool | None:
+        container = self._application.container if isinstance(self._application, Application) else None
+        return None if container is None else container.pool
+
+    def _reload_wsgi(self) -> None:
+        """Code of the WSGI app has changed. In threads it can only be loaded with everything else."""
+        if self._pool is not None and self._pool.settings.workers:
+            self._reload()
+        else:
+            self._restart()
+
+    def _restart(self) -> None:
+        if not self._stop.is_set():
+            self._restarts = True
+            self._stop.set()
 
     def _handle_stop(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -146,14 +190,14 @@ class Server:
             f"waterspout {__version__} serves {address} on {loop}: {describe(self._application)}", err=True
         )
 
-    async def _shutdown(self, server: HTTPServer | DrainingServer) -> None:
+    async def _shutdown(self, server: HTTPServer | DrainingServer, timeout: float) -> None:
         """Nothing new comes in; what runs ends; the rest is cut at the deadline."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._settings.graceful_timeout
+        deadline = loop.time() + timeout
         if isinstance(self._application, Application):
             self._application.close_sockets()
         hub.end_subscriptions()
-        await server.drain(self._settings.graceful_timeout)
+        await server.drain(timeout)
         if isinstance(self._application, Application):
             await self._close_handshakes(self._application, min(deadline, loop.time() + _CLOSING_HANDSHAKE))
             await self._application.stop(max(0.0, deadline - loop.time()))

@@ -54,13 +54,11 @@ def test_in_threads_nothing_can_be_recycled_and_that_is_said(start):
     assert server.log_lines("do nothing with --wsgi-workers 0")
 
 
-@pytest.mark.parametrize(
-    ("options", "nice"), [((), 10), (("--wsgi-nice", "3"), 3), (("--wsgi-nice", "0"), 0)]
-)
-def test_all_threads_of_wsgi_processes_are_nicer_than_the_server(start, options, nice):
-    server = start(*options)
+@pytest.mark.parametrize("nice", [None, 3, 0])
+def test_all_threads_of_wsgi_processes_are_nicer_than_the_server(start, nice):
+    server = start() if nice is None else start("--wsgi-nice", str(nice))
     ours = os.getpriority(os.PRIO_PROCESS, server.pid)
-    assert set(eval(server.get("/niceness").text)) == {min(19, ours + nice)}
+    assert set(eval(server.get("/niceness").text)) == {min(19, ours + (10 if nice is None else nice))}
 
 
 def test_the_log_says_when_all_lanes_are_busy_and_because_of_whom(start):
