@@ -98,6 +98,8 @@ PIPELINE_SIZE = 64 * KIB
 WRITE_SIZE = 64 * KIB
 #: Largest piece of a body that a delegate is given at once, unless `chunk_size` says otherwise (bytes).
 BODY_PIECE = 256 * KIB
+#: Between two lines that say that no descriptors are left (seconds).
+EXHAUSTED_PAUSE = 60.0
 #: How often slow clients are looked for, at the least (seconds).
 SWEEP_INTERVAL = 1.0
 
