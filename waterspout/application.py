@@ -22,12 +22,14 @@ from tornado.websocket import WebSocketHandler
 
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError
+from waterspout.http.exchange import Exchange
 from waterspout.hub.local import hub
-from waterspout.native.delegate import NativeDelegate, PlainHandler, RecordTransform
+from waterspout.native.delegate import NativeDelegate, PlainHandler, run
 from waterspout.native.handler import make_lean
-from waterspout.record import record_of
+from waterspout.native.transform import RecordTransform
+from waterspout.record import is_logged, record_of
 from waterspout.request import Request
-from waterspout.routing import Table
+from waterspout.routing import Route, Table
 from waterspout.websocket.handler import with_protocol
 from waterspout.wsgi.container import Container
 from waterspout.wsgi.environ import split_target
@@ -90,8 +92,13 @@ class Application(TornadoApplication):
         self.add_transform(RecordTransform)
         self._sockets: weakref.WeakSet[WebSocketHandler] = weakref.WeakSet()
         self._hub_is_open = False
-        self._table = Table(self)
         self._lean: dict[type[RequestHandler], type[RequestHandler]] = {}
+        self._table = Table(self, self._improve)
+        #: Nobody has overridden what `open_exchange` goes round.
+        self._opens_itself = all(
+            getattr(getattr(self, name), "__func__", None) is vars(Application)[name]
+            for name in ("start_request", "find_handler", "get_handler_delegate")
+        )
 
     def _make_container(self, wsgi: Any, settings: dict[str, Any]) -> Container | None:
         check_names(settings)
@@ -165,15 +172,51 @@ class Application(TornadoApplication):
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
         return _Opening(self, server_conn, request_conn)
 
+    def open_exchange(self, server_conn: object, exchange: Exchange) -> HTTPMessageDelegate | None:
+        """`start_request` of a server that knows the head by now: ours. Costs a third of it.
+
+        None: the request has no body, and its handler runs.
+        """
+        head = exchange.head
+        target, settings = head.target, self.settings
+        path, _, query = target.partition("?")
+        route = self._find_route(path) if self._opens_itself and "%00" not in target else None
+        if route is None or path[:1] not in ("/", "*"):
+            return self.start_request(server_conn, exchange)
+        if not self._hub_is_open:
+            self._open_hub()
+        if route.container is not None:
+            return route.container.start_request(server_conn, exchange)
+        forgets = "compiled_template_cache" in settings or "static_hash_cache" in settings
+        if head.body_length or not route.is_quick or forgets:
+            return self.start_request(server_conn, exchange)
+        exchange.become_whole()
+        request = Request(head.method, target, head.version, (path, query), exchange, server_conn)
+        handler = route.handler_class(self, request, **route.arguments)
+        if route.has_groups:
+            groups = route.match_groups(request)
+            exchange.task = run(handler, *groups.get("path_args", ()), **groups.get("path_kwargs", {}))
+        else:
+            exchange.task = run(handler)
+        return None
+
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
         """Native rules see the path of a target in absolute form, as the WSGI app does: else
         `GET http://host/admin` would go round the native `/admin`.
         """
         if request.path[:1] not in ("/", "*"):
             _authority, request.path, request.query = split_target(request.uri or "")
+        route = self._find_route(request.path)
+        if route is None:
+            return super().find_handler(request, **kwargs)
+        return self.get_handler_delegate(
+            request, route.target, route.arguments, **route.match_groups(request)
+        )
+
+    def _find_route(self, path: str) -> Route | None:
         if not self._table.is_current:
-            self._table = Table(self)
-        return self._table.find(request) or super().find_handler(request, **kwargs)
+            self._table = Table(self, self._improve)
+        return self._table.find(path)
 
     def get_handler_delegate(
         self,
@@ -225,7 +268,11 @@ class Application(TornadoApplication):
         if "log_function" in self.settings:
             super().log_request(handler)
             return
-        record = record_of(handler.request)
+        request: Any = handler.request
+        if type(request) is Request and "record" not in request.__dict__ and not is_logged():
+            request.status = handler.get_status()  # nobody reads the line; a record may be made of it yet
+            return
+        record = record_of(request)
         record.status = handler.get_status()
         record.log()
 
@@ -253,6 +300,7 @@ class _Opening(HTTPMessageDelegate):
         self._application = application
         self._server_connection = server_connection
         self._connection = connection
+        self._delegate: Any = None
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
@@ -262,7 +310,7 @@ class _Opening(HTTPMessageDelegate):
             raise HTTPInputError("a NUL in the target")
         request: HTTPServerRequest
         if getattr(headers, "judged", False):
-            request = Request(start_line, headers, self._connection, self._server_connection)
+            request = self._make_request(start_line, headers)
         else:
             request = HTTPServerRequest(
                 connection=self._connection,
@@ -279,6 +327,15 @@ class _Opening(HTTPMessageDelegate):
         started: Awaitable[None] | None = delegate.headers_received(start_line, headers)
         return started
 
+    def _make_request(self, start_line: RequestStartLine, headers: HTTPHeaders) -> Request:
+        path, _, query = start_line.path.partition("?")
+        request = Request(*start_line, (path, query), self._connection, self._server_connection)
+        # Of this moment: what stands between us and the server may change them, and change them back.
+        context: Any = self._connection.context  # type: ignore[attr-defined]  # our server's has one
+        request.headers = headers
+        request.remote_ip, request.protocol = context.remote_ip, context.protocol
+        return request
+
     # For who has taken hold of these before the head came.
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
@@ -289,4 +346,5 @@ class _Opening(HTTPMessageDelegate):
         self._delegate.finish()
 
     def on_connection_close(self) -> None:
-        self._delegate.on_connection_close()
+        if self._delegate is not None:
+            self._delegate.on_connection_close()

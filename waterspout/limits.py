@@ -64,6 +64,9 @@ HEAD_SIZE = 64 * KIB
 HEADER_FIELDS = 100
 #: Largest header field, name and value; a cookie jar may fill 4 KiB for each cookie (bytes).
 FIELD_SIZE = 16 * KIB
+#: A head up to this is remembered by its connection: a client that stays sends the next one with the same
+#: fields, and they need not be judged again. Larger ones would cost idle connections too much (bytes).
+REMEMBERED_HEAD = 4 * KIB
 #: Empty lines before a request line are skipped (RFC 9112 section 2.2); old clients send one.
 EMPTY_LINES = 2
 #: Extension of one chunk, and of all chunks of a body: nobody uses them (bytes).
@@ -109,6 +112,8 @@ SWEEP_INTERVAL = 1.0
 FRAME_LIMIT = 1 * MIB
 #: Largest body frame: between two of them a lane worker looks whether the client is still there (bytes).
 DATA_FRAME = 256 * KIB
+#: A whole reply of at most this, known with its first chunk, is one frame (bytes).
+SMALL_REPLY = 64 * KIB
 #: One read from a lane. `recv` allocates it whole before it reads: from 128 KiB on, malloc maps fresh pages
 #: and gives them back for every request, which costs more than a small view does (bytes).
 LANE_READ = 64 * KIB

@@ -56,7 +56,15 @@ class Record:
         "target",
     )
 
-    def __init__(self, owner: str, method: str, target: str, remote_addr: str, request_id: str) -> None:
+    def __init__(
+        self,
+        owner: str,
+        method: str,
+        target: str,
+        remote_addr: str,
+        request_id: str,
+        opened: float | None = None,
+    ) -> None:
         self.owner = owner
         self.method = method
         self.target = target
@@ -65,7 +73,7 @@ class Record:
         self.status = 0
         self.bytes_sent = 0
         self.note = ""
-        self.opened = time.perf_counter()
+        self.opened = time.perf_counter() if opened is None else opened
         self.started: float | None = None
 
     def log(self) -> None:
@@ -85,10 +93,15 @@ class Record:
             )
 
 
+def is_logged() -> bool:
+    """Whether anybody reads access lines."""
+    return access_log.isEnabledFor(logging.INFO)
+
+
 def record_of(request: Any) -> Record:
     """The exchange record of a Tornado request to a native handler, made when first asked for.
 
-    It lives on the request, which is an open object.
+    It lives on the request, which is an open object. A request of ours makes it itself.
     """
     record: Record | None = getattr(request, "record", None)
     if record is None:

@@ -10,11 +10,13 @@ from dataclasses import replace
 from typing import Any
 
 from tornado import httpserver
+from tornado.httputil import HTTPMessageDelegate, HTTPServerConnectionDelegate
 from tornado.netutil import ssl_options_to_context
 
 from waterspout import limits
 from waterspout.http.accepting import PlainListener, Shortage
 from waterspout.http.connection import Connection
+from waterspout.http.exchange import Exchange
 from waterspout.http.private import RequestContext
 from waterspout.http.settings import HTTPSettings
 from waterspout.http.tls import TLSListener
@@ -42,6 +44,7 @@ class HTTPServer(httpserver.HTTPServer):
             self.settings = replace(self.settings, head=bounds)
         self.chunk_size: int = kwargs.get("chunk_size") or limits.BODY_PIECE
         self.draining = False
+        self.open = self._choose_opening()
         self.now = 0.0
         self.trusted = frozenset(self.trusted_downstream or ())
         self._open: set[Connection] = set()
@@ -110,6 +113,22 @@ class HTTPServer(httpserver.HTTPServer):
     def descriptors(self) -> list[int]:
         """The descriptors of all connections that speak HTTP."""
         return [connection.stream.fileno() for connection in self._open]
+
+    def _choose_opening(self) -> Callable[[Connection, Exchange], HTTPMessageDelegate | None]:
+        """How a request whose head is here gets its delegate. None: it is whole, and runs without one.
+
+        By `start_request`, unless the application knows how to make use of the head, and nothing stands
+        between it and the connection.
+        """
+        is_adapted = self.xheaders or self.conn_params.decompress
+        is_overridden = type(self).start_request is not httpserver.HTTPServer.start_request
+        if (
+            not is_adapted
+            and not is_overridden
+            and isinstance(self.request_callback, HTTPServerConnectionDelegate)
+        ):
+            return getattr(self.request_callback, "open_exchange", self.start_request)
+        return self.start_request
 
     # -- connections call these --------------------------------------------------------------------------
 

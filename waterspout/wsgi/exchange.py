@@ -22,10 +22,20 @@ from waterspout.exceptions import RequestRefused
 from waterspout.framing import CHUNKED, body_length
 from waterspout.limits import SMALL_BODY
 from waterspout.record import Record, make_request_id
-from waterspout.wsgi.frames import BODY, CUT, REQUEST, ReplyHead, RequestHead, pack, serialize_request
+from waterspout.wsgi.ends import find_ends
+from waterspout.wsgi.frames import (
+    BODY,
+    CUT,
+    REQUEST,
+    Headers,
+    ReplyHead,
+    RequestHead,
+    pack,
+    serialize_request,
+)
 from waterspout.wsgi.lane import Lane
 from waterspout.wsgi.reply import Reply
-from waterspout.wsgi.upload import Upload
+from waterspout.wsgi.upload import NO_UPLOAD, NoUpload, Upload
 
 
 class Dispatcher(Protocol):
@@ -51,6 +61,18 @@ class Exchange(HTTPMessageDelegate):
     Attributes: `request`, set by whoever calls `execute()`.
     """
 
+    # What most exchanges never change stands on the class.
+    request: HTTPServerRequest | None = None
+    _upload: Upload | NoUpload = NO_UPLOAD
+    _length = 0
+    _received = 0
+    _expects_continue = False
+    _on_demand = False
+    _submitted = False
+    _concluded = False
+    _lane: Lane | None = None
+    _fields: Headers | None = None  # what the app is told, where that is not what the server keeps
+
     def __init__(
         self,
         pool: Dispatcher,
@@ -63,16 +85,6 @@ class Exchange(HTTPMessageDelegate):
         self._connection = connection
         self._max_body_size = max_body_size
         self._is_trusted = is_trusted
-        self._upload = Upload()
-        self._length = 0
-        self._received = 0
-        self._expects_continue = False
-        self._on_demand = False
-        self._submitted = False
-        self._frames = b""
-        self._lane: Lane | None = None
-        self._concluded = False
-        self.request: HTTPServerRequest | None = None
 
     # -- the client's side: Tornado calls these ----------------------------------------------------------
 
@@ -82,8 +94,9 @@ class Exchange(HTTPMessageDelegate):
         assert isinstance(start_line, RequestStartLine)
         # The limit is ours, and so is the answer: 413, where Tornado would say 400.
         self._connection.set_max_body_size(sys.maxsize)
-        if not self._open(start_line, headers):
+        if not self._open(start_line, headers) or not self._length:
             return
+        self._upload = Upload()
         if self._expects_continue or self._length == CHUNKED or self._length > SMALL_BODY:
             # While the body is not read, this alone tells that the client has left.
             self._connection.stream.set_close_callback(self.on_connection_close)
@@ -92,6 +105,7 @@ class Exchange(HTTPMessageDelegate):
 
     def data_received(self, chunk: bytes) -> asyncio.Future[None] | None:
         self._received += len(chunk)
+        assert isinstance(self._upload, Upload)
         if self._upload.discarding:
             self._reply.discard(len(chunk))
         elif self._received > self._max_body_size:
@@ -121,8 +135,10 @@ class Exchange(HTTPMessageDelegate):
         assert request is not None
         assert request.method is not None
         assert request.uri is not None
-        self._upload.end()
         start_line = RequestStartLine(request.method, request.uri, request.version)
+        if request.body:
+            self._upload = Upload()
+            self._upload.end()
         if not self._open(start_line, request.headers):
             return
         if len(request.body) > self._max_body_size:
@@ -138,21 +154,25 @@ class Exchange(HTTPMessageDelegate):
     def _open(self, start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
         """Judge the head. False: the request is answered already, or not to be answered at all."""
         connection = self._connection
+        self._start_line, self._headers = start_line, headers
         request_id = make_request_id(headers.get("X-Request-Id"))
-        self._record = Record(
-            "wsgi", start_line.method, start_line.path, connection.context.remote_ip, request_id
-        )
-        self._reply = Reply(connection, start_line.version, headers, self._record)
+        record = Record("wsgi", start_line[0], start_line[1], connection.context.remote_ip, request_id)
+        self._record = record
+        self._reply = Reply(connection, start_line[2], headers, record)
         if getattr(connection, "strict", False) and not connection.params.decompress:
-            self._length = connection.head.body_length
-            connection.set_close_callback(self.on_connection_close)
+            head = connection.head
+            self._length = head.body_length
+            expects = self._expects_continue = head.expects_continue
+            connection.close_callback = self.on_connection_close
         elif not self._judge(start_line, headers):
             return False
-        expects = "Expect" in headers and headers["Expect"].lower() == "100-continue"
-        self._expects_continue = expects and start_line.version == "HTTP/1.1" and self._length != 0
-        self._head = self._build_head(start_line, headers)
+        else:
+            expects = "Expect" in headers and headers["Expect"].lower() == "100-continue"
+            self._expects_continue = expects and start_line.version == "HTTP/1.1" and self._length != 0
         if expects:
-            # Ours to answer, when the view first reads (RFC 9110 section 10.1.1); Tornado would at once.
+            # Ours to answer, when the view first reads (RFC 9110 section 10.1.1); Tornado would at once. The
+            # app sees the field all the same.
+            self._fields = list(headers.get_all())
             del headers["Expect"]
         if self._length > self._max_body_size:
             self._refuse_body()
@@ -185,44 +205,25 @@ class Exchange(HTTPMessageDelegate):
         params = getattr(self._connection, "params", None)
         return bool(getattr(params, "decompress", False)) and "X-Consumed-Content-Encoding" in headers
 
-    def _build_head(self, start_line: RequestStartLine, headers: HTTPHeaders) -> RequestHead:
-        context = self._connection.context
-        address = getattr(context, "address", None)
-        server_name, server_port = self._local_address()
+    def _build_head(self, body_length: int) -> RequestHead:
+        start_line, headers = self._start_line, self._headers
         return RequestHead(
-            method=start_line.method,
-            target=start_line.path,
-            version=start_line.version,
-            scheme=context.protocol,
-            remote_addr=self._record.remote_addr,
-            remote_port=str(address[1]) if isinstance(address, tuple) else "",
-            server_name=server_name,
-            server_port=server_port,
-            request_id=self._record.request_id,
+            body_length,
+            self._is_trusted(self._record.remote_addr),
+            *start_line,
+            self._record.request_id,
             # With `decompress_request` the field is the length of what Tornado unpacked.
-            content_length="" if self._length == CHUNKED else headers.get("Content-Length", ""),
-            trusted=self._is_trusted(self._record.remote_addr),
-            body_length=-1,
-            headers=list(headers.get_all()),
+            "" if self._length == CHUNKED else headers.get("Content-Length", ""),
+            *find_ends(self._connection),
+            list(headers.get_all()) if self._fields is None else self._fields,
         )
-
-    def _local_address(self) -> tuple[str, str]:
-        """SERVER_NAME and SERVER_PORT: where the client came in. A UNIX socket has neither.
-
-        Kept on the context, which lives as long as the connection: a system call less for each request.
-        """
-        context = self._connection.context
-        known: tuple[str, str] | None = getattr(context, "local_address", None)
-        if known is None:
-            known = context.local_address = _find_local_address(self._connection.stream, context.protocol)
-        return known
 
     def _submit(self, small_body: bytes | None) -> None:
         """Ask for a lane. `small_body`: all of it; None: the view gets it on demand."""
         self._submitted = True
         self._on_demand = small_body is None
         length = -1 if small_body is None else len(small_body)
-        self._frames = pack(REQUEST, serialize_request(self._head._replace(body_length=length)))
+        self._frames = pack(REQUEST, serialize_request(self._build_head(length)))
         if small_body:
             self._frames += pack(BODY, small_body)
         # While it waits for a lane, a client that sends no more counts as gone: it is never run then.
@@ -361,13 +362,3 @@ class Exchange(HTTPMessageDelegate):
         self._upload.discard()
         if lane is not None:
             lane.cancel("the reply was whole before the request's body was")
-
-
-def _find_local_address(stream: Any, scheme: str) -> tuple[str, str]:
-    try:
-        address = stream.socket.getsockname()
-    except (AttributeError, OSError):
-        address = None
-    if isinstance(address, tuple):
-        return str(address[0]), str(address[1])
-    return "localhost", "443" if scheme == "https" else "80"

@@ -110,3 +110,35 @@ class Upload:
     def _release(self) -> None:
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
+
+
+class NoUpload:
+    """Of a request without a body: there is nothing to forward, hold or throw away."""
+
+    whole = True
+    starves = False
+    discarding = False
+
+    def take(self) -> bytes:
+        return b""
+
+    def end(self) -> None:
+        """It never began."""
+
+    def attach(self, lane: Lane) -> None:
+        """The worker was told that nothing comes."""
+
+    def detach(self) -> None:
+        """It was told so with the request's head."""
+
+    def grant(self, credit: int) -> None:
+        """Nobody asks."""
+
+    def discard(self) -> None:
+        """There is nothing."""
+
+    def receive(self, data: bytes) -> None:
+        raise AssertionError("a body that was not announced")
+
+
+NO_UPLOAD = NoUpload()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import io
 import json
 import logging
 import os
@@ -160,7 +161,7 @@ class LaneWorker:
         response = Response(head.method, head.request_id, self.send)
         body: BinaryIO | None = None
         try:
-            body = open_body(head.body_length, self)
+            body = open_body(head.body_length, self) if head.body_length else io.BytesIO()
             environ = build_environ(
                 head,
                 body,

@@ -43,7 +43,7 @@ async def test_who_comes_when_nothing_is_left_waits(listener):
     acceptor = Acceptor(listener, lambda sock, address: accepted.set_result((sock, address)))
     _, writer = await connect(listener)
     sock, address = await accepted
-    assert listener.tries == 3
+    assert listener.tries >= 3
     assert address == writer.get_extra_info("sockname")
     assert not sock.getblocking()
     acceptor.close()

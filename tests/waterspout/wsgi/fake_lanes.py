@@ -5,12 +5,17 @@ import asyncio
 from tornado.httputil import HTTPServerConnectionDelegate
 
 from waterspout.wsgi.exchange import Exchange
-from waterspout.wsgi.frames import BODY, BODY_END, REQUEST, WHOLE, FrameParser, ReplyHead, parse_request
+from waterspout.wsgi.frames import BODY, BODY_END, REQUEST, WHOLE, FrameParser, build_reply, parse_request
 from waterspout.wsgi.headers import WireHeaders
 
 MAX_BODY = 1_000_000
 GET = ("GET / HTTP/1.1", "Host: x")
-OK = ReplyHead(200, "OK", [("Content-Type", "text/plain")])
+OK = build_reply(200, "OK", [("Content-Type", "text/plain")])
+
+
+def with_field(head, name, value):
+    """The head of a reply with one more field."""
+    return build_reply(head.status, head.reason, [*head.headers, (name, value)])
 
 
 class FakeLane:
@@ -54,7 +59,7 @@ class FakeLane:
 
     def answer(self, body=b"", head=OK):
         """Say all of a reply at once."""
-        sized = head._replace(headers=[*head.headers, ("Content-Length", str(len(body)))])
+        sized = with_field(head, "Content-Length", str(len(body)))
         self.user.on_reply(sized, body, WHOLE)
 
 

@@ -15,7 +15,7 @@ from waterspout.wsgi.frames import (
     IDLE,
     REPLY,
     WHOLE,
-    ReplyHead,
+    build_reply,
     pack,
     pack_header,
     pack_read,
@@ -25,7 +25,7 @@ from waterspout.wsgi.lane import Lane
 
 pytestmark = pytest.mark.gen_test
 
-HEAD = ReplyHead(200, "OK", [("X-Head", "yes")])
+HEAD = build_reply(200, "OK", [("X-Head", "yes")])
 REPLY_FRAME = pack(REPLY, serialize_reply(HEAD))
 
 
