@@ -104,7 +104,8 @@ class ProcessCrew(Crew):
             await self._exited
 
     def kill(self) -> None:
-        """End the process at once."""
+        """End the process at once. Nothing is given to it from now on."""
+        self.idle.clear()
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
 
