@@ -126,15 +126,17 @@ FILE_BLOCK = 128 * KIB
 READY_TIMEOUT = 120.0
 #: Pause before the next try when a WSGI process died before it was ready: from, to (seconds). It doubles.
 RESTART_DELAY = (0.1, 5.0)
-#: ... and at most this when it had been ready: the app can be loaded, and serves somebody in between.
-READY_RESTART_DELAY = 0.5
+#: ... and for one that had been ready: the app can be loaded, and serves somebody in between.
+READY_RESTART_DELAY = (0.1, 0.5)
 #: One that dies sooner than this after it was ready counts as one that did not come up (seconds).
 SHORT_LIFE = 5.0
 #: So many such deaths in a row are a crash loop: a minute or so of trying ...
 CRASH_LOOP = 20
 #: ... and from then on there is one try in this time, so that an app whose database comes back is served
-#: again without anybody's help (seconds).
+#: again without anybody's help (seconds) ...
 CRASH_LOOP_DELAY = 60.0
+#: ... or in this, when it had been ready: one request that kills it must not keep it away from all others.
+READY_CRASH_LOOP_DELAY = 5.0
 #: A process that is replaced because of its requests, size or stuck lanes gets this long for what it runs:
 #: there is no hurry, and a long download must not be cut for housekeeping (seconds).
 RECYCLE_GRACE = 600.0

@@ -25,7 +25,7 @@ logger = logging.getLogger("waterspout.reload")
 _INHERITED: Final = "WATERSPOUT_INHERITED_SOCKETS"
 _TEMPLATES: Final = (".html", ".htm", ".jinja", ".jinja2", ".j2")
 #: The watcher looks up this often (milliseconds), and gives nothing then.
-_WAITING: Final = {"rust_timeout": 1000, "yield_on_timeout": True, "raise_interrupt": False}
+_WAITING: Final = {"rust_timeout": 1000, "yield_on_timeout": True}
 
 #: What changes while this process loads its code, no watcher has seen.
 _started = time.time()
@@ -76,11 +76,12 @@ class Watcher:
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._watch())
+        self._task.add_done_callback(_say_failure)
 
     async def stop(self) -> None:
         self._stop.set()
         if self._task is not None:
-            await self._task
+            await asyncio.wait([self._task])
 
     async def _watch(self) -> None:
         late = True
@@ -110,6 +111,11 @@ class Watcher:
         else:
             logger.info("%s changed: the WSGI app is loaded again", named)
             self._on_wsgi()
+
+
+def _say_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        logger.error("changes of files are not seen any more", exc_info=task.exception())
 
 
 def find_folders() -> list[str]:
@@ -202,6 +208,9 @@ def wait_and_restart(sockets: Iterable[socket.socket]) -> None:
 
     Does not return, unless it is interrupted.
     """
-    for found in _import_watcher().watch(*find_folders(), watch_filter=_make_filter(), **_WAITING):
+    changes = _import_watcher().watch(
+        *find_folders(), watch_filter=_make_filter(), raise_interrupt=False, **_WAITING
+    )
+    for found in changes:
         if found or find_changed(_started):
             restart(sockets)

@@ -116,7 +116,7 @@ class Supervisor:
                 await crew.start()
             except Exception as error:
                 await self._bury(crew)
-                delay = self._count_failure(limits.RESTART_DELAY[1])
+                delay = self._count_failure(ready=False)
                 logger.error("the WSGI app does not start, next try in %.1f s: %s", delay, error)
                 self._check_broken()
             else:
@@ -153,23 +153,25 @@ class Supervisor:
     def _pause_after(self, crew: Crew) -> float:
         """None for a process that had lived for a while; growing for one after the other that had not."""
         if asyncio.get_running_loop().time() - crew.ready_at < limits.SHORT_LIFE:
-            return self._count_failure(limits.READY_RESTART_DELAY)
+            return self._count_failure(ready=True)
         self._failures = 0
         return 0.0
 
-    def _count_failure(self, most: float) -> float:
-        """How long to wait after this one."""
+    def _count_failure(self, *, ready: bool) -> float:
+        """One more in a row did not come up, or died soon after it was ready; how long to wait now."""
         self._failures += 1
+        least, most = limits.READY_RESTART_DELAY if ready else limits.RESTART_DELAY
+        at_last = limits.READY_CRASH_LOOP_DELAY if ready else limits.CRASH_LOOP_DELAY
         if self._failures == limits.CRASH_LOOP:
             logger.critical(
                 "the WSGI app has failed %d times in a row: this is a crash loop. From now on there is one "
                 "try in %.0f s; SIGHUP tries at once",
                 self._failures,
-                limits.CRASH_LOOP_DELAY,
+                at_last,
             )
         if self._failures >= limits.CRASH_LOOP:
-            return limits.CRASH_LOOP_DELAY
-        return min(most, limits.RESTART_DELAY[0] * 2.0 ** (self._failures - 1))
+            return at_last
+        return min(most, least * 2.0 ** (self._failures - 1))
 
     async def _bury(self, crew: Crew) -> None:
         """It did not come up."""

@@ -71,8 +71,8 @@ class House:
 @pytest.fixture
 def quick(monkeypatch):
     monkeypatch.setattr(limits, "RESTART_DELAY", (0.001, 0.005))
-    monkeypatch.setattr(limits, "READY_RESTART_DELAY", 0.002)
-    monkeypatch.setattr(limits, "CRASH_LOOP_DELAY", 0.01)
+    monkeypatch.setattr(limits, "READY_RESTART_DELAY", (0.001, 0.002))
+    monkeypatch.setattr(limits, "READY_CRASH_LOOP_DELAY", 0.01)
 
 
 async def test_as_many_start_as_there_shall_be():
@@ -93,15 +93,15 @@ async def test_one_that_dies_is_replaced_at_once():
 
 async def test_deaths_soon_after_the_start_wait_longer_and_longer_and_a_long_life_forgets_them():
     supervisor = House().supervisor
-    pauses = [supervisor._count_failure(limits.RESTART_DELAY[1]) for _ in range(8)]
+    pauses = [supervisor._count_failure(ready=False) for _ in range(8)]
     assert pauses == sorted(pauses)
     assert (pauses[0], pauses[-1]) == limits.RESTART_DELAY
     crew = FakeCrew(CrewSpec("x:y", 1), CrewEvents(lambda *_: None, lambda *_: None))
     crew.ready_at = asyncio.get_running_loop().time()
-    assert supervisor._pause_after(crew) == limits.READY_RESTART_DELAY
+    assert supervisor._pause_after(crew) == limits.READY_RESTART_DELAY[1]
     crew.ready_at -= limits.SHORT_LIFE + 1
     assert supervisor._pause_after(crew) == 0.0
-    assert supervisor._count_failure(5.0) == limits.RESTART_DELAY[0]
+    assert supervisor._count_failure(ready=False) == limits.RESTART_DELAY[0]
 
 
 async def test_a_crash_loop_is_said_once_and_goes_on_slowly(quick, caplog):
@@ -232,7 +232,7 @@ async def test_reloads_that_are_asked_for_during_one_become_one_more(caplog):
 
 async def test_a_reload_ends_the_waiting_of_a_crash_loop(monkeypatch):
     monkeypatch.setattr(limits, "RESTART_DELAY", (60.0, 60.0))
-    monkeypatch.setattr(limits, "READY_RESTART_DELAY", 60.0)
+    monkeypatch.setattr(limits, "READY_RESTART_DELAY", (60.0, 60.0))
     house = House()
     await house.supervisor.start()
     house.die(house.made[0], lived=0.1)
