@@ -140,7 +140,7 @@ READY_CRASH_LOOP_DELAY = 5.0
 #: A process that is replaced because of its requests, size or stuck lanes gets this long for what it runs:
 #: there is no hurry, and a long download must not be cut for housekeeping (seconds).
 RECYCLE_GRACE = 600.0
-#: While this many times `--wsgi-workers` still finish what they run, no more processes are replaced.
+#: While this many times `--wsgi-workers` still finish what they run, no more are recycled, or reloaded.
 DRAINING_CREWS = 2
 #: How often all that runs on lanes is looked at, at the least (seconds).
 WATCH_INTERVAL = 1.0

@@ -46,3 +46,5 @@ class Load:
             if not keeps:
                 connection.close()
                 connection = None
+        if connection is not None:
+            connection.close()

@@ -89,6 +89,8 @@ class Control:
                 if kind == PING:
                     self._answer()
                     continue
+                if kind == LANE and not self._descriptors:
+                    continue  # the kernel had no room for it here: the other end sees the lane closed
                 self.orders.put((kind, payload, self._descriptors.pop(0) if kind == LANE else None))
 
     def _answer(self) -> None:

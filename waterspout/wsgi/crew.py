@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from waterspout.limits import EXIT_GRACE
-from waterspout.record import escape
 from waterspout.wsgi.lane import Lane
 
 logger = logging.getLogger("waterspout.wsgi")
@@ -124,9 +123,8 @@ class Crew:
         """A stuck lane's view has ended after all. False: another lane has taken its place."""
         lane.stuck = False
         logger.warning(
-            "%s %s has ended after %.0f s: its lane is stuck no longer",
-            escape(lane.record.method),
-            escape(lane.record.target),
+            "%s has ended after %.0f s: its lane is stuck no longer",
+            lane.view,
             time.perf_counter() - (lane.record.started or 0.0),
         )
         if len(self.lanes) <= self._wanted:

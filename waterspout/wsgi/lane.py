@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol, cast
 
 from waterspout.exceptions import FrameError
-from waterspout.record import Record
+from waterspout.record import Record, escape
 from waterspout.wsgi.frames import (
     CANCEL,
     DATA,
@@ -85,6 +85,11 @@ class Lane(asyncio.Protocol):
         self.quiet = MOVED
         self._sends = 0
         self.send(frames)
+
+    @property
+    def view(self) -> str:
+        """Method and path of its request, for the log; a query string may hold what no log should."""
+        return f"{escape(self.record.method)} {escape(self.record.target.partition('?')[0])}"
 
     @property
     def is_running(self) -> bool:

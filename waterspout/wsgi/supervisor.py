@@ -206,13 +206,15 @@ class Supervisor:
     def _retire(self, crew: Crew, grace: float) -> None:
         self.crews.remove(crew)
         self.draining.append(crew)
+        crew.draining = True
         self._run(self._see_off(crew, grace))
 
     async def _see_off(self, crew: Crew, grace: float) -> None:
         try:
             await asyncio.wait_for(crew.drain(), grace)
         except TimeoutError:
-            logger.warning("%s ends: %d requests are cut after %.0f s", crew, crew.running, grace)
+            if crew.running:
+                logger.warning("%s ends: %d requests are cut after %.0f s", crew, crew.running, grace)
         # What still runs is stuck, or out of time.
         await crew.stop(limits.CUT_GRACE if crew.busy else limits.EXIT_GRACE)
 
@@ -240,7 +242,9 @@ class Supervisor:
             self._reloading = False
 
     async def _wait_for_room(self) -> None:
-        while self._is_crowded:
+        """Those that were recycled may take long, and don't count."""
+        most = limits.DRAINING_CREWS * self._settings.crews
+        while sum(not crew.expiring for crew in self.draining) >= most:
             await asyncio.sleep(limits.RESTART_DELAY[0])
 
     async def _renew(self) -> None:

@@ -7,7 +7,6 @@ import logging
 import time
 
 from waterspout import limits
-from waterspout.record import escape
 from waterspout.wsgi.crew import Crew
 from waterspout.wsgi.lane import MOVED, Lane
 from waterspout.wsgi.process import ProcessCrew
@@ -74,7 +73,7 @@ class Watch:
         crew.give_up(lane)
         logger.error(
             "%s has sent nothing for %.0f s (--wsgi-timeout)%s; %d of %d lanes of %s are stuck",
-            describe(lane),
+            lane.view,
             lane.quiet,
             ": its client is answered 504, or cut" if awaited else ", and nobody waits for it",
             crew.stuck,
@@ -137,15 +136,10 @@ class Crowd:
             )
 
 
-def describe(lane: Lane) -> str:
-    """The view on it, without the query string, which may hold what no log should."""
-    return f"{escape(lane.record.method)} {escape(lane.record.target.partition('?')[0])}"
-
-
 def describe_longest(lanes: set[Lane] | list[Lane]) -> str:
     busy = [lane for lane in lanes if lane.busy]
     if not busy:
         return "nothing runs"
     lane = min(busy, key=lambda lane: lane.record.started or 0.0)
     age = time.perf_counter() - (lane.record.started or 0.0)
-    return f"the longest-running is {describe(lane)}, for {age:.0f} s"
+    return f"the longest-running is {lane.view}, for {age:.0f} s"

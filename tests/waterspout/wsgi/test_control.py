@@ -162,3 +162,11 @@ def test_it_answers_a_ping_whatever_the_main_thread_does():
         for _ in range(3):
             channel.order(PING)
             assert channel.hear() == (PONG, b"")
+
+
+def test_a_lane_whose_descriptor_got_lost_is_no_order():
+    with run_script("control.say_ready(); publish('got', control.orders.get()[0]); time.sleep(9)") as channel:
+        channel.hear()
+        channel.order(LANE)
+        channel.order(SPEC)
+        assert channel.hear() == (PUBLISH, b"got\n%d" % SPEC)
