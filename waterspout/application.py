@@ -37,6 +37,8 @@ _CONTAINER_SETTINGS = {
     "wsgi_workers": "workers",
     "wsgi_threads": "threads",
     "wsgi_queue": "queue",
+    "wsgi_spool": "spool",
+    "wsgi_spool_reply": "spool_reply",
     "max_body_size": "max_body_size",
     "graceful_timeout": "graceful_timeout",
     "trusted_proxies": "trusted_proxies",
@@ -52,6 +54,8 @@ class Application(TornadoApplication):
 
     * `wsgi_workers`: WSGI processes; 0 means threads of this process (default: 1 for an import string)
     * `wsgi_threads` (8): lanes in each; `wsgi_queue` (256): requests that may wait for a lane
+    * `wsgi_spool` (256 MiB): disk space for what slow clients have not taken, or not finished sending;
+      `wsgi_spool_reply` (16 MiB): of it for one reply
     * `max_body_size` (1 GiB): for the WSGI app and streaming handlers; `native_max_body_size` (10 MiB): for a
       native handler that is handed its body whole
     * `graceful_timeout` (30 s): how long `stop()` waits; `trusted_proxies` (none): networks, as CIDR, whose

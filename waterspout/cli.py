@@ -28,6 +28,8 @@ _APPLICATION_OPTIONS: Final = (
     "wsgi_workers",
     "wsgi_threads",
     "wsgi_queue",
+    "wsgi_spool",
+    "wsgi_spool_reply",
     "max_body_size",
     "native_max_body_size",
     "graceful_timeout",

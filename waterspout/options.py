@@ -166,6 +166,12 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
             limits.WSGI_QUEUE,
             "Requests that may wait for a free thread; one more gets 503.",
         ),
+        _size(
+            "--wsgi-spool",
+            limits.WSGI_SPOOL,
+            "Disk space, in TMPDIR, for what slow clients have not taken or not finished sending; 0: none.",
+        ),
+        _size("--wsgi-spool-reply", limits.WSGI_SPOOL_REPLY, "How much of one reply may wait there."),
         _option(
             "--trusted-proxies",
             metavar="CIDR,...",

@@ -13,8 +13,10 @@ from tornado.wsgi import WSGIContainer
 
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError
+from waterspout.wsgi.admission import Admission
 from waterspout.wsgi.exchange import Exchange
 from waterspout.wsgi.pool import Pool, PoolSettings
+from waterspout.wsgi.spool import SpoolSpace
 
 
 class Container(WSGIContainer, HTTPServerConnectionDelegate):
@@ -39,6 +41,8 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         queue: int = limits.WSGI_QUEUE,
         max_body_size: int = limits.MAX_BODY_SIZE,
         graceful_timeout: float = limits.GRACEFUL_TIMEOUT,
+        spool: int = limits.WSGI_SPOOL,
+        spool_reply: int = limits.WSGI_SPOOL_REPLY,
         trusted_proxies: Iterable[str] = (),
         debug: bool = False,
     ) -> None:
@@ -46,7 +50,13 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
             workers = limits.WSGI_WORKERS if isinstance(wsgi, str) else 0
         self.max_body_size = max_body_size
         self.is_trusted = build_trust(trusted_proxies)
-        self.pool = Pool(wsgi, PoolSettings(workers, threads, queue, graceful_timeout, debug))
+        self._spool, self._spool_reply = spool, spool_reply
+        self._open(Pool(wsgi, PoolSettings(workers, threads, queue, graceful_timeout, debug)))
+
+    def _open(self, pool: Pool) -> None:
+        self.pool = pool
+        lanes = max(1, pool.settings.workers) * pool.settings.threads
+        self.admission = Admission(pool, lanes, SpoolSpace(self._spool), self._spool_reply)
 
     def configure(self, **changes: Any) -> None:
         """Change settings before the start: those of the constructor, by name.
@@ -57,7 +67,9 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
             self.max_body_size = changes.pop("max_body_size")
         if "trusted_proxies" in changes:
             self.is_trusted = build_trust(changes.pop("trusted_proxies"))
-        self.pool = Pool(self.pool.target, replace(self.pool.settings, **changes))
+        self._spool = changes.pop("spool", self._spool)
+        self._spool_reply = changes.pop("spool_reply", self._spool_reply)
+        self._open(Pool(self.pool.target, replace(self.pool.settings, **changes)))
 
     async def start(self) -> None:
         """Start the lanes. Raises TargetNotFound, TargetRaised."""
@@ -71,7 +83,13 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> Exchange:
         """`HTTPServerConnectionDelegate`: bodies and replies stream."""
-        return Exchange(self.pool, request_conn, max_body_size=self.max_body_size, is_trusted=self.is_trusted)
+        return Exchange(
+            self.pool,
+            request_conn,
+            admission=self.admission,
+            max_body_size=self.max_body_size,
+            is_trusted=self.is_trusted,
+        )
 
     def __call__(self, request: HTTPServerRequest) -> None:
         """A fallback's interface: the request is here as a whole."""

@@ -21,10 +21,13 @@ from waterspout.closing import may_serve, wants_close
 from waterspout.exceptions import RequestRefused
 from waterspout.framing import CHUNKED, body_length
 from waterspout.limits import SMALL_BODY
+from waterspout.origin import find_local_address
 from waterspout.record import Record, make_request_id
+from waterspout.wsgi.admission import Admission
 from waterspout.wsgi.frames import BODY, CUT, REQUEST, ReplyHead, RequestHead, pack, serialize_request
 from waterspout.wsgi.lane import Lane
 from waterspout.wsgi.reply import Reply
+from waterspout.wsgi.slow import SlowClient
 from waterspout.wsgi.upload import Upload
 
 
@@ -38,13 +41,14 @@ class Dispatcher(Protocol):
         """It waits in the queue, and nobody waits for it any more."""
 
 
-class Exchange(HTTPMessageDelegate):
+class Exchange(SlowClient, HTTPMessageDelegate):
     """Carries a request to a lane and the reply back.
 
     `connection`: Tornado's `HTTPConnection`. `max_body_size` in bytes. `is_trusted` tells whether the peer
     of an address may speak for clients behind it.
 
-    A small body travels with its request, once it is whole; a larger one is sent as the view asks for it.
+    A small body travels with its request, once it is whole; a larger one, if `admission` allows, as the
+    view asks for it.
 
     Attributes: `request`, set by whoever calls `execute()`.
     """
@@ -54,10 +58,12 @@ class Exchange(HTTPMessageDelegate):
         pool: Dispatcher,
         connection: Any,
         *,
+        admission: Admission,
         max_body_size: int,
         is_trusted: Callable[[str], bool],
     ) -> None:
         self._pool = pool
+        self._admission = admission
         self._connection = connection
         self._max_body_size = max_body_size
         self._is_trusted = is_trusted
@@ -85,26 +91,31 @@ class Exchange(HTTPMessageDelegate):
         if self._expects_continue or self._length == CHUNKED or self._length > SMALL_BODY:
             # While the body is not read, this alone tells that the client has left.
             self._connection.stream.set_close_callback(self.on_connection_close)
-            self._submit(None)
+            self._collect()
         # Else `finish` submits: at once when there is no body, or when a small one is here.
 
     def data_received(self, chunk: bytes) -> asyncio.Future[None] | None:
         self._received += len(chunk)
         if self._upload.discarding:
-            self._reply.discard(len(chunk))
-        elif self._received > self._max_body_size:
+            return self._upload.wait() if self._reply.discard(len(chunk)) else None
+        if self._received > self._max_body_size:
             self._refuse_body()
-        if self._on_demand:
-            return self._upload.receive(chunk)
-        self._upload.collect(chunk)
-        return None
+        if not self._on_demand:
+            self._upload.collect(chunk)
+            return None
+        room = self._upload.receive(chunk)
+        if not self._submitted and not self._concluded:
+            self._admission.advance(self)
+        return room
 
     def finish(self) -> None:
         self._upload.end()
+        if self._on_demand:
+            self._admission.leave(self)
         if self._reply.lingers:
             self._reply.finish()
         elif not self._submitted and not self._concluded:
-            self._submit(self._upload.take())
+            self._submit(None if self._on_demand else self._upload.take())
 
     def on_connection_close(self) -> None:
         """The client is gone, or broke its framing: the view's read() shall fail and its iterable close."""
@@ -212,7 +223,7 @@ class Exchange(HTTPMessageDelegate):
         context = self._connection.context
         known: tuple[str, str] | None = getattr(context, "local_address", None)
         if known is None:
-            known = context.local_address = _find_local_address(self._connection.stream, context.protocol)
+            known = context.local_address = find_local_address(self._connection.stream, context.protocol)
         return known
 
     def _submit(self, small_body: bytes | None) -> None:
@@ -248,13 +259,14 @@ class Exchange(HTTPMessageDelegate):
     def on_read(self, credit: int) -> None:
         """The view reads. It may do so behind the end of the reply, of a body that is here."""
         if self._expects_continue and not self._reply.begun:
-            self._expects_continue = False
-            if not self._connection.stream.closed():
-                self._connection.stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.say_continue()
         self._upload.grant(credit)
 
     def on_reply(self, head: ReplyHead | None, data: bytes, end: bytes | None) -> None:
         if self._concluded:
+            return
+        if self._download is not None:
+            self._store_reply(self._download, data, end)
             return
         if head is not None:
             self._reply.begin(head, data)
@@ -265,8 +277,7 @@ class Exchange(HTTPMessageDelegate):
         elif end is not None:
             self._end()
         elif self._lane is not None and not self._reply.when_flushed(self._resume):
-            # The client is slower than the view: the view shall wait in its send.
-            self._lane.pause()
+            self._hold_up(self._lane)
 
     def on_lane_lost(self, unread: bool) -> None:
         """The worker died under the request. It may have done half its work: it is not run again, unless
@@ -279,14 +290,12 @@ class Exchange(HTTPMessageDelegate):
             self._upload.detach()
             self._pool.submit(self)
             return
-        if self._reply.begun:
+        if self._download is not None:
+            self._lose_lane(self._download)
+        elif self._reply.begun:
             self._cut("process-died")
         else:
             self._answer(502, "process-died")
-
-    def _resume(self) -> None:
-        if self._lane is not None:
-            self._lane.resume()
 
     # -- endings -----------------------------------------------------------------------------------------
 
@@ -300,8 +309,8 @@ class Exchange(HTTPMessageDelegate):
         else:
             self._reply.finish_later()
 
-    def _cut(self, note: str) -> None:
-        self._reply.cut()
+    def _cut(self, note: str, *, at_once: bool = False) -> None:
+        self._reply.cut(at_once=at_once)
         self._conclude(note)
 
     def _answer(self, status: int, note: str, *, close: bool = False, linger: bool = True) -> None:
@@ -331,21 +340,17 @@ class Exchange(HTTPMessageDelegate):
         self._concluded = True
         self._record.note = note
         self._record.log()
+        if self._known:
+            self._forget()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """The reply is whole as far as the worker is concerned: it may come to its end."""
         lane, self._lane = self._lane, None
-        if self._upload.whole:
+        if self._upload.whole and self._upload.spool is None:
             if lane is not None:
                 lane.resume()  # whatever was held back for a slow client: only IDLE and READ can follow
             return
         self._upload.discard()
         if lane is not None:
             lane.cancel("the reply was whole before the request's body was")
-
-
-def _find_local_address(stream: Any, scheme: str) -> tuple[str, str]:
-    try:
-        address = stream.socket.getsockname()
-    except (AttributeError, OSError):
-        address = None
-    if isinstance(address, tuple):
-        return str(address[0]), str(address[1])
-    return "localhost", "443" if scheme == "https" else "80"

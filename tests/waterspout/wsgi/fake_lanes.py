@@ -4,9 +4,11 @@ import asyncio
 
 from tornado.httputil import HTTPServerConnectionDelegate
 
+from waterspout.wsgi.admission import Admission
 from waterspout.wsgi.exchange import Exchange
 from waterspout.wsgi.frames import BODY, BODY_END, REQUEST, WHOLE, FrameParser, ReplyHead, parse_request
 from waterspout.wsgi.headers import WireHeaders
+from waterspout.wsgi.spool import SpoolSpace
 
 MAX_BODY = 1_000_000
 GET = ("GET / HTTP/1.1", "Host: x")
@@ -70,7 +72,8 @@ class FakePool:
         self.waiting.append(exchange)
 
     def withdraw(self, exchange):
-        self.waiting.remove(exchange)
+        if exchange in self.waiting:
+            self.waiting.remove(exchange)
 
     async def next(self, seconds=5):
         """The next exchange that waits."""
@@ -88,16 +91,30 @@ class FakePool:
         return lane
 
 
-class Site(HTTPServerConnectionDelegate):
-    """Every request becomes an exchange of `pool`."""
+class FakeLoad:
+    """How busy the lanes are said to be."""
 
-    def __init__(self):
+    def __init__(self, running=0, waiting=0):
+        self.running = running
+        self.waiting = waiting
+
+
+class Site(HTTPServerConnectionDelegate):
+    """Every request becomes an exchange of `pool`. `load`: what the admission believes of the lanes."""
+
+    def __init__(self, *, lanes=8, spool=MAX_BODY, spool_reply=MAX_BODY):
         self.pool = FakePool()
+        self.load = FakeLoad()
+        self.admission = Admission(self.load, lanes, SpoolSpace(spool), spool_reply)
         self.trusted = False
 
     def start_request(self, server_conn, request_conn):
         return Exchange(
-            self.pool, request_conn, max_body_size=MAX_BODY, is_trusted=lambda address: self.trusted
+            self.pool,
+            request_conn,
+            admission=self.admission,
+            max_body_size=MAX_BODY,
+            is_trusted=lambda address: self.trusted,
         )
 
 
