@@ -55,6 +55,8 @@ STRETCH = 64 * KIB
 #: ... in this time is no slow client. While others wait for a lane, one that waits longer for its client to
 #: do so is freed: the client is cut (seconds).
 STRETCH_TIME = 2.0
+#: ... and when the spool is full as well, sooner: the slowest makes room for the others (seconds).
+STRETCH_TIME_FULL = 0.5
 #: A client that pauses so long in the middle of its body may be waiting for an answer to what it has sent:
 #: its request may have a lane, if one is idle (seconds).
 BODY_PAUSE = 0.5
@@ -108,10 +110,10 @@ BODY_TIMEOUT = 15.0
 BODY_RATE = 500
 #: A client must take something of its reply within this (seconds).
 WRITE_TIMEOUT = 60.0
-#: ... and behind RATE_GRACE at this rate (bytes a second).
+#: ... and keep to this rate, as far as can be seen (bytes a second) ...
 WRITE_RATE = 500
-#: Nobody's rate of taking a reply is judged before this (seconds).
-RATE_GRACE = 15.0
+#: ... but for so long it may lag behind that (seconds).
+WRITE_GRACE = 15.0
 #: A client that half-closed (or left: both look alike) gets what is ready within this (seconds).
 HALF_CLOSED = 0.8
 #: After a refusal, what still comes is thrown away for LINGER, and at most this much of it, so that a reset

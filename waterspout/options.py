@@ -202,6 +202,13 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
             help="Bytes a second that a body must come at after that time; 0: any.",
         ),
         _seconds("--write-timeout", limits.WRITE_TIMEOUT, "For taking nothing of a reply."),
+        _option(
+            "--write-rate",
+            type=click.IntRange(0),
+            default=limits.WRITE_RATE,
+            metavar="N",
+            help="Bytes a second that a client must take of its reply, in the long run; 0: any.",
+        ),
     ),
     "How it runs": (
         _option(
@@ -244,7 +251,14 @@ HEAD_LIMITS: Final = {
     "limit_request_head": "head",
 }
 #: Options that are fields of HTTPSettings.
-TIMES: Final = ("head_timeout", "keep_alive_timeout", "body_timeout", "body_rate", "write_timeout")
+TIMES: Final = (
+    "head_timeout",
+    "keep_alive_timeout",
+    "body_timeout",
+    "body_rate",
+    "write_timeout",
+    "write_rate",
+)
 #: Those of both that Tornado's server has, too, and in the same sense.
 _TORNADO_KNOWS: Final = {"limit_request_head", "keep_alive_timeout"}
 _OURS_ALONE: Final = tuple(name for name in (*HEAD_LIMITS, *TIMES) if name not in _TORNADO_KNOWS)

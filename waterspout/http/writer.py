@@ -8,11 +8,20 @@ kernel does not take.
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections import deque
+from typing import Any
 
 from tornado.iostream import StreamClosedError
 
 from waterspout.limits import WRITE_SIZE
+
+try:
+    from fcntl import ioctl
+    from termios import TIOCOUTQ
+except ImportError:  # Windows
+    ioctl = None  # type: ignore[assignment]
+    TIOCOUTQ = 0
 
 #: So many may wait before those are looked for who have given up.
 _FEW = 32
@@ -79,6 +88,11 @@ class Writer:
     def sent(self) -> int:
         """Bytes that the kernel has taken."""
         return self._written - self._transport.get_write_buffer_size()
+
+    @property
+    def taken(self) -> int:
+        """Bytes that the client's own side has taken, as far as the kernel tells: it holds some itself."""
+        return self.sent - _held_by_kernel(self._transport.get_extra_info("socket"))
 
     def when_room(self) -> asyncio.Future[None]:
         """Done when the transport would take more."""
@@ -149,3 +163,14 @@ class Writer:
         future.set_exception(StreamClosedError())
         future.exception()
         return future
+
+
+def _held_by_kernel(sock: Any) -> int:
+    """Bytes that the other side has not acknowledged: SIOCOUTQ, which Linux alone knows of sockets."""
+    if ioctl is None:
+        return 0
+    try:
+        answer = ioctl(sock.fileno(), TIOCOUTQ, bytes(4))
+    except (AttributeError, OSError):
+        return 0
+    return int(struct.unpack("i", answer)[0])

@@ -19,7 +19,15 @@ import logging
 import math
 from typing import Protocol
 
-from waterspout.limits import BODY_PAUSE, EXPECT_PATIENCE, SLOW_LOOK, SLOW_SAID_PAUSE, WRITE_TIMEOUT
+from waterspout.limits import (
+    BODY_PAUSE,
+    EXPECT_PATIENCE,
+    SLOW_LOOK,
+    SLOW_SAID_PAUSE,
+    STRETCH_TIME,
+    STRETCH_TIME_FULL,
+    WRITE_TIMEOUT,
+)
 from waterspout.wsgi.pace import Pace
 from waterspout.wsgi.spool import SpoolSpace
 
@@ -192,7 +200,7 @@ class Admission:
         if others:
             slow = [(pace, client) for client, pace in self._unfinished.items() if client.is_starving]
             slow += [(pace, client) for client, pace in self._readers.items() if client.is_held_up]
-            self._cut_slowest(slow, others, now)
+            self._cut_slowest(slow, others, STRETCH_TIME, now)
 
     def _free_space(self, now: float) -> None:
         """While others wait for room on disk: of those that take some, the slowest makes room."""
@@ -202,12 +210,14 @@ class Admission:
         wanting = [client for client, _ in everybody if client.wants_space]
         if any(client in self._collecting for client in wanting) or (wanting and self._load.waiting):
             taking = [(pace, client) for client, pace in everybody if client.takes_space]
-            self._cut_slowest(taking, max(1, self._load.waiting), now)
+            self._cut_slowest(taking, max(1, self._load.waiting), STRETCH_TIME_FULL, now)
         for client in wanting:
             client.settle()
 
-    def _cut_slowest(self, clients: list[tuple[Pace, Client]], most: int, now: float) -> None:
-        late = [(pace.waited(now), client) for pace, client in clients if pace.is_late(now)]
+    def _cut_slowest(
+        self, clients: list[tuple[Pace, Client]], most: int, patience: float, now: float
+    ) -> None:
+        late = [(pace.waited(now), client) for pace, client in clients if pace.waited(now) > patience]
         for _, client in sorted(late, key=lambda each: each[0], reverse=True)[:most]:
             self._cut += 1
             client.cut_slow()
