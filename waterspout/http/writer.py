@@ -21,7 +21,6 @@ try:
     from termios import TIOCOUTQ
 except ImportError:  # Windows
     ioctl = None  # type: ignore[assignment]
-    TIOCOUTQ = 0
 
 #: So many may wait before those are looked for who have given up.
 _FEW = 32

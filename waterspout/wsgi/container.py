@@ -54,6 +54,9 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         self._open(Pool(wsgi, PoolSettings(workers, threads, queue, graceful_timeout, debug)))
 
     def _open(self, pool: Pool) -> None:
+        for name, size in (("spool", self._spool), ("spool_reply", self._spool_reply)):
+            if not isinstance(size, int) or size < 0:
+                raise ConfigurationError(f"wsgi {name} must be a number of bytes, not {size!r}")
         self.pool = pool
         lanes = max(1, pool.settings.workers) * pool.settings.threads
         self.admission = Admission(pool, lanes, SpoolSpace(self._spool), self._spool_reply)

@@ -11,8 +11,10 @@ from waterspout.wsgi.spool import Spool
 class Download:
     """From the lane by way of `spool` to `reply`, in order, as the client takes it.
 
-    `on_drained` is called when all that came has gone to the reply: with the end that was said, or None, and
-    then there is room for more. `on_room`: the spool may not be full any more.
+    `on_drained` is called when all that came has gone to the reply, and its `end` has come, or there is room
+    for more; or when the spool is broken. `on_room`: the spool may not be full any more.
+
+    Attributes: `spool`; `end`, what the worker has said of the end, None before.
     """
 
     def __init__(self, reply: Reply, on_drained: Callable[[], None], on_room: Callable[[], None]) -> None:
@@ -46,7 +48,8 @@ class Download:
             self._reply.write(piece)
         if self._closed:
             return
-        if not self.spool.size and (self.end is not None or not self._waits):
+        is_drained = not self.spool.size and (self.end is not None or not self._waits)
+        if is_drained or self.spool.broken is not None:
             self._on_drained()
         elif not self.spool.is_full:
             self._on_room()

@@ -67,7 +67,8 @@ class SlowClient:
     def _collect(self) -> None:
         """The body is large, or nobody knows how large: its request has no lane yet."""
         self._on_demand = self._known = True
-        self._upload.store(self._admission.space, self._max_body_size, self._on_spool_failure)
+        # One byte more than it may hold: a body that fills it must still be seen to end.
+        self._upload.store(self._admission.space, self._max_body_size + 1, self._on_spool_failure)
         self._admission.enter(self)
 
     def run_unfinished(self) -> None:

@@ -18,6 +18,7 @@ class SpoolSpace:
     """Blocks of one temporary file, `limit` bytes of them at most. It exists while one of them is taken."""
 
     def __init__(self, limit: int) -> None:
+        self.limit = limit
         self._most = limit // SPOOL_BLOCK
         self._given_back: list[int] = []
         self._fresh = 0  # places from here on have never been taken

@@ -140,14 +140,15 @@ class Upload:
                 self._lane.send(pack_header(BODY_END, 0))
 
     def _unspool(self) -> bool:
-        """Hold the next piece of the spool. False: it is empty, and gone, or its disk works on it."""
-        if self._spool is None:
+        """Hold the next piece of the spool. False: there is none, or its disk works on it."""
+        spool = self._spool
+        if spool is None:
             return False
-        piece = self._spool.get()
+        piece = spool.get()
         if piece:
             self._held.append(memoryview(piece))
-        elif not self._spool.size:
-            self._spool.close()
+        if not spool.size:
+            spool.close()
             self._spool = None
         return bool(piece)
 
