@@ -23,6 +23,7 @@ LEAVES = {
     "waterspout.signals",
     "waterspout.wsgi.environ",
     "waterspout.wsgi.frames",
+    "waterspout.wsgi.pace",
     "waterspout.wsgi.response",
 }
 #: Values in, values out: nothing that does I/O, and no event loop.
@@ -35,6 +36,7 @@ PURE = {
     "waterspout.limits",
     "waterspout.wsgi.environ",
     "waterspout.wsgi.frames",
+    "waterspout.wsgi.pace",
     "waterspout.wsgi.response",
 }
 IMPURE = {"asyncio", "select", "socket", "subprocess", "threading", "tornado", "uvloop"}

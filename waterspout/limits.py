@@ -70,7 +70,7 @@ SPOOL_BLOCK = 64 * KIB
 #: Blocks of a spool that stay in memory ...
 SPOOL_KEPT = 2
 #: ... and how many more may be on their way to the disk.
-SPOOL_AHEAD = 4
+SPOOL_AHEAD = 2
 #: Between two lines that say that slow clients are cut, or that the disk fails (seconds).
 SLOW_SAID_PAUSE = 5.0
 #: A Content-Length of more digits than this is nonsense; int() of 5000 digits costs time, too.
