@@ -65,6 +65,8 @@ BODY_PAUSE = 0.5
 EXPECT_PATIENCE = 1.0
 #: How often slow clients of the WSGI app are looked for, while there are any who might be (seconds).
 SLOW_LOOK = 0.1
+#: ... if there are no more of them than this; else less often: 500 cost a millisecond or two.
+SLOW_LOOK_CLIENTS = 500
 #: What a temporary file is read and written by (bytes).
 SPOOL_BLOCK = 64 * KIB
 #: Blocks of a spool that stay in memory ...

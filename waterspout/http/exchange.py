@@ -181,9 +181,10 @@ class Exchange(HTTPConnection):
         self.close_callback = None
         self._connection.cut()
 
-    def abort(self) -> None:
-        """Close the connection now; what has not gone out is lost."""
-        self._connection.abort()
+    def reset(self) -> None:
+        """As `cut`, and at once: what the client has not taken is lost, and held nowhere."""
+        self.cut()
+        self._connection.reset()
 
     def switch_protocols(self, protocol: asyncio.Protocol) -> None:
         """Leave HTTP: `protocol` takes the transport over, and what the client has sent already.

@@ -8,6 +8,8 @@ kernel does not take.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import struct
 from collections import deque
 from typing import Any
@@ -24,6 +26,7 @@ except ImportError:  # Windows
 
 #: So many may wait before those are looked for who have given up.
 _FEW = 32
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _Bytes = bytes | bytearray | memoryview
 
 
@@ -124,6 +127,12 @@ class Writer:
     def end(self) -> None:
         """Nothing more may be written; what has been still goes out."""
         self.closed = True
+
+    def reset_on_close(self) -> None:
+        """Let the socket's end be a reset, which no client takes for a clean end."""
+        sock = self._transport.get_extra_info("socket")
+        with contextlib.suppress(OSError):  # it may be closed
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
     def close(self) -> None:
         """The connection is lost, or given up: whoever waits for room is told."""

@@ -23,6 +23,7 @@ from waterspout.limits import (
     BODY_PAUSE,
     EXPECT_PATIENCE,
     SLOW_LOOK,
+    SLOW_LOOK_CLIENTS,
     SLOW_SAID_PAUSE,
     STRETCH_TIME,
     STRETCH_TIME_FULL,
@@ -247,7 +248,9 @@ class Admission:
 
     def _look_soon(self) -> None:
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(SLOW_LOOK, self._look)
+            many = len(self._collecting) + len(self._unfinished) + len(self._readers)
+            pause = SLOW_LOOK * max(1.0, many / SLOW_LOOK_CLIENTS)
+            self._timer = asyncio.get_running_loop().call_later(pause, self._look)
 
     @staticmethod
     def _is_brisk(pace: Pace, now: float) -> bool:

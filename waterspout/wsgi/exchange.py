@@ -69,13 +69,8 @@ class Exchange(SlowClient, HTTPMessageDelegate):
         self._is_trusted = is_trusted
         self._upload = Upload()
         self._length = 0
-        self._received = 0
-        self._expects_continue = False
-        self._on_demand = False
-        self._submitted = False
         self._frames = b""
         self._lane: Lane | None = None
-        self._concluded = False
         self.request: HTTPServerRequest | None = None
 
     # -- the client's side: Tornado calls these ----------------------------------------------------------
@@ -289,8 +284,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
         if unread:
             self._upload.detach()
             self._pool.submit(self)
-            return
-        if self._download is not None:
+        elif self._download is not None:
             self._lose_lane(self._download)
         elif self._reply.begun:
             self._cut("process-died")

@@ -154,9 +154,10 @@ class Reply:
             return
         self.finished = True
         if self._strict:
-            self._connection.cut()
             if at_once:
-                self._connection.abort()
+                self._connection.reset()
+            else:
+                self._connection.cut()
             return
         stream = self._connection.stream
         if stream is None or stream.closed():

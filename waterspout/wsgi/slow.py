@@ -25,9 +25,16 @@ class SlowClient:
     Attributes: `is_held_up`, a lane waits for the client to take more.
     """
 
+    # What most exchanges never change stands on the class.
     _download: Download | None = None
+    _drained_note = ""
     _known = False
     is_held_up = False
+    _received = 0
+    _expects_continue = False
+    _on_demand = False  # the body is not in the request's own frames
+    _submitted = False
+    _concluded = False
 
     _admission: Admission
     _upload: Upload
@@ -35,12 +42,6 @@ class SlowClient:
     _record: Record
     _lane: Lane | None
     _max_body_size: int
-    _received: int
-    _expects_continue: bool
-    _on_demand: bool
-    _submitted: bool
-    _concluded: bool
-    _drained_note = ""
 
     # -- the other half ----------------------------------------------------------------------------------
 
