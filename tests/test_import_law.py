@@ -28,6 +28,7 @@ LEAVES = {
     "waterspout.wsgi.environ",
     "waterspout.wsgi.fields",
     "waterspout.wsgi.frames",
+    "waterspout.wsgi.pace",
     "waterspout.wsgi.response",
 }
 #: Values in, values out: nothing that does I/O, and no event loop.
@@ -45,6 +46,7 @@ PURE = {
     "waterspout.wsgi.environ",
     "waterspout.wsgi.fields",
     "waterspout.wsgi.frames",
+    "waterspout.wsgi.pace",
     "waterspout.wsgi.response",
 }
 IMPURE = {"asyncio", "select", "socket", "subprocess", "threading", "tornado", "uvloop"}

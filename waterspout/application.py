@@ -41,6 +41,8 @@ _CONTAINER_SETTINGS = {
     "wsgi_max_requests_jitter": "max_requests_jitter",
     "wsgi_max_rss": "max_rss",
     "wsgi_nice": "nice",
+    "wsgi_spool": "spool",
+    "wsgi_spool_reply": "spool_reply",
     "max_body_size": "max_body_size",
     "graceful_timeout": "graceful_timeout",
     "trusted_proxies": "trusted_proxies",
@@ -61,6 +63,8 @@ class Application(TornadoApplication):
     * `wsgi_timeout` (60 s): for how long a view may send nothing
     * `wsgi_max_requests`, `wsgi_max_requests_jitter`, `wsgi_max_rss` (0, off): when a process is replaced
     * `wsgi_nice` (10): how much nicer than this one WSGI processes are
+    * `wsgi_spool` (256 MiB): disk space for what slow clients have not taken, or not finished sending;
+      `wsgi_spool_reply` (16 MiB): of it for one reply
     * `max_body_size` (1 GiB): for the WSGI app and streaming handlers; `native_max_body_size` (10 MiB): for a
       native handler that is handed its body whole
     * `graceful_timeout` (30 s): how long `stop()` waits; `trusted_proxies` (none): networks, as CIDR, whose
@@ -293,7 +297,7 @@ def check_names(settings: dict[str, Any]) -> None:
     """Raises ConfigurationError for a setting that is nearly one of ours: Tornado would swallow it."""
     ours = [*_CONTAINER_SETTINGS, "native_max_body_size"]
     for name in settings:
-        near = difflib.get_close_matches(name, ours, n=1, cutoff=0.85)
+        near = difflib.get_close_matches(name, ours, n=2, cutoff=0.85)
         if name not in ours and (near or name.startswith("wsgi_")):
-            hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(ours)}"
+            hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else f"; there are {', '.join(ours)}"
             raise ConfigurationError(f"unknown setting {name!r}{hint}")

@@ -38,6 +38,8 @@ _APPLICATION_OPTIONS: Final = (
     "wsgi_max_requests_jitter",
     "wsgi_max_rss",
     "wsgi_nice",
+    "wsgi_spool",
+    "wsgi_spool_reply",
     "max_body_size",
     "native_max_body_size",
     "graceful_timeout",

@@ -31,6 +31,11 @@ MAX_BODY_SIZE = 1 * GIB
 NATIVE_MAX_BODY_SIZE = 10 * MIB
 #: Running requests get this long to finish when the server stops (seconds).
 GRACEFUL_TIMEOUT = 30.0
+#: What slow clients have not taken, or not finished sending, waits in a temporary file of at most this size:
+#: no lane waits for them. Replies and bodies of all clients together; 0: there is none (bytes).
+WSGI_SPOOL = 256 * MIB
+#: ... and at most this much of one reply (bytes).
+WSGI_SPOOL_REPLY = 16 * MIB
 #: Messages that wait for one subscriber; one more pushes out the oldest.
 SUBSCRIBER_QUEUE = 256
 
@@ -49,6 +54,34 @@ LINGER = 2.0
 LINGER_SIZE = 16 * MIB
 #: Reply bytes that the kernel takes ahead of what it can send; its own default is several MiB (bytes).
 NOT_SENT = 256 * KIB
+
+# --- slow clients ----------------------------------------------------------------------------------------
+
+#: Who sends, or takes, so much ...
+STRETCH = 64 * KIB
+#: ... in this time is no slow client. While others wait for a lane, one that waits longer for its client to
+#: do so is freed: the client is cut (seconds).
+STRETCH_TIME = 2.0
+#: ... and when the spool is full as well, sooner: the slowest makes room for the others (seconds).
+STRETCH_TIME_FULL = 0.5
+#: A client that pauses so long in the middle of its body may be waiting for an answer to what it has sent:
+#: its request may have a lane, if one is idle (seconds).
+BODY_PAUSE = 0.5
+#: A request that expects 100 Continue, and for which no lane is to spare, is told so after this, and its body
+#: collected: clients send it after a second or so anyway (seconds).
+EXPECT_PATIENCE = 1.0
+#: How often slow clients of the WSGI app are looked for, while there are any who might be (seconds).
+SLOW_LOOK = 0.1
+#: ... if there are no more of them than this; else less often: 500 cost a millisecond or two.
+SLOW_LOOK_CLIENTS = 500
+#: What a temporary file is read and written by (bytes).
+SPOOL_BLOCK = 64 * KIB
+#: Blocks of a spool that stay in memory ...
+SPOOL_KEPT = 2
+#: ... and how many more may be on their way to the disk.
+SPOOL_AHEAD = 2
+#: Between two lines that say that slow clients are cut, or that the disk fails (seconds).
+SLOW_SAID_PAUSE = 5.0
 #: A Content-Length of more digits than this is nonsense; int() of 5000 digits costs time, too.
 CONTENT_LENGTH_DIGITS = 64
 
@@ -94,6 +127,10 @@ BODY_TIMEOUT = 15.0
 BODY_RATE = 500
 #: A client must take something of its reply within this (seconds).
 WRITE_TIMEOUT = 60.0
+#: ... and keep to this rate, as far as can be seen (bytes a second) ...
+WRITE_RATE = 500
+#: ... but for so long it may lag behind that (seconds).
+WRITE_GRACE = 15.0
 #: A client that half-closed (or left: both look alike) gets what is ready within this (seconds).
 HALF_CLOSED = 0.8
 #: After a refusal, what still comes is thrown away for LINGER, and at most this much of it, so that a reset

@@ -217,6 +217,12 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
             metavar="NAME:PATHS:WxT",
             help="W processes of T threads for these paths alone: reports:/reports/*,/export:1x4.",
         ),
+        _size(
+            "--wsgi-spool",
+            limits.WSGI_SPOOL,
+            "Disk space, in TMPDIR, for what slow clients have not taken or not finished sending; 0: none.",
+        ),
+        _size("--wsgi-spool-reply", limits.WSGI_SPOOL_REPLY, "How much of one reply may wait there."),
         _option(
             "--trusted-proxies",
             metavar="CIDR,...",
@@ -247,6 +253,13 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
             help="Bytes a second that a body must come at after that time; 0: any.",
         ),
         _seconds("--write-timeout", limits.WRITE_TIMEOUT, "For taking nothing of a reply."),
+        _option(
+            "--write-rate",
+            type=click.IntRange(0),
+            default=limits.WRITE_RATE,
+            metavar="N",
+            help="Bytes a second that a client must take of its reply, in the long run; 0: any.",
+        ),
     ),
     "How it runs": (
         _option(
@@ -300,7 +313,14 @@ HEAD_LIMITS: Final = {
     "limit_request_head": "head",
 }
 #: Options that are fields of HTTPSettings.
-TIMES: Final = ("head_timeout", "keep_alive_timeout", "body_timeout", "body_rate", "write_timeout")
+TIMES: Final = (
+    "head_timeout",
+    "keep_alive_timeout",
+    "body_timeout",
+    "body_rate",
+    "write_timeout",
+    "write_rate",
+)
 #: Those of both that Tornado's server has, too, and in the same sense.
 _TORNADO_KNOWS: Final = {"limit_request_head", "keep_alive_timeout"}
 _OURS_ALONE: Final = tuple(name for name in (*HEAD_LIMITS, *TIMES) if name not in _TORNADO_KNOWS)

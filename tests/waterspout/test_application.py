@@ -66,6 +66,7 @@ async def test_a_callable_runs_in_this_process(http_client, base_url):
         ({"wsgi": 7}, "import string or a WSGI callable, not 7"),
         ({"wsgi": APP, "wsgi_threads": 0}, "threads"),
         ({"wsgi": APP, "wsgi_queue": -1}, "queue"),
+        ({"wsgi": APP, "wsgi_spool": -1}, "spool"),
         ({"wsgi": APP, "wsgi_workers": -1}, "workers"),
         ({"wsgi": APP, "trusted_proxies": ["somebody"]}, "trusted proxies"),
         ({"wsgi": APP, "wsgi_thread": 2}, "did you mean 'wsgi_threads'"),
@@ -75,7 +76,7 @@ async def test_a_callable_runs_in_this_process(http_client, base_url):
         ({"wsgi_workers": 1}, "go with wsgi="),
         ({"wsgi": APP, "wsgi_pool_rules": [("/a", "slow")]}, "'slow', which is not there"),
         ({"wsgi": APP, "wsgi_pools": {"slow": {"threads": 1}}}, "how many workers and threads"),
-        ({"wsgi": APP, "wsgi_pool": {}}, "did you mean 'wsgi_pools'"),
+        ({"wsgi": APP, "wsgi_pool": {}}, "did you mean .*'wsgi_pools'"),
         ({"wsgi_threads": 1}, "go with wsgi="),
     ],
 )
@@ -96,11 +97,19 @@ async def test_a_container_of_one_s_own_is_used():
 
 async def test_settings_reach_the_container():
     app = Application(
-        wsgi=APP, wsgi_workers=2, wsgi_threads=3, wsgi_queue=4, graceful_timeout=5, max_body_size=6
+        wsgi=APP,
+        wsgi_workers=2,
+        wsgi_threads=3,
+        wsgi_queue=4,
+        graceful_timeout=5,
+        max_body_size=6,
+        wsgi_spool=7,
+        wsgi_spool_reply=8,
     )
     pool = app.container.pool.settings
     assert (pool.workers, pool.threads, pool.queue, pool.graceful_timeout) == (2, 3, 4, 5)
     assert app.container.max_body_size == 6
+    assert (app.container.admission.space.limit, app.container.admission.reply_limit) == (7, 8)
 
 
 async def test_named_pools_reach_the_container():

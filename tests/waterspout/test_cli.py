@@ -160,6 +160,8 @@ def test_options_reach_the_application(served, by_variable):
         "native-max-body-size": "1KiB",
         "graceful-timeout": "4.5",
         "trusted-proxies": "10.0.0.0/8, ::1",
+        "wsgi-spool": "3MiB",
+        "wsgi-spool-reply": "1MiB",
     }
     if by_variable:
         env = {f"WATERSPOUT_{name.upper().replace('-', '_')}": value for name, value in options.items()}
@@ -172,6 +174,8 @@ def test_options_reach_the_application(served, by_variable):
     assert (pool.workers, pool.threads, pool.queue, pool.graceful_timeout) == (3, 5, 7, 4.5)
     assert (pool.timeout, pool.queue_timeout, pool.nice, pool.max_rss) == (8.5, 3.5, 1, limits.GIB)
     assert (pool.max_requests, pool.max_requests_jitter) == (100, 10)
+    admission = application.container.admission
+    assert (admission.space.limit, admission.reply_limit) == (3 * limits.MIB, limits.MIB)
     assert application.max_body_size == application.container.max_body_size == 2 * limits.MIB
     assert application.native_max_body_size == limits.KIB
     assert [application.container.is_trusted(address) for address in ("10.1.2.3", "::1", "11.0.0.1")] == [
@@ -413,6 +417,8 @@ def test_nonsense_of_systemd_is_one_line(served):
         ("--body-timeout", "inf"),
         ("--write-timeout", "nan"),
         ("--body-rate", "-1"),
+        ("--write-rate", "-1"),
+        ("--wsgi-spool", "much"),
         ("--port", "65536"),
         ("--port", "-1"),
         ("--port", "http"),

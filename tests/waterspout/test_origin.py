@@ -1,11 +1,11 @@
-"""The `Date` header."""
+"""The `Date` and `Server` headers."""
 
 import time
 from email.utils import parsedate_to_datetime
 
 import pytest
 
-from waterspout.origin import http_date
+from waterspout.origin import http_date, origin_fields
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,9 @@ def test_it_goes_on_with_the_clock(monkeypatch):
 
 def test_it_is_now():
     assert abs(parsedate_to_datetime(http_date()).timestamp() - time.time()) < 5
+
+
+def test_both_fields_are_lines_that_go_on_with_the_clock(monkeypatch):
+    for now in (1000.0, 1000.5, 1002.0):
+        monkeypatch.setattr(time, "time", lambda now=now: now)
+        assert origin_fields() == f"Date: {http_date()}\r\nServer: waterspout\r\n"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import socket
-import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
@@ -30,7 +28,6 @@ _SAID: Final = {
     414: "Unsatisfiable read from %s: %s",
     431: "Unsatisfiable read from %s: %s",
 }
-_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
 class Connection(Intake):
@@ -201,8 +198,7 @@ class Connection(Intake):
             # A FIN would be a clean end here; a reset is not. Nor may TLS say its own goodbye.
             if self.context.is_secure:
                 self._transport.abort()
-            sock = self._transport.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self.writer.reset_on_close()
         if self.state < CLOSING:
             self.state = CLOSING
             self.writer.end()
@@ -219,6 +215,11 @@ class Connection(Intake):
 
     def abort(self) -> None:
         """Close now; what has not gone out is lost."""
+        self._transport.abort()
+
+    def reset(self) -> None:
+        """Close now; what the kernel holds for the client is lost, too."""
+        self.writer.reset_on_close()
         self._transport.abort()
 
     @property
@@ -296,7 +297,7 @@ class Connection(Intake):
         """The server calls this every now and then: whoever is too slow is cut."""
         patience = self._patience
         if patience.is_stalled(now, self.writer):
-            gen_log.info("%s takes nothing of its reply: cut", self.context)
+            gen_log.info("%s takes nothing of its reply, or hardly any: cut", self.context)
             self.abort()
         elif self.state == IDLE and patience.is_over(now):
             if self._parser.held:

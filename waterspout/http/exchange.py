@@ -228,6 +228,11 @@ class Exchange(HTTPConnection):
         self.close_callback = self.half_close_callback = None
         self._connection.cut()
 
+    def reset(self) -> None:
+        """As `cut`, and at once: what the client has not taken is lost, and held nowhere."""
+        self.cut()
+        self._connection.reset()
+
     def switch_protocols(self, protocol: asyncio.Protocol) -> None:
         """Leave HTTP: `protocol` takes the transport over, and what the client has sent already.
 

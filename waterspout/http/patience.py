@@ -9,14 +9,24 @@ from waterspout.http.writer import Writer
 class Patience:
     """What a client is waited for, and since when. All times are the server's, in seconds."""
 
-    __slots__ = ("_base", "_deadline", "_seen", "_sent", "_settings", "_since", "_stalled_since")
+    __slots__ = (
+        "_base",
+        "_deadline",
+        "_looked",
+        "_seen",
+        "_settings",
+        "_since",
+        "_slack",
+        "_stalled_since",
+        "_taken",
+    )
 
     def __init__(self, settings: HTTPSettings, now: float) -> None:
         self._settings = settings
         self._since = 0.0
         self._base = self._seen = 0
-        self._sent = 0
-        self._stalled_since = 0.0
+        self._taken = 0
+        self._slack = self._looked = self._stalled_since = 0.0
         self._deadline = now + settings.head_timeout
 
     def wait(self, now: float, seconds: float) -> None:
@@ -46,11 +56,23 @@ class Patience:
         return now > self._deadline or received - self._base < owed
 
     def is_stalled(self, now: float, writer: Writer) -> bool:
-        """Something is on its way to the client, and for too long it has taken none of it."""
+        """Something is on its way to the client, and for too long it has taken none of it, or hardly any.
+
+        What its kernel takes in one go it may read for a while: its rate is judged when something is taken.
+        """
         if not writer.unsent:
             self._stalled_since = 0.0
             return False
-        sent = writer.sent
-        if sent != self._sent or not self._stalled_since:
-            self._sent, self._stalled_since = sent, now
-        return now - self._stalled_since > self._settings.write_timeout
+        settings = self._settings
+        most = settings.write_rate * settings.write_grace
+        taken = writer.taken
+        if not self._stalled_since:
+            self._taken, self._slack = taken, most
+            self._stalled_since = self._looked = now
+        moved = taken - self._taken
+        self._slack = min(most, self._slack + moved - settings.write_rate * (now - self._looked))
+        self._taken, self._looked = taken, now
+        if moved > 0:
+            self._stalled_since = now
+            return self._slack < 0
+        return now - self._stalled_since > settings.write_timeout

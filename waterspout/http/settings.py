@@ -18,6 +18,8 @@ class HTTPSettings:
     body_timeout: float = limits.BODY_TIMEOUT
     body_rate: float = limits.BODY_RATE
     write_timeout: float = limits.WRITE_TIMEOUT
+    write_rate: float = limits.WRITE_RATE
+    write_grace: float = limits.WRITE_GRACE  # how long a client may lag behind that rate
 
     @property
     def shortest(self) -> float:

@@ -8,16 +8,27 @@ kernel does not take.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import struct
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from tornado.iostream import StreamClosedError
 
 from waterspout.http.sendfile import FilePart
 from waterspout.limits import WRITE_SIZE
 
+try:
+    from fcntl import ioctl
+    from termios import TIOCOUTQ
+except ImportError:  # Windows
+    ioctl = None  # type: ignore[assignment]
+
 #: So many may wait before those are looked for who have given up.
 _FEW = 32
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _Bytes = bytes | bytearray | memoryview
 
 
@@ -89,6 +100,11 @@ class Writer:
         """Bytes that the kernel has taken."""
         return self._written - self._transport.get_write_buffer_size()
 
+    @property
+    def taken(self) -> int:
+        """Bytes that the client's own side has taken, as far as the kernel tells: it holds some itself."""
+        return self.sent - _held_by_kernel(self._transport.get_extra_info("socket"))
+
     def when_room(self) -> asyncio.Future[None]:
         """Done when the transport would take more."""
         if self.closed:
@@ -120,6 +136,12 @@ class Writer:
     def end(self) -> None:
         """Nothing more may be written; what has been still goes out."""
         self.closed = True
+
+    def reset_on_close(self) -> None:
+        """Let the socket's end be a reset, which no client takes for a clean end."""
+        sock = self._transport.get_extra_info("socket")
+        with contextlib.suppress(OSError):  # it may be closed
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
     def close(self) -> None:
         """The connection is lost, or given up: whoever waits for room is told."""
@@ -185,3 +207,14 @@ class Writer:
         future.set_exception(StreamClosedError())
         future.exception()
         return future
+
+
+def _held_by_kernel(sock: Any) -> int:
+    """Bytes that the other side has not acknowledged: SIOCOUTQ, which Linux alone knows of sockets."""
+    if ioctl is None:
+        return 0
+    try:
+        answer = ioctl(sock.fileno(), TIOCOUTQ, bytes(4))
+    except (AttributeError, OSError):
+        return 0
+    return int(struct.unpack("i", answer)[0])

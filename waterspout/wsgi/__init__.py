@@ -3,8 +3,11 @@
     event loop                                              lane worker (a thread, here or in a WSGI process)
     Container -> Exchange -> Pool -> Lane ══ socket pair ══ LaneWorker -> environ -> app -> Response
 
-Rule: `frames`, `environ`, `response`, `body`, `framing` and `headers` are pure. The worker's side never
-imports Tornado or asyncio; the loop's side never calls the app. `http` and `wsgi` don't import each other.
+A client that is slow: Exchange -> Admission, Spool -> Disk, in front of the Pool and behind the Lane.
+
+Rule: `frames`, `environ`, `response`, `body`, `framing`, `headers` and `pace` are pure. The worker's side
+never imports Tornado or asyncio; the loop's side never calls the app. `http` and `wsgi` don't import each
+other.
 """
 
 from __future__ import annotations

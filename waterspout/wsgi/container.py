@@ -14,11 +14,13 @@ from tornado.wsgi import WSGIContainer
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError
 from waterspout.ops.gauges import Gauges
+from waterspout.wsgi.admission import Admission
 from waterspout.wsgi.bulkheads import Rule
 from waterspout.wsgi.exchange import Exchange
 from waterspout.wsgi.pool import Pool
 from waterspout.wsgi.pools import NamedSettings, Pools
 from waterspout.wsgi.settings import PoolSettings
+from waterspout.wsgi.spool import SpoolSpace
 
 
 class Container(WSGIContainer, HTTPServerConnectionDelegate):
@@ -55,6 +57,8 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         queue: int = limits.WSGI_QUEUE,
         max_body_size: int = limits.MAX_BODY_SIZE,
         graceful_timeout: float = limits.GRACEFUL_TIMEOUT,
+        spool: int = limits.WSGI_SPOOL,
+        spool_reply: int = limits.WSGI_SPOOL_REPLY,
         trusted_proxies: Iterable[str] = (),
         debug: bool = False,
         timeout: float = limits.WSGI_TIMEOUT,
@@ -70,6 +74,7 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
             workers = limits.WSGI_WORKERS if isinstance(wsgi, str) else 0
         self.max_body_size = max_body_size
         self.is_trusted = build_trust(trusted_proxies)
+        self._spool, self._spool_reply = spool, spool_reply
         settings = PoolSettings(
             workers=workers,
             threads=threads,
@@ -95,6 +100,8 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
             self.max_body_size = changes.pop("max_body_size")
         if "trusted_proxies" in changes:
             self.is_trusted = build_trust(changes.pop("trusted_proxies"))
+        self._spool = changes.pop("spool", self._spool)
+        self._spool_reply = changes.pop("spool_reply", self._spool_reply)
         named = changes.pop("pools", self._named)
         rules = tuple(changes.pop("pool_rules", self._rules))
         self._build(self.pool.target, replace(self.pool.settings, **changes), named, rules)
@@ -106,10 +113,18 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         named: NamedSettings,
         rules: tuple[Rule, ...],
     ) -> None:
-        self._pools = Pools(target, settings, named, rules)
+        for name, size in (("spool", self._spool), ("spool_reply", self._spool_reply)):
+            if not isinstance(size, int) or size < 0:
+                raise ConfigurationError(f"wsgi {name} must be a number of bytes, not {size!r}")
+        self._pools = Pools(target, settings, named, rules, SpoolSpace(self._spool), self._spool_reply)
         self._named, self._rules = named, rules
         self.pool = self._pools.main
         self._dispatcher = self._pools.dispatcher
+
+    @property
+    def admission(self) -> Admission:
+        """Of the main pool."""
+        return self.pool.admission
 
     @property
     def pools(self) -> Mapping[str, Pool]:
@@ -145,7 +160,11 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> Exchange:
         """`HTTPServerConnectionDelegate`: bodies and replies stream."""
         return Exchange(
-            self._dispatcher, request_conn, max_body_size=self.max_body_size, is_trusted=self.is_trusted
+            self._dispatcher,
+            request_conn,
+            admission=self.pool.admission,
+            max_body_size=self.max_body_size,
+            is_trusted=self.is_trusted,
         )
 
     def __call__(self, request: HTTPServerRequest) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from waterspout.ops.figures import Figures
+from waterspout.wsgi.admission import Admission
 
 if TYPE_CHECKING:
     from waterspout.wsgi.exchange import Exchange
@@ -18,6 +19,13 @@ class Dispatcher(Protocol):
     @property
     def figures(self) -> Figures:
         """What is counted."""
+
+    @property
+    def admission(self) -> Admission:
+        """What is done about slow clients."""
+
+    def choose(self, exchange: Exchange) -> None:
+        """Let it `belong_to` the pool of its path, if there are others."""
 
     def submit(self, exchange: Exchange) -> None:
         """`start` it on a lane, now or when one is free, or `refuse` it."""

@@ -22,6 +22,7 @@ from waterspout.exceptions import RequestRefused
 from waterspout.framing import CHUNKED, body_length
 from waterspout.limits import SMALL_BODY
 from waterspout.record import Record, make_request_id
+from waterspout.wsgi.admission import Admission
 from waterspout.wsgi.dispatcher import Dispatcher
 from waterspout.wsgi.ends import find_ends
 from waterspout.wsgi.frames import (
@@ -37,19 +38,21 @@ from waterspout.wsgi.frames import (
 )
 from waterspout.wsgi.lane import Lane
 from waterspout.wsgi.reply import Reply
+from waterspout.wsgi.slow import SlowClient
 from waterspout.wsgi.upload import NO_UPLOAD, NoUpload, Upload
 
 #: Our own server keeps none that would have to be changed.
 _NO_HEADERS: Final = HTTPHeaders()
 
 
-class Exchange(HTTPMessageDelegate):
+class Exchange(SlowClient, HTTPMessageDelegate):
     """Carries a request to a lane and the reply back.
 
     `connection`: Tornado's `HTTPConnection`. `max_body_size` in bytes. `is_trusted` tells whether the peer
     of an address may speak for clients behind it.
 
-    A small body travels with its request, once it is whole; a larger one is sent as the view asks for it.
+    A small body travels with its request, once it is whole; a larger one, if `admission` allows, as the
+    view asks for it.
 
     Attributes: `request`, set by whoever calls `execute()`.
     """
@@ -71,10 +74,12 @@ class Exchange(HTTPMessageDelegate):
         pool: Dispatcher,
         connection: Any,
         *,
+        admission: Admission,
         max_body_size: int,
         is_trusted: Callable[[str], bool],
     ) -> None:
         self._pool = pool
+        self._admission = admission
         self._connection = connection
         self._max_body_size = max_body_size
         self._is_trusted = is_trusted
@@ -93,7 +98,8 @@ class Exchange(HTTPMessageDelegate):
         if self._expects_continue or self._length == CHUNKED or self._length > SMALL_BODY:
             # While the body is not read, this alone tells that the client has left.
             self._connection.stream.set_close_callback(self.on_connection_close)
-            self._submit(None)
+            self._pool.choose(self)
+            self._collect()
         # Else `finish` submits: at once when there is no body, or when a small one is here.
 
     def open_whole(self) -> None:
@@ -132,20 +138,25 @@ class Exchange(HTTPMessageDelegate):
         self._received += len(chunk)
         assert isinstance(self._upload, Upload)
         if self._upload.discarding:
-            self._reply.discard(len(chunk))
-        elif self._received > self._max_body_size:
+            return self._upload.wait() if self._reply.discard(len(chunk)) else None
+        if self._received > self._max_body_size:
             self._refuse_body()
-        if self._on_demand:
-            return self._upload.receive(chunk)
-        self._upload.collect(chunk)
-        return None
+        if not self._on_demand:
+            self._upload.collect(chunk)
+            return None
+        room = self._upload.receive(chunk)
+        if not self._submitted and not self._concluded:
+            self._admission.advance(self)
+        return room
 
     def finish(self) -> None:
         self._upload.end()
+        if self._on_demand:
+            self._admission.leave(self)
         if self._reply.lingers:
             self._reply.finish()
         elif not self._submitted and not self._concluded:
-            self._submit(self._upload.take())
+            self._submit(None if self._on_demand else self._upload.take())
 
     def on_connection_close(self) -> None:
         """The client is gone, or broke its framing: the view's read() shall fail and its iterable close."""
@@ -263,10 +274,9 @@ class Exchange(HTTPMessageDelegate):
 
     # -- the pool's side: it calls one of these, once ----------------------------------------------------
 
-    def hand_to(self, pool: Dispatcher) -> None:
+    def belong_to(self, pool: Dispatcher) -> None:
         """Another pool than the one that it was made for is its own."""
-        self._pool = pool
-        pool.submit(self)
+        self._pool, self._admission = pool, pool.admission
 
     def start(self, lane: Lane) -> None:
         """A lane is free: go."""
@@ -288,13 +298,14 @@ class Exchange(HTTPMessageDelegate):
     def on_read(self, credit: int) -> None:
         """The view reads. It may do so behind the end of the reply, of a body that is here."""
         if self._expects_continue and not self._reply.begun:
-            self._expects_continue = False
-            if not self._connection.stream.closed():
-                self._connection.stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.say_continue()
         self._upload.grant(credit)
 
     def on_reply(self, head: ReplyHead | None, data: bytes, end: bytes | None) -> None:
         if self._concluded:
+            return
+        if self._download is not None:
+            self._store_reply(self._download, data, end)
             return
         if head is not None:
             self._reply.begin(head, data)
@@ -305,8 +316,7 @@ class Exchange(HTTPMessageDelegate):
         elif end is not None:
             self._end()
         elif self._lane is not None and not self._reply.when_flushed(self._resume):
-            # The client is slower than the view: the view shall wait in its send.
-            self._lane.pause()
+            self._hold_up(self._lane)
 
     def on_lane_lost(self, unread: bool) -> None:
         """The worker died under the request. It may have done half its work: it is not run again, unless
@@ -320,7 +330,9 @@ class Exchange(HTTPMessageDelegate):
             self._pool.submit(self)
             return
         self._pool.died += 1
-        if self._reply.begun:
+        if self._download is not None:
+            self._lose_lane(self._download, "process-died")
+        elif self._reply.begun:
             self._cut("process-died")
         else:
             self._answer(502, "process-died")
@@ -331,22 +343,20 @@ class Exchange(HTTPMessageDelegate):
 
     @property
     def waits_for_client(self) -> bool:
-        return self._upload.starves
+        return self._upload.is_starving
 
     def time_out(self) -> bool:
         """The view has sent nothing for too long. False: nobody waits for it any more."""
         if self._concluded:
             return False
         self._abandon("the view ran out of time")
-        if self._reply.begun:
+        if self._download is not None:
+            self._lose_lane(self._download, "timed-out")
+        elif self._reply.begun:
             self._cut("timed-out")
         else:
             self._answer(504, "timed-out")
         return True
-
-    def _resume(self) -> None:
-        if self._lane is not None:
-            self._lane.resume()
 
     # -- endings -----------------------------------------------------------------------------------------
 
@@ -360,8 +370,8 @@ class Exchange(HTTPMessageDelegate):
         else:
             self._reply.finish_later()
 
-    def _cut(self, note: str) -> None:
-        self._reply.cut()
+    def _cut(self, note: str, *, at_once: bool = False) -> None:
+        self._reply.cut(at_once=at_once)
         self._conclude(note)
 
     def _answer(self, status: int, note: str, *, close: bool = False, linger: bool = True) -> None:
@@ -393,8 +403,14 @@ class Exchange(HTTPMessageDelegate):
         self._record.note = note
         self._record.log()
         self._pool.figures.finish(self._record)
+        if self._known:
+            self._forget()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """The reply is whole as far as the worker is concerned: it may come to its end."""
         lane, self._lane = self._lane, None
-        if self._upload.whole:
+        if self._upload.whole and self._upload.spool is None:
             if lane is not None:
                 lane.resume()  # whatever was held back for a slow client: only IDLE and READ can follow
             return

@@ -17,6 +17,7 @@ from waterspout.hub.local import hub
 from waterspout.importer import split_spec
 from waterspout.ops.figures import Figures
 from waterspout.signals import fork_generation
+from waterspout.wsgi.admission import Admission
 from waterspout.wsgi.crew import Crew, CrewEvents, CrewSpec
 from waterspout.wsgi.exchange import Exchange
 from waterspout.wsgi.lane import Lane
@@ -24,6 +25,7 @@ from waterspout.wsgi.loading import WSGIApp, load_app
 from waterspout.wsgi.process import ProcessCrew
 from waterspout.wsgi.queue import WaitingQueue
 from waterspout.wsgi.settings import PoolSettings
+from waterspout.wsgi.spool import SpoolSpace
 from waterspout.wsgi.supervisor import Supervisor
 from waterspout.wsgi.threads import ThreadCrew
 from waterspout.wsgi.watch import Watch
@@ -35,13 +37,16 @@ logger = logging.getLogger("waterspout.wsgi")
 
 class Shared(NamedTuple):
     """What the pools of one app have in common: whether it runs in several processes, and in several threads
-    of this one; and how it is loaded here. `name` is this pool's, "" when there are no others.
+    of this one; how it is loaded here; the `space` for spools, and how much of it one reply may take. `name`
+    is this pool's, "" when there are no others.
     """
 
     multiprocess: bool
     multithread: bool
     load: Callable[..., WSGIApp] = load_app
     name: str = ""
+    space: SpoolSpace = SpoolSpace(0)
+    spool_reply: int = 0
 
 
 class Pool:
@@ -52,9 +57,9 @@ class Pool:
     Starts at `start()`, or at the first exchange; belongs to the process and event loop that started it.
     Raises ConfigurationError.
 
-    Attributes: `figures`, what it measures. Counts since it was made: `started`, requests that a lane took;
-    `refused`, answered 503; `died`, lost with their worker (502, or cut); `timed_out` (504, or cut);
-    `restarts`, of WSGI processes.
+    Attributes: `admission`, of slow clients; `figures`, what it measures. Counts since it was made:
+    `started`, requests that a lane took; `refused`, answered 503; `died`, lost with their worker (502, or
+    cut); `timed_out` (504, or cut); `restarts`, of WSGI processes.
     """
 
     def __init__(
@@ -72,6 +77,9 @@ class Pool:
         self.target = target
         self.settings = settings
         self._shared = shared or Shared(settings.workers > 1, settings.threads > 1)
+        self.admission = Admission(
+            self, settings.crews * settings.threads, self._shared.space, self._shared.spool_reply
+        )
         self._says = f"pool {self._shared.name}: " if self._shared.name else ""
         self.figures = Figures()
         self._supervisor = Supervisor(settings, self._make_crew, self._refuse_queue, self._says)
@@ -217,6 +225,9 @@ class Pool:
         else:
             self._queue.add(exchange)
 
+    def choose(self, exchange: Exchange) -> None:
+        """It is this pool's already."""
+
     def withdraw(self, exchange: Exchange) -> None:
         """Its client left while it waited: it is never run."""
         self._queue.remove(exchange)
@@ -263,15 +274,15 @@ class Pool:
 
     def _make_crew(self) -> Crew:
         settings = self.settings
-        multiprocess, multithread, load, name = self._shared
+        shared = self._shared
         spec = CrewSpec(
             self.target,
             settings.threads,
             settings.debug,
-            multiprocess,
-            multithread,
-            load=load,
-            pool=name,
+            shared.multiprocess,
+            shared.multithread,
+            load=shared.load,
+            pool=shared.name,
             nice=settings.nice,
         )
         events = CrewEvents(self._on_idle, self._on_gone, hub.deliver)

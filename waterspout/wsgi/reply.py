@@ -96,6 +96,16 @@ class Reply:
         flushed.add_done_callback(lambda _: callback())
         return False
 
+    def say_continue(self) -> None:
+        """Let the client send its body (RFC 9110 section 10.1.1)."""
+        if not self._connection.stream.closed():
+            self._connection.stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    @property
+    def is_timed(self) -> bool:
+        """The connection itself cuts a client that takes nothing for too long."""
+        return self._strict
+
     def finish(self) -> None:
         """The reply is whole, and the request's body has been read, or never will be."""
         self.abandon()
@@ -116,11 +126,15 @@ class Reply:
             return
         self._linger = asyncio.get_running_loop().call_later(LINGER, self.finish)
 
-    def discard(self, size: int) -> None:
-        """`size` bytes more of a body that nobody reads have come: there is an end to that, too."""
+    def discard(self, size: int) -> bool:
+        """`size` bytes more of a body that nobody reads have come: there is an end to that, too.
+
+        True: read no more of it, as long as the reply is not whole.
+        """
         self._discarded += size
         if self.lingers and self._discarded > LINGER_SIZE:
             self.finish()
+        return not self.finished and self._discarded > LINGER_SIZE
 
     @property
     def lingers(self) -> bool:
@@ -133,18 +147,24 @@ class Reply:
             self._linger.cancel()
             self._linger = None
 
-    def cut(self) -> None:
-        """The reply can't be completed: let the client see that it is broken, never a clean end."""
+    def cut(self, *, at_once: bool = False) -> None:
+        """The reply can't be completed: let the client see that it is broken, never a clean end.
+
+        `at_once`: what was written is not waited for.
+        """
         if self.finished:
             return
         self.finished = True
         if self._strict:
-            self._connection.cut()
+            if at_once:
+                self._connection.reset()
+            else:
+                self._connection.cut()
             return
         stream = self._connection.stream
         if stream is None or stream.closed():
             return
-        if not self._delimited:
+        if at_once or not self._delimited:
             # A FIN would be a clean end here; a reset is not.
             stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         stream.close()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from waterspout.wsgi.frames import BODY, BODY_END, pack_header
 from waterspout.wsgi.lane import Lane
+from waterspout.wsgi.spool import Spool, SpoolSpace
 
 
 class Upload:
     """Forwards body bytes to a lane, never more than the worker has asked for.
 
     `receive` returns a future while it holds bytes back: the server reads no more from the client until it
-    is done, so at most one read of the server's (64 KiB) lies here.
+    is done, so at most one read of the server's (64 KiB) lies here. After `store`, what comes before there is
+    a lane goes to a spool.
 
     Attributes: `discarding`, nobody will read the rest.
     """
@@ -26,6 +29,7 @@ class Upload:
         self._room: asyncio.Future[None] | None = None
         self._ended = False
         self._end_sent = False
+        self._spool: Spool | None = None
         self.discarding = False
 
     @property
@@ -34,13 +38,26 @@ class Upload:
         return self._ended
 
     @property
-    def starves(self) -> bool:
-        """The worker may have more, and the client has not sent it."""
-        return self._credit > 0 and not self._held and not self._ended
+    def is_starving(self) -> bool:
+        """The view waits, as far as can be told, for the client to send more."""
+        waits = self._credit > 0 and not self._ended
+        return waits and self._lane is not None and not self._held and self._spool is None
+
+    @property
+    def spool(self) -> Spool | None:
+        """What has come before there was a lane, as long as some of it is left."""
+        return self._spool
+
+    def store(self, space: SpoolSpace, limit: int, on_failure: Callable[[OSError], None]) -> None:
+        """Until there is a lane, keep what comes in a spool of `limit` bytes. `on_failure`: it is broken."""
+        self._spool = Spool(space, limit, self._on_spool)
+        self._on_failure = on_failure
 
     def attach(self, lane: Lane) -> None:
         """The request runs on `lane` now."""
         self._lane = lane
+        while self._spool is not None and not self._spool.takes_space and self._unspool():
+            pass  # all of it is in memory
         self._forward()
 
     def detach(self) -> None:
@@ -59,10 +76,15 @@ class Upload:
         """Bytes from the client. The future, if any, is done when more may come."""
         if self.discarding:
             return None
-        self._held.append(memoryview(data))
+        if self._spool is not None:
+            self._spool.put(data)
+        else:
+            self._held.append(memoryview(data))
         self._forward()
-        if not self._held:
-            return None
+        return self.wait() if self._holds_back else None
+
+    def wait(self) -> asyncio.Future[None]:
+        """Done when the client may go on."""
         if self._room is None or self._room.done():
             self._room = asyncio.get_running_loop().create_future()
         return self._room
@@ -83,6 +105,9 @@ class Upload:
         self._lane = None
         self._held.clear()
         self._small.clear()
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None
         self._release()
 
     def take(self) -> bytes:
@@ -91,21 +116,52 @@ class Upload:
         self._small.clear()
         return data
 
+    @property
+    def _holds_back(self) -> bool:
+        """The client is read no further for now."""
+        if self._spool is None:
+            return bool(self._held)
+        return self._spool.is_full or self._lane is not None
+
     def _forward(self) -> None:
         if self._lane is None or self._end_sent:
             return
-        while self._held and self._credit:
+        while self._credit and (self._held or self._unspool()):
             piece = self._held.popleft()
             if len(piece) > self._credit:
                 self._held.appendleft(piece[self._credit :])
                 piece = piece[: self._credit]
             self._credit -= len(piece)
             self._lane.send(pack_header(BODY, len(piece)) + piece)
-        if not self._held:
+        if not self._held and self._spool is None:
             self._release()
             if self._ended:
                 self._end_sent = True
                 self._lane.send(pack_header(BODY_END, 0))
+
+    def _unspool(self) -> bool:
+        """Hold the next piece of the spool. False: there is none, or its disk works on it."""
+        spool = self._spool
+        if spool is None:
+            return False
+        piece = spool.get()
+        if piece:
+            self._held.append(memoryview(piece))
+        if not spool.size:
+            spool.close()
+            self._spool = None
+        return bool(piece)
+
+    def _on_spool(self) -> None:
+        spool = self._spool
+        assert spool is not None  # closed, it says nothing
+        error = spool.broken or spool.failed
+        if error is not None:
+            self._on_failure(error)
+            return
+        self._forward()
+        if not self._holds_back:
+            self._release()
 
     def _release(self) -> None:
         if self._room is not None and not self._room.done():
@@ -116,7 +172,8 @@ class NoUpload:
     """Of a request without a body: there is nothing to forward, hold or throw away."""
 
     whole = True
-    starves = False
+    is_starving = False
+    spool = None
     discarding = False
 
     def take(self) -> bytes:

@@ -151,6 +151,56 @@ async def test_a_client_that_takes_its_reply_slowly_is_served():
         assert len(await client.reader.readexactly(left)) == left
 
 
+@pytest.mark.parametrize(("rate", "is_served"), [(50_000, False), (1000, True)])
+@on_loops
+async def test_a_client_that_takes_its_reply_in_trickles(rate, is_served):
+    """Never a pause, and always less, or more, than the rate."""
+    settings = HTTPSettings(write_timeout=5, write_rate=rate, write_grace=0.5)
+    size = 8 * limits.MIB
+
+    def answer(exchange):
+        headers = HTTPHeaders({"Content-Length": str(size)})
+        exchange.write_headers(ResponseStartLine("", 200, "OK"), headers, b"x" * size)
+        exchange.finish()
+
+    async with (
+        serve(answering(answer), settings=settings) as served,
+        served.client(limit=1024, receive=4096) as client,
+    ):
+        served.server._interval = 0.1
+        client.send(GET)
+        await client.head()
+        for _ in range(60):
+            await client.reader.read(500)
+            await asyncio.sleep(0.05)
+            if not served.server._open:
+                break
+        assert bool(served.server._open) is is_served
+
+
+@pytest.mark.parametrize("pause", [0.02, 0.2])
+@on_loops
+async def test_a_reply_that_comes_in_trickles_is_no_client_s_fault(pause):
+    settings = HTTPSettings(write_timeout=0.3, write_rate=10_000, write_grace=0.2)
+
+    class Trickling(Delegate):
+        def finish(self):
+            self.task = asyncio.ensure_future(self.answer())
+
+        async def answer(self):
+            headers = HTTPHeaders({"Content-Length": "10"})
+            self.exchange.write_headers(ResponseStartLine("", 200, "OK"), headers)
+            for _ in range(10):
+                await asyncio.sleep(pause)
+                await self.exchange.write(b"x")
+            self.exchange.finish()
+
+    async with serve(Trickling, settings=settings) as served, served.client() as client:
+        served.server._interval = 0.02
+        client.send(GET)
+        assert (await client.read_reply())[2] == b"x" * 10
+
+
 @on_loops
 async def test_a_refusal_is_read_by_a_client_that_still_sends():
     """Unread bytes would make the kernel send a reset, and that could eat the answer."""

@@ -5,9 +5,11 @@ import asyncio
 from tornado.httputil import HTTPServerConnectionDelegate
 
 from waterspout.ops.figures import Figures
+from waterspout.wsgi.admission import Admission
 from waterspout.wsgi.exchange import Exchange
 from waterspout.wsgi.frames import BODY, BODY_END, REQUEST, WHOLE, FrameParser, build_reply, parse_request
 from waterspout.wsgi.headers import WireHeaders
+from waterspout.wsgi.spool import SpoolSpace
 
 MAX_BODY = 1_000_000
 GET = ("GET / HTTP/1.1", "Host: x")
@@ -77,8 +79,12 @@ class FakePool:
         self.submitted += 1
         self.waiting.append(exchange)
 
+    def choose(self, exchange):
+        """It is this pool's already."""
+
     def withdraw(self, exchange):
-        self.waiting.remove(exchange)
+        if exchange in self.waiting:
+            self.waiting.remove(exchange)
 
     async def next(self, seconds=5):
         """The next exchange that waits."""
@@ -96,16 +102,31 @@ class FakePool:
         return lane
 
 
-class Site(HTTPServerConnectionDelegate):
-    """Every request becomes an exchange of `pool`."""
+class FakeLoad:
+    """How busy the lanes are said to be."""
 
-    def __init__(self):
+    def __init__(self, running=0, waiting=0):
+        self.running = running
+        self.stuck = 0
+        self.waiting = waiting
+
+
+class Site(HTTPServerConnectionDelegate):
+    """Every request becomes an exchange of `pool`. `load`: what the admission believes of the lanes."""
+
+    def __init__(self, *, lanes=8, spool=MAX_BODY, spool_reply=MAX_BODY):
         self.pool = FakePool()
+        self.load = FakeLoad()
+        self.admission = Admission(self.load, lanes, SpoolSpace(spool), spool_reply)
         self.trusted = False
 
     def start_request(self, server_conn, request_conn):
         return Exchange(
-            self.pool, request_conn, max_body_size=MAX_BODY, is_trusted=lambda address: self.trusted
+            self.pool,
+            request_conn,
+            admission=self.admission,
+            max_body_size=MAX_BODY,
+            is_trusted=lambda address: self.trusted,
         )
 
 

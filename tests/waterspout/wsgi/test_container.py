@@ -195,8 +195,10 @@ async def test_it_can_be_configured_before_the_start():
     settings = container.pool.settings
     assert (settings.threads, settings.queue, settings.workers, container.max_body_size) == (3, 4, 2, 5)
     assert container.is_trusted("10.1.1.1")
+    container.configure(spool=6, spool_reply=7)
     container.configure(debug=True)
     assert container.pool.settings.threads == 3
+    assert (container.admission.space.limit, container.admission.reply_limit) == (6, 7)
     with pytest.raises(ConfigurationError):
         container.configure(threads=0)
 

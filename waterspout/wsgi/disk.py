@@ -1,0 +1,77 @@
+"""The temporary file of all spools, and the thread that reads and writes it.
+
+It has no name, so nothing is left of it whatever happens; and a disk that stands still stops no event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import queue
+import tempfile
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+#: What is told to who asked: what was read, nothing, or why it failed.
+Outcome = bytes | OSError | None
+_Job = tuple[Callable[[int], bytes | None], Callable[[Outcome], Any]]
+
+
+class Disk:
+    """One file. Everything is done in the order in which it is asked for, in a thread of its own; `done` is
+    called in the event loop that made this, with the outcome.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        threading.Thread(target=self._work, name="waterspout-spool", daemon=True).start()
+
+    def write(self, pieces: list[tuple[int, bytes]], done: Callable[[Outcome], Any]) -> None:
+        """Write each piece at its offset."""
+        self._jobs.put((partial(_write, pieces), done))
+
+    def read(self, offset: int, size: int, done: Callable[[Outcome], Any]) -> None:
+        """Read what is there, all of `size` bytes."""
+        self._jobs.put((partial(_read, offset, size), done))
+
+    def close(self) -> None:
+        """When all is done that was asked for, the file is gone and the thread ends."""
+        self._jobs.put(None)
+
+    def _work(self) -> None:
+        file: Any = None
+        try:
+            while (job := self._jobs.get()) is not None:
+                work, done = job
+                outcome: Outcome
+                try:
+                    if file is None:
+                        file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed below
+                    outcome = work(file.fileno())
+                except OSError as error:
+                    outcome = error
+                self._loop.call_soon_threadsafe(done, outcome)
+        except RuntimeError:
+            pass  # the event loop is closed: nobody wants to know
+        finally:
+            if file is not None:
+                file.close()
+
+
+def _write(pieces: list[tuple[int, bytes]], descriptor: int) -> None:
+    for offset, data in pieces:
+        rest = memoryview(data)
+        while rest:
+            size = os.pwrite(descriptor, rest, offset)
+            rest, offset = rest[size:], offset + size
+
+
+def _read(offset: int, size: int, descriptor: int) -> bytes:
+    data = os.pread(descriptor, size, offset)
+    if len(data) != size:
+        raise OSError(errno.EIO, "the spool's file is shorter than what was written to it")
+    return data
