@@ -299,5 +299,6 @@ def check_names(settings: dict[str, Any]) -> None:
     for name in settings:
         near = difflib.get_close_matches(name, ours, n=2, cutoff=0.85)
         if name not in ours and (near or name.startswith("wsgi_")):
-            hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else f"; there are {', '.join(ours)}"
+            meant = " or ".join(map(repr, near))
+            hint = f"; did you mean {meant}?" if near else f"; there are {', '.join(ours)}"
             raise ConfigurationError(f"unknown setting {name!r}{hint}")
