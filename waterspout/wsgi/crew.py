@@ -53,7 +53,8 @@ class Crew:
 
     Attributes: `idle`, lanes that can take a request; `busy`, how many run one; `lanes`, all of them;
     `ready`, it has started, at `ready_at`; `expiring`, another one shall take its place; `draining`, another
-    one has: it finishes what it runs; `started`, requests so far, and `limit`, when they are enough.
+    one has: it finishes what it runs; `killed`, it was, by SIGKILL; `started`, requests
+    so far, and `limit`, when they are enough.
     """
 
     #: Whether another one can be started beside it, and take its place.
@@ -68,6 +69,7 @@ class Crew:
         self.ready_at = 0.0
         self.expiring = False
         self.draining = False
+        self.killed = False
         self.started = 0
         self.limit = math.inf
         self._replacing: set[asyncio.Task[None]] = set()
