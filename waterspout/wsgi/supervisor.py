@@ -116,8 +116,8 @@ class Supervisor:
                 await crew.start()
             except Exception as error:
                 await self._bury(crew)
-                # Killed from outside, it is not the app that has failed; if that is too large for the machine,
-                # there will be a crash loop, too.
+                # Killed from outside, it is not the app that has failed; too large for the machine,
+                # it will be a crash loop, too.
                 delay = self._count_failure(ready=crew.killed)
                 logger.error("the WSGI app does not start, next try in %.1f s: %s", delay, error)
                 self._check_broken()
