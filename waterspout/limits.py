@@ -172,7 +172,7 @@ FILE_BLOCK = 128 * KIB
 READY_TIMEOUT = 120.0
 #: Pause before the next try when a WSGI process died before it was ready: from, to (seconds). It doubles.
 RESTART_DELAY = (0.1, 5.0)
-#: ... and for one that had been ready: the app can be loaded, and serves somebody in between.
+#: ... and for one that had been ready, or was killed from outside: the app itself can be loaded.
 READY_RESTART_DELAY = (0.1, 0.5)
 #: One that dies sooner than this after it was ready counts as one that did not come up (seconds).
 SHORT_LIFE = 5.0

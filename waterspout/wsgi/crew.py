@@ -60,7 +60,8 @@ class Crew:
 
     Attributes: `idle`, lanes that can take a request; `busy`, how many run one; `lanes`, all of them;
     `ready`, it has started, at `ready_at`; `expiring`, another one shall take its place; `draining`, another
-    one has: it finishes what it runs; `started`, requests so far, and `limit`, when they are enough.
+    one has: it finishes what it runs; `killed`, it was, by SIGKILL; `started`, requests
+    so far, and `limit`, when they are enough.
     """
 
     #: Whether another one can be started beside it, and take its place.
@@ -75,6 +76,7 @@ class Crew:
         self.ready_at = 0.0
         self.expiring = False
         self.draining = False
+        self.killed = False
         self.started = 0
         self.limit = math.inf
         self._replacing: set[asyncio.Task[None]] = set()

@@ -242,6 +242,7 @@ class ProcessCrew(Crew):
             self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
         self.gone = True
+        self.killed = status == -signal.SIGKILL
         while self._on_control():
             pass  # its last words
         self._settle(WaterspoutError(f"{self} ended while it started: {_describe_status(status)}"))

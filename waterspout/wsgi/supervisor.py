@@ -122,7 +122,9 @@ class Supervisor:
                 await crew.start()
             except Exception as error:
                 await self._bury(crew)
-                delay = self._count_failure(ready=False)
+                # Killed from outside, it is not the app that has failed; too large for the machine, it will be
+                # a crash loop, too.
+                delay = self._count_failure(ready=crew.killed)
                 logger.error(
                     "%sthe WSGI app does not start, next try in %.1f s: %s", self._says, delay, error
                 )
@@ -166,7 +168,7 @@ class Supervisor:
         return 0.0
 
     def _count_failure(self, *, ready: bool) -> float:
-        """One more in a row did not come up, or died soon after it was ready; how long to wait now."""
+        """One more in a row did not come up, or died soon after it was `ready`; how long to wait now."""
         self._failures += 1
         least, most = limits.READY_RESTART_DELAY if ready else limits.RESTART_DELAY
         at_last = limits.READY_CRASH_LOOP_DELAY if ready else limits.CRASH_LOOP_DELAY

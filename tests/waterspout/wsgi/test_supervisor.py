@@ -45,13 +45,14 @@ class House:
         self.broken = 0
         self.fails = None
         self.starting = None
+        self.killed = False
         settings = PoolSettings(workers=workers, **options)
         self.supervisor = Supervisor(settings, self.make, self.on_broken)
         self.supervisor.open()
 
     def make(self):
         crew = FakeCrew(CrewSpec("x:y", 2), CrewEvents(lambda *_: None, self.supervisor.on_gone))
-        crew.fails, crew.starting = self.fails, self.starting
+        crew.fails, crew.starting, crew.killed = self.fails, self.starting, self.killed
         self.made.append(crew)
         return crew
 
@@ -102,6 +103,18 @@ async def test_deaths_soon_after_the_start_wait_longer_and_longer_and_a_long_lif
     crew.ready_at -= limits.SHORT_LIFE + 1
     assert supervisor._pause_after(crew) == 0.0
     assert supervisor._count_failure(ready=False) == limits.RESTART_DELAY[0]
+
+
+async def test_one_that_is_killed_while_it_starts_is_soon_started_again(monkeypatch):
+    monkeypatch.setattr(limits, "RESTART_DELAY", (60.0, 60.0))
+    monkeypatch.setattr(limits, "READY_RESTART_DELAY", (0.001, 0.002))
+    house = House()
+    await house.supervisor.start()
+    house.fails, house.killed = OSError("killed"), True
+    house.die(house.made[0])
+    await wait_for(lambda: len(house.made) > 3)
+    house.fails = None
+    await wait_for(lambda: len(house.supervisor.crews) == 1 and house.supervisor.crews[0].ready)
 
 
 async def test_a_crash_loop_is_said_once_and_goes_on_slowly(quick, caplog):
