@@ -22,6 +22,7 @@ from waterspout.listeners import take_activated
 from waterspout.options import HEAD_LIMITS, OPTIONS, TIMES, ServeCommand, check_together, find_given
 from waterspout.server import Server
 from waterspout.settings import ServeSettings
+from waterspout.wsgi.bulkheads import NamedPool
 
 #: Options that are the application's, by the name of its setting.
 _APPLICATION_OPTIONS: Final = (
@@ -109,6 +110,7 @@ def _build_settings(context: click.Context, options: dict[str, Any]) -> ServeSet
         http=_build_http_settings(options),
         access_log=options["access_log"],
         debug=options["debug"],
+        ops=options["ops_bind"],
         application=_build_application_settings(options, given),
     )
 
@@ -136,11 +138,25 @@ def _build_application_settings(options: dict[str, Any], given: Collection[str])
     if "trusted_proxies" in settings:
         networks = settings["trusted_proxies"].split(",")
         settings["trusted_proxies"] = tuple(filter(None, map(str.strip, networks)))
+    if "wsgi_pool" in given:
+        settings.update(_build_pools(options["wsgi_pool"]))
     if options["debug"]:
         if settings.get("wsgi_workers", 1) > 1:
             raise ConfigurationError("--debug works with one WSGI process: its frames live there")
         settings["debug"] = True
     return settings
+
+
+def _build_pools(named: Collection[NamedPool]) -> dict[str, Any]:
+    """They stand in place of the application's own. Raises ConfigurationError: two of one name."""
+    names = [pool.name for pool in named]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigurationError(f"--wsgi-pool names {name!r} twice: give all its paths in one")
+    return {
+        "wsgi_pools": {pool.name: {"workers": pool.workers, "threads": pool.threads} for pool in named},
+        "wsgi_pool_rules": [(path, pool.name) for pool in named for path in pool.paths],
+    }
 
 
 def _build_application(

@@ -142,3 +142,15 @@ OUTBOX_MESSAGES = 10_000
 MESSAGE_SIZE = 512 * KIB
 #: What a 503 tells the client to wait (seconds).
 RETRY_AFTER = 1
+
+# --- figures ---------------------------------------------------------------------------------------------
+
+#: Times that `stats()` tells are those of the last one to two of these: recent, and enough of them (seconds).
+FIGURES_WINDOW = 60.0
+#: How often the event loop's lag is sampled: four wake-ups a second cost nothing that can be measured
+#: (seconds).
+LAG_INTERVAL = 0.25
+#: ... and for how long behind the last call of `stats()`, when no operations address wants it (seconds).
+LAG_WANTED = 120.0
+#: Longest name of a pool; it stands in log lines and in JSON.
+POOL_NAME = 32

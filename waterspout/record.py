@@ -41,7 +41,8 @@ class Record:
 
     Attributes: `owner`, "native" or "wsgi"; `bytes_sent`, of the reply's body; `note`, a word for what was
     not as usual ("client-left", "cut", "queue-full", ...), last on the access line; times are
-    `time.perf_counter()` seconds: `opened` when the head was read, `started` when a lane took it.
+    `time.perf_counter()` seconds: `opened` when the head was read, `submitted` when a lane was asked for,
+    `started` when one took it.
     """
 
     __slots__ = (
@@ -54,6 +55,7 @@ class Record:
         "request_id",
         "started",
         "status",
+        "submitted",
         "target",
     )
 
@@ -74,7 +76,7 @@ class Record:
         self.status = 0
         self.bytes_sent = 0
         self.note = ""
-        self.opened = time.perf_counter() if opened is None else opened
+        self.opened = self.submitted = time.perf_counter() if opened is None else opened
         self.started: float | None = None
 
     def log(self) -> None:

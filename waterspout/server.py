@@ -20,8 +20,12 @@ from waterspout.http import HTTPServer
 from waterspout.hub.local import hub
 from waterspout.limits import GC_THRESHOLDS, READY_TIMEOUT
 from waterspout.listeners import Listeners, adopt, listen_tcp, listen_unix, make_tls_context
-from waterspout.settings import ServeSettings
+from waterspout.ops.gauges import Gauges
+from waterspout.ops.server import OpsServer
+from waterspout.settings import ServeSettings, is_loopback
 from waterspout.signals import keep_from_children, spare_forked_children
+from waterspout.wsgi.container import Container
+from waterspout.wsgi.pool import PoolSettings
 
 #: Python's own first threshold is 700, or 2000 in newer versions.
 _DEFAULT_THRESHOLD = 2000
@@ -41,26 +45,45 @@ class Server:
         self._settings = settings
         self._stop = asyncio.Event()
         self._stop_signalled = 0.0
+        self._ops = OpsServer(settings.ops, self._find_gauges()) if settings.ops is not None else None
+
+    def _find_gauges(self) -> Gauges:
+        container = getattr(self._application, "container", None)
+        return container.gauges if isinstance(container, Container) else Gauges(dict)
 
     async def serve(self) -> None:
         """Serve until SIGTERM or SIGINT, then drain. Raises WaterspoutError: it can't start."""
         tls = self._make_tls()
         with self._listen() as listeners:
-            if isinstance(self._application, Application):
-                await self._start(self._application)
-            await self._serve(listeners, tls)
+            try:
+                self._listen_ops()
+                if isinstance(self._application, Application):
+                    await self._start(self._application)
+                await self._serve(listeners, tls)
+            finally:
+                if self._ops is not None:
+                    await self._ops.close()
         click.echo("waterspout: stopped", err=True)
 
     async def _serve(self, listeners: Listeners, tls: ssl.SSLContext | None) -> None:
         server = self._make_http_server(tls)
         self._handle_signals()
         spare_forked_children()  # those of views that run in threads of this process
-        keep_from_children(lambda: [*(sock.fileno() for sock in listeners.sockets), *server.descriptors()])
+        ops = self._ops
+        keep_from_children(
+            lambda: [
+                *(sock.fileno() for sock in listeners.sockets),
+                *server.descriptors(),
+                *(ops.descriptors() if ops is not None else ()),
+            ]
+        )
         _calm_collector()
         keep_freed_memory()
         server.add_sockets(listeners.sockets)
         self._announce(listeners.describe(secure=tls is not None))
         await self._stop.wait()
+        if ops is not None:
+            ops.stopping = True
         click.echo(
             f"waterspout: stopping; running requests get at most {self._settings.graceful_timeout:g} s "
             "(once more ends at once)",
@@ -80,6 +103,19 @@ class Server:
         if settings.unix is not None:
             return listen_unix(settings.unix, settings.unix_mode)
         return listen_tcp(settings.host, settings.port)
+
+    def _listen_ops(self) -> None:
+        """From before the app is loaded: whoever asks can see that it is not. Raises WaterspoutError."""
+        if self._ops is None or self._settings.ops is None:
+            return
+        self._ops.listen()
+        host = self._settings.ops.host
+        if self._settings.ops.path is None and not is_loopback(host):
+            click.echo(
+                f"waterspout: whoever reaches {self._settings.ops} can read the figures: --ops-bind is meant "
+                "for loopback, or for a network of the operators' own",
+                err=True,
+            )
 
     def _make_http_server(self, tls: ssl.SSLContext | None) -> HTTPServer | DrainingServer:
         settings = self._settings
@@ -127,6 +163,8 @@ class Server:
         click.echo(
             f"waterspout {__version__} serves {address} on {loop}: {describe(self._application)}", err=True
         )
+        if self._ops is not None:
+            click.echo(f"waterspout: figures at {self._ops.describe()} (/-/stats, /-/health)", err=True)
 
     async def _shutdown(self, server: HTTPServer | DrainingServer) -> None:
         """Nothing new comes in; what runs ends; the rest is cut at the deadline."""
@@ -167,9 +205,16 @@ def describe(application: TornadoApplication) -> str:
     native = f"{application.native_rules} native rules"
     if application.container is None:
         return native
-    pool = application.container.pool
-    settings = pool.settings
-    target = pool.target if isinstance(pool.target, str) else getattr(pool.target, "__name__", "a callable")
-    where = f"{settings.workers} process" + ("es" if settings.workers > 1 else "") + " x "
-    where = (where if settings.workers else "") + f"{settings.threads} thread" + "s" * (settings.threads > 1)
-    return f"{native}, everything else to {target} in {where}"
+    main, *others = application.container.pools.items()
+    target = main[1].target
+    named = target if isinstance(target, str) else getattr(target, "__name__", "a callable")
+    sizes = [_describe_size(main[1].settings)]
+    sizes += [f"pool {name} in {_describe_size(pool.settings)}" for name, pool in others]
+    return f"{native}, everything else to {named} in {', '.join(sizes)}"
+
+
+def _describe_size(settings: PoolSettings) -> str:
+    processes = f"{settings.workers} process" + ("es" if settings.workers > 1 else "") + " x "
+    return (
+        (processes if settings.workers else "") + f"{settings.threads} thread" + "s" * (settings.threads > 1)
+    )

@@ -178,6 +178,58 @@ def test_options_reach_the_application(served, by_variable):
     assert (settings.graceful_timeout, settings.max_body_size) == (4.5, 2 * limits.MIB)
 
 
+@pytest.mark.parametrize("by_variable", [True, False])
+def test_pools_are_named_on_the_command_line(served, by_variable):
+    pools = ("reports:/reports/*,/export:1x4", "pay:/pay:2x3")
+    if by_variable:
+        result = run("--wsgi", APP, env={"WATERSPOUT_WSGI_POOL": " ".join(pools)})
+    else:
+        result = run("--wsgi", APP, *(word for pool in pools for word in ("--wsgi-pool", pool)))
+    assert result.exit_code == 0, result.output
+    application = served[0][0]
+    sizes = {name: (pool.settings.workers, pool.settings.threads) for name, pool in pools_of(application)}
+    assert sizes == {"main": (1, 8), "reports": (1, 4), "pay": (2, 3)}
+    assert describe(application).endswith(
+        "pool reports in 1 process x 4 threads, pool pay in 2 processes x 3 threads"
+    )
+
+
+def pools_of(application):
+    return application.container.pools.items()
+
+
+def test_pools_of_the_command_line_stand_in_place_of_the_application_s(served):
+    assert run("tests.waterspout.natives:with_pools", "--wsgi-threads", "2").exit_code == 0
+    assert [name for name, _ in pools_of(served[0][0])] == ["main", "slow"]
+    assert run("tests.waterspout.natives:with_pools", "--wsgi-pool", "reports:/reports:0x1").exit_code == 0
+    assert [name for name, _ in pools_of(served[1][0])] == ["main", "reports"]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--wsgi-pool", "reports"], "NAME:PATHS:WORKERSxTHREADS"),
+        (["--wsgi-pool", "reports:reports:1x4"], "begin with /"),
+        (["--wsgi-pool", "main:/a:1x4"], "choose another name"),
+        (["--wsgi-pool", "a:/a:1x4", "--wsgi-pool", "a:/b:1x4"], "names 'a' twice"),
+        (["--wsgi-pool", "a:/a:1x4", "--debug"], "one WSGI process"),
+        (["--ops-bind", "9100"], "127.0.0.1:9100"),
+        (["--ops-bind", "::1:9100"], "[::1]:9100"),
+    ],
+)
+def test_what_is_no_pool_or_address_is_refused(served, words, line):
+    code, said = refuse("--wsgi", APP, *words)
+    assert code == 2
+    assert line in said
+
+
+def test_figures_are_told_where_it_is_said(served):
+    assert run("--wsgi", APP, "--ops-bind", "127.0.0.1:9100").exit_code == 0
+    assert str(served[0][1].ops) == "127.0.0.1:9100"
+    assert run("--wsgi", APP).exit_code == 0
+    assert served[1][1].ops is None
+
+
 def test_what_is_not_said_is_left_to_the_application(served):
     assert run("tests.waterspout.natives:ours", "--wsgi-threads", "2").exit_code == 0
     pool = served[0][0].container.pool.settings

@@ -29,7 +29,7 @@ class Exchange(HTTPConnection):
     Attributes: `response_started`; `finished`, nothing more will be written; `keep_alive`, whether another
     request may follow; `detached`, whatever was HTTP here is over; `half_close_grace`, how long a reply that
     has not begun is worth waiting for, in seconds, when the client has closed its sending side: it may have
-    left altogether.
+    left altogether; `half_close_callback`, called once when that is seen.
     """
 
     #: Requests have been judged before anybody sees them, nothing behind a last reply is run, and a
@@ -38,6 +38,7 @@ class Exchange(HTTPConnection):
 
     # What most exchanges never change stands on the class.
     close_callback: Callable[[], None] | None = None
+    half_close_callback: Callable[[], None] | None = None
     response_started = False
     switches_protocols = False
     finished = False
@@ -101,7 +102,7 @@ class Exchange(HTTPConnection):
         if self._chunked:
             self._writer.write(b"0\r\n\r\n")
         self.finished = True
-        self.close_callback = None
+        self.close_callback = self.half_close_callback = None  # no circle to be collected
         if not self.response_started:
             self.close()  # nobody could tell the reply that never came from one that is late
         elif not self.switches_protocols and not self.detached:
@@ -146,9 +147,12 @@ class Exchange(HTTPConnection):
 
     # -- beyond Tornado's --------------------------------------------------------------------------------
 
-    def become_whole(self) -> None:
-        """The request has no body, and nobody but the one who calls this is to be told of it."""
-        self._connection.become_whole()
+    def become_whole(self) -> bytes | None:
+        """The request's body, if all of it is here: then nobody but the one who asks is to be told of it.
+
+        None: it has to be received, by a delegate.
+        """
+        return self._connection.become_whole()
 
     def write_reply(
         self, status: int, reason: str, headers: HTTPHeaders, body: bytes
@@ -221,7 +225,7 @@ class Exchange(HTTPConnection):
     def cut(self) -> None:
         """The reply can't be completed: let the client see that it is broken, never a clean end."""
         self.finished = True
-        self.close_callback = None
+        self.close_callback = self.half_close_callback = None
         self._connection.cut()
 
     def switch_protocols(self, protocol: asyncio.Protocol) -> None:

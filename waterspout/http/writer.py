@@ -58,6 +58,8 @@ class Writer:
         if self._queue is None and len(data) <= WRITE_SIZE:
             self._written += len(data)
             self._transport.write(data)
+            if not self.paused:
+                return self._done
         elif len(data):
             self._enqueue(data)
         return self.when_room()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -13,8 +13,11 @@ from tornado.wsgi import WSGIContainer
 
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError
+from waterspout.ops.gauges import Gauges
+from waterspout.wsgi.bulkheads import Rule
 from waterspout.wsgi.exchange import Exchange
 from waterspout.wsgi.pool import Pool, PoolSettings
+from waterspout.wsgi.pools import NamedSettings, Pools
 
 
 class Container(WSGIContainer, HTTPServerConnectionDelegate):
@@ -27,7 +30,16 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
     Tornado, unless the application is ours); as the target of a rule, or given to an `HTTPServer`, where it
     is an `HTTPServerConnectionDelegate` and bodies stream.
 
+    `pools` and `pool_rules` send slow paths to lanes of their own:
+
+        pools={"reports": {"workers": 1, "threads": 4}}, pool_rules=[("/reports/*", "reports")]
+
+    A pool has the settings of the main one, named "main", but for those that are given; how many workers and
+    threads must be. The first rule that matches the path decides: see `waterspout.wsgi.bulkheads`.
+
     Nothing starts here: `await start()`, or the first request, does. Raises ConfigurationError.
+
+    Attributes: `pool`, the main one; `gauges`, what can be read off.
     """
 
     def __init__(
@@ -41,12 +53,16 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         graceful_timeout: float = limits.GRACEFUL_TIMEOUT,
         trusted_proxies: Iterable[str] = (),
         debug: bool = False,
+        pools: NamedSettings | None = None,
+        pool_rules: Iterable[Rule] = (),
     ) -> None:
         if workers is None:
             workers = limits.WSGI_WORKERS if isinstance(wsgi, str) else 0
         self.max_body_size = max_body_size
         self.is_trusted = build_trust(trusted_proxies)
-        self.pool = Pool(wsgi, PoolSettings(workers, threads, queue, graceful_timeout, debug))
+        settings = PoolSettings(workers, threads, queue, graceful_timeout, debug)
+        self.gauges = Gauges(lambda: self.pools)
+        self._build(wsgi, settings, pools or {}, tuple(pool_rules))
 
     def configure(self, **changes: Any) -> None:
         """Change settings before the start: those of the constructor, by name.
@@ -57,21 +73,52 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
             self.max_body_size = changes.pop("max_body_size")
         if "trusted_proxies" in changes:
             self.is_trusted = build_trust(changes.pop("trusted_proxies"))
-        self.pool = Pool(self.pool.target, replace(self.pool.settings, **changes))
+        named = changes.pop("pools", self._named)
+        rules = tuple(changes.pop("pool_rules", self._rules))
+        self._build(self.pool.target, replace(self.pool.settings, **changes), named, rules)
+
+    def _build(
+        self,
+        target: str | Callable[..., Any],
+        settings: PoolSettings,
+        named: NamedSettings,
+        rules: tuple[Rule, ...],
+    ) -> None:
+        self._pools = Pools(target, settings, named, rules)
+        self._named, self._rules = named, rules
+        self.pool = self._pools.main
+        self._dispatcher = self._pools.dispatcher
+
+    @property
+    def pools(self) -> Mapping[str, Pool]:
+        """All pools by name; the main one, "main", first."""
+        return self._pools.all
+
+    def stats(self) -> dict[str, Any]:
+        """What an operator wants to see, for JSON: see docs/stats.md. On the event loop alone.
+
+        The first call begins to sample the event loop's lag, which ends when nobody has called for a while.
+        """
+        return self.gauges.read()
 
     async def start(self) -> None:
         """Start the lanes. Raises TargetNotFound, TargetRaised."""
-        await self.pool.start()
+        await self._pools.start()
 
     async def stop(self, timeout: float | None = None) -> None:
         """Let running requests finish, for `timeout` seconds (the graceful timeout), and stop the lanes."""
-        await self.pool.stop(timeout)
+        try:
+            await self._pools.stop(timeout)
+        finally:
+            self.gauges.lag.stop()
 
     # -- Tornado calls these -----------------------------------------------------------------------------
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> Exchange:
         """`HTTPServerConnectionDelegate`: bodies and replies stream."""
-        return Exchange(self.pool, request_conn, max_body_size=self.max_body_size, is_trusted=self.is_trusted)
+        return Exchange(
+            self._dispatcher, request_conn, max_body_size=self.max_body_size, is_trusted=self.is_trusted
+        )
 
     def __call__(self, request: HTTPServerRequest) -> None:
         """A fallback's interface: the request is here as a whole."""

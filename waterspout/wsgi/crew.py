@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 from waterspout.limits import EXIT_GRACE
 from waterspout.wsgi.lane import Lane
+from waterspout.wsgi.loading import WSGIApp, load_app
 
 #: Pause before a lost lane is opened again (seconds).
 _REPLACE_AFTER: Final = 0.2
@@ -22,12 +24,19 @@ _HAND_OVER_PAUSE: Final = 0.01
 
 @dataclass(frozen=True)
 class CrewSpec:
-    """What a crew runs: `target` an import string or a WSGI callable, on `threads` lanes."""
+    """What a crew runs: `target` an import string or a WSGI callable, on `threads` lanes.
+
+    `multithread`, `multiprocess`: crews of other pools run the app in this process, or in others. `load`
+    loads it in this process. `pool`: the name of its pool, if there are others.
+    """
 
     target: str | Callable[..., Any]
     threads: int
     debug: bool = False
     multiprocess: bool = False
+    multithread: bool = False
+    load: Callable[..., WSGIApp] = load_app
+    pool: str = ""
 
 
 @dataclass
@@ -42,12 +51,15 @@ class CrewEvents:
 class Crew:
     """Common to both forms: lanes are opened here, and their far ends handed over by `_hand_over`.
 
-    Attributes: `idle`, lanes that can take a request; `busy`, how many run one.
+    Attributes: `idle`, lanes that can take a request; `busy`, how many run one; `started`, requests so far;
+    `ready_at`, since when it can take any, by the event loop's clock.
     """
 
     def __init__(self, spec: CrewSpec, events: CrewEvents) -> None:
         self.spec = spec
         self.idle: deque[Lane] = deque()
+        self.started = 0
+        self.ready_at = 0.0
         self._events = events
         self._lanes: set[Lane] = set()
         self._replacing: set[asyncio.Task[None]] = set()
@@ -56,6 +68,19 @@ class Crew:
     @property
     def busy(self) -> int:
         return len(self._lanes) - len(self.idle)
+
+    @property
+    def pid(self) -> int | None:
+        """The process that its threads are of."""
+        return os.getpid()
+
+    def __str__(self) -> str:
+        return self._title + (f" of pool {self.spec.pool}" if self.spec.pool else "")
+
+    @property
+    def _title(self) -> str:
+        """What it is, for the log."""
+        return "threads"
 
     async def start(self) -> None:
         """Load the app and open the lanes. Raises TargetNotFound, TargetRaised."""

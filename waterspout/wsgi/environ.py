@@ -39,6 +39,11 @@ def split_target(target: str) -> tuple[str, str, str]:
     return authority, path, query
 
 
+def decode_path(path: str) -> str:
+    """PATH_INFO of a target's path: decoded once, nothing collapsed; bytes as latin-1 (PEP 3333)."""
+    return unquote_to_bytes(path.encode("latin-1")).decode("latin-1") if "%" in path else path
+
+
 def _find_key(name: str, trusted: bool) -> str:
     """The environ's key for a header; "" for one that the app never sees.
 
@@ -92,7 +97,7 @@ def build_environ(
     environ: Environ = {
         "REQUEST_METHOD": head.method,
         "SCRIPT_NAME": "",
-        "PATH_INFO": unquote_to_bytes(path.encode("latin-1")).decode("latin-1") if "%" in path else path,
+        "PATH_INFO": decode_path(path),
         "QUERY_STRING": query,
         "RAW_URI": head.target,
         "REQUEST_URI": head.target,

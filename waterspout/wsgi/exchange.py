@@ -7,7 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from tornado.httputil import (
     HTTPHeaders,
@@ -22,10 +22,12 @@ from waterspout.exceptions import RequestRefused
 from waterspout.framing import CHUNKED, body_length
 from waterspout.limits import SMALL_BODY
 from waterspout.record import Record, make_request_id
+from waterspout.wsgi.dispatcher import Dispatcher
 from waterspout.wsgi.ends import find_ends
 from waterspout.wsgi.frames import (
     BODY,
     CUT,
+    EOF,
     REQUEST,
     Headers,
     ReplyHead,
@@ -39,16 +41,6 @@ from waterspout.wsgi.upload import NO_UPLOAD, NoUpload, Upload
 
 #: Our own server keeps none that would have to be changed.
 _NO_HEADERS: Final = HTTPHeaders()
-
-
-class Dispatcher(Protocol):
-    """The part of a pool that an exchange uses."""
-
-    def submit(self, exchange: Exchange) -> None:
-        """`start` it on a lane, now or when one is free, or `refuse` it."""
-
-    def withdraw(self, exchange: Exchange) -> None:
-        """It waits in the queue, and nobody waits for it any more."""
 
 
 class Exchange(HTTPMessageDelegate):
@@ -162,6 +154,11 @@ class Exchange(HTTPMessageDelegate):
             self._abandon("the client left before its request's body was whole")
             self._conclude("client-left")
 
+    def _on_half_close(self) -> None:
+        """The client may have left: the view may want to know, and the reply is still written."""
+        if self._lane is not None:
+            self._lane.send(pack(EOF))
+
     def execute(self) -> None:
         """Serve `request`, whose body is here as a whole, as Tornado hands it to a fallback."""
         request = self.request
@@ -261,15 +258,26 @@ class Exchange(HTTPMessageDelegate):
             self._frames += pack(BODY, small_body)
         # While it waits for a lane, a client that sends no more counts as gone: it is never run then.
         self._connection.half_close_grace = 0.0
+        self._record.submitted = time.perf_counter()
         self._pool.submit(self)
 
+    @property
+    def record(self) -> Record:
+        return self._record
+
     # -- the pool's side: it calls one of these, once ----------------------------------------------------
+
+    def hand_to(self, pool: Dispatcher) -> None:
+        """Another pool than the one that it was made for is its own."""
+        self._pool = pool
+        pool.submit(self)
 
     def start(self, lane: Lane) -> None:
         """A lane is free: go."""
         self._lane = lane
         # It runs anyway, and a client that has only closed its sending side waits for what it gives.
         self._connection.half_close_grace = math.inf
+        self._connection.half_close_callback = self._on_half_close
         self._record.started = time.perf_counter()
         lane.begin(self, self._frames)
         if self._on_demand:
@@ -342,6 +350,7 @@ class Exchange(HTTPMessageDelegate):
 
     def _answer(self, status: int, note: str, *, close: bool = False, linger: bool = True) -> None:
         """The server's own answer, instead of the app's."""
+        self._pool.figures.answers[status] += 1
         self._reply.answer(status, close=close)
         self._end(note, linger=linger)
 
@@ -367,6 +376,7 @@ class Exchange(HTTPMessageDelegate):
         self._concluded = True
         self._record.note = note
         self._record.log()
+        self._pool.figures.finish(self._record)
         lane, self._lane = self._lane, None
         if self._upload.whole:
             if lane is not None:

@@ -7,7 +7,7 @@ A frame is one byte of kind, four of length (big-endian), and the payload. On a 
     BODY      a piece of the body                 REPLY  status line and headers
     BODY_END  nothing: the body is whole          DATA   a piece of the reply's body
     CANCEL    why the reply is not wanted         END    b"\\0" whole, b"\\1" cut the connection
-                                                  ANSWER REPLY, DATA and END of a small reply, in one
+    EOF       the client sends no more            ANSWER REPLY, DATA and END of a small reply, in one
                                                   IDLE   nothing: close() has run, the lane is free
 
 After IDLE the next REQUEST may come. Whatever still arrives between IDLE and REQUEST belongs to the
@@ -40,6 +40,7 @@ DATA: Final = 7
 END: Final = 8
 IDLE: Final = 9
 ANSWER: Final = 10
+EOF: Final = 14
 
 SPEC: Final = 16
 LANE: Final = 17
@@ -56,7 +57,7 @@ _REPLY: Final = struct.Struct("!Hq")
 _HEAD_SIZE: Final = struct.Struct("!I")
 #: Kinds whose payload is handed on as it arrives, however large the frame.
 _STREAMED: Final = frozenset((BODY, DATA))
-_KINDS: Final = frozenset((*range(REQUEST, ANSWER + 1), *range(SPEC, PUBLISH + 1)))
+_KINDS: Final = frozenset((*range(REQUEST, ANSWER + 1), EOF, *range(SPEC, PUBLISH + 1)))
 
 _IDLE: Final = _HEADER.pack(IDLE, 0)
 

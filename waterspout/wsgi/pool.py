@@ -8,20 +8,33 @@ import math
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError, PoolError
 from waterspout.hub.local import hub
 from waterspout.importer import split_spec
+from waterspout.ops.figures import Figures
 from waterspout.signals import fork_generation
 from waterspout.wsgi.crew import Crew, CrewEvents, CrewSpec
 from waterspout.wsgi.exchange import Exchange
 from waterspout.wsgi.lane import Lane
+from waterspout.wsgi.loading import WSGIApp, load_app
 from waterspout.wsgi.process import ProcessCrew
 from waterspout.wsgi.threads import ThreadCrew
 
 logger = logging.getLogger("waterspout.wsgi")
+
+
+class Shared(NamedTuple):
+    """What the pools of one app have in common: whether it runs in several processes, and in several threads
+    of this one; and how it is loaded here. `name` is this pool's, "" when there are no others.
+    """
+
+    multiprocess: bool
+    multithread: bool
+    load: Callable[..., WSGIApp] = load_app
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,9 +64,13 @@ class Pool:
 
     Starts at `start()`, or at the first exchange; belongs to the process and event loop that started it.
     Raises ConfigurationError.
+
+    Attributes: `figures`, what it counts; `started`, requests that a lane took.
     """
 
-    def __init__(self, target: str | Callable[..., Any], settings: PoolSettings) -> None:
+    def __init__(
+        self, target: str | Callable[..., Any], settings: PoolSettings, shared: Shared | None = None
+    ) -> None:
         if not isinstance(target, str) and settings.workers:
             raise ConfigurationError(
                 "a WSGI callable can't be sent to another process: name it by an import string, "
@@ -65,6 +82,10 @@ class Pool:
             split_spec(target)  # a form that can't be is better said now
         self.target = target
         self.settings = settings
+        self.figures = Figures()
+        self.started = 0
+        self._shared = shared or Shared(settings.workers > 1, settings.threads > 1)
+        self._says = f"pool {self._shared.name}: " if self._shared.name else ""
         self._crews: list[Crew] = []
         self._queue: dict[Exchange, None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -105,7 +126,9 @@ class Pool:
             )
         except TimeoutError:
             grace = limits.CUT_GRACE
-            logger.warning("%d requests are cut: the graceful timeout is over", self.running + self.waiting)
+            logger.warning(
+                "%s%d requests are cut: the graceful timeout is over", self._says, self.running + self.waiting
+            )
         await self._end_crews(grace)
 
     async def _end_crews(self, grace: float) -> None:
@@ -121,6 +144,16 @@ class Pool:
     def running(self) -> int:
         """How many lanes run a request."""
         return sum(crew.busy for crew in self._crews)
+
+    @property
+    def crews(self) -> list[Crew]:
+        """All that there are, those that have not come up, too."""
+        return list(self._crews)
+
+    @property
+    def stopping(self) -> bool:
+        """It takes no more requests."""
+        return self._stopping
 
     @property
     def waiting(self) -> int:
@@ -163,12 +196,17 @@ class Pool:
         self._check_home()
         crew = self._least_busy()
         if crew is not None:
-            exchange.start(crew.idle.popleft())
+            self._begin(crew, crew.idle.popleft(), exchange)
         elif self._broken or len(self._queue) >= self.settings.queue:
             self._count_refused()
             exchange.refuse(503)
         else:
             self._queue[exchange] = None
+
+    def _begin(self, crew: Crew, lane: Lane, exchange: Exchange) -> None:
+        self.started += 1
+        crew.started += 1
+        exchange.start(lane)
 
     def _count_refused(self) -> None:
         """Say that requests are refused, and how many, but not once for each."""
@@ -176,8 +214,9 @@ class Pool:
         now = asyncio.get_running_loop().time()
         if now - self._refused_said >= limits.REFUSED_PAUSE:
             logger.warning(
-                "%d lanes are busy and %d requests wait: answered 503 to %d since the last such line "
+                "%s%d lanes are busy and %d requests wait: answered 503 to %d since the last such line "
                 "(--wsgi-threads, --wsgi-queue)",
+                self._says,
                 self.running,
                 self.waiting,
                 self._refused,
@@ -210,7 +249,10 @@ class Pool:
 
     def _make_crew(self) -> Crew:
         settings = self.settings
-        spec = CrewSpec(self.target, settings.threads, settings.debug, multiprocess=settings.workers > 1)
+        multiprocess, multithread, load, name = self._shared
+        spec = CrewSpec(
+            self.target, settings.threads, settings.debug, multiprocess, multithread, load=load, pool=name
+        )
         events = CrewEvents(self._on_idle, self._on_gone, hub.deliver)
         crew = ProcessCrew(spec, events) if settings.workers else ThreadCrew(spec, events)
         self._crews.append(crew)
@@ -221,7 +263,7 @@ class Pool:
         if self._queue:
             exchange = next(iter(self._queue))
             del self._queue[exchange]
-            exchange.start(lane)
+            self._begin(crew, lane, exchange)
             return
         crew.idle.append(lane)
         if self._stopping and not self.running:
@@ -260,7 +302,9 @@ class Pool:
                 if crew in self._crews:
                     self._crews.remove(crew)
                 delay = min(most, max(least, delay * 2))
-                logger.error("the WSGI app does not start, next try in %.1f s: %s", delay, error)
+                logger.error(
+                    "%sthe WSGI app does not start, next try in %.1f s: %s", self._says, delay, error
+                )
                 self._give_up_waiting()
 
     def _give_up_waiting(self) -> None:

@@ -49,7 +49,6 @@ class ProcessCrew(Crew):
         super().__init__(spec, events)
         self.ready = False
         self.gone = False
-        self.ready_at = 0.0
         self._parser = FrameParser()
         self._process: subprocess.Popen[bytes] | None = None
         self._pidfd: int | None = None
@@ -92,8 +91,13 @@ class ProcessCrew(Crew):
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
 
-    def __str__(self) -> str:
-        return f"WSGI process {self._process.pid if self._process else '(none)'}"
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    @property
+    def _title(self) -> str:
+        return f"WSGI process {self.pid or '(none)'}"
 
     # -- its birth ---------------------------------------------------------------------------------------
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 
 from waterspout.limits import EXIT_GRACE
 from waterspout.wsgi.crew import Crew
-from waterspout.wsgi.loading import load_app
 from waterspout.wsgi.worker import LaneWorker
 
 
@@ -16,17 +16,18 @@ class ThreadCrew(Crew):
 
     async def start(self) -> None:
         # Here, in the loop's thread and not in another: apps may set signal handlers while imported.
-        self._app = load_app(self.spec.target, debug=self.spec.debug)
+        self._app = self.spec.load(self.spec.target, debug=self.spec.debug)
         await self._open_lanes(self.spec.threads)
+        self.ready_at = asyncio.get_running_loop().time()
 
     async def stop(self, grace: float = EXIT_GRACE) -> None:
         self._close_lanes()
 
-    def __str__(self) -> str:
-        return "threads"
-
     def _hand_over(self, far_end: socket.socket) -> None:
         worker = LaneWorker(
-            far_end, self._app, multithread=self.spec.threads > 1, multiprocess=self.spec.multiprocess
+            far_end,
+            self._app,
+            multithread=self.spec.threads > 1 or self.spec.multithread,
+            multiprocess=self.spec.multiprocess,
         )
         threading.Thread(target=worker.run, name="waterspout-lane", daemon=True).start()

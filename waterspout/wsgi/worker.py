@@ -26,6 +26,7 @@ from waterspout.exceptions import ConfigurationError, TargetRaised
 from waterspout.hub.outbox import open_outbox
 from waterspout.limits import LANE_READ
 from waterspout.signals import fork_generation, ignore_group_signals
+from waterspout.wsgi.alive import KEY, Presence
 from waterspout.wsgi.body import FileWrapper, Inbox, open_body
 from waterspout.wsgi.control import Control
 from waterspout.wsgi.environ import build_environ
@@ -33,6 +34,7 @@ from waterspout.wsgi.frames import (
     BODY,
     BODY_END,
     CANCEL,
+    EOF,
     IDLE,
     LANE,
     REQUEST,
@@ -117,6 +119,17 @@ class LaneWorker:
         except OSError:
             raise LaneClosed from None
 
+    def look(self) -> None:
+        """Sort what has come. A child that the app forked leaves it to its parent."""
+        if fork_generation() != self._generation:
+            return
+        try:
+            self._poll()
+        except LaneClosed:
+            pass  # it has noted why
+        except OSError as error:
+            self.inbox.cancelled = f"the lane is lost: {error}"
+
     def _check(self) -> None:
         """Look for CANCEL when there is nothing to send. Raises Cancelled, LaneClosed.
 
@@ -149,6 +162,8 @@ class LaneWorker:
                 self.inbox.ended = True
             elif kind == CANCEL:
                 self.inbox.cancelled = payload.decode()
+            elif kind == EOF:
+                self.inbox.client_eof = True
 
     def _leave_if_forked(self) -> None:
         """A child that the app forked must not speak on its parent's lane."""
@@ -170,6 +185,7 @@ class LaneWorker:
                 multiprocess=self._multiprocess,
                 file_wrapper=FileWrapper,
             )
+            environ[KEY] = Presence(self)
             self._respond(response, self._app(environ, response.start_response))
         except (Cancelled, LaneClosed):
             pass

@@ -4,6 +4,7 @@ import asyncio
 
 from tornado.httputil import HTTPServerConnectionDelegate
 
+from waterspout.ops.figures import Figures
 from waterspout.wsgi.exchange import Exchange
 from waterspout.wsgi.frames import BODY, BODY_END, REQUEST, WHOLE, FrameParser, build_reply, parse_request
 from waterspout.wsgi.headers import WireHeaders
@@ -69,6 +70,7 @@ class FakePool:
     def __init__(self):
         self.waiting = []
         self.submitted = 0
+        self.figures = Figures()
 
     def submit(self, exchange):
         self.submitted += 1

@@ -37,11 +37,6 @@ class Watched(ProcessCrew):
     def count_gone(self):
         self.gone_told += 1
 
-    @property
-    def pid(self):
-        """As it names itself in the log."""
-        return int(str(self).removeprefix("WSGI process "))
-
     def begin(self, *arguments, **options):
         job = Job(*arguments, **options)
         job.start(self.idle.popleft())
