@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import difflib
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
-from tornado.httputil import (
-    HTTPConnection,
-    HTTPHeaders,
-    HTTPInputError,
-    HTTPMessageDelegate,
-    HTTPServerRequest,
-    RequestStartLine,
-    ResponseStartLine,
-)
+from tornado.httputil import HTTPConnection, HTTPMessageDelegate, HTTPServerRequest
 from tornado.web import Application as TornadoApplication
-from tornado.web import FallbackHandler, OutputTransform, RequestHandler
+from tornado.web import FallbackHandler, OutputTransform, RequestHandler, StaticFileHandler
 from tornado.websocket import WebSocketHandler
 
 from waterspout import limits
@@ -25,8 +17,10 @@ from waterspout.exceptions import ConfigurationError
 from waterspout.http.exchange import Exchange
 from waterspout.hub.local import hub
 from waterspout.native.delegate import NativeDelegate, PlainHandler, run
-from waterspout.native.handler import make_lean
+from waterspout.native.handler import LeanRequestHandler, make_lean
+from waterspout.native.static import SendingFileHandler
 from waterspout.native.transform import RecordTransform
+from waterspout.opening import Opening
 from waterspout.record import is_logged, record_of
 from waterspout.request import Request
 from waterspout.routing import Route, Table
@@ -41,6 +35,12 @@ _CONTAINER_SETTINGS = {
     "wsgi_queue": "queue",
     "wsgi_pools": "pools",
     "wsgi_pool_rules": "pool_rules",
+    "wsgi_queue_timeout": "queue_timeout",
+    "wsgi_timeout": "timeout",
+    "wsgi_max_requests": "max_requests",
+    "wsgi_max_requests_jitter": "max_requests_jitter",
+    "wsgi_max_rss": "max_rss",
+    "wsgi_nice": "nice",
     "max_body_size": "max_body_size",
     "graceful_timeout": "graceful_timeout",
     "trusted_proxies": "trusted_proxies",
@@ -55,8 +55,12 @@ class Application(TornadoApplication):
     app, what no rule matches is 404. Of the `settings`, beside all of Tornado's:
 
     * `wsgi_workers`: WSGI processes; 0 means threads of this process (default: 1 for an import string)
-    * `wsgi_threads` (8): lanes in each; `wsgi_queue` (256): requests that may wait for a lane
+    * `wsgi_threads` (8): lanes in each; `wsgi_queue` (256): requests that may wait for a lane,
+      `wsgi_queue_timeout` (10 s): and for how long
     * `wsgi_pools`, `wsgi_pool_rules`: lanes of their own for some paths, see `Container`
+    * `wsgi_timeout` (60 s): for how long a view may send nothing
+    * `wsgi_max_requests`, `wsgi_max_requests_jitter`, `wsgi_max_rss` (0, off): when a process is replaced
+    * `wsgi_nice` (10): how much nicer than this one WSGI processes are
     * `max_body_size` (1 GiB): for the WSGI app and streaming handlers; `native_max_body_size` (10 MiB): for a
       native handler that is handed its body whole
     * `graceful_timeout` (30 s): how long `stop()` waits; `trusted_proxies` (none): networks, as CIDR, whose
@@ -163,12 +167,12 @@ class Application(TornadoApplication):
     # -- Tornado calls these -----------------------------------------------------------------------------
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
-        return _Opening(self, server_conn, request_conn)
+        return Opening(self, server_conn, request_conn)
 
     def open_exchange(self, server_conn: object, exchange: Exchange) -> HTTPMessageDelegate | None:
         """`start_request` of a server that knows the head by now: ours. Costs a third of it.
 
-        None: the request has no body, and its handler runs.
+        None: the request is whole, and its handler runs.
         """
         head = exchange.head
         target, settings = head.target, self.settings
@@ -186,10 +190,15 @@ class Application(TornadoApplication):
             opened.open_whole()
             return None
         forgets = "compiled_template_cache" in settings or "static_hash_cache" in settings
-        if head.body_length or not route.is_quick or forgets:
+        if forgets or not route.is_quick or head.expects_continue:
             return self.start_request(server_conn, exchange)
-        exchange.become_whole()
+        limit = min(exchange.max_body_size, self.native_max_body_size)
+        body = exchange.become_whole() if head.body_length <= limit else None
+        if body is None:
+            return self.start_request(server_conn, exchange)
         request = Request(head.method, target, head.version, (path, query), exchange, server_conn)
+        if body:
+            request.body = body
         handler = route.handler_class(self, request, **route.arguments)
         if route.has_groups:
             groups = route.match_groups(request)
@@ -249,7 +258,8 @@ class Application(TornadoApplication):
         """The class that runs in place of a handler's: the same to whoever looks at it, and cheaper."""
         lean = self._lean.get(handler_class)
         if lean is None:
-            lean = make_lean(handler_class)
+            static = issubclass(handler_class, StaticFileHandler)
+            lean = make_lean(handler_class, SendingFileHandler if static else LeanRequestHandler)
             if issubclass(lean, WebSocketHandler):
                 lean = with_protocol(lean)
             self._lean[handler_class] = lean
@@ -287,62 +297,3 @@ def check_names(settings: dict[str, Any]) -> None:
         if name not in ours and (near or name.startswith("wsgi_")):
             hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(ours)}"
             raise ConfigurationError(f"unknown setting {name!r}{hint}")
-
-
-class _Opening(HTTPMessageDelegate):
-    """A request whose head has not come: the head decides who its delegate is."""
-
-    def __init__(
-        self, application: Application, server_connection: object, connection: HTTPConnection
-    ) -> None:
-        self._application = application
-        self._server_connection = server_connection
-        self._connection = connection
-        self._delegate: Any = None
-
-    def headers_received(
-        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
-    ) -> Awaitable[None] | None:
-        assert isinstance(start_line, RequestStartLine)
-        if "%00" in start_line.path:
-            raise HTTPInputError("a NUL in the target")
-        request: HTTPServerRequest
-        if getattr(headers, "judged", False):
-            request = self._make_request(start_line, headers)
-        else:
-            request = HTTPServerRequest(
-                connection=self._connection,
-                server_connection=self._server_connection,
-                start_line=start_line,
-                headers=headers,
-            )
-        delegate = self._application.find_handler(request)
-        self._delegate = delegate
-        # From here on the server calls it directly.
-        self.data_received = delegate.data_received  # type: ignore[method-assign]
-        self.finish = delegate.finish  # type: ignore[method-assign]
-        self.on_connection_close = delegate.on_connection_close  # type: ignore[method-assign]
-        started: Awaitable[None] | None = delegate.headers_received(start_line, headers)
-        return started
-
-    def _make_request(self, start_line: RequestStartLine, headers: HTTPHeaders) -> Request:
-        path, _, query = start_line.path.partition("?")
-        request = Request(*start_line, (path, query), self._connection, self._server_connection)
-        # Of this moment: what stands between us and the server may change them, and change them back.
-        context: Any = self._connection.context  # type: ignore[attr-defined]  # our server's has one
-        request.headers = headers
-        request.remote_ip, request.protocol = context.remote_ip, context.protocol
-        return request
-
-    # For who has taken hold of these before the head came.
-
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        received: Awaitable[None] | None = self._delegate.data_received(chunk)
-        return received
-
-    def finish(self) -> None:
-        self._delegate.finish()
-
-    def on_connection_close(self) -> None:
-        if self._delegate is not None:
-            self._delegate.on_connection_close()

@@ -6,15 +6,18 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, overload
 
-from tornado.httputil import HTTPFile, HTTPHeaders, HTTPServerRequest, RequestStartLine, split_host_and_port
+from tornado.escape import parse_qs_bytes
+from tornado.httputil import HTTPFile, HTTPHeaders, HTTPInputError, HTTPServerRequest, split_host_and_port
 
-from waterspout.http.private import RequestHeaders
+from waterspout.http.private import RequestHeaders, max_arguments
 from waterspout.record import Record, make_request_id
 
 #: With more fields than this a query is parsed at once, so that too many are refused where Tornado does it.
 _FEW_FIELDS = 100
 
 
+#: The types that Tornado parses.
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 Value = TypeVar("Value")
 
 
@@ -129,13 +132,12 @@ class Request(HTTPServerRequest):
 
     @on_demand
     def arguments(self) -> dict[str, list[bytes]]:
-        return self._parse_query() if self.query else {}
+        return self._parse_query()
 
     @on_demand
     def query_arguments(self) -> dict[str, list[bytes]]:
         """The query's own. Those of the body may have been added to `arguments` by now."""
-        parsed = self._parse_query() if self.query else {}
-        return {name: list(values) for name, values in parsed.items()}
+        return self._parse_query()
 
     @on_demand
     def body_arguments(self) -> dict[str, list[bytes]]:
@@ -146,12 +148,12 @@ class Request(HTTPServerRequest):
         return {}
 
     def _parse_query(self) -> dict[str, list[bytes]]:
-        plain = HTTPServerRequest(
-            start_line=RequestStartLine("GET", "/?" + self.query, "HTTP/1.0"), headers=HTTPHeaders()
-        )
-        return plain.arguments
+        try:
+            return parse_qs_bytes(self.query, keep_blank_values=True, max_num_fields=max_arguments())
+        except Exception as error:
+            raise HTTPInputError(f"Invalid query string: {error}") from error
 
     def _parse_body(self) -> None:
-        """Forms: Tornado's handler calls this. There is none without a Content-Type."""
-        if self.says("content-type"):
+        """Forms: Tornado's handler calls this. Nothing else is parsed, or looked at."""
+        if self.says("content-type") and self.headers["Content-Type"].startswith(_FORMS):
             super()._parse_body()

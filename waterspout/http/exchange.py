@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPOutputError, RequestStartLine, ResponseStartLine
 from tornado.iostream import IOStream
 
 from waterspout.http.head import Fields, Head
+from waterspout.http.sendfile import IS_THERE, FilePart
 from waterspout.limits import HALF_CLOSED, WRITE_SIZE
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Exchange(HTTPConnection):
         if self._chunked:
             self._writer.write(b"0\r\n\r\n")
         self.finished = True
-        self.close_callback = None
+        self.close_callback = self.half_close_callback = None  # no circle to be collected
         if not self.response_started:
             self.close()  # nobody could tell the reply that never came from one that is late
         elif not self.switches_protocols and not self.detached:
@@ -146,9 +147,12 @@ class Exchange(HTTPConnection):
 
     # -- beyond Tornado's --------------------------------------------------------------------------------
 
-    def become_whole(self) -> None:
-        """The request has no body, and nobody but the one who calls this is to be told of it."""
-        self._connection.become_whole()
+    def become_whole(self) -> bytes | None:
+        """The request's body, if all of it is here: then nobody but the one who asks is to be told of it.
+
+        None: it has to be received, by a delegate.
+        """
+        return self._connection.become_whole()
 
     def write_reply(
         self, status: int, reason: str, headers: HTTPHeaders, body: bytes
@@ -199,10 +203,29 @@ class Exchange(HTTPConnection):
         lines = "".join([f"{name}: {value}\r\n" for name, value in more]) + "\r\n"
         return self._write_head(head + lines.encode("ascii"), chunk)
 
+    @property
+    def sends_files(self) -> bool:
+        """Whether `write_file` may work."""
+        return IS_THERE and not self.context.is_secure
+
+    def write_file(self, file: BinaryIO, offset: int, size: int) -> FilePart | None:
+        """`size` bytes of an open file as a piece of the reply's body, whose head has been written. `file`
+        is closed in the end. What is written next waits for it.
+
+        None, and nothing is done, if that can't be: TLS, or a reply without a length that holds so much.
+        """
+        if not self.sends_files or self._left is None or self._left < size or self._writer.closed:
+            return None
+        self._left -= size
+        connection = self._connection
+        part = FilePart(file, offset, size, connection.stream.fileno())
+        self._writer.write_file(part, connection.resume_writing, connection.abort)
+        return part
+
     def cut(self) -> None:
         """The reply can't be completed: let the client see that it is broken, never a clean end."""
         self.finished = True
-        self.close_callback = None
+        self.close_callback = self.half_close_callback = None
         self._connection.cut()
 
     def switch_protocols(self, protocol: asyncio.Protocol) -> None:

@@ -167,10 +167,13 @@ class Intake(asyncio.Protocol):
         self._received = 0
         self._call(delegate.headers_received, start_line, headers)
 
-    def become_whole(self) -> None:
-        """The request's head was all of it; there is no delegate to be told."""
-        self.state = REPLY
-        self._is_whole = True
+    def become_whole(self) -> bytes | None:
+        """The request's body, if all of it is here: then nobody is told of it. None: it is to be received."""
+        body = self._parser.take_body()
+        if body is not None:
+            self.state = REPLY
+            self._is_whole = True
+        return body
 
     def _begin_body(self) -> bool:
         """The delegate has seen the head."""

@@ -86,6 +86,17 @@ class RequestParser:
         self._ended = True
         return head
 
+    def take_body(self) -> bytes | None:
+        """All events of a body of which nothing has been given, in one piece. None: it is not all here."""
+        body = self._body
+        if body is None:
+            return b""
+        if type(body) is not FixedBody or len(self._buffer) < body.left:
+            return None
+        piece = body.feed(bytes(self._buffer))
+        self._buffer, self._body, self._ended = body.rest, None, True
+        return piece
+
     def next_event(self) -> Head | bytes | str | None:
         """A `Head`; then pieces of the body, if there is one; then `END`. None: more bytes are needed, or
         `next_request` must be called.

@@ -9,12 +9,18 @@ import socket
 from collections.abc import Iterable
 from typing import Any
 
+from tornado import httputil
 from tornado.http1connection import _GzipMessageDelegate
 from tornado.httpserver import _HTTPRequestContext
 from tornado.httputil import HTTPHeaders, _normalize_header
 
 GzipMessageDelegate = _GzipMessageDelegate
 normalize_header = _normalize_header
+
+
+def max_arguments() -> int:
+    """How many arguments a query may have; `tornado.httputil.set_parse_body_config` changes it."""
+    return int(httputil._DEFAULT_PARSE_BODY_CONFIG.urlencoded.max_arguments)
 
 
 class RequestContext(_HTTPRequestContext):

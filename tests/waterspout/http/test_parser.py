@@ -145,6 +145,47 @@ def test_a_head_means_the_same_behind_any_other(heads):
     assert all_heads(b"".join(line + b"\r\n" + fields for line, fields in heads)) == alone
 
 
+BODY = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"
+
+
+@pytest.mark.parametrize("behind", [b"", b"GET", HEAD % 1])
+def test_a_body_that_is_here_is_taken_in_one_piece(behind):
+    parser = RequestParser(HeadLimits())
+    for _ in range(2):
+        parser.feed(BODY + b"body" + behind)
+        assert parser.next_event().body_length == 4
+        assert parser.take_body() == b"body"
+        assert parser.next_event() is None
+        assert parser.take_rest() == behind
+        parser.next_request()
+
+
+@pytest.mark.parametrize("body", [b"", b"bod"])
+def test_a_body_that_is_not_here_is_not_taken(body):
+    parser, events = RequestParser(HeadLimits()), []
+    parser.feed(BODY + body)
+    parser.next_event()
+    assert parser.take_body() is None
+    parser.feed(b"body"[len(body) :])
+    while events[-1:] != [END]:
+        events.append(parser.next_event())
+    assert b"".join(events[:-1]) == b"body"
+
+
+def test_a_chunked_body_is_not_taken_and_none_is_empty():
+    parser = RequestParser(HeadLimits())
+    parser.feed(
+        b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(b"a") + b"0\r\n\r\n"
+    )
+    parser.next_event()
+    assert parser.take_body() is None
+    assert parser.next_event() == b"a"
+    parser = RequestParser(HeadLimits())
+    parser.feed(HEAD % 1)
+    parser.next_event()
+    assert parser.take_body() == b""
+
+
 def test_repeated_fields_are_shared():
     parser = RequestParser(HeadLimits())
     parser.feed(HEAD % 1 + HEAD % 2 + HEAD % 2)

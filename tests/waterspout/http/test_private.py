@@ -16,6 +16,7 @@ from waterspout.http.private import (
     ReplyHeaders,
     RequestContext,
     RequestHeaders,
+    max_arguments,
     normalize_header,
 )
 
@@ -89,6 +90,14 @@ def test_the_inside_of_headers():
     assert headers._as_list == {"A": ["1", "2"]}
     assert isinstance(headers._combined_cache, dict)
     assert vars(headers).keys() == {"_as_list", "_combined_cache", *(["_last_key"] if has_last_key() else [])}
+
+
+def test_how_many_arguments_a_query_may_have(monkeypatch):
+    assert max_arguments() == httputil._DEFAULT_PARSE_BODY_CONFIG.urlencoded.max_arguments > 100
+    config = httputil.ParseBodyConfig(urlencoded=httputil.ParseUrlEncodedConfig(max_arguments=7))
+    monkeypatch.setattr(httputil, "_DEFAULT_PARSE_BODY_CONFIG", httputil._DEFAULT_PARSE_BODY_CONFIG)
+    httputil.set_parse_body_config(config)
+    assert max_arguments() == 7
 
 
 def has_last_key():
