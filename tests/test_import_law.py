@@ -19,6 +19,7 @@ LEAVES = {
     "waterspout.limits",
     "waterspout.listeners",
     "waterspout.logs",
+    "waterspout.option_types",
     "waterspout.options",
     "waterspout.ops.address",
     "waterspout.ops.quantiles",

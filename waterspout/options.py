@@ -1,10 +1,8 @@
-"""The options of `waterspout serve`: the types of their values, and a table of them by heading."""
+"""The options of `waterspout serve`: a table of them by heading, and what can't be said together."""
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any, Final
 
 import click
@@ -13,119 +11,17 @@ from click.core import ParameterSource
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError
 from waterspout.ops.address import parse_ops_address
+from waterspout.option_types import (
+    DEFAULT_PORT,
+    Descriptors,
+    Mode,
+    Parsed,
+    Port,
+    Seconds,
+    Size,
+    format_size,
+)
 from waterspout.wsgi.bulkheads import parse_pool
-
-_DEFAULT_PORT: Final = 8888
-#: A time below this would have the server look at its clients all the time (seconds).
-_SHORTEST: Final = 0.1
-
-
-class Size(click.ParamType[int]):
-    """A number of bytes: 4096, 64KiB, 10MiB, 1GiB."""
-
-    name = "size"
-    _UNITS: Final = {"": 1, "b": 1, "kib": limits.KIB, "mib": limits.MIB, "gib": limits.GIB}
-
-    def __init__(self, least: int = 0) -> None:
-        self._least = least
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"([0-9]{1,15})\s*([a-z]*)", str(value).strip().lower())
-        if match is None or match[2] not in self._UNITS:
-            self.fail(f"{value!r} is not a size like 4096, 64KiB, 10MiB or 1GiB", param, ctx)
-        size = int(match[1]) * self._UNITS[match[2]]
-        if size < self._least:
-            self.fail(f"{value!r} is too small: at least {self._least}", param, ctx)
-        return size
-
-
-def format_size(size: int) -> str:
-    """As `Size` reads it."""
-    for name, unit in (("GiB", limits.GIB), ("MiB", limits.MIB), ("KiB", limits.KIB)):
-        if size and size % unit == 0:
-            return f"{size // unit}{name}"
-    return str(size)
-
-
-class Seconds(click.FloatRange):
-    """A time that ends; not so short that watching it is all that the server does."""
-
-    name = "seconds"
-
-    def __init__(self) -> None:
-        super().__init__(_SHORTEST)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        seconds = super().convert(value, param, ctx)
-        if not math.isfinite(seconds):
-            self.fail(f"{value!r} is no time: every wait must end", param, ctx)
-        return seconds
-
-
-class Port(click.IntRange):
-    """A port, or 0 for any free one.
-
-    Where a Service is called "waterspout", Kubernetes sets WATERSPOUT_PORT to tcp://10.0.0.1:80: not meant
-    for us, so the default is taken, and nobody has said a port.
-    """
-
-    name = "port"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if str(value).startswith("tcp://"):
-            click.echo(f"waterspout: WATERSPOUT_PORT={value} is not for us: ignored", err=True)
-            value = _DEFAULT_PORT
-            if ctx is not None and param is not None and param.name is not None:
-                ctx.set_parameter_source(param.name, ParameterSource.DEFAULT)
-        return super().convert(value, param, ctx)
-
-
-class Mode(click.ParamType[int]):
-    """The permissions of a file, as chmod(1) takes them: 660."""
-
-    name = "mode"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        if not re.fullmatch(r"(0o?)?[0-7]{3}", value):
-            self.fail(f"{value!r} is no mode of a socket, like 660 or 600", param, ctx)
-        return int(value, 8)
-
-
-class Descriptors(click.ParamType[tuple[int, ...]]):
-    """Numbers of open descriptors: 3 or 3,4."""
-
-    name = "descriptors"
-    envvar_list_splitter = ","
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        if isinstance(value, tuple):
-            return value
-        words = [word.strip() for word in str(value).split(",")]
-        if not all(re.fullmatch(r"[0-9]{1,7}", word) for word in words):
-            self.fail(f"{value!r} is no descriptor like 3, nor a list like 3,4", param, ctx)
-        return tuple(map(int, words))
-
-
-class Parsed(click.ParamType[Any]):
-    """What a function makes of the text; it says by a ConfigurationError what is wrong."""
-
-    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
-        self.name = name
-        self._parse = parse
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            return self._parse(value)
-        except ConfigurationError as error:
-            self.fail(str(error), param, ctx)
 
 
 def _option(*names: str, **attributes: Any) -> click.Option:
@@ -155,7 +51,7 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
     ),
     "Where it listens": (
         _option("--host", default="127.0.0.1", help="Address or name to listen on."),
-        _option("--port", type=Port(0, 65535), default=_DEFAULT_PORT, metavar="N", help="0: any free port."),
+        _option("--port", type=Port(0, 65535), default=DEFAULT_PORT, metavar="N", help="0: any free port."),
         _option("--unix", metavar="PATH", help="Listen on a UNIX socket instead."),
         _option("--unix-mode", type=Mode(), default="660", help="Who may connect to it."),
         _option(

@@ -6,7 +6,6 @@ import os
 import socket
 import sys
 
-import click
 import pytest
 from click.testing import CliRunner
 from tornado.web import Application as TornadoApplication
@@ -14,7 +13,7 @@ from tornado.web import Application as TornadoApplication
 from waterspout import Application, __version__, cli, limits
 from waterspout.cli import main, make_serve_command
 from waterspout.http import HeadLimits, HTTPSettings
-from waterspout.options import HEAD_LIMITS, OPTIONS, TIMES, Mode, Size, format_size
+from waterspout.options import HEAD_LIMITS, OPTIONS, TIMES
 from waterspout.server import describe
 
 APP = "tests.waterspout.wsgi.apps:app"
@@ -52,62 +51,6 @@ def refuse(*arguments, **options):
     result = run(*arguments, **options)
     assert "Traceback" not in result.output
     return result.exit_code, result.stderr.strip().split("\n")[-1]
-
-
-# --- sizes ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [
-        ("0", 0),
-        ("4096", 4096),
-        ("4096B", 4096),
-        ("64KiB", 64 * 1024),
-        ("10MiB", 10 * 1024**2),
-        ("1GiB", 1024**3),
-        ("1gib", 1024**3),
-        (" 2 MIB ", 2 * 1024**2),
-        ("9" * 15, int("9" * 15)),
-        (17, 17),
-    ],
-)
-def test_a_size_is_a_number_and_perhaps_a_unit(text, size):
-    assert Size().convert(text, None, None) == size
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        " ",
-        "-1",
-        "+1",
-        "1.5MiB",
-        "1KB",
-        "1k",
-        "1TiB",
-        "MiB",
-        "1 Mi B",
-        "0x10",
-        "1_000",
-        "\u0663",
-        "9" * 16,
-    ],
-)
-def test_any_other_size_is_refused_with_examples(text):
-    with pytest.raises(click.BadParameter, match="4096, 64KiB, 10MiB or 1GiB"):
-        Size().convert(text, None, None)
-
-
-@pytest.mark.parametrize("text", ["1", "8190", "1KiB", "64KiB", "10MiB", "1GiB"])
-def test_a_default_is_written_as_it_is_read(text):
-    assert format_size(Size().convert(text, None, None)) == text
-
-
-@pytest.mark.parametrize(("text", "mode"), [("660", 0o660), ("0600", 0o600), ("0o777", 0o777)])
-def test_a_mode_is_read_as_chmod_reads_it(text, mode):
-    assert Mode().convert(text, None, None) == mode
 
 
 # --- what is served ------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def test_what_runs_and_waits_is_told_while_it_does(watched, form):
     assert done["requests"] == {"started": 3, "running": 0, "finished": 3}
     assert (done["wait"]["count"], done["run"]["count"]) == (3, 3)
     assert 0.3 < done["wait"]["max"] < 20
-    assert 0.3 < done["run"]["p50"] < 20
+    assert 0.2 < done["run"]["p50"] < 20  # right to an eighth
     assert done["wait"]["p50"] < 0.3
 
 

@@ -1,0 +1,73 @@
+"""Sizes, modes, and what else stands behind an option."""
+
+import click
+import pytest
+
+from waterspout.exceptions import ConfigurationError
+from waterspout.option_types import Mode, Parsed, Size, format_size
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0),
+        ("4096", 4096),
+        ("4096B", 4096),
+        ("64KiB", 64 * 1024),
+        ("10MiB", 10 * 1024**2),
+        ("1GiB", 1024**3),
+        ("1gib", 1024**3),
+        (" 2 MIB ", 2 * 1024**2),
+        ("9" * 15, int("9" * 15)),
+        (17, 17),
+    ],
+)
+def test_a_size_is_a_number_and_perhaps_a_unit(text, size):
+    assert Size().convert(text, None, None) == size
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "-1",
+        "+1",
+        "1.5MiB",
+        "1KB",
+        "1k",
+        "1TiB",
+        "MiB",
+        "1 Mi B",
+        "0x10",
+        "1_000",
+        "\u0663",
+        "9" * 16,
+    ],
+)
+def test_any_other_size_is_refused_with_examples(text):
+    with pytest.raises(click.BadParameter, match="4096, 64KiB, 10MiB or 1GiB"):
+        Size().convert(text, None, None)
+
+
+@pytest.mark.parametrize("text", ["1", "8190", "1KiB", "64KiB", "10MiB", "1GiB"])
+def test_a_default_is_written_as_it_is_read(text):
+    assert format_size(Size().convert(text, None, None)) == text
+
+
+@pytest.mark.parametrize(("text", "mode"), [("660", 0o660), ("0600", 0o600), ("0o777", 0o777)])
+def test_a_mode_is_read_as_chmod_reads_it(text, mode):
+    assert Mode().convert(text, None, None) == mode
+
+
+def parse(text):
+    if text != "good":
+        raise ConfigurationError(f"{text} is not good")
+    return 7
+
+
+def test_what_a_function_reads_is_refused_in_its_own_words():
+    assert Parsed("thing", parse).convert("good", None, None) == 7
+    assert Parsed("thing", parse).convert(7, None, None) == 7
+    with pytest.raises(click.BadParameter, match="bad is not good"):
+        Parsed("thing", parse).convert("bad", None, None)
