@@ -122,7 +122,7 @@ class Supervisor:
                 await crew.start()
             except Exception as error:
                 await self._bury(crew)
-                # Killed from outside, it is not the app that has failed; too large for the machine, it will be
+                # Killed from outside, it is not the app that failed; too large for the machine, it will be
                 # a crash loop, too.
                 delay = self._count_failure(ready=crew.killed)
                 logger.error(
