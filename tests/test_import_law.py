@@ -12,6 +12,7 @@ PACKAGES = ("app", "handlers", "waterspout", "wsgi_app")
 
 #: Import nothing of ours but each other.
 LEAVES = {
+    "waterspout.allocator",
     "waterspout.closing",
     "waterspout.exceptions",
     "waterspout.framing",
@@ -42,6 +43,7 @@ PURE = {
     "waterspout.ops.quantiles",
     "waterspout.wsgi.bulkheads",
     "waterspout.wsgi.environ",
+    "waterspout.wsgi.fields",
     "waterspout.wsgi.frames",
     "waterspout.wsgi.response",
 }
@@ -57,6 +59,7 @@ LAYERS = (
 #: (module, what it imports inside a function) and why that is right.
 LATE_IMPORTS = {
     ("waterspout.wsgi.loading", "werkzeug.debug"): "optional: only --debug of a Flask app has it",
+    ("waterspout.reloading", "watchfiles"): "optional: only --reload wants it",
     ("waterspout.cli", "uvloop"): "optional: there is none for Windows and PyPy",
 }
 #: Who imports by name, at run time, and why.

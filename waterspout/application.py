@@ -9,7 +9,7 @@ from typing import Any
 
 from tornado.httputil import HTTPConnection, HTTPMessageDelegate, HTTPServerRequest
 from tornado.web import Application as TornadoApplication
-from tornado.web import FallbackHandler, OutputTransform, RequestHandler
+from tornado.web import FallbackHandler, OutputTransform, RequestHandler, StaticFileHandler
 from tornado.websocket import WebSocketHandler
 
 from waterspout import limits
@@ -17,7 +17,8 @@ from waterspout.exceptions import ConfigurationError
 from waterspout.http.exchange import Exchange
 from waterspout.hub.local import hub
 from waterspout.native.delegate import NativeDelegate, PlainHandler, run
-from waterspout.native.handler import make_lean
+from waterspout.native.handler import LeanRequestHandler, make_lean
+from waterspout.native.static import SendingFileHandler
 from waterspout.native.transform import RecordTransform
 from waterspout.opening import Opening
 from waterspout.record import is_logged, record_of
@@ -34,6 +35,12 @@ _CONTAINER_SETTINGS = {
     "wsgi_queue": "queue",
     "wsgi_pools": "pools",
     "wsgi_pool_rules": "pool_rules",
+    "wsgi_queue_timeout": "queue_timeout",
+    "wsgi_timeout": "timeout",
+    "wsgi_max_requests": "max_requests",
+    "wsgi_max_requests_jitter": "max_requests_jitter",
+    "wsgi_max_rss": "max_rss",
+    "wsgi_nice": "nice",
     "max_body_size": "max_body_size",
     "graceful_timeout": "graceful_timeout",
     "trusted_proxies": "trusted_proxies",
@@ -48,8 +55,12 @@ class Application(TornadoApplication):
     app, what no rule matches is 404. Of the `settings`, beside all of Tornado's:
 
     * `wsgi_workers`: WSGI processes; 0 means threads of this process (default: 1 for an import string)
-    * `wsgi_threads` (8): lanes in each; `wsgi_queue` (256): requests that may wait for a lane
+    * `wsgi_threads` (8): lanes in each; `wsgi_queue` (256): requests that may wait for a lane,
+      `wsgi_queue_timeout` (10 s): and for how long
     * `wsgi_pools`, `wsgi_pool_rules`: lanes of their own for some paths, see `Container`
+    * `wsgi_timeout` (60 s): for how long a view may send nothing
+    * `wsgi_max_requests`, `wsgi_max_requests_jitter`, `wsgi_max_rss` (0, off): when a process is replaced
+    * `wsgi_nice` (10): how much nicer than this one WSGI processes are
     * `max_body_size` (1 GiB): for the WSGI app and streaming handlers; `native_max_body_size` (10 MiB): for a
       native handler that is handed its body whole
     * `graceful_timeout` (30 s): how long `stop()` waits; `trusted_proxies` (none): networks, as CIDR, whose
@@ -247,7 +258,8 @@ class Application(TornadoApplication):
         """The class that runs in place of a handler's: the same to whoever looks at it, and cheaper."""
         lean = self._lean.get(handler_class)
         if lean is None:
-            lean = make_lean(handler_class)
+            static = issubclass(handler_class, StaticFileHandler)
+            lean = make_lean(handler_class, SendingFileHandler if static else LeanRequestHandler)
             if issubclass(lean, WebSocketHandler):
                 lean = with_protocol(lean)
             self._lean[handler_class] = lean

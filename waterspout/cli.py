@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 import traceback
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from itertools import chain
 from typing import Any, Final
 
@@ -20,6 +22,7 @@ from waterspout.http import HeadLimits, HTTPSettings
 from waterspout.importer import resolve
 from waterspout.listeners import take_activated
 from waterspout.options import HEAD_LIMITS, OPTIONS, TIMES, ServeCommand, check_together, find_given
+from waterspout.reloading import take_inherited, wait_and_restart
 from waterspout.server import Server
 from waterspout.settings import ServeSettings
 from waterspout.wsgi.bulkheads import NamedPool
@@ -29,6 +32,12 @@ _APPLICATION_OPTIONS: Final = (
     "wsgi_workers",
     "wsgi_threads",
     "wsgi_queue",
+    "wsgi_queue_timeout",
+    "wsgi_timeout",
+    "wsgi_max_requests",
+    "wsgi_max_requests_jitter",
+    "wsgi_max_rss",
+    "wsgi_nice",
     "max_body_size",
     "native_max_body_size",
     "graceful_timeout",
@@ -75,8 +84,9 @@ def _run(
 ) -> None:
     """Serve, and turn every foreseen failure into one line and an exit code."""
     debug = options["debug"]
+    inherited = take_inherited()
     try:
-        settings = _build_settings(context, options)
+        settings = replace(_build_settings(context, options), inherited=inherited)
         logs.configure(access_log=settings.access_log)
         if "" not in sys.path:
             sys.path.insert(0, "")
@@ -89,6 +99,9 @@ def _run(
         if debug and isinstance(error, TargetRaised):
             traceback.print_exc()
         click.echo(f"waterspout: {error}", err=True)
+        if inherited:
+            click.echo("waterspout: waiting for a change of the code", err=True)
+            wait_and_restart([socket.socket(fileno=number) for number in inherited])
         context.exit(getattr(error, "exit_code", 1))
 
 
@@ -109,6 +122,7 @@ def _build_settings(context: click.Context, options: dict[str, Any]) -> ServeSet
         max_body_size=options["max_body_size"],
         http=_build_http_settings(options),
         access_log=options["access_log"],
+        reload=options["reload"],
         debug=options["debug"],
         ops=options["ops_bind"],
         application=_build_application_settings(options, given),

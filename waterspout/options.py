@@ -184,6 +184,32 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
             limits.WSGI_QUEUE,
             "Requests that may wait for a free thread; one more gets 503.",
         ),
+        _seconds(
+            "--wsgi-queue-timeout",
+            limits.WSGI_QUEUE_TIMEOUT,
+            "How long they may wait; after that they get 503, too.",
+        ),
+        _seconds(
+            "--wsgi-timeout",
+            limits.WSGI_TIMEOUT,
+            "How long a view may send nothing; after that its client gets 504.",
+        ),
+        _count(
+            "--wsgi-max-requests",
+            0,
+            None,
+            0,
+            "Replace a WSGI process after so many requests; 0: never.",
+        ),
+        _count("--wsgi-max-requests-jitter", 0, None, 0, "... and up to so many more, at random."),
+        _size("--wsgi-max-rss", 0, "Replace a WSGI process that holds more memory; 0: never."),
+        _option(
+            "--wsgi-nice",
+            type=click.IntRange(0, 19),
+            default=limits.WSGI_NICE,
+            metavar="N",
+            help="How much lower the CPU priority of WSGI processes is.",
+        ),
         _option(
             "--wsgi-pool",
             type=Parsed("pool", parse_pool),
@@ -240,7 +266,7 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
             type=click.FloatRange(0),
             default=limits.GRACEFUL_TIMEOUT,
             metavar="SECONDS",
-            help="How long running requests get after SIGTERM or Ctrl-C.",
+            help="How long running requests get after SIGTERM or Ctrl-C, or SIGHUP.",
         ),
         _option(
             "--ops-bind",
@@ -250,9 +276,14 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
         ),
         _option("--access-log/--no-access-log", default=True, help="One line for each request."),
         _option(
+            "--reload",
+            is_flag=True,
+            help="For development: load changed code by itself (needs watchfiles).",
+        ),
+        _option(
             "--debug",
             is_flag=True,
-            help="Tracebacks and debugger in the browser (no reloader); loopback only.",
+            help="Tracebacks and debugger in the browser; loopback only.",
         ),
     ),
 }

@@ -154,6 +154,8 @@ def test_a_target_is_more_than_the_service_s_own(served):
 @pytest.mark.parametrize("by_variable", [True, False])
 def test_options_reach_the_application(served, by_variable):
     options = {"wsgi-workers": "3", "wsgi-threads": "5", "wsgi-queue": "7", "max-body-size": "2MiB"}
+    options |= {"wsgi-timeout": "8.5", "wsgi-queue-timeout": "3.5", "wsgi-nice": "1", "wsgi-max-rss": "1GiB"}
+    options |= {"wsgi-max-requests": "100", "wsgi-max-requests-jitter": "10"}
     options |= {
         "native-max-body-size": "1KiB",
         "graceful-timeout": "4.5",
@@ -168,6 +170,8 @@ def test_options_reach_the_application(served, by_variable):
     application, settings, _ = served[0]
     pool = application.container.pool.settings
     assert (pool.workers, pool.threads, pool.queue, pool.graceful_timeout) == (3, 5, 7, 4.5)
+    assert (pool.timeout, pool.queue_timeout, pool.nice, pool.max_rss) == (8.5, 3.5, 1, limits.GIB)
+    assert (pool.max_requests, pool.max_requests_jitter) == (100, 10)
     assert application.max_body_size == application.container.max_body_size == 2 * limits.MIB
     assert application.native_max_body_size == limits.KIB
     assert [application.container.is_trusted(address) for address in ("10.1.2.3", "::1", "11.0.0.1")] == [

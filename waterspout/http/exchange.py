@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPOutputError, RequestStartLine, ResponseStartLine
 from tornado.iostream import IOStream
 
 from waterspout.http.head import Fields, Head
+from waterspout.http.sendfile import IS_THERE, FilePart
 from waterspout.limits import HALF_CLOSED, WRITE_SIZE
 
 if TYPE_CHECKING:
@@ -201,6 +202,25 @@ class Exchange(HTTPConnection):
         self._left, self._chunked, self.keep_alive, more = self._decide_framing(status, said, False)
         lines = "".join([f"{name}: {value}\r\n" for name, value in more]) + "\r\n"
         return self._write_head(head + lines.encode("ascii"), chunk)
+
+    @property
+    def sends_files(self) -> bool:
+        """Whether `write_file` may work."""
+        return IS_THERE and not self.context.is_secure
+
+    def write_file(self, file: BinaryIO, offset: int, size: int) -> FilePart | None:
+        """`size` bytes of an open file as a piece of the reply's body, whose head has been written. `file`
+        is closed in the end. What is written next waits for it.
+
+        None, and nothing is done, if that can't be: TLS, or a reply without a length that holds so much.
+        """
+        if not self.sends_files or self._left is None or self._left < size or self._writer.closed:
+            return None
+        self._left -= size
+        connection = self._connection
+        part = FilePart(file, offset, size, connection.stream.fileno())
+        self._writer.write_file(part, connection.resume_writing, connection.abort)
+        return part
 
     def cut(self) -> None:
         """The reply can't be completed: let the client see that it is broken, never a clean end."""

@@ -14,6 +14,7 @@ from tornado.httputil import HTTPMessageDelegate, HTTPServerConnectionDelegate
 from tornado.netutil import ssl_options_to_context
 
 from waterspout import limits
+from waterspout.http.accepting import PlainListener, Shortage
 from waterspout.http.connection import Connection
 from waterspout.http.exchange import Exchange
 from waterspout.http.private import RequestContext
@@ -48,7 +49,8 @@ class HTTPServer(httpserver.HTTPServer):
         self.trusted = frozenset(self.trusted_downstream or ())
         self._open: set[Connection] = set()
         self._sockets_open: list[socket.socket] = []
-        self._listeners: list[Listener | TLSListener] = []
+        self._listeners: list[Listener | PlainListener | TLSListener] = []
+        self._shortage = Shortage()
         self._sweeper: asyncio.TimerHandle | None = None
         self._interval = min(limits.SWEEP_INTERVAL, self.settings.shortest / 4)
         self._quiet: asyncio.Event | None = None
@@ -69,7 +71,8 @@ class HTTPServer(httpserver.HTTPServer):
             if context is not None:
                 self._listeners.append(TLSListener(sock, lambda: Connection(self), context))
             else:
-                self._listeners.append(Listener(sock, lambda: Connection(self)))
+                kind = PlainListener if isinstance(loop, asyncio.BaseEventLoop) else Listener
+                self._listeners.append(kind(sock, lambda: Connection(self)))
 
     def stop(self) -> None:
         """Accept no more; what is open goes on."""
@@ -152,6 +155,7 @@ class HTTPServer(httpserver.HTTPServer):
         self.now = now = self.loop.time()
         for connection in list(self._open):
             connection.check(now)
+        self._shortage.look(now)
         if self._open:
             self._sweeper = self.loop.call_later(self._interval, self._sweep)
 

@@ -233,7 +233,7 @@ class RequestHandler(LeanRequestHandler):
         return super().compute_etag()
 
 
-class _Forwarding(type):
+class Forwarding(type):
     """The type of a class that stands in for its first base: what is set on it is set there."""
 
     def __setattr__(cls, name: str, value: Any) -> None:
@@ -243,8 +243,10 @@ class _Forwarding(type):
         delattr(cls.__mro__[1], name)
 
 
-def make_lean(handler_class: type[TornadoRequestHandler]) -> type[TornadoRequestHandler]:
-    """`handler_class` with `LeanRequestHandler` below all that it overrides, above Tornado's.
+def make_lean(
+    handler_class: type[TornadoRequestHandler], beneath: type[LeanRequestHandler] = LeanRequestHandler
+) -> type[TornadoRequestHandler]:
+    """`handler_class` with `beneath` below all that it overrides, above Tornado's.
 
     Its handlers can't tell: `self.__class__` is theirs, so that `super(self.__class__, self)` finds what it
     did, and state that they keep on `type(self)` is kept on their own class. A class that notices being
@@ -259,5 +261,6 @@ def make_lean(handler_class: type[TornadoRequestHandler]) -> type[TornadoRequest
         name: getattr(handler_class, name) for name in ("__module__", "__qualname__", "__doc__")
     }
     body["__class__"] = property(lambda self: handler_class)
-    made = _Forwarding(handler_class.__name__, (handler_class, LeanRequestHandler), body)
+    bases = (beneath,) if issubclass(beneath, handler_class) else (handler_class, beneath)
+    made = Forwarding(handler_class.__name__, bases, body)
     return cast(type[TornadoRequestHandler], made)

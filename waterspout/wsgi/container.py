@@ -16,8 +16,9 @@ from waterspout.exceptions import ConfigurationError
 from waterspout.ops.gauges import Gauges
 from waterspout.wsgi.bulkheads import Rule
 from waterspout.wsgi.exchange import Exchange
-from waterspout.wsgi.pool import Pool, PoolSettings
+from waterspout.wsgi.pool import Pool
 from waterspout.wsgi.pools import NamedSettings, Pools
+from waterspout.wsgi.settings import PoolSettings
 
 
 class Container(WSGIContainer, HTTPServerConnectionDelegate):
@@ -37,6 +38,9 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
     A pool has the settings of the main one, named "main", but for those that are given; how many workers and
     threads must be. The first rule that matches the path decides: see `waterspout.wsgi.bulkheads`.
 
+    The other arguments are the settings of `PoolSettings`, and options of the command line with `--wsgi-`
+    before them.
+
     Nothing starts here: `await start()`, or the first request, does. Raises ConfigurationError.
 
     Attributes: `pool`, the main one; `gauges`, what can be read off.
@@ -53,6 +57,12 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         graceful_timeout: float = limits.GRACEFUL_TIMEOUT,
         trusted_proxies: Iterable[str] = (),
         debug: bool = False,
+        timeout: float = limits.WSGI_TIMEOUT,
+        queue_timeout: float = limits.WSGI_QUEUE_TIMEOUT,
+        max_requests: int = 0,
+        max_requests_jitter: int = 0,
+        max_rss: int = 0,
+        nice: int = limits.WSGI_NICE,
         pools: NamedSettings | None = None,
         pool_rules: Iterable[Rule] = (),
     ) -> None:
@@ -60,7 +70,19 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
             workers = limits.WSGI_WORKERS if isinstance(wsgi, str) else 0
         self.max_body_size = max_body_size
         self.is_trusted = build_trust(trusted_proxies)
-        settings = PoolSettings(workers, threads, queue, graceful_timeout, debug)
+        settings = PoolSettings(
+            workers=workers,
+            threads=threads,
+            queue=queue,
+            graceful_timeout=graceful_timeout,
+            debug=debug,
+            timeout=timeout,
+            queue_timeout=queue_timeout,
+            max_requests=max_requests,
+            max_requests_jitter=max_requests_jitter,
+            max_rss=max_rss,
+            nice=nice,
+        )
         self.gauges = Gauges(lambda: self.pools)
         self._build(wsgi, settings, pools or {}, tuple(pool_rules))
 
@@ -111,6 +133,12 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
             await self._pools.stop(timeout)
         finally:
             self.gauges.lag.stop()
+
+    def reload(self) -> None:
+        """New WSGI processes, with the app's code as it is now, take over from those that there are, of all
+        pools. Threads of this process can't be reloaded: the log says so.
+        """
+        self._pools.reload()
 
     # -- Tornado calls these -----------------------------------------------------------------------------
 

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 
 class Dispatcher(Protocol):
-    """The part of a pool that an exchange uses."""
+    """The part of a pool that an exchange uses. `died` counts requests that were lost with their worker."""
+
+    died: int
 
     @property
     def figures(self) -> Figures:

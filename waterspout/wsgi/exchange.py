@@ -261,10 +261,6 @@ class Exchange(HTTPMessageDelegate):
         self._record.submitted = time.perf_counter()
         self._pool.submit(self)
 
-    @property
-    def record(self) -> Record:
-        return self._record
-
     # -- the pool's side: it calls one of these, once ----------------------------------------------------
 
     def hand_to(self, pool: Dispatcher) -> None:
@@ -323,10 +319,30 @@ class Exchange(HTTPMessageDelegate):
             self._upload.detach()
             self._pool.submit(self)
             return
+        self._pool.died += 1
         if self._reply.begun:
             self._cut("process-died")
         else:
             self._answer(502, "process-died")
+
+    @property
+    def record(self) -> Record:
+        return self._record
+
+    @property
+    def waits_for_client(self) -> bool:
+        return self._upload.starves
+
+    def time_out(self) -> bool:
+        """The view has sent nothing for too long. False: nobody waits for it any more."""
+        if self._concluded:
+            return False
+        self._abandon("the view ran out of time")
+        if self._reply.begun:
+            self._cut("timed-out")
+        else:
+            self._answer(504, "timed-out")
+        return True
 
     def _resume(self) -> None:
         if self._lane is not None:

@@ -16,7 +16,8 @@ from waterspout.ops.figures import Figures
 from waterspout.wsgi.bulkheads import MAIN, PoolRules, Rule, check_name
 from waterspout.wsgi.exchange import Exchange
 from waterspout.wsgi.loading import WSGIApp, load_app
-from waterspout.wsgi.pool import Pool, PoolSettings, Shared
+from waterspout.wsgi.pool import Pool, Shared
+from waterspout.wsgi.settings import PoolSettings
 
 #: What one pool can't have otherwise than the others: they stop together, and run one app.
 _COMMON: Final = frozenset({"graceful_timeout", "debug"})
@@ -34,8 +35,10 @@ class Pools:
     All run the same app; those without processes of their own share one app object. Raises
     ConfigurationError.
 
-    Attributes: `main`; `all`, by name, the main pool first.
+    Attributes: `main`; `all`, by name, the main pool first; `died`, none: whatever dies is one pool's.
     """
+
+    died = 0
 
     def __init__(
         self,
@@ -77,6 +80,11 @@ class Pools:
         await asyncio.gather(*(pool.stop(timeout) for pool in self.all.values()))
         if isinstance(self._shared.load, LoadOnce):
             self._shared.load.forget()
+
+    def reload(self) -> None:
+        """New WSGI processes, with the app's code as it is now, take over from those that there are."""
+        for pool in self.all.values():
+            pool.reload()
 
     # -- as a dispatcher ---------------------------------------------------------------------------------
 

@@ -33,6 +33,11 @@ class Upload:
         """The body has come from the client to its end."""
         return self._ended
 
+    @property
+    def starves(self) -> bool:
+        """The worker may have more, and the client has not sent it."""
+        return self._credit > 0 and not self._held and not self._ended
+
     def attach(self, lane: Lane) -> None:
         """The request runs on `lane` now."""
         self._lane = lane
@@ -111,6 +116,7 @@ class NoUpload:
     """Of a request without a body: there is nothing to forward, hold or throw away."""
 
     whole = True
+    starves = False
     discarding = False
 
     def take(self) -> bytes:

@@ -71,6 +71,7 @@ class FakePool:
         self.waiting = []
         self.submitted = 0
         self.figures = Figures()
+        self.died = 0
 
     def submit(self, exchange):
         self.submitted += 1

@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from tests.waterspout.wsgi.jobs import wait_for
+from waterspout.record import Record
 from waterspout.wsgi.frames import (
     CANCEL,
     CUT,
@@ -33,6 +34,8 @@ class User:
 
     def __init__(self):
         self.heard = []
+        self.record = Record("wsgi", "GET", "/", "127.0.0.1", "id")
+        self.waits_for_client = False
 
     def on_read(self, credit):
         self.heard.append(("read", credit))

@@ -1,0 +1,123 @@
+"""A thousand clients that send or take too little: others are answered, and each is cut at its limit."""
+
+import os
+import time
+
+import pytest
+
+from tests.apps.large import SIZE
+from tests.server import ON_TORNADO, poll
+from tests.wire.client import build_head, build_request
+from tests.wire.test_memory import MIB, MemoryWatch
+
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.usefixtures("many_descriptors"),
+    pytest.mark.skipif(ON_TORNADO, reason="Tornado's server has none of these limits"),
+]
+
+COUNT = 1000
+#: Of the head, and of a reply that nobody takes (seconds).
+LIMIT = 3
+#: How much later than at its limit somebody may be cut, on a box that does other things, too (seconds).
+LATE = 8
+#: Most memory that they may cost together.
+GROWTH = 256 * MIB
+#: Others are answered within this (seconds); one in twenty may be unlucky: this process is busy, too.
+PATIENCE = 0.1
+
+
+@pytest.fixture
+def server(start_server):
+    server = start_server(
+        *("--native", "tests.apps.large:routes", "--head-timeout", str(LIMIT), "--write-timeout", str(LIMIT)),
+        *("--keep-alive-timeout", "60", "--no-access-log"),
+    )
+    (server.folder / "file").write_bytes(bytes(SIZE))
+    for target in ("/whole", "/pieces", "/file/file"):
+        assert len(server.get(target, timeout=20).body) == SIZE
+    return server
+
+
+class Others:
+    """Somebody who asks for something small, again and again, on one connection and on new ones."""
+
+    def __init__(self, server):
+        self._server = server
+        self._kept = server.connect(timeout=20)
+        self.waits = []
+
+    def ask(self):
+        begun = time.monotonic()
+        assert self._kept.ask("GET", "/ping").text == "pong"
+        self.waits.append(time.monotonic() - begun)
+        begun = time.monotonic()
+        assert self._server.get("/ping", timeout=20).text == "pong"
+        self.waits.append(time.monotonic() - begun)
+
+    def check(self):
+        waits = sorted(self.waits)
+        assert len(waits) >= 40
+        assert waits[len(waits) * 19 // 20] < PATIENCE, waits[-len(waits) // 20 :]
+
+
+def connect_all(server, others, request):
+    """COUNT clients that have sent `request`, while others ask."""
+    clients = []
+    for number in range(COUNT):
+        client = server.connect(receive_buffer=4096)
+        client.send(request)
+        clients.append(client)
+        if number % 50 == 49:
+            others.ask()
+    return clients
+
+
+def descriptors(server):
+    return len(os.listdir(f"/proc/{server.pid}/fd"))
+
+
+def wait_until_cut(server, others, before):
+    """Seconds until the server holds as few descriptors as before, while others ask."""
+    begun = time.monotonic()
+
+    def are_gone():
+        others.ask()
+        return descriptors(server) <= before
+
+    assert poll(are_gone, LIMIT + LATE, pause=0.05), f"{descriptors(server)} open, {before} before"
+    return time.monotonic() - begun
+
+
+def test_slow_heads_are_refused_and_nobody_else_waits(server):
+    others = Others(server)
+    others.ask()
+    before = descriptors(server)
+    with MemoryWatch(server) as memory:
+        clients = connect_all(server, others, build_head("GET", "/ping")[:-2])
+        for number, client in enumerate(clients):
+            client.send(b"X")  # a little more, in time, and never the end
+            if number % 50 == 49:
+                others.ask()
+        assert wait_until_cut(server, others, before) > LIMIT / 2
+    assert all(client.everything().startswith(b"HTTP/1.1 408 ") for client in clients)
+    others.check()
+    assert memory.growth < GROWTH
+    server.release()
+    server.stop()
+
+
+@pytest.mark.parametrize("target", ["/whole", "/pieces", "/file/file"])
+def test_slow_readers_are_cut_and_nobody_else_waits(server, target):
+    others = Others(server)
+    others.ask()
+    before = descriptors(server)
+    with MemoryWatch(server) as memory:
+        clients = connect_all(server, others, build_request("GET", target))
+        assert descriptors(server) > before + COUNT - 10
+        assert wait_until_cut(server, others, before) > LIMIT / 2
+    assert all(len(client.everything()) < SIZE for client in clients[:: COUNT // 20])
+    others.check()
+    assert memory.growth < GROWTH
+    server.release()
+    server.stop()
