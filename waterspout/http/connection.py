@@ -44,18 +44,15 @@ class Connection(Intake):
         "_gone",
         "_linger_size",
         "_lingers",
-        "_reading_paused",
         "_sent_at_eof",
         "_stream",
         "_thrown_away",
-        "_transport",
         "context",
     )
 
     def __init__(self, server: HTTPServer) -> None:
         super().__init__(server)
         self._thrown_away = 0
-        self._reading_paused = False
         self._lingers = False
         self._linger_size = 0
         self._sent_at_eof = 0
@@ -280,16 +277,6 @@ class Connection(Intake):
         self.state = max(self.state, REPLY)
         if callback is not None:
             _tell(callback)
-
-    def _pause_reading(self) -> None:
-        if not self._reading_paused and not self._transport.is_closing():
-            self._reading_paused = True
-            self._transport.pause_reading()
-
-    def _resume_reading(self) -> None:
-        if self._reading_paused and not self._transport.is_closing():
-            self._reading_paused = False
-            self._transport.resume_reading()
 
     # -- time --------------------------------------------------------------------------------------------
 

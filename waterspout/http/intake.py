@@ -48,7 +48,9 @@ class Intake(asyncio.Protocol):
         "_parser",
         "_patience",
         "_piece",
+        "_reading_paused",
         "_received",
+        "_transport",
         "exchange",
         "server",
         "state",
@@ -56,6 +58,7 @@ class Intake(asyncio.Protocol):
     )
 
     _patience: Patience
+    _transport: asyncio.Transport
     writer: Writer
 
     def __init__(self, server: HTTPServer) -> None:
@@ -72,6 +75,7 @@ class Intake(asyncio.Protocol):
         self._is_whole = False
         self._piece = b""
         self._received = 0
+        self._reading_paused = False
 
     # -- the other half ----------------------------------------------------------------------------------
 
@@ -99,11 +103,17 @@ class Intake(asyncio.Protocol):
         """The client has closed its sending side: see whether it is still there."""
         raise NotImplementedError
 
+    # -- backpressure ------------------------------------------------------------------------------------
+
     def _pause_reading(self) -> None:
-        raise NotImplementedError
+        if not self._reading_paused and not self._transport.is_closing():
+            self._reading_paused = True
+            self._transport.pause_reading()
 
     def _resume_reading(self) -> None:
-        raise NotImplementedError
+        if self._reading_paused and not self._transport.is_closing():
+            self._reading_paused = False
+            self._transport.resume_reading()
 
     # -- from events to the delegate ---------------------------------------------------------------------
 
