@@ -162,6 +162,16 @@ def test_a_dead_process_is_counted_and_its_pool_is_healthy_again(start_server):
     assert process["served"] == 0
 
 
+def test_a_view_that_is_given_up_is_told(start_server, form):
+    options = ("--wsgi-timeout", "0.5", "--wsgi-threads", "3")
+    watched = Watched(start_server(*WORKING, *OPS, *options, form=form))
+    _, connection = begin_alone(watched)
+    assert connection.reply().status == 504
+    pool = watched.pool()
+    assert (pool["answers"]["504"], pool["timed_out"], pool["lanes"]["stuck"]) == (1, 1, 1)
+    assert watched.ask("/-/health").status == 200
+
+
 def begin_alone(watched):
     """Where no native route can tell that the request was read, its view can."""
     ident, connection = new_id(), watched.server.connect()

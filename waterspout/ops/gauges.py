@@ -7,13 +7,10 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from waterspout.ops.figures import Figures
 from waterspout.ops.lag import LoopLag
-
-#: What a pool counts by plain numbers of its own, and is told as it is.
-_COUNTED: Final = ("restarts", "refused", "timed_out", "died")
 
 
 class CrewLike(Protocol):
@@ -22,9 +19,13 @@ class CrewLike(Protocol):
     idle: deque[Any]
     started: int
     ready_at: float
+    draining: bool
 
     @property
     def busy(self) -> int: ...
+
+    @property
+    def stuck(self) -> int: ...
 
     @property
     def pid(self) -> int | None: ...
@@ -35,10 +36,21 @@ class PoolLike(Protocol):
 
     figures: Figures
     started: int
+    refused: int
+    died: int
     settings: Any
 
     @property
     def crews(self) -> Iterable[CrewLike]: ...
+
+    @property
+    def restarts(self) -> int: ...
+
+    @property
+    def timed_out(self) -> int: ...
+
+    @property
+    def stuck(self) -> int: ...
 
     @property
     def running(self) -> int: ...
@@ -76,9 +88,9 @@ class Gauges:
 
 
 def is_up(pool: PoolLike) -> bool:
-    """Whether it has a lane, free or busy, and takes requests."""
+    """Whether it takes requests, and has a lane that is free or will be."""
     return not pool.stopping and any(
-        crew.idle or crew.busy > getattr(crew, "stuck", 0) for crew in pool.crews
+        not crew.draining and (crew.idle or crew.busy > crew.stuck) for crew in pool.crews
     )
 
 
@@ -93,11 +105,14 @@ def read_pool(pool: PoolLike) -> dict[str, Any]:
         "lanes": {
             "total": busy + sum(len(crew.idle) for crew in crews),
             "busy": busy,
-            "stuck": getattr(pool, "stuck", 0),
+            "stuck": pool.stuck,
         },
         "requests": {"started": pool.started, "running": pool.running, "finished": told.pop("finished")},
         **told,
-        **{name: getattr(pool, name, 0) for name in _COUNTED},
+        "restarts": pool.restarts,
+        "refused": pool.refused,
+        "timed_out": pool.timed_out,
+        "died": pool.died,
         "processes": [read_crew(crew) for crew in crews],
     }
 
@@ -110,6 +125,7 @@ def read_crew(crew: CrewLike) -> dict[str, Any]:
         "age": age,
         "lanes": crew.busy + len(crew.idle),
         "busy": crew.busy,
+        "draining": crew.draining,
         "served": crew.started,
         "rss": None if crew.pid is None else read_rss(crew.pid),
     }

@@ -15,14 +15,24 @@ from waterspout.ops.gauges import Gauges, is_up, read_pool, read_rss
 pytestmark = pytest.mark.gen_test(timeout=20)
 
 
-def crew(idle=0, busy=0, **more):
+COUNTS = ("restarts", "refused", "timed_out", "died", "stuck")
+
+
+def crew(idle=0, busy=0, stuck=0, draining=False):
     return SimpleNamespace(
-        idle=deque([None] * idle), busy=busy, started=0, ready_at=0.0, pid=os.getpid(), **more
+        idle=deque([None] * idle),
+        busy=busy,
+        stuck=stuck,
+        draining=draining,
+        started=0,
+        ready_at=0.0,
+        pid=os.getpid(),
     )
 
 
 def pool(*crews, **more):
     defaults = {"stopping": False, "started": 5, "running": 1, "waiting": 2, "figures": Figures()}
+    defaults |= dict.fromkeys(COUNTS, 0)
     settings = SimpleNamespace(queue=7)
     return SimpleNamespace(crews=crews, settings=settings, **(defaults | more))
 
@@ -38,6 +48,8 @@ def pool(*crews, **more):
         (pool(crew(busy=2, stuck=2)), False),
         (pool(crew(busy=2, stuck=1)), True),
         (pool(crew(idle=1), stopping=True), False),
+        (pool(crew(busy=1, draining=True)), False),
+        (pool(crew(busy=1, draining=True), crew(idle=1)), True),
     ],
 )
 async def test_a_pool_is_up_that_has_a_lane_of_use(found, up):
@@ -45,17 +57,17 @@ async def test_a_pool_is_up_that_has_a_lane_of_use(found, up):
     assert Gauges(lambda: {"main": found}).find_down() == ([] if up else ["main"])
 
 
-async def test_what_a_pool_does_not_count_is_none():
+async def test_lanes_queue_and_requests_are_told():
     told = read_pool(pool(crew(idle=1, busy=2)))
     assert told["lanes"] == {"total": 3, "busy": 2, "stuck": 0}
     assert told["queue"] == {"length": 2, "limit": 7}
     assert told["requests"] == {"started": 5, "running": 1, "finished": 0}
-    assert [told[name] for name in ("restarts", "refused", "timed_out", "died")] == [0, 0, 0, 0]
+    assert [told[name] for name in COUNTS[:4]] == [0, 0, 0, 0]
 
 
 async def test_what_a_pool_counts_is_told():
     told = read_pool(pool(restarts=1, refused=2, timed_out=3, died=4, stuck=5))
-    assert [told[name] for name in ("restarts", "refused", "timed_out", "died")] == [1, 2, 3, 4]
+    assert [told[name] for name in COUNTS[:4]] == [1, 2, 3, 4]
     assert told["lanes"]["stuck"] == 5
 
 
