@@ -11,6 +11,8 @@
     progress.py     what is being measured, and how long the rest will take
     server.py       one contestant, from its start to its end
     throughput.py   measured by wrk: requests a second
+    isolation.py    ... by two wrks: what is left of a native route under load
+    transfer.py     measured: rate and memory of one large body
     processes.py    a server's memory and CPU time, from /proc
     idle.py         measured: memory for an idle WebSocket
     clients.py      the WebSocket clients, a process of their own

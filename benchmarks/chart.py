@@ -8,7 +8,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from benchmarks.figures import median, ratio
-from benchmarks.report import digits, values_of
+from benchmarks.report import digits, remark, values_of
 
 OURS, THEIRS, INK = "#1f6f8b", "#b8bfc6", "#1b1f23"
 #: Text stays text, and the same figures give the same file.
@@ -55,8 +55,9 @@ def draw_bars(axes, rounds: dict[str, list[float]]) -> None:
 def write_figures(axes, rounds: dict[str, list[float]], result: dict) -> None:
     """At each bar's end: the median, and how many times the peer's that is."""
     widest = max(max(values) for values in rounds.values())
-    axes.set_xlim(0, widest * 1.25)
-    for place, values in enumerate(rounds.values()):
+    has_remarks = any(map(remark, result["samples"].values()))
+    axes.set_xlim(0, widest * (1.7 if has_remarks else 1.25))
+    for place, (values, samples) in enumerate(zip(rounds.values(), result["samples"].values(), strict=True)):
         times = ratio(values, rounds[result["peer"]])
-        text = f"{median(values):,.{digits(result['unit'])}f}  ({times:.2f})"
+        text = f"{median(values):,.{digits(result['unit'])}f}  ({times:.2f}){remark(samples)}"
         axes.text(max(values) + widest * 0.015, place, text, va="center", color=INK, fontsize=9)

@@ -10,16 +10,21 @@ from dataclasses import dataclass
 
 FLASK_APP = "benchmarks.apps.flask_app:app"
 STARLETTE_APP = "benchmarks.apps.starlette_app:app"
+HYBRID_APP = "benchmarks.apps.hybrid_bridge:app"
 BRIDGED_APP = "benchmarks.apps.bridge:app"
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """`needs` is MODULE:NAME; without it the contestant is left out, and the report says so."""
+    """`needs` is MODULE:NAME, `needs_nginx` says what it says; without it the contestant is left out, and the
+    report says so. `mebibytes`: the most that it is sent, or asked for, at once.
+    """
 
     name: str
     command: tuple[str, ...]
     needs: str = ""
+    needs_nginx: bool = False
+    mebibytes: int = 1024
 
 
 def waterspout(*more: str, logged: bool = False) -> tuple[str, ...]:
@@ -101,6 +106,29 @@ FLASK_ON_ALL_CORES = (
         "Starlette + a2wsgi on uvicorn, a worker for each core",
         uvicorn(BRIDGED_APP, "--workers", "{cores}"),
     ),
+)
+
+HYBRID = ("--native", "benchmarks.apps.native:routes", "--wsgi", FLASK_APP)
+
+#: Native routes and Flask views at one port. Two processes for views, where they are processes.
+ISOLATION = (
+    Contestant("plain recipe", tornado("hybrid")),
+    Contestant("Waterspout, two WSGI processes", waterspout(*HYBRID, "--wsgi-workers", "2")),
+    Contestant("Waterspout, threads of the same process", waterspout(*HYBRID, "--wsgi-workers", "0")),
+    Contestant("Starlette + a2wsgi on uvicorn", uvicorn(HYBRID_APP)),
+    Contestant(
+        "nginx, Tornado and gunicorn gthread",
+        ("-m", "benchmarks.apps.nginx_server", "{port}", "2"),
+        needs_nginx=True,
+    ),
+)
+
+#: The recipe takes twice the size in memory, and Tornado refuses more than 100 MiB.
+TRANSFER = (
+    Contestant("plain recipe, 64 MiB", RECIPE.command, mebibytes=64),
+    OURS,
+    OUR_THREADS,
+    *FLASK[3:6],
 )
 
 SOCKETS = (

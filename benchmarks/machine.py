@@ -60,6 +60,19 @@ def read_wrk_version() -> str:
     return said.split()[1] if said.startswith("wrk ") else "unknown"
 
 
+def find_nginx() -> str | None:
+    """It stands where not every user's PATH looks."""
+    return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+
+
+def read_nginx_version() -> str:
+    program = find_nginx()
+    if program is None:
+        return "none"
+    said = subprocess.run([program, "-v"], capture_output=True, text=True, timeout=10).stderr
+    return said.strip().rpartition("/")[2] or "unknown"
+
+
 def describe() -> dict[str, object]:
     """What a reader must know of where figures come from."""
     return {
@@ -70,6 +83,7 @@ def describe() -> dict[str, object]:
         "versions": {
             "python": platform.python_version(),
             "wrk": read_wrk_version(),
+            "nginx": read_nginx_version(),
             **{name: version(name) for name in PACKAGES},
         },
     }

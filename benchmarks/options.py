@@ -9,8 +9,14 @@ from benchmarks.environment import ROOT
 from benchmarks.questions import QUESTIONS
 
 #: With --quick: is everything still measurable? Its figures mean nothing, so they go where git doesn't look.
-QUICK = {"rounds": 1, "seconds": 1, "sockets": 300, "output": ROOT / "var" / "benchmarks"}
-FULL = {"rounds": 5, "seconds": 4, "sockets": 3000, "output": ROOT / "benchmarks" / "results"}
+QUICK = {"rounds": 1, "seconds": 1, "sockets": 300, "mebibytes": 32, "output": ROOT / "var" / "benchmarks"}
+FULL = {
+    "rounds": 5,
+    "seconds": 4,
+    "sockets": 3000,
+    "mebibytes": 512,
+    "output": ROOT / "benchmarks" / "results",
+}
 
 
 def positive(text: str) -> int:
@@ -38,6 +44,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=positive, help=f"of each measurement; default: {FULL['seconds']}")
     parser.add_argument("--connections", type=positive, default=32, help="of wrk; default: 32")
     parser.add_argument("--sockets", type=positive, help=f"idle WebSockets; default: {FULL['sockets']}")
+    parser.add_argument(
+        "--mebibytes", type=positive, help=f"of an upload or a download; default: {FULL['mebibytes']}"
+    )
     parser.add_argument("--only", type=question_keys, metavar="KEY,...", help="these questions; see --list")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: benchmarks/results")
     parser.add_argument("--quick", action="store_true", help="one round of 1 s, written to var/benchmarks")

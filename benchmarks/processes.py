@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 from pathlib import Path
 
 PAGE_KIB = os.sysconf("SC_PAGE_SIZE") / 1024
@@ -18,6 +20,22 @@ def read_cpu(session: int) -> float:
     """Seconds of CPU used so far, in user and kernel mode."""
     spent = (read_stat(pid)[11:13] for pid in find_members(session))
     return sum(int(ticks) for both in spent for ticks in both) / TICKS
+
+
+def reset_peak(pid: int) -> None:
+    """From now on, `read_peak` looks no further back (proc(5), /proc/PID/clear_refs)."""
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def read_peak(pid: int) -> float:
+    """The most resident KiB so far."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0.0
+    found = re.search(r"^VmHWM:\s+([0-9]+) kB$", status, flags=re.M)
+    return float(found[1]) if found else 0.0
 
 
 def find_members(session: int) -> list[int]:

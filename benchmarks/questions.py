@@ -12,7 +12,10 @@ HELLO = {"message": "Hello, world"}
 
 @dataclass(frozen=True)
 class Question:
-    """`baseline` and `peer` name the contestants that the ratios are to."""
+    """`baseline` and `peer` name the contestants that the ratios are to.
+
+    `load_path` and `load_expected`, for "isolation": the view that is loaded meanwhile.
+    """
 
     key: str
     title: str
@@ -23,11 +26,53 @@ class Question:
     expected: object = None  #: the body: text, or what its JSON says
     pinned: bool = True
     logged: bool = False
-    measure: str = "throughput"  #: or "idle": the module that knows how
+    measure: str = "throughput"  #: or "idle", "isolation", "transfer": the module that knows how
     unit: str = "requests/s"
+    load_path: str = ""
+    load_expected: object = None
+
+
+def isolation(key: str, title: str, path: str, expected: str) -> Question:
+    return Question(
+        key=key,
+        title=title,
+        contestants=contestants.ISOLATION,
+        baseline="plain recipe",
+        peer="Starlette + a2wsgi on uvicorn",
+        path="/json",
+        expected=HELLO,
+        pinned=False,
+        measure="isolation",
+        unit="% of idle",
+        load_path=path,
+        load_expected=expected,
+    )
+
+
+def transfer(key: str, title: str) -> Question:
+    return Question(
+        key=key,
+        title=title,
+        contestants=contestants.TRANSFER,
+        baseline="plain recipe, 64 MiB",
+        peer="gunicorn gthread",
+        path=f"/{key}",
+        pinned=False,
+        measure="transfer",
+        unit="MiB/s",
+    )
 
 
 QUESTIONS = (
+    isolation(
+        "isolation", "Native throughput kept while 32 clients are on a view that computes", "/burn", "burnt"
+    ),
+    isolation(
+        "isolation-blocking",
+        "Native throughput kept while 32 clients are on a view that waits",
+        "/sleep",
+        "slept",
+    ),
     Question(
         key="native",
         title="Native JSON route, access log off, one core",
@@ -75,6 +120,8 @@ QUESTIONS = (
         expected="Hello from Flask",
         pinned=False,
     ),
+    transfer("upload", "512 MiB into a Flask view that reads 64 KiB at a time"),
+    transfer("download", "512 MiB out of a Flask view that yields 64 KiB at a time"),
     Question(
         key="sockets",
         title="Memory for an idle WebSocket",

@@ -11,12 +11,23 @@ HEAD = """# Results
 Written by `python -m benchmarks`; the method, and how to read this, is in [README.md](../README.md). Ratios
 are medians of the rounds' ratios, and what to compare; absolute figures say as much of the machine.
 """
-#: Heads of columns that a question about throughput has, and what they show.
-THROUGHPUT_COLUMNS = {"p99, ms": "p99_ms", "CPU µs each": "cpu_us"}
+#: Heads of columns, what they show, and with how many digits behind the point. A question has those that its
+#: samples have.
+COLUMNS = {
+    "p99, ms": ("p99_ms", 1),
+    "CPU µs each": ("cpu_us", 1),
+    "native/s, idle": ("idle", 0),
+    "native/s, loaded": ("loaded", 0),
+    "p99 idle, ms": ("idle_p99_ms", 1),
+    "p99 loaded, ms": ("loaded_p99_ms", 1),
+    "Flask/s": ("flask", 1),
+    "memory, MiB more": ("growth", 1),
+    "CPU ms for each MiB": ("cpu_ms", 2),
+}
 #: A server under this load fills its core; with less of it than this, it or wrk waited for somebody else.
 DISTURBED = 0.9
 #: Digits behind the point.
-DIGITS = {"requests/s": 0, "KiB": 1}
+DIGITS = {"requests/s": 0, "KiB": 1, "MiB/s": 0}
 
 
 def digits(unit: str) -> int:
@@ -47,7 +58,7 @@ def build_section(key: str, result: dict) -> str:
 def build_table(result: dict) -> str:
     """A table in Markdown: a row for each contestant, in the order of the contestants' table."""
     heads = ["server", f"{result['unit']} (median)", "lowest to highest"]
-    heads += [head for head, name in THROUGHPUT_COLUMNS.items() if has(result, name)]
+    heads += [head for head, (name, _) in COLUMNS.items() if has(result, name)]
     heads += [f"times {result[name]}" for name in ("baseline", "peer")]
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *build_rows(result)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
@@ -58,11 +69,19 @@ def build_rows(result: dict) -> Iterator[list[str]]:
     places = digits(result["unit"])
     for name, own in values.items():
         row = [name, f"{median(own):.{places}f}", f"{min(own):.{places}f} to {max(own):.{places}f}"]
-        for column in THROUGHPUT_COLUMNS.values():
+        for column, behind in COLUMNS.values():
             if has(result, column):
-                row.append(f"{median([each[column] for each in result['samples'][name]]):.1f}")
+                row.append(f"{median([each[column] for each in result['samples'][name]]):.{behind}f}")
         row += [f"{ratio(own, values[result[other]]):.2f}" for other in ("baseline", "peer")]
         yield row
+
+
+def remark(samples: list[dict[str, float]]) -> str:
+    """What a chart says of one contestant beside its figure and ratio."""
+    middle = {name: median([each[name] for each in samples]) for name in samples[0]}
+    if "loaded_p99_ms" in middle:
+        return f", p99 {middle['loaded_p99_ms']:.1f} ms, Flask {middle['flask']:.0f}/s"
+    return f", {middle['growth']:+.0f} MiB" if "growth" in middle else ""
 
 
 def values_of(samples: list[dict[str, float]]) -> list[float]:

@@ -62,8 +62,7 @@ class Server:
 
     def wait_until_listening(self) -> None:
         while True:
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            if is_listening(self.port):
                 return
             if self.process.poll() is not None:
                 raise self.failure(f"ended at its start with status {self.process.returncode}")
@@ -93,6 +92,14 @@ class Server:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(STOP_TIMEOUT)
+
+
+def is_listening(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def find_port() -> int:

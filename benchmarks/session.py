@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks import chart, idle, machine, report, throughput
+from benchmarks import chart, idle, isolation, machine, report, throughput, transfer
 from benchmarks.contestants import Contestant
 from benchmarks.environment import PYTHON, ROOT
 from benchmarks.errors import BenchmarkError
@@ -25,11 +25,27 @@ from benchmarks.options import parse_options
 from benchmarks.progress import Progress
 from benchmarks.questions import QUESTIONS, Question
 
-METHODS: dict[str, ModuleType] = {"throughput": throughput, "idle": idle}
+METHODS: dict[str, ModuleType] = {
+    "throughput": throughput,
+    "idle": idle,
+    "isolation": isolation,
+    "transfer": transfer,
+}
+
+#: What is said of a question's load, in the words of its options.
+LOADS = {
+    "throughput": "{seconds} s, {connections} connections",
+    "idle": "{sockets} connections",
+    "isolation": "{seconds} s, 4 native connections and {connections} on Flask",
+    "transfer": "{mebibytes} MiB where no other size stands",
+}
 
 
 def is_there(contestant: Contestant) -> bool:
     """Whether what it needs can be imported. Says so if not."""
+    if contestant.needs_nginx and machine.find_nginx() is None:
+        print(f"{contestant.name}: nginx is not there, left out", file=sys.stderr)
+        return False
     if not contestant.needs:
         return True
     module, _, name = contestant.needs.partition(":")
@@ -72,9 +88,7 @@ def build_result(
         "peer": question.peer,
         "command": shlex.join(["python3", "-m", "benchmarks", *sys.argv[1:]]),
         "rounds": options.rounds,
-        "load": f"{options.seconds} s, {options.connections} connections"
-        if question.measure == "throughput"
-        else f"{options.sockets} connections",
+        "load": LOADS[question.measure].format(**vars(options)),
         "left_out": [each.name for each in question.contestants if each.name not in samples],
         "machine": machine.describe(),
         "samples": samples,

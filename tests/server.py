@@ -128,6 +128,7 @@ class Server:
         env=None,
         cwd=ROOT,
         pass_fds=(),
+        stdin=subprocess.DEVNULL,
     ):
         self.folder = Path(folder)
         self.form = form
@@ -140,7 +141,7 @@ class Server:
                 [*command, *COMBINATION, *listen],
                 cwd=cwd,
                 env=environment(self.folder, env),
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
                 start_new_session=True,

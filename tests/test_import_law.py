@@ -12,6 +12,7 @@ PACKAGES = ("app", "handlers", "waterspout", "wsgi_app")
 
 #: Import nothing of ours but each other.
 LEAVES = {
+    "waterspout.allocator",
     "waterspout.closing",
     "waterspout.exceptions",
     "waterspout.framing",
@@ -19,9 +20,13 @@ LEAVES = {
     "waterspout.listeners",
     "waterspout.logs",
     "waterspout.options",
+    "waterspout.ops.address",
+    "waterspout.ops.quantiles",
     "waterspout.origin",
     "waterspout.signals",
+    "waterspout.wsgi.bulkheads",
     "waterspout.wsgi.environ",
+    "waterspout.wsgi.fields",
     "waterspout.wsgi.frames",
     "waterspout.wsgi.pace",
     "waterspout.wsgi.response",
@@ -34,7 +39,12 @@ PURE = {
     "waterspout.http.head",
     "waterspout.http.parser",
     "waterspout.limits",
+    "waterspout.ops.address",
+    "waterspout.ops.figures",
+    "waterspout.ops.quantiles",
+    "waterspout.wsgi.bulkheads",
     "waterspout.wsgi.environ",
+    "waterspout.wsgi.fields",
     "waterspout.wsgi.frames",
     "waterspout.wsgi.pace",
     "waterspout.wsgi.response",
@@ -51,6 +61,7 @@ LAYERS = (
 #: (module, what it imports inside a function) and why that is right.
 LATE_IMPORTS = {
     ("waterspout.wsgi.loading", "werkzeug.debug"): "optional: only --debug of a Flask app has it",
+    ("waterspout.reloading", "watchfiles"): "optional: only --reload wants it",
     ("waterspout.cli", "uvloop"): "optional: there is none for Windows and PyPy",
 }
 #: Who imports by name, at run time, and why.

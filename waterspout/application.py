@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import difflib
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
-from tornado.httputil import (
-    HTTPConnection,
-    HTTPHeaders,
-    HTTPInputError,
-    HTTPMessageDelegate,
-    HTTPServerRequest,
-    RequestStartLine,
-    ResponseStartLine,
-)
+from tornado.httputil import HTTPConnection, HTTPMessageDelegate, HTTPServerRequest
 from tornado.web import Application as TornadoApplication
-from tornado.web import FallbackHandler, OutputTransform, RequestHandler
+from tornado.web import FallbackHandler, OutputTransform, RequestHandler, StaticFileHandler
 from tornado.websocket import WebSocketHandler
 
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError
+from waterspout.http.exchange import Exchange
 from waterspout.hub.local import hub
-from waterspout.native.delegate import NativeDelegate, PlainHandler, RecordTransform
-from waterspout.native.handler import make_lean
-from waterspout.record import record_of
+from waterspout.native.delegate import NativeDelegate, PlainHandler, run
+from waterspout.native.handler import LeanRequestHandler, make_lean
+from waterspout.native.static import SendingFileHandler
+from waterspout.native.transform import RecordTransform
+from waterspout.opening import Opening
+from waterspout.record import is_logged, record_of
 from waterspout.request import Request
-from waterspout.routing import Table
+from waterspout.routing import Route, Table
 from waterspout.websocket.handler import with_protocol
 from waterspout.wsgi.container import Container
 from waterspout.wsgi.environ import split_target
@@ -39,6 +35,14 @@ _CONTAINER_SETTINGS = {
     "wsgi_queue": "queue",
     "wsgi_spool": "spool",
     "wsgi_spool_reply": "spool_reply",
+    "wsgi_pools": "pools",
+    "wsgi_pool_rules": "pool_rules",
+    "wsgi_queue_timeout": "queue_timeout",
+    "wsgi_timeout": "timeout",
+    "wsgi_max_requests": "max_requests",
+    "wsgi_max_requests_jitter": "max_requests_jitter",
+    "wsgi_max_rss": "max_rss",
+    "wsgi_nice": "nice",
     "max_body_size": "max_body_size",
     "graceful_timeout": "graceful_timeout",
     "trusted_proxies": "trusted_proxies",
@@ -53,7 +57,12 @@ class Application(TornadoApplication):
     app, what no rule matches is 404. Of the `settings`, beside all of Tornado's:
 
     * `wsgi_workers`: WSGI processes; 0 means threads of this process (default: 1 for an import string)
-    * `wsgi_threads` (8): lanes in each; `wsgi_queue` (256): requests that may wait for a lane
+    * `wsgi_threads` (8): lanes in each; `wsgi_queue` (256): requests that may wait for a lane,
+      `wsgi_queue_timeout` (10 s): and for how long
+    * `wsgi_pools`, `wsgi_pool_rules`: lanes of their own for some paths, see `Container`
+    * `wsgi_timeout` (60 s): for how long a view may send nothing
+    * `wsgi_max_requests`, `wsgi_max_requests_jitter`, `wsgi_max_rss` (0, off): when a process is replaced
+    * `wsgi_nice` (10): how much nicer than this one WSGI processes are
     * `wsgi_spool` (256 MiB): disk space for what slow clients have not taken, or not finished sending;
       `wsgi_spool_reply` (16 MiB): of it for one reply
     * `max_body_size` (1 GiB): for the WSGI app and streaming handlers; `native_max_body_size` (10 MiB): for a
@@ -84,8 +93,13 @@ class Application(TornadoApplication):
         self.add_transform(RecordTransform)
         self._sockets: weakref.WeakSet[WebSocketHandler] = weakref.WeakSet()
         self._hub_is_open = False
-        self._table = Table(self)
         self._lean: dict[type[RequestHandler], type[RequestHandler]] = {}
+        self._table = Table(self, self._improve)
+        #: Nobody has overridden what `open_exchange` goes round.
+        self._opens_itself = all(
+            getattr(getattr(self, name), "__func__", None) is vars(Application)[name]
+            for name in ("start_request", "find_handler", "get_handler_delegate")
+        )
 
     def _make_container(self, wsgi: Any, settings: dict[str, Any]) -> Container | None:
         check_names(settings)
@@ -157,7 +171,45 @@ class Application(TornadoApplication):
     # -- Tornado calls these -----------------------------------------------------------------------------
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
-        return _Opening(self, server_conn, request_conn)
+        return Opening(self, server_conn, request_conn)
+
+    def open_exchange(self, server_conn: object, exchange: Exchange) -> HTTPMessageDelegate | None:
+        """`start_request` of a server that knows the head by now: ours. Costs a third of it.
+
+        None: the request is whole, and its handler runs.
+        """
+        head = exchange.head
+        target, settings = head.target, self.settings
+        path, _, query = target.partition("?")
+        route = self._find_route(path) if self._opens_itself and "%00" not in target else None
+        if route is None or path[:1] not in ("/", "*"):
+            return self.start_request(server_conn, exchange)
+        if not self._hub_is_open:
+            self._open_hub()
+        if route.container is not None:
+            opened = route.container.start_request(server_conn, exchange)
+            if head.body_length or len(head.names) != len(head.fields):
+                return opened
+            exchange.become_whole()
+            opened.open_whole()
+            return None
+        forgets = "compiled_template_cache" in settings or "static_hash_cache" in settings
+        if forgets or not route.is_quick or head.expects_continue:
+            return self.start_request(server_conn, exchange)
+        limit = min(exchange.max_body_size, self.native_max_body_size)
+        body = exchange.become_whole() if head.body_length <= limit else None
+        if body is None:
+            return self.start_request(server_conn, exchange)
+        request = Request(head.method, target, head.version, (path, query), exchange, server_conn)
+        if body:
+            request.body = body
+        handler = route.handler_class(self, request, **route.arguments)
+        if route.has_groups:
+            groups = route.match_groups(request)
+            exchange.task = run(handler, *groups.get("path_args", ()), **groups.get("path_kwargs", {}))
+        else:
+            exchange.task = run(handler)
+        return None
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
         """Native rules see the path of a target in absolute form, as the WSGI app does: else
@@ -165,9 +217,17 @@ class Application(TornadoApplication):
         """
         if request.path[:1] not in ("/", "*"):
             _authority, request.path, request.query = split_target(request.uri or "")
+        route = self._find_route(request.path)
+        if route is None:
+            return super().find_handler(request, **kwargs)
+        return self.get_handler_delegate(
+            request, route.target, route.arguments, **route.match_groups(request)
+        )
+
+    def _find_route(self, path: str) -> Route | None:
         if not self._table.is_current:
-            self._table = Table(self)
-        return self._table.find(request) or super().find_handler(request, **kwargs)
+            self._table = Table(self, self._improve)
+        return self._table.find(path)
 
     def get_handler_delegate(
         self,
@@ -202,7 +262,8 @@ class Application(TornadoApplication):
         """The class that runs in place of a handler's: the same to whoever looks at it, and cheaper."""
         lean = self._lean.get(handler_class)
         if lean is None:
-            lean = make_lean(handler_class)
+            static = issubclass(handler_class, StaticFileHandler)
+            lean = make_lean(handler_class, SendingFileHandler if static else LeanRequestHandler)
             if issubclass(lean, WebSocketHandler):
                 lean = with_protocol(lean)
             self._lean[handler_class] = lean
@@ -219,7 +280,11 @@ class Application(TornadoApplication):
         if "log_function" in self.settings:
             super().log_request(handler)
             return
-        record = record_of(handler.request)
+        request: Any = handler.request
+        if type(request) is Request and "record" not in request.__dict__ and not is_logged():
+            request.status = handler.get_status()  # nobody reads the line; a record may be made of it yet
+            return
+        record = record_of(request)
         record.status = handler.get_status()
         record.log()
 
@@ -232,55 +297,8 @@ def check_names(settings: dict[str, Any]) -> None:
     """Raises ConfigurationError for a setting that is nearly one of ours: Tornado would swallow it."""
     ours = [*_CONTAINER_SETTINGS, "native_max_body_size"]
     for name in settings:
-        near = difflib.get_close_matches(name, ours, n=1, cutoff=0.85)
+        near = difflib.get_close_matches(name, ours, cutoff=0.85)
+        near.sort(key=lambda other: not other.startswith(name))  # wsgi_pool: wsgi_pools, not wsgi_spool
         if name not in ours and (near or name.startswith("wsgi_")):
             hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(ours)}"
             raise ConfigurationError(f"unknown setting {name!r}{hint}")
-
-
-class _Opening(HTTPMessageDelegate):
-    """A request whose head has not come: the head decides who its delegate is."""
-
-    def __init__(
-        self, application: Application, server_connection: object, connection: HTTPConnection
-    ) -> None:
-        self._application = application
-        self._server_connection = server_connection
-        self._connection = connection
-
-    def headers_received(
-        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
-    ) -> Awaitable[None] | None:
-        assert isinstance(start_line, RequestStartLine)
-        if "%00" in start_line.path:
-            raise HTTPInputError("a NUL in the target")
-        request: HTTPServerRequest
-        if getattr(headers, "judged", False):
-            request = Request(start_line, headers, self._connection, self._server_connection)
-        else:
-            request = HTTPServerRequest(
-                connection=self._connection,
-                server_connection=self._server_connection,
-                start_line=start_line,
-                headers=headers,
-            )
-        delegate = self._application.find_handler(request)
-        self._delegate = delegate
-        # From here on the server calls it directly.
-        self.data_received = delegate.data_received  # type: ignore[method-assign]
-        self.finish = delegate.finish  # type: ignore[method-assign]
-        self.on_connection_close = delegate.on_connection_close  # type: ignore[method-assign]
-        started: Awaitable[None] | None = delegate.headers_received(start_line, headers)
-        return started
-
-    # For who has taken hold of these before the head came.
-
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        received: Awaitable[None] | None = self._delegate.data_received(chunk)
-        return received
-
-    def finish(self) -> None:
-        self._delegate.finish()
-
-    def on_connection_close(self) -> None:
-        self._delegate.on_connection_close()

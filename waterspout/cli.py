@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 import traceback
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from itertools import chain
 from typing import Any, Final
 
@@ -20,8 +22,10 @@ from waterspout.http import HeadLimits, HTTPSettings
 from waterspout.importer import resolve
 from waterspout.listeners import take_activated
 from waterspout.options import HEAD_LIMITS, OPTIONS, TIMES, ServeCommand, check_together, find_given
+from waterspout.reloading import take_inherited, wait_and_restart
 from waterspout.server import Server
 from waterspout.settings import ServeSettings
+from waterspout.wsgi.bulkheads import NamedPool
 
 #: Options that are the application's, by the name of its setting.
 _APPLICATION_OPTIONS: Final = (
@@ -30,6 +34,12 @@ _APPLICATION_OPTIONS: Final = (
     "wsgi_queue",
     "wsgi_spool",
     "wsgi_spool_reply",
+    "wsgi_queue_timeout",
+    "wsgi_timeout",
+    "wsgi_max_requests",
+    "wsgi_max_requests_jitter",
+    "wsgi_max_rss",
+    "wsgi_nice",
     "max_body_size",
     "native_max_body_size",
     "graceful_timeout",
@@ -76,8 +86,9 @@ def _run(
 ) -> None:
     """Serve, and turn every foreseen failure into one line and an exit code."""
     debug = options["debug"]
+    inherited = take_inherited()
     try:
-        settings = _build_settings(context, options)
+        settings = replace(_build_settings(context, options), inherited=inherited)
         logs.configure(access_log=settings.access_log)
         if "" not in sys.path:
             sys.path.insert(0, "")
@@ -90,6 +101,9 @@ def _run(
         if debug and isinstance(error, TargetRaised):
             traceback.print_exc()
         click.echo(f"waterspout: {error}", err=True)
+        if inherited:
+            click.echo("waterspout: waiting for a change of the code", err=True)
+            wait_and_restart([socket.socket(fileno=number) for number in inherited])
         context.exit(getattr(error, "exit_code", 1))
 
 
@@ -110,7 +124,9 @@ def _build_settings(context: click.Context, options: dict[str, Any]) -> ServeSet
         max_body_size=options["max_body_size"],
         http=_build_http_settings(options),
         access_log=options["access_log"],
+        reload=options["reload"],
         debug=options["debug"],
+        ops=options["ops_bind"],
         application=_build_application_settings(options, given),
     )
 
@@ -138,11 +154,25 @@ def _build_application_settings(options: dict[str, Any], given: Collection[str])
     if "trusted_proxies" in settings:
         networks = settings["trusted_proxies"].split(",")
         settings["trusted_proxies"] = tuple(filter(None, map(str.strip, networks)))
+    if "wsgi_pool" in given:
+        settings.update(_build_pools(options["wsgi_pool"]))
     if options["debug"]:
         if settings.get("wsgi_workers", 1) > 1:
             raise ConfigurationError("--debug works with one WSGI process: its frames live there")
         settings["debug"] = True
     return settings
+
+
+def _build_pools(named: Collection[NamedPool]) -> dict[str, Any]:
+    """They stand in place of the application's own. Raises ConfigurationError: two of one name."""
+    names = [pool.name for pool in named]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigurationError(f"--wsgi-pool names {name!r} twice: give all its paths in one")
+    return {
+        "wsgi_pools": {pool.name: {"workers": pool.workers, "threads": pool.threads} for pool in named},
+        "wsgi_pool_rules": [(path, pool.name) for pool in named for path in pool.paths],
+    }
 
 
 def _build_application(

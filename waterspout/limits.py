@@ -18,6 +18,13 @@ WSGI_WORKERS = 1
 WSGI_THREADS = 8
 #: Requests that wait for a lane; one more is answered 503.
 WSGI_QUEUE = 256
+#: A request that has waited this long for a lane is answered 503: its client has a better use for the time,
+#: and behind a longer queue nobody is served in time (seconds).
+WSGI_QUEUE_TIMEOUT = 10.0
+#: A view that has sent nothing for so long is answered 504. nginx's proxy_read_timeout is the same (seconds).
+WSGI_TIMEOUT = 60.0
+#: How much nicer (nice(1)) WSGI processes are than the event loop, which must win when cores are short.
+WSGI_NICE = 10
 #: Largest request body for the WSGI app and for streaming handlers (bytes).
 MAX_BODY_SIZE = 1 * GIB
 #: Largest body for a native handler that is handed it whole: it lies in the event loop's memory (bytes).
@@ -90,6 +97,9 @@ HEAD_SIZE = 64 * KIB
 HEADER_FIELDS = 100
 #: Largest header field, name and value; a cookie jar may fill 4 KiB for each cookie (bytes).
 FIELD_SIZE = 16 * KIB
+#: A head up to this is remembered by its connection: a client that stays sends the next one with the same
+#: fields, and they need not be judged again. Larger ones would cost idle connections too much (bytes).
+REMEMBERED_HEAD = 4 * KIB
 #: Empty lines before a request line are skipped (RFC 9112 section 2.2); old clients send one.
 EMPTY_LINES = 2
 #: Extension of one chunk, and of all chunks of a body: nobody uses them (bytes).
@@ -102,6 +112,11 @@ HEAD_TIMEOUT = 15.0
 #: Of the server's garbage collector: objects that may come before it looks, and how often it looks deeper.
 #: What a thousand requests at a time hold alive stays below the first.
 GC_THRESHOLDS = (50_000, 20, 20)
+#: Freed memory at its heap's end that the server's process keeps: some turns at full rate (bytes).
+FREED_MEMORY = 4 * MIB
+#: Blocks from this size on are mapped, and given back when they are freed: larger than any piece of a body
+#: that the loop handles at a time (bytes).
+MAPPED_BLOCK = 1 * MIB
 #: A TLS handshake must be done by then (seconds).
 TLS_HANDSHAKE_TIMEOUT = 15.0
 #: A connection may stay this long without a request (seconds).
@@ -126,8 +141,14 @@ PIPELINE_SIZE = 64 * KIB
 #: What of a reply is handed to the event loop's transport at a time: it may copy what the kernel does not
 #: take at once (bytes).
 WRITE_SIZE = 64 * KIB
+#: Files from this size on go out by sendfile. Below, opening and watching cost what the copies did (bytes).
+SENDFILE_FLOOR = 128 * KIB
+#: One call of sendfile: a fast client must not keep the loop from the others (bytes).
+SENDFILE_PIECE = 1 * MIB
 #: Largest piece of a body that a delegate is given at once, unless `chunk_size` says otherwise (bytes).
 BODY_PIECE = 256 * KIB
+#: Between two lines that say that no descriptors are left (seconds).
+EXHAUSTED_PAUSE = 60.0
 #: How often slow clients are looked for, at the least (seconds).
 SWEEP_INTERVAL = 1.0
 
@@ -137,6 +158,8 @@ SWEEP_INTERVAL = 1.0
 FRAME_LIMIT = 1 * MIB
 #: Largest body frame: between two of them a lane worker looks whether the client is still there (bytes).
 DATA_FRAME = 256 * KIB
+#: A whole reply of at most this, known with its first chunk, is one frame (bytes).
+SMALL_REPLY = 64 * KIB
 #: One read from a lane. `recv` allocates it whole before it reads: from 128 KiB on, malloc maps fresh pages
 #: and gives them back for every request, which costs more than a small view does (bytes).
 LANE_READ = 64 * KIB
@@ -147,10 +170,32 @@ FILE_BLOCK = 128 * KIB
 
 #: A WSGI process must have imported its app by then (seconds).
 READY_TIMEOUT = 120.0
-#: Pause before the next try when a WSGI process died before it was ready: from, to (seconds).
+#: Pause before the next try when a WSGI process died before it was ready: from, to (seconds). It doubles.
 RESTART_DELAY = (0.1, 5.0)
+#: ... and for one that had been ready: the app can be loaded, and serves somebody in between.
+READY_RESTART_DELAY = (0.1, 0.5)
 #: One that dies sooner than this after it was ready counts as one that did not come up (seconds).
 SHORT_LIFE = 5.0
+#: So many such deaths in a row are a crash loop: a minute or so of trying ...
+CRASH_LOOP = 20
+#: ... and from then on there is one try in this time, so that an app whose database comes back is served
+#: again without anybody's help (seconds) ...
+CRASH_LOOP_DELAY = 60.0
+#: ... or in this, when it had been ready: one request that kills it must not keep it away from all others.
+READY_CRASH_LOOP_DELAY = 5.0
+#: A process that is replaced because of its requests, size or stuck lanes gets this long for what it runs:
+#: there is no hurry, and a long download must not be cut for housekeeping (seconds).
+RECYCLE_GRACE = 600.0
+#: While this many times `--wsgi-workers` still finish what they run, no more are recycled, or reloaded.
+DRAINING_CREWS = 2
+#: How often all that runs on lanes is looked at, at the least (seconds).
+WATCH_INTERVAL = 1.0
+#: How often the size of WSGI processes is looked at (seconds).
+RSS_INTERVAL = 2.0
+#: When all lanes have been busy for so long the log says so ...
+BUSY_TIME = 5.0
+#: ... and not again before so long (seconds).
+BUSY_PAUSE = 60.0
 #: A WSGI process whose server is gone closes what it runs and ends within this (seconds).
 ORPHAN_GRACE = 2.0
 #: After being told to stop, a WSGI process that has no more requests gets this long to exit (seconds).
@@ -165,3 +210,15 @@ OUTBOX_MESSAGES = 10_000
 MESSAGE_SIZE = 512 * KIB
 #: What a 503 tells the client to wait (seconds).
 RETRY_AFTER = 1
+
+# --- figures ---------------------------------------------------------------------------------------------
+
+#: Times that `stats()` tells are those of the last one to two of these: recent, and enough of them (seconds).
+FIGURES_WINDOW = 60.0
+#: How often the event loop's lag is sampled: four wake-ups a second cost nothing that can be measured
+#: (seconds).
+LAG_INTERVAL = 0.25
+#: ... and for how long behind the last call of `stats()`, when no operations address wants it (seconds).
+LAG_WANTED = 120.0
+#: Longest name of a pool; it stands in log lines and in JSON.
+POOL_NAME = 32

@@ -87,13 +87,16 @@ def _describe(sock: socket.socket, secure: bool) -> str:
 # --- TCP ---------------------------------------------------------------------------------------------------
 
 
-def listen_tcp(host: str, port: int) -> Listeners:
-    """On every address of `host`; "": on all of this machine. Raises WaterspoutError."""
+def listen_tcp(host: str, port: int, option: str = "") -> Listeners:
+    """On every address of `host`; "": on all of this machine. `option` said so, or --host and --port.
+
+    Raises WaterspoutError.
+    """
     try:
         return Listeners(bind_sockets(port, host, backlog=BACKLOG))
     except (OSError, UnicodeError) as error:  # UnicodeError: a name that is too long for DNS
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-        advice = "choose another --port" if taken else "see --host and --port"
+        advice = f"choose another {option or '--port'}" if taken else f"see {option or '--host and --port'}"
         reason = getattr(error, "strerror", None) or error
         raise WaterspoutError(f"can't listen on {host} port {port}: {reason}; {advice}") from None
 
@@ -101,27 +104,27 @@ def listen_tcp(host: str, port: int) -> Listeners:
 # --- UNIX sockets ------------------------------------------------------------------------------------------
 
 
-def listen_unix(path: str, mode: int) -> Listeners:
-    """Listen at `path`; what a dead server left there is replaced.
+def listen_unix(path: str, mode: int, option: str = "--unix") -> Listeners:
+    """Listen at `path`, as `option` says; what a dead server left there is replaced.
 
     Raises ConfigurationError: no socket can have this path. WaterspoutError: it can't listen there.
     """
     if not path:
-        raise ConfigurationError("--unix is empty: give the path of a socket")
+        raise ConfigurationError(f"{option} is empty: give the path of a socket")
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _clear(path)
         sock.bind(path)
     except OSError as error:
         sock.close()
-        raise _explain(path, error) from None
+        raise _explain(path, error, option) from None
     except BaseException:
         sock.close()
         raise
-    return _open_to_clients(sock, path, mode)
+    return _open_to_clients(sock, path, mode, option)
 
 
-def _open_to_clients(sock: socket.socket, path: str, mode: int) -> Listeners:
+def _open_to_clients(sock: socket.socket, path: str, mode: int, option: str) -> Listeners:
     listeners = Listeners([sock], path)
     try:
         os.chmod(path, mode)  # before it listens: until then nobody can connect
@@ -129,7 +132,7 @@ def _open_to_clients(sock: socket.socket, path: str, mode: int) -> Listeners:
         sock.setblocking(False)
     except OSError as error:
         listeners.close()
-        raise _explain(path, error) from None
+        raise _explain(path, error, option) from None
     return listeners
 
 
@@ -154,13 +157,13 @@ def _clear(path: str) -> None:
         os.unlink(path)
 
 
-def _explain(path: str, error: OSError) -> WaterspoutError:
+def _explain(path: str, error: OSError, option: str) -> WaterspoutError:
     if error.errno is None or error.errno == errno.ENAMETOOLONG:  # Python's own check has no number
         size = len(os.fsencode(path))
         return ConfigurationError(
-            f"--unix {path}: {size} bytes are too long for the path of a socket; choose a shorter one"
+            f"{option} {path}: {size} bytes are too long for the path of a socket; choose a shorter one"
         )
-    return WaterspoutError(f"can't listen on unix:{path}: {error.strerror}; see --unix")
+    return WaterspoutError(f"can't listen on unix:{path}: {error.strerror}; see {option}")
 
 
 # --- inherited sockets -------------------------------------------------------------------------------------

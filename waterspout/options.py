@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 import click
@@ -12,6 +12,8 @@ from click.core import ParameterSource
 
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError
+from waterspout.ops.address import parse_ops_address
+from waterspout.wsgi.bulkheads import parse_pool
 
 _DEFAULT_PORT: Final = 8888
 #: A time below this would have the server look at its clients all the time (seconds).
@@ -110,6 +112,22 @@ class Descriptors(click.ParamType[tuple[int, ...]]):
         return tuple(map(int, words))
 
 
+class Parsed(click.ParamType[Any]):
+    """What a function makes of the text; it says by a ConfigurationError what is wrong."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ConfigurationError as error:
+            self.fail(str(error), param, ctx)
+
+
 def _option(*names: str, **attributes: Any) -> click.Option:
     """An option with its WATERSPOUT_... variable and its default in the help."""
     name = names[0].partition("/")[0].lstrip("-").replace("-", "_")
@@ -165,6 +183,39 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
             None,
             limits.WSGI_QUEUE,
             "Requests that may wait for a free thread; one more gets 503.",
+        ),
+        _seconds(
+            "--wsgi-queue-timeout",
+            limits.WSGI_QUEUE_TIMEOUT,
+            "How long they may wait; after that they get 503, too.",
+        ),
+        _seconds(
+            "--wsgi-timeout",
+            limits.WSGI_TIMEOUT,
+            "How long a view may send nothing; after that its client gets 504.",
+        ),
+        _count(
+            "--wsgi-max-requests",
+            0,
+            None,
+            0,
+            "Replace a WSGI process after so many requests; 0: never.",
+        ),
+        _count("--wsgi-max-requests-jitter", 0, None, 0, "... and up to so many more, at random."),
+        _size("--wsgi-max-rss", 0, "Replace a WSGI process that holds more memory; 0: never."),
+        _option(
+            "--wsgi-nice",
+            type=click.IntRange(0, 19),
+            default=limits.WSGI_NICE,
+            metavar="N",
+            help="How much lower the CPU priority of WSGI processes is.",
+        ),
+        _option(
+            "--wsgi-pool",
+            type=Parsed("pool", parse_pool),
+            multiple=True,
+            metavar="NAME:PATHS:WxT",
+            help="W processes of T threads for these paths alone: reports:/reports/*,/export:1x4.",
         ),
         _size(
             "--wsgi-spool",
@@ -228,13 +279,24 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
             type=click.FloatRange(0),
             default=limits.GRACEFUL_TIMEOUT,
             metavar="SECONDS",
-            help="How long running requests get after SIGTERM or Ctrl-C.",
+            help="How long running requests get after SIGTERM or Ctrl-C, or SIGHUP.",
+        ),
+        _option(
+            "--ops-bind",
+            type=Parsed("address", parse_ops_address),
+            metavar="HOST:PORT",
+            help="Tell figures at /-/stats and /-/health there (or at unix:PATH), and only there.",
         ),
         _option("--access-log/--no-access-log", default=True, help="One line for each request."),
         _option(
+            "--reload",
+            is_flag=True,
+            help="For development: load changed code by itself (needs watchfiles).",
+        ),
+        _option(
             "--debug",
             is_flag=True,
-            help="Tracebacks and debugger in the browser (no reloader); loopback only.",
+            help="Tracebacks and debugger in the browser; loopback only.",
         ),
     ),
 }

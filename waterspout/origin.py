@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import time
 from email.utils import formatdate
-from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 #: The field `Server`, on both sides; it does not say which version.
 SERVER: Final = "waterspout"
 
 
-@lru_cache(maxsize=2)
-def _format(second: int) -> str:
-    return formatdate(second, usegmt=True)
+#: One object each, so that a thread sees both or neither: the second since 1970, and its text.
+_latest_date = _latest_fields = (-1, "")
 
 
 def http_date() -> str:
-    """Now, as RFC 9110 section 5.6.7 writes it. Cached: formatting costs 3 µs, this 0.2."""
-    return _format(int(time.time()))
+    """Now, as RFC 9110 section 5.6.7 writes it. Kept for its second: formatting costs 3 µs, this 0.1."""
+    global _latest_date
+    latest, second = _latest_date, int(time.time())
+    if latest[0] != second:
+        _latest_date = latest = (second, formatdate(second, usegmt=True))
+    return latest[1]
 
 
-def find_local_address(stream: Any, scheme: str) -> tuple[str, str]:
-    """Where the client of `stream` came in: host and port. A UNIX socket has neither."""
-    try:
-        address = stream.socket.getsockname()
-    except (AttributeError, OSError):
-        address = None
-    if isinstance(address, tuple):
-        return str(address[0]), str(address[1])
-    return "localhost", "443" if scheme == "https" else "80"
+def origin_fields() -> str:
+    """Both fields, as lines of a head."""
+    global _latest_fields
+    latest, second = _latest_fields, int(time.time())
+    if latest[0] != second:
+        _latest_fields = latest = (second, f"Date: {formatdate(second, usegmt=True)}\r\nServer: {SERVER}\r\n")
+    return latest[1]

@@ -17,6 +17,7 @@ access_log = logging.getLogger("waterspout.access")
 #: A request id that is taken from the client: a token of RFC 9110, not endless.
 _WELL_FORMED: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}")
 
+_FORMAT: Final = "%s %s %s %s %dB %.1fms %s %s%s"
 _numbers = count(1)
 _prefix = secrets.token_hex(6)
 
@@ -40,7 +41,8 @@ class Record:
 
     Attributes: `owner`, "native" or "wsgi"; `bytes_sent`, of the reply's body; `note`, a word for what was
     not as usual ("client-left", "cut", "queue-full", ...), last on the access line; times are
-    `time.perf_counter()` seconds: `opened` when the head was read, `started` when a lane took it.
+    `time.perf_counter()` seconds: `opened` when the head was read, `submitted` when a lane was asked for,
+    `started` when one took it.
     """
 
     __slots__ = (
@@ -53,10 +55,19 @@ class Record:
         "request_id",
         "started",
         "status",
+        "submitted",
         "target",
     )
 
-    def __init__(self, owner: str, method: str, target: str, remote_addr: str, request_id: str) -> None:
+    def __init__(
+        self,
+        owner: str,
+        method: str,
+        target: str,
+        remote_addr: str,
+        request_id: str,
+        opened: float | None = None,
+    ) -> None:
         self.owner = owner
         self.method = method
         self.target = target
@@ -65,30 +76,40 @@ class Record:
         self.status = 0
         self.bytes_sent = 0
         self.note = ""
-        self.opened = time.perf_counter()
+        self.opened = self.submitted = time.perf_counter() if opened is None else opened
         self.started: float | None = None
 
     def log(self) -> None:
         """Write the access line. Status 0 is a client that left before it got one."""
-        if access_log.isEnabledFor(logging.INFO):
-            access_log.info(
-                "%s %s %s %s %dB %.1fms %s %s%s",
-                self.remote_addr,
-                escape(self.method),
-                escape(self.target),
-                self.status or "-",
-                self.bytes_sent,
-                (time.perf_counter() - self.opened) * 1000,
-                self.owner,
-                self.request_id,
-                f" {self.note}" if self.note else "",
-            )
+        if not access_log.isEnabledFor(logging.INFO):
+            return
+        facts = (
+            self.remote_addr,
+            escape(self.method),
+            escape(self.target),
+            self.status or "-",
+            self.bytes_sent,
+            (time.perf_counter() - self.opened) * 1000,
+            self.owner,
+            self.request_id,
+            f" {self.note}" if self.note else "",
+        )
+        # As `access_log.info` does it, but for the search for the line that called it: that is this one.
+        made = access_log.makeRecord(
+            access_log.name, logging.INFO, __file__, _LOG_LINE, _FORMAT, facts, None, "log"
+        )
+        access_log.handle(made)
+
+
+def is_logged() -> bool:
+    """Whether anybody reads access lines."""
+    return access_log.isEnabledFor(logging.INFO)
 
 
 def record_of(request: Any) -> Record:
     """The exchange record of a Tornado request to a native handler, made when first asked for.
 
-    It lives on the request, which is an open object.
+    It lives on the request, which is an open object. A request of ours makes it itself.
     """
     record: Record | None = getattr(request, "record", None)
     if record is None:
@@ -97,3 +118,6 @@ def record_of(request: Any) -> Record:
             "native", request.method or "", request.uri or "", request.remote_ip or "", request_id
         )
     return record
+
+
+_LOG_LINE: Final = Record.log.__code__.co_firstlineno

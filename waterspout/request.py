@@ -1,80 +1,159 @@
-"""Tornado's request object, parsed when it is looked at."""
+"""Tornado's request object, made of what is looked at."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Generic, TypeVar, overload
 
-from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine, split_host_and_port
+from tornado.escape import parse_qs_bytes
+from tornado.httputil import HTTPFile, HTTPHeaders, HTTPInputError, HTTPServerRequest, split_host_and_port
+
+from waterspout.http.private import RequestHeaders, max_arguments
+from waterspout.record import Record, make_request_id
 
 #: With more fields than this a query is parsed at once, so that too many are refused where Tornado does it.
 _FEW_FIELDS = 100
 
 
-class Request(HTTPServerRequest):
-    """An `HTTPServerRequest` whose Host has been judged. Arguments, files and `host_name` come on demand:
-    most handlers look at none of them, and parsing the query twice costs more than the rest.
+#: The types that Tornado parses.
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+Value = TypeVar("Value")
 
-    Attributes beyond Tornado's: `record`, the exchange record, None until there is one; `bodiless`, no body
-    will come.
+
+class on_demand(Generic[Value]):
+    """A method's result as an attribute, made when it is first asked for; whoever sets it before is right."""
+
+    def __init__(self, make: Callable[[Any], Value]) -> None:
+        self._make = make
+        self._name = make.__name__
+        self.__doc__ = make.__doc__
+
+    @overload
+    def __get__(self, request: None, owner: Any = None) -> on_demand[Value]: ...
+    @overload
+    def __get__(self, request: object, owner: Any = None) -> Value: ...
+    def __get__(self, request: object | None, owner: Any = None) -> Value | on_demand[Value]:
+        if request is None:
+            return self
+        value = request.__dict__[self._name] = self._make(request)
+        return value
+
+
+class Request(HTTPServerRequest):
+    """An `HTTPServerRequest` whose head our server has judged. Most of its attributes come on demand: most
+    handlers look at none of them, and making them costs more than the rest of a request.
+
+    Attributes beyond Tornado's: `record`, the exchange record; `request_id`; `status` and `bytes_sent` of a
+    reply that went out before there was a record; `opened`, as in the record.
     """
 
+    connection: Any
+    body = b""
+    bytes_sent = 0
+    status = 0
+    _finish_time = None
+
     def __init__(
-        self, start_line: RequestStartLine, headers: HTTPHeaders, connection: Any, server_connection: object
+        self,
+        method: str,
+        target: str,
+        version: str,
+        parts: tuple[str, str],
+        connection: Any,
+        server_connection: object,
     ) -> None:
+        """`parts`: path and query of `target`. Raises HTTPInputError: too many arguments."""
         # Not super().__init__: it parses.
-        self.method, self.uri, self.version = start_line
-        self.headers = headers
-        self.body = b""
-        context = connection.context
-        self.remote_ip = context.remote_ip
-        self.protocol = context.protocol
-        # HTTP/1.0 need not say a Host; Tornado has this one then.
-        self.host = headers.get("Host", "127.0.0.1")
+        self.opened = time.perf_counter()
+        self.method = method
+        self.uri = target
+        self.version = version
+        self.path, self.query = parts
         self.connection = connection
         self.server_connection = server_connection
-        self._start_time = time.time()
-        self._finish_time = None
-        self.path, _, self.query = self.uri.partition("?")
-        self.record = None
-        self.bodiless = connection.head.body_length == 0
         if self.query and self.query.count("&") > _FEW_FIELDS:
             self.arguments = self._parse_query()
 
-    def _parse_query(self) -> dict[str, list[bytes]]:
-        plain = HTTPServerRequest(
-            start_line=RequestStartLine("GET", "/?" + self.query, "HTTP/1.0"), headers=HTTPHeaders()
-        )
-        return plain.arguments
+    @property
+    def bodiless(self) -> bool:
+        """No body will come."""
+        return bool(self.connection.head.body_length == 0)
 
-    def __getattr__(self, name: str) -> Any:
-        """An attribute that has not been asked for before. Raises HTTPInputError: too many arguments."""
-        make = _MAKERS.get(name)
-        if make is None:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        value = make(self)
-        setattr(self, name, value)
-        return value
+    def says(self, name: str) -> bool:
+        """Whether there is a header field `name`, in lower case. `headers` need not be made for that."""
+        headers = self.__dict__.get("headers")
+        return name in (self.connection.head.names if headers is None else headers)
+
+    @on_demand
+    def headers(self) -> HTTPHeaders:
+        """The client's, and the request's id, so that a handler can pass it on."""
+        head = self.connection.head
+        headers = RequestHeaders(head.fields, head.names)
+        headers["X-Request-Id"] = self.request_id
+        return headers
+
+    @on_demand
+    def request_id(self) -> str:
+        head = self.connection.head
+        if "x-request-id" not in head.names:
+            return make_request_id(None)
+        return make_request_id(RequestHeaders(head.fields, head.names)["X-Request-Id"])
+
+    @on_demand
+    def record(self) -> Record:
+        method, target = self.method or "", self.uri or ""
+        record = Record("native", method, target, self.remote_ip or "", self.request_id, self.opened)
+        record.status, record.bytes_sent = self.status, self.bytes_sent
+        return record
+
+    @on_demand
+    def host(self) -> str:
+        """HTTP/1.0 need not say it; Tornado has this one then."""
+        return str(self.connection.head.names.get("host", "127.0.0.1"))
+
+    @on_demand
+    def host_name(self) -> str:
+        return split_host_and_port(self.host.lower())[0]
+
+    @on_demand
+    def protocol(self) -> str:
+        return str(self.connection.context.protocol)
+
+    @on_demand
+    def remote_ip(self) -> Any:
+        return self.connection.context.remote_ip
+
+    @on_demand
+    def _start_time(self) -> float:
+        return time.time() - (time.perf_counter() - self.opened)
+
+    # Each of these raises HTTPInputError: too many arguments.
+
+    @on_demand
+    def arguments(self) -> dict[str, list[bytes]]:
+        return self._parse_query()
+
+    @on_demand
+    def query_arguments(self) -> dict[str, list[bytes]]:
+        """The query's own. Those of the body may have been added to `arguments` by now."""
+        return self._parse_query()
+
+    @on_demand
+    def body_arguments(self) -> dict[str, list[bytes]]:
+        return {}
+
+    @on_demand
+    def files(self) -> dict[str, list[HTTPFile]]:
+        return {}
+
+    def _parse_query(self) -> dict[str, list[bytes]]:
+        try:
+            return parse_qs_bytes(self.query, keep_blank_values=True, max_num_fields=max_arguments())
+        except Exception as error:
+            raise HTTPInputError(f"Invalid query string: {error}") from error
 
     def _parse_body(self) -> None:
-        """Forms: Tornado's handler calls this. There is none without a Content-Type."""
-        if "Content-Type" in self.headers:
+        """Forms: Tornado's handler calls this. Nothing else is parsed, or looked at."""
+        if self.says("content-type") and self.headers["Content-Type"].startswith(_FORMS):
             super()._parse_body()
-
-
-def _copy_arguments(request: Request) -> dict[str, list[bytes]]:
-    """The query's own arguments. Those of the body may have been added to `arguments` by now."""
-    if not request.query:
-        return {}
-    return {name: list(values) for name, values in request._parse_query().items()}
-
-
-#: How an attribute is made that has not been asked for.
-_MAKERS: Final[dict[str, Callable[[Request], Any]]] = {
-    "arguments": lambda request: request._parse_query() if request.query else {},
-    "query_arguments": _copy_arguments,
-    "body_arguments": lambda _: {},
-    "files": lambda _: {},
-    "host_name": lambda request: split_host_and_port(request.host.lower())[0],
-}

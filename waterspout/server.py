@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import signal
 import ssl
@@ -13,19 +14,30 @@ import click
 from tornado.web import Application as TornadoApplication
 
 from waterspout import __version__
+from waterspout.allocator import keep_freed_memory
 from waterspout.application import Application
 from waterspout.draining import DrainingServer
 from waterspout.http import HTTPServer
 from waterspout.hub.local import hub
 from waterspout.limits import GC_THRESHOLDS, READY_TIMEOUT
 from waterspout.listeners import Listeners, adopt, listen_tcp, listen_unix, make_tls_context
-from waterspout.settings import ServeSettings
+from waterspout.ops.gauges import Gauges
+from waterspout.ops.server import OpsServer
+from waterspout.reloading import Watcher, check_watcher, find_native_files, restart
+from waterspout.settings import ServeSettings, is_loopback
 from waterspout.signals import keep_from_children, spare_forked_children
+from waterspout.wsgi.container import Container
+from waterspout.wsgi.settings import PoolSettings
+
+logger = logging.getLogger("waterspout.server")
 
 #: Python's own first threshold is 700, or 2000 in newer versions.
 _DEFAULT_THRESHOLD = 2000
 #: How long WebSockets get to answer 1001 (seconds).
 _CLOSING_HANDSHAKE = 2.0
+#: Running requests get no longer when the server restarts because its code has changed: somebody is waiting
+#: at the keyboard (seconds).
+_RESTART_GRACE = 2.0
 #: An app that takes longer to load is worth a word (seconds).
 _SLOW_START = 2.0
 #: timeout(1), make and some supervisors signal the process and its group: that is one stop (seconds).
@@ -40,32 +52,74 @@ class Server:
         self._settings = settings
         self._stop = asyncio.Event()
         self._stop_signalled = 0.0
+        self._restarts = False
+        self._watcher: Watcher | None = None
+        self._ops = OpsServer(settings.ops, self._find_gauges()) if settings.ops is not None else None
+
+    def _find_gauges(self) -> Gauges:
+        container = getattr(self._application, "container", None)
+        return container.gauges if isinstance(container, Container) else Gauges(dict)
 
     async def serve(self) -> None:
         """Serve until SIGTERM or SIGINT, then drain. Raises WaterspoutError: it can't start."""
+        native_files = find_native_files()  # before the WSGI app is loaded, perhaps into this process
+        if self._settings.reload:
+            check_watcher()
         tls = self._make_tls()
         with self._listen() as listeners:
-            if isinstance(self._application, Application):
-                await self._start(self._application)
-            await self._serve(listeners, tls)
+            try:
+                self._listen_ops()
+                if isinstance(self._application, Application):
+                    await self._start(self._application)
+                if self._settings.reload:
+                    self._watcher = Watcher(native_files, self._reload_wsgi, self._restart)
+                await self._serve(listeners, tls)
+            finally:
+                if self._ops is not None:
+                    await self._ops.close()
         click.echo("waterspout: stopped", err=True)
 
     async def _serve(self, listeners: Listeners, tls: ssl.SSLContext | None) -> None:
         server = self._make_http_server(tls)
         self._handle_signals()
         spare_forked_children()  # those of views that run in threads of this process
-        keep_from_children(lambda: [*(sock.fileno() for sock in listeners.sockets), *server.descriptors()])
+        ops = self._ops
+        keep_from_children(
+            lambda: [
+                *(sock.fileno() for sock in listeners.sockets),
+                *server.descriptors(),
+                *(ops.descriptors() if ops is not None else ()),
+            ]
+        )
         _calm_collector()
+        keep_freed_memory()
         server.add_sockets(listeners.sockets)
+        for descriptor in self._settings.inherited:
+            os.close(descriptor)
         self._announce(listeners.describe(secure=tls is not None))
-        await self._stop.wait()
+        await self._wait_for_stop()
+        if ops is not None:
+            ops.stopping = True
+        if self._restarts:
+            kept = [sock.dup() for sock in listeners.sockets]
+            await self._shutdown(server, min(_RESTART_GRACE, self._settings.graceful_timeout))
+            if ops is not None:
+                await ops.close()
+            restart(kept)
         click.echo(
             f"waterspout: stopping; running requests get at most {self._settings.graceful_timeout:g} s "
             "(once more ends at once)",
             err=True,
         )
         listeners.remove_file()
-        await self._shutdown(server)
+        await self._shutdown(server, self._settings.graceful_timeout)
+
+    async def _wait_for_stop(self) -> None:
+        if self._watcher is not None:
+            self._watcher.start()
+        await self._stop.wait()
+        if self._watcher is not None:
+            await self._watcher.stop()
 
     def _make_tls(self) -> ssl.SSLContext | None:
         settings = self._settings
@@ -73,11 +127,27 @@ class Server:
 
     def _listen(self) -> Listeners:
         settings = self._settings
+        if settings.inherited:
+            # Copies: if the app can't be loaded, there will be another start, on the same sockets.
+            return Listeners(adopt(map(os.dup, settings.inherited)).sockets, settings.unix)
         if settings.descriptors:
             return adopt(settings.descriptors)
         if settings.unix is not None:
             return listen_unix(settings.unix, settings.unix_mode)
         return listen_tcp(settings.host, settings.port)
+
+    def _listen_ops(self) -> None:
+        """From before the app is loaded: whoever asks can see that it is not. Raises WaterspoutError."""
+        if self._ops is None or self._settings.ops is None:
+            return
+        self._ops.listen()
+        host = self._settings.ops.host
+        if self._settings.ops.path is None and not is_loopback(host):
+            click.echo(
+                f"waterspout: whoever reaches {self._settings.ops} can read the figures: --ops-bind is meant "
+                "for loopback, or for a network of the operators' own",
+                err=True,
+            )
 
     def _make_http_server(self, tls: ssl.SSLContext | None) -> HTTPServer | DrainingServer:
         settings = self._settings
@@ -110,6 +180,39 @@ class Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._handle_stop)
+        self._on_terminal = os.isatty(0)
+        loop.add_signal_handler(signal.SIGHUP, self._handle_hangup)
+
+    def _handle_hangup(self) -> None:
+        """Reload; but when it is our terminal that has gone, nobody is there to ask for that."""
+        if self._on_terminal and not os.isatty(0):
+            self._handle_stop()
+        else:
+            self._reload()
+
+    def _reload(self) -> None:
+        """New WSGI processes take over from the old ones; native code stays as it is."""
+        if self._container is None:
+            logger.warning("SIGHUP: there is no WSGI app to reload; native code is loaded by a restart")
+        elif not self._stop.is_set():
+            self._container.reload()
+
+    @property
+    def _container(self) -> Container | None:
+        return self._application.container if isinstance(self._application, Application) else None
+
+    def _reload_wsgi(self) -> None:
+        """Code of the WSGI app has changed. In threads it can only be loaded with everything else."""
+        pools = self._container.pools.values() if self._container is not None else ()
+        if pools and all(pool.settings.workers for pool in pools):
+            self._reload()
+        else:
+            self._restart()
+
+    def _restart(self) -> None:
+        if not self._stop.is_set():
+            self._restarts = True
+            self._stop.set()
 
     def _handle_stop(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -125,15 +228,17 @@ class Server:
         click.echo(
             f"waterspout {__version__} serves {address} on {loop}: {describe(self._application)}", err=True
         )
+        if self._ops is not None:
+            click.echo(f"waterspout: figures at {self._ops.describe()} (/-/stats, /-/health)", err=True)
 
-    async def _shutdown(self, server: HTTPServer | DrainingServer) -> None:
+    async def _shutdown(self, server: HTTPServer | DrainingServer, timeout: float) -> None:
         """Nothing new comes in; what runs ends; the rest is cut at the deadline."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._settings.graceful_timeout
+        deadline = loop.time() + timeout
         if isinstance(self._application, Application):
             self._application.close_sockets()
         hub.end_subscriptions()
-        await server.drain(self._settings.graceful_timeout)
+        await server.drain(timeout)
         if isinstance(self._application, Application):
             await self._close_handshakes(self._application, min(deadline, loop.time() + _CLOSING_HANDSHAKE))
             await self._application.stop(max(0.0, deadline - loop.time()))
@@ -165,9 +270,16 @@ def describe(application: TornadoApplication) -> str:
     native = f"{application.native_rules} native rules"
     if application.container is None:
         return native
-    pool = application.container.pool
-    settings = pool.settings
-    target = pool.target if isinstance(pool.target, str) else getattr(pool.target, "__name__", "a callable")
-    where = f"{settings.workers} process" + ("es" if settings.workers > 1 else "") + " x "
-    where = (where if settings.workers else "") + f"{settings.threads} thread" + "s" * (settings.threads > 1)
-    return f"{native}, everything else to {target} in {where}"
+    main, *others = application.container.pools.items()
+    target = main[1].target
+    named = target if isinstance(target, str) else getattr(target, "__name__", "a callable")
+    sizes = [_describe_size(main[1].settings)]
+    sizes += [f"pool {name} in {_describe_size(pool.settings)}" for name, pool in others]
+    return f"{native}, everything else to {named} in {', '.join(sizes)}"
+
+
+def _describe_size(settings: PoolSettings) -> str:
+    processes = f"{settings.workers} process" + ("es" if settings.workers > 1 else "") + " x "
+    return (
+        (processes if settings.workers else "") + f"{settings.threads} thread" + "s" * (settings.threads > 1)
+    )

@@ -10,6 +10,7 @@ from typing import Any
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError
 from waterspout.http.settings import HTTPSettings
+from waterspout.ops.address import OpsAddress
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,9 @@ class ServeSettings:
 
     Sizes in bytes, times in seconds. `loop`: "auto", "asyncio" or "uvloop". `server`: "waterspout" or
     "tornado". It listens on `descriptors`, which it inherited; or at `unix`, a path, with `unix_mode`; or
-    else on `host` and `port`. `certfile`, `keyfile`: paths, for TLS. `http`: of it Tornado's server knows
-    the size of a head and the keep-alive timeout.
+    else on `host` and `port`; or, when it has restarted itself, on `inherited`, as before. `certfile`,
+    `keyfile`: paths, for TLS. `http`: of it Tornado's server knows the size of a head and the keep-alive
+    timeout. `ops`: where the figures are told, if anywhere.
     """
 
     host: str = "127.0.0.1"
@@ -27,6 +29,7 @@ class ServeSettings:
     unix: str | None = None
     unix_mode: int = 0o660
     descriptors: tuple[int, ...] = ()
+    inherited: tuple[int, ...] = ()
     certfile: str | None = None
     keyfile: str | None = None
     loop: str = "auto"
@@ -35,7 +38,9 @@ class ServeSettings:
     max_body_size: int = limits.MAX_BODY_SIZE
     http: HTTPSettings = HTTPSettings()  # noqa: RUF009 - an immutable value
     access_log: bool = True
+    reload: bool = False
     debug: bool = False
+    ops: OpsAddress | None = None
     application: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

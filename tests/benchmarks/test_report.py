@@ -52,3 +52,37 @@ def test_a_core_that_others_used_is_said():
     assert report.describe(quiet, "requests/s", pinned=True) == "9056 requests/s"
     assert "with only 50% of its core" in report.describe(loud, "requests/s", pinned=True)
     assert report.describe(loud, "requests/s", pinned=False) == "9056 requests/s"
+
+
+ISOLATED = {
+    "value": 97.6,
+    "idle": 9000,
+    "loaded": 8784,
+    "idle_p99_ms": 0.9,
+    "loaded_p99_ms": 1.84,
+    "flask": 57.2,
+}
+MOVED = {"value": 136.4, "growth": 3.6, "cpu_ms": 3.111}
+
+
+def test_isolation_has_both_sides():
+    result = make_result(unit="% of idle", baseline="us", peer="us", pinned=False, samples={"us": [ISOLATED]})
+    heads, _, row = report.build_table(result).splitlines()
+    assert heads.startswith(
+        "| server | % of idle (median) | lowest to highest | native/s, idle | native/s, loaded | "
+        "p99 idle, ms | p99 loaded, ms | Flask/s |"
+    )
+    assert row.startswith("| us | 97.6 | 97.6 to 97.6 | 9000 | 8784 | 0.9 | 1.8 | 57.2 |")
+
+
+def test_a_transfer_has_its_memory():
+    result = make_result(unit="MiB/s", baseline="us", peer="us", pinned=False, samples={"us": [MOVED]})
+    heads, _, row = report.build_table(result).splitlines()
+    assert "| memory, MiB more | CPU ms for each MiB |" in heads
+    assert row.startswith("| us | 136 | 136 to 136 | 3.6 | 3.11 |")
+
+
+def test_a_chart_remarks_what_a_bar_can_t_show():
+    assert report.remark([ISOLATED]) == ", p99 1.8 ms, Flask 57/s"
+    assert report.remark([MOVED]) == ", +4 MiB"
+    assert report.remark([{"value": 1.0}]) == ""

@@ -9,7 +9,7 @@ import pytest
 from benchmarks import server as module
 from benchmarks.contestants import Contestant
 from benchmarks.errors import BenchmarkError
-from benchmarks.processes import find_members, read_cpu, read_memory
+from benchmarks.processes import find_members, read_cpu, read_memory, read_peak, reset_peak
 from benchmarks.server import Server, read_body
 
 SERVES = """
@@ -49,6 +49,8 @@ def test_a_server_is_there_inside_and_gone_after(make_server, monkeypatch):
         assert find_members(pid) == [pid]
         assert read_memory(pid) > 1000
         assert read_cpu(pid) >= 0
+        reset_peak(pid)
+        assert read_peak(pid) == pytest.approx(read_memory(pid), rel=0.2)
         assert server.log.read_text().startswith("clean\n")
     assert find_members(pid) == []
 

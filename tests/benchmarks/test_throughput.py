@@ -34,3 +34,7 @@ def test_a_failed_request_is_an_error_that_quotes_wrk(trouble):
 def test_no_figures_are_an_error(output):
     with pytest.raises(ValueError, match="no figures"):
         parse_wrk(output.format(trouble="") if "{" in output else output)
+
+
+def test_a_load_that_nobody_was_answered_under_may_be_one():
+    assert parse_wrk(WRK.replace("9070 req", "0 req").format(trouble=""), least=0)["requests"] == 0

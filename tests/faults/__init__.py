@@ -1,0 +1,1 @@
+"""Real servers, killed and starved."""

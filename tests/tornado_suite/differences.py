@@ -19,3 +19,13 @@ DIFFERENCES = {
         "sends Transfer-Encoding in HTTP/1.0, where a proxy may not know it: refused (RFC 9112 section 6.1)"
     ),
 }
+
+#: The same, for Tornado's tests on our server *and* our Application.
+WITH_OUR_APPLICATION = {
+    "web_test.RedirectHandlerTest.test_invalid_characters": (
+        "a NUL in the target is refused before any handler sees it, and the log says so"
+    ),
+    "websocket_test.FloodTest.test_pong_most_recent_ping": (
+        "looks into Tornado's WebSocketProtocol, and ours is in its place"
+    ),
+}

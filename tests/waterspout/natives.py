@@ -15,6 +15,12 @@ routes = [(r"/hello", HelloHandler)]
 stock = TornadoApplication(routes)
 ours = Application(native=routes, wsgi="tests.waterspout.wsgi.apps:app", wsgi_queue=5)
 
+with_pools = Application(
+    wsgi="tests.waterspout.wsgi.apps:app",
+    wsgi_pools={"slow": {"workers": 0, "threads": 1}},
+    wsgi_pool_rules=[("/slow", "slow")],
+)
+
 
 def make_ours():
     return Application(native=routes)

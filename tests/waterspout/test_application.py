@@ -74,6 +74,9 @@ async def test_a_callable_runs_in_this_process(http_client, base_url):
         ({"max_bodysize": 2}, "did you mean 'max_body_size'"),
         ({"wsgi": "no spec"}, "write MODULE:NAME"),
         ({"wsgi_workers": 1}, "go with wsgi="),
+        ({"wsgi": APP, "wsgi_pool_rules": [("/a", "slow")]}, "'slow', which is not there"),
+        ({"wsgi": APP, "wsgi_pools": {"slow": {"threads": 1}}}, "how many workers and threads"),
+        ({"wsgi": APP, "wsgi_pool": {}}, "did you mean 'wsgi_pools'"),
         ({"wsgi_threads": 1}, "go with wsgi="),
     ],
 )
@@ -106,7 +109,20 @@ async def test_settings_reach_the_container():
     pool = app.container.pool.settings
     assert (pool.workers, pool.threads, pool.queue, pool.graceful_timeout) == (2, 3, 4, 5)
     assert app.container.max_body_size == 6
-    assert (app.container.admission.space.limit, app.container.admission.reply_limit) == (7, 8)
+    assert (pool.spool, pool.spool_reply) == (7, 8)
+
+
+async def test_named_pools_reach_the_container():
+    app = Application(
+        wsgi=APP,
+        wsgi_pools={"slow": {"workers": 2, "threads": 3}},
+        wsgi_pool_rules=[("/reports/*", "slow"), ("/export", "slow")],
+    )
+    assert (app.container.pools["slow"].settings.workers, list(app.container.pools)) == (2, ["main", "slow"])
+    app.configure(wsgi_queue=9)
+    assert app.container.pools["slow"].settings.queue == 9
+    app.configure(wsgi_pools={}, wsgi_pool_rules=[])
+    assert list(app.container.pools) == ["main"]
 
 
 async def test_tornado_s_settings_are_tornado_s():

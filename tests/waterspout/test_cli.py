@@ -154,6 +154,8 @@ def test_a_target_is_more_than_the_service_s_own(served):
 @pytest.mark.parametrize("by_variable", [True, False])
 def test_options_reach_the_application(served, by_variable):
     options = {"wsgi-workers": "3", "wsgi-threads": "5", "wsgi-queue": "7", "max-body-size": "2MiB"}
+    options |= {"wsgi-timeout": "8.5", "wsgi-queue-timeout": "3.5", "wsgi-nice": "1", "wsgi-max-rss": "1GiB"}
+    options |= {"wsgi-max-requests": "100", "wsgi-max-requests-jitter": "10"}
     options |= {
         "native-max-body-size": "1KiB",
         "graceful-timeout": "4.5",
@@ -170,8 +172,10 @@ def test_options_reach_the_application(served, by_variable):
     application, settings, _ = served[0]
     pool = application.container.pool.settings
     assert (pool.workers, pool.threads, pool.queue, pool.graceful_timeout) == (3, 5, 7, 4.5)
-    admission = application.container.admission
+    admission = application.container.pool.admission
     assert (admission.space.limit, admission.reply_limit) == (3 * limits.MIB, limits.MIB)
+    assert (pool.timeout, pool.queue_timeout, pool.nice, pool.max_rss) == (8.5, 3.5, 1, limits.GIB)
+    assert (pool.max_requests, pool.max_requests_jitter) == (100, 10)
     assert application.max_body_size == application.container.max_body_size == 2 * limits.MIB
     assert application.native_max_body_size == limits.KIB
     assert [application.container.is_trusted(address) for address in ("10.1.2.3", "::1", "11.0.0.1")] == [
@@ -180,6 +184,58 @@ def test_options_reach_the_application(served, by_variable):
         False,
     ]
     assert (settings.graceful_timeout, settings.max_body_size) == (4.5, 2 * limits.MIB)
+
+
+@pytest.mark.parametrize("by_variable", [True, False])
+def test_pools_are_named_on_the_command_line(served, by_variable):
+    pools = ("reports:/reports/*,/export:1x4", "pay:/pay:2x3")
+    if by_variable:
+        result = run("--wsgi", APP, env={"WATERSPOUT_WSGI_POOL": " ".join(pools)})
+    else:
+        result = run("--wsgi", APP, *(word for pool in pools for word in ("--wsgi-pool", pool)))
+    assert result.exit_code == 0, result.output
+    application = served[0][0]
+    sizes = {name: (pool.settings.workers, pool.settings.threads) for name, pool in pools_of(application)}
+    assert sizes == {"main": (1, 8), "reports": (1, 4), "pay": (2, 3)}
+    assert describe(application).endswith(
+        "pool reports in 1 process x 4 threads, pool pay in 2 processes x 3 threads"
+    )
+
+
+def pools_of(application):
+    return application.container.pools.items()
+
+
+def test_pools_of_the_command_line_stand_in_place_of_the_application_s(served):
+    assert run("tests.waterspout.natives:with_pools", "--wsgi-threads", "2").exit_code == 0
+    assert [name for name, _ in pools_of(served[0][0])] == ["main", "slow"]
+    assert run("tests.waterspout.natives:with_pools", "--wsgi-pool", "reports:/reports:0x1").exit_code == 0
+    assert [name for name, _ in pools_of(served[1][0])] == ["main", "reports"]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--wsgi-pool", "reports"], "NAME:PATHS:WORKERSxTHREADS"),
+        (["--wsgi-pool", "reports:reports:1x4"], "begin with /"),
+        (["--wsgi-pool", "main:/a:1x4"], "choose another name"),
+        (["--wsgi-pool", "a:/a:1x4", "--wsgi-pool", "a:/b:1x4"], "names 'a' twice"),
+        (["--wsgi-pool", "a:/a:1x4", "--debug"], "one WSGI process"),
+        (["--ops-bind", "9100"], "127.0.0.1:9100"),
+        (["--ops-bind", "::1:9100"], "[::1]:9100"),
+    ],
+)
+def test_what_is_no_pool_or_address_is_refused(served, words, line):
+    code, said = refuse("--wsgi", APP, *words)
+    assert code == 2
+    assert line in said
+
+
+def test_figures_are_told_where_it_is_said(served):
+    assert run("--wsgi", APP, "--ops-bind", "127.0.0.1:9100").exit_code == 0
+    assert str(served[0][1].ops) == "127.0.0.1:9100"
+    assert run("--wsgi", APP).exit_code == 0
+    assert served[1][1].ops is None
 
 
 def test_what_is_not_said_is_left_to_the_application(served):

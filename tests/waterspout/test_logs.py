@@ -61,3 +61,14 @@ def test_the_root_is_the_app_s():
     logs.configure()
     assert (root.handlers[:], root.level) == before
     assert not logging.getLogger("waterspout").propagate
+
+
+@pytest.mark.parametrize("created", [0.0, 1.9994, 1.9999, 2.0, 1.5, 1_790_000_000.123, 1_790_000_000.9])
+@pytest.mark.parametrize("datefmt", [None, "%H:%M"])
+def test_the_time_is_written_as_python_writes_it(created, datefmt):
+    record = logging.makeLogRecord({"created": created, "msecs": (created - int(created)) * 1000})
+    ours, pythons = logs.LineFormatter(), logging.Formatter()
+    for _ in range(2):
+        assert ours.formatTime(record, datefmt) == pythons.formatTime(record, datefmt)
+    record.created += 1
+    assert ours.formatTime(record) == pythons.formatTime(record)

@@ -1,13 +1,11 @@
-"""The `Date` header, and where a client came in."""
+"""The `Date` header."""
 
-import socket
 import time
 from email.utils import parsedate_to_datetime
-from types import SimpleNamespace
 
 import pytest
 
-from waterspout.origin import find_local_address, http_date
+from waterspout.origin import http_date
 
 
 @pytest.mark.parametrize(
@@ -34,19 +32,3 @@ def test_it_goes_on_with_the_clock(monkeypatch):
 
 def test_it_is_now():
     assert abs(parsedate_to_datetime(http_date()).timestamp() - time.time()) < 5
-
-
-@pytest.mark.parametrize(("scheme", "port"), [("http", "80"), ("https", "443")])
-def test_who_came_in_by_no_port_came_by_the_scheme_s(scheme, port):
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        assert find_local_address(SimpleNamespace(socket=ours), scheme) == ("localhost", port)
-    assert find_local_address(SimpleNamespace(socket=ours), scheme) == ("localhost", port)
-    assert find_local_address(None, scheme) == ("localhost", port)
-
-
-def test_who_came_in_by_a_port_came_by_that():
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        found = find_local_address(SimpleNamespace(socket=sock), "http")
-    assert found[0] == "127.0.0.1"
-    assert found[1].isdecimal()

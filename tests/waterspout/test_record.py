@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from waterspout.record import Record, escape, make_request_id
+from waterspout.record import Record, escape, is_logged, make_request_id
 
 LINE = r"192\.0\.2\.7 GET /path\?a=b 200 5B \d+\.\dms wsgi id-1"
 
@@ -99,3 +99,46 @@ def test_the_time_is_that_since_the_head_was_read(access_log):
     record.log()
     assert 2000 <= float(re.search(r"([\d.]+)ms", access_log.messages[0])[1]) < 60_000
     assert record.started is None
+
+
+def test_a_record_is_one_of_logging_s_with_its_filters_and_factory(access_log):
+    """What is configured goes on working: filters of the logger, and a factory of records."""
+    logger, factory = logging.getLogger("waterspout.access"), logging.getLogRecordFactory()
+    made = []
+
+    def make(*args, **kwargs):
+        made.append(factory(*args, **kwargs))
+        return made[-1]
+
+    def refuse(record):
+        return "secret" not in record.getMessage()
+
+    logging.setLogRecordFactory(make)
+    logger.addFilter(refuse)
+    try:
+        make_record().log()
+        make_record(target="/secret").log()
+    finally:
+        logging.setLogRecordFactory(factory)
+        logger.removeFilter(refuse)
+    assert len(made) == 2
+    assert len(access_log.messages) == 1
+    line = access_log.records[0]
+    assert (line.name, line.levelname, line.filename, line.funcName) == (
+        *("waterspout.access", "INFO", "record.py", "log"),
+    )
+    assert line.lineno > 1
+
+
+def test_a_level_that_changes_at_run_time_is_obeyed(access_log):
+    logger = logging.getLogger("waterspout.access")
+    make_record().log()
+    for silence in ("level", "disabled"):
+        logger.setLevel(logging.WARNING if silence == "level" else logging.INFO)
+        logger.disabled = silence == "disabled"
+        make_record().log()
+        assert not is_logged()
+    logger.disabled = False
+    make_record().log()
+    assert is_logged()
+    assert len(access_log.messages) == 2

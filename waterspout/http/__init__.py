@@ -10,6 +10,7 @@ application. Knows nothing of WSGI, and nothing of ours but leaves.
     head.py        a request's head                               (pure)
     body.py        a request's body                               (pure)
     writer.py      what is on its way to the client: backpressure
+    sendfile.py    a file on its way to the client
     stream.py      what of an `IOStream` there is over a transport
     refusal.py     the server's own answer to what is no request
     tls.py         listening sockets whose connections speak TLS

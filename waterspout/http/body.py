@@ -21,24 +21,27 @@ _SIZE_LINE_BEGUN: Final = re.compile(rb"[0-9A-Fa-f]{0,16}|[0-9A-Fa-f]{1,16}" + _
 
 
 class FixedBody:
-    """A body of `length` bytes, at least one."""
+    """A body of `length` bytes, at least one.
 
-    __slots__ = ("_left", "done", "rest")
+    Attributes: `left`, how many of them have not come.
+    """
+
+    __slots__ = ("done", "left", "rest")
 
     def __init__(self, length: int) -> None:
-        self._left = length
+        self.left = length
         self.done = False
         self.rest = b""
 
     def feed(self, data: bytes) -> bytes:
         size = len(data)
-        if size < self._left:
-            self._left -= size
+        if size < self.left:
+            self.left -= size
             return data
         self.done = True
-        if size == self._left:
+        if size == self.left:
             return data
-        data, self.rest = data[: self._left], data[self._left :]
+        data, self.rest = data[: self.left], data[self.left :]
         return data
 
 

@@ -79,8 +79,13 @@ class Connection(Intake):
         if self.state >= CLOSING:
             self._throw_away(len(data))
             return
-        self._parser.feed(data)
-        self._advance()
+        # A client that stays mostly sends one request at a time, with the fields of the last one.
+        head = self._parser.take_repeated(data) if self.state == IDLE and not self.writer.is_full else None
+        if head is not None:
+            self._open(head)
+        else:
+            self._parser.feed(data)
+            self._advance()
 
     def eof_received(self) -> bool:
         """The client sends no more. It may wait for replies to whole requests: hold the line for those."""
@@ -266,9 +271,11 @@ class Connection(Intake):
         self.set_body_timeout(None)
         if self._eof_timer is not None:
             self._eof_timer.cancel()
-        if exchange is None or delegate is None:
+        if exchange is None or (delegate is None and not self._is_whole):
             return
-        callback = exchange.close_callback if self._is_whole else delegate.on_connection_close
+        callback = (
+            exchange.close_callback if delegate is None or self._is_whole else delegate.on_connection_close
+        )
         exchange.close_callback = None
         self.state = max(self.state, REPLY)
         if callback is not None:
@@ -305,6 +312,9 @@ class Connection(Intake):
     def _wait_half_closed(self, exchange: Exchange) -> None:
         """A client that left looks like one that only stopped sending, until something is written to it."""
         self._sent_at_eof = self.writer.sent
+        callback, exchange.half_close_callback = exchange.half_close_callback, None
+        if callback is not None:
+            _tell(callback)
         grace = (
             limits.HALF_CLOSED if self.writer.unsent else min(exchange.half_close_grace, limits.HALF_CLOSED)
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPOutputError, RequestStartLine, ResponseStartLine
 from tornado.iostream import IOStream
 
 from waterspout.http.head import Fields, Head
+from waterspout.http.sendfile import IS_THERE, FilePart
 from waterspout.limits import HALF_CLOSED, WRITE_SIZE
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Exchange(HTTPConnection):
     Attributes: `response_started`; `finished`, nothing more will be written; `keep_alive`, whether another
     request may follow; `detached`, whatever was HTTP here is over; `half_close_grace`, how long a reply that
     has not begun is worth waiting for, in seconds, when the client has closed its sending side: it may have
-    left altogether.
+    left altogether; `half_close_callback`, called once when that is seen.
     """
 
     #: Requests have been judged before anybody sees them, nothing behind a last reply is run, and a
@@ -37,11 +38,14 @@ class Exchange(HTTPConnection):
 
     # What most exchanges never change stands on the class.
     close_callback: Callable[[], None] | None = None
+    half_close_callback: Callable[[], None] | None = None
     response_started = False
     switches_protocols = False
     finished = False
     detached = False
     half_close_grace = HALF_CLOSED
+    #: Whoever writes the reply, where nobody else holds it.
+    task: asyncio.Task[None] | None = None
     _head_written = False
     _chunked = False
     _left: int | None = None  # of a reply with Content-Length; None: not known
@@ -98,7 +102,7 @@ class Exchange(HTTPConnection):
         if self._chunked:
             self._writer.write(b"0\r\n\r\n")
         self.finished = True
-        self.close_callback = None
+        self.close_callback = self.half_close_callback = None  # no circle to be collected
         if not self.response_started:
             self.close()  # nobody could tell the reply that never came from one that is late
         elif not self.switches_protocols and not self.detached:
@@ -143,16 +147,29 @@ class Exchange(HTTPConnection):
 
     # -- beyond Tornado's --------------------------------------------------------------------------------
 
+    def become_whole(self) -> bytes | None:
+        """The request's body, if all of it is here: then nobody but the one who asks is to be told of it.
+
+        None: it has to be received, by a delegate.
+        """
+        return self._connection.become_whole()
+
     def write_reply(
         self, status: int, reason: str, headers: HTTPHeaders, body: bytes
     ) -> asyncio.Future[None]:
         """A whole reply in one write: `write_headers` and `finish`, for a reply of which nothing has been
-        written. `headers` hold the length of `body`.
+        written, and which has a body. `headers` hold the length of `body`.
 
         Future and errors as those of `write_headers`.
         """
         self.response_started = True
-        head = self._serialize_headers(status, reason, headers)
+        plain: dict[str, str] | None = getattr(headers, "plain", None)
+        if plain is None or "Connection" in plain or "Transfer-Encoding" in plain or not self._goes_on:
+            head = self._serialize_headers(status, reason, headers)
+        else:
+            # Nothing is to be said of the connection or of the transfer, so nothing has to be looked for.
+            head = _format(status, reason, plain.items())
+            self._head_written = True
         self._left = 0
         future = self._writer.write(head + body if len(body) <= WRITE_SIZE else head)
         if len(body) > WRITE_SIZE:
@@ -162,23 +179,53 @@ class Exchange(HTTPConnection):
         self._connection.on_reply_finished()
         return future
 
-    def write_fields(
-        self, status: int, reason: str, fields: Fields, chunk: bytes | None
+    def write_judged(
+        self, status: int, length: int, head: bytes, chunk: bytes | None
     ) -> asyncio.Future[None]:
-        """As `write_headers`, for fields that have been judged: in the order and case that they are given.
-        None of them speaks of the connection or of the transfer.
+        """As `write_headers`, for a `head` that has been judged: status line and fields as they shall go out,
+        each with its CRLF. None of them speaks of the connection or of the transfer; `length` is what
+        Content-Length among them says, -1 without.
         """
-        self.response_started = True
-        length = None
-        for name, value in fields:
-            if len(name) == 14 and name.lower() == "content-length":
-                length = value
-        return self._write_head(self._serialize(status, reason, fields, length, False), chunk)
+        self.response_started = self._head_written = True
+        request = self.head
+        if (
+            length >= 0
+            and self.keep_alive
+            and request.version == "HTTP/1.1"
+            and request.method != "HEAD"
+            and status not in (204, 304)
+            and not self._connection.server.draining
+        ):
+            self._left = length  # what most replies are
+            return self._write_head(head + b"\r\n", chunk)
+        said = None if length < 0 else str(length)
+        self._left, self._chunked, self.keep_alive, more = self._decide_framing(status, said, False)
+        lines = "".join([f"{name}: {value}\r\n" for name, value in more]) + "\r\n"
+        return self._write_head(head + lines.encode("ascii"), chunk)
+
+    @property
+    def sends_files(self) -> bool:
+        """Whether `write_file` may work."""
+        return IS_THERE and not self.context.is_secure
+
+    def write_file(self, file: BinaryIO, offset: int, size: int) -> FilePart | None:
+        """`size` bytes of an open file as a piece of the reply's body, whose head has been written. `file`
+        is closed in the end. What is written next waits for it.
+
+        None, and nothing is done, if that can't be: TLS, or a reply without a length that holds so much.
+        """
+        if not self.sends_files or self._left is None or self._left < size or self._writer.closed:
+            return None
+        self._left -= size
+        connection = self._connection
+        part = FilePart(file, offset, size, connection.stream.fileno())
+        self._writer.write_file(part, connection.resume_writing, connection.abort)
+        return part
 
     def cut(self) -> None:
         """The reply can't be completed: let the client see that it is broken, never a clean end."""
         self.finished = True
-        self.close_callback = None
+        self.close_callback = self.half_close_callback = None
         self._connection.cut()
 
     def reset(self) -> None:
@@ -204,20 +251,30 @@ class Exchange(HTTPConnection):
         """Whether this is the connection's last reply."""
         return not self.keep_alive
 
+    @property
+    def _goes_on(self) -> bool:
+        """The connection stays open behind this reply, without a word."""
+        return self.keep_alive and self.head.version == "HTTP/1.1" and not self._connection.server.draining
+
     # -- the reply's head and framing (RFC 9112 section 6) -----------------------------------------------
 
-    def _serialize(self, status: int, reason: str, fields: Fields, length: str | None, closes: bool) -> bytes:
-        """The head. `length` and `closes`: what `fields` say of Content-Length and of Connection: close."""
+    def _decide_framing(
+        self, status: int, length: str | None, closes: bool
+    ) -> tuple[int | None, bool, bool, Fields]:
+        """How many bytes follow (None: not known), whether in chunks, whether the connection stays, and the
+        fields that say so. `length` and `closes`: what the head says already.
+        """
         head = self.head
         modern = head.version == "HTTP/1.1"
         left, chunked, keep_alive = None, False, self.keep_alive
+        more: Fields = []
         if head.method == "HEAD" or status in (204, 304) or status < 200:
             left = 0
         elif length is not None:
             left = _parse_length(length)
         elif modern:
             chunked = True
-            fields = [*fields, ("Transfer-Encoding", "chunked")]
+            more.append(("Transfer-Encoding", "chunked"))
         else:
             keep_alive = False  # the end of the connection is the end of the reply
         if closes or (self._connection.server.draining and not self.switches_protocols):
@@ -225,10 +282,15 @@ class Exchange(HTTPConnection):
         if self.switches_protocols or closes:
             pass
         elif not keep_alive and modern:
-            fields = [*fields, ("Connection", "close")]
+            more.append(("Connection", "close"))
         elif keep_alive and not modern:
-            fields = [*fields, ("Connection", "Keep-Alive")]
-        text = _format(status, reason, fields)
+            more.append(("Connection", "Keep-Alive"))
+        return left, chunked, keep_alive, more
+
+    def _serialize(self, status: int, reason: str, fields: Fields, length: str | None, closes: bool) -> bytes:
+        """The head. `length` and `closes`: what `fields` say of Content-Length and of Connection: close."""
+        left, chunked, keep_alive, more = self._decide_framing(status, length, closes)
+        text = _format(status, reason, [*fields, *more])
         # Only now: a head that can't be written leaves all as it was.
         self._left, self._chunked, self.keep_alive = left, chunked, keep_alive
         self._head_written = True
@@ -258,7 +320,7 @@ class Exchange(HTTPConnection):
         return chunk
 
 
-def _format(status: int, reason: str, fields: Fields) -> bytes:
+def _format(status: int, reason: str, fields: Collection[tuple[str, str]]) -> bytes:
     """Status line and fields. Raises ValueError: what would say something else than it should."""
     lines = "".join([f"{name}: {value}\r\n" for name, value in fields])
     text = f"HTTP/1.1 {status} {reason}\r\n{lines}\r\n"

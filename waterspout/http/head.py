@@ -52,7 +52,8 @@ class Head:
     Attributes: `target`, as it came; `version`, "HTTP/1.0" or "HTTP/1.1"; `fields`, (name, value) in order,
     as they came; `names`, lower-case name -> value of its last line; `body_length` in bytes, or `CHUNKED`;
     `keep_alive`, whether the client would go on with this connection; `expects_continue`, whether it holds
-    its body back until 100 Continue (RFC 9110 section 10.1.1).
+    its body back until 100 Continue (RFC 9110 section 10.1.1). Two heads may share their `fields` and
+    `names`: nobody changes them.
     """
 
     __slots__ = (
@@ -115,6 +116,26 @@ def parse_head(text: str, bounds: HeadLimits = HeadLimits()) -> Head:  # noqa: B
         and version == "1.1"
         and head.body_length != 0
     )
+    return head
+
+
+def repeat_head(line: str, last: Head, bounds: HeadLimits) -> Head | None:
+    """The head with the request line `line`, without its CRLF, and the fields of `last`, byte by byte.
+
+    None: the two must be judged together, by `parse_head`. Nothing is shared that anybody changes.
+    """
+    match = _REQUEST_LINE.fullmatch(line + "\r\n")
+    if match is None or len(line) > bounds.request_line:
+        return None
+    method, target, version = match.groups()
+    # In a target of another form stands a host, too; and versions differ in what fields mean.
+    if target[0] != "/" or last.target[0] != "/" or method == "CONNECT" or last.version[5:] != version:
+        return None
+    head = Head()
+    head.method, head.target, head.version = method, target, last.version
+    head.fields, head.names = last.fields, last.names
+    head.body_length, head.keep_alive = last.body_length, last.keep_alive
+    head.expects_continue = last.expects_continue
     return head
 
 

@@ -143,9 +143,13 @@ class Intake(asyncio.Protocol):
         self.state = OPENING
         self._is_whole = False
         try:
-            delegate = server.start_request(self, exchange)
+            delegate = server.open(self, exchange)  # type: ignore[arg-type]  # a Connection
         except Exception as error:
             self._on_failure(error)
+            return
+        if delegate is None:
+            if self._half_closed and self.exchange is exchange:
+                self._wait_half_closed(exchange)
             return
         if server.conn_params.decompress:
             delegate = GzipMessageDelegate(delegate, server.chunk_size, exchange.max_body_size)
@@ -162,6 +166,14 @@ class Intake(asyncio.Protocol):
         self._headers = headers
         self._received = 0
         self._call(delegate.headers_received, start_line, headers)
+
+    def become_whole(self) -> bytes | None:
+        """The request's body, if all of it is here: then nobody is told of it. None: it is to be received."""
+        body = self._parser.take_body()
+        if body is not None:
+            self.state = REPLY
+            self._is_whole = True
+        return body
 
     def _begin_body(self) -> bool:
         """The delegate has seen the head."""

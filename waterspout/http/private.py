@@ -9,12 +9,18 @@ import socket
 from collections.abc import Iterable
 from typing import Any
 
+from tornado import httputil
 from tornado.http1connection import _GzipMessageDelegate
 from tornado.httpserver import _HTTPRequestContext
 from tornado.httputil import HTTPHeaders, _normalize_header
 
 GzipMessageDelegate = _GzipMessageDelegate
 normalize_header = _normalize_header
+
+
+def max_arguments() -> int:
+    """How many arguments a query may have; `tornado.httputil.set_parse_body_config` changes it."""
+    return int(httputil._DEFAULT_PARSE_BODY_CONFIG.urlencoded.max_arguments)
 
 
 class RequestContext(_HTTPRequestContext):
@@ -43,8 +49,8 @@ class RequestContext(_HTTPRequestContext):
 class RequestHeaders(HTTPHeaders):
     """`HTTPHeaders` of fields that the parser has judged: not judged again, and sorted only when it matters.
 
-    `fields`: (name, value) in the order and case in which they came; `names`: lower-case name -> value. Both
-    become the object's own.
+    `fields`: (name, value) in the order and case in which they came; `names`: lower-case name -> value.
+    Neither is ever changed: requests of one connection share them.
     """
 
     #: A whole request head has been judged, its Host too.
@@ -62,9 +68,10 @@ class RequestHeaders(HTTPHeaders):
         return super().get(name, default)
 
     def __delitem__(self, name: str) -> None:
-        if self._names is not None and name.lower() in self._names:
-            del self._names[name.lower()]
-            self.fields = [field for field in self.fields if field[0].lower() != name.lower()]
+        key = name.lower()
+        if self._names is not None and key in self._names:
+            self._names = {other: value for other, value in self._names.items() if other != key}
+            self.fields = [field for field in self.fields if field[0].lower() != key]
         else:
             super().__delitem__(name)
 
@@ -84,8 +91,8 @@ class RequestHeaders(HTTPHeaders):
 
     def __setitem__(self, name: str, value: str) -> None:
         if self._names is not None and name.lower() not in self._names:
-            self._names[name.lower()] = value
-            self.fields.append((name, value))
+            self._names = {**self._names, name.lower(): value}
+            self.fields = [*self.fields, (name, value)]
         else:
             super().__setitem__(name, value)
 
@@ -105,9 +112,49 @@ class RequestHeaders(HTTPHeaders):
 
 
 class ReplyHeaders(HTTPHeaders):
-    """`HTTPHeaders` with what every reply of a handler begins with, without the way through `update`."""
+    """`HTTPHeaders` of a handler's reply: a plain dictionary, as long as that says it all.
 
-    def __init__(self, fields: dict[str, list[str]]) -> None:
-        """`fields`: name, in Tornado's capitals -> values."""
-        self._as_list = fields
+    Attributes: `plain`, name in Tornado's capitals -> value; None, when a name has had two values.
+    """
+
+    def __init__(self, plain: dict[str, str]) -> None:
+        """`plain` becomes the object's own."""
+        # Not super().__init__: it goes through `update`. `_as_list` and `_combined_cache` come on demand.
+        self.plain: dict[str, str] | None = plain
+
+    def __contains__(self, name: object) -> bool:
+        if self.plain is None:
+            return super().__contains__(name)
+        return isinstance(name, str) and normalize_header(name) in self.plain
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(name) if self.plain is None else self.plain[normalize_header(name)]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        if self.plain is None:
+            return super().get(name, default)
+        return self.plain.get(normalize_header(name), default)
+
+    def __setitem__(self, name: str, value: str) -> None:
+        if self.plain is None:
+            super().__setitem__(name, value)
+        else:
+            self.plain[normalize_header(name)] = value
+
+    def __delitem__(self, name: str) -> None:
+        if self.plain is None:
+            super().__delitem__(name)
+        else:
+            del self.plain[normalize_header(name)]
+
+    def get_all(self) -> Iterable[tuple[str, str]]:
+        """All (name, value)."""
+        return super().get_all() if self.plain is None else self.plain.items()
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("_as_list", "_combined_cache"):
+            raise AttributeError(name)
+        plain, self.plain = self.plain, None
+        self._as_list = {key: [value] for key, value in (plain or {}).items()}
         self._combined_cache = {}
+        return getattr(self, name)

@@ -10,10 +10,13 @@ from dataclasses import replace
 from typing import Any
 
 from tornado import httpserver
+from tornado.httputil import HTTPMessageDelegate, HTTPServerConnectionDelegate
 from tornado.netutil import ssl_options_to_context
 
 from waterspout import limits
+from waterspout.http.accepting import PlainListener, Shortage
 from waterspout.http.connection import Connection
+from waterspout.http.exchange import Exchange
 from waterspout.http.private import RequestContext
 from waterspout.http.settings import HTTPSettings
 from waterspout.http.tls import TLSListener
@@ -41,11 +44,13 @@ class HTTPServer(httpserver.HTTPServer):
             self.settings = replace(self.settings, head=bounds)
         self.chunk_size: int = kwargs.get("chunk_size") or limits.BODY_PIECE
         self.draining = False
+        self.open = self._choose_opening()
         self.now = 0.0
         self.trusted = frozenset(self.trusted_downstream or ())
         self._open: set[Connection] = set()
         self._sockets_open: list[socket.socket] = []
-        self._listeners: list[Listener | TLSListener] = []
+        self._listeners: list[Listener | PlainListener | TLSListener] = []
+        self._shortage = Shortage()
         self._sweeper: asyncio.TimerHandle | None = None
         self._interval = min(limits.SWEEP_INTERVAL, self.settings.shortest / 4)
         self._quiet: asyncio.Event | None = None
@@ -66,7 +71,8 @@ class HTTPServer(httpserver.HTTPServer):
             if context is not None:
                 self._listeners.append(TLSListener(sock, lambda: Connection(self), context))
             else:
-                self._listeners.append(Listener(sock, lambda: Connection(self)))
+                kind = PlainListener if isinstance(loop, asyncio.BaseEventLoop) else Listener
+                self._listeners.append(kind(sock, lambda: Connection(self)))
 
     def stop(self) -> None:
         """Accept no more; what is open goes on."""
@@ -108,6 +114,22 @@ class HTTPServer(httpserver.HTTPServer):
         """The descriptors of all connections that speak HTTP."""
         return [connection.stream.fileno() for connection in self._open]
 
+    def _choose_opening(self) -> Callable[[Connection, Exchange], HTTPMessageDelegate | None]:
+        """How a request whose head is here gets its delegate. None: it is whole, and runs without one.
+
+        By `start_request`, unless the application knows how to make use of the head, and nothing stands
+        between it and the connection.
+        """
+        is_adapted = self.xheaders or self.conn_params.decompress
+        is_overridden = type(self).start_request is not httpserver.HTTPServer.start_request
+        if (
+            not is_adapted
+            and not is_overridden
+            and isinstance(self.request_callback, HTTPServerConnectionDelegate)
+        ):
+            return getattr(self.request_callback, "open_exchange", self.start_request)
+        return self.start_request
+
     # -- connections call these --------------------------------------------------------------------------
 
     def make_context(self, transport: asyncio.Transport) -> RequestContext:
@@ -133,6 +155,7 @@ class HTTPServer(httpserver.HTTPServer):
         self.now = now = self.loop.time()
         for connection in list(self._open):
             connection.check(now)
+        self._shortage.look(now)
         if self._open:
             self._sweeper = self.loop.call_later(self._interval, self._sweep)
 

@@ -12,10 +12,12 @@ import contextlib
 import socket
 import struct
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from tornado.iostream import StreamClosedError
 
+from waterspout.http.sendfile import FilePart
 from waterspout.limits import WRITE_SIZE
 
 try:
@@ -51,7 +53,7 @@ class Writer:
     def __init__(self, transport: asyncio.Transport, done: asyncio.Future[None]) -> None:
         self._transport = transport
         self._done = done
-        self._queue: deque[memoryview] | None = None
+        self._queue: deque[memoryview | FilePart] | None = None
         self._queued = 0
         self._written = 0
         self._waiters: list[asyncio.Future[None]] = []
@@ -67,9 +69,16 @@ class Writer:
         if self._queue is None and len(data) <= WRITE_SIZE:
             self._written += len(data)
             self._transport.write(data)
+            if not self.paused:
+                return self._done
         elif len(data):
             self._enqueue(data)
         return self.when_room()
+
+    def write_file(self, part: FilePart, on_room: Callable[[], None], on_failure: Callable[[], None]) -> None:
+        """Behind all that has been written. `on_room` is called as a transport would: it calls `resume`."""
+        part.bind(self._count, on_room, on_failure)
+        self._put(part, part.left)
 
     @property
     def holds(self) -> bool:
@@ -137,6 +146,9 @@ class Writer:
     def close(self) -> None:
         """The connection is lost, or given up: whoever waits for room is told."""
         self.closed = True
+        for part in self._queue or ():
+            if isinstance(part, FilePart):
+                part.close()
         self._queue, self._queued = None, 0
         waiters, self._waiters = self._waiters, []
         for future in waiters:
@@ -145,26 +157,50 @@ class Writer:
                 future.exception()  # not everybody looks at what `write` gives
 
     def _enqueue(self, data: _Bytes) -> None:
+        self._put(memoryview(data).cast("B"), len(data))
+
+    def _put(self, part: memoryview | FilePart, size: int) -> None:
         if self._queue is None:
             self._queue = deque()
-        self._queue.append(memoryview(data).cast("B"))
-        self._queued += len(data)
+        self._queue.append(part)
+        self._queued += size
         if not self.paused:
             self._drain_queue()
 
     def _drain_queue(self) -> None:
         while self._queue and not self.paused:
             head = self._queue[0]
+            if isinstance(head, FilePart):
+                if not self._send(head):
+                    return
+                continue
             piece = head[:WRITE_SIZE]
             if len(piece) == len(head):
                 self._queue.popleft()
             else:
                 self._queue[0] = head[WRITE_SIZE:]
-            self._queued -= len(piece)
-            self._written += len(piece)
+            self._count(len(piece))
             self._transport.write(piece)
         if self._queue is not None and not self._queue:
             self._queue = None
+
+    def _send(self, part: FilePart) -> bool:
+        """Whether what stands behind `part` may follow at once."""
+        if self._transport.get_write_buffer_size():
+            # It pauses us now, and resumes once all it had is with the kernel.
+            self._transport.set_write_buffer_limits(high=0)
+            return self.paused
+        if not part.send():
+            return False
+        part.close()
+        self._transport.set_write_buffer_limits()
+        if self._queue is not None:
+            self._queue.popleft()
+        return True
+
+    def _count(self, size: int) -> None:
+        self._queued -= size
+        self._written += size
 
     def _failed(self) -> asyncio.Future[None]:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -14,13 +14,14 @@ from tornado.httputil import (
     RequestStartLine,
     ResponseStartLine,
 )
-from tornado.web import Application, OutputTransform, RequestHandler
+from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler
 
 from waterspout.closing import may_serve
-from waterspout.http.private import ReplyHeaders
-from waterspout.origin import SERVER
+from waterspout.native.handler import LeanRequestHandler, retrieve
+from waterspout.native.transform import ALONE, RecordTransform
 from waterspout.record import record_of
+from waterspout.request import Request
 from waterspout.wsgi.reply import Reply
 
 
@@ -81,16 +82,20 @@ class PlainHandler(HTTPMessageDelegate):
 
     def execute(self) -> None:
         handler = self.handler = self._handler_class(self._application, self._request, **self._handler_kwargs)
-        transforms = [transform(self._request) for transform in self._application.transforms]
-        running = handler._execute(transforms, *self._path_args, **self._path_kwargs)
-        self._task = asyncio.get_running_loop().create_task(running)
-        self._task.add_done_callback(_retrieve)
+        self._task = run(handler, *self._path_args, **self._path_kwargs)
 
 
-def _retrieve(task: asyncio.Task[None]) -> None:
-    """A handler answers for its own exceptions; what gets through is raised where the loop logs it."""
-    if not task.cancelled():
-        task.result()
+def run(handler: RequestHandler, *args: bytes, **kwargs: bytes) -> asyncio.Task[None]:
+    """Let `handler` answer, in a task of its own, which the caller holds."""
+    request, classes = handler.request, handler.application.transforms
+    ours = type(handler)._execute is LeanRequestHandler._execute
+    if ours and len(classes) == 1 and classes[0] is RecordTransform and type(request) is Request:
+        return asyncio.get_running_loop().create_task(handler._execute(ALONE, *args, **kwargs))
+    running = handler._execute([transform(request) for transform in classes], *args, **kwargs)
+    task = asyncio.get_running_loop().create_task(running)
+    if not ours:
+        task.add_done_callback(retrieve)
+    return task
 
 
 class NativeDelegate(HTTPMessageDelegate):
@@ -181,24 +186,3 @@ class NativeDelegate(HTTPMessageDelegate):
             self._refusal.finish_later()
         else:
             self._refusal.finish()
-
-
-class RecordTransform(OutputTransform):
-    """Sees every native reply go out: counts it, and adds the request's id."""
-
-    def __init__(self, request: HTTPServerRequest) -> None:
-        self._record = record_of(request)
-
-    def transform_first_chunk(
-        self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
-    ) -> tuple[int, HTTPHeaders, bytes]:
-        self._record.status = status_code
-        headers["X-Request-Id"] = self._record.request_id
-        if type(headers) is not ReplyHeaders and headers.get("Server", "").startswith("TornadoServer/"):
-            headers["Server"] = SERVER  # both sides say the same, and neither says which version
-        self._record.bytes_sent += len(chunk)
-        return status_code, headers, chunk
-
-    def transform_chunk(self, chunk: bytes, finishing: bool) -> bytes:
-        self._record.bytes_sent += len(chunk)
-        return chunk

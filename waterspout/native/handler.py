@@ -13,8 +13,7 @@ from asyncio import Future
 from types import TracebackType
 from typing import Any, cast
 
-from tornado.escape import json_encode, utf8
-from tornado.httputil import HTTPInputError, HTTPServerRequest, ResponseStartLine
+from tornado.httputil import HTTPInputError, HTTPServerRequest
 from tornado.iostream import StreamClosedError
 from tornado.log import app_log
 from tornado.util import ObjectDict
@@ -22,8 +21,11 @@ from tornado.web import Application, HTTPError, OutputTransform, _UIModuleNamesp
 from tornado.web import RequestHandler as TornadoRequestHandler
 
 from waterspout.http.private import ReplyHeaders
+from waterspout.native.encoding import encode_json
+from waterspout.native.transform import ALONE, RecordTransform
 from waterspout.origin import SERVER, http_date
 from waterspout.record import record_of
+from waterspout.request import Request
 
 _HTML = "text/html; charset=UTF-8"
 _METHODS = {name: name.lower() for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}
@@ -55,7 +57,7 @@ class LeanRequestHandler(TornadoRequestHandler):
         return self.ui
 
     def clear(self) -> None:
-        self._headers = ReplyHeaders({"Server": [SERVER], "Content-Type": [_HTML], "Date": [http_date()]})
+        self._headers = ReplyHeaders({"Server": SERVER, "Content-Type": _HTML, "Date": http_date()})
         self.set_default_headers()
         self._write_buffer = []
         self._status_code = 200
@@ -64,46 +66,75 @@ class LeanRequestHandler(TornadoRequestHandler):
     def write(self, chunk: str | bytes | dict[str, Any]) -> None:
         if type(chunk) is dict and not self._finished:
             self._headers["Content-Type"] = _JSON
-            self._write_buffer.append(utf8(json_encode(chunk)))
+            self._write_buffer.append(encode_json(chunk))
         else:
             super().write(chunk)
 
+    def flush(self, include_footers: bool = False) -> Future[None]:
+        if self._transforms is ALONE:
+            self._transforms = [RecordTransform(self.request)]
+        return super().flush(include_footers)
+
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> Future[None]:
-        """As Tornado's; a reply of which nothing has been written goes out in one piece."""
-        if self._finished or self._headers_written or "_new_cookie" in self.__dict__:
+        """As Tornado's; what most handlers give goes out by a way of its own, in one piece."""
+        if (
+            self._finished
+            or self._headers_written
+            or self._transforms is not ALONE
+            or "_new_cookie" in self.__dict__
+        ):
             return super().finish(chunk)
         if chunk is not None:
             self.write(chunk)
-        headers, method = self._headers, self.request.method
-        if self._status_code == 200 and method in ("GET", "HEAD") and "Etag" not in headers:
-            self._answer_conditionally()
-        status = self._status_code
-        if status < 200 or status in (204, 304):
+        method, status, headers = self.request.method, self._status_code, self._headers
+        plain = headers.plain if type(headers) is ReplyHeaders else None
+        if (
+            plain is None
+            or "Content-Length" in plain
+            or method == "HEAD"
+            or status < 200
+            or status == 204
+            or status == 304
+        ):
             return super().finish()
+        if status == 200 and method == "GET" and "Etag" not in plain:
+            self.set_etag_header()
+            if self.check_etag_header():
+                self._write_buffer = []
+                self.set_status(304)
+                return super().finish()
+        return self._answer()
+
+    def _answer(self) -> Future[None]:
+        """The whole reply in one write: its status and body allow a body, and `ReplyHeaders` are there."""
+        request: Any = self.request
+        headers: Any = self._headers
         buffer = self._write_buffer
         body = buffer[0] if len(buffer) == 1 else b"".join(buffer)
         self._write_buffer = []
-        sets_length = "Content-Length" not in headers
-        if sets_length:
-            headers["Content-Length"] = str(len(body))
-        for transform in self._transforms:
-            status, headers, body = transform.transform_first_chunk(status, headers, body, True)
-        self._status_code, self._headers = status, headers
+        # What `RecordTransform` does, without an object for it, and without a record if nobody wants one.
+        counts = request.__dict__.get("record", request)
+        counts.status = self._status_code
+        counts.bytes_sent += len(body)
+        fields = headers if headers.plain is None else headers.plain
+        fields["Content-Length"] = str(len(body))
+        fields["X-Request-Id"] = request.request_id
         self._headers_written = True
-        connection: Any = self.request.connection
-        future: Future[None]
-        if method == "HEAD" or not sets_length or not hasattr(connection, "write_reply"):
-            connection.set_close_callback(None)
-            start_line = ResponseStartLine("", status, self._reason)
-            future = connection.write_headers(start_line, headers, b"" if method == "HEAD" else body)
-            connection.finish()
-        else:
-            future = connection.write_reply(status, self._reason, headers, body)
+        future: Future[None] = request.connection.write_reply(self._status_code, self._reason, headers, body)
         self._log()
         self._finished = True
         self.on_finish()
         self._break_cycles()
         return future
+
+    def check_etag_header(self) -> bool:
+        """Without the search for entity tags, where there is none on one of the sides."""
+        request, headers = self.request, self._headers
+        if type(headers) is ReplyHeaders and headers.plain is not None and "Etag" not in headers.plain:
+            return False
+        if type(request) is Request and not request.says("if-none-match"):
+            return False
+        return super().check_etag_header()
 
     async def _execute(self, transforms: list[OutputTransform], *args: bytes, **kwargs: bytes) -> None:
         """As Tornado's, for a handler that is handed its body whole."""
@@ -114,7 +145,10 @@ class LeanRequestHandler(TornadoRequestHandler):
             return
         self._transforms = transforms
         try:
-            self._parse_arguments(args, kwargs)
+            if args or kwargs or type(request) is not Request or request.says("content-type"):
+                self._parse_arguments(args, kwargs)
+            else:
+                self.path_args, self.path_kwargs = [], {}
             if name not in ("GET", "HEAD", "OPTIONS"):
                 self._cross_origin_protection()
             prepared = self.prepare()
@@ -122,15 +156,21 @@ class LeanRequestHandler(TornadoRequestHandler):
                 await prepared
             if self._finished:
                 return
-            result = getattr(self, _METHODS[name] if name in _METHODS else name.lower())(
-                *self.path_args, **self.path_kwargs
-            )
+            method = getattr(self, _METHODS[name] if name in _METHODS else name.lower())
+            if self.path_args or self.path_kwargs:
+                result = method(*self.path_args, **self.path_kwargs)
+            else:
+                result = method()
             if result is not None:
                 await result
             if self._auto_finish and not self._finished:
                 self.finish()
         except (Exception, asyncio.CancelledError) as error:
             self._answer_exception(error)
+        except BaseException:
+            # Rare: else each task would have a callback, which costs it a turn of the loop more.
+            asyncio.current_task().add_done_callback(retrieve)  # type: ignore[union-attr]  # this is one
+            raise
 
     def _parse_arguments(self, args: tuple[bytes, ...], kwargs: dict[str, bytes]) -> None:
         try:
@@ -155,15 +195,15 @@ class LeanRequestHandler(TornadoRequestHandler):
         if is_cancelled:
             raise error
 
-    def _answer_conditionally(self) -> None:
-        self.set_etag_header()
-        if "Etag" in self._headers and self.check_etag_header():
-            self._write_buffer = []
-            self.set_status(304)
-
     def _break_cycles(self) -> None:
         if "ui" in self.__dict__:
             super()._break_cycles()
+
+
+def retrieve(task: asyncio.Task[None]) -> None:
+    """A handler answers for its own exceptions; what gets through is raised where the loop logs it."""
+    if not task.cancelled():
+        task.result()
 
 
 class RequestHandler(LeanRequestHandler):
@@ -193,7 +233,7 @@ class RequestHandler(LeanRequestHandler):
         return super().compute_etag()
 
 
-class _Forwarding(type):
+class Forwarding(type):
     """The type of a class that stands in for its first base: what is set on it is set there."""
 
     def __setattr__(cls, name: str, value: Any) -> None:
@@ -203,8 +243,10 @@ class _Forwarding(type):
         delattr(cls.__mro__[1], name)
 
 
-def make_lean(handler_class: type[TornadoRequestHandler]) -> type[TornadoRequestHandler]:
-    """`handler_class` with `LeanRequestHandler` below all that it overrides, above Tornado's.
+def make_lean(
+    handler_class: type[TornadoRequestHandler], beneath: type[LeanRequestHandler] = LeanRequestHandler
+) -> type[TornadoRequestHandler]:
+    """`handler_class` with `beneath` below all that it overrides, above Tornado's.
 
     Its handlers can't tell: `self.__class__` is theirs, so that `super(self.__class__, self)` finds what it
     did, and state that they keep on `type(self)` is kept on their own class. A class that notices being
@@ -213,11 +255,12 @@ def make_lean(handler_class: type[TornadoRequestHandler]) -> type[TornadoRequest
     notices = type(handler_class) is not type or "__init_subclass__" in {
         name for base in handler_class.__mro__[:-1] for name in vars(base)
     }
-    if issubclass(handler_class, LeanRequestHandler) or notices:
+    if notices or issubclass(handler_class, LeanRequestHandler) or handler_class is TornadoRequestHandler:
         return handler_class
     body: dict[str, Any] = {
         name: getattr(handler_class, name) for name in ("__module__", "__qualname__", "__doc__")
     }
     body["__class__"] = property(lambda self: handler_class)
-    made = _Forwarding(handler_class.__name__, (handler_class, LeanRequestHandler), body)
+    bases = (beneath,) if issubclass(beneath, handler_class) else (handler_class, beneath)
+    made = Forwarding(handler_class.__name__, bases, body)
     return cast(type[TornadoRequestHandler], made)

@@ -15,10 +15,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from waterspout.wsgi.alive import client_alive
+
 if TYPE_CHECKING:
     from waterspout.wsgi.container import Container
 
-__all__ = ["Container"]
+__all__ = ["Container", "client_alive"]
 
 
 def __getattr__(name: str) -> Any:

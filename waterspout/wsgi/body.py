@@ -21,13 +21,14 @@ class Inbox:
     """What has come down a lane for the request that runs on it.
 
     Attributes: `pieces`, body bytes not yet read; `ended`, nothing follows them; `cancelled`, nobody waits
-    for the reply, and why.
+    for the reply, and why; `client_eof`, the client sends no more: it may have left.
     """
 
     def __init__(self) -> None:
         self.pieces: deque[bytes] = deque()
         self.ended = False
         self.cancelled = ""
+        self.client_eof = False
 
 
 class BodySource(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -13,10 +13,12 @@ from tornado.wsgi import WSGIContainer
 
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError
-from waterspout.wsgi.admission import Admission
+from waterspout.ops.gauges import Gauges
+from waterspout.wsgi.bulkheads import Rule
 from waterspout.wsgi.exchange import Exchange
-from waterspout.wsgi.pool import Pool, PoolSettings
-from waterspout.wsgi.spool import SpoolSpace
+from waterspout.wsgi.pool import Pool
+from waterspout.wsgi.pools import NamedSettings, Pools
+from waterspout.wsgi.settings import PoolSettings
 
 
 class Container(WSGIContainer, HTTPServerConnectionDelegate):
@@ -29,7 +31,19 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
     Tornado, unless the application is ours); as the target of a rule, or given to an `HTTPServer`, where it
     is an `HTTPServerConnectionDelegate` and bodies stream.
 
+    `pools` and `pool_rules` send slow paths to lanes of their own:
+
+        pools={"reports": {"workers": 1, "threads": 4}}, pool_rules=[("/reports/*", "reports")]
+
+    A pool has the settings of the main one, named "main", but for those that are given; how many workers and
+    threads must be. The first rule that matches the path decides: see `waterspout.wsgi.bulkheads`.
+
+    The other arguments are the settings of `PoolSettings`, and options of the command line with `--wsgi-`
+    before them.
+
     Nothing starts here: `await start()`, or the first request, does. Raises ConfigurationError.
+
+    Attributes: `pool`, the main one; `gauges`, what can be read off.
     """
 
     def __init__(
@@ -45,21 +59,36 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         spool_reply: int = limits.WSGI_SPOOL_REPLY,
         trusted_proxies: Iterable[str] = (),
         debug: bool = False,
+        timeout: float = limits.WSGI_TIMEOUT,
+        queue_timeout: float = limits.WSGI_QUEUE_TIMEOUT,
+        max_requests: int = 0,
+        max_requests_jitter: int = 0,
+        max_rss: int = 0,
+        nice: int = limits.WSGI_NICE,
+        pools: NamedSettings | None = None,
+        pool_rules: Iterable[Rule] = (),
     ) -> None:
         if workers is None:
             workers = limits.WSGI_WORKERS if isinstance(wsgi, str) else 0
         self.max_body_size = max_body_size
         self.is_trusted = build_trust(trusted_proxies)
-        self._spool, self._spool_reply = spool, spool_reply
-        self._open(Pool(wsgi, PoolSettings(workers, threads, queue, graceful_timeout, debug)))
-
-    def _open(self, pool: Pool) -> None:
-        for name, size in (("spool", self._spool), ("spool_reply", self._spool_reply)):
-            if not isinstance(size, int) or size < 0:
-                raise ConfigurationError(f"wsgi {name} must be a number of bytes, not {size!r}")
-        self.pool = pool
-        lanes = max(1, pool.settings.workers) * pool.settings.threads
-        self.admission = Admission(pool, lanes, SpoolSpace(self._spool), self._spool_reply)
+        settings = PoolSettings(
+            workers=workers,
+            threads=threads,
+            queue=queue,
+            graceful_timeout=graceful_timeout,
+            debug=debug,
+            timeout=timeout,
+            queue_timeout=queue_timeout,
+            max_requests=max_requests,
+            max_requests_jitter=max_requests_jitter,
+            max_rss=max_rss,
+            nice=nice,
+            spool=spool,
+            spool_reply=spool_reply,
+        )
+        self.gauges = Gauges(lambda: self.pools)
+        self._build(wsgi, settings, pools or {}, tuple(pool_rules))
 
     def configure(self, **changes: Any) -> None:
         """Change settings before the start: those of the constructor, by name.
@@ -70,28 +99,57 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
             self.max_body_size = changes.pop("max_body_size")
         if "trusted_proxies" in changes:
             self.is_trusted = build_trust(changes.pop("trusted_proxies"))
-        self._spool = changes.pop("spool", self._spool)
-        self._spool_reply = changes.pop("spool_reply", self._spool_reply)
-        self._open(Pool(self.pool.target, replace(self.pool.settings, **changes)))
+        named = changes.pop("pools", self._named)
+        rules = tuple(changes.pop("pool_rules", self._rules))
+        self._build(self.pool.target, replace(self.pool.settings, **changes), named, rules)
+
+    def _build(
+        self,
+        target: str | Callable[..., Any],
+        settings: PoolSettings,
+        named: NamedSettings,
+        rules: tuple[Rule, ...],
+    ) -> None:
+        self._pools = Pools(target, settings, named, rules)
+        self._named, self._rules = named, rules
+        self.pool = self._pools.main
+        self._dispatcher = self._pools.dispatcher
+
+    @property
+    def pools(self) -> Mapping[str, Pool]:
+        """All pools by name; the main one, "main", first."""
+        return self._pools.all
+
+    def stats(self) -> dict[str, Any]:
+        """What an operator wants to see, for JSON: see docs/stats.md. On the event loop alone.
+
+        The first call begins to sample the event loop's lag, which ends when nobody has called for a while.
+        """
+        return self.gauges.read()
 
     async def start(self) -> None:
         """Start the lanes. Raises TargetNotFound, TargetRaised."""
-        await self.pool.start()
+        await self._pools.start()
 
     async def stop(self, timeout: float | None = None) -> None:
         """Let running requests finish, for `timeout` seconds (the graceful timeout), and stop the lanes."""
-        await self.pool.stop(timeout)
+        try:
+            await self._pools.stop(timeout)
+        finally:
+            self.gauges.lag.stop()
+
+    def reload(self) -> None:
+        """New WSGI processes, with the app's code as it is now, take over from those that there are, of all
+        pools. Threads of this process can't be reloaded: the log says so.
+        """
+        self._pools.reload()
 
     # -- Tornado calls these -----------------------------------------------------------------------------
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> Exchange:
         """`HTTPServerConnectionDelegate`: bodies and replies stream."""
         return Exchange(
-            self.pool,
-            request_conn,
-            admission=self.admission,
-            max_body_size=self.max_body_size,
-            is_trusted=self.is_trusted,
+            self._dispatcher, request_conn, max_body_size=self.max_body_size, is_trusted=self.is_trusted
         )
 
     def __call__(self, request: HTTPServerRequest) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -11,7 +12,7 @@ from typing import Final
 
 from waterspout.hub.outbox import Outbox
 from waterspout.limits import ORPHAN_GRACE
-from waterspout.wsgi.frames import FAILED, LANE, PUBLISH, READY, STOP, FrameParser, pack
+from waterspout.wsgi.frames import FAILED, LANE, PING, PONG, PUBLISH, READY, STOP, FrameParser, pack
 
 _MAX_DESCRIPTORS: Final = 64
 
@@ -85,7 +86,17 @@ class Control:
             for kind, payload in self._parser.feed(data):
                 if kind == STOP and not self.ready:
                     os._exit(0)
+                if kind == PING:
+                    self._answer()
+                    continue
+                if kind == LANE and not self._descriptors:
+                    continue  # the kernel had no room for it here: the other end sees the lane closed
                 self.orders.put((kind, payload, self._descriptors.pop(0) if kind == LANE else None))
+
+    def _answer(self) -> None:
+        """That this thread could run is the answer: none holds the interpreter's lock."""
+        with contextlib.suppress(OSError):  # the server is gone, and the next read will tell
+            self._send(pack(PONG))
 
     def _end_orphan(self) -> None:
         """The server is gone. Views see their lanes close; who does not is not waited for."""

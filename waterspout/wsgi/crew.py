@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
+import math
+import os
 import socket
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,9 +15,13 @@ from typing import Any, Final
 
 from waterspout.limits import EXIT_GRACE
 from waterspout.wsgi.lane import Lane
+from waterspout.wsgi.loading import WSGIApp, load_app
 
-#: Pause before a lost lane is opened again (seconds).
+logger = logging.getLogger("waterspout.wsgi")
+
+#: Pause before a lost lane is opened again (seconds), and before the next try.
 _REPLACE_AFTER: Final = 0.2
+_REPLACE_PAUSE: Final = 1.0
 #: How often, and how often again (seconds), a full control channel is tried.
 _HAND_OVER_TRIES: Final = 500
 _HAND_OVER_PAUSE: Final = 0.01
@@ -22,12 +29,21 @@ _HAND_OVER_PAUSE: Final = 0.01
 
 @dataclass(frozen=True)
 class CrewSpec:
-    """What a crew runs: `target` an import string or a WSGI callable, on `threads` lanes."""
+    """What a crew runs: `target` an import string or a WSGI callable, on `threads` lanes.
+
+    `multithread`, `multiprocess`: crews of other pools run the app in this process, or in others. `load`
+    loads it in this process. `pool`: the name of its pool, if there are others. A process of its own is to be
+    `nice` nicer than this one.
+    """
 
     target: str | Callable[..., Any]
     threads: int
     debug: bool = False
     multiprocess: bool = False
+    multithread: bool = False
+    load: Callable[..., WSGIApp] = load_app
+    pool: str = ""
+    nice: int = 0
 
 
 @dataclass
@@ -42,20 +58,61 @@ class CrewEvents:
 class Crew:
     """Common to both forms: lanes are opened here, and their far ends handed over by `_hand_over`.
 
-    Attributes: `idle`, lanes that can take a request; `busy`, how many run one.
+    Attributes: `idle`, lanes that can take a request; `busy`, how many run one; `lanes`, all of them;
+    `ready`, it has started, at `ready_at`; `expiring`, another one shall take its place; `draining`, another
+    one has: it finishes what it runs; `started`, requests so far, and `limit`, when they are enough.
     """
+
+    #: Whether another one can be started beside it, and take its place.
+    replaceable = True
 
     def __init__(self, spec: CrewSpec, events: CrewEvents) -> None:
         self.spec = spec
         self.idle: deque[Lane] = deque()
         self._events = events
-        self._lanes: set[Lane] = set()
+        self.lanes: set[Lane] = set()
+        self.ready = False
+        self.ready_at = 0.0
+        self.expiring = False
+        self.draining = False
+        self.started = 0
+        self.limit = math.inf
         self._replacing: set[asyncio.Task[None]] = set()
+        self._opened = False
         self._stopping = False
+        self._drained = asyncio.Event()
 
     @property
     def busy(self) -> int:
-        return len(self._lanes) - len(self.idle)
+        return len(self.lanes) - len(self.idle)
+
+    @property
+    def _wanted(self) -> int:
+        """How many lanes there shall be."""
+        return self.spec.threads
+
+    @property
+    def stuck(self) -> int:
+        """How many lanes hang in a view that nobody waits for any more."""
+        return sum(lane.stuck for lane in self.lanes)
+
+    @property
+    def running(self) -> int:
+        """How many requests somebody waits for."""
+        return self.busy - self.stuck
+
+    @property
+    def pid(self) -> int | None:
+        """The process that its threads are of."""
+        return os.getpid()
+
+    def __str__(self) -> str:
+        return self._title + (f" of pool {self.spec.pool}" if self.spec.pool else "")
+
+    @property
+    def _title(self) -> str:
+        """What it is, for the log."""
+        return "threads"
 
     async def start(self) -> None:
         """Load the app and open the lanes. Raises TargetNotFound, TargetRaised."""
@@ -65,6 +122,36 @@ class Crew:
         """Close the lanes; a process that has not ended `grace` seconds later is killed."""
         raise NotImplementedError
 
+    async def drain(self) -> None:
+        """Take nothing more, and wait until nothing runs that somebody waits for."""
+        self.draining = True
+        self.check_drained()
+        await self._drained.wait()
+
+    def check_drained(self) -> None:
+        """Something may have been the last that `drain` waits for."""
+        if self.draining and self.running <= 0:
+            self._drained.set()
+
+    def give_up(self, lane: Lane) -> None:
+        """Its view was waited for too long: the lane is stuck until that ends."""
+        lane.stuck = True
+        self.check_drained()
+        self._fill()
+
+    def _take_back(self, lane: Lane) -> bool:
+        """A stuck lane's view has ended after all. False: another lane has taken its place."""
+        lane.stuck = False
+        logger.warning(
+            "%s has ended after %.0f s: its lane is stuck no longer",
+            lane.view,
+            time.perf_counter() - (lane.record.started or 0.0),
+        )
+        if len(self.lanes) <= self._wanted:
+            return True
+        lane.close()
+        return False
+
     def _hand_over(self, far_end: socket.socket) -> None:
         """Give the worker's end of a new lane to a new lane worker."""
         raise NotImplementedError
@@ -72,20 +159,21 @@ class Crew:
     async def _open_lanes(self, count: int) -> None:
         for _ in range(count):
             await self._open_lane()
+        self._opened = True
 
     async def _open_lane(self) -> None:
         near_end, far_end = socket.socketpair()
         near_end.setblocking(False)
         loop = asyncio.get_running_loop()
         lane = Lane(self._on_lane_idle, self._on_lane_lost)
-        await loop.create_unix_connection(lambda: lane, sock=near_end)
         try:
+            await loop.create_unix_connection(lambda: lane, sock=near_end)
             await self._hand_over_patiently(far_end)
-        except OSError:
+        except BaseException:  # cancelled, too: a pool may be stopped while it starts
             lane.close()
             far_end.close()
             raise
-        self._lanes.add(lane)
+        self.lanes.add(lane)
         self._on_lane_idle(lane)
 
     async def _hand_over_patiently(self, far_end: socket.socket) -> None:
@@ -103,26 +191,44 @@ class Crew:
         for task in self._replacing:
             task.cancel()
         self.idle.clear()
-        for lane in list(self._lanes):
+        for lane in list(self.lanes):
             lane.close()
 
     def _on_lane_idle(self, lane: Lane) -> None:
-        if not self._stopping:
-            self._events.on_idle(self, lane)
+        if self._stopping or (lane.stuck and not self._take_back(lane)):
+            return
+        self._events.on_idle(self, lane)
 
     def _on_lane_lost(self, lane: Lane) -> None:
         """A lane worker ended without being told to: give its crew another, if the crew itself lives."""
-        self._lanes.discard(lane)
+        self.lanes.discard(lane)
         if lane in self.idle:
             self.idle.remove(lane)
-        if not self._stopping:
+        self.check_drained()
+        self._fill()
+
+    def _fill(self) -> None:
+        """Open lanes for those that are missing."""
+        if not self._opened or self._stopping or self.draining:
+            return
+        for _ in range(self._wanted - len(self.lanes) - len(self._replacing)):
             task = asyncio.get_running_loop().create_task(self._replace_lane())
             self._replacing.add(task)
-            task.add_done_callback(self._replacing.discard)
+            task.add_done_callback(self._on_replaced)
+
+    def _on_replaced(self, task: asyncio.Task[None]) -> None:
+        self._replacing.discard(task)
+        self._fill()  # one may have been lost in the same moment
 
     async def _replace_lane(self) -> None:
         # When a process dies its lanes close first; a moment later the crew is known to be gone.
         await asyncio.sleep(_REPLACE_AFTER)
-        with contextlib.suppress(OSError):
-            if not self._stopping:
+        while not self._stopping and not self.draining:
+            try:
                 await self._open_lane()
+                return
+            except OSError as error:  # no descriptors left, perhaps
+                logger.error(
+                    "%s: a lane can't be opened, next try in %.0f s: %s", self, _REPLACE_PAUSE, error
+                )
+                await asyncio.sleep(_REPLACE_PAUSE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import IO, Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -16,6 +17,8 @@ _DROPPED: Final = frozenset({"proxy", "transfer-encoding", "content-length", "co
 #: Claims about who the client is. Only a trusted proxy may make them.
 _FORWARDED: Final = frozenset({"forwarded", "x-real-ip", "x-scheme", "x-client-ip"})
 _FORWARDED_PREFIX: Final = "x-forwarded-"
+#: The key that says of an untrusted peer that it made such a claim.
+_NOT_BELIEVED: Final = "waterspout.forwarded"
 
 
 def split_target(target: str) -> tuple[str, str, str]:
@@ -36,34 +39,38 @@ def split_target(target: str) -> tuple[str, str, str]:
     return authority, path, query
 
 
-def _may_pass(name: str, trusted: bool) -> bool:
-    """Whether the app may see a header of this (lower-case) name.
+def decode_path(path: str) -> str:
+    """PATH_INFO of a target's path: decoded once, nothing collapsed; bytes as latin-1 (PEP 3333)."""
+    return unquote_to_bytes(path.encode("latin-1")).decode("latin-1") if "%" in path else path
+
+
+def _find_key(name: str, trusted: bool) -> str:
+    """The environ's key for a header; "" for one that the app never sees.
 
     An underscore would make `X_Forwarded_For` indistinguishable from `X-Forwarded-For` in environ.
     """
-    if "_" in name or name in _DROPPED:
-        return False
-    return trusted or not is_forwarded(name)
+    lower = name.lower()
+    if "_" in lower or lower in _DROPPED:
+        return "CONTENT_TYPE" if lower == "content-type" else ""
+    if not trusted and (lower in _FORWARDED or lower.startswith(_FORWARDED_PREFIX)):
+        return _NOT_BELIEVED
+    return "HTTP_" + lower.upper().replace("-", "_")
 
 
-def is_forwarded(name: str) -> bool:
-    """Whether a (lower-case) header says who the client behind a proxy is."""
-    return name in _FORWARDED or name.startswith(_FORWARDED_PREFIX)
+#: Clients use few names, in few spellings.
+_find_known_key: Final = lru_cache(maxsize=2048)(_find_key)
 
 
 def add_headers(environ: Environ, head: RequestHead) -> None:
     """HTTP_* and CONTENT_TYPE. Repeated lines are joined: cookies with `; ` (RFC 6265), the rest with `,`."""
     repeated: dict[str, list[str]] = {}
+    trusted = head.trusted
     for name, value in head.headers:
-        lower = name.lower()
-        if not _may_pass(lower, head.trusted):
-            if lower == "content-type":
-                environ["CONTENT_TYPE"] = value
-            elif is_forwarded(lower):
-                environ["waterspout.forwarded"] = True
-            continue
-        key = "HTTP_" + lower.upper().replace("-", "_")
-        if key in environ:
+        key = _find_known_key(name, trusted) if len(name) <= 64 else _find_key(name, trusted)
+        if not key.startswith("HTTP_"):
+            if key:
+                environ[key] = True if key is _NOT_BELIEVED else value
+        elif key in environ:
             repeated.setdefault(key, [environ[key]]).append(value)
         else:
             environ[key] = value
@@ -90,7 +97,7 @@ def build_environ(
     environ: Environ = {
         "REQUEST_METHOD": head.method,
         "SCRIPT_NAME": "",
-        "PATH_INFO": unquote_to_bytes(path.encode("latin-1")).decode("latin-1") if "%" in path else path,
+        "PATH_INFO": decode_path(path),
         "QUERY_STRING": query,
         "RAW_URI": head.target,
         "REQUEST_URI": head.target,

@@ -7,6 +7,7 @@ A frame is one byte of kind, four of length (big-endian), and the payload. On a 
     BODY      a piece of the body                 REPLY  status line and headers
     BODY_END  nothing: the body is whole          DATA   a piece of the reply's body
     CANCEL    why the reply is not wanted         END    b"\\0" whole, b"\\1" cut the connection
+    EOF       the client sends no more            ANSWER REPLY, DATA and END of a small reply, in one
                                                   IDLE   nothing: close() has run, the lane is free
 
 After IDLE the next REQUEST may come. Whatever still arrives between IDLE and REQUEST belongs to the
@@ -18,11 +19,13 @@ On a control channel payloads are JSON objects, except PUBLISH (topic, newline, 
     SPEC   what to run                            READY    the app is imported
     LANE   one descriptor rides along             FAILED   it can't be imported, and why
     STOP   finish what runs, then exit            PUBLISH  a message for subscribers
+    PING   say that you are alive                 PONG     a thread of it could run
 """
 
 from __future__ import annotations
 
 import struct
+from itertools import chain
 from typing import Final, NamedTuple
 
 from waterspout.exceptions import FrameError
@@ -37,6 +40,8 @@ REPLY: Final = 6
 DATA: Final = 7
 END: Final = 8
 IDLE: Final = 9
+ANSWER: Final = 10
+EOF: Final = 14
 
 SPEC: Final = 16
 LANE: Final = 17
@@ -44,12 +49,20 @@ STOP: Final = 18
 READY: Final = 19
 FAILED: Final = 20
 PUBLISH: Final = 21
+PING: Final = 22
+PONG: Final = 23
 
 _HEADER: Final = struct.Struct("!BI")
 _CREDIT: Final = struct.Struct("!I")
+#: Before a reply's head: its status, and its Content-Length or -1.
+_REPLY: Final = struct.Struct("!Hq")
+#: Before the head in an ANSWER: how long it is.
+_HEAD_SIZE: Final = struct.Struct("!I")
 #: Kinds whose payload is handed on as it arrives, however large the frame.
 _STREAMED: Final = frozenset((BODY, DATA))
-_KINDS: Final = frozenset((*range(REQUEST, IDLE + 1), *range(SPEC, PUBLISH + 1)))
+_KINDS: Final = frozenset((*range(REQUEST, ANSWER + 1), EOF, *range(SPEC, PONG + 1)))
+
+_IDLE: Final = _HEADER.pack(IDLE, 0)
 
 WHOLE: Final = b"\0"
 CUT: Final = b"\1"
@@ -65,27 +78,55 @@ class RequestHead(NamedTuple):
     `trusted`: the peer is a proxy whose forwarded headers may be believed.
     """
 
+    body_length: int
+    trusted: bool
     method: str
     target: str
     version: str
+    request_id: str
+    content_length: str
     scheme: str
     remote_addr: str
     remote_port: str
     server_name: str
     server_port: str
-    request_id: str
-    content_length: str
-    trusted: bool
-    body_length: int
     headers: Headers
 
 
 class ReplyHead(NamedTuple):
-    """Status and headers of a reply, as they go to the client."""
+    """Status and fields of a reply.
+
+    `wire`: the status line and the fields as they go to the client, each with its CRLF, without the empty
+    line behind them; none of them speaks of the connection or the transfer. `length`: what its
+    Content-Length says, -1 if it has none.
+    """
 
     status: int
-    reason: str
-    headers: Headers
+    length: int
+    wire: bytes
+
+    @property
+    def reason(self) -> str:
+        return self._lines[0][13:]
+
+    @property
+    def headers(self) -> Headers:
+        """(name, value) in their order."""
+        return [(name, value) for name, _, value in (line.partition(": ") for line in self._lines[1:])]
+
+    @property
+    def _lines(self) -> list[str]:
+        return self.wire.decode("latin-1").split("\r\n")[:-1]
+
+
+def build_reply(status: int, reason: str, headers: Headers) -> ReplyHead:
+    """The head of a reply. Whoever calls has refused CR, LF, NUL and what latin-1 can't hold."""
+    length = -1
+    for name, value in headers:
+        if len(name) == 14 and name.lower() == "content-length":
+            length = int(value)
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    return ReplyHead(status, length, f"HTTP/1.1 {status} {reason}\r\n{lines}".encode("latin-1"))
 
 
 def pack(kind: int, payload: bytes = b"") -> bytes:
@@ -109,33 +150,50 @@ def parse_read(payload: bytes) -> int:
 
 def serialize_request(head: RequestHead) -> bytes:
     """The head as lines. No field can hold a newline: HTTP's own parser has refused it before."""
-    lines = [*head[:10], "1" if head.trusted else "", str(head.body_length)]
-    for field in head.headers:
-        lines += field
+    lines = [str(head.body_length), "1" if head.trusted else "", *head[2:12]]
+    lines += chain.from_iterable(head.headers)
     return "\n".join(lines).encode("latin-1")
 
 
 def parse_request(payload: bytes) -> RequestHead:
     """The inverse of `serialize_request`."""
     lines = payload.decode("latin-1").split("\n")
-    names = iter(lines[12:])
-    headers = list(zip(names, names, strict=True))
-    return RequestHead._make((*lines[:10], lines[10] == "1", int(lines[11]), headers))
+    headers = list(zip(lines[12::2], lines[13::2], strict=True))
+    return RequestHead(int(lines[0]), lines[1] == "1", *lines[2:12], headers)  # type: ignore[call-arg, arg-type]
 
 
 def serialize_reply(head: ReplyHead) -> bytes:
-    """The head as lines. `response.py` has refused CR, LF and what latin-1 can't hold."""
-    lines = [f"{head.status} {head.reason}"]
-    for field in head.headers:
-        lines += field
-    return "\n".join(lines).encode("latin-1")
+    """What a REPLY frame holds."""
+    return _REPLY.pack(head.status, head.length) + head.wire
 
 
 def parse_reply(payload: bytes) -> ReplyHead:
     """The inverse of `serialize_reply`."""
-    lines = payload.decode("latin-1").split("\n")
-    names = iter(lines[1:])
-    return ReplyHead(int(lines[0][:3]), lines[0][4:], list(zip(names, names, strict=True)))
+    status, length = _REPLY.unpack_from(payload)
+    return ReplyHead(status, length, payload[_REPLY.size :])
+
+
+def pack_answer(head: ReplyHead, body: bytes) -> bytes:
+    """A whole reply in one frame, which the parser hands on as REPLY, DATA and END."""
+    size = _REPLY.size + len(head.wire)
+    return b"".join(
+        (
+            _HEADER.pack(ANSWER, _HEAD_SIZE.size + size + len(body)),
+            _HEAD_SIZE.pack(size),
+            _REPLY.pack(head.status, head.length),
+            head.wire,
+            body,
+        )
+    )
+
+
+def _split_answer(payload: bytes) -> list[tuple[int, bytes]]:
+    if len(payload) < _HEAD_SIZE.size + _REPLY.size:
+        raise FrameError(f"no answer of ours: {len(payload)} bytes")
+    (size,) = _HEAD_SIZE.unpack_from(payload)
+    end = _HEAD_SIZE.size + size
+    frames = [(REPLY, payload[_HEAD_SIZE.size : end]), (DATA, payload[end:]), (END, WHOLE)]
+    return frames if len(payload) > end else [frames[0], frames[2]]
 
 
 class FrameParser:
@@ -157,8 +215,14 @@ class FrameParser:
         """
         if not self._partial and not self._streamed_left and len(data) >= 5:
             kind, length = _HEADER.unpack_from(data)
-            if kind == REQUEST and length == len(data) - 5 and length <= FRAME_LIMIT:
-                return [(kind, data[5:])]  # what most reads bring: one whole request
+            if length <= FRAME_LIMIT:
+                # What most reads bring: one whole request, or one whole reply and perhaps IDLE.
+                if kind == REQUEST and length == len(data) - 5:
+                    return [(kind, data[5:])]
+                if kind == ANSWER and length == len(data) - 5:
+                    return _split_answer(data[5:])
+                if kind == ANSWER and length == len(data) - 10 and data.endswith(_IDLE):
+                    return [*_split_answer(data[5:-5]), (IDLE, b"")]
         found: list[tuple[int, bytes]] = []
         if self._partial:
             data = self._partial + data
@@ -183,7 +247,10 @@ class FrameParser:
             end = start + length
             if end > size:
                 break
-            found.append((kind, data[start:end]))
+            if kind == ANSWER:
+                found += _split_answer(data[start:end])
+            else:
+                found.append((kind, data[start:end]))
             position = end
         self._partial = data[position:] if position < size else b""
         return found

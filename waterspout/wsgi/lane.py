@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol, cast
 
 from waterspout.exceptions import FrameError
+from waterspout.record import Record, escape
 from waterspout.wsgi.frames import (
     CANCEL,
     DATA,
@@ -23,7 +24,11 @@ from waterspout.wsgi.frames import (
 
 
 class LaneUser(Protocol):
-    """What a lane tells the exchange that runs on it."""
+    """What a lane tells the exchange that runs on it, and asks it."""
+
+    @property
+    def record(self) -> Record:
+        """Of its request."""
 
     def on_read(self, credit: int) -> None:
         """The view wants `credit` more bytes of the body."""
@@ -34,13 +39,28 @@ class LaneUser(Protocol):
     def on_lane_lost(self, unread: bool) -> None:
         """The worker died with the request on it; `unread`: it was dead before, and has seen none of it."""
 
+    @property
+    def waits_for_client(self) -> bool:
+        """The view may be waiting for more of the body, which the client has not sent."""
+
+    def time_out(self) -> bool:
+        """The view has sent nothing for too long: answer instead of it, or cut. False: no need to."""
+
+
+#: Of a lane that has moved since somebody last looked.
+MOVED = -1.0
+
 
 class Lane(asyncio.Protocol):
     """One socket to one lane worker. It carries one exchange at a time and is free again after IDLE.
 
     `on_idle` and `on_lost` are called with the lane. Attributes: `user`, the exchange on it, None when
-    free, or when its client is gone and what still comes is thrown away.
+    free, or when its client is gone and what still comes is thrown away; `record`, of the last request;
+    `quiet`, for how long its view has sent nothing although it could, as far as who looks at it has counted
+    (seconds), or `MOVED`; `stuck`, that was too long.
     """
+
+    record: Record
 
     def __init__(self, on_idle: Callable[[Lane], None], on_lost: Callable[[Lane], None]) -> None:
         self._on_idle = on_idle
@@ -49,6 +69,8 @@ class Lane(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self.user: LaneUser | None = None
         self.busy = False
+        self.quiet = MOVED
+        self.stuck = False
         self._paused = False
         self._sends = 0
 
@@ -58,9 +80,21 @@ class Lane(asyncio.Protocol):
     def begin(self, user: LaneUser, frames: bytes) -> None:
         """Start an exchange: `frames` are its REQUEST and, if it is small, its body."""
         self.user = user
+        self.record = user.record
         self.busy = True
+        self.quiet = MOVED
         self._sends = 0
         self.send(frames)
+
+    @property
+    def view(self) -> str:
+        """Method and path of its request, for the log; a query string may hold what no log should."""
+        return f"{escape(self.record.method)} {escape(self.record.target.partition('?')[0])}"
+
+    @property
+    def is_running(self) -> bool:
+        """Its view could go on: it waits neither for the body nor for a client that is slow."""
+        return self.busy and not self._paused and not (self.user is not None and self.user.waits_for_client)
 
     def send(self, frames: bytes) -> None:
         """Write to the worker. What is not asked for is never sent, so this needs no flow control."""
@@ -127,6 +161,7 @@ class Lane(asyncio.Protocol):
     def _pass_on(self, head: ReplyHead | None, pieces: list[bytes], end: bytes | None) -> None:
         """All that one read of the lane brought, in one call: a small reply goes out in one packet."""
         if self.user is not None and (head is not None or pieces or end is not None):
+            self.quiet = MOVED
             self.user.on_reply(head, pieces[0] if len(pieces) == 1 else b"".join(pieces), end)
 
     def eof_received(self) -> None:

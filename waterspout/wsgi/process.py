@@ -9,6 +9,7 @@ channel alone stops it, by a word or by closing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -29,7 +30,18 @@ from waterspout.exceptions import (
 from waterspout.limits import EXIT_GRACE, READY_TIMEOUT
 from waterspout.signals import GROUP_SIGNALS
 from waterspout.wsgi.crew import Crew, CrewEvents, CrewSpec
-from waterspout.wsgi.frames import FAILED, LANE, PUBLISH, READY, SPEC, STOP, FrameParser, pack
+from waterspout.wsgi.frames import (
+    FAILED,
+    LANE,
+    PING,
+    PONG,
+    PUBLISH,
+    READY,
+    SPEC,
+    STOP,
+    FrameParser,
+    pack,
+)
 
 logger = logging.getLogger("waterspout.wsgi")
 
@@ -43,13 +55,15 @@ def _interpreter_flags() -> list[str]:
 
 
 class ProcessCrew(Crew):
-    """One WSGI process and its lanes. `ready` and `gone` say where it stands in its life."""
+    """One WSGI process and its lanes. `gone`: it has ended. `awaited`: a sign of life was asked for,
+    and has not come for `silence` seconds, as far as who asks has counted.
+    """
 
     def __init__(self, spec: CrewSpec, events: CrewEvents) -> None:
         super().__init__(spec, events)
-        self.ready = False
         self.gone = False
-        self.ready_at = 0.0
+        self.awaited = False
+        self.silence = 0.0
         self._parser = FrameParser()
         self._process: subprocess.Popen[bytes] | None = None
         self._pidfd: int | None = None
@@ -73,6 +87,8 @@ class ProcessCrew(Crew):
         except asyncio.CancelledError:
             self.kill()
             raise
+        if self.gone:
+            raise WaterspoutError(f"{self} ended while it started")
         self.ready = True
         self.ready_at = self._loop.time()
 
@@ -88,12 +104,33 @@ class ProcessCrew(Crew):
             await self._exited
 
     def kill(self) -> None:
-        """End the process at once."""
+        """End the process at once. Nothing is given to it from now on."""
+        self.idle.clear()
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
 
-    def __str__(self) -> str:
-        return f"WSGI process {self._process.pid if self._process else '(none)'}"
+    def ping(self) -> None:
+        """Ask for a sign of life. Until that comes, `awaited` is true."""
+        if not self.gone:
+            self.awaited = True
+            with contextlib.suppress(OSError):  # its channel is full: it does not read it
+                self._order(PING)
+
+    def measure(self) -> int | None:
+        """Bytes of memory that it holds; None: who knows."""
+        try:
+            with open(f"/proc/{self.pid}/statm") as file:
+                return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        except (OSError, IndexError, ValueError):
+            return None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    @property
+    def _title(self) -> str:
+        return f"WSGI process {self.pid or '(none)'}"
 
     # -- its birth ---------------------------------------------------------------------------------------
 
@@ -132,6 +169,7 @@ class ProcessCrew(Crew):
             "debug": self.spec.debug,
             "threads": self.spec.threads,
             "multiprocess": self.spec.multiprocess,
+            "nice": self.spec.nice,
             "path": sys.path,
             "pythonpath": os.environ.get("PYTHONPATH"),
             "log_level": logging.getLogger("waterspout").getEffectiveLevel(),
@@ -165,6 +203,8 @@ class ProcessCrew(Crew):
             if kind == PUBLISH:
                 topic, _, message = payload.partition(b"\n")
                 self._events.on_publish(topic.decode(), message)
+            elif kind == PONG:
+                self.awaited = False
             elif kind == READY:
                 self._settle(None)
             elif kind == FAILED:

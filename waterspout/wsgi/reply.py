@@ -15,7 +15,7 @@ from waterspout.closing import close_behind
 from waterspout.limits import LINGER, LINGER_SIZE, RETRY_AFTER
 from waterspout.origin import SERVER, http_date
 from waterspout.record import Record
-from waterspout.wsgi.frames import Headers, ReplyHead
+from waterspout.wsgi.frames import Headers, ReplyHead, build_reply
 from waterspout.wsgi.headers import WireHeaders
 from waterspout.wsgi.response import has_body
 
@@ -29,6 +29,14 @@ class Reply:
     prevented by deleting it.
     """
 
+    # What most replies never change stands on the class.
+    _delimited = True
+    _close_after = False
+    _linger: asyncio.TimerHandle | None = None
+    _discarded = 0
+    begun = False
+    finished = False
+
     def __init__(self, connection: Any, version: str, request_headers: HTTPHeaders, record: Record) -> None:
         self._connection = connection
         self._version = version
@@ -36,12 +44,6 @@ class Reply:
         self._record = record
         #: Our own server's connection: it keeps the rules that Tornado's has to be reminded of.
         self._strict = getattr(connection, "strict", False)
-        self._delimited = True
-        self._close_after = False
-        self._linger: asyncio.TimerHandle | None = None
-        self._discarded = 0
-        self.begun = False
-        self.finished = False
 
     def begin(self, head: ReplyHead, data: bytes) -> None:
         """Write the head, and `data` in the same packet."""
@@ -51,7 +53,7 @@ class Reply:
             self._record.bytes_sent += len(data)
             if head.status < 200:
                 self.close_when_done()  # no final reply: the client would wait for one
-            self._connection.write_fields(head.status, head.reason, head.headers, data)
+            self._connection.write_judged(head.status, head.length, head.wire, data)
             return
         headers = WireHeaders(head.headers)
         self._decide_end(head, headers)
@@ -183,7 +185,7 @@ class Reply:
         if close:
             self.close_when_done()
         shown = body if has_body(self._record.method, status) else b""
-        self.begin(ReplyHead(status, phrase, headers), shown)
+        self.begin(build_reply(status, phrase, headers), shown)
 
     def close_when_done(self) -> None:
         """Let this be the last reply of its connection."""

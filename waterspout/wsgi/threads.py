@@ -2,31 +2,60 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import socket
 import threading
 
 from waterspout.limits import EXIT_GRACE
 from waterspout.wsgi.crew import Crew
-from waterspout.wsgi.loading import load_app
+from waterspout.wsgi.lane import Lane
 from waterspout.wsgi.worker import LaneWorker
+
+logger = logging.getLogger("waterspout.wsgi")
 
 
 class ThreadCrew(Crew):
-    """`spec.threads` daemon threads, so that a view that never returns can't keep the process alive."""
+    """`spec.threads` daemon threads, so that a view that never returns can't keep the process alive.
+
+    A stuck one can't be killed. Another takes its place, as long as no more than `spec.threads` are stuck.
+    """
+
+    replaceable = False
 
     async def start(self) -> None:
         # Here, in the loop's thread and not in another: apps may set signal handlers while imported.
-        self._app = load_app(self.spec.target, debug=self.spec.debug)
+        self._app = self.spec.load(self.spec.target, debug=self.spec.debug)
         await self._open_lanes(self.spec.threads)
+        self.ready = True
+        self.ready_at = asyncio.get_running_loop().time()
 
     async def stop(self, grace: float = EXIT_GRACE) -> None:
         self._close_lanes()
 
-    def __str__(self) -> str:
-        return "threads"
+    @property
+    def _wanted(self) -> int:
+        return self.spec.threads + min(self.stuck, self.spec.threads)
+
+    def give_up(self, lane: Lane) -> None:
+        super().give_up(lane)
+        if self.stuck > self.spec.threads:
+            logger.error(
+                "%s%d threads are stuck in views that do not end, more than are replaced: %d are left to "
+                "serve until some end, or the server is restarted",
+                f"pool {self.spec.pool}: " if self.spec.pool else "",
+                self.stuck,
+                len(self.lanes) - self.stuck,
+            )
 
     def _hand_over(self, far_end: socket.socket) -> None:
         worker = LaneWorker(
-            far_end, self._app, multithread=self.spec.threads > 1, multiprocess=self.spec.multiprocess
+            far_end,
+            self._app,
+            multithread=self.spec.threads > 1 or self.spec.multithread,
+            multiprocess=self.spec.multiprocess,
         )
-        threading.Thread(target=worker.run, name="waterspout-lane", daemon=True).start()
+        try:
+            threading.Thread(target=worker.run, name="waterspout-lane", daemon=True).start()
+        except RuntimeError as error:
+            raise OSError(str(error)) from error  # no more threads: as with descriptors, later perhaps

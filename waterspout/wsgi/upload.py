@@ -38,8 +38,8 @@ class Upload:
         return self._ended
 
     @property
-    def is_starving(self) -> bool:
-        """The view waits, as far as can be told, for the client to send more."""
+    def starves(self) -> bool:
+        """The worker may have more, and the client has not sent it."""
         waits = self._credit > 0 and not self._ended
         return waits and self._lane is not None and not self._held and self._spool is None
 
@@ -166,3 +166,36 @@ class Upload:
     def _release(self) -> None:
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
+
+
+class NoUpload:
+    """Of a request without a body: there is nothing to forward, hold or throw away."""
+
+    whole = True
+    starves = False
+    spool = None
+    discarding = False
+
+    def take(self) -> bytes:
+        return b""
+
+    def end(self) -> None:
+        """It never began."""
+
+    def attach(self, lane: Lane) -> None:
+        """The worker was told that nothing comes."""
+
+    def detach(self) -> None:
+        """It was told so with the request's head."""
+
+    def grant(self, credit: int) -> None:
+        """Nobody asks."""
+
+    def discard(self) -> None:
+        """There is nothing."""
+
+    def receive(self, data: bytes) -> None:
+        raise AssertionError("a body that was not announced")
+
+
+NO_UPLOAD = NoUpload()

@@ -158,10 +158,10 @@ class Served:
 
 
 @asynccontextmanager
-async def serve(make=Delegate, **options):
+async def serve(make=Delegate, *, server_class=HTTPServer, **options):
     """Our server, on a port of its own. `make`: a class of delegates, or whatever HTTPServer takes."""
     app = App(make) if isinstance(make, type) else make
-    server = HTTPServer(app, **options)
+    server = server_class(app, **options)
     sockets = bind_sockets(0, "127.0.0.1")
     server.add_sockets(sockets)
     try:

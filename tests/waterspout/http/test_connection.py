@@ -1,6 +1,7 @@
 """One connection: its requests in order, and what becomes of a half-closed one."""
 
 import asyncio
+import math
 
 import pytest
 from tornado.httputil import HTTPHeaders, ResponseStartLine
@@ -137,6 +138,28 @@ async def test_a_half_closed_client_gets_an_answer_that_comes_later():
         reply(served.delegates[0].exchange)
         assert (await client.rest()).endswith(b"ok")
         assert served.delegates[0].events == ["headers", "finish"]
+
+
+@on_loops
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_who_wants_to_know_of_a_half_close_is_told_once(at_once):
+    told = []
+    async with serve(Silent) as served, served.client() as client:
+        client.send(GET)
+        if at_once:
+            client.half_close()
+        await until(lambda: served.delegates)
+        exchange = served.delegates[0].exchange
+        exchange.half_close_grace = math.inf
+        exchange.half_close_callback = lambda: told.append(1)
+        if not at_once:
+            assert not told
+            client.half_close()
+        await until(lambda: told)
+        await asyncio.sleep(limits.HALF_CLOSED + 0.1)
+        assert told == [1]
+        reply(exchange)
+        assert (await client.rest()).endswith(b"ok")
 
 
 @on_loops

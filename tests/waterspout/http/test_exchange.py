@@ -170,7 +170,7 @@ async def test_a_handler_can_end_the_connection():
 async def test_a_reply_in_one_write_and_one_of_judged_fields():
     def answer(exchange):
         if exchange.head.method == "POST":
-            exchange.write_fields(200, "OK", [("x-Mixed", "1"), ("content-Length", "2")], b"ok")
+            exchange.write_judged(200, 2, b"HTTP/1.1 200 OK\r\nx-Mixed: 1\r\ncontent-Length: 2\r\n", b"ok")
             exchange.finish()
             return
         size = 1_000_000

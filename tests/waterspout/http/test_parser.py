@@ -89,6 +89,123 @@ def test_it_stops_behind_each_request():
     assert parser.held == 0
 
 
+FIELDS = (
+    b"Host: x\r\n\r\n",
+    b"Host: x\r\nConnection: keep-alive\r\n\r\n",
+    b"Host: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabc",
+    b"Host: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"Host: x\r\nHost: y\r\n\r\n",
+    b"Host: x\r\na: 1\r\nA: 2\r\n\r\n",
+    b"\r\n",
+    b"broken\r\n\r\n",
+)
+LINES = (
+    *(
+        b"GET / HTTP/1.1",
+        b"GET /other HTTP/1.1",
+        b"POST /other HTTP/1.1",
+        b"GET / HTTP/1.0",
+        b"GET / HTTP/2.0",
+    ),
+    *(b"CONNECT x:1 HTTP/1.1", b"CONNECT / HTTP/1.1", b"GET http://other/p HTTP/1.1", b"OPTIONS * HTTP/1.1"),
+    *(b"GET * HTTP/1.1", b"GET /a b HTTP/1.1", b"GET /\n HTTP/1.1", b"GET /%b HTTP/1.1" % (b"x" * 100), b" "),
+)
+SMALL = HeadLimits(request_line=60, head=70)
+
+
+def facts_of(head):
+    return [getattr(head, name) for name in Head.__slots__]
+
+
+def all_heads(data):
+    """What is known of each head that `data` holds, the refusal's status, if any, last."""
+    parser, found = RequestParser(SMALL), []
+    parser.feed(data)
+    try:
+        while True:
+            event = parser.next_event()
+            if isinstance(event, Head):
+                found.append(facts_of(event))
+            if event is None and not parser.held:
+                return found
+            if event is None:
+                parser.next_request()
+    except RequestRefused as refused:
+        return [*found, refused.status]
+
+
+@given(st.lists(st.tuples(st.sampled_from(LINES), st.sampled_from(FIELDS)), min_size=2, max_size=4))
+def test_a_head_means_the_same_behind_any_other(heads):
+    """Fields that are repeated are not judged again."""
+    alone = []
+    for line, fields in heads:
+        alone += all_heads(line + b"\r\n" + fields)
+        if not isinstance(alone[-1], list):
+            break
+    assert all_heads(b"".join(line + b"\r\n" + fields for line, fields in heads)) == alone
+
+
+BODY = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"
+
+
+@pytest.mark.parametrize("behind", [b"", b"GET", HEAD % 1])
+def test_a_body_that_is_here_is_taken_in_one_piece(behind):
+    parser = RequestParser(HeadLimits())
+    for _ in range(2):
+        parser.feed(BODY + b"body" + behind)
+        assert parser.next_event().body_length == 4
+        assert parser.take_body() == b"body"
+        assert parser.next_event() is None
+        assert parser.take_rest() == behind
+        parser.next_request()
+
+
+@pytest.mark.parametrize("body", [b"", b"bod"])
+def test_a_body_that_is_not_here_is_not_taken(body):
+    parser, events = RequestParser(HeadLimits()), []
+    parser.feed(BODY + body)
+    parser.next_event()
+    assert parser.take_body() is None
+    parser.feed(b"body"[len(body) :])
+    while events[-1:] != [END]:
+        events.append(parser.next_event())
+    assert b"".join(events[:-1]) == b"body"
+
+
+def test_a_chunked_body_is_not_taken_and_none_is_empty():
+    parser = RequestParser(HeadLimits())
+    parser.feed(
+        b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(b"a") + b"0\r\n\r\n"
+    )
+    parser.next_event()
+    assert parser.take_body() is None
+    assert parser.next_event() == b"a"
+    parser = RequestParser(HeadLimits())
+    parser.feed(HEAD % 1)
+    parser.next_event()
+    assert parser.take_body() == b""
+
+
+def test_repeated_fields_are_shared():
+    parser = RequestParser(HeadLimits())
+    parser.feed(HEAD % 1 + HEAD % 2 + HEAD % 2)
+    first = parser.next_event()
+    parser.next_request()
+    second = parser.next_event()
+    parser.next_request()
+    assert second.fields is first.fields
+    assert (first.target, second.target) == ("/1", "/2")
+    assert parser.next_event() is second
+
+
+def test_a_large_head_is_not_remembered():
+    parser = RequestParser(HeadLimits())
+    parser.feed(b"GET / HTTP/1.1\r\nHost: x\r\nA: %b\r\n\r\n" % (b"x" * limits.REMEMBERED_HEAD) * 2)
+    first = parser.next_event()
+    parser.next_request()
+    assert parser.next_event() is not first
+
+
 def test_what_is_not_of_http_is_given_back():
     parser = RequestParser(HeadLimits())
     parser.feed(HEAD % 1 + b"\x81\x00")

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tornado import http1connection, httpserver, httputil
-from tornado.httputil import HTTPHeaders
+from tornado.httputil import HTTPHeaders, HTTPInputError
 
 from waterspout.http.private import (
     GzipMessageDelegate,
     ReplyHeaders,
     RequestContext,
     RequestHeaders,
+    max_arguments,
     normalize_header,
 )
 
@@ -91,16 +92,54 @@ def test_the_inside_of_headers():
     assert vars(headers).keys() == {"_as_list", "_combined_cache", *(["_last_key"] if has_last_key() else [])}
 
 
+def test_how_many_arguments_a_query_may_have(monkeypatch):
+    assert max_arguments() == httputil._DEFAULT_PARSE_BODY_CONFIG.urlencoded.max_arguments > 100
+    config = httputil.ParseBodyConfig(urlencoded=httputil.ParseUrlEncodedConfig(max_arguments=7))
+    monkeypatch.setattr(httputil, "_DEFAULT_PARSE_BODY_CONFIG", httputil._DEFAULT_PARSE_BODY_CONFIG)
+    httputil.set_parse_body_config(config)
+    assert max_arguments() == 7
+
+
 def has_last_key():
     return "_last_key" in vars(HTTPHeaders())
 
 
+def reply_headers(fields):
+    """A reply's, with `fields` that came one by one."""
+    headers = ReplyHeaders({"Server": "s"})
+    del headers["server"]
+    for name, value in fields:
+        headers.add(name, value)
+    return headers
+
+
 def test_the_headers_of_a_reply():
-    headers = ReplyHeaders({"Content-Type": ["text/plain"], "Set-Cookie": ["a", "b"]})
-    assert headers == theirs(headers.get_all())
+    headers = ReplyHeaders({"Content-Type": "text/plain", "Set-Cookie": "a"})
+    assert list(headers.get_all()) == [("Content-Type", "text/plain"), ("Set-Cookie", "a")]
     headers.add("set-cookie", "c")
-    assert headers.get_list("Set-Cookie") == ["a", "b", "c"]
+    assert headers.plain is None
+    assert headers.get_list("Set-Cookie") == ["a", "c"]
     assert headers["content-type"] == "text/plain"
+    with pytest.raises(AttributeError):
+        headers.nothing  # noqa: B018 - that is the question
+    with pytest.raises(HTTPInputError):
+        headers.add("bad name", "x")
+
+
+@given(FIELDS, CHANGES)
+def test_the_headers_of_a_reply_are_as_tornados_are(fields, changes):
+    our, their = reply_headers(fields), theirs(fields)
+    for how, name in changes:
+        assert change(our, how, name) == change(their, how, name)
+        for other in ("A", "a", "b-c", "Cookie", "nobody"):
+            assert our.get(other) == their.get(other)
+            assert (other in our) == (other in their)
+    assert (5 in our) is False
+    assert list(our.get_all()) == list(their.get_all())
+    copies = [our.copy(), copy.deepcopy(our), pickle.loads(pickle.dumps(our)), HTTPHeaders(our)]
+    assert all(one == their for one in copies)
+    assert [our.get_list(name) for name in ("A", "b-C")] == [their.get_list(name) for name in ("A", "b-C")]
+    assert (len(our), list(our), str(our)) == (len(their), list(their), str(their))
 
 
 def test_the_fields_of_a_request_stay_as_they_came_until_they_change():
@@ -151,6 +190,16 @@ def test_they_are_headers_as_tornados_are(fields, changes):
     assert (len(our), sorted(our)) == (len(their), sorted(their))
     assert our == their
     assert copy.copy(our) == copy.deepcopy(our) == pickle.loads(pickle.dumps(our)) == their
+
+
+@given(FIELDS, CHANGES)
+def test_changes_are_not_seen_by_others_that_share_the_fields(fields, changes):
+    names = {name.lower(): value for name, value in fields}
+    before = list(fields), dict(names)
+    our = RequestHeaders(fields, names)
+    for how, name in changes:
+        change(our, how, name)
+    assert (fields, names) == before
 
 
 @given(FIELDS, CHANGES)

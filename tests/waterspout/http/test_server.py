@@ -52,6 +52,88 @@ async def test_a_callback_instead_of_a_delegate():
             assert (await client.read_reply())[2] == b"POST body"
 
 
+class Opening(App):
+    """Knows what to do with a head: runs by itself what has no body and no query."""
+
+    def __init__(self, make=Delegate):
+        super().__init__(make)
+        self.opened = []
+
+    def open_exchange(self, server_conn, exchange):
+        self.opened.append(exchange.head.target)
+        if exchange.head.body_length or "?" in exchange.head.target:
+            return self.start_request(server_conn, exchange)
+        exchange.become_whole()
+        if exchange.head.target == "/fails":
+            raise RuntimeError
+        exchange.set_close_callback(lambda: self.opened.append("left"))
+        if exchange.head.target != "/waits":
+            reply(exchange, b"opened")
+        return None
+
+
+@on_loops
+async def test_an_application_that_makes_use_of_the_head():
+    app = Opening()
+    async with serve(app) as served, served.client() as client:
+        query = GET.replace(b"/ ", b"/?a ")
+        for request, answer in (
+            (GET, b"opened"),
+            (query, b"/?a "),
+            (post(b"body"), b"/ body"),
+            (GET, b"opened"),
+        ):
+            client.send(request)
+            assert (await client.read_reply())[2] == answer
+        client.send(GET * 3)
+        for _ in range(3):
+            assert (await client.read_reply())[2] == b"opened"
+        assert len(served.delegates) == 2
+        client.send(GET.replace(b"/ ", b"/waits "))
+        await until(lambda: app.opened[-1] == "/waits")
+    await until(lambda: app.opened[-1] == "left")
+
+
+@on_loops
+async def test_what_such_an_application_raises():
+    async with serve(Opening()) as served:
+        answer = await served.ask(GET.replace(b"/ ", b"/fails ") + GET)
+        assert answer.startswith(b"HTTP/1.1 500 ")
+        assert answer.count(b"HTTP/1.1") == 1
+
+
+@on_loops
+async def test_such_an_application_and_a_client_that_closes_its_sending_side():
+    app = Opening()
+    async with serve(app) as served:
+        for request in (GET, GET * 2):
+            async with served.client() as client:
+                client.send(request)
+                client.half_close()
+                assert (await client.rest()).count(b"opened") == request.count(b"GET")
+        async with served.client() as client:
+            client.send(GET.replace(b"/ ", b"/waits "))
+            client.half_close()
+            assert await client.rest() == b""
+    assert app.opened[-1] == "left"
+
+
+class Overriding(HTTPServer):
+    def start_request(self, server_conn, request_conn):
+        return super().start_request(server_conn, request_conn)
+
+
+@pytest.mark.parametrize("options", [{"xheaders": True}, {"decompress_request": True}, {}])
+@on_loops
+async def test_it_is_not_asked_when_something_stands_between(options):
+    app = Opening()
+    server_class = HTTPServer if options else Overriding
+    async with serve(app, **options, server_class=server_class) as served, served.client() as client:
+        client.send(GET)
+        assert (await client.read_reply())[2] == b"/ "
+    assert app.opened == []
+
+
 @on_loops
 async def test_no_keep_alive():
     async with serve(no_keep_alive=True) as served:

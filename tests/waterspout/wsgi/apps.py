@@ -99,4 +99,20 @@ def end_at_once():
     os._exit(4)
 
 
+def make_only_here():
+    """Loads in the tests' own process alone."""
+    if "pytest" not in sys.modules:
+        raise LookupError("no database")
+    return app
+
+
+class Fresh:
+    """Each one is another app, and says which."""
+
+    def __call__(self, environ, start_response):
+        if environ["PATH_INFO"].endswith("/app"):
+            return answer(start_response, id(self))
+        return app(environ, start_response)
+
+
 not_an_app = 7

@@ -47,8 +47,11 @@ class Channel:
 
     def start(self, target="tests.waterspout.wsgi.apps:app", **changes):
         """Tell it what to run: READY or FAILED, and the failure."""
-        spec = {"target": target, "debug": False, "threads": 2, "multiprocess": False, "path": sys.path}
-        self.order(SPEC, json.dumps(spec | {"pythonpath": None, "log_level": 20} | changes).encode())
+        spec = {"target": target, "debug": False, "threads": 2, "multiprocess": False, "nice": 0}
+        self.order(
+            SPEC,
+            json.dumps(spec | {"path": sys.path, "pythonpath": None, "log_level": 20} | changes).encode(),
+        )
         kind, payload = self.hear()
         assert kind in (READY, FAILED)
         return kind, json.loads(payload) if payload else None

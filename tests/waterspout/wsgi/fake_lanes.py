@@ -4,15 +4,21 @@ import asyncio
 
 from tornado.httputil import HTTPServerConnectionDelegate
 
+from waterspout.ops.figures import Figures
 from waterspout.wsgi.admission import Admission
 from waterspout.wsgi.exchange import Exchange
-from waterspout.wsgi.frames import BODY, BODY_END, REQUEST, WHOLE, FrameParser, ReplyHead, parse_request
+from waterspout.wsgi.frames import BODY, BODY_END, REQUEST, WHOLE, FrameParser, build_reply, parse_request
 from waterspout.wsgi.headers import WireHeaders
 from waterspout.wsgi.spool import SpoolSpace
 
 MAX_BODY = 1_000_000
 GET = ("GET / HTTP/1.1", "Host: x")
-OK = ReplyHead(200, "OK", [("Content-Type", "text/plain")])
+OK = build_reply(200, "OK", [("Content-Type", "text/plain")])
+
+
+def with_field(head, name, value):
+    """The head of a reply with one more field."""
+    return build_reply(head.status, head.reason, [*head.headers, (name, value)])
 
 
 class FakeLane:
@@ -56,7 +62,7 @@ class FakeLane:
 
     def answer(self, body=b"", head=OK):
         """Say all of a reply at once."""
-        sized = head._replace(headers=[*head.headers, ("Content-Length", str(len(body)))])
+        sized = with_field(head, "Content-Length", str(len(body)))
         self.user.on_reply(sized, body, WHOLE)
 
 
@@ -66,10 +72,15 @@ class FakePool:
     def __init__(self):
         self.waiting = []
         self.submitted = 0
+        self.figures = Figures()
+        self.died = 0
 
     def submit(self, exchange):
         self.submitted += 1
         self.waiting.append(exchange)
+
+    def find_admission(self, record):
+        return self.admission
 
     def withdraw(self, exchange):
         if exchange in self.waiting:
@@ -105,14 +116,13 @@ class Site(HTTPServerConnectionDelegate):
     def __init__(self, *, lanes=8, spool=MAX_BODY, spool_reply=MAX_BODY):
         self.pool = FakePool()
         self.load = FakeLoad()
-        self.admission = Admission(self.load, lanes, SpoolSpace(spool), spool_reply)
+        self.admission = self.pool.admission = Admission(self.load, lanes, SpoolSpace(spool), spool_reply)
         self.trusted = False
 
     def start_request(self, server_conn, request_conn):
         return Exchange(
             self.pool,
             request_conn,
-            admission=self.admission,
             max_body_size=MAX_BODY,
             is_trusted=lambda address: self.trusted,
         )

@@ -1,8 +1,10 @@
 """Exchanges without a client: what a lane and a pool see of one."""
 
 import asyncio
+import time
 
 from tests.waterspout.wsgi.wires import build_request
+from waterspout.record import Record
 from waterspout.wsgi.frames import BODY, BODY_END, CUT, pack
 
 DEADLINE = 10.0
@@ -11,7 +13,8 @@ DEADLINE = 10.0
 class Job:
     """One request for a lane.
 
-    `outcome`: a future of "whole", "cut", "lost", "unread", or the status that it was refused with.
+    `outcome`: a future of "whole", "cut", "lost", "unread", "timed out", or the status that it was refused
+    with.
     `slow`: nobody reads its reply, so that the lane is paused at the first word of it.
     """
 
@@ -23,11 +26,14 @@ class Job:
         self.head = None
         self.body = b""
         self.credit = 0
+        self.record = Record("wsgi", "GET", target, "127.0.0.1", "id")
+        self.waits_for_client = False
 
     def start(self, lane):
         assert not self.outcome.done(), "started after it was refused"
         assert self.lane is None, "started twice"
         self.lane = lane
+        self.record.started = time.perf_counter()
         lane.begin(self, self._frames)
 
     def refuse(self, status):
@@ -48,6 +54,13 @@ class Job:
     def on_lane_lost(self, unread):
         if not self.outcome.done():
             self.outcome.set_result("unread" if unread else "lost")
+
+    def time_out(self):
+        if self.outcome.done():
+            return False
+        self.outcome.set_result("timed out")
+        self.lane.cancel()
+        return True
 
     def send_body(self, data, *, last=False):
         """Send some of a body on demand."""

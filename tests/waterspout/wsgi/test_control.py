@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from tests.waterspout.wsgi.channels import open_channel
-from waterspout.wsgi.frames import FAILED, LANE, PUBLISH, READY, SPEC, STOP
+from waterspout.wsgi.frames import FAILED, LANE, PING, PONG, PUBLISH, READY, SPEC, STOP
 
 BEGIN = """
 import os, socket, sys, time
@@ -154,3 +154,19 @@ os._exit(5)
         channel.hear()
         channel.sock.close()
         assert channel.exit_code() == 5
+
+
+def test_it_answers_a_ping_whatever_the_main_thread_does():
+    with run_script("control.say_ready()\nwhile True: pass") as channel:
+        channel.hear()
+        for _ in range(3):
+            channel.order(PING)
+            assert channel.hear() == (PONG, b"")
+
+
+def test_a_lane_whose_descriptor_got_lost_is_no_order():
+    with run_script("control.say_ready(); publish('got', control.orders.get()[0]); time.sleep(9)") as channel:
+        channel.hear()
+        channel.order(LANE)
+        channel.order(SPEC)
+        assert channel.hear() == (PUBLISH, b"got\n%d" % SPEC)

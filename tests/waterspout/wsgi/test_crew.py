@@ -1,5 +1,8 @@
 """What both forms of crews have in common: lanes, which of them are free, and new ones for lost ones."""
 
+import asyncio
+import socket
+
 import pytest
 
 from tests.waterspout.wsgi.jobs import Job, wait_for
@@ -130,11 +133,72 @@ async def test_a_lane_that_is_lost_at_the_end_is_not_replaced(crew):
     assert len(crew.held) == 3
 
 
+async def test_a_lane_that_can_t_be_replaced_is_tried_again(crew, monkeypatch, caplog):
+    monkeypatch.setattr("waterspout.wsgi.crew._REPLACE_PAUSE", 0.05)
+    await crew.start()
+    crew.refusing = True
+    crew.held[0].close()
+    await wait_for(lambda: caplog.text.count("a lane can't be opened, next try in") >= 2)
+    crew.refusing = False
+    await wait_for(lambda: len(crew.idle) == 3)
+
+
+async def test_a_stuck_lane_counts_as_busy_but_nobody_waits_for_it(crew):
+    await crew.start()
+    job = Job()
+    job.start(crew.idle.popleft())
+    crew.give_up(job.lane)
+    assert (crew.busy, crew.stuck, crew.running) == (1, 1, 0)
+    crew.held[0].sendall(pack(IDLE))
+    await wait_for(lambda: len(crew.idle) == 3)
+    assert (crew.busy, crew.stuck, crew.running) == (0, 0, 0)
+
+
+async def test_it_is_drained_when_nobody_waits_for_what_runs(crew):
+    await crew.start()
+    jobs = [Job() for _ in range(2)]
+    for job in jobs:
+        job.start(crew.idle.popleft())
+    drained = asyncio.ensure_future(crew.drain())
+    await asyncio.sleep(0.05)
+    crew.give_up(jobs[0].lane)
+    assert not drained.done()
+    crew.give_up(jobs[1].lane)
+    await asyncio.wait_for(drained, 5)
+
+
+async def test_a_lane_that_is_lost_while_it_drains_is_not_replaced(crew):
+    await crew.start()
+    job = Job()
+    job.start(crew.idle.popleft())
+    drained = asyncio.ensure_future(crew.drain())
+    await asyncio.sleep(0.05)
+    crew.held[0].recv(65536)
+    crew.held[0].close()
+    await asyncio.wait_for(drained, 5)
+    await asyncio.sleep(0.3)
+    assert len(crew.held) == 3
+
+
 async def test_a_lane_that_nobody_takes_is_closed(crew):
     crew.refusing = True
     with pytest.raises(OSError, match="no more"):
         await crew.start()
     assert (len(crew.idle), crew.busy) == (0, 0)
+
+
+async def test_a_start_that_is_cancelled_leaves_no_socket_open(crew, monkeypatch):
+    """The pool does that when it is stopped while it starts."""
+    made = []
+    make_pair = socket.socketpair
+    monkeypatch.setattr(socket, "socketpair", lambda *args: made.append(make_pair(*args)) or made[-1])
+    task = asyncio.ensure_future(crew.start())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    (pair,) = made
+    await wait_for(lambda: all(sock.fileno() < 0 for sock in pair))
 
 
 async def test_publishing_is_nobody_s_business_unless_one_listens(events):

@@ -7,7 +7,7 @@ import pytest
 from tests.waterspout.wsgi.fake_lanes import GET, OK, Site, post
 from tests.waterspout.wsgi.jobs import wait_for
 from waterspout.limits import SMALL_BODY
-from waterspout.wsgi.frames import CUT, WHOLE, ReplyHead
+from waterspout.wsgi.frames import CUT, WHOLE, build_reply
 
 pytestmark = pytest.mark.gen_test(timeout=20)
 
@@ -107,7 +107,7 @@ async def test_a_malformed_framing_never_reaches_the_app(client, pool, field, st
 async def test_a_reply_is_passed_on_piece_by_piece(client, pool):
     await client.send(*GET)
     user = (await pool.start_next()).user
-    user.on_reply(OK._replace(headers=[("Content-Length", "6")]), b"", None)
+    user.on_reply(build_reply(200, "OK", [("Content-Length", "6")]), b"", None)
     await client.read_head()
     user.on_reply(None, b"one", None)
     assert await client.read_bytes(3) == b"one"
@@ -222,7 +222,7 @@ async def test_behind_the_last_request_nothing_is_run(client, pool, last):
 
 async def test_each_exchange_is_logged_once_with_what_it_sent(client, pool, access_log):
     await client.send("GET /path?a HTTP/1.1", "Host: x", "X-Request-Id: id-7")
-    (await pool.start_next()).answer(b"seven b", ReplyHead(201, "Created", []))
+    (await pool.start_next()).answer(b"seven b", build_reply(201, "Created", []))
     await client.read_reply()
     assert len(access_log.messages) == 1
     assert access_log.messages[0].startswith("127.0.0.1 GET /path?a 201 7B ")

@@ -7,7 +7,7 @@ import pytest
 from tests.waterspout.wsgi.fake_lanes import GET, MAX_BODY, OK, Site, post
 from tests.waterspout.wsgi.jobs import wait_for
 from waterspout.limits import SMALL_BODY
-from waterspout.wsgi.frames import WHOLE
+from waterspout.wsgi.frames import WHOLE, build_reply
 
 pytestmark = pytest.mark.gen_test(timeout=20)
 
@@ -81,7 +81,7 @@ async def test_continue_is_said_when_the_view_first_reads(client, pool, length):
 async def test_continue_is_never_said_behind_the_head(client, pool):
     await client.send(*post(5, "Expect: 100-continue"))
     lane = await pool.start_next()
-    lane.user.on_reply(OK._replace(headers=[("Content-Length", "4")]), b"ha", None)
+    lane.user.on_reply(build_reply(200, "OK", [("Content-Length", "4")]), b"ha", None)
     lane.user.on_read(100)
     lane.user.on_reply(None, b"lf", WHOLE)
     assert (await client.read_reply())[2] == b"half"

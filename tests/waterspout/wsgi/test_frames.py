@@ -8,6 +8,7 @@ from tests.waterspout.wsgi.heads import make_head
 from waterspout.exceptions import FrameError
 from waterspout.limits import FRAME_LIMIT
 from waterspout.wsgi.frames import (
+    ANSWER,
     BODY,
     BODY_END,
     CANCEL,
@@ -26,8 +27,9 @@ from waterspout.wsgi.frames import (
     STOP,
     WHOLE,
     FrameParser,
-    ReplyHead,
+    build_reply,
     pack,
+    pack_answer,
     pack_header,
     pack_read,
     parse_read,
@@ -117,7 +119,7 @@ def test_a_body_frame_may_be_as_large_as_four_bytes_can_say(kind):
     assert FrameParser().feed(pack_header(kind, 2**32 - 1) + b"x") == [(kind, b"x")]
 
 
-@pytest.mark.parametrize("kind", [0, 10, 15, 22, 127, 255])
+@pytest.mark.parametrize("kind", [0, 11, 15, 24, 127, 255])
 def test_an_unknown_kind_is_refused_as_soon_as_its_header_is_there(kind):
     with pytest.raises(FrameError, match=f"kind {kind}"):
         FrameParser().feed(struct.pack("!BI", kind, 0))
@@ -161,10 +163,10 @@ def test_a_request_head_comes_back_as_it_was(changes):
 @pytest.mark.parametrize(
     "head",
     [
-        ReplyHead(200, "OK", [("Content-Type", "text/plain")]),
-        ReplyHead(299, "", []),
-        ReplyHead(404, "Not  Found ", [("Set-Cookie", "a=1"), ("set-cookie", "b=2"), ("X-Empty", "")]),
-        ReplyHead(500, "\xe9\xff", [("X-Latin", "\xa0\xff")]),
+        build_reply(200, "OK", [("Content-Type", "text/plain")]),
+        build_reply(299, "", []),
+        build_reply(404, "Not  Found ", [("Set-Cookie", "a=1"), ("set-cookie", "b=2"), ("X-Empty", "")]),
+        build_reply(500, "\xe9\xff", [("X-Latin", "\xa0\xff")]),
     ],
 )
 def test_a_reply_head_comes_back_as_it_was(head):
@@ -179,3 +181,31 @@ def test_a_credit_comes_back_as_it_was(credit):
 
 def test_whole_and_cut_can_be_told_apart():
     assert WHOLE != CUT
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+@pytest.mark.parametrize("body", [b"", b"the body"])
+@pytest.mark.parametrize("behind", [b"", pack(IDLE), pack(READ, b"1234") + pack(IDLE)])
+def test_an_answer_is_handed_on_as_what_it_stands_for(size, body, behind):
+    head = build_reply(200, "OK", [("Content-Length", str(len(body)))])
+    frames = feed_in_pieces(pack_answer(head, body) + behind, size)
+    kinds = [REPLY, *([DATA] if body else []), END]
+    assert [kind for kind, _ in frames][: len(kinds)] == kinds
+    assert parse_reply(frames[0][1]) == head
+    assert frames[len(kinds) - 1] == (END, WHOLE)
+    assert b"".join(payload for kind, payload in frames if kind == DATA) == body
+    assert frames[len(kinds) :] == FrameParser().feed(behind)
+
+
+@pytest.mark.parametrize("length", [0, 3, 13])
+def test_half_an_answer_is_refused(length):
+    with pytest.raises(FrameError):
+        FrameParser().feed(pack(ANSWER, bytes(length)))
+
+
+def test_a_reply_head_knows_its_length_and_its_parts():
+    head = build_reply(404, "Not  Found ", [("Set-Cookie", "a: 1"), ("content-length", "7"), ("X-Empty", "")])
+    assert (head.status, head.length, head.reason) == (404, 7, "Not  Found ")
+    assert head.headers == [("Set-Cookie", "a: 1"), ("content-length", "7"), ("X-Empty", "")]
+    assert head.wire.startswith(b"HTTP/1.1 404 Not  Found \r\nSet-Cookie: a: 1\r\n")
+    assert build_reply(200, "", []).length == -1

@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from tests.waterspout.wsgi.jobs import wait_for
+from waterspout.record import Record
 from waterspout.wsgi.frames import (
     CANCEL,
     CUT,
@@ -14,7 +15,7 @@ from waterspout.wsgi.frames import (
     IDLE,
     REPLY,
     WHOLE,
-    ReplyHead,
+    build_reply,
     pack,
     pack_header,
     pack_read,
@@ -24,7 +25,7 @@ from waterspout.wsgi.lane import Lane
 
 pytestmark = pytest.mark.gen_test
 
-HEAD = ReplyHead(200, "OK", [("X-Head", "yes")])
+HEAD = build_reply(200, "OK", [("X-Head", "yes")])
 REPLY_FRAME = pack(REPLY, serialize_reply(HEAD))
 
 
@@ -33,6 +34,8 @@ class User:
 
     def __init__(self):
         self.heard = []
+        self.record = Record("wsgi", "GET", "/", "127.0.0.1", "id")
+        self.waits_for_client = False
 
     def on_read(self, credit):
         self.heard.append(("read", credit))

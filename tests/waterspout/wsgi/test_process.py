@@ -37,11 +37,6 @@ class Watched(ProcessCrew):
     def count_gone(self):
         self.gone_told += 1
 
-    @property
-    def pid(self):
-        """As it names itself in the log."""
-        return int(str(self).removeprefix("WSGI process "))
-
     def begin(self, *arguments, **options):
         job = Job(*arguments, **options)
         job.start(self.idle.popleft())
@@ -254,3 +249,35 @@ async def test_without_pidfds_a_thread_waits_for_its_end(start_crew, monkeypatch
     assert await crew.ask("/hello") == b"hello"
     crew.kill()
     await wait_for(lambda: crew.gone_told == 1)
+
+
+async def test_it_gives_a_sign_of_life_when_it_is_asked_for_one(start_crew):
+    crew = await start_crew()
+    crew.ping()
+    assert crew.awaited
+    await wait_for(lambda: not crew.awaited)
+
+
+async def test_its_size_is_known_while_it_lives(start_crew):
+    crew = await start_crew()
+    assert 1_000_000 < crew.measure() < 1_000_000_000
+    crew.kill()
+    await wait_for(lambda: crew.gone)
+    assert crew.measure() is None
+    crew.ping()
+
+
+async def test_a_killed_process_is_given_nothing_more(start_crew):
+    crew = await start_crew()
+    crew.kill()
+    assert len(crew.idle) == 0
+
+
+@pytest.mark.parametrize("nice", [0, 4])
+async def test_all_its_threads_are_as_nice_as_is_asked(start_crew, nice):
+    crew = await start_crew(nice=nice)
+    await crew.ask("/hello")
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    threads = [int(name) for name in os.listdir(f"/proc/{crew.pid}/task")]
+    assert len(threads) > 3
+    assert {os.getpriority(os.PRIO_PROCESS, thread) for thread in threads} == {min(19, ours + nice)}

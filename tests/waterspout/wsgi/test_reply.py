@@ -7,16 +7,16 @@ from tornado.httputil import HTTPMessageDelegate, HTTPServerConnectionDelegate
 
 from tests.waterspout.clients import open_client
 from waterspout.record import Record
-from waterspout.wsgi.frames import ReplyHead
+from waterspout.wsgi.frames import build_reply
 from waterspout.wsgi.reply import Reply
 
 pytestmark = pytest.mark.gen_test(timeout=20)
 
-OK = ReplyHead(200, "OK", [("X-Case", "kept")])
+OK = build_reply(200, "OK", [("X-Case", "kept")])
 
 
 def sized(size, status=200):
-    return ReplyHead(status, "OK", [("Content-Length", str(size))])
+    return build_reply(status, "OK", [("Content-Length", str(size))])
 
 
 class Replies(HTTPServerConnectionDelegate):
@@ -72,7 +72,7 @@ def open_reply(app, http_server, http_port):
 async def test_a_head_goes_out_as_the_app_wrote_it(open_reply):
     client, reply = await open_reply()
     headers = [("ETag", '"1"'), ("x-lower", "caf\xe9"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")]
-    reply.begin(ReplyHead(418, "I'm a teapot", [*headers, ("Content-Length", "0")]), b"")
+    reply.begin(build_reply(418, "I'm a teapot", [*headers, ("Content-Length", "0")]), b"")
     reply.finish()
     status, found = await client.read_head()
     assert status == "HTTP/1.1 418 I'm a teapot"
@@ -82,7 +82,7 @@ async def test_a_head_goes_out_as_the_app_wrote_it(open_reply):
 @pytest.mark.parametrize(("reason", "sent"), [("", ""), ("caf\xe9", "caf?"), ("\x85", "?")])
 async def test_a_reason_is_ascii_on_the_wire(open_reply, reason, sent):
     client, reply = await open_reply()
-    reply.begin(ReplyHead(200, reason, [("Content-Length", "0")]), b"")
+    reply.begin(build_reply(200, reason, [("Content-Length", "0")]), b"")
     reply.finish()
     assert (await client.read_head())[0] == f"HTTP/1.1 200 {sent}"
 
@@ -144,7 +144,7 @@ async def test_for_http_1_0_a_reply_of_known_length_may_keep_the_connection(open
 
 async def test_an_interim_status_as_the_only_reply_ends_the_connection(open_reply):
     client, reply = await open_reply()
-    reply.begin(ReplyHead(103, "Early Hints", []), b"")
+    reply.begin(build_reply(103, "Early Hints", []), b"")
     reply.finish()
     assert (await client.read_to_end()).startswith(b"HTTP/1.1 103")
 

@@ -5,10 +5,9 @@ import logging
 import pytest
 
 from tests.waterspout.wsgi.transcript import Transcript
-from waterspout.exceptions import InvalidResponse
 from waterspout.limits import DATA_FRAME
 from waterspout.wsgi.frames import CUT, WHOLE
-from waterspout.wsgi.response import Response, find_length, has_body
+from waterspout.wsgi.response import Response, has_body
 
 
 def run_app(chunks, *, length=None, method="GET", status="200 OK", only=False):
@@ -20,34 +19,6 @@ def run_app(chunks, *, length=None, method="GET", status="200 OK", only=False):
         response.write(chunk, only=only)
     response.end()
     return sent
-
-
-@pytest.mark.parametrize(
-    ("headers", "length"),
-    [
-        ([], None),
-        ([("X-Length", "5")], None),
-        ([("Content-Length", "5")], 5),
-        ([("A", "1"), ("content-LENGTH", "0")], 0),
-        ([("Content-Length", "9" * 18)], int("9" * 18)),
-    ],
-)
-def test_a_length_is_found_in_any_case(headers, length):
-    assert find_length(headers) == length
-
-
-@pytest.mark.parametrize(
-    "text", ["", "-1", "+1", "1.5", "0x1", "1_0", "1,1", "five", "\xb2", "9" * 19, "1 1"]
-)
-def test_a_malformed_length_is_refused(text):
-    with pytest.raises(InvalidResponse, match="not a Content-Length"):
-        find_length([("Content-Length", text)])
-
-
-@pytest.mark.parametrize("other", ["5", "6"])
-def test_a_repeated_length_is_refused_even_if_it_agrees(other):
-    with pytest.raises(InvalidResponse, match="not a Content-Length"):
-        find_length([("Content-Length", "5"), ("content-length", other)])
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,15 @@ import random
 
 import pytest
 
-from tests.waterspout.wsgi.fake_lanes import MAX_BODY, OK, Site, post
+from tests.waterspout.wsgi.fake_lanes import MAX_BODY, Site, post
 from tests.waterspout.wsgi.jobs import wait_for
 from waterspout.limits import STRETCH
 from waterspout.wsgi import disk
-from waterspout.wsgi.frames import CUT, WHOLE
+from waterspout.wsgi.frames import CUT, WHOLE, build_reply
 
 pytestmark = pytest.mark.gen_test(timeout=20)
 GET = ("GET / HTTP/1.1", "Host: x")
-SIZED = OK._replace(headers=[("Content-Length", "8000000")])
+SIZED = build_reply(200, "OK", [("Content-Length", "8000000")])
 BODY = random.Random(5).randbytes(8_000_000)
 
 

@@ -1,0 +1,62 @@
+"""A server without descriptors left goes on with what it has, quietly, and recovers."""
+
+import os
+import resource
+import signal
+import time
+from contextlib import suppress
+
+import pytest
+
+from tests.server import ON_TORNADO, poll
+
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.skipif(ON_TORNADO, reason="Tornado's own listener spins and logs without end"),
+]
+
+SERVE = ("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.working:app")
+MOST = 256
+
+
+def seconds_of_cpu(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def answers(server, path="/quick"):
+    with suppress(OSError, Exception):
+        return server.get(path, timeout=2).status == 200
+    return False
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_when_descriptors_are_free_again_it_accepts_again(start_server, loop):
+    server = start_server(*SERVE, "--loop", loop, "--keep-alive-timeout", "60", form="process")
+    kept = server.connect()
+    assert kept.ask("GET", "/quick").status == 200
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (MOST, MOST))
+    crowd = []
+    for _ in range(MOST + 50):
+        with suppress(OSError):
+            crowd.append(server.connect(timeout=5))
+    time.sleep(1)
+    before, lines = seconds_of_cpu(server.pid), len(server.log.splitlines())
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline:
+        assert kept.ask("GET", "/native/ping").text == "pong"
+        assert kept.ask("GET", "/quick").status == 200
+        time.sleep(0.2)
+    assert seconds_of_cpu(server.pid) - before < 1, "a busy loop"
+    new = [line for line in server.log.splitlines()[lines:] if "access" not in line]
+    assert len(new) < 10, new
+    [old] = server.wsgi_pids()
+    os.kill(old, signal.SIGKILL)
+    time.sleep(0.5)
+    for connection in crowd:
+        connection.close()
+    assert poll(lambda: answers(server, "/native/ping"), 5)
+    assert poll(lambda: answers(server), 10)
+    assert "Traceback" not in server.log
+    assert len(server.log_lines("no connection can be accepted")) == 1

@@ -1,0 +1,92 @@
+"""Accepting by hand, and a shortage of descriptors. With a whole server: tests/faults/test_descriptors.py."""
+
+import asyncio
+import errno
+import os
+import socket
+
+import pytest
+
+from waterspout.http.accepting import Acceptor, PlainListener, Shortage
+from waterspout.limits import EXHAUSTED_PAUSE
+
+pytestmark = pytest.mark.gen_test(timeout=10)
+
+
+class Exhausted(socket.socket):
+    """A listening socket that can accept nobody for a while."""
+
+    tries = 0
+    refusals = 2
+
+    def accept(self):
+        self.tries += 1
+        if self.tries <= self.refusals:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return super().accept()
+
+
+@pytest.fixture
+def listener():
+    with Exhausted() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        yield sock
+
+
+async def connect(listener):
+    return await asyncio.open_connection(*listener.getsockname())
+
+
+async def test_who_comes_when_nothing_is_left_waits(listener):
+    accepted = asyncio.get_running_loop().create_future()
+    acceptor = Acceptor(listener, lambda sock, address: accepted.set_result((sock, address)))
+    _, writer = await connect(listener)
+    sock, address = await accepted
+    assert listener.tries >= 3
+    assert address == writer.get_extra_info("sockname")
+    assert not sock.getblocking()
+    acceptor.close()
+    writer.close()
+    sock.close()
+
+
+async def test_a_closed_acceptor_asks_no_more(listener):
+    acceptor = Acceptor(listener, lambda sock, address: pytest.fail("accepted"))
+    listener.refusals = 100
+    _, writer = await connect(listener)
+    await asyncio.sleep(0.1)
+    acceptor.close()
+    await asyncio.sleep(0.7)
+    assert listener.tries == 1
+    writer.close()
+
+
+async def test_a_protocol_is_started_on_each_connection(listener):
+    class Greeter(asyncio.Protocol):
+        def connection_made(self, transport):
+            transport.write(b"hello")
+            transport.close()
+
+    listener.refusals = 0
+    plain = PlainListener(listener, Greeter)
+    for _ in range(2):
+        reader, writer = await connect(listener)
+        assert await reader.read() == b"hello"
+        writer.close()
+    plain.close()
+
+
+async def test_a_shortage_is_said_once_in_a_while(monkeypatch, caplog):
+    shortage = Shortage()
+    shortage.look(0.0)
+    assert caplog.messages == []
+
+    def fail(*_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "open", fail)
+    for now in (1.0, 2.0, EXHAUSTED_PAUSE, EXHAUSTED_PAUSE + 2.0):
+        shortage.look(now)
+    assert len(caplog.messages) == 2
+    assert "ulimit -n" in caplog.messages[0]

@@ -1,0 +1,265 @@
+"""A handler under our Application answers as it does under Tornado's."""
+
+import asyncio
+import logging
+import re
+from contextlib import asynccontextmanager
+from typing import ClassVar
+
+import pytest
+from tornado.web import Application as TornadoApplication
+from tornado.web import RequestHandler as TornadoRequestHandler
+
+from tests.waterspout.http import harness
+from tests.waterspout.http.harness import on_loops, until
+from tests.waterspout.native.handlers import ROUTES
+from waterspout import Application
+from waterspout.native import RequestHandler
+from waterspout.native.handler import LeanRequestHandler, make_lean
+from waterspout.record import record_of
+
+TARGETS = [
+    *("/dict", "/words", "/finish-chunk", "/nothing", "/headers", "/own", "/length", "/too-long"),
+    *("/status/201/", "/status/299/Odd", "/status/204/", "/status/304/", "/status/500/Bad<", "/status/404/"),
+    *("/enumerated", "/cookies", "/redirect", "/fails", "/refuses", "/finishes", "/finishes-twice"),
+    *("/unwritable", "/streams", "/large", "/closes", "/keeps", "/own-etag", "/no-etag", "/always-fresh"),
+    *("/prepared/x", "/prepared-to-the-end", "/old", "/named/a%20b/c%2Fd", "/named/%ff/x", "/unnamed/a/b"),
+    *("/unnamed//", "/form?a=1&a=%C3%A9", "/facts?a=1&a=2&empty=&%C3%A9=%C3%A9", "/facts?", "/task"),
+    *("/rendered", "/upload", "/missing", "/dict/", "//dict", "/bare", "/facts?" + "a&" * 2000),
+]
+FIELDS = [
+    [],
+    ["Connection: close"],
+    ['If-None-Match: "own"', "X-Request-Id: from-client"],
+    ["If-None-Match: *", "Cookie: b=c; d=e", "A: 1", "a: 2", "X-Request-Id: a, b"],
+    ["Content-Type: application/x-www-form-urlencoded", "Content-Encoding: odd"],
+]
+#: What differs on purpose: the name of the server, the id of a request, and the time.
+OURS_ALONE = re.compile(rb"(?:Server|Date|X-Request-Id): [^\r]*\r\n")
+
+
+@asynccontextmanager
+async def serve(application):
+    """On a server of ours; what it has started is stopped."""
+    try:
+        async with harness.serve(application) as served:
+            yield served
+    finally:
+        if isinstance(application, Application):
+            await application.stop()
+
+
+def make_request(target, fields, method="GET", version="1.1", body=b""):
+    lines = [f"{method} {target} HTTP/{version}", "Host: Here.example:80", *fields]
+    if body:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+async def ask(served, request):
+    """What comes for the request, when it is sent twice and then once more as the connection's last."""
+    async with served.client() as client:
+        client.send(request * 2)
+        client.send(b"GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        return OURS_ALONE.sub(b"", await client.rest())
+
+
+async def compare(requests):
+    """What handlers raise is logged on both sides; it is not what is asked here."""
+    logging.getLogger("tornado").setLevel(logging.CRITICAL + 1)
+    try:
+        await compare_all(requests)
+    finally:
+        logging.getLogger("tornado").setLevel(logging.NOTSET)
+
+
+async def compare_all(requests):
+    async with serve(TornadoApplication(ROUTES)) as theirs, serve(Application(ROUTES)) as ours:
+        for request in requests:
+            expected, found = await asyncio.gather(ask(theirs, request), ask(ours, request))
+            assert found == expected, request[:100]
+
+
+@on_loops
+async def test_a_target_in_absolute_form_has_its_path():
+    """Tornado would not find it."""
+    async with serve(Application(ROUTES)) as served:
+        for target in ("http://other:81/facts?x=y", "/facts?x=y"):
+            answer = await ask(served, make_request(target, []))
+            assert answer.count(b'"/facts", "x=y"') == 2
+            assert (b'"host_name": "other"' in answer) == target.startswith("http:")
+
+
+@pytest.mark.parametrize("fields", FIELDS)
+@on_loops
+async def test_every_kind_of_reply_is_tornado_s(fields):
+    await compare([make_request(target, fields) for target in TARGETS])
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "DELETE", "POST", "PURGE"])
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+@on_loops
+async def test_every_method_is_tornado_s(method, version):
+    targets = ["/nothing", "/length", "/streams", "/form", "/upload", "/missing", "/status/200/"]
+    await compare([make_request(target, [], method, version) for target in targets])
+
+
+@on_loops
+async def test_replies_to_http_1_0_are_tornado_s():
+    for fields in ([], ["Connection: keep-alive"]):
+        await compare([make_request(target, fields, version="1.0") for target in TARGETS])
+
+
+@on_loops
+async def test_bodies_are_tornado_s():
+    form = ["Content-Type: application/x-www-form-urlencoded"]
+    odd = ["Content-Type: multipart/form-data; boundary=x"]
+    await compare(
+        make_request(target, fields, "POST", body=b"a=3&b=4")
+        for target in ("/form?a=1", "/facts", "/upload", "/nothing")
+        for fields in ([], form, odd, [*form, "Content-Encoding: odd"])
+    )
+
+
+class Asking(RequestHandler):
+    """Native's own; notes what it is, and what is counted."""
+
+    seen: ClassVar = []
+
+    async def get(self):
+        self.request.headers["X-Added"] = "1"
+        del self.request.headers["Host"]
+        self.write({"id": self.request.headers["X-Request-Id"], "others": len(self.request.headers)})
+
+    def on_finish(self):
+        record = record_of(self.request)
+        self.seen.append((record.status, record.bytes_sent, record.request_id, record.owner))
+
+
+@on_loops
+async def test_what_a_handler_changes_of_its_request_is_gone_with_it():
+    Asking.seen.clear()
+    async with serve(Application([("/", Asking)])) as served, served.client() as client:
+        for _ in range(3):
+            client.send(b"GET / HTTP/1.1\r\nHost: x\r\nA: 1\r\n\r\n")
+            status, fields, body = await client.read_reply()
+            assert (status, body) == (200, b'{"id": "%b", "others": 3}' % fields["x-request-id"].encode())
+            assert "etag" not in fields
+    assert [(status, size) for status, size, _, _ in Asking.seen] == [(200, len(body))] * 3
+    assert len({request_id for _, _, request_id, _ in Asking.seen}) == 3
+
+
+class Waiting(TornadoRequestHandler):
+    """Answers when it is told to, or is told that the client left."""
+
+    left = 0
+
+    def initialize(self, open_):
+        self.open = open_
+
+    async def get(self):
+        self.open.append(self)
+        self.go_on = asyncio.Event()
+        await self.go_on.wait()
+        self.write("late")
+
+    def on_connection_close(self):
+        type(self).left += 1
+        self.go_on.set()
+
+
+@on_loops
+async def test_a_client_that_leaves_is_noticed_and_one_that_half_closes_is_waited_for():
+    handlers, Waiting.left = [], 0
+    async with serve(Application([("/", Waiting, {"open_": handlers})])) as served:
+        async with served.client() as client:
+            client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await until(lambda: handlers)
+        await until(lambda: Waiting.left == 1)
+        async with served.client() as client:
+            client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            client.half_close()
+            await until(lambda: len(handlers) == 2)
+            handlers[1].go_on.set()
+            assert (await client.rest()).endswith(b"late")
+    assert Waiting.left == 1
+
+
+@on_loops
+async def test_a_handler_that_is_cancelled_answers_and_its_server_drains():
+    handlers = []
+    tasks = []
+
+    class Cancelled(Waiting):
+        async def get(self):
+            tasks.append(asyncio.current_task())
+            await super().get()
+
+    application = Application([("/", Cancelled, {"open_": handlers})])
+    async with serve(application) as served, served.client() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await until(lambda: handlers)
+        tasks[0].cancel()
+        assert (await client.read_reply())[0] == 500
+        client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await until(lambda: len(handlers) == 2)
+        draining = asyncio.ensure_future(served.server.drain(5))
+        await asyncio.sleep(0)
+        handlers[1].go_on.set()
+        status, fields, body = await client.read_reply()
+        assert (status, fields["connection"], body) == (200, "close", b"late")
+        await draining
+
+
+class Escaping(BaseException):
+    """Nobody catches this."""
+
+
+class Escapes(TornadoRequestHandler):
+    def get(self):
+        raise Escaping
+
+
+def test_what_no_handler_may_catch_is_told_to_the_loop():
+    async def run():
+        told = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        async with serve(Application([("/", Escapes)])) as served, served.client() as client:
+            client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await until(lambda: told)
+        assert isinstance(told[0]["exception"], Escaping)
+
+    asyncio.run(run())
+
+
+class Left(TornadoRequestHandler):
+    def get(self):
+        type(self).count = getattr(type(self), "count", 0) + 1
+        self.write({"count": self.count, "class": self.__class__ is Left})
+
+
+class Metaclassed(TornadoRequestHandler, metaclass=type("Meta", (type,), {})):
+    pass
+
+
+class Noticing(TornadoRequestHandler):
+    def __init_subclass__(cls):
+        raise AssertionError
+
+
+def test_a_class_is_made_lean_once_and_only_if_nobody_can_tell():
+    lean = make_lean(Left)
+    assert issubclass(lean, Left)
+    assert issubclass(lean, LeanRequestHandler)
+    for left_alone in (TornadoRequestHandler, LeanRequestHandler, RequestHandler, Metaclassed, Noticing):
+        assert make_lean(left_alone) is left_alone
+
+
+@on_loops
+async def test_state_on_the_class_is_the_handler_s_own():
+    Left.count = 0
+    async with serve(Application([("/", Left)])) as served, served.client() as client:
+        for number in (1, 2):
+            client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await client.read_reply())[2] == b'{"count": %d, "class": true}' % number
+    assert Left.count == 2

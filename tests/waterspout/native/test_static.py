@@ -1,0 +1,250 @@
+"""Static files under our Application: as Tornado's own, whatever way their bytes take."""
+
+import asyncio
+import os
+import zlib
+from contextlib import asynccontextmanager
+
+import pytest
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import RequestHandler, StaticFileHandler
+
+from tests.waterspout.http.harness import Client, on_loops, tls_contexts
+from tests.waterspout.http.harness import serve as serve_http
+from waterspout.application import Application
+from waterspout.http.exchange import Exchange
+from waterspout.limits import MIB, SENDFILE_FLOOR
+from waterspout.native.static import SendingFileHandler, send_content
+
+LARGE = os.urandom(MIB) * 3
+SMALL = b"small"
+TEXT = b"all work and no play " * 20_000
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    (folder / "large.bin").write_bytes(LARGE)
+    (folder / "small.bin").write_bytes(SMALL)
+    (folder / "text.txt").write_bytes(TEXT)
+    os.mkfifo(folder / "pipe")
+    return folder
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """The sizes of what went out by sendfile."""
+    sizes = []
+    write_file = Exchange.write_file
+
+    def counted(exchange, file, offset, size):
+        part = write_file(exchange, file, offset, size)
+        if part is not None:
+            sizes.append(size)
+        return part
+
+    monkeypatch.setattr(Exchange, "write_file", counted)
+    return sizes
+
+
+@asynccontextmanager
+async def serve(application, **options):
+    async with serve_http(application, **options) as served:
+        yield served
+    await application.stop()
+
+
+def make(folder, handler=StaticFileHandler, **settings):
+    return Application(native=[(r"/(.*)", handler, {"path": str(folder)})], **settings)
+
+
+def request(target, *lines, method="GET"):
+    return "\r\n".join([f"{method} {target} HTTP/1.1", "Host: x", *lines, "", ""]).encode()
+
+
+async def ask(client, target, *lines):
+    client.send(request(target, *lines))
+    return await client.read_reply()
+
+
+@on_loops
+async def test_a_large_file_goes_out_by_sendfile_and_a_small_one_as_ever(folder, sent):
+    async with serve(make(folder)) as served, served.client() as client:
+        status, fields, body = await ask(client, "/large.bin")
+        assert (status, body) == (200, LARGE)
+        assert fields["content-length"] == str(len(LARGE))
+        assert fields["etag"]
+        assert sent == [len(LARGE)]
+        assert (await ask(client, "/small.bin"))[2] == SMALL
+        assert sent == [len(LARGE)]
+
+
+@on_loops
+@pytest.mark.parametrize(
+    ("said", "start", "end"),
+    [
+        ("bytes=5-", 5, len(LARGE)),
+        (f"bytes=1000-{MIB}", 1000, MIB + 1),
+        (f"bytes=-{SENDFILE_FLOOR}", len(LARGE) - SENDFILE_FLOOR, len(LARGE)),
+        (f"bytes=100-{10 * len(LARGE)}", 100, len(LARGE)),
+        ("bytes=7-9", 7, 10),
+    ],
+)
+async def test_a_range_is_what_was_asked_for(folder, sent, said, start, end):
+    async with serve(make(folder)) as served, served.client() as client:
+        status, fields, body = await ask(client, "/large.bin", f"Range: {said}")
+        assert (status, body) == (206, LARGE[start:end])
+        assert fields["content-range"] == f"bytes {start}-{end - 1}/{len(LARGE)}"
+        assert sent == ([end - start] if end - start >= SENDFILE_FLOOR else [])
+        assert (await ask(client, "/small.bin"))[2] == SMALL
+
+
+@on_loops
+async def test_what_has_no_body_sends_no_file(folder, sent):
+    async with serve(make(folder)) as served, served.client() as client:
+        client.send(request("/large.bin", method="HEAD"))
+        status, fields = await client.head()
+        assert (status, fields["content-length"]) == (200, str(len(LARGE)))
+        assert (await ask(client, "/large.bin", f"If-None-Match: {fields['etag']}"))[0] == 304
+        assert (await ask(client, "/large.bin", f"Range: bytes={len(LARGE)}-"))[0] == 416
+        assert (await ask(client, "/missing.bin"))[0] == 404
+        assert (await ask(client, "/pipe"))[0] == 403
+        assert sent == []
+
+
+@on_loops
+async def test_the_access_log_counts_what_was_sent(folder, caplog):
+    caplog.set_level("INFO", "waterspout.access")
+    async with serve(make(folder)) as served, served.client() as client:
+        await ask(client, "/large.bin")
+        await ask(client, "/small.bin")
+    assert f"/large.bin 200 {len(LARGE)}B " in caplog.text
+
+
+@on_loops
+async def test_a_file_that_is_compressed_on_its_way_is_not_sent_as_it_is(folder, sent):
+    async with serve(make(folder, compress_response=True)) as served, served.client() as client:
+        _, fields, body = await ask(client, "/text.txt", "Accept-Encoding: gzip")
+        assert fields["content-encoding"] == "gzip"
+        assert zlib.decompress(body, 31) == TEXT
+        assert sent == []
+        assert (await ask(client, "/large.bin", "Accept-Encoding: gzip"))[2] == LARGE
+        assert (await ask(client, "/text.txt"))[2] == TEXT
+        assert sent == [len(LARGE), len(TEXT)]
+
+
+@on_loops
+async def test_over_tls_it_goes_through_python(folder, sent):
+    inward, outward = tls_contexts()
+    async with serve(make(folder), ssl_options=inward) as served, served.client(ssl=outward) as client:
+        assert (await ask(client, "/large.bin"))[2] == LARGE
+    assert sent == []
+
+
+# --- handlers of a user's own ----------------------------------------------------------------------------
+
+
+class Fallback(StaticFileHandler):
+    """What is not there is another file, as one-page applications want it."""
+
+    async def get(self, path, include_body=True):
+        await super().get(path if path == "small.bin" else "large.bin", include_body)
+
+
+class Reversed(StaticFileHandler):
+    @classmethod
+    def get_content(cls, abspath, start=None, end=None):
+        return b"".join(super().get_content(abspath, start, end))[::-1]
+
+
+class Counting(StaticFileHandler):
+    seen = 0
+
+    def write(self, chunk):
+        Counting.seen += len(chunk)
+        super().write(chunk)
+
+
+class Whole(StaticFileHandler):
+    """Takes the content for something else than Tornado does."""
+
+    async def get(self, path):
+        self.absolute_path = os.path.join(self.root, path)
+        pieces = list(self.get_content(self.absolute_path))
+        self.finish(b"".join(pieces)[::-1])
+
+
+class Measuring(StaticFileHandler):
+    """Looks into the file while Tornado's `get` runs."""
+
+    def get_content_size(self):
+        return len(b"".join(self.get_content(self.absolute_path)))
+
+
+@on_loops
+@pytest.mark.parametrize(
+    ("handler", "expected", "by_sendfile"),
+    [
+        (Fallback, LARGE, True),
+        (Reversed, LARGE[::-1], False),
+        (Counting, LARGE, False),
+        (Whole, LARGE[::-1], False),
+        (Measuring, LARGE, False),
+    ],
+)
+async def test_what_a_subclass_overrides_is_respected(folder, sent, handler, expected, by_sendfile):
+    async with serve(make(folder, handler)) as served, served.client() as client:
+        status, _, body = await ask(client, "/large.bin")
+        assert (status, body == expected) == (200, True)
+        assert bool(sent) == by_sendfile
+    if handler is Counting:
+        assert Counting.seen >= len(LARGE)
+
+
+@on_loops
+async def test_versions_and_state_are_the_class_s_own(folder):
+    class Versions(StaticFileHandler):
+        def set_extra_headers(self, path):
+            self.set_header("X-Version", type(self).get_version({"static_path": self.root}, path))
+            self.set_header("X-Class", str(self.__class__ is Versions))
+            self.reset()
+
+    async with serve(make(folder, Versions)) as served, served.client() as client:
+        _, fields, _ = await ask(client, "/large.bin")
+        assert fields["x-class"] == "True"
+        assert fields["etag"] == f'"{fields["x-version"]}"'
+    assert Versions._static_hashes == {}
+    assert "_static_hashes" not in vars(SendingFileHandler)
+
+
+@on_loops
+async def test_a_plain_handler_may_be_served_too(folder):
+    async with serve(Application(native=[(r"/", RequestHandler)])) as served, served.client() as client:
+        assert (await ask(client, "/"))[0] == 405
+
+
+def test_on_another_server_nothing_is_sent(folder):
+    """`send_content` is asked only where the connection says that it can; a pipe is never opened to wait."""
+
+    class Handler:
+        def get_content_size(self):
+            return MIB
+
+    assert send_content(Handler(), str(folder / "pipe"), None, None) is None
+    assert send_content(Handler(), str(folder / "missing"), None, None) is None
+
+
+@on_loops
+async def test_on_tornado_s_own_server_it_goes_through_python(folder, sent):
+    application = make(folder)
+    server = HTTPServer(application)
+    sockets = bind_sockets(0, "127.0.0.1")
+    server.add_sockets(sockets)
+    client = Client(*await asyncio.open_connection(*sockets[0].getsockname()))
+    assert (await ask(client, "/large.bin"))[2] == LARGE
+    assert sent == []
+    client.writer.close()
+    server.stop()
+    await server.close_all_connections()
+    await application.stop()

@@ -1,0 +1,111 @@
+"""A path finds the rule that Tornado's routers find."""
+
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tornado.routing import HostMatches, PathMatches, Rule
+from tornado.web import Application as TornadoApplication
+from tornado.web import FallbackHandler, RequestHandler, stream_request_body
+from tornado.websocket import WebSocketHandler
+
+from tests.waterspout.wsgi import apps
+from waterspout import Container
+from waterspout.native.handler import make_lean
+from waterspout.routing import Table
+
+PATTERNS = (
+    *(r"/a", r"/a$", r"/ab", r"/a.b", r"/a\.b", r"/a\-b", r"/a|b", r"/a?", r"/a*", r"/[ab]", r"/\w"),
+    *(r"/(a)", r"/(.*)", r".*", r"", r"/", r"(?i)/A", r"^/b", r"/a\.(b)", r"/(?P<name>a+)", r"(?x) /a # c"),
+)
+PATHS = (
+    *("/a", "/ab", "/a.b", "/a-b", r"/a\.b", r"/a\-b", "/axb", "/A", "/b", "b", "/", "", ".*", "/(a)", "/a$"),
+    *("/[ab]", "/aa", "/a?", "/a/b", "*", "^/b", "/é"),
+)
+
+
+class Hello(RequestHandler):
+    pass
+
+
+@stream_request_body
+class Streaming(RequestHandler):
+    pass
+
+
+class Socket(WebSocketHandler):
+    pass
+
+
+class Executing(RequestHandler):
+    async def _execute(self, transforms, *args, **kwargs):
+        await super()._execute(transforms, *args, **kwargs)
+
+
+class Guard(FallbackHandler):
+    pass
+
+
+def make_table(rules):
+    application = TornadoApplication(rules)
+    return application, Table(application, make_lean)
+
+
+def find_in_tornado(application, path):
+    """(number of the first rule that matches, what it hands to its handler), or None."""
+    for number, rule in enumerate(application.wildcard_router.rules):
+        found = rule.matcher.match(SimpleNamespace(path=path))
+        if found is not None:
+            return number, found
+    return None
+
+
+@given(st.lists(st.sampled_from(PATTERNS), max_size=6))
+def test_it_is_the_first_that_matches(patterns):
+    application, table = make_table(
+        [(pattern, type(f"H{i}", (Hello,), {})) for i, pattern in enumerate(patterns)]
+    )
+    targets = [rule.target for rule in application.wildcard_router.rules]
+    for path in PATHS:
+        expected, route = find_in_tornado(application, path), table.find(path)
+        assert (route is None) == (expected is None)
+        if route is not None:
+            groups = route.match_groups(SimpleNamespace(path=path))
+            assert (targets.index(route.target), groups) == expected
+            assert bool(groups) <= route.has_groups
+
+
+def test_rules_that_are_added_are_noticed():
+    application, table = make_table([(r"/a", Hello)])
+    assert table.is_current
+    application.wildcard_router.add_rules([(r"/b", Hello)])
+    assert not table.is_current
+    assert Table(application, make_lean).find("/b").target is Hello
+    application.add_handlers("other", [(r"/c", Hello)])
+    table = Table(application, make_lean)
+    assert table.is_current
+    assert table.find("/a") is None  # hosts matter now: Tornado's routers are asked
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Rule(HostMatches("host"), Hello),
+        Rule(PathMatches("/x"), lambda request: None),
+        (r"/x", TornadoApplication([])),
+        (r"/x", [(r"/x", Hello)]),
+        Rule(type("Own", (PathMatches,), {})("/x"), Hello),
+    ],
+)
+def test_what_is_more_than_paths_and_handlers_is_left_to_tornado(rule):
+    assert make_table([(r"/a", Hello), rule])[1].find("/a") is None
+
+
+def test_what_needs_nothing_but_its_handler():
+    container = Container(apps.app)
+    rules = [Hello, Streaming, Socket, Executing, RequestHandler, Guard, FallbackHandler]
+    _, table = make_table([(f"/{target.__name__}", target, {"fallback": container}) for target in rules])
+    routes = [table.find(f"/{target.__name__}") for target in rules]
+    assert [route.is_quick for route in routes] == [True, False, False, False, False, True, False]
+    assert [route.container for route in routes] == [None] * 6 + [container]

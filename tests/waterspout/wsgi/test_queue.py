@@ -1,0 +1,87 @@
+"""Who waits for a lane: in which order, how many, how long."""
+
+import asyncio
+
+import pytest
+
+from waterspout.wsgi.queue import WaitingQueue
+
+pytestmark = pytest.mark.gen_test(timeout=10)
+
+
+class Waiter:
+    """Stands for an exchange."""
+
+
+@pytest.fixture
+def late():
+    return []
+
+
+async def test_the_first_in_is_the_first_out(late):
+    queue = WaitingQueue(10, 5.0, late.append)
+    waiters = [Waiter() for _ in range(3)]
+    for waiter in waiters:
+        queue.add(waiter)
+    assert [queue.take() for _ in waiters] == waiters
+    assert len(queue) == 0
+    queue.clear()
+
+
+async def test_it_is_full_when_so_many_wait(late):
+    queue = WaitingQueue(2, 5.0, late.append)
+    for expected in (False, False, True):
+        assert queue.is_full is expected
+        if not expected:
+            queue.add(Waiter())
+    assert len(queue.clear()) == 2
+    assert not queue.is_full
+
+
+async def test_who_leaves_is_not_in_it_any_more(late):
+    queue = WaitingQueue(10, 0.05, late.append)
+    stays, leaves = Waiter(), Waiter()
+    queue.add(leaves)
+    queue.add(stays)
+    queue.remove(leaves)
+    queue.remove(leaves)
+    await asyncio.sleep(0.15)
+    assert late == [stays]
+
+
+async def test_each_is_late_in_its_own_time(late):
+    loop = asyncio.get_running_loop()
+    queue = WaitingQueue(10, 0.2, lambda waiter: late.append((waiter, loop.time())))
+    added = {}
+    for _ in range(3):
+        waiter = Waiter()
+        queue.add(waiter)
+        added[waiter] = loop.time()
+        await asyncio.sleep(0.07)
+    await asyncio.sleep(0.4)
+    assert [waiter for waiter, _ in late] == list(added)
+    for waiter, told in late:
+        assert 0.19 <= told - added[waiter] < 0.4
+
+
+async def test_one_timer_serves_all(late, monkeypatch):
+    queue = WaitingQueue(1000, 5.0, late.append)
+    loop, timers = asyncio.get_running_loop(), []
+    later = loop.call_later
+    monkeypatch.setattr(loop, "call_later", lambda *call: timers.append(call) or later(*call))
+    for _ in range(100):
+        queue.add(Waiter())
+    assert len(timers) == 1
+    assert len(queue.clear()) == 100
+
+
+async def test_a_cleared_queue_calls_nobody_late_and_can_be_used_again(late):
+    queue = WaitingQueue(10, 0.05, late.append)
+    queue.add(Waiter())
+    queue.clear()
+    await asyncio.sleep(0.1)
+    assert late == []
+    waiter = Waiter()
+    queue.add(waiter)
+    await asyncio.sleep(0.15)
+    assert late == [waiter]

@@ -1,0 +1,34 @@
+"""What a pool can be told."""
+
+import math
+
+import pytest
+
+from waterspout.exceptions import ConfigurationError
+from waterspout.wsgi.settings import PoolSettings
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"timeout": 0},
+        {"timeout": math.inf},
+        {"timeout": math.nan},
+        {"queue_timeout": 0.01},
+        {"max_requests": -1},
+        {"max_requests": 1.5},
+        {"max_requests_jitter": -1},
+        {"max_rss": -1},
+        {"nice": -1},
+        {"nice": 20},
+        {"threads": "many"},
+    ],
+)
+def test_a_number_that_can_t_be_is_refused_by_name(changes):
+    with pytest.raises(ConfigurationError, match=f"wsgi {next(iter(changes))} must be"):
+        PoolSettings(**changes)
+
+
+@pytest.mark.parametrize(("workers", "crews"), [(0, 1), (1, 1), (4, 4)])
+def test_the_threads_of_this_process_are_one_crew(workers, crews):
+    assert PoolSettings(workers=workers).crews == crews

@@ -1,0 +1,73 @@
+"""WSGI processes that have served enough, or grown too much, are replaced, and nobody notices."""
+
+import os
+
+import pytest
+
+from tests.server import new_id, poll
+
+SERVE = ("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.hanging:app")
+
+
+@pytest.fixture
+def start(start_server):
+    def start(*options, form="process"):
+        return start_server(*SERVE, *options, form=form)
+
+    return start
+
+
+def test_a_process_is_replaced_after_its_requests_and_none_is_lost(start):
+    server = start("--wsgi-max-requests", "20", "--wsgi-max-requests-jitter", "5")
+    pids = set()
+    with server.connect() as connection:
+        for _ in range(2000):
+            pids.add(int(connection.ask("GET", "/quick").text))
+            if len(pids) == 3:
+                break
+    assert len(pids) == 3
+    assert server.log_lines("requests (--wsgi-max-requests)")
+
+
+def test_what_a_recycled_process_still_runs_is_finished(start):
+    server = start("--wsgi-max-requests", "5")
+    ident, running = new_id(), server.connect()
+    running.send_request("GET", f"/gated?id={ident}")
+    old = server.wait_for_note("ran", ident)["pid"]
+    assert poll(lambda: int(server.get("/quick").text) != old, 10)
+    assert old in server.wsgi_pids()
+    server.open_gate(ident)
+    assert running.reply().text == f"done {ident}"
+    assert poll(lambda: old not in server.wsgi_pids())
+
+
+def test_a_process_that_has_grown_is_replaced(start):
+    server = start("--wsgi-max-rss", "200MiB")
+    old = int(server.get("/growing?mib=300").text)
+    assert poll(lambda: int(server.get("/quick").text) != old, 15)
+    assert server.log_lines("MiB of memory (--wsgi-max-rss)")
+
+
+def test_in_threads_nothing_can_be_recycled_and_that_is_said(start):
+    server = start("--wsgi-max-requests", "1", form="threads")
+    assert server.get("/quick").status == 200
+    assert server.log_lines("do nothing with --wsgi-workers 0")
+
+
+@pytest.mark.parametrize("nice", [None, 3, 0])
+def test_all_threads_of_wsgi_processes_are_nicer_than_the_server(start, nice):
+    server = start() if nice is None else start("--wsgi-nice", str(nice))
+    ours = os.getpriority(os.PRIO_PROCESS, server.pid)
+    assert set(eval(server.get("/niceness").text)) == {min(19, ours + (10 if nice is None else nice))}
+
+
+def test_the_log_says_when_all_lanes_are_busy_and_because_of_whom(start):
+    server = start("--wsgi-threads", "2")
+    requests = [(new_id(), server.connect()) for _ in range(3)]
+    for ident, connection in requests:
+        connection.send_request("GET", f"/gated?id={ident}")
+    [line] = server.log_lines("all 2 lanes have been busy for", 10)
+    assert "the longest-running is GET /gated, for" in line
+    for ident, connection in requests:
+        server.open_gate(ident)
+        assert connection.reply().status == 200

@@ -1,0 +1,142 @@
+"""SIGHUP: new WSGI processes with the code as it is now take over, and nobody notices."""
+
+import os
+import pty
+import signal
+import time
+
+import pytest
+
+from tests.server import new_id, poll
+
+APP = """
+import os
+from tests.apps.working import app as working
+
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/version":
+        start_response("200 OK", [("Content-Length", "{length}")])
+        return [b"{version}"]
+    return working(environ, start_response)
+"""
+SERVE = ("--native", "tests.apps.natives:routes", "--wsgi", "versioned:app")
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A folder with an app in it: `site("two")` writes its next version."""
+
+    def write(version):
+        text = APP.format(version=version, length=len(version))
+        (tmp_path / "versioned.py").write_text(f"{text}\n{write.hold}\n")
+
+    write.folder = tmp_path
+    write.hold = ""
+    write("one")
+    return write
+
+
+@pytest.fixture
+def start(start_server, site):
+    def start(*options, form="process", **others):
+        return start_server(*SERVE, *options, form=form, cwd=site.folder, **others)
+
+    return start
+
+
+def version(server):
+    return server.get("/version").text
+
+
+def test_a_reload_brings_new_code_and_keeps_native_connections(start, site):
+    server = start("--wsgi-workers", "2", form=None)
+    old = server.wsgi_pids()
+    events = server.connect()
+    events.send_request("GET", "/native/events?topic=x")
+    events.next_chunk(events.head())
+    site("second")
+    server.signal(signal.SIGHUP)
+    assert server.log_lines("have taken over", 10)
+    assert {version(server) for _ in range(8)} == {"second"}
+    assert poll(lambda: not set(old) & set(server.wsgi_pids()))
+    assert len(server.wsgi_pids()) == 2
+    assert events.is_silent(0.2)
+
+
+def test_what_runs_is_finished_by_the_old_code(start, site):
+    server = start()
+    ident, running = new_id(), server.connect()
+    running.send_request("GET", f"/gated?id={ident}")
+    old = server.wait_for_note("ran", ident)["pid"]
+    site("second")
+    server.signal(signal.SIGHUP)
+    assert server.log_lines("have taken over", 10)
+    assert version(server) == "second"
+    server.open_gate(ident)
+    assert running.reply().text == f"done {ident}"
+    assert poll(lambda: old not in server.wsgi_pids())
+
+
+def test_what_does_not_end_within_the_graceful_timeout_is_cut(start):
+    server = start("--graceful-timeout", "0.5")
+    ident, running = new_id(), server.connect()
+    running.send_request("GET", f"/gated?id={ident}")
+    old = server.wait_for_note("ran", ident)["pid"]
+    server.signal(signal.SIGHUP)
+    assert running.reply().status == 502
+    assert server.log_lines("1 requests are cut")
+    assert poll(lambda: old not in server.wsgi_pids())
+
+
+def test_if_the_new_code_can_t_be_loaded_the_old_processes_stay(start, site):
+    server = start()
+    [old] = server.wsgi_pids()
+    (site.folder / "versioned.py").write_text("import no_such_module_of_anybody\n")
+    server.signal(signal.SIGHUP)
+    [line] = server.log_lines("the old WSGI processes stay", 10)
+    assert "no_such_module_of_anybody" in line
+    assert version(server) == "one"
+    assert server.wsgi_pids() == [old]
+    site("third")
+    server.signal(signal.SIGHUP)
+    assert poll(lambda: version(server) == "third", 10)
+
+
+def test_signals_during_a_reload_ask_for_one_more_behind_it(start, site):
+    server = start()
+    site.hold = "import time; time.sleep(0.8)"
+    site("first")
+    for _ in range(5):
+        server.signal(signal.SIGHUP)
+        time.sleep(0.02)
+    site("last")
+    server.signal(signal.SIGHUP)
+    assert poll(lambda: version(server) == "last", 10)
+    assert len(server.log_lines("have taken over", 10, enough=2)) == 2
+    time.sleep(0.3)
+    assert len(server.log_lines("reload: starting")) == 2
+
+
+def test_threads_can_t_be_reloaded_and_that_is_said(start):
+    server = start(form="threads")
+    server.signal(signal.SIGHUP)
+    assert server.log_lines("can't be reloaded")
+    assert version(server) == "one"
+
+
+def test_a_server_without_a_wsgi_app_has_nothing_to_reload(start_server):
+    server = start_server("--native", "tests.apps.natives:routes")
+    server.signal(signal.SIGHUP)
+    assert server.log_lines("there is no WSGI app to reload")
+    assert server.get("/native/ping").text == "pong"
+
+
+def test_a_terminal_that_closes_stops_its_server(start):
+    ours, theirs = pty.openpty()
+    try:
+        server = start(stdin=theirs)
+    finally:
+        os.close(theirs)
+    os.close(ours)
+    server.signal(signal.SIGHUP)
+    assert server.wait() == 0

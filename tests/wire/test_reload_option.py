@@ -1,0 +1,126 @@
+"""`--reload`: what somebody changes while developing is served without being asked for."""
+
+import re
+import socket
+
+import pytest
+
+from tests.server import StartError, new_id, poll
+
+WSGI = """
+import os
+def app(environ, start_response):
+    start_response("200 OK", [])
+    if environ["PATH_INFO"] == "/template":
+        return [open("templates/page.html", "rb").read()]
+    return [b"{version} %d" % os.getppid()]
+"""
+NATIVE = """
+from tornado.web import RequestHandler
+import waterspout
+
+class Version(RequestHandler):
+    def get(self):
+        self.write("{version}")
+
+routes = [(r"/native", Version)]
+"""
+WAIT = 15
+
+
+@pytest.fixture
+def site(tmp_path):
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "page.html").write_text("a page")
+    (tmp_path / "my_wsgi.py").write_text(WSGI.format(version="one"))
+    (tmp_path / "my_native.py").write_text(NATIVE.format(version="one"))
+    return tmp_path
+
+
+@pytest.fixture
+def server(start_server, site):
+    return start_server(
+        *("--native", "my_native:routes", "--wsgi", "my_wsgi:app", "--reload"),
+        cwd=site,
+        env={"PYTHONDONTWRITEBYTECODE": "1"},
+    )
+
+
+def said(server, path, text, statuses=(200, 503)):
+    """Whether the answer begins with this text, before long; none is lost meanwhile.
+
+    A request that comes when a server that restarts has stopped its lanes, and not yet its sockets, is a 503.
+    """
+
+    def answer():
+        reply = server.get(path)
+        assert reply.status in statuses
+        return reply.text.startswith(text)
+
+    return poll(answer, WAIT, 0.05)
+
+
+def change(site, name, text, version):
+    (site / name).write_text(text.format(version=version))
+
+
+def test_a_changed_wsgi_module_is_loaded_and_native_connections_stay(server, site):
+    kept = server.connect()
+    assert kept.ask("GET", "/native").text == "one"
+    change(site, "my_wsgi.py", WSGI, "second")
+    assert said(server, "/", f"second {server.pid}", [200])
+    assert kept.ask("GET", "/native").text == "one"
+    assert "restarts" not in server.log
+
+
+def test_a_changed_template_reloads_the_wsgi_app(server, site):
+    [old] = server.wsgi_pids()
+    (site / "templates" / "page.html").write_text("another page")
+    assert poll(lambda: server.wsgi_pids() and old not in server.wsgi_pids(), WAIT)
+    assert server.get("/template").text == "another page"
+
+
+def test_changed_native_code_restarts_the_server_on_the_same_sockets(server, site):
+    with socket.create_connection(server.address) as early:
+        change(site, "my_native.py", NATIVE, "second")
+        assert said(server, "/native", "second")
+        change(site, "my_native.py", NATIVE, "third")
+        assert said(server, "/native", "third")
+        assert early.recv(1) == b""
+    assert said(server, "/", f"one {server.pid}")
+    ports = re.findall(r"serves http://127.0.0.1:(\d+)", server.log)
+    assert len(ports) == 3
+    assert len(set(ports)) == 1
+    assert len(server.wsgi_pids()) == 1
+
+
+def test_code_that_can_t_be_compiled_is_waited_for(server, site):
+    (site / "my_native.py").write_text("def (:")
+    assert server.log_lines("nothing is loaded until that is right", WAIT)
+    assert server.get("/native").text == "one"
+    change(site, "my_native.py", NATIVE, "second")
+    assert said(server, "/native", "second")
+
+
+def test_a_restart_that_fails_is_tried_again_after_the_next_change(server, site):
+    (site / "my_native.py").write_text("import no_such_module_of_anybody")
+    assert server.log_lines("waiting for a change of the code", WAIT)
+    change(site, "my_native.py", NATIVE, "second")
+    assert said(server, "/native", "second")
+    server.stop()
+
+
+def test_without_watchfiles_it_says_what_to_install(start_server, site):
+    (site / "watchfiles.py").write_text("raise ImportError")
+    with pytest.raises(StartError, match=r"exit code 2.*\n.*--reload needs watchfiles: pip install"):
+        start_server("--wsgi", "my_wsgi:app", "--reload", cwd=site)
+
+
+def test_threads_are_restarted_with_everything(start_server, site):
+    server = start_server(
+        *("--wsgi", "my_wsgi:app", "--reload", "--wsgi-workers", "0"),
+        cwd=site,
+        env={"PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    change(site, "my_wsgi.py", WSGI, "second")
+    assert said(server, f"/?{new_id()}", "second")

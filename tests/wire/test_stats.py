@@ -1,0 +1,216 @@
+"""What the operations address tells, and who can't ask (`--ops-bind`)."""
+
+import os
+import re
+import signal
+import socket
+
+import pytest
+
+from tests.server import StartError, new_id, poll, rss_of
+from tests.waterspout.processes import running_thread
+from tests.wire.client import Connection, build_request
+
+WORKING = ("--wsgi", "tests.apps.working:app")
+OPS = ("--ops-bind", "127.0.0.1:0")
+
+
+class Watched:
+    """A server and its operations address."""
+
+    def __init__(self, server):
+        self.server = server
+        (line,) = server.log_lines("figures at")
+        self.address = ("127.0.0.1", int(re.search(r"http://127\.0\.0\.1:(\d+)", line)[1]))
+
+    def ask(self, target, method="GET"):
+        with Connection(self.address) as connection:
+            return connection.ask(method, target)
+
+    def stats(self):
+        reply = self.ask("/-/stats")
+        assert (reply.status, reply.header("Content-Type")) == (200, "application/json")
+        return reply.json()
+
+    def pool(self, name="main"):
+        return self.stats()["pools"][name]
+
+
+@pytest.fixture
+def watched(start_server, form):
+    native = ("--native", "tests.apps.natives:routes")
+    options = ("--wsgi-threads", "2", "--wsgi-queue", "1")
+    return Watched(start_server(*native, *WORKING, *options, *OPS, form=form))
+
+
+def begin(watched):
+    ident, connection = new_id(), watched.server.connect()
+    connection.send_request("GET", f"/gated?id={ident}")
+    assert watched.server.get("/native/ping").text == "pong"
+    return ident, connection
+
+
+def finish(watched, ident, connection):
+    watched.server.open_gate(ident)
+    assert connection.reply().text == f"done {ident}"
+
+
+def test_what_runs_and_waits_is_told_while_it_does(watched, form):
+    server = watched.server
+    idle = watched.pool()
+    assert idle["lanes"] == {"total": 2, "busy": 0, "stuck": 0}
+    assert idle["queue"] == {"length": 0, "limit": 1}
+    assert idle["wait"] == {"count": 0, "p50": None, "p90": None, "p99": None, "max": None}
+    requests = [begin(watched) for _ in range(3)]
+    assert server.get("/quick").status == 503
+    busy = watched.pool()
+    assert busy["lanes"]["busy"] == 2
+    assert busy["queue"]["length"] == 1
+    assert busy["requests"] == {"started": 2, "running": 2, "finished": 0}
+    assert busy["answers"] == {"502": 0, "503": 1, "504": 0}
+    (process,) = busy["processes"]
+    assert [process["pid"]] == (server.wsgi_pids() if form == "process" else [server.pid])
+    assert (process["lanes"], process["busy"], process["served"]) == (2, 2, 2)
+    assert process["rss"] == pytest.approx(rss_of(process["pid"]), rel=0.5)
+    assert 0 < process["age"] < 60
+    assert not poll(lambda: False, 0.3)
+    for ident, connection in requests:
+        finish(watched, ident, connection)
+    assert poll(lambda: watched.pool()["lanes"]["busy"] == 0)
+    done = watched.pool()
+    assert done["requests"] == {"started": 3, "running": 0, "finished": 3}
+    assert (done["wait"]["count"], done["run"]["count"]) == (3, 3)
+    assert 0.3 < done["wait"]["max"] < 20
+    assert 0.3 < done["run"]["p50"] < 20
+    assert done["wait"]["p50"] < 0.3
+
+
+def test_the_server_and_its_event_loop_are_told(watched):
+    assert poll(lambda: watched.stats()["event_loop"]["lag"]["samples"] >= 2)
+    stats = watched.stats()
+    lag = stats["event_loop"]["lag"]
+    assert 0 <= lag["last"] <= lag["max"]
+    assert 0 <= lag["p99"] <= lag["max"]
+    assert stats["server"]["pid"] == watched.server.pid
+    assert stats["server"]["rss"] > 1_000_000
+    assert stats["stopping"] is False
+
+
+def test_the_public_port_does_not_tell(watched):
+    for target in ("/-/stats", "/-/health"):
+        reply = watched.server.get(target)
+        assert (reply.status, reply.text) == (404, "missing")
+
+
+def test_the_operations_address_tells_nothing_else(watched):
+    assert watched.ask("/quick").status == 404
+    assert watched.ask("/-/").status == 404
+    assert watched.ask("/-/stats", "POST").status == 405
+    head = watched.ask("/-/stats", "HEAD")
+    assert (head.status, head.header("Cache-Control")) == (200, "no-store")
+
+
+def test_health_is_bad_from_the_moment_that_the_server_stops(watched):
+    assert watched.ask("/-/health").json() == {"healthy": True, "stopping": False, "down": []}
+    ident, connection = begin(watched)
+    watched.server.signal(signal.SIGTERM)
+    watched.server.log_lines("stopping")
+    reply = watched.ask("/-/health")
+    assert (reply.status, reply.json()["stopping"]) == (503, True)
+    finish(watched, ident, connection)
+    assert watched.server.wait() == 0
+
+
+LATE = """
+import os, time
+deadline = time.monotonic() + 20
+while not os.path.exists("gate") and time.monotonic() < deadline:
+    time.sleep(0.01)
+from tests.apps.working import app
+"""
+
+
+def test_health_is_bad_until_the_app_is_loaded(start_server, tmp_path):
+    (tmp_path / "late.py").write_text(LATE)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = free.getsockname()
+
+    def health():
+        try:
+            with Connection(address) as connection:
+                return connection.ask("GET", "/-/health").status
+        except ConnectionError:
+            return None
+
+    bind = ("--ops-bind", f"127.0.0.1:{address[1]}")
+    with running_thread(lambda: start_server("--wsgi", "late:app", *bind, form="process", cwd=tmp_path)):
+        assert poll(health, 10) == 503
+        (tmp_path / "gate").touch()
+    assert health() == 200
+
+
+def test_a_dead_process_is_counted_and_its_pool_is_healthy_again(start_server):
+    watched = Watched(start_server(*WORKING, *OPS, form="process"))
+    _, connection = begin_alone(watched)
+    (pid,) = watched.server.wsgi_pids()
+    os.kill(pid, signal.SIGKILL)
+    assert connection.reply().status == 502
+    assert watched.pool()["answers"]["502"] == 1
+    assert poll(lambda: watched.ask("/-/health").status == 200)
+    (process,) = watched.pool()["processes"]
+    assert process["pid"] not in (pid, None)
+    assert process["served"] == 0
+
+
+def begin_alone(watched):
+    """Where no native route can tell that the request was read, its view can."""
+    ident, connection = new_id(), watched.server.connect()
+    connection.send_request("GET", f"/gated?id={ident}")
+    watched.server.wait_for_note("ran", ident)
+    return ident, connection
+
+
+def test_each_pool_is_told_by_its_name(start_server):
+    named = ("--wsgi-pool", "slow:/gated:0x1")
+    watched = Watched(start_server(*WORKING, *named, *OPS, "--wsgi-threads", "3", form="threads"))
+    ident, connection = begin_alone(watched)
+    assert watched.server.get("/quick").status == 200
+    pools = watched.stats()["pools"]
+    assert {name: pool["requests"]["started"] for name, pool in pools.items()} == {"main": 1, "slow": 1}
+    assert {name: pool["lanes"]["total"] for name, pool in pools.items()} == {"main": 3, "slow": 1}
+    assert pools["slow"]["lanes"]["busy"] == 1
+    finish(watched, ident, connection)
+
+
+def test_a_unix_socket_tells_too(start_server, tmp_path):
+    path = tmp_path / "ops.sock"
+    server = start_server(*WORKING, "--ops-bind", f"unix:{path}", form="threads")
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.settimeout(5)
+        asking.connect(str(path))
+        asking.sendall(build_request("GET", "/-/health"))
+        assert asking.recv(100).startswith(b"HTTP/1.1 200")
+    assert path.stat().st_mode & 0o777 == 0o660
+    server.stop()
+    assert not path.exists()
+
+
+def test_native_routes_alone_have_figures_too(start_server):
+    watched = Watched(start_server("--native", "tests.apps.natives:routes", *OPS))
+    assert watched.stats()["pools"] == {}
+    assert watched.ask("/-/health").status == 200
+
+
+def test_an_address_that_is_taken_ends_the_server(start_server, watched):
+    with pytest.raises(StartError, match=r"exit code 1:\n.*choose another --ops-bind"):
+        start_server(*WORKING, "--ops-bind", f"127.0.0.1:{watched.address[1]}")
+
+
+def test_an_address_that_others_can_reach_is_worth_a_word(start_server):
+    server = start_server(*WORKING, "--ops-bind", "0.0.0.0:0", form="threads")
+    assert len(server.log_lines("whoever reaches 0.0.0.0:0 can read the figures")) == 1
+
+
+def test_without_the_option_nothing_is_told(start_server):
+    server = start_server(*WORKING, form="threads")
+    assert not server.log_lines("figures", seconds=0.1)

@@ -1,0 +1,151 @@
+"""A view that takes too long: its client is answered, its lane is given up, and what can be saved is."""
+
+import time
+
+import pytest
+
+from tests.server import new_id, poll
+from tests.wire.client import Cut
+
+SERVE = ("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.hanging:app", "--wsgi-timeout")
+SHORT = "0.6"
+
+
+@pytest.fixture
+def start(start_server, form):
+    def start(threads=4, timeout=SHORT, *more):
+        return start_server(*SERVE, timeout, "--wsgi-threads", str(threads), *more, form=form)
+
+    return start
+
+
+@pytest.fixture
+def start_process(start_server):
+    def start(threads=4, timeout=SHORT, *more):
+        return start_server(*SERVE, timeout, "--wsgi-threads", str(threads), *more, form="process")
+
+    return start
+
+
+def begin(server, path, count=1):
+    """So many running requests: (id, connection)."""
+    requests = []
+    for _ in range(count):
+        ident, connection = new_id(), server.connect()
+        connection.send_request("GET", f"{path}?id={ident}")
+        requests.append((ident, connection))
+    for ident, _ in requests:
+        server.wait_for_note("ran", ident, 10)
+    return requests
+
+
+def test_a_view_that_sends_nothing_is_a_504(start):
+    server = start()
+    began = time.monotonic()
+    [(_, connection)] = begin(server, "/gated")
+    assert connection.reply().status == 504
+    assert time.monotonic() - began >= 0.6
+    assert server.canary(connection) is None
+    assert server.log_lines("GET /gated has sent nothing for")
+    assert "timed-out" in server.log
+
+
+def test_a_reply_that_stands_still_is_cut(start):
+    server = start()
+    [(_, connection)] = begin(server, "/gated-stream")
+    assert connection.next_chunk(connection.head()) == b"first;"
+    with pytest.raises(Cut):
+        connection.next_chunk()
+    server.canary()
+
+
+def test_a_view_that_goes_on_sending_has_time(start):
+    server = start()
+    assert server.get("/trickling").text == "x" * 8
+
+
+def test_waiting_for_the_client_s_body_is_not_the_view_s_time(start):
+    server = start()
+    ident, body = new_id(), b"b" * 100_000
+    with server.connect() as connection:
+        connection.send_head("POST", f"/reading?id={ident}", [("Content-Length", str(len(body)))])
+        connection.send(body[:50_000])
+        server.wait_for_note("ran", ident)
+        assert connection.is_silent(1.5)
+        connection.send(body[50_000:])
+        assert connection.reply().text == f"{len(body)}"
+
+
+def test_waiting_for_a_slow_client_is_not_the_view_s_time(start):
+    server = start()
+    with server.connect(receive_buffer=4096) as connection:
+        connection.send_request("GET", f"/large?mib=16&id={new_id()}")
+        head = connection.head()
+        time.sleep(1.5)
+        assert len(connection.body_of(head).body) == 16 << 20
+
+
+def test_a_stuck_view_that_ends_gives_its_lane_back(start):
+    server = start(threads=3)
+    [(ident, connection)] = begin(server, "/gated")
+    assert connection.reply().status == 504
+    server.open_gate(ident)
+    assert server.log_lines("its lane is stuck no longer")
+    assert poll(lambda: server.get("/lane-threads").text == "3")
+    for _ in range(6):
+        server.canary()
+
+
+def test_a_process_with_most_lanes_stuck_finishes_what_else_it_runs_and_is_replaced(start_process):
+    server = start_process(4)
+    [old] = server.wsgi_pids()
+    stuck = begin(server, "/gated", 3)
+    with server.connect() as running:
+        ident = new_id()
+        running.send_head("POST", f"/reading?id={ident}", [("Content-Length", "100000")])
+        running.send(bytes(50_000))
+        server.wait_for_note("ran", ident)
+        assert [connection.reply().status for _, connection in stuck] == [504] * 3
+        assert server.log_lines("more than half of its lanes are stuck")
+        assert poll(lambda: old not in [int(server.get("/quick").text)], 10)
+        assert old in server.wsgi_pids()
+        running.send(bytes(50_000))
+        assert running.reply().text == "100000"
+    assert poll(lambda: old not in server.wsgi_pids(), 8), "the old process stays"
+    assert len(server.wsgi_pids()) == 1
+
+
+def test_a_stuck_thread_is_left_alone_and_another_takes_its_place(start_server):
+    server = start_server(*SERVE, SHORT, "--wsgi-threads", "2", form="threads")
+    for _ in range(2):
+        requests = begin(server, "/gated", 2)
+        assert [connection.reply().status for _, connection in requests] == [504] * 2
+        if _ == 0:
+            assert server.get("/quick").status == 200
+    assert server.log_lines("threads are stuck in views that do not end, more than are replaced")
+    server.open_gate(requests[0][0])
+    assert poll(lambda: server.get("/quick", timeout=2).status == 200, 8)
+
+
+def test_a_process_that_holds_the_interpreter_s_lock_is_killed_and_replaced(start_process):
+    server = start_process(4, "1")
+    [old] = server.wsgi_pids()
+    began = time.monotonic()
+    with server.connect() as connection:
+        connection.send_request("GET", f"/locking?seconds=60&id={new_id()}")
+        assert connection.reply().status in (502, 504)
+        for _ in range(20):
+            assert server.get("/native/ping").text == "pong"
+        assert poll(lambda: old not in server.wsgi_pids(), 8)
+    assert time.monotonic() - began < 10
+    assert server.log_lines("all of its threads are blocked: it is killed")
+    assert int(server.get("/quick").text) != old
+
+
+def test_a_close_that_hangs_makes_its_lane_stuck_and_its_reply_stays_whole(start):
+    server = start(2)
+    [(ident, connection)] = begin(server, "/gated-close")
+    assert connection.reply().text == "whole"
+    assert server.log_lines("and nobody waits for it")
+    server.open_gate(ident)
+    assert server.log_lines("its lane is stuck no longer")

@@ -1,0 +1,108 @@
+"""Accepting connections by hand, and what to do when no descriptor is left for one more."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from tornado.log import gen_log
+
+from waterspout.limits import BACKLOG, EXHAUSTED_PAUSE
+
+#: No descriptor or no memory is left for one more connection.
+_EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+#: Until then, some of those that there are may have ended (seconds).
+_PAUSE: Final = 0.5
+
+
+class Acceptor:
+    """Accepts on `sock`, and gives each connection's socket and the client's address to `on_socket`.
+
+    When nothing is left for one more it looks again a little later: clients wait in the backlog meanwhile.
+    """
+
+    def __init__(self, sock: socket.socket, on_socket: Callable[[socket.socket, object], None]) -> None:
+        self._sock = sock
+        self._on_socket = on_socket
+        self._loop = asyncio.get_event_loop()
+        self._pause: asyncio.TimerHandle | None = None
+        sock.setblocking(False)
+        self._resume()
+
+    def close(self) -> None:
+        """Accept no more."""
+        if self._pause is not None:
+            self._pause.cancel()
+        self._loop.remove_reader(self._sock.fileno())
+
+    def _resume(self) -> None:
+        self._loop.add_reader(self._sock.fileno(), self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(BACKLOG):  # then others want to be served, too
+            try:
+                sock, address = self._sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in _EXHAUSTED:
+                    raise
+                self._loop.remove_reader(self._sock.fileno())
+                self._pause = self._loop.call_later(_PAUSE, self._resume)
+                return
+            sock.setblocking(False)
+            if sock.family in (socket.AF_INET, socket.AF_INET6):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._on_socket(sock, address)
+
+
+class PlainListener:
+    """Starts what `make_protocol` gives on each connection. For an event loop whose own server, when no
+    descriptor is left, writes a thousand log entries a second and serves nobody meanwhile: asyncio's.
+    """
+
+    def __init__(self, sock: socket.socket, make_protocol: Callable[[], asyncio.Protocol]) -> None:
+        self._make_protocol = make_protocol
+        self._loop = asyncio.get_event_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._acceptor = Acceptor(sock, self._start)
+
+    def close(self) -> None:
+        """Accept no more."""
+        self._acceptor.close()
+
+    def _start(self, sock: socket.socket, address: object) -> None:
+        task = self._loop.create_task(self._connect(sock))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, sock: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(self._make_protocol, sock)
+        except OSError as error:
+            gen_log.warning("a connection can't be served: %s", error)
+            sock.close()
+
+
+class Shortage:
+    """Says, not too often, that no descriptors are left: an event loop may turn clients away in silence."""
+
+    def __init__(self) -> None:
+        self._said = -EXHAUSTED_PAUSE
+
+    def look(self, now: float) -> None:
+        """Try to have one more."""
+        try:
+            os.close(os.open(os.devnull, os.O_RDONLY))
+        except OSError as error:
+            if error.errno in _EXHAUSTED and now - self._said >= EXHAUSTED_PAUSE:
+                self._said = now
+                gen_log.error(
+                    "no connection can be accepted: %s (ulimit -n; said at most once in %.0f s)",
+                    error.strerror,
+                    EXHAUSTED_PAUSE,
+                )

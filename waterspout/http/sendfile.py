@@ -1,0 +1,167 @@
+"""A file on its way to a plain socket by `sendfile(2)`: its bytes never become Python's.
+
+One way for both event loops. uvloop has no `loop.sendfile`; asyncio's stops reading while it sends, so that a
+client that leaves is not noticed, and tells nothing of its progress, which the write timeout goes by.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import BinaryIO, Final
+
+from tornado.log import app_log, gen_log
+
+from waterspout.limits import SENDFILE_PIECE
+
+IS_THERE: Final = hasattr(os, "sendfile")
+#: Linux alone can say whether reading would wait for a disk.
+_NOWAIT: Final = getattr(os, "RWF_NOWAIT", 0)
+
+
+class FilePart:
+    """`left` bytes of `file`, from `offset` on, for the socket `fileno`. Owns `file`, and closes it.
+
+    `on_sent(size)`: so much is with the kernel. `on_room`: the socket took some behind a call to `send` that
+    gave False; call it again. `on_failure`: it will never be whole.
+
+    Attributes: `sent`, `left`, in bytes.
+    """
+
+    __slots__ = (
+        "_file",
+        "_on_failure",
+        "_on_room",
+        "_on_sent",
+        "_target",
+        "_waits",
+        "_warming",
+        "left",
+        "loop",
+        "offset",
+        "sent",
+    )
+
+    def __init__(self, file: BinaryIO, offset: int, left: int, fileno: int) -> None:
+        self._file = file
+        self.offset = offset
+        self.left = left
+        self.sent = 0
+        self.loop = asyncio.get_running_loop()
+        # A descriptor of its own: the loop lets nobody watch that of a transport.
+        self._target = os.dup(fileno)
+        self._waits = False
+        self._warming: asyncio.Future[None] | None = None
+
+    def bind(
+        self,
+        on_sent: Callable[[int], None],
+        on_room: Callable[[], None],
+        on_failure: Callable[[], None],
+    ) -> None:
+        """Who is told. Before the first `send`."""
+        self._on_sent, self._on_room, self._on_failure = on_sent, on_room, on_failure
+
+    def send(self) -> bool:
+        """Send one piece, if the socket takes it. Whether all has been sent; if not, `on_room` is called."""
+        if self.left and self._warming is None and self._target >= 0:
+            size = min(self.left, SENDFILE_PIECE)
+            if _is_cold(self._file, self.offset + size - 1):
+                self._warm(size)
+            else:
+                self._send(size)
+        return not self.left
+
+    def close(self) -> None:
+        """Send no more, and let go of file and socket."""
+        if self._target < 0:
+            return
+        self._stop_waiting()
+        os.close(self._target)
+        self._target = -1
+        if self._warming is None:
+            self._file.close()
+
+    def _send(self, size: int) -> None:
+        try:
+            sent = os.sendfile(self._target, self._file.fileno(), self.offset, size)
+        except (BlockingIOError, InterruptedError):
+            self._wait()
+            return
+        except OSError as error:
+            gen_log.info("sending a file: %s", error)
+            self._fail()
+            return
+        if not sent:
+            app_log.error("a file became shorter while it was sent; its reply is cut")
+            self._fail()
+            return
+        self.offset += sent
+        self.left -= sent
+        self.sent += sent
+        self._on_sent(sent)
+        if self.left:
+            self._wait()
+
+    def _wait(self) -> None:
+        if not self._waits:
+            self._waits = True
+            self.loop.add_writer(self._target, self._on_writable)
+
+    def _stop_waiting(self) -> None:
+        if self._waits:
+            self._waits = False
+            self.loop.remove_writer(self._target)
+
+    def _on_writable(self) -> None:
+        if self.send():
+            self._stop_waiting()
+            self._on_room()
+
+    def _fail(self) -> None:
+        self._stop_waiting()
+        self._on_failure()
+
+    # -- a file that is not in memory --------------------------------------------------------------------
+
+    def _warm(self, size: int) -> None:
+        """Let a thread wait for the disk."""
+        self._stop_waiting()
+        self._warming = self.loop.run_in_executor(None, _read_ahead, self._file, self.offset, size)
+        self._warming.add_done_callback(self._on_warm)
+
+    def _on_warm(self, warming: asyncio.Future[None]) -> None:
+        self._warming = None
+        if self._target < 0:
+            self._file.close()
+        if warming.cancelled() or self._target < 0:
+            return
+        if warming.exception() is not None:
+            app_log.error("a file can't be read; its reply is cut", exc_info=warming.exception())
+            self._fail()
+            return
+        # Not by `send`: what was read may be gone from memory again, and that must not go on for ever.
+        self._send(min(self.left, SENDFILE_PIECE))
+        if not self.left:
+            self._stop_waiting()
+            self._on_room()
+
+
+def _is_cold(file: BinaryIO, position: int) -> bool:
+    """Whether reading at `position` would wait for a disk, as far as the system can tell."""
+    if not _NOWAIT:
+        return False
+    try:
+        os.preadv(file.fileno(), [bytearray(1)], position, _NOWAIT)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # a file system that can't tell, such as tmpfs; or an error that sendfile will find
+    return False
+
+
+def _read_ahead(file: BinaryIO, offset: int, size: int) -> None:
+    """Bring a piece of `file` into memory, and begin with the next one. Raises OSError."""
+    os.posix_fadvise(file.fileno(), offset, 2 * size, os.POSIX_FADV_WILLNEED)
+    os.pread(file.fileno(), size, offset)

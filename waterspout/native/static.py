@@ -1,0 +1,117 @@
+"""Tornado's `StaticFileHandler`, whose large files go out without passing through Python.
+
+Tornado's private `_headers` and `_transforms` are looked at (6.6.1): what would change a file on its way?"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, cast
+
+from tornado.web import GZipContentEncoding, StaticFileHandler
+
+from waterspout.limits import SENDFILE_FLOOR, WRITE_SIZE
+from waterspout.native.handler import Forwarding, LeanRequestHandler
+from waterspout.native.transform import RecordTransform
+from waterspout.record import record_of
+
+#: Of these it is known what they do to a body.
+_TRANSFORMS = (RecordTransform, GZipContentEncoding)
+
+
+class _Content:
+    """`get_content`. Of the class: Tornado's. Of a handler that is in Tornado's own `get`: by sendfile."""
+
+    def __get__(
+        self, handler: SendingFileHandler | None, owner: type[SendingFileHandler]
+    ) -> Callable[..., Any]:
+        whole: Callable[..., Any] = super(SendingFileHandler, owner).get_content
+        if handler is None or not handler._sends_file:
+            return whole
+
+        def get_content(path: str, start: int | None = None, end: int | None = None) -> Any:
+            handler._sends_file = False
+            return send_content(handler, path, start, end) or whole(path, start, end)
+
+        return get_content
+
+
+class SendingFileHandler(StaticFileHandler, LeanRequestHandler, metaclass=Forwarding):
+    """Stands below all that a subclass of `StaticFileHandler` overrides: one with a `get_content`, `write` or
+    `flush` of its own sees every byte, as ever.
+
+    `_sends_file`: the next `get_content` is asked for by Tornado's `get`, of which it is known that it writes
+    each piece and waits until it is flushed.
+    """
+
+    _sends_file = False
+    get_content = _Content()
+
+    async def get(self, path: str, include_body: bool = True) -> None:
+        cls = type(self)
+        self._sends_file = (
+            include_body
+            and cls.write is LeanRequestHandler.write
+            and cls.flush is LeanRequestHandler.flush
+            and getattr(self.request.connection, "sends_files", False)
+        )
+        await super().get(path, include_body)
+
+
+def send_content(
+    handler: SendingFileHandler, path: str, start: int | None, end: int | None
+) -> Iterator[bytes] | None:
+    """Pieces that are empty: the file goes out between them. None: it is too small, or can't be opened, of
+    which Tornado's own `get_content` then says why.
+    """
+    offset = start or 0
+    size = (handler.get_content_size() if end is None else end) - offset
+    file = _open(path) if size >= SENDFILE_FLOOR else None
+    return None if file is None else _pieces(handler, file, offset, size)
+
+
+def _pieces(handler: SendingFileHandler, file: BinaryIO, offset: int, size: int) -> Iterator[bytes]:
+    part = None
+    try:
+        yield b""  # takes the head along, which is framed and transformed then
+        if _is_plain(handler):
+            part = cast(Any, handler.request.connection).write_file(file, offset, size)
+        if part is None:
+            file.seek(offset)
+            yield from _read(file, size)
+        else:
+            yield b""  # `flush` waits until the client has taken the file
+    finally:
+        if part is None:
+            file.close()
+        else:
+            record_of(handler.request).bytes_sent += part.sent
+
+
+def _is_plain(handler: SendingFileHandler) -> bool:
+    """Whether the body goes out as it is."""
+    known = all(type(transform) in _TRANSFORMS for transform in handler._transforms)
+    return known and "Content-Encoding" not in handler._headers
+
+
+def _read(file: BinaryIO, size: int) -> Iterator[bytes]:
+    while size and (chunk := file.read(min(size, WRITE_SIZE))):
+        size -= len(chunk)
+        yield chunk
+
+
+def _open(path: str) -> BinaryIO | None:
+    """A regular file. A pipe would make `open` wait; O_NONBLOCK means nothing to a file."""
+    try:
+        file = open(path, "rb", buffering=0, opener=_open_at_once)  # noqa: SIM115 - who sends it closes it
+    except OSError:
+        return None
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    return None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)

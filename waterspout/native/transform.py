@@ -1,0 +1,36 @@
+"""What every native reply goes through."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tornado.httputil import HTTPHeaders, HTTPServerRequest
+from tornado.web import OutputTransform
+
+from waterspout.http.private import ReplyHeaders
+from waterspout.origin import SERVER
+from waterspout.record import record_of
+
+#: A handler's transforms, when there is `RecordTransform` alone, and no object has been made for it yet.
+ALONE: Final[list[OutputTransform]] = []
+
+
+class RecordTransform(OutputTransform):
+    """Sees every native reply go out: counts it, and adds the request's id."""
+
+    def __init__(self, request: HTTPServerRequest) -> None:
+        self._record = record_of(request)
+
+    def transform_first_chunk(
+        self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
+    ) -> tuple[int, HTTPHeaders, bytes]:
+        self._record.status = status_code
+        headers["X-Request-Id"] = self._record.request_id
+        if type(headers) is not ReplyHeaders and headers.get("Server", "").startswith("TornadoServer/"):
+            headers["Server"] = SERVER  # both sides say the same, and neither says which version
+        self._record.bytes_sent += len(chunk)
+        return status_code, headers, chunk
+
+    def transform_chunk(self, chunk: bytes, finishing: bool) -> bytes:
+        self._record.bytes_sent += len(chunk)
+        return chunk

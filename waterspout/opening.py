@@ -1,0 +1,78 @@
+"""A request's way to its delegate where its head is not known before: Tornado's own way."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any
+
+from tornado.httputil import (
+    HTTPConnection,
+    HTTPHeaders,
+    HTTPInputError,
+    HTTPMessageDelegate,
+    HTTPServerRequest,
+    RequestStartLine,
+    ResponseStartLine,
+)
+from tornado.web import Application as TornadoApplication
+
+from waterspout.request import Request
+
+
+class Opening(HTTPMessageDelegate):
+    """A request whose head has not come: the head decides who its delegate is."""
+
+    def __init__(
+        self, application: TornadoApplication, server_connection: object, connection: HTTPConnection
+    ) -> None:
+        self._application = application
+        self._server_connection = server_connection
+        self._connection = connection
+        self._delegate: Any = None
+
+    def headers_received(
+        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
+    ) -> Awaitable[None] | None:
+        assert isinstance(start_line, RequestStartLine)
+        if "%00" in start_line.path:
+            raise HTTPInputError("a NUL in the target")
+        request: HTTPServerRequest
+        if getattr(headers, "judged", False):
+            request = self._make_request(start_line, headers)
+        else:
+            request = HTTPServerRequest(
+                connection=self._connection,
+                server_connection=self._server_connection,
+                start_line=start_line,
+                headers=headers,
+            )
+        delegate: Any = self._application.find_handler(request)
+        self._delegate = delegate
+        # From here on the server calls it directly.
+        self.data_received = delegate.data_received  # type: ignore[method-assign]
+        self.finish = delegate.finish  # type: ignore[method-assign]
+        self.on_connection_close = delegate.on_connection_close  # type: ignore[method-assign]
+        started: Awaitable[None] | None = delegate.headers_received(start_line, headers)
+        return started
+
+    def _make_request(self, start_line: RequestStartLine, headers: HTTPHeaders) -> Request:
+        path, _, query = start_line.path.partition("?")
+        request = Request(*start_line, (path, query), self._connection, self._server_connection)
+        # Of this moment: what stands between us and the server may change them, and change them back.
+        context: Any = self._connection.context  # type: ignore[attr-defined]  # our server's has one
+        request.headers = headers
+        request.remote_ip, request.protocol = context.remote_ip, context.protocol
+        return request
+
+    # For who has taken hold of these before the head came.
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        received: Awaitable[None] | None = self._delegate.data_received(chunk)
+        return received
+
+    def finish(self) -> None:
+        self._delegate.finish()
+
+    def on_connection_close(self) -> None:
+        if self._delegate is not None:
+            self._delegate.on_connection_close()

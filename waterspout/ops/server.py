@@ -1,0 +1,100 @@
+"""The operations address: GET /-/stats and /-/health on a listener of its own, never on the public port."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from tornado.web import Application, RequestHandler
+
+from waterspout.http import HTTPServer
+from waterspout.limits import SMALL_BODY
+from waterspout.listeners import Listeners, listen_tcp, listen_unix
+from waterspout.ops.address import OpsAddress
+from waterspout.ops.gauges import Gauges
+
+#: Who may read the figures at a UNIX socket: its owner and group.
+_MODE: Final = 0o660
+
+
+class OpsServer:
+    """Tells what `gauges` reads. Serves from `listen()` to `close()`, while the server starts and stops, too.
+
+    Attributes: `stopping`, set when the server takes no more requests: its health is bad from then on.
+    """
+
+    def __init__(self, address: OpsAddress, gauges: Gauges) -> None:
+        self._address = address
+        self._gauges = gauges
+        self._listeners: Listeners | None = None
+        self.stopping = False
+        told = {"ops": self}
+        routes = [(r"/-/stats", _Stats, told), (r"/-/health", _Health, told)]
+        # No access lines: somebody asks every few seconds.
+        application = Application(routes, log_function=lambda _: None)
+        self._server = HTTPServer(application, max_body_size=SMALL_BODY)  # nobody has to send one
+
+    def listen(self) -> None:
+        """Begin. Raises WaterspoutError: it can't listen there."""
+        address = self._address
+        if address.path is not None:
+            self._listeners = listen_unix(address.path, _MODE, "--ops-bind")
+        else:
+            self._listeners = listen_tcp(address.host, address.port, "--ops-bind")
+        self._server.add_sockets(self._listeners.sockets)
+        self._gauges.lag.keep()
+
+    async def close(self) -> None:
+        """End, whoever is connected. Harmless when it never began."""
+        self._gauges.lag.stop()
+        if self._listeners is not None:
+            self._listeners.remove_file()  # while its socket is open
+        self._server.stop()
+        await self._server.close_all_connections()
+
+    def describe(self) -> str:
+        """Where it listens."""
+        return self._listeners.describe(secure=False) if self._listeners is not None else str(self._address)
+
+    def descriptors(self) -> list[int]:
+        """Its sockets and connections, which no child may inherit."""
+        listening = self._listeners.sockets if self._listeners is not None else []
+        open_ones = [number for sock in listening if (number := sock.fileno()) >= 0]
+        return [*open_ones, *self._server.descriptors()]
+
+    def read_stats(self) -> dict[str, Any]:
+        """For /-/stats."""
+        return {"stopping": self.stopping, **self._gauges.read()}
+
+    def read_health(self) -> dict[str, Any]:
+        """For /-/health."""
+        down = self._gauges.find_down()
+        return {"healthy": not down and not self.stopping, "stopping": self.stopping, "down": down}
+
+
+class _Answer(RequestHandler):
+    """JSON of this moment."""
+
+    def initialize(self, ops: OpsServer) -> None:
+        self.ops = ops
+
+    def say(self, value: dict[str, Any]) -> None:
+        self.set_header("Content-Type", "application/json")
+        self.set_header("Cache-Control", "no-store")
+        self.finish(json.dumps(value, indent=2) + "\n")
+
+
+class _Stats(_Answer):
+    def get(self) -> None:
+        self.say(self.ops.read_stats())
+
+    head = get
+
+
+class _Health(_Answer):
+    def get(self) -> None:
+        health = self.ops.read_health()
+        self.set_status(200 if health["healthy"] else 503)
+        self.say(health)
+
+    head = get

@@ -1,0 +1,216 @@
+"""`--reload`: changed code is loaded by itself, while somebody develops. Needs watchfiles.
+
+A change of what only the WSGI app uses reloads that; native connections stay. A change of a module that the
+server itself has loaded restarts the server, on the same sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from waterspout.exceptions import ConfigurationError
+
+logger = logging.getLogger("waterspout.reload")
+
+#: Where a server finds the descriptors of the sockets that it listened on before it restarted itself.
+_INHERITED: Final = "WATERSPOUT_INHERITED_SOCKETS"
+_TEMPLATES: Final = (".html", ".htm", ".jinja", ".jinja2", ".j2")
+#: The watcher looks up this often (milliseconds), and gives nothing then.
+_WAITING: Final = {"rust_timeout": 1000, "yield_on_timeout": True}
+
+#: What changes while this process loads its code, no watcher has seen.
+_started = time.time()
+
+
+def check_watcher() -> None:
+    """Raises ConfigurationError: there is nothing to watch files with."""
+    _import_watcher()
+
+
+def _import_watcher() -> Any:
+    try:
+        import watchfiles  # optional: only --reload wants it
+    except ImportError:
+        raise ConfigurationError(
+            "--reload needs watchfiles: pip install watchfiles, or 'waterspout[reload]'"
+        ) from None
+    return watchfiles
+
+
+def find_native_files() -> frozenset[str]:
+    """The files of all modules that this process has loaded, and that somebody may be working on."""
+    found = set()
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if file and not _is_installed(file):
+            found.add(os.path.realpath(file))
+    return frozenset(found)
+
+
+class Watcher:
+    """Watches the current directory, and those of `sys.path` that nothing is installed in.
+
+    `on_wsgi` is called when files of the WSGI app have changed, `on_native` when one of `native_files` has;
+    neither while a changed file can't even be compiled.
+    """
+
+    def __init__(
+        self, native_files: frozenset[str], on_wsgi: Callable[[], None], on_native: Callable[[], None]
+    ) -> None:
+        self._native_files = native_files
+        self._on_wsgi = on_wsgi
+        self._on_native = on_native
+        self._changed: set[str] = set()
+        self._errors: list[str] = []
+        self._stop = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._watch())
+        self._task.add_done_callback(_say_failure)
+
+    async def stop(self) -> None:
+        self._stop.set()
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _watch(self) -> None:
+        late = True
+        async for found in _import_watcher().awatch(
+            *find_folders(), watch_filter=_make_filter(), stop_event=self._stop, **_WAITING
+        ):
+            self._changed.update(path for _, path in found)
+            if late:
+                self._changed.update(find_changed(_started))
+                late = False
+            if self._changed:
+                self._judge()
+
+    def _judge(self) -> None:
+        errors = list(filter(None, map(_find_error, sorted(self._changed))))
+        if errors and errors != self._errors:
+            logger.error("%s: nothing is loaded until that is right", errors[0])
+        self._errors = errors
+        if errors:
+            return
+        paths, self._changed = self._changed, set()
+        native = self._native_files.intersection(map(os.path.realpath, paths))
+        named = ", ".join(sorted(os.path.relpath(path) for path in native or paths))
+        if native:
+            logger.info("%s changed: the server restarts", named)
+            self._on_native()
+        else:
+            logger.info("%s changed: the WSGI app is loaded again", named)
+            self._on_wsgi()
+
+
+def _say_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        logger.error("changes of files are not seen any more", exc_info=task.exception())
+
+
+def find_folders() -> list[str]:
+    """Each once, and none that lies within another."""
+    folders: list[Path] = []
+    for name in ("", *sys.path):
+        folder = Path(name or os.getcwd()).resolve()
+        if folder.is_dir() and not (name and _is_installed(str(folder))):
+            folders.append(folder)
+    return [
+        str(folder)
+        for folder in dict.fromkeys(folders)
+        if not any(other in folder.parents for other in folders)
+    ]
+
+
+def find_changed(since: float) -> set[str]:
+    """Files that would be watched, and have changed after that time."""
+    is_wanted = _make_filter()
+    found = set()
+    for top in find_folders():
+        for folder, folders, files in os.walk(top):
+            folders[:] = [name for name in folders if name not in is_wanted.ignore_dirs]
+            for path in (os.path.join(folder, name) for name in files):
+                if is_wanted(None, path) and _find_time(path) > since:
+                    found.add(path)
+    return found
+
+
+def _find_time(path: str) -> float:
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return 0.0
+
+
+def _is_installed(path: str) -> bool:
+    """The standard library's, or an installed package's."""
+    homes = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    if {"site-packages", "dist-packages"}.intersection(Path(path).parts):
+        return True
+    return path.startswith(("<", *(home for home in homes if home)))
+
+
+def _make_filter() -> Any:
+    """Python files and templates; not those of virtual environments, caches and version control."""
+    watchfiles = _import_watcher()
+
+    class Sources(watchfiles.DefaultFilter):  # type: ignore[misc, name-defined]
+        def __call__(self, change: Any, path: str) -> bool:
+            wanted = path.endswith((".py", *_TEMPLATES)) or "templates" in Path(path).parts
+            return wanted and super().__call__(change, path)
+
+    return Sources()
+
+
+def _find_error(path: str) -> str | None:
+    """Why a Python file can't be compiled: somebody is in the middle of a change."""
+    if not path.endswith(".py"):
+        return None
+    try:
+        compile(Path(path).read_bytes(), path, "exec", dont_inherit=True)
+    except FileNotFoundError:
+        return None
+    except (SyntaxError, ValueError, OSError) as error:
+        return f"{os.path.relpath(path)}: {error}"
+    return None
+
+
+# --- restarting ------------------------------------------------------------------------------------------
+
+
+def restart(sockets: Iterable[socket.socket]) -> None:
+    """Become a new server with the same command, which listens on `sockets`. Does not return."""
+    descriptors = [sock.fileno() for sock in sockets]
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, True)
+    os.environ[_INHERITED] = ",".join(map(str, descriptors))
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def take_inherited() -> tuple[int, ...]:
+    """The sockets that this server listened on before it restarted itself."""
+    return tuple(map(int, filter(None, os.environ.pop(_INHERITED, "").split(","))))
+
+
+def wait_and_restart(sockets: Iterable[socket.socket]) -> None:
+    """A server that has restarted itself can't load its code: wait until that has changed, and try again.
+
+    Does not return, unless it is interrupted.
+    """
+    changes = _import_watcher().watch(
+        *find_folders(), watch_filter=_make_filter(), raise_interrupt=False, **_WAITING
+    )
+    for found in changes:
+        if found or find_changed(_started):
+            restart(sockets)

@@ -1,0 +1,31 @@
+"""What an exchange knows of the pool, or of the pools, that it asks for a lane."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from waterspout.ops.figures import Figures
+
+if TYPE_CHECKING:
+    from waterspout.record import Record
+    from waterspout.wsgi.admission import Admission
+    from waterspout.wsgi.exchange import Exchange
+
+
+class Dispatcher(Protocol):
+    """The part of a pool that an exchange uses. `died` counts requests that were lost with their worker."""
+
+    died: int
+
+    @property
+    def figures(self) -> Figures:
+        """What is counted."""
+
+    def find_admission(self, record: Record) -> Admission:
+        """Who decides about slow clients, for the request of this record."""
+
+    def submit(self, exchange: Exchange) -> None:
+        """`start` it on a lane, now or when one is free, or `refuse` it."""
+
+    def withdraw(self, exchange: Exchange) -> None:
+        """It waits in the queue, and nobody waits for it any more."""

@@ -1,0 +1,68 @@
+"""Requests that wait for a lane: first in, first out, so many and so long at most."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from waterspout.wsgi.exchange import Exchange
+
+
+class WaitingQueue:
+    """Up to `length` exchanges. One that has waited for `timeout` seconds is taken out and `on_late` told.
+
+    One timer, for the oldest, serves all: a timer for each costs more than all the rest of its waiting.
+    """
+
+    def __init__(self, length: int, timeout: float, on_late: Callable[[Exchange], None]) -> None:
+        self._length = length
+        self._timeout = timeout
+        self._on_late = on_late
+        self._deadlines: dict[Exchange, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._deadlines)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._deadlines) >= self._length
+
+    def add(self, exchange: Exchange) -> None:
+        """Behind all others."""
+        loop = asyncio.get_running_loop()
+        self._deadlines[exchange] = loop.time() + self._timeout
+        if self._timer is None:
+            self._timer = loop.call_later(self._timeout, self._look)
+
+    def take(self) -> Exchange:
+        """The oldest. Raises StopIteration: there is none."""
+        exchange = next(iter(self._deadlines))
+        del self._deadlines[exchange]
+        return exchange
+
+    def remove(self, exchange: Exchange) -> None:
+        """It waits no longer. Harmless when it does not wait."""
+        self._deadlines.pop(exchange, None)
+
+    def clear(self) -> list[Exchange]:
+        """All that waited."""
+        waiting = list(self._deadlines)
+        self._deadlines.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        return waiting
+
+    def _look(self) -> None:
+        """Tell who is late, and come again when the next one will be."""
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        while self._deadlines:
+            exchange, deadline = next(iter(self._deadlines.items()))
+            if deadline > now:
+                self._timer = loop.call_at(deadline, self._look)
+                return
+            del self._deadlines[exchange]
+            self._on_late(exchange)

@@ -1,0 +1,57 @@
+"""What a pool is told: one frozen value, validated once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Final
+
+from waterspout import limits
+from waterspout.exceptions import ConfigurationError
+
+#: The least that a number may be, where that is not 0.
+_LEAST: Final = {"threads": 1, "timeout": 0.1, "queue_timeout": 0.1}
+#: nice(1) knows no more.
+_NICEST: Final = 19
+
+
+@dataclass(frozen=True)
+class PoolSettings:
+    """`workers` WSGI processes (0: threads of this process) of `threads` lanes each; `queue` may wait.
+
+    `timeout`: of a view that sends nothing; `queue_timeout`: of a request that waits for a lane (seconds).
+    A process is replaced after `max_requests` and up to `max_requests_jitter` more, and when it is larger
+    than `max_rss` bytes; 0: never. `nice` is how much nicer it is than this one. `spool`: bytes on disk
+    for slow clients, `spool_reply`: of one reply.
+    """
+
+    workers: int = limits.WSGI_WORKERS
+    threads: int = limits.WSGI_THREADS
+    queue: int = limits.WSGI_QUEUE
+    graceful_timeout: float = limits.GRACEFUL_TIMEOUT
+    debug: bool = False
+    timeout: float = limits.WSGI_TIMEOUT
+    queue_timeout: float = limits.WSGI_QUEUE_TIMEOUT
+    max_requests: int = 0
+    max_requests_jitter: int = 0
+    max_rss: int = 0
+    nice: int = limits.WSGI_NICE
+    spool: int = limits.WSGI_SPOOL
+    spool_reply: int = limits.WSGI_SPOOL_REPLY
+
+    def __post_init__(self) -> None:
+        """Raises ConfigurationError: a number that can't be."""
+        for field in fields(self):
+            name, value = field.name, getattr(self, field.name)
+            if not isinstance(value, (int, float) if name.endswith("timeout") else int):
+                raise ConfigurationError(f"wsgi {name} must be a number, not {value!r}")
+            least = _LEAST.get(name, 0)
+            if not least <= value < math.inf:
+                raise ConfigurationError(f"wsgi {name} must be at least {least}, not {value}")
+        if self.nice > _NICEST:
+            raise ConfigurationError(f"wsgi nice must be at most {_NICEST}, not {self.nice}")
+
+    @property
+    def crews(self) -> int:
+        """How many crews there shall be: the threads of this process are one."""
+        return max(1, self.workers)
