@@ -33,6 +33,8 @@ _CONTAINER_SETTINGS = {
     "wsgi_workers": "workers",
     "wsgi_threads": "threads",
     "wsgi_queue": "queue",
+    "wsgi_spool": "spool",
+    "wsgi_spool_reply": "spool_reply",
     "wsgi_pools": "pools",
     "wsgi_pool_rules": "pool_rules",
     "wsgi_queue_timeout": "queue_timeout",
@@ -41,8 +43,6 @@ _CONTAINER_SETTINGS = {
     "wsgi_max_requests_jitter": "max_requests_jitter",
     "wsgi_max_rss": "max_rss",
     "wsgi_nice": "nice",
-    "wsgi_spool": "spool",
-    "wsgi_spool_reply": "spool_reply",
     "max_body_size": "max_body_size",
     "graceful_timeout": "graceful_timeout",
     "trusted_proxies": "trusted_proxies",
@@ -297,8 +297,8 @@ def check_names(settings: dict[str, Any]) -> None:
     """Raises ConfigurationError for a setting that is nearly one of ours: Tornado would swallow it."""
     ours = [*_CONTAINER_SETTINGS, "native_max_body_size"]
     for name in settings:
-        near = difflib.get_close_matches(name, ours, n=2, cutoff=0.85)
+        near = difflib.get_close_matches(name, ours, cutoff=0.85)
+        near.sort(key=lambda other: not other.startswith(name))  # wsgi_pool: wsgi_pools, not wsgi_spool
         if name not in ours and (near or name.startswith("wsgi_")):
-            meant = " or ".join(map(repr, near))
-            hint = f"; did you mean {meant}?" if near else f"; there are {', '.join(ours)}"
+            hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(ours)}"
             raise ConfigurationError(f"unknown setting {name!r}{hint}")

@@ -109,7 +109,7 @@ async def test_settings_reach_the_container():
     pool = app.container.pool.settings
     assert (pool.workers, pool.threads, pool.queue, pool.graceful_timeout) == (2, 3, 4, 5)
     assert app.container.max_body_size == 6
-    assert (app.container.admission.space.limit, app.container.admission.reply_limit) == (7, 8)
+    assert (pool.spool, pool.spool_reply) == (7, 8)
 
 
 async def test_named_pools_reach_the_container():

@@ -117,7 +117,7 @@ def test_options_reach_the_application(served, by_variable):
     assert (pool.workers, pool.threads, pool.queue, pool.graceful_timeout) == (3, 5, 7, 4.5)
     assert (pool.timeout, pool.queue_timeout, pool.nice, pool.max_rss) == (8.5, 3.5, 1, limits.GIB)
     assert (pool.max_requests, pool.max_requests_jitter) == (100, 10)
-    admission = application.container.admission
+    admission = application.container.pool.admission
     assert (admission.space.limit, admission.reply_limit) == (3 * limits.MIB, limits.MIB)
     assert application.max_body_size == application.container.max_body_size == 2 * limits.MIB
     assert application.native_max_body_size == limits.KIB

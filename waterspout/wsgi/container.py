@@ -14,13 +14,11 @@ from tornado.wsgi import WSGIContainer
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError
 from waterspout.ops.gauges import Gauges
-from waterspout.wsgi.admission import Admission
 from waterspout.wsgi.bulkheads import Rule
 from waterspout.wsgi.exchange import Exchange
 from waterspout.wsgi.pool import Pool
 from waterspout.wsgi.pools import NamedSettings, Pools
 from waterspout.wsgi.settings import PoolSettings
-from waterspout.wsgi.spool import SpoolSpace
 
 
 class Container(WSGIContainer, HTTPServerConnectionDelegate):
@@ -74,7 +72,6 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
             workers = limits.WSGI_WORKERS if isinstance(wsgi, str) else 0
         self.max_body_size = max_body_size
         self.is_trusted = build_trust(trusted_proxies)
-        self._spool, self._spool_reply = spool, spool_reply
         settings = PoolSettings(
             workers=workers,
             threads=threads,
@@ -87,6 +84,8 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
             max_requests_jitter=max_requests_jitter,
             max_rss=max_rss,
             nice=nice,
+            spool=spool,
+            spool_reply=spool_reply,
         )
         self.gauges = Gauges(lambda: self.pools)
         self._build(wsgi, settings, pools or {}, tuple(pool_rules))
@@ -100,8 +99,6 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
             self.max_body_size = changes.pop("max_body_size")
         if "trusted_proxies" in changes:
             self.is_trusted = build_trust(changes.pop("trusted_proxies"))
-        self._spool = changes.pop("spool", self._spool)
-        self._spool_reply = changes.pop("spool_reply", self._spool_reply)
         named = changes.pop("pools", self._named)
         rules = tuple(changes.pop("pool_rules", self._rules))
         self._build(self.pool.target, replace(self.pool.settings, **changes), named, rules)
@@ -113,18 +110,10 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         named: NamedSettings,
         rules: tuple[Rule, ...],
     ) -> None:
-        for name, size in (("spool", self._spool), ("spool_reply", self._spool_reply)):
-            if not isinstance(size, int) or size < 0:
-                raise ConfigurationError(f"wsgi {name} must be a number of bytes, not {size!r}")
-        self._pools = Pools(target, settings, named, rules, SpoolSpace(self._spool), self._spool_reply)
+        self._pools = Pools(target, settings, named, rules)
         self._named, self._rules = named, rules
         self.pool = self._pools.main
         self._dispatcher = self._pools.dispatcher
-
-    @property
-    def admission(self) -> Admission:
-        """Of the main pool."""
-        return self.pool.admission
 
     @property
     def pools(self) -> Mapping[str, Pool]:
@@ -160,11 +149,7 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> Exchange:
         """`HTTPServerConnectionDelegate`: bodies and replies stream."""
         return Exchange(
-            self._dispatcher,
-            request_conn,
-            admission=self.pool.admission,
-            max_body_size=self.max_body_size,
-            is_trusted=self.is_trusted,
+            self._dispatcher, request_conn, max_body_size=self.max_body_size, is_trusted=self.is_trusted
         )
 
     def __call__(self, request: HTTPServerRequest) -> None:

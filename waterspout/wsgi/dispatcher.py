@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from waterspout.ops.figures import Figures
-from waterspout.wsgi.admission import Admission
 
 if TYPE_CHECKING:
+    from waterspout.record import Record
+    from waterspout.wsgi.admission import Admission
     from waterspout.wsgi.exchange import Exchange
 
 
@@ -20,12 +21,8 @@ class Dispatcher(Protocol):
     def figures(self) -> Figures:
         """What is counted."""
 
-    @property
-    def admission(self) -> Admission:
-        """What is done about slow clients."""
-
-    def choose(self, exchange: Exchange) -> None:
-        """Let it `belong_to` the pool of its path, if there are others."""
+    def find_admission(self, record: Record) -> Admission:
+        """Who decides about slow clients, for the request of this record."""
 
     def submit(self, exchange: Exchange) -> None:
         """`start` it on a lane, now or when one is free, or `refuse` it."""

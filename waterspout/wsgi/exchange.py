@@ -22,7 +22,6 @@ from waterspout.exceptions import RequestRefused
 from waterspout.framing import CHUNKED, body_length
 from waterspout.limits import SMALL_BODY
 from waterspout.record import Record, make_request_id
-from waterspout.wsgi.admission import Admission
 from waterspout.wsgi.dispatcher import Dispatcher
 from waterspout.wsgi.ends import find_ends
 from waterspout.wsgi.frames import (
@@ -51,8 +50,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
     `connection`: Tornado's `HTTPConnection`. `max_body_size` in bytes. `is_trusted` tells whether the peer
     of an address may speak for clients behind it.
 
-    A small body travels with its request, once it is whole; a larger one, if `admission` allows, as the
-    view asks for it.
+    A small body travels with its request, once it is whole; a larger one is sent as the view asks for it.
 
     Attributes: `request`, set by whoever calls `execute()`.
     """
@@ -61,11 +59,6 @@ class Exchange(SlowClient, HTTPMessageDelegate):
     request: HTTPServerRequest | None = None
     _upload: Upload | NoUpload = NO_UPLOAD
     _length = 0
-    _received = 0
-    _expects_continue = False
-    _on_demand = False
-    _submitted = False
-    _concluded = False
     _lane: Lane | None = None
     _fields: Headers | None = None  # what the app is told, where that is not what the server keeps
 
@@ -74,12 +67,10 @@ class Exchange(SlowClient, HTTPMessageDelegate):
         pool: Dispatcher,
         connection: Any,
         *,
-        admission: Admission,
         max_body_size: int,
         is_trusted: Callable[[str], bool],
     ) -> None:
         self._pool = pool
-        self._admission = admission
         self._connection = connection
         self._max_body_size = max_body_size
         self._is_trusted = is_trusted
@@ -98,7 +89,6 @@ class Exchange(SlowClient, HTTPMessageDelegate):
         if self._expects_continue or self._length == CHUNKED or self._length > SMALL_BODY:
             # While the body is not read, this alone tells that the client has left.
             self._connection.stream.set_close_callback(self.on_connection_close)
-            self._pool.choose(self)
             self._collect()
         # Else `finish` submits: at once when there is no body, or when a small one is here.
 
@@ -151,7 +141,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
 
     def finish(self) -> None:
         self._upload.end()
-        if self._on_demand:
+        if self._known:
             self._admission.leave(self)
         if self._reply.lingers:
             self._reply.finish()
@@ -274,9 +264,10 @@ class Exchange(SlowClient, HTTPMessageDelegate):
 
     # -- the pool's side: it calls one of these, once ----------------------------------------------------
 
-    def belong_to(self, pool: Dispatcher) -> None:
+    def hand_to(self, pool: Dispatcher) -> None:
         """Another pool than the one that it was made for is its own."""
-        self._pool, self._admission = pool, pool.admission
+        self._pool = pool
+        pool.submit(self)
 
     def start(self, lane: Lane) -> None:
         """A lane is free: go."""
@@ -323,7 +314,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
         the worker was dead before it could read it.
         """
         self._lane = None
-        if self._concluded:
+        if self._concluded or self._has_ended:
             return
         if unread:
             self._upload.detach()
@@ -331,7 +322,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
             return
         self._pool.died += 1
         if self._download is not None:
-            self._lose_lane(self._download, "process-died")
+            self._end_spooled(self._download, "process-died")
         elif self._reply.begun:
             self._cut("process-died")
         else:
@@ -343,15 +334,15 @@ class Exchange(SlowClient, HTTPMessageDelegate):
 
     @property
     def waits_for_client(self) -> bool:
-        return self._upload.is_starving
+        return self._upload.starves
 
     def time_out(self) -> bool:
         """The view has sent nothing for too long. False: nobody waits for it any more."""
-        if self._concluded:
+        if self._concluded or self._has_ended:
             return False
         self._abandon("the view ran out of time")
         if self._download is not None:
-            self._lose_lane(self._download, "timed-out")
+            self._end_spooled(self._download, "timed-out")
         elif self._reply.begun:
             self._cut("timed-out")
         else:

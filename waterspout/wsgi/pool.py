@@ -16,6 +16,7 @@ from waterspout.exceptions import ConfigurationError, PoolError
 from waterspout.hub.local import hub
 from waterspout.importer import split_spec
 from waterspout.ops.figures import Figures
+from waterspout.record import Record
 from waterspout.signals import fork_generation
 from waterspout.wsgi.admission import Admission
 from waterspout.wsgi.crew import Crew, CrewEvents, CrewSpec
@@ -37,7 +38,7 @@ logger = logging.getLogger("waterspout.wsgi")
 
 class Shared(NamedTuple):
     """What the pools of one app have in common: whether it runs in several processes, and in several threads
-    of this one; how it is loaded here; the `space` for spools, and how much of it one reply may take. `name`
+    of this one; how it is loaded here; where what slow clients leave is kept (None: each for itself). `name`
     is this pool's, "" when there are no others.
     """
 
@@ -45,8 +46,7 @@ class Shared(NamedTuple):
     multithread: bool
     load: Callable[..., WSGIApp] = load_app
     name: str = ""
-    space: SpoolSpace = SpoolSpace(0)
-    spool_reply: int = 0
+    space: SpoolSpace | None = None
 
 
 class Pool:
@@ -77,14 +77,13 @@ class Pool:
         self.target = target
         self.settings = settings
         self._shared = shared or Shared(settings.workers > 1, settings.threads > 1)
-        self.admission = Admission(
-            self, settings.crews * settings.threads, self._shared.space, self._shared.spool_reply
-        )
         self._says = f"pool {self._shared.name}: " if self._shared.name else ""
         self.figures = Figures()
         self._supervisor = Supervisor(settings, self._make_crew, self._refuse_queue, self._says)
         self._watch = Watch(self._supervisor, settings, self._says)
         self._queue = WaitingQueue(settings.queue, settings.queue_timeout, self._refuse)
+        space = self._shared.space or SpoolSpace(settings.spool)
+        self.admission = Admission(self, settings.crews * settings.threads, space, settings.spool_reply)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._generation = 0
         self._stopping = False
@@ -225,8 +224,9 @@ class Pool:
         else:
             self._queue.add(exchange)
 
-    def choose(self, exchange: Exchange) -> None:
-        """It is this pool's already."""
+    def find_admission(self, record: Record) -> Admission:
+        """Its own."""
+        return self.admission
 
     def withdraw(self, exchange: Exchange) -> None:
         """Its client left while it waited: it is never run."""
@@ -274,15 +274,15 @@ class Pool:
 
     def _make_crew(self) -> Crew:
         settings = self.settings
-        shared = self._shared
+        multiprocess, multithread, load, name, _space = self._shared
         spec = CrewSpec(
             self.target,
             settings.threads,
             settings.debug,
-            shared.multiprocess,
-            shared.multithread,
-            load=shared.load,
-            pool=shared.name,
+            multiprocess,
+            multithread,
+            load=load,
+            pool=name,
             nice=settings.nice,
         )
         events = CrewEvents(self._on_idle, self._on_gone, hub.deliver)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError, WaterspoutError
 from waterspout.ops.figures import Figures
+from waterspout.record import Record
 from waterspout.wsgi.admission import Admission
 from waterspout.wsgi.bulkheads import MAIN, PoolRules, Rule, check_name
 from waterspout.wsgi.exchange import Exchange
@@ -21,8 +22,8 @@ from waterspout.wsgi.pool import Pool, Shared
 from waterspout.wsgi.settings import PoolSettings
 from waterspout.wsgi.spool import SpoolSpace
 
-#: What one pool can't have otherwise than the others: they stop together, and run one app.
-_COMMON: Final = frozenset({"graceful_timeout", "debug"})
+#: What one pool can't have otherwise than the others: they stop together, run one app, and share a disk.
+_COMMON: Final = frozenset({"graceful_timeout", "debug", "spool"})
 _OWN: Final = tuple(field.name for field in fields(PoolSettings) if field.name not in _COMMON)
 
 NamedSettings = Mapping[str, Mapping[str, Any]]
@@ -48,17 +49,11 @@ class Pools:
         settings: PoolSettings,
         named: NamedSettings | None = None,
         rules: Iterable[Rule] = (),
-        space: SpoolSpace | None = None,
-        spool_reply: int = limits.WSGI_SPOOL_REPLY,
     ) -> None:
-        """`space`: for what slow clients of all pools have not taken or not finished sending; `spool_reply`:
-        bytes of it for one reply.
-        """
         own = {name: _build_settings(name, given, settings) for name, given in (named or {}).items()}
         self._rules = PoolRules(rules, own)
         together = {MAIN: settings, **own}
-        space = space or SpoolSpace(limits.WSGI_SPOOL)
-        self._shared = shared = _share(list(together.values()))._replace(space=space, spool_reply=spool_reply)
+        self._shared = shared = _share(list(together.values()))
         self.all = {
             name: Pool(target, each, shared._replace(name=name if own else ""))
             for name, each in together.items()
@@ -101,23 +96,13 @@ class Pools:
         """For what is answered before it is anybody's."""
         return self.main.figures
 
-    @property
-    def admission(self) -> Admission:
-        """For who is not yet anybody's."""
-        return self.main.admission
-
-    def choose(self, exchange: Exchange) -> None:
-        """Let it belong to the pool that its path belongs to, for good."""
-        exchange.belong_to(self._find(exchange))
+    def find_admission(self, record: Record) -> Admission:
+        """That of the pool that its path belongs to."""
+        return self.all[self._rules.find(record.target)].admission
 
     def submit(self, exchange: Exchange) -> None:
-        """Hand it to that pool."""
-        pool = self._find(exchange)
-        exchange.belong_to(pool)
-        pool.submit(exchange)
-
-    def _find(self, exchange: Exchange) -> Pool:
-        return self.all[self._rules.find(exchange.record.target)]
+        """Hand it to the pool that its path belongs to, for good."""
+        exchange.hand_to(self.all[self._rules.find(exchange.record.target)])
 
     def withdraw(self, exchange: Exchange) -> None:
         """It has been handed on: this is asked of its pool."""
@@ -157,6 +142,7 @@ def _share(settings: list[PoolSettings]) -> Shared:
         multiprocess=processes > 1 if len(settings) > 1 else settings[0].workers > 1,
         multithread=sum(each.threads for each in here) > 1,
         load=LoadOnce() if len(here) > 1 else load_app,
+        space=SpoolSpace(settings[0].spool),
     )
 
 

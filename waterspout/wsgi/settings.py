@@ -21,7 +21,8 @@ class PoolSettings:
 
     `timeout`: of a view that sends nothing; `queue_timeout`: of a request that waits for a lane (seconds).
     A process is replaced after `max_requests` and up to `max_requests_jitter` more, and when it is larger
-    than `max_rss` bytes; 0: never. `nice` is how much nicer it is than this one.
+    than `max_rss` bytes; 0: never. `nice` is how much nicer it is than this one. `spool`: bytes on disk
+    for slow clients, `spool_reply`: of one reply.
     """
 
     workers: int = limits.WSGI_WORKERS
@@ -35,6 +36,8 @@ class PoolSettings:
     max_requests_jitter: int = 0
     max_rss: int = 0
     nice: int = limits.WSGI_NICE
+    spool: int = limits.WSGI_SPOOL
+    spool_reply: int = limits.WSGI_SPOOL_REPLY
 
     def __post_init__(self) -> None:
         """Raises ConfigurationError: a number that can't be."""

@@ -6,6 +6,7 @@ import logging
 
 from waterspout.record import Record
 from waterspout.wsgi.admission import Admission
+from waterspout.wsgi.dispatcher import Dispatcher
 from waterspout.wsgi.download import Download
 from waterspout.wsgi.frames import CUT
 from waterspout.wsgi.lane import Lane
@@ -37,6 +38,7 @@ class SlowClient:
     _concluded = False
 
     _admission: Admission
+    _pool: Dispatcher
     _upload: Upload | NoUpload
     _reply: Reply
     _record: Record
@@ -68,7 +70,8 @@ class SlowClient:
     def _collect(self) -> None:
         """The body is large, or nobody knows how large: its request has no lane yet."""
         assert isinstance(self._upload, Upload)
-        self._on_demand = self._known = True
+        self._get_known()
+        self._on_demand = True
         # One byte more than it may hold: a body that fills it must still be seen to end.
         self._upload.store(self._admission.space, self._max_body_size + 1, self._on_spool_failure)
         self._admission.enter(self)
@@ -104,13 +107,14 @@ class SlowClient:
     @property
     def is_starving(self) -> bool:
         """A lane waits for the client to send more."""
-        return self._upload.is_starving
+        return self._upload.starves
 
     # -- a reply that its client does not take -----------------------------------------------------------
 
     def _hold_up(self, lane: Lane) -> None:
         """The client is slower than the view: the view shall wait in its send, if nobody else waits."""
-        self.is_held_up = self._known = True
+        self.is_held_up = True
+        self._get_known()
         lane.pause()
         self._admission.watch(self)
 
@@ -164,13 +168,17 @@ class SlowClient:
         else:
             self._end()
 
-    def _lose_lane(self, download: Download, note: str) -> None:
-        """Nothing more comes from the worker: what it has said before still goes to the client."""
-        if download.end is None:
-            self._drained_note = note
-            download.end = CUT
-            self._let_go()
-            download.pump()
+    @property
+    def _has_ended(self) -> bool:
+        """The worker has said all of its reply, and the client has not taken it."""
+        return self._download is not None and self._download.end is not None
+
+    def _end_spooled(self, download: Download, note: str) -> None:
+        """The worker will say nothing more: what it has said still goes to the client, and then it is cut."""
+        self._drained_note = note
+        download.end = CUT
+        self._let_go()
+        download.pump()
 
     @property
     def taken(self) -> int:
@@ -208,6 +216,11 @@ class SlowClient:
     def _spools(self) -> list[Spool]:
         found = [self._upload.spool] if self._upload.spool is not None else []
         return found if self._download is None else [*found, self._download.spool]
+
+    def _get_known(self) -> None:
+        if not self._known:
+            self._known = True
+            self._admission = self._pool.find_admission(self._record)
 
     def cut_slow(self) -> None:
         """The client is too slow: whoever works for it is told to stop."""

@@ -38,8 +38,8 @@ class Upload:
         return self._ended
 
     @property
-    def is_starving(self) -> bool:
-        """The view waits, as far as can be told, for the client to send more."""
+    def starves(self) -> bool:
+        """The worker may have more, and the client has not sent it."""
         waits = self._credit > 0 and not self._ended
         return waits and self._lane is not None and not self._held and self._spool is None
 
@@ -172,7 +172,7 @@ class NoUpload:
     """Of a request without a body: there is nothing to forward, hold or throw away."""
 
     whole = True
-    is_starving = False
+    starves = False
     spool = None
     discarding = False
 

@@ -79,8 +79,8 @@ class FakePool:
         self.submitted += 1
         self.waiting.append(exchange)
 
-    def choose(self, exchange):
-        """It is this pool's already."""
+    def find_admission(self, record):
+        return self.admission
 
     def withdraw(self, exchange):
         if exchange in self.waiting:
@@ -117,14 +117,13 @@ class Site(HTTPServerConnectionDelegate):
     def __init__(self, *, lanes=8, spool=MAX_BODY, spool_reply=MAX_BODY):
         self.pool = FakePool()
         self.load = FakeLoad()
-        self.admission = Admission(self.load, lanes, SpoolSpace(spool), spool_reply)
+        self.admission = self.pool.admission = Admission(self.load, lanes, SpoolSpace(spool), spool_reply)
         self.trusted = False
 
     def start_request(self, server_conn, request_conn):
         return Exchange(
             self.pool,
             request_conn,
-            admission=self.admission,
             max_body_size=MAX_BODY,
             is_trusted=lambda address: self.trusted,
         )

@@ -198,7 +198,7 @@ async def test_it_can_be_configured_before_the_start():
     container.configure(spool=6, spool_reply=7)
     container.configure(debug=True)
     assert container.pool.settings.threads == 3
-    assert (container.admission.space.limit, container.admission.reply_limit) == (6, 7)
+    assert (container.pool.admission.space.limit, container.pool.admission.reply_limit) == (6, 7)
     with pytest.raises(ConfigurationError):
         container.configure(threads=0)
 

@@ -128,6 +128,28 @@ async def test_a_worker_that_dies_leaves_what_it_has_said(client, pool, app, acc
     assert ("process-died" in access_log.text) is not ended
 
 
+@pytest.mark.parametrize("ended", [True, False])
+async def test_a_view_that_runs_out_of_time_leaves_what_it_has_said(client, pool, app, access_log, ended):
+    lane = await begin(client, pool, app)
+    said = await say(lane, BODY[:5_000_000])
+    if ended:
+        lane.user.on_reply(None, BODY[said:], WHOLE)
+        said = len(BODY)
+    assert lane.user.time_out() is not ended
+    assert (await read(client) if ended else await client.read_to_end()).endswith(BODY[said - 1000 : said])
+    assert ("timed-out" in access_log.text) is not ended
+    assert ("cancel" in lane.orders) is not ended
+
+
+async def test_who_has_said_all_is_not_counted_as_dead(client, pool, app):
+    lane = await begin(client, pool, app)
+    said = await say(lane, BODY[:5_000_000])
+    lane.user.on_reply(None, BODY[said:], WHOLE)
+    lane.user.on_lane_lost(False)
+    assert pool.died == 0
+    await read(client)
+
+
 async def read(client):
     await client.read_head()
     return await client.read_bytes(len(BODY))
