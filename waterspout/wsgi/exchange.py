@@ -322,8 +322,8 @@ class Exchange(SlowClient, HTTPMessageDelegate):
         """The worker died under the request. It may have done half its work: it is not run again, unless
         the worker was dead before it could read it.
         """
-        self._lane = None
-        if self._concluded:
+        lane, self._lane = self._lane, None
+        if self._concluded or lane is None:  # its reply is whole, or lies in the spool
             return
         if unread:
             self._upload.detach()
@@ -347,7 +347,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
 
     def time_out(self) -> bool:
         """The view has sent nothing for too long. False: nobody waits for it any more."""
-        if self._concluded:
+        if self._concluded or self._lane is None:
             return False
         self._abandon("the view ran out of time")
         if self._download is not None:
