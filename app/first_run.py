@@ -13,7 +13,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app.database import DatabaseError, make_engine, prepare_sqlite_file, writing
-from app.store import Base, Incident, State, add_incident, add_update
+from app.schema import upgrade_tables
+from app.store import Incident, State
+from app.store.incidents import add_incident, add_update
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +106,12 @@ def prepare_database(url: URL) -> None:
 
 
 def make_tables(engine: Engine) -> None:
-    """Make missing tables. A PostgreSQL database is somebody's own, and gets no examples."""
+    """Make or upgrade the tables. A PostgreSQL database is somebody's own, and gets no examples."""
     with writing(engine) as session:
         connection = session.connection()
-        if inspect(connection).has_table(Incident.__tablename__):
-            return
-        Base.metadata.create_all(connection)
-        if connection.dialect.name == "sqlite":
+        new = not inspect(connection).has_table(Incident.__tablename__)
+        upgrade_tables(connection)
+        if new and connection.dialect.name == "sqlite":
             add_examples(session, datetime.now(UTC))
 
 
@@ -120,6 +121,5 @@ def add_examples(session: Session, now: datetime) -> None:
         opened_at = now - example.ago
         (_, state, text), *later = example.updates
         first = add_incident(session, example.title, state, text, opened_at)
-        incident = session.get_one(Incident, first.incident_id)
         for minutes, state, text in later:
-            add_update(session, incident, state, text, opened_at + timedelta(minutes=minutes))
+            add_update(session, first.incident_id, state, text, opened_at + timedelta(minutes=minutes))
