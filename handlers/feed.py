@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import jinja2
 from sqlalchemy.orm import Session
@@ -85,9 +86,11 @@ class Feed:
             "summary": self._parts["summary"].render(open_count=news.changes.open_count, **whole),
             "maintenance": self._parts["maintenance"].render(**whole),
         }
+        today = datetime.now(UTC).date()
         for status in news.components:
             for name in ("condition", "today"):
-                parts[f"{name}-{status.component.id}"] = self._parts[name].render(status=status)
+                markup = self._parts[name].render(status=status, today=today)
+                parts[f"{name}-{status.component.id}"] = markup
         return parts
 
 

@@ -7,7 +7,6 @@ empty list. The next request takes the reply's cursor along. Without a cursor: t
 (`&wait=0`: at once in any case.)
 """
 
-from handlers.feed import Event
 from handlers.following import FollowingHandler
 from handlers.version import Version, format_version
 
@@ -23,13 +22,18 @@ class PollHandler(FollowingHandler):
         if since is not None and since < self.watch.newest:
             # Needs no place among those who wait: even when there is none left, nobody misses an update.
             event = await self.watch.feed.event(since, self.watch.newest)
-            return self.send(event.version, event)
+            self.send(event.version, event.message)
+        else:
+            await self.wait_for_news(since)
+
+    async def wait_for_news(self, since: Version | None) -> None:
         waits = since is not None and self.get_query_argument("wait", "") != "0"
         with self.follow(self.settings.get("patience", PATIENCE) if waits else 0) as follower:
             await follower.begin(since)
-            event = await anext(follower, None)
-            self.send(follower.cursor, event)
+            async for event in follower:
+                self.send(follower.cursor, event.message if event else "")
+                return
+            self.send(follower.cursor)  # the server drains
 
-    def send(self, cursor: Version, event: Event | None) -> None:
-        messages = event.message if event else ""
+    def send(self, cursor: Version, messages: str = "") -> None:
         self.write(f'{{"cursor": "{format_version(cursor)}", "events": [{messages}]}}')

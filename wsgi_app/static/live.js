@@ -47,6 +47,11 @@
   const showLost = () => showStatus(navigator.onLine ? "lost" : "offline");
 
   function localize(root) {
+    for (const range of root.querySelectorAll(".range:not([title])")) {
+      const [start, end] = Array.from(range.querySelectorAll("time"), (time) => new Date(time.dateTime));
+      range.title = range.textContent;
+      range.textContent = moments.formatRange(start, end);
+    }
     for (const time of root.querySelectorAll("time:not([title])")) {
       time.title = time.textContent;
       time.textContent = moments.format(new Date(time.dateTime));
