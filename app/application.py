@@ -5,6 +5,7 @@ import os
 import handlers
 import waterspout
 from app.first_run import prepare_database
+from app.greeting import greet
 from app.settings import Settings
 from app.store import AsyncStore
 
@@ -32,5 +33,6 @@ def make_app(settings: Settings | None = None) -> BoardApplication:
         DatabaseError: the database can't be used.
     """
     settings = settings or Settings.from_environment(os.environ)
-    prepare_database(settings.database_url)
+    prepare_database(settings)
+    greet(settings)
     return BoardApplication(AsyncStore(settings.database_url))
