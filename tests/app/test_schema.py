@@ -13,6 +13,7 @@ from app import schema
 from app.database import DatabaseError, make_engine, prepare_sqlite_file, writing
 from app.first_run import prepare_database
 from app.schema import MIGRATIONS, upgrade_tables
+from app.settings import Settings
 from app.store import Base, Impact, State, Store
 from tests.app.databases import sqlite_url
 
@@ -57,12 +58,12 @@ def differences(path: Path) -> list:
 
 
 def test_from_nothing_to_the_tables(path):
-    prepare_database(sqlite_url(path))
+    prepare_database(Settings(sqlite_url(path)))
     assert differences(path) == []
 
 
 def test_a_file_of_the_first_release_is_taken_over(old_file):
-    prepare_database(sqlite_url(old_file))
+    prepare_database(Settings(sqlite_url(old_file)))
     assert differences(old_file) == []
     store = Store(sqlite_url(old_file))
     old, new = store.incident(1), store.incident(2)
@@ -88,10 +89,10 @@ def test_what_fails_halfway_leaves_nothing(old_file, monkeypatch, tmp_path):
 
 
 def test_a_database_of_a_newer_version_is_refused(path):
-    prepare_database(sqlite_url(path))
+    prepare_database(Settings(sqlite_url(path)))
     engine = make_engine(sqlite_url(path))
     with writing(engine) as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
     with pytest.raises(DatabaseError, match="newer version"):
-        prepare_database(sqlite_url(path))
+        prepare_database(Settings(sqlite_url(path)))
