@@ -35,9 +35,7 @@ routes: list[tuple[str, type[RequestHandler]]] = [
 ]
 
 
-def build_resources(
-    store: AsyncStore, board_name: str = DEFAULT_BOARD_NAME, url: str = ""
-) -> dict[str, Any]:
+def build_resources(store: AsyncStore, board_name: str = DEFAULT_BOARD_NAME, url: str = "") -> dict[str, Any]:
     """Return the application settings that the handlers need: see `handlers.base`."""
     loader = jinja2.FileSystemLoader(TEMPLATES)
     templates = jinja2.Environment(loader=loader, autoescape=True, **TEMPLATE_OPTIONS)

@@ -32,12 +32,11 @@ def post(address: str, **form: str) -> str:
 def read_event(stream) -> dict[str, str]:
     """Return the next event, past beats."""
     fields: dict[str, str] = {}
-    while "data" not in fields or fields["event"] == "beat":
-        line = stream.readline().decode()
-        assert line, "the stream has ended"
-        name, _, value = line.rstrip("\n").partition(": ")
+    while line := stream.readline().decode().rstrip("\n"):
+        name, _, value = line.partition(": ")
         fields[name] = value
-    return fields
+    assert fields, "the stream has ended"
+    return read_event(stream) if fields["event"] == "beat" else fields
 
 
 def test_both_sides_answer_on_one_port(address):
