@@ -1,9 +1,13 @@
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.store import UPDATES_LISTED, State
+from app.store import UPDATES_LISTED, Impact, State
+from app.store.components import add_component
 from app.store.history import read_version
+from app.store.incidents import add_incident, add_update
+from app.store.maintenance import add_maintenance
 from tests.app.databases import post_incidents
 
 
@@ -91,6 +95,100 @@ def test_an_incident_has_a_page(client, store):
 def test_there_is_no_other_incident(client, store, number):
     post_incidents(store, 1)
     assert client.get(f"/incidents/{number}").status_code == 404
+
+
+@pytest.fixture
+def harbour(store):
+    return store.write(add_component, "Harbour <pier>")
+
+
+@pytest.mark.parametrize(
+    ("impact", "words"),
+    [
+        (Impact.MINOR, "Some systems are degraded"),
+        (Impact.MAJOR, "Partial outage"),
+        (Impact.CRITICAL, "Major outage"),
+    ],
+)
+def test_the_summary_is_as_the_worst_component(client, store, harbour, impact, words):
+    store.write(add_component, "Sea")
+    store.write(add_incident, "Storm", State.IDENTIFIED, "Wind.", impact=impact, components=[harbour.id])
+    page = client.get("/").text
+    assert f'<p class="state">{words}</p>' in page
+    assert "Affected: Harbour &lt;pier&gt; · 1 open incident" in page
+
+
+def test_an_incident_that_concerns_no_component_is_in_the_summary(client, store):
+    store.post_incident("Storm", State.IDENTIFIED, "Wind.")
+    assert "Something is not right" in client.get("/").text
+
+
+def test_a_component_has_ninety_days_of_history(client, store, harbour):
+    now = datetime.now(UTC)
+    opened_at, ids = now - timedelta(days=3), [harbour.id]
+    update = store.write(
+        add_incident,
+        "Storm",
+        State.IDENTIFIED,
+        "Wind.",
+        opened_at,
+        impact=Impact.MAJOR,
+        components=[harbour.id],
+    )
+    store.write(add_update, update.incident_id, State.RESOLVED, "Calm.", opened_at + timedelta(minutes=1))
+    page = client.get("/").text
+    days = re.findall(r'<i( data-day="[^"]+")? data-condition="(\w+)" title="([^"]+)"></i>', page)
+    assert len(days) == 90
+    assert [condition for _, condition, _ in days].count("major") in (1, 2)  # two, around midnight
+    assert days[-1][0] == f' data-day="{now.date()}"'
+    assert days[-4][2].endswith(f"{opened_at:%b %Y}: Partial outage")
+    assert 'aria-label="1 of the last 90 days' in page or 'aria-label="2 of the last 90 days' in page
+
+
+def test_a_board_without_components_has_no_such_section(client):
+    assert "components-heading" not in client.get("/").text
+
+
+def test_maintenance_is_announced(client, store, harbour):
+    starts_at = datetime.now(UTC) + timedelta(days=1)
+    store.write(
+        add_maintenance,
+        "Dredging <soon>",
+        "Mud.",
+        starts_at,
+        starts_at + timedelta(hours=1),
+        components=[harbour.id],
+    )
+    page = client.get("/").text
+    assert "Dredging &lt;soon&gt;" in page
+    assert "Scheduled" in page
+    assert "All systems operational" in page
+
+
+def test_maintenance_that_runs_is_in_the_summary(client, store, harbour):
+    now = datetime.now(UTC)
+    store.write(
+        add_maintenance,
+        "Dredging",
+        "Mud.",
+        now - timedelta(hours=1),
+        now + timedelta(hours=1),
+        components=[harbour.id],
+    )
+    page = client.get("/").text
+    assert "Maintenance under way" in page
+    assert "Under way</span>" in page
+
+
+def test_an_incident_says_what_it_concerned_and_how_long_it_took(client, store, harbour):
+    opened_at = datetime.now(UTC) - timedelta(days=1)
+    update = store.write(add_incident, "Storm", State.IDENTIFIED, "Wind.", opened_at, components=[harbour.id])
+    ended_at = opened_at + timedelta(hours=2, minutes=5)
+    store.write(add_update, update.incident_id, State.RESOLVED, "Calm.", ended_at)
+    for path in ("/", f"/incidents/{update.incident_id}"):
+        page = client.get(path).text
+        assert "Harbour &lt;pier&gt;" in page
+        assert "lasted 2 h 5 min" in page
 
 
 def test_the_way_to_the_form_is_shown_to_whom_it_is_open(client, store):
