@@ -125,7 +125,7 @@ def test_an_incident_that_concerns_no_component_is_in_the_summary(client, store)
 
 def test_a_component_has_ninety_days_of_history(client, store, harbour):
     now = datetime.now(UTC)
-    opened_at, ids = now - timedelta(days=3), [harbour.id]
+    opened_at = now - timedelta(days=3)
     update = store.write(
         add_incident,
         "Storm",
