@@ -13,10 +13,9 @@ from app.store import AsyncStore
 class BoardApplication(waterspout.Application):
     """The whole service. The Flask app, wherever it runs, reads its settings from the environment."""
 
-    def __init__(self, store: AsyncStore) -> None:
-        super().__init__(
-            native=handlers.routes, wsgi="wsgi_app:create_app()", **handlers.build_resources(store)
-        )
+    def __init__(self, store: AsyncStore, board_name: str) -> None:
+        resources = handlers.build_resources(store, board_name)
+        super().__init__(native=handlers.routes, wsgi="wsgi_app:create_app()", **resources)
         self.store = store
 
     async def stop(self, timeout: float | None = None) -> None:
@@ -35,4 +34,4 @@ def make_app(settings: Settings | None = None) -> BoardApplication:
     settings = settings or Settings.from_environment(os.environ)
     prepare_database(settings)
     greet(settings)
-    return BoardApplication(AsyncStore(settings.database_url))
+    return BoardApplication(AsyncStore(settings.database_url), settings.board_name)

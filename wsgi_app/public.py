@@ -3,28 +3,46 @@
 from typing import Any
 
 from flask import Blueprint, abort, render_template, request
+from sqlalchemy.orm import Session
 
 from app.store import UnknownIncident
+from app.store.history import read_history, read_statuses, read_version
+from app.store.incidents import read_board, read_incident
+from app.store.maintenance import read_maintenance
 from wsgi_app.guards import find_refusal
 from wsgi_app.resources import current_store
 
 public = Blueprint("public", __name__)
 
+# In what follows the version is read first: what changes meanwhile is then streamed to the page, not lost.
+
 
 @public.get("/")
 def show_board() -> str:
-    return render_template("board.html", board=current_store().board())
+    return render_template("board.html", **current_store().read(read_page))
+
+
+def read_page(session: Session) -> dict[str, Any]:
+    version, statuses = read_version(session), read_statuses(session)
+    days = {each.component.id: each.days for each in read_history(session)}
+    return {
+        "version": version,
+        "board": read_board(session),
+        "components": statuses,
+        "rows": [(status, days[status.component.id]) for status in statuses],
+        "maintenance": read_maintenance(session),
+    }
 
 
 @public.get("/incidents/<int:incident_id>")
 def show_incident(incident_id: int) -> str:
     store = current_store()
-    cursor = store.cursor()  # first: an update posted meanwhile is then streamed to the page, not lost
+    version = store.read(read_version)
     try:
-        incident = store.incident(incident_id)
+        incident = store.read(read_incident, incident_id)
     except UnknownIncident:
         abort(404, "There is no such incident.")
-    return render_template("incident.html", incident=incident, cursor=cursor)
+    return render_template("incident.html", incident=incident, version=version)
 
 
 @public.app_context_processor
