@@ -1,7 +1,7 @@
 """Incidents and their updates: read by everybody, written by operators."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import Select, func, select
@@ -134,7 +134,7 @@ def add_incident(
     *,
     impact: Impact = Impact.MINOR,
     components: Iterable[int] = (),
-    file: StoredFile | None = None,
+    files: Iterable[StoredFile] = (),
     by: Actor = MACHINE,
 ) -> Update:
     """Add an incident with its first update, which is returned; raises `UnknownComponent`."""
@@ -144,7 +144,7 @@ def add_incident(
     session.add(incident)
     session.flush()
     note(session, by, "opened incident", title)
-    return append_update(session, incident, state, text, posted_at, file)
+    return append_update(session, incident, state, text, posted_at, files)
 
 
 def add_update(
@@ -155,14 +155,14 @@ def add_update(
     posted_at: datetime | None = None,
     *,
     impact: Impact | None = None,
-    file: StoredFile | None = None,
+    files: Iterable[StoredFile] = (),
     by: Actor = MACHINE,
 ) -> Update:
     """Add an update, which is returned; raises `UnknownIncident`. Without an impact, it stays as it was."""
     incident = read_incident(session, incident_id)
     incident.impact = impact or incident.impact
     note(session, by, f"posted update: {state.value}", incident.title)
-    return append_update(session, incident, state, text, posted_at or datetime.now(UTC), file)
+    return append_update(session, incident, state, text, posted_at or datetime.now(UTC), files)
 
 
 def append_update(
@@ -171,7 +171,7 @@ def append_update(
     state: State,
     text: str,
     posted_at: datetime,
-    file: StoredFile | None,
+    files: Iterable[StoredFile],
 ) -> Update:
     """Append an update, and bring the incident to its state. The session must be a `writing` one."""
     incident.state = state
@@ -180,16 +180,7 @@ def append_update(
     update = Update(
         incident_id=incident.id, number=incident.update_count, state=state, text=text, posted_at=posted_at
     )
-    if file:
-        update.attachments = [
-            Attachment(
-                name=file.name,
-                media_type=file.media_type,
-                size=file.size,
-                sha256=file.sha256,
-                stored_as=file.stored_as,
-            )
-        ]
+    update.attachments = [Attachment(**asdict(file)) for file in files]
     session.add(update)
     session.flush()
     return update

@@ -115,19 +115,15 @@ class TestSecretKey:
             Settings.from_environment({"DATABASE_URL": database})
         assert "\n" not in str(refused.value)
 
-    @pytest.mark.parametrize(
-        "environ", [{"SECRET_KEY": "hunter2"}, {"SECRET_KEY_FALLBACKS": f"{KEY},hunter2"}]
-    )
-    def test_one_that_can_be_guessed_is_refused_and_not_shown(self, environ):
+    @pytest.mark.parametrize("name", ["SECRET_KEY", "SECRET_KEY_FALLBACKS"])
+    def test_one_that_can_be_guessed_is_refused_and_not_shown(self, name):
         with pytest.raises(SettingsError, match="32 characters") as refused:
-            read(**environ)
+            read(**{name: "hunter2"})
         assert "hunter2" not in str(refused.value)
 
     def test_older_ones_still_count(self):
-        assert read(SECRET_KEY_FALLBACKS=f" {'a' * 32} , {'b' * 40},").secret_key_fallbacks == (
-            "a" * 32,
-            "b" * 40,
-        )
+        old, older = "a" * 32, "b" * 40
+        assert read(SECRET_KEY_FALLBACKS=f" {old} , {older},").secret_key_fallbacks == (old, older)
         assert read().secret_key_fallbacks == ()
 
     def test_a_folder_that_can_not_be_used_is_named(self, tmp_path):
