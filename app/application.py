@@ -6,15 +6,15 @@ import handlers
 import waterspout
 from app.first_run import prepare_database
 from app.greeting import greet
-from app.settings import Settings
+from app.settings import DEFAULT_BOARD_NAME, Settings
 from app.store import AsyncStore
 
 
 class BoardApplication(waterspout.Application):
     """The whole service. The Flask app, wherever it runs, reads its settings from the environment."""
 
-    def __init__(self, store: AsyncStore, board_name: str) -> None:
-        resources = handlers.build_resources(store, board_name)
+    def __init__(self, store: AsyncStore, board_name: str = DEFAULT_BOARD_NAME, url: str = "") -> None:
+        resources = handlers.build_resources(store, board_name, url)
         super().__init__(native=handlers.routes, wsgi="wsgi_app:create_app()", **resources)
         self.store = store
 
@@ -34,4 +34,4 @@ def make_app(settings: Settings | None = None) -> BoardApplication:
     settings = settings or Settings.from_environment(os.environ)
     prepare_database(settings)
     greet(settings)
-    return BoardApplication(AsyncStore(settings.database_url), settings.board_name)
+    return BoardApplication(AsyncStore(settings.database_url), settings.board_name, settings.url)

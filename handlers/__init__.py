@@ -35,7 +35,7 @@ routes: list[tuple[str, type[RequestHandler]]] = [
 ]
 
 
-def build_resources(store: AsyncStore, board_name: str = DEFAULT_BOARD_NAME) -> dict[str, Any]:
+def build_resources(store: AsyncStore, board_name: str = DEFAULT_BOARD_NAME, url: str = "") -> dict[str, Any]:
     """Return the application settings that the handlers need: see `handlers.base`."""
     loader = jinja2.FileSystemLoader(TEMPLATES)
     templates = jinja2.Environment(loader=loader, autoescape=True, **TEMPLATE_OPTIONS)
@@ -46,4 +46,5 @@ def build_resources(store: AsyncStore, board_name: str = DEFAULT_BOARD_NAME) -> 
         "documents": documents,
         "templates": templates,
         "board_name": board_name,
+        "board_url": url,
     }

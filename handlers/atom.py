@@ -12,11 +12,11 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class AtomHandler(DocumentHandler):
-    """(Settings: `templates`, a Jinja2 environment; `board_name`.)"""
+    """(Settings: `templates`, a Jinja2 environment; `board_name`; `board_url`, may be empty.)"""
 
     async def get(self) -> None:
-        # Links in a feed must be whole: they name the board as the reader called it.
-        origin = f"{self.request.protocol}://{self.request.host}"
+        # Links in a feed must be whole. Where nobody said the board's address: the one that the reader used.
+        origin = self.settings["board_url"] or f"{self.request.protocol}://{self.request.host}"
         self.send_document(await self.documents.get(("atom", origin), partial(self.write_feed, origin)))
 
     head = get

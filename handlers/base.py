@@ -46,7 +46,7 @@ class BoardHandler(Resources, waterspout.native.RequestHandler):
 
 
 class DocumentHandler(BoardHandler):
-    """Answers with a document that is made once a second, whoever many ask; 304 to who has it already."""
+    """Answers with a document that is made once a second, however many ask; 304 to who has it already."""
 
     @property
     def documents(self) -> Cache[Document]:

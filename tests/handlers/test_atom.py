@@ -51,3 +51,9 @@ async def test_links_name_the_board_as_the_reader_does(fetch, store):
     feed = await fetch(Host="status.example.org")
     assert text(feed.find(ATOM + "entry"), "id") == "http://status.example.org/incidents/1"
     assert text(feed, "id") == "http://status.example.org/"
+
+
+@pytest.mark.gen_test
+async def test_links_name_the_board_as_its_operator_does(fetch, app):
+    app.settings["board_url"] = "https://status.example.org"
+    assert text(await fetch(Host="evil.example"), "id") == "https://status.example.org/"

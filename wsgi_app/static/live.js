@@ -182,7 +182,9 @@
     disconnect();
     source = new EventSource(`/api/stream?since=${cursor}`);
     expectBeat(STREAM_WAIT, poll);
+    let heard = false;
     const hear = (event) => {
+      heard = true;
       succeeded();
       expectBeat(BEAT_WAIT, connect);
       if (event.type !== "beat")
@@ -191,11 +193,12 @@
     for (const name of ["beat", "changes", "reload"]) source.addEventListener(name, hear);
     source.addEventListener("error", () => {
       showLost();
-      // A browser comes back by itself from a cut connection, but not from a refusal.
-      if (source.readyState === EventSource.CLOSED) {
+      // A browser comes back by itself from a cut connection, but not from a refusal; what never spoke, never will.
+      if (source.readyState === EventSource.CLOSED || !heard) {
         disconnect();
         later(poll);
       } else {
+        heard = false;
         expectBeat(STREAM_WAIT, poll);
       }
     });

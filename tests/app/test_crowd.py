@@ -1,0 +1,64 @@
+"""A thousand readers while an operator posts. (No speed is asserted beyond what was promised: within a second
+on an idle machine, and this one may be busy.)
+"""
+
+import asyncio
+
+import pytest
+
+from app.settings import parse_database_url
+from app.store import State, Store
+from tests.app.crowd import Asker, many_descriptors, open_readers
+from tests.app.serving import serve_board
+
+pytestmark = pytest.mark.faults
+
+READERS = 1000
+POSTS = 3
+PATIENCE = 30.0
+
+
+@pytest.fixture
+def board(tmp_path):
+    with many_descriptors(READERS), serve_board(tmp_path) as address:
+        store = Store(parse_database_url(f"sqlite:///{tmp_path / 'board.sqlite3'}"))
+        yield address, store
+        store.close()
+
+
+def test_a_thousand_readers_hear_of_every_update_and_the_page_goes_on_answering(board):
+    address, store = board
+    askers = [Asker(address, path) for path in ("/api/incidents", "/")]
+    asyncio.run(post_to_a_crowd(address, store, askers))
+    for asker in askers:
+        assert asker.statuses == {200}
+        assert asker.quantile(0.99) < 1
+
+
+async def post_to_a_crowd(address, store, askers):
+    async with open_readers(address, READERS) as readers:
+        for asker in askers:
+            asker.start()
+        try:
+            for n in range(POSTS):
+                update = await asyncio.to_thread(store.post_update, 3, State.MONITORING, f"More {n}.")
+                heard = asyncio.gather(*(reader.hear_of(update.id) for reader in readers))
+                await asyncio.wait_for(heard, PATIENCE)
+        finally:
+            for asker in askers:
+                await asyncio.to_thread(asker.stop)
+
+
+def test_a_thousand_who_leave_at_once_leave_nothing_behind(board):
+    address, _ = board
+    asyncio.run(come_and_go(address))
+    asker = Asker(address, "/healthz")
+    asker.start()
+    asyncio.run(come_and_go(address))
+    asker.stop()
+    assert asker.statuses == {200}
+
+
+async def come_and_go(address):
+    async with open_readers(address, READERS):
+        pass
