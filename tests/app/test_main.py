@@ -1,13 +1,17 @@
+import http.client
 import json
+import re
 import sqlite3
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from http.cookiejar import CookieJar
 
 import pytest
 
 from app.first_run import EXAMPLES
+from tests.app.operating import Operator, read_password
 from tests.app.serving import FORMS, START_TIMEOUT, serve_board, start_board
 
 
@@ -22,11 +26,7 @@ def get_json(url: str):
         return json.load(response)
 
 
-def post(address: str, **form: str) -> str:
-    """Post the form as a browser does; return the address of the page that it ends on."""
-    body = urllib.parse.urlencode(form).encode()
-    with urllib.request.urlopen(f"{address}/admin/", data=body, timeout=10) as response:
-        return response.url
+STORM = {"title": "Storm", "state": "investigating", "impact": "major", "text": "Wind of force 12."}
 
 
 def read_event(stream) -> dict[str, str]:
@@ -47,11 +47,12 @@ def test_both_sides_answer_on_one_port(address):
     assert all(example.title in page for example in EXAMPLES)
 
 
-def test_what_flask_takes_the_stream_tells_within_a_second(address):
+def test_what_flask_takes_the_stream_tells_within_a_second(address, tmp_path):
+    operator = Operator(address, tmp_path)
     with urllib.request.urlopen(f"{address}/api/stream", timeout=10) as stream:
         assert stream.readline().startswith(b"retry: ")
         begun = time.monotonic()
-        page = post(address, title="Storm", state="investigating", text="Wind of force 12.")
+        page = operator.post(**STORM)
         event = read_event(stream)
         assert time.monotonic() - begun < 1
     (incident,) = json.loads(event["data"])["incidents"]
@@ -123,9 +124,58 @@ def test_the_help_makes_no_database(tmp_path):
 
 def test_what_was_posted_is_there_after_a_restart(tmp_path):
     with serve_board(tmp_path) as address:
-        post(address, title="Storm", state="investigating", text="Wind of force 12.")
+        Operator(address, tmp_path).post(**STORM)
     with serve_board(tmp_path) as address:
         assert get_json(f"{address}/api/incidents")[0]["title"] == "Storm"
     connection = sqlite3.connect(tmp_path / "board.sqlite3")
     assert connection.execute("SELECT count(*) FROM incident").fetchone() == (len(EXAMPLES) + 1,)
     connection.close()
+
+
+def test_a_stranger_is_told_how_to_sign_in(tmp_path):
+    with serve_board(tmp_path, "--wsgi-workers", "0") as address:
+        log = (tmp_path / "server.log").read_text()
+        assert "Sign in at" in log
+        assert log.index("Password") < log.index(address)
+        Operator(address, tmp_path)
+        first = read_password(tmp_path)
+    with serve_board(tmp_path, "--wsgi-workers", "0"):
+        assert read_password(tmp_path) == first
+
+
+def test_a_gigabyte_is_refused_and_the_next_request_answered(address, tmp_path):
+    """Announced and begun, as a browser does it; the rest need not be sent to know the answer."""
+    operator = Operator(address, tmp_path)
+    host, port = address.removeprefix("http://").split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=20)
+    cookie = "; ".join(f"{each.name}={each.value}" for each in operator.cookies)
+    connection.putrequest("POST", "/admin/")
+    for name, value in {
+        "Cookie": cookie,
+        "Content-Type": "multipart/form-data; boundary=x",
+        "Content-Length": str(2**30),
+    }.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    connection.send(b"x" * 30_000)
+    reply = connection.getresponse()
+    assert reply.status == 413
+    assert b"10 MiB" in reply.read()
+    connection.close()
+    assert list((tmp_path / "attachments").glob("*")) == []
+    assert operator.post(**STORM).startswith(f"{address}/incidents/")
+
+
+def test_a_hundred_guesses_are_refused(address):
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+    page = opener.open(f"{address}/login", timeout=20).read().decode()
+    token = re.search(r'name="csrf_token" value="([^"]+)"', page)[1]
+    statuses = []
+    for n in range(100):
+        body = urllib.parse.urlencode({"name": "operator", "password": f"guess {n}", "csrf_token": token})
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            opener.open(f"{address}/login", data=body.encode(), timeout=20)
+        statuses.append(refused.value.code)
+        refused.value.close()
+    assert statuses == [400] * 10 + [429] * 90
+    assert 0 < int(refused.value.headers["Retry-After"]) <= 900
