@@ -5,13 +5,15 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from app.settings import parse_database_url
+from app.settings import ROOT, parse_database_url
 from app.store import CHANGES_LISTED, Store
 from tests.app.databases import post_incidents
+from tests.app.operating import read_password
 from tests.app.serving import FORMS, serve_board, start_board, wait_for_address
 from tests.browser import open_browser
 
@@ -21,7 +23,13 @@ pytestmark = pytest.mark.browser
 WITHIN = 1.0
 PATIENCE = 15.0
 
+SCREENSHOTS = ROOT / "var" / "screenshots"
+
 EXAMPLE = "Slow file downloads in Europe"
+
+
+# The operator's name and password at each address.
+ACCOUNTS: dict[str, tuple[str, str]] = {}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +40,9 @@ def chrome():
 
 @pytest.fixture(scope="module", params=FORMS)
 def address(request, tmp_path_factory):
-    with serve_board(tmp_path_factory.mktemp("board"), *FORMS[request.param]) as address:
+    folder = tmp_path_factory.mktemp("board")
+    with serve_board(folder, *FORMS[request.param]) as address:
+        ACCOUNTS[address] = read_password(folder)
         yield address
 
 
@@ -74,9 +84,18 @@ class Reader(Window):
 
 
 class Operator(Window):
+    def open_desk(self, address, path="/admin/"):
+        """Open a page for operators; sign in if that is asked for."""
+        self.open(address + path)
+        if "/login" in self.chrome.current_url:
+            name, password = ACCOUNTS[address]
+            self.find("#login-name").send_keys(name)
+            self.find("#login-password").send_keys(password, Keys.ENTER)
+            self.wait_for("header nav, header form", "Sign out")
+
     def post(self, address, form, **fields):
         """Fill in one of the two forms, "new" or "update", and post it."""
-        self.open(f"{address}/admin/")
+        self.open_desk(address)
         for name, value in fields.items():
             field = self.find(f"#{form}-{name}")
             if field.tag_name == "select":
@@ -171,12 +190,16 @@ def test_moments_are_in_the_readers_time_zone(windows, address):
 @pytest.mark.usefixtures("no_complaints")
 def test_the_keyboard_is_enough(windows, address):
     _, operator = windows
-    operator.open(f"{address}/admin/")
+    operator.open_desk(address)
+    operator.open(f"{address}/admin/")  # again: where the keyboard begins
     operator.find("body").send_keys(Keys.TAB)
     assert operator.front().switch_to.active_element.text == "Skip to the content"
-    operator.find("#new-title").send_keys(
-        "By keyboard", Keys.TAB, "Ident", Keys.TAB, "No mouse.", Keys.TAB, Keys.ENTER
-    )
+    operator.find("#new-title").send_keys("By keyboard", Keys.TAB, "Ident", Keys.TAB, "No mouse.")
+    for _ in range(20):  # past impact, components and files
+        if operator.chrome.switch_to.active_element.text == "Open incident":
+            break
+        ActionChains(operator.chrome).send_keys(Keys.TAB).perform()
+    ActionChains(operator.chrome).send_keys(Keys.ENTER).perform()
     operator.wait_for("h1", "By keyboard")
     assert operator.text("[data-badge]") == "Identified"
 
@@ -220,15 +243,62 @@ return weak;
 """
 
 
+@pytest.mark.usefixtures("no_complaints")
+def test_the_whole_story(windows, address, tmp_path):
+    """A stranger signs in, posts an incident with a file, sees it live, resolves it, and signs out."""
+    reader, operator = windows
+    reader.watch(address)
+    count = open_count(reader)
+    (tmp_path / "trace.txt").write_text("lost 40 of 100 packets")
+    operator.open(address)
+    operator.chrome.delete_all_cookies()
+    operator.open(address)
+    operator.find("footer a[href^='/login']").click()
+    name, password = ACCOUNTS[address]
+    operator.find("#login-name").send_keys(name)
+    operator.find("#login-password").send_keys(password, Keys.ENTER)
+    operator.wait_for("h1", "Post to the board")
+    files = {"files": str(tmp_path / "trace.txt")}
+    operator.post(address, "new", title="Packets go missing", state="Investigating", text="We look.", **files)
+    reader.wait_for("[data-section=open] .incident", "Packets go missing", WITHIN)
+    assert "trace.txt" in reader.text("[data-section=open] .incident .file")
+    assert open_count(reader) == count + 1
+    operator.post(address, "update", incident="Packets go missing", state="Resolved", text="All arrive.")
+    reader.wait_for("[data-section=past] .incident", "Packets go missing", WITHIN)
+    operator.open(f"{address}/admin/")
+    operator.find("header form button").click()
+    operator.wait_for("footer", "Sign in")
+    operator.open(f"{address}/admin/")
+    operator.wait_for("h1", "Sign in")
+    assert reader.same_page()
+
+
+DESK = ("/admin/", "/admin/maintenance/", "/admin/components/", "/admin/operators/", "/admin/audit/")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_pages_fit_and_can_be_read(windows, address, width, scheme):
-    reader, _ = windows
-    for path in ("/", "/incidents/3", "/admin/", "/nowhere"):
-        with screen(reader.front(), width, scheme):
-            reader.open(address + path)
-            assert reader.chrome.execute_script("return document.documentElement.scrollWidth") <= width
-            assert reader.chrome.execute_script(CONTRAST) == []
+    _, operator = windows
+    operator.open(address)
+    chrome = operator.chrome
+    chrome.delete_all_cookies()
+    with screen(chrome, width, scheme):
+        look_at(chrome, address, "/login", width, scheme)
+        operator.open_desk(address)
+        for path in ("/", "/incidents/3", "/nowhere", *DESK):
+            look_at(chrome, address, path, width, scheme)
+
+
+def look_at(chrome, address, path, width, scheme):
+    """Open a page, which must fit and be readable; leave a screenshot of it."""
+    chrome.get(address + path)
+    assert "Not Found" not in chrome.title or path == "/nowhere"
+    assert chrome.execute_script("return document.documentElement.scrollWidth") <= width
+    assert chrome.execute_script(CONTRAST) == []
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    name = "-".join(path.strip("/").split("/")) or "examples"
+    assert chrome.save_screenshot(str(SCREENSHOTS / f"{name}-{width}-{scheme}.png"))
 
 
 def test_a_page_says_that_it_is_cut_off_and_catches_up(windows, tmp_path):
@@ -239,6 +309,7 @@ def test_a_page_says_that_it_is_cut_off_and_catches_up(windows, tmp_path):
     reader.wait_for("#live", "Disconnected")
     with start_board(tmp_path, "--port", address.rpartition(":")[2]) as (server, log):
         wait_for_address(server, log)
+        ACCOUNTS[address] = read_password(tmp_path)
         operator.post(address, "update", incident=EXAMPLE, state="Resolved", text="While you were away.")
         reader.wait_for("#live", "Live", 40)
         reader.wait_for("[data-section=past] .update", "While you were away.")
