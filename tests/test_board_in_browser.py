@@ -8,9 +8,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from app.settings import parse_database_url
+from app.first_run import COMPONENTS
+from app.settings import ROOT, parse_database_url
 from app.store import CHANGES_LISTED, Store
 from tests.app.databases import post_incidents
+from tests.app.operating import read_password
 from tests.app.serving import FORMS, serve_board, start_board, wait_for_address
 from tests.browser import open_browser
 
@@ -21,6 +23,10 @@ WITHIN = 1.0
 PATIENCE = 15.0
 
 EXAMPLE = "Slow file downloads in Europe"
+SCREENSHOTS = ROOT / "var" / "screenshots"
+
+# What each board has printed at its start: who to sign in as.
+PASSWORDS: dict[str, tuple[str, str]] = {}
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +37,9 @@ def chrome():
 
 @pytest.fixture(scope="module", params=FORMS)
 def address(request, tmp_path_factory):
-    with serve_board(tmp_path_factory.mktemp("board"), *FORMS[request.param]) as address:
+    folder = tmp_path_factory.mktemp("board")
+    with serve_board(folder, *FORMS[request.param]) as address:
+        PASSWORDS[address] = read_password(folder)
         yield address
 
 
@@ -73,17 +81,35 @@ class Reader(Window):
 
 
 class Operator(Window):
+    """Signs in wherever a page asks for it."""
+
+    def open(self, url):
+        super().open(url)
+        if "/login?" in self.chrome.current_url:
+            self.sign_in(*PASSWORDS["/".join(url.split("/")[:3])])
+
+    def sign_in(self, name, password):
+        self.find("#login-name").send_keys(name)
+        self.find("#login-password").send_keys(password, Keys.ENTER)
+        self.wait_for("header .who", name)
+
     def post(self, address, form, **fields):
         """Fill in one of the two forms, "new" or "update", and post it."""
         self.open(f"{address}/admin/")
+        self.fill(form, **fields)
+        self.send(form, fields["text"])
+
+    def fill(self, form, **fields):
         for name, value in fields.items():
             field = self.find(f"#{form}-{name}")
             if field.tag_name == "select":
                 self.choose(Select(field), value)
             else:
                 field.send_keys(value)
+
+    def send(self, form, expected):
         self.find(f"#{form}-text").find_element(By.XPATH, "ancestor::form//button").click()
-        self.wait_for("main", fields["text"])
+        self.wait_for("main", expected)
 
     def choose(self, select, value):
         (option,) = [option.text for option in select.options if option.text.startswith(value)]
@@ -169,8 +195,10 @@ def test_the_keyboard_is_enough(windows, address):
     operator.find("body").send_keys(Keys.TAB)
     assert operator.front().switch_to.active_element.text == "Skip to the content"
     operator.find("#new-title").send_keys(
-        "By keyboard", Keys.TAB, "Ident", Keys.TAB, "No mouse.", Keys.TAB, Keys.ENTER
+        "By keyboard", Keys.TAB, "Ident", Keys.TAB, "No mouse.", Keys.TAB, "Maj"
     )
+    past_all_components = [Keys.TAB, Keys.SPACE, *[Keys.TAB] * len(COMPONENTS)]
+    operator.front().switch_to.active_element.send_keys(*past_all_components, Keys.TAB, Keys.ENTER)
     operator.wait_for("h1", "By keyboard")
     assert operator.text("[data-badge]") == "Identified"
 
@@ -214,15 +242,28 @@ return weak;
 """
 
 
+PAGES = [
+    *("/incidents/3", "/nowhere", "/admin/", "/admin/components/", "/admin/maintenance/"),
+    *("/admin/operators/", "/admin/audit/"),
+]
+
+
+def keep_screenshot(chrome, name):
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    assert chrome.save_screenshot(str(SCREENSHOTS / f"{name}.png"))
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_pages_fit_and_can_be_read(windows, address, width, scheme):
-    reader, _ = windows
-    for path in ("/", "/incidents/3", "/admin/", "/nowhere"):
-        with screen(reader.front(), width, scheme):
-            reader.open(address + path)
-            assert reader.chrome.execute_script("return document.documentElement.scrollWidth") <= width
-            assert reader.chrome.execute_script(CONTRAST) == []
+    _, operator = windows
+    operator.open(f"{address}/admin/operators/")
+    for path in PAGES:
+        with screen(operator.front(), width, scheme):
+            operator.open(address + path)
+            keep_screenshot(operator.chrome, f"{path.strip('/').replace('/', '-')}-{width}-{scheme}")
+            assert operator.chrome.execute_script("return document.documentElement.scrollWidth") <= width
+            assert operator.chrome.execute_script(CONTRAST) == []
 
 
 def test_a_page_says_that_it_is_cut_off_and_catches_up(windows, tmp_path):
@@ -233,6 +274,7 @@ def test_a_page_says_that_it_is_cut_off_and_catches_up(windows, tmp_path):
     reader.wait_for("#live", "Disconnected")
     with start_board(tmp_path, "--port", address.rpartition(":")[2]) as (server, log):
         wait_for_address(server, log)
+        PASSWORDS[address] = read_password(tmp_path)
         operator.post(address, "update", incident=EXAMPLE, state="Resolved", text="While you were away.")
         reader.wait_for("#live", "Live", 40)
         reader.wait_for("[data-section=past] .update", "While you were away.")
@@ -251,3 +293,61 @@ def test_a_page_that_has_missed_too_much_asks_for_everything(windows, tmp_path):
         wait_for_address(server, log)
         reader.wait_for("[data-summary]", f"{CHANGES_LISTED + 2} open incidents", 40)
     assert reader.same_page()
+
+
+@pytest.mark.usefixtures("no_complaints")
+def test_a_strangers_story(windows, address, tmp_path):
+    """Signs in with what was printed, posts with a file, is seen in a second window, resolves, signs out."""
+    reader, operator = windows
+    reader.watch(address)
+    operator.open(address)
+    operator.chrome.delete_all_cookies()
+    operator.open(address)
+    operator.find("footer a[href='/login']").click()
+    operator.wait_for("h1", "Sign in")
+    operator.sign_in(*PASSWORDS[address])
+    chart = tmp_path / "chart of <today>.txt"
+    chart.write_text("Requests: 12\n")
+    title = f"A stranger's storm {time.time()}"
+    operator.fill("new", title=title, state="Investigating", impact="Critical", text="It blows.")
+    operator.find("#new-files").send_keys(str(chart))
+    operator.send("new", "It blows.")
+    reader.wait_for("[data-section=open] .incident h3", title, WITHIN)
+    reader.wait_for("[data-section=open] .incident .file a", "chart_of_today.txt")
+    operator.post(address, "update", incident=title, state="Resolved", text="It does not.")
+    reader.wait_for("[data-section=past] .incident h3", title, WITHIN)
+    operator.open(f"{address}/admin/")
+    operator.find("header form button").click()
+    operator.wait_for("footer", "Sign in")
+    assert reader.same_page()
+
+
+@pytest.mark.usefixtures("no_complaints")
+def test_an_operator_arranges_the_board(windows, address):
+    """Components, maintenance, an invitation that another person takes, and the audit of all that."""
+    _, operator = windows
+    operator.open(f"{address}/admin/components/")
+    operator.find("#new-name").send_keys("Search", Keys.ENTER)
+    operator.wait_for("label:has(+ input[value='Search'])", "Name of Search")
+    operator.open(f"{address}/admin/maintenance/")
+    operator.find("#new-title").send_keys("Bigger disks")
+    operator.find("#new-text").send_keys("Nothing to notice.")
+    for name, moment in (("starts_at", "2031-02-03T10:00"), ("ends_at", "2031-02-03T11:00")):
+        field = operator.find(f"#new-{name}")
+        operator.chrome.execute_script("arguments[0].value = arguments[1]", field, moment)
+    operator.find("form.panel .button").click()
+    operator.wait_for("main", "Bigger disks (scheduled)")
+    operator.open(f"{address}/admin/operators/")
+    operator.find("form.panel .button").click()
+    operator.wait_for(".flash", "works once")
+    link = operator.find("#link").get_attribute("value")
+    operator.find("header form button").click()
+    operator.wait_for("footer", "Sign in")
+    name = f"bert {time.time()}"
+    operator.open(link)
+    operator.find("#join-name").send_keys(name)
+    operator.find("#join-password").send_keys("correct horse battery", Keys.ENTER)
+    operator.wait_for("header .who", name)
+    operator.open(f"{address}/admin/audit/")
+    operator.wait_for("tbody tr:first-child", "added operator: " + name)
+    operator.find("header form button").click()
