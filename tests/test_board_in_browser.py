@@ -5,11 +5,11 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from app.first_run import COMPONENTS
 from app.settings import ROOT, parse_database_url
 from app.store import CHANGES_LISTED, Store
 from tests.app.databases import post_incidents
@@ -23,13 +23,11 @@ pytestmark = pytest.mark.browser
 WITHIN = 1.0
 PATIENCE = 15.0
 
+EXAMPLE = "Slow file downloads in Europe"
 SCREENSHOTS = ROOT / "var" / "screenshots"
 
-EXAMPLE = "Slow file downloads in Europe"
-
-
-# The operator's name and password at each address.
-ACCOUNTS: dict[str, tuple[str, str]] = {}
+# What each board has printed at its start: who to sign in as.
+PASSWORDS: dict[str, tuple[str, str]] = {}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +40,7 @@ def chrome():
 def address(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("board")
     with serve_board(folder, *FORMS[request.param]) as address:
-        ACCOUNTS[address] = read_password(folder)
+        PASSWORDS[address] = read_password(folder)
         yield address
 
 
@@ -84,26 +82,35 @@ class Reader(Window):
 
 
 class Operator(Window):
-    def open_desk(self, address, path="/admin/"):
-        """Open a page for operators; sign in if that is asked for."""
-        self.open(address + path)
-        if "/login" in self.chrome.current_url:
-            name, password = ACCOUNTS[address]
-            self.find("#login-name").send_keys(name)
-            self.find("#login-password").send_keys(password, Keys.ENTER)
-            self.wait_for("header nav, header form", "Sign out")
+    """Signs in wherever a page asks for it."""
+
+    def open(self, url):
+        super().open(url)
+        if "/login?" in self.chrome.current_url:
+            self.sign_in(*PASSWORDS["/".join(url.split("/")[:3])])
+
+    def sign_in(self, name, password):
+        self.find("#login-name").send_keys(name)
+        self.find("#login-password").send_keys(password, Keys.ENTER)
+        self.wait_for("header .who", name)
 
     def post(self, address, form, **fields):
         """Fill in one of the two forms, "new" or "update", and post it."""
-        self.open_desk(address)
+        self.open(f"{address}/admin/")
+        self.fill(form, **fields)
+        self.send(form, fields["text"])
+
+    def fill(self, form, **fields):
         for name, value in fields.items():
             field = self.find(f"#{form}-{name}")
             if field.tag_name == "select":
                 self.choose(Select(field), value)
             else:
                 field.send_keys(value)
+
+    def send(self, form, expected):
         self.find(f"#{form}-text").find_element(By.XPATH, "ancestor::form//button").click()
-        self.wait_for("main", fields["text"])
+        self.wait_for("main", expected)
 
     def choose(self, select, value):
         (option,) = [option.text for option in select.options if option.text.startswith(value)]
@@ -190,16 +197,14 @@ def test_moments_are_in_the_readers_time_zone(windows, address):
 @pytest.mark.usefixtures("no_complaints")
 def test_the_keyboard_is_enough(windows, address):
     _, operator = windows
-    operator.open_desk(address)
-    operator.open(f"{address}/admin/")  # again: where the keyboard begins
+    operator.open(f"{address}/admin/")
     operator.find("body").send_keys(Keys.TAB)
     assert operator.front().switch_to.active_element.text == "Skip to the content"
-    operator.find("#new-title").send_keys("By keyboard", Keys.TAB, "Ident", Keys.TAB, "No mouse.")
-    for _ in range(20):  # past impact, components and files
-        if operator.chrome.switch_to.active_element.text == "Open incident":
-            break
-        ActionChains(operator.chrome).send_keys(Keys.TAB).perform()
-    ActionChains(operator.chrome).send_keys(Keys.ENTER).perform()
+    operator.find("#new-title").send_keys(
+        "By keyboard", Keys.TAB, "Ident", Keys.TAB, "No mouse.", Keys.TAB, "Maj"
+    )
+    past_all_components = [Keys.TAB, Keys.SPACE, *[Keys.TAB] * len(COMPONENTS)]
+    operator.front().switch_to.active_element.send_keys(*past_all_components, Keys.TAB, Keys.ENTER)
     operator.wait_for("h1", "By keyboard")
     assert operator.text("[data-badge]") == "Identified"
 
@@ -243,62 +248,28 @@ return weak;
 """
 
 
-@pytest.mark.usefixtures("no_complaints")
-def test_the_whole_story(windows, address, tmp_path):
-    """A stranger signs in, posts an incident with a file, sees it live, resolves it, and signs out."""
-    reader, operator = windows
-    reader.watch(address)
-    count = open_count(reader)
-    (tmp_path / "trace.txt").write_text("lost 40 of 100 packets")
-    operator.open(address)
-    operator.chrome.delete_all_cookies()
-    operator.open(address)
-    operator.find("footer a[href^='/login']").click()
-    name, password = ACCOUNTS[address]
-    operator.find("#login-name").send_keys(name)
-    operator.find("#login-password").send_keys(password, Keys.ENTER)
-    operator.wait_for("h1", "Post to the board")
-    files = {"files": str(tmp_path / "trace.txt")}
-    operator.post(address, "new", title="Packets go missing", state="Investigating", text="We look.", **files)
-    reader.wait_for("[data-section=open] .incident", "Packets go missing", WITHIN)
-    assert "trace.txt" in reader.text("[data-section=open] .incident .file")
-    assert open_count(reader) == count + 1
-    operator.post(address, "update", incident="Packets go missing", state="Resolved", text="All arrive.")
-    reader.wait_for("[data-section=past] .incident", "Packets go missing", WITHIN)
-    operator.open(f"{address}/admin/")
-    operator.find("header form button").click()
-    operator.wait_for("footer", "Sign in")
-    operator.open(f"{address}/admin/")
-    operator.wait_for("h1", "Sign in")
-    assert reader.same_page()
+PAGES = [
+    *("/incidents/3", "/nowhere", "/admin/", "/admin/components/", "/admin/maintenance/"),
+    *("/admin/operators/", "/admin/audit/"),
+]
 
 
-DESK = ("/admin/", "/admin/maintenance/", "/admin/components/", "/admin/operators/", "/admin/audit/")
+def keep_screenshot(chrome, name):
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    assert chrome.save_screenshot(str(SCREENSHOTS / f"{name}.png"))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_pages_fit_and_can_be_read(windows, address, width, scheme):
     _, operator = windows
-    operator.open(address)
-    chrome = operator.chrome
-    chrome.delete_all_cookies()
-    with screen(chrome, width, scheme):
-        look_at(chrome, address, "/login", width, scheme)
-        operator.open_desk(address)
-        for path in ("/", "/incidents/3", "/nowhere", *DESK):
-            look_at(chrome, address, path, width, scheme)
-
-
-def look_at(chrome, address, path, width, scheme):
-    """Open a page, which must fit and be readable; leave a screenshot of it."""
-    chrome.get(address + path)
-    assert "Not Found" not in chrome.title or path == "/nowhere"
-    assert chrome.execute_script("return document.documentElement.scrollWidth") <= width
-    assert chrome.execute_script(CONTRAST) == []
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    name = "-".join(path.strip("/").split("/")) or "examples"
-    assert chrome.save_screenshot(str(SCREENSHOTS / f"{name}-{width}-{scheme}.png"))
+    operator.open(f"{address}/admin/operators/")
+    for path in PAGES:
+        with screen(operator.front(), width, scheme):
+            operator.open(address + path)
+            keep_screenshot(operator.chrome, f"{path.strip('/').replace('/', '-')}-{width}-{scheme}")
+            assert operator.chrome.execute_script("return document.documentElement.scrollWidth") <= width
+            assert operator.chrome.execute_script(CONTRAST) == []
 
 
 def test_a_page_says_that_it_is_cut_off_and_catches_up(windows, tmp_path):
@@ -309,7 +280,7 @@ def test_a_page_says_that_it_is_cut_off_and_catches_up(windows, tmp_path):
     reader.wait_for("#live", "Disconnected")
     with start_board(tmp_path, "--port", address.rpartition(":")[2]) as (server, log):
         wait_for_address(server, log)
-        ACCOUNTS[address] = read_password(tmp_path)
+        PASSWORDS[address] = read_password(tmp_path)
         operator.post(address, "update", incident=EXAMPLE, state="Resolved", text="While you were away.")
         reader.wait_for("#live", "Live", 40)
         reader.wait_for("[data-section=past] .update", "While you were away.")
@@ -328,3 +299,61 @@ def test_a_page_that_has_missed_too_much_asks_for_everything(windows, tmp_path):
         wait_for_address(server, log)
         reader.wait_for("[data-part=summary] .detail", f"{CHANGES_LISTED + 2} open incidents", 40)
     assert reader.same_page()
+
+
+@pytest.mark.usefixtures("no_complaints")
+def test_a_strangers_story(windows, address, tmp_path):
+    """Signs in with what was printed, posts with a file, is seen in a second window, resolves, signs out."""
+    reader, operator = windows
+    reader.watch(address)
+    operator.open(address)
+    operator.chrome.delete_all_cookies()
+    operator.open(address)
+    operator.find("footer a[href='/login']").click()
+    operator.wait_for("h1", "Sign in")
+    operator.sign_in(*PASSWORDS[address])
+    chart = tmp_path / "chart of <today>.txt"
+    chart.write_text("Requests: 12\n")
+    title = f"A stranger's storm {time.time()}"
+    operator.fill("new", title=title, state="Investigating", impact="Critical", text="It blows.")
+    operator.find("#new-files").send_keys(str(chart))
+    operator.send("new", "It blows.")
+    reader.wait_for("[data-section=open] .incident h3", title, WITHIN)
+    reader.wait_for("[data-section=open] .incident .file a", "chart_of_today.txt")
+    operator.post(address, "update", incident=title, state="Resolved", text="It does not.")
+    reader.wait_for("[data-section=past] .incident h3", title, WITHIN)
+    operator.open(f"{address}/admin/")
+    operator.find("header form button").click()
+    operator.wait_for("footer", "Sign in")
+    assert reader.same_page()
+
+
+@pytest.mark.usefixtures("no_complaints")
+def test_an_operator_arranges_the_board(windows, address):
+    """Components, maintenance, an invitation that another person takes, and the audit of all that."""
+    _, operator = windows
+    operator.open(f"{address}/admin/components/")
+    operator.find("#new-name").send_keys("Search", Keys.ENTER)
+    operator.wait_for("label:has(+ input[value='Search'])", "Name of Search")
+    operator.open(f"{address}/admin/maintenance/")
+    operator.find("#new-title").send_keys("Bigger disks")
+    operator.find("#new-text").send_keys("Nothing to notice.")
+    for name, moment in (("starts_at", "2031-02-03T10:00"), ("ends_at", "2031-02-03T11:00")):
+        field = operator.find(f"#new-{name}")
+        operator.chrome.execute_script("arguments[0].value = arguments[1]", field, moment)
+    operator.find("form.panel .button").click()
+    operator.wait_for("main", "Bigger disks (scheduled)")
+    operator.open(f"{address}/admin/operators/")
+    operator.find("form.panel .button").click()
+    operator.wait_for(".flash", "works once")
+    link = operator.find("#link").get_attribute("value")
+    operator.find("header form button").click()
+    operator.wait_for("footer", "Sign in")
+    name = f"bert {time.time()}"
+    operator.open(link)
+    operator.find("#join-name").send_keys(name)
+    operator.find("#join-password").send_keys("correct horse battery", Keys.ENTER)
+    operator.wait_for("header .who", name)
+    operator.open(f"{address}/admin/audit/")
+    operator.wait_for("tbody tr:first-child", "added operator: " + name)
+    operator.find("header form button").click()
