@@ -178,7 +178,7 @@ class ComponentForm(BoardForm):
 class SignInForm(BoardForm):
     """Who signs in. Says nothing of how names and passwords are made."""
 
-    name = StringField("Name", [Required("Give your name.")], filters=[one_line])
+    name = StringField("Name", [Required("Give your name."), check_printable], filters=[one_line])
     password = PasswordField("Password", [InputRequired("Give your password.")])
 
 

@@ -18,11 +18,10 @@ def read_password(folder: Path) -> tuple[str, str]:
 class Operator:
     """Signed in from the beginning."""
 
-    def __init__(self, address: str, folder: Path) -> None:
+    def __init__(self, address: str, name: str, password: str) -> None:
         self.address = address
         self.cookies = CookieJar()
         self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
-        name, password = read_password(folder)
         assert self.post("/login", name=name, password=password) == f"{address}/admin/"
         self.token = self.find_token("/admin/")
 

@@ -12,7 +12,7 @@ import pytest
 
 from app.first_run import EXAMPLES
 from tests.app.operating import Operator, read_password
-from tests.app.serving import FORMS, START_TIMEOUT, serve_board, start_board
+from tests.app.serving import FORMS, START_TIMEOUT, serve_board, start_board, wait_for_address
 
 
 @pytest.fixture(params=FORMS)
@@ -48,7 +48,7 @@ def test_both_sides_answer_on_one_port(address):
 
 
 def test_what_flask_takes_the_stream_tells_within_a_second(address, tmp_path):
-    operator = Operator(address, tmp_path)
+    operator = Operator(address, *read_password(tmp_path))
     with urllib.request.urlopen(f"{address}/api/stream", timeout=10) as stream:
         assert stream.readline().startswith(b"retry: ")
         begun = time.monotonic()
@@ -124,7 +124,7 @@ def test_the_help_makes_no_database(tmp_path):
 
 def test_what_was_posted_is_there_after_a_restart(tmp_path):
     with serve_board(tmp_path) as address:
-        Operator(address, tmp_path).post(**STORM)
+        Operator(address, *read_password(tmp_path)).post(**STORM)
     with serve_board(tmp_path) as address:
         assert get_json(f"{address}/api/incidents")[0]["title"] == "Storm"
     connection = sqlite3.connect(tmp_path / "board.sqlite3")
@@ -137,7 +137,7 @@ def test_a_stranger_is_told_how_to_sign_in(tmp_path):
         log = (tmp_path / "server.log").read_text()
         assert "Sign in at" in log
         assert log.index("Password") < log.index(address)
-        Operator(address, tmp_path)
+        Operator(address, *read_password(tmp_path))
         first = read_password(tmp_path)
     with serve_board(tmp_path, "--wsgi-workers", "0"):
         assert read_password(tmp_path) == first
@@ -145,7 +145,7 @@ def test_a_stranger_is_told_how_to_sign_in(tmp_path):
 
 def test_a_gigabyte_is_refused_and_the_next_request_answered(address, tmp_path):
     """Announced and begun, as a browser does it; the rest need not be sent to know the answer."""
-    operator = Operator(address, tmp_path)
+    operator = Operator(address, *read_password(tmp_path))
     host, port = address.removeprefix("http://").split(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=20)
     cookie = "; ".join(f"{each.name}={each.value}" for each in operator.cookies)
@@ -179,3 +179,13 @@ def test_a_hundred_guesses_are_refused(address):
         refused.value.close()
     assert statuses == [400] * 10 + [429] * 90
     assert 0 < int(refused.value.headers["Retry-After"]) <= 900
+
+
+def test_what_was_posted_outlives_a_kill(tmp_path):
+    with start_board(tmp_path) as (server, log):
+        address = wait_for_address(server, log)
+        Operator(address, *read_password(tmp_path)).post(**STORM)
+        server.kill()
+        server.wait()
+    with serve_board(tmp_path) as address:
+        assert get_json(f"{address}/api/incidents")[0]["title"] == "Storm"
