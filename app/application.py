@@ -5,17 +5,17 @@ import os
 import handlers
 import waterspout
 from app.first_run import prepare_database
-from app.settings import Settings
+from app.greeting import greet
+from app.settings import DEFAULT_BOARD_NAME, Settings
 from app.store import AsyncStore
 
 
 class BoardApplication(waterspout.Application):
     """The whole service. The Flask app, wherever it runs, reads its settings from the environment."""
 
-    def __init__(self, store: AsyncStore) -> None:
-        super().__init__(
-            native=handlers.routes, wsgi="wsgi_app:create_app()", **handlers.build_resources(store)
-        )
+    def __init__(self, store: AsyncStore, board_name: str = DEFAULT_BOARD_NAME, url: str = "") -> None:
+        resources = handlers.build_resources(store, board_name, url)
+        super().__init__(native=handlers.routes, wsgi="wsgi_app:create_app()", **resources)
         self.store = store
 
     async def stop(self, timeout: float | None = None) -> None:
@@ -32,5 +32,6 @@ def make_app(settings: Settings | None = None) -> BoardApplication:
         DatabaseError: the database can't be used.
     """
     settings = settings or Settings.from_environment(os.environ)
-    prepare_database(settings.database_url)
-    return BoardApplication(AsyncStore(settings.database_url))
+    prepare_database(settings)
+    greet(settings)
+    return BoardApplication(AsyncStore(settings.database_url), settings.board_name, settings.url)

@@ -1,4 +1,4 @@
-"""What the first start does: make the tables and, in a new SQLite file, a few example incidents.
+"""What each start does first: bring the tables up to date. And what the example's first start adds.
 
 Harmless when repeated, and when several processes do it at once: all of it is one writing transaction.
 """
@@ -8,12 +8,34 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import URL, Engine, inspect
+from sqlalchemy import inspect
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app.database import DatabaseError, make_engine, prepare_sqlite_file, writing
-from app.store import Base, Incident, State, add_incident, add_update
+from app.keys import derive_password
+from app.passwords import hash_password
+from app.schema import upgrade_tables
+from app.settings import Settings
+from app.store import Impact, Incident, State
+from app.store.audit import Actor
+from app.store.components import add_component
+from app.store.incidents import add_incident, add_update
+from app.store.maintenance import add_maintenance
+from app.store.operators import add_operator, read_operators
+
+EXAMPLE_OPERATOR = "operator"
+EXAMPLE_ACTOR = Actor("example")
+
+COMPONENTS = ("Website", "API", "File storage", "E-mail", "Billing")
+COMPONENTS_ADDED = timedelta(days=120)
+
+MAINTENANCE = (
+    "Billing moves to new machines",
+    "Invoices can be read all the time. New ones are created as soon as the move is done.",
+    timedelta(days=2, hours=5),
+    timedelta(hours=2),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +43,8 @@ class Example:
     """An incident that began `ago`; each later update is so many minutes after its beginning."""
 
     title: str
+    component: str
+    impact: Impact
     ago: timedelta
     updates: Sequence[tuple[int, State, str]]
 
@@ -29,6 +53,8 @@ class Example:
 EXAMPLES = (
     Example(
         "Scheduled database upgrade took longer than announced",
+        "Billing",
+        Impact.MINOR,
         timedelta(days=12, hours=3),
         (
             (
@@ -42,6 +68,8 @@ EXAMPLES = (
     ),
     Example(
         "Delayed e-mail notifications",
+        "E-mail",
+        Impact.MAJOR,
         timedelta(days=3, hours=7, minutes=20),
         (
             (
@@ -61,6 +89,8 @@ EXAMPLES = (
     ),
     Example(
         "Slow file downloads in Europe",
+        "File storage",
+        Impact.MINOR,
         timedelta(hours=1, minutes=35),
         (
             (
@@ -85,17 +115,19 @@ EXAMPLES = (
 )
 
 
-def prepare_database(url: URL) -> None:
-    """Make the tables, and in SQLite the examples, where there are no tables yet.
+def prepare_database(settings: Settings) -> None:
+    """Make or upgrade the tables; in the example's database, also what there is to see and who may sign in.
 
     Raises:
         DatabaseError: the database can't be reached or used.
     """
+    url = settings.database_url
     if url.get_backend_name() == "sqlite":
         prepare_sqlite_file(Path(url.database or ""))
     engine = make_engine(url)
     try:
-        make_tables(engine)
+        with writing(engine) as session:
+            prepare_tables(session, settings)
     except SQLAlchemyError as error:
         place = url.render_as_string(hide_password=True)
         raise DatabaseError(f"the database {place} can't be used: {getattr(error, 'orig', error)}") from error
@@ -103,23 +135,50 @@ def prepare_database(url: URL) -> None:
         engine.dispose()
 
 
-def make_tables(engine: Engine) -> None:
-    """Make missing tables. A PostgreSQL database is somebody's own, and gets no examples."""
-    with writing(engine) as session:
-        connection = session.connection()
-        if inspect(connection).has_table(Incident.__tablename__):
-            return
-        Base.metadata.create_all(connection)
-        if connection.dialect.name == "sqlite":
-            add_examples(session, datetime.now(UTC))
+def prepare_tables(session: Session, settings: Settings) -> None:
+    """Do all of it in this transaction. A database that somebody named is their own, and gets no examples."""
+    connection = session.connection()
+    new = not inspect(connection).has_table(Incident.__tablename__)
+    upgrade_tables(connection)
+    if new and settings.example:
+        add_examples(session, datetime.now(UTC))
+    if settings.example and not read_operators(session):
+        password = derive_password(settings.secret_key, EXAMPLE_OPERATOR)
+        add_operator(session, EXAMPLE_OPERATOR, hash_password(password), EXAMPLE_ACTOR)
 
 
 def add_examples(session: Session, now: datetime) -> None:
     """Add the examples as if they had happened shortly before `now`."""
+    components = {name: add_component(session, name, EXAMPLE_ACTOR) for name in COMPONENTS}
+    for component in components.values():
+        component.created_at = now - COMPONENTS_ADDED
     for example in EXAMPLES:
-        opened_at = now - example.ago
-        (_, state, text), *later = example.updates
-        first = add_incident(session, example.title, state, text, opened_at)
-        incident = session.get_one(Incident, first.incident_id)
-        for minutes, state, text in later:
-            add_update(session, incident, state, text, opened_at + timedelta(minutes=minutes))
+        add_example(session, example, components[example.component].id, now)
+    title, text, ahead, lasts = MAINTENANCE
+    add_maintenance(
+        session,
+        title,
+        text,
+        now + ahead,
+        now + ahead + lasts,
+        components=[components["Billing"].id],
+        by=EXAMPLE_ACTOR,
+    )
+
+
+def add_example(session: Session, example: Example, component: int, now: datetime) -> None:
+    opened_at = now - example.ago
+    (_, state, text), *later = example.updates
+    first = add_incident(
+        session,
+        example.title,
+        state,
+        text,
+        opened_at,
+        impact=example.impact,
+        components=[component],
+        by=EXAMPLE_ACTOR,
+    )
+    for minutes, state, text in later:
+        moment = opened_at + timedelta(minutes=minutes)
+        add_update(session, first.incident_id, state, text, moment, by=EXAMPLE_ACTOR)

@@ -1,13 +1,17 @@
 """What the service is told by its environment, read and checked once, when it starts."""
 
 import importlib.util
+import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
+
+from app.keys import keep_key
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -15,9 +19,16 @@ ROOT = Path(__file__).resolve().parent.parent
 TEMPLATES = ROOT / "templates"
 TEMPLATE_OPTIONS: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True}
 
-DEFAULT_DATABASE = ROOT / "var" / "board.sqlite3"
+DEFAULT_FOLDER = ROOT / "var"
+EXAMPLE_DATABASE = "board.sqlite3"
+EXAMPLE_KEY = "secret_key"
 DEFAULT_BOARD_NAME = "Waterspout Status"
 BOARD_NAME_LENGTH = 60
+
+# Whoever guesses the key is every operator: 32 characters of chance are beyond guessing.
+KEY_LENGTH = 32
+MAKE_A_KEY = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
+PROXIES_AT_MOST = 9
 
 # What people write -> the name that SQLAlchemy gives the one driver that works both blocking and async.
 # (SQLite has two: the engine's maker chooses.)
@@ -35,21 +46,41 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`database_url` is normalised (see `parse_database_url`); `board_name` is the title of every page."""
+    """What the environment says, checked.
+
+    `database_url` is normalised (see `parse_database_url`); `board_name` is the title of every page.
+    `folder` holds the attachments and, of the example, everything. `url` is where the public finds the board,
+    without a "/" at the end, or empty. `proxies` is how many of them have added to `X-Forwarded-For`.
+    `example`: nobody named a database, so this is the one to play with.
+    """
 
     database_url: URL
     board_name: str = DEFAULT_BOARD_NAME
+    folder: Path = DEFAULT_FOLDER
+    secret_key: str = field(default_factory=lambda: secrets.token_hex(KEY_LENGTH), repr=False)
+    secret_key_fallbacks: tuple[str, ...] = field(default=(), repr=False)
+    url: str = ""
+    proxies: int = 0
+    example: bool = False
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        """Read `DATABASE_URL` and `BOARD_NAME`; an empty value counts as none.
+        """Read the variables that docs/board.md lists; an empty value counts as none.
 
         Raises:
             SettingsError: a value is not usable.
         """
+        folder = Path(environ.get("BOARD_FOLDER") or DEFAULT_FOLDER).expanduser().absolute()
+        database = environ.get("DATABASE_URL")
         return cls(
-            database_url=parse_database_url(environ.get("DATABASE_URL") or f"sqlite:///{DEFAULT_DATABASE}"),
+            database_url=parse_database_url(database or f"sqlite:///{folder / EXAMPLE_DATABASE}"),
             board_name=parse_board_name(environ.get("BOARD_NAME") or DEFAULT_BOARD_NAME),
+            folder=folder,
+            secret_key=find_secret_key(environ.get("SECRET_KEY"), None if database else folder / EXAMPLE_KEY),
+            secret_key_fallbacks=parse_fallbacks(environ.get("SECRET_KEY_FALLBACKS") or ""),
+            url=parse_board_url(environ.get("BOARD_URL") or ""),
+            proxies=parse_proxies(environ.get("BOARD_PROXIES") or "0"),
+            example=not database,
         )
 
 
@@ -108,3 +139,54 @@ def parse_board_name(text: str) -> str:
     if not name.isprintable() or not 1 <= len(name) <= BOARD_NAME_LENGTH:
         raise SettingsError(f"BOARD_NAME must have 1 to {BOARD_NAME_LENGTH} printable characters")
     return name
+
+
+def find_secret_key(given: str | None, example: Path | None) -> str:
+    """Return the key that was given; for the example, the one that is kept in this file.
+
+    Raises:
+        SettingsError: there is none, or it can be guessed.
+    """
+    if given:
+        return check_key(given, "SECRET_KEY")
+    if example is None:
+        raise SettingsError(f"SECRET_KEY is not set. Make one, and keep it: {MAKE_A_KEY}")
+    try:
+        return check_key(keep_key(example), f"the file {example}")
+    except OSError as error:
+        raise SettingsError(f"{example} can't be made or read: {error.strerror}. Set BOARD_FOLDER") from error
+
+
+def check_key(key: str, place: str) -> str:
+    if len(key) < KEY_LENGTH:
+        raise SettingsError(f"{place} must have {KEY_LENGTH} characters or more. Make one: {MAKE_A_KEY}")
+    return key
+
+
+def parse_fallbacks(text: str) -> tuple[str, ...]:
+    """Return the keys that were in use before: what they have signed still counts."""
+    keys = [key.strip() for key in text.split(",")]
+    return tuple(check_key(key, "Each of SECRET_KEY_FALLBACKS") for key in keys if key)
+
+
+def parse_board_url(text: str) -> str:
+    """Return the board's public address, as browsers write an origin, or nothing.
+
+    Raises:
+        SettingsError: it is no such address, or has a path.
+    """
+    try:
+        parts = urlsplit(text.strip().rstrip("/").lower())
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        parts, port = urlsplit("//"), ""
+    origin = f"{parts.scheme}://{parts.hostname}{port}"
+    if text and (parts.scheme not in ("http", "https") or origin != parts.geturl()):
+        raise SettingsError("BOARD_URL must be the board's address alone, such as https://status.example.com")
+    return origin if text else ""
+
+
+def parse_proxies(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:9]) <= PROXIES_AT_MOST):
+        raise SettingsError("BOARD_PROXIES must be how many proxies stand before the board, such as 1")
+    return int(text)

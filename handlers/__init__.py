@@ -9,22 +9,42 @@ from typing import Any
 import jinja2
 from tornado.web import RequestHandler
 
-from app.settings import TEMPLATE_OPTIONS, TEMPLATES
+from app.settings import DEFAULT_BOARD_NAME, TEMPLATE_OPTIONS, TEMPLATES
 from app.store import AsyncStore
+from handlers.atom import AtomHandler
+from handlers.badge import BadgeHandler
+from handlers.cache import Cache
+from handlers.documents import DOCUMENT_LIFETIME, DOCUMENTS_KEPT, Document
 from handlers.feed import Feed
 from handlers.health import HealthHandler
-from handlers.incidents import IncidentsHandler
+from handlers.incidents import IncidentHandler, IncidentsHandler
+from handlers.poll import PollHandler
 from handlers.stream import StreamHandler
+from handlers.watch import Watch
+from handlers.websocket import SocketHandler
 
 routes: list[tuple[str, type[RequestHandler]]] = [
     (r"/healthz", HealthHandler),
     (r"/api/incidents", IncidentsHandler),
+    (r"/api/incidents/([0-9]{1,19})", IncidentHandler),
     (r"/api/stream", StreamHandler),
+    (r"/api/ws", SocketHandler),
+    (r"/api/poll", PollHandler),
+    (r"/badge.svg", BadgeHandler),
+    (r"/feed.atom", AtomHandler),
 ]
 
 
-def build_resources(store: AsyncStore) -> dict[str, Any]:
+def build_resources(store: AsyncStore, board_name: str = DEFAULT_BOARD_NAME, url: str = "") -> dict[str, Any]:
     """Return the application settings that the handlers need: see `handlers.base`."""
     loader = jinja2.FileSystemLoader(TEMPLATES)
     templates = jinja2.Environment(loader=loader, autoescape=True, **TEMPLATE_OPTIONS)
-    return {"store": store, "feed": Feed(store, templates)}
+    documents: Cache[Document] = Cache(DOCUMENT_LIFETIME, DOCUMENTS_KEPT)
+    return {
+        "store": store,
+        "watch": Watch(store, Feed(store, templates)),
+        "documents": documents,
+        "templates": templates,
+        "board_name": board_name,
+        "board_url": url,
+    }

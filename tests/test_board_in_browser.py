@@ -1,18 +1,21 @@
 """The reader's and the operator's story, in a real browser, with the Flask side in both of its places."""
 
+import re
 import time
-from contextlib import contextmanager
 
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from app.first_run import COMPONENTS
 from app.settings import parse_database_url
 from app.store import CHANGES_LISTED, Store
 from tests.app.databases import post_incidents
+from tests.app.operating import read_password
 from tests.app.serving import FORMS, serve_board, start_board, wait_for_address
 from tests.browser import open_browser
+from tests.looks import CONTRAST, keep_screenshot, screen
 
 pytestmark = pytest.mark.browser
 
@@ -21,6 +24,9 @@ WITHIN = 1.0
 PATIENCE = 15.0
 
 EXAMPLE = "Slow file downloads in Europe"
+
+# What each board has printed at its start: who to sign in as.
+PASSWORDS: dict[str, tuple[str, str]] = {}
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +37,9 @@ def chrome():
 
 @pytest.fixture(scope="module", params=FORMS)
 def address(request, tmp_path_factory):
-    with serve_board(tmp_path_factory.mktemp("board"), *FORMS[request.param]) as address:
+    folder = tmp_path_factory.mktemp("board")
+    with serve_board(folder, *FORMS[request.param]) as address:
+        PASSWORDS[address] = read_password(folder)
         yield address
 
 
@@ -73,17 +81,35 @@ class Reader(Window):
 
 
 class Operator(Window):
+    """Signs in wherever a page asks for it."""
+
+    def open(self, url):
+        super().open(url)
+        if "/login?" in self.chrome.current_url:
+            self.sign_in(*PASSWORDS["/".join(url.split("/")[:3])])
+
+    def sign_in(self, name, password):
+        self.find("#login-name").send_keys(name)
+        self.find("#login-password").send_keys(password, Keys.ENTER)
+        self.wait_for("header .who", name)
+
     def post(self, address, form, **fields):
         """Fill in one of the two forms, "new" or "update", and post it."""
         self.open(f"{address}/admin/")
+        self.fill(form, **fields)
+        self.send(form, fields["text"])
+
+    def fill(self, form, **fields):
         for name, value in fields.items():
             field = self.find(f"#{form}-{name}")
             if field.tag_name == "select":
                 self.choose(Select(field), value)
             else:
                 field.send_keys(value)
+
+    def send(self, form, expected):
         self.find(f"#{form}-text").find_element(By.XPATH, "ancestor::form//button").click()
-        self.wait_for("main", fields["text"])
+        self.wait_for("main", expected)
 
     def choose(self, select, value):
         (option,) = [option.text for option in select.options if option.text.startswith(value)]
@@ -122,20 +148,25 @@ def test_an_update_appears_in_an_open_page_within_a_second(windows, address):
     assert reader.same_page()
 
 
+def open_count(reader):
+    return int(re.search(r"(\d+) open incident", reader.text("[data-part=summary] .detail")).group(1))
+
+
 @pytest.mark.usefixtures("no_complaints")
 def test_an_incident_appears_on_top_and_goes_down_when_it_is_resolved(windows, address):
     reader, operator = windows
     reader.watch(address)
-    count = int(reader.text("[data-summary]").split()[0])
+    count = open_count(reader)
     title = f"Storm <b>{time.time()}</b>"
     operator.post(address, "new", title=title, state="Investigating", text="Wind of force 12.")
     reader.wait_for("[data-section=open] .incident h3", title, WITHIN)
-    assert reader.text("[data-summary]") == f"{count + 1} open incidents"
+    assert open_count(reader) == count + 1
     operator.post(address, "update", incident=title, state="Resolved", text="Calm again.")
     reader.wait_for("[data-section=past] .incident h3", title, WITHIN)
-    assert reader.text("[data-section=past] .incident .update:last-child .text") == "Wind of force 12."
+    story = reader.find("[data-section=past] .incident .update:last-child .text")
+    assert story.get_attribute("textContent") == "Wind of force 12."
     assert title not in reader.text("[data-section=open]")
-    assert reader.text("[data-summary]").startswith(f"{count} open")
+    assert open_count(reader) == count
     assert reader.same_page()
 
 
@@ -169,60 +200,31 @@ def test_the_keyboard_is_enough(windows, address):
     operator.find("body").send_keys(Keys.TAB)
     assert operator.front().switch_to.active_element.text == "Skip to the content"
     operator.find("#new-title").send_keys(
-        "By keyboard", Keys.TAB, "Ident", Keys.TAB, "No mouse.", Keys.TAB, Keys.ENTER
+        "By keyboard", Keys.TAB, "Ident", Keys.TAB, "No mouse.", Keys.TAB, "Maj"
     )
+    past_all_components = [Keys.TAB, Keys.SPACE, *[Keys.TAB] * len(COMPONENTS)]
+    operator.front().switch_to.active_element.send_keys(*past_all_components, Keys.TAB, Keys.ENTER)
     operator.wait_for("h1", "By keyboard")
     assert operator.text("[data-badge]") == "Identified"
 
 
-@contextmanager
-def screen(chrome, width, scheme):
-    """A phone's or a desktop's width, light or dark."""
-    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 600}
-    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-    chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    yield
-    chrome.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-
-
-# The relative luminance of an element's text and of what is behind it: WCAG 2.2, section 1.4.3.
-CONTRAST = """
-const channels = (color) => color.match(/[\\d.]+/g).map(Number);
-const luminance = (color) => {
-  const [r, g, b] = channels(color).map((c) => c / 255).map(
-    (c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-};
-const behind = (element) => {
-  for (; element; element = element.parentElement) {
-    const color = getComputedStyle(element).backgroundColor;
-    if (channels(color)[3] !== 0) return color;
-  }
-  return "rgb(255, 255, 255)";
-};
-const weak = [];
-for (const element of document.querySelectorAll("body *")) {
-  const text = Array.from(element.childNodes).some((node) => node.nodeType === 3 && node.data.trim());
-  if (!text || !element.checkVisibility()) continue;
-  const pair = [luminance(getComputedStyle(element).color), luminance(behind(element))].sort((a, b) => b - a);
-  const contrast = (pair[0] + 0.05) / (pair[1] + 0.05);
-  if (contrast < 4.5) weak.push(`${element.className || element.tagName}: ${contrast.toFixed(2)}`);
-}
-return weak;
-"""
+PAGES = [
+    *("/incidents/3", "/nowhere", "/admin/", "/admin/components/", "/admin/maintenance/"),
+    *("/admin/operators/", "/admin/audit/"),
+]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_pages_fit_and_can_be_read(windows, address, width, scheme):
-    reader, _ = windows
-    for path in ("/", "/incidents/3", "/admin/", "/nowhere"):
-        with screen(reader.front(), width, scheme):
-            reader.open(address + path)
-            assert reader.chrome.execute_script("return document.documentElement.scrollWidth") <= width
-            assert reader.chrome.execute_script(CONTRAST) == []
+    _, operator = windows
+    operator.open(f"{address}/admin/operators/")
+    for path in PAGES:
+        with screen(operator.front(), width, scheme):
+            operator.open(address + path)
+            keep_screenshot(operator.chrome, f"{path.strip('/').replace('/', '-')}-{width}-{scheme}")
+            assert operator.chrome.execute_script("return document.documentElement.scrollWidth") <= width
+            assert operator.chrome.execute_script(CONTRAST) == []
 
 
 def test_a_page_says_that_it_is_cut_off_and_catches_up(windows, tmp_path):
@@ -233,6 +235,7 @@ def test_a_page_says_that_it_is_cut_off_and_catches_up(windows, tmp_path):
     reader.wait_for("#live", "Disconnected")
     with start_board(tmp_path, "--port", address.rpartition(":")[2]) as (server, log):
         wait_for_address(server, log)
+        PASSWORDS[address] = read_password(tmp_path)
         operator.post(address, "update", incident=EXAMPLE, state="Resolved", text="While you were away.")
         reader.wait_for("#live", "Live", 40)
         reader.wait_for("[data-section=past] .update", "While you were away.")
@@ -249,5 +252,63 @@ def test_a_page_that_has_missed_too_much_asks_for_everything(windows, tmp_path):
     store.close()
     with start_board(tmp_path, "--port", address.rpartition(":")[2]) as (server, log):
         wait_for_address(server, log)
-        reader.wait_for("[data-summary]", f"{CHANGES_LISTED + 2} open incidents", 40)
+        reader.wait_for("[data-part=summary] .detail", f"{CHANGES_LISTED + 2} open incidents", 40)
     assert reader.same_page()
+
+
+@pytest.mark.usefixtures("no_complaints")
+def test_a_strangers_story(windows, address, tmp_path):
+    """Signs in with what was printed, posts with a file, is seen in a second window, resolves, signs out."""
+    reader, operator = windows
+    reader.watch(address)
+    operator.open(address)
+    operator.chrome.delete_all_cookies()
+    operator.open(address)
+    operator.find("footer a[href='/login']").click()
+    operator.wait_for("h1", "Sign in")
+    operator.sign_in(*PASSWORDS[address])
+    chart = tmp_path / "chart of <today>.txt"
+    chart.write_text("Requests: 12\n")
+    title = f"A stranger's storm {time.time()}"
+    operator.fill("new", title=title, state="Investigating", impact="Critical", text="It blows.")
+    operator.find("#new-files").send_keys(str(chart))
+    operator.send("new", "It blows.")
+    reader.wait_for("[data-section=open] .incident h3", title, WITHIN)
+    reader.wait_for("[data-section=open] .incident .file a", "chart_of_today.txt")
+    operator.post(address, "update", incident=title, state="Resolved", text="It does not.")
+    reader.wait_for("[data-section=past] .incident h3", title, WITHIN)
+    operator.open(f"{address}/admin/")
+    operator.find("header form button").click()
+    operator.wait_for("footer", "Sign in")
+    assert reader.same_page()
+
+
+@pytest.mark.usefixtures("no_complaints")
+def test_an_operator_arranges_the_board(windows, address):
+    """Components, maintenance, an invitation that another person takes, and the audit of all that."""
+    _, operator = windows
+    operator.open(f"{address}/admin/components/")
+    operator.find("#new-name").send_keys("Search", Keys.ENTER)
+    operator.wait_for("label:has(+ input[value='Search'])", "Name of Search")
+    operator.open(f"{address}/admin/maintenance/")
+    operator.find("#new-title").send_keys("Bigger disks")
+    operator.find("#new-text").send_keys("Nothing to notice.")
+    for name, moment in (("starts_at", "2031-02-03T10:00"), ("ends_at", "2031-02-03T11:00")):
+        field = operator.find(f"#new-{name}")
+        operator.chrome.execute_script("arguments[0].value = arguments[1]", field, moment)
+    operator.find("form.panel .button").click()
+    operator.wait_for("main", "Bigger disks (scheduled)")
+    operator.open(f"{address}/admin/operators/")
+    operator.find("form.panel .button").click()
+    operator.wait_for(".flash", "works once")
+    link = operator.find("#link").get_attribute("value")
+    operator.find("header form button").click()
+    operator.wait_for("footer", "Sign in")
+    name = f"bert {time.time()}"
+    operator.open(link)
+    operator.find("#join-name").send_keys(name)
+    operator.find("#join-password").send_keys("correct horse battery", Keys.ENTER)
+    operator.wait_for("header .who", name)
+    operator.open(f"{address}/admin/audit/")
+    operator.wait_for("tbody tr:first-child", "added operator: " + name)
+    operator.find("header form button").click()

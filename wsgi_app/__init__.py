@@ -1,24 +1,29 @@
-"""The Flask side: pages and the form that posts to them. Few people, no hurry.
+"""The Flask side: pages, and what operators do. Few people, no hurry.
 
 An ordinary Flask app, which runs behind any WSGI server: it knows nothing of Tornado, and imports nothing of
-`handlers`. The database must exist (`app.first_run` makes it).
+`handlers`. The database must exist (`app.first_run` makes it, `flask --app wsgi_app upgrade` as well).
 """
 
 import os
 
 from flask import Flask
+from flask_wtf import CSRFProtect
 from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.settings import TEMPLATE_OPTIONS, TEMPLATES, Settings
-from app.store import TEXT_LENGTH, TITLE_LENGTH, Store
+from app.store import Store
 from wsgi_app.admin import admin
+from wsgi_app.attachments import attachments
+from wsgi_app.bodies import MAX_CONTENT_LENGTH, limit_body
+from wsgi_app.commands import add_commands
 from wsgi_app.errors import show_error
+from wsgi_app.guards import admit_operators, refuse_open_air, refuse_other_sites
 from wsgi_app.headers import add_headers
 from wsgi_app.public import public
-from wsgi_app.resources import add_store
-
-# The longest title and text twice over, where every character is four bytes, each sent as three (%F0).
-MAX_CONTENT_LENGTH = 64 * 1024
+from wsgi_app.resources import add_resources
+from wsgi_app.sessions import init_sessions
+from wsgi_app.sign_in import sign_in
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -30,13 +35,25 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or Settings.from_environment(os.environ)
     app = Flask(__name__, template_folder=str(TEMPLATES))
     app.jinja_options = TEMPLATE_OPTIONS
-    app.config["MAX_CONTENT_LENGTH"] = MAX_CONTENT_LENGTH
-    app.jinja_env.globals.update(
-        board_name=settings.board_name, text_length=TEXT_LENGTH, title_length=TITLE_LENGTH
-    )
-    add_store(app, Store(settings.database_url))
-    app.register_blueprint(public)
-    app.register_blueprint(admin)
+    app.jinja_env.globals.update(board_name=settings.board_name)
+    if settings.proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, settings.proxies, settings.proxies, 0)  # type: ignore[method-assign]
+    add_resources(app, settings, Store(settings.database_url))
+    init_sessions(app, settings)
+    guard(app)
+    for blueprint in (public, attachments, sign_in, admin):
+        app.register_blueprint(blueprint)
     app.register_error_handler(HTTPException, show_error)
     app.after_request(add_headers)
+    add_commands(app)
     return app
+
+
+def guard(app: Flask) -> None:
+    """Let each request pass, in this order, what it costs least to refuse it for; Flask-WTF's token last."""
+    app.config["MAX_CONTENT_LENGTH"] = MAX_CONTENT_LENGTH
+    # A token is good for as long as its session: who writes for an hour shall not lose what they wrote.
+    app.config["WTF_CSRF_TIME_LIMIT"] = None
+    for check in (refuse_other_sites, refuse_open_air, admit_operators, limit_body):
+        app.before_request(check)
+    CSRFProtect(app)

@@ -1,17 +1,23 @@
-"""Telling the native side, and with it every open page, of what was posted."""
+"""Telling the native side, and with it every open page, of what has changed."""
 
 import logging
 
 import waterspout
 from app.store import TOPIC, Update
+from app.store.history import read_version
+from wsgi_app.resources import current_store
 
 logger = logging.getLogger(__name__)
 
 
-def announce(update: Update) -> None:
-    """Tell of an update; after its commit, since whoever hears of it reads the store at once."""
+def announce(update: Update | None = None) -> None:
+    """Tell of an update, or another change; after its commit: whoever hears of it reads the store at once."""
+    store = current_store()
+    message: dict[str, object] = {"update": store.cursor(), "version": store.read(read_version)}
+    if update:
+        message |= {"incident": update.incident_id, "update": update.id}
     try:
-        waterspout.publish(TOPIC, {"incident": update.incident_id, "update": update.id})
+        waterspout.publish(TOPIC, message)
     except waterspout.NotServing:
         # Under `flask run` or a test client there is nobody to tell; a page finds it when it comes back.
-        logger.debug("update %d is not announced: no server is running", update.id)
+        logger.debug("%s is not announced: no server is running", message)

@@ -2,11 +2,19 @@
 
 from flask import Flask, current_app
 
+from app.settings import Settings
 from app.store import Store
 
 
-def add_store(app: Flask, store: Store) -> None:
+def add_resources(app: Flask, settings: Settings, store: Store) -> None:
+    app.extensions["settings"] = settings
     app.extensions["store"] = store
+
+
+def current_settings() -> Settings:
+    """Return the settings of the app that the request in hand belongs to."""
+    settings: Settings = current_app.extensions["settings"]
+    return settings
 
 
 def current_store() -> Store:

@@ -1,22 +1,57 @@
-"""Databases for tests."""
+"""Databases for tests: a new SQLite file for each; or the one of PostgreSQL that the environment names."""
 
+import os
 from pathlib import Path
 
-from sqlalchemy import URL
+from sqlalchemy import URL, inspect, text
 
-from app.database import make_engine, prepare_sqlite_file
-from app.store import Base, State, Store
+from app.database import make_engine, prepare_sqlite_file, writing
+from app.schema import upgrade_tables
+from app.settings import parse_database_url
+from app.store import State, Store
+
+# A PostgreSQL database to be emptied before each test: postgresql://user@host/scratch
+POSTGRESQL = "WATERSPOUT_TEST_DATABASE"
+KEPT = {"alembic_version"}
+
+
+def sqlite_url(path: Path) -> URL:
+    return URL.create("sqlite", database=str(path))
 
 
 def make_empty_database(folder: Path) -> URL:
-    """Make a SQLite file with tables and nothing in them."""
+    """Return a database with tables and nothing in them."""
+    if os.environ.get(POSTGRESQL):
+        return empty_postgresql(parse_database_url(os.environ[POSTGRESQL]))
     path = folder / "board.sqlite3"
     prepare_sqlite_file(path)
-    url = URL.create("sqlite", database=str(path))
+    engine = make_engine(sqlite_url(path))
+    with writing(engine) as session:
+        upgrade_tables(session.connection())
+    engine.dispose()
+    return sqlite_url(path)
+
+
+def empty_postgresql(url: URL) -> URL:
+    """Empty the database, and let its numbers begin anew."""
     engine = make_engine(url)
-    Base.metadata.create_all(engine)
+    with writing(engine) as session:
+        # A test that left a transaction open fails the next one, rather than stopping the run.
+        session.execute(text("SET LOCAL lock_timeout = '10s'"))
+        upgrade_tables(session.connection())
+        tables = sorted(set(inspect(session.connection()).get_table_names()) - KEPT)
+        session.execute(text(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE"))
     engine.dispose()
     return url
+
+
+def drop_everything(url: URL) -> None:
+    """Leave a PostgreSQL database as it was when it was made."""
+    engine = make_engine(url)
+    with writing(engine) as session:
+        session.execute(text("DROP SCHEMA public CASCADE"))
+        session.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
 
 
 def post_incidents(store: Store, count: int, state: State = State.INVESTIGATING) -> list[int]:

@@ -21,7 +21,7 @@ STOP_TIMEOUT = 30.0
 
 @contextmanager
 def serve_board(folder: Path, *arguments: str) -> Iterator[str]:
-    """Serve the board, on a database in the folder; yield its address. It must stop when it is told to."""
+    """Serve the example board, all of it in the folder; yield its address. It must stop when told to."""
     with start_board(folder, *arguments) as (server, log):
         yield wait_for_address(server, log)
         server.send_signal(signal.SIGTERM)
@@ -32,7 +32,7 @@ def serve_board(folder: Path, *arguments: str) -> Iterator[str]:
 def start_board(folder: Path, *arguments: str, **environ: str) -> Iterator[tuple[subprocess.Popen, Path]]:
     """Start `python -m app`; yield the process, and the file that its messages go to."""
     log = folder / "server.log"
-    environ = {"DATABASE_URL": f"sqlite:///{folder / 'board.sqlite3'}", **environ}
+    environ = {"BOARD_FOLDER": str(folder), **environ}
     with log.open("wb") as messages:
         server = subprocess.Popen(
             [sys.executable, "-m", "app", "--port", "0", *arguments],
@@ -53,9 +53,9 @@ def wait_for_address(server: subprocess.Popen, log: Path) -> str:
     """Return what the server says that it serves, once it does."""
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
-        address = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
+        address = re.search(r"serves (http://127\.0\.0\.1:\d+)", log.read_text())
         if address:
-            return address.group()
+            return address.group(1)
         if server.poll() is not None:
             break
         time.sleep(0.05)

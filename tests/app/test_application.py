@@ -12,7 +12,7 @@ from app.store import AsyncStore
 
 @pytest.fixture
 def settings(tmp_path) -> Settings:
-    return Settings(parse_database_url(f"sqlite:///{tmp_path}/board.sqlite3"))
+    return Settings.from_environment({"BOARD_FOLDER": str(tmp_path)})
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ async def test_the_database_is_made_ready(http_client, base_url):
 
 @pytest.mark.gen_test
 async def test_native_routes_are_first_and_flask_has_the_rest(http_client, base_url, settings, monkeypatch):
-    monkeypatch.setenv("DATABASE_URL", str(settings.database_url))
+    monkeypatch.setenv("BOARD_FOLDER", str(settings.folder))
     assert (await http_client.fetch(base_url + "/healthz")).body == b'{"status": "ok"}'
     page = await http_client.fetch(base_url + "/")
     assert EXAMPLES[0].title in page.body.decode()
@@ -52,6 +52,7 @@ async def test_the_store_is_closed_when_it_has_stopped(database_url, monkeypatch
 
 def test_settings_come_from_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/elsewhere.sqlite3")
+    monkeypatch.setenv("SECRET_KEY", "k" * 32)
     make_app()
     assert (tmp_path / "elsewhere.sqlite3").exists()
 

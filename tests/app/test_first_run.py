@@ -1,25 +1,33 @@
+import os
 import sqlite3
 import subprocess
 import sys
 
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, delete
 
 from app.database import DatabaseError
-from app.first_run import EXAMPLES, prepare_database
-from app.settings import ROOT
-from app.store import TEXT_LENGTH, TITLE_LENGTH, State, Store
+from app.first_run import COMPONENTS, EXAMPLE_OPERATOR, EXAMPLES, prepare_database
+from app.keys import derive_password
+from app.passwords import PASSWORD_LENGTH, is_password
+from app.settings import ROOT, Settings
+from app.store import TEXT_LENGTH, TITLE_LENGTH, Condition, Phase, State, Store
+from app.store.history import read_history, read_statuses
+from app.store.maintenance import read_maintenance
+from app.store.operators import disable_operator, read_operators
+from app.store.tables import Operator
+from tests.app.databases import sqlite_url
 
 
 @pytest.fixture
-def url(tmp_path) -> URL:
-    return URL.create("sqlite", database=str(tmp_path / "var" / "board.sqlite3"))
+def settings(tmp_path) -> Settings:
+    return Settings.from_environment({"BOARD_FOLDER": str(tmp_path / "var")})
 
 
 @pytest.fixture
-def prepared(url):
-    prepare_database(url)
-    store = Store(url)
+def prepared(settings):
+    prepare_database(settings)
+    store = Store(settings.database_url)
     yield store
     store.close()
 
@@ -46,31 +54,74 @@ def test_examples_are_newest_first(prepared):
     assert moments == sorted(moments, reverse=True)
 
 
-def test_a_second_time_changes_nothing(prepared, url):
+def test_there_are_components_and_maintenance_to_see(prepared):
+    conditions = {each.component.name: each.condition for each in prepared.read(read_statuses)}
+    assert list(conditions) == list(COMPONENTS)
+    assert conditions["File storage"] is Condition.MINOR
+    (planned,) = prepared.read(read_maintenance)
+    assert planned.phase is Phase.SCHEDULED
+    for component in prepared.read(read_history):
+        assert None not in [day.condition for day in component.days]
+
+
+def test_its_operator_has_a_password_of_chance(prepared, settings):
+    (operator,) = prepared.read(read_operators)
+    assert operator.name == EXAMPLE_OPERATOR
+    password = derive_password(settings.secret_key, EXAMPLE_OPERATOR)
+    assert len(password) >= PASSWORD_LENGTH
+    assert is_password(password, operator.password)
+    assert not is_password(derive_password("x" * 32, EXAMPLE_OPERATOR), operator.password)
+
+
+def test_an_example_without_operators_gets_one(prepared, settings):
+    """Such as one of the first release."""
+    prepared.write(lambda session: session.execute(delete(Operator)))
+    prepare_database(settings)
+    assert [operator.name for operator in prepared.read(read_operators)] == [EXAMPLE_OPERATOR]
+
+
+def test_a_disabled_operator_is_not_replaced(prepared, settings):
+    prepared.write(disable_operator, EXAMPLE_OPERATOR)
+    prepare_database(settings)
+    assert len(prepared.read(read_operators)) == 1
+
+
+def test_a_database_that_somebody_named_is_their_own(tmp_path):
+    url = sqlite_url(tmp_path / "board.sqlite3")
+    prepare_database(Settings(url))
+    store = Store(url)
+    assert store.board().incidents == []
+    assert store.read(read_operators) == []
+    store.close()
+
+
+def test_a_second_time_changes_nothing(prepared, settings):
     posted = prepared.post_incident("Real", State.INVESTIGATING, "Not an example.")
-    prepare_database(url)
+    prepare_database(settings)
     assert prepared.cursor() == posted.id
 
 
 def test_an_empty_file_counts_as_new(tmp_path):
     path = tmp_path / "board.sqlite3"
     path.touch()
-    prepare_database(URL.create("sqlite", database=str(path)))
+    prepare_database(Settings(sqlite_url(path), example=True))
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT count(*) FROM incident").fetchone() == (len(EXAMPLES),)
     connection.close()
 
 
-def test_several_processes_at_once_make_one_database(url):
+def test_several_processes_at_once_make_one_database(tmp_path):
+    environ = {"BOARD_FOLDER": str(tmp_path)}
     code = (
-        "import sys; from sqlalchemy import make_url; from app.first_run import prepare_database\n"
+        "import os, sys; from app.first_run import prepare_database; from app.settings import Settings\n"
         "sys.stdout.write('ready'); sys.stdout.flush(); sys.stdin.read(1)\n"
-        "prepare_database(make_url(sys.argv[1]))"
+        "prepare_database(Settings.from_environment(os.environ))"
     )
     racers = [
         subprocess.Popen(
-            [sys.executable, "-c", code, str(url)],
+            [sys.executable, "-c", code],
             cwd=ROOT,
+            env={**os.environ, **environ},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -85,15 +136,16 @@ def test_several_processes_at_once_make_one_database(url):
     for racer in racers:
         _, complaints = racer.communicate(timeout=30)
         assert (racer.returncode, complaints) == (0, b"")
-    store = Store(url)
+    store = Store(Settings.from_environment(environ).database_url)
     assert len(store.board().incidents) == len(EXAMPLES)
+    assert len(store.read(read_operators)) == 1
     store.close()
 
 
 def test_a_file_that_can_not_be_used_is_named(tmp_path):
     (tmp_path / "folder").mkdir()
     with pytest.raises(DatabaseError, match="folder can't be used: unable to open database file"):
-        prepare_database(URL.create("sqlite", database=str(tmp_path / "folder")))
+        prepare_database(Settings(sqlite_url(tmp_path / "folder")))
 
 
 def test_a_server_that_is_not_there_is_named_without_the_password():
@@ -102,5 +154,5 @@ def test_a_server_that_is_not_there_is_named_without_the_password():
         "postgresql+psycopg", "board", "hunter2", "127.0.0.1", 1, "board", query={"connect_timeout": "2"}
     )
     with pytest.raises(DatabaseError, match=r"127\.0\.0\.1:1/board") as refused:
-        prepare_database(url)
+        prepare_database(Settings(url))
     assert "hunter2" not in str(refused.value)

@@ -1,14 +1,18 @@
+import http.client
 import json
+import re
 import sqlite3
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from http.cookiejar import CookieJar
 
 import pytest
 
 from app.first_run import EXAMPLES
-from tests.app.serving import FORMS, START_TIMEOUT, serve_board, start_board
+from tests.app.operating import Operator, read_password
+from tests.app.serving import FORMS, START_TIMEOUT, serve_board, start_board, wait_for_address
 
 
 @pytest.fixture(params=FORMS)
@@ -22,22 +26,17 @@ def get_json(url: str):
         return json.load(response)
 
 
-def post(address: str, **form: str) -> str:
-    """Post the form as a browser does; return the address of the page that it ends on."""
-    body = urllib.parse.urlencode(form).encode()
-    with urllib.request.urlopen(f"{address}/admin/", data=body, timeout=10) as response:
-        return response.url
+STORM = {"title": "Storm", "state": "investigating", "impact": "major", "text": "Wind of force 12."}
 
 
 def read_event(stream) -> dict[str, str]:
-    """Return the next event, past comments."""
+    """Return the next event, past beats."""
     fields: dict[str, str] = {}
-    while "data" not in fields:
-        line = stream.readline().decode()
-        assert line, "the stream has ended"
-        name, _, value = line.rstrip("\n").partition(": ")
+    while line := stream.readline().decode().rstrip("\n"):
+        name, _, value = line.partition(": ")
         fields[name] = value
-    return fields
+    assert fields, "the stream has ended"
+    return read_event(stream) if fields["event"] == "beat" else fields
 
 
 def test_both_sides_answer_on_one_port(address):
@@ -48,11 +47,12 @@ def test_both_sides_answer_on_one_port(address):
     assert all(example.title in page for example in EXAMPLES)
 
 
-def test_what_flask_takes_the_stream_tells_within_a_second(address):
+def test_what_flask_takes_the_stream_tells_within_a_second(address, tmp_path):
+    operator = Operator(address, *read_password(tmp_path))
     with urllib.request.urlopen(f"{address}/api/stream", timeout=10) as stream:
         assert stream.readline().startswith(b"retry: ")
         begun = time.monotonic()
-        page = post(address, title="Storm", state="investigating", text="Wind of force 12.")
+        page = operator.post(**STORM)
         event = read_event(stream)
         assert time.monotonic() - begun < 1
     (incident,) = json.loads(event["data"])["incidents"]
@@ -60,7 +60,7 @@ def test_what_flask_takes_the_stream_tells_within_a_second(address):
     assert "Wind of force 12." in incident["html"]
     newest = get_json(f"{address}/api/incidents")[0]
     assert newest["title"] == "Storm"
-    assert str(newest["updates"][0]["id"]) == event["id"]
+    assert str(newest["updates"][0]["id"]) == event["id"].split(".")[0]
 
 
 def test_the_page_and_the_stream_have_the_same_markup(address):
@@ -124,9 +124,68 @@ def test_the_help_makes_no_database(tmp_path):
 
 def test_what_was_posted_is_there_after_a_restart(tmp_path):
     with serve_board(tmp_path) as address:
-        post(address, title="Storm", state="investigating", text="Wind of force 12.")
+        Operator(address, *read_password(tmp_path)).post(**STORM)
     with serve_board(tmp_path) as address:
         assert get_json(f"{address}/api/incidents")[0]["title"] == "Storm"
     connection = sqlite3.connect(tmp_path / "board.sqlite3")
     assert connection.execute("SELECT count(*) FROM incident").fetchone() == (len(EXAMPLES) + 1,)
     connection.close()
+
+
+def test_a_stranger_is_told_how_to_sign_in(tmp_path):
+    with serve_board(tmp_path, "--wsgi-workers", "0") as address:
+        log = (tmp_path / "server.log").read_text()
+        assert "Sign in at" in log
+        assert log.index("Password") < log.index(address)
+        Operator(address, *read_password(tmp_path))
+        first = read_password(tmp_path)
+    with serve_board(tmp_path, "--wsgi-workers", "0"):
+        assert read_password(tmp_path) == first
+
+
+def test_a_gigabyte_is_refused_and_the_next_request_answered(address, tmp_path):
+    """Announced and begun, as a browser does it; the rest need not be sent to know the answer."""
+    operator = Operator(address, *read_password(tmp_path))
+    host, port = address.removeprefix("http://").split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=20)
+    cookie = "; ".join(f"{each.name}={each.value}" for each in operator.cookies)
+    connection.putrequest("POST", "/admin/")
+    for name, value in {
+        "Cookie": cookie,
+        "Content-Type": "multipart/form-data; boundary=x",
+        "Content-Length": str(2**30),
+    }.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    connection.send(b"x" * 30_000)
+    reply = connection.getresponse()
+    assert reply.status == 413
+    assert b"10 MiB" in reply.read()
+    connection.close()
+    assert list((tmp_path / "attachments").glob("*")) == []
+    assert operator.post(**STORM).startswith(f"{address}/incidents/")
+
+
+def test_a_hundred_guesses_are_refused(address):
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+    page = opener.open(f"{address}/login", timeout=20).read().decode()
+    token = re.search(r'name="csrf_token" value="([^"]+)"', page)[1]
+    statuses = []
+    for n in range(100):
+        body = urllib.parse.urlencode({"name": "operator", "password": f"guess {n}", "csrf_token": token})
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            opener.open(f"{address}/login", data=body.encode(), timeout=20)
+        statuses.append(refused.value.code)
+        refused.value.close()
+    assert statuses == [400] * 10 + [429] * 90
+    assert 0 < int(refused.value.headers["Retry-After"]) <= 900
+
+
+def test_what_was_posted_outlives_a_kill(tmp_path):
+    with start_board(tmp_path) as (server, log):
+        address = wait_for_address(server, log)
+        Operator(address, *read_password(tmp_path)).post(**STORM)
+        server.kill()
+        server.wait()
+    with serve_board(tmp_path) as address:
+        assert get_json(f"{address}/api/incidents")[0]["title"] == "Storm"

@@ -3,11 +3,16 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import DEFAULT_BOARD_NAME, DEFAULT_DATABASE, ROOT, TEMPLATES, Settings, SettingsError
+from app import settings as settings_module
+from app.settings import DEFAULT_BOARD_NAME, DEFAULT_FOLDER, ROOT, TEMPLATES, Settings, SettingsError
+
+KEY = "k" * 32
 
 
 def read(**environ: str) -> Settings:
-    return Settings.from_environment(environ)
+    """A board of one's own, unless the environment says otherwise."""
+    ours = {"DATABASE_URL": "sqlite:////srv/board.sqlite3", "SECRET_KEY": KEY}
+    return Settings.from_environment({**ours, **environ})
 
 
 @pytest.fixture
@@ -16,11 +21,14 @@ def psycopg_installed(monkeypatch):
 
 
 @pytest.mark.parametrize("environ", [{}, {"DATABASE_URL": "", "BOARD_NAME": ""}])
-def test_an_empty_environment_means_a_file_in_the_project(environ):
+def test_an_empty_environment_means_the_example_in_the_project(environ, monkeypatch, tmp_path):
+    assert DEFAULT_FOLDER == ROOT / "var"
+    monkeypatch.setattr(settings_module, "DEFAULT_FOLDER", tmp_path)
     settings = Settings.from_environment(environ)
+    assert settings.example
     assert settings.database_url.drivername == "sqlite"
-    assert settings.database_url.database == str(DEFAULT_DATABASE)
-    assert DEFAULT_DATABASE.parent == ROOT / "var"
+    assert settings.database_url.database == str(tmp_path / "board.sqlite3")
+    assert settings.folder == tmp_path
     assert settings.board_name == DEFAULT_BOARD_NAME
 
 
@@ -92,3 +100,72 @@ def test_a_board_name_is_tidied():
 def test_a_board_name_that_is_none_is_refused(name):
     with pytest.raises(SettingsError, match="BOARD_NAME"):
         read(BOARD_NAME=name)
+
+
+class TestSecretKey:
+    def test_the_example_makes_its_own_and_keeps_it(self, tmp_path):
+        first, second = (Settings.from_environment({"BOARD_FOLDER": str(tmp_path / "var")}) for _ in range(2))
+        assert first.secret_key == second.secret_key
+        assert len(first.secret_key) == 64
+        assert (tmp_path / "var" / "secret_key").stat().st_mode & 0o777 == 0o600
+
+    @pytest.mark.parametrize("database", ["sqlite:////srv/board.sqlite3", "postgresql://localhost/board"])
+    def test_a_board_of_ones_own_needs_one_and_is_told_how_to_make_it(self, database):
+        with pytest.raises(SettingsError, match=r"SECRET_KEY is not set. .*secrets.token_hex") as refused:
+            Settings.from_environment({"DATABASE_URL": database})
+        assert "\n" not in str(refused.value)
+
+    @pytest.mark.parametrize("name", ["SECRET_KEY", "SECRET_KEY_FALLBACKS"])
+    def test_one_that_can_be_guessed_is_refused_and_not_shown(self, name):
+        with pytest.raises(SettingsError, match="32 characters") as refused:
+            read(**{name: "hunter2"})
+        assert "hunter2" not in str(refused.value)
+
+    def test_older_ones_still_count(self):
+        old, older = "a" * 32, "b" * 40
+        assert read(SECRET_KEY_FALLBACKS=f" {old} , {older},").secret_key_fallbacks == (old, older)
+        assert read().secret_key_fallbacks == ()
+
+    def test_a_folder_that_can_not_be_used_is_named(self, tmp_path):
+        (tmp_path / "file").touch()
+        with pytest.raises(SettingsError, match="Set BOARD_FOLDER"):
+            Settings.from_environment({"BOARD_FOLDER": str(tmp_path / "file")})
+
+    def test_it_is_never_printed_with_the_rest(self):
+        assert KEY not in repr(read(SECRET_KEY_FALLBACKS=KEY))
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("https://status.example.com", "https://status.example.com"),
+        (" HTTPS://Status.Example.com:8443/ ", "https://status.example.com:8443"),
+        ("http://localhost:8888", "http://localhost:8888"),
+        ("", ""),
+    ],
+)
+def test_the_boards_address_is_an_origin(text, url):
+    assert read(BOARD_URL=text).url == url
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("status.example.com", "ftp://x", "https://", "https://x/board", "https://x?y", "https://u@x"),
+        *("https://x:port", "https://x:99999", "//x", "/", "https://x#y"),
+    ],
+)
+def test_another_address_is_refused(text):
+    with pytest.raises(SettingsError, match="BOARD_URL"):
+        read(BOARD_URL=text)
+
+
+def test_proxies_are_counted():
+    assert read().proxies == 0
+    assert read(BOARD_PROXIES="2").proxies == 2
+
+
+@pytest.mark.parametrize("text", ["-1", "x", "10", "1.5", "9" * 5000, "٣", "true"])
+def test_other_counts_are_refused(text):
+    with pytest.raises(SettingsError, match="BOARD_PROXIES"):
+        read(BOARD_PROXIES=text)

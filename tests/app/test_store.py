@@ -6,7 +6,6 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, InvalidRequestError
 
-from app import store as store_module
 from app.database import writing
 from app.store import (
     CHANGES_LISTED,
@@ -19,9 +18,8 @@ from app.store import (
     State,
     UnknownIncident,
     Update,
-    add_incident,
-    read_changes,
 )
+from app.store.incidents import add_incident, read_changes
 from tests.app.databases import post_incidents
 
 
@@ -30,8 +28,7 @@ def titles(board: Board) -> list[str]:
 
 
 def read(store, reader, *args):
-    with store_module.Session(store.engine) as session:
-        return reader(session, *args)
+    return store.read(reader, *args)
 
 
 class TestPosting:

@@ -8,10 +8,14 @@ from sqlalchemy import URL
 import handlers
 import waterspout
 from app.store import AsyncStore, Store
+from handlers.cache import Cache
+from handlers.watch import Watch
 from tests.app.databases import make_empty_database
 
-# So that a test sees a heartbeat without waiting for it.
+# So that a test sees a heartbeat, an empty poll, and what nobody announced, without waiting for it.
 HEARTBEAT = 0.3
+PATIENCE = 0.5
+CHECK_INTERVAL = 0.2
 
 
 @pytest.fixture
@@ -44,9 +48,10 @@ async def finish_tasks() -> None:
 
 @pytest.fixture
 def app(io_loop, async_store: AsyncStore) -> Iterator[waterspout.Application]:
-    """The native side alone."""
-    app = waterspout.Application(
-        native=handlers.routes, heartbeat=HEARTBEAT, **handlers.build_resources(async_store)
-    )
+    """The native side alone, in a hurry, which keeps no document: that is for `test_documents`."""
+    resources = handlers.build_resources(async_store)
+    resources["documents"] = Cache(0, 10)
+    resources["watch"] = Watch(async_store, resources["watch"].feed, interval=CHECK_INTERVAL)
+    app = waterspout.Application(native=handlers.routes, heartbeat=HEARTBEAT, patience=PATIENCE, **resources)
     yield app
     io_loop.run_sync(app.stop)

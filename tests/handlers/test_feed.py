@@ -5,9 +5,12 @@ import jinja2
 import pytest
 
 from app.settings import TEMPLATES
-from app.store import CHANGES_LISTED, State
-from handlers import feed as feed_module
-from handlers.feed import Feed, reload_event, serialize_event
+from app.store import CHANGES_LISTED, Impact, State
+from app.store.components import add_component
+from app.store.history import read_version
+from app.store.incidents import add_incident
+from handlers.feed import EVENTS_KEPT, Feed, reload_event, serialize_event
+from handlers.version import NOTHING, format_version, parse_version
 from tests.app.databases import post_incidents
 
 
@@ -19,29 +22,38 @@ def feed(async_store):
 
 def parse(event) -> dict:
     """The JSON of a "changes" event."""
-    name, cursor, data, *rest = event.data.decode().split("\n")
+    name, cursor, data, *rest = event.block.decode().split("\n")
     assert name == "event: changes"
-    assert cursor == f"id: {event.cursor}"
+    assert cursor == f"id: {format_version(event.version)}"
     assert rest == ["", ""]
-    return json.loads(data.removeprefix("data: "))
+    message = json.loads(event.message)
+    assert (message["event"], message["cursor"]) == ("changes", format_version(event.version))
+    assert message["data"] == json.loads(data.removeprefix("data: "))
+    return message["data"]
+
+
+def version_of(store) -> tuple[int, ...]:
+    return parse_version(store.read(read_version))
 
 
 def test_an_event_is_lines_and_an_empty_one():
-    assert serialize_event("changes", 7, '{"a": 1}') == b'event: changes\nid: 7\ndata: {"a": 1}\n\n'
+    event = serialize_event("changes", (7, 2, 1), '{"a": 1}')
+    assert event.block == b'event: changes\nid: 7.2.1\ndata: {"a": 1}\n\n'
+    assert json.loads(event.message) == {"event": "changes", "cursor": "7.2.1", "data": {"a": 1}}
 
 
 def test_a_reload_moves_the_cursor():
-    assert reload_event(9).cursor == 9
-    assert reload_event(9).data == b"event: reload\nid: 9\ndata: {}\n\n"
+    assert reload_event((9,)).version == (9,)
+    assert reload_event((9,)).block == b"event: reload\nid: 9\ndata: {}\n\n"
 
 
 @pytest.mark.gen_test
 async def test_an_event_has_the_markup_of_what_changed(feed, store):
     first, second = post_incidents(store, 2)
-    cursor = store.cursor()
-    update = store.post_update(first, State.RESOLVED, "Line one\nLine two")
-    event = await feed.event(cursor, update.id)
-    assert event.cursor == update.id
+    before = version_of(store)
+    store.post_update(first, State.RESOLVED, "Line one\nLine two")
+    event = await feed.event(before, version_of(store))
+    assert event.version == version_of(store)
     changes = parse(event)
     (incident,) = changes["incidents"]
     assert incident["id"] == first
@@ -49,13 +61,26 @@ async def test_an_event_has_the_markup_of_what_changed(feed, store):
     assert f'data-incident="{first}"' in incident["html"]
     assert "Line one\nLine two" in incident["html"]
     assert f'data-incident="{second}"' not in incident["html"]
-    assert "1 open incident" in changes["summary"]
+    assert "1 open incident" in changes["parts"]["summary"]
+
+
+@pytest.mark.gen_test
+async def test_an_event_tells_how_every_component_is(feed, store):
+    component = store.write(add_component, "Harbour <1>")
+    store.write(
+        add_incident, "Storm", State.INVESTIGATING, "Wind.", impact=Impact.MAJOR, components=[component.id]
+    )
+    parts = parse(await feed.event(NOTHING, (1,)))["parts"]
+    assert "Partial outage" in parts[f"condition-{component.id}"]
+    assert "Partial outage" in parts[f"today-{component.id}"]
+    assert "Affected: Harbour &lt;1&gt;" in parts["summary"]
+    assert "article" not in parts["maintenance"]
 
 
 @pytest.mark.gen_test
 async def test_markup_in_what_people_write_is_escaped(feed, store):
-    update = store.post_incident("<script>alert(1)</script>", State.IDENTIFIED, "</p><img src=x>")
-    (incident,) = parse(await feed.event(0, update.id))["incidents"]
+    store.post_incident("<script>alert(1)</script>", State.IDENTIFIED, "</p><img src=x>")
+    (incident,) = parse(await feed.event(NOTHING, (1,)))["incidents"]
     assert "<script" not in incident["html"]
     assert "<img" not in incident["html"]
     assert "&lt;script&gt;" in incident["html"]
@@ -63,15 +88,15 @@ async def test_markup_in_what_people_write_is_escaped(feed, store):
 
 @pytest.mark.gen_test
 async def test_an_event_never_breaks_a_line(feed, store):
-    update = store.post_incident("Title", State.IDENTIFIED, "a\nb\r\n\u2028data: forged\n\nevent: reload")
-    event = await feed.event(0, update.id)
-    assert len(event.data.splitlines()) == 4
+    store.post_incident("Title", State.IDENTIFIED, "a\nb\r\n\u2028data: forged\n\nevent: reload")
+    event = await feed.event(NOTHING, (1,))
+    assert len(event.block.splitlines()) == 4
 
 
 @pytest.mark.gen_test
 async def test_too_many_changes_are_a_reload(feed, store):
     post_incidents(store, CHANGES_LISTED + 1)
-    assert await feed.event(0, store.cursor()) == reload_event(store.cursor())
+    assert await feed.event(NOTHING, (1,)) == reload_event(version_of(store))
 
 
 class CountingStore:
@@ -82,12 +107,12 @@ class CountingStore:
         self.asked = 0
         self.fails = False
 
-    async def changes(self, since):
+    async def read(self, *arguments):
         self.asked += 1
         await asyncio.sleep(0.01)
         if self.fails:
             raise OSError("disk")
-        return await self.async_store.changes(since)
+        return await self.async_store.read(*arguments)
 
 
 @pytest.fixture
@@ -100,18 +125,18 @@ def counting_store(feed, async_store):
 @pytest.mark.gen_test
 async def test_readers_of_one_update_share_one_reading(feed, store, counting_store):
     post_incidents(store, 1)
-    events = await asyncio.gather(*(feed.event(0, 1) for _ in range(100)))
-    assert len({event.data for event in events}) == 1
+    events = await asyncio.gather(*(feed.event(NOTHING, (1,)) for _ in range(100)))
+    assert len({event.block for event in events}) == 1
     assert counting_store.asked == 1
 
 
 @pytest.mark.gen_test
 async def test_a_reader_that_leaves_takes_nothing_from_the_others(feed, store, counting_store):
     post_incidents(store, 1)
-    first, second = (asyncio.create_task(feed.event(0, 1)) for _ in range(2))
+    first, second = (asyncio.create_task(feed.event(NOTHING, (1,))) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
-    assert (await second).cursor == 1
+    assert (await second).version[0] == 1
     assert counting_store.asked == 1
 
 
@@ -120,15 +145,14 @@ async def test_a_failure_is_not_kept(feed, store, counting_store):
     post_incidents(store, 1)
     counting_store.fails = True
     with pytest.raises(OSError, match="disk"):
-        await feed.event(0, 1)
+        await feed.event(NOTHING, (1,))
     counting_store.fails = False
-    assert (await feed.event(0, 1)).cursor == 1
+    assert (await feed.event(NOTHING, (1,))).version[0] == 1
 
 
 @pytest.mark.gen_test
-async def test_only_so_many_events_are_kept(feed, store, monkeypatch):
-    monkeypatch.setattr(feed_module, "EVENTS_KEPT", 3)
+async def test_only_so_many_events_are_kept(feed, store):
     post_incidents(store, 1)
-    for since in range(10):
-        await feed.event(since, 100)
-    assert len(feed._events) == 3
+    for since in range(EVENTS_KEPT + 5):
+        await feed.event((since,), (1000,))
+    assert len(feed._events) == EVENTS_KEPT

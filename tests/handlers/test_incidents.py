@@ -3,7 +3,9 @@ from datetime import datetime
 
 import pytest
 
-from app.store import INCIDENTS_LISTED, UPDATES_LISTED, State
+from app.store import INCIDENTS_LISTED, UPDATES_LISTED, Impact, State
+from app.store.components import add_component
+from app.store.incidents import add_incident
 from tests.app.databases import post_incidents
 
 
@@ -29,6 +31,9 @@ async def test_an_incident_with_its_updates(http_client, base_url, store):
         "id": first.incident_id,
         "title": "Slow <downloads>",
         "state": "identified",
+        "impact": "minor",
+        "components": [],
+        "resolved_at": None,
         "url": f"/incidents/{first.incident_id}",
         "update_count": 2,
     }
@@ -59,18 +64,35 @@ async def test_it_is_bounded(http_client, base_url, store):
 
 
 @pytest.mark.gen_test
-async def test_what_has_not_changed_is_not_sent_again(http_client, base_url, store):
-    post_incidents(store, 1)
-    first = await http_client.fetch(base_url + "/api/incidents")
-    headers = {"If-None-Match": first.headers["Etag"]}
-    again = await http_client.fetch(base_url + "/api/incidents", headers=headers, raise_error=False)
-    assert again.code == 304
-    post_incidents(store, 1)
-    assert (await http_client.fetch(base_url + "/api/incidents", headers=headers)).code == 200
+async def test_one_incident_has_all_its_updates(http_client, base_url, store):
+    (incident_id,) = post_incidents(store, 1)
+    for n in range(UPDATES_LISTED):
+        store.post_update(incident_id, State.MONITORING, f"More {n}")
+    response = await http_client.fetch(f"{base_url}/api/incidents/{incident_id}")
+    incident = json.loads(response.body)
+    assert (incident["id"], len(incident["updates"])) == (incident_id, UPDATES_LISTED + 1)
 
 
 @pytest.mark.gen_test
-async def test_head_is_answered_without_a_body(http_client, base_url):
-    response = await http_client.fetch(base_url + "/api/incidents", method="HEAD")
-    assert response.code == 200
-    assert response.body == b""
+@pytest.mark.parametrize("number", ["0", "2", "2147483648", "9" * 19, "9" * 20, "-1", "x"])
+async def test_there_is_no_other_incident(http_client, base_url, store, number):
+    post_incidents(store, 1)
+    response = await http_client.fetch(f"{base_url}/api/incidents/{number}", raise_error=False)
+    assert response.code == 404
+
+
+@pytest.mark.gen_test
+async def test_what_is_not_there_is_told_in_json(http_client, base_url):
+    response = await http_client.fetch(base_url + "/api/incidents/7", raise_error=False)
+    assert (response.code, json.loads(response.body)) == (404, {"error": "Not Found"})
+
+
+@pytest.mark.gen_test
+async def test_what_is_bad_and_what_it_concerns(http_client, base_url, store):
+    component = store.write(add_component, "Harbour")
+    store.write(
+        add_incident, "Storm", State.INVESTIGATING, "Wind.", impact=Impact.MAJOR, components=[component.id]
+    )
+    (incident,) = await fetch_incidents(http_client, base_url)
+    assert incident["impact"] == "major"
+    assert incident["components"] == [{"id": component.id, "name": "Harbour"}]

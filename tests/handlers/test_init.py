@@ -2,23 +2,34 @@ import jinja2
 import pytest
 
 import handlers
-from handlers.base import BoardHandler
-from handlers.feed import Feed
+from handlers.base import Resources
+from handlers.cache import Cache
+from handlers.watch import Watch
 
 
 def test_every_route_is_a_handler_of_ours():
-    assert all(issubclass(handler, BoardHandler) for _, handler in handlers.routes)
+    assert all(issubclass(handler, Resources) for _, handler in handlers.routes)
 
 
 def test_the_public_routes_are_there():
-    assert {path for path, _ in handlers.routes} == {"/healthz", "/api/incidents", "/api/stream"}
+    assert {path for path, _ in handlers.routes} == {
+        "/healthz",
+        "/api/incidents",
+        "/api/incidents/([0-9]{1,19})",
+        "/api/stream",
+        "/api/ws",
+        "/api/poll",
+        "/badge.svg",
+        "/feed.atom",
+    }
 
 
 @pytest.mark.gen_test
 async def test_resources_are_what_the_handlers_ask_for(async_store):
     resources = handlers.build_resources(async_store)
     assert resources["store"] is async_store
-    assert isinstance(resources["feed"], Feed)
+    assert isinstance(resources["watch"], Watch)
+    assert isinstance(resources["documents"], Cache)
 
 
 def test_markup_is_escaped(monkeypatch):

@@ -2,65 +2,60 @@ import io
 
 import pytest
 
-import waterspout
-from app.store import LARGEST_ID, TEXT_LENGTH, State
+from app.store import INCIDENTS_LISTED, LARGEST_ID, TEXT_LENGTH, Impact, State
+from app.store.audit import read_audit
+from app.store.components import add_component, archive_component, read_components
+from app.store.history import read_version
 from tests.app.databases import post_incidents
-from wsgi_app import MAX_CONTENT_LENGTH
+from wsgi_app.bodies import MAX_CONTENT_LENGTH
 
-INCIDENT = {"title": "Slow", "state": "investigating", "text": "We look."}
-
-
-@pytest.fixture
-def published(monkeypatch, store):
-    """What was published, each with the cursor that a reader saw at that moment."""
-    published = []
-
-    def publish(topic, message):
-        published.append((topic, message, store.cursor()))
-
-    monkeypatch.setattr(waterspout, "publish", publish, raising=False)
-    return published
+INCIDENT = {"title": "Slow", "state": "investigating", "impact": "major", "text": "We look."}
 
 
-def test_the_form_offers_what_it_takes(client, store):
+def test_the_form_offers_what_it_takes(operator, store):
     post_incidents(store, 2)
-    page = client.get("/admin/").text
+    page = operator.get("/admin/").text
     for name in ("title", "incident", "state", "text"):
         assert f'name="{name}"' in page
     for state in State:
         assert f'value="{state.value}"' in page
-    assert page.count("<label for=") == 6
+    assert page.count("<label for=") == 10
     assert 'aria-invalid="' not in page
 
 
-def test_an_incident_can_be_chosen_by_a_link(client, store):
+def test_an_incident_can_be_chosen_by_a_link(operator, store):
     post_incidents(store, 2)
-    assert '<option value="2" selected>' in client.get("/admin/?incident=2").text
-    assert "selected" not in client.get("/admin/?incident=77").text
+    assert '<option value="2" selected>' in operator.get("/admin/?incident=2").text
+    assert operator.get("/admin/?incident=77").text.count(" selected>") == 2  # the impacts
 
 
-def test_an_incident_is_posted(client, store, published):
-    response = client.post("/admin/", data=INCIDENT)
+def test_an_incident_is_posted(operator, store, published):
+    response = operator.post("/admin/", data=INCIDENT)
     assert response.status_code == 303
     assert response.headers["Location"] == "/incidents/1"
     incident = store.incident(1)
     assert (incident.title, incident.state) == ("Slow", State.INVESTIGATING)
-    assert published == [("incidents", {"incident": 1, "update": 1}, 1)]
+    (topic, message, seen) = published[0]
+    assert (topic, message["incident"], message["update"], seen) == ("incidents", 1, 1, 1)
+    assert message["version"] == store.read(read_version)
 
 
-def test_an_update_is_posted(client, store, published):
+def test_an_update_is_posted(operator, store, published):
     post_incidents(store, 2)
-    response = client.post("/admin/", data={"incident": "1", "state": "resolved", "text": "Done.\r\nReally."})
+    response = operator.post(
+        "/admin/", data={"incident": "1", "state": "resolved", "text": "Done.\r\nReally."}
+    )
     assert response.status_code == 303
     assert response.headers["Location"] == "/incidents/1"
     incident = store.incident(1)
     assert incident.state is State.RESOLVED
     assert incident.updates[0].text == "Done.\nReally."
-    assert published == [("incidents", {"incident": 1, "update": 3}, 3)]
+    (topic, message, seen) = published[0]
+    assert (topic, message["incident"], message["update"], seen) == ("incidents", 1, 3, 3)
 
 
-def test_without_a_server_posting_works(client, store):
-    assert client.post("/admin/", data=INCIDENT).status_code == 303
+def test_without_a_server_posting_works(operator, store):
+    assert operator.post("/admin/", data=INCIDENT).status_code == 303
     assert store.cursor() == 1
 
 
@@ -78,9 +73,9 @@ def test_without_a_server_posting_works(client, store):
         ({"incident": "9" * 400, "state": "resolved", "text": "Done."}, ["incident"]),
     ],
 )
-def test_a_form_that_is_wrong_says_where(client, store, published, form, wrong):
+def test_a_form_that_is_wrong_says_where(operator, store, published, form, wrong):
     post_incidents(store, 1)
-    response = client.post("/admin/", data=form)
+    response = operator.post("/admin/", data=form)
     assert response.status_code == 400
     kind = "update" if "incident" in form else "new"
     for name in wrong:
@@ -90,12 +85,14 @@ def test_a_form_that_is_wrong_says_where(client, store, published, form, wrong):
     assert published == []
 
 
-def test_a_form_that_is_wrong_keeps_what_was_written(client, store):
+def test_a_form_that_is_wrong_keeps_what_was_written(operator, store):
     post_incidents(store, 1)
-    response = client.post("/admin/", data={"title": "<Slow>", "state": "identified", "text": ""})
+    form = {"title": "<Slow>", "state": "identified", "text": "", "impact": "critical"}
+    response = operator.post("/admin/", data=form)
     assert 'value="&lt;Slow&gt;"' in response.text
     assert response.text.count('<option value="identified" selected>') == 1
-    response = client.post("/admin/", data={"incident": "1", "state": "", "text": "\n  <Kept>"})
+    assert '<option value="critical" selected>' in response.text
+    response = operator.post("/admin/", data={"incident": "1", "state": "", "text": "\n  <Kept>"})
     assert '<option value="1" selected>' in response.text
     assert "&lt;Kept&gt;</textarea>" in response.text
 
@@ -114,58 +111,157 @@ def test_a_form_that_is_wrong_keeps_what_was_written(client, store):
         (b"&".join(b"a=1" for _ in range(5000)), "application/x-www-form-urlencoded"),
     ],
 )
-def test_no_body_makes_it_fail(client, body, content_type):
-    assert client.post("/admin/", data=body, content_type=content_type).status_code in {303, 400}
+def test_no_body_makes_it_fail(operator, body, content_type):
+    """The token is in a header: Flask-WTF takes it from there as well."""
+    headers = {"X-CSRFToken": operator.token()}
+    reply = operator.open("/admin/", method="POST", data=body, content_type=content_type, headers=headers)
+    assert reply.status_code in {303, 400, 413}
 
 
-def test_files_are_not_fields(client, store):
-    response = client.post("/admin/", data={**INCIDENT, "title": (io.BytesIO(b"x"), "x.txt")})
+def test_files_are_not_fields(operator, store):
+    response = operator.post("/admin/", data={**INCIDENT, "title": (io.BytesIO(b"x"), "x.txt")})
     assert response.status_code == 400
     assert store.cursor() == 0
 
 
-def test_a_body_that_is_too_large_is_refused(client, store):
-    response = client.post("/admin/", data={**INCIDENT, "text": "x" * MAX_CONTENT_LENGTH})
+def test_a_body_that_is_too_large_is_refused(operator, store):
+    response = operator.post("/admin/components/", data={"name": "x" * MAX_CONTENT_LENGTH})
     assert response.status_code == 413
     assert "<h1>Request Entity Too Large</h1>" in response.text
-    assert store.cursor() == 0
+    assert store.read(read_components) == []
 
 
-@pytest.mark.parametrize("length", [100, MAX_CONTENT_LENGTH - 1])
-def test_a_body_of_unannounced_length_may_be_short(client, length):
-    assert post_chunked(client, length).status_code == 303
+@pytest.mark.parametrize("length", [300, MAX_CONTENT_LENGTH - 1])
+def test_a_body_of_unannounced_length_may_be_short(operator, length):
+    assert post_chunked(operator, length).status_code == 303
 
 
 @pytest.mark.parametrize("length", [MAX_CONTENT_LENGTH, MAX_CONTENT_LENGTH + 1, 10 * MAX_CONTENT_LENGTH])
-def test_a_body_of_unannounced_length_is_not_cut(client, store, length):
-    assert post_chunked(client, length).status_code == 413
+def test_a_body_of_unannounced_length_is_not_cut(operator, store, length):
+    assert post_chunked(operator, length).status_code == 413
     assert store.cursor() == 0
 
 
-def post_chunked(client, length):
+def post_chunked(operator, length):
     """Post a good form, made so long by a field nobody asked for, chunked as a server hands it over."""
-    body = b"title=Slow&state=resolved&text=Done.&more="
+    body = (
+        b"title=Slow&state=resolved&impact=minor&text=Done.&csrf_token=%s&more=" % operator.token().encode()
+    )
     stream = io.BytesIO(body.ljust(length, b"x"))
     environ = {"wsgi.input": stream, "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
-    return client.post("/admin/", content_type="application/x-www-form-urlencoded", environ_overrides=environ)
+    return operator.open(
+        "/admin/",
+        method="POST",
+        content_type="application/x-www-form-urlencoded",
+        environ_overrides=environ,
+    )
 
 
-def test_a_post_from_another_site_is_refused(client, store):
-    response = client.post("/admin/", data=INCIDENT, headers={"Origin": "http://evil.example"})
+def test_a_post_from_another_site_is_refused(operator, store):
+    response = operator.post("/admin/", data=INCIDENT, headers={"Origin": "http://evil.example"})
     assert response.status_code == 403
     assert "another site" in response.text
-    response = client.post("/admin/", data=INCIDENT, headers={"Sec-Fetch-Site": "cross-site"})
+    response = operator.post("/admin/", data=INCIDENT, headers={"Sec-Fetch-Site": "cross-site"})
     assert response.status_code == 403
     assert store.cursor() == 0
 
 
-def test_a_post_from_our_own_page_is_taken(client, store):
+def test_a_post_from_our_own_page_is_taken(operator, store):
     headers = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
-    assert client.post("/admin/", data=INCIDENT, headers=headers).status_code == 303
+    assert operator.post("/admin/", data=INCIDENT, headers=headers).status_code == 303
     assert store.cursor() == 1
 
 
-def test_the_folder_leads_to_the_form(client):
-    response = client.get("/admin")
+def test_the_folder_leads_to_the_form(operator):
+    response = operator.get("/admin")
     assert response.status_code == 308
     assert response.headers["Location"].endswith("/admin/")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/admin/", "/admin/?incident=1", "/admin/components/", "/admin/components/1", "/admin/audit/"),
+        *("/admin/components/1/name", "/admin/maintenance/", "/admin/maintenance/1/end", "/admin/operators/"),
+        *("/admin/operators/invite", "/admin/operators/1/disable"),
+    ],
+)
+def test_nobody_else_gets_in(client, store, method, path):
+    response = client.open(path, method=method, data={**INCIDENT, "csrf_token": client.token()})
+    assert response.status_code in {302, 403, 405}
+    if response.status_code == 302:
+        assert response.headers["Location"].startswith("/login?next=%2Fadmin%2F")
+    assert store.cursor() == 0
+    assert store.read(read_audit) == []
+
+
+def test_every_view_below_admin_is_behind_the_guard(flask_app):
+    below = [rule for rule in flask_app.url_map.iter_rules() if rule.rule.startswith("/admin")]
+    assert len(below) > 8
+    assert all(rule.endpoint.startswith("admin.") for rule in below)
+
+
+def test_who_was_signed_out_meanwhile_is_told(client):
+    response = client.post("/admin/", data=INCIDENT)
+    assert response.status_code == 403
+    assert "signed out" in response.text
+
+
+@pytest.mark.parametrize("token", ["", "x", None])
+def test_without_a_token_nothing_is_done(operator, store, token):
+    data = INCIDENT if token is None else {**INCIDENT, "csrf_token": token}
+    response = operator.open("/admin/", method="POST", data=data)
+    assert response.status_code == 400
+    assert "not of your present session" in response.text
+    assert store.cursor() == 0
+
+
+def test_the_token_of_another_session_is_none(operator, client, store):
+    """Stolen, or an attacker's own: it must not work in anybody else's session."""
+    response = operator.post("/admin/", data={**INCIDENT, "csrf_token": client.token()})
+    assert response.status_code == 400
+    assert store.cursor() == 0
+
+
+def test_an_incident_has_an_impact_and_components(operator, store):
+    ids = [store.write(add_component, name).id for name in ("Web", "Mail")]
+    operator.post("/admin/", data={**INCIDENT, "components": [str(ids[1])]})
+    incident = store.incident(1)
+    assert incident.impact is Impact.MAJOR
+    assert [component.name for component in incident.components] == ["Mail"]
+
+
+def test_an_update_may_change_the_impact(operator, store):
+    post_incidents(store, 1)
+    update = {"incident": "1", "state": "identified", "text": "Worse.", "impact": "critical"}
+    operator.post("/admin/", data=update)
+    assert store.incident(1).impact is Impact.CRITICAL
+    operator.post("/admin/", data={**update, "impact": ""})
+    assert store.incident(1).impact is Impact.CRITICAL
+
+
+@pytest.mark.parametrize("components", [["7"], ["x"], [""], ["1", "2"], ["1" * 5000]])
+def test_components_that_there_are_not_are_refused(operator, store, components):
+    store.write(add_component, "Web")
+    store.write(archive_component, store.write(add_component, "Old").id, True)
+    response = operator.post("/admin/", data={**INCIDENT, "components": components})
+    assert response.status_code == 400
+    assert "no longer there" in response.text
+    assert store.cursor() == 0
+
+
+def test_an_old_incident_can_be_chosen_by_its_link(operator, store):
+    first = post_incidents(store, INCIDENTS_LISTED + 1)[0]
+    assert f'<option value="{first}" selected>' in operator.get(f"/admin/?incident={first}").text
+
+
+def test_who_posted_is_in_the_audit(operator, store):
+    operator.post("/admin/", data=INCIDENT)
+    line = store.read(read_audit)[0]
+    assert (line.who, line.address, line.action, line.subject) == (
+        "anna",
+        "127.0.0.1",
+        "opened incident",
+        "Slow",
+    )

@@ -1,68 +1,112 @@
+from datetime import UTC, datetime
+
 import pytest
+from werkzeug.datastructures import MultiDict
 
-from app.store import TEXT_LENGTH, TITLE_LENGTH, State
-from wsgi_app.forms import IncidentDraft, InvalidForm, UpdateDraft, parse_incident, parse_update
+from app.store import TEXT_LENGTH, TITLE_LENGTH
+from app.store.tables import Component
+from wsgi_app.bodies import MAX_CONTENT_LENGTH
+from wsgi_app.forms import IncidentForm, JoinForm, MaintenanceForm, UpdateForm
 
-INCIDENT = {"title": "Slow", "state": "investigating", "text": "We look."}
+INCIDENT = {"title": "Slow", "state": "investigating", "impact": "minor", "text": "We look."}
 UPDATE = {"incident": "7", "state": "resolved", "text": "Done."}
 
 
-def refuse(parse, form) -> dict[str, str]:
-    with pytest.raises(InvalidForm) as refused:
-        parse(form)
-    assert all(name in str(refused.value) for name in refused.value.errors)
-    return refused.value.errors
+@pytest.fixture(autouse=True)
+def _in_a_request(flask_app):
+    with flask_app.test_request_context():
+        yield
 
 
-def test_an_incident():
-    assert parse_incident(INCIDENT) == IncidentDraft("Slow", State.INVESTIGATING, "We look.")
+def fill(kind, fields):
+    return kind(formdata=MultiDict(fields), meta={"csrf": False})
 
 
-def test_an_update():
-    assert parse_update(UPDATE) == UpdateDraft(7, State.RESOLVED, "Done.")
+def refuse(kind, fields) -> dict[str, str]:
+    form = fill(kind, fields)
+    assert not form.validate()
+    return {name: errors[0] for name, errors in form.errors.items()}
+
+
+def accept(kind, fields):
+    form = fill(kind, fields)
+    assert form.validate(), form.errors
+    return form
 
 
 def test_everything_that_is_wrong_is_said_at_once():
-    assert list(refuse(parse_incident, {})) == ["title", "state", "text"]
-    assert list(refuse(parse_update, {})) == ["incident", "state", "text"]
+    assert list(refuse(IncidentForm, {})) == ["title", "state", "text"]
+    assert list(refuse(UpdateForm, {})) == ["incident", "state", "text"]
 
 
 def test_a_title_is_one_line():
-    assert parse_incident({**INCIDENT, "title": "  Slow\r\n  downloads\t"}).title == "Slow downloads"
+    assert (
+        accept(IncidentForm, {**INCIDENT, "title": "  Slow\r\n  downloads\t"}).title.data == "Slow downloads"
+    )
 
 
 def test_a_text_keeps_its_lines():
-    assert parse_update({**UPDATE, "text": "\r\n One.\r\n\r\nTwo.\rThree. \n"}).text == "One.\n\nTwo.\nThree."
+    form = accept(UpdateForm, {**UPDATE, "text": "\r\n One.\r\n\r\nTwo.\rThree. \n"})
+    assert form.text.data == "One.\n\nTwo.\nThree."
 
 
 @pytest.mark.parametrize(("name", "limit"), [("title", TITLE_LENGTH), ("text", TEXT_LENGTH)])
 def test_lengths_are_limited(name, limit):
-    assert getattr(parse_incident({**INCIDENT, name: "🌪" * limit}), name) == "🌪" * limit
-    assert str(limit) in refuse(parse_incident, {**INCIDENT, name: "x" * (limit + 1)})[name]
+    assert accept(IncidentForm, {**INCIDENT, name: "🌪" * limit})[name].data == "🌪" * limit
+    assert str(limit) in refuse(IncidentForm, {**INCIDENT, name: "x" * (limit + 1)})[name]
 
 
 def test_line_breaks_count_once():
     """A browser counts one character for a line break, and sends two."""
-    assert len(parse_update({**UPDATE, "text": "x\r\n" * (TEXT_LENGTH // 2 - 1) + "xx"}).text) == TEXT_LENGTH
+    form = accept(UpdateForm, {**UPDATE, "text": "x\r\n" * (TEXT_LENGTH // 2 - 1) + "xx"})
+    assert len(form.text.data) == TEXT_LENGTH
+
+
+def test_the_longest_form_fits_in():
+    assert (TITLE_LENGTH + TEXT_LENGTH) * len("%F0%9F%8C%AA") < MAX_CONTENT_LENGTH
 
 
 @pytest.mark.parametrize("name", ["title", "text"])
 @pytest.mark.parametrize("blank", ["", "   ", "\r\n", "\t"])
 def test_blank_fields_are_refused(name, blank):
-    assert list(refuse(parse_incident, {**INCIDENT, name: blank})) == [name]
+    assert list(refuse(IncidentForm, {**INCIDENT, name: blank})) == [name]
 
 
 @pytest.mark.parametrize("name", ["title", "text"])
 @pytest.mark.parametrize("character", ["\0", "\a", "\x1b", "\x7f", "\x9b", "\ud800"])
 def test_control_characters_are_refused(name, character):
-    assert "control" in refuse(parse_incident, {**INCIDENT, name: f"a{character}b"})[name]
+    assert "control" in refuse(IncidentForm, {**INCIDENT, name: f"a{character}b"})[name]
 
 
 @pytest.mark.parametrize("state", ["", "Resolved", "closed", "resolved "])
 def test_other_states_are_refused(state):
-    assert list(refuse(parse_update, {**UPDATE, "state": state})) == ["state"]
+    assert list(refuse(UpdateForm, {**UPDATE, "state": state})) == ["state"]
 
 
-@pytest.mark.parametrize("incident", ["", "x", "-1", "+1", "1.0", "٣", "1 ", "9" * 11, "9" * 5000])
+@pytest.mark.parametrize("incident", ["", "x", "-1", "+1", "1.0", "٣", "1 2", "9" * 11, "9" * 5000])
 def test_what_is_no_id_is_refused(incident):
-    assert list(refuse(parse_update, {**UPDATE, "incident": incident})) == ["incident"]
+    assert list(refuse(UpdateForm, {**UPDATE, "incident": incident})) == ["incident"]
+
+
+@pytest.mark.parametrize("impact", ["none", "MINOR", " "])
+def test_other_impacts_are_refused(impact):
+    assert list(refuse(IncidentForm, {**INCIDENT, "impact": impact})) == ["impact"]
+    assert list(refuse(UpdateForm, {**UPDATE, "impact": impact})) == ["impact"]
+
+
+def test_components_are_those_that_were_offered():
+    form = fill(IncidentForm, MultiDict([*INCIDENT.items(), ("components", "3"), ("components", "5")]))
+    form.components.offer([Component(id=n, name=str(n)) for n in (3, 4, 5)])
+    assert form.validate()
+    assert form.components.ids == [3, 5]
+    form.components.offer([Component(id=3, name="3")])
+    assert not form.validate()
+
+
+def test_moments_are_in_utc():
+    fields = {"title": "x", "text": "x", "starts_at": "2026-07-01T12:30", "ends_at": "2026-07-01T13:00"}
+    assert accept(MaintenanceForm, fields).starts_at.data == datetime(2026, 7, 1, 12, 30, tzinfo=UTC)
+
+
+def test_a_password_keeps_its_blanks():
+    assert accept(JoinForm, {"name": "anna", "password": "  correct horse  "}).password.data[:2] == "  "

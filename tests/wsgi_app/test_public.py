@@ -1,9 +1,17 @@
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from flask import template_rendered
 
-from app.store import UPDATES_LISTED, State
+from app.store import UPDATES_LISTED, Impact, State
+from app.store.components import add_component, rename_component
+from app.store.history import read_version
+from app.store.incidents import add_incident, add_update
+from app.store.maintenance import add_maintenance
 from tests.app.databases import post_incidents
+
+PAGES = [f"/admin/{part}" for part in ("", "components/", "maintenance/", "operators/", "audit/")]
 
 
 def order(page: str) -> list[int]:
@@ -14,8 +22,9 @@ def test_an_empty_board_is_calm(client):
     response = client.get("/")
     assert response.status_code == 200
     assert response.content_type == "text/html; charset=utf-8"
-    assert "Everything works normally" in response.text
-    assert 'data-cursor="0"' in response.text
+    assert "All systems operational" in response.text
+    assert "No incidents have been reported." in response.text
+    assert 'data-cursor="0.' in response.text
 
 
 def test_open_incidents_are_above_past_ones(client, store):
@@ -26,7 +35,7 @@ def test_open_incidents_are_above_past_ones(client, store):
     assert page.index("Open incidents") < page.index("Incident 0") < page.index("Past incidents")
     assert page.index("Past incidents") < page.index("Incident 2")
     assert "2 open incidents" in page
-    assert f'data-cursor="{store.cursor()}"' in page
+    assert f'data-cursor="{store.read(read_version)}"' in page
 
 
 def test_one_open_incident_is_singular(client, store):
@@ -45,36 +54,36 @@ def test_updates_are_newest_first_with_their_moment(client, store):
 
 def test_a_long_story_is_cut_and_leads_to_the_whole(client, store):
     (incident_id,) = post_incidents(store, 1)
-    assert "updates</a>" not in client.get("/").text
+    assert "data-cut" not in client.get("/").text
     for n in range(UPDATES_LISTED):
         store.post_update(incident_id, State.MONITORING, f"More {n}")
     page = client.get("/").text
     assert "Text 0" not in page
-    assert f'<a href="/incidents/{incident_id}">All {UPDATES_LISTED + 1} updates</a>' in page
+    assert re.search(rf'data-cut><a href="/incidents/{incident_id}">All {UPDATES_LISTED + 1} updates\s', page)
     assert "Text 0" in client.get(f"/incidents/{incident_id}").text
 
 
-def test_what_people_write_is_escaped(client, store):
+def test_what_people_write_is_escaped(operator, store):
     incident_id = store.post_incident(
         '<script>alert("x")</script>', State.INVESTIGATING, "</p><img src=x onerror=y>"
     ).incident_id
     for path in ("/", f"/incidents/{incident_id}", "/admin/"):
-        page = client.get(path).text
+        page = operator.get(path).text
         assert "<script>" not in page
         assert "<img src=x" not in page
         assert "&lt;script&gt;" in page
 
 
-def test_the_name_of_the_board_is_on_every_page(client, store):
+def test_the_name_of_the_board_is_on_every_page(operator, store):
     post_incidents(store, 1)
-    for path in ("/", "/incidents/1", "/admin/", "/nowhere"):
-        assert "Harbour &lt;Status&gt;</title>" in client.get(path).text
+    for path in ("/", "/incidents/1", *PAGES, "/nowhere"):
+        assert "Harbour &lt;Status&gt;</title>" in operator.get(path).text
 
 
-def test_every_page_has_one_heading_of_the_first_rank(client, store):
+def test_every_page_has_one_heading_of_the_first_rank(operator, store):
     post_incidents(store, 2)
-    for path in ("/", "/incidents/1", "/admin/", "/nowhere"):
-        assert client.get(path).text.count("<h1") == 1
+    for path in ("/", "/incidents/1", *PAGES, "/nowhere"):
+        assert operator.get(path).text.count("<h1") == 1
 
 
 def test_an_incident_has_a_page(client, store):
@@ -82,7 +91,7 @@ def test_an_incident_has_a_page(client, store):
     page = client.get(f"/incidents/{first}").text
     assert order(page) == [first]
     assert f'data-only="{first}"' in page
-    assert f'data-cursor="{second}"' in page
+    assert f'data-cursor="{second}.' in page
 
 
 @pytest.mark.parametrize("number", ["0", "2", "2147483648", "9" * 25, "9" * 5000, "-1", "x", "1.5", "٣"])
@@ -91,16 +100,140 @@ def test_there_is_no_other_incident(client, store, number):
     assert client.get(f"/incidents/{number}").status_code == 404
 
 
-def test_the_way_to_the_form_is_shown_to_whom_it_is_open(client, store):
+@pytest.fixture
+def harbour(store):
+    return store.write(add_component, "Harbour <pier>")
+
+
+@pytest.mark.parametrize(
+    ("impact", "words"),
+    [
+        (Impact.MINOR, "Some systems are degraded"),
+        (Impact.MAJOR, "Partial outage"),
+        (Impact.CRITICAL, "Major outage"),
+    ],
+)
+def test_the_summary_is_as_the_worst_component(client, store, harbour, impact, words):
+    store.write(add_component, "Sea")
+    store.write(add_incident, "Storm", State.IDENTIFIED, "Wind.", impact=impact, components=[harbour.id])
+    page = client.get("/").text
+    assert f'<p class="state">{words}</p>' in page
+    assert "Affected: Harbour &lt;pier&gt; · 1 open incident" in page
+
+
+def test_an_incident_that_concerns_no_component_is_in_the_summary(client, store):
+    store.post_incident("Storm", State.IDENTIFIED, "Wind.")
+    assert "Something is not right" in client.get("/").text
+
+
+def test_a_component_has_ninety_days_of_history(client, store, harbour):
+    now = datetime.now(UTC)
+    opened_at = now - timedelta(days=3)
+    update = store.write(
+        add_incident,
+        "Storm",
+        State.IDENTIFIED,
+        "Wind.",
+        opened_at,
+        impact=Impact.MAJOR,
+        components=[harbour.id],
+    )
+    store.write(add_update, update.incident_id, State.RESOLVED, "Calm.", opened_at + timedelta(minutes=1))
+    page = client.get("/").text
+    days = re.findall(r'<i( data-day="[^"]+")? data-condition="(\w+)" title="([^"]+)"></i>', page)
+    assert len(days) == 90
+    assert [condition for _, condition, _ in days].count("major") in (1, 2)  # two, around midnight
+    assert days[-1][0] == f' data-day="{now.date()}"'
+    assert days[-4][2].endswith(f"{opened_at:%b %Y}: Partial outage")
+    assert 'aria-label="1 of the last 90 days' in page or 'aria-label="2 of the last 90 days' in page
+
+
+def test_a_board_without_components_has_no_such_section(client):
+    assert "components-heading" not in client.get("/").text
+
+
+def test_maintenance_is_announced(client, store, harbour):
+    starts_at = datetime.now(UTC) + timedelta(days=1)
+    store.write(
+        add_maintenance,
+        "Dredging <soon>",
+        "Mud.",
+        starts_at,
+        starts_at + timedelta(hours=1),
+        components=[harbour.id],
+    )
+    page = client.get("/").text
+    assert "Dredging &lt;soon&gt;" in page
+    assert "Scheduled" in page
+    assert "All systems operational" in page
+
+
+def test_maintenance_that_runs_is_in_the_summary(client, store, harbour):
+    now = datetime.now(UTC)
+    store.write(
+        add_maintenance,
+        "Dredging",
+        "Mud.",
+        now - timedelta(hours=1),
+        now + timedelta(hours=1),
+        components=[harbour.id],
+    )
+    page = client.get("/").text
+    assert "Maintenance under way" in page
+    assert "Under way</span>" in page
+
+
+def test_an_incident_says_what_it_concerned_and_how_long_it_took(client, store, harbour):
+    opened_at = datetime.now(UTC) - timedelta(days=1)
+    update = store.write(add_incident, "Storm", State.IDENTIFIED, "Wind.", opened_at, components=[harbour.id])
+    ended_at = opened_at + timedelta(hours=2, minutes=5)
+    store.write(add_update, update.incident_id, State.RESOLVED, "Calm.", ended_at)
+    for path in ("/", f"/incidents/{update.incident_id}"):
+        page = client.get(path).text
+        assert "Harbour &lt;pier&gt;" in page
+        assert "lasted 2 h 5 min" in page
+
+
+def test_the_way_to_the_form_is_shown_to_whom_it_is_open(client, operator, store):
     post_incidents(store, 1)
     for path in ("/", "/incidents/1"):
-        assert 'href="/admin/' in client.get(path).text
-        elsewhere = client.get(path, environ_overrides={"REMOTE_ADDR": "10.0.0.1"})
-        assert elsewhere.status_code == 200
-        assert 'href="/admin/' not in elsewhere.text
+        assert 'href="/admin/' in operator.get(path).text
+        page = client.get(path).text
+        assert 'href="/admin/' not in page
+        assert 'href="/login"' in page
 
 
 def test_pages_can_not_be_posted_to(client):
     response = client.post("/")
     assert response.status_code == 405
     assert "GET" in response.headers["Allow"]
+
+
+def test_a_page_that_has_not_changed_is_not_sent_again(client, store):
+    first = client.get("/")
+    again = client.get("/", headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    assert "Cookie" in first.headers["Vary"]
+    store.post_incident("Storm", State.IDENTIFIED, "Wind.")
+    assert client.get("/", headers={"If-None-Match": first.headers["ETag"]}).status_code == 200
+
+
+def test_a_page_is_made_once_for_each_version(client, store, flask_app):
+    made = []
+
+    def note(sender, template, **_):
+        made.append(template.name)
+
+    with template_rendered.connected_to(note, flask_app):
+        for title in ("Storm", "Flood"):
+            store.post_incident(title, State.IDENTIFIED, "Water.")
+            assert all(title in client.get("/").text for _ in range(3))
+    assert made == ["board.html"] * 2
+
+
+def test_every_change_is_on_the_next_page(client, store):
+    assert "Lighthouse" not in client.get("/").text
+    component = store.write(add_component, "Lighthouse")
+    assert "Lighthouse" in client.get("/").text
+    store.write(rename_component, component.id, "Pier")
+    assert "Lighthouse" not in client.get("/").text

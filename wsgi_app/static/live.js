@@ -2,26 +2,29 @@
 
 /*
  * Keeps the page as the server would render it now. The page comes complete and works without this file; here it
- * follows /api/stream, from the cursor (the newest update's id) that the page was rendered at.
- *
- * The markup in the events is made by the same templates as the page's, and escaped there.
+ * follows /api/stream from the cursor (the board's version) that the page was rendered at, or, where no stream
+ * comes through, /api/poll. The markup in the events is made by the same templates as the page's, and escaped
+ * there.
  */
 (() => {
-  const STATUS = {
-    connecting: "Connecting…",
-    live: "Live",
-    lost: "Disconnected",
-    offline: "Offline",
-  };
+  const STATUS = { connecting: "Connecting…", live: "Live", lost: "Disconnected", offline: "Offline" };
+  const CONDITIONS = ["unknown", "operational", "maintenance", "minor", "major", "critical"];
   const LONGEST_WAIT = 30000;
+  const BEAT_WAIT = 40000; // the server's heart beats every 15 s
+  const STREAM_WAIT = 10000; // for its first beat: a proxy that holds streams back never lets it through
+  const POLLS = 8; // then the stream is tried again
+  const POLL_WAIT = 40000; // the server answers after 25 s
 
   const status = document.getElementById("live");
+  const notice = document.getElementById("notice");
   const announcer = document.getElementById("announcer");
   const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
   let cursor = document.getElementById("board").dataset.cursor;
   let source = null;
+  let polling = null;
   let retry = null;
+  let watchdog = null;
   let wait = 1000;
 
   const find = (selector, root = document.getElementById("board")) => root.querySelector(selector);
@@ -38,9 +41,17 @@
     status.hidden = false;
     status.dataset.state = state;
     status.textContent = STATUS[state];
+    notice.hidden = state === "live" || (state === "connecting" && notice.hidden);
   }
 
+  const showLost = () => showStatus(navigator.onLine ? "lost" : "offline");
+
   function localize(root) {
+    for (const range of root.querySelectorAll(".range:not([title])")) {
+      const [start, end] = Array.from(range.querySelectorAll("time"), (time) => new Date(time.dateTime));
+      range.title = range.textContent;
+      range.textContent = moments.formatRange(start, end);
+    }
     for (const time of root.querySelectorAll("time:not([title])")) {
       time.title = time.textContent;
       time.textContent = moments.format(new Date(time.dateTime));
@@ -69,7 +80,7 @@
   /* On an incident's own page: its state, and its new updates on top of all the older ones. */
   function mergeStory(shown, fresh, news) {
     shown.dataset.state = fresh.dataset.state;
-    find("[data-badge]", shown).replaceWith(find("[data-badge]", fresh));
+    for (const part of ["[data-badge]", ".facts"]) find(part, shown).replaceWith(find(part, fresh));
     find("[data-updates]", shown).prepend(...news.reverse());
   }
 
@@ -101,9 +112,36 @@
     else place(fresh, shown, change.open);
   }
 
+  /* Today, at the end of a component's history: the worst that it was. A new day begins with a cell of its own. */
+  function mergeToday(component, fresh) {
+    const history = find(`[data-component="${component}"] .history`);
+    const last = history?.lastElementChild;
+    if (!last) return;
+    const rank = (day) => CONDITIONS.indexOf(day.dataset.condition);
+    if (last.dataset.day < fresh.dataset.day) {
+      history.append(fresh);
+      history.firstElementChild.remove();
+    } else if (rank(last) < rank(fresh)) {
+      last.replaceWith(fresh);
+    }
+  }
+
+  function mergePart(name, html) {
+    const fresh = parse(html);
+    localize(fresh);
+    if (name.startsWith("today-")) mergeToday(name.slice("today-".length), fresh);
+    else find(`[data-part="${name}"]`)?.replaceWith(fresh);
+  }
+
   function merge(changes) {
-    find("[data-summary]")?.replaceWith(parse(changes.summary));
+    for (const [name, html] of Object.entries(changes.parts)) mergePart(name, html);
     changes.incidents.forEach(mergeIncident);
+  }
+
+  function receive(event) {
+    cursor = event.cursor;
+    if (event.event === "reload") reload();
+    else merge(event.data);
   }
 
   /* Everything again, as a reload would show it. Not all readers in the same moment. */
@@ -122,43 +160,88 @@
     }, Math.random() * 1500);
   }
 
-  /* ---- The stream ---- */
+  /* ---- Where the events come from ---- */
+
+  function later(start) {
+    retry = setTimeout(start, wait * (0.5 + Math.random()));
+    wait = Math.min(wait * 2, LONGEST_WAIT);
+  }
+
+  function succeeded() {
+    wait = 1000;
+    showStatus("live");
+  }
+
+  /* Expect a sign of life within so many milliseconds. */
+  function expectBeat(patience, giveUp) {
+    clearTimeout(watchdog);
+    watchdog = setTimeout(giveUp, patience);
+  }
 
   function connect() {
     disconnect();
     source = new EventSource(`/api/stream?since=${cursor}`);
-    source.addEventListener("open", () => {
-      wait = 1000;
-      showStatus("live");
-    });
-    source.addEventListener("changes", (event) => {
-      cursor = event.lastEventId;
-      merge(JSON.parse(event.data));
-    });
-    source.addEventListener("reload", (event) => {
-      cursor = event.lastEventId;
-      reload();
-    });
+    expectBeat(STREAM_WAIT, poll);
+    let heard = false;
+    const hear = (event) => {
+      heard = true;
+      succeeded();
+      expectBeat(BEAT_WAIT, connect);
+      if (event.type !== "beat")
+        receive({ event: event.type, cursor: event.lastEventId, data: JSON.parse(event.data) });
+    };
+    for (const name of ["beat", "changes", "reload"]) source.addEventListener(name, hear);
     source.addEventListener("error", () => {
-      showStatus(navigator.onLine ? "lost" : "offline");
-      // A browser comes back by itself from a cut connection, but not from a refusal (a server that restarts).
-      if (source.readyState === EventSource.CLOSED) {
-        retry = setTimeout(connect, wait * (0.5 + Math.random()));
-        wait = Math.min(wait * 2, LONGEST_WAIT);
+      showLost();
+      // A browser comes back by itself from a cut connection, but not from a refusal; what never spoke, never will.
+      if (source.readyState === EventSource.CLOSED || !heard) {
+        disconnect();
+        later(poll);
+      } else {
+        heard = false;
+        expectBeat(STREAM_WAIT, poll);
       }
     });
   }
 
+  async function ask(query) {
+    const signal = AbortSignal.any([polling.signal, AbortSignal.timeout(POLL_WAIT)]);
+    const reply = await fetch(`/api/poll?since=${cursor}${query}`, { signal, cache: "no-store" });
+    if (!reply.ok) throw new Error(reply.statusText);
+    const news = await reply.json();
+    news.events.forEach(receive);
+    cursor = news.cursor;
+    succeeded();
+  }
+
+  async function poll() {
+    disconnect();
+    const current = (polling = new AbortController());
+    try {
+      await ask("&wait=0"); // whether it works: to be told at once
+      for (let count = 0; count < POLLS && !current.signal.aborted; count++) await ask("");
+      if (!current.signal.aborted) connect();
+    } catch {
+      if (current.signal.aborted) return; // something else has been begun
+      showLost();
+      later(connect);
+    }
+  }
+
   function disconnect() {
     clearTimeout(retry);
+    clearTimeout(watchdog);
     source?.close();
+    polling?.abort();
   }
 
   localize(document);
+  document.getElementById("zone").textContent =
+    `Times are in your time zone (${moments.resolvedOptions().timeZone})`;
   showStatus("connecting");
   connect();
   addEventListener("online", connect);
-  addEventListener("offline", () => showStatus("offline"));
+  addEventListener("offline", showLost);
   // A page that the browser keeps for the way back must not hold its connection; what it misses is sent later.
   addEventListener("pagehide", disconnect);
   addEventListener("pageshow", (event) => {

@@ -1,0 +1,1 @@
+"""The tables' changes, in order (Alembic): `versions/` holds one file for each."""

@@ -1,0 +1,50 @@
+"""Passwords, hashed by argon2id. Knows neither Tornado nor Flask."""
+
+from threading import BoundedSemaphore
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from app.store import Refused
+
+PASSWORD_LENGTH = 12
+# A hash of a longer one would cost the server, and nobody types it.
+PASSWORD_LENGTH_AT_MOST = 200
+
+# The library's own choice: 64 MiB and some 50 ms for each, RFC 9106's for where memory is short.
+hasher = PasswordHasher()
+
+# Each costs its memory: people who sign in at once wait for each other, and a flood of them takes no more.
+AT_ONCE = BoundedSemaphore(2)
+
+
+def hash_password(password: str) -> str:
+    with AT_ONCE:
+        return hasher.hash(password)
+
+
+def is_password(password: str, password_hash: str) -> bool:
+    """Whether the hash is of this password."""
+    try:
+        with AT_ONCE:
+            return hasher.verify(password_hash, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def is_outdated(password_hash: str) -> bool:
+    """Whether today's rules would hash it otherwise."""
+    return hasher.check_needs_rehash(password_hash)
+
+
+def check_new_password(password: str) -> str:
+    """Return it as it is.
+
+    Raises:
+        Refused: it is too short, or too long.
+    """
+    if len(password) < PASSWORD_LENGTH:
+        raise Refused(f"Take {PASSWORD_LENGTH} characters or more: a few words will do.")
+    if len(password) > PASSWORD_LENGTH_AT_MOST:
+        raise Refused(f"Take {PASSWORD_LENGTH_AT_MOST} characters at most.")
+    return password

@@ -1,0 +1,43 @@
+"""Who did what: one line in the transaction that did it, so that neither is there without the other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.store.tables import NAME_LENGTH, AuditLine
+
+LINES_LISTED = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Somebody who changes the board: a name, and the address that the request came from."""
+
+    name: str
+    address: str = ""
+
+
+# Who works at the machine itself: the command line, and the examples.
+MACHINE = Actor("command line")
+
+
+def note(session: Session, by: Actor, action: str, subject: str = "") -> None:
+    """Add a line: what is too long is cut, since no line may be missing."""
+    session.add(
+        AuditLine(
+            at=datetime.now(UTC),
+            who=by.name[:NAME_LENGTH],
+            address=by.address[:60],
+            action=action,
+            subject=subject[:200],
+        )
+    )
+
+
+def read_audit(session: Session, before: int | None = None) -> Sequence[AuditLine]:
+    """Return the newest lines, or the newest of those older than the line `before`: at most LINES_LISTED."""
+    lines = select(AuditLine).order_by(AuditLine.id.desc()).limit(LINES_LISTED)
+    return session.scalars(lines if before is None else lines.where(AuditLine.id < before)).all()

@@ -1,0 +1,81 @@
+"""Planned maintenance: announced, and perhaps called off or ended early."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session, selectinload
+
+from app.store.audit import MACHINE, Actor, note
+from app.store.components import read_chosen
+from app.store.errors import Refused, UnknownMaintenance, check_id
+from app.store.tables import Maintenance, Phase
+
+MAINTENANCE_LISTED = 50
+LONGEST_MAINTENANCE = timedelta(days=31)
+
+SELECT_MAINTENANCE: Select[Maintenance] = select(Maintenance).options(selectinload(Maintenance.components))
+
+
+def read_maintenance(session: Session, now: datetime | None = None) -> Sequence[Maintenance]:
+    """Return what runs now and what is to come, the next first."""
+    now = now or datetime.now(UTC)
+    ahead = SELECT_MAINTENANCE.where(Maintenance.ends_at > now, Maintenance.cancelled_at.is_(None))
+    return session.scalars(
+        ahead.order_by(Maintenance.starts_at, Maintenance.id).limit(MAINTENANCE_LISTED)
+    ).all()
+
+
+def read_past_maintenance(session: Session, now: datetime | None = None) -> Sequence[Maintenance]:
+    """Return what is over or was called off, the latest first."""
+    now = now or datetime.now(UTC)
+    past = SELECT_MAINTENANCE.where((Maintenance.ends_at <= now) | Maintenance.cancelled_at.is_not(None))
+    return session.scalars(past.order_by(Maintenance.starts_at.desc()).limit(MAINTENANCE_LISTED)).all()
+
+
+def read_one_maintenance(session: Session, maintenance_id: int) -> Maintenance:
+    """Return it with its components; raises `UnknownMaintenance`."""
+    check_id(maintenance_id, UnknownMaintenance)
+    found = session.scalars(SELECT_MAINTENANCE.where(Maintenance.id == maintenance_id)).one_or_none()
+    if found is None:
+        raise UnknownMaintenance(maintenance_id)
+    return found
+
+
+def add_maintenance(
+    session: Session,
+    title: str,
+    text: str,
+    starts_at: datetime,
+    ends_at: datetime,
+    *,
+    components: Iterable[int] = (),
+    by: Actor = MACHINE,
+) -> Maintenance:
+    """Announce maintenance; raises `Refused`, `UnknownComponent`."""
+    if not timedelta(0) < ends_at - starts_at <= LONGEST_MAINTENANCE:
+        raise Refused(f"The end must be after the start, by {LONGEST_MAINTENANCE.days} days at most.")
+    if ends_at <= datetime.now(UTC):
+        raise Refused("The end is in the past.")
+    maintenance = Maintenance(title=title, text=text, starts_at=starts_at, ends_at=ends_at)
+    maintenance.components = read_chosen(session, components)
+    session.add(maintenance)
+    session.flush()
+    note(session, by, "planned maintenance", title)
+    return maintenance
+
+
+def end_maintenance(session: Session, maintenance_id: int, by: Actor = MACHINE) -> Maintenance:
+    """Call it off, or end it now if it has begun; raises `UnknownMaintenance`, `Refused`."""
+    maintenance = read_one_maintenance(session, maintenance_id)
+    now = datetime.now(UTC)
+    phase = maintenance.phase_at(now)
+    if phase is Phase.SCHEDULED:
+        maintenance.cancelled_at = now
+        note(session, by, "cancelled maintenance", maintenance.title)
+    elif phase is Phase.RUNNING:
+        maintenance.ends_at = now
+        note(session, by, "ended maintenance", maintenance.title)
+    else:
+        raise Refused("This maintenance is over already.")
+    return maintenance

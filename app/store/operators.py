@@ -1,0 +1,153 @@
+"""Operators, invitations, and guesses at passwords. What a password looks like as a hash, others know."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from app.store.audit import MACHINE, Actor, note
+from app.store.errors import Refused, UnknownOperator, check_id
+from app.store.tables import Guess, Invitation, Operator
+
+INVITATION_LASTS = timedelta(days=3)
+INVITATIONS_OPEN = 100
+
+# Guesses are counted in the database, since several processes take them, and a restart forgives nothing.
+# Ten wrong ones are more than a person needs; at ten in a quarter of an hour a word list takes for ever.
+GUESSES_EACH_NAME = 10
+# An office shares an address.
+GUESSES_EACH_ADDRESS = 30
+GUESSES_WITHIN = timedelta(minutes=15)
+
+
+class TooManyGuesses(Exception):
+    """Attributes: `retry_after` (int), the seconds until the next guess is counted."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"too many guesses; the next in {retry_after} s")
+        self.retry_after = retry_after
+
+
+def read_operators(session: Session) -> Sequence[Operator]:
+    return session.scalars(select(Operator).order_by(Operator.name)).all()
+
+
+def read_operator(session: Session, operator_id: int) -> Operator:
+    """Return the operator, disabled or not; raises `UnknownOperator`."""
+    check_id(operator_id, UnknownOperator)
+    found = session.get(Operator, operator_id)
+    if found is None:
+        raise UnknownOperator(operator_id)
+    return found
+
+
+def find_operator(session: Session, name: str) -> Operator:
+    """Return the operator of this name, disabled or not; raises `UnknownOperator`."""
+    found = session.scalars(select(Operator).where(Operator.name == name)).one_or_none()
+    if found is None:
+        raise UnknownOperator(name)
+    return found
+
+
+def add_operator(session: Session, name: str, password_hash: str, by: Actor = MACHINE) -> Operator:
+    """Add an operator; raises `Refused`. Names differ in more than the case of letters."""
+    taken = select(Operator.id).where(func.lower(Operator.name) == name.lower())
+    if session.scalars(taken).first() is not None:
+        raise Refused("There is an operator of this name already.")
+    operator = Operator(name=name, password=password_hash, created_at=datetime.now(UTC))
+    session.add(operator)
+    session.flush()
+    note(session, by, "added operator", name)
+    return operator
+
+
+def set_password(session: Session, name: str, password_hash: str, by: Actor = MACHINE) -> None:
+    """Give the operator another password, which ends their sessions; raises `UnknownOperator`."""
+    find_operator(session, name).password = password_hash
+    note(session, by, "changed password", name)
+
+
+def disable_operator(session: Session, name: str, by: Actor = MACHINE) -> None:
+    """Keep the operator out from now on; raises `UnknownOperator`, and `Refused` for oneself."""
+    operator = find_operator(session, name)
+    if name == by.name:
+        raise Refused("You can't disable yourself: ask another operator.")
+    operator.disabled_at = operator.disabled_at or datetime.now(UTC)
+    note(session, by, "disabled operator", name)
+
+
+def hash_token(token: str) -> str:
+    """A token is long and random: no slow hash is needed to hide it."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def add_invitation(session: Session, by: Actor = MACHINE) -> str:
+    """Make an invitation and return its token, which is kept nowhere; raises `Refused`."""
+    now = datetime.now(UTC)
+    session.execute(delete(Invitation).where(Invitation.expires_at <= now))
+    if session.scalars(select(func.count()).select_from(Invitation)).one() >= INVITATIONS_OPEN:
+        raise Refused(f"There are {INVITATIONS_OPEN} invitations already. Wait until some have expired.")
+    token = secrets.token_urlsafe(32)
+    session.add(Invitation(token_hash=hash_token(token), created_at=now, expires_at=now + INVITATION_LASTS))
+    note(session, by, "invited an operator")
+    return token
+
+
+def find_invitation(session: Session, token: str) -> Invitation:
+    """Return an invitation that can still be used; raises `Refused`."""
+    usable = select(Invitation).where(
+        Invitation.token_hash == hash_token(token),
+        Invitation.used_at.is_(None),
+        Invitation.expires_at > datetime.now(UTC),
+    )
+    found = session.scalars(usable).one_or_none()
+    if found is None:
+        raise Refused("This invitation has been used, or has expired. Ask for another one.")
+    return found
+
+
+def accept_invitation(session: Session, token: str, name: str, password_hash: str, address: str) -> Operator:
+    """Use an invitation up for a new operator, who is returned; raises `Refused`."""
+    find_invitation(session, token).used_at = datetime.now(UTC)
+    return add_operator(session, name, password_hash, Actor(name, address))
+
+
+def count_guess(session: Session, name: str, address: str) -> None:
+    """Count a guess before it is tried, so that guesses at the same moment are all counted.
+
+    Raises:
+        TooManyGuesses: nothing is counted, and the guess must not be tried.
+    """
+    now = datetime.now(UTC)
+    session.execute(delete(Guess).where(Guess.made_at <= now - GUESSES_WITHIN))
+    for counted_by, limit in guess_limits(name, address).items():
+        made = select(Guess.made_at).where(Guess.counted_by == counted_by).order_by(Guess.made_at.desc())
+        oldest_that_counts = session.scalars(made.offset(limit - 1).limit(1)).first()
+        if oldest_that_counts:
+            wait = oldest_that_counts + GUESSES_WITHIN - now
+            raise TooManyGuesses(max(1, round(wait.total_seconds())))
+    session.add_all(Guess(counted_by=counted_by, made_at=now) for counted_by in guess_limits(name, address))
+
+
+def forget_guesses(session: Session, name: str, address: str) -> None:
+    """The guess that was counted last was right: the account's are forgotten, and one of the address's."""
+    by_name, by_address = guess_limits(name, address)
+    session.execute(delete(Guess).where(Guess.counted_by == by_name))
+    newest = select(func.max(Guess.id)).where(Guess.counted_by == by_address).scalar_subquery()
+    session.execute(delete(Guess).where(Guess.id == newest))
+
+
+def guess_limits(name: str, address: str) -> dict[str, int]:
+    """What a guess is counted by, with how many there may be."""
+    named = hashlib.sha256(name.lower().encode()).hexdigest()  # of any length, and maybe a mistyped password
+    return {f"name {named}": GUESSES_EACH_NAME, f"address {address}"[:150]: GUESSES_EACH_ADDRESS}
+
+
+def replace_hash(session: Session, operator_id: int, old: str, new: str) -> None:
+    """Store the same password hashed by newer rules, unless it was changed meanwhile."""
+    session.execute(
+        update(Operator).where(Operator.id == operator_id, Operator.password == old).values(password=new)
+    )

@@ -1,0 +1,245 @@
+"""The tables: what is kept, and nothing of how it is asked for. A change here needs a migration."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from sqlalchemy import Column, DateTime, Dialect, Enum, ForeignKey, String, Table, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, Relationship, mapped_column, relationship
+from sqlalchemy.types import TypeDecorator
+
+TITLE_LENGTH = 120
+TEXT_LENGTH = 2000
+NAME_LENGTH = 60
+FILE_NAME_LENGTH = 100
+
+# What a page or a reply holds at most, so that neither grows with the board's age.
+UPDATES_LISTED = 10
+UPDATES_SHOWN = 500
+
+
+class State(StrEnum):
+    """How far an incident is, in the order of its life."""
+
+    INVESTIGATING = "investigating"
+    IDENTIFIED = "identified"
+    MONITORING = "monitoring"
+    RESOLVED = "resolved"
+
+
+class Impact(StrEnum):
+    """How bad an incident is for the components that it concerns, the worst last."""
+
+    MINOR = "minor"
+    MAJOR = "major"
+    CRITICAL = "critical"
+
+
+class Phase(StrEnum):
+    """How far planned maintenance is: told by the clock, unless it was called off."""
+
+    SCHEDULED = "scheduled"
+    RUNNING = "running"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware `datetime`, in UTC in the database: SQLite keeps no zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.astimezone(UTC) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def by_value(kind: type[StrEnum]) -> Enum:
+    """The column type that keeps a member's value, as text."""
+    values = [member.value for member in kind]
+    return Enum(kind, native_enum=False, length=16, values_callable=lambda _: values)
+
+
+class Base(DeclarativeBase):
+    """The tables of the board."""
+
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: Moment,
+        State: by_value(State),
+        Impact: by_value(Impact),
+    }
+
+
+def pairs(name: str, one: str, other: str) -> Table:
+    """A table that says which rows of two others belong together."""
+    columns: list[Column[int]] = [
+        Column(f"{each}_id", ForeignKey(f"{each}.id"), primary_key=True) for each in (one, other)
+    ]
+    return Table(name, Base.metadata, *columns)
+
+
+incident_component = pairs("incident_component", "incident", "component")
+maintenance_component = pairs("maintenance_component", "maintenance", "component")
+
+
+class Component(Base):
+    """A part of what the board speaks of. An archived one is no longer shown, but past incidents keep it."""
+
+    __tablename__ = "component"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH), unique=True)
+    position: Mapped[int]
+    created_at: Mapped[datetime]
+    archived_at: Mapped[datetime | None]
+
+
+def newest_updates(limit: int) -> Relationship[list["Update"]]:
+    """The relationship of an incident to its newest updates, newest first."""
+    return relationship(
+        primaryjoin="and_(Update.incident_id == Incident.id, "
+        f"Update.number > Incident.update_count - {limit})",
+        order_by="Update.id.desc()",
+        lazy="raise",
+        viewonly=True,
+    )
+
+
+class Incident(Base):
+    """Something that went wrong. `state` and `update_count` are the newest update's state and number."""
+
+    __tablename__ = "incident"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    title: Mapped[str] = mapped_column(String(TITLE_LENGTH))
+    state: Mapped[State] = mapped_column(index=True)
+    impact: Mapped[Impact] = mapped_column(server_default=Impact.MINOR.value)
+    opened_at: Mapped[datetime]
+    resolved_at: Mapped[datetime | None] = mapped_column(index=True)
+    update_count: Mapped[int]
+
+    components: Mapped[list[Component]] = relationship(
+        secondary=incident_component, order_by=Component.position, lazy="raise"
+    )
+    recent_updates: Mapped[list["Update"]] = newest_updates(UPDATES_LISTED)
+    updates: Mapped[list["Update"]] = newest_updates(UPDATES_SHOWN)
+
+    @property
+    def open(self) -> bool:
+        return self.state is not State.RESOLVED
+
+
+class Update(Base):
+    """What was said about an incident, and the state it was in from then on.
+
+    Ids grow in the order in which updates become visible, since writers queue up (`database.Backend`): the
+    newest id that a reader has seen tells which updates it has not.
+    """
+
+    __tablename__ = "incident_update"
+    __table_args__ = (UniqueConstraint("incident_id", "number"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    incident_id: Mapped[int] = mapped_column(ForeignKey("incident.id"))
+    number: Mapped[int]
+    state: Mapped[State]
+    text: Mapped[str] = mapped_column(String(TEXT_LENGTH))
+    posted_at: Mapped[datetime]
+
+    attachments: Mapped[list["Attachment"]] = relationship(order_by="Attachment.id", lazy="raise")
+
+
+class Attachment(Base):
+    """A file beside an update. `stored_as` is its name in the folder of attachments; `name` is for people."""
+
+    __tablename__ = "attachment"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    update_id: Mapped[int] = mapped_column(ForeignKey("incident_update.id"), index=True)
+    name: Mapped[str] = mapped_column(String(FILE_NAME_LENGTH))
+    media_type: Mapped[str] = mapped_column(String(100))
+    size: Mapped[int]
+    sha256: Mapped[str] = mapped_column(String(64))
+    stored_as: Mapped[str] = mapped_column(String(64), unique=True)
+
+
+class Maintenance(Base):
+    """Work that was announced, from `starts_at` until `ends_at`."""
+
+    __tablename__ = "maintenance"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    title: Mapped[str] = mapped_column(String(TITLE_LENGTH))
+    text: Mapped[str] = mapped_column(String(TEXT_LENGTH))
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime] = mapped_column(index=True)
+    cancelled_at: Mapped[datetime | None]
+
+    components: Mapped[list[Component]] = relationship(
+        secondary=maintenance_component, order_by=Component.position, lazy="raise"
+    )
+
+    def phase_at(self, now: datetime) -> Phase:
+        if self.cancelled_at:
+            return Phase.CANCELLED
+        if now < self.starts_at:
+            return Phase.SCHEDULED
+        return Phase.RUNNING if now < self.ends_at else Phase.DONE
+
+    @property
+    def phase(self) -> Phase:
+        """How far it is at this moment."""
+        return self.phase_at(datetime.now(UTC))
+
+
+class Operator(Base):
+    """Who may sign in. `password` is a hash; a disabled operator stays, since the audit names it."""
+
+    __tablename__ = "operator"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH), unique=True)
+    password: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime]
+    disabled_at: Mapped[datetime | None]
+
+
+class Invitation(Base):
+    """A link that makes one operator. Only the token's hash is kept: who reads the table can't use it."""
+
+    __tablename__ = "invitation"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class Guess(Base):
+    """An attempt to sign in that has not (yet) succeeded, under each name that it is counted by."""
+
+    __tablename__ = "guess"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    counted_by: Mapped[str] = mapped_column(String(150), index=True)
+    made_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class AuditLine(Base):
+    """Who did what, when, from where. Written in the transaction that did it."""
+
+    __tablename__ = "audit_line"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 (SQLAlchemy declares it so)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    who: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    address: Mapped[str] = mapped_column(String(60))
+    action: Mapped[str] = mapped_column(String(40))
+    subject: Mapped[str] = mapped_column(String(200))

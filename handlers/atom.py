@@ -1,0 +1,39 @@
+"""`/feed.atom`: the incidents for feed readers (RFC 4287), one entry each, which grows with its updates."""
+
+from datetime import UTC, datetime
+from functools import partial
+
+from app.store import Incident
+from handlers.base import DocumentHandler
+from handlers.documents import Document
+
+# What a feed without entries was last changed at.
+EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+class AtomHandler(DocumentHandler):
+    """(Settings: `templates`, a Jinja2 environment; `board_name`; `board_url`, may be empty.)"""
+
+    async def get(self) -> None:
+        # Links in a feed must be whole. Where nobody said the board's address: the one that the reader used.
+        origin = self.settings["board_url"] or f"{self.request.protocol}://{self.request.host}"
+        self.send_document(await self.documents.get(("atom", origin), partial(self.write_feed, origin)))
+
+    head = get
+
+    async def write_feed(self, origin: str) -> Document:
+        incidents = sorted((await self.store.board()).incidents, key=last_change, reverse=True)
+        updated = last_change(incidents[0]) if incidents else EPOCH
+        feed = (
+            self.settings["templates"]
+            .get_template("feed.atom")
+            .render(
+                origin=origin, updated=updated, incidents=incidents, board_name=self.settings["board_name"]
+            )
+        )
+        return Document.of_xml(feed, "application/atom+xml")
+
+
+def last_change(incident: Incident) -> datetime:
+    """Return when its newest update was posted."""
+    return incident.recent_updates[0].posted_at

@@ -1,0 +1,63 @@
+"""What many ask for at once is made once: single flight, kept for a while, bounded."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Generic[T]):
+    """`task` was begun at `begun`, on the monotonic clock."""
+
+    task: asyncio.Task[T]
+    begun: float
+
+    def serves(self, lifetime: float) -> bool:
+        """Whether who asks now is served by it: a value that is young enough, or is being made."""
+        return not self.task.done() or time.monotonic() - self.begun < lifetime
+
+
+class Cache(Generic[T]):
+    """Values by key, each made by the first who asks, and kept for `lifetime` seconds from then.
+
+    At most `size` are kept: the one that was made first goes first. An exception is told to all who wait
+    for it, and not kept.
+    """
+
+    def __init__(self, lifetime: float, size: int) -> None:
+        self._lifetime = lifetime
+        self._size = size
+        self._entries: OrderedDict[Hashable, Entry[T]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    async def get(self, key: Hashable, make: Callable[[], Awaitable[T]]) -> T:
+        """Return the value of the key; raises what `make` raises."""
+        entry = self._entries.get(key)
+        if entry is None or not entry.serves(self._lifetime):
+            entry = self._begin(key, make)
+        try:
+            if entry.task.done():
+                return entry.task.result()
+            # Shielded: when the one that asked first goes away, the others still get theirs.
+            return await asyncio.shield(entry.task)
+        except Exception:
+            if self._entries.get(key) is entry:
+                del self._entries[key]  # the next one tries again
+            raise
+
+    def _begin(self, key: Hashable, make: Callable[[], Awaitable[T]]) -> Entry[T]:
+        async def run() -> T:
+            return await make()
+
+        entry = self._entries[key] = Entry(asyncio.create_task(run()), time.monotonic())
+        self._entries.move_to_end(key)
+        if len(self._entries) > self._size:
+            self._entries.popitem(last=False)
+        return entry

@@ -1,0 +1,76 @@
+import click
+import pytest
+
+from app.first_run import EXAMPLE_OPERATOR, prepare_database
+from app.greeting import find_address, greet
+from app.keys import derive_password
+from app.passwords import hash_password
+from app.settings import Settings
+from app.store import Store
+from app.store.operators import disable_operator, set_password
+from tests.app.databases import sqlite_url
+
+
+@pytest.fixture
+def settings(tmp_path) -> Settings:
+    settings = Settings.from_environment({"BOARD_FOLDER": str(tmp_path)})
+    prepare_database(settings)
+    return settings
+
+
+@pytest.fixture
+def store(settings):
+    store = Store(settings.database_url)
+    yield store
+    store.close()
+
+
+def test_it_says_how_to_sign_in_at_every_start(settings, capsys):
+    for _ in range(2):
+        greet(settings)
+        said = capsys.readouterr().out
+        assert "/login" in said
+        assert EXAMPLE_OPERATOR in said
+        assert said.count(derive_password(settings.secret_key, EXAMPLE_OPERATOR)) == 1
+
+
+def test_a_password_of_somebodys_own_is_not_guessed_at(settings, store, capsys):
+    store.write(set_password, EXAMPLE_OPERATOR, hash_password("correct horse"))
+    greet(settings)
+    assert capsys.readouterr().out == ""
+
+
+def test_who_may_not_sign_in_is_not_told_how(settings, store, capsys):
+    store.write(disable_operator, EXAMPLE_OPERATOR)
+    greet(settings)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_board_of_ones_own_says_nothing(tmp_path, capsys):
+    settings = Settings(sqlite_url(tmp_path / "board.sqlite3"))
+    prepare_database(settings)
+    greet(settings)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "address"),
+    [
+        ({"host": "127.0.0.1", "port": 8888}, "http://127.0.0.1:8888"),
+        ({"host": "::1", "port": 8888}, "http://[::1]:8888"),
+        ({"host": "0.0.0.0", "port": 80}, "http://localhost:80"),
+        ({"host": "127.0.0.1", "port": 8888, "certfile": "x"}, "https://127.0.0.1:8888"),
+        ({"host": "127.0.0.1", "port": 0}, ""),
+        ({"host": "127.0.0.1", "port": 8888, "unix": "/run/board"}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_address_is_that_of_the_command(options, address):
+    context = click.Context(click.Command("serve"))
+    context.params = options
+    with context:
+        assert find_address() == address
+
+
+def test_without_a_command_there_is_none():
+    assert find_address() == ""

@@ -1,0 +1,30 @@
+import threading
+
+from app.keys import derive_password, keep_key
+
+
+def test_all_who_ask_at_once_get_the_same(tmp_path):
+    path, keys = tmp_path / "var" / "key", []
+    threads = [threading.Thread(target=lambda: keys.append(keep_key(path))) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(keys) == 16
+    assert len(set(keys)) == 1
+    assert [file.name for file in path.parent.iterdir()] == ["key"]
+
+
+def test_nobody_else_may_read_it(tmp_path):
+    keep_key(tmp_path / "key")
+    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
+
+
+def test_keys_differ(tmp_path):
+    assert keep_key(tmp_path / "one") != keep_key(tmp_path / "another")
+
+
+def test_a_password_hangs_on_key_and_name():
+    passwords = {derive_password(key, name) for key in ("k" * 32, "q" * 32) for name in ("anna", "bert")}
+    assert len(passwords) == 4
+    assert derive_password("k" * 32, "anna") in passwords

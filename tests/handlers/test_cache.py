@@ -1,0 +1,75 @@
+import asyncio
+
+import pytest
+
+from handlers.cache import Cache
+
+
+class Source:
+    """Makes values, and counts them."""
+
+    def __init__(self):
+        self.made = 0
+        self.fails = False
+
+    async def __call__(self):
+        self.made += 1
+        await asyncio.sleep(0.01)
+        if self.fails:
+            raise OSError("disk")
+        return self.made
+
+
+@pytest.fixture
+def source():
+    return Source()
+
+
+@pytest.mark.gen_test
+async def test_who_asks_at_the_same_time_shares_one_making(source):
+    cache = Cache(0, 10)
+    assert await asyncio.gather(*(cache.get("a", source) for _ in range(100))) == [1] * 100
+    assert source.made == 1
+
+
+@pytest.mark.gen_test
+async def test_a_value_is_kept_for_its_lifetime(source):
+    cache = Cache(0.1, 10)
+    assert [await cache.get("a", source) for _ in range(3)] == [1, 1, 1]
+    await asyncio.sleep(0.1)
+    assert await cache.get("a", source) == 2
+
+
+@pytest.mark.gen_test
+async def test_keys_have_values_of_their_own(source):
+    cache = Cache(60, 10)
+    assert [await cache.get(key, source) for key in "aba"] == [1, 2, 1]
+
+
+@pytest.mark.gen_test
+async def test_an_exception_is_told_to_all_who_wait_and_not_kept(source):
+    cache = Cache(60, 10)
+    source.fails = True
+    told = await asyncio.gather(*(cache.get("a", source) for _ in range(3)), return_exceptions=True)
+    assert [str(error) for error in told] == ["disk"] * 3
+    assert source.made == 1
+    source.fails = False
+    assert await cache.get("a", source) == 2
+
+
+@pytest.mark.gen_test
+async def test_who_leaves_takes_nothing_from_the_others(source):
+    cache = Cache(60, 10)
+    first, second = (asyncio.create_task(cache.get("a", source)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == 1
+
+
+@pytest.mark.gen_test
+async def test_only_so_many_are_kept(source):
+    cache = Cache(60, 2)
+    for key in "abc":
+        await cache.get(key, source)
+    assert len(cache) == 2
+    assert [await cache.get(key, source) for key in "cba"] == [3, 2, 4]

@@ -1,0 +1,87 @@
+import asyncio
+
+import pytest
+
+import handlers
+import waterspout
+from app.store import State
+from app.store.components import add_component
+from handlers.documents import DOCUMENT_LIFETIME, Document
+from tests.app.databases import post_incidents
+
+PATHS = ["/api/incidents", "/api/incidents/1", "/badge.svg", "/badge.svg?component=Harbour", "/feed.atom"]
+
+
+class CountingStore:
+    """A store that says how often it was asked."""
+
+    def __init__(self, async_store):
+        self.async_store = async_store
+        self.asked = 0
+
+    def __getattr__(self, name):
+        self.asked += 1
+        return getattr(self.async_store, name)
+
+
+@pytest.fixture
+def counting_store(async_store):
+    return CountingStore(async_store)
+
+
+@pytest.fixture
+def app(io_loop, counting_store):
+    """The native side with the cache as it is served."""
+    app = waterspout.Application(native=handlers.routes, **handlers.build_resources(counting_store))
+    yield app
+    io_loop.run_sync(app.stop)
+
+
+def test_a_document_has_the_hash_of_its_body():
+    one, same, other = (Document.of(text, "text/plain") for text in ("a", "a", "b"))
+    assert one.etag == same.etag != other.etag
+
+
+@pytest.mark.gen_test
+async def test_a_crowd_costs_one_query(http_client, base_url, store, counting_store):
+    post_incidents(store, 2)
+    url = base_url + "/api/incidents"
+    http_client.max_clients = 50
+    first = await asyncio.gather(*(http_client.fetch(url) for _ in range(50)))
+    assert counting_store.asked == 1
+    assert len({response.body for response in first}) == 1
+
+
+@pytest.mark.gen_test
+async def test_it_is_kept_for_a_second(http_client, base_url, store):
+    (incident_id,) = post_incidents(store, 1)
+    url = base_url + "/api/incidents"
+    first = await http_client.fetch(url)
+    store.post_update(incident_id, State.RESOLVED, "Done.")
+    assert (await http_client.fetch(url)).body == first.body
+    await asyncio.sleep(DOCUMENT_LIFETIME)
+    assert (await http_client.fetch(url)).body != first.body
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("path", PATHS)
+async def test_what_has_not_changed_is_not_sent_again(http_client, base_url, store, path):
+    post_incidents(store, 1)
+    store.write(add_component, "Harbour")
+    first = await http_client.fetch(base_url + path)
+    assert first.headers["Cache-Control"] == "public, max-age=1"
+    for tag in (first.headers["Etag"], "W/" + first.headers["Etag"], f'"x", {first.headers["Etag"]}', "*"):
+        again = await http_client.fetch(base_url + path, headers={"If-None-Match": tag}, raise_error=False)
+        assert (again.code, again.body) == (304, b"")
+        assert again.headers["Etag"] == first.headers["Etag"]
+    assert (await http_client.fetch(base_url + path, headers={"If-None-Match": '"x"'})).body == first.body
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("path", PATHS)
+async def test_head_is_answered_without_a_body(http_client, base_url, store, path):
+    post_incidents(store, 1)
+    store.write(add_component, "Harbour")
+    response = await http_client.fetch(base_url + path, method="HEAD")
+    assert (response.code, response.body) == (200, b"")
+    assert response.headers["Etag"]

@@ -1,0 +1,192 @@
+"""The reader's story in a real browser: what the page shows, on a phone and in the dark, and how it is live.
+
+Screenshots of it all are left in var/screenshots.
+"""
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from app.settings import parse_database_url
+from app.store import Impact, State, Store
+from app.store.components import add_component
+from app.store.history import read_statuses
+from app.store.incidents import add_incident, add_update
+from app.store.maintenance import add_maintenance
+from tests.app.serving import serve_board, start_board, wait_for_address
+from tests.browser import open_browser
+from tests.looks import BASICS, CONTRAST, keep_whole_screenshot, screen
+
+pytestmark = pytest.mark.browser
+
+PATIENCE = 15.0
+WIDTHS = (390, 1280)
+SCHEMES = ("light", "dark")
+
+
+@pytest.fixture(scope="module")
+def chrome():
+    with open_browser() as chrome:
+        yield chrome
+
+
+@pytest.fixture
+def board(tmp_path):
+    """A served board, and its store: what is posted there is not announced, and is found all the same."""
+    with serve_board(tmp_path) as address:
+        store = open_store(tmp_path)
+        store.write(fill)
+        yield address, store
+        store.close()
+
+
+def open_store(folder: Path) -> Store:
+    return Store(parse_database_url(f"sqlite:///{folder / 'board.sqlite3'}"))
+
+
+def fill(session):
+    """A board with something of everything."""
+    now = datetime.now(UTC)
+    api, web, mail = (add_component(session, name) for name in ("Public API", "Web shop", "Newsletters"))
+    for component, days, hours, impact in (
+        (api, 61, 30, Impact.MINOR),
+        (web, 33, 2, Impact.CRITICAL),
+        (mail, 12, 5, Impact.MAJOR),
+    ):
+        component.created_at = now - timedelta(days=200)
+        began = now - timedelta(days=days)
+        update = add_incident(
+            session,
+            f"{component.name}: errors",
+            State.INVESTIGATING,
+            "We are looking into it.",
+            began,
+            impact=impact,
+            components=[component.id],
+        )
+        end = began + timedelta(hours=hours, minutes=10)
+        add_update(session, update.incident_id, State.RESOLVED, "Rolled back; all is well.", end)
+    starts_at, text = now + timedelta(days=2), "The shop can be read, but not written to."
+    add_maintenance(
+        session, "New database", text, starts_at, starts_at + timedelta(hours=1), components=[web.id]
+    )
+
+
+def find(chrome, selector):
+    return chrome.find_element(By.CSS_SELECTOR, selector)
+
+
+def wait_for(chrome, selector, text, seconds=PATIENCE):
+    waiting = WebDriverWait(chrome, seconds, 0.05, [Exception])
+    waiting.until(lambda _: text in find(chrome, selector).text, f"{selector} has no {text!r}")
+
+
+def watch(chrome, address, path="/"):
+    """Open a page and wait until it is live; `is_same_page` tells whether it was loaded again since."""
+    chrome.get(address + path)
+    wait_for(chrome, "#live", "Live")
+    chrome.execute_script("window.loadedOnce = true")
+
+
+def is_same_page(chrome):
+    return chrome.execute_script("return window.loadedOnce === true")
+
+
+def test_pages_look_right_everywhere(chrome, board):
+    address, _ = board
+    for path, name in (("/", "board"), ("/incidents/3", "incident"), ("/nowhere", "error")):
+        for width in WIDTHS:
+            for scheme in SCHEMES:
+                with screen(chrome, width, scheme):
+                    chrome.get(address + path)
+                    assert chrome.execute_script("return document.documentElement.scrollWidth") <= width
+                    assert chrome.execute_script(BASICS) == []
+                    assert chrome.execute_script(CONTRAST) == []
+                    keep_whole_screenshot(chrome, width, f"{name}-{width}-{scheme}")
+
+
+def test_all_parts_of_the_page_are_live(chrome, board):
+    address, store = board
+    watch(chrome, address)
+    (component,) = [each for each in store.read(components_of) if each.name == "Public API"]
+    store.write(
+        add_incident,
+        "Down",
+        State.INVESTIGATING,
+        "All of it.",
+        impact=Impact.CRITICAL,
+        components=[component.id],
+    )
+    wait_for(chrome, "[data-part=summary]", "Major outage")
+    wait_for(chrome, f"[data-part=condition-{component.id}]", "Outage")
+    wait_for(chrome, "[data-section=open] .incident", "All of it.")
+    today = find(chrome, f"[data-component='{component.id}'] .history i:last-child")
+    assert today.get_attribute("data-condition") == "critical"
+    cells = chrome.find_elements(By.CSS_SELECTOR, f"[data-component='{component.id}'] .history i")
+    assert len(cells) == 90
+    starts_at = datetime.now(UTC) + timedelta(days=1)
+    store.write(add_maintenance, "Later", "Some work.", starts_at, starts_at + timedelta(hours=1))
+    wait_for(chrome, "[data-part=maintenance]", "Some work.")
+    assert "UTC" not in find(chrome, "[data-part=maintenance] .range").text
+    assert is_same_page(chrome)
+
+
+def components_of(session):
+    return [status.component for status in read_statuses(session)]
+
+
+def test_where_no_stream_comes_through_it_polls(chrome, board):
+    address, store = board
+    chrome.execute_cdp_cmd("Network.enable", {})
+    chrome.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/api/stream*"]})
+    try:
+        watch(chrome, address)
+        update = store.post_update(3, State.RESOLVED, "Heard by poll.")
+        wait_for(chrome, f"[data-update='{update.id}']", "Heard by poll.")
+        assert "/api/poll" in json.dumps(chrome.execute_script(REQUESTS))
+        assert is_same_page(chrome)
+    finally:
+        chrome.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+        chrome.get("about:blank")
+
+
+REQUESTS = "return performance.getEntriesByType('resource').map((entry) => entry.name)"
+
+
+def test_it_says_when_it_is_cut_off_and_catches_up(chrome, tmp_path):
+    with start_board(tmp_path) as (server, log):
+        address = wait_for_address(server, log)
+        watch(chrome, address)
+        assert not find(chrome, "#notice").is_displayed()
+    wait_for(chrome, "#live", "Disconnected")
+    wait_for(chrome, "#notice", "may be out of date")
+    with screen(chrome, 390, "light"):
+        time.sleep(1.5)  # until the notice has appeared
+        keep_whole_screenshot(chrome, 390, "disconnected-390-light")
+    store = open_store(tmp_path)
+    update = store.post_update(3, State.RESOLVED, "While you were away.")
+    store.close()
+    with start_board(tmp_path, "--port", address.rpartition(":")[2]) as (server, log):
+        wait_for_address(server, log)
+        wait_for(chrome, "#live", "Live", 40)
+        wait_for(chrome, f"[data-update='{update.id}']", "While you were away.")
+        assert not find(chrome, "#notice").is_displayed()
+        assert is_same_page(chrome)
+
+
+def test_without_script_it_is_a_page_all_the_same(chrome, board):
+    address, _ = board
+    chrome.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        chrome.get(address)
+        assert "UTC" in find(chrome, "time").text
+        assert "Slow file downloads" in find(chrome, "[data-section=open]").text
+        assert not find(chrome, "#live").is_displayed()
+        assert not find(chrome, "#notice").is_displayed()
+    finally:
+        chrome.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})

@@ -1,0 +1,84 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from app.passwords import is_password
+from app.settings import ROOT
+from app.store.operators import find_invitation, find_operator, read_operators
+from tests.wsgi_app.conftest import PASSWORD
+
+TWICE = f"{PASSWORD}\n{PASSWORD}\n"
+
+
+@pytest.fixture
+def run(flask_app):
+    runner = flask_app.test_cli_runner()
+
+    def run(*arguments, answers=""):
+        return runner.invoke(args=list(arguments), input=answers)
+
+    return run
+
+
+def test_an_operator_is_made(run, store):
+    result = run("create-operator", " anna  b ", answers=TWICE)
+    assert result.exit_code == 0, result.output
+    assert PASSWORD not in result.output
+    assert is_password(PASSWORD, store.read(find_operator, "anna b").password)
+
+
+@pytest.mark.parametrize(
+    ("name", "answers", "complaint"),
+    [
+        ("anna", TWICE, "of this name already"),
+        ("bert", "short\nshort\n", "12 characters or more"),
+        ("", TWICE, "a name has"),
+        ("a\x07b", TWICE, "a name has"),
+    ],
+)
+def test_what_will_not_do_is_one_line(run, store, anna, name, answers, complaint):
+    result = run("create-operator", name, answers=answers)
+    assert result.exit_code == 1
+    assert complaint in result.output.splitlines()[-1]
+    assert len(store.read(read_operators)) == 1
+
+
+def test_a_password_is_changed(run, store, anna):
+    other = "another battery"
+    assert run("set-password", "anna", answers=f"{other}\n{other}\n").exit_code == 0
+    assert is_password(other, store.read(find_operator, "anna").password)
+    assert "no operator bert" in run("set-password", "bert", answers=TWICE).output
+
+
+def test_a_link_is_printed(run, store):
+    result = run("invite")
+    assert result.exit_code == 0
+    store.read(find_invitation, result.stdout.strip().removeprefix("/join/"))
+
+
+def test_operators_are_listed_and_disabled(run, operator):
+    assert run("disable-operator", "anna").exit_code == 0
+    name, _, state = run("list-operators").output.strip().split("\t")
+    assert name == "anna"
+    assert state.startswith("disabled 20")
+    assert operator.get("/admin/").status_code == 302
+    assert run("disable-operator", "bert").exit_code == 1
+
+
+def test_the_database_is_made_by_a_command(tmp_path):
+    """As an installation does it: `flask --app wsgi_app upgrade`, from the shell."""
+    environ = {"DATABASE_URL": f"sqlite:///{tmp_path}/board.sqlite3", "SECRET_KEY": "k" * 32}
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-m", "flask", "--app", "wsgi_app", "upgrade"],
+            cwd=ROOT,
+            env={**os.environ, **environ},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert done.stdout == "The database is up to date.\n"
+    assert (tmp_path / "board.sqlite3").exists()

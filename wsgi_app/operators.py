@@ -1,0 +1,56 @@
+"""The page of operators: who there is, inviting another, keeping one out."""
+
+from flask import Blueprint, abort, redirect, render_template, url_for
+from werkzeug.wrappers import Response
+
+from app.store import Refused, Unknown
+from app.store.operators import (
+    INVITATION_LASTS,
+    add_invitation,
+    disable_operator,
+    read_operator,
+    read_operators,
+)
+from wsgi_app.resources import current_settings, current_store
+from wsgi_app.sessions import current_actor
+
+operators = Blueprint("operators", __name__, url_prefix="/operators")
+
+
+@operators.get("/")
+def show() -> str:
+    return render_page()
+
+
+@operators.post("/invite")
+def invite() -> tuple[str, int]:
+    """Make an invitation, and show its link: this once."""
+    try:
+        token = current_store().write(add_invitation, current_actor())
+    except Refused as error:
+        abort(409, str(error))
+    return render_page(invitation_link(token)), 201
+
+
+@operators.post("/<int:operator_id>/disable")
+def disable(operator_id: int) -> Response:
+    store = current_store()
+    try:
+        store.write(disable_operator, store.read(read_operator, operator_id).name, current_actor())
+    except Unknown:
+        abort(404, "There is no such operator.")
+    except Refused as error:
+        abort(409, str(error))
+    return redirect(url_for("admin.operators.show"), 303)
+
+
+def invitation_link(token: str) -> str:
+    """Return the link to hand over: on the board's public address, if it was told."""
+    path = url_for("sign_in.join", token=token)
+    public_url = current_settings().url
+    return public_url + path if public_url else url_for("sign_in.join", token=token, _external=True)
+
+
+def render_page(link: str = "") -> str:
+    operators = current_store().read(read_operators)
+    return render_template("operators.html", operators=operators, link=link, days=INVITATION_LASTS.days)

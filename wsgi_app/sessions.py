@@ -1,0 +1,84 @@
+"""Who is signed in: a signed cookie that holds an operator's number and a mark of their password."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+
+from flask import Flask, request
+from flask.sessions import SecureCookieSessionInterface
+from flask_login import LoginManager, current_user
+
+from app.settings import Settings
+from app.store.audit import Actor
+from app.store.errors import UnknownOperator
+from app.store.operators import read_operator
+from app.store.tables import Operator
+from wsgi_app.guards import is_loopback_name
+from wsgi_app.resources import current_settings, current_store
+
+# From the last sign-in on. The cookie itself goes when the browser is closed.
+SESSION_LASTS = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """An operator as Flask-Login wants one."""
+
+    id: int
+    name: str
+    mark: str
+    is_active: bool
+    is_authenticated: bool = True
+    is_anonymous: bool = False
+
+    @classmethod
+    def from_operator(cls, operator: Operator) -> "SignedIn":
+        # Another password is another mark, and ends the sessions that began with the old one.
+        mark = hashlib.sha256(operator.password.encode()).hexdigest()[:16]
+        return cls(operator.id, operator.name, mark, operator.disabled_at is None)
+
+    def get_id(self) -> str:
+        return f"{self.id}:{self.mark}"
+
+
+def load_operator(session_id: str) -> SignedIn | None:
+    """Return the operator of a session, unless they were disabled or have another password since."""
+    found = re.fullmatch(r"([0-9]{1,10}):[0-9a-f]{16}", session_id)
+    if not found:
+        return None
+    try:
+        operator = SignedIn.from_operator(current_store().read(read_operator, int(found[1])))
+    except UnknownOperator:
+        return None
+    return operator if operator.is_active and operator.get_id() == session_id else None
+
+
+def current_actor() -> Actor:
+    """Return who sent the request in hand."""
+    return Actor(current_user.name, request.remote_addr or "")
+
+
+class PrivateCookies(SecureCookieSessionInterface):
+    """Sessions in a cookie that travels over TLS only, unless it never leaves this machine."""
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        https = request.is_secure or current_settings().url.startswith("https:")
+        return https or not is_loopback_name(request.host)
+
+
+def init_sessions(app: Flask, settings: Settings) -> None:
+    app.secret_key = settings.secret_key
+    app.config.update(
+        SECRET_KEY_FALLBACKS=list(settings.secret_key_fallbacks),
+        SESSION_COOKIE_NAME="board",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        PERMANENT_SESSION_LIFETIME=SESSION_LASTS,
+    )
+    app.session_interface = PrivateCookies()
+    manager = LoginManager()
+    manager.user_loader(load_operator)
+    manager.login_view = "sign_in.show_form"
+    manager.login_message = None
+    manager.init_app(app)
