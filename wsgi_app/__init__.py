@@ -7,11 +7,12 @@ An ordinary Flask app, which runs behind any WSGI server: it knows nothing of To
 import os
 
 from flask import Flask
+from flask.cli import NoAppException
 from flask_wtf import CSRFProtect
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app.settings import TEMPLATE_OPTIONS, TEMPLATES, Settings
+from app.settings import TEMPLATE_OPTIONS, TEMPLATES, Settings, SettingsError
 from app.store import Store
 from wsgi_app.admin import admin
 from wsgi_app.attachments import attachments
@@ -32,7 +33,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     Raises:
         SettingsError: the environment holds something unusable (and no `settings` were given).
     """
-    settings = settings or Settings.from_environment(os.environ)
+    settings = settings or read_settings()
     app = Flask(__name__, template_folder=str(TEMPLATES))
     app.jinja_options = TEMPLATE_OPTIONS
     app.jinja_env.globals.update(board_name=settings.board_name)
@@ -49,11 +50,23 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
+def read_settings() -> Settings:
+    """Read the environment; under the command `flask`, an error is its one line, and no traceback."""
+    try:
+        return Settings.from_environment(os.environ)
+    except SettingsError as error:
+        if os.environ.get("FLASK_RUN_FROM_CLI") == "true":
+            raise NoAppException(str(error)) from error
+        raise
+
+
 def guard(app: Flask) -> None:
     """Let each request pass, in this order, what it costs least to refuse it for; Flask-WTF's token last."""
     app.config["MAX_CONTENT_LENGTH"] = MAX_CONTENT_LENGTH
     # A token is good for as long as its session: who writes for an hour shall not lose what they wrote.
     app.config["WTF_CSRF_TIME_LIMIT"] = None
+    # Where a post comes from, `refuse_other_sites` tells, who knows the board's public address, too.
+    app.config["WTF_CSRF_SSL_STRICT"] = False
     for check in (refuse_other_sites, refuse_open_air, admit_operators, limit_body):
         app.before_request(check)
     CSRFProtect(app)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import click
 from flask import Flask
 from flask.cli import with_appcontext
+from sqlalchemy.exc import DBAPIError
 
 from app.database import DatabaseError
 from app.first_run import prepare_database
@@ -36,6 +37,9 @@ def in_one_line() -> Iterator[None]:
         raise click.ClickException(f"there is no operator {error.args[0]}") from error
     except (Refused, DatabaseError) as error:
         raise click.ClickException(str(error)) from error
+    except DBAPIError as error:
+        hint = "If it has no tables yet: flask --app wsgi_app upgrade"
+        raise click.ClickException(f"the database can't be used: {error.orig}. {hint}") from error
 
 
 def ask_password() -> str:
@@ -93,7 +97,9 @@ def invite() -> None:
 @with_appcontext
 def list_operators() -> None:
     """Print each operator: name, since when, and whether disabled."""
-    for operator in current_store().read(read_operators):
+    with in_one_line():
+        operators = current_store().read(read_operators)
+    for operator in operators:
         disabled = f"disabled {operator.disabled_at:%Y-%m-%d}" if operator.disabled_at else "active"
         click.echo(f"{operator.name}\t{operator.created_at:%Y-%m-%d}\t{disabled}")
 

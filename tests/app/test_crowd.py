@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.app.crowd import Asker, many_descriptors, open_readers
-from tests.app.operating import Operator
+from tests.app.operating import Operator, read_password
 from tests.app.serving import serve_board
 
 pytestmark = pytest.mark.faults
@@ -20,7 +20,7 @@ PATIENCE = 30.0
 @pytest.fixture
 def board(tmp_path):
     with many_descriptors(READERS), serve_board(tmp_path) as address:
-        yield address, Operator(address, tmp_path)
+        yield address, Operator(address, *read_password(tmp_path))
 
 
 def test_a_thousand_readers_hear_of_every_update_and_the_page_goes_on_answering(board):

@@ -67,18 +67,28 @@ def test_operators_are_listed_and_disabled(run, operator):
     assert run("disable-operator", "bert").exit_code == 1
 
 
+def run_flask(environ, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """As people do it, from the shell."""
+    command = [sys.executable, "-m", "flask", "--app", "wsgi_app", *arguments]
+    environ = {**os.environ, **environ}
+    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60)
+
+
 def test_the_database_is_made_by_a_command(tmp_path):
-    """As an installation does it: `flask --app wsgi_app upgrade`, from the shell."""
     environ = {"DATABASE_URL": f"sqlite:///{tmp_path}/board.sqlite3", "SECRET_KEY": "k" * 32}
+    early = run_flask(environ, "list-operators")
+    assert early.returncode == 1
+    assert "flask --app wsgi_app upgrade" in early.stderr
+    assert "Traceback" not in early.stderr
     for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, "-m", "flask", "--app", "wsgi_app", "upgrade"],
-            cwd=ROOT,
-            env={**os.environ, **environ},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
-        assert done.stdout == "The database is up to date.\n"
-    assert (tmp_path / "board.sqlite3").exists()
+        done = run_flask(environ, "upgrade")
+        assert (done.returncode, done.stdout) == (0, "The database is up to date.\n")
+    assert run_flask(environ, "list-operators").stdout == ""
+
+
+def test_an_unusable_environment_is_said_without_a_traceback(tmp_path):
+    done = run_flask({"DATABASE_URL": f"sqlite:///{tmp_path}/board.sqlite3"}, "upgrade")
+    assert done.returncode != 0
+    assert "SECRET_KEY is not set" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "board.sqlite3").exists()

@@ -1,7 +1,11 @@
+import dataclasses
+
 import pytest
 
 from app.settings import SettingsError
+from app.store.audit import read_audit
 from tests.app.databases import make_empty_database
+from tests.wsgi_app.conftest import BoardClient
 from wsgi_app import create_app
 
 
@@ -40,3 +44,14 @@ def test_static_files_are_served_from_here(client, name):
 
 def test_the_debugger_is_off(flask_app):
     assert not flask_app.debug
+
+
+@pytest.mark.parametrize(("proxies", "address"), [(0, "127.0.0.1"), (1, "192.0.2.7")])
+def test_a_proxy_is_believed_when_there_is_one(settings, store, anna, proxies, address):
+    """What a client adds by itself is not."""
+    flask_app = create_app(dataclasses.replace(settings, proxies=proxies))
+    flask_app.test_client_class = BoardClient
+    forwarded = {"X-Forwarded-For": "198.51.100.9, 192.0.2.7"}
+    assert flask_app.test_client().sign_in(headers=forwarded).status_code == 303
+    assert store.read(read_audit)[0].address == address
+    flask_app.extensions["store"].close()
