@@ -2,7 +2,6 @@
 
 import re
 import time
-from contextlib import contextmanager
 
 import pytest
 from selenium.webdriver.common.by import By
@@ -10,12 +9,13 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from app.first_run import COMPONENTS
-from app.settings import ROOT, parse_database_url
+from app.settings import parse_database_url
 from app.store import CHANGES_LISTED, Store
 from tests.app.databases import post_incidents
 from tests.app.operating import read_password
 from tests.app.serving import FORMS, serve_board, start_board, wait_for_address
 from tests.browser import open_browser
+from tests.looks import CONTRAST, keep_screenshot, screen
 
 pytestmark = pytest.mark.browser
 
@@ -24,7 +24,6 @@ WITHIN = 1.0
 PATIENCE = 15.0
 
 EXAMPLE = "Slow file downloads in Europe"
-SCREENSHOTS = ROOT / "var" / "screenshots"
 
 # What each board has printed at its start: who to sign in as.
 PASSWORDS: dict[str, tuple[str, str]] = {}
@@ -209,54 +208,10 @@ def test_the_keyboard_is_enough(windows, address):
     assert operator.text("[data-badge]") == "Identified"
 
 
-@contextmanager
-def screen(chrome, width, scheme):
-    """A phone's or a desktop's width, light or dark."""
-    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 600}
-    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-    chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    yield
-    chrome.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-
-
-# The relative luminance of an element's text and of what is behind it: WCAG 2.2, section 1.4.3.
-CONTRAST = """
-const channels = (color) => color.match(/[\\d.]+/g).map(Number);
-const luminance = (color) => {
-  const [r, g, b] = channels(color).map((c) => c / 255).map(
-    (c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-};
-const behind = (element) => {
-  for (; element; element = element.parentElement) {
-    const color = getComputedStyle(element).backgroundColor;
-    if (channels(color)[3] !== 0) return color;
-  }
-  return "rgb(255, 255, 255)";
-};
-const weak = [];
-for (const element of document.querySelectorAll("body *")) {
-  const text = Array.from(element.childNodes).some((node) => node.nodeType === 3 && node.data.trim());
-  if (!text || !element.checkVisibility()) continue;
-  const pair = [luminance(getComputedStyle(element).color), luminance(behind(element))].sort((a, b) => b - a);
-  const contrast = (pair[0] + 0.05) / (pair[1] + 0.05);
-  if (contrast < 4.5) weak.push(`${element.className || element.tagName}: ${contrast.toFixed(2)}`);
-}
-return weak;
-"""
-
-
 PAGES = [
     *("/incidents/3", "/nowhere", "/admin/", "/admin/components/", "/admin/maintenance/"),
     *("/admin/operators/", "/admin/audit/", "/login"),
 ]
-
-
-def keep_screenshot(chrome, name):
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    assert chrome.save_screenshot(str(SCREENSHOTS / f"{name}.png"))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

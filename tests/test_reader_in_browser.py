@@ -5,7 +5,6 @@ Screenshots of it all are left in var/screenshots.
 
 import json
 import time
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from app.settings import ROOT, parse_database_url
+from app.settings import parse_database_url
 from app.store import Impact, State, Store
 from app.store.components import add_component
 from app.store.history import read_statuses
@@ -21,10 +20,10 @@ from app.store.incidents import add_incident, add_update
 from app.store.maintenance import add_maintenance
 from tests.app.serving import serve_board, start_board, wait_for_address
 from tests.browser import open_browser
+from tests.looks import BASICS, CONTRAST, keep_whole_screenshot, screen
 
 pytestmark = pytest.mark.browser
 
-SCREENSHOTS = ROOT / "var" / "screenshots"
 PATIENCE = 15.0
 WIDTHS = (390, 1280)
 SCHEMES = ("light", "dark")
@@ -98,53 +97,6 @@ def is_same_page(chrome):
     return chrome.execute_script("return window.loadedOnce === true")
 
 
-@contextmanager
-def screen(chrome, width, scheme):
-    """A phone's or a desktop's width, light or dark."""
-    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-    set_size(chrome, width, 844)
-    yield
-    chrome.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-
-
-def set_size(chrome, width, height):
-    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-    chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-
-
-def keep_screenshot(chrome, width, name):
-    """Save the whole page, as far as it makes sense."""
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    height = chrome.execute_script("return document.documentElement.scrollHeight")
-    set_size(chrome, width, min(height, 3000))
-    assert chrome.save_screenshot(str(SCREENSHOTS / f"{name}.png"))
-    set_size(chrome, width, 844)
-
-
-# What Lighthouse and friends ask of any page; each entry is a complaint.
-BASICS = """
-const complaints = [];
-if (document.querySelectorAll("h1").length !== 1) complaints.push("not one h1");
-if (!document.documentElement.lang) complaints.push("no language");
-if (!document.title) complaints.push("no title");
-for (const image of document.images) if (!image.hasAttribute("alt")) complaints.push(`no alt: ${image.src}`);
-for (const link of document.links)
-  if (!(link.innerText || link.ariaLabel || "").trim()) complaints.push(`no text: ${link.href}`);
-for (const field of document.querySelectorAll("input:not([type=hidden]), select, textarea"))
-  if (!field.labels.length) complaints.push(`no label: ${field.name}`);
-const ids = Array.from(document.querySelectorAll("[id]"), (element) => element.id);
-if (new Set(ids).size !== ids.length) complaints.push("an id twice");
-const headings = document.querySelectorAll("h1, h2, h3, h4");
-const levels = Array.from(headings, (heading) => Number(heading.tagName[1]));
-if (levels.some((level, n) => n && level > levels[n - 1] + 1)) complaints.push("a heading is too deep");
-for (const { name } of performance.getEntriesByType("resource"))
-  if (!name.startsWith(location.origin)) complaints.push(`from elsewhere: ${name}`);
-return complaints;
-"""
-
-
 def test_pages_look_right_everywhere(chrome, board):
     address, _ = board
     for path, name in (("/", "board"), ("/incidents/3", "incident"), ("/nowhere", "error")):
@@ -154,7 +106,8 @@ def test_pages_look_right_everywhere(chrome, board):
                     chrome.get(address + path)
                     assert chrome.execute_script("return document.documentElement.scrollWidth") <= width
                     assert chrome.execute_script(BASICS) == []
-                    keep_screenshot(chrome, width, f"{name}-{width}-{scheme}")
+                    assert chrome.execute_script(CONTRAST) == []
+                    keep_whole_screenshot(chrome, width, f"{name}-{width}-{scheme}")
 
 
 def test_all_parts_of_the_page_are_live(chrome, board):
@@ -214,7 +167,7 @@ def test_it_says_when_it_is_cut_off_and_catches_up(chrome, tmp_path):
     wait_for(chrome, "#notice", "may be out of date")
     with screen(chrome, 390, "light"):
         time.sleep(1.5)  # until the notice has appeared
-        keep_screenshot(chrome, 390, "disconnected-390-light")
+        keep_whole_screenshot(chrome, 390, "disconnected-390-light")
     store = open_store(tmp_path)
     update = store.post_update(3, State.RESOLVED, "While you were away.")
     store.close()

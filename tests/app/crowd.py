@@ -21,9 +21,9 @@ class Reader(asyncio.Protocol):
         self.wanted = b"event: beat"
         self.following = self.found = asyncio.get_running_loop().create_future()
 
-    def hear_of(self, update):
-        """Done, with the moment, when an event up to this update is there."""
-        self.wanted, self.found = b"id: %d." % update, asyncio.get_running_loop().create_future()
+    def hear_of(self, text):
+        """Done, with the moment, when an event that holds the text is there."""
+        self.wanted, self.found = text.encode(), asyncio.get_running_loop().create_future()
         self.look()
         return self.found
 

@@ -6,9 +6,8 @@ import asyncio
 
 import pytest
 
-from app.settings import parse_database_url
-from app.store import State, Store
 from tests.app.crowd import Asker, many_descriptors, open_readers
+from tests.app.operating import Operator
 from tests.app.serving import serve_board
 
 pytestmark = pytest.mark.faults
@@ -21,32 +20,34 @@ PATIENCE = 30.0
 @pytest.fixture
 def board(tmp_path):
     with many_descriptors(READERS), serve_board(tmp_path) as address:
-        store = Store(parse_database_url(f"sqlite:///{tmp_path / 'board.sqlite3'}"))
-        yield address, store
-        store.close()
+        yield address, Operator(address, tmp_path)
 
 
 def test_a_thousand_readers_hear_of_every_update_and_the_page_goes_on_answering(board):
-    address, store = board
+    address, operator = board
     askers = [Asker(address, path) for path in ("/api/incidents", "/")]
-    asyncio.run(post_to_a_crowd(address, store, askers))
+    asyncio.run(post_to_a_crowd(address, operator, askers))
     for asker in askers:
         assert asker.statuses == {200}
         assert asker.quantile(0.99) < 1
 
 
-async def post_to_a_crowd(address, store, askers):
+async def post_to_a_crowd(address, operator, askers):
     async with open_readers(address, READERS) as readers:
         for asker in askers:
             asker.start()
         try:
             for n in range(POSTS):
-                update = await asyncio.to_thread(store.post_update, 3, State.MONITORING, f"More {n}.")
-                heard = asyncio.gather(*(reader.hear_of(update.id) for reader in readers))
+                heard = asyncio.gather(*(reader.hear_of(f"More {n}.") for reader in readers))
+                await asyncio.to_thread(post_update, operator, f"More {n}.")
                 await asyncio.wait_for(heard, PATIENCE)
         finally:
             for asker in askers:
                 await asyncio.to_thread(asker.stop)
+
+
+def post_update(operator, text):
+    operator.post(incident="3", state="monitoring", impact="", text=text)
 
 
 def test_a_thousand_who_leave_at_once_leave_nothing_behind(board):

@@ -2,9 +2,10 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from flask import template_rendered
 
 from app.store import UPDATES_LISTED, Impact, State
-from app.store.components import add_component
+from app.store.components import add_component, rename_component
 from app.store.history import read_version
 from app.store.incidents import add_incident, add_update
 from app.store.maintenance import add_maintenance
@@ -206,3 +207,33 @@ def test_pages_can_not_be_posted_to(client):
     response = client.post("/")
     assert response.status_code == 405
     assert "GET" in response.headers["Allow"]
+
+
+def test_a_page_that_has_not_changed_is_not_sent_again(client, store):
+    first = client.get("/")
+    again = client.get("/", headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    assert "Cookie" in first.headers["Vary"]
+    store.post_incident("Storm", State.IDENTIFIED, "Wind.")
+    assert client.get("/", headers={"If-None-Match": first.headers["ETag"]}).status_code == 200
+
+
+def test_a_page_is_made_once_for_each_version(client, store, flask_app):
+    made = []
+
+    def note(sender, template, **_):
+        made.append(template.name)
+
+    with template_rendered.connected_to(note, flask_app):
+        for title in ("Storm", "Flood"):
+            store.post_incident(title, State.IDENTIFIED, "Water.")
+            assert all(title in client.get("/").text for _ in range(3))
+    assert made == ["board.html"] * 2
+
+
+def test_every_change_is_on_the_next_page(client, store):
+    assert "Lighthouse" not in client.get("/").text
+    component = store.write(add_component, "Lighthouse")
+    assert "Lighthouse" in client.get("/").text
+    store.write(rename_component, component.id, "Pier")
+    assert "Lighthouse" not in client.get("/").text
