@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 # How often the database is asked, in seconds, while there are followers. One query, whatever their number.
 CHECK_INTERVAL = 1.0
 
-# Streams, sockets and long-polls in all. Each costs a connection and a coroutine, about 20 KiB.
+# Streams, sockets and long-polls in all. Each costs a connection and a coroutine, about 10 KiB.
 FOLLOWERS = 10_000
 
 # So many followers are woken in one turn of the loop: other requests get theirs between, some 5 ms later.
@@ -156,9 +156,9 @@ class Watch:
         async with subscription:
             while not self.ended:
                 await self._learn_next(subscription)
-                if known != self.newest:
-                    await self._spread(known)
-                    known = self.newest
+                if known != (newest := self.newest):  # which may be another one when it has been spread
+                    await self._spread(known, newest)
+                    known = newest
         await self._wake_all()
 
     async def _learn_next(self, subscription: waterspout.Subscription) -> None:
@@ -175,15 +175,15 @@ class Watch:
 
     async def _check_calmly(self) -> None:
         try:
-            await self.check()
+            await self._check()  # not shared: what was announced now, a query that runs already may not see
         except Exception as error:
             logger.warning("the database can't be asked for news: %s", error)
 
-    async def _spread(self, known: Version | None) -> None:
+    async def _spread(self, known: Version | None, newest: Version) -> None:
         """Have the event made, before all ask for it at once; then wake them."""
         if known is not None:
             with contextlib.suppress(Exception):  # who asks for it meets the same error, and tells
-                await self.feed.event(known, self.newest)
+                await self.feed.event(known, newest)
         await self._wake_all()
 
     async def _wake_all(self) -> None:

@@ -210,7 +210,7 @@ def test_the_keyboard_is_enough(windows, address):
 
 PAGES = [
     *("/incidents/3", "/nowhere", "/admin/", "/admin/components/", "/admin/maintenance/"),
-    *("/admin/operators/", "/admin/audit/"),
+    *("/admin/operators/", "/admin/audit/", "/login"),
 ]
 
 
@@ -220,6 +220,8 @@ def test_pages_fit_and_can_be_read(windows, address, width, scheme):
     _, operator = windows
     operator.open(f"{address}/admin/operators/")
     for path in PAGES:
+        if path == "/login":
+            operator.chrome.delete_all_cookies()
         with screen(operator.front(), width, scheme):
             operator.open(address + path)
             keep_screenshot(operator.chrome, f"{path.strip('/').replace('/', '-')}-{width}-{scheme}")

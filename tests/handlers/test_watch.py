@@ -96,6 +96,27 @@ async def test_all_hear_and_others_get_their_turn_between(watch, fake_store):
 
 
 @pytest.mark.gen_test
+async def test_what_is_learned_while_others_are_woken_is_spread_too(watch, fake_store, monkeypatch):
+    """By a reader who came in between, for example, and looked for itself."""
+    wake_all = watch._wake_all
+
+    async def wake_all_and_learn():
+        await wake_all()
+        await asyncio.sleep(0.05)  # those who were woken wait again
+        if watch.newest == (2, 0, 0):
+            fake_store.newest = "3.0.0"
+            watch.learn((3, 0, 0))
+
+    monkeypatch.setattr(watch, "_wake_all", wake_all_and_learn)
+    with watch.follow(60) as follower:
+        await follower.begin(None)
+        await asyncio.sleep(0.1)
+        fake_store.newest = "2.0.0"
+        assert (await next_of(follower)).version == (2, 0, 0)
+        assert (await next_of(follower)).version == (3, 0, 0)
+
+
+@pytest.mark.gen_test
 async def test_who_left_is_told_nothing_more(watch):
     with watch.follow(60) as follower:
         await follower.begin(None)
