@@ -186,7 +186,7 @@ def test_the_service_takes_the_same_options(start_server, tmp_path):
         *("--limit-request-line", "100"),
         listen=("--unix", str(tmp_path / "s"), "--server", "httptools"),
         python=("-c", run),
-        env={"DATABASE_URL": f"sqlite:///{tmp_path / 'board.sqlite3'}"},
+        env={"BOARD_FOLDER": str(tmp_path)},
     )
     for target, status in (("/healthz", 200), ("/" + "x" * 100, 414)):
         with connect_unix(tmp_path / "s") as connection:
