@@ -62,7 +62,7 @@ class Application(TornadoApplication):
     * `wsgi_pools`, `wsgi_pool_rules`: lanes of their own for some paths, see `Container`
     * `wsgi_timeout` (60 s): for how long a view may send nothing
     * `wsgi_max_requests`, `wsgi_max_requests_jitter`, `wsgi_max_rss` (0, off): when a process is replaced
-    * `wsgi_nice` (10): how much nicer than this one WSGI processes are
+    * `wsgi_nice` (-1, by the cores): how much nicer than this one WSGI processes are, 0 to 19, or 20: idle
     * `wsgi_spool` (256 MiB): disk space for what slow clients have not taken, or not finished sending;
       `wsgi_spool_reply` (16 MiB): of it for one reply
     * `max_body_size` (1 GiB): for the WSGI app and streaming handlers; `native_max_body_size` (10 MiB): for a

@@ -23,8 +23,14 @@ WSGI_QUEUE = 256
 WSGI_QUEUE_TIMEOUT = 10.0
 #: A view that has sent nothing for so long is answered 504. nginx's proxy_read_timeout is the same (seconds).
 WSGI_TIMEOUT = 60.0
-#: How much nicer (nice(1)) WSGI processes are than the event loop, which must win when cores are short.
-WSGI_NICE = 10
+#: How much lower than the event loop's the CPU priority of WSGI processes is: nice(1)'s 0 to 19, or
+#: NICE_IDLE, only what nobody else wants (SCHED_IDLE of sched(7)); NICE_AUTO, by the number of cores.
+WSGI_NICE = -1
+NICE_AUTO = -1
+NICE_IDLE = 20
+#: With one core for both, a lower priority makes the loop interrupt the views for each single reply: a third
+#: of the throughput of small views. This does not, and leaves the loop three quarters when both want all.
+NICE_ONE_CORE = 5
 #: Largest request body for the WSGI app and for streaming handlers (bytes).
 MAX_BODY_SIZE = 1 * GIB
 #: Largest body for a native handler that is handed it whole: it lies in the event loop's memory (bytes).

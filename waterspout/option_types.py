@@ -39,6 +39,23 @@ class Size(click.ParamType[int]):
         return size
 
 
+class Nice(click.ParamType[int]):
+    """0 to 19, as nice(1) has it; or "idle", or "auto"."""
+
+    name = "nice"
+    _WORDS: Final = {"auto": limits.NICE_AUTO, "idle": limits.NICE_IDLE}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        text = str(value).strip().lower()
+        if text in self._WORDS:
+            return self._WORDS[text]
+        if not re.fullmatch(r"1?[0-9]", text):
+            self.fail(f"{value!r} is neither auto nor idle nor a number from 0 to 19", param, ctx)
+        return int(text)
+
+
 def format_size(size: int) -> str:
     """As `Size` reads it."""
     for name, unit in (("GiB", limits.GIB), ("MiB", limits.MIB), ("KiB", limits.KIB)):

@@ -15,6 +15,7 @@ from waterspout.option_types import (
     DEFAULT_PORT,
     Descriptors,
     Mode,
+    Nice,
     Parsed,
     Port,
     Seconds,
@@ -101,10 +102,10 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
         _size("--wsgi-max-rss", 0, "Replace a WSGI process that holds more memory; 0: never."),
         _option(
             "--wsgi-nice",
-            type=click.IntRange(0, 19),
-            default=limits.WSGI_NICE,
-            metavar="N",
-            help="How much lower the CPU priority of WSGI processes is.",
+            type=Nice(),
+            default="auto",
+            metavar="auto|idle|N",
+            help="How much lower the priority of WSGI processes is: 0 to 19; idle: what nobody else wants.",
         ),
         _option(
             "--wsgi-pool",

@@ -34,7 +34,8 @@ def growing(environ, start_response):
 @app.view
 def niceness(environ, start_response):
     """Of each thread of this process."""
-    each = [os.getpriority(os.PRIO_PROCESS, int(name)) for name in os.listdir("/proc/self/task")]
+    threads = [int(name) for name in os.listdir("/proc/self/task")]
+    each = [(os.sched_getscheduler(each), os.getpriority(os.PRIO_PROCESS, each)) for each in threads]
     start_response("200 OK", TEXT)
     return [repr(sorted(each)).encode()]
 

@@ -4,7 +4,20 @@ import click
 import pytest
 
 from waterspout.exceptions import ConfigurationError
-from waterspout.option_types import Mode, Parsed, Size, format_size
+from waterspout.option_types import Mode, Nice, Parsed, Size, format_size
+
+
+@pytest.mark.parametrize(
+    ("text", "nice"), [("auto", -1), ("idle", 20), ("IDLE", 20), ("0", 0), (" 19 ", 19), (7, 7)]
+)
+def test_a_priority_is_a_number_or_a_word(text, nice):
+    assert Nice().convert(text, None, None) == nice
+
+
+@pytest.mark.parametrize("text", ["", "20", "-1", "1.5", "low", "007"])
+def test_any_other_priority_is_refused(text):
+    with pytest.raises(click.BadParameter, match="neither auto nor idle nor a number from 0 to 19"):
+        Nice().convert(text, None, None)
 
 
 @pytest.mark.parametrize(

@@ -54,11 +54,32 @@ def test_in_threads_nothing_can_be_recycled_and_that_is_said(start):
     assert server.log_lines("do nothing with --wsgi-workers 0")
 
 
-@pytest.mark.parametrize("nice", [None, 3, 0])
+@pytest.mark.parametrize("nice", [3, 0])
 def test_all_threads_of_wsgi_processes_are_nicer_than_the_server(start, nice):
-    server = start() if nice is None else start("--wsgi-nice", str(nice))
+    server = start("--wsgi-nice", str(nice))
     ours = os.getpriority(os.PRIO_PROCESS, server.pid)
-    assert set(eval(server.get("/niceness").text)) == {min(19, ours + (10 if nice is None else nice))}
+    assert {each for _, each in eval(server.get("/niceness").text)} == {min(19, ours + nice)}
+
+
+@pytest.mark.parametrize("options", [(), ("--wsgi-nice", "idle")])
+def test_where_there_are_cores_they_take_what_is_left(start, options):
+    if len(os.sched_getaffinity(0)) == 1:
+        options = ("--wsgi-nice", "idle")
+    server = start(*options)
+    assert {policy for policy, _ in eval(server.get("/niceness").text)} == {os.SCHED_IDLE}
+
+
+def test_with_one_core_for_all_they_are_a_little_nicer(start):
+    everywhere = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(everywhere)})
+    try:
+        server = start()
+    finally:
+        os.sched_setaffinity(0, everywhere)
+    ours = os.getpriority(os.PRIO_PROCESS, server.pid)
+    policies = eval(server.get("/niceness").text)
+    assert {each for _, each in policies} == {min(19, ours + 5)}
+    assert os.SCHED_IDLE not in {policy for policy, _ in policies}
 
 
 def test_the_log_says_when_all_lanes_are_busy_and_because_of_whom(start):

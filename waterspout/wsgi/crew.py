@@ -33,7 +33,7 @@ class CrewSpec:
 
     `multithread`, `multiprocess`: crews of other pools run the app in this process, or in others. `load`
     loads it in this process. `pool`: the name of its pool, if there are others. A process of its own is to be
-    `nice` nicer than this one.
+    `nice` nicer than this one, as in `limits.WSGI_NICE`.
     """
 
     target: str | Callable[..., Any]

@@ -283,7 +283,7 @@ class Pool:
             multithread,
             load=load,
             pool=name,
-            nice=settings.nice,
+            nice=settings.niceness,
         )
         events = CrewEvents(self._on_idle, self._on_gone, hub.deliver)
         if not settings.workers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -10,9 +11,7 @@ from waterspout import limits
 from waterspout.exceptions import ConfigurationError
 
 #: The least that a number may be, where that is not 0.
-_LEAST: Final = {"threads": 1, "timeout": 0.1, "queue_timeout": 0.1}
-#: nice(1) knows no more.
-_NICEST: Final = 19
+_LEAST: Final = {"threads": 1, "nice": limits.NICE_AUTO, "timeout": 0.1, "queue_timeout": 0.1}
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class PoolSettings:
 
     `timeout`: of a view that sends nothing; `queue_timeout`: of a request that waits for a lane (seconds).
     A process is replaced after `max_requests` and up to `max_requests_jitter` more, and when it is larger
-    than `max_rss` bytes; 0: never. `nice` is how much nicer it is than this one. `spool`: bytes on disk
+    than `max_rss` bytes; 0: never. `nice`: see `limits.WSGI_NICE`. `spool`: bytes on disk
     for slow clients, `spool_reply`: of one reply.
     """
 
@@ -48,10 +47,25 @@ class PoolSettings:
             least = _LEAST.get(name, 0)
             if not least <= value < math.inf:
                 raise ConfigurationError(f"wsgi {name} must be at least {least}, not {value}")
-        if self.nice > _NICEST:
-            raise ConfigurationError(f"wsgi nice must be at most {_NICEST}, not {self.nice}")
+        if self.nice > limits.NICE_IDLE:
+            raise ConfigurationError(f"wsgi nice must be at most {limits.NICE_IDLE}, not {self.nice}")
 
     @property
     def crews(self) -> int:
         """How many crews there shall be: the threads of this process are one."""
         return max(1, self.workers)
+
+    @property
+    def niceness(self) -> int:
+        """`nice`, decided for the cores that this process may use."""
+        if self.nice != limits.NICE_AUTO:
+            return self.nice
+        return limits.NICE_ONE_CORE if count_cores() == 1 else limits.NICE_IDLE
+
+
+def count_cores() -> int:
+    """How many this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except (AttributeError, OSError):  # not Linux
+        return os.cpu_count() or 1

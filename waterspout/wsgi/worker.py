@@ -24,7 +24,7 @@ from typing import Any, BinaryIO
 from waterspout import logs
 from waterspout.exceptions import ConfigurationError, TargetRaised
 from waterspout.hub.outbox import open_outbox
-from waterspout.limits import LANE_READ
+from waterspout.limits import LANE_READ, NICE_IDLE
 from waterspout.signals import fork_generation, ignore_group_signals
 from waterspout.wsgi.alive import KEY, Presence
 from waterspout.wsgi.body import FileWrapper, Inbox, open_body
@@ -285,11 +285,25 @@ def _give_way(nice: int) -> None:
 
     Only now that the app is loaded: with busy cores that would take several times as long.
     """
+    if nice == NICE_IDLE and _take_what_is_left():
+        return
     _let_it_wake_us()
     with contextlib.suppress(OSError):
         priority = min(19, os.getpriority(os.PRIO_PROCESS, 0) + nice)
         for thread in _find_threads():
             os.setpriority(os.PRIO_PROCESS, thread, priority)
+
+
+def _take_what_is_left() -> bool:
+    """Run when nobody else wants a core (SCHED_IDLE of sched(7)). To the kernel a core that does no more than
+    that is a free one, where it wakes the event loop and its clients at once. False: it can't be had.
+    """
+    try:
+        for thread in _find_threads():
+            os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
+    except (AttributeError, OSError):
+        return False
+    return True
 
 
 def _find_threads() -> list[int]:

@@ -19,8 +19,8 @@ from waterspout.wsgi.settings import PoolSettings
         {"max_requests": 1.5},
         {"max_requests_jitter": -1},
         {"max_rss": -1},
-        {"nice": -1},
-        {"nice": 20},
+        {"nice": -2},
+        {"nice": 21},
         {"threads": "many"},
     ],
 )
