@@ -103,8 +103,10 @@ class Exchange(HTTPConnection):
             self._writer.write(b"0\r\n\r\n")
         self.finished = True
         self.close_callback = self.half_close_callback = None  # no circle to be collected
-        if not self.response_started:
-            self.close()  # nobody could tell the reply that never came from one that is late
+        if not self._head_written:
+            # Nobody could tell the reply that never came from one that is late, nor from the next one: a head
+            # may have been refused.
+            self.close()
         elif not self.switches_protocols and not self.detached:
             self._connection.on_reply_finished()
 

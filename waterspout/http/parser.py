@@ -84,6 +84,7 @@ class RequestParser:
         if head is None or head.body_length:
             return None
         self._ended = True
+        self._empty_lines = 0
         return head
 
     def take_body(self) -> bytes | None:

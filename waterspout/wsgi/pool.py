@@ -118,10 +118,10 @@ class Pool:
                 self._drain(), self.settings.graceful_timeout if timeout is None else timeout
             )
         except TimeoutError:
-            grace = limits.CUT_GRACE
-            logger.warning(
-                "%s%d requests are cut: the graceful timeout is over", self._says, self.running + self.waiting
-            )
+            # None are left, perhaps: connections may have taken all the time that there was.
+            if left := self.running + self.waiting:
+                grace = limits.CUT_GRACE
+                logger.warning("%s%d requests are cut: the graceful timeout is over", self._says, left)
         await self._end(limits.CUT_GRACE if self.stuck else grace)
 
     def reload(self) -> None:

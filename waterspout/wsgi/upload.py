@@ -63,6 +63,7 @@ class Upload:
     def detach(self) -> None:
         """The lane is lost before it took anything: wait for another."""
         self._lane = None
+        self._end_sent = False
 
     def collect(self, data: bytes) -> None:
         """Bytes of a small body from the client: `take` gives them all at once.

@@ -4,9 +4,9 @@ import asyncio
 import gzip
 
 import pytest
-from tornado.httputil import HTTPInputError
+from tornado.httputil import HTTPHeaders, HTTPInputError, ResponseStartLine
 
-from tests.waterspout.http.harness import GET, Delegate, on_loops, post, reply, serve, until
+from tests.waterspout.http.harness import GET, Delegate, answering, on_loops, post, reply, serve, until
 from waterspout import limits
 
 CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -257,3 +257,20 @@ async def test_a_body_must_be_whole_in_time():
         assert served.delegates[0].events == ["headers", 4, "gone"]
     async with serve(body_timeout=0.1) as served:
         assert await served.ask(post(b"half", length=10)) == b""
+
+
+@on_loops
+async def test_the_next_reply_never_takes_the_place_of_one_whose_head_was_refused():
+    """Nothing of the first has gone out, so nothing may follow it."""
+
+    def answer(exchange):
+        if exchange.head.target == "/next":
+            reply(exchange)
+            return
+        with pytest.raises(ValueError):
+            exchange.write_headers(ResponseStartLine("", 200, "\u20ac"), HTTPHeaders())
+        exchange.write(b"")
+        exchange.finish()
+
+    async with serve(answering(answer)) as served:
+        assert await served.ask(GET + GET.replace(b" / ", b" /next ")) == b""

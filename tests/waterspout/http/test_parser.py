@@ -276,3 +276,15 @@ def test_no_bytes_raise_anything_but_a_refusal(data):
     ):
         run([begun, data])
         run([begun, *bytewise(data)])
+
+
+def test_empty_lines_between_repeated_requests_are_not_added_up():
+    """Old clients send one behind each request, and each time it is the first before the next one."""
+    parser = RequestParser(HeadLimits())
+    parser.feed(HEAD % 1)
+    assert parser.next_event().target == "/1"
+    for _ in range(limits.EMPTY_LINES + 1):
+        parser.next_request()
+        parser.feed(b"\r\n")
+        assert parser.next_event() is None
+        assert parser.take_repeated(HEAD % 1).target == "/1"

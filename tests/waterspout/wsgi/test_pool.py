@@ -195,6 +195,13 @@ async def test_stopping_takes_its_time_from_the_settings(make_pool, gate, caplog
     gate.touch()
 
 
+async def test_stopping_at_once_speaks_of_no_cut_when_nothing_runs(make_pool, caplog):
+    pool = make_pool()
+    await pool.start()
+    await pool.stop(0)
+    assert "are cut" not in caplog.text
+
+
 async def test_a_stopped_pool_can_be_started_again(make_pool):
     pool = make_pool()
     for _ in range(2):

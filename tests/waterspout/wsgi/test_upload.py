@@ -175,3 +175,11 @@ async def test_a_reader_that_gave_up_waiting_harms_nobody(upload, lane):
     upload.receive(b"abc").cancel()
     upload.grant(3)
     assert lane.body == b"abc"
+
+
+async def test_an_end_that_a_lost_lane_has_not_read_goes_to_the_next_one(upload, lane):
+    upload.end()
+    upload.attach(FakeLane())
+    upload.detach()
+    upload.attach(lane)
+    assert lane.ended
