@@ -208,6 +208,8 @@ ORPHAN_GRACE = 2.0
 EXIT_GRACE = 3.0
 #: ... and when requests are cut because the graceful timeout is over (seconds).
 CUT_GRACE = 0.5
+#: A pool that drains looks at least this often whether something still runs (seconds).
+DRAIN_LOOK = 0.5
 #: Between two lines that say that requests are refused (seconds).
 REFUSED_PAUSE = 5.0
 #: Published messages waiting for the event loop in one process; past that the oldest go.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import os
@@ -161,7 +162,9 @@ class Pool:
     async def _drain(self) -> None:
         while self.running or self._queue:
             self._drained.clear()
-            await self._drained.wait()
+            with contextlib.suppress(TimeoutError):
+                # Not for ever: a lane that gets stuck, or a client that leaves the queue, says nothing.
+                await asyncio.wait_for(self._drained.wait(), limits.DRAIN_LOOK)
 
     def _check_home(self) -> None:
         if fork_generation() != self._generation or asyncio.get_running_loop() is not self._loop:
