@@ -77,7 +77,8 @@ class Connection(Intake):
             self._throw_away(len(data))
             return
         # A client that stays mostly sends one request at a time, with the fields of the last one.
-        head = self._parser.take_repeated(data) if self.state == IDLE and not self.writer.is_full else None
+        is_free = self.state == IDLE and not self.writer.is_full and not self._blocked
+        head = self._parser.take_repeated(data) if is_free else None
         if head is not None:
             self._open(head)
         else:

@@ -186,6 +186,18 @@ async def test_stopping_waits_no_longer_than_it_is_told(make_pool, gate, workers
     gate.touch()
 
 
+async def test_stopping_does_not_wait_for_a_view_that_was_given_up(make_pool, gate):
+    pool = make_pool()
+    await pool.start()
+    running = await occupy(pool, gate)
+    stopping = asyncio.ensure_future(pool.stop(30))
+    await asyncio.sleep(0.1)
+    [crew] = pool.crews
+    crew.give_up(running.lane)
+    await asyncio.wait_for(stopping, 10)
+    gate.touch()
+
+
 async def test_stopping_takes_its_time_from_the_settings(make_pool, gate, caplog):
     pool = make_pool(graceful_timeout=0.1)
     await pool.start()
