@@ -28,6 +28,7 @@ from waterspout.exceptions import (
     WaterspoutError,
 )
 from waterspout.limits import EXIT_GRACE, READY_TIMEOUT
+from waterspout.ops.gauges import read_rss
 from waterspout.signals import GROUP_SIGNALS
 from waterspout.wsgi.crew import Crew, CrewEvents, CrewSpec
 from waterspout.wsgi.frames import (
@@ -118,11 +119,7 @@ class ProcessCrew(Crew):
 
     def measure(self) -> int | None:
         """Bytes of memory that it holds; None: who knows."""
-        try:
-            with open(f"/proc/{self.pid}/statm") as file:
-                return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        except (OSError, IndexError, ValueError):
-            return None
+        return None if self.pid is None else read_rss(self.pid)
 
     @property
     def pid(self) -> int | None:

@@ -282,8 +282,7 @@ def serve_process(control: Control) -> int:
 
 def _give_way(nice: int) -> None:
     """Let the event loop win when cores are short, in all threads of this process and those that come.
-
-    Only now that the app is loaded: with busy cores that would take several times as long.
+    Not before the app is loaded: with busy cores that would take several times as long.
     """
     if nice == NICE_IDLE and _take_what_is_left():
         return
