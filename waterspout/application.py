@@ -21,11 +21,12 @@ from waterspout.native.handler import LeanRequestHandler, make_lean
 from waterspout.native.static import SendingFileHandler
 from waterspout.native.transform import RecordTransform
 from waterspout.opening import Opening
+from waterspout.proxies import Proxies
 from waterspout.record import is_logged, record_of
 from waterspout.request import Request
 from waterspout.routing import Route, Table
 from waterspout.websocket.handler import with_protocol
-from waterspout.wsgi.container import Container
+from waterspout.wsgi.container import PROXY_SETTINGS, Container
 from waterspout.wsgi.environ import split_target
 
 #: Settings that are the container's, by the name that it knows them under.
@@ -45,7 +46,7 @@ _CONTAINER_SETTINGS = {
     "wsgi_nice": "nice",
     "max_body_size": "max_body_size",
     "graceful_timeout": "graceful_timeout",
-    "trusted_proxies": "trusted_proxies",
+    **dict(zip(PROXY_SETTINGS, PROXY_SETTINGS, strict=True)),
 }
 
 
@@ -67,8 +68,10 @@ class Application(TornadoApplication):
       `wsgi_spool_reply` (16 MiB): of it for one reply
     * `max_body_size` (1 GiB): for the WSGI app and streaming handlers; `native_max_body_size` (10 MiB): for a
       native handler that is handed its body whole
-    * `graceful_timeout` (30 s): how long `stop()` waits; `trusted_proxies` (none): networks, as CIDR, whose
-      `X-Forwarded-*` headers the app may see
+    * `graceful_timeout` (30 s): how long `stop()` waits
+    * `trusted_proxies` (none): networks, as CIDR, of proxies that may say who their client is, and `unix`;
+      `proxy_headers` ("x-forwarded"): in which fields, or "forwarded", or "none"; `root_path` (""): what both
+      sides are mounted under: see docs/proxies.md
 
     Raises ConfigurationError for what can't be. Nothing is started here: `await start()` does it, or the
     first request.
@@ -84,6 +87,10 @@ class Application(TornadoApplication):
     ) -> None:
         self.container = self._make_container(wsgi, settings)
         self.max_body_size = int(settings.get("max_body_size", limits.MAX_BODY_SIZE))
+        self._proxy_settings = {
+            ours: settings[name] for name, ours in PROXY_SETTINGS.items() if name in settings
+        }
+        self._build_proxies()
         self.native_max_body_size = int(settings.get("native_max_body_size", limits.NATIVE_MAX_BODY_SIZE))
         rules = list(native or [])
         self.native_rules = len(rules)
@@ -112,6 +119,13 @@ class Application(TornadoApplication):
             raise ConfigurationError(f"wsgi must be an import string or a WSGI callable, not {wsgi!r}")
         return Container(wsgi, **options)
 
+    def _build_proxies(self) -> None:
+        """A container that was made before may know its proxies; then both sides do."""
+        if self._proxy_settings or self.container is None:
+            self.proxies = Proxies(**self._proxy_settings)
+        else:
+            self.proxies = self.container.proxies
+
     def configure(self, **changes: Any) -> None:
         """Change settings before the start, by the names that the constructor takes.
 
@@ -119,6 +133,10 @@ class Application(TornadoApplication):
         """
         if "native_max_body_size" in changes:
             self.native_max_body_size = changes.pop("native_max_body_size")
+        told = {ours: changes[name] for name, ours in PROXY_SETTINGS.items() if name in changes}
+        if told:
+            self._proxy_settings |= told
+            self._build_proxies()
         self.max_body_size = changes.get("max_body_size", self.max_body_size)
         if self.container is not None:
             self.container.configure(
@@ -178,11 +196,18 @@ class Application(TornadoApplication):
 
         None: the request is whole, and its handler runs.
         """
-        head = exchange.head
-        target, settings = head.target, self.settings
+        head, settings, verdict = exchange.head, self.settings, None
+        if head.claims or self.proxies.root_path:
+            verdict = self.proxies.judge(exchange, head.target, head.fields)
+            if verdict is not None:
+                exchange.amend(verdict)
+                head = exchange.head
+        target = head.target
         path, _, query = target.partition("?")
+        if verdict is not None:
+            path = verdict.path
         route = self._find_route(path) if self._opens_itself and "%00" not in target else None
-        if route is None or path[:1] not in ("/", "*"):
+        if route is None or path[:1] not in ("/", "*") or (verdict is not None and verdict.outside):
             return self.start_request(server_conn, exchange)
         if not self._hub_is_open:
             self._open_hub()

@@ -13,7 +13,8 @@ PLAIN = RequestHead(
     server_port="8888",
     request_id="id-1",
     content_length="",
-    trusted=False,
+    disbelieved=False,
+    root_path="",
     body_length=0,
     headers=[("Host", "example.com")],
 )
