@@ -53,13 +53,12 @@ class Opening(HTTPMessageDelegate):
                 headers=headers,
             )
         verdict = verdict_of(connection)
-        delegate: Any
-        if verdict is None:
-            delegate = self._application.find_handler(request)
-        else:
+        find: Any = self._application.find_handler
+        request.root_path = ""  # type: ignore[attr-defined]  # Tornado's requests are open objects
+        if verdict is not None:
             request.path, request.root_path = verdict.path, verdict.root_path  # type: ignore[attr-defined]
-            find = self._find_nothing if verdict.outside else self._application.find_handler
-            delegate = find(request)
+            find = self._find_nothing if verdict.outside else find
+        delegate: Any = find(request)
         self._delegate = delegate
         # From here on the server calls it directly.
         self.data_received = delegate.data_received  # type: ignore[method-assign]

@@ -1,8 +1,8 @@
 """Who a request is from and where it was meant to go, behind any proxy: decided once, for both sides.
 
 Before a native handler or the WSGI app sees a request, `Proxies.judge` has said what its client's address is,
-the scheme, host and port that it used, and which part of the path is only where we are mounted. What the fields
-of the request said of it is gone by then, so that nobody can read something else there.
+the scheme, host and port that it used, and which part of the path is only where we are mounted. What the
+fields of the request said of it is gone by then, so that nobody can read something else there.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class Verdict(NamedTuple):
     """What is true of a request.
 
     `target`: `root_path`, and behind it what rules and the app know as the path. `outside`: it is not below
-    what everything is mounted under. `removed`: names, in lower case, of fields that nobody sees. `host`: None,
-    as it came. `context`: the connection's, for this request alone; None, as it is. `disbelieved`: it spoke
-    for another client, and may not.
+    what everything is mounted under. `removed`: names, in lower case, of fields that nobody sees. `host`:
+    None, as it came. `context`: the connection's, for this request alone; None, as it is. `disbelieved`: it
+    spoke for another client, and may not.
     """
 
     target: str
