@@ -9,7 +9,7 @@ from typing import Any
 
 from tornado.httputil import HTTPConnection, HTTPMessageDelegate, HTTPServerRequest
 from tornado.web import Application as TornadoApplication
-from tornado.web import FallbackHandler, OutputTransform, RequestHandler, StaticFileHandler
+from tornado.web import ErrorHandler, FallbackHandler, OutputTransform, RequestHandler, StaticFileHandler
 from tornado.websocket import WebSocketHandler
 
 from waterspout import limits
@@ -20,7 +20,7 @@ from waterspout.native.delegate import NativeDelegate, PlainHandler, run
 from waterspout.native.handler import LeanRequestHandler, make_lean
 from waterspout.native.static import SendingFileHandler
 from waterspout.native.transform import RecordTransform
-from waterspout.opening import Opening
+from waterspout.opening import Opening, adopt, is_outside
 from waterspout.proxies import Proxies
 from waterspout.record import is_logged, record_of
 from waterspout.request import Request
@@ -241,6 +241,10 @@ class Application(TornadoApplication):
         """Native rules see the path of a target in absolute form, as the WSGI app does: else
         `GET http://host/admin` would go round the native `/admin`.
         """
+        if not hasattr(request, "root_path"):
+            adopt(self.proxies, request)
+        if is_outside(request):
+            return self._refuse_outside(request)
         if request.path[:1] not in ("/", "*"):
             _authority, request.path, request.query = split_target(request.uri or "")
         route = self._find_route(request.path)
@@ -249,6 +253,13 @@ class Application(TornadoApplication):
         return self.get_handler_delegate(
             request, route.target, route.arguments, **route.match_groups(request)
         )
+
+    def _refuse_outside(self, request: HTTPServerRequest) -> Any:
+        """404, as Tornado answers what no rule matches."""
+        handler_class: type[RequestHandler] = self.settings.get("default_handler_class", ErrorHandler)
+        arguments = {"status_code": 404} if handler_class is ErrorHandler else None
+        arguments = self.settings.get("default_handler_args", arguments)
+        return self.get_handler_delegate(request, handler_class, arguments)
 
     def _find_route(self, path: str) -> Route | None:
         if not self._table.is_current:

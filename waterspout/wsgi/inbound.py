@@ -168,8 +168,10 @@ class Inbound(SlowClient, HTTPMessageDelegate):
         """Judge the head. False: the request is answered already, or not to be answered at all."""
         connection = self._connection
         if verdict_of(connection) is None:
-            start_line = amend_headers(self._proxies, connection, start_line, headers)
+            amend_headers(self._proxies, connection, start_line, headers)
         verdict = verdict_of(connection)
+        if verdict is not None:
+            start_line = start_line._replace(path=verdict.target)
         self._start_line, self._headers = start_line, headers
         request_id = make_request_id(headers.get("X-Request-Id"))
         record = Record("wsgi", start_line[0], start_line[1], connection.context.remote_ip, request_id)
