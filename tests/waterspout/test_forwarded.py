@@ -23,7 +23,7 @@ TRUSTED = ip_network("10.0.0.0/8")
 
 
 def is_trusted(address):
-    return address in TRUSTED
+    return ip_address(address) in TRUSTED
 
 
 def read_x(**fields):
