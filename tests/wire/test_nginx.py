@@ -125,13 +125,21 @@ def test_the_log_names_the_client_and_what_it_asked_for(front):
 
 
 def test_what_the_client_claims_changes_nothing(front):
-    claims = [(name, "203.0.113.66") for name in FAMILY]
+    claims = [(name, "81" if name.endswith("port") else "203.0.113.66") for name in FAMILY]
     honest, lying = front.told("/board"), front.told("/board", claims)
     for name in (*COMMON, "server", "url", "path"):
         assert honest[name] == lying[name]
     kept = {"x-forwarded-user", "x-forwarded-client-cert", "x-forwarded-of-next-year"}
     for facts in (lying, lying["native"]):
         assert {name for name, value in facts["headers"].items() if "203.0.113.66" in value} == kept
+
+
+def test_nor_does_it_where_the_host_is_said_without_a_port(front):
+    claims = [(name, "81") for name in FAMILY]
+    with front.connect() as connection:
+        for side in SIDES:
+            facts = connection.ask("GET", "/board" + side, [("Host", "localhost"), *claims]).json()
+            assert (facts["host"], facts["link"]) == ("localhost", "https://localhost/board/told")
 
 
 def test_who_goes_round_the_proxy_is_who_he_is(front):
