@@ -13,7 +13,7 @@ from tornado.websocket import WebSocketHandler
 from tests.waterspout.wsgi import apps
 from waterspout import Container
 from waterspout.native.handler import make_lean
-from waterspout.routing import Table
+from waterspout.routing.table import Table
 
 PATTERNS = (
     *(r"/a", r"/a$", r"/ab", r"/a.b", r"/a\.b", r"/a\-b", r"/a|b", r"/a?", r"/a*", r"/[ab]", r"/\w"),
@@ -68,12 +68,16 @@ def test_it_is_the_first_that_matches(patterns):
     )
     targets = [rule.target for rule in application.wildcard_router.rules]
     for path in PATHS:
-        expected, route = find_in_tornado(application, path), table.find(path)
+        expected, found = find_in_tornado(application, path), table.find("GET", path)
+        route = found.route
         assert (route is None) == (expected is None)
         if route is not None:
-            groups = route.match_groups(SimpleNamespace(path=path))
-            assert (targets.index(route.target), groups) == expected
-            assert bool(groups) <= route.has_groups
+            given = {"path_args": list(found.args), "path_kwargs": dict(found.kwargs)}
+            number, groups = expected
+            assert (targets.index(route.target), given) == (
+                number,
+                groups or {"path_args": [], "path_kwargs": {}},
+            )
 
 
 def test_rules_that_are_added_are_noticed():
@@ -81,11 +85,11 @@ def test_rules_that_are_added_are_noticed():
     assert table.is_current
     application.wildcard_router.add_rules([(r"/b", Hello)])
     assert not table.is_current
-    assert Table(application, make_lean).find("/b").target is Hello
+    assert Table(application, make_lean).find("GET", "/b").route.target is Hello
     application.add_handlers("other", [(r"/c", Hello)])
     table = Table(application, make_lean)
     assert table.is_current
-    assert table.find("/a") is None  # hosts matter now: Tornado's routers are asked
+    assert not table.is_flat  # hosts matter now: Tornado's routers are asked
 
 
 @pytest.mark.parametrize(
@@ -99,13 +103,13 @@ def test_rules_that_are_added_are_noticed():
     ],
 )
 def test_what_is_more_than_paths_and_handlers_is_left_to_tornado(rule):
-    assert make_table([(r"/a", Hello), rule])[1].find("/a") is None
+    assert not make_table([(r"/a", Hello), rule])[1].is_flat
 
 
 def test_what_needs_nothing_but_its_handler():
     container = Container(apps.app)
     rules = [Hello, Streaming, Socket, Executing, RequestHandler, Guard, FallbackHandler]
     _, table = make_table([(f"/{target.__name__}", target, {"fallback": container}) for target in rules])
-    routes = [table.find(f"/{target.__name__}") for target in rules]
+    routes = [table.find("GET", f"/{target.__name__}").route for target in rules]
     assert [route.is_quick for route in routes] == [True, False, False, False, False, True, False]
     assert [route.container for route in routes] == [None] * 6 + [container]
