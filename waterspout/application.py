@@ -350,7 +350,13 @@ class Application(TornadoApplication):
 
         def close() -> None:
             if neighbours:
-                rule_map = RuleMap(tuple(neighbours), self, self._improve, self._converters)
+                rule_map = RuleMap(
+                    tuple(neighbours),
+                    self,
+                    self._improve,
+                    self._converters,
+                    is_guarded=self.container is not None,
+                )
                 gathered.append(Rule(AnyMatches(), rule_map))
                 neighbours.clear()
 

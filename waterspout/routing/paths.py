@@ -46,7 +46,7 @@ def is_flask_style(pattern: str) -> bool:
     if "(?" in pattern:
         return False
     rest = _CONVERTER.sub("", pattern)
-    is_regex = not _REGEX_SIGNS.isdisjoint(rest) or not pattern.startswith("/")
+    is_regex = not _REGEX_SIGNS.isdisjoint(rest) or pattern[:1] != "/" or pattern[:2] == "//"
     if is_regex and len(rest) < len(pattern):
         raise ConfigurationError(
             f"the rule {pattern!r} mixes <converters> with a regular expression: write it in one of the ways"

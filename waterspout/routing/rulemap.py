@@ -32,8 +32,9 @@ class RuleMap(ReversibleRouter):
     """Neighbouring rules as one map: `merge_slashes` is off, and a path leads to its most specific rule,
     whatever their order is, as in Flask.
 
-    `improve` gives the class that runs in place of a handler's. `converters`: custom ones, by name. Raises
-    ConfigurationError: what Werkzeug can't read.
+    `improve` gives the class that runs in place of a handler's. `converters`: custom ones, by name.
+    `is_guarded`: a WSGI app stands behind the native rules. Raises ConfigurationError: what Werkzeug can't
+    read.
     """
 
     def __init__(
@@ -42,7 +43,10 @@ class RuleMap(ReversibleRouter):
         application: Opener,
         improve: Callable[[type[RequestHandler]], type[RequestHandler]],
         converters: Mapping[str, type[BaseConverter]],
+        *,
+        is_guarded: bool = False,
     ) -> None:
+        self._is_guarded = is_guarded
         self.rules = rules
         self._application = application
         self._map = Map(converters=converters, merge_slashes=False)
@@ -65,7 +69,7 @@ class RuleMap(ReversibleRouter):
         )
         try:
             self._map.add(made)
-        except (LookupError, ValueError, TypeError) as error:
+        except (LookupError, SyntaxError, TypeError, ValueError) as error:
             raise ConfigurationError(f"the rule {rule.path!r} can't be read: {error}") from error
         self._routes[id(made)] = Route(rule.handler, handler_class, dict(rule.kwargs or {}))
         self._roots.add(_find_root(rule.path))
@@ -77,8 +81,10 @@ class RuleMap(ReversibleRouter):
         path = decode_path(path)
         if not self._has_any_root and _find_root(path) not in self._roots:
             return None  # saves Werkzeug's search for most of what is the WSGI app's
-        if path[:1] != "/":
-            return None
+        if path[:1] != "/" or (path[1:2] == "/" and not self._is_guarded):
+            return (
+                None  # Werkzeug takes //a for /a, and so does a Flask app: nobody shall get past us by that
+            )
         try:
             rule, values = self._adapter.match(path, method=method, return_rule=True)
         except MethodNotAllowed as error:
@@ -124,5 +130,5 @@ class RuleMap(ReversibleRouter):
 
 
 def _find_root(path: str) -> str:
-    """What a path begins with, up to its second slash. Werkzeug takes `//a` for `/a`."""
+    """What a path begins with, up to its second slash; `//a` begins as `/a` does."""
     return path.lstrip("/").partition("/")[0]
