@@ -17,7 +17,7 @@ from tornado.httputil import HTTPInputError, HTTPServerRequest
 from tornado.iostream import StreamClosedError
 from tornado.log import app_log
 from tornado.util import ObjectDict
-from tornado.web import Application, HTTPError, OutputTransform, _UIModuleNamespace
+from tornado.web import Application, Finish, HTTPError, OutputTransform, _UIModuleNamespace
 from tornado.web import RequestHandler as TornadoRequestHandler
 
 from waterspout.exceptions import Decline
@@ -75,7 +75,10 @@ class LeanRequestHandler(TornadoRequestHandler):
     def flush(self, include_footers: bool = False) -> Future[None]:
         if self._transforms is ALONE:
             self._transforms = [RecordTransform(self.request)]
-        return super().flush(include_footers)
+        flushed = super().flush(include_footers)
+        if not include_footers and "head" in self.__dict__:
+            raise Finish  # HEAD that follows GET is answered: a stream would go on for nobody
+        return flushed
 
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> Future[None]:
         """As Tornado's; what most handlers give goes out by a way of its own, in one piece."""
