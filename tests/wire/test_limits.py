@@ -125,6 +125,8 @@ def test_a_chunked_body_that_grows_too_large_for_wsgi_makes_read_raise(server, h
     ident = new_id()
     with server.connect() as connection:
         connection.send_head("POST", f"/witnessed?id={ident}&how={how}", [CHUNKED])
+        connection.send(chunk(b"x" * 65_536))
+        server.wait_for_note("ran", ident)  # else it may be refused before it runs
         with suppress(ConnectionError):
             send_past_the_limit(connection, LIMIT)
         with suppress(Cut):
