@@ -158,8 +158,8 @@ def test_where_no_stream_comes_through_it_polls(chrome, board):
 REQUESTS = "return performance.getEntriesByType('resource').map((entry) => entry.name)"
 
 
-def test_it_says_when_it_is_cut_off_and_catches_up(chrome, tmp_path):
-    with start_board(tmp_path) as (server, log):
+def test_it_says_when_it_is_cut_off_and_catches_up(chrome, tmp_path, port):
+    with start_board(tmp_path, "--port", port) as (server, log):
         address = wait_for_address(server, log)
         watch(chrome, address)
         assert not find(chrome, "#notice").is_displayed()
@@ -171,7 +171,7 @@ def test_it_says_when_it_is_cut_off_and_catches_up(chrome, tmp_path):
     store = open_store(tmp_path)
     update = store.post_update(3, State.RESOLVED, "While you were away.")
     store.close()
-    with start_board(tmp_path, "--port", address.rpartition(":")[2]) as (server, log):
+    with start_board(tmp_path, "--port", port) as (server, log):
         wait_for_address(server, log)
         wait_for(chrome, "#live", "Live", 40)
         wait_for(chrome, f"[data-update='{update.id}']", "While you were away.")

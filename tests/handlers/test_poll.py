@@ -42,7 +42,8 @@ async def test_what_is_newer_is_answered_at_once(poll, store):
 
 
 @pytest.mark.gen_test
-async def test_it_waits_for_news(poll, store):
+async def test_it_waits_for_news(poll, store, app):
+    app.settings["patience"] = 60
     (incident_id,) = post_incidents(store, 1)
     _, begin = await poll()
     waiting = asyncio.create_task(poll(f"?since={begin['cursor']}"))

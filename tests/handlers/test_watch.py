@@ -62,7 +62,8 @@ async def test_it_hears_nothing_when_its_patience_ends(watch):
 
 
 @pytest.mark.gen_test
-async def test_however_many_follow_one_asks(watch, fake_store):
+async def test_however_many_follow_one_asks(fake_store):
+    watch = Watch(fake_store, FakeFeed(), limit=300, interval=60)
     with watch.follow(60) as first:
         await first.begin(None)
         asked = fake_store.asked
@@ -150,7 +151,8 @@ async def test_a_failing_database_is_told_and_tried_again(watch, fake_store, cap
     with watch.follow(60) as follower:
         await follower.begin(None)
         fake_store.newest = None
-        await asyncio.sleep(0.15)
+        while "disk" not in caplog.text:
+            await asyncio.sleep(0.01)
         fake_store.newest = "2.0.0"
         assert (await next_of(follower)).version == (2, 0, 0)
     assert "disk" in caplog.text
