@@ -10,7 +10,8 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from app.first_run import COMPONENTS
 from app.settings import parse_database_url
-from app.store import CHANGES_LISTED, Store
+from app.store import Store
+from app.store.incidents import CHANGES_LISTED
 from tests.app.databases import post_incidents
 from tests.app.operating import read_password
 from tests.app.serving import FORMS, serve_board, start_board, wait_for_address

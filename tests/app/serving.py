@@ -6,14 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from app import first_run
 from app.settings import ROOT
 
 # Both places that the Flask app can run in.
 FORMS = {"process": ("--wsgi-workers", "1"), "threads": ("--wsgi-workers", "0")}
+
+# The incidents that an example begins with.
+EXAMPLES = tomllib.loads(first_run.EXAMPLES.read_text())["incidents"]
 
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0

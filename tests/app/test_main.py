@@ -10,9 +10,8 @@ from http.cookiejar import CookieJar
 
 import pytest
 
-from app.first_run import EXAMPLES
 from tests.app.operating import Operator, read_password
-from tests.app.serving import FORMS, START_TIMEOUT, serve_board, start_board, wait_for_address
+from tests.app.serving import EXAMPLES, FORMS, START_TIMEOUT, serve_board, start_board, wait_for_address
 
 
 @pytest.fixture(params=FORMS)
@@ -44,7 +43,7 @@ def test_both_sides_answer_on_one_port(address):
     assert len(get_json(f"{address}/api/incidents")) == len(EXAMPLES)
     with urllib.request.urlopen(address, timeout=10) as response:
         page = response.read().decode()
-    assert all(example.title in page for example in EXAMPLES)
+    assert all(example["title"] in page for example in EXAMPLES)
 
 
 def test_what_flask_takes_the_stream_tells_within_a_second(address, tmp_path):

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from handlers.cache import Cache
+from waterspout.native import Cache
 
 
 class Source:
