@@ -15,6 +15,7 @@ LEAVES = {
     "waterspout.allocator",
     "waterspout.closing",
     "waterspout.exceptions",
+    "waterspout.forwarded",
     "waterspout.framing",
     "waterspout.limits",
     "waterspout.listeners",
@@ -24,8 +25,10 @@ LEAVES = {
     "waterspout.ops.address",
     "waterspout.ops.quantiles",
     "waterspout.origin",
+    "waterspout.proxies",
     "waterspout.signals",
     "waterspout.wsgi.bulkheads",
+    "waterspout.wsgi.ends",
     "waterspout.wsgi.environ",
     "waterspout.wsgi.fields",
     "waterspout.wsgi.frames",
@@ -35,6 +38,7 @@ LEAVES = {
 #: Values in, values out: nothing that does I/O, and no event loop.
 PURE = {
     "waterspout.exceptions",
+    "waterspout.forwarded",
     "waterspout.framing",
     "waterspout.http.body",
     "waterspout.http.head",

@@ -25,6 +25,7 @@ from waterspout.native.handler import LeanRequestHandler, make_lean
 from waterspout.native.static import SendingFileHandler
 from waterspout.native.transform import RecordTransform
 from waterspout.opening import Opening
+from waterspout.proxies import Proxies
 from waterspout.record import is_logged, record_of
 from waterspout.request import Request
 from waterspout.routing.methods import find_methods, owns
@@ -34,7 +35,7 @@ from waterspout.routing.rule import PathRule, read_rules
 from waterspout.routing.rulemap import RuleMap
 from waterspout.routing.table import Table
 from waterspout.websocket.handler import with_protocol
-from waterspout.wsgi.container import Container
+from waterspout.wsgi.container import PROXY_SETTINGS, Container
 from waterspout.wsgi.environ import split_target
 
 #: Settings that are the container's, by the name that it knows them under.
@@ -54,7 +55,7 @@ _CONTAINER_SETTINGS = {
     "wsgi_nice": "nice",
     "max_body_size": "max_body_size",
     "graceful_timeout": "graceful_timeout",
-    "trusted_proxies": "trusted_proxies",
+    **dict(zip(PROXY_SETTINGS, PROXY_SETTINGS, strict=True)),
 }
 
 
@@ -80,8 +81,10 @@ class Application(TornadoApplication):
     * `url_converters` (none): Werkzeug converters for `<name:...>` in native rules, by name
     * `login_loader` (none): a function, or a coroutine function, from a handler to its user or None. With it
       each native handler has to be `authenticated` or `public`
-    * `graceful_timeout` (30 s): how long `stop()` waits; `trusted_proxies` (none): networks, as CIDR, whose
-      `X-Forwarded-*` headers the app may see
+    * `graceful_timeout` (30 s): how long `stop()` waits
+    * `trusted_proxies` (none): networks, as CIDR, of proxies that may say who their client is, and `unix`;
+      `proxy_headers` ("x-forwarded"): in which fields, or "forwarded", or "none"; `root_path` (""): what both
+      sides are mounted under: see docs/proxies.md
 
     Raises ConfigurationError for what can't be. Nothing is started here: `await start()` does it, or the
     first request.
@@ -97,6 +100,10 @@ class Application(TornadoApplication):
     ) -> None:
         self.container = self._make_container(wsgi, settings)
         self.max_body_size = int(settings.get("max_body_size", limits.MAX_BODY_SIZE))
+        self._proxy_settings = {
+            ours: settings[name] for name, ours in PROXY_SETTINGS.items() if name in settings
+        }
+        self._build_proxies()
         self.native_max_body_size = int(settings.get("native_max_body_size", limits.NATIVE_MAX_BODY_SIZE))
         self._lean: dict[type[RequestHandler], type[RequestHandler]] = {}
         self._converters: dict[str, type[BaseConverter]] = settings.get("url_converters", {})
@@ -126,6 +133,13 @@ class Application(TornadoApplication):
             raise ConfigurationError(f"wsgi must be an import string or a WSGI callable, not {wsgi!r}")
         return Container(wsgi, **options)
 
+    def _build_proxies(self) -> None:
+        """A container that was made before may know its proxies; then both sides do."""
+        if self._proxy_settings or self.container is None:
+            self.proxies = Proxies(**self._proxy_settings)
+        else:
+            self.proxies = self.container.proxies
+
     def configure(self, **changes: Any) -> None:
         """Change settings before the start, by the names that the constructor takes.
 
@@ -133,6 +147,10 @@ class Application(TornadoApplication):
         """
         if "native_max_body_size" in changes:
             self.native_max_body_size = changes.pop("native_max_body_size")
+        told = {ours: changes[name] for name, ours in PROXY_SETTINGS.items() if name in changes}
+        if told:
+            self._proxy_settings |= told
+            self._build_proxies()
         self.max_body_size = changes.get("max_body_size", self.max_body_size)
         if self.container is not None:
             self.container.configure(
@@ -214,10 +232,23 @@ class Application(TornadoApplication):
 
         None: the request is whole, and its handler runs.
         """
-        head = exchange.head
-        target, settings = head.target, self.settings
+        head, settings, verdict = exchange.head, self.settings, None
+        if head.claims or self.proxies.root_path:
+            verdict = self.proxies.judge(exchange, head.target, head.fields)
+            if verdict is not None:
+                exchange.amend(verdict)
+                head = exchange.head
+        target = head.target
         path, _, query = target.partition("?")
-        if not self._opens_itself or not self._is_flat or path[:1] not in ("/", "*") or "%00" in target:
+        if verdict is not None:
+            path = verdict.path
+        if (
+            not self._opens_itself
+            or not self._is_flat
+            or path[:1] not in ("/", "*")
+            or "%00" in target
+            or (verdict is not None and verdict.outside)
+        ):
             return self.start_request(server_conn, exchange)
         route, args, kwargs, denied, _ = self._table.find(head.method, path)
         if route is None:

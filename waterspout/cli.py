@@ -23,7 +23,7 @@ from waterspout.importer import resolve
 from waterspout.listeners import take_activated
 from waterspout.options import HEAD_LIMITS, OPTIONS, TIMES, ServeCommand, check_together, find_given
 from waterspout.reloading import take_inherited, wait_and_restart
-from waterspout.server import Server
+from waterspout.server import Server, describe
 from waterspout.settings import ServeSettings
 from waterspout.wsgi.bulkheads import NamedPool
 
@@ -44,6 +44,8 @@ _APPLICATION_OPTIONS: Final = (
     "native_max_body_size",
     "graceful_timeout",
     "trusted_proxies",
+    "proxy_headers",
+    "root_path",
 )
 
 
@@ -196,6 +198,11 @@ def _build_application(
         application = Application(native=rules, wsgi=wsgi)
     if isinstance(application, Application):
         application.configure(**settings.application)
+    elif unheard := {"trusted_proxies", "proxy_headers", "root_path"}.intersection(settings.application):
+        raise ConfigurationError(
+            f"{', '.join(sorted(unheard))}: only a waterspout.Application knows what to do with that, not "
+            f"{describe(application)}"
+        )
     if settings.debug:
         application.settings["serve_traceback"] = True
     return application

@@ -45,6 +45,9 @@ WSGI_SPOOL_REPLY = 16 * MIB
 #: Messages that wait for one subscriber; one more pushes out the oldest.
 SUBSCRIBER_QUEUE = 256
 
+#: Proxies that may stand one behind the other, and be believed: what a list names beyond them is not read.
+PROXY_HOPS = 32
+
 # --- request bodies --------------------------------------------------------------------------------------
 
 #: A body up to this travels with its request: the view runs once it is here, and a slow sender holds no

@@ -15,7 +15,9 @@ from tornado.httputil import (
     ResponseStartLine,
 )
 from tornado.web import Application as TornadoApplication
+from tornado.web import ErrorHandler
 
+from waterspout.proxies import NO_PROXIES, Proxies, amend_headers, verdict_of
 from waterspout.request import Request
 
 
@@ -36,6 +38,10 @@ class Opening(HTTPMessageDelegate):
         assert isinstance(start_line, RequestStartLine)
         if "%00" in start_line.path:
             raise HTTPInputError("a NUL in the target")
+        connection = self._connection
+        if verdict_of(connection) is None:
+            proxies: Proxies = getattr(self._application, "proxies", NO_PROXIES)
+            start_line = amend_headers(proxies, connection, start_line, headers)
         request: HTTPServerRequest
         if getattr(headers, "judged", False):
             request = self._make_request(start_line, headers)
@@ -46,7 +52,13 @@ class Opening(HTTPMessageDelegate):
                 start_line=start_line,
                 headers=headers,
             )
-        delegate: Any = self._application.find_handler(request)
+        verdict = verdict_of(connection)
+        find: Any = self._application.find_handler
+        request.root_path = ""  # type: ignore[attr-defined]  # Tornado's requests are open objects
+        if verdict is not None:
+            request.path, request.root_path = verdict.path, verdict.root_path  # type: ignore[attr-defined]
+            find = self._find_nothing if verdict.outside else find
+        delegate: Any = find(request)
         self._delegate = delegate
         # From here on the server calls it directly.
         self.data_received = delegate.data_received  # type: ignore[method-assign]
@@ -63,6 +75,15 @@ class Opening(HTTPMessageDelegate):
         request.headers = headers
         request.remote_ip, request.protocol = context.remote_ip, context.protocol
         return request
+
+    def _find_nothing(self, request: HTTPServerRequest) -> Any:
+        """404: it is outside of what everything is mounted under."""
+        settings = self._application.settings
+        handler, arguments = ErrorHandler, {"status_code": 404}
+        if settings.get("default_handler_class"):
+            handler = settings["default_handler_class"]
+            arguments = settings.get("default_handler_args", {})
+        return self._application.get_handler_delegate(request, handler, arguments)
 
     # For who has taken hold of these before the head came.
 

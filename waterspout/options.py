@@ -22,6 +22,7 @@ from waterspout.option_types import (
     Size,
     format_size,
 )
+from waterspout.proxies import FAMILIES, check_root_path
 from waterspout.wsgi.bulkheads import parse_pool
 
 
@@ -120,10 +121,24 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
             "Disk space, in TMPDIR, for what slow clients have not taken or not finished sending; 0: none.",
         ),
         _size("--wsgi-spool-reply", limits.WSGI_SPOOL_REPLY, "How much of one reply may wait there."),
+    ),
+    "Behind a proxy": (
         _option(
             "--trusted-proxies",
             metavar="CIDR,...",
-            help="Networks whose X-Forwarded-... headers the WSGI app may see.",
+            help="Networks of proxies that may say who their client is; unix: who comes by a UNIX socket.",
+        ),
+        _option(
+            "--proxy-headers",
+            type=click.Choice(FAMILIES),
+            default=FAMILIES[0],
+            help="Where they say it; none: believe nothing, pass everything on.",
+        ),
+        _option(
+            "--root-path",
+            type=Parsed("path", check_root_path),
+            metavar="PATH",
+            help="Everything is mounted under it: /board.",
         ),
     ),
     "What a client may send": (

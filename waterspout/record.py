@@ -42,7 +42,7 @@ class Record:
     Attributes: `owner`, "native" or "wsgi"; `bytes_sent`, of the reply's body; `note`, a word for what was
     not as usual ("client-left", "cut", "queue-full", ...), last on the access line; times are
     `time.perf_counter()` seconds: `opened` when the head was read, `submitted` when a lane was asked for,
-    `started` when one took it.
+    `started` when one took it; `root_path`, the part of the target's path that rules know nothing of.
     """
 
     __slots__ = (
@@ -53,6 +53,7 @@ class Record:
         "owner",
         "remote_addr",
         "request_id",
+        "root_path",
         "started",
         "status",
         "submitted",
@@ -75,7 +76,7 @@ class Record:
         self.request_id = request_id
         self.status = 0
         self.bytes_sent = 0
-        self.note = ""
+        self.note = self.root_path = ""
         self.opened = self.submitted = time.perf_counter() if opened is None else opened
         self.started: float | None = None
 

@@ -44,8 +44,9 @@ class Request(HTTPServerRequest):
     """An `HTTPServerRequest` whose head our server has judged. Most of its attributes come on demand: most
     handlers look at none of them, and making them costs more than the rest of a request.
 
-    Attributes beyond Tornado's: `record`, the exchange record; `request_id`; `status` and `bytes_sent` of a
-    reply that went out before there was a record; `opened`, as in the record.
+    Attributes beyond Tornado's: `root_path`, what is before `path` in `uri`, "" or a path without a slash at
+    its end, for links; `record`, the exchange record; `request_id`; `status` and `bytes_sent` of a reply that
+    went out before there was a record; `opened`, as in the record.
     """
 
     connection: Any
@@ -74,6 +75,11 @@ class Request(HTTPServerRequest):
         self.server_connection = server_connection
         if self.query and self.query.count("&") > _FEW_FIELDS:
             self.arguments = self._parse_query()
+
+    @on_demand
+    def root_path(self) -> str:
+        verdict = self.connection.verdict
+        return "" if verdict is None else str(verdict.root_path)
 
     @property
     def bodiless(self) -> bool:

@@ -5,6 +5,7 @@ import gc
 import os
 import socket
 import sys
+from ipaddress import ip_address
 
 import pytest
 from click.testing import CliRunner
@@ -88,6 +89,33 @@ def test_a_service_knows_what_it_serves(served):
     assert type(served[0][0]) is TornadoApplication
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("--trusted-proxies", "unix,localhost"),
+            "'localhost' does not appear to be an IPv4 or IPv6 network",
+        ),
+        (("--trusted-proxies", "*"), "name networks"),
+        (("--proxy-headers", "forwarded"), "of which proxies?"),
+        (("--proxy-headers", "both", "--trusted-proxies", "unix"), "is not one of"),
+        (("--root-path", "board"), "a path like /board"),
+        (("--root-path", "//evil.example"), "a path like /board"),
+    ],
+)
+def test_what_is_said_of_proxies_must_be_right(words, said):
+    result = run("--wsgi", APP, *words)
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+@pytest.mark.parametrize("words", [("--trusted-proxies", "::1"), ("--root-path", "/board")])
+def test_an_application_that_knows_no_proxies_is_not_left_alone_with_them(words):
+    result = run("tests.waterspout.natives:stock", *words)
+    assert result.exit_code == 2
+    assert "only a waterspout.Application" in result.output
+
+
 def test_a_target_is_more_than_the_service_s_own(served):
     command = make_serve_command("tests.waterspout.natives:stock")
     assert run("tests.waterspout.natives:ours", command=command).exit_code == 0
@@ -103,6 +131,8 @@ def test_options_reach_the_application(served, by_variable):
         "native-max-body-size": "1KiB",
         "graceful-timeout": "4.5",
         "trusted-proxies": "10.0.0.0/8, ::1",
+        "proxy-headers": "forwarded",
+        "root-path": "/board/",
         "wsgi-spool": "3MiB",
         "wsgi-spool-reply": "1MiB",
     }
@@ -121,11 +151,10 @@ def test_options_reach_the_application(served, by_variable):
     assert (admission.space.limit, admission.reply_limit) == (3 * limits.MIB, limits.MIB)
     assert application.max_body_size == application.container.max_body_size == 2 * limits.MIB
     assert application.native_max_body_size == limits.KIB
-    assert [application.container.is_trusted(address) for address in ("10.1.2.3", "::1", "11.0.0.1")] == [
-        True,
-        True,
-        False,
-    ]
+    for proxies in (application.proxies, application.container.proxies):
+        addresses = map(ip_address, ("10.1.2.3", "::1", "11.0.0.1"))
+        assert [proxies.is_trusted(address) for address in addresses] == [True, True, False]
+        assert (proxies.headers, proxies.root_path) == ("forwarded", "/board")
     assert (settings.graceful_timeout, settings.max_body_size) == (4.5, 2 * limits.MIB)
 
 

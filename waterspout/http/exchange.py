@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPOutputError, RequestStartLine, ResponseStartLine
 from tornado.iostream import IOStream
 
-from waterspout.http.head import Fields, Head
+from waterspout.http.head import Fields, Head, amend_head
 from waterspout.http.sendfile import IS_THERE, FilePart
 from waterspout.limits import HALF_CLOSED, WRITE_SIZE
 
@@ -29,7 +29,8 @@ class Exchange(HTTPConnection):
     Attributes: `response_started`; `finished`, nothing more will be written; `keep_alive`, whether another
     request may follow; `detached`, whatever was HTTP here is over; `half_close_grace`, how long a reply that
     has not begun is worth waiting for, in seconds, when the client has closed its sending side: it may have
-    left altogether; `half_close_callback`, called once when that is seen.
+    left altogether; `half_close_callback`, called once when that is seen; `verdict`, what an application has
+    found to be true of the request, where that is not what came.
     """
 
     #: Requests have been judged before anybody sees them, nothing behind a last reply is run, and a
@@ -46,6 +47,8 @@ class Exchange(HTTPConnection):
     half_close_grace = HALF_CLOSED
     #: Whoever writes the reply, where nobody else holds it.
     task: asyncio.Task[None] | None = None
+    verdict: Any = None
+    _context: RequestContext | None = None
     _head_written = False
     _chunked = False
     _left: int | None = None  # of a reply with Content-Length; None: not known
@@ -135,7 +138,7 @@ class Exchange(HTTPConnection):
     @property
     def context(self) -> RequestContext:
         """Who the client is."""
-        return self._connection.context
+        return self._context or self._connection.context
 
     @property
     def stream(self) -> Stream | None:
@@ -223,6 +226,12 @@ class Exchange(HTTPConnection):
         part = FilePart(file, offset, size, connection.stream.fileno())
         self._writer.write_file(part, connection.resume_writing, connection.abort)
         return part
+
+    def amend(self, verdict: Any) -> None:
+        """From here on the request is what `verdict` says: see `waterspout.proxies`."""
+        self.verdict = verdict
+        self.head = amend_head(self.head, verdict.target, verdict.removed, verdict.host)
+        self._context = verdict.context
 
     def cut(self) -> None:
         """The reply can't be completed: let the client see that it is broken, never a clean end."""

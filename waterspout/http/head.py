@@ -9,10 +9,12 @@ Every pattern is linear: no two of its repetitions can take the same character.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from waterspout import limits
 from waterspout.exceptions import NotHTTP, RequestRefused
+from waterspout.forwarded import has_claims
 from waterspout.framing import body_length
 
 _TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -52,12 +54,14 @@ class Head:
     Attributes: `target`, as it came; `version`, "HTTP/1.0" or "HTTP/1.1"; `fields`, (name, value) in order,
     as they came; `names`, lower-case name -> value of its last line; `body_length` in bytes, or `CHUNKED`;
     `keep_alive`, whether the client would go on with this connection; `expects_continue`, whether it holds
-    its body back until 100 Continue (RFC 9110 section 10.1.1). Two heads may share their `fields` and
+    its body back until 100 Continue (RFC 9110 section 10.1.1); `claims`, whether some field speaks of a
+    client behind the one that sends it. Two heads may share their `fields` and
     `names`: nobody changes them.
     """
 
     __slots__ = (
         "body_length",
+        "claims",
         "expects_continue",
         "fields",
         "keep_alive",
@@ -73,6 +77,7 @@ class Head:
     fields: Fields
     names: dict[str, str]
     body_length: int
+    claims: bool
     keep_alive: bool
     expects_continue: bool
 
@@ -95,6 +100,7 @@ def parse_head(text: str, bounds: HeadLimits = HeadLimits()) -> Head:  # noqa: B
     head.version = "HTTP/1.1" if version == "1.1" else "HTTP/1.0"
     head.fields = _parse_fields(text, start, bounds)
     head.names = names = {name.lower(): value for name, value in head.fields}
+    head.claims = has_claims(names)
     if len(names) != len(head.fields):
         _check_repeated(head)
     _check_target(head)
@@ -135,8 +141,26 @@ def repeat_head(line: str, last: Head, bounds: HeadLimits) -> Head | None:
     head.method, head.target, head.version = method, target, last.version
     head.fields, head.names = last.fields, last.names
     head.body_length, head.keep_alive = last.body_length, last.keep_alive
-    head.expects_continue = last.expects_continue
+    head.expects_continue, head.claims = last.expects_continue, last.claims
     return head
+
+
+def amend_head(head: Head, target: str, removed: Collection[str], host: str | None) -> Head:
+    """`head` with another `target`, without the fields whose names, in lower case, are `removed`; with
+    another `host`, unless that is None.
+    """
+    other = Head()
+    other.method, other.target, other.version = head.method, target, head.version
+    other.body_length, other.keep_alive = head.body_length, head.keep_alive
+    other.expects_continue, other.claims = head.expects_continue, False
+    other.fields = [field for field in head.fields if field[0].lower() not in removed]
+    if host is not None:
+        other.fields = [field for field in other.fields if field[0].lower() != "host"]
+        other.fields.append(("Host", host))
+    other.names = {name: value for name, value in head.names.items() if name not in removed}
+    if host is not None:
+        other.names["host"] = host
+    return other
 
 
 def parse_trailers(text: str, bounds: HeadLimits) -> None:

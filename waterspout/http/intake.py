@@ -163,6 +163,7 @@ class Intake(asyncio.Protocol):
             return
         if server.conn_params.decompress:
             delegate = GzipMessageDelegate(delegate, server.chunk_size, exchange.max_body_size)
+        head = exchange.head  # an application may have amended it
         self._delegate = delegate
         if self._half_closed:
             self._wait_half_closed(exchange)

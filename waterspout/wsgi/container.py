@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from tornado.httputil import HTTPConnection, HTTPServerConnectionDelegate, HTTPServerRequest
 from tornado.wsgi import WSGIContainer
 
 from waterspout import limits
-from waterspout.exceptions import ConfigurationError
 from waterspout.ops.gauges import Gauges
+from waterspout.proxies import Proxies
 from waterspout.wsgi.bulkheads import Rule
 from waterspout.wsgi.exchange import Exchange
 from waterspout.wsgi.pool import Pool
 from waterspout.wsgi.pools import NamedSettings, Pools
 from waterspout.wsgi.settings import PoolSettings
+
+#: Settings of `Proxies`, by the names that they have everywhere else.
+PROXY_SETTINGS: Final = {"trusted_proxies": "trusted", "proxy_headers": "headers", "root_path": "root_path"}
 
 
 class Container(WSGIContainer, HTTPServerConnectionDelegate):
@@ -43,7 +44,9 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
 
     Nothing starts here: `await start()`, or the first request, does. Raises ConfigurationError.
 
-    Attributes: `pool`, the main one; `gauges`, what can be read off.
+    `trusted_proxies`, `proxy_headers` and `root_path`: see `waterspout.proxies`.
+
+    Attributes: `pool`, the main one; `gauges`, what can be read off; `proxies`.
     """
 
     def __init__(
@@ -58,6 +61,8 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         spool: int = limits.WSGI_SPOOL,
         spool_reply: int = limits.WSGI_SPOOL_REPLY,
         trusted_proxies: Iterable[str] = (),
+        proxy_headers: str | None = None,
+        root_path: str | None = None,
         debug: bool = False,
         timeout: float = limits.WSGI_TIMEOUT,
         queue_timeout: float = limits.WSGI_QUEUE_TIMEOUT,
@@ -71,7 +76,12 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         if workers is None:
             workers = limits.WSGI_WORKERS if isinstance(wsgi, str) else 0
         self.max_body_size = max_body_size
-        self.is_trusted = build_trust(trusted_proxies)
+        self._proxies: dict[str, Any] = {
+            "trusted": trusted_proxies,
+            "headers": proxy_headers,
+            "root_path": root_path,
+        }
+        self.proxies = Proxies(**self._proxies)
         settings = PoolSettings(
             workers=workers,
             threads=threads,
@@ -97,8 +107,10 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         """
         if "max_body_size" in changes:
             self.max_body_size = changes.pop("max_body_size")
-        if "trusted_proxies" in changes:
-            self.is_trusted = build_trust(changes.pop("trusted_proxies"))
+        told = {ours: changes.pop(name) for name, ours in PROXY_SETTINGS.items() if name in changes}
+        if told:
+            self._proxies |= told
+            self.proxies = Proxies(**self._proxies)
         named = changes.pop("pools", self._named)
         rules = tuple(changes.pop("pool_rules", self._rules))
         self._build(self.pool.target, replace(self.pool.settings, **changes), named, rules)
@@ -149,7 +161,7 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> Exchange:
         """`HTTPServerConnectionDelegate`: bodies and replies stream."""
         return Exchange(
-            self._dispatcher, request_conn, max_body_size=self.max_body_size, is_trusted=self.is_trusted
+            self._dispatcher, request_conn, max_body_size=self.max_body_size, proxies=self.proxies
         )
 
     def __call__(self, request: HTTPServerRequest) -> None:
@@ -159,21 +171,3 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         exchange.request = request
         exchange.allow = getattr(request, "denied", frozenset())
         exchange.execute()
-
-
-def build_trust(networks: Iterable[str]) -> Callable[[str], bool]:
-    """Whether an address lies in one of `networks` (CIDR). Raises ConfigurationError: not a network."""
-    try:
-        trusted = tuple(ipaddress.ip_network(network.strip(), strict=False) for network in networks)
-    except ValueError as error:
-        raise ConfigurationError(f"trusted proxies: {error}") from None
-
-    @lru_cache(maxsize=1024)
-    def is_trusted(address: str) -> bool:
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in trusted)
-
-    return is_trusted

@@ -14,11 +14,6 @@ Environ = dict[str, Any]
 #: Never passed on: `Proxy` becomes HTTP_PROXY, which many clients take for their configuration
 #: (CVE-2016-5385); the others speak of the connection, which ends at the server.
 _DROPPED: Final = frozenset({"proxy", "transfer-encoding", "content-length", "content-type"})
-#: Claims about who the client is. Only a trusted proxy may make them.
-_FORWARDED: Final = frozenset({"forwarded", "x-real-ip", "x-scheme", "x-client-ip"})
-_FORWARDED_PREFIX: Final = "x-forwarded-"
-#: The key that says of an untrusted peer that it made such a claim.
-_NOT_BELIEVED: Final = "waterspout.forwarded"
 
 
 def split_target(target: str) -> tuple[str, str, str]:
@@ -44,7 +39,7 @@ def decode_path(path: str) -> str:
     return unquote_to_bytes(path.encode("latin-1")).decode("latin-1") if "%" in path else path
 
 
-def _find_key(name: str, trusted: bool) -> str:
+def _find_key(name: str) -> str:
     """The environ's key for a header; "" for one that the app never sees.
 
     An underscore would make `X_Forwarded_For` indistinguishable from `X-Forwarded-For` in environ.
@@ -52,8 +47,6 @@ def _find_key(name: str, trusted: bool) -> str:
     lower = name.lower()
     if "_" in lower or lower in _DROPPED:
         return "CONTENT_TYPE" if lower == "content-type" else ""
-    if not trusted and (lower in _FORWARDED or lower.startswith(_FORWARDED_PREFIX)):
-        return _NOT_BELIEVED
     return "HTTP_" + lower.upper().replace("-", "_")
 
 
@@ -64,12 +57,11 @@ _find_known_key: Final = lru_cache(maxsize=2048)(_find_key)
 def add_headers(environ: Environ, head: RequestHead) -> None:
     """HTTP_* and CONTENT_TYPE. Repeated lines are joined: cookies with `; ` (RFC 6265), the rest with `,`."""
     repeated: dict[str, list[str]] = {}
-    trusted = head.trusted
     for name, value in head.headers:
-        key = _find_known_key(name, trusted) if len(name) <= 64 else _find_key(name, trusted)
+        key = _find_known_key(name) if len(name) <= 64 else _find_key(name)
         if not key.startswith("HTTP_"):
             if key:
-                environ[key] = True if key is _NOT_BELIEVED else value
+                environ[key] = value
         elif key in environ:
             repeated.setdefault(key, [environ[key]]).append(value)
         else:
@@ -89,15 +81,16 @@ def build_environ(
 ) -> Environ:
     """The environ of PEP 3333, with the keys that servers have agreed on beside it.
 
-    `RAW_URI` (gunicorn) and `REQUEST_URI` (mod_wsgi) hold the target as it came: `%2F` is lost in PATH_INFO.
-    `waterspout.forwarded` is there when the peer spoke for another client and was not believed.
+    `RAW_URI` (gunicorn) and `REQUEST_URI` (mod_wsgi) hold the target, not decoded, SCRIPT_NAME and all: `%2F`
+    is lost in PATH_INFO. `waterspout.forwarded` is there when the peer spoke for another client and was not
+    believed.
     `wsgi.input_terminated`: reading to the end of `wsgi.input` is safe; chunked, there is no CONTENT_LENGTH.
     """
     authority, path, query = split_target(head.target)
     environ: Environ = {
         "REQUEST_METHOD": head.method,
-        "SCRIPT_NAME": "",
-        "PATH_INFO": decode_path(path),
+        "SCRIPT_NAME": head.root_path,
+        "PATH_INFO": decode_path(path[len(head.root_path) :]),
         "QUERY_STRING": query,
         "RAW_URI": head.target,
         "REQUEST_URI": head.target,
@@ -117,6 +110,8 @@ def build_environ(
         "wsgi.file_wrapper": file_wrapper,
     }
     add_headers(environ, head)
+    if head.disbelieved:
+        environ["waterspout.forwarded"] = True
     if head.content_length:
         environ["CONTENT_LENGTH"] = head.content_length
     if authority:

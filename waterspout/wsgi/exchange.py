@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
+from waterspout.proxies import Proxies
 from waterspout.record import Record
 from waterspout.wsgi.dispatcher import Dispatcher
 from waterspout.wsgi.frames import CUT, EOF, ReplyHead, pack
@@ -18,8 +18,8 @@ from waterspout.wsgi.lane import Lane
 class Exchange(Inbound):
     """Carries a request to a lane and the reply back.
 
-    `connection`: Tornado's `HTTPConnection`. `max_body_size` in bytes. `is_trusted` tells whether the peer
-    of an address may speak for clients behind it.
+    `connection`: Tornado's `HTTPConnection`. `max_body_size` in bytes. `proxies` decide who the client is,
+    unless somebody has before.
 
     A small body travels with its request, once it is whole; a larger one is sent as the view asks for it.
     """
@@ -32,12 +32,12 @@ class Exchange(Inbound):
         connection: Any,
         *,
         max_body_size: int,
-        is_trusted: Callable[[str], bool],
+        proxies: Proxies,
     ) -> None:
         self._pool = pool
         self._connection = connection
         self._max_body_size = max_body_size
-        self._is_trusted = is_trusted
+        self._proxies = proxies
 
     # -- the pool's side: it calls one of these, once ----------------------------------------------------
 

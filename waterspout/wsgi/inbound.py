@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable
 from typing import Any, Final
 
 from tornado.httputil import (
@@ -20,6 +19,7 @@ from waterspout.closing import may_serve, wants_close
 from waterspout.exceptions import RequestRefused
 from waterspout.framing import CHUNKED, body_length
 from waterspout.limits import SMALL_BODY
+from waterspout.proxies import Proxies, amend_headers, verdict_of
 from waterspout.record import Record, make_request_id
 from waterspout.wsgi.ends import find_ends
 from waterspout.wsgi.frames import BODY, REQUEST, Headers, RequestHead, pack, serialize_request
@@ -46,7 +46,7 @@ class Inbound(SlowClient, HTTPMessageDelegate):
     _fields: Headers | None = None  # what the app is told, where that is not what the server keeps
 
     _connection: Any
-    _is_trusted: Callable[[str], bool]
+    _proxies: Proxies
     _frames: bytes
 
     # -- the other half ----------------------------------------------------------------------------------
@@ -86,6 +86,9 @@ class Inbound(SlowClient, HTTPMessageDelegate):
         head, remote_ip, names = connection.head, connection.context.remote_ip, connection.head.names
         request_id = make_request_id(names.get("x-request-id"))
         self._record = record = Record("wsgi", head.method, head.target, remote_ip, request_id)
+        verdict, root_path = connection.verdict, ""
+        if verdict is not None:
+            record.root_path = root_path = verdict.root_path
         self._reply = Reply(connection, head.version, _NO_HEADERS, record)
         connection.close_callback = self.on_connection_close
         self._submitted = True
@@ -96,13 +99,14 @@ class Inbound(SlowClient, HTTPMessageDelegate):
             serialize_request(
                 RequestHead(
                     0,
-                    self._is_trusted(remote_ip),
+                    verdict is not None and verdict.disbelieved,
                     head.method,
                     head.target,
                     head.version,
                     request_id,
                     length,
                     *find_ends(connection),
+                    root_path,
                     ", ".join(sorted(self.allow)),
                     head.fields,
                 )
@@ -167,10 +171,15 @@ class Inbound(SlowClient, HTTPMessageDelegate):
     def _open(self, start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
         """Judge the head. False: the request is answered already, or not to be answered at all."""
         connection = self._connection
+        if verdict_of(connection) is None:
+            start_line = amend_headers(self._proxies, connection, start_line, headers)
+        verdict = verdict_of(connection)
         self._start_line, self._headers = start_line, headers
         request_id = make_request_id(headers.get("X-Request-Id"))
         record = Record("wsgi", start_line[0], start_line[1], connection.context.remote_ip, request_id)
         self._record = record
+        if verdict is not None:
+            record.root_path = verdict.root_path
         self._reply = Reply(connection, start_line[2], headers, record)
         if getattr(connection, "strict", False) and not connection.params.decompress:
             head = connection.head
@@ -189,6 +198,9 @@ class Inbound(SlowClient, HTTPMessageDelegate):
             del headers["Expect"]
         if self._length > self._max_body_size:
             self._refuse_body()
+            return False
+        if verdict is not None and verdict.outside:
+            self._answer(404, "outside", close=self._length != 0)
             return False
         return True
 
@@ -220,14 +232,16 @@ class Inbound(SlowClient, HTTPMessageDelegate):
 
     def _build_head(self, body_length: int) -> RequestHead:
         start_line, headers = self._start_line, self._headers
+        verdict = verdict_of(self._connection)
         return RequestHead(
             body_length,
-            self._is_trusted(self._record.remote_addr),
+            verdict is not None and verdict.disbelieved,
             *start_line,
             self._record.request_id,
             # With `decompress_request` the field is the length of what Tornado unpacked.
             "" if self._length == CHUNKED else headers.get("Content-Length", ""),
             *find_ends(self._connection),
+            self._record.root_path,
             ", ".join(sorted(self.allow)),
             list(headers.get_all()) if self._fields is None else self._fields,
         )

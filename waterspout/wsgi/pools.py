@@ -98,14 +98,19 @@ class Pools:
 
     def find_admission(self, record: Record) -> Admission:
         """That of the pool that its path belongs to."""
-        return self.all[self._rules.find(record.target)].admission
+        return self.all[self._rules.find(_target_of(record))].admission
 
     def submit(self, exchange: Exchange) -> None:
         """Hand it to the pool that its path belongs to, for good."""
-        exchange.hand_to(self.all[self._rules.find(exchange.record.target)])
+        exchange.hand_to(self.all[self._rules.find(_target_of(exchange.record))])
 
     def withdraw(self, exchange: Exchange) -> None:
         """It has been handed on: this is asked of its pool."""
+
+
+def _target_of(record: Record) -> str:
+    """As it is below the root path, which is no part of what rules match."""
+    return record.target[len(record.root_path) :]
 
 
 def _build_settings(name: str, given: Mapping[str, Any], main: PoolSettings) -> PoolSettings:

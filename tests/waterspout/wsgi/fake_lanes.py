@@ -5,6 +5,7 @@ import asyncio
 from tornado.httputil import HTTPServerConnectionDelegate
 
 from waterspout.ops.figures import Figures
+from waterspout.proxies import Proxies
 from waterspout.wsgi.admission import Admission
 from waterspout.wsgi.exchange import Exchange
 from waterspout.wsgi.frames import BODY, BODY_END, REQUEST, WHOLE, FrameParser, build_reply, parse_request
@@ -118,14 +119,14 @@ class Site(HTTPServerConnectionDelegate):
         self.pool = FakePool()
         self.load = FakeLoad()
         self.admission = self.pool.admission = Admission(self.load, lanes, SpoolSpace(spool), spool_reply)
-        self.trusted = False
+        self.proxies = Proxies()
 
     def start_request(self, server_conn, request_conn):
         return Exchange(
             self.pool,
             request_conn,
             max_body_size=MAX_BODY,
-            is_trusted=lambda address: self.trusted,
+            proxies=self.proxies,
         )
 
 

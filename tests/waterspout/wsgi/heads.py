@@ -14,7 +14,8 @@ PLAIN = RequestHead(
     allow="",
     request_id="id-1",
     content_length="",
-    trusted=False,
+    disbelieved=False,
+    root_path="",
     body_length=0,
     headers=[("Host", "example.com")],
 )

@@ -41,10 +41,13 @@ async def test_a_request_is_described_to_the_worker(client, pool, http_port):
 
 
 @pytest.mark.parametrize("trusted", [True, False])
-async def test_a_trusted_peer_is_known_to_the_worker(client, app, pool, trusted):
-    app.trusted = trusted
-    await client.send(*GET)
-    assert (await pool.start_next()).head.trusted is trusted
+async def test_the_worker_is_told_whom_the_proxy_serves(client, app, pool, trusted):
+    app.proxies.is_trusted = lambda address: trusted and address.is_loopback
+    await client.send(*GET, "X-Forwarded-For: 198.51.100.1", "X-Forwarded-Prefix: /here")
+    head = (await pool.start_next()).head
+    assert head.disbelieved is not trusted
+    assert (head.remote_addr, head.root_path) == (("198.51.100.1", "/here") if trusted else ("127.0.0.1", ""))
+    assert "X-Forwarded-For" not in dict(head.headers)
 
 
 @pytest.mark.parametrize("proposed", [(), ("X-Request-Id: not well formed",)])

@@ -146,7 +146,7 @@ def test_what_http_sends_by_mistake_is_no_frame():
     [
         {},
         {"method": "POST", "content_length": "12", "body_length": 12},
-        {"body_length": -1, "trusted": True},
+        {"body_length": -1, "disbelieved": True, "root_path": "/a/b"},
         {"headers": []},
         {"headers": [("A", ""), ("A", ""), ("b", "two, three")]},
         {"headers": [("X-Name", "J\xfcrgen \xff")]},

@@ -1,0 +1,220 @@
+"""Who a request is from and where it was meant to go, behind any proxy: decided once, for both sides.
+
+Before a native handler or the WSGI app sees a request, `Proxies.judge` has said what its client's address is,
+the scheme, host and port that it used, and which part of the path is only where we are mounted. What the
+fields of the request said of it is gone by then, so that nobody can read something else there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from waterspout.exceptions import ConfigurationError
+from waterspout.forwarded import (
+    Client,
+    IPAddress,
+    is_claim,
+    is_of_connection,
+    parse_address,
+    parse_root_path,
+    read_forwarded,
+    read_x_forwarded,
+    split_host,
+)
+from waterspout.wsgi.ends import find_ends
+from waterspout.wsgi.environ import split_target
+
+if TYPE_CHECKING:
+    from tornado.httputil import HTTPHeaders, RequestStartLine
+
+#: Which fields of a trusted proxy are believed. `none`: not one, and all are passed on.
+FAMILIES: Final = ("x-forwarded", "forwarded", "none")
+#: A peer on a UNIX socket has no address; this is what Tornado calls it.
+_UNIX: Final = "0.0.0.0"
+
+
+class Verdict(NamedTuple):
+    """What is true of a request.
+
+    `target`: `root_path`, and behind it what rules and the app know as the path. `outside`: it is not below
+    what everything is mounted under. `removed`: names, in lower case, of fields that nobody sees. `host`:
+    None, as it came. `context`: the connection's, for this request alone; None, as it is. `disbelieved`: it
+    spoke for another client, and may not.
+    """
+
+    target: str
+    root_path: str = ""
+    outside: bool = False
+    removed: frozenset[str] = frozenset()
+    host: str | None = None
+    context: Any = None
+    disbelieved: bool = False
+
+    @property
+    def path(self) -> str:
+        """The path that rules are matched against."""
+        return self.target.partition("?")[0][len(self.root_path) :]
+
+
+class Proxies:
+    """Which proxies are trusted, what they are believed, and where everything is mounted.
+
+    `trusted`: networks, as CIDR; `unix`: whoever reaches us by a UNIX socket. `headers`: see `FAMILIES`; by
+    default the first. `root_path`: paths begin with it, and it is no part of them. Raises ConfigurationError.
+    """
+
+    def __init__(
+        self, trusted: Iterable[str] = (), headers: str | None = None, root_path: str | None = None
+    ) -> None:
+        trusted = (trusted,) if isinstance(trusted, str) else tuple(trusted)
+        self.is_trusted = _build_trust(trusted)
+        if headers is not None and headers not in FAMILIES:
+            raise ConfigurationError(f"proxy headers are one of {', '.join(FAMILIES)}, not {headers!r}")
+        if headers not in (None, "none") and not trusted:
+            raise ConfigurationError(f"proxy headers {headers}: of which proxies? Name them as trusted")
+        self.headers = headers or FAMILIES[0]
+        self.root_path = check_root_path(root_path or "")
+
+    def judge(self, connection: Any, target: str, fields: Iterable[tuple[str, str]]) -> Verdict | None:
+        """What is true of a request with this `target` and these `fields`, which come in on a Tornado
+        `HTTPConnection`. None: all is as it came.
+        """
+        claims: dict[str, str] = {}
+        host = ""
+        for name, value in fields:
+            lower = name.lower()
+            if is_claim(lower):
+                claims[lower] = f"{claims[lower]},{value}" if lower in claims else value
+            elif lower == "host":
+                host = value
+        if not claims and not self.root_path:
+            return None
+        authority, path, query = split_target(target)
+        client, verdict = None, Verdict(target)
+        if claims and not self._is_trusted_peer(connection.context):
+            verdict = verdict._replace(removed=frozenset(claims), disbelieved=True)
+        elif claims and self.headers != "none":
+            _restore(connection.context)
+            read = read_forwarded if self.headers == "forwarded" else read_x_forwarded
+            client = read(claims, connection.context.protocol, authority or host, self.is_trusted)
+            verdict = verdict._replace(
+                removed=frozenset(filter(is_of_connection, claims)),
+                host=client.host or None,
+                context=_rewrite(connection, client),
+            )
+        if authority and verdict.host is None:
+            verdict = verdict._replace(host=authority)  # RFC 9112 section 3.2.2
+        return self._mount(verdict, path, query, "?" in target, client.root_path if client else "")
+
+    def _mount(self, verdict: Verdict, path: str, query: str, has_query: bool, stripped: str) -> Verdict:
+        """`stripped`: what a trusted proxy says that it took off the path."""
+        root = self.root_path
+        if path == "*":
+            return verdict
+        below = path[len(root) :] if root and (path + "/").startswith(root + "/") else None
+        if not root or (below is None and stripped.endswith(root)):
+            # It may have taken off more than `root`, or just that.
+            root_path = stripped
+            below = path
+        elif below is None:
+            return verdict._replace(outside=True)
+        else:
+            root_path = stripped if stripped.endswith(root) else stripped + root
+        if not root_path and not verdict.host:
+            return verdict
+        target = root_path + (below or "/") + ("?" + query if has_query else "")
+        return verdict._replace(target=target, root_path=root_path)
+
+    def _is_trusted_peer(self, context: Any) -> bool:
+        """By the address of the connection itself: what `xheaders` makes of `remote_ip` is a claim, too."""
+        address = getattr(context, "address", None)
+        peer = parse_address(address[0] if isinstance(address, tuple) else _UNIX)
+        return peer is not None and self.is_trusted(peer)
+
+
+def check_root_path(text: str) -> str:
+    """A root path as it is written by hand. Raises ConfigurationError."""
+    root_path = parse_root_path(text)
+    if root_path is None:
+        raise ConfigurationError(
+            f"root path {text!r}: it is a path like /board, of letters, digits and - . _ ~ @ : + , ="
+        )
+    return root_path
+
+
+def verdict_of(connection: Any) -> Verdict | None:
+    """The verdict on the request that comes in on this `HTTPConnection`; None: all is as it came."""
+    verdict: Verdict | None = getattr(connection, "verdict", None)
+    return verdict
+
+
+def amend_headers(
+    proxies: Proxies, connection: Any, start_line: RequestStartLine, headers: HTTPHeaders
+) -> RequestStartLine:
+    """Judge a request whose head Tornado's interface hands over: `headers` are changed, and the verdict is
+    the connection's from here on. Gives the start line as it is now.
+    """
+    head = getattr(connection, "head", None)  # our own server has looked by now
+    if head is not None and not head.claims and not proxies.root_path:
+        return start_line
+    verdict = proxies.judge(connection, start_line.path, headers.get_all())
+    if verdict is None:
+        return start_line
+    if hasattr(connection, "amend"):
+        connection.amend(verdict)
+    else:
+        connection.verdict = verdict
+        connection.context = verdict.context or connection.context
+    for name in verdict.removed:
+        del headers[name]
+    if verdict.host is not None:
+        headers["Host"] = verdict.host
+    return start_line._replace(path=verdict.target)
+
+
+def _build_trust(networks: tuple[str, ...]) -> Callable[[IPAddress], bool]:
+    """Raises ConfigurationError: not a network."""
+    if "*" in networks:
+        raise ConfigurationError("trusted proxies: '*' would let every client say who it is; name networks")
+    try:
+        trusted = tuple(
+            ip_network(_UNIX if word.strip() == "unix" else word.strip(), strict=False) for word in networks
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"trusted proxies: {error}") from None
+
+    @lru_cache(maxsize=1024)
+    def is_trusted(address: IPAddress) -> bool:
+        return any(address in network for network in trusted)
+
+    return is_trusted
+
+
+def _restore(context: Any) -> None:
+    """Undo what Tornado's `xheaders` has made of the fields, which come to be judged."""
+    restore = getattr(context, "_unapply_xheaders", None)
+    if restore is not None:
+        restore()
+
+
+def _rewrite(connection: Any, client: Client) -> Any:
+    """A copy of the connection's context that tells of this client."""
+    _scheme, remote_ip, remote_port, server_name, server_port = find_ends(connection)
+    old = connection.context
+    context = object.__new__(type(old))
+    context.__dict__.update(old.__dict__)
+    if client.address:
+        remote_ip, remote_port = client.address, client.remote_port
+    if client.host:
+        server_name, server_port = split_host(client.host, client.scheme)
+    context.remote_ip = context._orig_remote_ip = remote_ip
+    context.protocol = context._orig_protocol = client.scheme
+    context.ends = client.scheme, remote_ip, remote_port, server_name, server_port
+    return context
+
+
+#: For applications that know of no proxy, and are mounted nowhere.
+NO_PROXIES: Final = Proxies()
