@@ -182,8 +182,8 @@ def read_forwarded(fields: dict[str, str], scheme: str, host: str, is_trusted: T
 
 
 def build_host(host: str, scheme: str, port: str = "") -> str:
-    """`host`, with `port` if it has none of its own, and without the one that the scheme implies. "": it is
-    no host. The other scheme's own port is none: a proxy further out has ended TLS, and this one tells its own.
+    """`host`, with `port` if it has none of its own, and without the one that the scheme implies. "": it is no
+    host. The other scheme's own port is none: a proxy further out has ended TLS, and this one tells its own.
     """
     match = _HOST.fullmatch(host)
     if match is None:
