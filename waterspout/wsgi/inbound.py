@@ -107,7 +107,7 @@ class Inbound(SlowClient, HTTPMessageDelegate):
                     length,
                     *find_ends(connection),
                     root_path,
-                    ", ".join(sorted(self.allow)),
+                    ", ".join(sorted(self.allow)) if self.allow else "",
                     head.fields,
                 )
             ),
@@ -242,7 +242,7 @@ class Inbound(SlowClient, HTTPMessageDelegate):
             "" if self._length == CHUNKED else headers.get("Content-Length", ""),
             *find_ends(self._connection),
             self._record.root_path,
-            ", ".join(sorted(self.allow)),
+            ", ".join(sorted(self.allow)) if self.allow else "",
             list(headers.get_all()) if self._fields is None else self._fields,
         )
 
