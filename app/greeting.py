@@ -6,8 +6,7 @@ from app.first_run import EXAMPLE_OPERATOR
 from app.keys import derive_password
 from app.passwords import is_password
 from app.settings import Settings
-from app.store import Store
-from app.store.errors import UnknownOperator
+from app.store import Store, Unknown
 from app.store.operators import find_operator
 
 
@@ -27,7 +26,7 @@ def has_password(settings: Settings, password: str) -> bool:
     store = Store(settings.database_url)
     try:
         operator = store.read(find_operator, EXAMPLE_OPERATOR)
-    except UnknownOperator:
+    except Unknown:
         return False
     finally:
         store.close()

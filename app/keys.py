@@ -10,11 +10,7 @@ from pathlib import Path
 
 
 def keep_key(path: Path) -> str:
-    """Return the key in the file, which is made, for its owner alone, when there is none.
-
-    Raises:
-        OSError: it can't be made, or read.
-    """
+    """Return the key in the file, which is made, for its owner alone, when there is none; raises OSError."""
     try:
         return path.read_text().strip()
     except FileNotFoundError:

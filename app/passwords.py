@@ -37,14 +37,10 @@ def is_outdated(password_hash: str) -> bool:
     return hasher.check_needs_rehash(password_hash)
 
 
-def check_new_password(password: str) -> str:
-    """Return it as it is.
-
-    Raises:
-        Refused: it is too short, or too long.
-    """
+def hash_new_password(password: str) -> str:
+    """Return the hash of a password that somebody has chosen; raises `Refused`: too short, or too long."""
     if len(password) < PASSWORD_LENGTH:
-        raise Refused(f"Take {PASSWORD_LENGTH} characters or more: a few words will do.")
+        raise Refused(f"Take {PASSWORD_LENGTH} characters or more: a few words will do.", "password")
     if len(password) > PASSWORD_LENGTH_AT_MOST:
-        raise Refused(f"Take {PASSWORD_LENGTH_AT_MOST} characters at most.")
-    return password
+        raise Refused(f"Take {PASSWORD_LENGTH_AT_MOST} characters at most.", "password")
+    return hash_password(password)

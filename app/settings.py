@@ -84,11 +84,13 @@ class Settings:
         )
 
 
+# Each of the following raises `SettingsError` for what is not usable.
+
+
 def parse_database_url(text: str) -> URL:
     """Return the URL of a SQLite file (its path made absolute) or of PostgreSQL through psycopg.
 
-    Raises:
-        SettingsError: anything else. The message never holds the password.
+    The error never holds the password.
     """
     try:
         url = make_url(text.strip())
@@ -100,41 +102,25 @@ def parse_database_url(text: str) -> URL:
         raise SettingsError(
             f"DATABASE_URL starts with {url.drivername}: and the board takes sqlite: or postgresql: only"
         )
-    url = url.set(drivername=DRIVERS[url.drivername])
-    return check_sqlite_url(url) if url.get_backend_name() == "sqlite" else check_postgresql_url(url)
+    if url.drivername == "sqlite":
+        return check_sqlite_url(url)
+    if importlib.util.find_spec("psycopg") is None:
+        raise SettingsError(
+            "DATABASE_URL asks for PostgreSQL, which needs psycopg: pip install 'psycopg[binary]'"
+        )
+    return url.set(drivername=DRIVERS[url.drivername])
 
 
 def check_sqlite_url(url: URL) -> URL:
-    """Return the URL with an absolute path.
-
-    Raises:
-        SettingsError: it names no file. (One in memory would be another one in every process.)
-    """
+    """Return the URL with an absolute path. (A database in memory would be another one in every process.)"""
     database = url.database or ""
     if not database or database.startswith((":memory:", "file:")):
         raise SettingsError("DATABASE_URL names no SQLite file, as sqlite:////srv/board.sqlite3 does")
     return url.set(database=str(Path(database).expanduser().absolute()))
 
 
-def check_postgresql_url(url: URL) -> URL:
-    """Return the URL as it is.
-
-    Raises:
-        SettingsError: psycopg is not installed.
-    """
-    if importlib.util.find_spec("psycopg") is None:
-        raise SettingsError(
-            "DATABASE_URL asks for PostgreSQL, which needs psycopg: pip install 'psycopg[binary]'"
-        )
-    return url
-
-
 def parse_board_name(text: str) -> str:
-    """Return the name with its spaces tidied.
-
-    Raises:
-        SettingsError: it is blank, too long, or holds control characters.
-    """
+    """Return the name with its spaces tidied."""
     name = " ".join(text.split())
     if not name.isprintable() or not 1 <= len(name) <= BOARD_NAME_LENGTH:
         raise SettingsError(f"BOARD_NAME must have 1 to {BOARD_NAME_LENGTH} printable characters")
@@ -142,11 +128,7 @@ def parse_board_name(text: str) -> str:
 
 
 def find_secret_key(given: str | None, example: Path | None) -> str:
-    """Return the key that was given; for the example, the one that is kept in this file.
-
-    Raises:
-        SettingsError: there is none, or it can be guessed.
-    """
+    """Return the key that was given; for the example, the one that is kept in this file."""
     if given:
         return check_key(given, "SECRET_KEY")
     if example is None:
@@ -170,11 +152,7 @@ def parse_fallbacks(text: str) -> tuple[str, ...]:
 
 
 def parse_board_url(text: str) -> str:
-    """Return the board's public address, as browsers write an origin, or nothing.
-
-    Raises:
-        SettingsError: it is no such address, or has a path.
-    """
+    """Return the board's public address, as browsers write an origin, or nothing."""
     try:
         parts = urlsplit(text.strip().rstrip("/").lower())
         port = f":{parts.port}" if parts.port else ""

@@ -131,6 +131,24 @@ TRANSFER = (
     *FLASK[3:6],
 )
 
+
+def routed(rules: str, *more: str) -> tuple[str, ...]:
+    return waterspout("--native", f"benchmarks.apps.routes:{rules}", *more)
+
+
+ROUTES = (
+    Contestant("10 regular expressions", routed("expressions")),
+    Contestant("10 rules written Flask's way", routed("ten")),
+    Contestant("1000 rules written Flask's way", routed("thousand")),
+)
+
+#: The view's path begins as those of the rules do.
+FLASK_ROUTES = (
+    Contestant("no native rule", waterspout("--wsgi", FLASK_APP)),
+    Contestant("10 native rules", routed("ten", "--wsgi", FLASK_APP)),
+    Contestant("1000 native rules", routed("thousand", "--wsgi", FLASK_APP)),
+)
+
 SOCKETS = (
     Contestant("Tornado", tornado("native")),
     Contestant("Waterspout", waterspout("--native", "benchmarks.apps.native:routes")),

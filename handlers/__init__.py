@@ -10,18 +10,19 @@ import jinja2
 from tornado.web import RequestHandler
 
 from app.settings import DEFAULT_BOARD_NAME, TEMPLATE_OPTIONS, TEMPLATES
-from app.store import AsyncStore
+from app.store import TOPIC, AsyncStore
 from handlers.atom import AtomHandler
 from handlers.badge import BadgeHandler
-from handlers.cache import Cache
-from handlers.documents import DOCUMENT_LIFETIME, DOCUMENTS_KEPT, Document
 from handlers.feed import Feed
 from handlers.health import HealthHandler
 from handlers.incidents import IncidentHandler, IncidentsHandler
-from handlers.poll import PollHandler
-from handlers.stream import StreamHandler
-from handlers.watch import Watch
-from handlers.websocket import SocketHandler
+from waterspout.native import Cache, Document
+from waterspout.native.live import PollHandler, SocketHandler, StreamHandler, Watch
+
+# A document is kept this long: a crowd costs one query a second ...
+DOCUMENT_LIFETIME = 1.0
+# ... for each incident that somebody looks at, each badge, each name that the board is called by.
+DOCUMENTS_KEPT = 256
 
 routes: list[tuple[str, type[RequestHandler]]] = [
     (r"/healthz", HealthHandler),
@@ -36,13 +37,13 @@ routes: list[tuple[str, type[RequestHandler]]] = [
 
 
 def build_resources(store: AsyncStore, board_name: str = DEFAULT_BOARD_NAME, url: str = "") -> dict[str, Any]:
-    """Return the application settings that the handlers need: see `handlers.base`."""
+    """Return the application settings that the handlers need, and those of `waterspout.native`."""
     loader = jinja2.FileSystemLoader(TEMPLATES)
     templates = jinja2.Environment(loader=loader, autoescape=True, **TEMPLATE_OPTIONS)
     documents: Cache[Document] = Cache(DOCUMENT_LIFETIME, DOCUMENTS_KEPT)
     return {
         "store": store,
-        "watch": Watch(store, Feed(store, templates)),
+        "watch": Watch(TOPIC, Feed(store, templates)),
         "documents": documents,
         "templates": templates,
         "board_name": board_name,

@@ -3,33 +3,34 @@
 from datetime import UTC, datetime
 from functools import partial
 
-from app.store import Incident
-from handlers.base import DocumentHandler
-from handlers.documents import Document
+from app.store.incidents import read_board
+from app.store.tables import Incident
+from handlers.base import BoardDocumentHandler
+from waterspout.native import Document
 
 # What a feed without entries was last changed at.
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-class AtomHandler(DocumentHandler):
-    """(Settings: `templates`, a Jinja2 environment; `board_name`; `board_url`, may be empty.)"""
+class AtomHandler(BoardDocumentHandler):
+    """(Settings: `board_name`; `board_url`, may be empty.)"""
 
     async def get(self) -> None:
         # Links in a feed must be whole. Where nobody said the board's address: the one that the reader used.
         origin = self.settings["board_url"] or f"{self.request.protocol}://{self.request.host}"
-        self.send_document(await self.documents.get(("atom", origin), partial(self.write_feed, origin)))
+        await self.send_document(("atom", origin), partial(self.write_feed, origin))
 
     head = get
 
     async def write_feed(self, origin: str) -> Document:
-        incidents = sorted((await self.store.board()).incidents, key=last_change, reverse=True)
-        updated = last_change(incidents[0]) if incidents else EPOCH
-        feed = (
-            self.settings["templates"]
-            .get_template("feed.atom")
-            .render(
-                origin=origin, updated=updated, incidents=incidents, board_name=self.settings["board_name"]
-            )
+        board = await self.store.read(read_board)
+        incidents = sorted(board.incidents, key=last_change, reverse=True)
+        feed = self.render_template(
+            "feed.atom",
+            origin=origin,
+            updated=last_change(incidents[0]) if incidents else EPOCH,
+            incidents=incidents,
+            board_name=self.settings["board_name"],
         )
         return Document.of_xml(feed, "application/atom+xml")
 

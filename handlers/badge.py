@@ -4,9 +4,11 @@ from functools import partial
 
 from tornado.web import HTTPError
 
-from app.store import Condition
-from handlers.base import DocumentHandler
-from handlers.documents import Document
+from app.store.history import Condition, read_statuses, worst
+from app.store.incidents import read_open_count
+from app.store.tables import NAME_LENGTH
+from handlers.base import BoardDocumentHandler
+from waterspout.native import Document
 
 # By the worst condition: what the badge says, and its colour. White text on each has a contrast of 4.5:1.
 BADGES = {
@@ -21,45 +23,30 @@ BADGES = {
 CHARACTER = 6.6
 MARGIN = 9
 
-NAME_LENGTH = 60
 
-
-class BadgeHandler(DocumentHandler):
-    """(Setting: `templates`, a Jinja2 environment.)"""
-
+class BadgeHandler(BoardDocumentHandler):
     async def get(self) -> None:
         name = self.get_query_argument("component", "")[:NAME_LENGTH]
-        try:
-            document = await self.documents.get(("badge", name), partial(self.draw, name))
-        except LookupError:
-            raise HTTPError(404) from None
-        self.send_document(document)
+        draw = partial(self.draw_component, name) if name else self.draw_all
+        await self.send_document(("badge", name), draw)
 
     head = get
 
-    async def draw(self, name: str) -> Document:
-        """Return the badge of the component of this name, or number; without a name, of the whole.
+    async def draw_component(self, name: str) -> Document:
+        """Return the badge of the component of this name, or number; raises HTTPError: there is none."""
+        for status in await self.store.read(read_statuses):
+            if name in (status.component.name, str(status.component.id)):
+                return self.draw(status.component.name, status.condition)
+        raise HTTPError(404)
 
-        Raises LookupError: there is none.
-        """
-        statuses = await self.store.components()
-        chosen = [
-            each for each in statuses if not name or name in (each.component.name, str(each.component.id))
-        ]
-        if name and not chosen:
-            raise LookupError(name)
-        conditions = [each.condition for each in chosen]
-        if not name and (await self.store.board()).open_count:
+    async def draw_all(self) -> Document:
+        conditions = [status.condition for status in await self.store.read(read_statuses)]
+        if await self.store.read(read_open_count):
             conditions.append(Condition.MINOR)  # an open incident need not concern a component
-        text, colour = BADGES[max(conditions, key=lambda each: each.rank, default=Condition.OPERATIONAL)]
-        label = chosen[0].component.name if name else "status"
-        svg = (
-            self.settings["templates"]
-            .get_template("badge.svg")
-            .render(label=label, text=text, colour=colour, widths=[width_of(label), width_of(text)])
-        )
+        return self.draw("status", worst(conditions))
+
+    def draw(self, label: str, condition: Condition) -> Document:
+        text, colour = BADGES[condition]
+        widths = [round(len(word) * CHARACTER) + 2 * MARGIN for word in (label, text)]
+        svg = self.render_template("badge.svg", label=label, text=text, colour=colour, widths=widths)
         return Document.of_xml(svg, "image/svg+xml")
-
-
-def width_of(text: str) -> int:
-    return round(len(text) * CHARACTER) + 2 * MARGIN

@@ -1,9 +1,9 @@
 """`/healthz`: the event loop is alive. It asks no database, so that a slow disk restarts nobody."""
 
-from handlers.base import BoardHandler
+from waterspout.native import JSONHandler
 
 
-class HealthHandler(BoardHandler):
+class HealthHandler(JSONHandler):
     def get(self) -> None:
         self.write({"status": "ok"})
 

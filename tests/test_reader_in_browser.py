@@ -13,11 +13,12 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from app.settings import parse_database_url
-from app.store import Impact, State, Store
+from app.store import Store
 from app.store.components import add_component
 from app.store.history import read_statuses
 from app.store.incidents import add_incident, add_update
 from app.store.maintenance import add_maintenance
+from app.store.tables import Impact, State
 from tests.app.serving import serve_board, start_board, wait_for_address
 from tests.browser import open_browser
 from tests.looks import BASICS, CONTRAST, keep_whole_screenshot, screen
@@ -146,7 +147,7 @@ def test_where_no_stream_comes_through_it_polls(chrome, board):
     chrome.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/api/stream*"]})
     try:
         watch(chrome, address)
-        update = store.post_update(3, State.RESOLVED, "Heard by poll.")
+        update = store.write(add_update, 3, State.RESOLVED, "Heard by poll.")
         wait_for(chrome, f"[data-update='{update.id}']", "Heard by poll.")
         assert "/api/poll" in json.dumps(chrome.execute_script(REQUESTS))
         assert is_same_page(chrome)
@@ -158,8 +159,8 @@ def test_where_no_stream_comes_through_it_polls(chrome, board):
 REQUESTS = "return performance.getEntriesByType('resource').map((entry) => entry.name)"
 
 
-def test_it_says_when_it_is_cut_off_and_catches_up(chrome, tmp_path):
-    with start_board(tmp_path) as (server, log):
+def test_it_says_when_it_is_cut_off_and_catches_up(chrome, tmp_path, port):
+    with start_board(tmp_path, "--port", port) as (server, log):
         address = wait_for_address(server, log)
         watch(chrome, address)
         assert not find(chrome, "#notice").is_displayed()
@@ -169,9 +170,9 @@ def test_it_says_when_it_is_cut_off_and_catches_up(chrome, tmp_path):
         time.sleep(1.5)  # until the notice has appeared
         keep_whole_screenshot(chrome, 390, "disconnected-390-light")
     store = open_store(tmp_path)
-    update = store.post_update(3, State.RESOLVED, "While you were away.")
+    update = store.write(add_update, 3, State.RESOLVED, "While you were away.")
     store.close()
-    with start_board(tmp_path, "--port", address.rpartition(":")[2]) as (server, log):
+    with start_board(tmp_path, "--port", port) as (server, log):
         wait_for_address(server, log)
         wait_for(chrome, "#live", "Live", 40)
         wait_for(chrome, f"[data-update='{update.id}']", "While you were away.")

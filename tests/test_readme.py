@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.server import FORMS, Server, poll
+from tests.server import FORMS, START_DEADLINE, STOP_DEADLINE, Server, poll, reserved_port
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
 README = Path(__file__).parent.parent / "README.md"
@@ -52,22 +51,16 @@ def server(request, tmp_path):
 
 def test_the_container_serves_in_a_stock_application(server, tmp_path):
     """Under the example's own main(), which never ends by itself."""
-    port = find_port()
-    code = (tmp_path / "yourpackage" / "stock.py").read_text().replace("8888", str(port))
-    process = subprocess.Popen(
-        [sys.executable, "-c", f"{code}\nasyncio.run(main())"], cwd=tmp_path, env=ENVIRONMENT
-    )
-    try:
-        assert poll(lambda: fetch(port) == b"the orders", 15)
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def find_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    with reserved_port() as port:
+        code = (tmp_path / "yourpackage" / "stock.py").read_text().replace("8888", str(port))
+        process = subprocess.Popen(
+            [sys.executable, "-c", f"{code}\nasyncio.run(main())"], cwd=tmp_path, env=ENVIRONMENT
+        )
+        try:
+            assert poll(lambda: fetch(port) == b"the orders", START_DEADLINE)
+        finally:
+            process.terminate()
+            process.wait(STOP_DEADLINE)
 
 
 def fetch(port):

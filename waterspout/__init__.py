@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from waterspout.application import Application
-    from waterspout.exceptions import ClientDisconnected, NotServing, WaterspoutError
+    from waterspout.exceptions import ClientDisconnected, Decline, NotServing, WaterspoutError
     from waterspout.hub.local import Subscription, subscribe
     from waterspout.hub.outbox import publish
+    from waterspout.native.access import authenticated, public
+    from waterspout.routing.rule import PathRule
     from waterspout.wsgi.container import Container
 
 __version__ = "0.1.0"
@@ -24,9 +26,13 @@ _HOMES = {
     "Application": "waterspout.application",
     "ClientDisconnected": "waterspout.exceptions",
     "Container": "waterspout.wsgi.container",
+    "Decline": "waterspout.exceptions",
     "NotServing": "waterspout.exceptions",
+    "PathRule": "waterspout.routing.rule",
     "Subscription": "waterspout.hub.local",
     "WaterspoutError": "waterspout.exceptions",
+    "authenticated": "waterspout.native.access",
+    "public": "waterspout.native.access",
     "publish": "waterspout.hub.outbox",
     "subscribe": "waterspout.hub.local",
 }
@@ -35,9 +41,13 @@ __all__ = [
     "Application",
     "ClientDisconnected",
     "Container",
+    "Decline",
     "NotServing",
+    "PathRule",
     "Subscription",
     "WaterspoutError",
+    "authenticated",
+    "public",
     "publish",
     "subscribe",
 ]

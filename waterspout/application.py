@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import difflib
 import weakref
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from inspect import isclass
+from typing import Any, cast
 
 from tornado.httputil import HTTPConnection, HTTPMessageDelegate, HTTPServerRequest
+from tornado.routing import AnyMatches, Rule
 from tornado.web import Application as TornadoApplication
 from tornado.web import ErrorHandler, FallbackHandler, OutputTransform, RequestHandler, StaticFileHandler
 from tornado.websocket import WebSocketHandler
+from werkzeug.routing import BaseConverter
 
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError
 from waterspout.http.exchange import Exchange
 from waterspout.hub.local import hub
+from waterspout.native.access import find_undeclared
 from waterspout.native.delegate import NativeDelegate, PlainHandler, run
 from waterspout.native.handler import LeanRequestHandler, make_lean
 from waterspout.native.static import SendingFileHandler
@@ -24,7 +28,12 @@ from waterspout.opening import Opening, adopt, is_outside
 from waterspout.proxies import Proxies
 from waterspout.record import is_logged, record_of
 from waterspout.request import Request
-from waterspout.routing import Route, Table
+from waterspout.routing.methods import find_methods, owns
+from waterspout.routing.moved import MovedHandler
+from waterspout.routing.route import Match, Route
+from waterspout.routing.rule import PathRule, read_rules
+from waterspout.routing.rulemap import RuleMap
+from waterspout.routing.table import Table
 from waterspout.websocket.handler import with_protocol
 from waterspout.wsgi.container import PROXY_SETTINGS, Container
 from waterspout.wsgi.environ import split_target
@@ -53,7 +62,8 @@ _CONTAINER_SETTINGS = {
 class Application(TornadoApplication):
     """A `tornado.web.Application` whose last rule is a WSGI app.
 
-    `native`: Tornado's rules, tried in order. `wsgi`: `"module:callable"` or `"module:factory()"`, which run
+    `native`: rules, tried in order, written Flask's way, `("/incidents/<int:id>", Handler)`, or as Tornado's
+    regular expressions: see docs/routing.md. `wsgi`: `"module:callable"` or `"module:factory()"`, which run
     in a WSGI process by default, or a WSGI callable, which runs in threads of this process; None: no WSGI
     app, what no rule matches is 404. Of the `settings`, beside all of Tornado's:
 
@@ -68,6 +78,9 @@ class Application(TornadoApplication):
       `wsgi_spool_reply` (16 MiB): of it for one reply
     * `max_body_size` (1 GiB): for the WSGI app and streaming handlers; `native_max_body_size` (10 MiB): for a
       native handler that is handed its body whole
+    * `url_converters` (none): Werkzeug converters for `<name:...>` in native rules, by name
+    * `login_loader` (none): a function, or a coroutine function, from a handler to its user or None. With it
+      each native handler has to be `authenticated` or `public`
     * `graceful_timeout` (30 s): how long `stop()` waits
     * `trusted_proxies` (none): networks, as CIDR, of proxies that may say who their client is, and `unix`;
       `proxy_headers` ("x-forwarded"): in which fields, or "forwarded", or "none"; `root_path` (""): what both
@@ -92,16 +105,17 @@ class Application(TornadoApplication):
         }
         self._build_proxies()
         self.native_max_body_size = int(settings.get("native_max_body_size", limits.NATIVE_MAX_BODY_SIZE))
-        rules = list(native or [])
-        self.native_rules = len(rules)
+        self._lean: dict[type[RequestHandler], type[RequestHandler]] = {}
+        self._converters: dict[str, type[BaseConverter]] = settings.get("url_converters", {})
+        self._login_loader = settings.get("login_loader")
+        rules = self._gather(native or [])
         if self.container is not None:
             rules.append((r".*", FallbackHandler, {"fallback": self.container}))
         super().__init__(rules, default_host, transforms, **settings)
         self.add_transform(RecordTransform)
         self._sockets: weakref.WeakSet[WebSocketHandler] = weakref.WeakSet()
         self._hub_is_open = False
-        self._lean: dict[type[RequestHandler], type[RequestHandler]] = {}
-        self._table = Table(self, self._improve)
+        self._table = self._lay_table()
         #: Nobody has overridden what `open_exchange` goes round.
         self._opens_itself = all(
             getattr(getattr(self, name), "__func__", None) is vars(Application)[name]
@@ -143,6 +157,21 @@ class Application(TornadoApplication):
                 **{_CONTAINER_SETTINGS.get(name, name): value for name, value in changes.items()}
             )
         self._build_proxies()
+
+    def _check_access(self, target: Any) -> None:
+        """Deny by default: who may use a handler is said at the handler, where there is such a thing as a
+        login. Raises ConfigurationError.
+        """
+        is_handler = isclass(target) and issubclass(target, RequestHandler)
+        if self._login_loader is None or not is_handler or target is FallbackHandler:
+            return
+        undeclared = find_undeclared(target)
+        if undeclared:
+            raise ConfigurationError(
+                f"{target.__module__}.{target.__qualname__}: who may use {', '.join(undeclared)}? "
+                "The application has a login_loader: write @waterspout.authenticated or @waterspout.public "
+                "above the class or the method"
+            )
 
     # -- life --------------------------------------------------------------------------------------------
 
@@ -187,6 +216,13 @@ class Application(TornadoApplication):
             self._hub_is_open = True
             hub.open()
 
+    @property
+    def native_rules(self) -> int:
+        """How many native rules there are."""
+        outer, inner = self.default_router.rules[:-1], self.wildcard_router.rules
+        counts = [len(rule.target.rules) if isinstance(rule.target, RuleMap) else 1 for rule in inner]
+        return len(outer) + sum(counts) - (self.container is not None)
+
     # -- Tornado calls these -----------------------------------------------------------------------------
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
@@ -207,20 +243,29 @@ class Application(TornadoApplication):
         path, _, query = target.partition("?")
         if verdict is not None:
             path = verdict.path
-        route = self._find_route(path) if self._opens_itself and "%00" not in target else None
-        if route is None or path[:1] not in ("/", "*") or (verdict is not None and verdict.outside):
+        if (
+            not self._opens_itself
+            or not self._is_flat
+            or path[:1] not in ("/", "*")
+            or "%00" in target
+            or (verdict is not None and verdict.outside)
+        ):
+            return self.start_request(server_conn, exchange)
+        route, args, kwargs, denied, _ = self._table.find(head.method, path)
+        if route is None:
             return self.start_request(server_conn, exchange)
         if not self._hub_is_open:
             self._open_hub()
         if route.container is not None:
             opened = route.container.start_request(server_conn, exchange)
+            opened.allow = denied
             if head.body_length or len(head.names) != len(head.fields):
                 return opened
             exchange.become_whole()
             opened.open_whole()
             return None
         forgets = "compiled_template_cache" in settings or "static_hash_cache" in settings
-        if forgets or not route.is_quick or head.expects_continue:
+        if forgets or denied or not route.is_quick or head.expects_continue:
             return self.start_request(server_conn, exchange)
         limit = min(exchange.max_body_size, self.native_max_body_size)
         body = exchange.become_whole() if head.body_length <= limit else None
@@ -230,11 +275,7 @@ class Application(TornadoApplication):
         if body:
             request.body = body
         handler = route.handler_class(self, request, **route.arguments)
-        if route.has_groups:
-            groups = route.match_groups(request)
-            exchange.task = run(handler, *groups.get("path_args", ()), **groups.get("path_kwargs", {}))
-        else:
-            exchange.task = run(handler)
+        exchange.task = run(handler, *args, **kwargs)
         return None
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
@@ -247,12 +288,12 @@ class Application(TornadoApplication):
             return self._refuse_outside(request)
         if request.path[:1] not in ("/", "*"):
             _authority, request.path, request.query = split_target(request.uri or "")
-        route = self._find_route(request.path)
-        if route is None:
-            return super().find_handler(request, **kwargs)
-        return self.get_handler_delegate(
-            request, route.target, route.arguments, **route.match_groups(request)
-        )
+        if self._is_flat:
+            match = self._table.find(request.method or "", request.path)
+            opened = self.open_match(request, match)
+        else:
+            opened = self._ask_routers(request)
+        return super().find_handler(request, **kwargs) if opened is None else opened
 
     def _refuse_outside(self, request: HTTPServerRequest) -> Any:
         """404, as Tornado answers what no rule matches."""
@@ -261,29 +302,76 @@ class Application(TornadoApplication):
         arguments = self.settings.get("default_handler_args", arguments)
         return self.get_handler_delegate(request, handler_class, arguments)
 
-    def _find_route(self, path: str) -> Route | None:
+    def open_match(self, request: HTTPServerRequest, match: Match) -> HTTPMessageDelegate | None:
+        """The delegate of a request for which the search for a rule found that; None: nobody's here."""
+        if match.moved_by is not None:
+            location = {"location": match.moved_by.find_location(request)}
+            return cast(HTTPMessageDelegate, self.get_handler_delegate(request, MovedHandler, location))
+        told: Any = request
+        unowned: list[Match] | None = getattr(told, "unowned", None)
+        route = match.route
+        if route is None:
+            return None
+        if match.denied and unowned is not None:
+            unowned.append(match)
+            return None
+        if match.denied:
+            told.denied = match.denied
+        opened = self.get_handler_delegate(request, route.target, route.arguments, match.args, match.kwargs)
+        return cast(HTTPMessageDelegate, opened)
+
+    def _ask_routers(self, request: HTTPServerRequest) -> HTTPMessageDelegate | None:
+        """Who answers, where Tornado's routers know more than a table can say: hosts, nested rules. They pass
+        by a handler that does not own the method (`get_handler_delegate` says None): it waits in `unowned`.
+        """
+        told: Any = request
+        unowned: list[Match] = []
+        told.unowned = unowned
+        try:
+            opened = self.default_router.find_handler(request)
+        finally:
+            told.unowned = None
+        if opened is None and unowned:
+            return self.open_match(request, unowned[0]._replace(denied=_unite(unowned)))
+        return opened
+
+    @property
+    def _is_flat(self) -> bool:
         if not self._table.is_current:
-            self._table = Table(self, self._improve)
-        return self._table.find(path)
+            self._table = self._lay_table()
+        return self._table.is_flat
+
+    def _lay_table(self) -> Table:
+        return Table(self, self._improve, is_guarded=self.container is not None)
 
     def get_handler_delegate(
         self,
         request: HTTPServerRequest,
         target_class: type[RequestHandler],
         target_kwargs: dict[str, Any] | None = None,
-        path_args: list[bytes] | None = None,
-        path_kwargs: dict[str, bytes] | None = None,
+        path_args: Any = None,
+        path_kwargs: Any = None,
     ) -> Any:
         """The seam. A plain `FallbackHandler` in front of our container is opened as a stream: no buffered
         body, no second parse of forms, any method, no XSRF check. A subclass may guard, and goes Tornado's
         way, as every native handler does.
+
+        None, while Tornado's routers are asked: it does not own the method.
         """
         self._open_hub()
+        told: Any = request
+        unowned: list[Match] | None = getattr(told, "unowned", None)
+        methods = None if unowned is None else find_methods(target_class)
+        if unowned is not None and not owns(methods, request.method or ""):
+            route = Route(target_class, self._improve(target_class), target_kwargs or {})
+            unowned.append(Match(route, path_args or (), path_kwargs or {}, methods or frozenset()))
+            return None
         fallback = (target_kwargs or {}).get("fallback")
         if target_class is FallbackHandler and isinstance(fallback, Container):
             assert request.connection is not None
             exchange = fallback.start_request(request.server_connection, request.connection)
             exchange.request = request
+            exchange.allow = _unite(unowned) if unowned else getattr(told, "denied", exchange.allow)
             return exchange
         target_class = self._improve(target_class)
         if not self._caches_templates or getattr(target_class, "_stream_request_body", False):
@@ -294,6 +382,39 @@ class Application(TornadoApplication):
         if getattr(request, "bodiless", False) and not issubclass(target_class, WebSocketHandler):
             return plain
         return NativeDelegate(self, request, plain)
+
+    def add_handlers(self, host_pattern: str, host_handlers: Any) -> None:
+        super().add_handlers(host_pattern, self._gather(host_handlers))
+
+    def _gather(self, rules: Iterable[Any]) -> list[Any]:
+        """Tornado's rules: neighbours that are written Flask's way become one map at their place."""
+        gathered: list[Any] = []
+        neighbours: list[PathRule] = []
+
+        def close() -> None:
+            if neighbours:
+                rule_map = RuleMap(
+                    tuple(neighbours),
+                    self,
+                    self._improve,
+                    self._converters,
+                    is_guarded=self.container is not None,
+                )
+                gathered.append(Rule(AnyMatches(), rule_map))
+                neighbours.clear()
+
+        for rule in read_rules(rules):
+            if isinstance(rule, PathRule):
+                self._check_access(rule.handler)
+                neighbours.append(rule)
+                continue
+            close()
+            self._check_access(rule.target if isinstance(rule, Rule) else rule[1])
+            if isinstance(rule, (tuple, list)) and isinstance(rule[1], (tuple, list)):
+                rule = (rule[0], self._gather(rule[1]), *rule[2:])
+            gathered.append(rule)
+        close()
+        return gathered
 
     def _improve(self, handler_class: type[RequestHandler]) -> type[RequestHandler]:
         """The class that runs in place of a handler's: the same to whoever looks at it, and cheaper."""
@@ -328,6 +449,11 @@ class Application(TornadoApplication):
     def watch_socket(self, handler: WebSocketHandler) -> None:
         """Remember an open WebSocket, to close it when the server stops."""
         self._sockets.add(handler)
+
+
+def _unite(matches: list[Match]) -> frozenset[str]:
+    """The methods that native handlers own at one path."""
+    return frozenset().union(*(match.denied for match in matches))
 
 
 def check_names(settings: dict[str, Any]) -> None:

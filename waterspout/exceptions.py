@@ -8,6 +8,7 @@ WaterspoutError
 ├── PoolError              the caller: a pool used in another process or on another event loop
 ├── RequestRefused         the client: a request that no app may see; carries the status
 │   └── NotHTTP            the client: what it sent does not begin as a request does
+├── Decline                the handler: the WSGI app shall answer this request
 ├── ClientDisconnected     the client: gone before its request's body was whole
 ├── InvalidResponse        the app: a status, header or body that PEP 3333 does not allow
 └── FrameError             us: bytes on a lane that are no frame
@@ -53,6 +54,13 @@ class RequestRefused(WaterspoutError):
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
         self.status = status
+
+
+class Decline(WaterspoutError):
+    """Raised by a native handler that has written nothing: the WSGI app answers instead, with the whole body.
+
+    Not in a handler that streams the request's body, which is gone by then: there it is an error.
+    """
 
 
 class NotHTTP(RequestRefused):

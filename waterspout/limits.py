@@ -233,3 +233,27 @@ LAG_INTERVAL = 0.25
 LAG_WANTED = 120.0
 #: Longest name of a pool; it stands in log lines and in JSON.
 POOL_NAME = 32
+
+# --- live: what keeps open pages up to date ---------------------------------------------------------------
+
+#: Streams, sockets and long-polls of one watch. Each costs a connection and a coroutine, about 10 KiB.
+FOLLOWERS = 10_000
+#: So many of them are woken in one turn of the loop: other requests get theirs between, some 5 ms later.
+FOLLOWERS_WOKEN_AT_ONCE = 100
+#: Followers are nearly all at the same cursor; the few that are not cost one event each.
+EVENTS_KEPT = 64
+#: How often a watch with followers asks its source, when nothing is announced (seconds).
+SOURCE_INTERVAL = 1.0
+#: Between signs of life, for both ends to notice when the other is gone; proxies cut after 60 (seconds).
+HEARTBEAT = 15.0
+#: A long-poll ends by then. Proxies and browsers commonly give up after 30 or 60 without a byte (seconds).
+POLL_PATIENCE = 25.0
+#: What a follower has to say to us over a WebSocket: nothing; a client library's greeting fits in (bytes).
+FOLLOWER_MESSAGE_SIZE = 1 * KIB
+#: A handler that has no place left for a client tells it to wait so long (seconds).
+NATIVE_RETRY_AFTER = 10
+
+# The router.
+#: Paths, beside the literal ones, for which it remembers who owns them; of at most so many characters.
+KEPT_PATHS = 1024
+KEPT_PATH = 128

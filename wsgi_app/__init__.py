@@ -9,7 +9,6 @@ import os
 from flask import Flask
 from flask.cli import NoAppException
 from flask_wtf import CSRFProtect
-from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.settings import TEMPLATE_OPTIONS, TEMPLATES, Settings, SettingsError
@@ -17,8 +16,8 @@ from app.store import Store
 from wsgi_app.admin import admin
 from wsgi_app.attachments import attachments
 from wsgi_app.bodies import MAX_CONTENT_LENGTH, limit_body
-from wsgi_app.commands import add_commands
-from wsgi_app.errors import show_error
+from wsgi_app.commands import commands
+from wsgi_app.errors import add_error_pages
 from wsgi_app.guards import admit_operators, refuse_open_air, refuse_other_sites
 from wsgi_app.headers import add_headers
 from wsgi_app.public import public
@@ -28,11 +27,7 @@ from wsgi_app.sign_in import sign_in
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """Return the Flask app.
-
-    Raises:
-        SettingsError: the environment holds something unusable (and no `settings` were given).
-    """
+    """Return the Flask app. Without `settings`: by the environment; raises SettingsError."""
     settings = settings or read_settings()
     app = Flask(__name__, template_folder=str(TEMPLATES))
     app.jinja_options = TEMPLATE_OPTIONS
@@ -42,11 +37,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     add_resources(app, settings, Store(settings.database_url))
     init_sessions(app, settings)
     guard(app)
-    for blueprint in (public, attachments, sign_in, admin):
+    for blueprint in (public, attachments, sign_in, admin, commands):
         app.register_blueprint(blueprint)
-    app.register_error_handler(HTTPException, show_error)
+    add_error_pages(app)
     app.after_request(add_headers)
-    add_commands(app)
     return app
 
 

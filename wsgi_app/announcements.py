@@ -3,8 +3,10 @@
 import logging
 
 import waterspout
-from app.store import TOPIC, Update
+from app.store import TOPIC
 from app.store.history import read_version
+from app.store.incidents import read_cursor
+from app.store.tables import Update
 from wsgi_app.resources import current_store
 
 logger = logging.getLogger(__name__)
@@ -13,7 +15,7 @@ logger = logging.getLogger(__name__)
 def announce(update: Update | None = None) -> None:
     """Tell of an update, or another change; after its commit: whoever hears of it reads the store at once."""
     store = current_store()
-    message: dict[str, object] = {"update": store.cursor(), "version": store.read(read_version)}
+    message: dict[str, object] = {"update": store.read(read_cursor), "version": store.read(read_version)}
     if update:
         message |= {"incident": update.incident_id, "update": update.id}
     try:

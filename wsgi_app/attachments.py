@@ -2,21 +2,22 @@
 
 import hashlib
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from flask import Blueprint, abort, send_file
+from sqlalchemy import select
 from werkzeug.datastructures import FileStorage
 from werkzeug.utils import secure_filename
 from werkzeug.wrappers import Response
 
 from app.store import Refused
-from app.store.attachments import read_attachment
-from app.store.errors import UnknownAttachment
-from app.store.incidents import StoredFile
-from app.store.tables import FILE_NAME_LENGTH
+from app.store.rows import find
+from app.store.tables import FILE_NAME_LENGTH, Attachment
 from wsgi_app.resources import current_settings, current_store
 from wsgi_app.sniffing import ALLOWED, CHUNK, sniff
 
@@ -30,6 +31,10 @@ FILES_EACH_UPDATE = 5
 POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'"
 KEPT_FOR = 3600
 
+# Names of stored files, and how old one must be that is swept: a post takes seconds.
+STORED_AS = re.compile("[0-9a-f]{32}")
+SWEPT_AFTER = 3600
+
 # For a name of which nothing safe is left.
 NAMELESS = "file"
 
@@ -37,18 +42,18 @@ NAMELESS = "file"
 @attachments.get("/attachments/<int:attachment_id>")
 def send(attachment_id: int) -> Response:
     """Send the file, to be saved: never shown as a page of this site."""
-    try:
-        attachment = current_store().read(read_attachment, attachment_id)
-        response = send_file(
-            folder() / attachment.stored_as,
-            mimetype=attachment.media_type,
-            as_attachment=True,
-            download_name=attachment.name,
-            etag=attachment.sha256,
-            max_age=KEPT_FOR,
-        )
-    except (UnknownAttachment, FileNotFoundError):
-        abort(404, "There is no such file.")
+    attachment = current_store().read(find, Attachment, attachment_id)
+    path = folder() / attachment.stored_as
+    if not path.exists():
+        abort(404, "This file is no longer there.")
+    response = send_file(
+        path,
+        mimetype=attachment.media_type,
+        as_attachment=True,
+        download_name=attachment.name,
+        etag=attachment.sha256,
+        max_age=KEPT_FOR,
+    )
     response.headers["Content-Security-Policy"] = POLICY
     response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
     return response
@@ -59,15 +64,14 @@ def folder() -> Path:
 
 
 @contextmanager
-def stored(uploads: Sequence[FileStorage]) -> Iterator[list[StoredFile]]:
+def stored(uploads: Sequence[FileStorage]) -> Iterator[list[Attachment]]:
     """Store the files while the body runs; if it raises, or one of them is refused, none of them stays.
 
-    Raises:
-        Refused: there are too many of them, or one is of a kind that is not taken.
+    Raises `Refused`: there are too many of them, or one is of a kind that is not taken.
     """
     if len(uploads) > FILES_EACH_UPDATE:
-        raise Refused(f"Attach {FILES_EACH_UPDATE} files at most.")
-    files: list[StoredFile] = []
+        raise Refused(f"Attach {FILES_EACH_UPDATE} files at most.", "files")
+    files: list[Attachment] = []
     try:
         for upload in uploads:
             files.append(store_file(upload))
@@ -78,17 +82,17 @@ def stored(uploads: Sequence[FileStorage]) -> Iterator[list[StoredFile]]:
         raise
 
 
-def store_file(upload: FileStorage) -> StoredFile:
+def store_file(upload: FileStorage) -> Attachment:
     """Copy one file, under a name that nobody chose, and return what is known of it; raises `Refused`."""
     media_type = sniff(upload.stream)
     name = safe_name(upload.filename or "")
     if media_type is None:
-        raise Refused(f"{name} can't be attached: only {ALLOWED} are taken.")
+        raise Refused(f"{name} can't be attached: only {ALLOWED} are taken.", "files")
     stored_as = secrets.token_hex(16)
     folder().mkdir(parents=True, exist_ok=True)
     upload.stream.seek(0)
     size, sha256 = copy(upload, folder() / stored_as)
-    return StoredFile(name, media_type, size, sha256, stored_as)
+    return Attachment(name=name, media_type=media_type, size=size, sha256=sha256, stored_as=stored_as)
 
 
 def copy(upload: FileStorage, path: Path) -> tuple[int, str]:
@@ -112,3 +116,17 @@ def safe_name(name: str) -> str:
     stem, dot, ending = secure_filename(name).rpartition(".")
     ending = (dot + ending)[:20]
     return stem[: FILE_NAME_LENGTH - len(ending)] + ending or NAMELESS
+
+
+def sweep_files() -> int:
+    """Remove the files that no attachment has, and return how many. A young one's may be on its way."""
+    known = set(current_store().read(lambda session: session.scalars(select(Attachment.stored_as)).all()))
+    old = time.time() - SWEPT_AFTER
+    orphans = [
+        path
+        for path in (folder().iterdir() if folder().exists() else ())
+        if STORED_AS.fullmatch(path.name) and path.name not in known and path.stat().st_mtime < old
+    ]
+    for path in orphans:
+        path.unlink(missing_ok=True)
+    return len(orphans)

@@ -2,8 +2,8 @@
 
 from flask import Blueprint, render_template, request
 
-from app.store import LARGEST_ID
 from app.store.audit import LINES_LISTED, read_audit
+from app.store.rows import LARGEST_ID
 from wsgi_app.resources import current_store
 
 audit = Blueprint("audit", __name__, url_prefix="/audit")

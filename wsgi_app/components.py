@@ -3,7 +3,6 @@
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from app.store import Refused, Unknown
 from app.store.components import (
     add_component,
     archive_component,
@@ -36,28 +35,14 @@ def show() -> str:
 @components.post("/")
 def add() -> Response | tuple[str, int]:
     form = ComponentForm()
-    if form.validate():
-        try:
-            current_store().write(add_component, form.name.data or "", by=current_actor())
-        except Refused as error:
-            form.refuse(error, "name")
-        else:
-            return done()
-    return render_page(form), 400
+    return done() if form.submit(add_component) else (render_page(form), 400)
 
 
 @components.post("/<int:component_id>/name")
 def rename(component_id: int) -> Response | tuple[str, int]:
     form = ComponentForm()
-    if form.validate():
-        try:
-            current_store().write(rename_component, component_id, form.name.data or "", by=current_actor())
-        except Unknown:
-            abort(404, "There is no such component.")
-        except Refused as error:
-            form.refuse(error, "name")
-        else:
-            return done()
+    if form.submit(rename_component, component_id):
+        return done()
     return render_page(ComponentForm(formdata=None), form, component_id), 400
 
 
@@ -67,10 +52,7 @@ def change(component_id: int) -> Response:
     if request.form.get("do") not in CHANGES:
         abort(400, "Nothing was asked for.")
     write, flag = CHANGES[request.form["do"]]
-    try:
-        current_store().write(write, component_id, flag, current_actor())
-    except Unknown:
-        abort(404, "There is no such component.")
+    current_store().write(write, component_id, flag, current_actor())
     return done()
 
 
@@ -81,11 +63,10 @@ def done() -> Response:
 
 def render_page(new: ComponentForm, renamed: ComponentForm | None = None, renamed_id: int = 0) -> str:
     """Return the page; with the form whose name was refused beside its component."""
-    store = current_store()
     return render_template(
         "components.html",
-        components=store.read(read_components),
-        archived=store.read(read_archived),
+        components=current_store().read(read_components),
+        archived=current_store().read(read_archived),
         new=new,
         renamed=renamed,
         renamed_id=renamed_id,

@@ -1,14 +1,22 @@
-"""Error pages: for everything that Flask or a view refuses, and for what fails."""
+"""Error pages: for everything that Flask, a view or the store refuses, and for what fails."""
 
-from flask import render_template
+from flask import Flask, render_template
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import Conflict, HTTPException, NotFound
 from werkzeug.wrappers import Response
+
+from app.store import Refused, Unknown
 
 BAD_TOKEN = (
     "This form is not of your present session: perhaps you signed out or in meanwhile. "
     "Nothing was done. Go back, load the page again, and send it once more."
 )
+
+
+def add_error_pages(app: Flask) -> None:
+    app.register_error_handler(HTTPException, show_error)
+    app.register_error_handler(Unknown, lambda error: show_error(NotFound(str(error))))
+    app.register_error_handler(Refused, lambda error: show_error(Conflict(str(error))))
 
 
 def show_error(error: HTTPException) -> Response:

@@ -1,36 +1,52 @@
 """What the forms take. Each complaint is a sentence for the person who filled one in."""
 
+import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
+from flask import request
 from flask_wtf import FlaskForm
 from flask_wtf.file import MultipleFileField
 from wtforms import (
     DateTimeLocalField,
     Field,
     PasswordField,
+    SelectField,
+    SelectMultipleField,
     StringField,
     TextAreaField,
     ValidationError,
 )
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 from wtforms.form import BaseForm
 from wtforms.validators import InputRequired, Length, StopValidation
 
-from app.passwords import PASSWORD_LENGTH, PASSWORD_LENGTH_AT_MOST, check_new_password
-from app.store import LARGEST_ID, NAME_LENGTH, TEXT_LENGTH, TITLE_LENGTH, Component, Impact, Refused, State
+from app.passwords import PASSWORD_LENGTH, PASSWORD_LENGTH_AT_MOST, hash_new_password
+from app.store import Refused, Unknown
+from app.store.components import read_components
+from app.store.incidents import read_board, read_incident
+from app.store.tables import NAME_LENGTH, TEXT_LENGTH, TITLE_LENGTH, Impact, State
+from wsgi_app.attachments import stored
+from wsgi_app.resources import current_store
+from wsgi_app.sessions import current_actor
 
 # Unicode's control characters and lone surrogates: nobody types them, and PostgreSQL refuses some.
 UNPRINTABLE = frozenset({"Cc", "Cs"})
-LARGEST_ID_DIGITS = len(str(LARGEST_ID))
 
-STATES = [(state.value, state.value.capitalize()) for state in State]
+CHOOSE = SelectChoice("", "Choose…")
+AS_IT_IS = SelectChoice("", "As it is")
+STATES = [SelectChoice(state, state.capitalize()) for state in State]
 IMPACTS = [
-    (Impact.MINOR.value, "Minor: slower or less than usual"),
-    (Impact.MAJOR.value, "Major: partly out of order"),
-    (Impact.CRITICAL.value, "Critical: out of order"),
+    SelectChoice(Impact.MINOR, "Minor: slower or less than usual"),
+    SelectChoice(Impact.MAJOR, "Major: partly out of order"),
+    SelectChoice(Impact.CRITICAL, "Critical: out of order"),
 ]
+NO_COMPONENT = "One of these components is no longer there. Choose again."
+
+T = TypeVar("T")
 
 
 def one_line(raw: object) -> str:
@@ -43,24 +59,17 @@ def many_lines(raw: object) -> str:
     return raw.replace("\r\n", "\n").replace("\r", "\n").strip() if isinstance(raw, str) else ""
 
 
-def is_id(raw: str) -> bool:
-    """Whether it could be an incident's number."""
-    return raw.isascii() and raw.isdigit() and len(raw) <= LARGEST_ID_DIGITS
+def number(raw: object) -> int:
+    """Return what could be a row's number; raises ValueError."""
+    if not re.fullmatch("[0-9]{1,10}", str(raw)):
+        raise ValueError(raw)
+    return int(str(raw))
 
 
 def check_printable(form: BaseForm, field: Field) -> None:
     text = (field.data or "").replace("\n", "").replace("\t", "")
     if any(unicodedata.category(character) in UNPRINTABLE for character in text):
         raise ValidationError("Remove the control characters.")
-
-
-def written(limit: int, if_empty: str) -> list[Any]:
-    """The validators of a text that must be there."""
-    return [
-        Required(if_empty),
-        Length(max=limit, message=f"Shorten this to {limit} characters."),
-        check_printable,
-    ]
 
 
 class Required(InputRequired):
@@ -72,78 +81,62 @@ class Required(InputRequired):
             raise StopValidation(self.message or "")
 
 
-class Choice(StringField):
-    """One of some values, for a menu: `options` are pairs of a value and what people read."""
-
-    def __init__(self, label: str, complaint: str, options: Sequence[tuple[str, str]], **more: Any) -> None:
-        super().__init__(label, **more)
-        self.complaint = complaint
-        self.options = options
-
-    def pre_validate(self, form: BaseForm) -> None:
-        if self.data not in {value for value, _ in self.options}:
-            raise ValidationError(self.complaint)
+def line(label: str, if_empty: str, limit: int = NAME_LENGTH) -> StringField:
+    """A text of one line that must be there."""
+    too_long = Length(max=limit, message=f"Shorten this to {limit} characters.")
+    return StringField(label, [Required(if_empty), too_long, check_printable], filters=[one_line])
 
 
-class Components(Field):
-    """Components to tick: `data` is a list of their numbers, `options` as those of `Choice`."""
-
-    options: Sequence[tuple[str, str]] = ()
-
-    def offer(self, components: Sequence[Component]) -> None:
-        self.options = [(str(component.id), component.name) for component in components]
-
-    def process_formdata(self, valuelist: list[Any]) -> None:
-        self.data = valuelist
-
-    def pre_validate(self, form: BaseForm) -> None:
-        if not set(self.data or ()) <= {value for value, _ in self.options}:
-            raise ValidationError("One of these components is no longer there. Choose again.")
-
-    @property
-    def ids(self) -> list[int]:
-        return [int(value) for value in self.data or ()]
+def message(label: str, if_empty: str) -> TextAreaField:
+    """A text of some lines that must be there."""
+    too_long = Length(max=TEXT_LENGTH, message=f"Shorten this to {TEXT_LENGTH} characters.")
+    validators = [Required(if_empty), too_long, check_printable]
+    return TextAreaField(label, validators, filters=[many_lines], render_kw={"rows": 5})
 
 
-class BoardForm(FlaskForm):  # type: ignore[misc]
-    """A form with Flask-WTF's token, which every post is asked for before its view runs."""
-
-    def refuse(self, error: Refused | str, field: str) -> None:
-        """Put a complaint of the store's beside a field."""
-        self[field].errors = [str(error)]
-
-
-class UpdateForm(BoardForm):
-    """Something new about an incident."""
-
-    incident = StringField("Incident", filters=[one_line])
-    state = Choice("State", "Choose a state.", STATES)
-    text = TextAreaField(
-        "Message", written(TEXT_LENGTH, "Say what is going on."), filters=[many_lines], render_kw={"rows": 5}
+def choice(label: str, kind: Callable[[str], Any], complaint: str, choices: Any, **more: Any) -> SelectField:
+    """One value of a menu, made by `kind`; None for the empty one."""
+    return SelectField(  # type: ignore[call-arg]
+        label,
+        coerce=lambda raw: kind(raw) if raw else None,
+        choices=choices,
+        validate_choice=False,  # by `kind`, and by the store
+        invalid_value_message=complaint,
+        **more,
     )
-    impact = Choice("Impact", "Choose an impact.", [("", "As it is"), *IMPACTS], default="")
-    files = MultipleFileField("Files")
-
-    def validate_incident(self, field: Field) -> None:
-        if not is_id(field.data or ""):
-            raise ValidationError("Choose an incident.")
 
 
-class IncidentForm(BoardForm):
-    """A new incident, with the first that is said about it."""
-
-    title = StringField("Title", written(TITLE_LENGTH, "Give the incident a title."), filters=[one_line])
-    impact = Choice("Impact", "Choose an impact.", IMPACTS, default=Impact.MINOR.value)
-    components = Components("Components")
-    state = Choice("State", "Choose a state.", STATES)
-    text = TextAreaField(
-        "Message", written(TEXT_LENGTH, "Say what is going on."), filters=[many_lines], render_kw={"rows": 5}
+def tick_components() -> SelectMultipleField:
+    """Components to tick: `data` is a list of their numbers. Which of them there are, the store knows."""
+    return SelectMultipleField(  # type: ignore[call-arg]
+        "Components",
+        coerce=number,
+        choices=component_choices,
+        validate_choice=False,
+        invalid_value_message=NO_COMPONENT,
     )
-    files = MultipleFileField("Files")
+
+
+def component_choices() -> list[SelectChoice]:
+    return [SelectChoice(str(each.id), each.name) for each in current_store().read(read_components)]
+
+
+def incident_choices() -> list[SelectChoice]:
+    """The incidents of the board, and the one that a link led here for."""
+    store = current_store()
+    listed = list(store.read(read_board).incidents)
+    with suppress(Unknown, ValueError):
+        wanted = number(request.args.get("incident"))
+        if wanted not in {incident.id for incident in listed}:
+            listed.insert(0, store.read(read_incident, wanted))
+    return [CHOOSE, *(SelectChoice(str(each.id), f"{each.title} ({each.state.value})") for each in listed)]
 
 
 class UTCField(DateTimeLocalField):
     """A moment to the minute, in UTC: what the browser sends has no zone."""
+
+    def __init__(self, label: str, **more: Any) -> None:
+        super().__init__(label, [Required("Give a day and a time.")], format="%Y-%m-%dT%H:%M", **more)
 
     def process_formdata(self, valuelist: list[Any]) -> None:
         try:
@@ -154,25 +147,89 @@ class UTCField(DateTimeLocalField):
         self.data = self.data.replace(tzinfo=UTC) if isinstance(self.data, datetime) else None
 
 
+class BoardForm(FlaskForm):  # type: ignore[misc]
+    """A form with Flask-WTF's token, which every post is asked for before its view runs."""
+
+    def submit(self, write: Callable[..., T], *args: Any, **more: Any) -> T | None:
+        """Commit what the form says, and return what `write` does: a function of the store that takes the
+        fields by their names. None, if something is wrong: that is said beside its field.
+        """
+        if not self.validate():
+            return None
+        try:
+            return self.commit(write, *args, **more)
+        except Refused as error:
+            if error.field not in self:
+                raise
+            self[error.field].errors = [str(error)]
+            return None
+
+    def commit(self, write: Callable[..., T], *args: Any, **more: Any) -> T:
+        values = {name: value for name, value in self.data.items() if name != "csrf_token"}
+        return current_store().write(write, *args, **{"by": current_actor(), **values, **more})
+
+
+class PostForm(BoardForm):
+    """What is said about an incident: files with it are kept if it is posted, and only then."""
+
+    state = choice("State", State, "Choose a state.", [CHOOSE, *STATES])
+    text = message("Message", "Say what is going on.")
+    files = MultipleFileField("Files")
+
+    def validate_state(self, field: Field) -> None:
+        if not field.data:
+            raise ValidationError("Choose a state.")
+
+    def commit(self, write: Callable[..., T], *args: Any, **more: Any) -> T:
+        with stored(self.files.data or []) as files:
+            return super().commit(write, *args, **more, files=files)
+
+
+class UpdateForm(PostForm):
+    """Something new about an incident."""
+
+    incident = choice("Incident", number, "Choose an incident.", incident_choices)
+    impact = choice("Impact", Impact, "Choose an impact.", [AS_IT_IS, *IMPACTS])
+
+    def validate_incident(self, field: Field) -> None:
+        if not field.data:
+            raise ValidationError("Choose an incident.")
+
+    def commit(self, write: Callable[..., T], *args: Any, **more: Any) -> T:
+        try:
+            return super().commit(write, *args, **more)
+        except Unknown as error:
+            raise Refused(str(error), "incident") from error
+
+
+class IncidentForm(PostForm):
+    """A new incident, with the first that is said about it."""
+
+    title = line("Title", "Give the incident a title.", TITLE_LENGTH)
+    impact = choice("Impact", Impact, "Choose an impact.", IMPACTS, default=Impact.MINOR)
+    components = tick_components()
+
+
+class ConcernForm(BoardForm):
+    """Which components an incident concerns."""
+
+    components = tick_components()
+
+
 class MaintenanceForm(BoardForm):
     """Work to announce."""
 
-    title = StringField("Title", written(TITLE_LENGTH, "Give it a title."), filters=[one_line])
-    text = TextAreaField(
-        "What to expect",
-        written(TEXT_LENGTH, "Say what to expect."),
-        filters=[many_lines],
-        render_kw={"rows": 4},
-    )
-    components = Components("Components")
-    starts_at = UTCField("From (UTC)", [Required("Give a day and a time.")], format="%Y-%m-%dT%H:%M")
-    ends_at = UTCField("Until (UTC)", [Required("Give a day and a time.")], format="%Y-%m-%dT%H:%M")
+    title = line("Title", "Give it a title.", TITLE_LENGTH)
+    text = message("What to expect", "Say what to expect.")
+    components = tick_components()
+    starts_at = UTCField("From (UTC)")
+    ends_at = UTCField("Until (UTC)")
 
 
 class ComponentForm(BoardForm):
     """A component's name."""
 
-    name = StringField("Name", written(NAME_LENGTH, "Give it a name."), filters=[one_line])
+    name = line("Name", "Give it a name.")
 
 
 class SignInForm(BoardForm):
@@ -185,15 +242,13 @@ class SignInForm(BoardForm):
 class JoinForm(BoardForm):
     """A new operator, who has been invited."""
 
-    name = StringField("Name", written(NAME_LENGTH, "Give your name."), filters=[one_line])
+    name = line("Name", "Give your name.")
     password = PasswordField(
         "Password",
         [InputRequired("Choose a password.")],
         render_kw={"minlength": PASSWORD_LENGTH, "maxlength": PASSWORD_LENGTH_AT_MOST},
     )
 
-    def validate_password(self, field: Field) -> None:
-        try:
-            check_new_password(field.data or "")
-        except Refused as error:
-            raise ValidationError(str(error)) from None
+    def commit(self, write: Callable[..., T], *args: Any, **more: Any) -> T:
+        password_hash = hash_new_password(self.password.data or "")  # takes its time: in no transaction
+        return current_store().write(write, *args, name=self.name.data, password_hash=password_hash, **more)

@@ -1,16 +1,11 @@
 """The page of operators: who there is, inviting another, keeping one out."""
 
-from flask import Blueprint, abort, redirect, render_template, url_for
+from flask import Blueprint, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
-from app.store import Refused, Unknown
-from app.store.operators import (
-    INVITATION_LASTS,
-    add_invitation,
-    disable_operator,
-    read_operator,
-    read_operators,
-)
+from app.store.operators import INVITATION_LASTS, add_invitation, disable_operator, read_operators
+from app.store.rows import find
+from app.store.tables import Operator
 from wsgi_app.resources import current_settings, current_store
 from wsgi_app.sessions import current_actor
 
@@ -25,30 +20,20 @@ def show() -> str:
 @operators.post("/invite")
 def invite() -> tuple[str, int]:
     """Make an invitation, and show its link: this once."""
-    try:
-        token = current_store().write(add_invitation, current_actor())
-    except Refused as error:
-        abort(409, str(error))
-    return render_page(invitation_link(token)), 201
+    return render_page(invitation_link(current_store().write(add_invitation, current_actor()))), 201
 
 
 @operators.post("/<int:operator_id>/disable")
 def disable(operator_id: int) -> Response:
-    store = current_store()
-    try:
-        store.write(disable_operator, store.read(read_operator, operator_id).name, current_actor())
-    except Unknown:
-        abort(404, "There is no such operator.")
-    except Refused as error:
-        abort(409, str(error))
+    name = current_store().read(find, Operator, operator_id).name
+    current_store().write(disable_operator, name, current_actor())
     return redirect(url_for("admin.operators.show"), 303)
 
 
 def invitation_link(token: str) -> str:
     """Return the link to hand over: on the board's public address, if it was told."""
-    path = url_for("sign_in.join", token=token)
     public_url = current_settings().url
-    return public_url + path if public_url else url_for("sign_in.join", token=token, _external=True)
+    return public_url + url_for("sign_in.join", token=token, _external=not public_url)
 
 
 def render_page(link: str = "") -> str:

@@ -5,12 +5,11 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, Response, abort, current_app, render_template, request
+from flask import Blueprint, Response, current_app, render_template, request
 from flask.blueprints import BlueprintSetupState
 from flask_login import current_user
 from sqlalchemy.orm import Session
 
-from app.store import UnknownIncident
 from app.store.history import read_history, read_statuses, read_version
 from app.store.incidents import read_board, read_incident
 from app.store.maintenance import read_maintenance
@@ -83,12 +82,8 @@ def read_page(session: Session) -> dict[str, Any]:
 
 @public.get("/incidents/<int:incident_id>")
 def show_incident(incident_id: int) -> str:
-    store = current_store()
-    version = store.read(read_version)
-    try:
-        incident = store.read(read_incident, incident_id)
-    except UnknownIncident:
-        abort(404, "There is no such incident.")
+    version = current_store().read(read_version)
+    incident = current_store().read(read_incident, incident_id)
     return render_template("incident.html", incident=incident, version=version)
 
 

@@ -7,12 +7,12 @@ from datetime import timedelta
 
 from flask import Flask, request
 from flask.sessions import SecureCookieSessionInterface
-from flask_login import LoginManager, current_user
+from flask_login import LoginManager, UserMixin, current_user
 
 from app.settings import Settings
+from app.store import Unknown
 from app.store.audit import Actor
-from app.store.errors import UnknownOperator
-from app.store.operators import read_operator
+from app.store.rows import find
 from app.store.tables import Operator
 from wsgi_app.guards import is_loopback_name
 from wsgi_app.resources import current_settings, current_store
@@ -22,21 +22,16 @@ SESSION_LASTS = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
-class SignedIn:
-    """An operator as Flask-Login wants one."""
+class SignedIn(UserMixin):  # type: ignore[misc]
+    """An operator as Flask-Login wants one. `mark` is another one after each change of password."""
 
     id: int
     name: str
     mark: str
-    is_active: bool
-    is_authenticated: bool = True
-    is_anonymous: bool = False
 
     @classmethod
     def from_operator(cls, operator: Operator) -> "SignedIn":
-        # Another password is another mark, and ends the sessions that began with the old one.
-        mark = hashlib.sha256(operator.password.encode()).hexdigest()[:16]
-        return cls(operator.id, operator.name, mark, operator.disabled_at is None)
+        return cls(operator.id, operator.name, hashlib.sha256(operator.password.encode()).hexdigest()[:16])
 
     def get_id(self) -> str:
         return f"{self.id}:{self.mark}"
@@ -48,10 +43,11 @@ def load_operator(session_id: str) -> SignedIn | None:
     if not found:
         return None
     try:
-        operator = SignedIn.from_operator(current_store().read(read_operator, int(found[1])))
-    except UnknownOperator:
+        operator = current_store().read(find, Operator, int(found[1]))
+    except Unknown:
         return None
-    return operator if operator.is_active and operator.get_id() == session_id else None
+    signed_in = SignedIn.from_operator(operator)
+    return signed_in if operator.disabled_at is None and signed_in.get_id() == session_id else None
 
 
 def current_actor() -> Actor:

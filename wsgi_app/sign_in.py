@@ -7,9 +7,8 @@ from flask_login import current_user, login_user, logout_user
 from werkzeug.wrappers import Response
 
 from app.passwords import hash_password, is_outdated, is_password
-from app.store import Refused
+from app.store import Refused, Unknown
 from app.store.audit import Actor, note
-from app.store.errors import UnknownOperator
 from app.store.operators import (
     TooManyGuesses,
     accept_invitation,
@@ -67,39 +66,29 @@ def leave() -> Response:
 @sign_in.route("/join/<token>", methods=["GET", "POST"])
 def join(token: str) -> Response | str | tuple[str, int]:
     """Show the form of an invitation, and make an operator of who fills it in."""
-    store = current_store()
     try:
-        store.read(find_invitation, token)
+        current_store().read(find_invitation, token)
     except Refused as error:
         abort(410, str(error))
     form = JoinForm()
     if not form.is_submitted():
         return render_template("join.html", form=form)
-    if form.validate():
-        password_hash = hash_password(form.password.data or "")
-        try:
-            operator = store.write(
-                accept_invitation, token, form.name.data or "", password_hash, request.remote_addr or ""
-            )
-        except Refused as error:
-            form.refuse(error, "name")
-        else:
-            begin_session(operator)
-            return redirect(url_for("admin.show_form"), 303)
-    return render_template("join.html", form=form), 400
+    operator = form.submit(
+        accept_invitation, token, by=Actor(form.name.data or "", request.remote_addr or "")
+    )
+    if operator is None:
+        return render_template("join.html", form=form), 400
+    begin_session(operator)
+    return redirect(url_for("admin.show_form"), 303)
 
 
 def check_guess(name: str, password: str) -> Operator | None:
-    """Return who has this name and password, or None.
-
-    Raises:
-        TooManyGuesses: for this name, or from this address. The password was not looked at.
-    """
+    """Return who has this name and password, or None; raises `TooManyGuesses`: it was not looked at."""
     store, address = current_store(), counted_address(request.remote_addr)
     store.write(count_guess, name, address)
     try:
         operator = store.read(find_operator, name)
-    except UnknownOperator:
+    except Unknown:
         is_password(password, NOBODYS_HASH)
         return None
     actor = Actor(operator.name, request.remote_addr or "")

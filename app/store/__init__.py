@@ -5,7 +5,7 @@ Two stores, twins, run them: `Store` blocks, and writes too; `AsyncStore` reads 
 return is complete and detached: nothing is loaded later.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import URL
@@ -13,89 +13,25 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from app.database import make_async_engine, make_engine, writing
-from app.store.components import COMPONENTS_AT_MOST
-from app.store.errors import LARGEST_ID, Refused, Unknown, UnknownIncident
-from app.store.history import (
-    HISTORY_DAYS,
-    ComponentHistory,
-    ComponentStatus,
-    Condition,
-    Day,
-    read_history,
-    read_statuses,
-    read_version,
-)
-from app.store.incidents import (
-    CHANGES_LISTED,
-    INCIDENTS_LISTED,
-    Board,
-    Changes,
-    add_incident,
-    add_update,
-    read_board,
-    read_changes,
-    read_cursor,
-    read_incident,
-    read_updates_since,
-)
-from app.store.maintenance import read_maintenance
-from app.store.tables import (
-    NAME_LENGTH,
-    TEXT_LENGTH,
-    TITLE_LENGTH,
-    UPDATES_LISTED,
-    UPDATES_SHOWN,
-    Attachment,
-    Base,
-    Component,
-    Impact,
-    Incident,
-    Maintenance,
-    Phase,
-    State,
-    Update,
-)
-
-__all__ = [
-    "CHANGES_LISTED",
-    "COMPONENTS_AT_MOST",
-    "HISTORY_DAYS",
-    "INCIDENTS_LISTED",
-    "LARGEST_ID",
-    "NAME_LENGTH",
-    "TEXT_LENGTH",
-    "TITLE_LENGTH",
-    "TOPIC",
-    "UPDATES_LISTED",
-    "UPDATES_SHOWN",
-    "AsyncStore",
-    "Attachment",
-    "Base",
-    "Board",
-    "Changes",
-    "Component",
-    "ComponentHistory",
-    "ComponentStatus",
-    "Condition",
-    "Day",
-    "Impact",
-    "Incident",
-    "Maintenance",
-    "Phase",
-    "Refused",
-    "State",
-    "Store",
-    "Unknown",
-    "UnknownIncident",
-    "Update",
-]
 
 # The topic on which Flask tells the native side of each change, after its commit: {"update": newest id,
-# "version": see `AsyncStore.version`}, and "incident": its id, if it was an update to one.
+# "version": see `history.read_version`}, and "incident": its id, if it was an update to one.
 TOPIC = "incidents"
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class Unknown(LookupError):
+    """Nothing has this number, or name. The text is a sentence for the person who asked."""
+
+
+class Refused(ValueError):
+    """A rule of the board forbids it: a sentence, and the `field` of a form that it is about, if any."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class Store:
@@ -117,69 +53,15 @@ class Store:
         with writing(self.engine) as session:
             return write(session, *args, **kwargs)
 
-    def board(self) -> Board:
-        return self.read(read_board)
-
-    def cursor(self) -> int:
-        """Return the newest update's id, or 0."""
-        return self.read(read_cursor)
-
-    def incident(self, incident_id: int) -> Incident:
-        """Return the incident with its `updates`; raises `UnknownIncident`."""
-        return self.read(read_incident, incident_id)
-
-    def post_incident(self, title: str, state: State, text: str) -> Update:
-        """Commit a new incident with its first update, which is returned."""
-        return self.write(add_incident, title, state, text)
-
-    def post_update(self, incident_id: int, state: State, text: str) -> Update:
-        """Commit an update, which is returned; raises `UnknownIncident`."""
-        return self.write(add_update, incident_id, state, text)
-
 
 class AsyncStore:
-    """The reading half of `Store` for an event loop: what the public sees."""
+    """The reading half of `Store` for an event loop."""
 
     def __init__(self, url: URL) -> None:
         self.engine = make_async_engine(url)
 
     async def close(self) -> None:
         await self.engine.dispose()
-
-    async def board(self) -> Board:
-        return await self.read(read_board)
-
-    async def incident(self, incident_id: int) -> Incident:
-        """Return the incident with its `updates`; raises `UnknownIncident`."""
-        return await self.read(read_incident, incident_id)
-
-    async def cursor(self) -> int:
-        """Return the newest update's id, or 0."""
-        return await self.read(read_cursor)
-
-    async def changes(self, since: int) -> Changes:
-        """Return what was posted after the update with the id `since`."""
-        return await self.read(read_changes, since)
-
-    async def updates_since(self, since: int) -> Sequence[Update]:
-        """Return the updates after that id, oldest first, at most CHANGES_LISTED."""
-        return await self.read(read_updates_since, since)
-
-    async def components(self) -> Sequence[ComponentStatus]:
-        """Return the components that are shown, in order, each with its condition now."""
-        return await self.read(read_statuses)
-
-    async def history(self, days: int = HISTORY_DAYS) -> Sequence[ComponentHistory]:
-        """Return the components that are shown, in order, each with its last days, today last."""
-        return await self.read(read_history, days)
-
-    async def maintenance(self) -> Sequence[Maintenance]:
-        """Return what is being maintained and what will be, the next first."""
-        return await self.read(read_maintenance)
-
-    async def version(self) -> str:
-        """Return a word that changes whenever something that the public sees does: for an ETag."""
-        return await self.read(read_version)
 
     async def read(self, read: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what a reading function of this package returns, or raise what it raises."""

@@ -24,17 +24,12 @@ class Actor:
 MACHINE = Actor("command line")
 
 
-def note(session: Session, by: Actor, action: str, subject: str = "") -> None:
+def note(session: Session, by: Actor, action: str, subject: str = "") -> AuditLine:
     """Add a line: what is too long is cut, since no line may be missing."""
-    session.add(
-        AuditLine(
-            at=datetime.now(UTC),
-            who=by.name[:NAME_LENGTH],
-            address=by.address[:60],
-            action=action,
-            subject=subject[:200],
-        )
-    )
+    who, address, subject = by.name[:NAME_LENGTH], by.address[:60], subject[:200]
+    line = AuditLine(at=datetime.now(UTC), who=who, address=address, action=action, subject=subject)
+    session.add(line)
+    return line
 
 
 def read_audit(session: Session, before: int | None = None) -> Sequence[AuditLine]:

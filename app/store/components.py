@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.store import Refused, Unknown
 from app.store.audit import MACHINE, Actor, note
-from app.store.errors import Refused, UnknownComponent, check_id
+from app.store.rows import find
 from app.store.tables import Component
 
 # A board that nobody could take in at a glance is none.
@@ -25,21 +26,12 @@ def read_archived(session: Session) -> Sequence[Component]:
     return session.scalars(archived.order_by(Component.name)).all()
 
 
-def read_component(session: Session, component_id: int) -> Component:
-    """Return the component, archived or not; raises `UnknownComponent`."""
-    check_id(component_id, UnknownComponent)
-    found = session.get(Component, component_id)
-    if found is None:
-        raise UnknownComponent(component_id)
-    return found
-
-
 def read_chosen(session: Session, ids: Iterable[int]) -> list[Component]:
-    """Return the components with these ids; raises `UnknownComponent` when one is not there, or archived."""
-    chosen = [read_component(session, component_id) for component_id in set(ids)]
-    for component in chosen:
-        if component.archived_at:
-            raise UnknownComponent(component.id)
+    """Return the components with these ids; raises `Refused` when one is not there, or archived."""
+    wanted = set(ids)
+    chosen = [component for component in read_components(session) if component.id in wanted]
+    if len(chosen) < len(wanted):
+        raise Refused("One of these components is no longer there. Choose again.", "components")
     return chosen
 
 
@@ -47,7 +39,7 @@ def add_component(session: Session, name: str, by: Actor = MACHINE) -> Component
     """Add a component behind the others; raises `Refused`."""
     refuse_taken(session, name)
     if len(read_components(session)) >= COMPONENTS_AT_MOST:
-        raise Refused(f"There are {COMPONENTS_AT_MOST} components already. Archive one first.")
+        raise Refused(f"There are {COMPONENTS_AT_MOST} components already. Archive one first.", "name")
     last = session.scalars(select(func.coalesce(func.max(Component.position), 0))).one()
     component = Component(name=name, position=last + 1, created_at=datetime.now(UTC))
     session.add(component)
@@ -56,26 +48,27 @@ def add_component(session: Session, name: str, by: Actor = MACHINE) -> Component
     return component
 
 
-def rename_component(session: Session, component_id: int, name: str, by: Actor = MACHINE) -> None:
-    """Give a component another name; raises `UnknownComponent`, `Refused`."""
-    component = read_component(session, component_id)
+def rename_component(session: Session, component_id: int, name: str, by: Actor = MACHINE) -> Component:
+    """Give a component another name; raises `Unknown`, `Refused`."""
+    component = find(session, Component, component_id)
     if name != component.name:
         refuse_taken(session, name)
         note(session, by, "renamed component", f"{component.name} → {name}")
         component.name = name
+    return component
 
 
 def refuse_taken(session: Session, name: str) -> None:
     if session.scalars(select(Component.id).where(Component.name == name)).first() is not None:
-        raise Refused("There is a component of this name already, perhaps an archived one.")
+        raise Refused("There is a component of this name already, perhaps an archived one.", "name")
 
 
 def move_component(session: Session, component_id: int, up: bool, by: Actor = MACHINE) -> None:
-    """Swap a component with its neighbour above or below, if it has one; raises `UnknownComponent`."""
-    component = read_component(session, component_id)
+    """Swap a component with its neighbour above or below, if it has one; raises `Unknown`."""
+    component = find(session, Component, component_id)
     order = list(read_components(session))
     if component not in order:
-        raise UnknownComponent(component_id)
+        raise Unknown("This component is archived.")
     old = order.index(component)
     new = max(0, min(len(order) - 1, old - 1 if up else old + 1))
     order.insert(new, order.pop(old))
@@ -85,7 +78,7 @@ def move_component(session: Session, component_id: int, up: bool, by: Actor = MA
 
 
 def archive_component(session: Session, component_id: int, archived: bool, by: Actor = MACHINE) -> None:
-    """Put a component away, or show it again; raises `UnknownComponent`."""
-    component = read_component(session, component_id)
+    """Put a component away, or show it again; raises `Unknown`."""
+    component = find(session, Component, component_id)
     component.archived_at = datetime.now(UTC) if archived else None
     note(session, by, "archived component" if archived else "restored component", component.name)

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, selectinload
 
+from app.store import Refused
 from app.store.audit import MACHINE, Actor, note
 from app.store.components import read_chosen
-from app.store.errors import Refused, UnknownMaintenance, check_id
+from app.store.rows import find
 from app.store.tables import Maintenance, Phase
 
 MAINTENANCE_LISTED = 50
@@ -33,15 +34,6 @@ def read_past_maintenance(session: Session, now: datetime | None = None) -> Sequ
     return session.scalars(past.order_by(Maintenance.starts_at.desc()).limit(MAINTENANCE_LISTED)).all()
 
 
-def read_one_maintenance(session: Session, maintenance_id: int) -> Maintenance:
-    """Return it with its components; raises `UnknownMaintenance`."""
-    check_id(maintenance_id, UnknownMaintenance)
-    found = session.scalars(SELECT_MAINTENANCE.where(Maintenance.id == maintenance_id)).one_or_none()
-    if found is None:
-        raise UnknownMaintenance(maintenance_id)
-    return found
-
-
 def add_maintenance(
     session: Session,
     title: str,
@@ -52,11 +44,13 @@ def add_maintenance(
     components: Iterable[int] = (),
     by: Actor = MACHINE,
 ) -> Maintenance:
-    """Announce maintenance; raises `Refused`, `UnknownComponent`."""
+    """Announce maintenance; raises `Refused`."""
     if not timedelta(0) < ends_at - starts_at <= LONGEST_MAINTENANCE:
-        raise Refused(f"The end must be after the start, by {LONGEST_MAINTENANCE.days} days at most.")
+        raise Refused(
+            f"The end must be after the start, by {LONGEST_MAINTENANCE.days} days at most.", "ends_at"
+        )
     if ends_at <= datetime.now(UTC):
-        raise Refused("The end is in the past.")
+        raise Refused("The end is in the past.", "ends_at")
     maintenance = Maintenance(title=title, text=text, starts_at=starts_at, ends_at=ends_at)
     maintenance.components = read_chosen(session, components)
     session.add(maintenance)
@@ -66,14 +60,12 @@ def add_maintenance(
 
 
 def end_maintenance(session: Session, maintenance_id: int, by: Actor = MACHINE) -> Maintenance:
-    """Call it off, or end it now if it has begun; raises `UnknownMaintenance`, `Refused`."""
-    maintenance = read_one_maintenance(session, maintenance_id)
-    now = datetime.now(UTC)
-    phase = maintenance.phase_at(now)
-    if phase is Phase.SCHEDULED:
+    """Call it off, or end it now if it has begun; raises `Unknown`, `Refused`."""
+    maintenance, now = find(session, Maintenance, maintenance_id), datetime.now(UTC)
+    if maintenance.phase is Phase.SCHEDULED:
         maintenance.cancelled_at = now
         note(session, by, "cancelled maintenance", maintenance.title)
-    elif phase is Phase.RUNNING:
+    elif maintenance.phase is Phase.RUNNING:
         maintenance.ends_at = now
         note(session, by, "ended maintenance", maintenance.title)
     else:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
+from app.store import Refused, Unknown
 from app.store.audit import MACHINE, Actor, note
-from app.store.errors import Refused, UnknownOperator, check_id
 from app.store.tables import Guess, Invitation, Operator
 
 INVITATION_LASTS = timedelta(days=3)
@@ -35,20 +35,11 @@ def read_operators(session: Session) -> Sequence[Operator]:
     return session.scalars(select(Operator).order_by(Operator.name)).all()
 
 
-def read_operator(session: Session, operator_id: int) -> Operator:
-    """Return the operator, disabled or not; raises `UnknownOperator`."""
-    check_id(operator_id, UnknownOperator)
-    found = session.get(Operator, operator_id)
-    if found is None:
-        raise UnknownOperator(operator_id)
-    return found
-
-
 def find_operator(session: Session, name: str) -> Operator:
-    """Return the operator of this name, disabled or not; raises `UnknownOperator`."""
+    """Return the operator of this name, disabled or not; raises `Unknown`."""
     found = session.scalars(select(Operator).where(Operator.name == name)).one_or_none()
     if found is None:
-        raise UnknownOperator(name)
+        raise Unknown(f"There is no operator {name}.")
     return found
 
 
@@ -56,7 +47,7 @@ def add_operator(session: Session, name: str, password_hash: str, by: Actor = MA
     """Add an operator; raises `Refused`. Names differ in more than the case of letters."""
     taken = select(Operator.id).where(func.lower(Operator.name) == name.lower())
     if session.scalars(taken).first() is not None:
-        raise Refused("There is an operator of this name already.")
+        raise Refused("There is an operator of this name already.", "name")
     operator = Operator(name=name, password=password_hash, created_at=datetime.now(UTC))
     session.add(operator)
     session.flush()
@@ -65,13 +56,13 @@ def add_operator(session: Session, name: str, password_hash: str, by: Actor = MA
 
 
 def set_password(session: Session, name: str, password_hash: str, by: Actor = MACHINE) -> None:
-    """Give the operator another password, which ends their sessions; raises `UnknownOperator`."""
+    """Give the operator another password, which ends their sessions; raises `Unknown`."""
     find_operator(session, name).password = password_hash
     note(session, by, "changed password", name)
 
 
 def disable_operator(session: Session, name: str, by: Actor = MACHINE) -> None:
-    """Keep the operator out from now on; raises `UnknownOperator`, and `Refused` for oneself."""
+    """Keep the operator out from now on; raises `Unknown`, and `Refused` for oneself."""
     operator = find_operator(session, name)
     if name == by.name:
         raise Refused("You can't disable yourself: ask another operator.")
@@ -109,10 +100,10 @@ def find_invitation(session: Session, token: str) -> Invitation:
     return found
 
 
-def accept_invitation(session: Session, token: str, name: str, password_hash: str, address: str) -> Operator:
+def accept_invitation(session: Session, token: str, name: str, password_hash: str, by: Actor) -> Operator:
     """Use an invitation up for a new operator, who is returned; raises `Refused`."""
     find_invitation(session, token).used_at = datetime.now(UTC)
-    return add_operator(session, name, password_hash, Actor(name, address))
+    return add_operator(session, name, password_hash, by)
 
 
 def count_guess(session: Session, name: str, address: str) -> None:

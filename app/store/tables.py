@@ -66,7 +66,9 @@ def by_value(kind: type[StrEnum]) -> Enum:
 
 
 class Base(DeclarativeBase):
-    """The tables of the board."""
+    """The tables of the board. Each numbers its rows."""
+
+    id: Mapped[int] = mapped_column(primary_key=True)
 
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: Moment,
@@ -92,7 +94,6 @@ class Component(Base):
 
     __tablename__ = "component"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(NAME_LENGTH), unique=True)
     position: Mapped[int]
     created_at: Mapped[datetime]
@@ -111,17 +112,19 @@ def newest_updates(limit: int) -> Relationship[list["Update"]]:
 
 
 class Incident(Base):
-    """Something that went wrong. `state` and `update_count` are the newest update's state and number."""
+    """Something that went wrong. `state` and `update_count` are the newest update's state and number;
+    `edited_in` is the number of the audit's line in which anything else was changed last, or 0.
+    """
 
     __tablename__ = "incident"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     title: Mapped[str] = mapped_column(String(TITLE_LENGTH))
     state: Mapped[State] = mapped_column(index=True)
     impact: Mapped[Impact] = mapped_column(server_default=Impact.MINOR.value)
     opened_at: Mapped[datetime]
     resolved_at: Mapped[datetime | None] = mapped_column(index=True)
     update_count: Mapped[int]
+    edited_in: Mapped[int] = mapped_column(server_default="0")
 
     components: Mapped[list[Component]] = relationship(
         secondary=incident_component, order_by=Component.position, lazy="raise"
@@ -144,7 +147,6 @@ class Update(Base):
     __tablename__ = "incident_update"
     __table_args__ = (UniqueConstraint("incident_id", "number"), {"sqlite_autoincrement": True})
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     incident_id: Mapped[int] = mapped_column(ForeignKey("incident.id"))
     number: Mapped[int]
     state: Mapped[State]
@@ -159,7 +161,6 @@ class Attachment(Base):
 
     __tablename__ = "attachment"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     update_id: Mapped[int] = mapped_column(ForeignKey("incident_update.id"), index=True)
     name: Mapped[str] = mapped_column(String(FILE_NAME_LENGTH))
     media_type: Mapped[str] = mapped_column(String(100))
@@ -173,7 +174,6 @@ class Maintenance(Base):
 
     __tablename__ = "maintenance"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     title: Mapped[str] = mapped_column(String(TITLE_LENGTH))
     text: Mapped[str] = mapped_column(String(TEXT_LENGTH))
     starts_at: Mapped[datetime]
@@ -184,17 +184,15 @@ class Maintenance(Base):
         secondary=maintenance_component, order_by=Component.position, lazy="raise"
     )
 
-    def phase_at(self, now: datetime) -> Phase:
+    @property
+    def phase(self) -> Phase:
+        """How far it is at this moment."""
+        now = datetime.now(UTC)
         if self.cancelled_at:
             return Phase.CANCELLED
         if now < self.starts_at:
             return Phase.SCHEDULED
         return Phase.RUNNING if now < self.ends_at else Phase.DONE
-
-    @property
-    def phase(self) -> Phase:
-        """How far it is at this moment."""
-        return self.phase_at(datetime.now(UTC))
 
 
 class Operator(Base):
@@ -202,7 +200,6 @@ class Operator(Base):
 
     __tablename__ = "operator"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(NAME_LENGTH), unique=True)
     password: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime]
@@ -214,7 +211,6 @@ class Invitation(Base):
 
     __tablename__ = "invitation"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
@@ -226,7 +222,6 @@ class Guess(Base):
 
     __tablename__ = "guess"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     counted_by: Mapped[str] = mapped_column(String(150), index=True)
     made_at: Mapped[datetime] = mapped_column(index=True)
 
@@ -237,7 +232,6 @@ class AuditLine(Base):
     __tablename__ = "audit_line"
     __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 (SQLAlchemy declares it so)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     at: Mapped[datetime]
     who: Mapped[str] = mapped_column(String(NAME_LENGTH))
     address: Mapped[str] = mapped_column(String(60))

@@ -8,7 +8,9 @@ from sqlalchemy import URL, inspect, text
 from app.database import make_engine, prepare_sqlite_file, writing
 from app.schema import upgrade_tables
 from app.settings import parse_database_url
-from app.store import State, Store
+from app.store import Store
+from app.store.incidents import add_incident
+from app.store.tables import State
 
 # A PostgreSQL database to be emptied before each test: postgresql://user@host/scratch
 POSTGRESQL = "WATERSPOUT_TEST_DATABASE"
@@ -56,4 +58,4 @@ def drop_everything(url: URL) -> None:
 
 def post_incidents(store: Store, count: int, state: State = State.INVESTIGATING) -> list[int]:
     """Post incidents with one update each; return their ids, oldest first."""
-    return [store.post_incident(f"Incident {n}", state, f"Text {n}").incident_id for n in range(count)]
+    return [store.write(add_incident, f"Incident {n}", state, f"Text {n}").incident_id for n in range(count)]

@@ -6,16 +6,21 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from app import first_run
 from app.settings import ROOT
 
 # Both places that the Flask app can run in.
 FORMS = {"process": ("--wsgi-workers", "1"), "threads": ("--wsgi-workers", "0")}
 
-START_TIMEOUT = 30.0
+# The incidents that an example begins with.
+EXAMPLES = tomllib.loads(first_run.EXAMPLES.read_text())["incidents"]
+
+START_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0
 
 
@@ -32,10 +37,11 @@ def serve_board(folder: Path, *arguments: str) -> Iterator[str]:
 def start_board(folder: Path, *arguments: str, **environ: str) -> Iterator[tuple[subprocess.Popen, Path]]:
     """Start `python -m app`; yield the process, and the file that its messages go to."""
     log = folder / "server.log"
-    environ = {"BOARD_FOLDER": str(folder), **environ}
+    # No nicer than others: see tests.server.environment.
+    environ = {"BOARD_FOLDER": str(folder), "WATERSPOUT_WSGI_NICE": "0", **environ}
     with log.open("wb") as messages:
         server = subprocess.Popen(
-            [sys.executable, "-m", "app", "--port", "0", *arguments],
+            [sys.executable, "-m", "app", "--port", "0", *arguments],  # the last --port counts
             cwd=ROOT,
             env={**os.environ, **environ},
             stdin=subprocess.DEVNULL,

@@ -5,9 +5,9 @@ import pytest
 from app import application
 from app.application import BoardApplication, make_app
 from app.database import DatabaseError
-from app.first_run import EXAMPLES
 from app.settings import Settings, SettingsError, parse_database_url
 from app.store import AsyncStore
+from tests.app.serving import EXAMPLES
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ async def test_native_routes_are_first_and_flask_has_the_rest(http_client, base_
     monkeypatch.setenv("BOARD_FOLDER", str(settings.folder))
     assert (await http_client.fetch(base_url + "/healthz")).body == b'{"status": "ok"}'
     page = await http_client.fetch(base_url + "/")
-    assert EXAMPLES[0].title in page.body.decode()
+    assert EXAMPLES[0]["title"] in page.body.decode()
     assert (await http_client.fetch(base_url + "/nowhere", raise_error=False)).code == 404
 
 

@@ -1,8 +1,9 @@
 import pytest
 
-from app.store import COMPONENTS_AT_MOST, LARGEST_ID, Refused
+from app.store import Refused, Unknown
 from app.store.audit import Actor, read_audit
 from app.store.components import (
+    COMPONENTS_AT_MOST,
     add_component,
     archive_component,
     move_component,
@@ -11,8 +12,8 @@ from app.store.components import (
     read_components,
     rename_component,
 )
-from app.store.errors import UnknownComponent
-from app.store.incidents import add_incident
+from app.store.incidents import add_incident, read_incident
+from app.store.rows import LARGEST_ID
 
 ANNA = Actor("anna", "192.0.2.1")
 
@@ -53,10 +54,10 @@ def test_an_archived_one_is_kept_but_no_longer_chosen(store, ids):
     store.write(archive_component, ids[1], archived=True, by=ANNA)
     assert names(store) == ["Web", "API"]
     assert [component.name for component in store.read(read_archived)] == ["Mail"]
-    assert [component.name for component in store.incident(1).components] == ["Mail"]
-    with pytest.raises(UnknownComponent):
+    assert [component.name for component in store.read(read_incident, 1).components] == ["Mail"]
+    with pytest.raises(Refused):
         store.read(read_chosen, [ids[0], ids[1]])
-    with pytest.raises(UnknownComponent):
+    with pytest.raises(Unknown):
         store.write(move_component, ids[1], up=True, by=ANNA)
     store.write(archive_component, ids[1], archived=False, by=ANNA)
     assert names(store) == ["Web", "Mail", "API"]
@@ -65,7 +66,7 @@ def test_an_archived_one_is_kept_but_no_longer_chosen(store, ids):
 @pytest.mark.parametrize("number", [0, -1, 77, LARGEST_ID + 1, 10**30])
 def test_there_are_no_others(store, ids, number):
     for change in (rename_component, move_component, archive_component):
-        with pytest.raises(UnknownComponent):
+        with pytest.raises(Unknown):
             store.write(change, number, "x", by=ANNA)
 
 

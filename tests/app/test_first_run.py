@@ -2,21 +2,26 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tomllib
 
 import pytest
 from sqlalchemy import URL, delete
 
+from app import first_run
 from app.database import DatabaseError
-from app.first_run import COMPONENTS, EXAMPLE_OPERATOR, EXAMPLES, prepare_database
+from app.first_run import EXAMPLE_OPERATOR, prepare_database
 from app.keys import derive_password
 from app.passwords import PASSWORD_LENGTH, is_password
 from app.settings import ROOT, Settings
-from app.store import TEXT_LENGTH, TITLE_LENGTH, Condition, Phase, State, Store
-from app.store.history import read_history, read_statuses
+from app.store import Store
+from app.store.history import Condition, read_history, read_statuses
+from app.store.incidents import add_incident, read_board, read_cursor
 from app.store.maintenance import read_maintenance
 from app.store.operators import disable_operator, read_operators
-from app.store.tables import Operator
+from app.store.tables import TEXT_LENGTH, TITLE_LENGTH, Operator, Phase, State
 from tests.app.databases import sqlite_url
+
+EXAMPLES = tomllib.loads(first_run.EXAMPLES.read_text())
 
 
 @pytest.fixture
@@ -33,15 +38,17 @@ def prepared(settings):
 
 
 def test_a_new_file_has_the_examples(prepared):
-    board = prepared.board()
-    assert {incident.title for incident in board.incidents} == {example.title for example in EXAMPLES}
+    board = prepared.read(read_board)
+    assert {incident.title for incident in board.incidents} == {
+        example["title"] for example in EXAMPLES["incidents"]
+    }
     assert board.open_count == 1
     assert board.incidents[0].open
-    assert board.cursor == sum(len(example.updates) for example in EXAMPLES)
+    assert prepared.read(read_cursor) == sum(len(each["updates"]) for each in EXAMPLES["incidents"])
 
 
 def test_examples_could_have_been_posted(prepared):
-    for incident in prepared.board().incidents:
+    for incident in prepared.read(read_board).incidents:
         moments = [update.posted_at for update in incident.recent_updates]
         assert moments == sorted(moments, reverse=True)
         assert incident.opened_at == moments[-1]
@@ -50,13 +57,13 @@ def test_examples_could_have_been_posted(prepared):
 
 
 def test_examples_are_newest_first(prepared):
-    moments = [incident.opened_at for incident in prepared.board().incidents]
+    moments = [incident.opened_at for incident in prepared.read(read_board).incidents]
     assert moments == sorted(moments, reverse=True)
 
 
 def test_there_are_components_and_maintenance_to_see(prepared):
     conditions = {each.component.name: each.condition for each in prepared.read(read_statuses)}
-    assert list(conditions) == list(COMPONENTS)
+    assert list(conditions) == EXAMPLES["components"]
     assert conditions["File storage"] is Condition.MINOR
     (planned,) = prepared.read(read_maintenance)
     assert planned.phase is Phase.SCHEDULED
@@ -90,15 +97,15 @@ def test_a_database_that_somebody_named_is_their_own(tmp_path):
     url = sqlite_url(tmp_path / "board.sqlite3")
     prepare_database(Settings(url))
     store = Store(url)
-    assert store.board().incidents == []
+    assert store.read(read_board).incidents == []
     assert store.read(read_operators) == []
     store.close()
 
 
 def test_a_second_time_changes_nothing(prepared, settings):
-    posted = prepared.post_incident("Real", State.INVESTIGATING, "Not an example.")
+    posted = prepared.write(add_incident, "Real", State.INVESTIGATING, "Not an example.")
     prepare_database(settings)
-    assert prepared.cursor() == posted.id
+    assert prepared.read(read_cursor) == posted.id
 
 
 def test_an_empty_file_counts_as_new(tmp_path):
@@ -106,7 +113,7 @@ def test_an_empty_file_counts_as_new(tmp_path):
     path.touch()
     prepare_database(Settings(sqlite_url(path), example=True))
     with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT count(*) FROM incident").fetchone() == (len(EXAMPLES),)
+        assert connection.execute("SELECT count(*) FROM incident").fetchone() == (len(EXAMPLES["incidents"]),)
     connection.close()
 
 
@@ -137,7 +144,7 @@ def test_several_processes_at_once_make_one_database(tmp_path):
         _, complaints = racer.communicate(timeout=30)
         assert (racer.returncode, complaints) == (0, b"")
     store = Store(Settings.from_environment(environ).database_url)
-    assert len(store.board().incidents) == len(EXAMPLES)
+    assert len(store.read(read_board).incidents) == len(EXAMPLES["incidents"])
     assert len(store.read(read_operators)) == 1
     store.close()
 

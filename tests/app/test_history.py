@@ -2,13 +2,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from app.store import Condition, Impact, State
 from app.store.audit import Actor
 from app.store.components import add_component, archive_component, rename_component
-from app.store.history import HISTORY_DAYS, read_history, read_statuses, read_version
+from app.store.history import HISTORY_DAYS, Condition, read_history, read_statuses, read_version
 from app.store.incidents import add_incident, add_update
 from app.store.maintenance import add_maintenance, end_maintenance
-from app.store.tables import Component, Maintenance
+from app.store.tables import Component, Impact, Maintenance, State
 
 NOON = datetime(2026, 7, 15, 12, tzinfo=UTC)
 LONG_AGO = NOON - timedelta(days=400)

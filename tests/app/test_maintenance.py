@@ -2,17 +2,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.store import LARGEST_ID, Phase, Refused
+from app.store import Refused, Unknown
 from app.store.components import add_component
-from app.store.errors import UnknownComponent, UnknownMaintenance
 from app.store.maintenance import (
     LONGEST_MAINTENANCE,
     add_maintenance,
     end_maintenance,
     read_maintenance,
-    read_one_maintenance,
     read_past_maintenance,
 )
+from app.store.rows import LARGEST_ID, find
+from app.store.tables import Maintenance, Phase
 
 HOUR = timedelta(hours=1)
 
@@ -63,11 +63,11 @@ def test_impossible_times_are_refused(store, now, start, end):
 
 
 def test_it_concerns_components_that_there_are(store, now):
-    with pytest.raises(UnknownComponent):
+    with pytest.raises(Refused, match="no longer there"):
         store.write(add_maintenance, "Later", "Text", now, now + HOUR, components=[7])
 
 
 @pytest.mark.parametrize("number", [0, 1, -1, LARGEST_ID + 1])
 def test_there_is_no_other(store, number):
-    with pytest.raises(UnknownMaintenance):
-        store.read(read_one_maintenance, number)
+    with pytest.raises(Unknown):
+        store.read(find, Maintenance, number)

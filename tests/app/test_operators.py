@@ -5,9 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from app.store import Refused
+from app.store import Refused, Unknown
 from app.store.audit import Actor, read_audit
-from app.store.errors import UnknownOperator
 from app.store.operators import (
     GUESSES_EACH_ADDRESS,
     GUESSES_EACH_NAME,
@@ -23,12 +22,12 @@ from app.store.operators import (
     find_invitation,
     find_operator,
     forget_guesses,
-    read_operator,
     read_operators,
     replace_hash,
     set_password,
 )
-from app.store.tables import Guess, Invitation
+from app.store.rows import find
+from app.store.tables import Guess, Invitation, Operator
 
 ADDRESS = "192.0.2.1"
 
@@ -44,8 +43,8 @@ def test_names_are_unique_whatever_their_case(store):
 def test_a_password_is_changed(store):
     operator = store.write(add_operator, "anna", "a hash")
     store.write(set_password, "anna", "another")
-    assert store.read(read_operator, operator.id).password == "another"
-    with pytest.raises(UnknownOperator):
+    assert store.read(find, Operator, operator.id).password == "another"
+    with pytest.raises(Unknown):
         store.write(set_password, "bert", "another")
 
 
@@ -74,16 +73,16 @@ class TestInvitation:
     def test_it_makes_one_operator(self, store):
         token = store.write(add_invitation)
         store.read(find_invitation, token)
-        operator = store.write(accept_invitation, token, "bert", "a hash", ADDRESS)
+        operator = store.write(accept_invitation, token, "bert", "a hash", Actor("bert", ADDRESS))
         assert store.read(find_operator, "bert").id == operator.id
         with pytest.raises(Refused, match="has been used"):
-            store.write(accept_invitation, token, "carl", "a hash", ADDRESS)
+            store.write(accept_invitation, token, "carl", "a hash", Actor("bert", ADDRESS))
 
     def test_a_name_that_is_taken_does_not_use_it_up(self, store):
         store.write(add_operator, "anna", "a hash")
         token = store.write(add_invitation)
         with pytest.raises(Refused, match="of this name"):
-            store.write(accept_invitation, token, "anna", "a hash", ADDRESS)
+            store.write(accept_invitation, token, "anna", "a hash", Actor("bert", ADDRESS))
         store.read(find_invitation, token)
 
     def test_it_is_used_once_by_all_who_try_at_once(self, store):
@@ -92,7 +91,7 @@ class TestInvitation:
 
         def accept(n: int) -> None:
             try:
-                store.write(accept_invitation, token, f"operator {n}", "a hash", ADDRESS)
+                store.write(accept_invitation, token, f"operator {n}", "a hash", Actor("bert", ADDRESS))
             except Refused as error:
                 refused.append(error)
 

@@ -14,7 +14,9 @@ from alembic.migration import MigrationContext
 from app.database import make_engine
 from app.first_run import prepare_database
 from app.settings import ROOT, Settings, parse_database_url
-from app.store import Base, Store
+from app.store import Store
+from app.store.incidents import read_board
+from app.store.tables import Base
 from tests.app.databases import POSTGRESQL, drop_everything
 from tests.app.operating import Operator
 from tests.app.serving import start_board, wait_for_address
@@ -57,7 +59,7 @@ def test_the_tables_are_those_of_the_code(url):
 def test_it_gets_no_examples(url):
     prepare_database(Settings(url))
     store = Store(url)
-    assert store.board().incidents == []
+    assert store.read(read_board).incidents == []
     store.close()
 
 

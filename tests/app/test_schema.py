@@ -14,7 +14,9 @@ from app.database import DatabaseError, make_engine, prepare_sqlite_file, writin
 from app.first_run import prepare_database
 from app.schema import MIGRATIONS, upgrade_tables
 from app.settings import Settings
-from app.store import Base, Impact, State, Store
+from app.store import Store
+from app.store.incidents import read_incident
+from app.store.tables import Base, Impact, State
 from tests.app.databases import sqlite_url
 
 # The tables as they were before there were migrations, with a resolved incident and an open one.
@@ -66,7 +68,7 @@ def test_a_file_of_the_first_release_is_taken_over(old_file):
     prepare_database(Settings(sqlite_url(old_file)))
     assert differences(old_file) == []
     store = Store(sqlite_url(old_file))
-    old, new = store.incident(1), store.incident(2)
+    old, new = store.read(read_incident, 1), store.read(read_incident, 2)
     store.close()
     assert (old.title, old.state, old.impact) == ("Old", State.RESOLVED, Impact.MINOR)
     assert old.resolved_at == old.updates[0].posted_at

@@ -40,7 +40,7 @@ def test_requests_a_download_and_an_upload_are_finished(start_server, form):
         server.open_gate(ident)
         assert connection.reply().text == f"done {ident}"
     assert server.wait() == 0
-    assert poll(lambda: not server.session_pids(), 3)
+    assert poll(lambda: not server.session_pids())
 
 
 def test_a_stop_does_not_wait_for_views_that_were_given_up(start_server, form):
@@ -51,4 +51,4 @@ def test_a_stop_does_not_wait_for_views_that_were_given_up(start_server, form):
     began = time.monotonic()
     server.signal(signal.SIGTERM)
     assert server.wait() == 0
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15  # of the 30 that the graceful timeout gives

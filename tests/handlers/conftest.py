@@ -7,10 +7,10 @@ from sqlalchemy import URL
 
 import handlers
 import waterspout
-from app.store import AsyncStore, Store
-from handlers.cache import Cache
-from handlers.watch import Watch
+from app.store import TOPIC, AsyncStore, Store
 from tests.app.databases import make_empty_database
+from waterspout.native import Cache
+from waterspout.native.live import Watch
 
 # So that a test sees a heartbeat, an empty poll, and what nobody announced, without waiting for it.
 HEARTBEAT = 0.3
@@ -51,7 +51,7 @@ def app(io_loop, async_store: AsyncStore) -> Iterator[waterspout.Application]:
     """The native side alone, in a hurry, which keeps no document: that is for `test_documents`."""
     resources = handlers.build_resources(async_store)
     resources["documents"] = Cache(0, 10)
-    resources["watch"] = Watch(async_store, resources["watch"].feed, interval=CHECK_INTERVAL)
+    resources["watch"] = Watch(TOPIC, resources["watch"].source, interval=CHECK_INTERVAL)
     app = waterspout.Application(native=handlers.routes, heartbeat=HEARTBEAT, patience=PATIENCE, **resources)
     yield app
     io_loop.run_sync(app.stop)

@@ -3,7 +3,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from app.store import State
+from app.store.incidents import add_update
+from app.store.tables import State
 from tests.app.databases import post_incidents
 
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -34,7 +35,7 @@ async def test_a_feed_may_be_empty(fetch):
 @pytest.mark.gen_test
 async def test_what_changed_last_comes_first(fetch, store, base_url):
     first, _ = post_incidents(store, 2)
-    update = store.post_update(first, State.RESOLVED, "Done <b>&</b> dusted.\x0b")
+    update = store.write(add_update, first, State.RESOLVED, "Done <b>&</b> dusted.\x0b")
     feed = await fetch()
     assert text(feed, "updated") == update.posted_at.isoformat(timespec="seconds")
     entries = feed.findall(ATOM + "entry")

@@ -3,9 +3,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from app.store import Condition, Impact, State
 from app.store.components import add_component
+from app.store.history import Condition
 from app.store.incidents import add_incident
+from app.store.tables import Impact, State
 from handlers.badge import BADGES
 
 
@@ -40,7 +41,7 @@ async def test_the_whole_is_as_its_worst_component(fetch, store, harbour):
 
 @pytest.mark.gen_test
 async def test_an_incident_that_concerns_no_component_counts(fetch, store):
-    store.post_incident("Storm", State.IDENTIFIED, "Wind.")
+    store.write(add_incident, "Storm", State.IDENTIFIED, "Wind.")
     assert await fetch() == "status: degraded"
 
 

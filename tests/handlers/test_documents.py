@@ -4,10 +4,12 @@ import pytest
 
 import handlers
 import waterspout
-from app.store import State
 from app.store.components import add_component
-from handlers.documents import DOCUMENT_LIFETIME, Document
+from app.store.incidents import add_update
+from app.store.tables import State
+from handlers import DOCUMENT_LIFETIME
 from tests.app.databases import post_incidents
+from waterspout.native import Document
 
 PATHS = ["/api/incidents", "/api/incidents/1", "/badge.svg", "/badge.svg?component=Harbour", "/feed.atom"]
 
@@ -57,7 +59,7 @@ async def test_it_is_kept_for_a_second(http_client, base_url, store):
     (incident_id,) = post_incidents(store, 1)
     url = base_url + "/api/incidents"
     first = await http_client.fetch(url)
-    store.post_update(incident_id, State.RESOLVED, "Done.")
+    store.write(add_update, incident_id, State.RESOLVED, "Done.")
     assert (await http_client.fetch(url)).body == first.body
     await asyncio.sleep(DOCUMENT_LIFETIME)
     assert (await http_client.fetch(url)).body != first.body

@@ -5,13 +5,14 @@ import jinja2
 import pytest
 
 from app.settings import TEMPLATES
-from app.store import CHANGES_LISTED, Impact, State
 from app.store.components import add_component
 from app.store.history import read_version
-from app.store.incidents import add_incident
-from handlers.feed import EVENTS_KEPT, Feed, reload_event, serialize_event
-from handlers.version import NOTHING, format_version, parse_version
+from app.store.incidents import CHANGES_LISTED, add_incident, add_update, change_components
+from app.store.tables import Impact, State
+from handlers.feed import Feed
 from tests.app.databases import post_incidents
+from waterspout.limits import EVENTS_KEPT
+from waterspout.native.live import NOTHING, Event, Watch, format_cursor, parse_cursor
 
 
 @pytest.fixture
@@ -24,36 +25,25 @@ def parse(event) -> dict:
     """The JSON of a "changes" event."""
     name, cursor, data, *rest = event.block.decode().split("\n")
     assert name == "event: changes"
-    assert cursor == f"id: {format_version(event.version)}"
+    assert cursor == f"id: {format_cursor(event.cursor)}"
     assert rest == ["", ""]
     message = json.loads(event.message)
-    assert (message["event"], message["cursor"]) == ("changes", format_version(event.version))
+    assert (message["event"], message["cursor"]) == ("changes", format_cursor(event.cursor))
     assert message["data"] == json.loads(data.removeprefix("data: "))
     return message["data"]
 
 
 def version_of(store) -> tuple[int, ...]:
-    return parse_version(store.read(read_version))
-
-
-def test_an_event_is_lines_and_an_empty_one():
-    event = serialize_event("changes", (7, 2, 1), '{"a": 1}')
-    assert event.block == b'event: changes\nid: 7.2.1\ndata: {"a": 1}\n\n'
-    assert json.loads(event.message) == {"event": "changes", "cursor": "7.2.1", "data": {"a": 1}}
-
-
-def test_a_reload_moves_the_cursor():
-    assert reload_event((9,)).version == (9,)
-    assert reload_event((9,)).block == b"event: reload\nid: 9\ndata: {}\n\n"
+    return parse_cursor(store.read(read_version))
 
 
 @pytest.mark.gen_test
 async def test_an_event_has_the_markup_of_what_changed(feed, store):
     first, second = post_incidents(store, 2)
     before = version_of(store)
-    store.post_update(first, State.RESOLVED, "Line one\nLine two")
-    event = await feed.event(before, version_of(store))
-    assert event.version == version_of(store)
+    store.write(add_update, first, State.RESOLVED, "Line one\nLine two")
+    event = await feed.event(before)
+    assert event.cursor == version_of(store)
     changes = parse(event)
     (incident,) = changes["incidents"]
     assert incident["id"] == first
@@ -70,7 +60,7 @@ async def test_an_event_tells_how_every_component_is(feed, store):
     store.write(
         add_incident, "Storm", State.INVESTIGATING, "Wind.", impact=Impact.MAJOR, components=[component.id]
     )
-    parts = parse(await feed.event(NOTHING, (1,)))["parts"]
+    parts = parse(await feed.event(NOTHING))["parts"]
     assert "Partial outage" in parts[f"condition-{component.id}"]
     assert "Partial outage" in parts[f"today-{component.id}"]
     assert "Affected: Harbour &lt;1&gt;" in parts["summary"]
@@ -79,8 +69,8 @@ async def test_an_event_tells_how_every_component_is(feed, store):
 
 @pytest.mark.gen_test
 async def test_markup_in_what_people_write_is_escaped(feed, store):
-    store.post_incident("<script>alert(1)</script>", State.IDENTIFIED, "</p><img src=x>")
-    (incident,) = parse(await feed.event(NOTHING, (1,)))["incidents"]
+    store.write(add_incident, "<script>alert(1)</script>", State.IDENTIFIED, "</p><img src=x>")
+    (incident,) = parse(await feed.event(NOTHING))["incidents"]
     assert "<script" not in incident["html"]
     assert "<img" not in incident["html"]
     assert "&lt;script&gt;" in incident["html"]
@@ -88,15 +78,15 @@ async def test_markup_in_what_people_write_is_escaped(feed, store):
 
 @pytest.mark.gen_test
 async def test_an_event_never_breaks_a_line(feed, store):
-    store.post_incident("Title", State.IDENTIFIED, "a\nb\r\n\u2028data: forged\n\nevent: reload")
-    event = await feed.event(NOTHING, (1,))
+    store.write(add_incident, "Title", State.IDENTIFIED, "a\nb\r\n\u2028data: forged\n\nevent: reload")
+    event = await feed.event(NOTHING)
     assert len(event.block.splitlines()) == 4
 
 
 @pytest.mark.gen_test
 async def test_too_many_changes_are_a_reload(feed, store):
     post_incidents(store, CHANGES_LISTED + 1)
-    assert await feed.event(NOTHING, (1,)) == reload_event(version_of(store))
+    assert await feed.event(NOTHING) == Event.reload(version_of(store))
 
 
 class CountingStore:
@@ -117,42 +107,61 @@ class CountingStore:
 
 @pytest.fixture
 def counting_store(feed, async_store):
-    counting_store = CountingStore(async_store)
-    feed._store = counting_store
-    return counting_store
+    feed.store = CountingStore(async_store)
+    return feed.store
+
+
+@pytest.fixture
+def watch(feed):
+    watch = Watch("incidents", feed)
+    watch.learn((1,))
+    return watch
 
 
 @pytest.mark.gen_test
-async def test_readers_of_one_update_share_one_reading(feed, store, counting_store):
+async def test_readers_of_one_update_share_one_reading(watch, store, counting_store):
     post_incidents(store, 1)
-    events = await asyncio.gather(*(feed.event(NOTHING, (1,)) for _ in range(100)))
+    events = await asyncio.gather(*(watch.event(NOTHING) for _ in range(100)))
     assert len({event.block for event in events}) == 1
     assert counting_store.asked == 1
 
 
 @pytest.mark.gen_test
-async def test_a_reader_that_leaves_takes_nothing_from_the_others(feed, store, counting_store):
+async def test_a_reader_that_leaves_takes_nothing_from_the_others(watch, store, counting_store):
     post_incidents(store, 1)
-    first, second = (asyncio.create_task(feed.event(NOTHING, (1,))) for _ in range(2))
+    first, second = (asyncio.create_task(watch.event(NOTHING)) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
-    assert (await second).version[0] == 1
+    assert (await second).cursor[0] == 1
     assert counting_store.asked == 1
 
 
 @pytest.mark.gen_test
-async def test_a_failure_is_not_kept(feed, store, counting_store):
+async def test_a_failure_is_not_kept(watch, store, counting_store):
     post_incidents(store, 1)
     counting_store.fails = True
     with pytest.raises(OSError, match="disk"):
-        await feed.event(NOTHING, (1,))
+        await watch.event(NOTHING)
     counting_store.fails = False
-    assert (await feed.event(NOTHING, (1,))).version[0] == 1
+    assert (await watch.event(NOTHING)).cursor[0] == 1
 
 
 @pytest.mark.gen_test
-async def test_only_so_many_events_are_kept(feed, store):
+async def test_only_so_many_events_are_kept(watch, store):
     post_incidents(store, 1)
     for since in range(EVENTS_KEPT + 5):
-        await feed.event((since,), (1000,))
-    assert len(feed._events) == EVENTS_KEPT
+        await watch.event((since,))
+    assert len(watch._events) == EVENTS_KEPT
+
+
+@pytest.mark.gen_test
+async def test_an_incident_whose_components_were_changed_is_told(feed, store):
+    first, _ = post_incidents(store, 2)
+    harbour = store.write(add_component, "Harbour")
+    before = version_of(store)
+    store.write(change_components, first, [harbour.id])
+    changes = parse(await feed.event(before))
+    (incident,) = changes["incidents"]
+    assert incident["id"] == first
+    assert "Harbour" in incident["html"]
+    assert parse(await feed.event(version_of(store)))["incidents"] == []

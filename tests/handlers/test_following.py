@@ -1,7 +1,6 @@
 import pytest
 
-from handlers.following import HEARTBEAT
-from handlers.poll import PATIENCE
+from waterspout.limits import HEARTBEAT, POLL_PATIENCE
 
 
 @pytest.mark.gen_test
@@ -15,4 +14,4 @@ async def test_there_are_only_so_many_places(app, http_client, base_url, path):
 
 
 def test_signs_of_life_come_before_a_proxy_s_patience_ends():
-    assert HEARTBEAT < PATIENCE < 30
+    assert HEARTBEAT < POLL_PATIENCE < 30

@@ -3,9 +3,9 @@ from datetime import datetime
 
 import pytest
 
-from app.store import INCIDENTS_LISTED, UPDATES_LISTED, Impact, State
 from app.store.components import add_component
-from app.store.incidents import add_incident
+from app.store.incidents import INCIDENTS_LISTED, add_incident, add_update
+from app.store.tables import UPDATES_LISTED, Impact, State
 from tests.app.databases import post_incidents
 
 
@@ -22,8 +22,8 @@ async def test_it_may_be_empty(http_client, base_url):
 
 @pytest.mark.gen_test
 async def test_an_incident_with_its_updates(http_client, base_url, store):
-    first = store.post_incident("Slow <downloads>", State.INVESTIGATING, "Wir prüfen.\n🌪")
-    second = store.post_update(first.incident_id, State.IDENTIFIED, "Found.")
+    first = store.write(add_incident, "Slow <downloads>", State.INVESTIGATING, "Wir prüfen.\n🌪")
+    second = store.write(add_update, first.incident_id, State.IDENTIFIED, "Found.")
     (incident,) = await fetch_incidents(http_client, base_url)
     updates = incident.pop("updates")
     opened_at = incident.pop("opened_at")
@@ -47,7 +47,7 @@ async def test_an_incident_with_its_updates(http_client, base_url, store):
 @pytest.mark.gen_test
 async def test_open_ones_come_first(http_client, base_url, store):
     first, second = post_incidents(store, 2)
-    store.post_update(second, State.RESOLVED, "Done.")
+    store.write(add_update, second, State.RESOLVED, "Done.")
     incidents = await fetch_incidents(http_client, base_url)
     assert [incident["id"] for incident in incidents] == [first, second]
 
@@ -56,7 +56,7 @@ async def test_open_ones_come_first(http_client, base_url, store):
 async def test_it_is_bounded(http_client, base_url, store):
     *_, last = post_incidents(store, INCIDENTS_LISTED + 1)
     for n in range(UPDATES_LISTED):
-        store.post_update(last, State.MONITORING, f"More {n}")
+        store.write(add_update, last, State.MONITORING, f"More {n}")
     incidents = await fetch_incidents(http_client, base_url)
     assert len(incidents) == INCIDENTS_LISTED
     assert incidents[0]["update_count"] == UPDATES_LISTED + 1
@@ -67,7 +67,7 @@ async def test_it_is_bounded(http_client, base_url, store):
 async def test_one_incident_has_all_its_updates(http_client, base_url, store):
     (incident_id,) = post_incidents(store, 1)
     for n in range(UPDATES_LISTED):
-        store.post_update(incident_id, State.MONITORING, f"More {n}")
+        store.write(add_update, incident_id, State.MONITORING, f"More {n}")
     response = await http_client.fetch(f"{base_url}/api/incidents/{incident_id}")
     incident = json.loads(response.body)
     assert (incident["id"], len(incident["updates"])) == (incident_id, UPDATES_LISTED + 1)

@@ -2,13 +2,12 @@ import jinja2
 import pytest
 
 import handlers
-from handlers.base import Resources
-from handlers.cache import Cache
-from handlers.watch import Watch
+from waterspout.native import Cache, JSONErrors
+from waterspout.native.live import Watch
 
 
 def test_every_route_is_a_handler_of_ours():
-    assert all(issubclass(handler, Resources) for _, handler in handlers.routes)
+    assert all(issubclass(handler, JSONErrors) for _, handler in handlers.routes)
 
 
 def test_the_public_routes_are_there():

@@ -9,12 +9,14 @@ from tornado.iostream import IOStream, StreamClosedError
 from tornado.tcpclient import TCPClient
 
 import waterspout
-from app.store import CHANGES_LISTED, TOPIC, State
+from app.store import TOPIC
 from app.store.components import add_component
 from app.store.history import read_version
-from handlers.following import HEARTBEAT
+from app.store.incidents import CHANGES_LISTED, add_incident, add_update, read_cursor
+from app.store.tables import State
 from tests.app.databases import post_incidents
 from waterspout.hub.local import hub
+from waterspout.limits import HEARTBEAT
 
 BEAT = {"event": "beat", "data": "{}"}
 
@@ -100,7 +102,7 @@ async def test_an_update_is_sent_when_it_is_announced(connect, store):
     (incident_id,) = post_incidents(store, 1)
     async with connect() as reader:
         await reader.wait_until_following()
-        update = store.post_update(incident_id, State.RESOLVED, "Done.")
+        update = store.write(add_update, incident_id, State.RESOLVED, "Done.")
         announce(update)
         assert await reader.read_changes() == (update.id, [incident_id])
 
@@ -111,8 +113,8 @@ async def test_announcements_in_any_order_lose_nothing(connect, store):
     first, second = post_incidents(store, 2)
     async with connect() as reader:
         await reader.wait_until_following()
-        older = store.post_update(first, State.RESOLVED, "Done.")
-        newer = store.post_update(second, State.RESOLVED, "Done.")
+        older = store.write(add_update, first, State.RESOLVED, "Done.")
+        newer = store.write(add_update, second, State.RESOLVED, "Done.")
         announce(newer)
         announce(older)
         assert await reader.read_changes() == (newer.id, [second, first])
@@ -137,8 +139,8 @@ async def test_a_new_reader_is_sent_nothing_old(connect, store):
 @pytest.mark.parametrize("way", ["header", "query", "both"])
 async def test_who_comes_back_is_sent_what_it_missed(connect, store, way):
     first, _, _ = post_incidents(store, 3)
-    cursor = store.cursor()
-    missed = store.post_update(first, State.RESOLVED, "Done.")
+    cursor = store.read(read_cursor)
+    missed = store.write(add_update, first, State.RESOLVED, "Done.")
     headers = {"Last-Event-ID": str(cursor)} if way != "query" else {}
     query = {"header": "", "query": f"?since={cursor}", "both": "?since=1"}[way]
     async with connect(query, **headers) as reader:
@@ -167,7 +169,7 @@ async def test_what_nobody_announced_is_found(connect, store):
     (incident_id,) = post_incidents(store, 1)
     async with connect() as reader:
         await reader.wait_until_following()
-        update = store.post_update(incident_id, State.RESOLVED, "Done.")
+        update = store.write(add_update, incident_id, State.RESOLVED, "Done.")
         assert await reader.read_changes() == (update.id, [incident_id])
 
 
@@ -186,7 +188,7 @@ async def test_a_page_that_is_a_moment_ahead_is_no_foreign_one(connect, store):
     (first,) = post_incidents(store, 1)
     async with connect() as other:
         await other.wait_until_following()
-        store.post_update(first, State.MONITORING, "Better.")
+        store.write(add_update, first, State.MONITORING, "Better.")
         async with connect(f"?since={store.read(read_version)}") as reader:
             assert await reader.read_block() == BEAT
 
@@ -225,7 +227,7 @@ async def test_a_failing_database_cuts_the_stream_and_the_reader_comes_back(conn
         raise OSError("disk")
 
     post_incidents(store, 1)
-    app.settings["watch"].feed.make_event = fail
+    app.settings["watch"].source.event = fail
     async with connect("?since=0") as reader:
         with pytest.raises(StreamClosedError):
             await reader.read_block()
@@ -237,7 +239,7 @@ async def test_a_failing_database_at_the_beginning_is_an_error(http_client, base
     async def fail():
         raise OSError("disk")
 
-    app.settings["store"].version = fail
+    app.settings["watch"].source.newest = fail
     response = await http_client.fetch(base_url + "/api/stream", raise_error=False)
     assert response.code == 500
     assert json.loads(response.body) == {"error": "Internal Server Error"}
@@ -247,7 +249,7 @@ async def test_a_failing_database_at_the_beginning_is_an_error(http_client, base
 @pytest.mark.gen_test
 async def test_what_is_posted_after_the_first_bytes_is_sent(connect, store):
     async with connect() as reader:
-        update = store.post_incident("Storm", State.INVESTIGATING, "Wind.")
+        update = store.write(add_incident, "Storm", State.INVESTIGATING, "Wind.")
         announce(update)
         assert await reader.read_changes() == (update.id, [update.incident_id])
 
@@ -274,7 +276,7 @@ async def test_many_readers_hear_of_an_update(connect, store):
     readers = [asyncio.create_task(read(ready)) for _ in range(50)]
     for _ in readers:
         await ready.acquire()
-    update = store.post_update(incident_id, State.RESOLVED, "Done.")
+    update = store.write(add_update, incident_id, State.RESOLVED, "Done.")
     announce(update)
     assert await asyncio.gather(*readers) == [(update.id, [incident_id])] * 50
 

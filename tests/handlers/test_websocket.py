@@ -7,7 +7,9 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
 import waterspout
-from app.store import TOPIC, State
+from app.store import TOPIC
+from app.store.incidents import add_update
+from app.store.tables import State
 from tests.app.databases import post_incidents
 from waterspout.hub.local import hub
 
@@ -36,7 +38,7 @@ async def test_the_events_of_the_stream_come_as_messages(connect, store):
     first, _ = post_incidents(store, 2)
     async with connect("?since=1") as socket:
         assert (await read(socket))["data"]["incidents"][0]["id"] == 2
-        update = store.post_update(first, State.RESOLVED, "Done.")
+        update = store.write(add_update, first, State.RESOLVED, "Done.")
         waterspout.publish(TOPIC, {"update": update.id})
         message = await read(socket)
         assert message["event"] == "changes"
@@ -84,7 +86,7 @@ async def test_a_failing_database_ends_it(connect, app, caplog):
     async def fail():
         raise OSError("disk")
 
-    app.settings["store"].version = fail
+    app.settings["watch"].source.newest = fail
     async with connect() as socket:
         assert await read(socket) is None
         assert socket.close_code == 1011

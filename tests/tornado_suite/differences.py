@@ -25,6 +25,9 @@ WITH_OUR_APPLICATION = {
     "web_test.RedirectHandlerTest.test_invalid_characters": (
         "a NUL in the target is refused before any handler sees it, and the log says so"
     ),
+    "web_test.UnimplementedHTTPMethodsTest.test_unimplemented_standard_methods": (
+        "OPTIONS is answered with the methods that there are; Tornado says 405"
+    ),
     "websocket_test.FloodTest.test_pong_most_recent_ping": (
         "looks into Tornado's WebSocketProtocol, and ours is in its place"
     ),

@@ -221,7 +221,7 @@ class Connection:
         self.buffer += data
         return False
 
-    def ends_within(self, seconds):
+    def ends_within(self, seconds=TIMEOUT):
         """The server closes in time; whatever still comes is thrown away."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:

@@ -15,7 +15,7 @@ PRINTABLE = set(range(0x20, 0x7F)) | {0x0A}
 
 def line_of(server, mark):
     """The one access line with this mark; a traceback may have it too."""
-    access = poll(lambda: access_lines(server, mark), 3)
+    access = poll(lambda: access_lines(server, mark))
     server.canary()
     [line] = access_lines(server, mark)
     assert access == [line]

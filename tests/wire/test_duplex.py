@@ -84,7 +84,7 @@ def test_a_client_that_reads_slowly_stalls_neither_direction_for_ever(server, fr
     """Now and then the worker asks for more of the body between two pieces that the client has not taken."""
     body = random.Random(8).randbytes(24 << 20)
     for _ in range(4):
-        with server.connect(timeout=5) as connection:
+        with server.connect() as connection:
             assert echo(connection, framing, body, pause=0.001) == body
             server.canary(connection)
 

@@ -67,7 +67,7 @@ def test_close_among_other_options_closes(server):
     with server.connect() as connection:
         connection.send_request("GET", "/ignores", [("Connection", "TE, close")])
         assert connection.reply().body == b"ok"
-        assert connection.ends_within(2)
+        assert connection.ends_within()
 
 
 def test_a_length_beyond_all_numbers_is_answered_once(server):
@@ -89,4 +89,4 @@ def test_an_upload_that_nobody_reads_does_not_hold_the_end_up(form, tmp_path, ta
         connection.everything() if target == "/raises" else connection.reply()
         began = time.monotonic()
         server.stop()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 15

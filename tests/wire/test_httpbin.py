@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from tests.server import environment, poll
+from tests.server import START_DEADLINE, environment, poll
 from tests.wire.client import Connection, build_head, build_request, chunked
 
 SERVE = ("--wsgi", "httpbin:app")
@@ -102,7 +102,7 @@ def gunicorn_address(tmp_path_factory):
     with log.open("wb") as stderr:
         process = subprocess.Popen([*command, "httpbin:app"], stderr=stderr, env=environment(folder, None))
     try:
-        found = poll(lambda: re.search(r"http://127.0.0.1:(\d+)", log.read_text()), 20)
+        found = poll(lambda: re.search(r"http://127.0.0.1:(\d+)", log.read_text()), START_DEADLINE)
         assert found, log.read_text()
         yield "127.0.0.1", int(found[1])
     finally:

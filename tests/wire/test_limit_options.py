@@ -7,13 +7,15 @@ import time
 
 import pytest
 
-from tests.server import ROOT, environment
+from tests.server import ROOT, START_DEADLINE, environment
 from tests.wire.client import Cut, build_request
 from tests.wire.test_listeners import SERVE, connect_unix
 
 ADDRESS = ("--host", "127.0.0.1", "--port", "0")
 OURS = (*ADDRESS, "--server", "waterspout")
 TORNADO = (*ADDRESS, "--server", "tornado")
+#: Without the option it would take 15 s and more.
+LATE = 12
 PING = ("GET", "/native/ping")
 
 
@@ -85,7 +87,7 @@ def test_a_slow_head_is_a_408(start):
         connection.send(b"GET /native/ping HTTP/1.1\r\nHost: x\r\n")
         seconds, said = seconds_to_end(connection)
     assert said.startswith(b"HTTP/1.1 408 ")
-    assert 0.5 < seconds < 6
+    assert 0.5 < seconds < LATE
 
 
 def test_a_trickled_head_is_a_408(start):
@@ -98,7 +100,7 @@ def test_a_trickled_head_is_a_408(start):
             if not connection.is_silent(0.1):
                 break
         assert connection.everything().startswith(b"HTTP/1.1 408 ")
-        assert time.monotonic() - begun < 6
+        assert time.monotonic() - begun < LATE
 
 
 @pytest.mark.parametrize("listen", [OURS, TORNADO], ids=["waterspout", "tornado"])
@@ -108,7 +110,7 @@ def test_an_idle_connection_is_closed_without_a_word(start, listen):
         assert connection.ask(*PING).status == 200
         seconds, said = seconds_to_end(connection)
     assert said == b""
-    assert 0.5 < seconds < 6
+    assert 0.5 < seconds < LATE
 
 
 @pytest.mark.parametrize("target", ["/native/whole", "/flask/stream"])
@@ -118,7 +120,7 @@ def test_a_body_that_pauses_too_long_is_cut(start, target):
         connection.send(build_request("POST", target, body=b"x" * 1_000_000)[:500_000])
         seconds, said = seconds_to_end(connection)
     assert said.startswith(b"HTTP/1.1 408 ") or said == b""
-    assert 0.5 < seconds < 8
+    assert 0.5 < seconds < LATE
 
 
 def test_a_body_that_comes_too_slowly_is_cut(start):
@@ -127,27 +129,27 @@ def test_a_body_that_comes_too_slowly_is_cut(start):
     with server.connect() as connection:
         begun = time.monotonic()
         connection.send_head("POST", "/native/whole", [("Content-Length", "1000000")])
-        while time.monotonic() - begun < 8 and connection.is_silent(0.1):
+        while time.monotonic() - begun < LATE and connection.is_silent(0.1):
             connection.send(b"x" * 100)
         assert connection.everything().startswith(b"HTTP/1.1 408 ")
-        assert 0.5 < time.monotonic() - begun < 6
+        assert 0.5 < time.monotonic() - begun < LATE
 
 
 def test_a_slow_body_may_take_its_time_where_no_rate_is_asked_for(start):
-    server = start("--body-timeout", "0.5", "--body-rate", "0")
+    server = start("--body-timeout", "2", "--body-rate", "0")
     with server.connect() as connection:
-        connection.send_head("POST", "/native/whole", [("Content-Length", "20")])
-        for _ in range(20):
+        connection.send_head("POST", "/native/whole", [("Content-Length", "16")])
+        for _ in range(16):
             connection.send(b"x")
-            time.sleep(0.1)
-        assert connection.reply().text == "20"
+            time.sleep(0.2)
+        assert connection.reply().text == "16"
 
 
 def test_a_client_that_takes_nothing_of_its_reply_is_cut(start_server):
     server = start_server("--wsgi", "tests.apps.streaming:app", "--write-timeout", "1", listen=OURS)
     with server.connect(receive_buffer=4096) as connection:
         connection.send_request("GET", "/flood?id=none")
-        assert server.log_lines("client-left", seconds=8)
+        assert server.log_lines("client-left")
 
 
 # --- which server knows which --------------------------------------------------------------------------
@@ -172,7 +174,7 @@ def test_what_tornado_s_server_does_not_know_is_refused(tmp_path, words, variabl
         env=environment(tmp_path, variables),
         capture_output=True,
         text=True,
-        timeout=25,
+        timeout=START_DEADLINE,
         check=False,
     )
     (line,) = done.stderr.splitlines()

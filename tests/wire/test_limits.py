@@ -29,7 +29,7 @@ def send_past_the_limit(connection, size):
         connection.send(chunk(b"x" * 65_536))
 
 
-def is_stopped(connection, seconds=6):
+def is_stopped(connection, seconds=12):
     """The server ends the connection, sooner or later, however long the client goes on."""
     deadline = time.monotonic() + seconds
     with suppress(ConnectionError):
@@ -109,7 +109,7 @@ def test_the_connection_of_a_refused_body_ends(server):
         connection.send_head("POST", path, [length(LIMIT + 1)])
         assert connection.reply().status == 413
     for connection in connections:
-        assert connection.ends_within(5)
+        assert connection.ends_within()
 
 
 def test_an_expected_body_that_is_too_large_is_refused_without_a_100(server):
@@ -125,6 +125,8 @@ def test_a_chunked_body_that_grows_too_large_for_wsgi_makes_read_raise(server, h
     ident = new_id()
     with server.connect() as connection:
         connection.send_head("POST", f"/witnessed?id={ident}&how={how}", [CHUNKED])
+        connection.send(chunk(b"x" * 65_536))
+        server.wait_for_note("ran", ident)  # else it may be refused before it runs
         with suppress(ConnectionError):
             send_past_the_limit(connection, LIMIT)
         with suppress(Cut):

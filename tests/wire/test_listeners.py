@@ -15,7 +15,7 @@ import pytest
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
-from tests.server import ROOT, environment, poll
+from tests.server import ROOT, START_DEADLINE, environment, new_id, poll
 from tests.wire.client import Connection
 from tests.wire.test_environ import environ_of, has_ipv6
 
@@ -114,7 +114,7 @@ def refuse(folder, *arguments, **options):
     done = subprocess.run(
         [sys.executable, "-m", "waterspout", "serve", *SERVE, *arguments],
         **{"cwd": ROOT, "env": environment(folder, None), "capture_output": True, "text": True} | options,
-        timeout=25,
+        timeout=START_DEADLINE,
         check=False,
         stdin=subprocess.DEVNULL,
     )
@@ -311,13 +311,14 @@ def test_a_socket_that_took_the_place_of_ours_is_left_alone(start_unix, path):
 
 
 def test_a_unix_socket_is_gone_as_soon_as_the_server_begins_to_stop(start_unix, path):
-    server = start_unix(*SERVE)
+    server, ident = start_unix("--wsgi", "tests.apps.working:app"), new_id()
     with connect_unix(path) as connection:
-        connection.send_request("GET", "/native/slow?seconds=1")
-        assert not poll(lambda: connection.buffer, 0.3)
+        connection.send_request("GET", f"/gated?id={ident}")
+        server.wait_for_note("ran", ident)
         server.signal(signal.SIGTERM)
-        assert poll(lambda: not path.exists(), 0.6)
-        assert connection.reply().text == "slept"
+        assert poll(lambda: not path.exists())
+        server.open_gate(ident)
+        assert connection.reply().text == f"done {ident}"
     assert server.wait() == 0
 
 
@@ -327,7 +328,7 @@ def test_an_app_that_can_t_be_loaded_leaves_no_socket(path, tmp_path):
         cwd=ROOT,
         env=environment(tmp_path, None),
         capture_output=True,
-        timeout=25,
+        timeout=START_DEADLINE,
         check=False,
     )
     assert done.returncode == 2

@@ -126,7 +126,7 @@ def stalled(server, ident, pause=0.3):
         time.sleep(pause)
         return server.count(ident) == before
 
-    assert poll(stands_still, 10)
+    assert poll(stands_still)
     return server.count(ident)
 
 

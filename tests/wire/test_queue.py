@@ -2,7 +2,7 @@
 
 import time
 
-from tests.server import new_id
+from tests.server import new_id, poll
 
 SERVE = (
     *("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.working:app"),
@@ -27,6 +27,18 @@ def queue(server, path="/gated"):
     return ident, connection
 
 
+def queue_when_there_is_room(server):
+    """One request that must wait, as soon as the server has noticed that others left."""
+
+    def queued():
+        ident, connection = queue(server)
+        return connection.is_silent(0.05) and (ident, connection)  # else it is a 503
+
+    waiting = poll(queued)
+    assert waiting, "the queue stays full"
+    return waiting
+
+
 def assert_answered(server, ident, connection):
     server.open_gate(ident)
     reply = connection.reply()
@@ -41,7 +53,7 @@ def test_a_request_past_the_queue_is_a_fast_503(server):
             reply = connection.ask(method, f"/quick?id={held[0]}", body=body)
         assert reply.status == 503
         assert int(reply.header("Retry-After")) >= 0
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5  # of the 10 that the queue gives it
     for ident, connection in (held, *waiting):
         assert_answered(server, ident, connection)
     assert len(server.notes("ran", held[0])) == 1
@@ -53,7 +65,7 @@ def test_native_routes_answer_while_the_queue_is_full(server):
     began = time.monotonic()
     for _ in range(50):
         assert server.get("/native/ping").text == "pong"
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10  # of the 20 that the gate is closed
     for ident, connection in requests:
         assert_answered(server, ident, connection)
 
@@ -64,9 +76,7 @@ def test_a_queued_request_whose_client_left_is_never_run(server):
     connection.close()
     reset, connection = queue(server)
     connection.reset()
-    assert server.get("/native/ping").text == "pong"
-    time.sleep(0.2)
-    waiting = [queue(server), queue(server)]
+    waiting = [queue_when_there_is_room(server), queue_when_there_is_room(server)]
     for ident, connection in (held, *waiting):
         assert_answered(server, ident, connection)
     server.canary()

@@ -20,6 +20,13 @@ def app(environ, start_response):
     return working(environ, start_response)
 """
 SERVE = ("--native", "tests.apps.natives:routes", "--wsgi", "versioned:app")
+#: Code that is loaded no further than to here until there is a file of this name, or for a bounded time.
+HELD = """
+import pathlib, time
+deadline = time.monotonic() + 20
+while not pathlib.Path("gate").exists() and time.monotonic() < deadline:
+    time.sleep(0.01)
+"""
 
 
 @pytest.fixture
@@ -104,15 +111,18 @@ def test_if_the_new_code_can_t_be_loaded_the_old_processes_stay(start, site):
 
 def test_signals_during_a_reload_ask_for_one_more_behind_it(start, site):
     server = start()
-    site.hold = "import time; time.sleep(0.8)"
+    site.hold = HELD
     site("first")
+    server.signal(signal.SIGHUP)
+    assert server.log_lines("reload: starting")
     for _ in range(5):
         server.signal(signal.SIGHUP)
         time.sleep(0.02)
     site("last")
     server.signal(signal.SIGHUP)
-    assert poll(lambda: version(server) == "last", 10)
-    assert len(server.log_lines("have taken over", 10, enough=2)) == 2
+    (site.folder / "gate").touch()
+    assert poll(lambda: version(server) == "last")
+    assert len(server.log_lines("have taken over", enough=2)) == 2
     time.sleep(0.3)
     assert len(server.log_lines("reload: starting")) == 2
 

@@ -26,7 +26,7 @@ class Version(RequestHandler):
 
 routes = [(r"/native", Version)]
 """
-WAIT = 15
+WAIT = 30
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_a_changed_template_reloads_the_wsgi_app(server, site):
 
 
 def test_changed_native_code_restarts_the_server_on_the_same_sockets(server, site):
-    with socket.create_connection(server.address) as early:
+    with socket.create_connection(server.address, WAIT) as early:
         change(site, "my_native.py", NATIVE, "second")
         assert said(server, "/native", "second")
         change(site, "my_native.py", NATIVE, "third")

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from tests.server import StartError, new_id, poll, rss_of
+from tests.server import StartError, new_id, poll, reserved_port, rss_of
 from tests.waterspout.processes import running_thread
 from tests.wire.client import Connection, build_request
 
@@ -132,21 +132,20 @@ from tests.apps.working import app
 
 def test_health_is_bad_until_the_app_is_loaded(start_server, tmp_path):
     (tmp_path / "late.py").write_text(LATE)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = free.getsockname()
 
-    def health():
+    def health(port):
         try:
-            with Connection(address) as connection:
+            with Connection(("127.0.0.1", port)) as connection:
                 return connection.ask("GET", "/-/health").status
         except ConnectionError:
             return None
 
-    bind = ("--ops-bind", f"127.0.0.1:{address[1]}")
-    with running_thread(lambda: start_server("--wsgi", "late:app", *bind, form="process", cwd=tmp_path)):
-        assert poll(health, 10) == 503
-        (tmp_path / "gate").touch()
-    assert health() == 200
+    with reserved_port() as port:
+        words = ("--wsgi", "late:app", "--ops-bind", f"127.0.0.1:{port}")
+        with running_thread(lambda: start_server(*words, form="process", cwd=tmp_path)):
+            assert poll(lambda: health(port)) == 503
+            (tmp_path / "gate").touch()
+        assert health(port) == 200
 
 
 def test_a_dead_process_is_counted_and_its_pool_is_healthy_again(start_server):

@@ -56,7 +56,7 @@ def test_a_stream_of_no_declared_length_ends_with_the_connection_for_http_1_0(se
         reply = connection.ask("GET", "/flask/context?name=x", [("Connection", "keep-alive")], version="1.0")
         assert reply.header("Transfer-Encoding") is None
         assert reply.text == "x-0;x-1;x-2;"
-        assert connection.ends_within(2)
+        assert connection.ends_within()
 
 
 @pytest.mark.parametrize("leave", ["close", "reset"])
@@ -67,7 +67,7 @@ def test_a_generator_is_closed_in_its_own_thread_when_its_client_leaves(server, 
         connection.send_request("GET", f"{path}?id={ident}")
         connection.next_chunk(connection.head())
         getattr(connection, leave)()
-    closed = server.wait_for_note("closed", ident, seconds=2)
+    closed = server.wait_for_note("closed", ident)
     iterating = server.wait_for_note("iterating", ident)
     assert (closed["pid"], closed["thread"]) == (iterating["pid"], iterating["thread"])
     server.canary()
@@ -82,7 +82,7 @@ def test_a_generator_blocked_by_a_client_that_reads_nothing_is_closed_when_that_
         wait_until_blocked(server, ident)
         assert not server.notes("closed", ident)
         getattr(connection, leave)()
-    closed = server.wait_for_note("closed", ident, seconds=2)
+    closed = server.wait_for_note("closed", ident)
     assert closed["thread"] == server.wait_for_note("iterating", ident)["thread"]
     server.canary()
     assert len(server.notes("closed", ident)) == 1
@@ -100,7 +100,7 @@ def test_a_generator_is_closed_when_its_client_leaves_amid_an_upload_that_nobody
                 connection.send(b"x" * MIB)
         assert poll(lambda: server.count(ident))
         getattr(connection, leave)()
-    server.wait_for_note("closed", ident, seconds=2)
+    server.wait_for_note("closed", ident)
     server.canary()
     assert len(server.notes("closed", ident)) == 1
 
@@ -111,7 +111,7 @@ def test_a_reply_begun_after_its_client_left_is_closed_at_once(server):
         connection.send_request("GET", f"/thinking?id={ident}")
         server.wait_for_note("iterating", ident)
     server.open_gate(ident)
-    server.wait_for_note("closed", ident, seconds=2)
+    server.wait_for_note("closed", ident)
     assert server.count(ident) <= 1000
 
 
@@ -146,7 +146,7 @@ def wait_until_blocked(server, ident):
         time.sleep(0.5)
         return server.count(ident) == before
 
-    assert poll(stands_still, 10), "the app was never blocked"
+    assert poll(stands_still), "the app was never blocked"
     return server.count(ident)
 
 

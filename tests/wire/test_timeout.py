@@ -35,7 +35,7 @@ def begin(server, path, count=1):
         connection.send_request("GET", f"{path}?id={ident}")
         requests.append((ident, connection))
     for ident, _ in requests:
-        server.wait_for_note("ran", ident, 10)
+        server.wait_for_note("ran", ident)
     return requests
 
 
@@ -107,11 +107,11 @@ def test_a_process_with_most_lanes_stuck_finishes_what_else_it_runs_and_is_repla
         server.wait_for_note("ran", ident)
         assert [connection.reply().status for _, connection in stuck] == [504] * 3
         assert server.log_lines("more than half of its lanes are stuck")
-        assert poll(lambda: old not in [int(server.get("/quick").text)], 10)
+        assert poll(lambda: old not in [int(server.get("/quick").text)])
         assert old in server.wsgi_pids()
         running.send(bytes(50_000))
         assert running.reply().text == "100000"
-    assert poll(lambda: old not in server.wsgi_pids(), 8), "the old process stays"
+    assert poll(lambda: old not in server.wsgi_pids()), "the old process stays"
     assert len(server.wsgi_pids()) == 1
 
 
@@ -124,7 +124,7 @@ def test_a_stuck_thread_is_left_alone_and_another_takes_its_place(start_server):
             assert server.get("/quick").status == 200
     assert server.log_lines("threads are stuck in views that do not end, more than are replaced")
     server.open_gate(requests[0][0])
-    assert poll(lambda: server.get("/quick", timeout=2).status == 200, 8)
+    assert poll(lambda: server.get("/quick").status == 200)
 
 
 def test_a_process_that_holds_the_interpreter_s_lock_is_killed_and_replaced(start_process):
@@ -136,8 +136,8 @@ def test_a_process_that_holds_the_interpreter_s_lock_is_killed_and_replaced(star
         assert connection.reply().status in (502, 504)
         for _ in range(20):
             assert server.get("/native/ping").text == "pong"
-        assert poll(lambda: old not in server.wsgi_pids(), 8)
-    assert time.monotonic() - began < 10
+        assert poll(lambda: old not in server.wsgi_pids())
+    assert time.monotonic() - began < 30  # of the 60 that it would hold the lock
     assert server.log_lines("all of its threads are blocked: it is killed")
     assert int(server.get("/quick").text) != old
 

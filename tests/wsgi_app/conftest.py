@@ -11,6 +11,7 @@ import waterspout
 from app import passwords
 from app.settings import Settings
 from app.store import Store
+from app.store.incidents import read_cursor
 from app.store.operators import add_operator
 from tests.app.databases import make_empty_database
 from wsgi_app import create_app
@@ -85,7 +86,7 @@ def published(monkeypatch, store):
     published = []
 
     def publish(topic, message):
-        published.append((topic, message, store.cursor()))
+        published.append((topic, message, store.read(read_cursor)))
 
     monkeypatch.setattr(waterspout, "publish", publish, raising=False)
     return published

@@ -3,8 +3,9 @@ import logging
 import pytest
 
 import waterspout
-from app.store import State
 from app.store.history import read_version
+from app.store.incidents import add_incident
+from app.store.tables import State
 from wsgi_app.announcements import announce
 
 
@@ -15,14 +16,14 @@ def _in_the_app(flask_app):
 
 
 def test_it_tells_which_update_of_which_incident(store, published):
-    update = store.post_incident("Slow", State.INVESTIGATING, "We look.")
+    update = store.write(add_incident, "Slow", State.INVESTIGATING, "We look.")
     announce(update)
     message = {"incident": update.incident_id, "update": update.id, "version": store.read(read_version)}
     assert published == [("incidents", message, update.id)]
 
 
 def test_another_change_has_the_newest_update(store, published):
-    update = store.post_incident("Slow", State.INVESTIGATING, "We look.")
+    update = store.write(add_incident, "Slow", State.INVESTIGATING, "We look.")
     announce()
     assert published[0][1] == {"update": update.id, "version": store.read(read_version)}
 

@@ -3,6 +3,7 @@ import io
 
 import pytest
 
+from app.store.incidents import read_cursor, read_incident
 from app.store.tables import FILE_NAME_LENGTH
 from tests.app.databases import post_incidents
 from tests.wsgi_app.test_sniffing import PNG
@@ -31,7 +32,7 @@ def kept(settings) -> list[str]:
 
 def test_a_file_comes_with_its_update(attach, client, store, settings):
     assert attach(("chart.png", PNG)).status_code == 303
-    (attachment,) = store.incident(1).updates[0].attachments
+    (attachment,) = store.read(read_incident, 1).updates[0].attachments
     assert (attachment.name, attachment.media_type, attachment.size) == ("chart.png", "image/png", len(PNG))
     assert attachment.sha256 == hashlib.sha256(PNG).hexdigest()
     assert kept(settings) == [attachment.stored_as]
@@ -98,7 +99,7 @@ def test_no_file_is_written_elsewhere(attach, settings, store, name):
     after = {path for path in settings.folder.parent.rglob("*") if path.is_file()}
     (new,) = [path for path in after - before if "sqlite3" not in path.name]
     assert new.parent == settings.folder / "attachments"
-    assert new.name == store.incident(1).updates[0].attachments[0].stored_as
+    assert new.name == store.read(read_incident, 1).updates[0].attachments[0].stored_as
     assert "evil" not in new.name
 
 
@@ -117,7 +118,7 @@ def test_what_is_refused_leaves_nothing(attach, settings, store, files, complain
     assert response.status_code == 400
     assert complaint in response.text
     assert "See the picture.</textarea>" in response.text
-    assert store.cursor() == 1
+    assert store.read(read_cursor) == 1
     assert kept(settings) == []
 
 
@@ -134,7 +135,7 @@ def test_a_disk_that_is_full_leaves_no_file(attach, settings, store, monkeypatch
     monkeypatch.setattr("os.fsync", fail)
     assert attach(("chart.png", PNG)).status_code == 500
     assert kept(settings) == []
-    assert store.cursor() == 1
+    assert store.read(read_cursor) == 1
 
 
 def test_the_largest_fits_in(operator, store):
@@ -146,7 +147,7 @@ def test_the_largest_fits_in(operator, store):
     body = "".join(parts).encode()
     reply = operator.post("/admin/", data=body, content_type="multipart/form-data; boundary=x")
     assert reply.status_code == 303
-    assert store.incident(1).updates[0].attachments[0].size == FILES_SIZE
+    assert store.read(read_incident, 1).updates[0].attachments[0].size == FILES_SIZE
 
 
 def test_a_huge_one_is_refused_unread(operator, settings, store):
@@ -167,7 +168,7 @@ def test_a_huge_one_is_refused_unread(operator, settings, store):
         )
         assert response.status_code == 413
         assert "10 MiB" in response.text
-    assert store.cursor() == 1
+    assert store.read(read_cursor) == 1
     assert kept(settings) == []
 
 

@@ -1,6 +1,7 @@
 import pytest
 from flask import Response
 
+from app.store.incidents import add_incident
 from wsgi_app.headers import HEADERS, add_headers
 
 
@@ -29,7 +30,7 @@ def test_what_a_view_has_set_stays():
     ],
 )
 def test_no_page_needs_what_the_policy_forbids(operator, store, path):
-    store.post_incident("Slow", "investigating", "We look.")
+    store.write(add_incident, "Slow", "investigating", "We look.")
     page = operator.get(path).text
     assert "<style" not in page
     assert " style=" not in page

@@ -2,9 +2,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.store import Phase
 from app.store.components import add_component
-from app.store.maintenance import add_maintenance, read_maintenance, read_one_maintenance
+from app.store.maintenance import add_maintenance, read_maintenance
+from app.store.rows import find
+from app.store.tables import Maintenance, Phase
 
 
 def minute(hours: float) -> str:
@@ -63,7 +64,7 @@ def test_it_is_called_off_or_ended(operator, store):
     assert "End now" in page
     for number in (1, 2):
         assert operator.post(f"/admin/maintenance/{number}/end").status_code == 303
-    phases = [store.read(read_one_maintenance, number).phase for number in (1, 2)]
+    phases = [store.read(find, Maintenance, number).phase for number in (1, 2)]
     assert phases == [Phase.CANCELLED, Phase.DONE]
     assert operator.post("/admin/maintenance/1/end").status_code == 409
     assert operator.post("/admin/maintenance/77/end").status_code == 404

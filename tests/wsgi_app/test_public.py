@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from flask import template_rendered
 
-from app.store import UPDATES_LISTED, Impact, State
 from app.store.components import add_component, rename_component
 from app.store.history import read_version
 from app.store.incidents import add_incident, add_update
 from app.store.maintenance import add_maintenance
+from app.store.tables import UPDATES_LISTED, Impact, State
 from tests.app.databases import post_incidents
 
 PAGES = [f"/admin/{part}" for part in ("", "components/", "maintenance/", "operators/", "audit/")]
@@ -29,7 +29,7 @@ def test_an_empty_board_is_calm(client):
 
 def test_open_incidents_are_above_past_ones(client, store):
     first, second, third = post_incidents(store, 3)
-    store.post_update(third, State.RESOLVED, "Done.")
+    store.write(add_update, third, State.RESOLVED, "Done.")
     page = client.get("/").text
     assert order(page) == [second, first, third]
     assert page.index("Open incidents") < page.index("Incident 0") < page.index("Past incidents")
@@ -45,7 +45,7 @@ def test_one_open_incident_is_singular(client, store):
 
 def test_updates_are_newest_first_with_their_moment(client, store):
     (incident_id,) = post_incidents(store, 1)
-    update = store.post_update(incident_id, State.MONITORING, "Better.\nNearly.")
+    update = store.write(add_update, incident_id, State.MONITORING, "Better.\nNearly.")
     page = client.get("/").text
     assert page.index("Better.\nNearly.") < page.index("Text 0")
     assert f'<time datetime="{update.posted_at.isoformat(timespec="seconds")}">' in page
@@ -56,7 +56,7 @@ def test_a_long_story_is_cut_and_leads_to_the_whole(client, store):
     (incident_id,) = post_incidents(store, 1)
     assert "data-cut" not in client.get("/").text
     for n in range(UPDATES_LISTED):
-        store.post_update(incident_id, State.MONITORING, f"More {n}")
+        store.write(add_update, incident_id, State.MONITORING, f"More {n}")
     page = client.get("/").text
     assert "Text 0" not in page
     assert re.search(rf'data-cut><a href="/incidents/{incident_id}">All {UPDATES_LISTED + 1} updates\s', page)
@@ -64,8 +64,8 @@ def test_a_long_story_is_cut_and_leads_to_the_whole(client, store):
 
 
 def test_what_people_write_is_escaped(operator, store):
-    incident_id = store.post_incident(
-        '<script>alert("x")</script>', State.INVESTIGATING, "</p><img src=x onerror=y>"
+    incident_id = store.write(
+        add_incident, '<script>alert("x")</script>', State.INVESTIGATING, "</p><img src=x onerror=y>"
     ).incident_id
     for path in ("/", f"/incidents/{incident_id}", "/admin/"):
         page = operator.get(path).text
@@ -122,7 +122,7 @@ def test_the_summary_is_as_the_worst_component(client, store, harbour, impact, w
 
 
 def test_an_incident_that_concerns_no_component_is_in_the_summary(client, store):
-    store.post_incident("Storm", State.IDENTIFIED, "Wind.")
+    store.write(add_incident, "Storm", State.IDENTIFIED, "Wind.")
     assert "Something is not right" in client.get("/").text
 
 
@@ -214,7 +214,7 @@ def test_a_page_that_has_not_changed_is_not_sent_again(client, store):
     again = client.get("/", headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
     assert "Cookie" in first.headers["Vary"]
-    store.post_incident("Storm", State.IDENTIFIED, "Wind.")
+    store.write(add_incident, "Storm", State.IDENTIFIED, "Wind.")
     assert client.get("/", headers={"If-None-Match": first.headers["ETag"]}).status_code == 200
 
 
@@ -226,7 +226,7 @@ def test_a_page_is_made_once_for_each_version(client, store, flask_app):
 
     with template_rendered.connected_to(note, flask_app):
         for title in ("Storm", "Flood"):
-            store.post_incident(title, State.IDENTIFIED, "Water.")
+            store.write(add_incident, title, State.IDENTIFIED, "Water.")
             assert all(title in client.get("/").text for _ in range(3))
     assert made == ["board.html"] * 2
 

@@ -6,6 +6,7 @@ import pytest
 from app.passwords import hash_password, hasher
 from app.settings import Settings
 from app.store.audit import read_audit
+from app.store.incidents import add_incident
 from app.store.operators import (
     GUESSES_EACH_NAME,
     add_invitation,
@@ -194,7 +195,7 @@ class TestCookies:
         app.extensions["store"].close()
 
     def test_readers_get_none(self, client, store):
-        store.post_incident("Slow", "identified", "We look.")
+        store.write(add_incident, "Slow", "identified", "We look.")
         for path in ("/", "/incidents/1", "/nowhere"):
             assert "Set-Cookie" not in client.get(path).headers
 

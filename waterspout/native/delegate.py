@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 from tornado.httputil import (
@@ -18,7 +18,7 @@ from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler
 
 from waterspout.closing import may_serve
-from waterspout.native.handler import LeanRequestHandler, retrieve
+from waterspout.native.handler import LeanRequestHandler, follow_get, keep_converted, retrieve
 from waterspout.native.transform import ALONE, RecordTransform
 from waterspout.record import record_of
 from waterspout.request import Request
@@ -49,8 +49,8 @@ class PlainHandler(HTTPMessageDelegate):
         request: HTTPServerRequest,
         handler_class: type[RequestHandler],
         handler_kwargs: dict[str, Any] | None,
-        path_args: list[bytes] | None,
-        path_kwargs: dict[str, bytes] | None,
+        path_args: Sequence[Any] | None,
+        path_kwargs: Mapping[str, Any] | None,
     ) -> None:
         self._application = application
         self._request = request
@@ -85,12 +85,15 @@ class PlainHandler(HTTPMessageDelegate):
         self._task = run(handler, *self._path_args, **self._path_kwargs)
 
 
-def run(handler: RequestHandler, *args: bytes, **kwargs: bytes) -> asyncio.Task[None]:
+def run(handler: RequestHandler, *args: Any, **kwargs: Any) -> asyncio.Task[None]:
     """Let `handler` answer, in a task of its own, which the caller holds."""
     request, classes = handler.request, handler.application.transforms
     ours = type(handler)._execute is LeanRequestHandler._execute
     if ours and len(classes) == 1 and classes[0] is RecordTransform and type(request) is Request:
         return asyncio.get_running_loop().create_task(handler._execute(ALONE, *args, **kwargs))
+    if not ours:
+        keep_converted(handler, kwargs)
+        follow_get(handler)
     running = handler._execute([transform(request) for transform in classes], *args, **kwargs)
     task = asyncio.get_running_loop().create_task(running)
     if not ours:

@@ -17,15 +17,17 @@ from tornado.httputil import HTTPInputError, HTTPServerRequest
 from tornado.iostream import StreamClosedError
 from tornado.log import app_log
 from tornado.util import ObjectDict
-from tornado.web import Application, HTTPError, OutputTransform, _UIModuleNamespace
+from tornado.web import Application, Finish, HTTPError, OutputTransform, _UIModuleNamespace
 from tornado.web import RequestHandler as TornadoRequestHandler
 
+from waterspout.exceptions import Decline
 from waterspout.http.private import ReplyHeaders
 from waterspout.native.encoding import encode_json
 from waterspout.native.transform import ALONE, RecordTransform
 from waterspout.origin import SERVER, http_date
 from waterspout.record import record_of
 from waterspout.request import Request
+from waterspout.routing.methods import UNDEFINED, find_methods, format_allow
 
 _HTML = "text/html; charset=UTF-8"
 _METHODS = {name: name.lower() for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}
@@ -73,7 +75,10 @@ class LeanRequestHandler(TornadoRequestHandler):
     def flush(self, include_footers: bool = False) -> Future[None]:
         if self._transforms is ALONE:
             self._transforms = [RecordTransform(self.request)]
-        return super().flush(include_footers)
+        flushed = super().flush(include_footers)
+        if not include_footers and "head" in self.__dict__:
+            raise Finish  # HEAD that follows GET is answered: a stream would go on for nobody
+        return flushed
 
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> Future[None]:
         """As Tornado's; what most handlers give goes out by a way of its own, in one piece."""
@@ -87,6 +92,8 @@ class LeanRequestHandler(TornadoRequestHandler):
         if chunk is not None:
             self.write(chunk)
         method, status, headers = self.request.method, self._status_code, self._headers
+        if status == 405:
+            self._say_allow()
         plain = headers.plain if type(headers) is ReplyHeaders else None
         if (
             plain is None
@@ -140,7 +147,10 @@ class LeanRequestHandler(TornadoRequestHandler):
         """As Tornado's, for a handler that is handed its body whole."""
         request = self.request
         name = request.method
+        if name == "HEAD":
+            follow_get(self)
         if self._prepared_future is not None or name not in self.SUPPORTED_METHODS:
+            keep_converted(self, kwargs)
             await super()._execute(transforms, *args, **kwargs)
             return
         self._transforms = transforms
@@ -155,6 +165,10 @@ class LeanRequestHandler(TornadoRequestHandler):
             if prepared is not None:
                 await prepared
             if self._finished:
+                return
+            if name == "OPTIONS" and type(self).options is UNDEFINED:
+                self._say_allow()
+                self.finish()
                 return
             method = getattr(self, _METHODS[name] if name in _METHODS else name.lower())
             if self.path_args or self.path_kwargs:
@@ -172,20 +186,25 @@ class LeanRequestHandler(TornadoRequestHandler):
             asyncio.current_task().add_done_callback(retrieve)  # type: ignore[union-attr]  # this is one
             raise
 
-    def _parse_arguments(self, args: tuple[bytes, ...], kwargs: dict[str, bytes]) -> None:
+    def _parse_arguments(self, args: tuple[bytes, ...], kwargs: dict[str, Any]) -> None:
         try:
             self.request._parse_body()
         except HTTPInputError as error:
             raise HTTPError(400, f"Invalid body: {error}") from error
         decode = self.decode_argument
         self.path_args = [decode(value) for value in args] if args else []
-        self.path_kwargs = {key: decode(value, name=key) for key, value in kwargs.items()} if kwargs else {}
+        self.path_kwargs = {
+            key: decode(value, name=key) if isinstance(value, bytes) else value
+            for key, value in kwargs.items()
+        }
 
     def _answer_exception(self, error: BaseException) -> None:
         """The handler raised, or its task was cancelled: then the client gets a 500 and the task its end."""
         task = asyncio.current_task()
         is_cancelled = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling()
         try:
+            if isinstance(error, Decline) and self._pass_on():
+                return
             if not is_cancelled:
                 self._handle_request_exception(error)
             elif not self._finished:
@@ -195,9 +214,50 @@ class LeanRequestHandler(TornadoRequestHandler):
         if is_cancelled:
             raise error
 
+    def _pass_on(self) -> bool:
+        """Let the WSGI app answer. False: it is too late for that."""
+        if self._finished or self._headers_written or self._prepared_future is not None:
+            return False
+        container: Any = getattr(self.application, "container", None)
+        if container is None:
+            self.send_error(404)
+            return True
+        request: Any = self.request
+        request.denied = (find_methods(type(self)) or frozenset()) - {request.method}
+        container(request)
+        self._finished = True  # as far as this handler is concerned, as Tornado's FallbackHandler does it
+        self.on_finish()
+        return True
+
+    def _say_allow(self) -> None:
+        """RFC 9110 section 15.5.6: a 405 names the methods that there are; so does the reply to OPTIONS."""
+        methods = getattr(self.request, "denied", None) or find_methods(type(self))
+        if methods and "Allow" not in self._headers:
+            self.set_header("Allow", format_allow(methods))
+
+    def reverse_url(self, name: str, *args: Any, **kwargs: Any) -> str:
+        """The path of the rule or Flask endpoint of that name, below the root path that the client sees."""
+        root_path = getattr(self.request, "root_path", "")
+        return f"{root_path}{self.application.reverse_url(name, *args, **kwargs)}"
+
     def _break_cycles(self) -> None:
         if "ui" in self.__dict__:
             super()._break_cycles()
+
+
+def follow_get(handler: TornadoRequestHandler) -> None:
+    """A handler with GET answers HEAD, too (RFC 9110 section 9.3.2): Tornado leaves the body away."""
+    if type(handler).head is UNDEFINED:
+        handler.head = handler.get
+
+
+def keep_converted(handler: TornadoRequestHandler, kwargs: dict[str, Any]) -> None:
+    """Let Tornado's own `_execute` not decode what has come out of a converter."""
+    if not all(isinstance(value, bytes) for value in kwargs.values()):
+        decode = handler.decode_argument
+        handler.decode_argument = lambda value, name=None: (  # type: ignore[method-assign]
+            decode(value, name) if isinstance(value, bytes) else value
+        )
 
 
 def retrieve(task: asyncio.Task[None]) -> None:

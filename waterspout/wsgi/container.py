@@ -169,4 +169,5 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         assert request.connection is not None
         exchange = self.start_request(request.server_connection, request.connection)
         exchange.request = request
+        exchange.allow = getattr(request, "denied", frozenset())
         exchange.execute()

@@ -77,6 +77,7 @@ class RequestHead(NamedTuple):
     `content_length`: the field's value, or "" when there is none (a chunked body, or no body).
     `disbelieved`: the client spoke for another one, and what it said is not among the `headers`. `root_path`:
     the part of the target's path that is SCRIPT_NAME.
+    `allow`: the methods that native handlers own at this path, "GET, HEAD", where none owns this one.
     """
 
     body_length: int
@@ -92,6 +93,7 @@ class RequestHead(NamedTuple):
     server_name: str
     server_port: str
     root_path: str
+    allow: str
     headers: Headers
 
 
@@ -152,7 +154,7 @@ def parse_read(payload: bytes) -> int:
 
 def serialize_request(head: RequestHead) -> bytes:
     """The head as lines. No field can hold a newline: HTTP's own parser has refused it before."""
-    lines = [str(head.body_length), "1" if head.disbelieved else "", *head[2:13]]
+    lines = [str(head.body_length), "1" if head.disbelieved else "", *head[2:14]]
     lines += chain.from_iterable(head.headers)
     return "\n".join(lines).encode("latin-1")
 
@@ -160,8 +162,8 @@ def serialize_request(head: RequestHead) -> bytes:
 def parse_request(payload: bytes) -> RequestHead:
     """The inverse of `serialize_request`."""
     lines = payload.decode("latin-1").split("\n")
-    headers = list(zip(lines[13::2], lines[14::2], strict=True))
-    return RequestHead(int(lines[0]), lines[1] == "1", *lines[2:13], headers)  # type: ignore[call-arg, arg-type]
+    headers = list(zip(lines[14::2], lines[15::2], strict=True))
+    return RequestHead(int(lines[0]), lines[1] == "1", *lines[2:14], headers)  # type: ignore[call-arg, arg-type]
 
 
 def serialize_reply(head: ReplyHead) -> bytes:

@@ -34,11 +34,13 @@ _NO_HEADERS: Final = HTTPHeaders()
 class Inbound(SlowClient, HTTPMessageDelegate):
     """Judges a request's head, gathers its body as far as it must, and asks the pool for a lane.
 
-    Attributes: `request`, set by whoever calls `execute()`.
+    Attributes: `request`, set by whoever calls `execute()`; `allow`, the methods that native handlers own at
+    this path, which none of them could answer.
     """
 
     # What most exchanges never change stands on the class.
     request: HTTPServerRequest | None = None
+    allow: frozenset[str] = frozenset()
     _upload: Upload | NoUpload = NO_UPLOAD
     _length = 0
     _fields: Headers | None = None  # what the app is told, where that is not what the server keeps
@@ -105,6 +107,7 @@ class Inbound(SlowClient, HTTPMessageDelegate):
                     length,
                     *find_ends(connection),
                     root_path,
+                    ", ".join(sorted(self.allow)) if self.allow else "",
                     head.fields,
                 )
             ),
@@ -154,6 +157,7 @@ class Inbound(SlowClient, HTTPMessageDelegate):
             self._upload.end()
         if not self._open(start_line, request.headers):
             return
+        self._expects_continue = False  # the body is here
         if len(request.body) > self._max_body_size:
             self._answer(413, "body-too-large", close=True)
         elif len(request.body) > SMALL_BODY:
@@ -240,6 +244,7 @@ class Inbound(SlowClient, HTTPMessageDelegate):
             "" if self._length == CHUNKED else headers.get("Content-Length", ""),
             *find_ends(self._connection),
             self._record.root_path,
+            ", ".join(sorted(self.allow)) if self.allow else "",
             list(headers.get_all()) if self._fields is None else self._fields,
         )
 

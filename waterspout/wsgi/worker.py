@@ -27,6 +27,7 @@ from waterspout.hub.outbox import open_outbox
 from waterspout.limits import LANE_READ, NICE_IDLE
 from waterspout.signals import fork_generation, ignore_group_signals
 from waterspout.wsgi.alive import KEY, Presence
+from waterspout.wsgi.allow import AllowMerger
 from waterspout.wsgi.body import FileWrapper, Inbox, open_body
 from waterspout.wsgi.control import Control
 from waterspout.wsgi.environ import build_environ
@@ -186,7 +187,8 @@ class LaneWorker:
                 file_wrapper=FileWrapper,
             )
             environ[KEY] = Presence(self)
-            self._respond(response, self._app(environ, response.start_response))
+            app = AllowMerger(self._app, head.allow) if head.allow else self._app
+            self._respond(response, app(environ, response.start_response))
         except (Cancelled, LaneClosed):
             pass
         except BaseException as error:

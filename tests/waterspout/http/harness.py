@@ -216,7 +216,7 @@ class Client:
         return await self.reader.read()
 
 
-async def until(condition, seconds=5):
+async def until(condition, seconds=10):
     """Wait until `condition()` holds."""
     async with asyncio.timeout(seconds):
         while not condition():

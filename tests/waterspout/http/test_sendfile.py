@@ -259,13 +259,13 @@ async def test_a_client_that_leaves_ends_the_sending(path):
 @on_loops
 async def test_a_client_that_takes_nothing_is_cut_and_one_that_is_slow_is_not(path, caplog):
     caplog.set_level("INFO", gen_log.name)
-    settings = HTTPSettings(write_timeout=0.5)
+    settings = HTTPSettings(write_timeout=1)
     async with serve(sending(path, []), settings=settings) as served:
         async with served.client(receive=4096) as client:
             client.send(GET)
             await client.head()
             with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
-                await asyncio.sleep(1.2)
+                await asyncio.sleep(2.2)
                 await client.reader.readexactly(SIZE)
         assert "takes nothing of its reply" in caplog.text
         caplog.clear()
@@ -273,7 +273,7 @@ async def test_a_client_that_takes_nothing_is_cut_and_one_that_is_slow_is_not(pa
             client.send(GET)
             await client.head()
             for _ in range(6):
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.3)
                 await client.reader.readexactly(MIB)
         assert "takes nothing of its reply" not in caplog.text
 

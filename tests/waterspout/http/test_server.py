@@ -387,7 +387,7 @@ async def test_tornados_own_applications():
         assert (await client.read_reply())[2] == b'{"body": "b"}'
         client.send(post(b"x", length=10).replace(b"POST /", b"POST /stream"))
         assert (await client.read_reply())[0] == 403
-        await until(lambda: ended == [True], 3)  # else its coroutine waits for the body for ever
+        await until(lambda: ended == [True])  # else its coroutine waits for the body for ever
 
 
 @on_loops

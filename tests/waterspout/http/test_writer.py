@@ -52,7 +52,7 @@ def with_writer(test):
             done.set_result(None)
             transport = Transport(100 * 1024)
             transport.writer = Writer(transport, done)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 await test(transport.writer, transport)
 
         asyncio.run(within())

@@ -11,6 +11,7 @@ PLAIN = RequestHead(
     remote_port="50000",
     server_name="192.0.2.1",
     server_port="8888",
+    allow="",
     request_id="id-1",
     content_length="",
     disbelieved=False,

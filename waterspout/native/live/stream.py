@@ -1,19 +1,20 @@
-"""`/api/stream`: server-sent events that keep an open page up to date.
+"""Server-sent events (WHATWG HTML, section 9.2) for a page that is open.
 
-    event: changes   {"incidents": [{"id", "open", "html"}, ...], "parts": {name: html, ...}}
-    event: reload    {}: too much has happened to be listed; ask for the page again
+    event: <name>    what the source made
+    event: reload    {}: ask for the page again
     event: beat      {}: first, and every 15 seconds, so that both ends notice when the other is gone
 
-An event's id is a cursor: the version of the board that the reader knows from then on (`handlers.version`). A
-reader that comes back sends it (`Last-Event-ID`; a page that has just been loaded, `?since=`) and first gets
-what it has missed.
+An event's id is a cursor. A reader that comes back sends it (`Last-Event-ID`; a page that has just been
+loaded, `?since=`) and first gets what it has missed.
 """
+
+from __future__ import annotations
 
 import random
 
 from tornado.iostream import StreamClosedError
 
-from handlers.following import FollowingHandler
+from waterspout.native.live.following import FollowingHandler
 
 # Has no id, so that the browser keeps the last one; has data, else the page would not be told.
 BEAT = b"event: beat\ndata: {}\n\n"

@@ -1,4 +1,4 @@
-"""`/api/poll?since=<cursor>`: the events of the stream, for those whom no stream reaches.
+"""Long-poll: the events of the stream, for those whom no stream reaches. `GET ...?since=<cursor>`:
 
     {"cursor": "12.40.3", "events": [{"event": "changes", "cursor": "12.40.3", "data": {...}}]}
 
@@ -7,11 +7,11 @@ empty list. The next request takes the reply's cursor along. Without a cursor: t
 (`&wait=0`: at once in any case.)
 """
 
-from handlers.following import FollowingHandler
-from handlers.version import Version, format_version
+from __future__ import annotations
 
-# Proxies and browsers commonly give up after 30 or 60 seconds without a byte.
-PATIENCE = 25.0
+from waterspout.limits import POLL_PATIENCE
+from waterspout.native.live.cursor import Cursor, format_cursor
+from waterspout.native.live.following import FollowingHandler
 
 
 class PollHandler(FollowingHandler):
@@ -21,19 +21,19 @@ class PollHandler(FollowingHandler):
         since = self.cursor()
         if since is not None and since < self.watch.newest:
             # Needs no place among those who wait: even when there is none left, nobody misses an update.
-            event = await self.watch.feed.event(since, self.watch.newest)
-            self.send(event.version, event.message)
+            event = await self.watch.event(since)
+            self.send(event.cursor, event.message)
         else:
             await self.wait_for_news(since)
 
-    async def wait_for_news(self, since: Version | None) -> None:
+    async def wait_for_news(self, since: Cursor | None) -> None:
         waits = since is not None and self.get_query_argument("wait", "") != "0"
-        with self.follow(self.settings.get("patience", PATIENCE) if waits else 0) as follower:
+        with self.follow(self.settings.get("patience", POLL_PATIENCE) if waits else 0) as follower:
             await follower.begin(since)
             async for event in follower:
                 self.send(follower.cursor, event.message if event else "")
                 return
             self.send(follower.cursor)  # the server drains
 
-    def send(self, cursor: Version, messages: str = "") -> None:
-        self.write(f'{{"cursor": "{format_version(cursor)}", "events": [{messages}]}}')
+    def send(self, cursor: Cursor, messages: str = "") -> None:
+        self.write(f'{{"cursor": "{format_cursor(cursor)}", "events": [{messages}]}}')

@@ -3,30 +3,30 @@ import json
 import pytest
 import tornado.web
 
-from handlers.base import BoardHandler
+from waterspout.native import JSONHandler
 
 
-class TeapotHandler(BoardHandler):
+class TeapotHandler(JSONHandler):
     def get(self) -> None:
         raise tornado.web.HTTPError(418)
 
 
-class BrokenHandler(BoardHandler):
+class BrokenHandler(JSONHandler):
     def get(self) -> None:
         raise tornado.web.HTTPError(500, log_message="a secret")
 
 
-class StoreHandler(BoardHandler):
+class AnswerHandler(JSONHandler):
     def get(self) -> None:
-        self.write({"store": self.store})
+        self.write({"answer": 42})
 
 
-ROUTES = [("/teapot", TeapotHandler), ("/broken", BrokenHandler), ("/store", StoreHandler)]
+ROUTES = [("/teapot", TeapotHandler), ("/broken", BrokenHandler), ("/answer", AnswerHandler)]
 
 
 @pytest.fixture
 def app():
-    return tornado.web.Application(ROUTES, store="the store")
+    return tornado.web.Application(ROUTES)
 
 
 @pytest.mark.gen_test
@@ -51,13 +51,13 @@ async def test_in_debug_mode_an_error_has_its_traceback(app, http_client, base_u
 
 @pytest.mark.gen_test
 async def test_a_method_that_is_not_there_is_405(http_client, base_url):
-    response = await http_client.fetch(base_url + "/store", method="DELETE", raise_error=False)
+    response = await http_client.fetch(base_url + "/answer", method="DELETE", raise_error=False)
     assert response.code == 405
 
 
 @pytest.mark.gen_test
 async def test_replies_are_neither_kept_nor_guessed_at(http_client, base_url):
-    response = await http_client.fetch(base_url + "/store")
-    assert json.loads(response.body) == {"store": "the store"}
+    response = await http_client.fetch(base_url + "/answer")
+    assert json.loads(response.body) == {"answer": 42}
     assert response.headers["Cache-Control"] == "no-store"
     assert response.headers["X-Content-Type-Options"] == "nosniff"

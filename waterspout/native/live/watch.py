@@ -1,31 +1,39 @@
-"""Which version of the board is the newest, and who waits for the next one: all the open pages.
+"""Which state is the newest, and who waits for the next one: all the open pages.
 
-The Flask side announces each change on the hub. An announcement is only a wake-up, and may be lost (a process
-killed between commit and publish, a post through another machine): so the database is asked now and then,
-too. Either way the watch learns the newest version, has the event made, and wakes its followers.
+Changes are announced on the hub. An announcement is only a wake-up, and may be lost (a process killed between
+commit and publish, a change made on another machine): so the source is asked now and then, too. Either way
+the watch learns the newest cursor, has the event made, and wakes its followers.
 """
+
+from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Iterator
-from typing import Self
+from typing import Protocol, Self
 
-import waterspout
-from app.store import TOPIC, AsyncStore
-from handlers.feed import Event, Feed, reload_event
-from handlers.version import NOTHING, Version, parse_version
+from waterspout.hub.local import Subscription, subscribe
+from waterspout.limits import EVENTS_KEPT, FOLLOWERS, FOLLOWERS_WOKEN_AT_ONCE, SOURCE_INTERVAL
+from waterspout.native.cache import Cache
+from waterspout.native.live.cursor import NOTHING, Cursor
+from waterspout.native.live.event import Event
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
-# How often the database is asked, in seconds, while there are followers. One query, whatever their number.
-CHECK_INTERVAL = 1.0
 
-# Streams, sockets and long-polls in all. Each costs a connection and a coroutine, about 10 KiB.
-FOLLOWERS = 10_000
+class Source(Protocol):
+    """What there is to follow."""
 
-# So many followers are woken in one turn of the loop: other requests get theirs between, some 5 ms later.
-WOKEN_AT_ONCE = 100
+    async def newest(self) -> Cursor:
+        """Return the cursor of the newest state. Asked once a second: make it cheap."""
+
+    async def event(self, since: Cursor) -> Event:
+        """Return what brings a reader from there to the newest state.
+
+        Read the cursor before all else: a state newer than its cursor is sent twice, an older one is lost.
+        """
 
 
 class TooManyFollowers(RuntimeError):
@@ -39,7 +47,7 @@ class Follower:
     `patience` seconds. Ends when the reader has left, or the server drains.
     """
 
-    def __init__(self, watch: "Watch", patience: float) -> None:
+    def __init__(self, watch: Watch, patience: float) -> None:
         self.watch = watch
         self.patience = patience
         self.cursor = NOTHING
@@ -49,8 +57,8 @@ class Follower:
     def __aiter__(self) -> Self:
         return self
 
-    async def begin(self, since: Version | None) -> None:
-        """Know what there was in the version `since`; None: all that there is now."""
+    async def begin(self, since: Cursor | None) -> None:
+        """Know what there was at the cursor `since`; None: all that there is now."""
         await self.watch.ready()
         self.cursor = self.watch.newest if since is None else since
         if self.cursor > self.watch.newest:
@@ -75,12 +83,12 @@ class Follower:
             await self._waiter
 
     async def _take(self) -> Event:
-        """Return the event from the reader's cursor to the newest version, or further."""
+        """Return the event from the reader's cursor to the newest one, or further."""
         newest = self.watch.newest
-        is_foreign = self.cursor > newest  # a page of another database
-        event = reload_event(newest) if is_foreign else await self.watch.feed.event(self.cursor, newest)
-        self.watch.learn(event.version)
-        self.cursor = max(event.version, newest)
+        is_foreign = self.cursor > newest  # a page of another database, perhaps
+        event = Event.reload(newest) if is_foreign else await self.watch.event(self.cursor)
+        self.watch.learn(event.cursor)
+        self.cursor = max(event.cursor, newest)
         return event
 
     def leave(self) -> None:
@@ -94,23 +102,29 @@ class Follower:
 
 
 class Watch:
-    """The followers, and the one task that works for all of them, as long as there are any.
+    """The followers of a source, and the one task that works for all of them, as long as there are any.
 
-    `newest`: the newest version, as far as is known; `ended`: the server drains.
+    `topic` is what changes are published on, `interval` how often the source is asked all the same (seconds).
+    Attributes: `newest`, the newest cursor, as far as is known; `ended`: the server drains.
     """
 
     def __init__(
-        self, store: AsyncStore, feed: Feed, limit: int = FOLLOWERS, interval: float = CHECK_INTERVAL
+        self, topic: str, source: Source, limit: int = FOLLOWERS, interval: float = SOURCE_INTERVAL
     ) -> None:
-        self.feed = feed
+        self.source = source
         self.newest = NOTHING
         self.ended = False
-        self._store = store
+        self._topic = topic
         self._limit = limit
         self._interval = interval
+        self._events: Cache[Event] = Cache(math.inf, EVENTS_KEPT)
         self._followers: set[Follower] = set()
         self._task: asyncio.Task[None] | None = None
         self._checking: asyncio.Task[None] | None = None
+
+    async def event(self, since: Cursor) -> Event:
+        """Return what brings a reader from there to the newest state; made once for all who need the same."""
+        return await self._events.get((since, self.newest), lambda: self.source.event(since))
 
     @contextlib.contextmanager
     def follow(self, patience: float) -> Iterator[Follower]:
@@ -121,7 +135,7 @@ class Watch:
         self._followers.add(follower)
         if self._task is None and not self.ended:
             # Subscribed before anything is read: what is posted from now on is either read or announced.
-            self._task = asyncio.create_task(self._run(waterspout.subscribe(TOPIC)))
+            self._task = asyncio.create_task(self._run(subscribe(self._topic)))
         try:
             yield follower
         finally:
@@ -139,29 +153,29 @@ class Watch:
             await asyncio.shield(self._checking)
 
     async def check(self) -> None:
-        """Ask the database; those who want it at the same time share one query."""
+        """Ask the source; those who want it at the same time share one query."""
         if self._checking is None or self._checking.done():
             self._checking = asyncio.create_task(self._check())
         await asyncio.shield(self._checking)
 
     async def _check(self) -> None:
-        self.learn(parse_version(await self._store.version()) or NOTHING)
+        self.learn(await self.source.newest())
 
-    def learn(self, newest: Version) -> None:
+    def learn(self, newest: Cursor) -> None:
         self.newest = max(self.newest, newest)
 
-    async def _run(self, subscription: waterspout.Subscription) -> None:
-        """Learn of updates and wake the followers, until the server drains."""
+    async def _run(self, subscription: Subscription) -> None:
+        """Learn of changes and wake the followers, until the server drains."""
         known = None
         async with subscription:
             while not self.ended:
                 await self._learn_next(subscription)
                 if known != (newest := self.newest):  # which may be another one when it has been spread
-                    await self._spread(known, newest)
+                    await self._spread(known)
                     known = newest
         await self._wake_all()
 
-    async def _learn_next(self, subscription: waterspout.Subscription) -> None:
+    async def _learn_next(self, subscription: Subscription) -> None:
         """Wait for an announcement, at most the interval; then ask."""
         try:
             async with asyncio.timeout(self._interval):
@@ -177,17 +191,17 @@ class Watch:
         try:
             await self._check()  # not shared: what was announced now, a query that runs already may not see
         except Exception as error:
-            logger.warning("the database can't be asked for news: %s", error)
+            _logger.warning("%s can't be asked for news: %s", self._topic, error)
 
-    async def _spread(self, known: Version | None, newest: Version) -> None:
+    async def _spread(self, known: Cursor | None) -> None:
         """Have the event made, before all ask for it at once; then wake them."""
         if known is not None:
             with contextlib.suppress(Exception):  # who asks for it meets the same error, and tells
-                await self.feed.event(known, newest)
+                await self.event(known)
         await self._wake_all()
 
     async def _wake_all(self) -> None:
         for number, follower in enumerate(list(self._followers), 1):
             follower.wake()
-            if number % WOKEN_AT_ONCE == 0:
+            if number % FOLLOWERS_WOKEN_AT_ONCE == 0:
                 await asyncio.sleep(0)

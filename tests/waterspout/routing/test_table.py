@@ -9,11 +9,12 @@ from tornado.routing import HostMatches, PathMatches, Rule
 from tornado.web import Application as TornadoApplication
 from tornado.web import FallbackHandler, RequestHandler, stream_request_body
 from tornado.websocket import WebSocketHandler
+from werkzeug.routing import BaseConverter
 
 from tests.waterspout.wsgi import apps
-from waterspout import Container
+from waterspout import Application, Container
 from waterspout.native.handler import make_lean
-from waterspout.routing import Table
+from waterspout.routing.table import Table
 
 PATTERNS = (
     *(r"/a", r"/a$", r"/ab", r"/a.b", r"/a\.b", r"/a\-b", r"/a|b", r"/a?", r"/a*", r"/[ab]", r"/\w"),
@@ -47,6 +48,19 @@ class Guard(FallbackHandler):
     pass
 
 
+class Reads(RequestHandler):
+    def get(self, **arguments):
+        pass
+
+
+class ListConverter(BaseConverter):
+    def to_python(self, value):
+        return value.split(",")
+
+
+LISTS = {"url_converters": {"list": ListConverter}}
+
+
 def make_table(rules):
     application = TornadoApplication(rules)
     return application, Table(application, make_lean)
@@ -68,12 +82,16 @@ def test_it_is_the_first_that_matches(patterns):
     )
     targets = [rule.target for rule in application.wildcard_router.rules]
     for path in PATHS:
-        expected, route = find_in_tornado(application, path), table.find(path)
+        expected, found = find_in_tornado(application, path), table.find("GET", path)
+        route = found.route
         assert (route is None) == (expected is None)
         if route is not None:
-            groups = route.match_groups(SimpleNamespace(path=path))
-            assert (targets.index(route.target), groups) == expected
-            assert bool(groups) <= route.has_groups
+            given = {"path_args": list(found.args), "path_kwargs": dict(found.kwargs)}
+            number, groups = expected
+            assert (targets.index(route.target), given) == (
+                number,
+                groups or {"path_args": [], "path_kwargs": {}},
+            )
 
 
 def test_rules_that_are_added_are_noticed():
@@ -81,11 +99,11 @@ def test_rules_that_are_added_are_noticed():
     assert table.is_current
     application.wildcard_router.add_rules([(r"/b", Hello)])
     assert not table.is_current
-    assert Table(application, make_lean).find("/b").target is Hello
+    assert Table(application, make_lean).find("GET", "/b").route.target is Hello
     application.add_handlers("other", [(r"/c", Hello)])
     table = Table(application, make_lean)
     assert table.is_current
-    assert table.find("/a") is None  # hosts matter now: Tornado's routers are asked
+    assert not table.is_flat  # hosts matter now: Tornado's routers are asked
 
 
 @pytest.mark.parametrize(
@@ -99,13 +117,35 @@ def test_rules_that_are_added_are_noticed():
     ],
 )
 def test_what_is_more_than_paths_and_handlers_is_left_to_tornado(rule):
-    assert make_table([(r"/a", Hello), rule])[1].find("/a") is None
+    assert not make_table([(r"/a", Hello), rule])[1].is_flat
 
 
 def test_what_needs_nothing_but_its_handler():
     container = Container(apps.app)
     rules = [Hello, Streaming, Socket, Executing, RequestHandler, Guard, FallbackHandler]
     _, table = make_table([(f"/{target.__name__}", target, {"fallback": container}) for target in rules])
-    routes = [table.find(f"/{target.__name__}") for target in rules]
+    routes = [table.find("GET", f"/{target.__name__}").route for target in rules]
     assert [route.is_quick for route in routes] == [True, False, False, False, False, True, False]
     assert [route.container for route in routes] == [None] * 6 + [container]
+
+
+def test_what_was_found_is_remembered_in_bounds(monkeypatch):
+    monkeypatch.setattr("waterspout.routing.table.KEPT_PATHS", 3)
+    application = Application(
+        [("/fixed", Reads), ("/a/<int:number>", Reads), ("/b/<list:items>", Reads)], **LISTS
+    )
+    table = Table(application, make_lean)
+    literal = dict(table._known)
+    assert set(literal) == {("GET", "/fixed"), ("HEAD", "/fixed")}
+    for number in range(20):
+        assert table.find("GET", f"/a/{number}").kwargs == {"number": number}
+        assert table.find("GET", f"/a/{number}").kwargs == {"number": number}
+        assert len(table._known) <= len(literal) + 3
+        assert table._known.items() >= literal.items()
+    for method, path in (("POST", "/a/1"), ("BREW", "/a/1"), ("GET", "/a/" + "1" * 200), ("GET", "/none")):
+        before = dict(table._known)
+        table.find(method, path)
+        assert table._known == before
+    first, second = (table.find("GET", "/b/x").kwargs["items"] for _ in range(2))
+    assert first == second == ["x"]
+    assert first is not second  # whoever gets it may change it

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from handlers.cache import Cache
+from waterspout.native import Cache
 
 
 class Source:
@@ -34,9 +34,9 @@ async def test_who_asks_at_the_same_time_shares_one_making(source):
 
 @pytest.mark.gen_test
 async def test_a_value_is_kept_for_its_lifetime(source):
-    cache = Cache(0.1, 10)
+    cache = Cache(1, 10)
     assert [await cache.get("a", source) for _ in range(3)] == [1, 1, 1]
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(1)
     assert await cache.get("a", source) == 2
 
 

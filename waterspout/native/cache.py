@@ -1,5 +1,7 @@
 """What many ask for at once is made once: single flight, kept for a while, bounded."""
 
+from __future__ import annotations
+
 import asyncio
 import time
 from collections import OrderedDict

@@ -1,0 +1,141 @@
+"""Who may use a native handler is said at the handler, or nothing starts."""
+
+import asyncio
+
+import pytest
+import tornado.web
+from tornado.web import RequestHandler
+from tornado.websocket import WebSocketHandler
+
+from tests.waterspout.http import harness
+from tests.waterspout.http.harness import on_loops
+from waterspout import Application, PathRule, authenticated, public
+from waterspout.exceptions import ConfigurationError
+from waterspout.native.access import find_access, find_undeclared
+
+
+@public
+class Open(RequestHandler):
+    def get(self):
+        self.write(f"open to {self.current_user}")
+
+
+@authenticated
+class Closed(RequestHandler):
+    def get(self):
+        self.write(f"hello {self.current_user}")
+
+    async def post(self):
+        await asyncio.sleep(0)
+        self.write(f"posted by {self.current_user}")
+
+    @public
+    def delete(self):
+        self.write("anybody")
+
+
+class Mixed(RequestHandler):
+    @tornado.web.authenticated
+    def get(self):
+        self.write("tornado's")
+
+    @authenticated
+    def post(self):
+        self.write("ours")
+
+    @public
+    def put(self):
+        self.write("nobody's")
+
+
+class Silent(RequestHandler):
+    def get(self):
+        pass
+
+    def post(self):
+        pass
+
+
+class Below(Closed):
+    def put(self):
+        self.write("forgotten")
+
+
+class BelowOpen(Open):
+    def post(self):
+        pass
+
+
+@authenticated
+class Socket(WebSocketHandler):
+    pass
+
+
+def test_what_was_said_of_each_method():
+    assert find_undeclared(Open) == find_undeclared(Closed) == find_undeclared(Mixed) == []
+    assert [find_access(Mixed, method) for method in ("GET", "HEAD", "POST", "PUT")] == [
+        *("authenticated", "authenticated", "authenticated", "public")
+    ]
+    assert find_access(Closed, "DELETE") == "public"
+    assert find_undeclared(Silent) == ["GET", "HEAD", "POST"]
+    assert find_undeclared(Socket) == []
+    assert "POST" in find_undeclared(tornado.web.ErrorHandler)
+
+
+def test_a_class_s_word_does_not_hold_for_what_is_below_it():
+    assert find_undeclared(Below) == ["PUT"]
+    assert find_undeclared(BelowOpen) == ["GET", "HEAD", "POST"]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [("/a", Silent)],
+        [(r"/a(\d)", Silent)],
+        [PathRule("/a", Silent)],
+        [tornado.web.url("/a", Silent)],
+        [("/x", [("/a", Silent)])],
+    ],
+)
+def test_a_handler_that_says_nothing_fails_at_start_by_its_name(rules):
+    with pytest.raises(ConfigurationError, match=r"test_access\.Silent: who may use GET, HEAD, POST\?"):
+        Application(rules, login_loader=lambda handler: None)
+    application = Application([("/b", Open)], login_loader=lambda handler: None)
+    with pytest.raises(ConfigurationError, match="Silent"):
+        application.add_handlers("host", rules)
+    Application(rules)  # without a login there is nothing to say
+
+
+def load(handler):
+    return handler.get_query_argument("user", None)
+
+
+async def load_slowly(handler):
+    await asyncio.sleep(0)
+    return load(handler)
+
+
+@pytest.mark.parametrize("loader", [load, load_slowly])
+@on_loops
+async def test_who_is_known_to_the_loader_may_and_others_may_not(loader):
+    rules = [("/open", Open), ("/closed", Closed), ("/mixed", Mixed)]
+    application = Application(rules, login_loader=loader, login_url="/login")
+
+    async def ask(client, method, target):
+        client.send(f"{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode())
+        status, fields, body = await client.read_reply()
+        return status, body.decode() if status == 200 else fields.get("location")
+
+    try:
+        async with harness.serve(application) as served, served.client() as client:
+            assert await ask(client, "GET", "/open") == (200, "open to None")
+            assert await ask(client, "GET", "/closed?user=ada") == (200, "hello ada")
+            assert await ask(client, "POST", "/closed?user=ada") == (200, "posted by ada")
+            assert await ask(client, "GET", "/closed") == (302, "/login?next=%2Fclosed")
+            assert await ask(client, "POST", "/closed") == (403, None)
+            assert await ask(client, "DELETE", "/closed") == (200, "anybody")
+            assert await ask(client, "POST", "/mixed?user=ada") == (200, "ours")
+            assert await ask(client, "POST", "/mixed") == (403, None)
+            assert await ask(client, "GET", "/mixed") == (302, "/login?next=%2Fmixed")
+    finally:
+        await application.stop()

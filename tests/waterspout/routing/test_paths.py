@@ -1,0 +1,52 @@
+"""How a path is read, and which patterns are Flask's."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from werkzeug.wsgi import get_path_info
+
+from waterspout.exceptions import ConfigurationError
+from waterspout.routing.paths import decode_path, find_arguments, is_flask_style, is_plain
+from waterspout.wsgi import environ
+
+
+@given(st.text(st.characters(max_codepoint=255, exclude_characters="?#")).map(lambda text: f"/{text}"))
+def test_it_is_decoded_as_a_flask_app_decodes_it(path):
+    assert decode_path(path) == get_path_info({"PATH_INFO": environ.decode_path(path)})
+
+
+@pytest.mark.parametrize("path", ["/a", "/a%20b", "/caf%C3%A9", "/100%25", "/a;x=1,b:c@d", "/%5Ba%5D", "/~a"])
+def test_what_is_written_in_the_usual_way_is_plain(path):
+    assert is_plain(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/%61", "/a%2Fb", "/a%2fb", "/caf%c3%a9", "/%FF", "/%zz", "/100%", "/%7Ea", "/%2E%2E/a", "/a%3Bx"],
+)
+def test_what_could_be_read_otherwise_is_not(path):
+    assert not is_plain(path)
+
+
+@pytest.mark.parametrize("path", ["/", "/a", "/a/", "/a-b_c.svg", "/<int:id>", "/<a>/<path:b>", "/é"])
+def test_a_path_with_converters_is_flask_s(path):
+    assert is_flask_style(path)
+    assert is_flask_style('/<regex("[a-z]+"):name>')
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["", ".*", "/a$", r"/a\.b", "/(.*)", "/(?P<name>a)", "/a?", "/[ab]", "/a|b", "a", "/a{2}", "//a"],
+)
+def test_all_else_is_a_regular_expression(pattern):
+    assert not is_flask_style(pattern)
+
+
+@pytest.mark.parametrize("pattern", ["/<int:id>(.*)", "/<a>/\\d+", "<a>", "/<a>$"])
+def test_half_and_half_is_refused(pattern):
+    with pytest.raises(ConfigurationError, match="mixes <converters>"):
+        is_flask_style(pattern)
+
+
+def test_arguments_stand_in_their_order():
+    assert find_arguments('/<a>/<int(min=1):b>/x/<regex("a:b"):c>') == ["a", "b", "c"]

@@ -1,0 +1,138 @@
+"""Owners of paths and methods, where no WSGI app is there, and where Tornado's routers decide."""
+
+import abc
+from contextlib import asynccontextmanager
+
+import pytest
+from tornado.web import RequestHandler, stream_request_body, url
+
+from tests.waterspout.http import harness
+from tests.waterspout.http.harness import on_loops
+from waterspout import Application, Decline, PathRule
+
+
+class Reads(RequestHandler):
+    def get(self, *args, **kwargs):
+        self.write(f"read {args} {kwargs}")
+
+
+class Writes(RequestHandler):
+    def post(self, *args, **kwargs):
+        self.write(f"written {args} {kwargs}")
+
+
+class Base(RequestHandler, abc.ABC):
+    """Its metaclass keeps it from being made lean."""
+
+    def get(self, number):
+        self.write(f"{number!r} {self.request.method}")
+
+
+@stream_request_body
+class Streams(RequestHandler):
+    def data_received(self, chunk):
+        pass
+
+    def post(self, number):
+        self.write(repr(number))
+
+
+class Declines(RequestHandler):
+    def get(self):
+        raise Decline
+
+
+class Flows(RequestHandler):
+    """Never ends by itself."""
+
+    async def get(self):
+        while True:
+            self.write("x" * 100)
+            await self.flush()
+
+
+RULES = [
+    ("/a/<int:number>", Reads),
+    (r"/a/(\d+)", Writes),
+    ("/based/<int:number>", Base),
+    ("/streams/<int:number>", Streams),
+    ("/declines", Declines),
+    ("/flows", Flows),
+    ("/folder/", Reads),
+    PathRule("/named/<name>/<int:number>", Reads, name="named"),
+    url(r"/old/(\d+)", Reads, name="old"),
+]
+
+
+@asynccontextmanager
+async def serve(application):
+    async with harness.serve(application) as served, served.client() as client:
+        try:
+            yield client
+        finally:
+            await application.stop()
+
+
+async def ask(client, method, target, host="x"):
+    client.send(f"{method} {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n".encode())
+    status, fields, body = await client.read_reply()
+    return status, body.decode(), fields
+
+
+@pytest.mark.parametrize("hosts", [False, True])
+@on_loops
+async def test_without_a_wsgi_app_native_rules_have_it_all(hosts):
+    """`hosts`: a rule for one host makes Tornado's routers decide."""
+    application = Application(RULES)
+    if hosts:
+        application.add_handlers("other", [("/b/<int:number>", Writes)])
+    assert application.native_rules == len(RULES) + hosts
+    async with serve(application) as client:
+        assert (await ask(client, "GET", "/a/7"))[:2] == (200, "read () {'number': 7}")
+        assert (await ask(client, "POST", "/a/7"))[:2] == (200, "written ('7',) {}")
+        status, body, fields = await ask(client, "OPTIONS", "/a/7")
+        assert (status, body, fields["allow"]) == (200, "", "GET, HEAD, OPTIONS, POST")
+        status, _, fields = await ask(client, "DELETE", "/a/7")
+        assert (status, fields["allow"]) == (405, "GET, HEAD, OPTIONS, POST")
+        status, _, fields = await ask(client, "GET", "/folder?x=%2F")
+        assert (status, fields["location"]) == (308, "http://x/folder/?x=%2F")
+        assert (await ask(client, "POST", "/folder"))[0] == 404
+        assert (await ask(client, "GET", "/based/7"))[1] == "7 GET"
+        assert (await ask(client, "POST", "/streams/7"))[1] == "7"
+        assert (await ask(client, "GET", "/declines"))[0] == 404
+        assert (await ask(client, "GET", "/nothing"))[0] == 404
+        assert (await ask(client, "POST", "/b/7", "other"))[:2] == (
+            (200, "written () {'number': 7}") if hosts else (404, (await ask(client, "GET", "/n"))[1])
+        )
+    assert application.reverse_url("named", "a b", 7) == "/named/a%20b/7"
+    assert application.reverse_url("old", 7) == "/old/7"
+    with pytest.raises(KeyError):
+        application.reverse_url("nobody")
+
+
+@on_loops
+async def test_head_of_what_never_ends_is_answered():
+    async with serve(Application(RULES)) as client:
+        client.send(b"HEAD /flows HTTP/1.1\r\nHost: x\r\n\r\nGET /a/7 HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await client.head())[0] == 200
+        assert (await client.read_reply())[0] == 200
+
+
+@on_loops
+async def test_a_handler_with_a_metaclass_follows_get_too():
+    async with serve(Application(RULES)) as client:
+        client.send(b"HEAD /based/7 HTTP/1.1\r\nHost: x\r\n\r\n")
+        status, fields = await client.head()
+        assert (status, fields["content-length"]) == (200, "6")
+
+
+def test_custom_converters_are_the_application_s():
+    from werkzeug.routing import BaseConverter
+
+    class Upper(BaseConverter):
+        regex = "[A-Z]+"
+
+    application = Application([("/<upper:word>", Reads)], url_converters={"upper": Upper})
+    (place,) = application._table.places
+    assert place.search("GET", "/ABC").kwargs == {"word": "ABC"}
+    assert place.search("GET", "/abc") is None

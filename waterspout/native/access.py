@@ -1,0 +1,81 @@
+"""Who may use a native handler: said at the handler, and checked at start-up."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, cast
+
+import tornado.web
+from tornado.web import RequestHandler
+
+from waterspout.routing.methods import defines, find_methods
+
+#: On a handler class, or a method of one: how it was decorated.
+_MARK: Final = "__waterspout_access__"
+_PUBLIC: Final = "public"
+_AUTHENTICATED: Final = "authenticated"
+#: What Tornado's own decorator wraps methods in.
+_TORNADOS: Final = tornado.web.authenticated(lambda self: None).__code__
+
+Target = TypeVar("Target", bound=Any)
+
+
+def public(target: Target) -> Target:
+    """A handler class, or a method of one, that everybody may use. A class below it has to say so again."""
+    setattr(target, _MARK, _PUBLIC)
+    return target
+
+
+def authenticated(target: Target) -> Target:
+    """A handler class, or a method of one, for whom the application's `login_loader` knows.
+
+    Others are answered as `tornado.web.authenticated` does it: GET and HEAD are sent to the setting
+    `login_url`, the rest gets 403. On a class it guards all methods that are defined there or above, but for
+    those that are `public`; not those that a class below it defines.
+    """
+    if not inspect.isclass(target):
+        return cast(Target, _guard(target))
+    handler_class = cast(type[RequestHandler], target)
+    for name in handler_class.SUPPORTED_METHODS:
+        if defines(handler_class, name) and _read_mark(getattr(handler_class, name.lower())) is None:
+            setattr(handler_class, name.lower(), _guard(getattr(handler_class, name.lower())))
+    return target
+
+
+def _guard(method: Callable[..., Any]) -> Callable[..., Any]:
+    checked = tornado.web.authenticated(method)
+
+    @functools.wraps(method)
+    async def guarded(self: RequestHandler, *args: Any, **kwargs: Any) -> None:
+        loader = self.settings.get("login_loader")
+        if loader is not None and "_current_user" not in self.__dict__:
+            user = loader(self)
+            self.current_user = await user if inspect.isawaitable(user) else user
+        result = checked(self, *args, **kwargs)
+        if result is not None:
+            await result
+
+    setattr(guarded, _MARK, _AUTHENTICATED)
+    return guarded
+
+
+def find_access(handler_class: type[RequestHandler], method: str) -> str | None:
+    """`"public"` or `"authenticated"`; None: it was not said. A class's word is not inherited, since the
+    class below may define what the one above knew nothing of; a method's is.
+    """
+    name = method.lower() if method != "HEAD" or defines(handler_class, "HEAD") else "get"
+    return _read_mark(getattr(handler_class, name, None)) or vars(handler_class).get(_MARK)
+
+
+def find_undeclared(handler_class: type[RequestHandler]) -> list[str]:
+    """The methods of a handler of which it was not said who may use them."""
+    methods = find_methods(handler_class) or frozenset(handler_class.SUPPORTED_METHODS)
+    return sorted(method for method in methods if find_access(handler_class, method) is None)
+
+
+def _read_mark(target: Any) -> str | None:
+    if getattr(target, "__code__", None) is _TORNADOS:
+        return _AUTHENTICATED
+    return cast("str | None", getattr(target, _MARK, None))

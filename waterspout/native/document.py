@@ -1,0 +1,65 @@
+"""Replies that are the same for everybody: made once for a crowd, and sent only to who lacks them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from waterspout.native.cache import Cache
+from waterspout.native.json_handler import JSONHandler
+
+# What is no Char in XML 1.0, section 2.2.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A body, its media type, and a strong ETag (RFC 9110, section 8.8.3)."""
+
+    body: bytes
+    media_type: str
+    etag: str
+
+    @classmethod
+    def of(cls, text: str, media_type: str) -> Self:
+        body = text.encode()
+        return cls(body, f"{media_type}; charset=UTF-8", f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+
+    @classmethod
+    def of_xml(cls, text: str, media_type: str) -> Self:
+        """What XML can't say at all, not even escaped, becomes a replacement character."""
+        return cls.of(_NOT_XML.sub("\ufffd", text), media_type)
+
+    @classmethod
+    def of_json(cls, value: Any) -> Self:
+        return cls.of(json.dumps(value), "application/json")
+
+
+class DocumentHandler(JSONHandler):
+    """Answers with documents: `await self.send_document(key, make)`; 304 to who has it already.
+
+    Setting of the application: `documents`, a `Cache` of them, whose lifetime is how old a reply may be.
+    """
+
+    # Anybody's page may show a document, since all get the same: it holds no secret. None: ours alone.
+    allowed_origin: ClassVar[str | None] = "*"
+    # Seconds for which browsers and proxies need not ask again.
+    max_age: ClassVar[int] = 1
+
+    async def send_document(self, key: Hashable, make: Callable[[], Awaitable[Document]]) -> None:
+        """Send the document of the key, made if none is kept; raises what `make` raises."""
+        documents: Cache[Document] = self.settings["documents"]
+        document = await documents.get(key, make)
+        self.set_header("Content-Type", document.media_type)
+        self.set_header("Cache-Control", f"public, max-age={self.max_age}")
+        if self.allowed_origin is not None:
+            self.set_header("Access-Control-Allow-Origin", self.allowed_origin)
+        self.set_header("Etag", document.etag)
+        if self.check_etag_header():
+            self.set_status(304)
+        else:
+            self.write(document.body)

@@ -1,0 +1,34 @@
+"""Handlers that speak JSON, in what they refuse, too."""
+
+from __future__ import annotations
+
+from http.client import responses
+from typing import Any
+
+from tornado.web import RequestHandler as TornadoRequestHandler
+
+from waterspout.limits import NATIVE_RETRY_AFTER
+from waterspout.native.handler import RequestHandler
+
+
+class JSONErrors(TornadoRequestHandler):
+    """Answers errors with `{"error": "Not Found"}`; a base class beside any of Tornado's handlers."""
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Write the error and no word of its cause; in debug mode the traceback that Tornado writes."""
+        if self.settings.get("serve_traceback"):
+            super().write_error(status_code, **kwargs)
+            return
+        if status_code == 503:
+            self.set_header("Retry-After", str(NATIVE_RETRY_AFTER))
+        self.set_header("Content-Type", "application/json; charset=UTF-8")
+        self.finish({"error": responses.get(status_code, "Unknown")})
+
+
+class JSONHandler(JSONErrors, RequestHandler):
+    """Answers in JSON, which nobody keeps unless the handler says so."""
+
+    def set_default_headers(self) -> None:
+        self.set_header("Content-Type", "application/json; charset=UTF-8")
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Content-Type-Options", "nosniff")

@@ -1,0 +1,34 @@
+"""Keeping open pages up to date: one watch, and three doors to it.
+
+    waterspout.publish(topic, ...) ── wake-up ──┐
+                                              Watch ── Follower ── StreamHandler (SSE), SocketHandler,
+    Source: newest cursor, event since ... ─────┘                  PollHandler
+
+A `Source` says which state is the newest, by a cursor, and makes the event that brings a reader from an older
+cursor there. What is published is only a wake-up: each reader is brought from its own cursor to the newest
+state, so a lost message loses nothing. Each event is made once, however many wait for it.
+"""
+
+from __future__ import annotations
+
+from waterspout.native.live.cursor import NOTHING, Cursor, format_cursor, parse_cursor
+from waterspout.native.live.event import Event
+from waterspout.native.live.poll import PollHandler
+from waterspout.native.live.stream import StreamHandler
+from waterspout.native.live.watch import Follower, Source, TooManyFollowers, Watch
+from waterspout.native.live.websocket import SocketHandler
+
+__all__ = [
+    "NOTHING",
+    "Cursor",
+    "Event",
+    "Follower",
+    "PollHandler",
+    "SocketHandler",
+    "Source",
+    "StreamHandler",
+    "TooManyFollowers",
+    "Watch",
+    "format_cursor",
+    "parse_cursor",
+]

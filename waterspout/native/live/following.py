@@ -1,0 +1,52 @@
+"""What the handlers have in common whose clients wait for news."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tornado.web import HTTPError
+from tornado.web import RequestHandler as TornadoRequestHandler
+
+from waterspout.limits import HEARTBEAT
+from waterspout.native.json_handler import JSONHandler
+from waterspout.native.live.cursor import Cursor, parse_cursor
+from waterspout.native.live.watch import Follower, TooManyFollowers, Watch
+
+
+class Following(TornadoRequestHandler):
+    """Settings of the application: `watch`; `heartbeat`, in seconds."""
+
+    follower: Follower | None = None
+
+    @property
+    def watch(self) -> Watch:
+        """What is followed. Override it where an application watches more than one source."""
+        watch: Watch = self.settings["watch"]
+        return watch
+
+    @property
+    def heartbeat(self) -> float:
+        heartbeat: float = self.settings.get("heartbeat", HEARTBEAT)
+        return heartbeat
+
+    def cursor(self, last_event_id: str | None = None) -> Cursor | None:
+        """What the client says that it knows; None, if it says nothing."""
+        return parse_cursor(last_event_id or self.get_query_argument("since", ""))
+
+
+class FollowingHandler(Following, JSONHandler):
+    """A handler over plain HTTP that follows."""
+
+    @contextmanager
+    def follow(self, patience: float) -> Iterator[Follower]:
+        """A follower that leaves when the client goes; raises HTTPError when there are too many (503)."""
+        try:
+            with self.watch.follow(patience) as self.follower:
+                yield self.follower
+        except TooManyFollowers:
+            raise HTTPError(503) from None
+
+    def on_connection_close(self) -> None:
+        if self.follower is not None:
+            self.follower.leave()

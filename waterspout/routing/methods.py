@@ -1,0 +1,39 @@
+"""Which methods a native handler owns: those that it defines. Leaf."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tornado.web import RequestHandler
+
+#: What Tornado's handler has where a method is not defined: it raises HTTPError(405).
+UNDEFINED: Final = RequestHandler.get
+
+#: The methods that a handler owns; None: all that there are.
+Methods = frozenset[str] | None
+
+
+def find_methods(handler_class: type[RequestHandler]) -> Methods:
+    """What `handler_class` defines, of its SUPPORTED_METHODS. HEAD follows GET (RFC 9110 section 9.3.2).
+
+    None for one that defines no method: it answers in `prepare()`, whatever the method is, as Tornado's
+    `ErrorHandler` and `FallbackHandler` do.
+    """
+    found = {name for name in handler_class.SUPPORTED_METHODS if defines(handler_class, name)}
+    if "GET" in found:
+        found.add("HEAD")
+    return frozenset(found) or None
+
+
+def defines(handler_class: type[RequestHandler], method: str) -> bool:
+    """Whether it has a method of its own for `method`."""
+    return getattr(handler_class, method.lower(), UNDEFINED) is not UNDEFINED
+
+
+def owns(methods: Methods, method: str) -> bool:
+    return methods is None or method in methods
+
+
+def format_allow(methods: frozenset[str]) -> str:
+    """The value of an Allow field (RFC 9110 section 10.2.1)."""
+    return ", ".join(sorted(methods | {"OPTIONS"}))

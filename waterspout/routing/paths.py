@@ -1,0 +1,59 @@
+"""The path of a request target, decoded as a WSGI app decodes it; and which patterns are Flask's. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import quote, unquote_to_bytes
+
+from waterspout.exceptions import ConfigurationError
+
+#: What a path may hold as it is (RFC 3986 section 3.3), beside letters, digits and `-._~`.
+_PLAIN: Final = "/:@!$&'()*+,;="
+_CONVERTER: Final = re.compile(r"<[^<>]+>")
+_REGEX_SIGNS: Final = frozenset("\\^$|?*+()[]{}")
+
+
+def decode_path(path: str) -> str:
+    """`path`, as it is on the wire (bytes as latin-1), as Werkzeug reads it from PATH_INFO: decoded once,
+    UTF-8, what isn't replaced; nothing collapsed.
+    """
+    if "%" not in path and path.isascii():
+        return path
+    return unquote_to_bytes(path.encode("latin-1", "replace")).decode("utf-8", "replace")
+
+
+def is_plain(path: str) -> bool:
+    """Whether a regular expression, asked about the path as it is on the wire, can't be misled: every escape
+    in it stands for what needs one, and is written in the usual way.
+
+    `/caf%C3%A9%20x` is plain; `/%61`, `/a%2Fb`, `/%c3%a9` and `/%FF` are not.
+    """
+    if "%" not in path:
+        return True
+    try:
+        decoded = unquote_to_bytes(path.encode("latin-1", "replace")).decode()
+    except UnicodeDecodeError:
+        return False
+    return quote(decoded, safe=_PLAIN) == path
+
+
+def is_flask_style(pattern: str) -> bool:
+    """Whether `pattern` is written Flask's way: a literal path, or one with `<converter:name>` in it.
+
+    Raises ConfigurationError: it is half that, half a regular expression.
+    """
+    if "(?" in pattern:
+        return False
+    rest = _CONVERTER.sub("", pattern)
+    is_regex = not _REGEX_SIGNS.isdisjoint(rest) or pattern[:1] != "/" or pattern[:2] == "//"
+    if is_regex and len(rest) < len(pattern):
+        raise ConfigurationError(
+            f"the rule {pattern!r} mixes <converters> with a regular expression: write it in one of the ways"
+        )
+    return not is_regex
+
+
+def find_arguments(pattern: str) -> list[str]:
+    """The names of a Flask-style pattern's arguments, in their order."""
+    return [part[1:-1].rpartition(":")[2].strip() for part in _CONVERTER.findall(pattern)]

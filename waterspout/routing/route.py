@@ -1,0 +1,71 @@
+"""Where a rule leads, and what a search for a path and a method finds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+from tornado.httputil import HTTPServerRequest
+from tornado.web import FallbackHandler, RequestHandler
+from tornado.websocket import WebSocketHandler
+
+from waterspout.native.handler import LeanRequestHandler
+from waterspout.routing.methods import Methods, find_methods
+from waterspout.wsgi.container import Container
+
+NO_METHODS: Final[frozenset[str]] = frozenset()
+
+
+class Route:
+    """Where a rule leads.
+
+    Attributes: `target`, the rule's own handler class; `handler_class`, which runs in its place, and its
+    `arguments`; `methods`, those that it owns; `container`, the WSGI app's, where the handler only stands for
+    it; `is_quick`, whether a request without a body needs nothing but its handler.
+    """
+
+    __slots__ = ("arguments", "container", "handler_class", "is_quick", "methods", "target")
+
+    def __init__(
+        self, target: type[RequestHandler], handler_class: type[RequestHandler], arguments: dict[str, Any]
+    ) -> None:
+        self.target = target
+        self.handler_class = handler_class
+        self.arguments = arguments
+        self.methods: Methods = find_methods(target)
+        fallback = arguments.get("fallback")
+        is_fallback = target is FallbackHandler and isinstance(fallback, Container)
+        self.container: Container | None = fallback if is_fallback else None
+        self.is_quick = (
+            not is_fallback
+            and getattr(handler_class, "_execute", None) is LeanRequestHandler._execute
+            and not issubclass(handler_class, WebSocketHandler)
+            and not getattr(handler_class, "_stream_request_body", False)
+        )
+
+
+class Mover(Protocol):
+    """Knows the usual way to write a path."""
+
+    def find_location(self, request: HTTPServerRequest) -> str:
+        """The whole URL that a request is sent to."""
+
+
+class Match(NamedTuple):
+    """What a search found.
+
+    * `route`: who answers; None: nobody
+    * `args`, `kwargs`: of the handler's method
+    * `denied`: methods of native handlers at this path, when none of them owns the one that was asked for:
+      then `route` is the WSGI app's; or, where there is none, a handler that can only say so
+    * `moved_by`: who wants the path written otherwise, with a slash at its end, and knows how
+    """
+
+    route: Route | None
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = {}
+    denied: frozenset[str] = NO_METHODS
+    moved_by: Mover | None = None
+
+
+NOTHING: Final = Match(None)

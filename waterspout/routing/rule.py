@@ -1,0 +1,67 @@
+"""One native rule written Flask's way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from inspect import isclass
+from typing import Any
+
+from tornado.util import import_object
+from tornado.web import RequestHandler
+
+from waterspout.exceptions import ConfigurationError
+from waterspout.routing.paths import is_flask_style
+
+
+@dataclass(frozen=True)
+class PathRule:
+    """`path` as in Flask, `"/incidents/<int:id>"`, and who answers there: a rule of an `Application`.
+
+    A tuple `(path, handler)`, `(path, handler, kwargs)` or `(path, handler, kwargs, name)` whose path is
+    written that way is the same, with less to say.
+
+    * `handler`: a `RequestHandler` class, or its import name
+    * `kwargs`: what its `initialize()` gets
+    * `name`: for `reverse_url`, and `url_for` of the Flask app
+    * `defaults`: arguments that the path does not say
+    * `strict_slashes`: whether `/a` is redirected to a rule `/a/` (as Flask does), rather than answered by it
+
+    Raises ConfigurationError: not so written, or the handler is none.
+    """
+
+    path: str
+    handler: type[RequestHandler]
+    kwargs: Mapping[str, Any] | None = None
+    name: str | None = None
+    defaults: Mapping[str, Any] | None = None
+    strict_slashes: bool = True
+
+    def __post_init__(self) -> None:
+        if isinstance(self.handler, str):
+            object.__setattr__(self, "handler", import_object(self.handler))
+        if not is_flask_style(self.path):
+            raise ConfigurationError(
+                f"{self.path!r} is not written Flask's way: it begins with /, and has <converter:name> for "
+                "what varies; a regular expression stands in a tuple, (pattern, handler)"
+            )
+        if not (isclass(self.handler) and issubclass(self.handler, RequestHandler)):
+            raise ConfigurationError(
+                f"the rule {self.path!r} leads to {self.handler!r}, which is no RequestHandler class"
+            )
+
+
+def read_rules(rules: Iterable[Any]) -> list[Any]:
+    """Rules as an `Application` takes them: those written Flask's way as `PathRule`, others as they are."""
+    return [_read(rule) for rule in rules]
+
+
+def _read(rule: Any) -> Any:
+    """A literal path that leads elsewhere than to a handler (a list of rules, a function) stays Tornado's."""
+    if not (isinstance(rule, (tuple, list)) and rule and isinstance(rule[0], str)):
+        return rule
+    if not is_flask_style(rule[0]):
+        return rule
+    target = import_object(rule[1]) if isinstance(rule[1], str) else rule[1]
+    is_handler = isclass(target) and issubclass(target, RequestHandler)
+    return PathRule(rule[0], target, *rule[2:]) if is_handler or "<" in rule[0] else rule

@@ -1,0 +1,134 @@
+"""Native rules written Flask's way, matched by Werkzeug."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest
+from tornado.routing import ReversibleRouter
+from tornado.web import RequestHandler
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.routing import BaseConverter, BuildError, Map, RequestRedirect, Rule
+
+from waterspout.exceptions import ConfigurationError
+from waterspout.routing.methods import find_methods
+from waterspout.routing.paths import decode_path, find_arguments
+from waterspout.routing.route import Match, Route
+from waterspout.routing.rule import PathRule
+
+#: What stands in a URL where the host is not looked at.
+_HOST = "localhost"
+
+
+class Opener(Protocol):
+    """The part of our application that opens what a search found."""
+
+    def open_match(self, request: HTTPServerRequest, match: Match) -> HTTPMessageDelegate | None:
+        """The delegate of a request; None: nobody's here."""
+
+
+class RuleMap(ReversibleRouter):
+    """Neighbouring rules as one map: `merge_slashes` is off, and a path leads to its most specific rule,
+    whatever their order is, as in Flask.
+
+    `improve` gives the class that runs in place of a handler's. `converters`: custom ones, by name.
+    `is_guarded`: a WSGI app stands behind the native rules. Raises ConfigurationError: what Werkzeug can't
+    read.
+    """
+
+    def __init__(
+        self,
+        rules: Sequence[PathRule],
+        application: Opener,
+        improve: Callable[[type[RequestHandler]], type[RequestHandler]],
+        converters: Mapping[str, type[BaseConverter]],
+        *,
+        is_guarded: bool = False,
+    ) -> None:
+        self._is_guarded = is_guarded
+        self.rules = rules
+        self._application = application
+        self._map = Map(converters=converters, merge_slashes=False)
+        self._routes: dict[int, Route] = {}
+        self._named: dict[str, PathRule] = {}
+        self._roots: set[str] = set()
+        for rule in rules:
+            self._add(rule, improve(rule.handler))
+        self._has_any_root = any("<" in root for root in self._roots)
+        self._adapter = self._map.bind(_HOST)
+        self._map.update()
+
+    def _add(self, rule: PathRule, handler_class: type[RequestHandler]) -> None:
+        made = Rule(
+            rule.path,
+            endpoint=rule.name or rule.handler,
+            methods=find_methods(rule.handler),
+            defaults=rule.defaults,
+            strict_slashes=rule.strict_slashes,
+        )
+        try:
+            self._map.add(made)
+        except (LookupError, SyntaxError, TypeError, ValueError) as error:
+            raise ConfigurationError(f"the rule {rule.path!r} can't be read: {error}") from error
+        self._routes[id(made)] = Route(rule.handler, handler_class, dict(rule.kwargs or {}))
+        self._roots.add(_find_root(rule.path))
+        if rule.name is not None:
+            self._named[rule.name] = rule
+
+    def search(self, method: str, path: str) -> Match | None:
+        """Who owns `path`, as it is on the wire, and `method`. None: the path is nobody's here."""
+        path = decode_path(path)
+        if not self._has_any_root and _find_root(path) not in self._roots:
+            return None  # saves Werkzeug's search for most of what is the WSGI app's
+        if path[:1] != "/" or (path[1:2] == "/" and not self._is_guarded):
+            return (
+                None  # Werkzeug takes //a for /a, and so does a Flask app: nobody shall get past us by that
+            )
+        try:
+            rule, values = self._adapter.match(path, method=method, return_rule=True)
+        except MethodNotAllowed as error:
+            return Match(None, denied=frozenset(error.valid_methods or ()))
+        except NotFound:
+            return None
+        except RequestRedirect:
+            return Match(None, moved_by=self)
+        return Match(self._routes[id(rule)], kwargs=values)
+
+    def find_location(self, request: HTTPServerRequest) -> str:
+        """Where a request for a path that is written otherwise is sent: as a whole URL, as Flask does it."""
+        root_path = getattr(request, "root_path", "")
+        adapter = self._map.bind(request.host, script_name=root_path or "/", url_scheme=request.protocol)
+        try:
+            adapter.match(decode_path(request.path), method=request.method, query_args=request.query)
+        except RequestRedirect as redirect:
+            return redirect.new_url
+        raise AssertionError(f"{request.path!r} has not moved")
+
+    # -- Tornado calls these, where its own routers decide -------------------------------------------------
+
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate | None:
+        match = self.search(request.method or "", request.path)
+        if match is not None and match.denied:
+            owner = self.search(min(match.denied), request.path)
+            match = owner and owner._replace(denied=match.denied)
+        return match and self._application.open_match(request, match)
+
+    def reverse_url(self, name: str, *args: Any, **kwargs: Any) -> str | None:
+        """The path of the rule of that name; None: there is none here. `args` are in the order of the path.
+
+        Raises ValueError: not its arguments.
+        """
+        rule = self._named.get(name)
+        if rule is None:
+            return None
+        values = {**dict(zip(find_arguments(rule.path), args, strict=False)), **kwargs}
+        try:
+            return self._adapter.build(name, values)
+        except BuildError as error:
+            raise ValueError(f"the rule {rule.path!r} named {name!r} can't be built with {values}") from error
+
+
+def _find_root(path: str) -> str:
+    """What a path begins with, up to its second slash; `//a` begins as `/a` does."""
+    return path.lstrip("/").partition("/")[0]

@@ -1,0 +1,176 @@
+"""The rules of an application as one list that can be asked without Tornado's routers."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from inspect import isclass
+from typing import Any, Final, NamedTuple, cast
+
+from tornado.routing import AnyMatches, PathMatches, Rule, RuleRouter
+from tornado.web import Application, RequestHandler
+
+from waterspout.limits import KEPT_PATH, KEPT_PATHS
+from waterspout.routing.methods import owns
+from waterspout.routing.paths import is_plain
+from waterspout.routing.route import NOTHING, Match, Route
+from waterspout.routing.rulemap import RuleMap
+
+_UNCHANGING: Final = frozenset({bytes, float, int, str, uuid.UUID, type(None)})
+
+
+class _Path(NamedTuple):
+    """What Tornado's matchers of paths look at of a request."""
+
+    path: str
+
+
+class Pattern:
+    """A rule that is a regular expression. `is_guarded`: where a WSGI app stands behind the native rules, it
+    is not asked about a path that the app would read in another way.
+    """
+
+    def __init__(self, rule: Rule, route: Route, *, is_guarded: bool) -> None:
+        self.route = route
+        self._matcher = cast(PathMatches, rule.matcher)
+        self._match = self._matcher.regex.match
+        self._has_groups = self._matcher.regex.groups > 0
+        self._is_guarded = is_guarded and route.container is None
+        self._bare = Match(route)
+        self._denied = Match(None, denied=route.methods or frozenset())
+
+    @property
+    def text(self) -> str:
+        """The regular expression."""
+        return str(self._matcher.regex.pattern)
+
+    def search(self, method: str, path: str) -> Match | None:
+        """As `RuleMap.search`."""
+        if self._match(path) is None or (self._is_guarded and not is_plain(path)):
+            return None
+        if not owns(self.route.methods, method):
+            return self._denied
+        return self.give(path)
+
+    def give(self, path: str) -> Match:
+        """What its handler is given for `path`, which it matches."""
+        if not self._has_groups:
+            return self._bare
+        found = self._matcher.match(_Path(path)) or {}  # type: ignore[arg-type]  # it has what is looked at
+        return Match(self.route, found["path_args"], found["path_kwargs"])
+
+
+class Table:
+    """The rules of an application as one flat list, when that is all that its routers say: patterns of
+    paths that lead to handlers. Tornado's own routers, one in the other, ask five functions for each rule.
+
+    `improve` gives the class that runs in place of a handler's. `is_guarded`: see `Pattern`.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        improve: Callable[[type[RequestHandler]], type[RequestHandler]],
+        *,
+        is_guarded: bool = False,
+    ) -> None:
+        self._outer = application.default_router.rules
+        self._inner = application.wildcard_router.rules
+        self._size = len(self._outer) + len(self._inner)
+        self.places: list[Pattern | RuleMap] = [
+            rule.target
+            if isinstance(rule.target, RuleMap)
+            else Pattern(
+                rule, Route(rule.target, improve(rule.target), rule.target_kwargs), is_guarded=is_guarded
+            )
+            for rule in _flatten(application)
+        ]
+        #: What was found for a method and a path, the literal ones first: saves a third of a native request
+        #: with an argument when many ask for the same.
+        self._known: dict[tuple[str, str], Match] = {}
+        for path in self._spell_literals():
+            for method in RequestHandler.SUPPORTED_METHODS:
+                found = self._search(method, path)  # the first one, whoever it is
+                if _may_be_kept(method, path, found):
+                    self._known[method, path] = found
+        self._literal = dict(self._known)
+
+    @property
+    def is_current(self) -> bool:
+        """Nobody has added a rule since."""
+        return self._size == len(self._outer) + len(self._inner)
+
+    @property
+    def is_flat(self) -> bool:
+        """False: the routers say more than this, and are to be asked."""
+        return bool(self.places) or not self._inner
+
+    def find(self, method: str, path: str) -> Match:
+        """Who owns `path`, as it is on the wire, and `method`: the first rule of those that match both."""
+        found = self._known.get((method, path))
+        if found is None:
+            found = self._search(method, path)
+            if _may_be_kept(method, path, found):
+                if len(self._known) >= len(self._literal) + KEPT_PATHS:
+                    self._known = dict(self._literal)
+                self._known[method, path] = found
+        return found
+
+    def _search(self, method: str, path: str) -> Match:
+        denied: frozenset[str] = frozenset()
+        first: Match | None = None
+        for place in self.places:
+            found = place.search(method, path)
+            if found is None:
+                continue
+            if not found.denied:
+                return found._replace(denied=denied) if denied else found
+            if not denied:
+                first = _give(place, path, found.denied)
+            denied |= found.denied
+        return NOTHING if first is None else first._replace(denied=denied)
+
+    def _spell_literals(self) -> list[str]:
+        """The paths without anything that varies, that a rule may mean; they are looked up, not searched."""
+        spelled: list[str] = []
+        for place in self.places:
+            if isinstance(place, RuleMap):
+                spelled += [rule.path for rule in place.rules if "<" not in rule.path]
+            else:
+                spelled.append(place.text.removesuffix("$").replace("\\.", ".").replace("\\-", "-"))
+        return spelled
+
+
+def _may_be_kept(method: str, path: str, found: Match) -> bool:
+    """Whether it is the same for whoever asks: what a custom converter makes might be changed by who gets it,
+    and is made anew.
+    """
+    return (
+        found.route is not None
+        and not found.denied
+        and len(path) <= KEPT_PATH
+        and method in RequestHandler.SUPPORTED_METHODS
+        and (not found.kwargs or _UNCHANGING.issuperset(map(type, found.kwargs.values())))
+    )
+
+
+def _give(place: Pattern | RuleMap, path: str, methods: frozenset[str]) -> Match | None:
+    """Whose the path is, for one of those methods."""
+    return place.give(path) if isinstance(place, Pattern) else place.search(min(methods), path)
+
+
+def _flatten(application: Application) -> list[Rule]:
+    """All rules; none, when the routers say more than that."""
+    outer: RuleRouter = application.default_router
+    if len(outer.rules) != 1 or type(outer.rules[0].matcher) is not AnyMatches:
+        return []
+    rules = application.wildcard_router.rules
+    return list(rules) if all(_is_simple(rule) for rule in rules) else []
+
+
+def _is_simple(rule: Rule) -> bool:
+    target: Any = rule.target
+    if isinstance(target, RuleMap):
+        return type(rule.matcher) is AnyMatches
+    leads_to_handler = isclass(target) and issubclass(target, RequestHandler)
+    return type(rule.matcher) is PathMatches and leads_to_handler

@@ -1,0 +1,84 @@
+"""What a WSGI app says of its methods, where native handlers own others at the same path. Pure.
+
+The client sees one resource: `Allow` names the methods of both sides (RFC 9110 section 10.2.1), and a method
+that neither side has is a 405, not the app's 404.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+#: Where middleware keeps the app that it is wrapped around, by custom.
+_INSIDE: Final = ("app", "wsgi_app", "application")
+_NOT_ALLOWED: Final = "405 METHOD NOT ALLOWED"
+
+
+def find_flask(app: Any) -> Any:
+    """The Flask app in `app`: itself, or inside middleware. None: there is none to be seen."""
+    seen: set[int] = set()
+    while app is not None and id(app) not in seen:
+        if hasattr(getattr(app, "url_map", None), "bind_to_environ"):
+            return app
+        seen.add(id(app))
+        app = next((inside for name in _INSIDE if (inside := getattr(app, name, None)) is not None), None)
+    return None
+
+
+class AllowMerger:
+    """`app`, one call of it, with the methods of native handlers, `allow` ("GET, HEAD"), in what it says."""
+
+    def __init__(self, app: Callable[..., Any], allow: str) -> None:
+        self._app = app
+        self._native = set(allow.split(", "))
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        answers: list[bytes] = []
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            answers.clear()
+            options = environ["REQUEST_METHOD"] == "OPTIONS"
+            if status.startswith("404") and not self._has_rule(environ):
+                answers.append(b"" if options else b"405 Method Not Allowed\n")
+                status = "200 OK" if options else _NOT_ALLOWED
+                headers = [("Content-Type", "text/plain; charset=utf-8"), self._merge([])]
+            elif status.startswith("405") or (options and self._is_automatic(environ, headers)):
+                headers = [*(field for field in headers if field[0].lower() != "allow"), self._merge(headers)]
+            write = start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+            return (lambda _chunk: None) if answers else write
+
+        iterable: Iterable[bytes] = self._app(environ, start)
+        if not answers:
+            return iterable
+        close = getattr(iterable, "close", None)
+        if close is not None:
+            close()
+        return answers
+
+    def _merge(self, headers: list[tuple[str, str]]) -> tuple[str, str]:
+        said = {
+            name.strip() for field in headers if field[0].lower() == "allow" for name in field[1].split(",")
+        }
+        return "Allow", ", ".join(sorted((said | self._native | {"OPTIONS"}) - {""}))
+
+    def _has_rule(self, environ: dict[str, Any]) -> bool:
+        """Whether the app's 404 is of a view of its own. Of an app that is not Flask's nobody knows."""
+        return self._find_rule(environ) is not None
+
+    def _is_automatic(self, environ: dict[str, Any], headers: list[tuple[str, str]]) -> bool:
+        """Whether nobody has written the reply to OPTIONS himself."""
+        rule = self._find_rule(environ)
+        automatic = getattr(rule, "provide_automatic_options", None)
+        return any(field[0].lower() == "allow" for field in headers) if automatic is None else bool(automatic)
+
+    def _find_rule(self, environ: dict[str, Any]) -> Any:
+        """The Flask app's rule for the request; None: no rule has its path; True: can't be said."""
+        flask = find_flask(self._app)
+        if flask is None:
+            return True
+        try:
+            rule, _values = flask.url_map.bind_to_environ(environ).match(return_rule=True)
+        except Exception as error:
+            # werkzeug.exceptions.NotFound; all else (another method, a redirect) says that there is one.
+            return None if getattr(error, "code", None) == 404 else True
+        return rule
