@@ -14,7 +14,7 @@ from tests.app.databases import post_incidents
 from tests.app.operating import read_password
 from tests.app.serving import COMPONENTS, FORMS, serve_board, start_board, wait_for_address
 from tests.browser import open_browser
-from tests.looks import CONTRAST, keep_screenshot, screen
+from tests.looks import CONTRAST, keep_whole_screenshot, screen
 from waterspout.sql import Store
 
 pytestmark = pytest.mark.browser
@@ -241,7 +241,9 @@ def test_pages_fit_and_can_be_read(windows, address, width, scheme):
             operator.chrome.delete_all_cookies()
         with screen(operator.front(), width, scheme):
             operator.open(address + path)
-            keep_screenshot(operator.chrome, f"{path.strip('/').replace('/', '-')}-{width}-{scheme}")
+            keep_whole_screenshot(
+                operator.chrome, width, f"{path.strip('/').replace('/', '-')}-{width}-{scheme}"
+            )
             assert operator.chrome.execute_script("return document.documentElement.scrollWidth") <= width
             assert operator.chrome.execute_script(CONTRAST) == []
 

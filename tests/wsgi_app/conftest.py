@@ -17,6 +17,7 @@ from waterspout.sql import Store
 from wsgi_app import create_app
 
 PASSWORD = "correct horse battery"
+PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 20
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import pytest
 from app.store.incidents import read_cursor, read_incident
 from app.store.tables import FILE_NAME_LENGTH
 from tests.app.databases import post_incidents
-from tests.waterspout.test_sniffing import PNG
+from tests.wsgi_app.conftest import PNG
 from wsgi_app.attachments import FILES_EACH_UPDATE, FILES_SIZE, POLICY, safe_name
 from wsgi_app.guards import MAX_CONTENT_LENGTH
 

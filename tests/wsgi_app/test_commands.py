@@ -11,8 +11,7 @@ from app.settings import ROOT
 from app.store.incidents import read_incident
 from app.store.operators import find_invitation, find_operator, read_operators
 from tests.app.databases import post_incidents
-from tests.waterspout.test_sniffing import PNG
-from tests.wsgi_app.conftest import PASSWORD
+from tests.wsgi_app.conftest import PASSWORD, PNG
 
 TWICE = f"{PASSWORD}\n{PASSWORD}\n"
 
