@@ -6,12 +6,13 @@ import os
 import socket
 import sys
 
+import click
 import pytest
 from click.testing import CliRunner
 from tornado.web import Application as TornadoApplication
 
 from waterspout import Application, __version__, cli, limits
-from waterspout.cli import main, make_serve_command
+from waterspout.cli import main, make_serve_command, serving_address
 from waterspout.http import HeadLimits, HTTPSettings
 from waterspout.options import HEAD_LIMITS, OPTIONS, TIMES
 from waterspout.server import describe
@@ -458,3 +459,26 @@ def test_help_names_every_option_and_variable(option):
 
 def test_the_version_is_told():
     assert __version__ in CliRunner().invoke(main, ["--version"]).output
+
+
+@pytest.mark.parametrize(
+    ("options", "address"),
+    [
+        ({"host": "127.0.0.1", "port": 8888}, "http://127.0.0.1:8888"),
+        ({"host": "::1", "port": 8888}, "http://[::1]:8888"),
+        ({"host": "0.0.0.0", "port": 80}, "http://localhost:80"),
+        ({"host": "127.0.0.1", "port": 8888, "certfile": "x"}, "https://127.0.0.1:8888"),
+        ({"host": "127.0.0.1", "port": 0}, ""),
+        ({"host": "127.0.0.1", "port": 8888, "unix": "/run/board"}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_address_is_that_of_the_command(options, address):
+    context = click.Context(click.Command("serve"))
+    context.params = options
+    with context:
+        assert serving_address() == address
+
+
+def test_without_a_command_there_is_none():
+    assert serving_address() == ""
