@@ -93,7 +93,8 @@ def run(handler: RequestHandler, *args: Any, **kwargs: Any) -> asyncio.Task[None
         return asyncio.get_running_loop().create_task(handler._execute(ALONE, *args, **kwargs))
     if not ours:
         keep_converted(handler, kwargs)
-        follow_get(handler)
+        if request.method == "HEAD":
+            follow_get(handler)
     running = handler._execute([transform(request) for transform in classes], *args, **kwargs)
     task = asyncio.get_running_loop().create_task(running)
     if not ours:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tornado.web import RequestHandler
+from tornado.websocket import WebSocketHandler
 
 #: What Tornado's handler has where a method is not defined: it raises HTTPError(405).
 UNDEFINED: Final = RequestHandler.get
@@ -14,13 +15,15 @@ Methods = frozenset[str] | None
 
 
 def find_methods(handler_class: type[RequestHandler]) -> Methods:
-    """What `handler_class` defines, of its SUPPORTED_METHODS. HEAD follows GET (RFC 9110 section 9.3.2).
+    """What `handler_class` defines, of its SUPPORTED_METHODS. HEAD follows GET (RFC 9110 section 9.3.2),
+    but not that of a WebSocket, which only GET opens (RFC 6455 section 4.1).
 
     None for one that defines no method: it answers in `prepare()`, whatever the method is, as Tornado's
     `ErrorHandler` and `FallbackHandler` do.
     """
     found = {name for name in handler_class.SUPPORTED_METHODS if defines(handler_class, name)}
-    if "GET" in found:
+    follows = "HEAD" in handler_class.SUPPORTED_METHODS and not issubclass(handler_class, WebSocketHandler)
+    if "GET" in found and follows:
         found.add("HEAD")
     return frozenset(found) or None
 

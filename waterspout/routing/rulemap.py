@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest
+from tornado.httputil import HTTPInputError, HTTPMessageDelegate, HTTPServerRequest
 from tornado.routing import ReversibleRouter
 from tornado.web import RequestHandler
-from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.exceptions import BadHost, MethodNotAllowed, NotFound
 from werkzeug.routing import BaseConverter, BuildError, Map, RequestRedirect, Rule
 
 from waterspout.exceptions import ConfigurationError
@@ -96,9 +96,15 @@ class RuleMap(ReversibleRouter):
         return Match(self._routes[id(rule)], kwargs=values)
 
     def find_location(self, request: HTTPServerRequest) -> str:
-        """Where a request for a path that is written otherwise is sent: as a whole URL, as Flask does it."""
+        """Where a request for a path that is written otherwise is sent: as a whole URL, as Flask does it.
+
+        Raises HTTPInputError: its host is no name that a URL may have.
+        """
         root_path = getattr(request, "root_path", "")
-        adapter = self._map.bind(request.host, script_name=root_path or "/", url_scheme=request.protocol)
+        try:
+            adapter = self._map.bind(request.host, script_name=root_path or "/", url_scheme=request.protocol)
+        except BadHost:
+            raise HTTPInputError(f"a host that can't be: {request.host!r}") from None
         try:
             adapter.match(decode_path(request.path), method=request.method, query_args=request.query)
         except RequestRedirect as redirect:

@@ -21,11 +21,19 @@ class Writes(Reads):
         pass
 
 
+class Few(Reads):
+    SUPPORTED_METHODS = ("GET",)
+
+    def post(self):
+        pass
+
+
 def test_what_is_defined_or_inherited_is_owned_and_head_follows_get():
     assert find_methods(Reads) == {"GET", "HEAD"}
     assert find_methods(Writes) == {"GET", "HEAD", "POST", "PROPFIND"}
     assert find_methods(StaticFileHandler) == find_methods(RedirectHandler) == {"GET", "HEAD"}
-    assert find_methods(WebSocketHandler) == {"GET", "HEAD"}
+    assert find_methods(WebSocketHandler) == {"GET"}
+    assert find_methods(Few) == {"GET"}
 
 
 def test_who_defines_none_answers_in_prepare_and_owns_them_all():

@@ -4,6 +4,7 @@ import uuid
 from types import SimpleNamespace
 
 import pytest
+from tornado.httputil import HTTPInputError
 from tornado.web import RequestHandler
 from werkzeug.routing import BaseConverter
 
@@ -105,6 +106,13 @@ def test_a_redirect_leads_to_the_same_host(path, query, location):
     assert RULES.find_location(request) == location
     request.root_path = "/below"
     assert RULES.find_location(request) == location.replace(":81/", ":81/below/")
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64])
+def test_nobody_is_sent_to_a_host_that_can_t_be(host):
+    request = SimpleNamespace(host=host, protocol="https", method="GET", path="/folder", query="")
+    with pytest.raises(HTTPInputError, match="host"):
+        RULES.find_location(request)
 
 
 def test_both_sides_read_one_path():
