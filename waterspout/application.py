@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import weakref
 from collections.abc import Callable, Iterable
+from copy import copy
 from inspect import isclass
 from typing import Any, cast
 
 from tornado.httputil import HTTPConnection, HTTPMessageDelegate, HTTPServerRequest
-from tornado.routing import AnyMatches, Rule
+from tornado.routing import AnyMatches, PathMatches, Rule
 from tornado.web import Application as TornadoApplication
 from tornado.web import ErrorHandler, FallbackHandler, OutputTransform, RequestHandler, StaticFileHandler
 from tornado.websocket import WebSocketHandler
@@ -30,6 +31,7 @@ from waterspout.record import is_logged, record_of
 from waterspout.request import Request
 from waterspout.routing.methods import find_methods, owns
 from waterspout.routing.moved import MovedHandler
+from waterspout.routing.plain import PlainPathMatches
 from waterspout.routing.route import Match, Route
 from waterspout.routing.rule import PathRule, read_rules
 from waterspout.routing.rulemap import RuleMap
@@ -288,6 +290,8 @@ class Application(TornadoApplication):
             return self._refuse_outside(request)
         if request.path[:1] not in ("/", "*"):
             _authority, request.path, request.query = split_target(request.uri or "")
+        told: Any = request
+        told.unowned = None  # an application within another answers for itself
         if self._is_flat:
             match = self._table.find(request.method or "", request.path)
             opened = self.open_match(request, match)
@@ -409,12 +413,27 @@ class Application(TornadoApplication):
                 neighbours.append(rule)
                 continue
             close()
-            self._check_access(rule.target if isinstance(rule, Rule) else rule[1])
-            if isinstance(rule, (tuple, list)) and isinstance(rule[1], (tuple, list)):
-                rule = (rule[0], self._gather(rule[1]), *rule[2:])
-            gathered.append(rule)
+            gathered.append(self._take(rule))
         close()
         return gathered
+
+    def _take(self, given: Any) -> Rule:
+        """One rule of Tornado's, as its routers would make it, with what we ask of it."""
+        if isinstance(given, Rule):
+            rule = copy(given)
+        else:
+            matcher, *rest = given
+            rule = Rule(PathMatches(matcher) if isinstance(matcher, str) else matcher, *rest)
+        target: Any = rule.target
+        self._check_access(target)
+        if isinstance(target, (tuple, list)):
+            rule.target = self._gather(target)
+            return rule
+        leads_to_app = isinstance(rule.target_kwargs.get("fallback"), Container)
+        is_handler = isclass(target) and issubclass(target, RequestHandler) and not leads_to_app
+        if self.container is not None and is_handler and type(rule.matcher) is PathMatches:
+            rule.matcher = PlainPathMatches(rule.matcher.regex)
+        return rule
 
     def _improve(self, handler_class: type[RequestHandler]) -> type[RequestHandler]:
         """The class that runs in place of a handler's: the same to whoever looks at it, and cheaper."""

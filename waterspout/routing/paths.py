@@ -27,8 +27,10 @@ def is_plain(path: str) -> bool:
     """Whether a regular expression, asked about the path as it is on the wire, can't be misled: every escape
     in it stands for what needs one, and is written in the usual way.
 
-    `/caf%C3%A9%20x` is plain; `/%61`, `/a%2Fb`, `/%c3%a9` and `/%FF` are not.
+    `/caf%C3%A9%20x` is plain; `/%61`, `/a%2Fb`, `/%c3%a9`, `/%FF` and `é` without an escape are not.
     """
+    if not path.isascii():
+        return False
     if "%" not in path:
         return True
     try:
@@ -52,6 +54,11 @@ def is_flask_style(pattern: str) -> bool:
             f"the rule {pattern!r} mixes <converters> with a regular expression: write it in one of the ways"
         )
     return not is_regex
+
+
+def is_literal(path: str) -> bool:
+    """Whether nothing in it is a sign of a regular expression, but for a dot."""
+    return _REGEX_SIGNS.isdisjoint(path)
 
 
 def find_arguments(pattern: str) -> list[str]:

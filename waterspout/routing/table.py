@@ -12,7 +12,8 @@ from tornado.web import Application, RequestHandler
 
 from waterspout.limits import KEPT_PATH, KEPT_PATHS
 from waterspout.routing.methods import owns
-from waterspout.routing.paths import is_plain
+from waterspout.routing.paths import is_literal, is_plain
+from waterspout.routing.plain import PlainPathMatches
 from waterspout.routing.route import NOTHING, Match, Route
 from waterspout.routing.rulemap import RuleMap
 
@@ -138,7 +139,8 @@ class Table:
                 spelled += [rule.path for rule in place.rules if "<" not in rule.path]
             else:
                 spelled.append(place.text.removesuffix("$").replace("\\.", ".").replace("\\-", "-"))
-        return spelled
+        # Each is searched for among all places: a thousand that vary would cost a second for nothing.
+        return [path for path in spelled if is_literal(path)]
 
 
 def _may_be_kept(method: str, path: str, found: Match) -> bool:
@@ -173,4 +175,4 @@ def _is_simple(rule: Rule) -> bool:
     if isinstance(target, RuleMap):
         return type(rule.matcher) is AnyMatches
     leads_to_handler = isclass(target) and issubclass(target, RequestHandler)
-    return type(rule.matcher) is PathMatches and leads_to_handler
+    return type(rule.matcher) in (PathMatches, PlainPathMatches) and leads_to_handler

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 import tornado.web
+from tornado.routing import HostMatches, Rule
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
@@ -95,6 +96,9 @@ def test_a_class_s_word_does_not_hold_for_what_is_below_it():
         [PathRule("/a", Silent)],
         [tornado.web.url("/a", Silent)],
         [("/x", [("/a", Silent)])],
+        [(r"/a(\d)", f"{__name__}.Silent")],
+        [Rule(HostMatches("x"), [("/a", Silent)])],
+        [tornado.web.url("/x", [(r"/a(\d)", f"{__name__}.Silent")])],
     ],
 )
 def test_a_handler_that_says_nothing_fails_at_start_by_its_name(rules):

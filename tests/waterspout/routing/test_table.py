@@ -149,3 +149,11 @@ def test_what_was_found_is_remembered_in_bounds(monkeypatch):
     first, second = (table.find("GET", "/b/x").kwargs["items"] for _ in range(2))
     assert first == second == ["x"]
     assert first is not second  # whoever gets it may change it
+
+
+def test_only_what_does_not_vary_is_looked_for_beforehand(monkeypatch):
+    asked = []
+    search = Table._search
+    monkeypatch.setattr(Table, "_search", lambda *args: asked.append(args[2]) or search(*args))
+    Application([(rf"/r{number}/(\d+)", Reads) for number in range(10)] + [(r"/a\.b", Reads)])
+    assert set(asked) == {"/a.b"}
