@@ -57,6 +57,11 @@ def dav(name):
     return told(name)
 
 
+@flask_app.post("/declines-get")
+def declines_get():
+    return told("declines-get")
+
+
 @flask_app.route("/declines", methods=["POST", "PUT", "GET"])
 def declines():
     body = request.get_data()
@@ -111,6 +116,14 @@ class Declines(RequestHandler):
         raise waterspout.Decline
 
 
+class DeclinesGet(RequestHandler):
+    def get(self):
+        raise waterspout.Decline
+
+    def put(self):
+        self.write("native")
+
+
 @stream_request_body
 class StreamsAndDeclines(RequestHandler):
     def data_received(self, chunk):
@@ -127,6 +140,8 @@ routes = [
     ("/gone/<int:number>", Put),
     ("/only/<int:number>", Item),
     ("/declines", Declines),
+    ("/declines-get", DeclinesGet),
+    ("/nobody-s", DeclinesGet),
     ("/streams-and-declines", StreamsAndDeclines),
     ("/files/<name>", Named),
     ("/trees/<path:name>", Named),

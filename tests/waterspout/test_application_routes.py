@@ -4,8 +4,12 @@ import abc
 from contextlib import asynccontextmanager
 
 import pytest
+from tornado.httpserver import HTTPServer
+from tornado.routing import PathMatches, Rule
 from tornado.web import RequestHandler, stream_request_body, url
+from tornado.websocket import WebSocketHandler
 
+import waterspout.http
 from tests.waterspout.http import harness
 from tests.waterspout.http.harness import on_loops
 from waterspout import Application, Decline, PathRule
@@ -65,8 +69,8 @@ RULES = [
 
 
 @asynccontextmanager
-async def serve(application):
-    async with harness.serve(application) as served, served.client() as client:
+async def serve(application, **options):
+    async with harness.serve(application, **options) as served, served.client() as client:
         try:
             yield client
         finally:
@@ -136,3 +140,64 @@ def test_custom_converters_are_the_application_s():
     (place,) = application._table.places
     assert place.search("GET", "/ABC").kwargs == {"word": "ABC"}
     assert place.search("GET", "/abc") is None
+
+
+@on_loops
+async def test_a_405_says_what_there_is_on_tornado_s_server_too():
+    async with serve(Application(RULES), server_class=HTTPServer) as client:
+        status, _, fields = await ask(client, "DELETE", "/a/7")
+        assert (status, fields["allow"]) == (405, "GET, HEAD, OPTIONS, POST")
+
+
+@on_loops
+async def test_an_application_within_another_answers_for_itself():
+    inner = Application(RULES)
+    async with serve(Application([Rule(PathMatches("/a/.*"), inner), ("/b", Reads)])) as client:
+        assert (await ask(client, "GET", "/a/7"))[0] == 200
+        status, _, fields = await ask(client, "DELETE", "/a/7")
+        assert (status, fields["allow"]) == (405, "GET, HEAD, OPTIONS, POST")
+        assert (await ask(client, "DELETE", "/b"))[0] == 405
+        await inner.stop()
+
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"the app's ", environ["PATH_INFO"].encode("latin-1")]
+
+
+@pytest.mark.parametrize("server_class", [HTTPServer, waterspout.http.HTTPServer])
+@pytest.mark.parametrize("hosts", [False, True])
+@on_loops
+async def test_a_regular_expression_gets_no_path_that_the_app_reads_otherwise(hosts, server_class):
+    application = Application([("/x/.*", [(r"/x/(.*)", Reads)])] if hosts else [(r"/x/(.*)", Reads)], app)
+    if hosts:
+        application.add_handlers("other", [url(r"/b/(.*)", Reads)])
+    async with serve(application, server_class=server_class) as client:
+        assert (await ask(client, "GET", "/x/a%20b"))[1] == "read ('a b',) {}"
+        assert (await ask(client, "GET", "/x/%61"))[1] == "the app's /x/a"
+        assert (await ask(client, "GET", "/b/%61", "other"))[1] == "the app's /b/a"
+        assert (await ask(client, "GET", "/b/a", "other"))[1] == (
+            "read ('a',) {}" if hosts else "the app's /b/a"
+        )
+
+
+class Socket(WebSocketHandler):
+    pass
+
+
+@on_loops
+async def test_a_websocket_is_not_opened_by_head():
+    async with serve(Application([("/socket", Socket)])) as client:
+        client.send(
+            b"HEAD /socket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        status, fields = await client.head()
+        assert (status, fields["allow"]) == (405, "GET, OPTIONS")
+
+
+@on_loops
+async def test_a_host_that_can_t_be_is_a_bad_request():
+    async with serve(Application(RULES)) as client:
+        client.send(b"GET /folder HTTP/1.1\r\nHost: a..b\r\n\r\n")
+        assert (await client.head())[0] == 400

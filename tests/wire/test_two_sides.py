@@ -95,6 +95,14 @@ def test_a_client_that_waits_for_continue_is_told_once(server):
         server.canary(connection)
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_what_flask_says_of_a_declined_request_stands(server, method):
+    assert server.ask(method, "/nobody-s").status == 404
+    reply = server.ask(method, "/declines-get")
+    assert (reply.status, allow_of(reply)) == (405, {"OPTIONS", "POST", "PUT"})
+    assert server.ask("DELETE", "/nobody-s").status == 405
+
+
 def test_it_is_too_late_to_decline_once_something_is_written(server):
     assert server.ask("PUT", "/declines", body=b"x").text == "native"
     assert server.ask("POST", "/streams-and-declines", body=b"x").status == 500

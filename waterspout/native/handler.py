@@ -82,6 +82,8 @@ class LeanRequestHandler(TornadoRequestHandler):
 
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> Future[None]:
         """As Tornado's; what most handlers give goes out by a way of its own, in one piece."""
+        if self._status_code == 405 and not self._headers_written:
+            self._say_allow()
         if (
             self._finished
             or self._headers_written
@@ -92,8 +94,6 @@ class LeanRequestHandler(TornadoRequestHandler):
         if chunk is not None:
             self.write(chunk)
         method, status, headers = self.request.method, self._status_code, self._headers
-        if status == 405:
-            self._say_allow()
         plain = headers.plain if type(headers) is ReplyHeaders else None
         if (
             plain is None
@@ -223,7 +223,9 @@ class LeanRequestHandler(TornadoRequestHandler):
             self.send_error(404)
             return True
         request: Any = self.request
-        request.denied = (find_methods(type(self)) or frozenset()) - {request.method}
+        # With the request's own method among them: so it is known to be declined, not denied.
+        methods = find_methods(type(self)) or frozenset()
+        request.denied = methods | getattr(request, "denied", frozenset()) if methods else methods
         container(request)
         self._finished = True  # as far as this handler is concerned, as Tornado's FallbackHandler does it
         self.on_finish()
@@ -247,7 +249,7 @@ class LeanRequestHandler(TornadoRequestHandler):
 
 def follow_get(handler: TornadoRequestHandler) -> None:
     """A handler with GET answers HEAD, too (RFC 9110 section 9.3.2): Tornado leaves the body away."""
-    if type(handler).head is UNDEFINED:
+    if type(handler).head is UNDEFINED and "HEAD" in (find_methods(type(handler)) or ()):
         handler.head = handler.get
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 #: Where middleware keeps the app that it is wrapped around, by custom.
 _INSIDE: Final = ("app", "wsgi_app", "application")
+_TWINS: Final = frozenset({"GET", "HEAD"})
 _NOT_ALLOWED: Final = "405 METHOD NOT ALLOWED"
 
 
@@ -26,7 +27,10 @@ def find_flask(app: Any) -> Any:
 
 
 class AllowMerger:
-    """`app`, one call of it, with the methods of native handlers, `allow` ("GET, HEAD"), in what it says."""
+    """`app`, one call of it, with the methods of native handlers, `allow` ("GET, HEAD"), in what it says.
+
+    When the method of the call is among them, a handler has declined it: the app's 404 stands.
+    """
 
     def __init__(self, app: Callable[..., Any], allow: str) -> None:
         self._app = app
@@ -34,11 +38,15 @@ class AllowMerger:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         answers: list[bytes] = []
+        method = environ["REQUEST_METHOD"]
+        declined = method != "OPTIONS" and method in self._native
+        if declined:
+            self._native -= _TWINS if method in _TWINS else {method}
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             answers.clear()
-            options = environ["REQUEST_METHOD"] == "OPTIONS"
-            if status.startswith("404") and not self._has_rule(environ):
+            options = method == "OPTIONS"
+            if status.startswith("404") and not declined and not self._has_rule(environ):
                 answers.append(b"" if options else b"405 Method Not Allowed\n")
                 status = "200 OK" if options else _NOT_ALLOWED
                 headers = [("Content-Type", "text/plain; charset=utf-8"), self._merge([])]

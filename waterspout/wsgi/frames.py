@@ -77,7 +77,8 @@ class RequestHead(NamedTuple):
     `content_length`: the field's value, or "" when there is none (a chunked body, or no body).
     `disbelieved`: the client spoke for another one, and what it said is not among the `headers`. `root_path`:
     the part of the target's path that is SCRIPT_NAME.
-    `allow`: the methods that native handlers own at this path, "GET, HEAD", where none owns this one.
+    `allow`: the methods that native handlers own at this path, "GET, HEAD", where none owns this one,
+    or where one has declined it, which is named, too.
     """
 
     body_length: int
