@@ -110,6 +110,7 @@ class Application(TornadoApplication):
         self._lean: dict[type[RequestHandler], type[RequestHandler]] = {}
         self._converters: dict[str, type[BaseConverter]] = settings.get("url_converters", {})
         self._login_loader = settings.get("login_loader")
+        self._check_access(settings.get("default_handler_class"))
         rules = self._gather(native or [])
         if self.container is not None:
             rules.append((r".*", FallbackHandler, {"fallback": self.container}))

@@ -49,6 +49,10 @@ class RuleMap(ReversibleRouter):
         self._is_guarded = is_guarded
         self.rules = rules
         self._application = application
+        #: Whether a path leads to the same tomorrow: a converter with a `to_python` of its own may refuse it.
+        self.is_settled = all(
+            made.to_python.__module__ == BaseConverter.__module__ for made in converters.values()
+        )
         self._map = Map(converters=converters, merge_slashes=False)
         self._routes: dict[int, Route] = {}
         self._named: dict[str, PathRule] = {}

@@ -89,10 +89,11 @@ class Table:
         #: What was found for a method and a path, the literal ones first: saves a third of a native request
         #: with an argument when many ask for the same.
         self._known: dict[tuple[str, str], Match] = {}
+        self._is_settled = all(place.is_settled for place in self.places if isinstance(place, RuleMap))
         for path in self._spell_literals():
             for method in RequestHandler.SUPPORTED_METHODS:
                 found = self._search(method, path)  # the first one, whoever it is
-                if _may_be_kept(method, path, found):
+                if self._is_settled and _may_be_kept(method, path, found):
                     self._known[method, path] = found
         self._literal = dict(self._known)
 
@@ -111,7 +112,7 @@ class Table:
         found = self._known.get((method, path))
         if found is None:
             found = self._search(method, path)
-            if _may_be_kept(method, path, found):
+            if self._is_settled and _may_be_kept(method, path, found):
                 if len(self._known) >= len(self._literal) + KEPT_PATHS:
                     self._known = dict(self._literal)
                 self._known[method, path] = found

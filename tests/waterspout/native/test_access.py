@@ -104,6 +104,8 @@ def test_a_class_s_word_does_not_hold_for_what_is_below_it():
 def test_a_handler_that_says_nothing_fails_at_start_by_its_name(rules):
     with pytest.raises(ConfigurationError, match=r"test_access\.Silent: who may use GET, HEAD, POST\?"):
         Application(rules, login_loader=lambda handler: None)
+    with pytest.raises(ConfigurationError, match="Silent"):
+        Application([], login_loader=lambda handler: None, default_handler_class=Silent)
     application = Application([("/b", Open)], login_loader=lambda handler: None)
     with pytest.raises(ConfigurationError, match="Silent"):
         application.add_handlers("host", rules)

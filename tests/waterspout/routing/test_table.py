@@ -9,7 +9,7 @@ from tornado.routing import HostMatches, PathMatches, Rule
 from tornado.web import Application as TornadoApplication
 from tornado.web import FallbackHandler, RequestHandler, stream_request_body
 from tornado.websocket import WebSocketHandler
-from werkzeug.routing import BaseConverter
+from werkzeug.routing import BaseConverter, ValidationError
 
 from tests.waterspout.wsgi import apps
 from waterspout import Application, Container
@@ -131,10 +131,7 @@ def test_what_needs_nothing_but_its_handler():
 
 def test_what_was_found_is_remembered_in_bounds(monkeypatch):
     monkeypatch.setattr("waterspout.routing.table.KEPT_PATHS", 3)
-    application = Application(
-        [("/fixed", Reads), ("/a/<int:number>", Reads), ("/b/<list:items>", Reads)], **LISTS
-    )
-    table = Table(application, make_lean)
+    table = Table(Application([("/fixed", Reads), ("/a/<int:number>", Reads)]), make_lean)
     literal = dict(table._known)
     assert set(literal) == {("GET", "/fixed"), ("HEAD", "/fixed")}
     for number in range(20):
@@ -146,6 +143,7 @@ def test_what_was_found_is_remembered_in_bounds(monkeypatch):
         before = dict(table._known)
         table.find(method, path)
         assert table._known == before
+    table = Table(Application([("/b/<list:items>", Reads)], **LISTS), make_lean)
     first, second = (table.find("GET", "/b/x").kwargs["items"] for _ in range(2))
     assert first == second == ["x"]
     assert first is not second  # whoever gets it may change it
@@ -157,3 +155,22 @@ def test_only_what_does_not_vary_is_looked_for_beforehand(monkeypatch):
     monkeypatch.setattr(Table, "_search", lambda *args: asked.append(args[2]) or search(*args))
     Application([(rf"/r{number}/(\d+)", Reads) for number in range(10)] + [(r"/a\.b", Reads)])
     assert set(asked) == {"/a.b"}
+
+
+def test_what_a_converter_of_one_s_own_refuses_is_asked_each_time():
+    living = {"ada"}
+
+    class Living(BaseConverter):
+        def to_python(self, value):
+            if value not in living:
+                raise ValidationError
+            return value
+
+    application = Application(
+        [("/people/<living:name>", Reads)], wsgi=apps.hello, url_converters={"living": Living}
+    )
+    for name in ("ada", "bob"):
+        living.clear()
+        assert application._table.find("GET", f"/people/{name}").route.container is not None
+        living.add(name)
+        assert application._table.find("GET", f"/people/{name}").route.target is Reads
