@@ -16,7 +16,7 @@ from tornado.websocket import WebSocketHandler
 from werkzeug.routing import BaseConverter
 
 from waterspout import limits
-from waterspout.exceptions import ConfigurationError
+from waterspout.exceptions import AccessUndeclared, ConfigurationError
 from waterspout.http.exchange import Exchange
 from waterspout.hub.local import hub
 from waterspout.native.access import find_undeclared
@@ -159,14 +159,14 @@ class Application(TornadoApplication):
 
     def _check_access(self, target: Any) -> None:
         """Deny by default: who may use a handler is said at the handler, where there is such a thing as a
-        login. Raises ConfigurationError.
+        login. Raises AccessUndeclared.
         """
         is_handler = isclass(target) and issubclass(target, RequestHandler)
         if self._login_loader is None or not is_handler or target is FallbackHandler:
             return
         undeclared = find_undeclared(target)
         if undeclared:
-            raise ConfigurationError(
+            raise AccessUndeclared(
                 f"{target.__module__}.{target.__qualname__}: who may use {', '.join(undeclared)}? "
                 "The application has a login_loader: write @waterspout.authenticated or @waterspout.public "
                 "above the class or the method"
