@@ -40,9 +40,11 @@ from waterspout.wsgi.frames import (
     READY,
     SPEC,
     STOP,
+    URLS,
     FrameParser,
     pack,
 )
+from waterspout.wsgi.naming import Names
 
 logger = logging.getLogger("waterspout.wsgi")
 
@@ -66,6 +68,7 @@ class ProcessCrew(Crew):
         self.awaited = False
         self.silence = 0.0
         self._parser = FrameParser()
+        self._names: Names | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._pidfd: int | None = None
 
@@ -76,8 +79,7 @@ class ProcessCrew(Crew):
         self._exited: asyncio.Future[None] = self._loop.create_future()
         try:
             self._spawn()
-            self._order(SPEC, self._describe())
-            await asyncio.wait_for(self._started, READY_TIMEOUT)
+            await asyncio.wait_for(self._instruct(), READY_TIMEOUT)
             await self._open_lanes(self.spec.threads)
         except TimeoutError:
             self.kill()
@@ -160,6 +162,15 @@ class ProcessCrew(Crew):
         path = os.environ.get("PYTHONPATH", "")
         return {**os.environ, "PYTHONPATH": os.pathsep.join(part for part in (package_home, path) if part)}
 
+    async def _instruct(self) -> None:
+        """Tell it what to run, and wait until it is ready. Raises what kept it from that."""
+        names = self.spec.link.native
+        frames = [pack(URLS, payload) for payload in names.pack()] if names.rules else []
+        with contextlib.suppress(ConnectionError):  # it has died: its exit says more
+            # More than the channel holds, perhaps: it is sent as the process takes it.
+            await self._loop.sock_sendall(self._control, b"".join([*frames, pack(SPEC, self._describe())]))
+        await self._started
+
     def _describe(self) -> bytes:
         spec = {
             "target": self.spec.target,
@@ -202,7 +213,11 @@ class ProcessCrew(Crew):
                 self._events.on_publish(topic.decode(), message)
             elif kind == PONG:
                 self.awaited = False
+            elif kind == URLS:
+                self._names = self._names or Names()
+                self._names.unpack(payload)
             elif kind == READY:
+                self.spec.link.learn(self._names)
                 self._settle(None)
             elif kind == FAILED:
                 self._settle(_parse_failure(payload))
