@@ -33,8 +33,11 @@ from waterspout.routing.report import (
 from waterspout.routing.samples import unite
 from waterspout.routing.table import Table, is_simple
 
-#: How many words of the other side's rules are tried in what varies; and examples that a finding shows.
+#: How many words of the other side's rules are tried in what varies, at most; and for all rules together,
+#: so that thousands of them take seconds. Where two rules meet is looked for apart from that.
 _WORDS: Final = 60
+_WORDS_FOR_ALL: Final = 6000
+#: Examples that a finding shows.
 _EXAMPLES: Final = 3
 _WORD: Final = re.compile(r"[\w.~-]+")
 
@@ -95,12 +98,19 @@ class Judge:
     # -- samples -------------------------------------------------------------------------------------------
 
     def _spell_natives(self) -> list[list[str]]:
-        words = _find_words(view.row.path for view in self._views)
+        words = self._find_words(view.row.path for view in self._views)
         return [native.spell(words) for native in self._natives]
 
     def _spell_views(self) -> list[list[str]]:
-        words = _find_words(native.row.path for native in self._natives)
+        words = self._find_words(native.row.path for native in self._natives)
         return [view.shape.spell(words) if view.shape is not None else [] for view in self._views]
+
+    def _find_words(self, paths: Iterable[str]) -> tuple[str, ...]:
+        """What stands between the slashes of rules, as far as it does not vary."""
+        parts = (part for path in paths for part in path.split("/"))
+        words = dict.fromkeys(part for part in parts if _WORD.fullmatch(part))
+        share = _WORDS_FOR_ALL // (len(self._natives) + len(self._views) or 1)
+        return tuple(words)[: min(_WORDS, share)]
 
     def _collect(self) -> list[str]:
         """All of them, and where rules of both sides meet."""
@@ -259,13 +269,6 @@ def _bind(url_map: Any, views: Sequence[View]) -> list[Any]:
         return [url_map.bind(host or "localhost") for host in dict.fromkeys(rule.host for rule in rules)]
     subdomains = dict.fromkeys(rule.subdomain for rule in rules)
     return [url_map.bind("localhost", subdomain=subdomain) for subdomain in subdomains]
-
-
-def _find_words(paths: Iterable[str]) -> tuple[str, ...]:
-    """What stands between the slashes of rules, as far as it does not vary."""
-    parts = (part for path in paths for part in path.split("/"))
-    words = dict.fromkeys(part for part in parts if _WORD.fullmatch(part))
-    return tuple(words)[:_WORDS]
 
 
 def _find_undeclared(application: Application, natives: Sequence[Native]) -> list[Finding]:

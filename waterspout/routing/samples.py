@@ -20,7 +20,22 @@ from waterspout.routing.paths import PLAIN
 
 #: What is tried wherever something varies: numbers, words, with a dot, with slashes, long, in another script.
 WORDS: Final = (
-    *("1", "new", "42", "007", "1234", "123456", "20240131", "a", "some-name", "x.y", "1.5", "-1", "-1.5"),
+    *(
+        "1",
+        "new",
+        "42",
+        "007",
+        "1234",
+        "123456",
+        "20240131",
+        "1" + "0" * 24,
+        "a",
+        "some-name",
+        "x.y",
+        "1.5",
+        "-1",
+        "-1.5",
+    ),
     *("2024-01-31", "8f14e45f-ceea-467f-a0e6-a3d1f1d0ac3b", "long-" * 12 + "name", "Ü b", "_", "en"),
     *("a/b", "a/b/c.txt", "a/"),
 )
