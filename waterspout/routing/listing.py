@@ -191,7 +191,7 @@ def _unwrap(function: Any) -> Iterator[Any]:
     while function is not None and id(function) not in seen:
         seen.add(id(function))
         yield function
-        function = getattr(function, "__wrapped__", None)
+        function = getattr(function, "__wrapped__", None) or getattr(function, "func", None)
 
 
 def find_source(target: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 #: What an anchor may hold as it is (the fragment of RFC 3986 section 3.5, and % as it was written).
 _IN_ANCHOR: Final = "%!#$&'()*+,/:;=?@"
+
+#: The name of a converter in a path.
+_CONVERTER: Final = re.compile(r"<\s*([A-Za-z_]\w*)\s*[(:]")
 
 FindConverter = Callable[[str], Any]
 
@@ -69,9 +73,9 @@ class ToldUrls:
         return self._maps[endpoint]
 
     def _find_converters(self, rules: Sequence[NamedRule]) -> dict[str, type[BaseConverter]]:
-        text = " ".join(rule["rule"] for rule in rules)
-        used = {name: told for name, told in self.names.converters.items() if f"<{name}" in text}
-        return {name: self._read_converter(name, told) for name, told in used.items()}
+        used = {"default", *(name for rule in rules for name in _CONVERTER.findall(rule["rule"]))}
+        told = self.names.converters
+        return {name: self._read_converter(name, told[name]) for name in used.intersection(told)}
 
     def _read_converter(self, name: str, told: Any) -> type[BaseConverter]:
         if isinstance(told, type):

@@ -268,9 +268,9 @@ def serve_process(control: Control) -> int:
         sys.stderr.flush()
         os._exit(1)
     names = link(app, native)
-    _give_way(spec["nice"])
     if names is not None:
         control.say_urls(names.pack())
+    _give_way(spec["nice"])
     control.say_ready()
     workers: list[threading.Thread] = []
     while (order := control.orders.get())[0] == LANE:

@@ -119,6 +119,20 @@ def test_an_endpoint_that_has_no_name_is_passed_by():
     assert [rule["endpoint"] for rule in link(app, make_names(("/c", "c"))).rules] == ["b"]
 
 
+def test_only_the_converters_of_its_own_rules_matter_to_an_endpoint():
+    app = make_flask(("/s/<slug:s>", "slug"), ("/<slugs>/<int:slug>", "plain"))
+    urls = ToldUrls(tell(link(app, Names())), lambda path: None)
+    assert urls.build("plain", ("a", 1), {}) == "/a/1"
+
+
+def test_a_converter_in_place_of_the_usual_one_is_used(across):
+    app = make_flask(("/<what>", "it"))
+    app.url_map = type(app.url_map)()
+    app.url_map.converters["default"] = Slug
+    app.add_url_rule("/d/<what>", "default", view)
+    assert ToldUrls(across(link(app, Names()))).build("default", ("A B",), {}) == "/d/a-b"
+
+
 def test_thousands_of_rules_are_told_in_small_pieces():
     names = make_names(*((f"/{'x' * 200}/{number}", str(number)) for number in range(5000)))
     assert tell(names).rules == names.rules
