@@ -7,7 +7,7 @@ import waterspout
 from app.first_run import prepare_database
 from app.greeting import greet
 from app.settings import DEFAULT_BOARD_NAME, Settings
-from app.store import AsyncStore
+from waterspout.sql import AsyncStore
 
 
 class BoardApplication(waterspout.Application):
@@ -25,12 +25,7 @@ class BoardApplication(waterspout.Application):
 
 
 def make_app(settings: Settings | None = None) -> BoardApplication:
-    """Return the service, its database made ready. Nothing is started.
-
-    Raises:
-        SettingsError: the environment holds something unusable (and no `settings` were given).
-        DatabaseError: the database can't be used.
-    """
+    """Return the service, its database made ready, not started; raises SettingsError, DatabaseError."""
     settings = settings or Settings.from_environment(os.environ)
     prepare_database(settings)
     greet(settings)

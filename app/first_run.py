@@ -9,13 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import inspect
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from app.database import DatabaseError, make_engine, prepare_sqlite_file, writing
-from app.keys import derive_password
-from app.passwords import hash_password
-from app.schema import upgrade_tables
+from app.passwords import derive_password, hash_password
 from app.settings import Settings
 from app.store.audit import Actor
 from app.store.components import add_component
@@ -23,7 +19,10 @@ from app.store.incidents import add_incident, add_update
 from app.store.maintenance import add_maintenance
 from app.store.operators import add_operator, read_operators
 from app.store.tables import Impact, Incident, State
+from waterspout.sql import prepare
+from waterspout.sql.migrations import upgrade_tables
 
+MIGRATIONS = Path(__file__).with_name("migrations")
 EXAMPLES = Path(__file__).with_name("examples.toml")
 EXAMPLE_OPERATOR = "operator"
 EXAMPLE_ACTOR = Actor("example")
@@ -31,30 +30,15 @@ COMPONENTS_ADDED = timedelta(days=120)
 
 
 def prepare_database(settings: Settings) -> None:
-    """Make or upgrade the tables; in the example's database, also what there is to see and who may sign in.
-
-    Raises:
-        DatabaseError: the database can't be reached or used.
-    """
-    url = settings.database_url
-    if url.get_backend_name() == "sqlite":
-        prepare_sqlite_file(Path(url.database or ""))
-    engine = make_engine(url)
-    try:
-        with writing(engine) as session:
-            prepare_tables(session, settings)
-    except SQLAlchemyError as error:
-        place = url.render_as_string(hide_password=True)
-        raise DatabaseError(f"the database {place} can't be used: {getattr(error, 'orig', error)}") from error
-    finally:
-        engine.dispose()
+    """Make the tables, or bring them up to date; fill the example's. Raises DatabaseError."""
+    prepare(settings.database_url, lambda session: prepare_tables(session, settings))
 
 
 def prepare_tables(session: Session, settings: Settings) -> None:
-    """Do all of it in this transaction. A database that somebody named is their own, and gets no examples."""
+    """Do all of it in this transaction. A database that somebody named is their own, and gets no example."""
     connection = session.connection()
     new = not inspect(connection).has_table(Incident.__tablename__)
-    upgrade_tables(connection)
+    upgrade_tables(connection, MIGRATIONS)
     if new and settings.example:
         add_examples(session, datetime.now(UTC))
     if settings.example and not read_operators(session):

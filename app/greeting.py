@@ -3,11 +3,12 @@
 import click
 
 from app.first_run import EXAMPLE_OPERATOR
-from app.keys import derive_password
-from app.passwords import is_password
+from app.passwords import derive_password, is_password
 from app.settings import Settings
-from app.store import Store, Unknown
+from app.store import Unknown
 from app.store.operators import find_operator
+from waterspout.cli import serving_address
+from waterspout.sql import Store
 
 
 def greet(settings: Settings) -> None:
@@ -22,7 +23,7 @@ def greet(settings: Settings) -> None:
     if settings.example and has_password(settings, password):
         click.echo(
             "\nThis is the example board, for you to play with.\n"
-            f"Sign in at {find_address()}/login\n"
+            f"Sign in at {serving_address()}/login\n"
             f"    Name      {EXAMPLE_OPERATOR}\n"
             f"    Password  {password}\n"
         )
@@ -37,15 +38,3 @@ def has_password(settings: Settings, password: str) -> bool:
     finally:
         store.close()
     return operator.disabled_at is None and is_password(password, operator.password)
-
-
-def find_address() -> str:
-    """Return where the command in hand will serve, as far as its options tell."""
-    context = click.get_current_context(silent=True)
-    options = context.params if context else {}
-    host, port = options.get("host"), options.get("port")
-    if not host or not port or options.get("unix"):
-        return ""
-    scheme = "https" if options.get("certfile") else "http"
-    name = "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-    return f"{scheme}://{name}:{port}"

@@ -1,6 +1,5 @@
 """What the service is told by its environment, read and checked once, when it starts."""
 
-import importlib.util
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,10 +7,10 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL
 
-from app.keys import keep_key
+from waterspout.keys import keep_key
+from waterspout.sql import parse_url
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -30,15 +29,6 @@ KEY_LENGTH = 32
 MAKE_A_KEY = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
 PROXIES_AT_MOST = 9
 
-# What people write -> the name that SQLAlchemy gives the one driver that works both blocking and async.
-# (SQLite has two: the engine's maker chooses.)
-DRIVERS = {
-    "sqlite": "sqlite",
-    "postgres": "postgresql+psycopg",
-    "postgresql": "postgresql+psycopg",
-    "postgresql+psycopg": "postgresql+psycopg",
-}
-
 
 class SettingsError(ValueError):
     """The environment asks for something that the service can't do; the message says what to change."""
@@ -48,7 +38,7 @@ class SettingsError(ValueError):
 class Settings:
     """What the environment says, checked.
 
-    `database_url` is normalised (see `parse_database_url`); `board_name` is the title of every page.
+    `database_url` is normalised (see `waterspout.sql.parse_url`); `board_name` is the title of every page.
     `folder` holds the attachments and, of the example, everything. `url` is where the public finds the board,
     without a "/" at the end, or empty. `proxies` is how many of them have added to `X-Forwarded-For`.
     `example`: nobody named a database, so this is the one to play with.
@@ -65,11 +55,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        """Read the variables that docs/board.md lists; an empty value counts as none.
-
-        Raises:
-            SettingsError: a value is not usable.
-        """
+        """Read what docs/deployment.md lists; an empty value counts as none; raises SettingsError."""
         folder = Path(environ.get("BOARD_FOLDER") or DEFAULT_FOLDER).expanduser().absolute()
         database = environ.get("DATABASE_URL")
         return cls(
@@ -88,35 +74,10 @@ class Settings:
 
 
 def parse_database_url(text: str) -> URL:
-    """Return the URL of a SQLite file (its path made absolute) or of PostgreSQL through psycopg.
-
-    The error never holds the password.
-    """
     try:
-        url = make_url(text.strip())
-    except (ArgumentError, ValueError) as error:
-        raise SettingsError(
-            "DATABASE_URL is not a database URL, such as sqlite:////srv/board.sqlite3"
-        ) from error
-    if url.drivername not in DRIVERS:
-        raise SettingsError(
-            f"DATABASE_URL starts with {url.drivername}: and the board takes sqlite: or postgresql: only"
-        )
-    if url.drivername == "sqlite":
-        return check_sqlite_url(url)
-    if importlib.util.find_spec("psycopg") is None:
-        raise SettingsError(
-            "DATABASE_URL asks for PostgreSQL, which needs psycopg: pip install 'psycopg[binary]'"
-        )
-    return url.set(drivername=DRIVERS[url.drivername])
-
-
-def check_sqlite_url(url: URL) -> URL:
-    """Return the URL with an absolute path. (A database in memory would be another one in every process.)"""
-    database = url.database or ""
-    if not database or database.startswith((":memory:", "file:")):
-        raise SettingsError("DATABASE_URL names no SQLite file, as sqlite:////srv/board.sqlite3 does")
-    return url.set(database=str(Path(database).expanduser().absolute()))
+        return parse_url(text)
+    except ValueError as error:
+        raise SettingsError(f"DATABASE_URL {error}") from error
 
 
 def parse_board_name(text: str) -> str:

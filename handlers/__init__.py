@@ -10,7 +10,7 @@ import jinja2
 from tornado.web import RequestHandler
 
 from app.settings import DEFAULT_BOARD_NAME, TEMPLATE_OPTIONS, TEMPLATES
-from app.store import TOPIC, AsyncStore
+from app.store import TOPIC
 from handlers.atom import AtomHandler
 from handlers.badge import BadgeHandler
 from handlers.feed import Feed
@@ -18,6 +18,7 @@ from handlers.health import HealthHandler
 from handlers.incidents import IncidentHandler, IncidentsHandler
 from waterspout.native import Cache, Document
 from waterspout.native.live import PollHandler, SocketHandler, StreamHandler, Watch
+from waterspout.sql import AsyncStore
 
 # A document is kept this long: a crowd costs one query a second ...
 DOCUMENT_LIFETIME = 1.0

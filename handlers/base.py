@@ -3,7 +3,7 @@
 import jinja2
 
 import waterspout.native
-from app.store import AsyncStore
+from waterspout.sql import AsyncStore
 
 
 class BoardDocumentHandler(waterspout.native.DocumentHandler):

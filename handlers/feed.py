@@ -13,12 +13,12 @@ from typing import Any
 import jinja2
 from sqlalchemy.orm import Session
 
-from app.store import AsyncStore
 from app.store.history import ComponentStatus, read_statuses, read_version
 from app.store.incidents import Changes, read_changes
 from app.store.maintenance import read_maintenance
 from app.store.tables import Maintenance
 from waterspout.native.live import NOTHING, Cursor, Event, parse_cursor
+from waterspout.sql import AsyncStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,14 +53,8 @@ def serialize_incident(incident: Incident, updates: Sequence[Update]) -> dict[st
         "resolved_at": incident.resolved_at.isoformat() if incident.resolved_at else None,
         "url": f"/incidents/{incident.id}",
         "update_count": incident.update_count,
-        "updates": [serialize_update(update) for update in updates],
-    }
-
-
-def serialize_update(update: Update) -> dict[str, Any]:
-    return {
-        "id": update.id,
-        "state": update.state,
-        "text": update.text,
-        "posted_at": update.posted_at.isoformat(),
+        "updates": [
+            {"id": each.id, "state": each.state, "text": each.text, "posted_at": each.posted_at.isoformat()}
+            for each in updates
+        ],
     }

@@ -8,15 +8,14 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from app.first_run import COMPONENTS
 from app.settings import parse_database_url
-from app.store import Store
 from app.store.incidents import CHANGES_LISTED
 from tests.app.databases import post_incidents
 from tests.app.operating import read_password
-from tests.app.serving import FORMS, serve_board, start_board, wait_for_address
+from tests.app.serving import COMPONENTS, FORMS, serve_board, start_board, wait_for_address
 from tests.browser import open_browser
-from tests.looks import CONTRAST, keep_screenshot, screen
+from tests.looks import CONTRAST, keep_whole_screenshot, screen
+from waterspout.sql import Store
 
 pytestmark = pytest.mark.browser
 
@@ -193,6 +192,23 @@ def test_the_page_of_an_incident_is_live_too(windows, address):
 
 
 @pytest.mark.usefixtures("no_complaints")
+def test_what_an_incident_concerns_is_changed_and_seen_at_once(windows, address):
+    reader, operator = windows
+    reader.watch(address)
+    operator.open(f"{address}/admin/")
+    operator.find("a[href='/admin/incidents/3']").click()
+    operator.wait_for("h1", EXAMPLE)
+    for box in operator.front().find_elements(By.CSS_SELECTOR, "input[type=checkbox]"):
+        if not box.is_selected():
+            box.click()
+    operator.find("main form .button").click()
+    operator.wait_for(".facts", "Website")
+    reader.wait_for("[data-incident='3'] .facts", ", ".join(COMPONENTS), WITHIN)
+    reader.wait_for("[data-part=summary] .detail", "Website", WITHIN)
+    assert reader.same_page()
+
+
+@pytest.mark.usefixtures("no_complaints")
 def test_moments_are_in_the_readers_time_zone(windows, address):
     reader, _ = windows
     reader.watch(address)
@@ -218,7 +234,7 @@ def test_the_keyboard_is_enough(windows, address):
 
 PAGES = [
     *("/incidents/3", "/nowhere", "/admin/", "/admin/components/", "/admin/maintenance/"),
-    *("/admin/operators/", "/admin/audit/", "/login"),
+    *("/admin/operators/", "/admin/audit/", "/admin/incidents/3", "/login"),
 ]
 
 
@@ -232,7 +248,9 @@ def test_pages_fit_and_can_be_read(windows, address, width, scheme):
             operator.chrome.delete_all_cookies()
         with screen(operator.front(), width, scheme):
             operator.open(address + path)
-            keep_screenshot(operator.chrome, f"{path.strip('/').replace('/', '-')}-{width}-{scheme}")
+            keep_whole_screenshot(
+                operator.chrome, width, f"{path.strip('/').replace('/', '-')}-{width}-{scheme}"
+            )
             assert operator.chrome.execute_script("return document.documentElement.scrollWidth") <= width
             assert operator.chrome.execute_script(CONTRAST) == []
 

@@ -13,7 +13,6 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from app.settings import parse_database_url
-from app.store import Store
 from app.store.components import add_component
 from app.store.history import read_statuses
 from app.store.incidents import add_incident, add_update
@@ -22,6 +21,7 @@ from app.store.tables import Impact, State
 from tests.app.serving import serve_board, start_board, wait_for_address
 from tests.browser import open_browser
 from tests.looks import BASICS, CONTRAST, keep_whole_screenshot, screen
+from waterspout.sql import Store
 
 pytestmark = pytest.mark.browser
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 from tornado.httputil import HTTPConnection, HTTPMessageDelegate, HTTPServerRequest
 from tornado.routing import AnyMatches, Rule
 from tornado.web import Application as TornadoApplication
-from tornado.web import FallbackHandler, OutputTransform, RequestHandler, StaticFileHandler
+from tornado.web import ErrorHandler, FallbackHandler, OutputTransform, RequestHandler, StaticFileHandler
 from tornado.websocket import WebSocketHandler
 from werkzeug.routing import BaseConverter
 
@@ -24,7 +24,7 @@ from waterspout.native.delegate import NativeDelegate, PlainHandler, run
 from waterspout.native.handler import LeanRequestHandler, make_lean
 from waterspout.native.static import SendingFileHandler
 from waterspout.native.transform import RecordTransform
-from waterspout.opening import Opening
+from waterspout.opening import Opening, adopt, is_outside
 from waterspout.proxies import Proxies
 from waterspout.record import is_logged, record_of
 from waterspout.request import Request
@@ -150,15 +150,16 @@ class Application(TornadoApplication):
         """
         if "native_max_body_size" in changes:
             self.native_max_body_size = changes.pop("native_max_body_size")
-        told = {ours: changes[name] for name, ours in PROXY_SETTINGS.items() if name in changes}
-        if told:
-            self._proxy_settings |= told
-            self._build_proxies()
+        if self._proxy_settings or self.container is None:
+            self._proxy_settings |= {
+                ours: changes[name] for name, ours in PROXY_SETTINGS.items() if name in changes
+            }
         self.max_body_size = changes.get("max_body_size", self.max_body_size)
         if self.container is not None:
             self.container.configure(
                 **{_CONTAINER_SETTINGS.get(name, name): value for name, value in changes.items()}
             )
+        self._build_proxies()
 
     def _check_access(self, target: Any) -> None:
         """Deny by default: who may use a handler is said at the handler, where there is such a thing as a
@@ -284,6 +285,10 @@ class Application(TornadoApplication):
         """Native rules see the path of a target in absolute form, as the WSGI app does: else
         `GET http://host/admin` would go round the native `/admin`.
         """
+        if not hasattr(request, "root_path"):
+            adopt(self.proxies, request)
+        if is_outside(request):
+            return self._refuse_outside(request)
         if request.path[:1] not in ("/", "*"):
             _authority, request.path, request.query = split_target(request.uri or "")
         if self._is_flat:
@@ -292,6 +297,13 @@ class Application(TornadoApplication):
         else:
             opened = self._ask_routers(request)
         return super().find_handler(request, **kwargs) if opened is None else opened
+
+    def _refuse_outside(self, request: HTTPServerRequest) -> Any:
+        """404, as Tornado answers what no rule matches."""
+        handler_class: type[RequestHandler] = self.settings.get("default_handler_class", ErrorHandler)
+        arguments = {"status_code": 404} if handler_class is ErrorHandler else None
+        arguments = self.settings.get("default_handler_args", arguments)
+        return self.get_handler_delegate(request, handler_class, arguments)
 
     def open_match(self, request: HTTPServerRequest, match: Match) -> HTTPMessageDelegate | None:
         """The delegate of a request for which the search for a rule found that; None: nobody's here."""

@@ -205,3 +205,15 @@ def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
             return None
         raise ConfigurationError("--loop uvloop: uvloop is not installed (pip install uvloop)") from None
     return uvloop.new_event_loop
+
+
+def serving_address() -> str:
+    """Return where the command in hand will serve, as far as its options tell; "" if they don't."""
+    context = click.get_current_context(silent=True)
+    options = context.params if context else {}
+    host, port = options.get("host"), options.get("port")
+    if not host or not port or options.get("unix"):
+        return ""
+    scheme = "https" if options.get("certfile") else "http"
+    name = "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    return f"{scheme}://{name}:{port}"

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, NamedTuple
 
 from waterspout.limits import PROXY_HOPS
 
 IPAddress = IPv4Address | IPv6Address
-Trust = Callable[[IPAddress], bool]
+#: Whether an address, as text, is that of a trusted proxy.
+Trust = Callable[[str], bool]
 
 #: How the fields of one convention begin; others of that beginning speak of the client, too.
 _PREFIX: Final = "x-forwarded-"
@@ -151,19 +153,17 @@ def read_x_forwarded(fields: dict[str, str], scheme: str, host: str, is_trusted:
     nodes = fields.get("x-forwarded-for", "").rsplit(",", PROXY_HOPS)
     if len(nodes) > PROXY_HOPS:
         del nodes[0]  # an unsplit rest
-    address, remote_port, _index = _walk([_parse_node(node) for node in reversed(nodes)], is_trusted)
-    proto, given_host, port, prefix = (
-        fields.get(_PREFIX + word, "").rpartition(",")[2].strip(" \t")
-        for word in ("proto", "host", "port", "prefix")
-    )
-    scheme = _SCHEMES.get(proto.lower(), "") or scheme
-    return Client(
-        address,
-        remote_port,
-        scheme,
-        build_host(given_host, scheme, port) or build_host(host, scheme, port),
-        parse_root_path(prefix) or "",
-    )
+    nodes.reverse()
+    address, remote_port, _index = _walk(nodes, is_trusted)
+    scheme = _SCHEMES.get(_last(fields, "x-forwarded-proto").lower(), "") or scheme
+    given_host, port = _last(fields, "x-forwarded-host"), _last(fields, "x-forwarded-port")
+    host = build_host(given_host, scheme, port) or build_host(host, scheme, port)
+    root_path = parse_root_path(_last(fields, "x-forwarded-prefix")) or ""
+    return Client(address, remote_port, scheme, host, root_path)
+
+
+def _last(fields: dict[str, str], name: str) -> str:
+    return fields[name].rpartition(",")[2].strip(" \t") if name in fields else ""
 
 
 def read_forwarded(fields: dict[str, str], scheme: str, host: str, is_trusted: Trust) -> Client:
@@ -173,7 +173,7 @@ def read_forwarded(fields: dict[str, str], scheme: str, host: str, is_trusted: T
         if not _ELEMENT.fullmatch(text) or len(elements) == PROXY_HOPS:
             break
         elements.append({name.lower(): token or quoted for name, token, quoted in _PAIRS.findall(text)})
-    nodes = [_parse_node(element.get("for", "")) for element in elements]
+    nodes = [element.get("for", "") for element in elements]
     address, remote_port, index = _walk(nodes, is_trusted)
     told = elements[index] if elements else {}
     scheme = _SCHEMES.get(told.get("proto", "").lower(), "") or scheme
@@ -182,9 +182,16 @@ def read_forwarded(fields: dict[str, str], scheme: str, host: str, is_trusted: T
 
 
 def build_host(host: str, scheme: str, port: str = "") -> str:
-    """`host`, with `port` if it has none of its own, and without the one that the scheme implies. "": it is no
-    host. The other scheme's own port is none: a proxy further out has ended TLS, and this one tells its own.
+    """`host`, with `port` if it has none of its own, and without the one that the scheme implies. "": it is
+    no host. The other scheme's own port is none: a proxy further out has ended TLS, and this one tells its
+    own.
     """
+    return _build_known_host(host, scheme, port) if len(host) + len(port) < 300 else ""
+
+
+#: What changes from request to request is who asks, not whom.
+@lru_cache(maxsize=1024)
+def _build_known_host(host: str, scheme: str, port: str) -> str:
     match = _HOST.fullmatch(host)
     if match is None:
         return ""
@@ -205,23 +212,25 @@ def split_host(host: str, scheme: str) -> tuple[str, str]:
     return name.strip("[]"), port
 
 
-def _walk(nodes: list[tuple[IPAddress, str] | None], is_trusted: Trust) -> tuple[str, str, int]:
+def _walk(nodes: list[str], is_trusted: Trust) -> tuple[str, str, int]:
     """From the nearest node to the client: the first that is no trusted proxy, or the last that can be read.
 
     Gives address, port, and the index of the node that the outermost trusted proxy has written.
     """
     address, port, index = "", "", 0
-    for at, node in enumerate(nodes):
+    for at, text in enumerate(nodes):
         index = at
+        node = _parse_node(text) if len(text) < 100 else None
         if node is None:
             break
-        address, port = str(node[0]), node[1]
-        if not is_trusted(node[0]):
+        address, port = node
+        if not is_trusted(address):
             break
     return address, port, index
 
 
-def _parse_node(text: str) -> tuple[IPAddress, str] | None:
+@lru_cache(maxsize=4096)
+def _parse_node(text: str) -> tuple[str, str] | None:
     """Address and port of `192.0.2.7`, `192.0.2.7:80`, `2001:db8::7`, `[2001:db8::7]:80`. None: `unknown`,
     `_hidden`, or no node at all (RFC 7239 section 6).
     """
@@ -232,7 +241,7 @@ def _parse_node(text: str) -> tuple[IPAddress, str] | None:
     address = parse_address(bracketed or plain or bare)
     if address is None or (bracketed and ":" not in bracketed):
         return None
-    return address, port or ""
+    return str(address), port or ""
 
 
 def _split_forwarded(text: str) -> Iterator[str]:

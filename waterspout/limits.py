@@ -252,3 +252,8 @@ POLL_PATIENCE = 25.0
 FOLLOWER_MESSAGE_SIZE = 1 * KIB
 #: A handler that has no place left for a client tells it to wait so long (seconds).
 NATIVE_RETRY_AFTER = 10
+
+# The router.
+#: Paths, beside the literal ones, for which it remembers who owns them; of at most so many characters.
+KEPT_PATHS = 1024
+KEPT_PATH = 128

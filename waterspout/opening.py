@@ -13,11 +13,11 @@ from tornado.httputil import (
     HTTPServerRequest,
     RequestStartLine,
     ResponseStartLine,
+    split_host_and_port,
 )
 from tornado.web import Application as TornadoApplication
-from tornado.web import ErrorHandler
 
-from waterspout.proxies import NO_PROXIES, Proxies, amend_headers, verdict_of
+from waterspout.proxies import NO_PROXIES, Proxies, Verdict, amend_headers, verdict_of
 from waterspout.request import Request
 
 
@@ -52,13 +52,8 @@ class Opening(HTTPMessageDelegate):
                 start_line=start_line,
                 headers=headers,
             )
-        verdict = verdict_of(connection)
-        find: Any = self._application.find_handler
-        request.root_path = ""  # type: ignore[attr-defined]  # Tornado's requests are open objects
-        if verdict is not None:
-            request.path, request.root_path = verdict.path, verdict.root_path  # type: ignore[attr-defined]
-            find = self._find_nothing if verdict.outside else find
-        delegate: Any = find(request)
+        place(request, verdict_of(connection))
+        delegate: Any = self._application.find_handler(request)
         self._delegate = delegate
         # From here on the server calls it directly.
         self.data_received = delegate.data_received  # type: ignore[method-assign]
@@ -76,15 +71,6 @@ class Opening(HTTPMessageDelegate):
         request.remote_ip, request.protocol = context.remote_ip, context.protocol
         return request
 
-    def _find_nothing(self, request: HTTPServerRequest) -> Any:
-        """404: it is outside of what everything is mounted under."""
-        settings = self._application.settings
-        handler, arguments = ErrorHandler, {"status_code": 404}
-        if settings.get("default_handler_class"):
-            handler = settings["default_handler_class"]
-            arguments = settings.get("default_handler_args", {})
-        return self._application.get_handler_delegate(request, handler, arguments)
-
     # For who has taken hold of these before the head came.
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
@@ -97,3 +83,33 @@ class Opening(HTTPMessageDelegate):
     def on_connection_close(self) -> None:
         if self._delegate is not None:
             self._delegate.on_connection_close()
+
+
+def place(request: Any, verdict: Verdict | None) -> None:
+    """Tell a request where everything is mounted. Tornado's are open objects."""
+    request.root_path = ""
+    if verdict is not None:
+        request.path, request.root_path = verdict.path, verdict.root_path
+
+
+def adopt(proxies: Proxies, request: Any) -> None:
+    """Judge a request that somebody else has opened: the router of an application that ours is a part of."""
+    connection, start_line = (
+        request.connection,
+        RequestStartLine(request.method, request.uri, request.version),
+    )
+    if verdict_of(connection) is None:
+        amend_headers(proxies, connection, start_line, request.headers)
+    verdict = verdict_of(connection)
+    if verdict is not None:
+        request.uri, request.query = verdict.target, verdict.target.partition("?")[2]
+        request.remote_ip, request.protocol = connection.context.remote_ip, connection.context.protocol
+        request.host = request.headers.get("Host", request.host)
+        request.host_name = split_host_and_port(request.host.lower())[0]
+    place(request, verdict)
+
+
+def is_outside(request: Any) -> bool:
+    """Whether it is not below what everything is mounted under."""
+    verdict = verdict_of(request.connection)
+    return verdict is not None and verdict.outside

@@ -7,7 +7,7 @@ fields of the request said of it is gone by then, so that nobody can read someth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from waterspout.exceptions import ConfigurationError
 from waterspout.forwarded import (
     Client,
-    IPAddress,
+    Trust,
     is_claim,
     is_of_connection,
     parse_address,
@@ -55,8 +55,8 @@ class Verdict(NamedTuple):
 
     @property
     def path(self) -> str:
-        """The path that rules are matched against."""
-        return self.target.partition("?")[0][len(self.root_path) :]
+        """The path that rules are matched against; outside, all of it."""
+        return self.target.partition("?")[0][0 if self.outside else len(self.root_path) :]
 
 
 class Proxies:
@@ -93,46 +93,42 @@ class Proxies:
         if not claims and not self.root_path:
             return None
         authority, path, query = split_target(target)
-        client, verdict = None, Verdict(target)
+        context, removed, disbelieved, stripped = None, frozenset(claims), False, ""
+        new_host = authority or None  # RFC 9112 section 3.2.2: it overrides Host
         if claims and not self._is_trusted_peer(connection.context):
-            verdict = verdict._replace(removed=frozenset(claims), disbelieved=True)
-        elif claims and self.headers != "none":
+            disbelieved = True
+        elif claims and self.headers == "none":
+            removed = frozenset()
+        elif claims:
             _restore(connection.context)
             read = read_forwarded if self.headers == "forwarded" else read_x_forwarded
             client = read(claims, connection.context.protocol, authority or host, self.is_trusted)
-            verdict = verdict._replace(
-                removed=frozenset(filter(is_of_connection, claims)),
-                host=client.host or None,
-                context=_rewrite(connection, client),
-            )
-        if authority and verdict.host is None:
-            verdict = verdict._replace(host=authority)  # RFC 9112 section 3.2.2
-        return self._mount(verdict, path, query, "?" in target, client.root_path if client else "")
+            removed = frozenset(filter(is_of_connection, claims))
+            new_host, stripped = client.host or new_host, client.root_path
+            context = _rewrite(connection, client)
+        root_path, rest, outside = self._mount(path, stripped)
+        if (root_path or new_host) and path != "*" and not outside:
+            target = root_path + rest + ("?" + query if "?" in target else "")
+        return Verdict(target, root_path, outside, removed, new_host, context, disbelieved)
 
-    def _mount(self, verdict: Verdict, path: str, query: str, has_query: bool, stripped: str) -> Verdict:
-        """`stripped`: what a trusted proxy says that it took off the path."""
+    def _mount(self, path: str, stripped: str) -> tuple[str, str, bool]:
+        """The root path of a request, what `path` is below it, and whether it is outside. `stripped`: what a
+        trusted proxy says that it took off before.
+        """
         root = self.root_path
         if path == "*":
-            return verdict
-        below = path[len(root) :] if root and (path + "/").startswith(root + "/") else None
-        if not root or (below is None and stripped.endswith(root)):
-            # It may have taken off more than `root`, or just that.
-            root_path = stripped
-            below = path
-        elif below is None:
-            return verdict._replace(outside=True)
-        else:
-            root_path = stripped if stripped.endswith(root) else stripped + root
-        if not root_path and not verdict.host:
-            return verdict
-        target = root_path + (below or "/") + ("?" + query if has_query else "")
-        return verdict._replace(target=target, root_path=root_path)
+            return "", path, False
+        if not root:
+            return stripped, path, False
+        is_below = (path + "/").startswith(root + "/")
+        if stripped.endswith(root):  # it knows of ours, and may have taken it off, or not
+            return stripped, (path[len(root) :] or "/") if is_below else path, False
+        return stripped + root, path[len(root) :] or "/", not is_below
 
     def _is_trusted_peer(self, context: Any) -> bool:
         """By the address of the connection itself: what `xheaders` makes of `remote_ip` is a claim, too."""
         address = getattr(context, "address", None)
-        peer = parse_address(address[0] if isinstance(address, tuple) else _UNIX)
-        return peer is not None and self.is_trusted(peer)
+        return self.is_trusted(address[0] if isinstance(address, tuple) else _UNIX)
 
 
 def check_root_path(text: str) -> str:
@@ -175,8 +171,8 @@ def amend_headers(
     return start_line._replace(path=verdict.target)
 
 
-def _build_trust(networks: tuple[str, ...]) -> Callable[[IPAddress], bool]:
-    """Raises ConfigurationError: not a network."""
+def _build_trust(networks: tuple[str, ...]) -> Trust:
+    """Whether an address lies in one of `networks`. Raises ConfigurationError: not a network."""
     if "*" in networks:
         raise ConfigurationError("trusted proxies: '*' would let every client say who it is; name networks")
     try:
@@ -187,8 +183,9 @@ def _build_trust(networks: tuple[str, ...]) -> Callable[[IPAddress], bool]:
         raise ConfigurationError(f"trusted proxies: {error}") from None
 
     @lru_cache(maxsize=1024)
-    def is_trusted(address: IPAddress) -> bool:
-        return any(address in network for network in trusted)
+    def is_trusted(text: str) -> bool:
+        address = parse_address(text)
+        return address is not None and any(address in network for network in trusted)
 
     return is_trusted
 

@@ -8,17 +8,15 @@ import os
 
 from flask import Flask
 from flask.cli import NoAppException
-from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.settings import TEMPLATE_OPTIONS, TEMPLATES, Settings, SettingsError
-from app.store import Store
+from waterspout.sql import Store
 from wsgi_app.admin import admin
 from wsgi_app.attachments import attachments
-from wsgi_app.bodies import MAX_CONTENT_LENGTH, limit_body
 from wsgi_app.commands import commands
 from wsgi_app.errors import add_error_pages
-from wsgi_app.guards import admit_operators, refuse_open_air, refuse_other_sites
+from wsgi_app.guards import guard
 from wsgi_app.headers import add_headers
 from wsgi_app.public import public
 from wsgi_app.resources import add_resources
@@ -52,15 +50,3 @@ def read_settings() -> Settings:
         if os.environ.get("FLASK_RUN_FROM_CLI") == "true":
             raise NoAppException(str(error)) from error
         raise
-
-
-def guard(app: Flask) -> None:
-    """Let each request pass, in this order, what it costs least to refuse it for; Flask-WTF's token last."""
-    app.config["MAX_CONTENT_LENGTH"] = MAX_CONTENT_LENGTH
-    # A token is good for as long as its session: who writes for an hour shall not lose what they wrote.
-    app.config["WTF_CSRF_TIME_LIMIT"] = None
-    # Where a post comes from, `refuse_other_sites` tells, who knows the board's public address, too.
-    app.config["WTF_CSRF_SSL_STRICT"] = False
-    for check in (refuse_other_sites, refuse_open_air, admit_operators, limit_body):
-        app.before_request(check)
-    CSRFProtect(app)

@@ -8,6 +8,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from app.store.incidents import add_incident, add_update, change_components, read_board, read_incident
+from waterspout.sniffing import ALLOWED
 from wsgi_app.announcements import announce
 from wsgi_app.attachments import FILES_SIZE
 from wsgi_app.audit import audit
@@ -16,7 +17,6 @@ from wsgi_app.forms import ConcernForm, IncidentForm, UpdateForm
 from wsgi_app.maintenance import maintenance
 from wsgi_app.operators import operators
 from wsgi_app.resources import current_store
-from wsgi_app.sniffing import ALLOWED
 
 admin = Blueprint("admin", __name__, url_prefix="/admin")
 for part in (components, maintenance, operators, audit):

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 import click
 from flask import Blueprint
+from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from app.database import DatabaseError
 from app.first_run import prepare_database
 from app.passwords import hash_new_password
 from app.store import Refused, Unknown
@@ -19,8 +19,9 @@ from app.store.operators import (
     read_operators,
     set_password,
 )
-from app.store.tables import NAME_LENGTH
-from wsgi_app.attachments import sweep_files
+from app.store.tables import NAME_LENGTH, Attachment
+from waterspout.sql import DatabaseError
+from wsgi_app.attachments import folder
 from wsgi_app.resources import current_settings, current_store
 
 commands = Blueprint("commands", __name__, cli_group=None)
@@ -106,4 +107,5 @@ def disable(name: str) -> None:
 @in_one_line()
 def sweep() -> None:
     """Remove attachments' files that no update has: what a kill in the middle of a post left behind."""
-    click.echo(f"{sweep_files()} files removed.")
+    known = current_store().read(lambda session: set(session.scalars(select(Attachment.stored_as))))
+    click.echo(f"{folder().sweep(known)} removed.")

@@ -22,7 +22,7 @@ from wtforms import (
 )
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 from wtforms.form import BaseForm
-from wtforms.validators import InputRequired, Length, StopValidation
+from wtforms.validators import DataRequired, InputRequired, Length
 
 from app.passwords import PASSWORD_LENGTH, PASSWORD_LENGTH_AT_MOST, hash_new_password
 from app.store import Refused, Unknown
@@ -72,32 +72,26 @@ def check_printable(form: BaseForm, field: Field) -> None:
         raise ValidationError("Remove the control characters.")
 
 
-class Required(InputRequired):
-    """Complains of a field that is empty once it was tidied, too."""
-
-    def __call__(self, form: BaseForm, field: Field) -> None:
-        super().__call__(form, field)
-        if not field.data:
-            raise StopValidation(self.message or "")
-
-
 def line(label: str, if_empty: str, limit: int = NAME_LENGTH) -> StringField:
     """A text of one line that must be there."""
     too_long = Length(max=limit, message=f"Shorten this to {limit} characters.")
-    return StringField(label, [Required(if_empty), too_long, check_printable], filters=[one_line])
+    return StringField(label, [DataRequired(if_empty), too_long, check_printable], filters=[one_line])
 
 
 def message(label: str, if_empty: str) -> TextAreaField:
     """A text of some lines that must be there."""
     too_long = Length(max=TEXT_LENGTH, message=f"Shorten this to {TEXT_LENGTH} characters.")
-    validators = [Required(if_empty), too_long, check_printable]
+    validators = [DataRequired(if_empty), too_long, check_printable]
     return TextAreaField(label, validators, filters=[many_lines], render_kw={"rows": 5})
 
 
-def choice(label: str, kind: Callable[[str], Any], complaint: str, choices: Any, **more: Any) -> SelectField:
+def choice(
+    label: str, kind: Callable[[str], Any], complaint: str, choices: Any, required: bool = False, **more: Any
+) -> SelectField:
     """One value of a menu, made by `kind`; None for the empty one."""
     return SelectField(  # type: ignore[call-arg]
         label,
+        [DataRequired(complaint)] if required else [],
         coerce=lambda raw: kind(raw) if raw else None,
         choices=choices,
         validate_choice=False,  # by `kind`, and by the store
@@ -136,7 +130,7 @@ class UTCField(DateTimeLocalField):
     """A moment to the minute, in UTC: what the browser sends has no zone."""
 
     def __init__(self, label: str, **more: Any) -> None:
-        super().__init__(label, [Required("Give a day and a time.")], format="%Y-%m-%dT%H:%M", **more)
+        super().__init__(label, [DataRequired("Give a day and a time.")], format="%Y-%m-%dT%H:%M", **more)
 
     def process_formdata(self, valuelist: list[Any]) -> None:
         try:
@@ -172,13 +166,9 @@ class BoardForm(FlaskForm):  # type: ignore[misc]
 class PostForm(BoardForm):
     """What is said about an incident: files with it are kept if it is posted, and only then."""
 
-    state = choice("State", State, "Choose a state.", [CHOOSE, *STATES])
+    state = choice("State", State, "Choose a state.", [CHOOSE, *STATES], required=True)
     text = message("Message", "Say what is going on.")
     files = MultipleFileField("Files")
-
-    def validate_state(self, field: Field) -> None:
-        if not field.data:
-            raise ValidationError("Choose a state.")
 
     def commit(self, write: Callable[..., T], *args: Any, **more: Any) -> T:
         with stored(self.files.data or []) as files:
@@ -188,12 +178,8 @@ class PostForm(BoardForm):
 class UpdateForm(PostForm):
     """Something new about an incident."""
 
-    incident = choice("Incident", number, "Choose an incident.", incident_choices)
+    incident = choice("Incident", number, "Choose an incident.", incident_choices, required=True)
     impact = choice("Impact", Impact, "Choose an impact.", [AS_IT_IS, *IMPACTS])
-
-    def validate_incident(self, field: Field) -> None:
-        if not field.data:
-            raise ValidationError("Choose an incident.")
 
     def commit(self, write: Callable[..., T], *args: Any, **more: Any) -> T:
         try:
@@ -235,7 +221,7 @@ class ComponentForm(BoardForm):
 class SignInForm(BoardForm):
     """Who signs in. Says nothing of how names and passwords are made."""
 
-    name = StringField("Name", [Required("Give your name."), check_printable], filters=[one_line])
+    name = StringField("Name", [DataRequired("Give your name."), check_printable], filters=[one_line])
     password = PasswordField("Password", [InputRequired("Give your password.")])
 
 

@@ -1,30 +1,42 @@
-"""What keeps out who has no business here: pages of other sites, and everybody who has not signed in.
+"""What keeps out who has no business here: other sites' pages, who has not signed in, what is too long."""
 
-And what is known of where a request comes from.
-"""
-
-from ipaddress import IPv6Address, ip_address, ip_network
-from urllib.parse import urlsplit
-
-from flask import Request, Response, abort, current_app, request
+from flask import Flask, Request, Response, abort, current_app, request
 from flask_login import current_user
+from flask_wtf import CSRFProtect
 
+from waterspout import sites
+from wsgi_app.attachments import FILES_SIZE
 from wsgi_app.resources import current_settings
+
+# The longest title and text twice over, where every character is four bytes, each sent as three (%F0).
+MAX_CONTENT_LENGTH = 64 * 1024
+
+# The only view that takes files.
+TAKES_FILES = "admin.post"
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-# Where a browser says the request was made: on a page of this very origin, or by the person alone.
-OWN_SITES = frozenset({"same-origin", "none"})
+
+def guard(app: Flask) -> None:
+    """Let each request pass, in this order, what it costs least to refuse it for; Flask-WTF's token last."""
+    app.config["MAX_CONTENT_LENGTH"] = MAX_CONTENT_LENGTH
+    # A token is good for as long as its session: who writes for an hour shall not lose what they wrote.
+    app.config["WTF_CSRF_TIME_LIMIT"] = None
+    # Where a post comes from, `refuse_other_sites` tells, who knows the board's public address, too.
+    app.config["WTF_CSRF_SSL_STRICT"] = False
+    for check in (refuse_other_sites, refuse_open_air, admit_operators, limit_body):
+        app.before_request(check)
+    CSRFProtect(app)
 
 
 def refuse_other_sites() -> None:
-    """Answer 403 to what a page of another site sends. For `before_request`."""
+    """Answer 403 to what a page of another site sends."""
     if request.method not in SAFE_METHODS and is_cross_site(request, current_settings().url):
         abort(403, "This was sent from a page of another site, and has been refused.")
 
 
 def refuse_open_air() -> None:
-    """Answer 403 where a password would travel readable by everybody on the way. For `before_request`."""
+    """Answer 403 where a password would travel readable by everybody on the way."""
     if request.blueprint == "sign_in" and not is_private(request, current_settings().url):
         abort(
             403,
@@ -34,7 +46,7 @@ def refuse_open_air() -> None:
 
 
 def admit_operators() -> Response | None:
-    """Keep everything under `/admin/` to who has signed in. For `before_request`, before a body is read."""
+    """Keep everything under `/admin/` to who has signed in. Before a body is read."""
     if "admin" not in request.blueprints or current_user.is_authenticated:
         return None
     if request.method not in SAFE_METHODS:
@@ -43,45 +55,34 @@ def admit_operators() -> Response | None:
     return reply
 
 
+def limit_body() -> None:
+    """Answer 413 to what is too long."""
+    announced = request.content_length or 0
+    limit = FILES_SIZE + MAX_CONTENT_LENGTH if request.endpoint == TAKES_FILES else MAX_CONTENT_LENGTH
+    if announced > limit:
+        abort(413, describe_limit())
+    if not announced:
+        refuse_long_body()
+    request.max_content_length = limit
+
+
+def refuse_long_body() -> None:
+    """Read a body of unannounced length, which may be short only: Werkzeug would cut it without a word."""
+    if len(request.get_data()) >= MAX_CONTENT_LENGTH:
+        abort(413, describe_limit())
+
+
+def describe_limit() -> str:
+    if request.endpoint == TAKES_FILES:
+        return f"All files of an update together may have {FILES_SIZE // 2**20} MiB. Nothing was posted."
+    return "That is too much. Nothing was done."
+
+
 def is_cross_site(request: Request, public_url: str = "") -> bool:
-    """Whether the browser says that another site made the request. What is no browser says nothing."""
-    site = request.headers.get("Sec-Fetch-Site")
-    origin = request.headers.get("Origin")
-    own_origins = {request.host_url.rstrip("/"), public_url or None}
-    return (site is not None and site not in OWN_SITES) or (origin is not None and origin not in own_origins)
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    return sites.is_cross_site(site, origin, {request.host_url.rstrip("/"), public_url} - {""})
 
 
 def is_private(request: Request, public_url: str = "") -> bool:
     """Whether nobody on the way can read what the browser sends: over TLS, or inside this machine."""
-    return request.is_secure or public_url.startswith("https:") or is_loopback_name(request.host)
-
-
-def is_loopback_name(host: str) -> bool:
-    """Whether a `Host` names this machine to every browser (RFC 6761, section 6.3), whatever its port."""
-    try:
-        hostname = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    return hostname == "localhost" or hostname.endswith(".localhost") or is_loopback(hostname)
-
-
-def is_loopback(address: str) -> bool:
-    """Whether an address is this machine's own; what is no IP address is not."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped:
-        return parsed.ipv4_mapped.is_loopback
-    return parsed.is_loopback
-
-
-def counted_address(address: str | None) -> str:
-    """Return what guesses from there are counted by: of IPv6, the network of one customer (RFC 6177)."""
-    try:
-        parsed = ip_address(address or "")
-    except ValueError:
-        return "unknown"
-    if isinstance(parsed, IPv6Address) and not parsed.ipv4_mapped:
-        return str(ip_network((parsed, 64), strict=False))
-    return str(parsed)
+    return request.is_secure or public_url.startswith("https:") or sites.is_loopback_name(request.host)

@@ -1,18 +1,16 @@
 """Pages for everybody: the board, and one page for each incident."""
 
 import hashlib
-import threading
-from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Response, current_app, render_template, request
-from flask.blueprints import BlueprintSetupState
 from flask_login import current_user
 from sqlalchemy.orm import Session
 
 from app.store.history import read_history, read_statuses, read_version
 from app.store.incidents import read_board, read_incident
 from app.store.maintenance import read_maintenance
+from waterspout.newest import Newest
 from wsgi_app.resources import current_store
 
 public = Blueprint("public", __name__)
@@ -22,55 +20,32 @@ public = Blueprint("public", __name__)
 
 @public.get("/")
 def show_board() -> Response:
-    """Answer with the page of the board's version; 304 to who has it already."""
-    pages: BoardPages = current_app.extensions["board_pages"]
-    page = pages.get(current_store().read(read_version), current_user.is_authenticated)
-    response = Response(page.markup, mimetype="text/html")
-    response.set_etag(page.etag)
+    """Answer with the page of the board's version; 304 to who has it already.
+
+    It is made once for all operators, and once for everybody else: a crowd costs a look at the version for
+    each of them, a tenth of making the page.
+    """
+    pages: Newest[tuple[bytes, str]] = current_app.extensions["board_pages"]
+    version = current_store().read(read_version)
+    markup, etag = pages.get(current_user.is_authenticated, version, make_board_page)
+    response = Response(markup, mimetype="text/html")
+    response.set_etag(etag)
     response.make_conditional(request)
     return response
 
 
-@dataclass(frozen=True, slots=True)
-class BoardPage:
-    version: str
-    markup: bytes
-    etag: str
-
-
-class BoardPages:
-    """The page of the newest version, one for operators and one for everybody: made once for all readers.
-
-    A crowd costs a look at the version for each of them, a tenth of making the page.
-    """
-
-    def __init__(self) -> None:
-        self._pages: dict[bool, BoardPage] = {}
-        self._making = threading.Lock()
-
-    def get(self, version: str, for_operator: bool) -> BoardPage:
-        """Return the page of this version, or of a newer one. Those who need a new one wait for its maker."""
-        with self._making:
-            page = self._pages.get(for_operator)
-            if page is None or page.version != version:
-                page = self._pages[for_operator] = make_board_page()
-            return page
-
-
-def make_board_page() -> BoardPage:
+def make_board_page() -> tuple[str, tuple[bytes, str]]:
+    """Return the version, and the page with its ETag."""
     context = current_store().read(read_page)
     markup = render_template("board.html", **context).encode()
-    return BoardPage(context["version"], markup, hashlib.sha256(markup).hexdigest()[:32])
+    return context["version"], (markup, hashlib.sha256(markup).hexdigest()[:32])
 
 
-@public.record_once
-def add_board_pages(state: BlueprintSetupState) -> None:
-    state.app.extensions["board_pages"] = BoardPages()
+public.record_once(lambda state: state.app.extensions.update(board_pages=Newest()))
 
 
 def read_page(session: Session) -> dict[str, Any]:
-    version, statuses = read_version(session), read_statuses(session)
-    days = {each.component.id: each.days for each in read_history(session)}
+    version, statuses, days = read_version(session), read_statuses(session), read_history(session)
     return {
         "version": version,
         "board": read_board(session),

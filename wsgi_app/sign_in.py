@@ -19,8 +19,8 @@ from app.store.operators import (
     replace_hash,
 )
 from app.store.tables import Operator
+from waterspout.sites import customer_of
 from wsgi_app.forms import JoinForm, SignInForm
-from wsgi_app.guards import counted_address
 from wsgi_app.resources import current_store
 from wsgi_app.sessions import SignedIn, current_actor
 
@@ -84,7 +84,7 @@ def join(token: str) -> Response | str | tuple[str, int]:
 
 def check_guess(name: str, password: str) -> Operator | None:
     """Return who has this name and password, or None; raises `TooManyGuesses`: it was not looked at."""
-    store, address = current_store(), counted_address(request.remote_addr)
+    store, address = current_store(), customer_of(request.remote_addr)
     store.write(count_guess, name, address)
     try:
         operator = store.read(find_operator, name)

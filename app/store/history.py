@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.store.components import read_components
@@ -13,7 +13,6 @@ from app.store.incidents import read_cursor
 from app.store.tables import (
     AuditLine,
     Component,
-    Impact,
     Incident,
     Maintenance,
     State,
@@ -58,14 +57,6 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
-class ComponentHistory:
-    """A component, and its days, the oldest first: the last one is today."""
-
-    component: Component
-    days: Sequence[Day]
-
-
-@dataclass(frozen=True, slots=True)
 class Span:
     """A time during which a component was in a condition."""
 
@@ -98,8 +89,8 @@ def read_statuses(session: Session, now: datetime | None = None) -> Sequence[Com
 
 def read_history(
     session: Session, days: int = HISTORY_DAYS, now: datetime | None = None
-) -> Sequence[ComponentHistory]:
-    """Return each component that is shown, in order, with its last days."""
+) -> dict[int, Sequence[Day]]:
+    """Return the last days of each component that is shown, by its number: the oldest first, today last."""
     now = now or datetime.now(UTC)
     first = now.date() - timedelta(days=days - 1)
     touched: dict[tuple[int, date], list[Condition]] = {}
@@ -107,10 +98,10 @@ def read_history(
         for day in span.days_from(first):
             touched.setdefault((span.component_id, day), []).append(span.condition)
     dates = [first + timedelta(days=n) for n in range(days)]
-    return [
-        ComponentHistory(each, [judge_day(each, day, touched.get((each.id, day), ())) for day in dates])
+    return {
+        each.id: [judge_day(each, day, touched.get((each.id, day), ())) for day in dates]
         for each in read_components(session)
-    ]
+    }
 
 
 def judge_day(component: Component, day: date, conditions: Sequence[Condition]) -> Day:
@@ -121,30 +112,24 @@ def judge_day(component: Component, day: date, conditions: Sequence[Condition]) 
 
 def read_spans(session: Session, since: datetime, now: datetime) -> Iterator[Span]:
     """The spans that reach beyond `since`, up to now: of incidents, and of maintenance that took place."""
-    for component_id, impact, start, end in read_incident_spans(session, since):
-        yield Span(component_id, Condition(impact.value), start, end or now)
-    for component_id, start, end in read_maintenance_spans(session, since, now):
-        yield Span(component_id, Condition.MAINTENANCE, start, min(end, now))
-
-
-def read_incident_spans(
-    session: Session, since: datetime
-) -> Sequence[Row[int, Impact, datetime, datetime | None]]:
     concerned = incident_component.c.component_id
-    spans = select(concerned, Incident.impact, Incident.opened_at, Incident.resolved_at).join(Incident)
-    lasting = (Incident.state != State.RESOLVED) | (Incident.resolved_at > since)
-    return session.execute(spans.where(lasting).order_by(Incident.id.desc()).limit(SPANS_READ)).all()
-
-
-def read_maintenance_spans(
-    session: Session, since: datetime, now: datetime
-) -> Sequence[Row[int, datetime, datetime]]:
-    concerned = maintenance_component.c.component_id
-    spans = select(concerned, Maintenance.starts_at, Maintenance.ends_at).join(Maintenance)
-    begun = spans.where(
-        Maintenance.starts_at <= now, Maintenance.ends_at > since, Maintenance.cancelled_at.is_(None)
+    incidents = (
+        select(concerned, Incident.impact, Incident.opened_at, Incident.resolved_at)
+        .join(Incident)
+        .where((Incident.state != State.RESOLVED) | (Incident.resolved_at > since))
+        .order_by(Incident.id.desc())
     )
-    return session.execute(begun.order_by(Maintenance.id.desc()).limit(SPANS_READ)).all()
+    for component_id, impact, start, end in session.execute(incidents.limit(SPANS_READ)):
+        yield Span(component_id, Condition(impact.value), start, end or now)
+    begun = (Maintenance.starts_at <= now) & (Maintenance.ends_at > since)
+    maintained = (
+        select(maintenance_component.c.component_id, Maintenance.starts_at, Maintenance.ends_at)
+        .join(Maintenance)
+        .where(begun, Maintenance.cancelled_at.is_(None))
+        .order_by(Maintenance.id.desc())
+    )
+    for component_id, start, end in session.execute(maintained.limit(SPANS_READ)):
+        yield Span(component_id, Condition.MAINTENANCE, start, min(end, now))
 
 
 def read_version(session: Session, now: datetime | None = None) -> str:

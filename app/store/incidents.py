@@ -28,11 +28,9 @@ class Board:
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(Board):
     """What a reader of an older version has missed; not `complete` if it can't be listed."""
 
-    incidents: Sequence[Incident]
-    open_count: int
     complete: bool
 
 

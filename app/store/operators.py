@@ -107,11 +107,7 @@ def accept_invitation(session: Session, token: str, name: str, password_hash: st
 
 
 def count_guess(session: Session, name: str, address: str) -> None:
-    """Count a guess before it is tried, so that guesses at the same moment are all counted.
-
-    Raises:
-        TooManyGuesses: nothing is counted, and the guess must not be tried.
-    """
+    """Count a guess before it is tried; raises TooManyGuesses: it is not counted, and must not be tried."""
     now = datetime.now(UTC)
     session.execute(delete(Guess).where(Guess.made_at <= now - GUESSES_WITHIN))
     for counted_by, limit in guess_limits(name, address).items():

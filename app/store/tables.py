@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from sqlalchemy import Column, DateTime, Dialect, Enum, ForeignKey, String, Table, UniqueConstraint
-from sqlalchemy.orm import DeclarativeBase, Mapped, Relationship, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, Relationship, declared_attr, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
 TITLE_LENGTH = 120
@@ -66,7 +66,7 @@ def by_value(kind: type[StrEnum]) -> Enum:
 
 
 class Base(DeclarativeBase):
-    """The tables of the board. Each numbers its rows."""
+    """The tables of the board. Each is called as its class is, and numbers its rows."""
 
     id: Mapped[int] = mapped_column(primary_key=True)
 
@@ -76,23 +76,22 @@ class Base(DeclarativeBase):
         Impact: by_value(Impact),
     }
 
-
-def pairs(name: str, one: str, other: str) -> Table:
-    """A table that says which rows of two others belong together."""
-    columns: list[Column[int]] = [
-        Column(f"{each}_id", ForeignKey(f"{each}.id"), primary_key=True) for each in (one, other)
-    ]
-    return Table(name, Base.metadata, *columns)
+    @declared_attr.directive
+    def __tablename__(cls) -> str:
+        return cls.__name__.lower()
 
 
-incident_component = pairs("incident_component", "incident", "component")
-maintenance_component = pairs("maintenance_component", "maintenance", "component")
+def link(table: str) -> Column[int]:
+    return Column(f"{table}_id", ForeignKey(f"{table}.id"), primary_key=True)
+
+
+# Which rows of two tables belong together.
+incident_component = Table("incident_component", Base.metadata, link("incident"), link("component"))
+maintenance_component = Table("maintenance_component", Base.metadata, link("maintenance"), link("component"))
 
 
 class Component(Base):
     """A part of what the board speaks of. An archived one is no longer shown, but past incidents keep it."""
-
-    __tablename__ = "component"
 
     name: Mapped[str] = mapped_column(String(NAME_LENGTH), unique=True)
     position: Mapped[int]
@@ -115,8 +114,6 @@ class Incident(Base):
     """Something that went wrong. `state` and `update_count` are the newest update's state and number;
     `edited_in` is the number of the audit's line in which anything else was changed last, or 0.
     """
-
-    __tablename__ = "incident"
 
     title: Mapped[str] = mapped_column(String(TITLE_LENGTH))
     state: Mapped[State] = mapped_column(index=True)
@@ -159,8 +156,6 @@ class Update(Base):
 class Attachment(Base):
     """A file beside an update. `stored_as` is its name in the folder of attachments; `name` is for people."""
 
-    __tablename__ = "attachment"
-
     update_id: Mapped[int] = mapped_column(ForeignKey("incident_update.id"), index=True)
     name: Mapped[str] = mapped_column(String(FILE_NAME_LENGTH))
     media_type: Mapped[str] = mapped_column(String(100))
@@ -171,8 +166,6 @@ class Attachment(Base):
 
 class Maintenance(Base):
     """Work that was announced, from `starts_at` until `ends_at`."""
-
-    __tablename__ = "maintenance"
 
     title: Mapped[str] = mapped_column(String(TITLE_LENGTH))
     text: Mapped[str] = mapped_column(String(TEXT_LENGTH))
@@ -198,8 +191,6 @@ class Maintenance(Base):
 class Operator(Base):
     """Who may sign in. `password` is a hash; a disabled operator stays, since the audit names it."""
 
-    __tablename__ = "operator"
-
     name: Mapped[str] = mapped_column(String(NAME_LENGTH), unique=True)
     password: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime]
@@ -209,8 +200,6 @@ class Operator(Base):
 class Invitation(Base):
     """A link that makes one operator. Only the token's hash is kept: who reads the table can't use it."""
 
-    __tablename__ = "invitation"
-
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
@@ -219,8 +208,6 @@ class Invitation(Base):
 
 class Guess(Base):
     """An attempt to sign in that has not (yet) succeeded, under each name that it is counted by."""
-
-    __tablename__ = "guess"
 
     counted_by: Mapped[str] = mapped_column(String(150), index=True)
     made_at: Mapped[datetime] = mapped_column(index=True)

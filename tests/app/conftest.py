@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from app.store import Store
 from tests.app.databases import make_empty_database
+from waterspout.sql import Store
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from sqlalchemy import URL, inspect, text
 
-from app.database import make_engine, prepare_sqlite_file, writing
-from app.schema import upgrade_tables
+from app.first_run import MIGRATIONS
 from app.settings import parse_database_url
-from app.store import Store
 from app.store.incidents import add_incident
 from app.store.tables import State
+from waterspout.sql import Store, make_engine, prepare_sqlite_file, writing
+from waterspout.sql.migrations import upgrade_tables
 
 # A PostgreSQL database to be emptied before each test: postgresql://user@host/scratch
 POSTGRESQL = "WATERSPOUT_TEST_DATABASE"
@@ -29,7 +29,7 @@ def make_empty_database(folder: Path) -> URL:
     prepare_sqlite_file(path)
     engine = make_engine(sqlite_url(path))
     with writing(engine) as session:
-        upgrade_tables(session.connection())
+        upgrade_tables(session.connection(), MIGRATIONS)
     engine.dispose()
     return sqlite_url(path)
 
@@ -40,7 +40,7 @@ def empty_postgresql(url: URL) -> URL:
     with writing(engine) as session:
         # A test that left a transaction open fails the next one, rather than stopping the run.
         session.execute(text("SET LOCAL lock_timeout = '10s'"))
-        upgrade_tables(session.connection())
+        upgrade_tables(session.connection(), MIGRATIONS)
         tables = sorted(set(inspect(session.connection()).get_table_names()) - KEPT)
         session.execute(text(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE"))
     engine.dispose()

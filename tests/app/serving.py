@@ -17,8 +17,9 @@ from app.settings import ROOT
 # Both places that the Flask app can run in.
 FORMS = {"process": ("--wsgi-workers", "1"), "threads": ("--wsgi-workers", "0")}
 
-# The incidents that an example begins with.
+# The incidents and components that an example begins with.
 EXAMPLES = tomllib.loads(first_run.EXAMPLES.read_text())["incidents"]
+COMPONENTS = tomllib.loads(first_run.EXAMPLES.read_text())["components"]
 
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0

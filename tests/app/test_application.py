@@ -4,10 +4,9 @@ import pytest
 
 from app import application
 from app.application import BoardApplication, make_app
-from app.database import DatabaseError
 from app.settings import Settings, SettingsError, parse_database_url
-from app.store import AsyncStore
 from tests.app.serving import EXAMPLES
+from waterspout.sql import AsyncStore, DatabaseError
 
 
 @pytest.fixture

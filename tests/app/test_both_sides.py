@@ -8,11 +8,11 @@ from xml.etree import ElementTree
 import pytest
 
 from app.settings import parse_database_url
-from app.store import Store
 from app.store.components import add_component
 from app.store.incidents import add_incident
 from app.store.tables import Impact, State
 from tests.app.serving import FORMS, serve_board
+from waterspout.sql import Store
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 

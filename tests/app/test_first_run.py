@@ -8,18 +8,16 @@ import pytest
 from sqlalchemy import URL, delete
 
 from app import first_run
-from app.database import DatabaseError
 from app.first_run import EXAMPLE_OPERATOR, prepare_database
-from app.keys import derive_password
-from app.passwords import PASSWORD_LENGTH, is_password
+from app.passwords import PASSWORD_LENGTH, derive_password, is_password
 from app.settings import ROOT, Settings
-from app.store import Store
 from app.store.history import Condition, read_history, read_statuses
 from app.store.incidents import add_incident, read_board, read_cursor
 from app.store.maintenance import read_maintenance
 from app.store.operators import disable_operator, read_operators
 from app.store.tables import TEXT_LENGTH, TITLE_LENGTH, Operator, Phase, State
 from tests.app.databases import sqlite_url
+from waterspout.sql import DatabaseError, Store
 
 EXAMPLES = tomllib.loads(first_run.EXAMPLES.read_text())
 
@@ -67,8 +65,8 @@ def test_there_are_components_and_maintenance_to_see(prepared):
     assert conditions["File storage"] is Condition.MINOR
     (planned,) = prepared.read(read_maintenance)
     assert planned.phase is Phase.SCHEDULED
-    for component in prepared.read(read_history):
-        assert None not in [day.condition for day in component.days]
+    for days in prepared.read(read_history).values():
+        assert None not in [day.condition for day in days]
 
 
 def test_its_operator_has_a_password_of_chance(prepared, settings):

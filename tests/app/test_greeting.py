@@ -1,14 +1,12 @@
-import click
 import pytest
 
 from app.first_run import EXAMPLE_OPERATOR, prepare_database
-from app.greeting import find_address, greet
-from app.keys import derive_password
-from app.passwords import hash_password
+from app.greeting import greet
+from app.passwords import derive_password, hash_password
 from app.settings import Settings
-from app.store import Store
 from app.store.operators import disable_operator, set_password
 from tests.app.databases import sqlite_url
+from waterspout.sql import Store
 
 
 @pytest.fixture
@@ -51,26 +49,3 @@ def test_a_board_of_ones_own_says_nothing(tmp_path, capsys):
     prepare_database(settings)
     greet(settings)
     assert capsys.readouterr().out == ""
-
-
-@pytest.mark.parametrize(
-    ("options", "address"),
-    [
-        ({"host": "127.0.0.1", "port": 8888}, "http://127.0.0.1:8888"),
-        ({"host": "::1", "port": 8888}, "http://[::1]:8888"),
-        ({"host": "0.0.0.0", "port": 80}, "http://localhost:80"),
-        ({"host": "127.0.0.1", "port": 8888, "certfile": "x"}, "https://127.0.0.1:8888"),
-        ({"host": "127.0.0.1", "port": 0}, ""),
-        ({"host": "127.0.0.1", "port": 8888, "unix": "/run/board"}, ""),
-        ({}, ""),
-    ],
-)
-def test_the_address_is_that_of_the_command(options, address):
-    context = click.Context(click.Command("serve"))
-    context.params = options
-    with context:
-        assert find_address() == address
-
-
-def test_without_a_command_there_is_none():
-    assert find_address() == ""

@@ -89,9 +89,9 @@ class TestNow:
 
 class TestDays:
     def days(self, store, component: int = 0) -> dict[date, Condition | None]:
-        history = store.read(read_history, now=NOON)[component]
-        assert len(history.days) == HISTORY_DAYS
-        return {day.date: day.condition for day in history.days}
+        days = list(store.read(read_history, now=NOON).values())[component]
+        assert len(days) == HISTORY_DAYS
+        return {day.date: day.condition for day in days}
 
     def test_ninety_and_today_is_the_last(self, store, web):
         days = self.days(store)

@@ -5,6 +5,7 @@ from app import passwords
 from app.passwords import (
     PASSWORD_LENGTH,
     PASSWORD_LENGTH_AT_MOST,
+    derive_password,
     hash_new_password,
     hash_password,
     is_outdated,
@@ -46,3 +47,9 @@ def test_a_new_one_must_be_long_but_not_endless():
 
 def test_few_are_hashed_at_once():
     assert passwords.AT_ONCE._initial_value == 2
+
+
+def test_a_password_hangs_on_key_and_name():
+    passwords = {derive_password(key, name) for key in ("k" * 32, "q" * 32) for name in ("anna", "bert")}
+    assert len(passwords) == 4
+    assert derive_password("k" * 32, "anna") in passwords

@@ -11,15 +11,14 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from app.database import make_engine
 from app.first_run import prepare_database
 from app.settings import ROOT, Settings, parse_database_url
-from app.store import Store
 from app.store.incidents import read_board
 from app.store.tables import Base
 from tests.app.databases import POSTGRESQL, drop_everything
 from tests.app.operating import Operator
 from tests.app.serving import start_board, wait_for_address
+from waterspout.sql import Store, make_engine
 
 pytestmark = pytest.mark.skipif(not os.environ.get(POSTGRESQL), reason=f"{POSTGRESQL} names no database")
 

@@ -9,15 +9,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
-from app import schema
-from app.database import DatabaseError, make_engine, prepare_sqlite_file, writing
-from app.first_run import prepare_database
-from app.schema import MIGRATIONS, upgrade_tables
+from app.first_run import MIGRATIONS, prepare_database
 from app.settings import Settings
-from app.store import Store
 from app.store.incidents import read_incident
 from app.store.tables import Base, Impact, State
 from tests.app.databases import sqlite_url
+from waterspout.sql import DatabaseError, Store, make_engine, prepare_sqlite_file, writing
+from waterspout.sql.migrations import upgrade_tables
 
 # The tables as they were before there were migrations, with a resolved incident and an open one.
 FIRST_RELEASE = """
@@ -76,15 +74,14 @@ def test_a_file_of_the_first_release_is_taken_over(old_file):
     assert [update.text for update in old.updates] == ["Done.", "We look."]
 
 
-def test_what_fails_halfway_leaves_nothing(old_file, monkeypatch, tmp_path):
+def test_what_fails_halfway_leaves_nothing(old_file, tmp_path):
     broken = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, broken)
     second = broken / "versions" / "0002_board.py"
     second.write_text(second.read_text().replace("    add_audit()\n", "    raise ZeroDivisionError\n"))
-    monkeypatch.setattr(schema, "MIGRATIONS", broken)
     engine = make_engine(sqlite_url(old_file))
     with pytest.raises(ZeroDivisionError), writing(engine) as session:
-        upgrade_tables(session.connection())
+        upgrade_tables(session.connection(), broken)
     tables = inspect(engine).get_table_names()
     engine.dispose()
     assert tables == ["incident", "incident_update"]

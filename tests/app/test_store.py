@@ -6,8 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, InvalidRequestError
 
-from app.database import writing
-from app.store import AsyncStore, Unknown
+from app.store import Unknown
 from app.store.incidents import (
     CHANGES_LISTED,
     INCIDENTS_LISTED,
@@ -23,6 +22,7 @@ from app.store.incidents import (
 from app.store.rows import LARGEST_ID
 from app.store.tables import UPDATES_LISTED, State, Update
 from tests.app.databases import post_incidents
+from waterspout.sql import AsyncStore, writing
 
 
 def titles(board: Board) -> list[str]:

@@ -18,8 +18,8 @@ def test_clients_open_and_are_alive():
     command = [sys.executable, "-m", "benchmarks.apps.tornado_server", "benchmarks.apps.native", str(port)]
     server = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     try:
-        assert poll(lambda: run_clients(port, "/socket", "\n") == "open\nalive\n", 15)
+        assert poll(lambda: run_clients(port, "/socket", "\n") == "open\nalive\n", 30)
         assert run_clients(port, "/json", "\n").startswith("failed: ConnectionError")
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(20)

@@ -9,7 +9,6 @@ from app.store.incidents import add_update
 from app.store.tables import State
 from handlers import DOCUMENT_LIFETIME
 from tests.app.databases import post_incidents
-from waterspout.native import Document
 
 PATHS = ["/api/incidents", "/api/incidents/1", "/badge.svg", "/badge.svg?component=Harbour", "/feed.atom"]
 
@@ -37,11 +36,6 @@ def app(io_loop, counting_store):
     app = waterspout.Application(native=handlers.routes, **handlers.build_resources(counting_store))
     yield app
     io_loop.run_sync(app.stop)
-
-
-def test_a_document_has_the_hash_of_its_body():
-    one, same, other = (Document.of(text, "text/plain") for text in ("a", "a", "b"))
-    assert one.etag == same.etag != other.etag
 
 
 @pytest.mark.gen_test

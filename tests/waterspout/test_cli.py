@@ -5,14 +5,14 @@ import gc
 import os
 import socket
 import sys
-from ipaddress import ip_address
 
+import click
 import pytest
 from click.testing import CliRunner
 from tornado.web import Application as TornadoApplication
 
 from waterspout import Application, __version__, cli, limits
-from waterspout.cli import main, make_serve_command
+from waterspout.cli import main, make_serve_command, serving_address
 from waterspout.http import HeadLimits, HTTPSettings
 from waterspout.options import HEAD_LIMITS, OPTIONS, TIMES
 from waterspout.server import describe
@@ -152,7 +152,7 @@ def test_options_reach_the_application(served, by_variable):
     assert application.max_body_size == application.container.max_body_size == 2 * limits.MIB
     assert application.native_max_body_size == limits.KIB
     for proxies in (application.proxies, application.container.proxies):
-        addresses = map(ip_address, ("10.1.2.3", "::1", "11.0.0.1"))
+        addresses = ("10.1.2.3", "::1", "11.0.0.1")
         assert [proxies.is_trusted(address) for address in addresses] == [True, True, False]
         assert (proxies.headers, proxies.root_path) == ("forwarded", "/board")
     assert (settings.graceful_timeout, settings.max_body_size) == (4.5, 2 * limits.MIB)
@@ -459,3 +459,26 @@ def test_help_names_every_option_and_variable(option):
 
 def test_the_version_is_told():
     assert __version__ in CliRunner().invoke(main, ["--version"]).output
+
+
+@pytest.mark.parametrize(
+    ("options", "address"),
+    [
+        ({"host": "127.0.0.1", "port": 8888}, "http://127.0.0.1:8888"),
+        ({"host": "::1", "port": 8888}, "http://[::1]:8888"),
+        ({"host": "0.0.0.0", "port": 80}, "http://localhost:80"),
+        ({"host": "127.0.0.1", "port": 8888, "certfile": "x"}, "https://127.0.0.1:8888"),
+        ({"host": "127.0.0.1", "port": 0}, ""),
+        ({"host": "127.0.0.1", "port": 8888, "unix": "/run/board"}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_address_is_that_of_the_command(options, address):
+    context = click.Context(click.Command("serve"))
+    context.params = options
+    with context:
+        assert serving_address() == address
+
+
+def test_without_a_command_there_is_none():
+    assert serving_address() == ""

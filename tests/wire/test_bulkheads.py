@@ -133,3 +133,16 @@ def test_the_death_of_a_pool_s_process_is_no_matter_to_the_others(start_server):
 def test_the_server_says_which_pools_there_are(server, form):
     size = "2 threads" if form == "threads" else "1 process x 2 threads"
     assert server.log_lines(f", pool slow in {size}")
+
+
+def test_a_pool_s_paths_are_those_below_the_root_path(start_server, form):
+    server = start_server(
+        *("--wsgi", "tests.apps.working:app", "--wsgi-threads", "1", "--root-path", "/here"),
+        *("--wsgi-pool", f"slow:/gated:{SIZE[form]}"),
+        form=form,
+    )
+    ident, connection = new_id(), server.connect()
+    connection.send_request("GET", f"/here/gated?id={ident}")
+    server.wait_for_note("ran", ident)
+    assert server.get("/here/quick").status == 200  # the only lane of the main pool is free
+    assert_answered(server, ident, connection)

@@ -75,8 +75,9 @@ def test_a_forwarded_header_of_an_untrusted_peer_is_removed(server, name):
     assert environ["wsgi.url_scheme"] == "http"
 
 
-def test_forwarded_headers_of_a_trusted_proxy_are_kept(start_server, form):
-    server = start_server(*SERVE, "--trusted-proxies", "127.0.0.0/8,::1/128", form=form)
+def test_forwarded_headers_of_a_trusted_proxy_are_kept_when_none_is_believed(start_server, form):
+    trust = ("--trusted-proxies", "127.0.0.0/8,::1/128", "--proxy-headers", "none")
+    server = start_server(*SERVE, *trust, form=form)
     environ = environ_of(server, FORWARDED.items())
     assert {key_of(name): value for name, value in FORWARDED.items()}.items() <= environ.items()
     assert "HTTP_X_USER" not in environ_of(server, [("X_User", "evil"), ("X_Forwarded_For", "evil")])

@@ -382,9 +382,8 @@ def test_what_is_outside_is_404_on_both_sides(start, target):
     assert reply.header("X-Request-Id")
 
 
-def test_below_the_root_path_nothing_is_collapsed(start):
+def test_the_root_path_is_taken_off_once(start):
     server = start("--root-path", "/board")
-    assert server.get("/board//native/told").status == 404
     assert server.get("/board/board/told").status == 404
     assert server.get("/board/../told").status == 404
 

@@ -10,13 +10,14 @@ from flask.testing import FlaskClient
 import waterspout
 from app import passwords
 from app.settings import Settings
-from app.store import Store
 from app.store.incidents import read_cursor
 from app.store.operators import add_operator
 from tests.app.databases import make_empty_database
+from waterspout.sql import Store
 from wsgi_app import create_app
 
 PASSWORD = "correct horse battery"
+PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 20
 
 
 @pytest.fixture(autouse=True)

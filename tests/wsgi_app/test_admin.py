@@ -9,7 +9,7 @@ from app.store.incidents import INCIDENTS_LISTED, read_cursor, read_incident
 from app.store.rows import LARGEST_ID
 from app.store.tables import TEXT_LENGTH, Impact, State
 from tests.app.databases import post_incidents
-from wsgi_app.bodies import MAX_CONTENT_LENGTH
+from wsgi_app.guards import MAX_CONTENT_LENGTH
 
 INCIDENT = {"title": "Slow", "state": "investigating", "impact": "major", "text": "We look."}
 
@@ -186,7 +186,7 @@ def test_the_folder_leads_to_the_form(operator):
     [
         *("/admin/", "/admin/?incident=1", "/admin/components/", "/admin/components/1", "/admin/audit/"),
         *("/admin/components/1/name", "/admin/maintenance/", "/admin/maintenance/1/end", "/admin/operators/"),
-        *("/admin/operators/invite", "/admin/operators/1/disable"),
+        *("/admin/operators/invite", "/admin/operators/1/disable", "/admin/incidents/1"),
     ],
 )
 def test_nobody_else_gets_in(client, store, method, path):
@@ -267,3 +267,56 @@ def test_who_posted_is_in_the_audit(operator, store):
         "opened incident",
         "Slow",
     )
+
+
+class TestComponentsOfAnIncident:
+    @pytest.fixture
+    def ids(self, operator, store):
+        ids = [store.write(add_component, name).id for name in ("Web", "Mail", "API")]
+        operator.post("/admin/", data={**INCIDENT, "components": [str(ids[1])]})
+        return ids
+
+    def names(self, store) -> list[str]:
+        return [component.name for component in store.read(read_incident, 1).components]
+
+    def test_the_page_shows_what_it_is_now(self, operator, ids):
+        assert 'href="/admin/incidents/1"' in operator.get("/admin/").text
+        page = operator.get("/admin/incidents/1").text
+        assert page.count(" checked>") == 1
+        assert f'value="{ids[1]}" checked>' in page
+
+    def test_they_are_changed_told_of_and_in_the_audit(self, operator, client, store, ids, published):
+        response = operator.post("/admin/incidents/1", data={"components": [str(ids[0]), str(ids[2])]})
+        assert (response.status_code, response.headers["Location"]) == (303, "/incidents/1")
+        assert self.names(store) == ["Web", "API"]
+        assert published[-1][1]["version"] == store.read(read_version)
+        assert "Web, API" in client.get("/incidents/1").text
+        line = store.read(read_audit)[0]
+        assert (line.who, line.action) == ("anna", "changed components")
+        assert line.subject == "Slow: Web, API"
+
+    def test_there_may_be_none(self, operator, store, ids):
+        assert operator.post("/admin/incidents/1").status_code == 303
+        assert self.names(store) == []
+
+    def test_what_is_as_it_was_leaves_no_line(self, operator, store, ids):
+        lines = len(store.read(read_audit))
+        operator.post("/admin/incidents/1", data={"components": [str(ids[1])]})
+        assert len(store.read(read_audit)) == lines
+
+    def test_an_archived_one_stays_and_is_not_offered(self, operator, store, ids):
+        store.write(archive_component, ids[1], True)
+        assert "Mail" not in operator.get("/admin/incidents/1").text.partition("<form class=")[2]
+        operator.post("/admin/incidents/1", data={"components": [str(ids[0])]})
+        assert self.names(store) == ["Web", "Mail"]
+
+    @pytest.mark.parametrize("components", [["77"], ["x"], [""]])
+    def test_others_are_refused(self, operator, store, ids, components):
+        response = operator.post("/admin/incidents/1", data={"components": components})
+        assert response.status_code == 400
+        assert "no longer there" in response.text
+        assert self.names(store) == ["Mail"]
+
+    def test_there_is_no_other_incident(self, operator, ids):
+        assert operator.get("/admin/incidents/77").status_code == 404
+        assert operator.post("/admin/incidents/77").status_code == 404

@@ -6,9 +6,9 @@ import pytest
 from app.store.incidents import read_cursor, read_incident
 from app.store.tables import FILE_NAME_LENGTH
 from tests.app.databases import post_incidents
-from tests.wsgi_app.test_sniffing import PNG
+from tests.wsgi_app.conftest import PNG
 from wsgi_app.attachments import FILES_EACH_UPDATE, FILES_SIZE, POLICY, safe_name
-from wsgi_app.bodies import MAX_CONTENT_LENGTH
+from wsgi_app.guards import MAX_CONTENT_LENGTH
 
 UPDATE = {"incident": "1", "state": "identified", "text": "See the picture."}
 

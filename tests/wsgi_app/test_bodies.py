@@ -1,5 +1,5 @@
 from wsgi_app.attachments import FILES_SIZE
-from wsgi_app.bodies import MAX_CONTENT_LENGTH, TAKES_FILES
+from wsgi_app.guards import MAX_CONTENT_LENGTH, TAKES_FILES
 
 
 def test_the_view_that_takes_files_is_there(flask_app):

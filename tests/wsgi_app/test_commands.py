@@ -1,13 +1,17 @@
+import io
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
 from app.passwords import is_password
 from app.settings import ROOT
+from app.store.incidents import read_incident
 from app.store.operators import find_invitation, find_operator, read_operators
-from tests.wsgi_app.conftest import PASSWORD
+from tests.app.databases import post_incidents
+from tests.wsgi_app.conftest import PASSWORD, PNG
 
 TWICE = f"{PASSWORD}\n{PASSWORD}\n"
 
@@ -65,6 +69,22 @@ def test_operators_are_listed_and_disabled(run, operator):
     assert state.startswith("disabled 20")
     assert operator.get("/admin/").status_code == 302
     assert run("disable-operator", "bert").exit_code == 1
+
+
+def test_files_that_no_update_has_are_swept(run, operator, store, settings):
+    """Those of a process that was killed between storing a file and the commit."""
+    post_incidents(store, 1)
+    update = {"incident": "1", "state": "identified", "text": "See.", "files": [(io.BytesIO(PNG), "a.png")]}
+    assert operator.post("/admin/", data=update).status_code == 303
+    folder = settings.folder / "attachments"
+    orphan, young = folder / ("0" * 32), folder / ("1" * 32)
+    for path in (orphan, young):
+        path.write_bytes(PNG)
+    for path in set(folder.iterdir()) - {young}:
+        os.utime(path, (time.time() - 7200,) * 2)
+    assert run("sweep").output == "1 removed.\n"
+    (attachment,) = store.read(read_incident, 1).updates[0].attachments
+    assert {path.name for path in folder.iterdir()} == {attachment.stored_as, young.name}
 
 
 def run_flask(environ, *arguments: str) -> subprocess.CompletedProcess[str]:

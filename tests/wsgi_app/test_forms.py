@@ -4,8 +4,8 @@ import pytest
 from werkzeug.datastructures import MultiDict
 
 from app.store.tables import TEXT_LENGTH, TITLE_LENGTH
-from wsgi_app.bodies import MAX_CONTENT_LENGTH
 from wsgi_app.forms import IncidentForm, JoinForm, MaintenanceForm, UpdateForm
+from wsgi_app.guards import MAX_CONTENT_LENGTH
 
 INCIDENT = {"title": "Slow", "state": "investigating", "impact": "minor", "text": "We look."}
 UPDATE = {"incident": "7", "state": "resolved", "text": "Done."}

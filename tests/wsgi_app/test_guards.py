@@ -2,13 +2,7 @@ import pytest
 from flask import Request
 from werkzeug.test import EnvironBuilder
 
-from wsgi_app.guards import (
-    counted_address,
-    is_cross_site,
-    is_loopback,
-    is_loopback_name,
-    is_private,
-)
+from wsgi_app.guards import is_cross_site, is_private
 
 PUBLIC = "https://status.example.com"
 
@@ -19,28 +13,11 @@ def make_request(method="POST", host="127.0.0.1:8888", scheme="http", **headers)
     return Request({**environ, "HTTP_HOST": host})
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
-def test_this_machine(address):
-    assert is_loopback(address)
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        *["", "10.0.0.1", "192.168.1.5", "0.0.0.0", "::", "fe80::1", "2001:db8::1", "::ffff:10.0.0.1"],
-        *["localhost", "127.0.0.1, 10.0.0.1", "127.1", "2130706433", "unix:", "127.0.0.1\n"],
-    ],
-)
-def test_other_machines(address):
-    assert not is_loopback(address)
-
-
 @pytest.mark.parametrize(
     "host",
     ["localhost", "localhost:8888", "LOCALHOST", "board.localhost", "127.0.0.1", "[::1]:8888", "127.0.0.2:1"],
 )
 def test_names_of_this_machine(host):
-    assert is_loopback_name(host)
     assert is_private(make_request(host=host))
 
 
@@ -52,7 +29,6 @@ def test_names_of_this_machine(host):
     ],
 )
 def test_names_that_merely_lead_here(host):
-    assert not is_loopback_name(host)
     assert not is_private(make_request(host=host))
 
 
@@ -113,18 +89,3 @@ def test_are_refused_with_a_clear_answer(operator, path, method):
 def test_links_from_other_sites_may_lead_here(operator, method):
     response = operator.open("/admin/", method=method, headers={"Sec-Fetch-Site": "cross-site"})
     assert response.status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("address", "counted"),
-    [
-        ("192.0.2.7", "192.0.2.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("::ffff:192.0.2.7", "::ffff:192.0.2.7"),
-        (None, "unknown"),
-        ("", "unknown"),
-        ("unix:", "unknown"),
-    ],
-)
-def test_guesses_are_counted_by_a_network(address, counted):
-    assert counted_address(address).replace("::ffff:c000:207", "::ffff:192.0.2.7") == counted

@@ -107,7 +107,7 @@ class Inbound(SlowClient, HTTPMessageDelegate):
                     length,
                     *find_ends(connection),
                     root_path,
-                    ", ".join(sorted(self.allow)),
+                    ", ".join(sorted(self.allow)) if self.allow else "",
                     head.fields,
                 )
             ),
@@ -172,8 +172,10 @@ class Inbound(SlowClient, HTTPMessageDelegate):
         """Judge the head. False: the request is answered already, or not to be answered at all."""
         connection = self._connection
         if verdict_of(connection) is None:
-            start_line = amend_headers(self._proxies, connection, start_line, headers)
+            amend_headers(self._proxies, connection, start_line, headers)
         verdict = verdict_of(connection)
+        if verdict is not None:
+            start_line = start_line._replace(path=verdict.target)
         self._start_line, self._headers = start_line, headers
         request_id = make_request_id(headers.get("X-Request-Id"))
         record = Record("wsgi", start_line[0], start_line[1], connection.context.remote_ip, request_id)
@@ -242,7 +244,7 @@ class Inbound(SlowClient, HTTPMessageDelegate):
             "" if self._length == CHUNKED else headers.get("Content-Length", ""),
             *find_ends(self._connection),
             self._record.root_path,
-            ", ".join(sorted(self.allow)),
+            ", ".join(sorted(self.allow)) if self.allow else "",
             list(headers.get_all()) if self._fields is None else self._fields,
         )
 

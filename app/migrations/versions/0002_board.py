@@ -1,12 +1,10 @@
-"""Components, maintenance, attachments, operators and what they did; an incident's impact and its end."""
-
-from collections.abc import Sequence
+"""Incidents, components, maintenance, attachments, operators and what they did."""
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0002"
-down_revision = "0001"
+down_revision = None
 
 
 def number() -> sa.Column[int]:
@@ -25,19 +23,34 @@ def index(table: str, column: str) -> None:
     op.create_index(f"ix_{table}_{column}", table, [column])
 
 
-def pair(one: str, other: str) -> Sequence[sa.Column[int]]:
-    return [
-        sa.Column(f"{each}_id", sa.Integer, sa.ForeignKey(f"{each}.id"), primary_key=True)
-        for each in (one, other)
-    ]
+def link(table: str) -> sa.Column[int]:
+    return sa.Column(f"{table}_id", sa.Integer, sa.ForeignKey(f"{table}.id"), primary_key=True)
 
 
 def upgrade() -> None:
+    if not sa.inspect(op.get_bind()).has_table("incident"):
+        add_incidents()  # a database from before there were migrations has them
     upgrade_incidents()
     add_components()
     add_attachments()
     add_operators()
     add_audit()
+
+
+def add_incidents() -> None:
+    op.create_table(
+        "incident",
+        *(number(), text("title", 120), text("state", 16), moment("opened_at")),
+        sa.Column("update_count", sa.Integer, nullable=False),
+    )
+    index("incident", "state")
+    op.create_table(
+        "incident_update",
+        *(number(), sa.Column("incident_id", sa.Integer, sa.ForeignKey("incident.id"), nullable=False)),
+        *(sa.Column("number", sa.Integer, nullable=False), text("state", 16), text("text", 2000)),
+        *(moment("posted_at"), sa.UniqueConstraint("incident_id", "number")),
+        sqlite_autoincrement=True,
+    )
 
 
 def upgrade_incidents() -> None:
@@ -62,8 +75,8 @@ def add_components() -> None:
         moment("cancelled_at", nullable=True),
     )
     index("maintenance", "ends_at")
-    op.create_table("incident_component", *pair("incident", "component"))
-    op.create_table("maintenance_component", *pair("maintenance", "component"))
+    op.create_table("incident_component", link("incident"), link("component"))
+    op.create_table("maintenance_component", link("maintenance"), link("component"))
 
 
 def add_attachments() -> None:

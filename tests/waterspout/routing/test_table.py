@@ -9,9 +9,10 @@ from tornado.routing import HostMatches, PathMatches, Rule
 from tornado.web import Application as TornadoApplication
 from tornado.web import FallbackHandler, RequestHandler, stream_request_body
 from tornado.websocket import WebSocketHandler
+from werkzeug.routing import BaseConverter
 
 from tests.waterspout.wsgi import apps
-from waterspout import Container
+from waterspout import Application, Container
 from waterspout.native.handler import make_lean
 from waterspout.routing.table import Table
 
@@ -45,6 +46,19 @@ class Executing(RequestHandler):
 
 class Guard(FallbackHandler):
     pass
+
+
+class Reads(RequestHandler):
+    def get(self, **arguments):
+        pass
+
+
+class ListConverter(BaseConverter):
+    def to_python(self, value):
+        return value.split(",")
+
+
+LISTS = {"url_converters": {"list": ListConverter}}
 
 
 def make_table(rules):
@@ -113,3 +127,25 @@ def test_what_needs_nothing_but_its_handler():
     routes = [table.find("GET", f"/{target.__name__}").route for target in rules]
     assert [route.is_quick for route in routes] == [True, False, False, False, False, True, False]
     assert [route.container for route in routes] == [None] * 6 + [container]
+
+
+def test_what_was_found_is_remembered_in_bounds(monkeypatch):
+    monkeypatch.setattr("waterspout.routing.table.KEPT_PATHS", 3)
+    application = Application(
+        [("/fixed", Reads), ("/a/<int:number>", Reads), ("/b/<list:items>", Reads)], **LISTS
+    )
+    table = Table(application, make_lean)
+    literal = dict(table._known)
+    assert set(literal) == {("GET", "/fixed"), ("HEAD", "/fixed")}
+    for number in range(20):
+        assert table.find("GET", f"/a/{number}").kwargs == {"number": number}
+        assert table.find("GET", f"/a/{number}").kwargs == {"number": number}
+        assert len(table._known) <= len(literal) + 3
+        assert table._known.items() >= literal.items()
+    for method, path in (("POST", "/a/1"), ("BREW", "/a/1"), ("GET", "/a/" + "1" * 200), ("GET", "/none")):
+        before = dict(table._known)
+        table.find(method, path)
+        assert table._known == before
+    first, second = (table.find("GET", "/b/x").kwargs["items"] for _ in range(2))
+    assert first == second == ["x"]
+    assert first is not second  # whoever gets it may change it

@@ -42,7 +42,7 @@ async def test_a_request_is_described_to_the_worker(client, pool, http_port):
 
 @pytest.mark.parametrize("trusted", [True, False])
 async def test_the_worker_is_told_whom_the_proxy_serves(client, app, pool, trusted):
-    app.proxies.is_trusted = lambda address: trusted and address.is_loopback
+    app.proxies.is_trusted = lambda address: trusted and address == "127.0.0.1"
     await client.send(*GET, "X-Forwarded-For: 198.51.100.1", "X-Forwarded-Prefix: /here")
     head = (await pool.start_next()).head
     assert head.disbelieved is not trusted

@@ -1,5 +1,7 @@
 """What a file is, told by what is in it: its name and what the browser says of it prove nothing."""
 
+from __future__ import annotations
+
 import codecs
 import re
 from typing import IO

@@ -3,6 +3,8 @@
 Knows no table. Two engine makers, twins: `make_engine` (blocking) and `make_async_engine`.
 """
 
+from __future__ import annotations
+
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -19,8 +21,8 @@ from sqlalchemy.orm import Session
 BUSY_TIMEOUT = 5.0
 BUSY_PAUSE = 0.02
 
-# Any number will do, as long as nobody else in the same PostgreSQL database takes it: "board" in ASCII.
-WRITERS_LOCK = 0x626F617264
+# Any number will do, as long as nobody else in the same PostgreSQL database takes it: "water" in ASCII.
+WRITERS_LOCK = 0x7761746572
 
 
 class DatabaseError(RuntimeError):

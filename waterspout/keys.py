@@ -1,11 +1,10 @@
-"""Keys that the example makes for itself."""
+"""Secrets that a service makes for itself at its first start. Leaf."""
 
-import hashlib
-import hmac
+from __future__ import annotations
+
 import os
 import secrets
 import tempfile
-from base64 import b32encode
 from pathlib import Path
 
 
@@ -30,10 +29,3 @@ def make_key(path: Path) -> None:
         pass  # another process was faster
     finally:
         os.unlink(draft)
-
-
-def derive_password(key: str, name: str) -> str:
-    """Return the password that the example's operator begins with: known to whoever can read the key."""
-    digest = hmac.digest(key.encode(), f"password of {name}".encode(), hashlib.sha256)
-    letters = b32encode(digest).decode().lower()
-    return "-".join(letters[start : start + 5] for start in (0, 5, 10))

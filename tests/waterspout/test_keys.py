@@ -1,6 +1,6 @@
 import threading
 
-from app.keys import derive_password, keep_key
+from waterspout.keys import keep_key
 
 
 def test_all_who_ask_at_once_get_the_same(tmp_path):
@@ -22,9 +22,3 @@ def test_nobody_else_may_read_it(tmp_path):
 
 def test_keys_differ(tmp_path):
     assert keep_key(tmp_path / "one") != keep_key(tmp_path / "another")
-
-
-def test_a_password_hangs_on_key_and_name():
-    passwords = {derive_password(key, name) for key in ("k" * 32, "q" * 32) for name in ("anna", "bert")}
-    assert len(passwords) == 4
-    assert derive_password("k" * 32, "anna") in passwords

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import URL, text
 from sqlalchemy.orm import Session
 
-from app import database
-from app.database import (
+from waterspout.sql import engines as database
+from waterspout.sql.engines import (
     BACKENDS,
     DatabaseError,
     make_async_engine,

@@ -1,0 +1,146 @@
+"""What is true of a request: trust, verdicts, and where everything is mounted."""
+
+from types import SimpleNamespace
+
+import pytest
+from tornado.httputil import HTTPHeaders, RequestStartLine
+
+from waterspout import Application, Container
+from waterspout.exceptions import ConfigurationError
+from waterspout.proxies import Proxies, amend_headers
+
+FOR = ("X-Forwarded-For", "203.0.113.9")
+
+
+class Stream:
+    socket = SimpleNamespace(getsockname=lambda: ("127.0.0.1", 8888))
+
+
+class Context:
+    def __init__(self, **facts):
+        self.__dict__.update(facts)
+
+
+def connection(address=("127.0.0.1", 50000), **context):
+    facts = {"address": address, "remote_ip": "127.0.0.1", "protocol": "http"} | context
+    return SimpleNamespace(context=Context(**facts), stream=Stream())
+
+
+def judge(proxies, *fields, target="/a", **context):
+    return proxies.judge(connection(**context), target, [("Host", "here.example"), *fields])
+
+
+@pytest.mark.parametrize(
+    ("networks", "address", "trusted"),
+    [
+        ([], "127.0.0.1", False),
+        (["127.0.0.1"], "127.0.0.1", True),
+        (["127.0.0.1"], "127.0.0.2", False),
+        (["10.0.0.0/8", " ::1 "], "10.255.0.1", True),
+        (["10.0.0.0/8", " ::1 "], "::1", True),
+        (["10.0.0.1/8"], "10.9.9.9", True),
+        (["2001:db8::/32"], "2001:db8::7", True),
+        (["0.0.0.0/0"], "::1", False),
+        ("::1", "::1", True),
+    ],
+)
+def test_a_proxy_is_trusted_by_its_address(networks, address, trusted):
+    assert Proxies(networks).is_trusted(address) is trusted
+
+
+@pytest.mark.parametrize("network", ["", "everybody", "10.0.0.0/33", "localhost", "1.2.3", "*"])
+def test_what_is_no_network_is_refused(network):
+    with pytest.raises(ConfigurationError, match="trusted proxies"):
+        Proxies([network])
+
+
+@pytest.mark.parametrize(
+    ("peer", "trusted"),
+    [
+        (("127.0.0.1", 1), True),
+        (("::ffff:127.0.0.1", 1, 0, 0), True),
+        (("10.0.0.1", 1), False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_a_peer_is_judged_by_its_connection(peer, trusted):
+    verdict = judge(Proxies(["127.0.0.1"]), FOR, address=peer, remote_ip="127.0.0.1")
+    assert verdict.disbelieved is not trusted
+
+
+@pytest.mark.parametrize("peer", ["", None, "/run/socket"])
+def test_a_peer_without_an_address_is_a_unix_socket_s(peer):
+    assert judge(Proxies(["unix"]), FOR, address=peer).context.remote_ip == "203.0.113.9"
+    assert judge(Proxies(["127.0.0.1"]), FOR, address=peer).disbelieved
+
+
+def test_who_says_nothing_costs_nothing():
+    assert judge(Proxies(["127.0.0.1"])) is None
+    assert judge(Proxies()) is None
+
+
+def test_the_connection_s_own_context_stays_as_it_is():
+    before = connection()
+    verdict = Proxies(["127.0.0.1"]).judge(before, "/a", [("Host", "h"), FOR, ("X-Forwarded-Proto", "https")])
+    assert (before.context.remote_ip, before.context.protocol) == ("127.0.0.1", "http")
+    assert (verdict.context.remote_ip, verdict.context.protocol) == ("203.0.113.9", "https")
+    assert verdict.context.ends == ("https", "203.0.113.9", "", "h", "443")
+
+
+def test_without_a_host_the_server_s_name_stays():
+    verdict = Proxies(["127.0.0.1"]).judge(connection(), "/a", [FOR])
+    assert verdict.context.ends == ("http", "203.0.113.9", "", "127.0.0.1", "8888")
+    assert verdict.host is None
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "amended"),
+    [
+        ("/r/a?b", "/a", "/r/a?b"),
+        ("/r", "/", "/r/"),
+        ("/r?b", "/", "/r/?b"),
+        ("/r?", "/", "/r/?"),
+        ("/r//a", "//a", "/r//a"),
+        ("http://x/r/a", "/a", "/r/a"),
+    ],
+)
+def test_the_root_path_is_taken_off(target, path, amended):
+    verdict = judge(Proxies(root_path="/r"), target=target)
+    assert (verdict.path, verdict.target, verdict.root_path) == (path, amended, "/r")
+
+
+@pytest.mark.parametrize("target", ["/", "/a", "/rr", "//r", "/R/a", "http://x", "/?/r/"])
+def test_what_is_outside_is_said_to_be(target):
+    assert judge(Proxies(root_path="/r"), target=target).outside
+
+
+def test_options_of_the_server_as_a_whole_are_inside():
+    assert not judge(Proxies(root_path="/r"), target="*").outside
+
+
+def test_headers_of_tornado_s_are_amended():
+    headers = HTTPHeaders({"Host": "in.example", "X-Kept": "yes"})
+    for line in ("203.0.113.9", "127.0.0.1"):
+        headers.add("X-Forwarded-For", line)
+    headers["X-Forwarded-Host"] = "out.example"
+    asked = connection()
+    line = RequestStartLine("GET", "/r/a", "HTTP/1.1")
+    amended = amend_headers(Proxies(["127.0.0.1"], root_path="/r"), asked, line, headers)
+    assert sorted(headers.get_all()) == [("Host", "out.example"), ("X-Kept", "yes")]
+    assert (asked.context.remote_ip, amended.path, asked.verdict.path) == ("203.0.113.9", "/r/a", "/a")
+
+
+def test_an_application_and_its_container_are_told_the_same():
+    settings = {"trusted_proxies": ["10.0.0.0/8"], "proxy_headers": "forwarded", "root_path": "/r"}
+    for application in (
+        Application(wsgi="tests.waterspout.wsgi.apps:app", **settings),
+        Application(wsgi=Container("tests.waterspout.wsgi.apps:app", **settings)),
+        Application([], **settings),
+    ):
+        made = [application.proxies, *([application.container.proxies] if application.container else [])]
+        for proxies in made:
+            assert (proxies.headers, proxies.root_path) == ("forwarded", "/r")
+            assert proxies.is_trusted("10.1.1.1")
+        application.configure(root_path="/other")
+        assert (application.proxies.root_path, application.proxies.headers) == ("/other", "forwarded")

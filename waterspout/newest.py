@@ -1,0 +1,28 @@
+"""What many threads ask for at once is made once: `waterspout.native.Cache`, for Flask's views. Leaf."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Newest(Generic[T]):
+    """Values by key, each of the newest version that anybody has asked for."""
+
+    def __init__(self) -> None:
+        self._values: dict[Hashable, tuple[Hashable, T]] = {}
+        self._making = threading.Lock()
+
+    def get(self, key: Hashable, version: Hashable, make: Callable[[], tuple[Hashable, T]]) -> T:
+        """Return the key's value of this version, or of a newer one.
+
+        `make` returns the version that it found, and the value; those who need it wait for who makes it.
+        Raises what `make` raises.
+        """
+        with self._making:
+            if key not in self._values or self._values[key][0] != version:
+                self._values[key] = make()
+            return self._values[key][1]

@@ -1,0 +1,49 @@
+"""Where a request comes from, as far as it tells: another site's page, this machine, whose network. Leaf."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from ipaddress import IPv6Address, ip_address, ip_network
+from urllib.parse import urlsplit
+
+#: Where a browser says that a request was made: on a page of this very origin, or by the person alone.
+_OWN_SITES = frozenset({"same-origin", "none"})
+
+
+def is_cross_site(site: str | None, origin: str | None, own_origins: Collection[str]) -> bool:
+    """Whether a browser says that another site made the request, by the fields `Sec-Fetch-Site` and `Origin`.
+
+    What is no browser sends neither, and is none. `own_origins` are such as "https://status.example.com".
+    """
+    return (site is not None and site not in _OWN_SITES) or (origin is not None and origin not in own_origins)
+
+
+def is_loopback_name(host: str) -> bool:
+    """Whether a `Host` names this machine to every browser (RFC 6761, section 6.3), whatever its port."""
+    try:
+        hostname = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return hostname == "localhost" or hostname.endswith(".localhost") or is_loopback(hostname)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address is this machine's own; what is no IP address is not."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped:
+        return parsed.ipv4_mapped.is_loopback
+    return parsed.is_loopback
+
+
+def customer_of(address: str | None) -> str:
+    """Return what to count a client's attempts by: of IPv6, the network of one customer (RFC 6177)."""
+    try:
+        parsed = ip_address(address or "")
+    except ValueError:
+        return "unknown"
+    if isinstance(parsed, IPv6Address) and not parsed.ipv4_mapped:
+        return str(ip_network((parsed, 64), strict=False))
+    return str(parsed)

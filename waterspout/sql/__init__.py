@@ -1,0 +1,24 @@
+"""One database for both sides, by SQLAlchemy: Flask's views write and read it, native handlers read it.
+
+Needs the extra `sql`, and `postgres` for PostgreSQL. SQLite and PostgreSQL are set up so that several
+processes may write at once, and readers never wait for them.
+"""
+
+from __future__ import annotations
+
+from waterspout.sql.engines import DatabaseError, make_async_engine, make_engine, prepare_sqlite_file, writing
+from waterspout.sql.preparing import prepare
+from waterspout.sql.stores import AsyncStore, Store
+from waterspout.sql.url import parse_url
+
+__all__ = [
+    "AsyncStore",
+    "DatabaseError",
+    "Store",
+    "make_async_engine",
+    "make_engine",
+    "parse_url",
+    "prepare",
+    "prepare_sqlite_file",
+    "writing",
+]

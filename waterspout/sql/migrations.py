@@ -1,0 +1,33 @@
+"""Bringing tables up to date by Alembic, in the caller's transaction: all is done, or nothing.
+
+`env.py` in the folder of migrations is two lines: `context.configure(connection=context.config.attributes[
+"connection"])` and `context.run_migrations()`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import Connection
+
+from waterspout.sql.engines import DatabaseError
+
+
+def upgrade_tables(connection: Connection, migrations: Path) -> None:
+    """Make the changes that this database has not seen yet.
+
+    Raises DatabaseError: it has seen one that is not in the folder.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(migrations).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise DatabaseError(
+            f"the database was last used by a newer version: install that one ({error})"
+        ) from error

@@ -1,0 +1,31 @@
+"""What a service does to its database before it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import URL
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from waterspout.sql.engines import DatabaseError, make_engine, prepare_sqlite_file, writing
+
+
+def prepare(url: URL, change: Callable[[Session], None]) -> None:
+    """Make a SQLite file if there is none, and run `change(session)` in one writing transaction.
+
+    Several processes may do it at once: one after the other. Raises DatabaseError: the database can't be
+    reached or used; the message never holds the password.
+    """
+    if url.get_backend_name() == "sqlite":
+        prepare_sqlite_file(Path(url.database or ""))
+    engine = make_engine(url)
+    try:
+        with writing(engine) as session:
+            change(session)
+    except SQLAlchemyError as error:
+        place = url.render_as_string(hide_password=True)
+        raise DatabaseError(f"the database {place} can't be used: {getattr(error, 'orig', error)}") from error
+    finally:
+        engine.dispose()

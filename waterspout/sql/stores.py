@@ -1,0 +1,54 @@
+"""Two stores, twins, that run functions of a session: `Store` blocks, and writes too; `AsyncStore` reads on
+an event loop.
+
+What a function returns must be complete: the session is closed behind it, and nothing is loaded later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
+
+from waterspout.sql.engines import make_async_engine, make_engine, writing
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Store:
+    """The blocking store. One serves all threads of a process."""
+
+    def __init__(self, url: URL) -> None:
+        self.engine = make_engine(url)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def read(self, read: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what `read(session, ...)` returns, or raise what it raises."""
+        with Session(self.engine) as session:
+            return read(session, *args, **kwargs)
+
+    def write(self, write: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Commit what `write(session, ...)` does, and return what it does; if it raises, nothing was done."""
+        with writing(self.engine) as session:
+            return write(session, *args, **kwargs)
+
+
+class AsyncStore:
+    """The reading half of `Store` for an event loop."""
+
+    def __init__(self, url: URL) -> None:
+        self.engine = make_async_engine(url)
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+    async def read(self, read: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what `read(session, ...)` returns, or raise what it raises."""
+        async with AsyncSession(self.engine) as session:
+            return await session.run_sync(read, *args, **kwargs)
