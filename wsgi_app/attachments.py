@@ -11,8 +11,8 @@ from werkzeug.wrappers import Response
 from app.store import Refused
 from app.store.rows import find
 from app.store.tables import FILE_NAME_LENGTH, Attachment
-from waterspout.folder import Folder
-from waterspout.sniffing import ALLOWED, sniff
+from waterspout.service.folder import Folder
+from waterspout.service.sniffing import ALLOWED, sniff
 from wsgi_app.resources import current_settings, current_store
 
 attachments = Blueprint("attachments", __name__)

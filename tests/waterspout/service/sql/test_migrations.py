@@ -1,8 +1,8 @@
 import pytest
 from sqlalchemy import URL, inspect, text
 
-from waterspout.sql import DatabaseError, Store, prepare
-from waterspout.sql.migrations import upgrade_tables
+from waterspout.service.sql import DatabaseError, Store, prepare
+from waterspout.service.sql.migrations import upgrade_tables
 
 ENV = """\
 from alembic import context

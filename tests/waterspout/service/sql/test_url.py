@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from waterspout.sql import parse_url
+from waterspout.service.sql import parse_url
 
 
 def test_a_file_is_absolute(monkeypatch, tmp_path):

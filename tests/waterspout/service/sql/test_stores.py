@@ -3,7 +3,7 @@ import sqlite3
 import pytest
 from sqlalchemy import URL, text
 
-from waterspout.sql import AsyncStore, DatabaseError, Store, prepare
+from waterspout.service.sql import AsyncStore, DatabaseError, Store, prepare
 
 
 def make_table(session):
