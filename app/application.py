@@ -7,7 +7,7 @@ import waterspout
 from app.first_run import prepare_database
 from app.greeting import greet
 from app.settings import DEFAULT_BOARD_NAME, Settings
-from waterspout.sql import AsyncStore
+from waterspout.service.sql import AsyncStore
 
 
 class BoardApplication(waterspout.Application):

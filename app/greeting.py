@@ -8,7 +8,7 @@ from app.settings import Settings
 from app.store import Unknown
 from app.store.operators import find_operator
 from waterspout.cli import serving_address
-from waterspout.sql import Store
+from waterspout.service.sql import Store
 
 
 def greet(settings: Settings) -> None:

@@ -18,7 +18,7 @@ from handlers.health import HealthHandler
 from handlers.incidents import IncidentHandler, IncidentsHandler
 from waterspout.native import Cache, Document
 from waterspout.native.live import PollHandler, SocketHandler, StreamHandler, Watch
-from waterspout.sql import AsyncStore
+from waterspout.service.sql import AsyncStore
 
 # A document is kept this long: a crowd costs one query a second ...
 DOCUMENT_LIFETIME = 1.0

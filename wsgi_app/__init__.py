@@ -11,7 +11,7 @@ from flask.cli import NoAppException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.settings import TEMPLATE_OPTIONS, TEMPLATES, Settings, SettingsError
-from waterspout.sql import Store
+from waterspout.service.sql import Store
 from wsgi_app.admin import admin
 from wsgi_app.attachments import attachments
 from wsgi_app.commands import commands

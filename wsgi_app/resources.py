@@ -3,7 +3,7 @@
 from flask import Flask, current_app
 
 from app.settings import Settings
-from waterspout.sql import Store
+from waterspout.service.sql import Store
 
 
 def add_resources(app: Flask, settings: Settings, store: Store) -> None:

@@ -14,7 +14,7 @@ from app.store import Unknown
 from app.store.audit import Actor
 from app.store.rows import find
 from app.store.tables import Operator
-from waterspout.sites import is_loopback_name
+from waterspout.service.sites import is_loopback_name
 from wsgi_app.resources import current_settings, current_store
 
 # From the last sign-in on. The cookie itself goes when the browser is closed.

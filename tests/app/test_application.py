@@ -6,7 +6,7 @@ from app import application
 from app.application import BoardApplication, make_app
 from app.settings import Settings, SettingsError, parse_database_url
 from tests.app.serving import EXAMPLES
-from waterspout.sql import AsyncStore, DatabaseError
+from waterspout.service.sql import AsyncStore, DatabaseError
 
 
 @pytest.fixture

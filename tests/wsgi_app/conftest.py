@@ -13,7 +13,7 @@ from app.settings import Settings
 from app.store.incidents import read_cursor
 from app.store.operators import add_operator
 from tests.app.databases import make_empty_database
-from waterspout.sql import Store
+from waterspout.service.sql import Store
 from wsgi_app import create_app
 
 PASSWORD = "correct horse battery"
