@@ -111,7 +111,9 @@ class Application(TornadoApplication):
         self._login_loader = settings.get("login_loader")
         self._maps: list[RuleMap] = []
         self._urls: ToldUrls | None = None
+        self._undeclared: dict[str, str] = {}
         rules = self._gather(native or [])
+        self._refuse_undeclared()
         if self.container is not None:
             rules.append((r".*", FallbackHandler, {"fallback": self.container}))
         super().__init__(rules, default_host, transforms, **settings)
@@ -163,17 +165,23 @@ class Application(TornadoApplication):
 
     def _check_access(self, target: Any) -> None:
         """Deny by default: who may use a handler is said at the handler, where there is such a thing as a
-        login. Raises AccessUndeclared.
+        login. What is not said is remembered for `_refuse_undeclared`.
         """
         is_handler = isclass(target) and issubclass(target, RequestHandler)
         if self._login_loader is None or not is_handler or target is FallbackHandler:
             return
         undeclared = find_undeclared(target)
         if undeclared:
+            named = f"{target.__module__}.{target.__qualname__}"
+            self._undeclared[named] = f"{named}: who may use {', '.join(undeclared)}?"
+
+    def _refuse_undeclared(self) -> None:
+        """Raises AccessUndeclared, with the names of all handlers that it is for."""
+        said, self._undeclared = list(self._undeclared.values()), {}
+        if said:
             raise AccessUndeclared(
-                f"{target.__module__}.{target.__qualname__}: who may use {', '.join(undeclared)}? "
-                "The application has a login_loader: write @waterspout.authenticated or @waterspout.public "
-                "above the class or the method"
+                f"{' '.join(said)} The application has a login_loader: write @waterspout.authenticated or "
+                "@waterspout.public above the class or the method"
             )
 
     # -- life --------------------------------------------------------------------------------------------
@@ -387,7 +395,9 @@ class Application(TornadoApplication):
         return NativeDelegate(self, request, plain)
 
     def add_handlers(self, host_pattern: str, host_handlers: Any) -> None:
-        super().add_handlers(host_pattern, self._gather(host_handlers))
+        rules = self._gather(host_handlers)
+        self._refuse_undeclared()
+        super().add_handlers(host_pattern, rules)
 
     def _gather(self, rules: Iterable[Any]) -> list[Any]:
         """Tornado's rules: neighbours that are written Flask's way become one map at their place."""

@@ -77,6 +77,14 @@ def test_both_sides_stand_below_the_root_path(start_server, form):
     assert reverse_url(server, "shop.item", 7, path="/mounted/reverse") == "/mounted/shop/items/7"
 
 
+def test_every_pool_knows_the_names(start_server, form):
+    pool = f"shop:/shop/*:{1 if form == 'process' else 0}x1"
+    server = start_server(LINKED, "--wsgi-pool", pool, form=form)
+    assert url_for(server, "incident", path="/shop/build", id=3) == "/incidents/3"
+    assert url_for(server, "incident", id=3) == "/incidents/3"
+    assert reverse_url(server, "shop.item", 7) == "/shop/items/7"
+
+
 def test_thousands_of_names_reach_a_process(start_server):
     server = start_server("tests.apps.linked:make_many()", form="process")
     assert url_for(server, f"many-{NAMED - 1}").endswith(f"/{NAMED - 1}")

@@ -180,6 +180,7 @@ class Judge:
         natives = [self._by_route[route] for route in takers]
         samples = [sample for by in taken.values() for texts in by.values() for sample in texts[:1]]
         endpoint = view.row.target
+        undeclared = [native for native in natives if endpoint not in native.replaced]
         named = _join(_name(native) for native in natives)
         whose = f"{', '.join(taken)} {view.row.path} of Flask's {endpoint!r} ({view.row.source})"
         how = f"some of it; {free[0]} still reaches Flask" if free else "all of it"
@@ -192,10 +193,10 @@ class Judge:
             text=f"{whose}: {named} answers {how}. For example: {', '.join(samples[:_EXAMPLES])}",
             advice=f"take one of them away, or say that it is meant: "
             f'@waterspout.replaces("{endpoint}") above '
-            + _join(native.route.target.__qualname__ for native in natives),
+            + _join(native.route.target.__qualname__ for native in undeclared),
             by=tuple(native.row.target for native in natives),
             samples=tuple(samples[:_EXAMPLES]),
-            declared=all(endpoint in native.replaced for native in natives),
+            declared=not undeclared,
         )
 
     def find_unreachable(self) -> list[Finding]:

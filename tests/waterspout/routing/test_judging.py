@@ -130,6 +130,13 @@ def test_a_shadow_that_is_meant_is_declared_by_the_endpoint_s_name():
     assert '@waterspout.replaces("more") above Item' in report.undeclared[0].advice
 
 
+def test_only_who_has_not_declared_it_is_asked_to():
+    native = [("/items/<int:id>", Item), ("/items/new", Get)]
+    (finding,) = judge(native, make_flask(("/items/<id>", "item"))).undeclared
+    assert len(finding.by) == 2
+    assert finding.advice.endswith('@waterspout.replaces("item") above Get')
+
+
 def test_a_declaration_is_not_inherited_and_not_empty():
     below = type("Below", (Item,), {})
     assert not judge([("/items", below)], make_flask(("/items", "item"))).findings[0].declared
