@@ -6,17 +6,23 @@ import handlers
 import waterspout
 from app.first_run import prepare_database
 from app.greeting import greet
-from app.settings import DEFAULT_BOARD_NAME, Settings
-from waterspout.sql import AsyncStore
+from app.login import Login
+from app.settings import Settings
+from waterspout.service.sql import AsyncStore
 
 
 class BoardApplication(waterspout.Application):
     """The whole service. The Flask app, wherever it runs, reads its settings from the environment."""
 
-    def __init__(self, store: AsyncStore, board_name: str = DEFAULT_BOARD_NAME, url: str = "") -> None:
-        resources = handlers.build_resources(store, board_name, url)
-        super().__init__(native=handlers.routes, wsgi="wsgi_app:create_app()", **resources)
-        self.store = store
+    def __init__(self, settings: Settings) -> None:
+        self.store = AsyncStore(settings.database_url)
+        super().__init__(
+            native=handlers.routes,
+            wsgi="wsgi_app:create_app()",
+            login_loader=Login(settings, self.store),
+            login_url="/login",
+            **handlers.build_resources(self.store, settings.board_name, settings.url),
+        )
 
     async def stop(self, timeout: float | None = None) -> None:
         """Stop as every application does; and then, when nobody reads any more, close the store."""
@@ -29,4 +35,4 @@ def make_app(settings: Settings | None = None) -> BoardApplication:
     settings = settings or Settings.from_environment(os.environ)
     prepare_database(settings)
     greet(settings)
-    return BoardApplication(AsyncStore(settings.database_url), settings.board_name, settings.url)
+    return BoardApplication(settings)

@@ -19,8 +19,8 @@ from app.store.incidents import add_incident, add_update
 from app.store.maintenance import add_maintenance
 from app.store.operators import add_operator, read_operators
 from app.store.tables import Impact, Incident, State
-from waterspout.sql import prepare
-from waterspout.sql.migrations import upgrade_tables
+from waterspout.service.sql import prepare
+from waterspout.service.sql.migrations import upgrade_tables
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 EXAMPLES = Path(__file__).with_name("examples.toml")

@@ -8,11 +8,17 @@ from app.settings import Settings
 from app.store import Unknown
 from app.store.operators import find_operator
 from waterspout.cli import serving_address
-from waterspout.sql import Store
+from waterspout.service.sql import Store
 
 
 def greet(settings: Settings) -> None:
-    """Print how to sign in, if this is the example, and its operator still has the password it began with."""
+    """Print how to sign in, if this is the example, and its operator still has the password it began with.
+
+    Not under a command that does not serve: `waterspout routes` would tell it to a log.
+    """
+    context = click.get_current_context(silent=True)
+    if context is not None and "port" not in context.params:
+        return
     password = derive_password(settings.secret_key, EXAMPLE_OPERATOR)
     if settings.example and has_password(settings, password):
         click.echo(

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import URL
 
-from waterspout.keys import keep_key
-from waterspout.sql import parse_url
+from waterspout.service.keys import keep_key
+from waterspout.service.sql import parse_url
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,7 +38,7 @@ class SettingsError(ValueError):
 class Settings:
     """What the environment says, checked.
 
-    `database_url` is normalised (see `waterspout.sql.parse_url`); `board_name` is the title of every page.
+    `database_url` is normalised (`waterspout.service.sql.parse_url`); `board_name` is the title of each page.
     `folder` holds the attachments and, of the example, everything. `url` is where the public finds the board,
     without a "/" at the end, or empty. `proxies` is how many of them have added to `X-Forwarded-For`.
     `example`: nobody named a database, so this is the one to play with.

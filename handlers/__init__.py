@@ -7,7 +7,6 @@ One file a resource; `routes` is the list of them. A handler here never blocks: 
 from typing import Any
 
 import jinja2
-from tornado.web import RequestHandler
 
 from app.settings import DEFAULT_BOARD_NAME, TEMPLATE_OPTIONS, TEMPLATES
 from app.store import TOPIC
@@ -16,24 +15,28 @@ from handlers.badge import BadgeHandler
 from handlers.feed import Feed
 from handlers.health import HealthHandler
 from handlers.incidents import IncidentHandler, IncidentsHandler
+from handlers.live import PollHandler, SocketHandler, StreamHandler
+from handlers.readers import ReadersHandler
+from waterspout import PathRule
 from waterspout.native import Cache, Document
-from waterspout.native.live import PollHandler, SocketHandler, StreamHandler, Watch
-from waterspout.sql import AsyncStore
+from waterspout.native.live import Watch
+from waterspout.service.sql import AsyncStore
 
 # A document is kept this long: a crowd costs one query a second ...
 DOCUMENT_LIFETIME = 1.0
 # ... for each incident that somebody looks at, each badge, each name that the board is called by.
 DOCUMENTS_KEPT = 256
 
-routes: list[tuple[str, type[RequestHandler]]] = [
-    (r"/healthz", HealthHandler),
-    (r"/api/incidents", IncidentsHandler),
-    (r"/api/incidents/([0-9]{1,19})", IncidentHandler),
-    (r"/api/stream", StreamHandler),
-    (r"/api/ws", SocketHandler),
-    (r"/api/poll", PollHandler),
-    (r"/badge.svg", BadgeHandler),
-    (r"/feed.atom", AtomHandler),
+routes = [
+    PathRule("/healthz", HealthHandler),
+    PathRule("/api/incidents", IncidentsHandler, name="incidents"),
+    PathRule("/api/incidents/<int:number>", IncidentHandler, name="incident"),
+    PathRule("/api/stream", StreamHandler, name="stream"),
+    PathRule("/api/ws", SocketHandler, name="socket"),
+    PathRule("/api/poll", PollHandler, name="poll"),
+    PathRule("/api/readers", ReadersHandler, name="readers"),
+    PathRule("/badge.svg", BadgeHandler, name="badge"),
+    PathRule("/feed.atom", AtomHandler, name="feed"),
 ]
 
 

@@ -6,12 +6,14 @@ from functools import partial
 from app.store.incidents import read_board
 from app.store.tables import Incident
 from handlers.base import BoardDocumentHandler
+from waterspout import public
 from waterspout.native import Document
 
 # What a feed without entries was last changed at.
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 
+@public
 class AtomHandler(BoardDocumentHandler):
     """(Settings: `board_name`; `board_url`, may be empty.)"""
 
@@ -19,8 +21,6 @@ class AtomHandler(BoardDocumentHandler):
         # Links in a feed must be whole. Where nobody said the board's address: the one that the reader used.
         origin = self.settings["board_url"] or f"{self.request.protocol}://{self.request.host}"
         await self.send_document(("atom", origin), partial(self.write_feed, origin))
-
-    head = get
 
     async def write_feed(self, origin: str) -> Document:
         board = await self.store.read(read_board)

@@ -8,6 +8,7 @@ from app.store.history import Condition, read_statuses, worst
 from app.store.incidents import read_open_count
 from app.store.tables import NAME_LENGTH
 from handlers.base import BoardDocumentHandler
+from waterspout import public
 from waterspout.native import Document
 
 # By the worst condition: what the badge says, and its colour. White text on each has a contrast of 4.5:1.
@@ -24,13 +25,12 @@ CHARACTER = 6.6
 MARGIN = 9
 
 
+@public
 class BadgeHandler(BoardDocumentHandler):
     async def get(self) -> None:
         name = self.get_query_argument("component", "")[:NAME_LENGTH]
         draw = partial(self.draw_component, name) if name else self.draw_all
         await self.send_document(("badge", name), draw)
-
-    head = get
 
     async def draw_component(self, name: str) -> Document:
         """Return the badge of the component of this name, or number; raises HTTPError: there is none."""

@@ -3,7 +3,7 @@
 import jinja2
 
 import waterspout.native
-from waterspout.sql import AsyncStore
+from waterspout.service.sql import AsyncStore
 
 
 class BoardDocumentHandler(waterspout.native.DocumentHandler):

@@ -18,7 +18,7 @@ from app.store.incidents import Changes, read_changes
 from app.store.maintenance import read_maintenance
 from app.store.tables import Maintenance
 from waterspout.native.live import NOTHING, Cursor, Event, parse_cursor
-from waterspout.sql import AsyncStore
+from waterspout.service.sql import AsyncStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,29 +10,28 @@ from app.store import Unknown
 from app.store.incidents import read_board, read_incident
 from app.store.tables import Incident, Update
 from handlers.base import BoardDocumentHandler
+from waterspout import public
 from waterspout.native import Document
 
 
+@public
 class IncidentsHandler(BoardDocumentHandler):
     """A list of incidents, as the page has them: open ones first, then newest first, with recent updates."""
 
     async def get(self) -> None:
         await self.send_document("incidents", self.list_incidents)
 
-    head = get
-
     async def list_incidents(self) -> Document:
         incidents = (await self.store.read(read_board)).incidents
         return Document.of_json([serialize_incident(each, each.recent_updates) for each in incidents])
 
 
+@public
 class IncidentHandler(BoardDocumentHandler):
     """One incident, with all its updates."""
 
-    async def get(self, number: str) -> None:
-        await self.send_document(("incident", number), partial(self.show_incident, int(number)))
-
-    head = get
+    async def get(self, number: int) -> None:
+        await self.send_document(("incident", number), partial(self.show_incident, number))
 
     async def show_incident(self, incident_id: int) -> Document:
         try:

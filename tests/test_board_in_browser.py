@@ -15,7 +15,7 @@ from tests.app.operating import read_password
 from tests.app.serving import COMPONENTS, FORMS, serve_board, start_board, wait_for_address
 from tests.browser import open_browser
 from tests.looks import CONTRAST, keep_whole_screenshot, screen
-from waterspout.sql import Store
+from waterspout.service.sql import Store
 
 pytestmark = pytest.mark.browser
 

@@ -17,8 +17,8 @@ LEAVES = {
     "waterspout.exceptions",
     "waterspout.forwarded",
     "waterspout.framing",
-    "waterspout.folder",
-    "waterspout.keys",
+    "waterspout.service.folder",
+    "waterspout.service.keys",
     "waterspout.limits",
     "waterspout.listeners",
     "waterspout.logs",
@@ -29,8 +29,8 @@ LEAVES = {
     "waterspout.origin",
     "waterspout.proxies",
     "waterspout.signals",
-    "waterspout.sites",
-    "waterspout.sniffing",
+    "waterspout.service.sites",
+    "waterspout.service.sniffing",
     "waterspout.wsgi.bulkheads",
     "waterspout.wsgi.ends",
     "waterspout.wsgi.environ",
@@ -51,7 +51,7 @@ PURE = {
     "waterspout.ops.address",
     "waterspout.ops.figures",
     "waterspout.ops.quantiles",
-    "waterspout.sites",
+    "waterspout.service.sites",
     "waterspout.wsgi.bulkheads",
     "waterspout.wsgi.environ",
     "waterspout.wsgi.fields",
@@ -71,6 +71,8 @@ LAYERS = (
 #: (module, what it imports inside a function) and why that is right.
 LATE_IMPORTS = {
     ("waterspout.wsgi.loading", "werkzeug.debug"): "optional: only --debug of a Flask app has it",
+    ("waterspout.wsgi.naming", "waterspout.routing.urls"): "the WSGI process of an app that is not Flask's "
+    "does without Werkzeug",
     ("waterspout.reloading", "watchfiles"): "optional: only --reload wants it",
     ("waterspout.cli", "uvloop"): "optional: there is none for Windows and PyPy",
 }

@@ -21,7 +21,7 @@ from app.store.tables import Impact, State
 from tests.app.serving import serve_board, start_board, wait_for_address
 from tests.browser import open_browser
 from tests.looks import BASICS, CONTRAST, keep_whole_screenshot, screen
-from waterspout.sql import Store
+from waterspout.service.sql import Store
 
 pytestmark = pytest.mark.browser
 

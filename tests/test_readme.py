@@ -9,6 +9,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests import route_table
 from tests.server import FORMS, START_DEADLINE, STOP_DEADLINE, Server, poll, reserved_port
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
@@ -80,3 +81,7 @@ def test_the_examples_work_together(server):
         form = [("Content-Type", "application/x-www-form-urlencoded")]
         assert server.ask("POST", "/orders", form, b"id=42").status == 302
         assert events.next_chunk(head) == b"data: 42\n\n"
+
+
+def test_the_route_table_is_what_the_command_says_of_the_board():
+    assert route_table.read_table() == route_table.print_table(), "make routes writes it anew"

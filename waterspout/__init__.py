@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from waterspout.hub.local import Subscription, subscribe
     from waterspout.hub.outbox import publish
     from waterspout.native.access import authenticated, public
+    from waterspout.native.replacing import replaces
     from waterspout.routing.rule import PathRule
     from waterspout.wsgi.container import Container
 
@@ -34,6 +35,7 @@ _HOMES = {
     "authenticated": "waterspout.native.access",
     "public": "waterspout.native.access",
     "publish": "waterspout.hub.outbox",
+    "replaces": "waterspout.native.replacing",
     "subscribe": "waterspout.hub.local",
 }
 
@@ -49,6 +51,7 @@ __all__ = [
     "authenticated",
     "public",
     "publish",
+    "replaces",
     "subscribe",
 ]
 

@@ -17,7 +17,7 @@ from tornado.websocket import WebSocketHandler
 from werkzeug.routing import BaseConverter
 
 from waterspout import limits
-from waterspout.exceptions import ConfigurationError
+from waterspout.exceptions import AccessUndeclared, ConfigurationError
 from waterspout.http.exchange import Exchange
 from waterspout.hub.local import hub
 from waterspout.native.access import find_undeclared
@@ -36,6 +36,7 @@ from waterspout.routing.route import Match, Route
 from waterspout.routing.rule import PathRule, read_rules
 from waterspout.routing.rulemap import RuleMap
 from waterspout.routing.table import Table
+from waterspout.routing.urls import ToldUrls
 from waterspout.websocket.handler import with_protocol
 from waterspout.wsgi.container import PROXY_SETTINGS, Container
 from waterspout.wsgi.environ import split_target
@@ -110,8 +111,12 @@ class Application(TornadoApplication):
         self._lean: dict[type[RequestHandler], type[RequestHandler]] = {}
         self._converters: dict[str, type[BaseConverter]] = settings.get("url_converters", {})
         self._login_loader = settings.get("login_loader")
+        self._maps: list[RuleMap] = []
+        self._urls: ToldUrls | None = None
+        self._undeclared: dict[str, str] = {}
         self._check_access(settings.get("default_handler_class"))
         rules = self._gather(native or [])
+        self._refuse_undeclared()
         if self.container is not None:
             rules.append((r".*", FallbackHandler, {"fallback": self.container}))
         super().__init__(rules, default_host, transforms, **settings)
@@ -163,17 +168,23 @@ class Application(TornadoApplication):
 
     def _check_access(self, target: Any) -> None:
         """Deny by default: who may use a handler is said at the handler, where there is such a thing as a
-        login. Raises ConfigurationError.
+        login. What is not said is remembered for `_refuse_undeclared`.
         """
         is_handler = isclass(target) and issubclass(target, RequestHandler)
         if self._login_loader is None or not is_handler or target is FallbackHandler:
             return
         undeclared = find_undeclared(target)
         if undeclared:
-            raise ConfigurationError(
-                f"{target.__module__}.{target.__qualname__}: who may use {', '.join(undeclared)}? "
-                "The application has a login_loader: write @waterspout.authenticated or @waterspout.public "
-                "above the class or the method"
+            named = f"{target.__module__}.{target.__qualname__}"
+            self._undeclared[named] = f"{named}: who may use {', '.join(undeclared)}?"
+
+    def _refuse_undeclared(self) -> None:
+        """Raises AccessUndeclared, with the names of all handlers that it is for."""
+        said, self._undeclared = list(self._undeclared.values()), {}
+        if said:
+            raise AccessUndeclared(
+                f"{' '.join(said)} The application has a login_loader: write @waterspout.authenticated or "
+                "@waterspout.public above the class or the method"
             )
 
     # -- life --------------------------------------------------------------------------------------------
@@ -389,7 +400,9 @@ class Application(TornadoApplication):
         return NativeDelegate(self, request, plain)
 
     def add_handlers(self, host_pattern: str, host_handlers: Any) -> None:
-        super().add_handlers(host_pattern, self._gather(host_handlers))
+        rules = self._gather(host_handlers)
+        self._refuse_undeclared()
+        super().add_handlers(host_pattern, rules)
 
     def _gather(self, rules: Iterable[Any]) -> list[Any]:
         """Tornado's rules: neighbours that are written Flask's way become one map at their place."""
@@ -406,6 +419,8 @@ class Application(TornadoApplication):
                     is_guarded=self.container is not None,
                 )
                 gathered.append(Rule(AnyMatches(), rule_map))
+                self._maps.append(rule_map)
+                self._tell_names(neighbours)
                 neighbours.clear()
 
         for rule in read_rules(rules):
@@ -435,6 +450,55 @@ class Application(TornadoApplication):
         if self.container is not None and is_handler and type(rule.matcher) is PathMatches:
             rule.matcher = PlainPathMatches(rule.matcher.regex)
         return rule
+
+    # -- URLs by name --------------------------------------------------------------------------------------
+
+    def _tell_names(self, rules: Iterable[PathRule]) -> None:
+        """`url_for` of the Flask app shall find them, wherever that is loaded."""
+        if self.container is None:
+            return
+        native = self.container.link.native
+        native.converters |= self._converters
+        for rule in rules:
+            if rule.name is not None:
+                methods = find_methods(rule.handler)
+                native.add(rule.path, rule.name, defaults=rule.defaults, methods=methods)
+
+    def reverse_url(self, name: str, *args: Any, **kwargs: Any) -> str:
+        """The path of the native rule of that name, or else of the Flask app's endpoint. `args` are in the
+        order of the path. What a path written Flask's way has no place for becomes its query.
+
+        Raises KeyError: nothing is called so, or the app has not been loaded yet. ValueError: it can't be
+        built of these arguments.
+        """
+        for rule_map in self._maps:
+            found = rule_map.reverse_url(name, *args, **kwargs)
+            if found is not None:
+                return found
+        native: str | None = self.default_router.reverse_url(name, *args)
+        if native is None:
+            return self._reverse_endpoint(name, args, kwargs)
+        if kwargs:
+            raise ValueError(f"the rule {name!r} is a regular expression: give its arguments in their order")
+        return native
+
+    def _reverse_endpoint(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        text = f"{name} not found in named urls"
+        if self.container is None:
+            raise KeyError(text)
+        link = self.container.link
+        if not link.loaded:
+            raise KeyError(
+                f"{text}; the WSGI app has not been loaded yet: `await application.start()` does it"
+            )
+        if link.flask is None:
+            raise KeyError(f"{text}; and the WSGI app is not Flask's: it tells no endpoints")
+        if self._urls is None or self._urls.names is not link.flask:
+            self._urls = ToldUrls(link.flask)  # loaded again since
+        found = self._urls.build(name, args, kwargs)
+        if found is None:
+            raise KeyError(f"{text}, nor among the Flask app's endpoints")
+        return found
 
     def _improve(self, handler_class: type[RequestHandler]) -> type[RequestHandler]:
         """The class that runs in place of a handler's: the same to whoever looks at it, and cheaper."""

@@ -17,14 +17,15 @@ from tornado.web import Application as TornadoApplication
 
 from waterspout import __version__, logs
 from waterspout.application import Application
-from waterspout.exceptions import ConfigurationError, TargetNotFound, TargetRaised, WaterspoutError
+from waterspout.exceptions import ConfigurationError, TargetRaised, WaterspoutError
 from waterspout.http import HeadLimits, HTTPSettings
-from waterspout.importer import resolve
 from waterspout.listeners import take_activated
 from waterspout.options import HEAD_LIMITS, OPTIONS, TIMES, ServeCommand, check_together, find_given
 from waterspout.reloading import take_inherited, wait_and_restart
+from waterspout.routes import make_routes_command
 from waterspout.server import Server, describe
 from waterspout.settings import ServeSettings
+from waterspout.targets import build_application, check_named
 from waterspout.wsgi.bulkheads import NamedPool
 
 #: Options that are the application's, by the name of its setting.
@@ -81,6 +82,7 @@ def main() -> None:
 
 
 main.add_command(make_serve_command())
+main.add_command(make_routes_command())
 
 
 def _run(
@@ -94,8 +96,7 @@ def _run(
         logs.configure(access_log=settings.access_log)
         if "" not in sys.path:
             sys.path.insert(0, "")
-        if target is not None and (options["native"] or options["wsgi"]):
-            raise ConfigurationError("give either TARGET, or --native and/or --wsgi, not both")
+        check_named(target, options["native"], options["wsgi"])
         application = _build_application(target or default_target, options, settings)
         with asyncio.Runner(loop_factory=_loop_factory(settings.loop)) as runner:
             runner.run(Server(application, settings).serve())
@@ -180,22 +181,7 @@ def _build_pools(named: Collection[NamedPool]) -> dict[str, Any]:
 def _build_application(
     target: str | None, options: dict[str, Any], settings: ServeSettings
 ) -> TornadoApplication:
-    native, wsgi = options["native"], options["wsgi"]
-    application: TornadoApplication
-    if native is None and wsgi is None:
-        if target is None:
-            raise ConfigurationError("nothing to serve: give TARGET, or --native and/or --wsgi")
-        application = resolve(target)
-        if not isinstance(application, TornadoApplication):
-            raise TargetNotFound(
-                f"{target!r} is no tornado.web.Application, but {type(application).__name__}; "
-                f"a WSGI app is served with --wsgi {target}"
-            )
-    else:
-        rules = resolve(native) if native is not None else []
-        if not isinstance(rules, (list, tuple)):
-            raise TargetNotFound(f"{native!r} is no list of Tornado rules, but {type(rules).__name__}")
-        application = Application(native=rules, wsgi=wsgi)
+    application = build_application(target, options["native"], options["wsgi"])
     if isinstance(application, Application):
         application.configure(**settings.application)
     elif unheard := {"trusted_proxies", "proxy_headers", "root_path"}.intersection(settings.application):

@@ -2,7 +2,8 @@
 
 WaterspoutError
 ├── ConfigurationError     the operator: an option or argument that can't be (exit code 2)
-│   └── TargetNotFound     the operator: MODULE:NAME does not resolve (exit code 2)
+│   ├── TargetNotFound     the operator: MODULE:NAME does not resolve (exit code 2)
+│   └── AccessUndeclared   the application: a handler of which it is not said who may use it
 ├── TargetRaised           the app: its module raised while it was imported (exit code 3)
 ├── NotServing             the caller: publish() or subscribe() with no server running here
 ├── PoolError              the caller: a pool used in another process or on another event loop
@@ -29,6 +30,10 @@ class ConfigurationError(WaterspoutError, ValueError):
 
 class TargetNotFound(ConfigurationError):
     """`MODULE:NAME` does not resolve: no such module, no such name, or not what it should be."""
+
+
+class AccessUndeclared(ConfigurationError):
+    """The application has a login, and a native handler neither `authenticated` nor `public`."""
 
 
 class TargetRaised(WaterspoutError):

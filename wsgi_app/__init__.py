@@ -11,7 +11,7 @@ from flask.cli import NoAppException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.settings import TEMPLATE_OPTIONS, TEMPLATES, Settings, SettingsError
-from waterspout.sql import Store
+from waterspout.service.sql import Store
 from wsgi_app.admin import admin
 from wsgi_app.attachments import attachments
 from wsgi_app.commands import commands
@@ -19,7 +19,7 @@ from wsgi_app.errors import add_error_pages
 from wsgi_app.guards import guard
 from wsgi_app.headers import add_headers
 from wsgi_app.public import public
-from wsgi_app.resources import add_resources
+from wsgi_app.resources import add_resources, native_url
 from wsgi_app.sessions import init_sessions
 from wsgi_app.sign_in import sign_in
 
@@ -29,7 +29,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or read_settings()
     app = Flask(__name__, template_folder=str(TEMPLATES))
     app.jinja_options = TEMPLATE_OPTIONS
-    app.jinja_env.globals.update(board_name=settings.board_name)
+    app.jinja_env.globals.update(board_name=settings.board_name, native_url=native_url)
     if settings.proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, settings.proxies, settings.proxies, 0)  # type: ignore[method-assign]
     add_resources(app, settings, Store(settings.database_url))

@@ -8,7 +8,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from app.store.incidents import add_incident, add_update, change_components, read_board, read_incident
-from waterspout.sniffing import ALLOWED
+from waterspout.service.sniffing import ALLOWED
 from wsgi_app.announcements import announce
 from wsgi_app.attachments import FILES_SIZE
 from wsgi_app.audit import audit

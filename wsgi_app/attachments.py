@@ -11,8 +11,8 @@ from werkzeug.wrappers import Response
 from app.store import Refused
 from app.store.rows import find
 from app.store.tables import FILE_NAME_LENGTH, Attachment
-from waterspout.folder import Folder
-from waterspout.sniffing import ALLOWED, sniff
+from waterspout.service.folder import Folder
+from waterspout.service.sniffing import ALLOWED, sniff
 from wsgi_app.resources import current_settings, current_store
 
 attachments = Blueprint("attachments", __name__)
@@ -33,17 +33,17 @@ NAMELESS = "file"
 def send(attachment_id: int) -> Response:
     """Send the file, to be saved: never shown as a page of this site."""
     attachment = current_store().read(find, Attachment, attachment_id)
-    path = folder().path / attachment.stored_as
-    if not path.exists():
+    try:
+        response = send_file(
+            folder().path / attachment.stored_as,
+            mimetype=attachment.media_type,
+            as_attachment=True,
+            download_name=attachment.name,
+            etag=attachment.sha256,
+            max_age=KEPT_FOR,
+        )
+    except FileNotFoundError:
         abort(404, "This file is no longer there.")
-    response = send_file(
-        path,
-        mimetype=attachment.media_type,
-        as_attachment=True,
-        download_name=attachment.name,
-        etag=attachment.sha256,
-        max_age=KEPT_FOR,
-    )
     response.headers["Content-Security-Policy"] = POLICY
     response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
     return response

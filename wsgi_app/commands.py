@@ -20,7 +20,7 @@ from app.store.operators import (
     set_password,
 )
 from app.store.tables import NAME_LENGTH, Attachment
-from waterspout.sql import DatabaseError
+from waterspout.service.sql import DatabaseError
 from wsgi_app.attachments import folder
 from wsgi_app.resources import current_settings, current_store
 

@@ -4,7 +4,7 @@ from flask import Flask, Request, Response, abort, current_app, request
 from flask_login import current_user
 from flask_wtf import CSRFProtect
 
-from waterspout import sites
+from waterspout.service import sites
 from wsgi_app.attachments import FILES_SIZE
 from wsgi_app.resources import current_settings
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.store.history import read_history, read_statuses, read_version
 from app.store.incidents import read_board, read_incident
 from app.store.maintenance import read_maintenance
-from waterspout.newest import Newest
+from waterspout.service.newest import Newest
 from wsgi_app.resources import current_store
 
 public = Blueprint("public", __name__)

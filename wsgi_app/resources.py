@@ -1,9 +1,10 @@
 """What `create_app` opens for the views."""
 
-from flask import Flask, current_app
+from flask import Flask, current_app, url_for
+from werkzeug.routing import BuildError
 
 from app.settings import Settings
-from waterspout.sql import Store
+from waterspout.service.sql import Store
 
 
 def add_resources(app: Flask, settings: Settings, store: Store) -> None:
@@ -21,3 +22,11 @@ def current_store() -> Store:
     """Return the store of the app that the request in hand belongs to."""
     store: Store = current_app.extensions["store"]
     return store
+
+
+def native_url(name: str) -> str | None:
+    """Return where the native side serves what is called so; None: it is not there (`flask run`, a test)."""
+    try:
+        return url_for(name)
+    except BuildError:
+        return None

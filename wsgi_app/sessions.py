@@ -8,17 +8,19 @@ from datetime import timedelta
 from flask import Flask, request
 from flask.sessions import SecureCookieSessionInterface
 from flask_login import LoginManager, UserMixin, current_user
+from sqlalchemy.orm import Session
 
 from app.settings import Settings
 from app.store import Unknown
 from app.store.audit import Actor
 from app.store.rows import find
 from app.store.tables import Operator
-from waterspout.sites import is_loopback_name
+from waterspout.service.sites import is_loopback_name
 from wsgi_app.resources import current_settings, current_store
 
 # From the last sign-in on. The cookie itself goes when the browser is closed.
 SESSION_LASTS = timedelta(days=7)
+COOKIE = "board"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,16 @@ class SignedIn(UserMixin):  # type: ignore[misc]
 
 
 def load_operator(session_id: str) -> SignedIn | None:
+    return current_store().read(read_operator, session_id)
+
+
+def read_operator(session: Session, session_id: str) -> SignedIn | None:
     """Return the operator of a session, unless they were disabled or have another password since."""
     found = re.fullmatch(r"([0-9]{1,10}):[0-9a-f]{16}", session_id)
     if not found:
         return None
     try:
-        operator = current_store().read(find, Operator, int(found[1]))
+        operator = find(session, Operator, int(found[1]))
     except Unknown:
         return None
     signed_in = SignedIn.from_operator(operator)
@@ -67,7 +73,7 @@ def init_sessions(app: Flask, settings: Settings) -> None:
     app.secret_key = settings.secret_key
     app.config.update(
         SECRET_KEY_FALLBACKS=list(settings.secret_key_fallbacks),
-        SESSION_COOKIE_NAME="board",
+        SESSION_COOKIE_NAME=COOKIE,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         PERMANENT_SESSION_LIFETIME=SESSION_LASTS,

@@ -19,7 +19,7 @@ from app.store.operators import (
     replace_hash,
 )
 from app.store.tables import Operator
-from waterspout.sites import customer_of
+from waterspout.service.sites import customer_of
 from wsgi_app.forms import JoinForm, SignInForm
 from wsgi_app.resources import current_store
 from wsgi_app.sessions import SignedIn, current_actor

@@ -1,4 +1,4 @@
-"""What Alembic runs: the changes, on the connection that `app.schema` hands over, in its transaction."""
+"""What Alembic runs: the changes, on the connection that `waterspout.service.sql.migrations` hands over."""
 
 from alembic import context
 

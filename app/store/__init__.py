@@ -1,7 +1,7 @@
 """The board's data. Knows neither Tornado nor Flask.
 
 `tables` is what is kept; each module beside it asks and changes one part of that, by functions of a session,
-which `waterspout.sql` runs for both sides.
+which `waterspout.service.sql` runs for both sides.
 """
 
 # The topic on which Flask tells the native side of each change, after its commit: {"update": newest id,

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import URL
 
 from tests.app.databases import make_empty_database
-from waterspout.sql import Store
+from waterspout.service.sql import Store
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from app.first_run import MIGRATIONS
 from app.settings import parse_database_url
 from app.store.incidents import add_incident
 from app.store.tables import State
-from waterspout.sql import Store, make_engine, prepare_sqlite_file, writing
-from waterspout.sql.migrations import upgrade_tables
+from waterspout.service.sql import Store, make_engine, prepare_sqlite_file, writing
+from waterspout.service.sql.migrations import upgrade_tables
 
 # A PostgreSQL database to be emptied before each test: postgresql://user@host/scratch
 POSTGRESQL = "WATERSPOUT_TEST_DATABASE"

@@ -6,7 +6,7 @@ from app import application
 from app.application import BoardApplication, make_app
 from app.settings import Settings, SettingsError, parse_database_url
 from tests.app.serving import EXAMPLES
-from waterspout.sql import AsyncStore, DatabaseError
+from waterspout.service.sql import AsyncStore, DatabaseError
 
 
 @pytest.fixture
@@ -37,14 +37,14 @@ async def test_native_routes_are_first_and_flask_has_the_rest(http_client, base_
 
 
 @pytest.mark.gen_test
-async def test_the_store_is_closed_when_it_has_stopped(database_url, monkeypatch):
+async def test_the_store_is_closed_when_it_has_stopped(settings, monkeypatch):
     closed = []
 
     async def close(store):
         closed.append(store)
 
     monkeypatch.setattr(AsyncStore, "close", close)
-    app = BoardApplication(AsyncStore(database_url))
+    app = BoardApplication(settings)
     await app.stop()
     assert closed == [app.store]
 

@@ -12,7 +12,7 @@ from app.store.components import add_component
 from app.store.incidents import add_incident
 from app.store.tables import Impact, State
 from tests.app.serving import FORMS, serve_board
-from waterspout.sql import Store
+from waterspout.service.sql import Store
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 

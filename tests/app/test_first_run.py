@@ -17,7 +17,7 @@ from app.store.maintenance import read_maintenance
 from app.store.operators import disable_operator, read_operators
 from app.store.tables import TEXT_LENGTH, TITLE_LENGTH, Operator, Phase, State
 from tests.app.databases import sqlite_url
-from waterspout.sql import DatabaseError, Store
+from waterspout.service.sql import DatabaseError, Store
 
 EXAMPLES = tomllib.loads(first_run.EXAMPLES.read_text())
 

@@ -6,7 +6,7 @@ from app.passwords import derive_password, hash_password
 from app.settings import Settings
 from app.store.operators import disable_operator, set_password
 from tests.app.databases import sqlite_url
-from waterspout.sql import Store
+from waterspout.service.sql import Store
 
 
 @pytest.fixture

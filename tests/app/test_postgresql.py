@@ -18,7 +18,7 @@ from app.store.tables import Base
 from tests.app.databases import POSTGRESQL, drop_everything
 from tests.app.operating import Operator
 from tests.app.serving import start_board, wait_for_address
-from waterspout.sql import Store, make_engine
+from waterspout.service.sql import Store, make_engine
 
 pytestmark = pytest.mark.skipif(not os.environ.get(POSTGRESQL), reason=f"{POSTGRESQL} names no database")
 

@@ -14,8 +14,8 @@ from app.settings import Settings
 from app.store.incidents import read_incident
 from app.store.tables import Base, Impact, State
 from tests.app.databases import sqlite_url
-from waterspout.sql import DatabaseError, Store, make_engine, prepare_sqlite_file, writing
-from waterspout.sql.migrations import upgrade_tables
+from waterspout.service.sql import DatabaseError, Store, make_engine, prepare_sqlite_file, writing
+from waterspout.service.sql.migrations import upgrade_tables
 
 # The tables as they were before there were migrations, with a resolved incident and an open one.
 FIRST_RELEASE = """

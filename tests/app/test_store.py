@@ -22,7 +22,7 @@ from app.store.incidents import (
 from app.store.rows import LARGEST_ID
 from app.store.tables import UPDATES_LISTED, State, Update
 from tests.app.databases import post_incidents
-from waterspout.sql import AsyncStore, writing
+from waterspout.service.sql import AsyncStore, writing
 
 
 def titles(board: Board) -> list[str]:

@@ -11,7 +11,7 @@ from app.store import TOPIC
 from tests.app.databases import make_empty_database
 from waterspout.native import Cache
 from waterspout.native.live import Watch
-from waterspout.sql import AsyncStore, Store
+from waterspout.service.sql import AsyncStore, Store
 
 # So that a test sees a heartbeat, an empty poll, and what nobody announced, without waiting for it.
 HEARTBEAT = 0.3

@@ -7,17 +7,18 @@ from waterspout.native.live import Watch
 
 
 def test_every_route_is_a_handler_of_ours():
-    assert all(issubclass(handler, JSONErrors) for _, handler in handlers.routes)
+    assert all(issubclass(rule.handler, JSONErrors) for rule in handlers.routes)
 
 
 def test_the_public_routes_are_there():
-    assert {path for path, _ in handlers.routes} == {
+    assert {rule.path for rule in handlers.routes} == {
         "/healthz",
         "/api/incidents",
-        "/api/incidents/([0-9]{1,19})",
+        "/api/incidents/<int:number>",
         "/api/stream",
         "/api/ws",
         "/api/poll",
+        "/api/readers",
         "/badge.svg",
         "/feed.atom",
     }

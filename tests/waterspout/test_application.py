@@ -5,7 +5,7 @@ import json
 import os
 
 import pytest
-from tornado.web import RequestHandler
+from tornado.web import RequestHandler, URLSpec
 from tornado.websocket import WebSocketHandler, websocket_connect
 
 from tests.waterspout.wsgi import apps
@@ -241,3 +241,27 @@ async def test_the_environ_is_that_of_the_request(http_client, base_url, http_po
     environ = json.loads((await http_client.fetch(base_url + "/describe")).body)
     assert environ["SERVER_PORT"] == str(http_port)
     assert environ["wsgi.url_scheme"] == "http"
+
+
+# --- URLs by name ----------------------------------------------------------------------------------------
+
+
+def make_named(wsgi=None):
+    rules = [("/a/<int:n>", NativeHandler, None, "a"), URLSpec(r"/b/(\d+)", NativeHandler, name="b")]
+    return Application(native=rules, wsgi=wsgi)
+
+
+def test_native_rules_have_urls_by_name():
+    application = make_named()
+    assert application.reverse_url("a", 3) == "/a/3"
+    assert application.reverse_url("a", n=3, tab="x") == "/a/3?tab=x"
+    assert application.reverse_url("b", 3) == "/b/3"
+    with pytest.raises(ValueError, match="give its arguments in their order"):
+        application.reverse_url("b", 3, tab="x")
+
+
+def test_a_name_that_nothing_has_is_a_key_error_that_says_why():
+    with pytest.raises(KeyError, match="c not found in named urls"):
+        make_named().reverse_url("c")
+    with pytest.raises(KeyError, match=r"await application\.start"):
+        make_named("tests.apps.linked:app").reverse_url("shop.item", 7)

@@ -7,13 +7,15 @@ from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 
+import handlers
 import waterspout
 from app import passwords
 from app.settings import Settings
 from app.store.incidents import read_cursor
 from app.store.operators import add_operator
 from tests.app.databases import make_empty_database
-from waterspout.sql import Store
+from waterspout.service.sql import Store
+from waterspout.testing import know_native
 from wsgi_app import create_app
 
 PASSWORD = "correct horse battery"
@@ -52,6 +54,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def flask_app(settings: Settings) -> Iterator[Flask]:
     flask_app = create_app(settings)
+    know_native(flask_app, handlers.routes)
     flask_app.test_client_class = BoardClient
     yield flask_app
     flask_app.extensions["store"].close()

@@ -10,6 +10,7 @@ from app.store.incidents import add_incident, add_update
 from app.store.maintenance import add_maintenance
 from app.store.tables import UPDATES_LISTED, Impact, State
 from tests.app.databases import post_incidents
+from wsgi_app import create_app
 
 PAGES = [f"/admin/{part}" for part in ("", "components/", "maintenance/", "operators/", "audit/")]
 
@@ -237,3 +238,13 @@ def test_every_change_is_on_the_next_page(client, store):
     assert "Lighthouse" in client.get("/").text
     store.write(rename_component, component.id, "Pier")
     assert "Lighthouse" not in client.get("/").text
+
+
+def test_without_the_native_side_the_pages_are_whole_and_name_nothing_of_it(settings):
+    """`flask run`, another WSGI server."""
+    flask_app = create_app(settings)
+    page = flask_app.test_client().get("/").text
+    assert "Status" in page
+    assert "live.js" not in page
+    assert "feed.atom" not in page
+    flask_app.extensions["store"].close()

@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote_to_bytes
 from waterspout.exceptions import ConfigurationError
 
 #: What a path may hold as it is (RFC 3986 section 3.3), beside letters, digits and `-._~`.
-_PLAIN: Final = "/:@!$&'()*+,;="
+PLAIN: Final = "/:@!$&'()*+,;="
 _CONVERTER: Final = re.compile(r"<[^<>]+>")
 _REGEX_SIGNS: Final = frozenset("\\^$|?*+()[]{}")
 
@@ -37,7 +37,7 @@ def is_plain(path: str) -> bool:
         decoded = unquote_to_bytes(path.encode("latin-1", "replace")).decode()
     except UnicodeDecodeError:
         return False
-    return quote(decoded, safe=_PLAIN) == path
+    return quote(decoded, safe=PLAIN) == path
 
 
 def is_flask_style(pattern: str) -> bool:

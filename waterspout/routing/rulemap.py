@@ -55,6 +55,8 @@ class RuleMap(ReversibleRouter):
         )
         self._map = Map(converters=converters, merge_slashes=False)
         self._routes: dict[int, Route] = {}
+        #: Each rule as it was written, as Werkzeug has it, and where it leads.
+        self.listed: list[tuple[PathRule, Rule, Route]] = []
         self._named: dict[str, PathRule] = {}
         self._roots: set[str] = set()
         for rule in rules:
@@ -75,7 +77,9 @@ class RuleMap(ReversibleRouter):
             self._map.add(made)
         except (LookupError, SyntaxError, TypeError, ValueError) as error:
             raise ConfigurationError(f"the rule {rule.path!r} can't be read: {error}") from error
-        self._routes[id(made)] = Route(rule.handler, handler_class, dict(rule.kwargs or {}))
+        route = Route(rule.handler, handler_class, dict(rule.kwargs or {}))
+        self._routes[id(made)] = route
+        self.listed.append((rule, made, route))
         self._roots.add(_find_root(rule.path))
         if rule.name is not None:
             self._named[rule.name] = rule

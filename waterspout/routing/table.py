@@ -37,6 +37,7 @@ class Pattern:
         self._match = self._matcher.regex.match
         self._has_groups = self._matcher.regex.groups > 0
         self._is_guarded = is_guarded and route.container is None
+        self.name = rule.name
         self._bare = Match(route)
         self._denied = Match(None, denied=route.methods or frozenset())
 
@@ -44,6 +45,11 @@ class Pattern:
     def text(self) -> str:
         """The regular expression."""
         return str(self._matcher.regex.pattern)
+
+    @property
+    def flags(self) -> int:
+        """The regular expression's, as `re.compile` takes them."""
+        return int(self._matcher.regex.flags)
 
     def search(self, method: str, path: str) -> Match | None:
         """As `RuleMap.search`."""
@@ -168,10 +174,11 @@ def _flatten(application: Application) -> list[Rule]:
     if len(outer.rules) != 1 or type(outer.rules[0].matcher) is not AnyMatches:
         return []
     rules = application.wildcard_router.rules
-    return list(rules) if all(_is_simple(rule) for rule in rules) else []
+    return list(rules) if all(is_simple(rule) for rule in rules) else []
 
 
-def _is_simple(rule: Rule) -> bool:
+def is_simple(rule: Rule) -> bool:
+    """Whether a flat list can say it: a pattern of paths that leads to a handler, or rules of Flask's way."""
     target: Any = rule.target
     if isinstance(target, RuleMap):
         return type(rule.matcher) is AnyMatches

@@ -14,6 +14,7 @@ from waterspout.ops.gauges import Gauges
 from waterspout.proxies import Proxies
 from waterspout.wsgi.bulkheads import Rule
 from waterspout.wsgi.exchange import Exchange
+from waterspout.wsgi.naming import Link
 from waterspout.wsgi.pool import Pool
 from waterspout.wsgi.pools import NamedSettings, Pools
 from waterspout.wsgi.settings import PoolSettings
@@ -98,6 +99,7 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
             spool_reply=spool_reply,
         )
         self.gauges = Gauges(lambda: self.pools)
+        self.link = Link()
         self._build(wsgi, settings, pools or {}, tuple(pool_rules))
 
     def configure(self, **changes: Any) -> None:
@@ -122,7 +124,7 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         named: NamedSettings,
         rules: tuple[Rule, ...],
     ) -> None:
-        self._pools = Pools(target, settings, named, rules)
+        self._pools = Pools(target, settings, named, rules, self.link)
         self._named, self._rules = named, rules
         self.pool = self._pools.main
         self._dispatcher = self._pools.dispatcher

@@ -8,11 +8,12 @@ import os
 import queue
 import socket
 import threading
+from collections.abc import Iterable
 from typing import Final
 
 from waterspout.hub.outbox import Outbox
 from waterspout.limits import ORPHAN_GRACE
-from waterspout.wsgi.frames import FAILED, LANE, PING, PONG, PUBLISH, READY, STOP, FrameParser, pack
+from waterspout.wsgi.frames import FAILED, LANE, PING, PONG, PUBLISH, READY, STOP, URLS, FrameParser, pack
 
 _MAX_DESCRIPTORS: Final = 64
 
@@ -46,6 +47,11 @@ class Control:
     def say_ready(self) -> None:
         self.ready = True
         self._send(pack(READY))
+
+    def say_urls(self, payloads: Iterable[bytes]) -> None:
+        """What the app's endpoints are called, in as many frames as it takes."""
+        for payload in payloads:
+            self._send(pack(URLS, payload))
 
     def say_failed(self, error: Exception) -> None:
         """The app can't be loaded; the server makes the same exception of it."""

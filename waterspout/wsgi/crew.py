@@ -16,6 +16,7 @@ from typing import Any, Final
 from waterspout.limits import EXIT_GRACE
 from waterspout.wsgi.lane import Lane
 from waterspout.wsgi.loading import WSGIApp, load_app
+from waterspout.wsgi.naming import Link
 
 logger = logging.getLogger("waterspout.wsgi")
 
@@ -33,7 +34,7 @@ class CrewSpec:
 
     `multithread`, `multiprocess`: crews of other pools run the app in this process, or in others. `load`
     loads it in this process. `pool`: the name of its pool, if there are others. A process of its own is to be
-    `nice` nicer than this one, as in `limits.WSGI_NICE`.
+    `nice` nicer than this one, as in `limits.WSGI_NICE`. `link`: what each side's URLs are called.
     """
 
     target: str | Callable[..., Any]
@@ -44,6 +45,7 @@ class CrewSpec:
     load: Callable[..., WSGIApp] = load_app
     pool: str = ""
     nice: int = 0
+    link: Link = field(default_factory=Link)
 
 
 @dataclass

@@ -20,6 +20,7 @@ On a control channel payloads are JSON objects, except PUBLISH (topic, newline, 
     LANE   one descriptor rides along             FAILED   it can't be imported, and why
     STOP   finish what runs, then exit            PUBLISH  a message for subscribers
     PING   say that you are alive                 PONG     a thread of it could run
+    URLS   names of native rules; before SPEC     URLS     names of the app's own; before READY
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ FAILED: Final = 20
 PUBLISH: Final = 21
 PING: Final = 22
 PONG: Final = 23
+URLS: Final = 24
 
 _HEADER: Final = struct.Struct("!BI")
 _CREDIT: Final = struct.Struct("!I")
@@ -60,7 +62,7 @@ _REPLY: Final = struct.Struct("!Hq")
 _HEAD_SIZE: Final = struct.Struct("!I")
 #: Kinds whose payload is handed on as it arrives, however large the frame.
 _STREAMED: Final = frozenset((BODY, DATA))
-_KINDS: Final = frozenset((*range(REQUEST, ANSWER + 1), EOF, *range(SPEC, PONG + 1)))
+_KINDS: Final = frozenset((*range(REQUEST, ANSWER + 1), EOF, *range(SPEC, URLS + 1)))
 
 _IDLE: Final = _HEADER.pack(IDLE, 0)
 

@@ -24,6 +24,7 @@ from waterspout.wsgi.crew import Crew, CrewEvents, CrewSpec
 from waterspout.wsgi.exchange import Exchange
 from waterspout.wsgi.lane import Lane
 from waterspout.wsgi.loading import WSGIApp, load_app
+from waterspout.wsgi.naming import Link
 from waterspout.wsgi.process import ProcessCrew
 from waterspout.wsgi.queue import WaitingQueue
 from waterspout.wsgi.settings import PoolSettings
@@ -40,7 +41,7 @@ logger = logging.getLogger("waterspout.wsgi")
 class Shared(NamedTuple):
     """What the pools of one app have in common: whether it runs in several processes, and in several threads
     of this one; how it is loaded here; where what slow clients leave is kept (None: each for itself). `name`
-    is this pool's, "" when there are no others.
+    is this pool's, "" when there are no others. `link`: what each side's URLs are called.
     """
 
     multiprocess: bool
@@ -48,6 +49,7 @@ class Shared(NamedTuple):
     load: Callable[..., WSGIApp] = load_app
     name: str = ""
     space: SpoolSpace | None = None
+    link: Link | None = None
 
 
 class Pool:
@@ -277,7 +279,7 @@ class Pool:
 
     def _make_crew(self) -> Crew:
         settings = self.settings
-        multiprocess, multithread, load, name, _space = self._shared
+        multiprocess, multithread, load, name, _space, link = self._shared
         spec = CrewSpec(
             self.target,
             settings.threads,
@@ -287,6 +289,7 @@ class Pool:
             load=load,
             pool=name,
             nice=settings.niceness,
+            link=link or Link(),
         )
         events = CrewEvents(self._on_idle, self._on_gone, hub.deliver)
         if not settings.workers:

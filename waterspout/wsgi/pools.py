@@ -18,6 +18,7 @@ from waterspout.wsgi.admission import Admission
 from waterspout.wsgi.bulkheads import MAIN, PoolRules, Rule, check_name
 from waterspout.wsgi.exchange import Exchange
 from waterspout.wsgi.loading import WSGIApp, load_app
+from waterspout.wsgi.naming import Link
 from waterspout.wsgi.pool import Pool, Shared
 from waterspout.wsgi.settings import PoolSettings
 from waterspout.wsgi.spool import SpoolSpace
@@ -49,11 +50,12 @@ class Pools:
         settings: PoolSettings,
         named: NamedSettings | None = None,
         rules: Iterable[Rule] = (),
+        link: Link | None = None,
     ) -> None:
         own = {name: _build_settings(name, given, settings) for name, given in (named or {}).items()}
         self._rules = PoolRules(rules, own)
         together = {MAIN: settings, **own}
-        self._shared = shared = _share(list(together.values()))
+        self._shared = shared = _share(list(together.values()))._replace(link=link)
         self.all = {
             name: Pool(target, each, shared._replace(name=name if own else ""))
             for name, each in together.items()

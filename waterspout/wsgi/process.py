@@ -40,9 +40,11 @@ from waterspout.wsgi.frames import (
     READY,
     SPEC,
     STOP,
+    URLS,
     FrameParser,
     pack,
 )
+from waterspout.wsgi.naming import Names
 
 logger = logging.getLogger("waterspout.wsgi")
 
@@ -66,6 +68,8 @@ class ProcessCrew(Crew):
         self.awaited = False
         self.silence = 0.0
         self._parser = FrameParser()
+        self._names: Names | None = None
+        self._untold = False
         self._process: subprocess.Popen[bytes] | None = None
         self._pidfd: int | None = None
 
@@ -76,7 +80,7 @@ class ProcessCrew(Crew):
         self._exited: asyncio.Future[None] = self._loop.create_future()
         try:
             self._spawn()
-            self._order(SPEC, self._describe())
+            self._tell(self._instruct())
             await asyncio.wait_for(self._started, READY_TIMEOUT)
             await self._open_lanes(self.spec.threads)
         except TimeoutError:
@@ -97,6 +101,8 @@ class ProcessCrew(Crew):
         self._close_lanes()
         if self.gone or self._process is None:
             return
+        if self._untold:
+            self.kill()  # in the middle of a frame nothing else can be said
         try:
             self._order(STOP)
             await asyncio.wait_for(asyncio.shield(self._exited), grace)
@@ -160,6 +166,25 @@ class ProcessCrew(Crew):
         path = os.environ.get("PYTHONPATH", "")
         return {**os.environ, "PYTHONPATH": os.pathsep.join(part for part in (package_home, path) if part)}
 
+    def _instruct(self) -> bytes:
+        """What it has to know before it loads the app."""
+        names = self.spec.link.native
+        frames = [pack(URLS, payload) for payload in names.pack()] if names.rules else []
+        return b"".join([*frames, pack(SPEC, self._describe())])
+
+    def _tell(self, data: bytes) -> None:
+        """Send more than the channel may hold, as the process takes it."""
+        try:
+            data = data[self._control.send(data) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            data = b""  # it has died: its exit says more
+        self._loop.remove_writer(self._control)
+        self._untold = bool(data)
+        if data:
+            self._loop.add_writer(self._control, self._tell, data)
+
     def _describe(self) -> bytes:
         spec = {
             "target": self.spec.target,
@@ -202,7 +227,11 @@ class ProcessCrew(Crew):
                 self._events.on_publish(topic.decode(), message)
             elif kind == PONG:
                 self.awaited = False
+            elif kind == URLS:
+                self._names = self._names or Names()
+                self._names.unpack(payload)
             elif kind == READY:
+                self.spec.link.learn(self._names)
                 self._settle(None)
             elif kind == FAILED:
                 self._settle(_parse_failure(payload))
@@ -244,6 +273,8 @@ class ProcessCrew(Crew):
             pass  # its last words
         self._settle(WaterspoutError(f"{self} ended while it started: {_describe_status(status)}"))
         self._loop.remove_reader(self._control)
+        self._loop.remove_writer(self._control)
+        self._untold = False
         self._control.close()
         if not self._stopping and self.ready:
             # What it was running is told by the access lines: its lanes may have been seen to close before.

@@ -10,6 +10,7 @@ import threading
 from waterspout.limits import EXIT_GRACE
 from waterspout.wsgi.crew import Crew
 from waterspout.wsgi.lane import Lane
+from waterspout.wsgi.naming import link
 from waterspout.wsgi.worker import LaneWorker
 
 logger = logging.getLogger("waterspout.wsgi")
@@ -26,6 +27,7 @@ class ThreadCrew(Crew):
     async def start(self) -> None:
         # Here, in the loop's thread and not in another: apps may set signal handlers while imported.
         self._app = self.spec.load(self.spec.target, debug=self.spec.debug)
+        self.spec.link.learn(link(self._app, self.spec.link.native))
         await self._open_lanes(self.spec.threads)
         self.ready = True
         self.ready_at = asyncio.get_running_loop().time()

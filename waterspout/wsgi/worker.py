@@ -39,6 +39,7 @@ from waterspout.wsgi.frames import (
     IDLE,
     LANE,
     REQUEST,
+    URLS,
     FrameParser,
     RequestHead,
     pack,
@@ -46,6 +47,7 @@ from waterspout.wsgi.frames import (
     parse_request,
 )
 from waterspout.wsgi.loading import WSGIApp, load_app
+from waterspout.wsgi.naming import Names, link
 from waterspout.wsgi.response import Response
 
 logger = logging.getLogger("waterspout.wsgi")
@@ -251,8 +253,10 @@ def serve_process(control: Control) -> int:
 
     Returns the exit status.
     """
-    _, payload, _ = control.orders.get()
-    spec = json.loads(payload)
+    native = Names()
+    while (order := control.orders.get())[0] == URLS:
+        native.unpack(order[1])
+    spec = json.loads(order[1])
     _adopt(spec)
     try:
         app = load_app(spec["target"], debug=spec["debug"])
@@ -263,6 +267,9 @@ def serve_process(control: Control) -> int:
         # At once: a thread that the app started before it failed would keep the process alive for ever.
         sys.stderr.flush()
         os._exit(1)
+    names = link(app, native)
+    if names is not None:
+        control.say_urls(names.pack())
     _give_way(spec["nice"])
     control.say_ready()
     workers: list[threading.Thread] = []

@@ -15,6 +15,7 @@
   const POLLS = 8; // then the stream is tried again
   const POLL_WAIT = 40000; // the server answers after 25 s
 
+  const urls = document.currentScript.dataset;
   const status = document.getElementById("live");
   const notice = document.getElementById("notice");
   const announcer = document.getElementById("announcer");
@@ -180,7 +181,7 @@
 
   function connect() {
     disconnect();
-    source = new EventSource(`/api/stream?since=${cursor}`);
+    source = new EventSource(`${urls.stream}?since=${cursor}`);
     expectBeat(STREAM_WAIT, poll);
     let heard = false;
     const hear = (event) => {
@@ -206,7 +207,7 @@
 
   async function ask(query) {
     const signal = AbortSignal.any([polling.signal, AbortSignal.timeout(POLL_WAIT)]);
-    const reply = await fetch(`/api/poll?since=${cursor}${query}`, { signal, cache: "no-store" });
+    const reply = await fetch(`${urls.poll}?since=${cursor}${query}`, { signal, cache: "no-store" });
     if (!reply.ok) throw new Error(reply.statusText);
     const news = await reply.json();
     news.events.forEach(receive);

@@ -112,6 +112,18 @@ def test_a_handler_that_says_nothing_fails_at_start_by_its_name(rules):
     Application(rules)  # without a login there is nothing to say
 
 
+def test_all_that_say_nothing_are_named_at_once():
+    class Other(RequestHandler):
+        def post(self):
+            pass
+
+    rules = [("/a", Silent), ("/b", Open), ("/c", Other), ("/d", [("/d/a", Silent)])]
+    with pytest.raises(ConfigurationError) as raised:
+        Application(rules, login_loader=lambda handler: None)
+    assert str(raised.value).count("who may use") == 2
+    assert "Other: who may use POST?" in str(raised.value)
+
+
 def load(handler):
     return handler.get_query_argument("user", None)
 

@@ -281,3 +281,37 @@ async def test_all_its_threads_are_as_nice_as_is_asked(start_crew, nice):
     threads = [int(name) for name in os.listdir(f"/proc/{crew.pid}/task")]
     assert len(threads) > 3
     assert {os.getpriority(os.PRIO_PROCESS, thread) for thread in threads} == {min(19, ours + nice)}
+
+
+def with_names(crew):
+    """More than its control channel can hold."""
+    for number in range(5000):
+        crew.spec.link.native.add(f"/{'x' * 300}/{number}", str(number), defaults=None, methods=None)
+    return crew
+
+
+async def test_an_order_larger_than_its_channel_is_sent_as_it_takes_it(make_crew):
+    crew = with_names(make_crew())
+    await crew.start()
+    assert crew.ready
+
+
+async def test_a_process_that_dies_while_it_is_told_something_is_an_error_at_once(make_crew, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    crew = with_names(make_crew())
+    with pytest.raises(WaterspoutError, match="ended while it started: exit status 1"):
+        await crew.start()
+
+
+async def test_one_that_is_told_something_can_be_stopped(make_crew, tmp_path, monkeypatch):
+    """It takes nothing, and is not waited for."""
+    sleeper = tmp_path / "sleeper"
+    sleeper.write_text("#!/bin/sh\nexec sleep 60\n")
+    sleeper.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(sleeper))
+    crew = with_names(make_crew())
+    starting = asyncio.ensure_future(crew.start())
+    await asyncio.sleep(0.2)
+    await asyncio.wait_for(crew.stop(), 5)
+    with pytest.raises(WaterspoutError):
+        await starting

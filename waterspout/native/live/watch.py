@@ -122,6 +122,11 @@ class Watch:
         self._task: asyncio.Task[None] | None = None
         self._checking: asyncio.Task[None] | None = None
 
+    @property
+    def follower_count(self) -> int:
+        """How many follow."""
+        return len(self._followers)
+
     async def event(self, since: Cursor) -> Event:
         """Return what brings a reader from there to the newest state; made once for all who need the same."""
         return await self._events.get((since, self.newest), lambda: self.source.event(since))

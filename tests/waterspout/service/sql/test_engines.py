@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import URL, text
 from sqlalchemy.orm import Session
 
-from waterspout.sql import engines as database
-from waterspout.sql.engines import (
+from waterspout.service.sql import engines as database
+from waterspout.service.sql.engines import (
     BACKENDS,
     DatabaseError,
     make_async_engine,

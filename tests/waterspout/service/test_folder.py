@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from waterspout.folder import Folder
+from waterspout.service.folder import Folder
 
 
 @pytest.fixture

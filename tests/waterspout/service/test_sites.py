@@ -1,6 +1,6 @@
 import pytest
 
-from waterspout.sites import customer_of, is_cross_site, is_loopback, is_loopback_name
+from waterspout.service.sites import customer_of, is_cross_site, is_loopback, is_loopback_name
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from waterspout.sql.engines import DatabaseError
+from waterspout.service.sql.engines import DatabaseError
 
 
 def upgrade_tables(connection: Connection, migrations: Path) -> None:

@@ -6,10 +6,16 @@ processes may write at once, and readers never wait for them.
 
 from __future__ import annotations
 
-from waterspout.sql.engines import DatabaseError, make_async_engine, make_engine, prepare_sqlite_file, writing
-from waterspout.sql.preparing import prepare
-from waterspout.sql.stores import AsyncStore, Store
-from waterspout.sql.url import parse_url
+from waterspout.service.sql.engines import (
+    DatabaseError,
+    make_async_engine,
+    make_engine,
+    prepare_sqlite_file,
+    writing,
+)
+from waterspout.service.sql.preparing import prepare
+from waterspout.service.sql.stores import AsyncStore, Store
+from waterspout.service.sql.url import parse_url
 
 __all__ = [
     "AsyncStore",

@@ -1,6 +1,6 @@
 import threading
 
-from waterspout.keys import keep_key
+from waterspout.service.keys import keep_key
 
 
 def test_all_who_ask_at_once_get_the_same(tmp_path):

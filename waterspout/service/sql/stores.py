@@ -13,7 +13,7 @@ from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
-from waterspout.sql.engines import make_async_engine, make_engine, writing
+from waterspout.service.sql.engines import make_async_engine, make_engine, writing
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from waterspout.sniffing import CHUNK, sniff
+from waterspout.service.sniffing import CHUNK, sniff
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 20
 

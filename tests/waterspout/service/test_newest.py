@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from waterspout.newest import Newest
+from waterspout.service.newest import Newest
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from waterspout.sql.engines import DatabaseError, make_engine, prepare_sqlite_file, writing
+from waterspout.service.sql.engines import DatabaseError, make_engine, prepare_sqlite_file, writing
 
 
 def prepare(url: URL, change: Callable[[Session], None]) -> None:

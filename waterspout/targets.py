@@ -1,0 +1,36 @@
+"""What is served, as a command line names it, becomes an application."""
+
+from __future__ import annotations
+
+from tornado.web import Application as TornadoApplication
+
+from waterspout.application import Application
+from waterspout.exceptions import ConfigurationError, TargetNotFound
+from waterspout.importer import resolve
+
+
+def check_named(target: str | None, native: str | None, wsgi: str | None) -> None:
+    """Raises ConfigurationError: it is said twice what is meant."""
+    if target is not None and (native or wsgi):
+        raise ConfigurationError("give either TARGET, or --native and/or --wsgi, not both")
+
+
+def build_application(target: str | None, native: str | None, wsgi: str | None) -> TornadoApplication:
+    """`target` names an application or a factory of one; `native` a list of rules, and `wsgi` a WSGI app.
+
+    Raises ConfigurationError, TargetNotFound, TargetRaised.
+    """
+    if native is None and wsgi is None:
+        if target is None:
+            raise ConfigurationError("nothing to serve: give TARGET, or --native and/or --wsgi")
+        application = resolve(target)
+        if not isinstance(application, TornadoApplication):
+            raise TargetNotFound(
+                f"{target!r} is no tornado.web.Application, but {type(application).__name__}; "
+                f"a WSGI app is served with --wsgi {target}"
+            )
+        return application
+    rules = resolve(native) if native is not None else []
+    if not isinstance(rules, (list, tuple)):
+        raise TargetNotFound(f"{native!r} is no list of Tornado rules, but {type(rules).__name__}")
+    return Application(native=rules, wsgi=wsgi)
