@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import difflib
 import weakref
-from collections.abc import Callable, Iterable
-from copy import copy
-from inspect import isclass
+from collections.abc import Callable
 from typing import Any, cast
 
 from tornado.httputil import HTTPConnection, HTTPMessageDelegate, HTTPServerRequest
-from tornado.routing import AnyMatches, PathMatches, Rule
 from tornado.web import Application as TornadoApplication
 from tornado.web import ErrorHandler, FallbackHandler, OutputTransform, RequestHandler, StaticFileHandler
 from tornado.websocket import WebSocketHandler
-from werkzeug.routing import BaseConverter
 
 from waterspout import limits
-from waterspout.exceptions import AccessUndeclared, ConfigurationError
+from waterspout.exceptions import ConfigurationError
 from waterspout.http.exchange import Exchange
 from waterspout.hub.local import hub
-from waterspout.native.access import find_undeclared
 from waterspout.native.delegate import NativeDelegate, PlainHandler, run
 from waterspout.native.handler import LeanRequestHandler, make_lean
 from waterspout.native.static import SendingFileHandler
@@ -29,14 +24,13 @@ from waterspout.opening import Opening, adopt, is_outside
 from waterspout.proxies import Proxies
 from waterspout.record import is_logged, record_of
 from waterspout.request import Request
+from waterspout.routing.gathering import Gathering
 from waterspout.routing.methods import find_methods, owns
 from waterspout.routing.moved import MovedHandler
-from waterspout.routing.plain import PlainPathMatches
 from waterspout.routing.route import Match, Route
-from waterspout.routing.rule import PathRule, read_rules
 from waterspout.routing.rulemap import RuleMap
 from waterspout.routing.table import Table
-from waterspout.routing.urls import ToldUrls
+from waterspout.routing.urls import Endpoints
 from waterspout.websocket.handler import with_protocol
 from waterspout.wsgi.container import PROXY_SETTINGS, Container
 from waterspout.wsgi.environ import split_target
@@ -109,14 +103,15 @@ class Application(TornadoApplication):
         self._build_proxies()
         self.native_max_body_size = int(settings.get("native_max_body_size", limits.NATIVE_MAX_BODY_SIZE))
         self._lean: dict[type[RequestHandler], type[RequestHandler]] = {}
-        self._converters: dict[str, type[BaseConverter]] = settings.get("url_converters", {})
-        self._login_loader = settings.get("login_loader")
-        self._maps: list[RuleMap] = []
-        self._urls: ToldUrls | None = None
-        self._undeclared: dict[str, str] = {}
-        self._check_access(settings.get("default_handler_class"))
-        rules = self._gather(native or [])
-        self._refuse_undeclared()
+        self._gathering = Gathering(
+            self,
+            self._improve,
+            self.container,
+            settings.get("url_converters", {}),
+            has_login=settings.get("login_loader") is not None,
+        )
+        self._endpoints = None if self.container is None else Endpoints(self.container.link)
+        rules = self._gathering.gather(native or [], settings.get("default_handler_class"))
         if self.container is not None:
             rules.append((r".*", FallbackHandler, {"fallback": self.container}))
         super().__init__(rules, default_host, transforms, **settings)
@@ -165,27 +160,6 @@ class Application(TornadoApplication):
                 **{_CONTAINER_SETTINGS.get(name, name): value for name, value in changes.items()}
             )
         self._build_proxies()
-
-    def _check_access(self, target: Any) -> None:
-        """Deny by default: who may use a handler is said at the handler, where there is such a thing as a
-        login. What is not said is remembered for `_refuse_undeclared`.
-        """
-        is_handler = isclass(target) and issubclass(target, RequestHandler)
-        if self._login_loader is None or not is_handler or target is FallbackHandler:
-            return
-        undeclared = find_undeclared(target)
-        if undeclared:
-            named = f"{target.__module__}.{target.__qualname__}"
-            self._undeclared[named] = f"{named}: who may use {', '.join(undeclared)}?"
-
-    def _refuse_undeclared(self) -> None:
-        """Raises AccessUndeclared, with the names of all handlers that it is for."""
-        said, self._undeclared = list(self._undeclared.values()), {}
-        if said:
-            raise AccessUndeclared(
-                f"{' '.join(said)} The application has a login_loader: write @waterspout.authenticated or "
-                "@waterspout.public above the class or the method"
-            )
 
     # -- life --------------------------------------------------------------------------------------------
 
@@ -400,69 +374,9 @@ class Application(TornadoApplication):
         return NativeDelegate(self, request, plain)
 
     def add_handlers(self, host_pattern: str, host_handlers: Any) -> None:
-        rules = self._gather(host_handlers)
-        self._refuse_undeclared()
-        super().add_handlers(host_pattern, rules)
-
-    def _gather(self, rules: Iterable[Any]) -> list[Any]:
-        """Tornado's rules: neighbours that are written Flask's way become one map at their place."""
-        gathered: list[Any] = []
-        neighbours: list[PathRule] = []
-
-        def close() -> None:
-            if neighbours:
-                rule_map = RuleMap(
-                    tuple(neighbours),
-                    self,
-                    self._improve,
-                    self._converters,
-                    is_guarded=self.container is not None,
-                )
-                gathered.append(Rule(AnyMatches(), rule_map))
-                self._maps.append(rule_map)
-                self._tell_names(neighbours)
-                neighbours.clear()
-
-        for rule in read_rules(rules):
-            if isinstance(rule, PathRule):
-                self._check_access(rule.handler)
-                neighbours.append(rule)
-                continue
-            close()
-            gathered.append(self._take(rule))
-        close()
-        return gathered
-
-    def _take(self, given: Any) -> Rule:
-        """One rule of Tornado's, as its routers would make it, with what we ask of it."""
-        if isinstance(given, Rule):
-            rule = copy(given)
-        else:
-            matcher, *rest = given
-            rule = Rule(PathMatches(matcher) if isinstance(matcher, str) else matcher, *rest)
-        target: Any = rule.target
-        self._check_access(target)
-        if isinstance(target, (tuple, list)):
-            rule.target = self._gather(target)
-            return rule
-        leads_to_app = isinstance(rule.target_kwargs.get("fallback"), Container)
-        is_handler = isclass(target) and issubclass(target, RequestHandler) and not leads_to_app
-        if self.container is not None and is_handler and type(rule.matcher) is PathMatches:
-            rule.matcher = PlainPathMatches(rule.matcher.regex)
-        return rule
+        super().add_handlers(host_pattern, self._gathering.gather(host_handlers))
 
     # -- URLs by name --------------------------------------------------------------------------------------
-
-    def _tell_names(self, rules: Iterable[PathRule]) -> None:
-        """`url_for` of the Flask app shall find them, wherever that is loaded."""
-        if self.container is None:
-            return
-        native = self.container.link.native
-        native.converters |= self._converters
-        for rule in rules:
-            if rule.name is not None:
-                methods = find_methods(rule.handler)
-                native.add(rule.path, rule.name, defaults=rule.defaults, methods=methods)
 
     def reverse_url(self, name: str, *args: Any, **kwargs: Any) -> str:
         """The path of the native rule of that name, or else of the Flask app's endpoint. `args` are in the
@@ -471,34 +385,18 @@ class Application(TornadoApplication):
         Raises KeyError: nothing is called so, or the app has not been loaded yet. ValueError: it can't be
         built of these arguments.
         """
-        for rule_map in self._maps:
+        for rule_map in self._gathering.maps:
             found = rule_map.reverse_url(name, *args, **kwargs)
             if found is not None:
                 return found
         native: str | None = self.default_router.reverse_url(name, *args)
+        if native is None and self._endpoints is not None:
+            return self._endpoints.build(name, args, kwargs)
         if native is None:
-            return self._reverse_endpoint(name, args, kwargs)
+            raise KeyError(f"{name} not found in named urls")
         if kwargs:
             raise ValueError(f"the rule {name!r} is a regular expression: give its arguments in their order")
         return native
-
-    def _reverse_endpoint(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-        text = f"{name} not found in named urls"
-        if self.container is None:
-            raise KeyError(text)
-        link = self.container.link
-        if not link.loaded:
-            raise KeyError(
-                f"{text}; the WSGI app has not been loaded yet: `await application.start()` does it"
-            )
-        if link.flask is None:
-            raise KeyError(f"{text}; and the WSGI app is not Flask's: it tells no endpoints")
-        if self._urls is None or self._urls.names is not link.flask:
-            self._urls = ToldUrls(link.flask)  # loaded again since
-        found = self._urls.build(name, args, kwargs)
-        if found is None:
-            raise KeyError(f"{text}, nor among the Flask app's endpoints")
-        return found
 
     def _improve(self, handler_class: type[RequestHandler]) -> type[RequestHandler]:
         """The class that runs in place of a handler's: the same to whoever looks at it, and cheaper."""

@@ -17,7 +17,7 @@ from waterspout.importer import resolve
 from waterspout.routing.paths import find_arguments
 
 if TYPE_CHECKING:
-    from waterspout.wsgi.naming import NamedRule, Names
+    from waterspout.wsgi.naming import Link, NamedRule, Names
 
 #: What an anchor may hold as it is (the fragment of RFC 3986 section 3.5, and % as it was written).
 _IN_ANCHOR: Final = "%!#$&'()*+,/:;=?@"
@@ -111,6 +111,32 @@ class ToldUrls:
             )
         except BuildError as error:
             raise ValueError(f"the URL of {endpoint!r} can't be built: {error}") from error
+
+
+class Endpoints:
+    """The Flask app's endpoints, as far as it has told them over `link`."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._urls: ToldUrls | None = None
+
+    def build(self, endpoint: str, args: Sequence[Any], values: Mapping[str, Any]) -> str:
+        """As `ToldUrls.build`, of what is loaded now. Raises KeyError, too: there is no such endpoint, or
+        the app has not been loaded yet.
+        """
+        text, link = f"{endpoint} not found in named urls", self._link
+        if not link.loaded:
+            raise KeyError(
+                f"{text}; the WSGI app has not been loaded yet: `await application.start()` does it"
+            )
+        if link.flask is None:
+            raise KeyError(f"{text}; and the WSGI app is not Flask's: it tells no endpoints")
+        if self._urls is None or self._urls.names is not link.flask:
+            self._urls = ToldUrls(link.flask)  # loaded again since
+        found = self._urls.build(endpoint, args, values)
+        if found is None:
+            raise KeyError(f"{text}, nor among the Flask app's endpoints")
+        return found
 
 
 class _Plain(BaseConverter):

@@ -1,0 +1,130 @@
+"""Rules as people write them become rules as Tornado's routers take them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from copy import copy
+from inspect import isclass
+from typing import Any
+
+from tornado.routing import AnyMatches, PathMatches, Rule
+from tornado.web import FallbackHandler, RequestHandler
+from werkzeug.routing import BaseConverter
+
+from waterspout.exceptions import AccessUndeclared
+from waterspout.native.access import find_undeclared
+from waterspout.routing.methods import find_methods
+from waterspout.routing.plain import PlainPathMatches
+from waterspout.routing.rule import PathRule, read_rules
+from waterspout.routing.rulemap import Opener, RuleMap
+from waterspout.wsgi.container import Container
+
+
+class Gathering:
+    """Gathers the rules of an application.
+
+    `opener`: the application. `improve` gives the class that runs in place of a handler's. `container`: of
+    the WSGI app that stands behind them, if there is one; its `url_for` is told their names. `converters`: custom
+    ones of Werkzeug's, by name. `has_login`: each handler has to say who may use it.
+
+    Attributes: `maps`, of all rules that are written Flask's way.
+    """
+
+    def __init__(
+        self,
+        opener: Opener,
+        improve: Callable[[type[RequestHandler]], type[RequestHandler]],
+        container: Container | None,
+        converters: Mapping[str, type[BaseConverter]],
+        *,
+        has_login: bool,
+    ) -> None:
+        self._opener = opener
+        self._improve = improve
+        self._container = container
+        self._converters = converters
+        self._has_login = has_login
+        self._undeclared: dict[str, str] = {}
+        self.maps: list[RuleMap] = []
+
+    def gather(self, rules: Iterable[Any], *handlers: Any) -> list[Any]:
+        """Tornado's rules: neighbours that are written Flask's way become one map at their place. `handlers`:
+        others that answer without a rule.
+
+        Raises ConfigurationError: a rule can't be read; as AccessUndeclared, it is not said who may use a
+        handler.
+        """
+        for handler in handlers:
+            self._check_access(handler)
+        gathered = self._gather(rules)
+        undeclared, self._undeclared = self._undeclared, {}
+        if undeclared:
+            raise AccessUndeclared(
+                f"{' '.join(undeclared.values())} The application has a login_loader: write "
+                "@waterspout.authenticated or @waterspout.public above the class or the method"
+            )
+        return gathered
+
+    def _gather(self, rules: Iterable[Any]) -> list[Any]:
+        gathered: list[Any] = []
+        neighbours: list[PathRule] = []
+        for rule in read_rules(rules):
+            if isinstance(rule, PathRule):
+                self._check_access(rule.handler)
+                neighbours.append(rule)
+                continue
+            gathered += self._join(neighbours)
+            neighbours = []
+            gathered.append(self._take(rule))
+        return gathered + self._join(neighbours)
+
+    def _join(self, rules: list[PathRule]) -> list[Rule]:
+        """One rule for all of them; none for none."""
+        if not rules:
+            return []
+        is_guarded = self._container is not None
+        rule_map = RuleMap(rules, self._opener, self._improve, self._converters, is_guarded=is_guarded)
+        self.maps.append(rule_map)
+        self._tell_names(rules)
+        return [Rule(AnyMatches(), rule_map)]
+
+    def _tell_names(self, rules: list[PathRule]) -> None:
+        """`url_for` of the Flask app shall find them, wherever that is loaded."""
+        if self._container is None:
+            return
+        native = self._container.link.native
+        native.converters.update(self._converters)
+        for rule in rules:
+            if rule.name is not None:
+                methods = find_methods(rule.handler)
+                native.add(rule.path, rule.name, defaults=rule.defaults, methods=methods)
+
+    def _take(self, given: Any) -> Rule:
+        """One rule of Tornado's, as its routers would make it, with what we ask of it."""
+        if isinstance(given, Rule):
+            rule = copy(given)
+        else:
+            matcher, *rest = given
+            rule = Rule(PathMatches(matcher) if isinstance(matcher, str) else matcher, *rest)
+        target: Any = rule.target
+        self._check_access(target)
+        if isinstance(target, (tuple, list)):
+            rule.target = self._gather(target)
+            return rule
+        leads_to_app = isinstance(rule.target_kwargs.get("fallback"), Container)
+        is_handler = isclass(target) and issubclass(target, RequestHandler) and not leads_to_app
+        if self._container is not None and is_handler and type(rule.matcher) is PathMatches:
+            rule.matcher = PlainPathMatches(rule.matcher.regex)
+        return rule
+
+    def _check_access(self, target: Any) -> None:
+        """Deny by default: who may use a handler is said at the handler, where there is such a thing as a
+        login.
+        """
+        is_handler = isclass(target) and issubclass(target, RequestHandler)
+        if not self._has_login or not is_handler or target is FallbackHandler:
+            return
+        undeclared = find_undeclared(target)
+        if undeclared:
+            named = f"{target.__module__}.{target.__qualname__}"
+            self._undeclared[named] = f"{named}: who may use {', '.join(undeclared)}?"
