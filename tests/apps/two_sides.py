@@ -1,5 +1,6 @@
 """One site on two sides: native rules, and a Flask app with some of the same paths."""
 
+import asyncio
 import hashlib
 
 from flask import Flask, jsonify, make_response, request
@@ -7,6 +8,7 @@ from tornado.web import RequestHandler, stream_request_body
 
 import waterspout
 from tests.apps.table import canary
+from tests.apps.witness import note
 
 flask_app = Flask(__name__)
 
@@ -68,6 +70,12 @@ def declines():
     return told("declines", length=len(body), sha256=hashlib.sha256(body).hexdigest())
 
 
+@flask_app.get("/declines-late")
+def declines_late():
+    note("ran", request.environ)
+    return told("late")
+
+
 @flask_app.route("/files/<name>", methods=["GET", "POST"])
 @flask_app.route("/trees/<path:name>", methods=["GET", "POST"])
 @flask_app.route("/words/<name>", methods=["GET", "POST"])
@@ -124,6 +132,12 @@ class DeclinesGet(RequestHandler):
         self.write("native")
 
 
+class DeclinesLate(RequestHandler):
+    async def get(self):
+        await asyncio.sleep(0.5)
+        raise waterspout.Decline
+
+
 @stream_request_body
 class StreamsAndDeclines(RequestHandler):
     def data_received(self, chunk):
@@ -142,6 +156,7 @@ routes = [
     ("/declines", Declines),
     ("/declines-get", DeclinesGet),
     ("/nobody-s", DeclinesGet),
+    ("/declines-late", DeclinesLate),
     ("/streams-and-declines", StreamsAndDeclines),
     ("/files/<name>", Named),
     ("/trees/<path:name>", Named),

@@ -75,7 +75,7 @@ def test_each_request_without_an_id_gets_one_of_its_own(server, path):
     ("method", "target", "status"),
     [
         ("GET", "/native/raises", 500),
-        ("POST", "/native/ping", 405),
+        ("POST", "/native/ping", 404),
         ("GET", "/missing", 404),
         ("HEAD", "/environ", 200),
     ],

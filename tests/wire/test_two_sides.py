@@ -103,6 +103,17 @@ def test_what_flask_says_of_a_declined_request_stands(server, method):
     assert server.ask("DELETE", "/nobody-s").status == 405
 
 
+def test_what_is_declined_when_the_client_has_left_is_run_for_nobody(server):
+    stays, leaves = new_id(), new_id()
+    with server.connect() as connection:
+        connection.send_request("GET", f"/declines-late?id={leaves}")
+    assert server.get(f"/declines-late?id={stays}").json()["name"] == "late"
+    assert server.log_lines(leaves)
+    server.canary()
+    assert server.notes("ran", stays)
+    assert not server.notes("ran", leaves)
+
+
 def test_it_is_too_late_to_decline_once_something_is_written(server):
     assert server.ask("PUT", "/declines", body=b"x").text == "native"
     assert server.ask("POST", "/streams-and-declines", body=b"x").status == 500

@@ -223,6 +223,11 @@ class LeanRequestHandler(TornadoRequestHandler):
             self.send_error(404)
             return True
         request: Any = self.request
+        stream = request.connection.stream
+        if stream is None or stream.closed():
+            record_of(request).note = "client-left"  # nobody waits: the view is not run for nobody
+            self.send_error(404)
+            return True
         # With the request's own method among them: so it is known to be declined, not denied.
         methods = find_methods(type(self)) or frozenset()
         request.denied = methods | getattr(request, "denied", frozenset()) if methods else methods

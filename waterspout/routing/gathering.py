@@ -24,8 +24,8 @@ class Gathering:
     """Gathers the rules of an application.
 
     `opener`: the application. `improve` gives the class that runs in place of a handler's. `container`: of
-    the WSGI app that stands behind them, if there is one; its `url_for` is told their names. `converters`: custom
-    ones of Werkzeug's, by name. `has_login`: each handler has to say who may use it.
+    the WSGI app that stands behind them, if there is one; its `url_for` is told their names. `converters`:
+    custom ones of Werkzeug's, by name. `has_login`: each handler has to say who may use it.
 
     Attributes: `maps`, of all rules that are written Flask's way.
     """
