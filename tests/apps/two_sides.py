@@ -134,7 +134,7 @@ class DeclinesGet(RequestHandler):
 
 class DeclinesLate(RequestHandler):
     async def get(self):
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.5)  # longer than a client may be half gone
         raise waterspout.Decline
 
 
