@@ -118,7 +118,7 @@ class Application(TornadoApplication):
         self.add_transform(RecordTransform)
         self._sockets: weakref.WeakSet[WebSocketHandler] = weakref.WeakSet()
         self._hub_is_open = False
-        self._table = self._lay_table()
+        self._lay_table()
         #: Nobody has overridden what `open_exchange` goes round.
         self._opens_itself = all(
             getattr(getattr(self, name), "__func__", None) is vars(Application)[name]
@@ -231,15 +231,16 @@ class Application(TornadoApplication):
         path, _, query = target.partition("?")
         if verdict is not None:
             path = verdict.path
+        table = self._table if self._table.is_current else self._lay_table()
         if (
             not self._opens_itself
-            or not self._is_flat
+            or not table.is_flat
             or path[:1] not in ("/", "*")
             or "%00" in target
             or (verdict is not None and verdict.outside)
         ):
             return self.start_request(server_conn, exchange)
-        route, args, kwargs, denied, _ = self._table.find(head.method, path)
+        route, args, kwargs, denied, _ = table.find(head.method, path)
         if route is None:
             return self.start_request(server_conn, exchange)
         if not self._hub_is_open:
@@ -263,7 +264,7 @@ class Application(TornadoApplication):
         if body:
             request.body = body
         handler = route.handler_class(self, request, **route.arguments)
-        exchange.task = run(handler, *args, **kwargs)
+        exchange.task = run(handler, *args, **kwargs) if args or kwargs else run(handler)
         return None
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
@@ -278,8 +279,9 @@ class Application(TornadoApplication):
             _authority, request.path, request.query = split_target(request.uri or "")
         told: Any = request
         told.unowned = None  # an application within another answers for itself
-        if self._is_flat:
-            match = self._table.find(request.method or "", request.path)
+        table = self._table if self._table.is_current else self._lay_table()
+        if table.is_flat:
+            match = table.find(request.method or "", request.path)
             opened = self.open_match(request, match)
         else:
             opened = self._ask_routers(request)
@@ -325,14 +327,10 @@ class Application(TornadoApplication):
             return self.open_match(request, unowned[0]._replace(denied=_unite(unowned)))
         return opened
 
-    @property
-    def _is_flat(self) -> bool:
-        if not self._table.is_current:
-            self._table = self._lay_table()
-        return self._table.is_flat
-
     def _lay_table(self) -> Table:
-        return Table(self, self._improve, is_guarded=self.container is not None)
+        """The rules as they are now."""
+        self._table = Table(self, self._improve, is_guarded=self.container is not None)
+        return self._table
 
     def get_handler_delegate(
         self,

@@ -72,6 +72,9 @@ class Table:
     paths that lead to handlers. Tornado's own routers, one in the other, ask five functions for each rule.
 
     `improve` gives the class that runs in place of a handler's. `is_guarded`: see `Pattern`.
+
+    Attributes: `places`, maps and regular expressions in their order; `is_flat`, False: the routers say more
+    than this, and are to be asked.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Table:
             )
             for rule in _flatten(application)
         ]
+        self.is_flat = bool(self.places) or not self._inner
         #: What was found for a method and a path, the literal ones first: saves a third of a native request
         #: with an argument when many ask for the same.
         self._known: dict[tuple[str, str], Match] = {}
@@ -107,11 +111,6 @@ class Table:
     def is_current(self) -> bool:
         """Nobody has added a rule since."""
         return self._size == len(self._outer) + len(self._inner)
-
-    @property
-    def is_flat(self) -> bool:
-        """False: the routers say more than this, and are to be asked."""
-        return bool(self.places) or not self._inner
 
     def find(self, method: str, path: str) -> Match:
         """Who owns `path`, as it is on the wire, and `method`: the first rule of those that match both."""
