@@ -24,6 +24,11 @@ class BoardApplication(waterspout.Application):
             **handlers.build_resources(self.store, settings.board_name, settings.url),
         )
 
+    async def start(self) -> None:
+        # An event is one for all: its links are below --root-path, whatever one reader's proxy takes off.
+        self.settings["templates"].globals["root_path"] = self.proxies.root_path
+        await super().start()
+
     async def stop(self, timeout: float | None = None) -> None:
         """Stop as every application does; and then, when nobody reads any more, close the store."""
         await super().stop(timeout)

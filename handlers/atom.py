@@ -19,7 +19,8 @@ class AtomHandler(BoardDocumentHandler):
 
     async def get(self) -> None:
         # Links in a feed must be whole. Where nobody said the board's address: the one that the reader used.
-        origin = self.settings["board_url"] or f"{self.request.protocol}://{self.request.host}"
+        host = self.settings["board_url"] or f"{self.request.protocol}://{self.request.host}"
+        origin = host + self.root_path
         await self.send_document(("atom", origin), partial(self.write_feed, origin))
 
     async def write_feed(self, origin: str) -> Document:

@@ -14,6 +14,12 @@ class BoardDocumentHandler(waterspout.native.DocumentHandler):
         store: AsyncStore = self.settings["store"]
         return store
 
+    @property
+    def root_path(self) -> str:
+        """What the board is mounted under, as the client sees it: a document with links is one of its own."""
+        root_path: str = self.request.root_path  # type: ignore[attr-defined]  # Waterspout's requests have it
+        return root_path
+
     def render_template(self, name: str, **values: object) -> str:
         templates: jinja2.Environment = self.settings["templates"]
         return templates.get_template(name).render(**values)

@@ -19,11 +19,13 @@ class IncidentsHandler(BoardDocumentHandler):
     """A list of incidents, as the page has them: open ones first, then newest first, with recent updates."""
 
     async def get(self) -> None:
-        await self.send_document("incidents", self.list_incidents)
+        await self.send_document(("incidents", self.root_path), self.list_incidents)
 
     async def list_incidents(self) -> Document:
         incidents = (await self.store.read(read_board)).incidents
-        return Document.of_json([serialize_incident(each, each.recent_updates) for each in incidents])
+        return Document.of_json(
+            [serialize_incident(each, each.recent_updates, self.root_path) for each in incidents]
+        )
 
 
 @public
@@ -31,17 +33,17 @@ class IncidentHandler(BoardDocumentHandler):
     """One incident, with all its updates."""
 
     async def get(self, number: int) -> None:
-        await self.send_document(("incident", number), partial(self.show_incident, number))
+        await self.send_document(("incident", number, self.root_path), partial(self.show_incident, number))
 
     async def show_incident(self, incident_id: int) -> Document:
         try:
             incident = await self.store.read(read_incident, incident_id)
         except Unknown:
             raise HTTPError(404) from None
-        return Document.of_json(serialize_incident(incident, incident.updates))
+        return Document.of_json(serialize_incident(incident, incident.updates, self.root_path))
 
 
-def serialize_incident(incident: Incident, updates: Sequence[Update]) -> dict[str, Any]:
+def serialize_incident(incident: Incident, updates: Sequence[Update], root_path: str) -> dict[str, Any]:
     return {
         "id": incident.id,
         "title": incident.title,
@@ -50,7 +52,7 @@ def serialize_incident(incident: Incident, updates: Sequence[Update]) -> dict[st
         "components": [{"id": each.id, "name": each.name} for each in incident.components],
         "opened_at": incident.opened_at.isoformat(),
         "resolved_at": incident.resolved_at.isoformat() if incident.resolved_at else None,
-        "url": f"/incidents/{incident.id}",
+        "url": f"{root_path}/incidents/{incident.id}",
         "update_count": incident.update_count,
         "updates": [
             {"id": each.id, "state": each.state, "text": each.text, "posted_at": each.posted_at.isoformat()}

@@ -6,7 +6,7 @@ An ordinary Flask app, which runs behind any WSGI server: it knows nothing of To
 
 import os
 
-from flask import Flask
+from flask import Flask, request
 from flask.cli import NoAppException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -38,6 +38,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     for blueprint in (public, attachments, sign_in, admin, commands):
         app.register_blueprint(blueprint)
     add_error_pages(app)
+    app.context_processor(lambda: {"root_path": request.script_root})
     app.after_request(add_headers)
     return app
 
