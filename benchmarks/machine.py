@@ -65,6 +65,12 @@ def find_nginx() -> str | None:
     return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 
 
+def nginx_folders(folder: object) -> str:
+    """Directives that keep all that nginx writes in one folder."""
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    return " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
+
+
 def read_nginx_version() -> str:
     program = find_nginx()
     if program is None:

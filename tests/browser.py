@@ -1,14 +1,14 @@
 """A headless Chromium, driven by the installed chromedriver: nothing is downloaded."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+
+from tests.programs import miss
 
 # Set where a missing browser must not go unnoticed.
 REQUIRED = "WATERSPOUT_REQUIRE_BROWSER"
@@ -37,9 +37,7 @@ def find_programs() -> tuple[str, str]:
     if browser and driver:
         return browser, driver
     reason = f"no {'chromedriver' if browser else 'Chromium'} on this machine"
-    if os.environ.get(REQUIRED):
-        pytest.fail(f"{reason}, and {REQUIRED} is set")
-    pytest.skip(reason)
+    return miss(reason, REQUIRED)
 
 
 @contextmanager

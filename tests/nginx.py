@@ -1,16 +1,14 @@
 """nginx in front of a server for a test: with a configuration as it stands in the documents, on loopback."""
 
-import os
 import re
-import socket
 import subprocess
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
-from benchmarks.machine import find_nginx
+from benchmarks.machine import find_nginx, nginx_folders
+from benchmarks.server import is_listening
+from tests.programs import miss
 
 # Set where a missing nginx must not go unnoticed.
 REQUIRED = "WATERSPOUT_REQUIRE_NGINX"
@@ -25,11 +23,7 @@ error_log stderr warn;
 events {{ worker_connections 256; }}
 http {{
     access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
+    {folders}
     {contents}
 }}
 """
@@ -40,15 +34,7 @@ def find_program():
     program = find_nginx()
     if program:
         return program
-    reason = "no nginx on this machine"
-    if os.environ.get(REQUIRED):
-        pytest.fail(f"{reason}, and {REQUIRED} is set")
-    pytest.skip(reason)
-
-
-def find_port():
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
+    return miss("no nginx on this machine", REQUIRED)
 
 
 def adapt(text, folder, port, upstream, certificate, key):
@@ -68,7 +54,7 @@ def run_nginx(folder: Path, contents: str, port: int):
     program = find_program()
     folder.chmod(0o755)  # started by root, nginx serves as somebody else
     configuration = folder / "nginx.conf"
-    configuration.write_text(AROUND.format(folder=folder, contents=contents))
+    configuration.write_text(AROUND.format(folder=folder, folders=nginx_folders(folder), contents=contents))
     with (folder / "nginx.log").open("wb") as log:
         command = [program, "-c", str(configuration), "-p", str(folder), "-e", "stderr"]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -83,11 +69,3 @@ def run_nginx(folder: Path, contents: str, port: int):
     finally:
         process.terminate()
         process.wait(STOP_TIMEOUT)
-
-
-def is_listening(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True

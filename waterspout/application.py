@@ -329,7 +329,7 @@ class Application(TornadoApplication):
 
     def _lay_table(self) -> Table:
         """The rules as they are now."""
-        self._table = Table(self, self._improve, is_guarded=self.container is not None)
+        self._table = Table(self, self._improve)
         return self._table
 
     def get_handler_delegate(

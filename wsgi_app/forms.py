@@ -20,7 +20,7 @@ from wtforms import (
     TextAreaField,
     ValidationError,
 )
-from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.form import BaseForm
 from wtforms.validators import DataRequired, InputRequired, Length
 
@@ -89,7 +89,7 @@ def choice(
     label: str, kind: Callable[[str], Any], complaint: str, choices: Any, required: bool = False, **more: Any
 ) -> SelectField:
     """One value of a menu, made by `kind`; None for the empty one."""
-    return SelectField(  # type: ignore[call-arg]
+    return SelectField(  # type: ignore[call-arg]  # `invalid_value_message` is newer than its stubs
         label,
         [DataRequired(complaint)] if required else [],
         coerce=lambda raw: kind(raw) if raw else None,
@@ -102,7 +102,7 @@ def choice(
 
 def tick_components() -> SelectMultipleField:
     """Components to tick: `data` is a list of their numbers. Which of them there are, the store knows."""
-    return SelectMultipleField(  # type: ignore[call-arg]
+    return SelectMultipleField(  # type: ignore[call-arg]  # the same
         "Components",
         coerce=number,
         choices=component_choices,
@@ -141,7 +141,7 @@ class UTCField(DateTimeLocalField):
         self.data = self.data.replace(tzinfo=UTC) if isinstance(self.data, datetime) else None
 
 
-class BoardForm(FlaskForm):  # type: ignore[misc]
+class BoardForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     """A form with Flask-WTF's token, which every post is asked for before its view runs."""
 
     def submit(self, write: Callable[..., T], *args: Any, **more: Any) -> T | None:

@@ -24,7 +24,7 @@ COOKIE = "board"
 
 
 @dataclass(frozen=True, slots=True)
-class SignedIn(UserMixin):  # type: ignore[misc]
+class SignedIn(UserMixin):  # type: ignore[misc]  # Flask-Login has no types
     """An operator as Flask-Login wants one. `mark` is another one after each change of password."""
 
     id: int

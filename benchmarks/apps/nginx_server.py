@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.machine import find_nginx
+from benchmarks.machine import find_nginx, nginx_folders
 from benchmarks.server import find_port, is_listening
 
 START_TIMEOUT = 15
@@ -25,11 +25,7 @@ error_log stderr warn;
 events {{ worker_connections 1024; }}
 http {{
     access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
+    {folders}
     upstream native {{ server 127.0.0.1:{native}; keepalive 32; }}
     upstream flask {{ server 127.0.0.1:{flask} fail_timeout=0; }}
     server {{
@@ -63,7 +59,8 @@ def start_all(port: int, workers: str, folder: Path) -> list[subprocess.Popen[by
     while not (is_listening(native) and is_listening(flask)) and time.monotonic() < deadline:
         time.sleep(0.05)
     configuration = folder / "nginx.conf"
-    configuration.write_text(CONFIGURATION.format(folder=folder, native=native, flask=flask, port=port))
+    places = {"folder": folder, "folders": nginx_folders(folder)}
+    configuration.write_text(CONFIGURATION.format(**places, native=native, flask=flask, port=port))
     return [*started, start(find_nginx(), "-c", str(configuration), "-p", str(folder))]
 
 

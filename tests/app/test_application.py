@@ -9,18 +9,6 @@ from tests.app.serving import EXAMPLES
 from waterspout.service.sql import AsyncStore, DatabaseError
 
 
-@pytest.fixture
-def settings(tmp_path) -> Settings:
-    return Settings.from_environment({"BOARD_FOLDER": str(tmp_path)})
-
-
-@pytest.fixture
-def app(settings, io_loop):
-    app = make_app(settings)
-    yield app
-    io_loop.run_sync(app.stop)
-
-
 @pytest.mark.gen_test
 async def test_the_database_is_made_ready(http_client, base_url):
     response = await http_client.fetch(base_url + "/api/incidents")

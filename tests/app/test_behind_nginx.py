@@ -10,9 +10,10 @@ import pytest
 
 from app.settings import EXAMPLE_DATABASE, ROOT
 from app.store.operators import GUESSES_EACH_ADDRESS
+from benchmarks.server import find_port
 from tests.app.operating import read_password
 from tests.app.serving import FORMS, start_board, wait_for_address
-from tests.nginx import adapt, find_port, run_nginx
+from tests.nginx import adapt, run_nginx
 from tests.server import poll
 from tests.wire.test_listeners import CERTIFICATE, KEY
 

@@ -7,27 +7,13 @@ from dataclasses import replace
 import pytest
 from tornado.httputil import url_concat
 
-from app.application import make_app
 from app.login import Login
 from app.passwords import hash_password
-from app.settings import Settings
 from app.store.operators import add_operator, disable_operator
 from waterspout.service.sql import Store
 from wsgi_app import create_app
 
 PASSWORD = "correct horse battery"
-
-
-@pytest.fixture
-def settings(tmp_path) -> Settings:
-    return Settings.from_environment({"BOARD_FOLDER": str(tmp_path)})
-
-
-@pytest.fixture
-def app(settings, io_loop):
-    app = make_app(settings)
-    yield app
-    io_loop.run_sync(app.stop)
 
 
 @pytest.fixture

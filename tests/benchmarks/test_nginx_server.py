@@ -7,13 +7,15 @@ import pytest
 
 from benchmarks.apps.nginx_server import CONFIGURATION
 from benchmarks.environment import ROOT
-from benchmarks.machine import find_nginx
+from benchmarks.machine import find_nginx, nginx_folders
 from benchmarks.server import fetch, find_port, is_listening
 from tests.server import poll
 
 
 def test_its_configuration_names_both_upstreams():
-    text = CONFIGURATION.format(folder="/tmp/x", native=1001, flask=1002, port=1003)
+    text = CONFIGURATION.format(
+        folder="/tmp/x", folders=nginx_folders("/tmp/x"), native=1001, flask=1002, port=1003
+    )
     assert "upstream native { server 127.0.0.1:1001; keepalive 32; }" in text
     assert "listen 127.0.0.1:1003 " in text
     assert "{{" not in text

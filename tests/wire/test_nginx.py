@@ -5,7 +5,8 @@ import socket
 
 import pytest
 
-from tests.nginx import adapt, find_port, run_nginx
+from benchmarks.server import find_port
+from tests.nginx import adapt, run_nginx
 from tests.server import FORMS, ROOT, Server
 from tests.wire.client import Connection
 from tests.wire.test_listeners import CERTIFICATE, KEY, connect_tls

@@ -262,7 +262,7 @@ def keep_converted(handler: TornadoRequestHandler, kwargs: dict[str, Any]) -> No
     """Let Tornado's own `_execute` not decode what has come out of a converter."""
     if not all(isinstance(value, bytes) for value in kwargs.values()):
         decode = handler.decode_argument
-        handler.decode_argument = lambda value, name=None: (  # type: ignore[method-assign]
+        handler.decode_argument = lambda value, name=None: (  # type: ignore[method-assign]  # this one's alone
             decode(value, name) if isinstance(value, bytes) else value
         )
 

@@ -67,8 +67,7 @@ def _lay_table(application: TornadoApplication) -> Table:
     rules = [rule for rule in application.wildcard_router.rules if is_simple(rule)]
     apart = TornadoApplication()
     apart.wildcard_router.rules[:] = rules
-    container = getattr(application, "container", None)
-    return Table(apart, lambda handler_class: handler_class, is_guarded=container is not None)
+    return Table(apart, lambda handler_class: handler_class)
 
 
 class Judge:

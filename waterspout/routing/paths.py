@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
 from waterspout.exceptions import ConfigurationError
+from waterspout.wsgi import environ
 
 #: What a path may hold as it is (RFC 3986 section 3.3), beside letters, digits and `-._~`.
 PLAIN: Final = "/:@!$&'()*+,;="
@@ -20,7 +21,7 @@ def decode_path(path: str) -> str:
     """
     if "%" not in path and path.isascii():
         return path
-    return unquote_to_bytes(path.encode("latin-1", "replace")).decode("utf-8", "replace")
+    return environ.decode_path(path).encode("latin-1").decode("utf-8", "replace")
 
 
 def is_plain(path: str) -> bool:
@@ -34,7 +35,7 @@ def is_plain(path: str) -> bool:
     if "%" not in path:
         return True
     try:
-        decoded = unquote_to_bytes(path.encode("latin-1", "replace")).decode()
+        decoded = unquote_to_bytes(path).decode()
     except UnicodeDecodeError:
         return False
     return quote(decoded, safe=PLAIN) == path

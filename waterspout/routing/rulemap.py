@@ -89,10 +89,9 @@ class RuleMap(ReversibleRouter):
         path = decode_path(path)
         if not self._has_any_root and _find_root(path) not in self._roots:
             return None  # saves Werkzeug's search for most of what is the WSGI app's
+        # Werkzeug takes //a for /a. So does a Flask app behind us: nobody shall get past us by that.
         if path[:1] != "/" or (path[1:2] == "/" and not self._is_guarded):
-            return (
-                None  # Werkzeug takes //a for /a, and so does a Flask app: nobody shall get past us by that
-            )
+            return None
         try:
             rule, values = self._adapter.match(path, method=method, return_rule=True)
         except MethodNotAllowed as error:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from re import _constants as codes  # type: ignore[attr-defined]  # as in CPython 3.11 to 3.14
-from re import _parser  # type: ignore[attr-defined]  # the same
+
+# The one parser of regular expressions that reads them as `re` does; private, so without types.
+from re import _constants as codes  # type: ignore[attr-defined]
+from re import _parser  # type: ignore[attr-defined]
 from typing import Any, Final
 from urllib.parse import quote
 

@@ -27,16 +27,14 @@ class _Path(NamedTuple):
 
 
 class Pattern:
-    """A rule that is a regular expression. `is_guarded`: where a WSGI app stands behind the native rules, it
-    is not asked about a path that the app would read in another way.
-    """
+    """A rule that is a regular expression."""
 
-    def __init__(self, rule: Rule, route: Route, *, is_guarded: bool) -> None:
+    def __init__(self, rule: Rule, route: Route) -> None:
         self.route = route
         self._matcher = cast(PathMatches, rule.matcher)
         self._match = self._matcher.regex.match
         self._has_groups = self._matcher.regex.groups > 0
-        self._is_guarded = is_guarded and route.container is None
+        self._wants_plain = isinstance(rule.matcher, PlainPathMatches)
         self.name = rule.name
         self._bare = Match(route)
         self._denied = Match(None, denied=route.methods or frozenset())
@@ -53,7 +51,7 @@ class Pattern:
 
     def search(self, method: str, path: str) -> Match | None:
         """As `RuleMap.search`."""
-        if self._match(path) is None or (self._is_guarded and not is_plain(path)):
+        if self._match(path) is None or (self._wants_plain and not is_plain(path)):
             return None
         if not owns(self.route.methods, method):
             return self._denied
@@ -71,7 +69,7 @@ class Table:
     """The rules of an application as one flat list, when that is all that its routers say: patterns of
     paths that lead to handlers. Tornado's own routers, one in the other, ask five functions for each rule.
 
-    `improve` gives the class that runs in place of a handler's. `is_guarded`: see `Pattern`.
+    `improve` gives the class that runs in place of a handler's.
 
     Attributes: `places`, maps and regular expressions in their order; `is_flat`, False: the routers say more
     than this, and are to be asked.
@@ -81,8 +79,6 @@ class Table:
         self,
         application: Application,
         improve: Callable[[type[RequestHandler]], type[RequestHandler]],
-        *,
-        is_guarded: bool = False,
     ) -> None:
         self._outer = application.default_router.rules
         self._inner = application.wildcard_router.rules
@@ -90,9 +86,7 @@ class Table:
         self.places: list[Pattern | RuleMap] = [
             rule.target
             if isinstance(rule.target, RuleMap)
-            else Pattern(
-                rule, Route(rule.target, improve(rule.target), rule.target_kwargs), is_guarded=is_guarded
-            )
+            else Pattern(rule, Route(rule.target, improve(rule.target), rule.target_kwargs))
             for rule in _flatten(application)
         ]
         self.is_flat = bool(self.places) or not self._inner

@@ -166,6 +166,7 @@ def parse_request(payload: bytes) -> RequestHead:
     """The inverse of `serialize_request`."""
     lines = payload.decode("latin-1").split("\n")
     headers = list(zip(lines[14::2], lines[15::2], strict=True))
+    # What is between are the other fields in their order: a slice whose length no type checker knows.
     return RequestHead(int(lines[0]), lines[1] == "1", *lines[2:14], headers)  # type: ignore[call-arg, arg-type]
 
 
