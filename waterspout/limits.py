@@ -172,6 +172,29 @@ SMALL_REPLY = 64 * KIB
 #: One read from a lane. `recv` allocates it whole before it reads: from 128 KiB on, malloc maps fresh pages
 #: and gives them back for every request, which costs more than a small view does (bytes).
 LANE_READ = 64 * KIB
+#: A request that waits for a lane in the lane's backlog, and a reply that waits there for the event loop: one
+#: page and one write that is whole or does not happen, on Linux (bytes).
+PACKET = 4 * KIB
+#: Each of both pipes of a backlog, and so how many requests may wait in it: 64 (bytes).
+BACKLOG_SIZE = 64 * PACKET
+#: One read of such replies (bytes).
+ANSWERS_READ = 64 * KIB
+#: So many lanes of a process have a backlog. One is enough, until it meets a slow view.
+BACKLOGS = 8
+#: How often the event loop looks at backlogs that are in use, and at those behind a slow view (seconds) ...
+BACKLOG_LOOK = 0.001
+BACKLOG_LOOK_SLOW = 0.05
+#: ... and when it has seen no progress so many times, what the worker has not taken is taken back.
+BACKLOG_PATIENCE = 3
+#: What runs for longer alone is let alone (seconds).
+BACKLOG_FRESH = 0.002
+#: So many requests in a row without that are fine: one slow view among as many is no reason to spread them.
+FINE = 100
+#: When views are found to wait, each request gets a lane of its own, for so long at first, and at most, when it
+#: is found again and again (seconds).
+SPREAD_TIME = (0.05, 2.0)
+#: A view that ran longer has its reply sent to the event loop at once (seconds).
+QUICK = 0.001
 #: Smallest block that `wsgi.file_wrapper` reads: Werkzeug suggests 8 KiB, a frame a block (bytes).
 FILE_BLOCK = 128 * KIB
 

@@ -17,8 +17,8 @@ from waterspout.wsgi.frames import FAILED, LANE, PING, PONG, PUBLISH, READY, STO
 
 _MAX_DESCRIPTORS: Final = 64
 
-#: An order: (kind, payload, the descriptor that came with a LANE or None).
-Order = tuple[int, bytes, int | None]
+#: An order: (kind, payload, the descriptors that came with a LANE).
+Order = tuple[int, bytes, tuple[int, ...]]
 
 
 class Control:
@@ -33,7 +33,7 @@ class Control:
         self._writing = threading.Lock()
         self._published = threading.Event()
         self._parser = FrameParser()
-        self._descriptors: list[int] = []
+        self._descriptors: list[tuple[int, ...]] = []
         self.orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
         self.outbox = Outbox(self._published.set)
         self.ready = False
@@ -88,7 +88,8 @@ class Control:
                 os.set_inheritable(descriptor, False)  # no business of the app's own subprocesses
             if not data:
                 self._end_orphan()
-            self._descriptors += descriptors
+            if descriptors:
+                self._descriptors.append(tuple(descriptors))
             for kind, payload in self._parser.feed(data):
                 if kind == STOP and not self.ready:
                     os._exit(0)
@@ -97,7 +98,7 @@ class Control:
                     continue
                 if kind == LANE and not self._descriptors:
                     continue  # the kernel had no room for it here: the other end sees the lane closed
-                self.orders.put((kind, payload, self._descriptors.pop(0) if kind == LANE else None))
+                self.orders.put((kind, payload, self._descriptors.pop(0) if kind == LANE else ()))
 
     def _answer(self) -> None:
         """That this thread could run is the answer: none holds the interpreter's lock."""
@@ -107,6 +108,6 @@ class Control:
     def _end_orphan(self) -> None:
         """The server is gone. Views see their lanes close; who does not is not waited for."""
         if self.ready:
-            self.orders.put((STOP, b"", None))
+            self.orders.put((STOP, b"", ()))
             threading.Event().wait(ORPHAN_GRACE)
         os._exit(1)

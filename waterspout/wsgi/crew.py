@@ -13,10 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from waterspout.limits import EXIT_GRACE
-from waterspout.wsgi.lane import Lane
+from waterspout.limits import BACKLOGS, EXIT_GRACE
+from waterspout.wsgi.backlog import Backlog, BacklogEnd, is_possible
+from waterspout.wsgi.lane import Lane, LaneUser
 from waterspout.wsgi.loading import WSGIApp, load_app
 from waterspout.wsgi.naming import Link
+from waterspout.wsgi.prefetch import Prefetch
 
 logger = logging.getLogger("waterspout.wsgi")
 
@@ -50,10 +52,13 @@ class CrewSpec:
 
 @dataclass
 class CrewEvents:
-    """Whom a crew tells what: a lane became free; the crew is gone; a view has published."""
+    """Whom a crew tells what: a lane became free; the crew is gone; requests must have another lane, though
+    they were given to one; a view has published.
+    """
 
     on_idle: Callable[[Crew, Lane], None]
     on_gone: Callable[[Crew], None]
+    on_returned: Callable[[Crew, list[Any]], None] = field(default=lambda crew, users: None)
     on_publish: Callable[[str, bytes], None] = field(default=lambda topic, message: None)
 
 
@@ -63,7 +68,7 @@ class Crew:
     Attributes: `idle`, lanes that can take a request; `busy`, how many run one; `lanes`, all of them;
     `ready`, it has started, at `ready_at`; `expiring`, another one shall take its place; `draining`, another
     one has: it finishes what it runs; `killed`, it was, by SIGKILL; `started`, requests
-    so far, and `limit`, when they are enough.
+    so far, and `limit`, when they are enough; `prefetch`, what its lanes shall run next.
     """
 
     #: Whether another one can be started beside it, and take its place.
@@ -73,6 +78,7 @@ class Crew:
         self.spec = spec
         self.idle: deque[Lane] = deque()
         self._events = events
+        self.prefetch = Prefetch(self._on_returned)
         self.lanes: set[Lane] = set()
         self.ready = False
         self.ready_at = 0.0
@@ -89,6 +95,11 @@ class Crew:
     @property
     def busy(self) -> int:
         return len(self.lanes) - len(self.idle)
+
+    @property
+    def load(self) -> int:
+        """How many requests were given to it and have not been heard of."""
+        return self.busy + self.prefetch.waiting
 
     @property
     def _wanted(self) -> int:
@@ -156,8 +167,8 @@ class Crew:
         lane.close()
         return False
 
-    def _hand_over(self, far_end: socket.socket) -> None:
-        """Give the worker's end of a new lane to a new lane worker."""
+    def _hand_over(self, far_end: socket.socket, backlog: BacklogEnd | None) -> None:
+        """Give the worker's end of a new lane, and of its backlog, to a new lane worker."""
         raise NotImplementedError
 
     async def _open_lanes(self, count: int) -> None:
@@ -169,26 +180,39 @@ class Crew:
         near_end, far_end = socket.socketpair()
         near_end.setblocking(False)
         loop = asyncio.get_running_loop()
-        lane = Lane(self._on_lane_idle, self._on_lane_lost)
+        backlog = self._open_backlog()
+        backlog_end = None if backlog is None else backlog.far_end
+        lane = Lane(self._on_lane_idle, self._on_lane_lost, self.prefetch.on_slept, backlog)
         try:
             await loop.create_unix_connection(lambda: lane, sock=near_end)
-            await self._hand_over_patiently(far_end)
+            await self._hand_over_patiently(far_end, backlog_end)
         except BaseException:  # cancelled, too: a pool may be stopped while it starts
             lane.close()
             far_end.close()
+            if backlog_end is not None:
+                backlog_end.close()
             raise
         self.lanes.add(lane)
         self._on_lane_idle(lane)
 
-    async def _hand_over_patiently(self, far_end: socket.socket) -> None:
+    def _open_backlog(self) -> Backlog[LaneUser] | None:
+        """A lane can do without one, and few need theirs at the same time."""
+        if not is_possible() or sum(lane.backlog is not None for lane in self.lanes) >= BACKLOGS:
+            return None
+        try:
+            return Backlog()
+        except OSError:
+            return None
+
+    async def _hand_over_patiently(self, far_end: socket.socket, backlog: BacklogEnd | None) -> None:
         """A control channel holds a few dozen descriptors at a time; the worker is taking them."""
         for _ in range(_HAND_OVER_TRIES):
             try:
-                self._hand_over(far_end)
+                self._hand_over(far_end, backlog)
                 return
             except BlockingIOError:
                 await asyncio.sleep(_HAND_OVER_PAUSE)
-        self._hand_over(far_end)
+        self._hand_over(far_end, backlog)
 
     def _close_lanes(self) -> None:
         self._stopping = True
@@ -198,6 +222,10 @@ class Crew:
         for lane in list(self.lanes):
             lane.close()
 
+    def _on_returned(self, users: list[Any]) -> None:
+        self.started -= len(users)
+        self._events.on_returned(self, users)
+
     def _on_lane_idle(self, lane: Lane) -> None:
         if self._stopping or (lane.stuck and not self._take_back(lane)):
             return
@@ -206,6 +234,7 @@ class Crew:
     def _on_lane_lost(self, lane: Lane) -> None:
         """A lane worker ended without being told to: give its crew another, if the crew itself lives."""
         self.lanes.discard(lane)
+        self.prefetch.forget(lane)
         if lane in self.idle:
             self.idle.remove(lane)
         self.check_drained()

@@ -9,8 +9,9 @@ from typing import Any
 
 from waterspout.proxies import Proxies
 from waterspout.record import Record
+from waterspout.wsgi.backlog import Answer
 from waterspout.wsgi.dispatcher import Dispatcher
-from waterspout.wsgi.frames import CUT, EOF, ReplyHead, pack
+from waterspout.wsgi.frames import CUT, WHOLE, ReplyHead
 from waterspout.wsgi.inbound import Inbound
 from waterspout.wsgi.lane import Lane
 
@@ -51,14 +52,30 @@ class Exchange(Inbound):
 
     def start(self, lane: Lane) -> None:
         """A lane is free: go."""
+        self._settle_on(lane)
+        lane.begin(self, self._frames, small=not self._on_demand)
+        if self._on_demand:
+            self._upload.attach(lane)
+
+    def put_behind(self, lane: Lane) -> bool:
+        """Lie ready for a lane that is busy. False: it can't."""
+        if self._on_demand or not lane.put(self, self._frames):
+            return False
+        self._settle_on(lane)
+        return True
+
+    def _settle_on(self, lane: Lane) -> None:
         self._lane = lane
         # It runs anyway, and a client that has only closed its sending side waits for what it gives.
         self._connection.half_close_grace = math.inf
         self._connection.half_close_callback = self._on_half_close
         self._record.started = time.perf_counter()
-        lane.begin(self, self._frames)
-        if self._on_demand:
-            self._upload.attach(lane)
+
+    def leave_lane(self) -> None:
+        """The lane had not come to it: it waits for another."""
+        self._lane = None
+        self._connection.half_close_grace = 0.0
+        self._record.started = None
 
     def refuse(self, status: int) -> None:
         """There is no lane for this request, and won't be soon."""
@@ -88,6 +105,12 @@ class Exchange(Inbound):
             self._end()
         elif self._lane is not None and not self._reply.when_flushed(self._resume):
             self._hold_up(self._lane)
+
+    def on_answer(self, answer: Answer) -> None:
+        """A small reply, which has lain ready for a moment."""
+        self._lane = None
+        self._record.started = time.perf_counter() - answer.seconds
+        self.on_reply(answer.head, answer.body, WHOLE)
 
     def on_lane_lost(self, unread: bool) -> None:
         """The worker died under the request. It may have done half its work: it is not run again, unless
@@ -132,7 +155,7 @@ class Exchange(Inbound):
     def _on_half_close(self) -> None:
         """The client may have left: the view may want to know, and the reply is still written."""
         if self._lane is not None:
-            self._lane.send(pack(EOF))
+            self._lane.say_eof(self)
 
     # -- endings -----------------------------------------------------------------------------------------
 
@@ -168,7 +191,7 @@ class Exchange(Inbound):
     def _abandon(self, reason: str) -> None:
         """The app need not go on; `reason` is what its reads of the body will say."""
         if self._lane is not None:
-            self._lane.cancel(reason)
+            self._lane.cancel(self, reason)
             self._lane = None
         elif self._submitted:
             self._pool.withdraw(self)
@@ -192,4 +215,4 @@ class Exchange(Inbound):
             return
         self._upload.discard()
         if lane is not None:
-            lane.cancel("the reply was whole before the request's body was")
+            lane.cancel(self, "the reply was whole before the request's body was")

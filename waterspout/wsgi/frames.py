@@ -8,10 +8,16 @@ A frame is one byte of kind, four of length (big-endian), and the payload. On a 
     BODY_END  nothing: the body is whole          DATA   a piece of the reply's body
     CANCEL    why the reply is not wanted         END    b"\\0" whole, b"\\1" cut the connection
     EOF       the client sends no more            ANSWER REPLY, DATA and END of a small reply, in one
-                                                  IDLE   nothing: close() has run, the lane is free
+    NEXT      look into the backlog               IDLE   nothing: close() has run, the lane is free
+                                                  TAKEN  what follows is for that request of the backlog
+                                                  SLEPT  requests of the backlog have waited for something
 
 After IDLE the next REQUEST may come. Whatever still arrives between IDLE and REQUEST belongs to the
 request before and is skipped, so neither an unread body nor a late CANCEL reaches the next one.
+
+Small requests may come by way of the lane's backlog instead (`waterspout.wsgi.backlog`), each with a token.
+CANCEL, EOF and TAKEN begin with the token of the request that they are about; 0 is the one that came by
+REQUEST. IDLE means that the backlog was empty, too. Where it was not any more, NEXT follows.
 
 On a control channel payloads are JSON objects, except PUBLISH (topic, newline, message):
 
@@ -42,6 +48,9 @@ DATA: Final = 7
 END: Final = 8
 IDLE: Final = 9
 ANSWER: Final = 10
+TAKEN: Final = 11
+SLEPT: Final = 12
+NEXT: Final = 13
 EOF: Final = 14
 
 SPEC: Final = 16
@@ -56,13 +65,14 @@ URLS: Final = 24
 
 _HEADER: Final = struct.Struct("!BI")
 _CREDIT: Final = struct.Struct("!I")
+_TOKEN: Final = struct.Struct("!I")
 #: Before a reply's head: its status, and its Content-Length or -1.
 _REPLY: Final = struct.Struct("!Hq")
 #: Before the head in an ANSWER: how long it is.
 _HEAD_SIZE: Final = struct.Struct("!I")
 #: Kinds whose payload is handed on as it arrives, however large the frame.
 _STREAMED: Final = frozenset((BODY, DATA))
-_KINDS: Final = frozenset((*range(REQUEST, ANSWER + 1), EOF, *range(SPEC, URLS + 1)))
+_KINDS: Final = frozenset((*range(REQUEST, EOF + 1), *range(SPEC, URLS + 1)))
 
 _IDLE: Final = _HEADER.pack(IDLE, 0)
 
@@ -155,6 +165,16 @@ def parse_read(payload: bytes) -> int:
     return int(credit)
 
 
+def pack_about(kind: int, token: int, text: str = "") -> bytes:
+    """CANCEL, EOF or TAKEN: about the request with this token."""
+    return pack(kind, _TOKEN.pack(token) + text.encode())
+
+
+def parse_about(payload: bytes) -> tuple[int, str]:
+    """The inverse of `pack_about`: token and text."""
+    return _TOKEN.unpack_from(payload)[0], payload[_TOKEN.size :].decode()
+
+
 def serialize_request(head: RequestHead) -> bytes:
     """The head as lines. No field can hold a newline: HTTP's own parser has refused it before."""
     lines = [str(head.body_length), "1" if head.disbelieved else "", *head[2:14]]
@@ -193,6 +213,15 @@ def pack_answer(head: ReplyHead, body: bytes) -> bytes:
             body,
         )
     )
+
+
+def parse_answer(data: bytes, start: int, end: int) -> tuple[ReplyHead, bytes]:
+    """The reply in the ANSWER whose payload is `data[start:end]`."""
+    (size,) = _HEAD_SIZE.unpack_from(data, start)
+    start += _HEAD_SIZE.size
+    status, length = _REPLY.unpack_from(data, start)
+    body = start + size
+    return ReplyHead(status, length, data[start + _REPLY.size : body]), data[body:end]
 
 
 def _split_answer(payload: bytes) -> list[tuple[int, bytes]]:

@@ -8,16 +8,23 @@ from typing import Protocol, cast
 
 from waterspout.exceptions import FrameError
 from waterspout.record import Record, escape
+from waterspout.wsgi.backlog import Answer, Backlog
 from waterspout.wsgi.frames import (
     CANCEL,
     DATA,
     END,
+    EOF,
     IDLE,
+    NEXT,
     READ,
     REPLY,
+    SLEPT,
+    TAKEN,
     FrameParser,
     ReplyHead,
     pack,
+    pack_about,
+    parse_about,
     parse_read,
     parse_reply,
 )
@@ -36,6 +43,9 @@ class LaneUser(Protocol):
     def on_reply(self, head: ReplyHead | None, data: bytes, end: bytes | None) -> None:
         """What came in one read of the lane: perhaps the head, some body, perhaps the end."""
 
+    def on_answer(self, answer: Answer) -> None:
+        """All of the reply, from the backlog."""
+
     def on_lane_lost(self, unread: bool) -> None:
         """The worker died with the request on it; `unread`: it was dead before, and has seen none of it."""
 
@@ -52,39 +62,62 @@ MOVED = -1.0
 
 
 class Lane(asyncio.Protocol):
-    """One socket to one lane worker. It carries one exchange at a time and is free again after IDLE.
+    """One socket to one lane worker. It carries one exchange at a time and is free again after IDLE. Those in
+    its `backlog`, if it has one, follow without a word.
 
-    `on_idle` and `on_lost` are called with the lane. Attributes: `user`, the exchange on it, None when
-    free, or when its client is gone and what still comes is thrown away; `record`, of the last request;
+    `on_idle`, `on_lost` and `on_slept` are called with the lane. Attributes: `user`, the exchange on it, None
+    when free, when that is in the backlog, or when its client is gone and what still comes is thrown away;
     `quiet`, for how long its view has sent nothing although it could, as far as who looks at it has counted
-    (seconds), or `MOVED`; `stuck`, that was too long.
+    (seconds), or `MOVED`; `stuck`, that was too long; `takes_more`, small requests may be `put` behind what it
+    runs; `steps`, replies that have ended.
     """
 
-    record: Record
-
-    def __init__(self, on_idle: Callable[[Lane], None], on_lost: Callable[[Lane], None]) -> None:
+    def __init__(
+        self,
+        on_idle: Callable[[Lane], None],
+        on_lost: Callable[[Lane], None],
+        on_slept: Callable[[Lane], None] = lambda lane: None,
+        backlog: Backlog[LaneUser] | None = None,
+    ) -> None:
         self._on_idle = on_idle
         self._on_lost = on_lost
+        self._on_slept = on_slept
+        self.backlog = backlog
         self._parser = FrameParser()
         self._transport: asyncio.Transport | None = None
         self.user: LaneUser | None = None
+        self._token = 0  # of what is known to run
+        self._ended = True  # ... and its reply has
         self.busy = False
         self.quiet = MOVED
         self.stuck = False
+        self.takes_more = False
+        self.steps = 0
         self._paused = False
         self._sends = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is not registered as one
 
-    def begin(self, user: LaneUser, frames: bytes) -> None:
-        """Start an exchange: `frames` are its REQUEST and, if it is small, its body."""
-        self.user = user
-        self.record = user.record
+    def begin(self, user: LaneUser, frames: bytes, *, small: bool = False) -> None:
+        """Start an exchange: `frames` are its REQUEST and, if it is `small`, all of its body."""
+        self._take_up(user, 0)
         self.busy = True
         self.quiet = MOVED
+        self.takes_more = small and self.backlog is not None
         self._sends = 0
         self.send(frames)
+
+    def put(self, user: LaneUser, frames: bytes) -> bool:
+        """Lay a small request ready behind what runs. False: there is no room."""
+        return self.backlog is not None and self.backlog.put(user, frames)
+
+    @property
+    def record(self) -> Record:
+        """Of the request that runs, or was the last to."""
+        if self._ended and self._behind:
+            return next(iter(self._behind.values())).record
+        return self._record
 
     @property
     def view(self) -> str:
@@ -102,12 +135,24 @@ class Lane(asyncio.Protocol):
             self._sends += 1
             self._transport.write(frames)
 
-    def cancel(self, reason: str = "the client left") -> None:
-        """Nobody waits for the reply: tell the worker why, and throw away what it still sends until IDLE."""
-        if self.user is not None:
+    def say_eof(self, user: LaneUser) -> None:
+        """The client of `user` sends no more: its view may want to know."""
+        token = self._token if user is self.user else self._find(user)
+        if token is not None:
+            self.send(pack_about(EOF, token))
+
+    def cancel(self, user: LaneUser, reason: str = "the client left") -> None:
+        """Nobody waits for the reply to `user`: tell the worker why, and throw away what it still sends until
+        IDLE. What the worker has not taken, it never will.
+        """
+        if user is self.user:
             self.user = None
-            self.send(pack(CANCEL, reason.encode()))
+            if self.backlog is not None:
+                self.backlog.pop(self._token)
+            self.send(pack_about(CANCEL, self._token, reason))
             self.resume()
+        elif self.backlog is not None and (token := self.backlog.withdraw(user)):
+            self.send(pack_about(CANCEL, token, reason))
 
     def pause(self) -> None:
         """Read no more: the client is slow, and the worker shall block in its send."""
@@ -125,12 +170,59 @@ class Lane(asyncio.Protocol):
         """Close at once; the worker ends when it is through with what it runs."""
         if self._transport is not None:
             self._transport.abort()
+        elif self.backlog is not None:
+            self.backlog.close()
+            self.backlog = None
+
+    # -- the backlog -------------------------------------------------------------------------------------
+
+    def collect(self) -> None:
+        """Pass on what the worker has answered by way of the backlog."""
+        if self.backlog is None:
+            return
+        for user, answer in self.backlog.collect():
+            self.steps += 1
+            self.quiet = MOVED
+            if user is self.user:
+                self._ended = True
+            user.on_answer(answer)
+
+    def take_back(self) -> list[LaneUser]:
+        """Those in the backlog that the worker has not taken, in order. It takes no more until it is idle.
+
+        If it has taken one and said nothing of it, that is what it runs.
+        """
+        self.takes_more = False
+        if self.backlog is None:
+            return []
+        self.collect()
+        users = self.backlog.take_back()
+        if self._ended and self._behind:
+            token, user = next(iter(self._behind.items()))
+            self._take_up(user, token)
+        return users
+
+    @property
+    def _behind(self) -> dict[int, LaneUser]:
+        return self.backlog.users if self.backlog is not None else {}
+
+    def _find(self, user: LaneUser) -> int | None:
+        return next((token for token, other in self._behind.items() if other is user), None)
+
+    def _take_up(self, user: LaneUser | None, token: int) -> None:
+        """This is what runs now."""
+        self.user, self._token = user, token
+        self._ended = False
+        if user is not None:
+            self._record = user.record
+
+    # -- asyncio calls these -----------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         head: ReplyHead | None = None
         pieces: list[bytes] = []
         end: bytes | None = None
-        idle = False
+        idle = slept = False
         try:
             frames = self._parser.feed(data)
         except FrameError:
@@ -151,17 +243,47 @@ class Lane(asyncio.Protocol):
                 head, pieces = None, []
                 if self.user is not None:
                     self.user.on_read(parse_read(payload))
+            elif kind == TAKEN:
+                self._pass_on(head, pieces, end)
+                head, pieces, end = None, [], None
+                self._on_taken(parse_about(payload)[0])
+            elif kind == SLEPT:
+                slept = True
         self._pass_on(head, pieces, end)
+        if self._behind:
+            self.collect()
+        if slept:
+            self._on_slept(self)
         if idle:
-            self.user = None
-            self.busy = False
-            self.resume()  # the end may have come in the same read as what the client is still slow to take
-            self._on_idle(self)
+            self._on_worker_idle()
+
+    def _on_taken(self, token: int) -> None:
+        assert self.backlog is not None
+        user = self.backlog.pop(token)
+        if token != self._token:  # else it was found to run before
+            self._take_up(user, token)
+
+    def _on_worker_idle(self) -> None:
+        self.user = None
+        self._ended = True
+        self.resume()  # the end may have come in the same read as what the client is still slow to take
+        if self._behind:
+            # Put there when the worker had just looked. What it has taken has been told by now.
+            self.quiet = MOVED
+            self.send(pack(NEXT))
+            return
+        self.busy = self.takes_more = False
+        self._on_idle(self)
 
     def _pass_on(self, head: ReplyHead | None, pieces: list[bytes], end: bytes | None) -> None:
         """All that one read of the lane brought, in one call: a small reply goes out in one packet."""
-        if self.user is not None and (head is not None or pieces or end is not None):
-            self.quiet = MOVED
+        if head is None and not pieces and end is None:
+            return
+        self.quiet = MOVED
+        if end is not None:
+            self.steps += 1
+            self._ended = True
+        if self.user is not None:
             self.user.on_reply(head, pieces[0] if len(pieces) == 1 else b"".join(pieces), end)
 
     def eof_received(self) -> None:
@@ -171,7 +293,18 @@ class Lane(asyncio.Protocol):
         # The other end was closed before the first write, or the write found it so: nobody has read it.
         unread = self._sends == 0 or (self._sends == 1 and isinstance(error, BrokenPipeError))
         self._transport = None
+        self.takes_more = False
+        lost: list[tuple[LaneUser, bool]] = []
+        if self.backlog is not None:
+            self.collect()
+            untaken = self.backlog.take_back()
+            lost += [(user, False) for user in self._behind.values() if user is not self.user]
+            lost += [(user, True) for user in untaken]
+            self.backlog.close()
+            self.backlog = None
         user, self.user = self.user, None
         self._on_lost(self)
         if user is not None:
             user.on_lane_lost(unread)
+        for user, untouched in lost:
+            user.on_lane_lost(untouched)

@@ -221,10 +221,9 @@ class Pool:
             self._open()  # nobody called `start()`: it waits until a lane is there
             self._supervisor.start_soon()
         self._check_home()
-        crew = self._least_busy()
-        if crew is not None:
-            self._begin(crew, crew.idle.popleft(), exchange)
-        elif self._supervisor.broken or self._queue.is_full:
+        if not self._queue and self._place(exchange):
+            return
+        if self._supervisor.broken or self._queue.is_full:
             self._refuse(exchange)
         else:
             self._queue.add(exchange)
@@ -237,18 +236,49 @@ class Pool:
         """Its client left while it waited: it is never run."""
         self._queue.remove(exchange)
 
+    def _place(self, exchange: Exchange) -> bool:
+        """Find a lane for it, in the process that has the least to do. False: there is none."""
+        crews = self._supervisor.crews
+        crew = crews[0] if len(crews) == 1 else min(crews, key=_find_load, default=None)
+        if crew is None:
+            return False
+        if crew.prefetch.add(exchange):
+            self._count(crew)
+            return True
+        if not crew.idle:
+            crew = self._least_busy()
+            if crew is None:
+                return False
+        self._begin(crew, crew.idle.popleft(), exchange)
+        return True
+
     def _begin(self, crew: Crew, lane: Lane, exchange: Exchange) -> None:
+        self._count(crew)
+        exchange.start(lane)
+        crew.prefetch.follow(lane)
+
+    def _count(self, crew: Crew) -> None:
         self.started += 1
         crew.started += 1
         if crew.started >= crew.limit:
             self._supervisor.replace(crew, f"it has served {crew.started} requests (--wsgi-max-requests)")
-        exchange.start(lane)
 
     def _least_busy(self) -> Crew | None:
         free = [crew for crew in self._supervisor.crews if crew.idle]
         if len(free) < 2:
             return free[0] if free else None
-        return min(free, key=lambda crew: crew.busy)
+        return min(free, key=_find_load)
+
+    def _on_returned(self, crew: Crew, exchanges: list[Exchange]) -> None:
+        """They were given to a lane that did not come to them."""
+        self.started -= len(exchanges)
+        for exchange in exchanges:
+            exchange.leave_lane()
+        placed = 0
+        while placed < len(exchanges) and self._place(exchanges[placed]):
+            placed += 1
+        for surplus in self._queue.put_back(exchanges[placed:]):
+            self._refuse(surplus)
 
     def _refuse(self, exchange: Exchange) -> None:
         self.refused += 1
@@ -291,7 +321,7 @@ class Pool:
             nice=settings.niceness,
             link=link or Link(),
         )
-        events = CrewEvents(self._on_idle, self._on_gone, hub.deliver)
+        events = CrewEvents(self._on_idle, self._on_gone, self._on_returned, hub.deliver)
         if not settings.workers:
             return ThreadCrew(spec, events)
         crew = ProcessCrew(spec, events)
@@ -303,8 +333,14 @@ class Pool:
     def _on_idle(self, crew: Crew, lane: Lane) -> None:
         if self._queue and not crew.draining:
             self._begin(crew, lane, self._queue.take())
+            while self._queue and crew.prefetch.add(self._queue.peek()):
+                self._queue.take()
+                self._count(crew)
             return
-        crew.idle.append(lane)
+        if lane.backlog is None:
+            crew.idle.append(lane)
+        else:
+            crew.idle.appendleft(lane)  # the one that ran last: what it needs is still in the core's cache
         self._watch.had_idle = True
         crew.check_drained()
         if self._stopping:
@@ -316,3 +352,7 @@ class Pool:
             if not self._supervisor.crews:
                 self._refuse_queue()
             self._drained.set()
+
+
+def _find_load(crew: Crew) -> int:
+    return crew.load

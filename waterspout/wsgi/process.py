@@ -30,6 +30,7 @@ from waterspout.exceptions import (
 from waterspout.limits import EXIT_GRACE, READY_TIMEOUT
 from waterspout.ops.gauges import read_rss
 from waterspout.signals import GROUP_SIGNALS
+from waterspout.wsgi.backlog import BacklogEnd
 from waterspout.wsgi.crew import Crew, CrewEvents, CrewSpec
 from waterspout.wsgi.frames import (
     FAILED,
@@ -206,9 +207,12 @@ class ProcessCrew(Crew):
         if socket.send_fds(self._control, [frame], descriptors) < len(frame):
             raise OSError("the control channel can't take so large an order")
 
-    def _hand_over(self, far_end: socket.socket) -> None:
-        self._order(LANE, descriptors=(far_end.fileno(),))
+    def _hand_over(self, far_end: socket.socket, backlog: BacklogEnd | None) -> None:
+        more = () if backlog is None else backlog.descriptors
+        self._order(LANE, descriptors=(far_end.fileno(), *more))
         far_end.close()
+        if backlog is not None:
+            backlog.close()
 
     def _on_control(self) -> bool:
         """Read once. False: there is no more."""

@@ -35,6 +35,21 @@ class WaitingQueue:
         if self._timer is None:
             self._timer = loop.call_later(self._timeout, self._look)
 
+    def put_back(self, exchanges: list[Exchange]) -> list[Exchange]:
+        """Before all others, in their order. Those behind, that are too many now."""
+        later, self._deadlines = self._deadlines, {}
+        for exchange in exchanges:
+            self.add(exchange)
+        self._deadlines |= later
+        surplus = list(self._deadlines)[self._length :]
+        for exchange in surplus:
+            del self._deadlines[exchange]
+        return surplus
+
+    def peek(self) -> Exchange:
+        """The oldest. Raises StopIteration: there is none."""
+        return next(iter(self._deadlines))
+
     def take(self) -> Exchange:
         """The oldest. Raises StopIteration: there is none."""
         exchange = next(iter(self._deadlines))

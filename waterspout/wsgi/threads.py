@@ -8,6 +8,7 @@ import socket
 import threading
 
 from waterspout.limits import EXIT_GRACE
+from waterspout.wsgi.backlog import BacklogEnd
 from waterspout.wsgi.crew import Crew
 from waterspout.wsgi.lane import Lane
 from waterspout.wsgi.naming import link
@@ -50,12 +51,13 @@ class ThreadCrew(Crew):
                 len(self.lanes) - self.stuck,
             )
 
-    def _hand_over(self, far_end: socket.socket) -> None:
+    def _hand_over(self, far_end: socket.socket, backlog: BacklogEnd | None) -> None:
         worker = LaneWorker(
             far_end,
             self._app,
             multithread=self.spec.threads > 1 or self.spec.multithread,
             multiprocess=self.spec.multiprocess,
+            backlog=backlog,
         )
         try:
             threading.Thread(target=worker.run, name="waterspout-lane", daemon=True).start()

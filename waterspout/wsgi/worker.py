@@ -17,6 +17,7 @@ import os
 import socket
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO
@@ -24,10 +25,11 @@ from typing import Any, BinaryIO
 from waterspout import logs
 from waterspout.exceptions import ConfigurationError, TargetRaised
 from waterspout.hub.outbox import open_outbox
-from waterspout.limits import LANE_READ, NICE_IDLE
+from waterspout.limits import LANE_READ, NICE_IDLE, QUICK
 from waterspout.signals import fork_generation, ignore_group_signals
 from waterspout.wsgi.alive import KEY, Presence
 from waterspout.wsgi.allow import AllowMerger
+from waterspout.wsgi.backlog import BacklogEnd
 from waterspout.wsgi.body import FileWrapper, Inbox, open_body
 from waterspout.wsgi.control import Control
 from waterspout.wsgi.environ import build_environ
@@ -38,21 +40,28 @@ from waterspout.wsgi.frames import (
     EOF,
     IDLE,
     LANE,
+    NEXT,
     REQUEST,
+    SLEPT,
+    TAKEN,
     URLS,
     FrameParser,
     RequestHead,
     pack,
+    pack_about,
     pack_read,
+    parse_about,
     parse_request,
 )
 from waterspout.wsgi.loading import WSGIApp, load_app
 from waterspout.wsgi.naming import Names, link
 from waterspout.wsgi.response import Response
+from waterspout.wsgi.sleep import SleepMeter
 
 logger = logging.getLogger("waterspout.wsgi")
 
 _IDLE = pack(IDLE)
+_SLEPT = pack(SLEPT)
 
 
 class LaneClosed(Exception):
@@ -66,17 +75,33 @@ class Cancelled(Exception):
 class LaneWorker:
     """Serves the requests of one lane.
 
-    `app`: the WSGI callable. `multiprocess`: other processes may run it at the same time.
+    `app`: the WSGI callable. `multiprocess`: other processes may run it at the same time. `backlog`: where
+    small requests lie ready. `company`: the lane workers of this process that run a request.
     """
 
-    def __init__(self, sock: socket.socket, app: WSGIApp, *, multithread: bool, multiprocess: bool) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        app: WSGIApp,
+        *,
+        multithread: bool,
+        multiprocess: bool,
+        backlog: BacklogEnd | None = None,
+        company: set[LaneWorker] | None = None,
+    ) -> None:
         self._sock = sock
         self._app = app
         self._multithread = multithread
         self._multiprocess = multiprocess
         self._parser = FrameParser()
         self._waiting: list[bytes] = []  # a REQUEST that has come and is not yet begun
+        self._busy = False  # the event loop has not been told that this lane is free
         self._writes = 0
+        self._backlog = backlog
+        self._token = 0  # of the request that runs, if it came from the backlog
+        self._taken_at = 0.0
+        self._company: set[LaneWorker] = set() if company is None else company
+        self._sleep = SleepMeter()
         self._generation = fork_generation()
         self.inbox = Inbox()
 
@@ -84,16 +109,41 @@ class LaneWorker:
         """Serve until the event loop closes the lane."""
         try:
             while True:
-                while not self._waiting:
-                    self.receive()
-                head = parse_request(self._waiting.pop())
+                head = parse_request(self._next())
                 contextvars.Context().run(self._serve, head)
                 self._leave_if_forked()
-                self._sock.sendall(_IDLE)
         except (LaneClosed, OSError):
             pass
         finally:
+            self._company.discard(self)
             self._sock.close()
+            if self._backlog is not None:
+                self._backlog.close()
+
+    def _next(self) -> bytes:
+        """The next request, from the backlog or, when that is empty, whenever it comes down the lane."""
+        while not self._waiting:
+            if self._busy and (self._backlog is None or not self._take(self._backlog)):
+                self._busy = False
+                self._company.discard(self)
+                self._sock.sendall(_IDLE)
+            if not self._busy:
+                self.receive()
+                if self._busy:
+                    self._company.add(self)
+        return self._waiting.pop()
+
+    def _take(self, backlog: BacklogEnd) -> bool:
+        packet = backlog.take()
+        if self._sleep.has_slept(alone=len(self._company) == 1, more=packet is not None):
+            self._sock.sendall(_SLEPT)
+        if packet is None:
+            return False
+        token, frames = packet
+        self._sort(frames)
+        self._token = token
+        self._taken_at = time.perf_counter()
+        return True
 
     # -- the lane ----------------------------------------------------------------------------------------
 
@@ -117,6 +167,12 @@ class LaneWorker:
         if self.inbox.cancelled:
             raise Cancelled
         self._writes += 1
+        if self._token and self._writes == 1:
+            assert self._backlog is not None
+            seconds = time.perf_counter() - self._taken_at
+            if seconds < QUICK and self._backlog.answer(self._token, seconds, frames):
+                return
+            frames = pack_about(TAKEN, self._token) + frames
         try:
             self._sock.sendall(frames)
         except OSError:
@@ -157,16 +213,26 @@ class LaneWorker:
             if kind == REQUEST:
                 # Whatever the request before left unread, a late CANCEL too, ends here.
                 self.inbox = Inbox()
-                self._writes = 0
+                self._writes = self._token = 0
                 self._waiting.append(payload)
+                self._busy = True
             elif kind == BODY:
                 self.inbox.pieces.append(payload)
             elif kind == BODY_END:
                 self.inbox.ended = True
-            elif kind == CANCEL:
-                self.inbox.cancelled = payload.decode()
-            elif kind == EOF:
-                self.inbox.client_eof = True
+            elif kind == NEXT:
+                self._busy = True
+            elif kind in (CANCEL, EOF):
+                self._hear(kind, *parse_about(payload))
+
+    def _hear(self, kind: int, token: int, text: str) -> None:
+        """Of a client. It may be about a request that is over."""
+        if token != self._token:
+            return
+        if kind == CANCEL:
+            self.inbox.cancelled = text
+        else:
+            self.inbox.client_eof = True
 
     def _leave_if_forked(self) -> None:
         """A child that the app forked must not speak on its parent's lane."""
@@ -273,12 +339,15 @@ def serve_process(control: Control) -> int:
     _give_way(spec["nice"])
     control.say_ready()
     workers: list[threading.Thread] = []
+    company: set[LaneWorker] = set()
     while (order := control.orders.get())[0] == LANE:
         lane = LaneWorker(
-            socket.socket(fileno=order[2]),
+            socket.socket(fileno=order[2][0]),
             app,
             multithread=spec["threads"] > 1,
             multiprocess=spec["multiprocess"],
+            backlog=BacklogEnd(*order[2][1:]) if order[2][1:] else None,
+            company=company,
         )
         workers = [worker for worker in workers if worker.is_alive()]
         workers.append(threading.Thread(target=lane.run, name="waterspout-lane", daemon=True))

@@ -32,7 +32,7 @@ class FakeLane:
         self.orders = []
         self._parser = FrameParser()
 
-    def begin(self, user, frames):
+    def begin(self, user, frames, *, small=False):
         assert self.head is None, "begun twice"
         self.user = user
         self.send(frames)
@@ -47,7 +47,8 @@ class FakeLane:
                 assert kind == BODY_END
                 self.body_ended = True
 
-    def cancel(self, reason):
+    def cancel(self, user, reason):
+        assert user is self.user
         assert reason
         self.orders.append("cancel")
 

@@ -4,8 +4,9 @@ import asyncio
 import time
 
 from tests.waterspout.wsgi.wires import build_request
+from waterspout.limits import BACKLOG_FRESH
 from waterspout.record import Record
-from waterspout.wsgi.frames import BODY, BODY_END, CUT, pack
+from waterspout.wsgi.frames import BODY, BODY_END, CUT, WHOLE, pack
 
 DEADLINE = 10.0
 
@@ -21,6 +22,7 @@ class Job:
     def __init__(self, target="/hello", body=b"", *, slow=False, **changes):
         self._frames = build_request(target, body, **changes)
         self._slow = slow
+        self._is_small = not slow and changes.get("body_length", 0) >= 0
         self.outcome = asyncio.get_running_loop().create_future()
         self.lane = None
         self.head = None
@@ -34,7 +36,19 @@ class Job:
         assert self.lane is None, "started twice"
         self.lane = lane
         self.record.started = time.perf_counter()
-        lane.begin(self, self._frames)
+        lane.begin(self, self._frames, small=self._is_small)
+
+    def put_behind(self, lane):
+        assert self.lane is None, "started twice"
+        if not self._is_small or not lane.put(self, self._frames):
+            return False
+        self.lane = lane
+        self.record.started = time.perf_counter()
+        return True
+
+    def leave_lane(self):
+        self.lane = None
+        self.record.started = None
 
     def refuse(self, status):
         assert self.lane is None, "refused after it was started"
@@ -51,6 +65,9 @@ class Job:
         elif self._slow:
             self.lane.pause()
 
+    def on_answer(self, answer):
+        self.on_reply(answer.head, answer.body, WHOLE)
+
     def on_lane_lost(self, unread):
         if not self.outcome.done():
             self.outcome.set_result("unread" if unread else "lost")
@@ -59,7 +76,7 @@ class Job:
         if self.outcome.done():
             return False
         self.outcome.set_result("timed out")
-        self.lane.cancel()
+        self.lane.cancel(self)
         return True
 
     def send_body(self, data, *, last=False):
@@ -99,6 +116,7 @@ async def occupy(pool, gate):
     """A request that holds a lane until the gate is open."""
     job = submit(pool, f"/gated?{gate}")
     await wait_for(lambda: job.lane)
+    await asyncio.sleep(3 * BACKLOG_FRESH)  # what comes now is not laid behind it
     return job
 
 

@@ -56,7 +56,7 @@ def test_descriptors_come_with_their_orders_and_go_to_no_grandchild():
     code = """
 control.say_ready()
 for _ in range(3):
-    kind, payload, descriptor = control.orders.get()
+    kind, payload, (descriptor,) = control.orders.get()
     publish("inheritable", os.get_inheritable(descriptor))
     socket.socket(fileno=descriptor).sendall(payload)
 control.orders.get()
@@ -78,7 +78,7 @@ def test_several_descriptors_in_one_read_keep_their_order():
 time.sleep(0.3)
 control.say_ready()
 for name in (b"first", b"second"):
-    socket.socket(fileno=control.orders.get()[2]).sendall(name)
+    socket.socket(fileno=control.orders.get()[2][0]).sendall(name)
 control.orders.get()
 """
     with run_script(code) as channel:

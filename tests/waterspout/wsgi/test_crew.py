@@ -26,7 +26,7 @@ class HeldCrew(Crew):
     async def stop(self, grace=0):
         self._close_lanes()
 
-    def _hand_over(self, far_end):
+    def _hand_over(self, far_end, backlog):
         if self.refusing:
             raise OSError("no more")
         far_end.settimeout(5)

@@ -17,6 +17,7 @@ from waterspout.wsgi.frames import (
     WHOLE,
     build_reply,
     pack,
+    pack_about,
     pack_header,
     pack_read,
     serialize_reply,
@@ -169,8 +170,8 @@ async def test_a_new_request_may_begin_as_soon_as_it_is_free(peer):
 
 async def test_after_a_cancel_nothing_is_told_until_the_lane_is_free(peer):
     heard = peer.begin()
-    peer.lane.cancel("because")
-    assert peer.hear() == pack(CANCEL, b"because")
+    peer.lane.cancel(peer.user, "because")
+    assert peer.hear() == pack_about(CANCEL, 0, "because")
     assert peer.lane.busy
     await peer.say(pack_read(5), REPLY_FRAME, pack(DATA, b"late"), pack(END, CUT))
     assert heard == []
@@ -181,13 +182,13 @@ async def test_after_a_cancel_nothing_is_told_until_the_lane_is_free(peer):
 
 async def test_a_cancel_is_said_once(peer):
     peer.begin()
-    peer.lane.cancel("once")
-    peer.lane.cancel("twice")
-    assert peer.hear() == pack(CANCEL, b"once")
+    peer.lane.cancel(peer.user, "once")
+    peer.lane.cancel(peer.user, "twice")
+    assert peer.hear() == pack_about(CANCEL, 0, "once")
 
 
 async def test_a_free_lane_has_nothing_to_cancel(peer):
-    peer.lane.cancel()
+    peer.lane.cancel(peer.user)
     assert peer.hear() == b""
 
 
@@ -206,7 +207,7 @@ async def test_a_paused_lane_reads_nothing_until_it_is_resumed(peer):
 async def test_a_cancelled_lane_reads_on_so_that_its_worker_can_end(peer):
     peer.begin()
     peer.lane.pause()
-    peer.lane.cancel()
+    peer.lane.cancel(peer.user)
     await peer.say(REPLY_FRAME, pack(IDLE))
     assert peer.notes == [("idle", peer.lane)]
 
@@ -239,7 +240,7 @@ async def test_a_worker_that_dies_is_told_to_its_request_and_its_crew(peer):
 async def test_a_worker_that_dies_without_a_listener_is_told_to_its_crew(peer, how):
     if how == "cancelled":
         peer.begin()
-        peer.lane.cancel()
+        peer.lane.cancel(peer.user)
     peer.sock.close()
     await wait_for(lambda: peer.notes)
     assert peer.notes == [("lost", peer.lane)]
@@ -292,8 +293,9 @@ async def test_a_closed_lane_takes_orders_and_does_nothing(peer):
     peer.begin()
     peer.lane.close()
     await wait_for(lambda: peer.notes)
-    for order in (peer.lane.pause, peer.lane.resume, peer.lane.cancel, peer.lane.close):
+    for order in (peer.lane.pause, peer.lane.resume, peer.lane.close):
         order()
+    peer.lane.cancel(peer.user)
     peer.lane.send(b"lost")
     assert peer.notes == [("lost", peer.lane)]
     assert peer.sock.recv(1) == b""

@@ -114,7 +114,7 @@ async def test_a_cancel_in_the_middle_of_a_stream_closes_it_once_in_the_worker_s
     for number in range(3):
         job = await joined.start()
         await wait_for(lambda job=job: len(job.body) > 40)
-        joined.lane.cancel()
+        joined.lane.cancel(job)
         seen = job.body
         await asyncio.wait_for(joined.free.wait(), 10)
         assert job.body == seen
@@ -142,7 +142,7 @@ async def test_a_slow_client_makes_the_worker_wait(join):
         before = sum(made)
         await asyncio.sleep(0.1)
     assert sum(made) < 16 * 1024 * 1024
-    joined.lane.cancel()
+    joined.lane.cancel(job)
     await asyncio.wait_for(joined.free.wait(), 10)
 
 

@@ -30,7 +30,7 @@ class Watched(ProcessCrew):
         events = CrewEvents(
             lambda crew, lane: crew.idle.append(lane),
             lambda crew: self.count_gone(),
-            lambda *message: self.published.append(message),
+            on_publish=lambda *message: self.published.append(message),
         )
         super().__init__(CrewSpec(target, threads, **options), events)
 

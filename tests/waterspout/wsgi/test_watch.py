@@ -73,7 +73,7 @@ async def test_a_view_whose_client_left_is_stuck_too_but_not_timed_out(make_pool
     pool = make_pool(timeout=SHORT, threads=2)
     await pool.start()
     job = await occupy(pool, gate)
-    job.lane.cancel()
+    job.lane.cancel(job)
     await wait_for(lambda: pool.stuck == 1)
     assert pool.timed_out == 0
     gate.touch()

@@ -13,7 +13,7 @@ from tests.waterspout.wsgi.test_worker import TEXT, Watched, answering
 from tests.waterspout.wsgi.wires import open_wire
 from waterspout.exceptions import ClientDisconnected
 from waterspout.limits import READ_WINDOW
-from waterspout.wsgi.frames import BODY, BODY_END, CANCEL, WHOLE, pack
+from waterspout.wsgi.frames import BODY, BODY_END, CANCEL, WHOLE, pack, pack_about
 
 
 def is_waiting(reply):
@@ -63,7 +63,7 @@ def test_a_view_that_reads_nothing_asks_for_nothing():
 
 
 @pytest.mark.parametrize("left", [b"", b"rest that was asked for", b"x" * 100_000])
-@pytest.mark.parametrize("late", [b"", pack(BODY_END), pack(CANCEL, b"gone")])
+@pytest.mark.parametrize("late", [b"", pack(BODY_END), pack_about(CANCEL, 0, "gone")])
 def test_what_a_view_leaves_unread_never_reaches_the_next_request(left, late):
     def app(environ, start_response):
         first = (

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from tests.waterspout.processes import running_thread
 from tests.waterspout.wsgi.heads import make_head
 from tests.waterspout.wsgi.transcript import Transcript
-from waterspout.wsgi.frames import BODY, REQUEST, pack, serialize_request
+from waterspout.wsgi.frames import BODY, CANCEL, EOF, REQUEST, pack, serialize_request
 from waterspout.wsgi.worker import LaneWorker
 
 DEADLINE = 10.0
@@ -33,7 +33,8 @@ class Wire:
         self.sock.sendall(build_request(target, body, **changes))
 
     def send(self, kind, payload=b""):
-        self.sock.sendall(pack(kind, payload))
+        token = bytes(4) if kind in (CANCEL, EOF) else b""
+        self.sock.sendall(pack(kind, token + payload))
 
     def read_until(self, condition):
         """Take what the worker says until the condition holds of it."""

@@ -1,0 +1,193 @@
+"""Small requests that lie ready for a lane worker which is still busy, and the small replies to them.
+
+Two pipes beside the lane's socket. The event loop lays requests into one, a packet each; the worker takes the
+next when it is through with one, without a word and without a wait. What it answers goes into the other, which
+the event loop reads when it is awake anyway. So neither wakes the other for each request: that, and threads of
+one process that wait for its interpreter's lock, costs more than a small view does.
+
+What the worker has not taken can be taken back: the kernel keeps it, and whoever reads it first has it. So no
+request has to wait behind a view that turns out to be slow (`waterspout.wsgi.prefetch` sees to it).
+
+Linux only, whose pipes know packets (O_DIRECT of pipe(2)). Nothing of the event loop here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+import sys
+from typing import Final, Generic, NamedTuple, TypeVar
+
+from waterspout.limits import ANSWERS_READ, BACKLOG_SIZE, PACKET
+from waterspout.wsgi.frames import ANSWER, ReplyHead, parse_answer
+
+#: Before the request in a packet: its token.
+_TOKEN: Final = struct.Struct("!I")
+#: Before the ANSWER in a packet: its token, and for how many microseconds the request ran.
+_TIMED: Final = struct.Struct("!II")
+#: Both, and the ANSWER's own header.
+_BEFORE_ANSWER: Final = struct.Struct("!IIBI")
+_SET_PIPE_SIZE: Final = 1031  # F_SETPIPE_SZ of fcntl(2)
+_TOKENS: Final = 2**32
+
+User = TypeVar("User")
+
+
+class Answer(NamedTuple):
+    """A whole small reply; `seconds`, for how long its request ran."""
+
+    seconds: float
+    head: ReplyHead
+    body: bytes
+
+
+class Backlog(Generic[User]):
+    """The event loop's ends. `User`: whoever a request belongs to. Raises OSError: no descriptors are left.
+
+    Attributes: `users`, by token and in order, of whom nothing has been heard since their requests were laid
+    here; `far_end`, the worker's: whoever hands it over has to close it.
+    """
+
+    def __init__(self) -> None:
+        self.users: dict[int, User] = {}
+        self._token = 0
+        self._rest = b""
+        with contextlib.ExitStack() as opened:
+            # Both ends of the first are kept, to take back what nobody has taken.
+            self._unread, self._ready = _open_pipe(opened, os.O_DIRECT)
+            self._answers, answering = _open_pipe(opened)
+            reading = os.dup(self._unread)
+            opened.pop_all()
+        self.far_end = BacklogEnd(reading, answering)
+        _widen(self._ready)
+
+    def put(self, user: User, frames: bytes) -> bool:
+        """Lay a request ready. False: it is too large, or there are as many as the pipe holds."""
+        if len(frames) > PACKET - _TOKEN.size:
+            return False
+        token = (self._token + 1) % _TOKENS or 1
+        try:
+            os.write(self._ready, _TOKEN.pack(token) + frames)
+        except OSError:
+            return False
+        self._token = token
+        self.users[token] = user
+        return True
+
+    def take_back(self) -> list[User]:
+        """Those whose requests the worker has not taken, in order: it never will."""
+        users = []
+        while packet := _read(self._unread, PACKET):
+            user = self.pop(_TOKEN.unpack_from(packet)[0])
+            if user is not None:
+                users.append(user)
+        return users
+
+    def withdraw(self, user: User) -> int:
+        """Forget `user`. Its token, if the worker has taken the request, or 0: it never will."""
+        found = next((token for token, other in self.users.items() if other is user), 0)
+        self.users.pop(found, None)
+        packets = []
+        while packet := _read(self._unread, PACKET):
+            packets.append(packet)
+        for packet in packets:
+            if _TOKEN.unpack_from(packet)[0] == found:
+                found = 0
+            else:
+                os.write(self._ready, packet)
+        return found
+
+    def collect(self) -> list[tuple[User, Answer]]:
+        """What the worker has answered, in order; those users are forgotten. One read: as much as the pipe
+        holds, which the worker may fill again meanwhile.
+        """
+        found: list[tuple[User, Answer]] = []
+        data = self._rest + _read(self._answers, ANSWERS_READ)
+        position, size = 0, len(data)
+        while size - position >= _BEFORE_ANSWER.size:
+            token, run_time, _kind, length = _BEFORE_ANSWER.unpack_from(data, position)
+            start = position + _BEFORE_ANSWER.size
+            if start + length > size:
+                break
+            position = start + length
+            user = self.pop(token)
+            if user is not None:
+                found.append((user, Answer(run_time / 1e6, *parse_answer(data, start, position))))
+        self._rest = data[position:]
+        return found
+
+    def pop(self, token: int) -> User | None:
+        """The one whose request the worker says that it has taken; None: it has been given up."""
+        return self.users.pop(token, None)
+
+    def close(self) -> None:
+        """What is left in the pipes is lost."""
+        for descriptor in (self._unread, self._ready, self._answers):
+            os.close(descriptor)
+
+
+class BacklogEnd:
+    """The worker's ends: where it reads requests, and where it writes answers.
+
+    Attributes: `descriptors`, both.
+    """
+
+    def __init__(self, reading: int, answering: int) -> None:
+        self._reading = reading
+        self._answering = answering
+
+    @property
+    def descriptors(self) -> tuple[int, int]:
+        return self._reading, self._answering
+
+    def take(self) -> tuple[int, bytes] | None:
+        """The token and the frames of the next request; None: there is none. Never blocks."""
+        packet = _read(self._reading, PACKET)
+        return (_TOKEN.unpack_from(packet)[0], packet[_TOKEN.size :]) if packet else None
+
+    def answer(self, token: int, seconds: float, frame: bytes) -> bool:
+        """Lay an ANSWER ready, to be found within a millisecond or two. False: it is something else, too
+        large, or there is no room: it must go down the lane.
+        """
+        if frame[0] != ANSWER or len(frame) > PACKET - _TIMED.size:
+            return False
+        try:
+            # Up to PIPE_BUF bytes a write is whole or does not happen (pipe(7)).
+            os.write(self._answering, _TIMED.pack(token, int(seconds * 1e6)) + frame)
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        os.close(self._reading)
+        os.close(self._answering)
+
+
+def is_possible() -> bool:
+    """Whether pipes know packets here, and the threads of a process compute one at a time."""
+    has_lock = getattr(sys, "_is_gil_enabled", lambda: True)
+    return sys.platform == "linux" and has_lock()
+
+
+def _open_pipe(opened: contextlib.ExitStack, flags: int = 0) -> tuple[int, int]:
+    ends = os.pipe2(flags | os.O_NONBLOCK | os.O_CLOEXEC)
+    for end in ends:
+        opened.callback(os.close, end)
+    return ends
+
+
+def _widen(pipe: int) -> None:
+    """A packet takes a page, and a pipe has 16 of them. Who has no right to more does with those."""
+    from fcntl import fcntl
+
+    with contextlib.suppress(OSError):
+        fcntl(pipe, _SET_PIPE_SIZE, BACKLOG_SIZE)
+
+
+def _read(pipe: int, size: int) -> bytes:
+    """What is there; nothing, when nothing is, or nobody will write any more."""
+    try:
+        return os.read(pipe, size)
+    except BlockingIOError:
+        return b""

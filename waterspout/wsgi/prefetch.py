@@ -1,0 +1,117 @@
+"""When small requests are laid behind one that still runs, and when they are taken back from there.
+
+Views that compute for a moment and wait for nothing gain nothing from a second thread of their process, which
+has one interpreter lock: the threads only wake and hinder each other. So what comes while a lane is busy goes
+into its backlog, not to an idle lane, until it shows that the views do wait, or that one is slow:
+
+* A lane that makes no progress for `BACKLOG_PATIENCE` looks, `BACKLOG_LOOK` seconds apart: what its worker has
+  not taken goes to other lanes, in its order.
+* The worker says that its requests have slept (SLEPT): the kernel counts how often a thread gives up its core.
+
+Then every request gets a lane of its own, for `SPREAD_TIME`: twice as long each time, until it goes well again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from waterspout.limits import BACKLOG_FRESH, BACKLOG_LOOK, BACKLOG_LOOK_SLOW, BACKLOG_PATIENCE, FINE, SPREAD_TIME
+from waterspout.wsgi.lane import Lane
+
+
+class Prefetch:
+    """For the lanes of one process. `on_returned` is called with those that must have another lane: exchanges
+    that `add` took, in their order.
+    """
+
+    def __init__(self, on_returned: Callable[[list[Any]], None]) -> None:
+        self._on_returned = on_returned
+        self._lane: Lane | None = None
+        #: Lanes with a backlog in use: the steps that each had made, and for how many looks it has made none.
+        self._watched: dict[Lane, tuple[int, int]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._begun = 0.0  # what `_lane` runs
+        self._spread_until = 0.0
+        self._spread_time = SPREAD_TIME[0]
+        self._fine = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many requests lie in backlogs, or were the last to be taken from there."""
+        return sum(len(lane.backlog.users) for lane in self._watched if lane.backlog is not None)
+
+    def follow(self, lane: Lane) -> None:
+        """It has begun a request: more may be laid behind that."""
+        if lane.takes_more:
+            self._lane = lane
+            self._begun = asyncio.get_running_loop().time()
+
+    def add(self, exchange: Any) -> bool:
+        """Lay it behind what runs. False: it should have a lane of its own, or wait for one."""
+        lane = self._lane
+        if lane is None or not lane.takes_more:
+            return False
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        is_watched = lane in self._watched
+        if now < self._spread_until or (not is_watched and now - self._begun > BACKLOG_FRESH):
+            return False
+        if not exchange.put_behind(lane):
+            return False
+        if not is_watched:
+            self._watched[lane] = (lane.steps, 0)
+            if self._timer is None:
+                self._timer = loop.call_later(BACKLOG_LOOK, self._look)
+        return True
+
+    def on_slept(self, lane: Lane) -> None:
+        """Its worker says that the views of its backlog wait for something."""
+        self._spread()
+        self._return(lane)
+
+    def forget(self, lane: Lane) -> None:
+        """It is lost."""
+        self._watched.pop(lane, None)
+        if self._lane is lane:
+            self._lane = None
+
+    def _look(self) -> None:
+        self._timer = None
+        pause = BACKLOG_LOOK_SLOW
+        for lane, (steps, misses) in list(self._watched.items()):
+            lane.collect()
+            if lane.backlog is None or not lane.backlog.users:
+                # Nothing can come by way of the backlog until something is put there.
+                self._fine += lane.steps - steps
+                del self._watched[lane]
+                continue
+            misses = misses + 1 if lane.steps == steps else 0
+            self._fine += lane.steps - steps
+            self._watched[lane] = (lane.steps, misses)
+            if misses == BACKLOG_PATIENCE:
+                self._on_slow(lane)
+            elif misses < BACKLOG_PATIENCE:
+                pause = BACKLOG_LOOK
+        if self._watched:
+            self._timer = asyncio.get_running_loop().call_later(pause, self._look)
+
+    def _on_slow(self, lane: Lane) -> None:
+        """One slow view among many is met, and left behind. Where there are more, nobody shall wait for one."""
+        if self._fine < FINE:
+            self._spread()
+        self._fine = 0
+        self._return(lane)
+
+    def _return(self, lane: Lane) -> None:
+        users = lane.take_back()
+        if users:
+            self._on_returned(users)
+
+    def _spread(self) -> None:
+        if self._fine >= FINE:
+            self._spread_time = SPREAD_TIME[0]
+        self._fine = 0
+        self._spread_until = asyncio.get_running_loop().time() + self._spread_time
+        self._spread_time = min(2 * self._spread_time, SPREAD_TIME[1])
