@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -32,6 +33,16 @@ def gated(environ, start_response):
     note("ran", environ)
     wait_for_gate(environ)
     return answer(start_response, f"done {parameter(environ, 'id')}")
+
+
+@app.view
+def asking(environ, start_response):
+    """Asks its own server, on a connection of its own, and passes the answer on."""
+    address = (environ["SERVER_NAME"], int(environ["SERVER_PORT"]))
+    with socket.create_connection(address, timeout=20) as sock:
+        sock.sendall(b"GET /quick HTTP/1.1\r\nHost: itself\r\nConnection: close\r\n\r\n")
+        reply = b"".join(iter(lambda: sock.recv(65536), b""))
+    return answer(start_response, reply.partition(b"\r\n\r\n")[2].decode())
 
 
 @app.view

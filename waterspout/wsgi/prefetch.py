@@ -17,7 +17,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from waterspout.limits import BACKLOG_FRESH, BACKLOG_LOOK, BACKLOG_LOOK_SLOW, BACKLOG_PATIENCE, FINE, SPREAD_TIME
+from waterspout.limits import (
+    BACKLOG_FRESH,
+    BACKLOG_LOOK,
+    BACKLOG_LOOK_SLOW,
+    BACKLOG_PATIENCE,
+    FINE,
+    SPREAD_TIME,
+)
 from waterspout.wsgi.lane import Lane
 
 
@@ -32,6 +39,7 @@ class Prefetch:
         #: Lanes with a backlog in use: the steps that each had made, and for how many looks it has made none.
         self._watched: dict[Lane, tuple[int, int]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._pause: float | None = None
         self._begun = 0.0  # what `_lane` runs
         self._spread_until = 0.0
         self._spread_time = SPREAD_TIME[0]
@@ -46,6 +54,7 @@ class Prefetch:
         """It has begun a request: more may be laid behind that."""
         if lane.takes_more:
             self._lane = lane
+            self._watched.pop(lane, None)
             self._begun = asyncio.get_running_loop().time()
 
     def add(self, exchange: Any) -> bool:
@@ -62,8 +71,8 @@ class Prefetch:
             return False
         if not is_watched:
             self._watched[lane] = (lane.steps, 0)
-            if self._timer is None:
-                self._timer = loop.call_later(BACKLOG_LOOK, self._look)
+            if self._pause != BACKLOG_LOOK:
+                self._look_in(BACKLOG_LOOK)
         return True
 
     def on_slept(self, lane: Lane) -> None:
@@ -78,7 +87,6 @@ class Prefetch:
             self._lane = None
 
     def _look(self) -> None:
-        self._timer = None
         pause = BACKLOG_LOOK_SLOW
         for lane, (steps, misses) in list(self._watched.items()):
             lane.collect()
@@ -94,8 +102,14 @@ class Prefetch:
                 self._on_slow(lane)
             elif misses < BACKLOG_PATIENCE:
                 pause = BACKLOG_LOOK
-        if self._watched:
-            self._timer = asyncio.get_running_loop().call_later(pause, self._look)
+        self._look_in(pause if self._watched else None)
+
+    def _look_in(self, pause: float | None) -> None:
+        """`pause` seconds; None: not at all."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if pause is None else asyncio.get_running_loop().call_later(pause, self._look)
+        self._pause = pause
 
     def _on_slow(self, lane: Lane) -> None:
         """One slow view among many is met, and left behind. Where there are more, nobody shall wait for one."""
