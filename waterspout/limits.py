@@ -172,12 +172,12 @@ SMALL_REPLY = 64 * KIB
 #: One read from a lane. `recv` allocates it whole before it reads: from 128 KiB on, malloc maps fresh pages
 #: and gives them back for every request, which costs more than a small view does (bytes).
 LANE_READ = 64 * KIB
-#: A request that waits for a lane in the lane's backlog, and a reply that waits there for the event loop: one
-#: page and one write that is whole or does not happen, on Linux (bytes).
+#: Largest request that lies ready in the backlog of a lane: a page and a packet of its pipe (bytes).
 PACKET = 4 * KIB
-#: Each of both pipes of a backlog, and so how many requests may wait in it: 64 (bytes).
-BACKLOG_SIZE = 64 * PACKET
-#: One read of such replies (bytes).
+#: That pipe, which so holds 64 of them, and the one for answers (bytes).
+REQUESTS_SIZE = 64 * PACKET
+ANSWERS_SIZE = 512 * KIB
+#: One read of answers (bytes).
 ANSWERS_READ = 64 * KIB
 #: So many lanes of a process have a backlog. One is enough, until it meets a slow view.
 BACKLOGS = 8

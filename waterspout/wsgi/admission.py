@@ -47,8 +47,8 @@ class Load(Protocol):
         """How many lanes hang in a view that was given up."""
 
     @property
-    def waiting(self) -> int:
-        """How many requests wait for a lane."""
+    def lacking(self) -> int:
+        """How many requests wait because no lane is free."""
 
 
 class Client(Protocol):
@@ -158,7 +158,7 @@ class Admission:
     @property
     def is_pressed(self) -> bool:
         """Others wait for a lane."""
-        return self._load.waiting > 0
+        return self._load.lacking > 0
 
     # -- every now and then ------------------------------------------------------------------------------
 
@@ -201,7 +201,7 @@ class Admission:
 
     def _free_lanes(self, now: float) -> None:
         """While others wait for a lane: of those that wait for a client, the slowest are freed."""
-        others = self._load.waiting + sum(self._is_brisk(pace, now) for pace in self._collecting.values())
+        others = self._load.lacking + sum(self._is_brisk(pace, now) for pace in self._collecting.values())
         if others:
             slow = [(pace, client) for client, pace in self._unfinished.items() if client.is_starving]
             slow += [(pace, client) for client, pace in self._readers.items() if client.is_held_up]
@@ -213,9 +213,9 @@ class Admission:
             return
         everybody = [*self._collecting.items(), *self._unfinished.items(), *self._readers.items()]
         wanting = [client for client, _ in everybody if client.wants_space]
-        if any(client in self._collecting for client in wanting) or (wanting and self._load.waiting):
+        if any(client in self._collecting for client in wanting) or (wanting and self._load.lacking):
             taking = [(pace, client) for client, pace in everybody if client.takes_space]
-            self._cut_slowest(taking, max(1, self._load.waiting), STRETCH_TIME_FULL, now)
+            self._cut_slowest(taking, max(1, self._load.lacking), STRETCH_TIME_FULL, now)
         for client in wanting:
             client.settle()
 
@@ -248,7 +248,7 @@ class Admission:
 
     @property
     def _is_lane_idle(self) -> bool:
-        return not self._load.waiting and self._load.running + self._load.stuck < self._lanes
+        return not self._load.lacking and self._load.running + self._load.stuck < self._lanes
 
     def _look_soon(self) -> None:
         if self._timer is None:

@@ -19,7 +19,7 @@ import struct
 import sys
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from waterspout.limits import ANSWERS_READ, BACKLOG_SIZE, PACKET
+from waterspout.limits import ANSWERS_READ, ANSWERS_SIZE, PACKET, REQUESTS_SIZE
 from waterspout.wsgi.frames import ANSWER, ReplyHead, parse_answer
 
 #: Before the request in a packet: its token.
@@ -60,11 +60,12 @@ class Backlog(Generic[User]):
             reading = os.dup(self._unread)
             opened.pop_all()
         self.far_end = BacklogEnd(reading, answering)
-        _widen(self._ready)
+        _widen(self._ready, REQUESTS_SIZE)
+        _widen(self._answers, ANSWERS_SIZE)
 
     def put(self, user: User, frames: bytes) -> bool:
         """Lay a request ready. False: it is too large, or there are as many as the pipe holds."""
-        if len(frames) > PACKET - _TOKEN.size:
+        if not fits(frames):
             return False
         token = (self._token + 1) % _TOKENS or 1
         try:
@@ -98,12 +99,12 @@ class Backlog(Generic[User]):
                 os.write(self._ready, packet)
         return found
 
-    def collect(self) -> list[tuple[User, Answer]]:
-        """What the worker has answered, in order; those users are forgotten. One read: as much as the pipe
-        holds, which the worker may fill again meanwhile.
+    def collect(self, rest: bytes = b"") -> list[tuple[User, Answer]]:
+        """What the worker has answered, in order; those users are forgotten. `rest`: of the last one, for which
+        the pipe had no room.
         """
         found: list[tuple[User, Answer]] = []
-        data = self._rest + _read(self._answers, ANSWERS_READ)
+        data = self._rest + _read_all(self._answers) + rest
         position, size = 0, len(data)
         while size - position >= _BEFORE_ANSWER.size:
             token, run_time, _kind, length = _BEFORE_ANSWER.unpack_from(data, position)
@@ -146,22 +147,28 @@ class BacklogEnd:
         packet = _read(self._reading, PACKET)
         return (_TOKEN.unpack_from(packet)[0], packet[_TOKEN.size :]) if packet else None
 
-    def answer(self, token: int, seconds: float, frame: bytes) -> bool:
-        """Lay an ANSWER ready, to be found within a millisecond or two. False: it is something else, too
-        large, or there is no room: it must go down the lane.
+    def answer(self, token: int, seconds: float, frame: bytes) -> bytes | None:
+        """Lay an ANSWER ready, to be found within a millisecond or two.
+
+        The rest, for which there is no room: it must go down the lane. None: all of it must, as a reply of its
+        own; it is no ANSWER, or there is no room at all.
         """
-        if frame[0] != ANSWER or len(frame) > PACKET - _TIMED.size:
-            return False
+        if frame[0] != ANSWER:
+            return None
+        data = _TIMED.pack(token, int(seconds * 1e6)) + frame
         try:
-            # Up to PIPE_BUF bytes a write is whole or does not happen (pipe(7)).
-            os.write(self._answering, _TIMED.pack(token, int(seconds * 1e6)) + frame)
+            return data[os.write(self._answering, data) :]
         except OSError:
-            return False
-        return True
+            return None
 
     def close(self) -> None:
         os.close(self._reading)
         os.close(self._answering)
+
+
+def fits(frames: bytes) -> bool:
+    """Whether a request is small enough to lie ready."""
+    return len(frames) <= PACKET - _TOKEN.size
 
 
 def is_possible() -> bool:
@@ -177,12 +184,12 @@ def _open_pipe(opened: contextlib.ExitStack, flags: int = 0) -> tuple[int, int]:
     return ends
 
 
-def _widen(pipe: int) -> None:
+def _widen(pipe: int, size: int) -> None:
     """A packet takes a page, and a pipe has 16 of them. Who has no right to more does with those."""
     from fcntl import fcntl
 
     with contextlib.suppress(OSError):
-        fcntl(pipe, _SET_PIPE_SIZE, BACKLOG_SIZE)
+        fcntl(pipe, _SET_PIPE_SIZE, size)
 
 
 def _read(pipe: int, size: int) -> bytes:
@@ -191,3 +198,13 @@ def _read(pipe: int, size: int) -> bytes:
         return os.read(pipe, size)
     except BlockingIOError:
         return b""
+
+
+def _read_all(pipe: int) -> bytes:
+    data = _read(pipe, ANSWERS_READ)
+    if len(data) < ANSWERS_READ:
+        return data
+    pieces = [data]
+    while data := _read(pipe, ANSWERS_READ):
+        pieces.append(data)
+    return b"".join(pieces)

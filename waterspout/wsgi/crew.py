@@ -52,12 +52,13 @@ class CrewSpec:
 
 @dataclass
 class CrewEvents:
-    """Whom a crew tells what: a lane became free; the crew is gone; requests must have another lane, though
-    they were given to one; a view has published.
+    """Whom a crew tells what: a lane became free; the crew is gone; a backlog has room again; requests must have
+    another lane, though they were given to one; a view has published.
     """
 
     on_idle: Callable[[Crew, Lane], None]
     on_gone: Callable[[Crew], None]
+    on_room: Callable[[Crew], None] = field(default=lambda crew: None)
     on_returned: Callable[[Crew, list[Any]], None] = field(default=lambda crew, users: None)
     on_publish: Callable[[str, bytes], None] = field(default=lambda topic, message: None)
 
@@ -78,7 +79,7 @@ class Crew:
         self.spec = spec
         self.idle: deque[Lane] = deque()
         self._events = events
-        self.prefetch = Prefetch(self._on_returned)
+        self.prefetch = Prefetch(self._on_returned, lambda: events.on_room(self))
         self.lanes: set[Lane] = set()
         self.ready = False
         self.ready_at = 0.0

@@ -9,7 +9,7 @@ from typing import Any
 
 from waterspout.proxies import Proxies
 from waterspout.record import Record
-from waterspout.wsgi.backlog import Answer
+from waterspout.wsgi.backlog import Answer, fits
 from waterspout.wsgi.dispatcher import Dispatcher
 from waterspout.wsgi.frames import CUT, WHOLE, ReplyHead
 from waterspout.wsgi.inbound import Inbound
@@ -56,6 +56,11 @@ class Exchange(Inbound):
         lane.begin(self, self._frames, small=not self._on_demand)
         if self._on_demand:
             self._upload.attach(lane)
+
+    @property
+    def is_small(self) -> bool:
+        """All of it is here, and fits into the backlog of a lane."""
+        return not self._on_demand and fits(self._frames)
 
     def put_behind(self, lane: Lane) -> bool:
         """Lie ready for a lane that is busy. False: it can't."""

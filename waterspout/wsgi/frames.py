@@ -9,6 +9,7 @@ A frame is one byte of kind, four of length (big-endian), and the payload. On a 
     CANCEL    why the reply is not wanted         END    b"\\0" whole, b"\\1" cut the connection
     EOF       the client sends no more            ANSWER REPLY, DATA and END of a small reply, in one
     NEXT      look into the backlog               IDLE   nothing: close() has run, the lane is free
+                                                  REST   of an answer for which the backlog had no room
                                                   TAKEN  what follows is for that request of the backlog
                                                   SLEPT  requests of the backlog have waited for something
 
@@ -52,6 +53,7 @@ TAKEN: Final = 11
 SLEPT: Final = 12
 NEXT: Final = 13
 EOF: Final = 14
+REST: Final = 15
 
 SPEC: Final = 16
 LANE: Final = 17
@@ -72,7 +74,7 @@ _REPLY: Final = struct.Struct("!Hq")
 _HEAD_SIZE: Final = struct.Struct("!I")
 #: Kinds whose payload is handed on as it arrives, however large the frame.
 _STREAMED: Final = frozenset((BODY, DATA))
-_KINDS: Final = frozenset((*range(REQUEST, EOF + 1), *range(SPEC, URLS + 1)))
+_KINDS: Final = frozenset((*range(REQUEST, REST + 1), *range(SPEC, URLS + 1)))
 
 _IDLE: Final = _HEADER.pack(IDLE, 0)
 

@@ -18,6 +18,7 @@ from waterspout.wsgi.frames import (
     NEXT,
     READ,
     REPLY,
+    REST,
     SLEPT,
     TAKEN,
     FrameParser,
@@ -176,11 +177,11 @@ class Lane(asyncio.Protocol):
 
     # -- the backlog -------------------------------------------------------------------------------------
 
-    def collect(self) -> None:
-        """Pass on what the worker has answered by way of the backlog."""
+    def collect(self, rest: bytes = b"") -> None:
+        """Pass on what the worker has answered by way of the backlog, and the `rest` that came down here."""
         if self.backlog is None:
             return
-        for user, answer in self.backlog.collect():
+        for user, answer in self.backlog.collect(rest):
             self.steps += 1
             self.quiet = MOVED
             if user is self.user:
@@ -247,6 +248,10 @@ class Lane(asyncio.Protocol):
                 self._pass_on(head, pieces, end)
                 head, pieces, end = None, [], None
                 self._on_taken(parse_about(payload)[0])
+            elif kind == REST:
+                self._pass_on(head, pieces, end)
+                head, pieces, end = None, [], None
+                self.collect(payload)
             elif kind == SLEPT:
                 slept = True
         self._pass_on(head, pieces, end)

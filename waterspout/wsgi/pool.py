@@ -193,6 +193,11 @@ class Pool:
         return len(self._queue)
 
     @property
+    def lacking(self) -> int:
+        """How many requests wait because no lane is free, and not for a better one than that."""
+        return 0 if any(crew.idle for crew in self._supervisor.crews) else len(self._queue)
+
+    @property
     def crews(self) -> list[Crew]:
         """All that there are, those that have not come up, too."""
         return self._supervisor.all
@@ -245,6 +250,8 @@ class Pool:
         if crew.prefetch.add(exchange):
             self._count(crew)
             return True
+        if crew.prefetch.is_full:
+            return False
         if not crew.idle:
             crew = self._least_busy()
             if crew is None:
@@ -268,6 +275,12 @@ class Pool:
         if len(free) < 2:
             return free[0] if free else None
         return min(free, key=_find_load)
+
+    def _feed(self, crew: Crew) -> None:
+        """There may be room in the backlog of what it runs."""
+        while self._queue and crew.prefetch.add(self._queue.peek()):
+            self._queue.take()
+            self._count(crew)
 
     def _on_returned(self, crew: Crew, exchanges: list[Exchange]) -> None:
         """They were given to a lane that did not come to them."""
@@ -321,7 +334,7 @@ class Pool:
             nice=settings.niceness,
             link=link or Link(),
         )
-        events = CrewEvents(self._on_idle, self._on_gone, self._on_returned, hub.deliver)
+        events = CrewEvents(self._on_idle, self._on_gone, self._feed, self._on_returned, hub.deliver)
         if not settings.workers:
             return ThreadCrew(spec, events)
         crew = ProcessCrew(spec, events)
@@ -333,9 +346,7 @@ class Pool:
     def _on_idle(self, crew: Crew, lane: Lane) -> None:
         if self._queue and not crew.draining:
             self._begin(crew, lane, self._queue.take())
-            while self._queue and crew.prefetch.add(self._queue.peek()):
-                self._queue.take()
-                self._count(crew)
+            self._feed(crew)
             return
         if lane.backlog is None:
             crew.idle.append(lane)

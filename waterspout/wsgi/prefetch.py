@@ -4,11 +4,11 @@ Views that compute for a moment and wait for nothing gain nothing from a second 
 has one interpreter lock: the threads only wake and hinder each other. So what comes while a lane is busy goes
 into its backlog, not to an idle lane, until it shows that the views do wait, or that one is slow:
 
-* A lane that makes no progress for `BACKLOG_PATIENCE` looks, `BACKLOG_LOOK` seconds apart: what its worker has
-  not taken goes to other lanes, in its order.
-* The worker says that its requests have slept (SLEPT): the kernel counts how often a thread gives up its core.
+* A lane that makes no progress for `BACKLOG_PATIENCE` looks, `BACKLOG_LOOK` seconds apart: what its worker
+  has not taken goes to other lanes, in its order.
+* The worker says that its requests have slept (SLEPT): the kernel counts how often a thread gives up a core.
 
-Then every request gets a lane of its own, for `SPREAD_TIME`: twice as long each time, until it goes well again.
+Then each request gets a lane of its own, for `SPREAD_TIME`; twice as long each time, until it goes well.
 """
 
 from __future__ import annotations
@@ -30,17 +30,22 @@ from waterspout.wsgi.lane import Lane
 
 class Prefetch:
     """For the lanes of one process. `on_returned` is called with those that must have another lane: exchanges
-    that `add` took, in their order.
+    that `add` took, in their order. `on_room`: there is room where there was none.
+
+    Attributes: `is_full`, there is a lane to lie behind, and it takes no more: better wait for that than wake
+    another thread.
     """
 
-    def __init__(self, on_returned: Callable[[list[Any]], None]) -> None:
+    def __init__(self, on_returned: Callable[[list[Any]], None], on_room: Callable[[], None]) -> None:
         self._on_returned = on_returned
+        self._on_room = on_room
+        self.is_full = False
         self._lane: Lane | None = None
+        self._begun = 0.0  # what it runs
         #: Lanes with a backlog in use: the steps that each had made, and for how many looks it has made none.
         self._watched: dict[Lane, tuple[int, int]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._pause: float | None = None
-        self._begun = 0.0  # what `_lane` runs
         self._spread_until = 0.0
         self._spread_time = SPREAD_TIME[0]
         self._fine = 0
@@ -52,13 +57,15 @@ class Prefetch:
 
     def follow(self, lane: Lane) -> None:
         """It has begun a request: more may be laid behind that."""
+        self.is_full = False
         if lane.takes_more:
             self._lane = lane
             self._watched.pop(lane, None)
             self._begun = asyncio.get_running_loop().time()
 
     def add(self, exchange: Any) -> bool:
-        """Lay it behind what runs. False: it should have a lane of its own, or wait for one."""
+        """Lay it behind what runs. False: `is_full`, or it should have a lane of its own."""
+        self.is_full = False
         lane = self._lane
         if lane is None or not lane.takes_more:
             return False
@@ -68,6 +75,7 @@ class Prefetch:
         if now < self._spread_until or (not is_watched and now - self._begun > BACKLOG_FRESH):
             return False
         if not exchange.put_behind(lane):
+            self.is_full = is_watched and exchange.is_small
             return False
         if not is_watched:
             self._watched[lane] = (lane.steps, 0)
@@ -85,24 +93,26 @@ class Prefetch:
         self._watched.pop(lane, None)
         if self._lane is lane:
             self._lane = None
+            self.is_full = False
 
     def _look(self) -> None:
         pause = BACKLOG_LOOK_SLOW
         for lane, (steps, misses) in list(self._watched.items()):
             lane.collect()
+            self._fine += lane.steps - steps
             if lane.backlog is None or not lane.backlog.users:
                 # Nothing can come by way of the backlog until something is put there.
-                self._fine += lane.steps - steps
                 del self._watched[lane]
                 continue
             misses = misses + 1 if lane.steps == steps else 0
-            self._fine += lane.steps - steps
             self._watched[lane] = (lane.steps, misses)
             if misses == BACKLOG_PATIENCE:
                 self._on_slow(lane)
             elif misses < BACKLOG_PATIENCE:
                 pause = BACKLOG_LOOK
         self._look_in(pause if self._watched else None)
+        if self.is_full:
+            self._on_room()
 
     def _look_in(self, pause: float | None) -> None:
         """`pause` seconds; None: not at all."""
@@ -112,13 +122,14 @@ class Prefetch:
         self._pause = pause
 
     def _on_slow(self, lane: Lane) -> None:
-        """One slow view among many is met, and left behind. Where there are more, nobody shall wait for one."""
+        """One slow view among many is met, and left behind. Where there are more, nobody shall meet one."""
         if self._fine < FINE:
             self._spread()
         self._fine = 0
         self._return(lane)
 
     def _return(self, lane: Lane) -> None:
+        self.is_full = False
         users = lane.take_back()
         if users:
             self._on_returned(users)

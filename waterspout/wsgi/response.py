@@ -115,7 +115,7 @@ class Response:
         if only and self._length < 0 and not self._bodiless and not self.started:
             self._length = len(chunk)
         if self._bodiless:
-            self._send(self._take_head() + self._end(WHOLE))
+            self._finish(WHOLE)
             return
         if self._length >= 0:
             chunk = self._cut_to_length(chunk)
@@ -126,7 +126,7 @@ class Response:
         elif chunk:
             self._write_data(chunk)
         else:
-            self._send(self._take_head() + self._end(WHOLE))
+            self._finish(WHOLE)
 
     def end(self) -> None:
         """The end of the iterable. Raises InvalidResponse if the app never started."""
@@ -144,7 +144,7 @@ class Response:
                 self._sent,
                 self._length,
             )
-        self._send(self._take_head() + self._end(WHOLE if whole else CUT))
+        self._finish(WHOLE if whole else CUT)
 
     def fail(self) -> None:
         """The app raised: 500 if nothing is out yet, else the connection is cut."""
@@ -214,6 +214,15 @@ class Response:
             raise InvalidResponse(f"{len(text)} bytes of headers: the limit is {FRAME_LIMIT - DATA_FRAME}")
         self.started = True
         return ReplyHead(status, length, text.encode("latin-1"))
+
+    def _finish(self, how: bytes) -> None:
+        """Nothing more of the body follows. Raises InvalidResponse: an absurdly large head."""
+        if self.started or how == CUT:
+            self._send(self._take_head() + self._end(how))
+        else:
+            answer = pack_answer(self._build_head(), b"")
+            self.ended = True
+            self._send(answer)
 
     def _end(self, how: bytes) -> bytes:
         self.ended = True

@@ -1,4 +1,4 @@
-"""Whether what a thread runs waits for something: the kernel counts how often the thread gives up its core."""
+"""Whether what a thread runs waits for something: the kernel counts how often it gives up its core."""
 
 from __future__ import annotations
 

@@ -42,6 +42,7 @@ from waterspout.wsgi.frames import (
     LANE,
     NEXT,
     REQUEST,
+    REST,
     SLEPT,
     TAKEN,
     URLS,
@@ -170,9 +171,13 @@ class LaneWorker:
         if self._token and self._writes == 1:
             assert self._backlog is not None
             seconds = time.perf_counter() - self._taken_at
-            if seconds < QUICK and self._backlog.answer(self._token, seconds, frames):
+            rest = self._backlog.answer(self._token, seconds, frames) if seconds < QUICK else None
+            if rest is None:
+                frames = pack_about(TAKEN, self._token) + frames
+            elif rest:
+                frames = pack(REST, rest)
+            else:
                 return
-            frames = pack_about(TAKEN, self._token) + frames
         try:
             self._sock.sendall(frames)
         except OSError:

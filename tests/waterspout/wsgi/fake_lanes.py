@@ -107,10 +107,10 @@ class FakePool:
 class FakeLoad:
     """How busy the lanes are said to be."""
 
-    def __init__(self, running=0, waiting=0):
+    def __init__(self, running=0, lacking=0):
         self.running = running
         self.stuck = 0
-        self.waiting = waiting
+        self.lacking = lacking
 
 
 class Site(HTTPServerConnectionDelegate):

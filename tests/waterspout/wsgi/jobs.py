@@ -6,6 +6,7 @@ import time
 from tests.waterspout.wsgi.wires import build_request
 from waterspout.limits import BACKLOG_FRESH
 from waterspout.record import Record
+from waterspout.wsgi.backlog import fits
 from waterspout.wsgi.frames import BODY, BODY_END, CUT, WHOLE, pack
 
 DEADLINE = 10.0
@@ -37,6 +38,10 @@ class Job:
         self.lane = lane
         self.record.started = time.perf_counter()
         lane.begin(self, self._frames, small=self._is_small)
+
+    @property
+    def is_small(self):
+        return self._is_small and fits(self._frames)
 
     def put_behind(self, lane):
         assert self.lane is None, "started twice"

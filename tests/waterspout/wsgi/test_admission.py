@@ -179,7 +179,7 @@ async def test_a_client_that_starves_its_lane_is_cut_when_others_wait(house):
     slow, brisk = house.start(is_starving=True), house.start()
     await asyncio.sleep(0.3)
     assert slow.orders == ["run"]
-    house.load.waiting = 1
+    house.load.lacking = 1
     await wait_for(lambda: slow.orders == ["run", "cut"])
     await asyncio.sleep(0.3)
     assert brisk.orders == ["run"]
@@ -188,7 +188,7 @@ async def test_a_client_that_starves_its_lane_is_cut_when_others_wait(house):
 @pytest.mark.usefixtures("with_patience")
 async def test_a_client_that_starves_its_lane_for_a_moment_is_not(house):
     client = house.start(is_starving=True)
-    house.load.waiting = 1
+    house.load.lacking = 1
     for _ in range(20):
         client.send(STRETCH)
         await asyncio.sleep(0.1)
@@ -200,9 +200,9 @@ async def test_no_more_are_cut_than_wait_and_the_slowest_first(house):
     await asyncio.sleep(0.05)
     second = house.start(is_starving=True)
     await asyncio.sleep(0.25)
-    house.load.waiting = 1
+    house.load.lacking = 1
     await wait_for(lambda: "cut" in first.orders)
-    house.load.waiting = 0
+    house.load.lacking = 0
     await asyncio.sleep(0.1)
     assert second.orders == ["run"]
 
@@ -226,13 +226,13 @@ async def test_a_reply_is_spooled_only_when_others_wait(house):
     client = house.watch()
     await asyncio.sleep(0.05)
     assert client.orders == []
-    house.load.waiting = 1
+    house.load.lacking = 1
     await wait_for(lambda: client.orders)
     assert set(client.orders) == {"spool"}
 
 
 async def test_when_others_wait_already_a_reply_is_spooled_at_once(house):
-    house.load.waiting = 1
+    house.load.lacking = 1
     assert house.watch().orders == ["spool"]
 
 
@@ -240,7 +240,7 @@ async def test_a_reader_that_holds_its_lane_too_long_is_cut_when_others_wait(hou
     client = house.watch()
     await asyncio.sleep(0.3)
     assert "cut" not in client.orders
-    house.load.waiting = 1
+    house.load.lacking = 1
     await wait_for(lambda: client.orders[-1:] == ["cut"])
 
 
@@ -248,7 +248,7 @@ async def test_a_reader_that_holds_its_lane_too_long_is_cut_when_others_wait(hou
 async def test_a_reader_that_holds_no_lane_is_not_cut_for_one(house, facts):
     client = house.watch()
     vars(client).update(facts)
-    house.load.waiting = 1
+    house.load.lacking = 1
     await asyncio.sleep(0.35)
     assert "cut" not in client.orders
 
@@ -257,7 +257,7 @@ async def test_a_reader_that_holds_no_lane_is_not_cut_for_one(house, facts):
 async def test_a_reader_that_takes_enough_is_not_cut(house, monkeypatch):
     monkeypatch.setattr(module, "WRITE_TIMEOUT", 1.0)
     client = house.watch()
-    house.load.waiting = 1
+    house.load.lacking = 1
     for _ in range(20):
         client.taken += STRETCH
         await asyncio.sleep(0.1)
@@ -318,7 +318,7 @@ async def test_it_is_said_that_clients_are_cut(house, caplog):
     house.start(is_starving=True)
     house.start(is_starving=True)
     await asyncio.sleep(0.25)
-    house.load.waiting = 2
+    house.load.lacking = 2
     await wait_for(lambda: caplog.records)
     await asyncio.sleep(0.05)
     assert len(caplog.records) == 1

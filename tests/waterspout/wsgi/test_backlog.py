@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from waterspout.limits import BACKLOG_SIZE, PACKET
+from waterspout.limits import ANSWERS_SIZE, PACKET, REQUESTS_SIZE
 from waterspout.wsgi import backlog as module
 from waterspout.wsgi.backlog import Answer, Backlog, is_possible
 from waterspout.wsgi.frames import DATA, build_reply, pack, pack_answer
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(not is_possible(), reason="there are no backlogs
 
 HEAD = build_reply(200, "OK", [("Content-Length", "5")])
 ANSWER = pack_answer(HEAD, b"hello")
-MOST = BACKLOG_SIZE // PACKET
+MOST = REQUESTS_SIZE // PACKET
 
 
 @pytest.fixture
@@ -43,8 +43,8 @@ def test_requests_are_taken_one_by_one_in_their_order(backlog):
 def test_answers_find_their_users(backlog):
     for name in ("first", "second", "third"):
         backlog.put(name, b"request")
-    assert backlog.end.answer(1, 0.000_25, ANSWER)
-    assert backlog.end.answer(3, 0.5, ANSWER)
+    assert backlog.end.answer(1, 0.000_25, ANSWER) == b""
+    assert backlog.end.answer(3, 0.5, ANSWER) == b""
     assert backlog.collect() == [
         ("first", Answer(0.000_25, HEAD, b"hello")),
         ("third", Answer(0.5, HEAD, b"hello")),
@@ -58,7 +58,9 @@ def test_an_answer_that_is_read_in_two_parts_is_one(backlog, monkeypatch):
     backlog.put("second", b"request")
     backlog.end.answer(1, 0, ANSWER)
     backlog.end.answer(2, 0, ANSWER)
-    monkeypatch.setattr(module, "ANSWERS_READ", len(ANSWER) + 15)
+    pipe = module._read_all(backlog._answers)
+    monkeypatch.setattr(module, "_read_all", lambda _: parts.pop(0))
+    parts = [pipe[: len(ANSWER) + 15], pipe[len(ANSWER) + 15 :]]
     assert [user for user, _ in backlog.collect()] == ["first"]
     assert [user for user, _ in backlog.collect()] == ["second"]
 
@@ -91,24 +93,26 @@ def test_a_request_is_one_packet_or_goes_another_way(backlog, size, fits):
     assert [len(frames) for _, frames in take_all(backlog)] == [size] * fits
 
 
-@pytest.mark.parametrize(("size", "fits"), [(PACKET - 8, True), (PACKET - 7, False)])
-def test_an_answer_is_one_write_or_goes_another_way(backlog, size, fits):
-    backlog.put("user", b"request")
-    frame = pack_answer(HEAD, bytes(size - len(pack_answer(HEAD, b""))))
-    assert backlog.end.answer(1, 0, frame) is fits
-    assert len(backlog.collect()) == fits
-
-
 def test_what_is_no_whole_reply_goes_another_way(backlog):
-    assert not backlog.end.answer(1, 0, pack(DATA, b"some"))
+    assert backlog.end.answer(1, 0, pack(DATA, b"some")) is None
 
 
-def test_an_answer_for_which_there_is_no_room_goes_another_way(backlog):
-    while backlog.end.answer(1, 0, ANSWER):
-        pass
-    while backlog.collect() or backlog._rest:
-        pass
-    assert backlog.end.answer(1, 0, ANSWER)
+def test_answers_fill_the_pipe_and_the_last_one_goes_another_way_in_part(backlog):
+    body = bytes(40_000)
+    for number in range(MOST):
+        backlog.put(number, b"request")
+    number, rest = 0, b""
+    while not rest:
+        number += 1
+        rest = backlog.end.answer(number, 0, pack_answer(HEAD, body))
+        assert rest is not None
+    assert number > ANSWERS_SIZE // 50_000
+    assert backlog.end.answer(number + 1, 0, ANSWER) is None
+    found = backlog.collect(rest)
+    assert [user for user, _ in found] == list(range(number))
+    assert all(answer.body == body for _, answer in found)
+    assert backlog.end.answer(number + 1, 0, ANSWER) == b""
+    assert [user for user, _ in backlog.collect()] == [number]
 
 
 def test_what_was_not_taken_is_taken_back(backlog):
@@ -160,7 +164,7 @@ def test_a_worker_whose_event_loop_is_gone_finds_nothing(backlog):
     other.close()
     assert end.take() == (1, b"request")
     assert end.take() is None
-    assert not end.answer(1, 0, ANSWER)
+    assert end.answer(1, 0, ANSWER) is None
     end.close()
 
 

@@ -273,10 +273,3 @@ async def test_views_that_sleep_are_told_of(joined):
     await joined.until_idle()
     assert joined.slept
     assert await jobs[-1].answer() == b"late"
-
-
-async def test_views_that_compute_are_not(joined):
-    await joined.begin("/gate", *["/1"] * 40)
-    joined.app.open.set()
-    await joined.until_idle()
-    assert not joined.slept

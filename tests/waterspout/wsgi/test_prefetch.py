@@ -41,6 +41,8 @@ class FakeLane:
 
 
 class FakeExchange:
+    is_small = True
+
     def put_behind(self, lane):
         if len(lane.backlog.users) >= lane.room:
             return False
@@ -55,7 +57,7 @@ def returned():
 
 @pytest.fixture
 def prefetch(returned):
-    return Prefetch(returned.extend)
+    return Prefetch(returned.extend, lambda: None)
 
 
 def begin(prefetch, **options):

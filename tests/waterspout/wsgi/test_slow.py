@@ -43,7 +43,7 @@ async def begin(client, pool, app):
     """A reply that its client does not take, while another request waits."""
     await client.send(*GET)
     lane = await pool.start_next()
-    app.load.waiting = 1
+    app.load.lacking = 1
     lane.user.on_reply(SIZED, b"", None)
     return lane
 
@@ -92,7 +92,7 @@ async def test_without_others_the_view_waits(client, pool, app):
     assert await say(lane, BODY) < len(BODY)
     await asyncio.sleep(0.15)
     assert (lane.orders, app.admission.space.used) == (["pause"], 0)
-    app.load.waiting = 1
+    app.load.lacking = 1
     await wait_for(lambda: lane.orders == ["pause", "resume"])
 
 
