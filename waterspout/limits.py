@@ -186,6 +186,8 @@ BACKLOG_LOOK = 0.001
 BACKLOG_LOOK_SLOW = 0.05
 #: ... and when it has seen no progress so many times, what the worker has not taken is taken back.
 BACKLOG_PATIENCE = 3
+#: ... but so many, when the worker would go on, and is given no core: on other lanes nothing would run sooner.
+BACKLOG_STARVING = 50
 #: What runs for longer alone is let alone (seconds).
 BACKLOG_FRESH = 0.002
 #: So many requests in a row without that are fine: one slow view among as many is no reason to spread them.

@@ -52,8 +52,8 @@ class CrewSpec:
 
 @dataclass
 class CrewEvents:
-    """Whom a crew tells what: a lane became free; the crew is gone; a backlog has room again; requests must have
-    another lane, though they were given to one; a view has published.
+    """Whom a crew tells what: a lane became free; the crew is gone; a backlog has room again; requests must
+    have another lane, though they were given to one; a view has published.
     """
 
     on_idle: Callable[[Crew, Lane], None]
@@ -79,7 +79,7 @@ class Crew:
         self.spec = spec
         self.idle: deque[Lane] = deque()
         self._events = events
-        self.prefetch = Prefetch(self._on_returned, lambda: events.on_room(self))
+        self.prefetch = Prefetch(self._on_returned, lambda: events.on_room(self), lambda: self.pid)
         self.lanes: set[Lane] = set()
         self.ready = False
         self.ready_at = 0.0

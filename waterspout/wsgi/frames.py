@@ -12,6 +12,7 @@ A frame is one byte of kind, four of length (big-endian), and the payload. On a 
                                                   REST   of an answer for which the backlog had no room
                                                   TAKEN  what follows is for that request of the backlog
                                                   SLEPT  requests of the backlog have waited for something
+                                                  THREAD which thread it is; before all else
 
 After IDLE the next REQUEST may come. Whatever still arrives between IDLE and REQUEST belongs to the
 request before and is skipped, so neither an unread body nor a late CANCEL reaches the next one.
@@ -65,6 +66,8 @@ PING: Final = 22
 PONG: Final = 23
 URLS: Final = 24
 
+THREAD: Final = 25
+
 _HEADER: Final = struct.Struct("!BI")
 _CREDIT: Final = struct.Struct("!I")
 _TOKEN: Final = struct.Struct("!I")
@@ -74,7 +77,7 @@ _REPLY: Final = struct.Struct("!Hq")
 _HEAD_SIZE: Final = struct.Struct("!I")
 #: Kinds whose payload is handed on as it arrives, however large the frame.
 _STREAMED: Final = frozenset((BODY, DATA))
-_KINDS: Final = frozenset((*range(REQUEST, REST + 1), *range(SPEC, URLS + 1)))
+_KINDS: Final = frozenset((*range(REQUEST, REST + 1), *range(SPEC, THREAD + 1)))
 
 _IDLE: Final = _HEADER.pack(IDLE, 0)
 

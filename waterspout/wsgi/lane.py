@@ -21,6 +21,7 @@ from waterspout.wsgi.frames import (
     REST,
     SLEPT,
     TAKEN,
+    THREAD,
     FrameParser,
     ReplyHead,
     pack,
@@ -69,8 +70,8 @@ class Lane(asyncio.Protocol):
     `on_idle`, `on_lost` and `on_slept` are called with the lane. Attributes: `user`, the exchange on it, None
     when free, when that is in the backlog, or when its client is gone and what still comes is thrown away;
     `quiet`, for how long its view has sent nothing although it could, as far as who looks at it has counted
-    (seconds), or `MOVED`; `stuck`, that was too long; `takes_more`, small requests may be `put` behind what it
-    runs; `steps`, replies that have ended.
+    (seconds), or `MOVED`; `stuck`, that was too long; `takes_more`, small requests may be `put` behind what
+    it runs; `steps`, replies that have ended; `thread`, the system's number of the worker's, once it is known.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Lane(asyncio.Protocol):
         self.stuck = False
         self.takes_more = False
         self.steps = 0
+        self.thread = 0
         self._paused = False
         self._sends = 0
 
@@ -254,6 +256,8 @@ class Lane(asyncio.Protocol):
                 self.collect(payload)
             elif kind == SLEPT:
                 slept = True
+            elif kind == THREAD:
+                self.thread = parse_about(payload)[0]
         self._pass_on(head, pieces, end)
         if self._behind:
             self.collect()

@@ -345,9 +345,11 @@ class Pool:
 
     def _on_idle(self, crew: Crew, lane: Lane) -> None:
         if self._queue and not crew.draining:
-            self._begin(crew, lane, self._queue.take())
             self._feed(crew)
-            return
+            if self._queue and not crew.prefetch.is_full:
+                self._begin(crew, lane, self._queue.take())
+                self._feed(crew)
+                return
         if lane.backlog is None:
             crew.idle.append(lane)
         else:

@@ -4,8 +4,8 @@ Views that compute for a moment and wait for nothing gain nothing from a second 
 has one interpreter lock: the threads only wake and hinder each other. So what comes while a lane is busy goes
 into its backlog, not to an idle lane, until it shows that the views do wait, or that one is slow:
 
-* A lane that makes no progress for `BACKLOG_PATIENCE` looks, `BACKLOG_LOOK` seconds apart: what its worker
-  has not taken goes to other lanes, in its order.
+* A lane that makes no progress for `BACKLOG_PATIENCE` looks, `BACKLOG_LOOK` seconds apart, though its thread
+  is given a core: what its worker has not taken goes to other lanes, in its order.
 * The worker says that its requests have slept (SLEPT): the kernel counts how often a thread gives up a core.
 
 Then each request gets a lane of its own, for `SPREAD_TIME`; twice as long each time, until it goes well.
@@ -22,28 +22,74 @@ from waterspout.limits import (
     BACKLOG_LOOK,
     BACKLOG_LOOK_SLOW,
     BACKLOG_PATIENCE,
+    BACKLOG_STARVING,
     FINE,
     SPREAD_TIME,
 )
 from waterspout.wsgi.lane import Lane
+from waterspout.wsgi.starving import is_ready, read_cpu_time
+
+
+class Progress:
+    """How far a lane of the process `pid` gets."""
+
+    def __init__(self, lane: Lane, pid: int | None) -> None:
+        self._lane = lane
+        self._pid = pid
+        self._begin()
+
+    def _begin(self) -> None:
+        self._steps = self._lane.steps
+        self._misses = 0
+        self._used = 0.0 if self._pid is None else read_cpu_time(self._pid)
+
+    def look(self) -> int:
+        """How many steps it has made since the last look."""
+        steps = self._lane.steps - self._steps
+        if steps:
+            self._begin()
+        else:
+            self._misses += 1
+        return steps
+
+    @property
+    def is_over(self) -> bool:
+        """It makes none, and not because its process is given no core."""
+        if self._misses < BACKLOG_PATIENCE:
+            return False
+        pid = self._pid
+        is_starving = (
+            pid is not None
+            and self._misses < BACKLOG_STARVING
+            and read_cpu_time(pid) - self._used < BACKLOG_PATIENCE * BACKLOG_LOOK
+            and is_ready(pid, self._lane.thread)
+        )
+        return not is_starving
 
 
 class Prefetch:
     """For the lanes of one process. `on_returned` is called with those that must have another lane: exchanges
-    that `add` took, in their order. `on_room`: there is room where there was none.
+    that `add` took, in their order. `on_room`: there is room where there was none. `find_pid` tells which
+    process it is.
 
     Attributes: `is_full`, there is a lane to lie behind, and it takes no more: better wait for that than wake
     another thread.
     """
 
-    def __init__(self, on_returned: Callable[[list[Any]], None], on_room: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        on_returned: Callable[[list[Any]], None],
+        on_room: Callable[[], None],
+        find_pid: Callable[[], int | None],
+    ) -> None:
         self._on_returned = on_returned
         self._on_room = on_room
+        self._find_pid = find_pid
         self.is_full = False
         self._lane: Lane | None = None
         self._begun = 0.0  # what it runs
-        #: Lanes with a backlog in use: the steps that each had made, and for how many looks it has made none.
-        self._watched: dict[Lane, tuple[int, int]] = {}
+        #: Lanes with a backlog in use.
+        self._watched: dict[Lane, Progress] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._pause: float | None = None
         self._spread_until = 0.0
@@ -78,7 +124,7 @@ class Prefetch:
             self.is_full = is_watched and exchange.is_small
             return False
         if not is_watched:
-            self._watched[lane] = (lane.steps, 0)
+            self._watched[lane] = Progress(lane, self._find_pid())
             if self._pause != BACKLOG_LOOK:
                 self._look_in(BACKLOG_LOOK)
         return True
@@ -97,18 +143,15 @@ class Prefetch:
 
     def _look(self) -> None:
         pause = BACKLOG_LOOK_SLOW
-        for lane, (steps, misses) in list(self._watched.items()):
+        for lane, progress in list(self._watched.items()):
             lane.collect()
-            self._fine += lane.steps - steps
+            self._fine += progress.look()
             if lane.backlog is None or not lane.backlog.users:
                 # Nothing can come by way of the backlog until something is put there.
                 del self._watched[lane]
-                continue
-            misses = misses + 1 if lane.steps == steps else 0
-            self._watched[lane] = (lane.steps, misses)
-            if misses == BACKLOG_PATIENCE:
+            elif lane.takes_more and progress.is_over:
                 self._on_slow(lane)
-            elif misses < BACKLOG_PATIENCE:
+            elif lane.takes_more:
                 pause = BACKLOG_LOOK
         self._look_in(pause if self._watched else None)
         if self.is_full:

@@ -57,7 +57,7 @@ def returned():
 
 @pytest.fixture
 def prefetch(returned):
-    return Prefetch(returned.extend, lambda: None)
+    return Prefetch(returned.extend, lambda: None, lambda: None)
 
 
 def begin(prefetch, **options):

@@ -1,0 +1,27 @@
+"""Whether a thread of another process would go on, if the kernel gave it a core. Linux only."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+#: The clock of a process is made of its number: clock_getcpuclockid(3), <linux/posix-timers.h>.
+_CPUCLOCK_SCHED: Final = 2
+
+
+def read_cpu_time(pid: int) -> float:
+    """Seconds of CPU that a process has used; infinite, if nobody tells."""
+    try:
+        return time.clock_gettime((~pid << 3) | _CPUCLOCK_SCHED)
+    except OSError:
+        return float("inf")
+
+
+def is_ready(pid: int, thread: int) -> bool:
+    """Whether it runs, or waits for a core and for nothing else."""
+    try:
+        with open(f"/proc/{pid}/task/{thread}/stat", "rb") as file:
+            _, _, rest = file.read().rpartition(b") ")
+    except OSError:
+        return False
+    return rest.startswith(b"R")
