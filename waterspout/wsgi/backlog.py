@@ -17,6 +17,8 @@ import contextlib
 import os
 import struct
 import sys
+from fcntl import fcntl, ioctl
+from termios import FIONREAD
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from waterspout.limits import ANSWERS_READ, ANSWERS_SIZE, PACKET, REQUESTS_SIZE
@@ -28,6 +30,7 @@ _TOKEN: Final = struct.Struct("!I")
 _TIMED: Final = struct.Struct("!II")
 #: Both, and the ANSWER's own header.
 _BEFORE_ANSWER: Final = struct.Struct("!IIBI")
+_COUNT: Final = struct.Struct("i")
 _SET_PIPE_SIZE: Final = 1031  # F_SETPIPE_SZ of fcntl(2)
 _TOKENS: Final = 2**32
 
@@ -147,6 +150,11 @@ class BacklogEnd:
         packet = _read(self._reading, PACKET)
         return (_TOKEN.unpack_from(packet)[0], packet[_TOKEN.size :]) if packet else None
 
+    def estimate(self, packet: int) -> int:
+        """How many requests of so many bytes lie there."""
+        (size,) = _COUNT.unpack(ioctl(self._reading, FIONREAD, _COUNT.pack(0)))
+        return int(size) // packet
+
     def answer(self, token: int, seconds: float, frame: bytes) -> bytes | None:
         """Lay an ANSWER ready, to be found within a millisecond or two.
 
@@ -186,8 +194,6 @@ def _open_pipe(opened: contextlib.ExitStack, flags: int = 0) -> tuple[int, int]:
 
 def _widen(pipe: int, size: int) -> None:
     """A packet takes a page, and a pipe has 16 of them. Who has no right to more does with those."""
-    from fcntl import fcntl
-
     with contextlib.suppress(OSError):
         fcntl(pipe, _SET_PIPE_SIZE, size)
 

@@ -102,6 +102,7 @@ class LaneWorker:
         self._backlog = backlog
         self._token = 0  # of the request that runs, if it came from the backlog
         self._taken_at = 0.0
+        self._quiet = 0  # so many more answers may lie ready until the event loop is woken
         self._company: set[LaneWorker] = set() if company is None else company
         self._sleep = SleepMeter()
         self._generation = fork_generation()
@@ -147,6 +148,10 @@ class LaneWorker:
         self._sort(frames)
         self._token = token
         self._taken_at = time.perf_counter()
+        self._quiet -= 1
+        if self._quiet < 0:
+            # Woken when half of it is done, the event loop fetches more while the rest is run.
+            self._quiet = backlog.estimate(len(frames)) // 2
         return True
 
     # -- the lane ----------------------------------------------------------------------------------------
@@ -174,7 +179,8 @@ class LaneWorker:
         if self._token and self._writes == 1:
             assert self._backlog is not None
             seconds = time.perf_counter() - self._taken_at
-            rest = self._backlog.answer(self._token, seconds, frames) if seconds < QUICK else None
+            is_quiet = self._quiet > 0 and seconds < QUICK
+            rest = self._backlog.answer(self._token, seconds, frames) if is_quiet else None
             if rest is None:
                 frames = pack_about(TAKEN, self._token) + frames
             elif rest:
