@@ -186,14 +186,14 @@ BACKLOG_LOOK = 0.001
 BACKLOG_LOOK_SLOW = 0.05
 #: ... and when it has seen no progress so many times, what the worker has not taken is taken back.
 BACKLOG_PATIENCE = 3
-#: ... but so many, when the worker would go on, and is given no core: on other lanes nothing would run sooner.
+#: ... but so many, when the worker would go on and is given no core: on other lanes it would be the same.
 BACKLOG_STARVING = 50
 #: What runs for longer alone is let alone (seconds).
 BACKLOG_FRESH = 0.002
 #: So many requests in a row without that are fine: one slow view among as many is no reason to spread them.
 FINE = 100
-#: When views are found to wait, each request gets a lane of its own, for so long at first, and at most, when it
-#: is found again and again (seconds).
+#: When views are found to wait, each request gets a lane of its own, for so long at first, and at most, when
+#: it is found again and again (seconds).
 SPREAD_TIME = (0.05, 2.0)
 #: A view that ran longer has its reply sent to the event loop at once (seconds).
 QUICK = 0.001

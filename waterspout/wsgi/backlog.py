@@ -1,9 +1,9 @@
 """Small requests that lie ready for a lane worker which is still busy, and the small replies to them.
 
-Two pipes beside the lane's socket. The event loop lays requests into one, a packet each; the worker takes the
-next when it is through with one, without a word and without a wait. What it answers goes into the other, which
-the event loop reads when it is awake anyway. So neither wakes the other for each request: that, and threads of
-one process that wait for its interpreter's lock, costs more than a small view does.
+Two pipes beside the lane's socket. The event loop lays requests into one, a packet each; the worker takes
+the next when it is through with one, without a word and without a wait. What it answers goes into the other,
+which the event loop reads when it is awake anyway. So neither wakes the other for each request: that, and
+threads of one process that wait for its interpreter's lock, costs more than a small view does.
 
 What the worker has not taken can be taken back: the kernel keeps it, and whoever reads it first has it. So no
 request has to wait behind a view that turns out to be slow (`waterspout.wsgi.prefetch` sees to it).
@@ -103,8 +103,8 @@ class Backlog(Generic[User]):
         return found
 
     def collect(self, rest: bytes = b"") -> list[tuple[User, Answer]]:
-        """What the worker has answered, in order; those users are forgotten. `rest`: of the last one, for which
-        the pipe had no room.
+        """What the worker has answered, in order; those users are forgotten. `rest`: of the last one, for
+        which the pipe had no room.
         """
         found: list[tuple[User, Answer]] = []
         data = self._rest + _read_all(self._answers) + rest
@@ -158,8 +158,8 @@ class BacklogEnd:
     def answer(self, token: int, seconds: float, frame: bytes) -> bytes | None:
         """Lay an ANSWER ready, to be found within a millisecond or two.
 
-        The rest, for which there is no room: it must go down the lane. None: all of it must, as a reply of its
-        own; it is no ANSWER, or there is no room at all.
+        The rest, for which there is no room: it must go down the lane. None: all of it must, as a reply of
+        its own; it is no ANSWER, or there is no room at all.
         """
         if frame[0] != ANSWER:
             return None

@@ -79,7 +79,7 @@ def test_a_pipe_that_can_t_be_made_larger_does_as_it_is(monkeypatch):
     def refuse(*arguments):
         raise PermissionError(errno.EPERM, "over the limit of this user")
 
-    monkeypatch.setattr("fcntl.fcntl", refuse)
+    monkeypatch.setattr(module, "fcntl", refuse)
     backlog = Backlog()
     accepted = sum(backlog.put(number, b"request") for number in range(MOST))
     assert accepted == 16

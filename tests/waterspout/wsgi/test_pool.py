@@ -12,6 +12,7 @@ from tests.waterspout.wsgi.jobs import Job, ask, occupy, pid_of, submit, wait_un
 from waterspout.exceptions import ConfigurationError, NotServing, PoolError
 from waterspout.hub.local import subscribe
 from waterspout.hub.outbox import publish
+from waterspout.limits import PACKET
 from waterspout.wsgi.pool import Pool, PoolSettings
 
 pytestmark = pytest.mark.gen_test(timeout=40)
@@ -81,7 +82,7 @@ async def test_requests_wait_for_a_lane_in_their_order(make_pool, gate):
     await pool.start()
     first = await occupy(pool, gate)
     order = []
-    waiting = [submit(pool, "/hello") for _ in range(5)]
+    waiting = [submit(pool, "/hello", bytes(PACKET)) for _ in range(5)]  # too large to lie ready
     for number, job in enumerate(waiting):
         job.outcome.add_done_callback(lambda _, number=number: order.append(number))
     assert (pool.running, pool.waiting) == (1, 5)
