@@ -66,7 +66,7 @@ def test_what_runs_and_waits_is_told_while_it_does(watched, form):
     busy = watched.pool()
     assert busy["lanes"]["busy"] == 2
     assert busy["queue"]["length"] == 1
-    assert busy["requests"] == {"started": 2, "running": 2, "finished": 0}
+    assert busy["requests"] == {"started": 2, "running": 2, "prefetched": 0, "finished": 0}
     assert busy["answers"] == {"502": 0, "503": 1, "504": 0}
     (process,) = busy["processes"]
     assert [process["pid"]] == (server.wsgi_pids() if form == "process" else [server.pid])
@@ -78,7 +78,7 @@ def test_what_runs_and_waits_is_told_while_it_does(watched, form):
         finish(watched, ident, connection)
     assert poll(lambda: watched.pool()["lanes"]["busy"] == 0)
     done = watched.pool()
-    assert done["requests"] == {"started": 3, "running": 0, "finished": 3}
+    assert done["requests"] == {"started": 3, "running": 0, "prefetched": 0, "finished": 3}
     assert (done["wait"]["count"], done["run"]["count"]) == (3, 3)
     assert 0.3 < done["wait"]["max"] < 20
     assert 0.2 < done["run"]["p50"] < 20  # right to an eighth

@@ -56,6 +56,9 @@ class PoolLike(Protocol):
     def running(self) -> int: ...
 
     @property
+    def prefetched(self) -> int: ...
+
+    @property
     def waiting(self) -> int: ...
 
     @property
@@ -107,7 +110,12 @@ def read_pool(pool: PoolLike) -> dict[str, Any]:
             "busy": busy,
             "stuck": pool.stuck,
         },
-        "requests": {"started": pool.started, "running": pool.running, "finished": told.pop("finished")},
+        "requests": {
+            "started": pool.started,
+            "running": pool.running,
+            "prefetched": pool.prefetched,
+            "finished": told.pop("finished"),
+        },
         **told,
         "restarts": pool.restarts,
         "refused": pool.refused,

@@ -122,7 +122,7 @@ class Pool:
             )
         except TimeoutError:
             # None are left, perhaps: connections may have taken all the time that there was.
-            if left := self.running + self.waiting:
+            if left := self.running + self.prefetched + self.waiting:
                 grace = limits.CUT_GRACE
                 logger.warning("%s%d requests are cut: the graceful timeout is over", self._says, left)
         await self._end(limits.CUT_GRACE if self.stuck else grace)
@@ -186,6 +186,11 @@ class Pool:
     def stuck(self) -> int:
         """How many lanes hang in a view that was given up."""
         return sum(crew.stuck for crew in self._supervisor.all)
+
+    @property
+    def prefetched(self) -> int:
+        """How many small requests lie ready on lanes that run others."""
+        return sum(crew.prefetch.waiting for crew in self._supervisor.all)
 
     @property
     def waiting(self) -> int:

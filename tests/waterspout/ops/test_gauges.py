@@ -31,7 +31,14 @@ def crew(idle=0, busy=0, stuck=0, draining=False):
 
 
 def pool(*crews, **more):
-    defaults = {"stopping": False, "started": 5, "running": 1, "waiting": 2, "figures": Figures()}
+    defaults = {
+        "stopping": False,
+        "started": 5,
+        "running": 1,
+        "prefetched": 7,
+        "waiting": 2,
+        "figures": Figures(),
+    }
     defaults |= dict.fromkeys(COUNTS, 0)
     settings = SimpleNamespace(queue=7)
     return SimpleNamespace(crews=crews, settings=settings, **(defaults | more))
@@ -61,7 +68,7 @@ async def test_lanes_queue_and_requests_are_told():
     told = read_pool(pool(crew(idle=1, busy=2)))
     assert told["lanes"] == {"total": 3, "busy": 2, "stuck": 0}
     assert told["queue"] == {"length": 2, "limit": 7}
-    assert told["requests"] == {"started": 5, "running": 1, "finished": 0}
+    assert told["requests"] == {"started": 5, "running": 1, "prefetched": 7, "finished": 0}
     assert [told[name] for name in COUNTS[:4]] == [0, 0, 0, 0]
 
 
