@@ -33,8 +33,8 @@ On a control channel payloads are JSON objects, except PUBLISH (topic, newline, 
 
 from __future__ import annotations
 
+import marshal
 import struct
-from itertools import chain
 from typing import Final, NamedTuple
 
 from waterspout.exceptions import FrameError
@@ -181,18 +181,13 @@ def parse_about(payload: bytes) -> tuple[int, str]:
 
 
 def serialize_request(head: RequestHead) -> bytes:
-    """The head as lines. No field can hold a newline: HTTP's own parser has refused it before."""
-    lines = [str(head.body_length), "1" if head.disbelieved else "", *head[2:14]]
-    lines += chain.from_iterable(head.headers)
-    return "\n".join(lines).encode("latin-1")
+    """By `marshal`: both ends are the same interpreter, and it takes half of the time of lines of text."""
+    return marshal.dumps(tuple(head))
 
 
 def parse_request(payload: bytes) -> RequestHead:
     """The inverse of `serialize_request`."""
-    lines = payload.decode("latin-1").split("\n")
-    headers = list(zip(lines[14::2], lines[15::2], strict=True))
-    # What is between are the other fields in their order: a slice whose length no type checker knows.
-    return RequestHead(int(lines[0]), lines[1] == "1", *lines[2:14], headers)  # type: ignore[call-arg, arg-type]
+    return RequestHead._make(marshal.loads(payload))  # the event loop has made it, and nobody else can
 
 
 def serialize_reply(head: ReplyHead) -> bytes:
