@@ -4,7 +4,15 @@ import asyncio
 
 import pytest
 
-from waterspout.limits import BACKLOG_FRESH, BACKLOG_LOOK, BACKLOG_PATIENCE, FINE, SPREAD_TIME
+from waterspout.limits import (
+    BACKLOG_FRESH,
+    BACKLOG_LOOK,
+    BACKLOG_PATIENCE,
+    BACKLOG_STARVING,
+    FINE,
+    SPREAD_TIME,
+)
+from waterspout.wsgi import prefetch as module
 from waterspout.wsgi.prefetch import Prefetch
 
 pytestmark = pytest.mark.gen_test
@@ -110,6 +118,48 @@ async def test_behind_a_lane_without_progress_all_are_given_back_in_their_order(
     assert returned == exchanges
     assert not prefetch.add(FakeExchange())
     assert not lane.takes_more
+
+
+class Kernel:
+    """What it says of a thread that nobody can make starve at will. `used`: CPU time of its process."""
+
+    def __init__(self, monkeypatch, *, ready=True):
+        self.used = 0.0
+        monkeypatch.setattr(module, "read_cpu_time", lambda pid: self.used)
+        monkeypatch.setattr(module, "is_ready", lambda pid, thread: ready)
+
+
+@pytest.fixture
+def watching(returned):
+    """Of a process whose number is known."""
+    return Prefetch(returned.extend, lambda: None, lambda: 4711)
+
+
+async def test_behind_a_worker_that_is_given_no_core_they_stay_for_a_while(watching, returned, monkeypatch):
+    Kernel(monkeypatch)
+    begin(watching)
+    watching.add(FakeExchange())
+    await asyncio.sleep(STALL)
+    assert returned == []
+    await asyncio.sleep(3 * BACKLOG_STARVING * BACKLOG_LOOK)
+    assert len(returned) == 1
+
+
+async def test_behind_a_view_that_computes_for_long_they_do_not_stay(watching, returned, monkeypatch):
+    kernel = Kernel(monkeypatch)
+    begin(watching)
+    watching.add(FakeExchange())
+    kernel.used = 2 * BACKLOG_PATIENCE * BACKLOG_LOOK
+    await asyncio.sleep(STALL)
+    assert len(returned) == 1
+
+
+async def test_nor_behind_a_view_that_waits(watching, returned, monkeypatch):
+    Kernel(monkeypatch, ready=False)
+    begin(watching)
+    watching.add(FakeExchange())
+    await asyncio.sleep(STALL)
+    assert len(returned) == 1
 
 
 async def test_behind_a_lane_that_goes_on_they_stay(prefetch, returned):
