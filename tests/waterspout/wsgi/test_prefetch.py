@@ -33,6 +33,7 @@ class FakeLane:
         self.takes_more = True
         self.steps = 0
         self.room = room
+        self.thread = 4712
 
     def collect(self):
         pass
