@@ -205,10 +205,20 @@ class Connection(Intake):
             self._close_written()
 
     def drain(self) -> None:
-        """The server stops: close if idle; a reply that runs is the last one."""
+        """The server stops: close if idle; a reply that runs is the last one.
+
+        A client that has just connected has its request on the way, perhaps, and can't know that nobody would
+        read it: it has a moment.
+        """
         if self.exchange is not None:
             self.exchange.keep_alive = False
-        elif self.state == IDLE and not self._parser.held:
+        elif self.writer.has_written:
+            self._close_idle()
+        else:
+            self.server.loop.call_later(limits.DRAIN_FRESH, self._close_idle)
+
+    def _close_idle(self) -> None:
+        if self.state == IDLE and not self._parser.held:
             self.close()
 
     def abort(self) -> None:

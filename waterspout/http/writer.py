@@ -86,6 +86,11 @@ class Writer:
         return self._queue is not None
 
     @property
+    def has_written(self) -> bool:
+        """Something has been written."""
+        return self._written > 0
+
+    @property
     def is_full(self) -> bool:
         """The client takes less than has been written."""
         return self.paused or self._queue is not None
