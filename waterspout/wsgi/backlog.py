@@ -102,11 +102,11 @@ class Backlog(Generic[User]):
                 os.write(self._ready, packet)
         return found
 
-    def collect(self, rest: bytes = b"") -> list[tuple[User, Answer]]:
-        """What the worker has answered, in order; those users are forgotten. `rest`: of the last one, for
-        which the pipe had no room.
+    def collect(self, rest: bytes = b"") -> list[tuple[int, Answer]]:
+        """What the worker has answered, by token, in order. `rest`: of the last one, for which the pipe had
+        no room; until it has come there is nothing behind its first part.
         """
-        found: list[tuple[User, Answer]] = []
+        found: list[tuple[int, Answer]] = []
         data = self._rest + _read_all(self._answers) + rest
         position, size = 0, len(data)
         while size - position >= _BEFORE_ANSWER.size:
@@ -115,15 +115,18 @@ class Backlog(Generic[User]):
             if start + length > size:
                 break
             position = start + length
-            user = self.pop(token)
-            if user is not None:
-                found.append((user, Answer(run_time / 1e6, *parse_answer(data, start, position))))
+            found.append((token, Answer(run_time / 1e6, *parse_answer(data, start, position))))
         self._rest = data[position:]
         return found
 
     def pop(self, token: int) -> User | None:
-        """The one whose request the worker says that it has taken; None: it has been given up."""
+        """Of whom something has been heard now; None: it has been given up."""
         return self.users.pop(token, None)
+
+    @property
+    def is_empty(self) -> bool:
+        """The worker has taken all that was laid here."""
+        return _measure(self._unread) == 0
 
     def close(self) -> None:
         """What is left in the pipes is lost."""
@@ -140,6 +143,7 @@ class BacklogEnd:
     def __init__(self, reading: int, answering: int) -> None:
         self._reading = reading
         self._answering = answering
+        self._has_room = True
 
     @property
     def descriptors(self) -> tuple[int, int]:
@@ -152,22 +156,27 @@ class BacklogEnd:
 
     def estimate(self, packet: int) -> int:
         """How many requests of so many bytes lie there."""
-        (size,) = _COUNT.unpack(ioctl(self._reading, FIONREAD, _COUNT.pack(0)))
-        return int(size) // packet
+        return _measure(self._reading) // packet
 
     def answer(self, token: int, seconds: float, frame: bytes) -> bytes | None:
         """Lay an ANSWER ready, to be found within a millisecond or two.
 
         The rest, for which there is no room: it must go down the lane. None: all of it must, as a reply of
-        its own; it is no ANSWER, or there is no room at all.
+        its own; it is no ANSWER, or there is no room at all. Behind a part there is none until `make_room`.
         """
-        if frame[0] != ANSWER:
+        if frame[0] != ANSWER or not self._has_room:
             return None
         data = _TIMED.pack(token, int(seconds * 1e6)) + frame
         try:
-            return data[os.write(self._answering, data) :]
+            rest = data[os.write(self._answering, data) :]
         except OSError:
             return None
+        self._has_room = not rest
+        return rest
+
+    def make_room(self) -> None:
+        """The event loop has seen the rest of the last answer."""
+        self._has_room = True
 
     def close(self) -> None:
         os.close(self._reading)
@@ -196,6 +205,12 @@ def _widen(pipe: int, size: int) -> None:
     """A packet takes a page, and a pipe has 16 of them. Who has no right to more does with those."""
     with contextlib.suppress(OSError):
         fcntl(pipe, _SET_PIPE_SIZE, size)
+
+
+def _measure(pipe: int) -> int:
+    """How many bytes lie there."""
+    (size,) = _COUNT.unpack(ioctl(pipe, FIONREAD, _COUNT.pack(0)))
+    return int(size)
 
 
 def _read(pipe: int, size: int) -> bytes:

@@ -81,9 +81,14 @@ class Control:
     def _read(self) -> None:
         while True:
             try:
-                data, descriptors, _flags, _address = socket.recv_fds(self._sock, 65536, _MAX_DESCRIPTORS)
+                data, descriptors, flags, _address = socket.recv_fds(self._sock, 65536, _MAX_DESCRIPTORS)
             except OSError:
-                data, descriptors = b"", []
+                data, descriptors, flags = b"", [], 0
+            if flags & socket.MSG_CTRUNC:
+                # This process can't hold so many. None of a lane's is of use without the others.
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                descriptors = []
             for descriptor in descriptors:
                 os.set_inheritable(descriptor, False)  # no business of the app's own subprocesses
             if not data:

@@ -58,7 +58,7 @@ class CrewEvents:
 
     on_idle: Callable[[Crew, Lane], None]
     on_gone: Callable[[Crew], None]
-    on_room: Callable[[Crew], None] = field(default=lambda crew: None)
+    on_room: Callable[[], None] = field(default=lambda: None)
     on_returned: Callable[[Crew, list[Any]], None] = field(default=lambda crew, users: None)
     on_publish: Callable[[str, bytes], None] = field(default=lambda topic, message: None)
 
@@ -79,7 +79,7 @@ class Crew:
         self.spec = spec
         self.idle: deque[Lane] = deque()
         self._events = events
-        self.prefetch = Prefetch(self._on_returned, lambda: events.on_room(self), lambda: self.pid)
+        self.prefetch = Prefetch(self._on_returned, events.on_room, lambda: self.pid)
         self.lanes: set[Lane] = set()
         self.ready = False
         self.ready_at = 0.0
@@ -141,6 +141,7 @@ class Crew:
     async def drain(self) -> None:
         """Take nothing more, and wait until nothing runs that somebody waits for."""
         self.draining = True
+        self.prefetch.stop()
         self.check_drained()
         await self._drained.wait()
 
@@ -183,7 +184,8 @@ class Crew:
         loop = asyncio.get_running_loop()
         backlog = self._open_backlog()
         backlog_end = None if backlog is None else backlog.far_end
-        lane = Lane(self._on_lane_idle, self._on_lane_lost, self.prefetch.on_slept, backlog)
+        prefetch = self.prefetch
+        lane = Lane(self._on_lane_idle, self._on_lane_lost, prefetch.on_slept, prefetch.give_back, backlog)
         try:
             await loop.create_unix_connection(lambda: lane, sock=near_end)
             await self._hand_over_patiently(far_end, backlog_end)

@@ -27,5 +27,8 @@ class Dispatcher(Protocol):
     def submit(self, exchange: Exchange) -> None:
         """`start` it on a lane, now or when one is free, or `refuse` it."""
 
+    def resubmit(self, exchange: Exchange) -> None:
+        """`submit`, once more: it was given to a lane that had not come to it when it was lost."""
+
     def withdraw(self, exchange: Exchange) -> None:
         """It waits in the queue, and nobody waits for it any more."""

@@ -26,6 +26,7 @@ class Exchange(Inbound):
     """
 
     _lane: Lane | None = None
+    _half_closed = False
 
     def __init__(
         self,
@@ -54,6 +55,8 @@ class Exchange(Inbound):
         """A lane is free: go."""
         self._settle_on(lane)
         lane.begin(self, self._frames, small=not self._on_demand)
+        if self._half_closed:
+            lane.say_eof(self)
         if self._on_demand:
             self._upload.attach(lane)
 
@@ -67,6 +70,8 @@ class Exchange(Inbound):
         if self._on_demand or not lane.put(self, self._frames):
             return False
         self._settle_on(lane)
+        if self._half_closed:
+            lane.say_eof(self)
         return True
 
     def _settle_on(self, lane: Lane) -> None:
@@ -111,6 +116,10 @@ class Exchange(Inbound):
         elif self._lane is not None and not self._reply.when_flushed(self._resume):
             self._hold_up(self._lane)
 
+    def on_taken(self, seconds: float) -> None:
+        """It lay ready, and runs."""
+        self._record.started = time.perf_counter() - seconds
+
     def on_answer(self, answer: Answer) -> None:
         """A small reply, which has lain ready for a moment."""
         self._lane = None
@@ -126,7 +135,8 @@ class Exchange(Inbound):
             return
         if unread:
             self._upload.detach()
-            self._pool.submit(self)
+            self.leave_lane()
+            self._pool.resubmit(self)
             return
         self._pool.died += 1
         if self._download is not None:
@@ -159,6 +169,7 @@ class Exchange(Inbound):
 
     def _on_half_close(self) -> None:
         """The client may have left: the view may want to know, and the reply is still written."""
+        self._half_closed = True
         if self._lane is not None:
             self._lane.say_eof(self)
 

@@ -180,6 +180,16 @@ def parse_about(payload: bytes) -> tuple[int, str]:
     return _TOKEN.unpack_from(payload)[0], payload[_TOKEN.size :].decode()
 
 
+def pack_taken(token: int, seconds: float) -> bytes:
+    """The request with this token runs, for so long already."""
+    return pack(TAKEN, _TOKEN.pack(token) + _TOKEN.pack(int(seconds * 1e6)))
+
+
+def parse_taken(payload: bytes) -> tuple[int, float]:
+    """The inverse of `pack_taken`."""
+    return _TOKEN.unpack_from(payload)[0], _TOKEN.unpack_from(payload, _TOKEN.size)[0] / 1e6
+
+
 def serialize_request(head: RequestHead) -> bytes:
     """By `marshal`: both ends are the same interpreter, and it takes half of the time of lines of text."""
     return marshal.dumps(tuple(head))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Protocol, cast
 
@@ -29,7 +30,10 @@ from waterspout.wsgi.frames import (
     parse_about,
     parse_read,
     parse_reply,
+    parse_taken,
 )
+
+logger = logging.getLogger("waterspout.wsgi")
 
 
 class LaneUser(Protocol):
@@ -44,6 +48,9 @@ class LaneUser(Protocol):
 
     def on_reply(self, head: ReplyHead | None, data: bytes, end: bytes | None) -> None:
         """What came in one read of the lane: perhaps the head, some body, perhaps the end."""
+
+    def on_taken(self, seconds: float) -> None:
+        """It was in the backlog, and runs, for so long already."""
 
     def on_answer(self, answer: Answer) -> None:
         """All of the reply, from the backlog."""
@@ -67,9 +74,9 @@ class Lane(asyncio.Protocol):
     """One socket to one lane worker. It carries one exchange at a time and is free again after IDLE. Those in
     its `backlog`, if it has one, follow without a word.
 
-    `on_idle`, `on_lost` and `on_slept` are called with the lane. Attributes: `user`, the exchange on it, None
-    when free, when that is in the backlog, or when its client is gone and what still comes is thrown away;
-    `quiet`, for how long its view has sent nothing although it could, as far as who looks at it has counted
+    `on_idle`, `on_lost`, `on_slept` and `on_paused` are called with the lane. Attributes: `user`, the
+    exchange on it, None when free, when that is in the backlog, or when its client is gone and what still
+    comes is thrown away; `quiet`, for how long its view has sent nothing although it could, as far as who looks at it has counted
     (seconds), or `MOVED`; `stuck`, that was too long; `takes_more`, small requests may be `put` behind what
     it runs; `steps`, replies that have ended; `thread`, the number of the worker's.
     """
@@ -79,11 +86,13 @@ class Lane(asyncio.Protocol):
         on_idle: Callable[[Lane], None],
         on_lost: Callable[[Lane], None],
         on_slept: Callable[[Lane], None] = lambda lane: None,
+        on_paused: Callable[[Lane], None] = lambda lane: None,
         backlog: Backlog[LaneUser] | None = None,
     ) -> None:
         self._on_idle = on_idle
         self._on_lost = on_lost
         self._on_slept = on_slept
+        self._on_paused = on_paused
         self.backlog = backlog
         self._parser = FrameParser()
         self._transport: asyncio.Transport | None = None
@@ -157,11 +166,23 @@ class Lane(asyncio.Protocol):
         elif self.backlog is not None and (token := self.backlog.withdraw(user)):
             self.send(pack_about(CANCEL, token, reason))
 
-    def pause(self) -> None:
-        """Read no more: the client is slow, and the worker shall block in its send."""
-        if self._transport is not None and not self._paused:
+    def pause(self) -> bool:
+        """Read no more: the client is slow, and the worker shall block in its send.
+
+        False: it runs another request already, whose client must not wait for this one. What there still is
+        of this one's reply is what a socket holds, at most.
+        """
+        if self._transport is None:
+            return False
+        if not self._paused:
+            if self._behind:
+                self._on_paused(self)
+            self.takes_more = False
+            if self._behind:
+                return False
             self._paused = True
             self._transport.pause_reading()
+        return True
 
     def resume(self) -> None:
         """Read on. Harmless when not paused."""
@@ -183,12 +204,20 @@ class Lane(asyncio.Protocol):
         """Pass on what the worker has answered by way of the backlog, and the `rest` that came down here."""
         if self.backlog is None:
             return
-        for user, answer in self.backlog.collect(rest):
+        for token, answer in self.backlog.collect(rest):
             self.steps += 1
             self.quiet = MOVED
+            user = None if self.backlog is None else self.backlog.pop(token)
+            if user is None:
+                continue
             if user is self.user:
+                self.user = None
                 self._ended = True
-            user.on_answer(answer)
+            try:
+                user.on_answer(answer)
+            except Exception:  # the others' answers are here, and nowhere else
+                logger.exception("a reply could not be passed on")
+        self._find_running()
 
     def take_back(self) -> list[LaneUser]:
         """Those in the backlog that the worker has not taken, in order. It takes no more until it is idle.
@@ -196,14 +225,16 @@ class Lane(asyncio.Protocol):
         If it has taken one and said nothing of it, that is what it runs.
         """
         self.takes_more = False
-        if self.backlog is None:
-            return []
         self.collect()
-        users = self.backlog.take_back()
-        if self._ended and self._behind:
+        users = [] if self.backlog is None else self.backlog.take_back()
+        self._find_running()
+        return users
+
+    def _find_running(self) -> None:
+        """Of those in the backlog, when none lies there untaken: the first is the one that runs."""
+        if not self.takes_more and self._ended and self._behind:
             token, user = next(iter(self._behind.items()))
             self._take_up(user, token)
-        return users
 
     @property
     def _behind(self) -> dict[int, LaneUser]:
@@ -249,7 +280,7 @@ class Lane(asyncio.Protocol):
             elif kind == TAKEN:
                 self._pass_on(head, pieces, end)
                 head, pieces, end = None, [], None
-                self._on_taken(parse_about(payload)[0])
+                self._on_taken(*parse_taken(payload))
             elif kind == REST:
                 self._pass_on(head, pieces, end)
                 head, pieces, end = None, [], None
@@ -266,17 +297,23 @@ class Lane(asyncio.Protocol):
         if idle:
             self._on_worker_idle()
 
-    def _on_taken(self, token: int) -> None:
+    def _on_taken(self, token: int, seconds: float) -> None:
         assert self.backlog is not None
         user = self.backlog.pop(token)
         if token != self._token:  # else it was found to run before
             self._take_up(user, token)
+        if user is not None:
+            user.on_taken(seconds)
 
     def _on_worker_idle(self) -> None:
         self.user = None
         self._ended = True
         self.resume()  # the end may have come in the same read as what the client is still slow to take
-        if self._behind:
+        if self.backlog is not None and self._behind:
+            if self.backlog.is_empty:
+                logger.error("%d requests of a backlog were taken and not answered", len(self._behind))
+                self.close()
+                return
             # Put there when the worker had just looked. What it has taken has been told by now.
             self.quiet = MOVED
             self.send(pack(NEXT))
@@ -289,11 +326,14 @@ class Lane(asyncio.Protocol):
         if head is None and not pieces and end is None:
             return
         self.quiet = MOVED
+        user = self.user
         if end is not None:
             self.steps += 1
             self._ended = True
-        if self.user is not None:
-            self.user.on_reply(head, pieces[0] if len(pieces) == 1 else b"".join(pieces), end)
+        if user is not None:
+            user.on_reply(head, pieces[0] if len(pieces) == 1 else b"".join(pieces), end)
+        if end is not None:
+            self._find_running()
 
     def eof_received(self) -> None:
         """The worker's end is closed; returning None closes ours."""

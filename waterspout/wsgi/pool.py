@@ -238,6 +238,11 @@ class Pool:
         else:
             self._queue.add(exchange)
 
+    def resubmit(self, exchange: Exchange) -> None:
+        """It was given to a lane that had not come to it when it was lost."""
+        self.started -= 1
+        self.submit(exchange)
+
     def find_admission(self, record: Record) -> Admission:
         """Its own."""
         return self.admission
@@ -249,7 +254,10 @@ class Pool:
     def _place(self, exchange: Exchange) -> bool:
         """Find a lane for it, in the process that has the least to do. False: there is none."""
         crews = self._supervisor.crews
-        crew = crews[0] if len(crews) == 1 else min(crews, key=_find_load, default=None)
+        if len(crews) == 1:
+            crew: Crew | None = crews[0]
+        else:
+            crew = min((crew for crew in crews if crew.ready), key=_find_load, default=None)
         if crew is None:
             return False
         if crew.prefetch.add(exchange):
@@ -281,11 +289,10 @@ class Pool:
             return free[0] if free else None
         return min(free, key=_find_load)
 
-    def _feed(self, crew: Crew) -> None:
-        """There may be room in the backlog of what it runs."""
-        while self._queue and crew.prefetch.add(self._queue.peek()):
+    def _serve_queue(self) -> None:
+        """There may be room for those that wait."""
+        while self._queue and self._place(self._queue.peek()):
             self._queue.take()
-            self._count(crew)
 
     def _on_returned(self, crew: Crew, exchanges: list[Exchange]) -> None:
         """They were given to a lane that did not come to them."""
@@ -339,7 +346,7 @@ class Pool:
             nice=settings.niceness,
             link=link or Link(),
         )
-        events = CrewEvents(self._on_idle, self._on_gone, self._feed, self._on_returned, hub.deliver)
+        events = CrewEvents(self._on_idle, self._on_gone, self._serve_queue, self._on_returned, hub.deliver)
         if not settings.workers:
             return ThreadCrew(spec, events)
         crew = ProcessCrew(spec, events)
@@ -349,16 +356,14 @@ class Pool:
         return crew
 
     def _on_idle(self, crew: Crew, lane: Lane) -> None:
-        if self._queue and not crew.draining:
-            self._feed(crew)
-            if self._queue and not crew.prefetch.is_full:
-                self._begin(crew, lane, self._queue.take())
-                self._feed(crew)
-                return
         if lane.backlog is None:
             crew.idle.append(lane)
         else:
             crew.idle.appendleft(lane)  # the one that ran last: what it needs is still in the core's cache
+        if self._queue and not crew.draining:
+            self._serve_queue()
+        if lane.busy:
+            return
         self._watch.had_idle = True
         crew.check_drained()
         if self._stopping:

@@ -106,6 +106,10 @@ class Pools:
         """Hand it to the pool that its path belongs to, for good."""
         exchange.hand_to(self.all[self._rules.find(_target_of(exchange.record))])
 
+    def resubmit(self, exchange: Exchange) -> None:
+        """As `withdraw`."""
+        raise AssertionError("an exchange that had a lane knows its pool")
+
     def withdraw(self, exchange: Exchange) -> None:
         """It has been handed on: this is asked of its pool."""
 

@@ -132,7 +132,15 @@ class Prefetch:
     def on_slept(self, lane: Lane) -> None:
         """Its worker says that the views of its backlog wait for something."""
         self._spread()
-        self._return(lane)
+        self.give_back(lane)
+
+    def give_back(self, lane: Lane) -> None:
+        """What lies behind what it runs must not wait for that."""
+        self.is_full = False
+        users = lane.take_back()
+        if users:
+            self._on_returned(users)
+        self._on_room()  # who waited for room here does so no longer
 
     def forget(self, lane: Lane) -> None:
         """It is lost."""
@@ -140,22 +148,40 @@ class Prefetch:
         if self._lane is lane:
             self._lane = None
             self.is_full = False
+            self._on_room()
+
+    def stop(self) -> None:
+        """Nothing more is to be laid anywhere. What lies there is run."""
+        self._lane = None
+        self.is_full = False
+
+    # -- every now and then ------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        pause = BACKLOG_LOOK_SLOW
-        for lane, progress in list(self._watched.items()):
-            lane.collect()
-            self._fine += progress.look()
-            if lane.backlog is None or not lane.backlog.users:
-                # Nothing can come by way of the backlog until something is put there.
-                del self._watched[lane]
-            elif lane.takes_more and progress.is_over:
-                self._on_slow(lane)
-            elif lane.takes_more:
-                pause = BACKLOG_LOOK
-        self._look_in(pause if self._watched else None)
-        if self.is_full:
-            self._on_room()
+        self._timer = None
+        try:
+            for lane, progress in list(self._watched.items()):
+                lane.collect()
+                if self._watched.get(lane) is progress:  # what is done with one may concern another
+                    self._judge(lane, progress)
+            if self.is_full:
+                self._on_room()
+        finally:
+            is_used = any(lane.takes_more for lane in self._watched)
+            pause = BACKLOG_LOOK if is_used else BACKLOG_LOOK_SLOW
+            self._look_in(pause if self._watched else None)
+
+    def _judge(self, lane: Lane, progress: Progress) -> None:
+        self._fine += progress.look()
+        if lane.backlog is None or not lane.backlog.users:
+            # Nothing can come by way of the backlog until something is put there.
+            del self._watched[lane]
+        elif lane.takes_more and progress.is_over:
+            # One slow view among many is met, and left behind. Where there are more, nobody shall meet one.
+            if self._fine < FINE:
+                self._spread()
+            self._fine = 0
+            self.give_back(lane)
 
     def _look_in(self, pause: float | None) -> None:
         """`pause` seconds; None: not at all."""
@@ -163,19 +189,6 @@ class Prefetch:
             self._timer.cancel()
         self._timer = None if pause is None else asyncio.get_running_loop().call_later(pause, self._look)
         self._pause = pause
-
-    def _on_slow(self, lane: Lane) -> None:
-        """One slow view among many is met, and left behind. Where there are more, nobody shall meet one."""
-        if self._fine < FINE:
-            self._spread()
-        self._fine = 0
-        self._return(lane)
-
-    def _return(self, lane: Lane) -> None:
-        self.is_full = False
-        users = lane.take_back()
-        if users:
-            self._on_returned(users)
 
     def _spread(self) -> None:
         if self._fine >= FINE:

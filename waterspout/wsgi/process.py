@@ -114,6 +114,7 @@ class ProcessCrew(Crew):
     def kill(self) -> None:
         """End the process at once. Nothing is given to it from now on."""
         self.idle.clear()
+        self.prefetch.stop()
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
 

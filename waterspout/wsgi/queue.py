@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from waterspout.wsgi.exchange import Exchange
@@ -28,18 +29,20 @@ class WaitingQueue:
     def is_full(self) -> bool:
         return len(self._deadlines) >= self._length
 
-    def add(self, exchange: Exchange) -> None:
-        """Behind all others."""
+    def add(self, exchange: Exchange, *, waited: float = 0.0) -> None:
+        """Behind all others. `waited`: for how long it has already (seconds)."""
         loop = asyncio.get_running_loop()
-        self._deadlines[exchange] = loop.time() + self._timeout
+        left = self._timeout - waited
+        self._deadlines[exchange] = loop.time() + left
         if self._timer is None:
-            self._timer = loop.call_later(self._timeout, self._look)
+            self._timer = loop.call_later(max(0.0, left), self._look)
 
     def put_back(self, exchanges: list[Exchange]) -> list[Exchange]:
         """Before all others, in their order. Those behind, that are too many now."""
         later, self._deadlines = self._deadlines, {}
+        now = time.perf_counter()
         for exchange in exchanges:
-            self.add(exchange)
+            self.add(exchange, waited=now - exchange.record.submitted)
         self._deadlines |= later
         surplus = list(self._deadlines)[self._length :]
         for exchange in surplus:

@@ -113,9 +113,10 @@ class SlowClient:
 
     def _hold_up(self, lane: Lane) -> None:
         """The client is slower than the view: the view shall wait in its send, if nobody else waits."""
+        if not lane.pause():
+            return
         self.is_held_up = True
         self._get_known()
-        lane.pause()
         self._admission.watch(self)
 
     def spool_reply(self) -> None:
@@ -135,8 +136,7 @@ class SlowClient:
             self._let_go()
         download.put(data)
         if self._lane is not None and self._download is download and download.spool.is_full:
-            self.is_held_up = True
-            self._lane.pause()
+            self.is_held_up = self._lane.pause()
 
     def _resume(self) -> None:
         """The client has taken what was written."""

@@ -9,7 +9,7 @@ import threading
 
 from waterspout.limits import EXIT_GRACE
 from waterspout.wsgi.backlog import BacklogEnd
-from waterspout.wsgi.crew import Crew
+from waterspout.wsgi.crew import Crew, CrewEvents, CrewSpec
 from waterspout.wsgi.lane import Lane
 from waterspout.wsgi.naming import link
 from waterspout.wsgi.worker import LaneWorker
@@ -24,6 +24,10 @@ class ThreadCrew(Crew):
     """
 
     replaceable = False
+
+    def __init__(self, spec: CrewSpec, events: CrewEvents) -> None:
+        super().__init__(spec, events)
+        self._company: set[LaneWorker] = set()
 
     async def start(self) -> None:
         # Here, in the loop's thread and not in another: apps may set signal handlers while imported.
@@ -58,6 +62,7 @@ class ThreadCrew(Crew):
             multithread=self.spec.threads > 1 or self.spec.multithread,
             multiprocess=self.spec.multiprocess,
             backlog=backlog,
+            company=self._company,
         )
         try:
             threading.Thread(target=worker.run, name="waterspout-lane", daemon=True).start()

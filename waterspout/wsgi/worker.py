@@ -44,7 +44,6 @@ from waterspout.wsgi.frames import (
     REQUEST,
     REST,
     SLEPT,
-    TAKEN,
     THREAD,
     URLS,
     FrameParser,
@@ -52,6 +51,7 @@ from waterspout.wsgi.frames import (
     pack,
     pack_about,
     pack_read,
+    pack_taken,
     parse_about,
     parse_request,
 )
@@ -96,11 +96,13 @@ class LaneWorker:
         self._multithread = multithread
         self._multiprocess = multiprocess
         self._parser = FrameParser()
+        self._packets = FrameParser()
         self._waiting: list[bytes] = []  # a REQUEST that has come and is not yet begun
         self._busy = False  # the event loop has not been told that this lane is free
         self._writes = 0
         self._backlog = backlog
         self._token = 0  # of the request that runs, if it came from the backlog
+        self._silent: set[int] = set()  # those from there whose clients send no more
         self._taken_at = 0.0
         self._quiet = 0  # so many more answers may lie ready until the event loop is woken
         self._company: set[LaneWorker] = set() if company is None else company
@@ -130,13 +132,21 @@ class LaneWorker:
         while not self._waiting:
             if self._busy and (self._backlog is None or not self._take(self._backlog)):
                 self._busy = False
+                self._silent.clear()
                 self._company.discard(self)
                 self._sock.sendall(_IDLE)
             if not self._busy:
                 self.receive()
-                if self._busy:
-                    self._company.add(self)
+                if self._waiting:
+                    self._wake()
         return self._waiting.pop()
+
+    def _wake(self) -> None:
+        """The event loop knows that this lane was idle: it has seen all that was said before."""
+        self._busy = True
+        self._company.add(self)
+        if self._backlog is not None:
+            self._backlog.make_room()
 
     def _take(self, backlog: BacklogEnd) -> bool:
         packet = backlog.take()
@@ -145,8 +155,10 @@ class LaneWorker:
         if packet is None:
             return False
         token, frames = packet
-        self._sort(frames)
+        self._sort_all(self._packets.feed(frames))
         self._token = token
+        self.inbox.client_eof = token in self._silent
+        self._silent.discard(token)
         self._taken_at = time.perf_counter()
         self._quiet -= 1
         if self._quiet < 0:
@@ -182,7 +194,7 @@ class LaneWorker:
             is_quiet = self._quiet > 0 and seconds < QUICK
             rest = self._backlog.answer(self._token, seconds, frames) if is_quiet else None
             if rest is None:
-                frames = pack_about(TAKEN, self._token) + frames
+                frames = pack_taken(self._token, seconds) + frames
             elif rest:
                 frames = pack(REST, rest)
             else:
@@ -223,30 +235,33 @@ class LaneWorker:
         if not data:
             self.inbox.cancelled = "the server has closed the lane"
             raise LaneClosed
-        for kind, payload in self._parser.feed(data):
+        self._sort_all(self._parser.feed(data))
+
+    def _sort_all(self, frames: list[tuple[int, bytes]]) -> None:
+        for kind, payload in frames:
             if kind == REQUEST:
                 # Whatever the request before left unread, a late CANCEL too, ends here.
                 self.inbox = Inbox()
                 self._writes = self._token = 0
                 self._waiting.append(payload)
-                self._busy = True
             elif kind == BODY:
                 self.inbox.pieces.append(payload)
             elif kind == BODY_END:
                 self.inbox.ended = True
             elif kind == NEXT:
-                self._busy = True
+                self._wake()
             elif kind in (CANCEL, EOF):
                 self._hear(kind, *parse_about(payload))
 
     def _hear(self, kind: int, token: int, text: str) -> None:
-        """Of a client. It may be about a request that is over."""
-        if token != self._token:
-            return
-        if kind == CANCEL:
-            self.inbox.cancelled = text
-        else:
-            self.inbox.client_eof = True
+        """Of a client. It may be about a request that is over or, EOF, about one that is still to come."""
+        if token == self._token:
+            if kind == CANCEL:
+                self.inbox.cancelled = text
+            else:
+                self.inbox.client_eof = True
+        elif kind == EOF and token > self._token:
+            self._silent.add(token)
 
     def _leave_if_forked(self) -> None:
         """A child that the app forked must not speak on its parent's lane."""

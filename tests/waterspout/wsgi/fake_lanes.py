@@ -54,6 +54,7 @@ class FakeLane:
 
     def pause(self):
         self.orders.append("pause")
+        return True
 
     def resume(self):
         self.orders.append("resume")
@@ -80,6 +81,9 @@ class FakePool:
     def submit(self, exchange):
         self.submitted += 1
         self.waiting.append(exchange)
+
+    def resubmit(self, exchange):
+        self.submit(exchange)
 
     def find_admission(self, record):
         return self.admission

@@ -70,6 +70,9 @@ class Job:
         elif self._slow:
             self.lane.pause()
 
+    def on_taken(self, seconds):
+        assert seconds >= 0
+
     def on_answer(self, answer):
         self.on_reply(answer.head, answer.body, WHOLE)
 

@@ -46,9 +46,10 @@ def test_answers_find_their_users(backlog):
     assert backlog.end.answer(1, 0.000_25, ANSWER) == b""
     assert backlog.end.answer(3, 0.5, ANSWER) == b""
     assert backlog.collect() == [
-        ("first", Answer(0.000_25, HEAD, b"hello")),
-        ("third", Answer(0.5, HEAD, b"hello")),
+        (1, Answer(0.000_25, HEAD, b"hello")),
+        (3, Answer(0.5, HEAD, b"hello")),
     ]
+    assert [backlog.pop(1), backlog.pop(3)] == ["first", "third"]
     assert backlog.users == {2: "second"}
     assert backlog.collect() == []
 
@@ -61,8 +62,8 @@ def test_an_answer_that_is_read_in_two_parts_is_one(backlog, monkeypatch):
     pipe = module._read_all(backlog._answers)
     monkeypatch.setattr(module, "_read_all", lambda _: parts.pop(0))
     parts = [pipe[: len(ANSWER) + 15], pipe[len(ANSWER) + 15 :]]
-    assert [user for user, _ in backlog.collect()] == ["first"]
-    assert [user for user, _ in backlog.collect()] == ["second"]
+    assert [token for token, _ in backlog.collect()] == [1]
+    assert [token for token, _ in backlog.collect()] == [2]
 
 
 def test_as_many_wait_as_the_pipe_holds_and_no_more(backlog):
@@ -108,11 +109,16 @@ def test_answers_fill_the_pipe_and_the_last_one_goes_another_way_in_part(backlog
         assert rest is not None
     assert number > ANSWERS_SIZE // 50_000
     assert backlog.end.answer(number + 1, 0, ANSWER) is None
-    found = backlog.collect(rest)
-    assert [user for user, _ in found] == list(range(number))
+    found = backlog.collect()
+    # The rest is still on its way down the lane: nothing may come between.
+    assert backlog.end.answer(number + 1, 0, ANSWER) is None
+    found += backlog.collect()
+    found += backlog.collect(rest)
+    assert [token for token, _ in found] == list(range(1, number + 1))
     assert all(answer.body == body for _, answer in found)
+    backlog.end.make_room()
     assert backlog.end.answer(number + 1, 0, ANSWER) == b""
-    assert [user for user, _ in backlog.collect()] == [number]
+    assert [token for token, _ in backlog.collect()] == [number + 1]
 
 
 def test_what_was_not_taken_is_taken_back(backlog):
@@ -139,8 +145,16 @@ def test_one_who_withdraws_too_late_is_named(backlog):
     backlog.end.take()
     assert backlog.withdraw("first") == 1
     backlog.end.answer(1, 0, ANSWER)
-    assert backlog.collect() == []
+    assert [backlog.pop(token) for token, _ in backlog.collect()] == [None]
     assert backlog.end.take() == (2, b"request")
+
+
+def test_whether_something_lies_there_is_known(backlog):
+    assert backlog.is_empty
+    backlog.put("first", b"request")
+    assert not backlog.is_empty
+    backlog.end.take()
+    assert backlog.is_empty
 
 
 def test_a_stranger_can_t_withdraw(backlog):

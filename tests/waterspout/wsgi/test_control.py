@@ -164,6 +164,31 @@ def test_it_answers_a_ping_whatever_the_main_thread_does():
             assert channel.hear() == (PONG, b"")
 
 
+@pytest.mark.parametrize("room", [0, 1, 2])
+def test_a_lane_of_which_some_descriptors_got_lost_is_no_order(room):
+    """The process can't hold as many: the kernel drops the others, and says so."""
+    code = f"""
+import resource
+control.say_ready()
+control.orders.get()
+free = [os.dup(0) for _ in range(40)]
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (free[-1] + 1 + {room}, hard))
+publish("full", 1)
+publish("got", control.orders.get()[0])
+time.sleep(9)
+"""
+    with run_script(code) as channel:
+        channel.hear()
+        channel.order(SPEC)
+        assert channel.hear() == (PUBLISH, b"full\n1")
+        pair = socket.socketpair()
+        with pair[0], pair[1]:
+            channel.order(LANE, b"", (pair[0].fileno(), pair[1].fileno(), pair[1].fileno()))
+        channel.order(SPEC)
+        assert channel.hear() == (PUBLISH, b"got\n%d" % SPEC)
+
+
 def test_a_lane_whose_descriptor_got_lost_is_no_order():
     with run_script("control.say_ready(); publish('got', control.orders.get()[0]); time.sleep(9)") as channel:
         channel.hear()

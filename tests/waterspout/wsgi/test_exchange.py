@@ -197,6 +197,14 @@ async def test_a_request_that_no_worker_has_read_goes_to_another_one(client, poo
     assert pool.submitted == 2
 
 
+async def test_such_a_request_is_one_that_waits_and_no_more(client, pool):
+    await client.send(*GET)
+    exchange = (await pool.start_next()).user
+    exchange.on_lane_lost(True)
+    assert exchange.record.started is None
+    assert exchange._connection.half_close_grace == 0.0
+
+
 async def test_a_request_that_no_worker_has_read_of_a_client_that_left_goes_nowhere(client, pool):
     await client.send(*GET)
     lane = await pool.start_next()

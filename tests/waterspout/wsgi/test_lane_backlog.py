@@ -10,7 +10,9 @@ import pytest
 from tests.waterspout.wsgi.jobs import Job, wait_for
 from tests.waterspout.wsgi.test_worker import answering
 from waterspout.limits import PACKET, QUICK
+from waterspout.wsgi.alive import client_alive
 from waterspout.wsgi.backlog import Backlog, is_possible
+from waterspout.wsgi.frames import CANCEL, pack_about
 from waterspout.wsgi.lane import Lane
 from waterspout.wsgi.worker import LaneWorker
 
@@ -42,6 +44,16 @@ class App:
     def gate(self, environ, start_response):
         assert self.open.wait(10)
         return answering([b"gate"])(environ, start_response)
+
+    def page(self, environ, start_response):
+        return answering([environ["PATH_INFO"].encode() * 5000])(environ, start_response)
+
+    def flood(self, environ, start_response):
+        """Larger than what one read of the lane brings, smaller than what a socket holds."""
+        return answering([bytes(150_000)])(environ, start_response)
+
+    def alive(self, environ, start_response):
+        return answering([str(client_alive(environ)).encode()])(environ, start_response)
 
     def large(self, environ, start_response):
         return answering([bytes(2 * PACKET)])(environ, start_response)
@@ -76,8 +88,11 @@ class Joined:
         self.idle = 0
         self.slept = 0
         self.woken = 0
+        self.returned = []
         self.backlog = Backlog()
-        self.lane = Lane(self._on_idle, lambda lane: None, self._on_slept, self.backlog)
+        self.lane = Lane(
+            self._on_idle, lambda lane: None, self._on_slept, self._on_paused, backlog=self.backlog
+        )
         received = self.lane.data_received
         self.lane.data_received = lambda data: (self._count(), received(data))
 
@@ -89,6 +104,9 @@ class Joined:
 
     def _on_slept(self, lane):
         self.slept += 1
+
+    def _on_paused(self, lane):
+        self.returned += lane.take_back()
 
     async def open(self):
         near_end, self.far_end = socket.socketpair()
@@ -273,3 +291,87 @@ async def test_views_that_sleep_are_told_of(joined):
     await joined.until_idle()
     assert joined.slept
     assert await jobs[-1].answer() == b"late"
+
+
+async def test_pages_that_fill_the_pipe_are_each_their_client_s(joined):
+    """And the loop looks into the pipe before the rest of one has come down the lane."""
+    jobs = await joined.begin("/gate", *[f"/page{number}" for number in range(60)])
+    joined.app.open.set()
+    while not joined.idle:
+        joined.lane.collect()
+        await asyncio.sleep(0)
+    assert [await job.answer() for job in jobs[1:]] == [
+        f"/page{number}".encode() * 5000 for number in range(60)
+    ]
+    assert joined.backlog.users == {}
+
+
+async def test_nobody_waits_for_the_client_of_another_one(joined):
+    """It takes nothing of its reply: what lies behind goes elsewhere, and what was taken is answered."""
+
+    class Slow(Job):
+        def on_reply(self, head, data, end):
+            super().on_reply(head, data, None)
+            self.is_held = self.lane.pause()
+
+    slow, taken, untaken = Slow("/flood"), Job("/1"), Job("/gate")
+    slow.start(joined.lane)
+    taken.put_behind(joined.lane)
+    untaken.put_behind(joined.lane)
+    assert await taken.answer() == b"/1"
+    assert joined.returned in ([], [untaken])
+    joined.app.open.set()
+    await wait_for(lambda: joined.returned or untaken.outcome.done())
+
+
+async def test_behind_a_slow_client_nothing_is_laid(joined):
+    class Slow(Job):
+        def on_reply(self, head, data, end):
+            super().on_reply(head, data, None)
+            self.is_held = self.lane.pause()
+
+    slow = Slow("/flood")
+    slow.start(joined.lane)
+    assert joined.lane.takes_more
+    await wait_for(lambda: slow.head)
+    assert slow.is_held
+    assert not joined.lane.takes_more
+    joined.lane.cancel(slow)
+
+
+async def test_that_the_client_of_one_that_lies_ready_sends_no_more_is_known_when_it_runs(joined):
+    jobs = await joined.begin("/gate", "/alive", "/alive")
+    joined.lane.say_eof(jobs[2])
+    joined.app.open.set()
+    assert [await job.answer() for job in jobs] == [b"gate", b"True", b"False"]
+
+
+async def test_a_word_that_is_half_here_does_not_spoil_what_lies_ready(joined):
+    """A read of the lane may end anywhere."""
+    jobs = await joined.begin("/gate", "/alive")
+    word = pack_about(CANCEL, 4711, "somebody left")
+    joined.lane.send(word[:7])
+    joined.app.open.set()
+    assert await jobs[1].answer() == b"True"
+    joined.lane.send(word[7:])
+    await joined.until_idle()
+
+
+async def test_one_that_can_t_take_its_answer_does_not_keep_the_others_from_theirs(joined, caplog):
+    class Broken(Job):
+        def on_answer(self, answer):
+            raise ValueError("no client")
+
+    jobs = await joined.begin("/gate", "/1", Broken("/2"), "/3", "/4", "/5", "/6")
+    joined.app.open.set()
+    await joined.until_idle()
+    assert [await job.answer() for job in (jobs[1], *jobs[3:])] == [b"/1", b"/3", b"/4", b"/5", b"/6"]
+
+
+async def test_requests_that_a_worker_takes_and_never_answers_are_lost_and_not_waited_for(joined, caplog):
+    jobs = await joined.begin("/gate", "/1")
+    joined.backlog.far_end.take()
+    joined.app.open.set()
+    assert await jobs[0].answer() == b"gate"
+    assert await jobs[1].end() == "lost"
+    assert "1 requests of a backlog were taken and not answered" in caplog.text

@@ -158,6 +158,75 @@ async def test_every_lane_of_every_process_is_used(make_pool, gate):
     assert sorted(map(pids.count, set(pids))) == [2, 2]
 
 
+# --- what lies ready -----------------------------------------------------------------------------------
+
+
+async def overfill(pool, gate, *more):
+    """A lane that runs something, its backlog full, and two that wait for room there, then `more`."""
+    first = submit(pool, f"/gated?{gate}")
+    jobs = []
+    while pool.waiting < 2:
+        jobs.append(submit(pool, "/hello"))
+        assert len(jobs) < 200, "it is never full"
+    return [first, *jobs, *(submit(pool, *arguments) for arguments in more)]
+
+
+async def test_what_finds_the_backlog_full_waits_for_room_there_and_not_for_another_lane(make_pool, gate):
+    pool = make_pool(threads=8, queue=256)
+    await pool.start()
+    gate.touch()
+    jobs = await overfill(pool, gate)
+    assert pool.running == 1
+    assert (pool.lacking, pool.waiting) == (0, 2)
+    assert pool.prefetched == len(jobs) - 3
+    await asyncio.gather(*(job.answer() for job in jobs))
+    await wait_until_free(pool)
+    assert (pool.started, pool.prefetched) == (len(jobs), 0)
+
+
+async def test_when_the_view_is_slow_the_other_lanes_serve_all_that_wait(make_pool, gate):
+    pool = make_pool(threads=8, queue=256)
+    await pool.start()
+    first, *jobs = await overfill(pool, gate, ("/hello", bytes(PACKET)), *[("/hello",)] * 20)
+    await asyncio.gather(*(job.answer() for job in jobs))
+    assert not first.outcome.done()
+    assert pool.running == 1
+    gate.touch()
+    await first.answer()
+    await wait_until_free(pool)
+    assert pool.started == len(jobs) + 1
+
+
+async def test_what_is_given_back_and_has_no_place_in_the_queue_is_refused(make_pool, gate):
+    """With one lane, and none that may wait."""
+    pool = make_pool(threads=1, queue=0)
+    await pool.start()
+    first = submit(pool, f"/gated?{gate}")
+    jobs = [submit(pool, "/hello") for _ in range(3)]
+    assert [await job.end() for job in jobs] == [503] * 3
+    gate.touch()
+    await first.answer()
+    await wait_until_free(pool)
+    assert (pool.started, pool.refused) == (1, 3)
+
+
+async def test_a_process_that_is_being_replaced_is_given_nothing_more(make_pool, gate):
+    pool = make_pool(workers=1, threads=2, queue=256)
+    await pool.start()
+    gate.touch()
+    old = pool.crews[0]
+    pool.reload()
+    jobs = []
+    while not old.draining:
+        if pool.waiting < 5:
+            jobs += [submit(pool, "/hello") for _ in range(20)]
+        await asyncio.sleep(0)
+    given = old.started
+    jobs += [submit(pool, "/hello") for _ in range(20)]
+    await asyncio.gather(*(job.answer() for job in jobs))
+    assert old.started == given
+
+
 # --- stopping ------------------------------------------------------------------------------------------
 
 

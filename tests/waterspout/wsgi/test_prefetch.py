@@ -245,6 +245,60 @@ async def test_a_lane_that_was_slow_is_looked_at_as_often_as_any_when_it_is_used
     assert len(returned) == 2
 
 
+async def test_a_lane_that_is_put_to_use_again_by_what_another_one_gives_back(returned):
+    """The pool begins what was given back on a lane that has just become idle, and is still looked at."""
+    second = FakeLane()
+    prefetch = Prefetch(
+        lambda users: (returned.extend(users), prefetch.follow(second)), lambda: None, lambda: None
+    )
+    first = begin(prefetch)
+    prefetch.add(FakeExchange())
+    prefetch.follow(second)
+    prefetch.add(FakeExchange())
+    while prefetch._watched[first]._misses < BACKLOG_PATIENCE - 1:
+        await asyncio.sleep(0)
+        second.steps += 1
+    second.step()
+    await asyncio.sleep(STALL)
+    assert len(returned) == 1
+    prefetch._spread_until = 0.0
+    begin(prefetch)
+    prefetch.add(FakeExchange())
+    await asyncio.sleep(STALL)
+    assert len(returned) == 2
+
+
+async def test_a_failure_of_one_look_is_not_the_end_of_looking(prefetch, returned, caplog):
+    lane = begin(prefetch)
+    prefetch.add(FakeExchange())
+    lane.collect = lambda: setattr(lane, "collect", lambda: None) or 1 / 0
+    await asyncio.sleep(STALL)
+    assert len(returned) == 1
+
+
+async def test_when_it_stops_nothing_more_lies_behind_anything(prefetch):
+    begin(prefetch, room=1)
+    assert prefetch.add(FakeExchange())
+    assert not prefetch.add(FakeExchange())
+    assert prefetch.is_full
+    prefetch.stop()
+    assert not prefetch.is_full
+    assert not prefetch.add(FakeExchange())
+
+
+async def test_who_waits_for_room_is_told_when_there_is_some_or_never_will_be(returned):
+    told = []
+    prefetch = Prefetch(returned.extend, lambda: told.append(prefetch.is_full), lambda: None)
+    lane = begin(prefetch, room=1)
+    prefetch.add(FakeExchange())
+    prefetch.add(FakeExchange())
+    await asyncio.sleep(2 * BACKLOG_LOOK)
+    assert told
+    told.clear()
+    prefetch.give_back(lane)
+    assert told == [False]
+
+
 async def test_when_nothing_lies_anywhere_nobody_looks(prefetch):
     lane = begin(prefetch)
     prefetch.add(FakeExchange())
