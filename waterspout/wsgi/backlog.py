@@ -17,12 +17,16 @@ import contextlib
 import os
 import struct
 import sys
-from fcntl import fcntl, ioctl
-from termios import FIONREAD
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from waterspout.limits import ANSWERS_READ, ANSWERS_SIZE, PACKET, REQUESTS_SIZE
 from waterspout.wsgi.frames import ANSWER, ReplyHead, parse_answer
+
+try:
+    from fcntl import fcntl, ioctl
+    from termios import FIONREAD
+except ImportError:  # Windows, which `pool.py` refuses in words
+    fcntl = ioctl = None  # type: ignore[assignment]
 
 #: Before the request in a packet: its token.
 _TOKEN: Final = struct.Struct("!I")

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 
 
 class Dispatcher(Protocol):
-    """The part of a pool that an exchange uses. `died` counts requests that were lost with their worker."""
+    """The part of a pool that an exchange uses. `started` counts requests that were given to a lane, `died`
+    those that were lost with their worker.
+    """
 
+    started: int
     died: int
 
     @property
@@ -26,9 +29,6 @@ class Dispatcher(Protocol):
 
     def submit(self, exchange: Exchange) -> None:
         """`start` it on a lane, now or when one is free, or `refuse` it."""
-
-    def resubmit(self, exchange: Exchange) -> None:
-        """`submit`, once more: it was given to a lane that had not come to it when it was lost."""
 
     def withdraw(self, exchange: Exchange) -> None:
         """It waits in the queue, and nobody waits for it any more."""

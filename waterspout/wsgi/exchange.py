@@ -136,7 +136,8 @@ class Exchange(Inbound):
         if unread:
             self._upload.detach()
             self.leave_lane()
-            self._pool.resubmit(self)
+            self._pool.started -= 1
+            self._pool.submit(self)
             return
         self._pool.died += 1
         if self._download is not None:

@@ -115,8 +115,9 @@ class Inbound(SlowClient, HTTPMessageDelegate):
         self._ask_for_lane()
 
     def data_received(self, chunk: bytes) -> asyncio.Future[None] | None:
+        if not isinstance(self._upload, Upload):
+            return None  # of a request that is not served: Tornado's server reads on
         self._received += len(chunk)
-        assert isinstance(self._upload, Upload)
         if self._upload.discarding:
             return self._upload.wait() if self._reply.discard(len(chunk)) else None
         if self._received > self._max_body_size:

@@ -224,14 +224,13 @@ class Lane(asyncio.Protocol):
 
         If it has taken one and said nothing of it, that is what it runs.
         """
-        self.takes_more = False
-        self.collect()
         users = [] if self.backlog is None else self.backlog.take_back()
-        self._find_running()
+        self.takes_more = False  # now, and not before: see `_find_running`
+        self.collect()
         return users
 
     def _find_running(self) -> None:
-        """Of those in the backlog, when none lies there untaken: the first is the one that runs."""
+        """When it takes no more, none lies in the backlog untaken: the first there is the one that runs."""
         if not self.takes_more and self._ended and self._behind:
             token, user = next(iter(self._behind.items()))
             self._take_up(user, token)
@@ -342,13 +341,11 @@ class Lane(asyncio.Protocol):
         # The other end was closed before the first write, or the write found it so: nobody has read it.
         unread = self._sends == 0 or (self._sends == 1 and isinstance(error, BrokenPipeError))
         self._transport = None
-        self.takes_more = False
-        lost: list[tuple[LaneUser, bool]] = []
+        untaken = self.take_back()
+        unread = unread and self._token == 0
+        lost = [(user, False) for user in self._behind.values() if user is not self.user]
+        lost += [(user, True) for user in untaken]
         if self.backlog is not None:
-            self.collect()
-            untaken = self.backlog.take_back()
-            lost += [(user, False) for user in self._behind.values() if user is not self.user]
-            lost += [(user, True) for user in untaken]
             self.backlog.close()
             self.backlog = None
         user, self.user = self.user, None

@@ -238,11 +238,6 @@ class Pool:
         else:
             self._queue.add(exchange)
 
-    def resubmit(self, exchange: Exchange) -> None:
-        """It was given to a lane that had not come to it when it was lost."""
-        self.started -= 1
-        self.submit(exchange)
-
     def find_admission(self, record: Record) -> Admission:
         """Its own."""
         return self.admission

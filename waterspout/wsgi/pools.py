@@ -39,10 +39,11 @@ class Pools:
     All run the same app; those without processes of their own share one app object. Raises
     ConfigurationError.
 
-    Attributes: `main`; `all`, by name, the main pool first; `died`, none: whatever dies is one pool's.
+    Attributes: `main`; `all`, by name, the main pool first; `started` and `died`, none: whatever is
+    given a lane, or lost with it, is one pool's.
     """
 
-    died = 0
+    started = died = 0
 
     def __init__(
         self,
@@ -105,10 +106,6 @@ class Pools:
     def submit(self, exchange: Exchange) -> None:
         """Hand it to the pool that its path belongs to, for good."""
         exchange.hand_to(self.all[self._rules.find(_target_of(exchange.record))])
-
-    def resubmit(self, exchange: Exchange) -> None:
-        """As `withdraw`."""
-        raise AssertionError("an exchange that had a lane knows its pool")
 
     def withdraw(self, exchange: Exchange) -> None:
         """It has been handed on: this is asked of its pool."""

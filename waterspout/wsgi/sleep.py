@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import resource
 from typing import Final
+
+try:
+    import resource
+except ImportError:  # Windows, which `pool.py` refuses in words
+    resource = None  # type: ignore[assignment]
 
 #: So many requests are looked at together, at most.
 _MOST: Final = 32

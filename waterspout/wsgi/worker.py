@@ -25,7 +25,7 @@ from typing import Any, BinaryIO
 from waterspout import logs
 from waterspout.exceptions import ConfigurationError, TargetRaised
 from waterspout.hub.outbox import open_outbox
-from waterspout.limits import LANE_READ, NICE_IDLE, QUICK
+from waterspout.limits import LANE_READ, QUICK
 from waterspout.signals import fork_generation, ignore_group_signals
 from waterspout.wsgi.alive import KEY, Presence
 from waterspout.wsgi.allow import AllowMerger
@@ -57,6 +57,7 @@ from waterspout.wsgi.frames import (
 )
 from waterspout.wsgi.loading import WSGIApp, load_app
 from waterspout.wsgi.naming import Names, link
+from waterspout.wsgi.priority import give_way
 from waterspout.wsgi.response import Response
 from waterspout.wsgi.sleep import SleepMeter
 
@@ -137,8 +138,6 @@ class LaneWorker:
                 self._sock.sendall(_IDLE)
             if not self._busy:
                 self.receive()
-                if self._waiting:
-                    self._wake()
         return self._waiting.pop()
 
     def _wake(self) -> None:
@@ -236,6 +235,8 @@ class LaneWorker:
             self.inbox.cancelled = "the server has closed the lane"
             raise LaneClosed
         self._sort_all(self._parser.feed(data))
+        if self._waiting:
+            self._wake()
 
     def _sort_all(self, frames: list[tuple[int, bytes]]) -> None:
         for kind, payload in frames:
@@ -365,7 +366,7 @@ def serve_process(control: Control) -> int:
     names = link(app, native)
     if names is not None:
         control.say_urls(names.pack())
-    _give_way(spec["nice"])
+    give_way(spec["nice"])
     control.say_ready()
     workers: list[threading.Thread] = []
     company: set[LaneWorker] = set()
@@ -385,49 +386,6 @@ def serve_process(control: Control) -> int:
         worker.join()
     control.flush()
     return 0
-
-
-def _give_way(nice: int) -> None:
-    """Let the event loop win when cores are short, in all threads of this process and those that come.
-    Not before the app is loaded: with busy cores that would take several times as long.
-    """
-    if nice == NICE_IDLE and _take_what_is_left():
-        return
-    _let_it_wake_us()
-    with contextlib.suppress(OSError):
-        priority = min(19, os.getpriority(os.PRIO_PROCESS, 0) + nice)
-        for thread in _find_threads():
-            os.setpriority(os.PRIO_PROCESS, thread, priority)
-
-
-def _take_what_is_left() -> bool:
-    """Run when nobody else wants a core (SCHED_IDLE of sched(7)). To the kernel a core that does no more than
-    that is a free one, where it wakes the event loop and its clients at once. False: it can't be had.
-    """
-    try:
-        for thread in _find_threads():
-            os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
-    except (AttributeError, OSError):
-        return False
-    return True
-
-
-def _find_threads() -> list[int]:
-    """On Linux each thread is as nice as the one that started it; elsewhere 0 means all of the process."""
-    try:
-        return [int(name) for name in os.listdir("/proc/self/task")]
-    except OSError:
-        return [0]
-
-
-def _let_it_wake_us() -> None:
-    """Let the kernel not stop the event loop to run a lane worker that it has just woken (sched(7)).
-
-    With one core for both, the loop then hands over all that it has in one turn: 16 % more requests a second
-    of a small Flask view, and a third less time of the kernel's. Linux only, and allowed to everybody.
-    """
-    with contextlib.suppress(AttributeError, OSError):
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _adopt(spec: dict[str, Any]) -> None:

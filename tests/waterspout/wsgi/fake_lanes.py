@@ -76,14 +76,11 @@ class FakePool:
         self.waiting = []
         self.submitted = 0
         self.figures = Figures()
-        self.died = 0
+        self.started = self.died = 0
 
     def submit(self, exchange):
         self.submitted += 1
         self.waiting.append(exchange)
-
-    def resubmit(self, exchange):
-        self.submit(exchange)
 
     def find_admission(self, record):
         return self.admission

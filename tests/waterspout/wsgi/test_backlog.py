@@ -10,7 +10,9 @@ from waterspout.wsgi import backlog as module
 from waterspout.wsgi.backlog import Answer, Backlog, is_possible
 from waterspout.wsgi.frames import DATA, build_reply, pack, pack_answer
 
-pytestmark = pytest.mark.skipif(not is_possible(), reason="there are no backlogs here")
+pytestmark = pytest.mark.skipif(
+    not is_possible(), reason="backlogs are pipes of packets: Linux alone has those"
+)
 
 HEAD = build_reply(200, "OK", [("Content-Length", "5")])
 ANSWER = pack_answer(HEAD, b"hello")

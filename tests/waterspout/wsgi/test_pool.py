@@ -220,7 +220,7 @@ async def test_a_process_that_is_being_replaced_is_given_nothing_more(make_pool,
     while not old.draining:
         if pool.waiting < 5:
             jobs += [submit(pool, "/hello") for _ in range(20)]
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.002)  # the new process wants to start meanwhile
     given = old.started
     jobs += [submit(pool, "/hello") for _ in range(20)]
     await asyncio.gather(*(job.answer() for job in jobs))

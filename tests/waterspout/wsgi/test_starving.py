@@ -10,7 +10,7 @@ from tests.server import poll
 from waterspout.wsgi.backlog import is_possible
 from waterspout.wsgi.starving import is_ready, read_cpu_time
 
-pytestmark = pytest.mark.skipif(not is_possible(), reason="nobody is asked here")
+pytestmark = pytest.mark.skipif(not is_possible(), reason="asked of Linux, where there are backlogs")
 
 
 @pytest.fixture
