@@ -142,6 +142,8 @@ WRITE_RATE = 500
 WRITE_GRACE = 15.0
 #: A client that half-closed (or left: both look alike) gets what is ready within this (seconds).
 HALF_CLOSED = 0.8
+#: ... and a request of such a client waits so long for a lane: it may be for nobody (seconds).
+HALF_CLOSED_QUEUED = 0.1
 #: After a refusal, what still comes is thrown away for LINGER, and at most this much of it, so that a reset
 #: can't eat the answer (RFC 9112 section 9.6) (bytes).
 REFUSED_LINGER_SIZE = 64 * KIB

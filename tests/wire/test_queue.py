@@ -1,8 +1,11 @@
 """A bounded queue: what is too much is told so at once, and native routes never wait (hazards 20)."""
 
+import socket
 import time
 
-from tests.server import new_id, poll
+import pytest
+
+from tests.server import ON_TORNADO, new_id, poll
 
 SERVE = (
     *("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.working:app"),
@@ -81,6 +84,18 @@ def test_a_queued_request_whose_client_left_is_never_run(server):
         assert_answered(server, ident, connection)
     server.canary()
     assert server.notes("ran", left) == server.notes("ran", reset) == []
+
+
+@pytest.mark.skipif(ON_TORNADO, reason="there a client that half-closes counts as gone")
+def test_a_client_that_half_closes_when_all_lanes_are_busy_for_a_moment_is_answered(server):
+    """Three at a time on one lane, each for less than a millisecond."""
+    for _ in range(5):
+        connections = []
+        for _ in range(3):
+            connections.append(server.connect())
+            connections[-1].send_request("GET", f"/quick?id={new_id()}")
+            connections[-1].socket.shutdown(socket.SHUT_WR)
+        assert [connection.reply().status for connection in connections] == [200] * 3
 
 
 def test_a_queued_request_with_a_body_is_served_in_its_turn(server):

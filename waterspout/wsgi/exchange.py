@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any
 
+from waterspout.limits import HALF_CLOSED_QUEUED
 from waterspout.proxies import Proxies
 from waterspout.record import Record
 from waterspout.wsgi.backlog import Answer, fits
@@ -84,7 +85,7 @@ class Exchange(Inbound):
     def leave_lane(self) -> None:
         """The lane had not come to it: it waits for another."""
         self._lane = None
-        self._connection.half_close_grace = 0.0
+        self._connection.half_close_grace = HALF_CLOSED_QUEUED
         self._record.started = None
 
     def refuse(self, status: int) -> None:

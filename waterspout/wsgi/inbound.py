@@ -18,7 +18,7 @@ from tornado.httputil import (
 from waterspout.closing import may_serve, wants_close
 from waterspout.exceptions import RequestRefused
 from waterspout.framing import CHUNKED, body_length
-from waterspout.limits import SMALL_BODY
+from waterspout.limits import HALF_CLOSED_QUEUED, SMALL_BODY
 from waterspout.proxies import Proxies, amend_headers, verdict_of
 from waterspout.record import Record, make_request_id
 from waterspout.wsgi.ends import find_ends
@@ -92,7 +92,7 @@ class Inbound(SlowClient, HTTPMessageDelegate):
         self._reply = Reply(connection, head.version, _NO_HEADERS, record)
         connection.close_callback = self.on_connection_close
         self._submitted = True
-        connection.half_close_grace = 0.0
+        connection.half_close_grace = HALF_CLOSED_QUEUED
         length = names.get("content-length", "")
         self._frames = pack(
             REQUEST,
@@ -257,7 +257,7 @@ class Inbound(SlowClient, HTTPMessageDelegate):
         self._frames = pack(REQUEST, serialize_request(self._build_head(length)))
         if small_body:
             self._frames += pack(BODY, small_body)
-        # While it waits for a lane, a client that sends no more counts as gone: it is never run then.
-        self._connection.half_close_grace = 0.0
+        # A client that sends no more counts as gone, when it then has to wait for a lane: it is never run.
+        self._connection.half_close_grace = HALF_CLOSED_QUEUED
         self._record.submitted = time.perf_counter()
         self._ask_for_lane()

@@ -6,7 +6,7 @@ import pytest
 
 from tests.waterspout.wsgi.fake_lanes import GET, OK, Site, post
 from tests.waterspout.wsgi.jobs import wait_for
-from waterspout.limits import SMALL_BODY
+from waterspout.limits import HALF_CLOSED_QUEUED, SMALL_BODY
 from waterspout.wsgi.frames import CUT, WHOLE, build_reply
 
 pytestmark = pytest.mark.gen_test(timeout=20)
@@ -202,7 +202,7 @@ async def test_such_a_request_is_one_that_waits_and_no_more(client, pool):
     exchange = (await pool.start_next()).user
     exchange.on_lane_lost(True)
     assert exchange.record.started is None
-    assert exchange._connection.half_close_grace == 0.0
+    assert exchange._connection.half_close_grace == HALF_CLOSED_QUEUED
 
 
 async def test_a_request_that_no_worker_has_read_of_a_client_that_left_goes_nowhere(client, pool):
