@@ -47,6 +47,7 @@ class Outcome:
     continues: int = 0
     ending: str = "open"
     probed: bool = False
+    was_reset: bool = False
 
 
 class ReplyReader:
@@ -145,7 +146,7 @@ async def talk(port: int, plan: Plan) -> Outcome:
     try:
         async with asyncio.timeout(plan.deadline):
             await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
-            sending.append(asyncio.create_task(_send(sock, plan.pieces, plan.pause)))
+            sending.append(asyncio.create_task(_send(sock, plan.pieces, plan.pause, outcome)))
             await _converse(sock, plan, outcome, sending[0])
     except TimeoutError:
         outcome.ending = "hang"
@@ -161,12 +162,18 @@ async def talk(port: int, plan: Plan) -> Outcome:
     return outcome
 
 
-async def _send(sock: socket.socket, pieces: Iterable[bytes], pause: float) -> None:
-    """A server that is not there any more is no matter of this side."""
-    with contextlib.suppress(OSError):
+async def _send(sock: socket.socket, pieces: Iterable[bytes], pause: float, outcome: Outcome) -> None:
+    """A server that is not there any more is no matter of this side; but who is told of a reset here is not
+    told again when reading: that finds an end.
+    """
+    try:
         for piece in pieces:
             await asyncio.get_running_loop().sock_sendall(sock, piece)
             await asyncio.sleep(pause)
+    except ConnectionResetError:
+        outcome.was_reset = True
+    except OSError:
+        pass
 
 
 async def _converse(sock: socket.socket, plan: Plan, outcome: Outcome, sender: asyncio.Task[None]) -> None:
@@ -177,7 +184,7 @@ async def _converse(sock: socket.socket, plan: Plan, outcome: Outcome, sender: a
         return
     if plan.then == "probe" and not (outcome.replies and outcome.replies[-1].closes):
         await sender
-        await _send(sock, [PROBE], 0)
+        await _send(sock, [PROBE], 0, outcome)
         outcome.probed = await _read(sock, reader, outcome, plan.replies + 1)
         return
     if plan.then == "half-close":
@@ -197,7 +204,7 @@ async def _read(sock: socket.socket, reader: ReplyReader, outcome: Outcome, repl
     while len(outcome.replies) < replies:
         data = await asyncio.get_running_loop().sock_recv(sock, _BLOCK)
         if not data:
-            outcome.ending = "eof"
+            outcome.ending = "reset" if outcome.was_reset else "eof"
             reader.end()
             return False
         reader.feed(data)

@@ -27,7 +27,8 @@ def difference(case: Case, outcome: Outcome, *, strict: bool) -> str | None:
     rest = replies[len(case.requests) :]
     if case.refused and not rest and outcome.ending == "reset" and not strict and case.tornado == "same":
         return None  # Tornado closes without reading what still comes, and that may eat its answer
-    return _judge_rest(case, rest, strict) or _judge_end(case, outcome, strict)
+    said = _judge_rest(case, rest, strict)
+    return f"{said}; {outcome.ending}" if said else _judge_end(case, outcome, strict)
 
 
 def _judge_rest(case: Case, rest: list[Reply], strict: bool) -> str | None:

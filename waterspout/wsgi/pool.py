@@ -355,7 +355,7 @@ class Pool:
             crew.idle.append(lane)
         else:
             crew.idle.appendleft(lane)  # the one that ran last: what it needs is still in the core's cache
-        if self._queue and not crew.draining:
+        if self._queue:
             self._serve_queue()
         if lane.busy:
             return

@@ -154,6 +154,7 @@ class Prefetch:
         """Nothing more is to be laid anywhere. What lies there is run."""
         self._lane = None
         self.is_full = False
+        self._on_room()  # elsewhere
 
     # -- every now and then ------------------------------------------------------------------------------
 

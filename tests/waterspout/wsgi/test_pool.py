@@ -224,7 +224,7 @@ async def test_a_process_that_is_being_replaced_is_given_nothing_more(make_pool,
     given = old.started
     jobs += [submit(pool, "/hello") for _ in range(20)]
     await asyncio.gather(*(job.answer() for job in jobs))
-    assert old.started == given
+    assert old.started <= given  # less, when some of it is given back
 
 
 # --- stopping ------------------------------------------------------------------------------------------

@@ -276,13 +276,15 @@ async def test_a_failure_of_one_look_is_not_the_end_of_looking(prefetch, returne
     assert len(returned) == 1
 
 
-async def test_when_it_stops_nothing_more_lies_behind_anything(prefetch):
+async def test_when_it_stops_nothing_more_lies_behind_anything_and_nobody_waits_for_that(returned):
+    told = []
+    prefetch = Prefetch(returned.extend, lambda: told.append(prefetch.is_full), lambda: None)
     begin(prefetch, room=1)
     assert prefetch.add(FakeExchange())
     assert not prefetch.add(FakeExchange())
     assert prefetch.is_full
     prefetch.stop()
-    assert not prefetch.is_full
+    assert told == [False]
     assert not prefetch.add(FakeExchange())
 
 
