@@ -8,7 +8,7 @@ import pytest
 
 from tests.waterspout.processes import fork_and_ask, running_thread
 from tests.waterspout.wsgi import apps
-from tests.waterspout.wsgi.jobs import Job, ask, occupy, pid_of, submit, wait_until_free
+from tests.waterspout.wsgi.jobs import Job, ask, occupy, pid_of, submit, wait_for, wait_until_free
 from waterspout.exceptions import ConfigurationError, NotServing, PoolError
 from waterspout.hub.local import subscribe
 from waterspout.hub.outbox import publish
@@ -190,7 +190,7 @@ async def test_when_the_view_is_slow_the_other_lanes_serve_all_that_wait(make_po
     first, *jobs = await overfill(pool, gate, ("/hello", bytes(PACKET)), *[("/hello",)] * 20)
     await asyncio.gather(*(job.answer() for job in jobs))
     assert not first.outcome.done()
-    assert pool.running == 1
+    await wait_for(lambda: pool.running == 1)  # a lane that has answered is not idle yet
     gate.touch()
     await first.answer()
     await wait_until_free(pool)
