@@ -17,7 +17,8 @@ BRIDGED_APP = "benchmarks.apps.bridge:app"
 @dataclass(frozen=True)
 class Contestant:
     """`needs` is MODULE:NAME, `needs_nginx` says what it says; without it the contestant is left out, and the
-    report says so. `mebibytes`: the most that it is sent, or asked for, at once.
+    report says so. `mebibytes`: the most that it is sent, or asked for, at once. `programs`: instead of
+    asking it for views, so many programs that have nothing to do with it compute (`isolation`).
     """
 
     name: str
@@ -25,6 +26,7 @@ class Contestant:
     needs: str = ""
     needs_nginx: bool = False
     mebibytes: int = 1024
+    programs: int = 0
 
 
 def waterspout(*more: str, logged: bool = False) -> tuple[str, ...]:
@@ -121,6 +123,14 @@ ISOLATION = (
         ("-m", "benchmarks.apps.nginx_server", "{port}", "2"),
         needs_nginx=True,
     ),
+)
+
+#: What is left when a server does nothing for Flask and its cores compute all the same, at the same priority:
+#: more than the machine leaves here, nobody can keep.
+ISOLATION_BOUND = Contestant(
+    "the bound: Waterspout without Flask, two programs compute beside it",
+    waterspout(*HYBRID, "--wsgi-workers", "2"),
+    programs=2,
 )
 
 #: The recipe takes twice the size in memory, and Tornado refuses more than 100 MiB.
