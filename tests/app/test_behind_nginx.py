@@ -5,6 +5,7 @@ import re
 import sqlite3
 import ssl
 import urllib.parse
+from contextlib import closing
 
 import pytest
 
@@ -88,7 +89,7 @@ def test_the_board_knows_who_its_clients_are(front):
     reply = anna.sign_in(name, password)
     assert (reply.status, reply.getheader("Location")) == (303, "/admin/")
     assert "Secure" in anna.said
-    with sqlite3.connect(folder / EXAMPLE_DATABASE) as database:
+    with closing(sqlite3.connect(folder / EXAMPLE_DATABASE)) as database:
         found = database.execute("select address from audit_line where action = 'signed in'").fetchall()
     assert found == [(ANNA,)]
 

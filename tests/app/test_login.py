@@ -27,10 +27,12 @@ def store(app, settings):
 def cookie(store, settings) -> str:
     """The session of an operator who has just signed in, at a Flask app of the same key."""
     store.write(add_operator, "anna", hash_password(PASSWORD))
-    client = create_app(settings).test_client()
+    flask_app = create_app(settings)
+    client = flask_app.test_client()
     token = re.search(r'name="csrf_token" value="([^"]+)"', client.get("/login").text)[1]
     reply = client.post("/login", data={"name": "anna", "password": PASSWORD, "csrf_token": token})
     assert reply.status_code == 303
+    flask_app.extensions["store"].close()
     return f"board={client.get_cookie('board').value}"
 
 
