@@ -125,10 +125,10 @@ ISOLATION = (
     ),
 )
 
-#: What is left when a server does nothing for Flask and its cores compute all the same, at the same priority:
-#: more than the machine leaves here, nobody can keep.
-ISOLATION_BOUND = Contestant(
-    "the bound: Waterspout without Flask, two programs compute beside it",
+#: What cores that compute cost a native route by themselves: nothing is asked of Flask, and the programs have
+#: the priority of Waterspout's WSGI processes. No strict bound: views pause between requests, these never do.
+ISOLATION_CONTROL = Contestant(
+    "for comparison: Waterspout without Flask, two programs compute beside it",
     waterspout(*HYBRID, "--wsgi-workers", "2"),
     programs=2,
 )

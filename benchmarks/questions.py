@@ -69,7 +69,7 @@ QUESTIONS = (
         "Native throughput kept while 32 clients are on a view that computes",
         "/burn",
         "burnt",
-        contestants.ISOLATION_BOUND,
+        contestants.ISOLATION_CONTROL,
     ),
     isolation(
         "isolation-blocking",

@@ -2,23 +2,19 @@
 
 import os
 
-from benchmarks.contestants import ISOLATION_BOUND
+from benchmarks.contestants import ISOLATION_CONTROL
 from benchmarks.programs import LONGEST, Programs
 from tests.waterspout.processes import wait_until
+from waterspout.wsgi.starving import is_ready
 
 
-def read_cpu(pid):
-    with open(f"/proc/{pid}/schedstat") as file:
-        return int(file.read().split()[0])
-
-
-def test_they_compute_when_nobody_else_wants_a_core_and_are_gone_afterwards():
-    with Programs(ISOLATION_BOUND.programs) as programs:
+def test_they_want_a_core_when_nobody_else_does_and_are_gone_afterwards():
+    with Programs(ISOLATION_CONTROL.programs) as programs:
         pids = [program.pid for program in programs.running]
         assert len(pids) == 2
         for pid in pids:
-            assert wait_until(lambda pid=pid: os.sched_getscheduler(pid) == os.SCHED_IDLE)
-            assert wait_until(lambda pid=pid: read_cpu(pid) > 1e8)
+            assert os.sched_getscheduler(pid) == os.SCHED_IDLE
+            assert wait_until(lambda pid=pid: is_ready(pid, pid))
     assert not [pid for pid in pids if os.path.exists(f"/proc/{pid}")]
     assert programs.running == []
 
