@@ -60,6 +60,7 @@ def test_what_runs_and_waits_is_told_while_it_does(watched, form):
     idle = watched.pool()
     assert idle["lanes"] == {"total": 2, "busy": 0, "stuck": 0}
     assert idle["queue"] == {"length": 0, "limit": 1}
+    assert idle["slow_clients"] == {"cut": 0, "spool": {"used": 0, "limit": 256 << 20}}
     assert idle["wait"] == {"count": 0, "p50": None, "p90": None, "p99": None, "max": None}
     requests = [begin(watched) for _ in range(3)]
     assert server.get("/quick").status == 503

@@ -31,6 +31,24 @@ class CrewLike(Protocol):
     def pid(self) -> int | None: ...
 
 
+class SpaceLike(Protocol):
+    """The file that slow clients' bytes wait in."""
+
+    limit: int
+
+    @property
+    def used(self) -> int: ...
+
+
+class AdmissionLike(Protocol):
+    """Who judges slow clients."""
+
+    cut: int
+
+    @property
+    def space(self) -> SpaceLike: ...
+
+
 class PoolLike(Protocol):
     """A pool, as far as it is read here."""
 
@@ -39,6 +57,9 @@ class PoolLike(Protocol):
     refused: int
     died: int
     settings: Any
+
+    @property
+    def admission(self) -> AdmissionLike: ...
 
     @property
     def crews(self) -> Iterable[CrewLike]: ...
@@ -102,6 +123,7 @@ def read_pool(pool: PoolLike) -> dict[str, Any]:
     crews = list(pool.crews)
     busy = sum(crew.busy for crew in crews)
     told = pool.figures.tell()
+    admission = pool.admission
     return {
         "up": is_up(pool),
         "queue": {"length": pool.waiting, "limit": pool.settings.queue},
@@ -117,6 +139,10 @@ def read_pool(pool: PoolLike) -> dict[str, Any]:
             "finished": told.pop("finished"),
         },
         **told,
+        "slow_clients": {
+            "cut": admission.cut,
+            "spool": {"used": admission.space.used, "limit": admission.space.limit},
+        },
         "restarts": pool.restarts,
         "refused": pool.refused,
         "timed_out": pool.timed_out,

@@ -107,7 +107,10 @@ class Client(Protocol):
 
 
 class Admission:
-    """For one pool. `lanes`: how many it has. `reply_limit`: bytes of one reply that may be spooled."""
+    """For one pool. `lanes`: how many it has. `reply_limit`: bytes of one reply that may be spooled.
+
+    Attributes: `cut`, clients that were too slow while others waited, since it was made.
+    """
 
     def __init__(self, load: Load, lanes: int, space: SpoolSpace, reply_limit: int) -> None:
         self._load = load
@@ -119,7 +122,8 @@ class Admission:
         self._unfinished: dict[Client, Pace] = {}
         self._readers: dict[Client, Pace] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._cut, self._cut_said = 0, -math.inf
+        self.cut = 0
+        self._cut_unsaid, self._cut_said = 0, -math.inf
 
     # -- exchanges call these ----------------------------------------------------------------------------
 
@@ -224,15 +228,16 @@ class Admission:
     ) -> None:
         late = [(pace.waited(now), client) for pace, client in clients if pace.waited(now) > patience]
         for _, client in sorted(late, key=lambda each: each[0], reverse=True)[:most]:
-            self._cut += 1
+            self.cut += 1
+            self._cut_unsaid += 1
             client.cut_slow()
-        if self._cut and now - self._cut_said >= SLOW_SAID_PAUSE:
+        if self._cut_unsaid and now - self._cut_said >= SLOW_SAID_PAUSE:
             logger.warning(
                 "%d slow clients were cut since the last such line, because others waited for a lane or for "
                 "room in the spool (--wsgi-threads, --wsgi-spool)",
-                self._cut,
+                self._cut_unsaid,
             )
-            self._cut, self._cut_said = 0, now
+            self._cut_unsaid, self._cut_said = 0, now
 
     # -- small words -------------------------------------------------------------------------------------
 

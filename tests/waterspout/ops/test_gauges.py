@@ -38,6 +38,7 @@ def pool(*crews, **more):
         "prefetched": 7,
         "waiting": 2,
         "figures": Figures(),
+        "admission": SimpleNamespace(cut=8, space=SimpleNamespace(used=65536, limit=131072)),
     }
     defaults |= dict.fromkeys(COUNTS, 0)
     settings = SimpleNamespace(queue=7)
@@ -76,6 +77,7 @@ async def test_what_a_pool_counts_is_told():
     told = read_pool(pool(restarts=1, refused=2, timed_out=3, died=4, stuck=5))
     assert [told[name] for name in COUNTS[:4]] == [1, 2, 3, 4]
     assert told["lanes"]["stuck"] == 5
+    assert told["slow_clients"] == {"cut": 8, "spool": {"used": 65536, "limit": 131072}}
 
 
 async def test_a_crew_that_is_not_ready_has_no_age():

@@ -323,3 +323,4 @@ async def test_it_is_said_that_clients_are_cut(house, caplog):
     await asyncio.sleep(0.05)
     assert len(caplog.records) == 1
     assert "slow clients were cut" in caplog.text
+    assert house.admission.cut == 2
