@@ -205,6 +205,11 @@ class Application(TornadoApplication):
             hub.open()
 
     @property
+    def doubts(self) -> list[str]:
+        """What of the native rules can hardly be meant so, each a line for people."""
+        return list(dict.fromkeys(self._gathering.doubts))
+
+    @property
     def native_rules(self) -> int:
         """How many native rules there are."""
         outer, inner = self.default_router.rules[:-1], self.wildcard_router.rules
@@ -424,6 +429,8 @@ class Application(TornadoApplication):
             return
         record = record_of(request)
         record.status = handler.get_status()
+        if not record.note and getattr(request.connection, "is_lost", False):
+            record.note = "client-left"
         record.log()
 
     def watch_socket(self, handler: WebSocketHandler) -> None:
@@ -438,7 +445,7 @@ def _unite(matches: list[Match]) -> frozenset[str]:
 
 def check_names(settings: dict[str, Any]) -> None:
     """Raises ConfigurationError for a setting that is nearly one of ours: Tornado would swallow it."""
-    ours = [*_CONTAINER_SETTINGS, "native_max_body_size"]
+    ours = [*_CONTAINER_SETTINGS, "native_max_body_size", "login_loader", "url_converters"]
     for name in settings:
         near = difflib.get_close_matches(name, ours, cutoff=0.85)
         near.sort(key=lambda other: not other.startswith(name))  # wsgi_pool: wsgi_pools, not wsgi_spool

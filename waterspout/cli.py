@@ -183,6 +183,8 @@ def _build_application(
 ) -> TornadoApplication:
     application = build_application(target, options["native"], options["wsgi"])
     if isinstance(application, Application):
+        for doubt in application.doubts:
+            click.echo(f"waterspout: {doubt}", err=True)
         application.configure(**settings.application)
     elif unheard := {"trusted_proxies", "proxy_headers", "root_path"}.intersection(settings.application):
         raise ConfigurationError(

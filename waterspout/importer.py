@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import os
 import re
@@ -28,7 +29,8 @@ def resolve(spec: str) -> Any:
         try:
             found = getattr(found, name)
         except AttributeError:
-            raise TargetNotFound(f"{spec!r}: {module_name!r} has no {path!r}") from None
+            near = _suggest(found, name)
+            raise TargetNotFound(f"{spec!r}: {module_name!r} has no {path!r}{near}") from None
     if not call:
         return found
     _check_factory(spec, found)
@@ -42,13 +44,19 @@ def resolve_callable(spec: str) -> Any:
     """`resolve`, for what must be a WSGI callable. Raises TargetNotFound, TargetRaised."""
     found = resolve(spec)
     if not callable(found):
-        raise TargetNotFound(f"{spec!r} is no WSGI callable, but {type(found).__name__}")
+        hint = "; does the factory return the app?" if found is None and spec.endswith("()") else ""
+        raise TargetNotFound(f"{spec!r} is no WSGI callable, but {type(found).__name__}{hint}")
     if inspect.iscoroutinefunction(found) or inspect.iscoroutinefunction(type(found).__call__):
         raise TargetNotFound(f"{spec!r} is an async (ASGI) app; this serves WSGI")
     if not _takes(found, 2):
         hint = f": if it is a factory, write {spec}()" if _takes(found, 0) and not spec.endswith("()") else ""
         raise TargetNotFound(f"{spec!r} does not take (environ, start_response){hint}")
     return found
+
+
+def _suggest(found: Any, name: str) -> str:
+    near = difflib.get_close_matches(name, dir(found), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def split_spec(spec: str) -> tuple[str, str, bool]:

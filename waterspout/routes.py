@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from dataclasses import replace
 from typing import Final
 
 import click
 from tornado.web import Application as TornadoApplication
 
+from waterspout.application import Application
 from waterspout.exceptions import AccessUndeclared, TargetRaised, WaterspoutError
 from waterspout.options import OPTIONS
 from waterspout.routing.judging import examine
@@ -75,11 +77,16 @@ def _run(
 def _examine(application: TornadoApplication) -> Report:
     container = find_container(application)
     if container is None:
-        return examine(application, None, None)
+        return _add_doubts(examine(application, None, None), application)
     target = container.pool.target
     app = load_app(target)
     name = target if isinstance(target, str) else getattr(target, "__qualname__", type(target).__qualname__)
-    return examine(application, app, find_flask(app), name)
+    return _add_doubts(examine(application, app, find_flask(app), name), application)
+
+
+def _add_doubts(report: Report, application: TornadoApplication) -> Report:
+    doubts = application.doubts if isinstance(application, Application) else []
+    return replace(report, notes=(*report.notes, *doubts))
 
 
 def _print(report: Report, *, check: bool, as_json: bool, markdown: bool) -> None:

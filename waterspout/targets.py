@@ -12,7 +12,10 @@ from waterspout.importer import resolve
 def check_named(target: str | None, native: str | None, wsgi: str | None) -> None:
     """Raises ConfigurationError: it is said twice what is meant."""
     if target is not None and (native or wsgi):
-        raise ConfigurationError("give either TARGET, or --native and/or --wsgi, not both")
+        raise ConfigurationError(
+            "give either TARGET, or --native and/or --wsgi, not both (in the environment "
+            "WATERSPOUT_NATIVE and WATERSPOUT_WSGI are the same)"
+        )
 
 
 def build_application(target: str | None, native: str | None, wsgi: str | None) -> TornadoApplication:
@@ -25,9 +28,11 @@ def build_application(target: str | None, native: str | None, wsgi: str | None) 
             raise ConfigurationError("nothing to serve: give TARGET, or --native and/or --wsgi")
         application = resolve(target)
         if not isinstance(application, TornadoApplication):
+            is_list = isinstance(application, (list, tuple))
+            meant = "rules are served with --native" if is_list else "a WSGI app is served with --wsgi"
             raise TargetNotFound(
                 f"{target!r} is no tornado.web.Application, but {type(application).__name__}; "
-                f"a WSGI app is served with --wsgi {target}"
+                f"{meant} {target}"
             )
         return application
     rules = resolve(native) if native is not None else []

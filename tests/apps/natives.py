@@ -34,6 +34,16 @@ class Events(RequestHandler):
             await self.flush()
 
 
+class Beats(RequestHandler):
+    """A stream that ends when its client has gone."""
+
+    async def get(self):
+        while True:
+            self.write("beat\n")
+            await self.flush()
+            await asyncio.sleep(0.05)
+
+
 class Socket(WebSocketHandler):
     def on_message(self, message):
         self.write_message(f"heard {message}")
@@ -70,6 +80,7 @@ routes = [
     (r"/native/ping", Ping),
     (r"/native/raises", Raises),
     (r"/native/events", Events),
+    (r"/native/beats", Beats),
     (r"/native/ws", Socket),
     (r"/native/slow", Slow),
     (r"/native/whole", Whole),

@@ -12,7 +12,8 @@ from tornado.websocket import WebSocketHandler
 import waterspout.http
 from tests.waterspout.http import harness
 from tests.waterspout.http.harness import on_loops
-from waterspout import Application, Decline, PathRule
+from waterspout import Application, Decline, PathRule, authenticated, public
+from waterspout.exceptions import ConfigurationError
 
 
 class Reads(RequestHandler):
@@ -201,3 +202,77 @@ async def test_a_host_that_can_t_be_is_a_bad_request():
     async with serve(Application(RULES)) as client:
         client.send(b"GET /folder HTTP/1.1\r\nHost: a..b\r\n\r\n")
         assert (await client.head())[0] == 400
+
+
+# --- rules that can't be, or can hardly be meant so ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ([("/a",)], r"\('/a',\) is no rule: write \(path, handler\)"),
+        ([("/a", Reads, {}, "name", 5)], "is no rule: write"),
+        ([(5, Reads)], "is no rule: write"),
+        ([()], "is no rule: write"),
+        ([("/a", Reads, "name")], "the rule '/a': kwargs are a dictionary or None, not 'name'"),
+        ([("/a", Reads, {}, 5)], "the rule '/a': its name is a string, not 5"),
+        (("/a", Reads), "'/a' is no rule: rules are a list of tuples"),
+        ([Reads], "is no rule: rules are a list of tuples"),
+        ([(r"/a(", Reads)], r"the rule '/a\(' can't be read: missing \)"),
+        ([(r"/(\d+)/(?P<a>\d+)", Reads)], "can't be read: groups in url regexes"),
+        ([("items/7", Reads)], "the rule 'items/7' matches nothing: write '/items/7'"),
+        ([("/outer.*", [("/a",)])], "is no rule: write"),
+        ([("/a", "nosuchmodule.Handler")], "the rule '/a' leads to 'nosuchmodule.Handler': No module named"),
+    ],
+)
+def test_what_is_no_rule_is_named(rules, said):
+    with pytest.raises(ConfigurationError, match=said):
+        Application(rules)
+
+
+def test_all_forms_of_a_rule_are_taken():
+    rules = [
+        ("/a", Reads, None, None),
+        ["/b", Reads, {}, "b"],
+        (r".well-known/x", Reads),
+        (PathMatches("/c"), Reads),
+        url("/d", Reads, name="d"),
+        Rule(PathMatches("/e"), [("/e", Reads)]),
+    ]
+    assert Application(rules).doubts == []
+
+
+def test_what_can_hardly_be_meant_so_is_told():
+    class Typo(RequestHandler):
+        def gett(self):
+            pass
+
+    class Prepared(RequestHandler):
+        def prepare(self):
+            self.finish("whatever it is")
+
+    class Guarded(RequestHandler):
+        @authenticated
+        def get(self):
+            pass
+
+        @public
+        def post(self):
+            pass
+
+    class Knows(Guarded):
+        def get_current_user(self):
+            return "somebody"
+
+    rules = [("/a", Typo), ("/b", Typo), ("/c", Prepared), ("/d", Guarded), ("/e", Knows), (r"/f(.*)", Typo)]
+    typo, guarded = Application(rules).doubts
+    assert "Typo defines no method (get, post, ...) and no prepare()" in typo
+    assert "Guarded is authenticated, and nobody can be: give the application a login_loader" in guarded
+    (typo,) = Application([("/a", public(Typo)), ("/d", Guarded)], login_loader=lambda handler: None).doubts
+    assert "Typo defines no method" in typo
+
+
+@pytest.mark.parametrize("name", ["login_loder", "loginloader", "url_convertors"])
+def test_a_setting_that_is_nearly_ours_is_refused(name):
+    with pytest.raises(ConfigurationError, match=r"did you mean '(login_loader|url_converters)'"):
+        Application([], **{name: None})

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.server import new_id, poll
+from tests.server import ON_TORNADO, new_id, poll
 from tests.wire.client import Cut
 
 NATIVE = ("--native", "tests.apps.natives:routes")
@@ -158,3 +158,14 @@ def test_a_cut_reply_is_logged_once(start_server, form):
     with pytest.raises(Cut):
         server.get(f"/mid-stream?id={mark}")
     line_of(server, mark)
+
+
+@pytest.mark.skipif(ON_TORNADO, reason="Tornado's server does not tell who ended the connection")
+def test_a_native_stream_whose_client_left_says_so(server):
+    left, stayed = new_id(), new_id()
+    with server.connect() as connection:
+        connection.send_request("GET", f"/native/beats?mark={left}")
+        connection.next_chunk(connection.head())
+    assert line_of(server, left).endswith(" client-left")
+    server.get(f"/native/ping?mark={stayed}", [("Connection", "close")])
+    assert not line_of(server, stayed).endswith("client-left")

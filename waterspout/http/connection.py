@@ -231,6 +231,11 @@ class Connection(Intake):
         self._transport.abort()
 
     @property
+    def is_over(self) -> bool:
+        """The socket is closed, or somebody else's."""
+        return self.state == OVER
+
+    @property
     def stream(self) -> Stream:
         """What of an `IOStream` handlers use."""
         if self._stream is None:

@@ -258,6 +258,11 @@ class Exchange(HTTPConnection):
         return not self._head_written or self._chunked or self._left is not None
 
     @property
+    def is_lost(self) -> bool:
+        """The connection has ended under it: the client left, or was cut."""
+        return self._connection.is_over and not self.detached
+
+    @property
     def no_keep_alive(self) -> bool:
         """Whether this is the connection's last reply."""
         return not self.keep_alive

@@ -75,6 +75,18 @@ def find_undeclared(handler_class: type[RequestHandler]) -> list[str]:
     return sorted(method for method in methods if find_access(handler_class, method) is None)
 
 
+def lets_nobody_in(handler_class: type[RequestHandler]) -> bool:
+    """Whether it has a method that is `authenticated`, by the word above, and no way of Tornado's to learn
+    who asks: without a login_loader everybody is refused.
+    """
+    knows = any(
+        getattr(handler_class, name) is not getattr(RequestHandler, name)
+        for name in ("current_user", "get_current_user", "prepare")
+    )
+    methods = [getattr(handler_class, name.lower(), None) for name in handler_class.SUPPORTED_METHODS]
+    return not knows and any(getattr(method, _MARK, None) == _AUTHENTICATED for method in methods)
+
+
 def _read_mark(target: Any) -> str | None:
     if getattr(target, "__code__", None) is _TORNADOS:
         return _AUTHENTICATED

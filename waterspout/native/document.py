@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+from waterspout.exceptions import ConfigurationError
 from waterspout.native.cache import Cache
 from waterspout.native.json_handler import JSONHandler
 
@@ -51,8 +52,15 @@ class DocumentHandler(JSONHandler):
     max_age: ClassVar[int] = 1
 
     async def send_document(self, key: Hashable, make: Callable[[], Awaitable[Document]]) -> None:
-        """Send the document of the key, made if none is kept; raises what `make` raises."""
-        documents: Cache[Document] = self.settings["documents"]
+        """Send the document of the key, made if none is kept.
+
+        Raises what `make` raises; ConfigurationError: there is no such setting.
+        """
+        documents: Cache[Document] | None = self.settings.get("documents")
+        if documents is None:
+            raise ConfigurationError(
+                "a DocumentHandler needs the setting documents=waterspout.native.Cache(...)"
+            )
         document = await documents.get(key, make)
         self.set_header("Content-Type", document.media_type)
         self.set_header("Cache-Control", f"public, max-age={self.max_age}")

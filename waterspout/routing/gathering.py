@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from inspect import isclass
@@ -11,9 +12,10 @@ from tornado.routing import AnyMatches, PathMatches, Rule
 from tornado.web import FallbackHandler, RequestHandler
 from werkzeug.routing import BaseConverter
 
-from waterspout.exceptions import AccessUndeclared
-from waterspout.native.access import find_undeclared
-from waterspout.routing.methods import find_methods
+from waterspout.exceptions import AccessUndeclared, ConfigurationError
+from waterspout.native.access import find_undeclared, lets_nobody_in
+from waterspout.routing.methods import answers_nothing, find_methods
+from waterspout.routing.paths import is_literal
 from waterspout.routing.plain import PlainPathMatches
 from waterspout.routing.rule import PathRule, read_rules
 from waterspout.routing.rulemap import Opener, RuleMap
@@ -27,7 +29,8 @@ class Gathering:
     the WSGI app that stands behind them, if there is one; its `url_for` is told their names. `converters`:
     custom ones of Werkzeug's, by name. `has_login`: each handler has to say who may use it.
 
-    Attributes: `maps`, of all rules that are written Flask's way.
+    Attributes: `maps`, of all rules that are written Flask's way; `doubts`, what can hardly be meant so, each
+    a line for people.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Gathering:
         self._has_login = has_login
         self._undeclared: dict[str, str] = {}
         self.maps: list[RuleMap] = []
+        self.doubts: list[str] = []
 
     def gather(self, rules: Iterable[Any], *handlers: Any) -> list[Any]:
         """Tornado's rules: neighbours that are written Flask's way become one map at their place. `handlers`:
@@ -105,7 +109,7 @@ class Gathering:
             rule = copy(given)
         else:
             matcher, *rest = given
-            rule = Rule(PathMatches(matcher) if isinstance(matcher, str) else matcher, *rest)
+            rule = Rule(_compile(matcher) if isinstance(matcher, str) else matcher, *rest)
         target: Any = rule.target
         self._check_access(target)
         if isinstance(target, (tuple, list)):
@@ -121,10 +125,30 @@ class Gathering:
         """Deny by default: who may use a handler is said at the handler, where there is such a thing as a
         login.
         """
-        is_handler = isclass(target) and issubclass(target, RequestHandler)
-        if not self._has_login or not is_handler or target is FallbackHandler:
+        if not (isclass(target) and issubclass(target, RequestHandler)) or target is FallbackHandler:
+            return
+        named = f"{target.__module__}.{target.__qualname__}"
+        if answers_nothing(target):
+            self.doubts.append(
+                f"{named} defines no method (get, post, ...) and no prepare(): it answers 405 to everything"
+            )
+        if not self._has_login:
+            if lets_nobody_in(target):
+                self.doubts.append(
+                    f"{named} is authenticated, and nobody can be: give the application a login_loader, or "
+                    "the handler a get_current_user()"
+                )
             return
         undeclared = find_undeclared(target)
         if undeclared:
-            named = f"{target.__module__}.{target.__qualname__}"
             self._undeclared[named] = f"{named}: who may use {', '.join(undeclared)}?"
+
+
+def _compile(pattern: str) -> PathMatches:
+    """Raises ConfigurationError: no regular expression, or one that no path can match."""
+    if pattern[:1] not in ("", "/", ".") and is_literal(pattern):
+        raise ConfigurationError(f"the rule {pattern!r} matches nothing: write {'/' + pattern!r}")
+    try:
+        return PathMatches(pattern)
+    except (re.error, AssertionError) as error:
+        raise ConfigurationError(f"the rule {pattern!r} can't be read: {error}") from error

@@ -33,6 +33,11 @@ def defines(handler_class: type[RequestHandler], method: str) -> bool:
     return getattr(handler_class, method.lower(), UNDEFINED) is not UNDEFINED
 
 
+def answers_nothing(handler_class: type[RequestHandler]) -> bool:
+    """Whether it can only say 405: it defines no method, and does nothing before one."""
+    return find_methods(handler_class) is None and handler_class.prepare is RequestHandler.prepare
+
+
 def owns(methods: Methods, method: str) -> bool:
     return methods is None or method in methods
 

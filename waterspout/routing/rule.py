@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from inspect import isclass
-from typing import Any
+from typing import Any, Final
 
+from tornado.routing import Matcher, Rule
 from tornado.util import import_object
 from tornado.web import RequestHandler
 
 from waterspout.exceptions import ConfigurationError
 from waterspout.routing.paths import is_flask_style
+
+_WRITTEN: Final = "(path, handler), (path, handler, kwargs) or (path, handler, kwargs, name)"
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class PathRule:
 
     def __post_init__(self) -> None:
         if isinstance(self.handler, str):
-            object.__setattr__(self, "handler", import_object(self.handler))
+            object.__setattr__(self, "handler", _import(self.path, self.handler))
         if not is_flask_style(self.path):
             raise ConfigurationError(
                 f"{self.path!r} is not written Flask's way: it begins with /, and has <converter:name> for "
@@ -52,16 +55,42 @@ class PathRule:
 
 
 def read_rules(rules: Iterable[Any]) -> list[Any]:
-    """Rules as an `Application` takes them: those written Flask's way as `PathRule`, others as they are."""
+    """Rules as an `Application` takes them: those written Flask's way as `PathRule`, others as they are.
+
+    Raises ConfigurationError: one of them is no rule.
+    """
     return [_read(rule) for rule in rules]
 
 
 def _read(rule: Any) -> Any:
     """A literal path that leads elsewhere than to a handler (a list of rules, a function) stays Tornado's."""
-    if not (isinstance(rule, (tuple, list)) and rule and isinstance(rule[0], str)):
+    if isinstance(rule, (PathRule, Rule)):
         return rule
-    if not is_flask_style(rule[0]):
+    _check_shape(rule)
+    if not (isinstance(rule[0], str) and is_flask_style(rule[0])):
         return rule
-    target = import_object(rule[1]) if isinstance(rule[1], str) else rule[1]
+    target = _import(rule[0], rule[1]) if isinstance(rule[1], str) else rule[1]
     is_handler = isclass(target) and issubclass(target, RequestHandler)
     return PathRule(rule[0], target, *rule[2:]) if is_handler or "<" in rule[0] else rule
+
+
+def _check_shape(rule: Any) -> None:
+    """Raises ConfigurationError: nobody could read it."""
+    if not isinstance(rule, (tuple, list)):
+        raise ConfigurationError(f"{rule!r} is no rule: rules are a list of tuples, {_WRITTEN}")
+    if not (2 <= len(rule) <= 4 and isinstance(rule[0], (str, Matcher))):
+        raise ConfigurationError(f"{rule!r} is no rule: write {_WRITTEN}")
+    kwargs, name = (*rule[2:], None, None)[:2]
+    if not isinstance(kwargs, (Mapping, type(None))):
+        raise ConfigurationError(
+            f"the rule {rule[0]!r}: kwargs are a dictionary or None, not {kwargs!r}; write {_WRITTEN}"
+        )
+    if not isinstance(name, (str, type(None))):
+        raise ConfigurationError(f"the rule {rule[0]!r}: its name is a string, not {name!r}")
+
+
+def _import(path: str, name: str) -> Any:
+    try:
+        return import_object(name)
+    except ImportError as error:
+        raise ConfigurationError(f"the rule {path!r} leads to {name!r}: {error}") from error

@@ -313,11 +313,12 @@ class Pool:
         if now - self._refused_said >= limits.REFUSED_PAUSE:
             logger.warning(
                 "%s%d lanes are busy and %d requests wait: answered 503 to %d since the last such line "
-                "(--wsgi-threads, --wsgi-queue, --wsgi-queue-timeout)",
+                "(%s, --wsgi-queue, --wsgi-queue-timeout)",
                 self._says,
                 self.running + self.stuck,
                 self.waiting,
                 self._unsaid,
+                "--wsgi-pool" if self._shared.name else "--wsgi-threads",
             )
             self._unsaid, self._refused_said = 0, now
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from tornado.web import HTTPError
 from tornado.web import RequestHandler as TornadoRequestHandler
 
+from waterspout.exceptions import ConfigurationError
 from waterspout.limits import HEARTBEAT
 from waterspout.native.json_handler import JSONHandler
 from waterspout.native.live.cursor import Cursor, parse_cursor
@@ -21,8 +22,15 @@ class Following(TornadoRequestHandler):
 
     @property
     def watch(self) -> Watch:
-        """What is followed. Override it where an application watches more than one source."""
-        watch: Watch = self.settings["watch"]
+        """What is followed. Override it where an application watches more than one source.
+
+        Raises ConfigurationError: there is no such setting.
+        """
+        watch: Watch | None = self.settings.get("watch")
+        if watch is None:
+            raise ConfigurationError(
+                "a live handler needs the setting watch=waterspout.native.live.Watch(...), or its own watch"
+            )
         return watch
 
     @property
