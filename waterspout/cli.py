@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -17,12 +18,16 @@ from tornado.web import Application as TornadoApplication
 
 from waterspout import __version__, logs
 from waterspout.application import Application
+from waterspout.ending import end_by
 from waterspout.exceptions import ConfigurationError, TargetRaised, WaterspoutError
 from waterspout.http import HeadLimits, HTTPSettings
+from waterspout.importer import look_here
+from waterspout.limits import EXIT_GRACE
 from waterspout.listeners import take_activated
 from waterspout.options import HEAD_LIMITS, OPTIONS, TIMES, ServeCommand, check_together, find_given
 from waterspout.reloading import take_inherited, wait_and_restart
 from waterspout.routes import make_routes_command
+from waterspout.saying import say
 from waterspout.server import Server, describe
 from waterspout.settings import ServeSettings
 from waterspout.targets import build_application, check_named
@@ -94,18 +99,21 @@ def _run(
     try:
         settings = replace(_build_settings(context, options), inherited=inherited)
         logs.configure(access_log=settings.access_log)
-        if "" not in sys.path:
-            sys.path.insert(0, "")
+        look_here()
         check_named(target, options["native"], options["wsgi"])
         application = _build_application(target or default_target, options, settings)
+        logs.revive()
+        threads = threading.enumerate()
+        server = Server(application, settings)
         with asyncio.Runner(loop_factory=_loop_factory(settings.loop)) as runner:
-            runner.run(Server(application, settings).serve())
+            runner.run(server.serve())
+        end_by(max(server.ends_by, time.monotonic() + EXIT_GRACE), threads)
     except WaterspoutError as error:
         if debug and isinstance(error, TargetRaised):
             traceback.print_exc()
-        click.echo(f"waterspout: {error}", err=True)
+        say(str(error))
         if inherited:
-            click.echo("waterspout: waiting for a change of the code", err=True)
+            say("waiting for a change of the code")
             wait_and_restart([socket.socket(fileno=number) for number in inherited])
         context.exit(getattr(error, "exit_code", 1))
 
@@ -140,7 +148,7 @@ def _find_descriptors(options: dict[str, Any], given: Collection[str]) -> tuple[
     elsewhere = {"host", "port", "unix"}.intersection(given)
     if activated and elsewhere:
         said = ", ".join(sorted(elsewhere))
-        click.echo(f"waterspout: LISTEN_FDS is ignored: where to listen was said ({said})", err=True)
+        say(f"LISTEN_FDS is ignored: where to listen was said ({said})")
     if elsewhere or "fd" in given:
         return tuple(chain.from_iterable(options["fd"]))
     return activated
@@ -184,7 +192,7 @@ def _build_application(
     application = build_application(target, options["native"], options["wsgi"])
     if isinstance(application, Application):
         for doubt in application.doubts:
-            click.echo(f"waterspout: {doubt}", err=True)
+            say(doubt)
         application.configure(**settings.application)
     elif unheard := {"trusted_proxies", "proxy_headers", "root_path"}.intersection(settings.application):
         raise ConfigurationError(

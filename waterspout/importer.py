@@ -17,6 +17,27 @@ from waterspout.exceptions import TargetNotFound, TargetRaised
 _SPEC: Final = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_][\w.]*)(\(\))?")
 
 
+def find_home() -> str:
+    """The current directory by the name that the shell has for it, which goes through symbolic links: where
+    one leads to the current release, new WSGI processes find the new one there.
+    """
+    named = os.environ.get("PWD", "")
+    try:
+        here = os.getcwd()
+        return named if os.path.samefile(named, here) else here
+    except FileNotFoundError:
+        return named or "a directory that is gone"
+    except OSError:
+        return here
+
+
+def look_here() -> None:
+    """Look for modules in the current directory, too; in this one, even if the app then goes to another."""
+    home = find_home()
+    if home not in sys.path:
+        sys.path.insert(0, home)
+
+
 def resolve(spec: str) -> Any:
     """Import what `spec` names; with `()` behind the name, call it without arguments.
 
@@ -77,7 +98,8 @@ def _check_factory(spec: str, found: Any) -> None:
 def _takes(function: Any, count: int) -> bool:
     """Whether it can be called with so many positional arguments, as far as Python can tell."""
     try:
-        signature = inspect.signature(function)
+        # Not of what a decorator wraps: Werkzeug's Request.application calls that with other arguments.
+        signature = inspect.signature(function, follow_wrapped=False)
     except (TypeError, ValueError):
         return True  # built in: it does not say
     try:
@@ -95,7 +117,7 @@ def _import(spec: str, module_name: str) -> Any:
         if error.name is not None and (module_name + ".").startswith(error.name + "."):
             meant = f"; did you mean {spec.replace('.py:', ':')!r}?" if ".py:" in spec else ""
             raise TargetNotFound(
-                f"{spec!r}: there is no module {error.name!r} in {os.getcwd()}, "
+                f"{spec!r}: there is no module {error.name!r} in {find_home()}, "
                 f"nor among the packages of {sys.executable}{meant}"
             ) from None
         raise TargetRaised(describe(spec, error)) from error

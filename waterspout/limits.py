@@ -234,6 +234,8 @@ RSS_INTERVAL = 2.0
 BUSY_TIME = 5.0
 #: ... and not again before so long (seconds).
 BUSY_PAUSE = 60.0
+#: Why an app can't be loaded is told in so many characters: some say all of a document that they can't read.
+FAILURE_TEXT = 10_000
 #: A WSGI process whose server is gone closes what it runs and ends within this (seconds).
 ORPHAN_GRACE = 2.0
 #: After being told to stop, a WSGI process that has no more requests gets this long to exit (seconds).

@@ -9,15 +9,26 @@ import logging
 import time
 from typing import Final
 
+_SILENT: Final = logging.CRITICAL + 1
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _OURS: Final = ("waterspout", "tornado")
+_ACCESS: Final = "waterspout.access"
+#: Quotes what clients have sent.
+_QUOTING: Final = "tornado.general"
 
 
 class LineFormatter(logging.Formatter):
-    """Python's own, which writes the time of a second once: that is a third of what a line costs."""
+    """Python's own, which writes the time of a second once: that is a third of what a line costs. What
+    Tornado quotes of a client drives no terminal.
+    """
 
     #: One object, so that a thread sees both or neither: a second, and its text.
     _latest = (-1, "")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        if record.name == _QUOTING and not (record.message.isascii() and record.message.isprintable()):
+            record.message = record.message.encode("unicode_escape").decode("ascii")
+        return super().formatMessage(record)
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
         if datefmt is not None:
@@ -40,4 +51,16 @@ def configure(level: int = logging.INFO, *, access_log: bool = True) -> None:
         logger.propagate = False
     # At INFO Tornado quotes what a hostile client sent, header values too.
     logging.getLogger("tornado").setLevel(max(level, logging.WARNING))
-    logging.getLogger("waterspout.access").disabled = not access_log
+    access = logging.getLogger(_ACCESS)
+    access.disabled = not access_log
+    access.setLevel(logging.NOTSET if access_log else _SILENT)
+
+
+def revive() -> None:
+    """Log again. An app that configures its logging by `dictConfig` or `fileConfig` turns all loggers off
+    that it doesn't name, unless it says otherwise; ours are not the app's.
+    """
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] in _OURS:
+            logger = logging.getLogger(name)
+            logger.disabled = logger.level == _SILENT

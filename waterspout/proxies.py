@@ -7,6 +7,7 @@ fields of the request said of it is gone by then, so that nobody can read someth
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import ip_network
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 #: Which fields of a trusted proxy are believed. `none`: not one, and all are passed on.
 FAMILIES: Final = ("x-forwarded", "forwarded", "none")
 #: A peer on a UNIX socket has no address; this is what Tornado calls it.
+_UNIX_FAMILY: Final = getattr(socket, "AF_UNIX", None)
 _UNIX: Final = "0.0.0.0"
 
 
@@ -128,7 +130,10 @@ class Proxies:
     def _is_trusted_peer(self, context: Any) -> bool:
         """By the address of the connection itself: what `xheaders` makes of `remote_ip` is a claim, too."""
         address = getattr(context, "address", None)
-        return self.is_trusted(address[0] if isinstance(address, tuple) else _UNIX)
+        if isinstance(address, tuple) and address:
+            return self.is_trusted(address[0])
+        # Nor is it a UNIX socket's, of a peer that has reset its connection before it was accepted.
+        return getattr(context, "address_family", None) == _UNIX_FAMILY and self.is_trusted(_UNIX)
 
 
 def check_root_path(text: str) -> str:

@@ -12,6 +12,7 @@ from tornado.web import Application as TornadoApplication
 
 from waterspout.application import Application
 from waterspout.exceptions import AccessUndeclared, TargetRaised, WaterspoutError
+from waterspout.importer import look_here
 from waterspout.options import OPTIONS
 from waterspout.routing.judging import examine
 from waterspout.routing.listing import find_container
@@ -58,8 +59,7 @@ def _run(
     as_json: bool,
     markdown: bool,
 ) -> None:
-    if "" not in sys.path:
-        sys.path.insert(0, "")
+    look_here()
     try:
         check_named(target, native, wsgi)
         # Whatever is printed while the app is loaded is no part of the table.

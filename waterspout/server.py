@@ -9,8 +9,8 @@ import logging
 import os
 import signal
 import ssl
+import time
 
-import click
 from tornado.web import Application as TornadoApplication
 
 from waterspout import __version__
@@ -24,6 +24,7 @@ from waterspout.listeners import Listeners, adopt, listen_tcp, listen_unix, make
 from waterspout.ops.gauges import Gauges
 from waterspout.ops.server import OpsServer
 from waterspout.reloading import Watcher, check_watcher, find_native_files, restart
+from waterspout.saying import say
 from waterspout.settings import ServeSettings, is_loopback
 from waterspout.signals import keep_from_children, spare_forked_children
 from waterspout.wsgi.container import Container
@@ -45,16 +46,20 @@ _SAME_SIGNAL = 1.0
 
 
 class Server:
-    """Serves `application`, ours or any of Tornado's, as `settings` say."""
+    """Serves `application`, ours or any of Tornado's, as `settings` say.
+
+    Attributes: `ends_by`, when the graceful timeout of its end is over, of `time.monotonic()`.
+    """
 
     def __init__(self, application: TornadoApplication, settings: ServeSettings) -> None:
         self._application = application
         self._settings = settings
         self._stop = asyncio.Event()
         self._stop_signalled = 0.0
-        self._restarts = False
+        self._restarts = self._started = False
         self._watcher: Watcher | None = None
         self._ops = OpsServer(settings.ops, self._find_gauges()) if settings.ops is not None else None
+        self.ends_by = 0.0
 
     def _find_gauges(self) -> Gauges:
         container = getattr(self._application, "container", None)
@@ -69,19 +74,21 @@ class Server:
         with self._listen() as listeners:
             try:
                 self._listen_ops()
-                if isinstance(self._application, Application):
-                    await self._start(self._application)
+                self._handle_signals()
+                if isinstance(self._application, Application) and not await self._start(self._application):
+                    listeners.remove_file()
+                    say("stopped")
+                    return
                 if self._settings.reload:
                     self._watcher = Watcher(native_files, self._reload_wsgi, self._restart)
                 await self._serve(listeners, tls)
             finally:
                 if self._ops is not None:
                     await self._ops.close()
-        click.echo("waterspout: stopped", err=True)
+        say("stopped")
 
     async def _serve(self, listeners: Listeners, tls: ssl.SSLContext | None) -> None:
         server = self._make_http_server(tls)
-        self._handle_signals()
         spare_forked_children()  # those of views that run in threads of this process
         ops = self._ops
         keep_from_children(
@@ -106,10 +113,9 @@ class Server:
             if ops is not None:
                 await ops.close()
             restart(kept)
-        click.echo(
-            f"waterspout: stopping; running requests get at most {self._settings.graceful_timeout:g} s "
-            "(once more ends at once)",
-            err=True,
+        say(
+            f"stopping; running requests get at most {self._settings.graceful_timeout:g} s "
+            "(once more ends at once)"
         )
         listeners.remove_file()
         await self._shutdown(server, self._settings.graceful_timeout)
@@ -143,10 +149,9 @@ class Server:
         self._ops.listen()
         host = self._settings.ops.host
         if self._settings.ops.path is None and not is_loopback(host):
-            click.echo(
-                f"waterspout: whoever reaches {self._settings.ops} can read the figures: --ops-bind is meant "
-                "for loopback, or for a network of the operators' own",
-                err=True,
+            say(
+                f"whoever reaches {self._settings.ops} can read the figures: --ops-bind is meant for "
+                "loopback, or for a network of the operators' own"
             )
 
     def _make_http_server(self, tls: ssl.SSLContext | None) -> HTTPServer | DrainingServer:
@@ -163,18 +168,27 @@ class Server:
             self._application, ssl_options=tls, max_body_size=settings.max_body_size, settings=settings.http
         )
 
-    async def _start(self, application: Application) -> None:
-        """Wait for the WSGI app; say so when that takes long."""
-        say = asyncio.get_running_loop().call_later(
+    async def _start(self, application: Application) -> bool:
+        """Wait for the WSGI app; say so when that takes long. False: we were told to stop meanwhile."""
+        late = asyncio.get_running_loop().call_later(
             _SLOW_START,
-            lambda: click.echo(
-                f"waterspout: waiting for the WSGI app to load, at most {READY_TIMEOUT:.0f} s", err=True
-            ),
+            lambda: say(f"waiting for the WSGI app to load, at most {READY_TIMEOUT:.0f} s"),
         )
+        starting = asyncio.ensure_future(application.start())
+        stopping = asyncio.ensure_future(self._stop.wait())
         try:
-            await application.start()
+            await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if self._stop.is_set():
+                starting.cancel()
+                await asyncio.gather(starting, return_exceptions=True)
+                await application.stop(0)
+                return False
+            await starting
         finally:
-            say.cancel()
+            late.cancel()
+            stopping.cancel()
+        self._started = True
+        return True
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -194,6 +208,8 @@ class Server:
         """New WSGI processes take over from the old ones; native code stays as it is."""
         if self._container is None:
             logger.warning("SIGHUP: there is no WSGI app to reload; native code is loaded by a restart")
+        elif not self._started:
+            logger.warning("SIGHUP: the WSGI app is still being loaded; send it again when that is done")
         elif not self._stop.is_set():
             self._container.reload()
 
@@ -220,21 +236,20 @@ class Server:
             self._stop_signalled = now
             self._stop.set()
         elif now - self._stop_signalled > _SAME_SIGNAL:
-            click.echo("waterspout: stopped a second time, ending at once", err=True)
+            say("stopped a second time, ending at once")
             os._exit(1)  # WSGI processes end when their control channel closes
 
     def _announce(self, address: str) -> None:
         loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
-        click.echo(
-            f"waterspout {__version__} serves {address} on {loop}: {describe(self._application)}", err=True
-        )
+        say(f"waterspout {__version__} serves {address} on {loop}: {describe(self._application)}", mark="")
         if self._ops is not None:
-            click.echo(f"waterspout: figures at {self._ops.describe()} (/-/stats, /-/health)", err=True)
+            say(f"figures at {self._ops.describe()} (/-/stats, /-/health)")
 
     async def _shutdown(self, server: HTTPServer | DrainingServer, timeout: float) -> None:
         """Nothing new comes in; what runs ends; the rest is cut at the deadline."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
+        self.ends_by = time.monotonic() + timeout
         if isinstance(self._application, Application):
             self._application.close_sockets()
         hub.end_subscriptions()

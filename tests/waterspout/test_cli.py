@@ -32,6 +32,8 @@ def served(monkeypatch):
     found = []
 
     class FakeServer:
+        ends_by = 0.0
+
         def __init__(self, application, settings):
             self.told = application, settings
 

@@ -1,5 +1,6 @@
 """What is true of a request: trust, verdicts, and where everything is mounted."""
 
+import socket
 from types import SimpleNamespace
 
 import pytest
@@ -70,9 +71,16 @@ def test_a_peer_is_judged_by_its_connection(peer, trusted):
 
 
 @pytest.mark.parametrize("peer", ["", None, "/run/socket"])
-def test_a_peer_without_an_address_is_a_unix_socket_s(peer):
-    assert judge(Proxies(["unix"]), FOR, address=peer).context.remote_ip == "203.0.113.9"
-    assert judge(Proxies(["127.0.0.1"]), FOR, address=peer).disbelieved
+def test_a_peer_of_a_unix_socket_is_one(peer):
+    unix = {"address": peer, "address_family": socket.AF_UNIX}
+    assert judge(Proxies(["unix"]), FOR, **unix).context.remote_ip == "203.0.113.9"
+    assert judge(Proxies(["127.0.0.1"]), FOR, **unix).disbelieved
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6, None])
+def test_a_peer_that_left_before_it_was_accepted_is_none(family):
+    """Its address is not known any more."""
+    assert judge(Proxies(["unix", "0.0.0.0/0"]), FOR, address=None, address_family=family).disbelieved
 
 
 def test_who_says_nothing_costs_nothing():

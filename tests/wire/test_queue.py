@@ -88,14 +88,14 @@ def test_a_queued_request_whose_client_left_is_never_run(server):
 
 @pytest.mark.skipif(ON_TORNADO, reason="there a client that half-closes counts as gone")
 def test_a_client_that_half_closes_when_all_lanes_are_busy_for_a_moment_is_answered(server):
-    """Three at a time on one lane, each for less than a millisecond."""
+    """Two at a time on one lane, which may say a moment after its last reply that it is free."""
     for _ in range(5):
         connections = []
-        for _ in range(3):
+        for _ in range(2):
             connections.append(server.connect())
             connections[-1].send_request("GET", f"/quick?id={new_id()}")
             connections[-1].socket.shutdown(socket.SHUT_WR)
-        assert [connection.reply().status for connection in connections] == [200] * 3
+        assert [connection.reply().status for connection in connections] == [200] * 2
 
 
 def test_a_queued_request_with_a_body_is_served_in_its_turn(server):

@@ -71,6 +71,10 @@ class Connection(Intake):
         self.context = server.make_context(self._transport)
         server.on_connection(self)
         self._patience = Patience(server.settings, server.now)
+        if self.context.is_nobody:
+            self.state = CLOSING
+            self.writer.end()
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self.state >= CLOSING:
@@ -147,6 +151,8 @@ class Connection(Intake):
                 _SAID.get(refused.status, "Malformed HTTP message from %s: %s"), self.context, refused
             )
         exchange = self.exchange
+        if exchange is not None:
+            exchange.refused = refused.status
         if exchange is not None and exchange.response_started and not exchange.finished:
             self._abandon()
             self.cut(exchange)

@@ -48,6 +48,8 @@ class Exchange(HTTPConnection):
     #: Whoever writes the reply, where nobody else holds it.
     task: asyncio.Task[None] | None = None
     verdict: Any = None
+    #: The status with which the server itself has answered, or cut, this request; 0: it has not.
+    refused = 0
     _context: RequestContext | None = None
     _head_written = False
     _chunked = False

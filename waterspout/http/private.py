@@ -45,6 +45,11 @@ class RequestContext(_HTTPRequestContext):
         self._orig_protocol = protocol
         self.trusted_downstream: Any = trusted
 
+    @property
+    def is_nobody(self) -> bool:
+        """The peer had reset its connection before that was accepted: nobody knows who it was."""
+        return not self.address and self.address_family in (socket.AF_INET, socket.AF_INET6)
+
 
 class RequestHeaders(HTTPHeaders):
     """`HTTPHeaders` of fields that the parser has judged: not judged again, and sorted only when it matters.

@@ -47,6 +47,8 @@ class Subscription:
 
     async def __anext__(self) -> Any:
         """The next message. Raises StopAsyncIteration once closed and read to the end."""
+        if self._queue:
+            await asyncio.sleep(0)  # a burst must not keep the event loop from everybody else
         while not self._queue:
             if self._closed:
                 raise StopAsyncIteration

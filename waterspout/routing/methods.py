@@ -39,7 +39,10 @@ def answers_nothing(handler_class: type[RequestHandler]) -> bool:
 
 
 def owns(methods: Methods, method: str) -> bool:
-    return methods is None or method in methods
+    """Handlers refuse a method that is not written in capitals (RFC 9110 section 9.1). Flask does not: `get`
+    would go round the native rule, to a view.
+    """
+    return methods is None or method in methods or method.upper() in methods
 
 
 def format_allow(methods: frozenset[str]) -> str:

@@ -86,6 +86,8 @@ class PoolRules:
     def find(self, target: str) -> str:
         """The name of the pool that a request of this target (as on the request line) belongs to."""
         path = decode_path(split_target(target)[1])
+        if path.startswith("//"):  # Werkzeug takes it for the path with one
+            path = "/" + path.lstrip("/")
         for matches, name in self._rules:
             if matches(path):
                 return name

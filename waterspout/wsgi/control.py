@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from waterspout.hub.outbox import Outbox
-from waterspout.limits import ORPHAN_GRACE
+from waterspout.limits import FAILURE_TEXT, ORPHAN_GRACE
 from waterspout.wsgi.frames import FAILED, LANE, PING, PONG, PUBLISH, READY, STOP, URLS, FrameParser, pack
 
 _MAX_DESCRIPTORS: Final = 64
@@ -55,7 +55,10 @@ class Control:
 
     def say_failed(self, error: Exception) -> None:
         """The app can't be loaded; the server makes the same exception of it."""
-        self._send(pack(FAILED, json.dumps({"kind": type(error).__name__, "text": str(error)}).encode()))
+        text = str(error)
+        if len(text) > FAILURE_TEXT:
+            text = f"{text[:FAILURE_TEXT]} ... ({len(text)} characters)"
+        self._send(pack(FAILED, json.dumps({"kind": type(error).__name__, "text": text}).encode()))
 
     def flush(self) -> None:
         """Send what is still in the outbox."""

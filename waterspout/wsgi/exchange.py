@@ -107,6 +107,7 @@ class Exchange(Inbound):
             self._store_reply(self._download, data, end)
             return
         if head is not None:
+            self._say_last()
             self._reply.begin(head, data)
         elif data:
             self._reply.write(data)
@@ -194,8 +195,16 @@ class Exchange(Inbound):
     def _answer(self, status: int, note: str, *, close: bool = False, linger: bool = True) -> None:
         """The server's own answer, instead of the app's."""
         self._pool.figures.answers[status] += 1
+        self._say_last()
         self._reply.answer(status, close=close)
         self._end(note, linger=linger)
+
+    def _say_last(self) -> None:
+        """A client that waits for 100 Continue may send its body yet, or not: nobody can tell it from the
+        next request. So the final reply is the last one, and says so (RFC 9110 section 10.1.1).
+        """
+        if self._expects_continue and not self._received:
+            self._reply.close_when_done()
 
     def _refuse_body(self) -> None:
         """The body is, or turns out to be, larger than allowed."""

@@ -29,6 +29,8 @@ from waterspout.wsgi.upload import NO_UPLOAD, NoUpload, Upload
 
 #: Our own server keeps none that would have to be changed.
 _NO_HEADERS: Final = HTTPHeaders()
+#: The word for a body that our own server has refused with this status; else it is "bad-framing".
+_REFUSALS: Final = {408: "too-slow", 413: "body-too-large"}
 
 
 class Inbound(SlowClient, HTTPMessageDelegate):
@@ -143,8 +145,10 @@ class Inbound(SlowClient, HTTPMessageDelegate):
         """The client is gone, or broke its framing: the view's read() shall fail and its iterable close."""
         self._reply.abandon()
         if not self._concluded:
-            self._abandon("the client left before its request's body was whole")
-            self._conclude("client-left")
+            refused = getattr(self._connection, "refused", 0)
+            self._record.status = self._record.status or refused
+            self._abandon("the client left, or broke its framing, before its request's body was whole")
+            self._conclude(_REFUSALS.get(refused, "bad-framing") if refused else "client-left")
 
     def execute(self) -> None:
         """Serve `request`, whose body is here as a whole, as Tornado hands it to a fallback."""

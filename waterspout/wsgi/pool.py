@@ -115,11 +115,12 @@ class Pool:
         self._check_home()
         self._stopping = True
         self._supervisor.refrain()
+        timeout = self.settings.graceful_timeout if timeout is None else timeout
+        deadline = self._loop.time() + timeout
         grace = limits.EXIT_GRACE
         try:
-            await asyncio.wait_for(
-                self._drain(), self.settings.graceful_timeout if timeout is None else timeout
-            )
+            await asyncio.wait_for(self._drain(), timeout)
+            grace = max(grace, deadline - self._loop.time())  # for threads that views have started
         except TimeoutError:
             # None are left, perhaps: connections may have taken all the time that there was.
             if left := self.running + self.prefetched + self.waiting:

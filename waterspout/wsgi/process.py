@@ -27,6 +27,7 @@ from waterspout.exceptions import (
     TargetRaised,
     WaterspoutError,
 )
+from waterspout.importer import find_home
 from waterspout.limits import EXIT_GRACE, READY_TIMEOUT
 from waterspout.ops.gauges import read_rss
 from waterspout.signals import GROUP_SIGNALS
@@ -49,13 +50,45 @@ from waterspout.wsgi.naming import Names
 
 logger = logging.getLogger("waterspout.wsgi")
 
+_FLAGS: Final = {"B": "dont_write_bytecode", "E": "ignore_environment", "s": "no_user_site"}
 _FAILURES: Final = {error.__name__: error for error in (TargetNotFound, TargetRaised, ConfigurationError)}
 
 
+#: Where the server was started: there new WSGI processes are.
+_HOME: Final = find_home()
+_PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+#: A WSGI process runs this very package, wherever it was found; where else to look comes in SPEC. Until then
+#: nothing of the app's may stand in for a module of Python's: no `queue.py` of the current directory.
+_BOOT: Final = """
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+
+home = sys.argv[1]
+spec = spec_from_file_location("waterspout", home + "/__init__.py", submodule_search_locations=[home])
+package = sys.modules["waterspout"] = module_from_spec(spec)
+spec.loader.exec_module(package)
+
+from waterspout.wsgi.worker import main
+
+sys.exit(main())
+"""
+
+
 def _interpreter_flags() -> list[str]:
-    """-O and -W as this interpreter was started with."""
-    flags = ["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []
+    """Those that this interpreter was started with; and -P, no directory of the app's is looked into yet."""
+    flags = ["-P", *(f"-{letter}" for letter, name in _FLAGS.items() if getattr(sys.flags, name))]
+    flags += ["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []
+    flags += [
+        word
+        for name, value in sys._xoptions.items()
+        for word in ("-X", name if value is True else f"{name}={value}")
+    ]
     return flags + [f"-W{option}" for option in sys.warnoptions]
+
+
+def build_command(control: int) -> list[str]:
+    """Of a WSGI process whose end of the control channel has this number."""
+    return [sys.executable, *_interpreter_flags(), "-c", _BOOT, _PACKAGE, str(control)]
 
 
 class ProcessCrew(Crew):
@@ -107,7 +140,14 @@ class ProcessCrew(Crew):
         try:
             self._order(STOP)
             await asyncio.wait_for(asyncio.shield(self._exited), grace)
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError) as error:
+            if isinstance(error, TimeoutError) and not self.busy:
+                logger.warning(
+                    "%s has nothing to serve and did not end within %.0f s: threads that the app has started "
+                    "still run there, and are cut",
+                    self,
+                    grace,
+                )
             self.kill()
             await self._exited
 
@@ -142,15 +182,15 @@ class ProcessCrew(Crew):
     def _spawn(self) -> None:
         self._control, far_end = socket.socketpair()
         self._control.setblocking(False)
-        command = [
-            *(sys.executable, *_interpreter_flags()),
-            *("-m", "waterspout.wsgi.worker", str(far_end.fileno())),
-        ]
+        far_end.setblocking(True)  # whatever socket.setdefaulttimeout() says
         # Blocked until the child has its own handlers: a Ctrl-C at this moment must not kill it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)
         try:
             process = subprocess.Popen(
-                command, pass_fds=[far_end.fileno()], stdin=subprocess.DEVNULL, env=self._environment()
+                build_command(far_end.fileno()),
+                pass_fds=[far_end.fileno()],
+                stdin=subprocess.DEVNULL,
+                cwd=_HOME if os.path.isdir(_HOME) else None,
             )
         except BaseException:
             self._control.close()
@@ -161,12 +201,6 @@ class ProcessCrew(Crew):
         self._process = process
         self._loop.add_reader(self._control, self._on_control)
         self._watch_exit(process)
-
-    def _environment(self) -> dict[str, str]:
-        """The child finds this very package, wherever the parent found it; the app's path comes in SPEC."""
-        package_home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-        path = os.environ.get("PYTHONPATH", "")
-        return {**os.environ, "PYTHONPATH": os.pathsep.join(part for part in (package_home, path) if part)}
 
     def _instruct(self) -> bytes:
         """What it has to know before it loads the app."""
@@ -195,7 +229,6 @@ class ProcessCrew(Crew):
             "multiprocess": self.spec.multiprocess,
             "nice": self.spec.nice,
             "path": sys.path,
-            "pythonpath": os.environ.get("PYTHONPATH"),
             "log_level": logging.getLogger("waterspout").getEffectiveLevel(),
         }
         return json.dumps(spec).encode()
@@ -205,7 +238,12 @@ class ProcessCrew(Crew):
     def _order(self, kind: int, payload: bytes = b"", descriptors: tuple[int, ...] = ()) -> None:
         """Raises OSError when the process is dead, or so stuck that its channel is full."""
         frame = pack(kind, payload)
-        if socket.send_fds(self._control, [frame], descriptors) < len(frame):
+        try:
+            sent = socket.send_fds(self._control, [frame], descriptors)
+        except (BrokenPipeError, ConnectionResetError):
+            self.kill()  # it hears nothing more: if it lives, the app has taken it over (os.execv)
+            raise
+        if sent < len(frame):
             raise OSError("the control channel can't take so large an order")
 
     def _hand_over(self, far_end: socket.socket, backlog: BacklogEnd | None) -> None:

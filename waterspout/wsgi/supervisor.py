@@ -226,8 +226,9 @@ class Supervisor:
         except TimeoutError:
             if crew.running:
                 logger.warning("%s ends: %d requests are cut after %.0f s", crew, crew.running, grace)
-        # What still runs is stuck, or out of time.
-        await crew.stop(limits.CUT_GRACE if crew.busy else limits.EXIT_GRACE)
+        # What still runs is stuck, or out of time; or it is threads that views have started.
+        patience = max(limits.EXIT_GRACE, self._settings.graceful_timeout)
+        await crew.stop(limits.CUT_GRACE if crew.busy else patience)
 
     def reload(self) -> None:
         """Replace all by new ones, which load the app's code as it is now. If they can't, the old ones stay.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import threading
 
+from waterspout import logs
 from waterspout.limits import EXIT_GRACE
 from waterspout.wsgi.backlog import BacklogEnd
 from waterspout.wsgi.crew import Crew, CrewEvents, CrewSpec
 from waterspout.wsgi.lane import Lane
 from waterspout.wsgi.naming import link
+from waterspout.wsgi.thread import LaneThread
 from waterspout.wsgi.worker import LaneWorker
 
 logger = logging.getLogger("waterspout.wsgi")
@@ -32,6 +33,7 @@ class ThreadCrew(Crew):
     async def start(self) -> None:
         # Here, in the loop's thread and not in another: apps may set signal handlers while imported.
         self._app = self.spec.load(self.spec.target, debug=self.spec.debug)
+        logs.revive()
         self.spec.link.learn(link(self._app, self.spec.link.native))
         await self._open_lanes(self.spec.threads)
         self.ready = True
@@ -65,6 +67,6 @@ class ThreadCrew(Crew):
             company=self._company,
         )
         try:
-            threading.Thread(target=worker.run, name="waterspout-lane", daemon=True).start()
+            LaneThread(worker.run).start()
         except RuntimeError as error:
             raise OSError(str(error)) from error  # no more threads: as with descriptors, later perhaps

@@ -3,7 +3,7 @@
 Rule: everything that belongs to a request (the call, the iteration, `close()`) happens in this thread and in
 one fresh context. The event loop is never imported here.
 
-`python -m waterspout.wsgi.worker FD` is a WSGI process: the same workers, told by a control channel.
+`main` is a WSGI process: the same workers, told by a control channel.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ from waterspout.wsgi.naming import Names, link
 from waterspout.wsgi.priority import give_way
 from waterspout.wsgi.response import Response
 from waterspout.wsgi.sleep import SleepMeter
+from waterspout.wsgi.thread import LaneThread
 
 logger = logging.getLogger("waterspout.wsgi")
 
@@ -363,6 +364,7 @@ def serve_process(control: Control) -> int:
         # At once: a thread that the app started before it failed would keep the process alive for ever.
         sys.stderr.flush()
         os._exit(1)
+    logs.revive()
     names = link(app, native)
     if names is not None:
         control.say_urls(names.pack())
@@ -371,8 +373,10 @@ def serve_process(control: Control) -> int:
     workers: list[threading.Thread] = []
     company: set[LaneWorker] = set()
     while (order := control.orders.get())[0] == LANE:
+        sock = socket.socket(fileno=order[2][0])
+        sock.setblocking(True)  # the app may have called socket.setdefaulttimeout()
         lane = LaneWorker(
-            socket.socket(fileno=order[2][0]),
+            sock,
             app,
             multithread=spec["threads"] > 1,
             multiprocess=spec["multiprocess"],
@@ -380,7 +384,7 @@ def serve_process(control: Control) -> int:
             company=company,
         )
         workers = [worker for worker in workers if worker.is_alive()]
-        workers.append(threading.Thread(target=lane.run, name="waterspout-lane", daemon=True))
+        workers.append(LaneThread(lane.run))
         workers[-1].start()
     for worker in workers:
         worker.join()
@@ -391,25 +395,17 @@ def serve_process(control: Control) -> int:
 def _adopt(spec: dict[str, Any]) -> None:
     """Look for modules, and log, as the server does."""
     sys.path[:] = spec["path"]
-    if spec["pythonpath"] is None:
-        os.environ.pop("PYTHONPATH", None)
-    else:
-        os.environ["PYTHONPATH"] = spec["pythonpath"]
     logs.configure(spec["log_level"])
 
 
 def main() -> int:
     ignore_group_signals()
-    descriptor = int(sys.argv[1])
+    descriptor = int(sys.argv[-1])
     os.set_inheritable(descriptor, False)
     control = Control(socket.socket(fileno=descriptor))
     open_outbox(control.outbox)
     control.start()
     try:
         return serve_process(control)
-    except OSError:
+    except (BrokenPipeError, ConnectionResetError):
         return 1  # the server went away while we spoke to it
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,6 @@
 """The event loop's end of a control channel, held by a test, with a process of its own at the other end."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -9,10 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from waterspout.wsgi.frames import FAILED, LANE, READY, SPEC, FrameParser, pack
+from waterspout.wsgi.process import build_command
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 DEADLINE = 20.0
-WORKER = ("-m", "waterspout.wsgi.worker")
+WORKER = tuple(build_command(0)[1:-1])
 
 
 class Channel:
@@ -50,7 +50,7 @@ class Channel:
         spec = {"target": target, "debug": False, "threads": 2, "multiprocess": False, "nice": 0}
         self.order(
             SPEC,
-            json.dumps(spec | {"path": sys.path, "pythonpath": None, "log_level": 20} | changes).encode(),
+            json.dumps(spec | {"path": sys.path, "log_level": 20} | changes).encode(),
         )
         kind, payload = self.hear()
         assert kind in (READY, FAILED)
@@ -73,7 +73,7 @@ def open_channel(*command, stderr=None):
             process = subprocess.Popen(
                 [sys.executable, *command, str(far_end.fileno())],
                 pass_fds=[far_end.fileno()],
-                env=os.environ | {"PYTHONPATH": str(ROOT)},
+                cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stderr=stderr,
             )

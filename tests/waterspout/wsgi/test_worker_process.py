@@ -1,4 +1,4 @@
-"""`python -m waterspout.wsgi.worker`: a WSGI process, told over its control channel what to do."""
+"""A WSGI process, told over its control channel what to do."""
 
 import json
 import signal
@@ -137,15 +137,19 @@ def test_it_looks_for_modules_where_the_server_does(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("pythonpath", [None, "/somewhere/else"])
-def test_the_app_s_own_programs_get_the_server_s_pythonpath(tmp_path, pythonpath):
+def test_the_app_s_own_programs_get_the_server_s_pythonpath(tmp_path, monkeypatch, pythonpath):
     (tmp_path / "showing_path.py").write_text(
         "import os\n"
         "def app(environ, start_response):\n"
         "    start_response('200 OK', [])\n"
         "    return [repr(os.environ.get('PYTHONPATH')).encode()]\n"
     )
+    if pythonpath is None:
+        monkeypatch.delenv("PYTHONPATH", raising=False)
+    else:
+        monkeypatch.setenv("PYTHONPATH", pythonpath)
     with open_channel(*WORKER) as channel:
-        channel.start("showing_path:app", path=[str(tmp_path), *sys.path], pythonpath=pythonpath)
+        channel.start("showing_path:app", path=[str(tmp_path), *sys.path])
         with channel.open_lane() as lane:
             assert Wire(lane).ask().body == repr(pythonpath).encode()
 

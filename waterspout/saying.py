@@ -1,0 +1,20 @@
+"""What the server says to its operator, beside the log: where it serves, why it can't, that it stops."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+
+def say(text: str, mark: str = "waterspout: ") -> None:
+    """One line on stderr. That nobody can read it is no reason to serve, or to stop, otherwise."""
+    try:
+        click.echo(f"{mark}{text}", err=True)
+    except BrokenPipeError:
+        # Whoever read it is gone for good. Else what lies in the buffer fails once more when Python ends.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+    except (OSError, ValueError):
+        pass  # the disk is full, or the app has closed it

@@ -1,0 +1,26 @@
+"""The thread of a lane."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+
+class LaneThread(threading.Thread):
+    """A daemon, so that a view that never returns can't keep the process alive; the threads that a view
+    starts are none, unless it says so. By Python's rule they would be what the thread that starts them is: a
+    mail that a view sends in a thread of its own would be lost whenever the process ends.
+    """
+
+    def __init__(self, run: Callable[[], None]) -> None:
+        super().__init__(name="waterspout-lane", target=run, daemon=True)
+        self._serves = False
+
+    def run(self) -> None:
+        self._serves = True
+        super().run()
+
+    @property
+    def daemon(self) -> bool:  # type: ignore[override]  # nobody sets it
+        """What a new thread takes over from the one that makes it; before that, what this one is itself."""
+        return not self._serves
