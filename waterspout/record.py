@@ -39,8 +39,8 @@ def escape(text: str) -> str:
 class Record:
     """One exchange.
 
-    Attributes: `owner`, "native" or "wsgi"; `bytes_sent`, of the reply's body; `note`, a word for what was
-    not as usual ("client-left", "cut", "queue-full", ...), last on the access line; times are
+    Attributes: `owner`, "native" or "wsgi" ("server", where nobody was asked); `bytes_sent`, of the reply's
+    body; `note`, a word for what was not as usual ("client-left", "cut", "queue-full", ...), last on the access line; times are
     `time.perf_counter()` seconds: `opened` when the head was read, `submitted` when a lane was asked for,
     `started` when one took it; `root_path`, the part of the target's path that rules know nothing of.
     """
@@ -100,6 +100,13 @@ class Record:
             access_log.name, logging.INFO, __file__, _LOG_LINE, _FORMAT, facts, None, "log"
         )
         access_log.handle(made)
+
+
+def log_refusal(remote_addr: str, status: int) -> None:
+    """The access line of a request that is none: nothing of what its client has sent stands in it."""
+    record = Record("server", "-", "-", remote_addr, "-")
+    record.status, record.note = status, "refused"
+    record.log()
 
 
 def is_logged() -> bool:

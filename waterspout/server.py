@@ -23,6 +23,7 @@ from waterspout.limits import GC_THRESHOLDS, READY_TIMEOUT
 from waterspout.listeners import Listeners, adopt, listen_tcp, listen_unix, make_tls_context
 from waterspout.ops.gauges import Gauges
 from waterspout.ops.server import OpsServer
+from waterspout.record import log_refusal
 from waterspout.reloading import Watcher, check_watcher, find_native_files, restart
 from waterspout.saying import say
 from waterspout.settings import ServeSettings, is_loopback
@@ -164,9 +165,11 @@ class Server:
                 max_header_size=settings.http.head.head,
                 idle_connection_timeout=settings.http.keep_alive_timeout,
             )
-        return HTTPServer(
+        server = HTTPServer(
             self._application, ssl_options=tls, max_body_size=settings.max_body_size, settings=settings.http
         )
+        server.on_refused = log_refusal
+        return server
 
     async def _start(self, application: Application) -> bool:
         """Wait for the WSGI app; say so when that takes long. False: we were told to stop meanwhile."""

@@ -34,6 +34,11 @@ class Events(RequestHandler):
             await self.flush()
 
 
+class Numbers(RequestHandler):
+    def get(self, number):
+        self.write(number)
+
+
 class Beats(RequestHandler):
     """A stream that ends when its client has gone."""
 
@@ -81,6 +86,7 @@ routes = [
     (r"/native/raises", Raises),
     (r"/native/events", Events),
     (r"/native/beats", Beats),
+    (r"/native/numbers/(\d+)", Numbers),
     (r"/native/ws", Socket),
     (r"/native/slow", Slow),
     (r"/native/whole", Whole),

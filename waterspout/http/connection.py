@@ -153,6 +153,8 @@ class Connection(Intake):
         exchange = self.exchange
         if exchange is not None:
             exchange.refused = refused.status
+        elif self.server.on_refused is not None:
+            self.server.on_refused(self.context.remote_ip, refused.status)
         if exchange is not None and exchange.response_started and not exchange.finished:
             self._abandon()
             self.cut(exchange)

@@ -44,6 +44,8 @@ class HTTPServer(httpserver.HTTPServer):
             self.settings = replace(self.settings, head=bounds)
         self.chunk_size: int = kwargs.get("chunk_size") or limits.BODY_PIECE
         self.draining = False
+        #: Called with a client's address and a status, when a head is refused that no delegate is told of.
+        self.on_refused: Callable[[str, int], None] | None = None
         self.open = self._choose_opening()
         self.now = 0.0
         self.trusted = frozenset(self.trusted_downstream or ())

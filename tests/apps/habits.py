@@ -1,0 +1,105 @@
+"""What apps do to the process that they run in, as they are loaded or in a view."""
+
+import logging.config
+import os
+import socket
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from flask import Flask, Response, request
+from werkzeug.wrappers import Request as WerkzeugRequest
+
+from tests.apps.witness import note
+
+flask_app = Flask(__name__)
+executor = ThreadPoolExecutor(1)
+
+
+def load():
+    """What an app does while it is loaded is in the environment."""
+    habit = os.environ.get("HABIT", "")
+    if habit == "timeout":
+        socket.setdefaulttimeout(1)
+    if habit == "logging":
+        logging.config.dictConfig({"version": 1})
+    if habit == "directory":
+        os.chdir("/")
+    return flask_app
+
+
+def load_slowly():
+    note_file = os.environ["WITNESS_FOLDER"] + "/loading"
+    with open(note_file, "w"):
+        time.sleep(float(os.environ["LOADS_FOR"]))
+    return flask_app
+
+
+def load_never():
+    raise ValueError("x" * 3_000_000)
+
+
+@WerkzeugRequest.application
+def decorated(werkzeug_request):
+    from werkzeug.wrappers import Response as WerkzeugResponse
+
+    return WerkzeugResponse(f"decorated {werkzeug_request.path}")
+
+
+@flask_app.get("/slowly")
+def slowly():
+    def pieces():
+        for number in range(4):
+            yield f"{number};"
+            time.sleep(0.6)
+
+    return Response(pieces())
+
+
+@flask_app.get("/raise")
+def fail():
+    raise LookupError("what a view raises")
+
+
+@flask_app.get("/lazy")
+def lazy():
+    import lazily_loaded
+
+    return lazily_loaded.TEXT
+
+
+@flask_app.get("/mail")
+def mail():
+    """Sends a mail, in a thread or by an executor, when the client has its reply."""
+
+    def send(environ):
+        time.sleep(float(request_seconds))
+        note("sent", environ)
+
+    request_seconds = request.args["seconds"]
+    if request.args.get("by") == "executor":
+        executor.submit(send, request.environ)
+    else:
+        threading.Thread(target=send, args=(request.environ,)).start()
+    return "accepted"
+
+
+@flask_app.get("/exec")
+def replace():
+    os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(60)"])
+
+
+@flask_app.get("/report/<number>")
+def report(number):
+    return "the old view"
+
+
+@flask_app.post("/early")
+def early():
+    return "without the body"
+
+
+@flask_app.post("/canary")
+def canary():
+    return b"canary " + request.args["id"].encode() + b" " + request.get_data()

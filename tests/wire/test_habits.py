@@ -1,0 +1,214 @@
+"""What apps do that must not reach into the server, and what they do that it must not lose."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.server import FORMS, ON_TORNADO, ROOT, StartError, has_ended, new_id, poll
+
+APP = "tests.apps.habits:load()"
+
+
+@pytest.fixture(params=FORMS)
+def start(request, start_server):
+    """A server of the app, whose habit this is."""
+
+    def start(*arguments, habit="", target=APP, **options):
+        env = {"HABIT": habit, **options.pop("env", {})}
+        return start_server("--wsgi", target, *arguments, form=request.param, env=env, **options)
+
+    start.form = request.param
+    return start
+
+
+def test_a_default_timeout_of_sockets_is_the_app_s_own(start):
+    server = start("--wsgi-threads", "1", habit="timeout")
+    time.sleep(1.5)  # an idle lane waits longer than that
+    assert server.get("/slowly").text == "0;1;2;3;"
+    server.canary()
+    server.stop()
+
+
+def test_an_app_that_configures_logging_does_not_silence_the_server(start):
+    server = start(habit="logging")
+    assert server.get("/slowly?mark").status == 200
+    assert server.log_lines("/slowly?mark 200")
+    server.stop()
+
+
+def test_an_app_that_goes_to_another_directory_finds_its_modules_later(start, tmp_path):
+    (tmp_path / "lazily_loaded.py").write_text("TEXT = 'found'")
+    server = start(habit="directory", cwd=tmp_path)
+    assert server.get("/lazy").text == "found"
+    server.stop()
+
+
+def test_what_a_decorator_wraps_is_not_what_is_called(start):
+    server = start(target="tests.apps.habits:decorated")
+    assert server.get("/here").text == "decorated /here"
+
+
+@pytest.mark.parametrize("by", ["thread", "executor"])
+def test_what_a_view_has_begun_in_the_background_is_finished_at_the_end(start, by):
+    server, ident = start(), new_id()
+    assert server.get(f"/mail?id={ident}&by={by}&seconds=5").text == "accepted"  # longer than EXIT_GRACE
+    server.stop()
+    assert server.notes("sent", ident)
+
+
+def test_what_never_ends_in_the_background_ends_with_the_graceful_timeout(start):
+    server, ident = start("--graceful-timeout", "1"), new_id()
+    assert server.get(f"/mail?id={ident}&seconds=60").text == "accepted"
+    server.stop()
+    assert server.log_lines("threads that the app has started still run")
+
+
+def test_a_thread_of_a_view_survives_a_reload(start_server):
+    server, ident = start_server("--wsgi", APP, form="process"), new_id()
+    assert server.get(f"/mail?id={ident}&seconds=5").text == "accepted"
+    before = server.wsgi_pids()
+    server.signal(signal.SIGHUP)
+    assert poll(lambda: set(server.wsgi_pids()) - set(before), 20)
+    server.wait_for_note("sent", ident, 20)
+    assert poll(lambda: has_ended(before[0]))
+
+
+def test_a_process_that_the_app_has_replaced_by_another_program_is_replaced(start_server):
+    server = start_server("--wsgi", APP, "--wsgi-threads", "1", form="process")
+    (old,) = server.wsgi_pids()
+    assert server.get("/exec").status == 502
+    assert poll(lambda: has_ended(old), 20)
+    assert poll(lambda: server.get("/slowly").status == 200, 20)
+
+
+def test_modules_of_the_app_are_not_taken_for_python_s(start_server, tmp_path):
+    for name in ("queue", "logging", "signal", "token", "copy", "email"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('not meant')")
+    (tmp_path / "hello.py").write_text(
+        "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'hello']\n"
+    )
+    command = [sys.executable, "-P", "-m", "waterspout", "serve", "--wsgi", "hello:app", "--port", "0"]
+    log = tmp_path / "log"
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(command, cwd=tmp_path, env=env, stderr=stderr)
+    try:
+        assert poll(lambda: process.poll() is not None or "serves" in log.read_text(), 30)
+        assert "serves" in log.read_text(), log.read_text()
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+def test_a_release_behind_a_symbolic_link_is_loaded_by_a_reload(start_server, tmp_path):
+    for name in ("one", "two"):
+        release = tmp_path / name
+        release.mkdir()
+        (release / "released.py").write_text(
+            f"def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'{name}']\n"
+        )
+    current = tmp_path / "current"
+    current.symlink_to("one")
+    server = start_server("--wsgi", "released:app", form="process", cwd=current, env={"PWD": str(current)})
+    assert server.get("/").text == "one"
+    (tmp_path / "next").symlink_to("two")
+    (tmp_path / "next").replace(current)
+    server.signal(signal.SIGHUP)
+    assert poll(lambda: server.get("/").text == "two", 20)
+
+
+def test_what_can_t_be_loaded_and_says_a_lot_is_told_at_once(start):
+    with pytest.raises(StartError, match="ended with exit code 3") as failure:
+        start(target="tests.apps.habits:load_never()")
+    assert len(str(failure.value)) < 100_000 or start.form == "threads"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGHUP, None)])
+def test_signals_while_the_app_is_loaded(tmp_path, number, code):
+    """The first ends the server, as at any other time; the second does not."""
+    log, env = tmp_path / "log", os.environ | {"WITNESS_FOLDER": str(tmp_path), "LOADS_FOR": "3"}
+    words = ("-m", "waterspout", "serve", "--wsgi", "tests.apps.habits:load_slowly()", "--port", "0")
+    with log.open("wb") as stderr:
+        process = subprocess.Popen([sys.executable, *words], cwd=ROOT, env=env, stderr=stderr)
+    try:
+        assert poll((tmp_path / "loading").exists, 30)
+        process.send_signal(number)
+        assert poll(lambda: process.poll() is not None or "serves" in log.read_text(), 30)
+        assert process.poll() == code, log.read_text()
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        assert process.wait(20) == 0
+
+
+def test_when_nobody_reads_the_log_any_more_requests_are_finished_all_the_same(tmp_path):
+    env = os.environ | {"WITNESS_FOLDER": str(tmp_path)}
+    words = ("-m", "waterspout", "serve", "--wsgi", APP, "--port", "0")
+    process = subprocess.Popen([sys.executable, *words], cwd=ROOT, env=env, stderr=subprocess.PIPE)
+    try:
+        port = int(re.search(rb":(\d+)", process.stderr.readline())[1])
+        process.stderr.close()
+        url = f"http://127.0.0.1:{port}/slowly"
+        client = subprocess.Popen(
+            [sys.executable, "-c", f"import urllib.request as u; print(u.urlopen({url!r}).read())"],
+            stdout=subprocess.PIPE,
+        )
+        time.sleep(1.5)
+        process.terminate()
+        assert client.communicate(timeout=20)[0] == b"b'0;1;2;3;'\n"
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait(20)
+
+
+# --- clients -------------------------------------------------------------------------------------------
+
+
+def test_no_spelling_of_a_method_goes_round_a_native_rule(start):
+    server = start("--native", "tests.apps.natives:routes")
+    for method in ("get", "Get", "gET"):
+        assert server.ask(method, "/native/numbers/7").status == 405
+
+
+def test_a_final_reply_instead_of_100_continue_says_that_it_is_the_last(start):
+    server = start()
+    with server.connect() as connection:
+        headers = [("Expect", "100-continue"), ("Content-Length", "1000000")]
+        connection.send_head("POST", "/early", headers)
+        reply = connection.reply()
+    assert (reply.status, reply.header("Connection")) == (200, "close")
+
+
+@pytest.mark.skipif(ON_TORNADO, reason="Tornado's server tells nobody why it closes a connection")
+def test_what_the_server_refuses_is_in_the_log(start):
+    server, mark = start(), new_id()
+    with server.connect() as connection:
+        connection.send_head("POST", f"/canary?id={mark}", [("Transfer-Encoding", "chunked")])
+        connection.send(b"3\r\nabc\r\nnonsense\r\n")
+        assert connection.reply().status == 400
+    (line,) = server.log_lines(mark)
+    assert " 400 " in line
+    assert line.endswith(" bad-framing")
+    with server.connect() as connection:
+        connection.send(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b-secret\r\n\r\n")
+        assert connection.reply().status == 400
+    (line,) = server.log_lines(" refused")
+    assert re.search(r"127\.0\.0\.1 - - 400 ", line)
+    assert "secret" not in server.log
+
+
+def test_who_is_gone_before_being_accepted_is_nobody(start):
+    """The kernel does not know its address any more: what it has sent is not run."""
+    server = start()
+    for _ in range(100):
+        with server.connect() as connection:
+            connection.send(b"GET /slowly?reset HTTP/1.1\r\nHost: a\r\n\r\n")
+            connection.reset()
+    server.canary()
+    assert "0.0.0.0" not in server.log
