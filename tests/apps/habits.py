@@ -90,8 +90,8 @@ def replace():
     os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(60)"])
 
 
-@flask_app.get("/report/<number>")
-def report(number):
+@flask_app.get("/native/numbers/<number>")
+def numbers(number):
     return "the old view"
 
 

@@ -330,3 +330,22 @@ async def test_subscribe_and_publish_use_the_hub_of_the_process():
             assert await next_of(subscription) == 1
     finally:
         process_hub.close()
+
+
+@pytest.mark.gen_test
+async def test_a_burst_leaves_the_event_loop_its_turns(hub):
+    """Who reads without ever having to wait would keep it from everybody else."""
+    subscription, turns = hub.subscribe("burst"), []
+
+    async def take_turns():
+        while True:
+            turns.append(None)
+            await asyncio.sleep(0)
+
+    for _ in range(50):
+        subscription.deliver(b"1")
+    others = asyncio.ensure_future(take_turns())
+    for _ in range(50):
+        await anext(subscription)
+    others.cancel()
+    assert len(turns) >= 50
