@@ -12,7 +12,6 @@
     server.py       one contestant, from its start to its end
     throughput.py   measured by wrk: requests a second
     isolation.py    ... by two wrks: what is left of a native route under load
-    programs.py     what computes beside a server in one row of that
     transfer.py     measured: rate and memory of one large body
     processes.py    a server's memory and CPU time, from /proc
     idle.py         measured: memory for an idle WebSocket

@@ -17,8 +17,7 @@ BRIDGED_APP = "benchmarks.apps.bridge:app"
 @dataclass(frozen=True)
 class Contestant:
     """`needs` is MODULE:NAME, `needs_nginx` says what it says; without it the contestant is left out, and the
-    report says so. `mebibytes`: the most that it is sent, or asked for, at once. `programs`: instead of
-    asking it for views, so many programs that have nothing to do with it compute (`isolation`).
+    report says so. `mebibytes`: the most that it is sent, or asked for, at once.
     """
 
     name: str
@@ -26,7 +25,6 @@ class Contestant:
     needs: str = ""
     needs_nginx: bool = False
     mebibytes: int = 1024
-    programs: int = 0
 
 
 def waterspout(*more: str, logged: bool = False) -> tuple[str, ...]:
@@ -123,14 +121,6 @@ ISOLATION = (
         ("-m", "benchmarks.apps.nginx_server", "{port}", "2"),
         needs_nginx=True,
     ),
-)
-
-#: What cores that compute cost a native route by themselves: nothing is asked of Flask, and the programs have
-#: the priority of Waterspout's WSGI processes. No strict bound: views pause between requests, these never do.
-ISOLATION_CONTROL = Contestant(
-    "for comparison: Waterspout without Flask, two programs compute beside it",
-    waterspout(*HYBRID, "--wsgi-workers", "2"),
-    programs=2,
 )
 
 #: The recipe takes twice the size in memory, and Tornado refuses more than 100 MiB.

@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 from benchmarks.contestants import Contestant
-from benchmarks.programs import Programs
 from benchmarks.questions import Question
 from benchmarks.server import Server
 from benchmarks.throughput import WARM_UP_SECONDS, read_wrk, run_wrk, start_wrk
@@ -31,11 +30,6 @@ def measure(
         native = (server, question.path, NATIVE_CONNECTIONS)
         run_wrk(*native, WARM_UP_SECONDS, pinned=question.pinned)
         idle = run_wrk(*native, options.seconds, pinned=question.pinned)
-        if contestant.programs:
-            with Programs(contestant.programs):
-                time.sleep(WARM_UP_SECONDS)
-                loaded = run_wrk(*native, options.seconds, pinned=question.pinned)
-            return build_sample(idle, loaded, {"value": 0.0})
         seconds = WARM_UP_SECONDS + options.seconds
         load = start_wrk(server, question.load_path, options.connections, seconds, pinned=question.pinned)
         try:

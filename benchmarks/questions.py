@@ -32,11 +32,11 @@ class Question:
     load_expected: object = None
 
 
-def isolation(key: str, title: str, path: str, expected: str, *more: Contestant) -> Question:
+def isolation(key: str, title: str, path: str, expected: str) -> Question:
     return Question(
         key=key,
         title=title,
-        contestants=(*contestants.ISOLATION, *more),
+        contestants=contestants.ISOLATION,
         baseline="plain recipe",
         peer="Starlette + a2wsgi on uvicorn",
         path="/json",
@@ -65,11 +65,7 @@ def transfer(key: str, title: str) -> Question:
 
 QUESTIONS = (
     isolation(
-        "isolation",
-        "Native throughput kept while 32 clients are on a view that computes",
-        "/burn",
-        "burnt",
-        contestants.ISOLATION_CONTROL,
+        "isolation", "Native throughput kept while 32 clients are on a view that computes", "/burn", "burnt"
     ),
     isolation(
         "isolation-blocking",
