@@ -448,6 +448,7 @@ def check_names(settings: dict[str, Any]) -> None:
     ours = [*_CONTAINER_SETTINGS, "native_max_body_size", "login_loader", "url_converters"]
     for name in settings:
         near = difflib.get_close_matches(name, ours, cutoff=0.85)
+        near = [other for other in near if other[:3] == name[:3]]  # logging_loader is somebody else's
         near.sort(key=lambda other: not other.startswith(name))  # wsgi_pool: wsgi_pools, not wsgi_spool
         if name not in ours and (near or name.startswith("wsgi_")):
             hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(ours)}"

@@ -96,19 +96,21 @@ def _run(
     """Serve, and turn every foreseen failure into one line and an exit code."""
     debug = options["debug"]
     inherited = take_inherited()
+    before = threading.enumerate()
     try:
         settings = replace(_build_settings(context, options), inherited=inherited)
         logs.configure(access_log=settings.access_log)
         look_here()
         check_named(target, options["native"], options["wsgi"])
-        application = _build_application(target or default_target, options, settings)
-        logs.revive()
-        threads = threading.enumerate()
+        with logs.kept():
+            application = _build_application(target or default_target, options, settings)
         server = Server(application, settings)
         with asyncio.Runner(loop_factory=_loop_factory(settings.loop)) as runner:
             runner.run(server.serve())
-        end_by(max(server.ends_by, time.monotonic() + EXIT_GRACE), threads)
+            # Before the runner waits for threads of its own (`asyncio.to_thread`).
+            end_by(max(server.ends_by, time.monotonic() + EXIT_GRACE), before, 0)
     except WaterspoutError as error:
+        end_by(time.monotonic() + EXIT_GRACE, before, getattr(error, "exit_code", 1))
         if debug and isinstance(error, TargetRaised):
             traceback.print_exc()
         say(str(error))

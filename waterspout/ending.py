@@ -2,25 +2,52 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import sys
 import threading
 import time
 from collections.abc import Collection
 
 from waterspout.saying import say
+from waterspout.wsgi.thread import LaneThread
+
+#: timeout(1), make and some supervisors signal the process and its group: that is one stop (seconds).
+_SAME_SIGNAL = 1.0
 
 
-def end_by(deadline: float, before: Collection[threading.Thread]) -> None:
+def end_by(deadline: float, before: Collection[threading.Thread], status: int) -> None:
     """Let the threads that the app has started here finish, until `deadline` (of `time.monotonic()`): then
-    the process ends with status 0, whatever they do. `before`: threads that are none of the app's.
+    the process ends with `status`, whatever they do; or at once, with 1, when it is told to stop once more.
+    `before`: threads that are none of the app's.
 
-    Python itself waits for them, without an end.
+    Python itself waits for them, without an end. Where there are none, nothing is done.
     """
-    if any(not thread.daemon for thread in threading.enumerate() if thread not in before):
-        threading.Thread(target=_end, args=(deadline,), daemon=True).start()
+    threads = [
+        thread
+        for thread in threading.enumerate()
+        if not (thread.daemon or thread in before or isinstance(thread, LaneThread))
+    ]
+    if not threads:
+        return
+    if threading.current_thread() is threading.main_thread():
+        since = time.monotonic()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: _end(1) if time.monotonic() > since + _SAME_SIGNAL else None)
+    threading.Thread(target=_watch, args=(threads, deadline, status), daemon=True).start()
 
 
-def _end(deadline: float) -> None:
-    time.sleep(max(0.0, deadline - time.monotonic()))
-    say("threads that the app has started still run: the graceful timeout is over")
-    os._exit(0)
+def _watch(threads: list[threading.Thread], deadline: float, status: int) -> None:
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    if any(thread.is_alive() for thread in threads):
+        say("threads that the app has started still run: the graceful timeout is over")
+        _end(status)
+
+
+def _end(status: int) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)

@@ -24,18 +24,28 @@ def find_home() -> str:
     named = os.environ.get("PWD", "")
     try:
         here = os.getcwd()
-        return named if os.path.samefile(named, here) else here
-    except FileNotFoundError:
-        return named or "a directory that is gone"
     except OSError:
-        return here
+        return named or "a directory that is gone"
+    try:
+        is_the_same = os.path.isabs(named) and os.path.samefile(named, here)
+    except OSError:
+        is_the_same = False
+    return named if is_the_same else here
+
+
+class Home:
+    """Where a server was started. `path`: None, nobody has said so: an application in another program."""
+
+    path: str | None = None
 
 
 def look_here() -> None:
-    """Look for modules in the current directory, too; in this one, even if the app then goes to another."""
-    home = find_home()
-    if home not in sys.path:
-        sys.path.insert(0, home)
+    """Look for modules in the current directory, too; in this one, even if the app then goes to another. WSGI
+    processes are started there.
+    """
+    Home.path = find_home()
+    if Home.path not in sys.path:
+        sys.path.insert(0, Home.path)
 
 
 def resolve(spec: str) -> Any:

@@ -5,11 +5,12 @@ Only the loggers `waterspout` and `tornado` are touched: the root belongs to the
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
+from collections.abc import Iterator
 from typing import Final
 
-_SILENT: Final = logging.CRITICAL + 1
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _OURS: Final = ("waterspout", "tornado")
 _ACCESS: Final = "waterspout.access"
@@ -51,16 +52,21 @@ def configure(level: int = logging.INFO, *, access_log: bool = True) -> None:
         logger.propagate = False
     # At INFO Tornado quotes what a hostile client sent, header values too.
     logging.getLogger("tornado").setLevel(max(level, logging.WARNING))
-    access = logging.getLogger(_ACCESS)
-    access.disabled = not access_log
-    access.setLevel(logging.NOTSET if access_log else _SILENT)
+    logging.getLogger(_ACCESS).disabled = not access_log
 
 
-def revive() -> None:
-    """Log again. An app that configures its logging by `dictConfig` or `fileConfig` turns all loggers off
-    that it doesn't name, unless it says otherwise; ours are not the app's.
+@contextlib.contextmanager
+def kept() -> Iterator[None]:
+    """While an app is loaded. One that configures its logging by `dictConfig` or `fileConfig` turns all
+    loggers off that it doesn't name, unless it says otherwise; ours are not the app's.
     """
-    for name in list(logging.root.manager.loggerDict):
-        if name.partition(".")[0] in _OURS:
-            logger = logging.getLogger(name)
-            logger.disabled = logger.level == _SILENT
+    silent = {name for name in _find_ours() if logging.getLogger(name).disabled}
+    try:
+        yield
+    finally:
+        for name in _find_ours():
+            logging.getLogger(name).disabled = name in silent
+
+
+def _find_ours() -> list[str]:
+    return [name for name in list(logging.root.manager.loggerDict) if name.partition(".")[0] in _OURS]

@@ -32,13 +32,13 @@ from waterspout.wsgi.environ import split_target
 if TYPE_CHECKING:
     from tornado.httputil import HTTPHeaders, RequestStartLine
 
-#: Which fields of a trusted proxy are believed. `none`: not one, and all are passed on.
-FAMILIES: Final = ("x-forwarded", "forwarded", "none")
-#: A peer on a UNIX socket has no address; this is what Tornado calls it.
 logger = logging.getLogger("waterspout.http")
 
+#: Which fields of a trusted proxy are believed. `none`: not one, and all are passed on.
+FAMILIES: Final = ("x-forwarded", "forwarded", "none")
 #: What proxies say in most setups. Only these words are ever logged, and no value.
 _SPOKEN: Final = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"})
+#: A peer on a UNIX socket has no address; this is what Tornado calls it.
 _UNIX_FAMILY: Final = getattr(socket, "AF_UNIX", None)
 _UNIX: Final = "0.0.0.0"
 

@@ -29,6 +29,9 @@ def make_request_id(proposed: str | None) -> str:
     return f"{_prefix}-{next(_numbers):x}"
 
 
+_REFUSALS: Final = {408: "too-slow", 413: "body-too-large"}
+
+
 def escape(text: str) -> str:
     """`text` as printable ASCII: nothing in it can forge a line or drive a terminal."""
     if text.isascii() and text.isprintable():
@@ -108,6 +111,11 @@ def log_refusal(remote_addr: str, status: int) -> None:
     record = Record("server", "-", "-", remote_addr, "-")
     record.status, record.note = status, "refused"
     record.log()
+
+
+def word_for(status: int) -> str:
+    """The word for a request whose body the server has refused with this status; 0: its client left."""
+    return "client-left" if not status else _REFUSALS.get(status, "bad-framing")
 
 
 def is_logged() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import click
 
@@ -13,6 +14,8 @@ def say(text: str, mark: str = "waterspout: ") -> None:
         click.echo(f"{mark}{text}", err=True)
     except BrokenPipeError:
         # Whoever read it is gone for good. Else what lies in the buffer fails once more when Python ends.
+        if sys.stderr is not sys.__stderr__:
+            return
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 2)
         os.close(nowhere)

@@ -75,7 +75,8 @@ class Server:
         with self._listen() as listeners:
             try:
                 self._listen_ops()
-                self._handle_signals()
+                if self._loads_elsewhere:
+                    self._handle_signals()  # before: an app that hangs as it is loaded can be stopped
                 if isinstance(self._application, Application) and not await self._start(self._application):
                     listeners.remove_file()
                     say("stopped")
@@ -90,6 +91,7 @@ class Server:
 
     async def _serve(self, listeners: Listeners, tls: ssl.SSLContext | None) -> None:
         server = self._make_http_server(tls)
+        self._handle_signals()  # the app may have set handlers of its own
         spare_forked_children()  # those of views that run in threads of this process
         ops = self._ops
         keep_from_children(
@@ -190,6 +192,9 @@ class Server:
         finally:
             late.cancel()
             stopping.cancel()
+            if not starting.done():  # whoever waits for us has given up
+                starting.cancel()
+                await asyncio.gather(starting, return_exceptions=True)
         self._started = True
         return True
 
@@ -217,13 +222,18 @@ class Server:
             self._container.reload()
 
     @property
+    def _loads_elsewhere(self) -> bool:
+        """The WSGI app is loaded in other processes: this one hears signals meanwhile."""
+        pools = self._container.pools.values() if self._container is not None else ()
+        return all(pool.settings.workers for pool in pools)
+
+    @property
     def _container(self) -> Container | None:
         return self._application.container if isinstance(self._application, Application) else None
 
     def _reload_wsgi(self) -> None:
         """Code of the WSGI app has changed. In threads it can only be loaded with everything else."""
-        pools = self._container.pools.values() if self._container is not None else ()
-        if pools and all(pool.settings.workers for pool in pools):
+        if self._container is not None and self._loads_elsewhere:
             self._reload()
         else:
             self._restart()

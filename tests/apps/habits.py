@@ -2,6 +2,7 @@
 
 import logging.config
 import os
+import signal
 import socket
 import sys
 import threading
@@ -26,6 +27,8 @@ def load():
         logging.config.dictConfig({"version": 1})
     if habit == "directory":
         os.chdir("/")
+    if habit == "signals":
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
     return flask_app
 
 

@@ -68,6 +68,16 @@ def test_what_never_ends_in_the_background_ends_with_the_graceful_timeout(start)
     assert server.log_lines("threads that the app has started still run")
 
 
+def test_who_is_told_twice_to_stop_does_not_wait_for_the_background(start):
+    server, ident = start(), new_id()
+    assert server.get(f"/mail?id={ident}&seconds=60").text == "accepted"
+    server.signal(signal.SIGTERM)
+    assert server.log_lines("stopping")
+    time.sleep(1.5)  # within a second it would be the same signal, to the process and its group
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 1
+
+
 def test_a_thread_of_a_view_survives_a_reload(start_server):
     server, ident = start_server("--wsgi", APP, form="process"), new_id()
     assert server.get(f"/mail?id={ident}&seconds=5").text == "accepted"
@@ -126,6 +136,38 @@ def test_what_can_t_be_loaded_and_says_a_lot_is_told_at_once(start):
     with pytest.raises(StartError, match="ended with exit code 3") as failure:
         start(target="tests.apps.habits:load_never()")
     assert len(str(failure.value)) < 100_000 or start.form == "threads"
+
+
+@pytest.mark.parametrize("named", [None, "/nonexistent", ".", "/"])
+def test_the_shell_s_name_of_the_directory_is_a_hint_and_no_more(tmp_path, named):
+    (tmp_path / "hello.py").write_text("def app(environ, start_response): raise SystemExit")
+    env = {name: value for name, value in os.environ.items() if name != "PWD"}
+    env |= {} if named is None else {"PWD": named}
+    words = ("-P", "-m", "waterspout", "routes", "--wsgi", "hello:app")
+    done = subprocess.run([sys.executable, *words], cwd=tmp_path, env=env, capture_output=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_app_that_hangs_as_it_is_loaded_by_the_server_itself_can_be_stopped(tmp_path):
+    log, env = tmp_path / "log", os.environ | {"WITNESS_FOLDER": str(tmp_path), "LOADS_FOR": "60"}
+    words = ("serve", "--wsgi", "tests.apps.habits:load_slowly()", "--port", "0", "--wsgi-workers", "0")
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "waterspout", *words], cwd=ROOT, env=env, stderr=stderr
+        )
+    assert poll((tmp_path / "loading").exists, 30)
+    process.terminate()
+    assert process.wait(20) == -signal.SIGTERM
+
+
+def test_the_server_s_own_handlers_of_signals_are_the_last_word(start):
+    server = start(habit="signals")
+    with server.connect() as connection:
+        connection.send_request("GET", "/slowly")
+        connection.next_chunk(connection.head())
+        server.signal(signal.SIGTERM)
+        assert server.log_lines("stopping")
+        assert server.wait() == 0
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGHUP, None)])
@@ -187,14 +229,16 @@ def test_a_final_reply_instead_of_100_continue_says_that_it_is_the_last(start):
 
 @pytest.mark.skipif(ON_TORNADO, reason="Tornado's server tells nobody why it closes a connection")
 def test_what_the_server_refuses_is_in_the_log(start):
-    server, mark = start(), new_id()
-    with server.connect() as connection:
-        connection.send_head("POST", f"/canary?id={mark}", [("Transfer-Encoding", "chunked")])
-        connection.send(b"3\r\nabc\r\nnonsense\r\n")
-        assert connection.reply().status == 400
-    (line,) = server.log_lines(mark)
-    assert " 400 " in line
-    assert line.endswith(" bad-framing")
+    server = start("--native", "tests.apps.natives:routes")
+    for path in ("/canary", "/native/whole"):
+        mark = new_id()
+        with server.connect() as connection:
+            connection.send_head("POST", f"{path}?id={mark}", [("Transfer-Encoding", "chunked")])
+            connection.send(b"3\r\nabc\r\nnonsense\r\n")
+            assert connection.reply().status == 400
+        (line,) = server.log_lines(mark)
+        assert " 400 " in line
+        assert line.endswith(" bad-framing")
     with server.connect() as connection:
         connection.send(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b-secret\r\n\r\n")
         assert connection.reply().status == 400

@@ -41,14 +41,17 @@ class Subscription:
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         self._closed = False
+        self._has_given = False  # a message for which its reader did not have to wait
 
     def __aiter__(self) -> Subscription:
         return self
 
     async def __anext__(self) -> Any:
         """The next message. Raises StopAsyncIteration once closed and read to the end."""
-        if self._queue:
+        if self._queue and self._has_given:
+            self._has_given = False
             await asyncio.sleep(0)  # a burst must not keep the event loop from everybody else
+        self._has_given = bool(self._queue)
         while not self._queue:
             if self._closed:
                 raise StopAsyncIteration

@@ -20,7 +20,7 @@ from tornado.websocket import WebSocketHandler
 from waterspout.closing import may_serve
 from waterspout.native.handler import LeanRequestHandler, follow_get, keep_converted, retrieve
 from waterspout.native.transform import ALONE, RecordTransform
-from waterspout.record import record_of
+from waterspout.record import record_of, word_for
 from waterspout.request import Request
 from waterspout.wsgi.reply import Reply
 
@@ -161,6 +161,11 @@ class NativeDelegate(HTTPMessageDelegate):
             self._refusal.abandon()
         elif not self._ignored:
             self._delegate.on_connection_close()
+            if getattr(self._delegate, "handler", None) is None:
+                record = record_of(self._request)  # nobody else writes its line
+                record.status = getattr(self._request.connection, "refused", 0)
+                record.note = word_for(record.status)
+                record.log()
 
     def execute(self) -> Awaitable[None] | None:
         """The whole request is here: `Application.__call__`, for nested applications."""

@@ -51,6 +51,8 @@ class Pattern:
 
     def search(self, method: str, path: str) -> Match | None:
         """As `RuleMap.search`."""
+        if self._wants_plain and path.startswith("//"):
+            path = "/" + path.lstrip("/")  # as Werkzeug takes it: else the app behind would answer
         if self._match(path) is None or (self._wants_plain and not is_plain(path)):
             return None
         if not owns(self.route.methods, method):

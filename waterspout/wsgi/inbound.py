@@ -20,7 +20,7 @@ from waterspout.exceptions import RequestRefused
 from waterspout.framing import CHUNKED, body_length
 from waterspout.limits import HALF_CLOSED_QUEUED, SMALL_BODY
 from waterspout.proxies import Proxies, amend_headers, verdict_of
-from waterspout.record import Record, make_request_id
+from waterspout.record import Record, make_request_id, word_for
 from waterspout.wsgi.ends import find_ends
 from waterspout.wsgi.frames import BODY, REQUEST, Headers, RequestHead, pack, serialize_request
 from waterspout.wsgi.reply import Reply
@@ -29,8 +29,6 @@ from waterspout.wsgi.upload import NO_UPLOAD, NoUpload, Upload
 
 #: Our own server keeps none that would have to be changed.
 _NO_HEADERS: Final = HTTPHeaders()
-#: The word for a body that our own server has refused with this status; else it is "bad-framing".
-_REFUSALS: Final = {408: "too-slow", 413: "body-too-large"}
 
 
 class Inbound(SlowClient, HTTPMessageDelegate):
@@ -148,7 +146,7 @@ class Inbound(SlowClient, HTTPMessageDelegate):
             refused = getattr(self._connection, "refused", 0)
             self._record.status = self._record.status or refused
             self._abandon("the client left, or broke its framing, before its request's body was whole")
-            self._conclude(_REFUSALS.get(refused, "bad-framing") if refused else "client-left")
+            self._conclude(word_for(refused))
 
     def execute(self) -> None:
         """Serve `request`, whose body is here as a whole, as Tornado hands it to a fallback."""

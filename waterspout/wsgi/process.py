@@ -27,7 +27,7 @@ from waterspout.exceptions import (
     TargetRaised,
     WaterspoutError,
 )
-from waterspout.importer import find_home
+from waterspout.importer import Home
 from waterspout.limits import EXIT_GRACE, READY_TIMEOUT
 from waterspout.ops.gauges import read_rss
 from waterspout.signals import GROUP_SIGNALS
@@ -50,21 +50,23 @@ from waterspout.wsgi.naming import Names
 
 logger = logging.getLogger("waterspout.wsgi")
 
-_FLAGS: Final = {"B": "dont_write_bytecode", "E": "ignore_environment", "s": "no_user_site"}
+_FLAGS: Final = {
+    "B": "dont_write_bytecode",
+    "E": "ignore_environment",
+    "S": "no_site",
+    "s": "no_user_site",
+}
 _FAILURES: Final = {error.__name__: error for error in (TargetNotFound, TargetRaised, ConfigurationError)}
-
-
-#: Where the server was started: there new WSGI processes are.
-_HOME: Final = find_home()
-_PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+#: What holds this package: a directory, or an archive.
+_PACKAGES: Final = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 #: A WSGI process runs this very package, wherever it was found; where else to look comes in SPEC. Until then
-#: nothing of the app's may stand in for a module of Python's: no `queue.py` of the current directory.
+#: no `queue.py` of the current directory, or of installed packages, stands in for Python's own.
 _BOOT: Final = """
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
 
-home = sys.argv[1]
-spec = spec_from_file_location("waterspout", home + "/__init__.py", submodule_search_locations=[home])
+spec = PathFinder.find_spec("waterspout", [sys.argv[1]])
 package = sys.modules["waterspout"] = module_from_spec(spec)
 spec.loader.exec_module(package)
 
@@ -75,7 +77,9 @@ sys.exit(main())
 
 
 def _interpreter_flags() -> list[str]:
-    """Those that this interpreter was started with; and -P, no directory of the app's is looked into yet."""
+    """What this interpreter was told of imports, warnings and -X; and -P, the current directory is not
+    looked into yet.
+    """
     flags = ["-P", *(f"-{letter}" for letter, name in _FLAGS.items() if getattr(sys.flags, name))]
     flags += ["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []
     flags += [
@@ -88,7 +92,7 @@ def _interpreter_flags() -> list[str]:
 
 def build_command(control: int) -> list[str]:
     """Of a WSGI process whose end of the control channel has this number."""
-    return [sys.executable, *_interpreter_flags(), "-c", _BOOT, _PACKAGE, str(control)]
+    return [sys.executable, *_interpreter_flags(), "-c", _BOOT, _PACKAGES, str(control)]
 
 
 class ProcessCrew(Crew):
@@ -132,6 +136,7 @@ class ProcessCrew(Crew):
         self.ready_at = self._loop.time()
 
     async def stop(self, grace: float = EXIT_GRACE) -> None:
+        is_free = not self.busy
         self._close_lanes()
         if self.gone or self._process is None:
             return
@@ -141,12 +146,12 @@ class ProcessCrew(Crew):
             self._order(STOP)
             await asyncio.wait_for(asyncio.shield(self._exited), grace)
         except (OSError, TimeoutError) as error:
-            if isinstance(error, TimeoutError) and not self.busy:
+            if isinstance(error, TimeoutError) and is_free:
                 logger.warning(
-                    "%s has nothing to serve and did not end within %.0f s: threads that the app has started "
+                    "%s had nothing to serve and did not end within %g s: threads that the app has started "
                     "still run there, and are cut",
                     self,
-                    grace,
+                    round(grace, 1),
                 )
             self.kill()
             await self._exited
@@ -190,7 +195,7 @@ class ProcessCrew(Crew):
                 build_command(far_end.fileno()),
                 pass_fds=[far_end.fileno()],
                 stdin=subprocess.DEVNULL,
-                cwd=_HOME if os.path.isdir(_HOME) else None,
+                cwd=Home.path if Home.path and os.path.isdir(Home.path) else None,
             )
         except BaseException:
             self._control.close()

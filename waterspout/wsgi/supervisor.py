@@ -30,7 +30,8 @@ class Supervisor:
     `on_broken` is called when nothing can take a request and the last crew did not come up. `says` goes
     before what is logged, where there are other pools.
 
-    Attributes: `crews`, that may be given requests; `draining`, that finish what they run; `broken`, see
+    Attributes: `crews`, that may be given requests; `draining`, that finish what they run; `lingering`, that
+    have nothing left to run, but what views have started in the background; `broken`, see
     `on_broken`; `restarts`, how many processes have taken another one's place.
     """
 
@@ -47,6 +48,7 @@ class Supervisor:
         self._on_broken = on_broken
         self.crews: list[Crew] = []
         self.draining: list[Crew] = []
+        self.lingering: list[Crew] = []
         self.broken = False
         self.restarts = 0
         self._failures = 0
@@ -86,10 +88,11 @@ class Supervisor:
         await asyncio.gather(*(crew.stop(grace) for crew in self.all), return_exceptions=True)
         self.crews.clear()
         self.draining.clear()
+        self.lingering.clear()
 
     @property
     def all(self) -> list[Crew]:
-        return [*self.crews, *self.draining]
+        return [*self.crews, *self.draining, *self.lingering]
 
     # -- births ------------------------------------------------------------------------------------------
 
@@ -153,7 +156,7 @@ class Supervisor:
 
     def on_gone(self, crew: Crew) -> None:
         """A WSGI process ended. One that had been ready is replaced; the others have somebody who waits."""
-        for crews in (self.crews, self.draining):
+        for crews in (self.crews, self.draining, self.lingering):
             if crew in crews:
                 crews.remove(crew)
         if crew.ready and not crew.draining and not self._stopping:
@@ -226,9 +229,16 @@ class Supervisor:
         except TimeoutError:
             if crew.running:
                 logger.warning("%s ends: %d requests are cut after %.0f s", crew, crew.running, grace)
-        # What still runs is stuck, or out of time; or it is threads that views have started.
-        patience = max(limits.EXIT_GRACE, self._settings.graceful_timeout)
-        await crew.stop(limits.CUT_GRACE if crew.busy else patience)
+        if crew.busy:
+            await crew.stop(limits.CUT_GRACE)  # what still runs is stuck, or out of time
+            return
+        patience = limits.EXIT_GRACE
+        if crew in self.draining:
+            self.draining.remove(crew)
+            self.lingering.append(crew)
+            if len(self.lingering) <= limits.DRAINING_CREWS * self._settings.crews:
+                patience = max(patience, self._settings.graceful_timeout)
+        await crew.stop(patience)
 
     def reload(self) -> None:
         """Replace all by new ones, which load the app's code as it is now. If they can't, the old ones stay.

@@ -21,6 +21,10 @@ class LaneThread(threading.Thread):
         super().run()
 
     @property
-    def daemon(self) -> bool:  # type: ignore[override]  # nobody sets it
+    def daemon(self) -> bool:
         """What a new thread takes over from the one that makes it; before that, what this one is itself."""
         return not self._serves
+
+    @daemon.setter
+    def daemon(self, value: bool) -> None:
+        raise RuntimeError("cannot set daemon status of active thread")  # Python's own words

@@ -19,7 +19,7 @@ logger = logging.getLogger("waterspout.wsgi")
 
 
 class ThreadCrew(Crew):
-    """`spec.threads` daemon threads, so that a view that never returns can't keep the process alive.
+    """`spec.threads` threads, which don't keep the process alive when a view never returns.
 
     A stuck one can't be killed. Another takes its place, as long as no more than `spec.threads` are stuck.
     """
@@ -32,8 +32,8 @@ class ThreadCrew(Crew):
 
     async def start(self) -> None:
         # Here, in the loop's thread and not in another: apps may set signal handlers while imported.
-        self._app = self.spec.load(self.spec.target, debug=self.spec.debug)
-        logs.revive()
+        with logs.kept():
+            self._app = self.spec.load(self.spec.target, debug=self.spec.debug)
         self.spec.link.learn(link(self._app, self.spec.link.native))
         await self._open_lanes(self.spec.threads)
         self.ready = True

@@ -356,7 +356,8 @@ def serve_process(control: Control) -> int:
     spec = json.loads(order[1])
     _adopt(spec)
     try:
-        app = load_app(spec["target"], debug=spec["debug"])
+        with logs.kept():
+            app = load_app(spec["target"], debug=spec["debug"])
     except (ConfigurationError, TargetRaised) as error:
         if spec["debug"] and isinstance(error, TargetRaised):
             traceback.print_exc()
@@ -364,7 +365,6 @@ def serve_process(control: Control) -> int:
         # At once: a thread that the app started before it failed would keep the process alive for ever.
         sys.stderr.flush()
         os._exit(1)
-    logs.revive()
     names = link(app, native)
     if names is not None:
         control.say_urls(names.pack())

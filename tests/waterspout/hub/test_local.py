@@ -348,4 +348,13 @@ async def test_a_burst_leaves_the_event_loop_its_turns(hub):
     for _ in range(50):
         await anext(subscription)
     others.cancel()
-    assert len(turns) >= 50
+    assert len(turns) >= 25
+
+
+@pytest.mark.gen_test
+async def test_what_has_come_can_be_asked_for_without_waiting(hub):
+    subscription = hub.subscribe("a")
+    subscription.deliver(b"1")
+    with pytest.raises(StopIteration) as returned:
+        subscription.__anext__().send(None)
+    assert returned.value.value == 1
