@@ -18,7 +18,7 @@ from tornado.web import Application as TornadoApplication
 
 from waterspout import __version__, logs
 from waterspout.application import Application
-from waterspout.ending import end_by
+from waterspout.ending import end_by, end_when_told
 from waterspout.exceptions import ConfigurationError, TargetRaised, WaterspoutError
 from waterspout.http import HeadLimits, HTTPSettings
 from waterspout.importer import look_here
@@ -109,6 +109,7 @@ def _run(
             runner.run(server.serve())
             # Before the runner waits for threads of its own (`asyncio.to_thread`).
             end_by(max(server.ends_by, time.monotonic() + EXIT_GRACE), before, 0)
+        end_when_told(before)
     except WaterspoutError as error:
         end_by(time.monotonic() + EXIT_GRACE, before, getattr(error, "exit_code", 1))
         if debug and isinstance(error, TargetRaised):

@@ -19,23 +19,28 @@ _SAME_SIGNAL = 1.0
 
 def end_by(deadline: float, before: Collection[threading.Thread], status: int) -> None:
     """Let the threads that the app has started here finish, until `deadline` (of `time.monotonic()`): then
-    the process ends with `status`, whatever they do; or at once, with 1, when it is told to stop once more.
-    `before`: threads that are none of the app's.
+    the process ends with `status`, whatever they do. `before`: threads that are none of the app's.
 
     Python itself waits for them, without an end. Where there are none, nothing is done.
     """
-    threads = [
+    if threads := _find_threads(before):
+        threading.Thread(target=_watch, args=(threads, deadline, status), daemon=True).start()
+
+
+def end_when_told(before: Collection[threading.Thread]) -> None:
+    """While Python waits for such threads, and no event loop hears signals any more: end at once, with 1."""
+    if threading.current_thread() is threading.main_thread() and _find_threads(before):
+        since = time.monotonic()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: _end(1) if time.monotonic() > since + _SAME_SIGNAL else None)
+
+
+def _find_threads(before: Collection[threading.Thread]) -> list[threading.Thread]:
+    return [
         thread
         for thread in threading.enumerate()
         if not (thread.daemon or thread in before or isinstance(thread, LaneThread))
     ]
-    if not threads:
-        return
-    if threading.current_thread() is threading.main_thread():
-        since = time.monotonic()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: _end(1) if time.monotonic() > since + _SAME_SIGNAL else None)
-    threading.Thread(target=_watch, args=(threads, deadline, status), daemon=True).start()
 
 
 def _watch(threads: list[threading.Thread], deadline: float, status: int) -> None:

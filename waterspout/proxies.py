@@ -7,7 +7,6 @@ fields of the request said of it is gone by then, so that nobody can read someth
 
 from __future__ import annotations
 
-import logging
 import socket
 from collections.abc import Iterable
 from functools import lru_cache
@@ -32,12 +31,8 @@ from waterspout.wsgi.environ import split_target
 if TYPE_CHECKING:
     from tornado.httputil import HTTPHeaders, RequestStartLine
 
-logger = logging.getLogger("waterspout.http")
-
 #: Which fields of a trusted proxy are believed. `none`: not one, and all are passed on.
 FAMILIES: Final = ("x-forwarded", "forwarded", "none")
-#: What proxies say in most setups. Only these words are ever logged, and no value.
-_SPOKEN: Final = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"})
 #: A peer on a UNIX socket has no address; this is what Tornado calls it.
 _UNIX_FAMILY: Final = getattr(socket, "AF_UNIX", None)
 _UNIX: Final = "0.0.0.0"
@@ -84,7 +79,6 @@ class Proxies:
             raise ConfigurationError(f"proxy headers {headers}: of which proxies? Name them as trusted")
         self.headers = headers or FAMILIES[0]
         self.root_path = check_root_path(root_path or "")
-        self._has_disbelieved = False
 
     def judge(self, connection: Any, target: str, fields: Iterable[tuple[str, str]]) -> Verdict | None:
         """What is true of a request with this `target` and these `fields`, which come in on a Tornado
@@ -105,7 +99,6 @@ class Proxies:
         new_host = authority or None  # RFC 9112 section 3.2.2: it overrides Host
         if claims and not self._is_trusted_peer(connection.context):
             disbelieved = True
-            self._say_disbelieved(claims)
         elif claims and self.headers == "none":
             removed = frozenset()
         elif claims:
@@ -119,17 +112,6 @@ class Proxies:
         if (root_path or new_host) and path != "*" and not outside:
             target = root_path + rest + ("?" + query if "?" in target else "")
         return Verdict(target, root_path, outside, removed, new_host, context, disbelieved)
-
-    def _say_disbelieved(self, claims: Iterable[str]) -> None:
-        """Once: whoever has put a proxy in front, and sees what it says removed, should know why."""
-        known = sorted(_SPOKEN & set(claims))
-        if known and not self._has_disbelieved:
-            self._has_disbelieved = True
-            logger.warning(
-                "a peer that is no trusted proxy says %s: such fields are removed (said once; is it yours? "
-                "--trusted-proxies, docs/proxies.md)",
-                ", ".join(known),
-            )
 
     def _mount(self, path: str, stripped: str) -> tuple[str, str, bool]:
         """The root path of a request, what `path` is below it, and whether it is outside. `stripped`: what a

@@ -142,9 +142,11 @@ def test_an_upload_under_a_killed_process_is_lost_without_a_hang(start):
 
 def test_a_wsgi_process_killed_while_idle_is_replaced(start):
     server = start()
-    for _ in range(3):
+    for number in range(3):
         old = kill_and_wait(server)
         assert_replaced(server, old)
+        # It answers before it has all of its lanes; killed then, it has not started.
+        assert len(server.log_lines("is ready again", enough=number + 1)) > number
 
 
 def test_requests_right_after_a_death_wait_for_the_new_process(start):

@@ -16,7 +16,8 @@ DOCUMENT = Path(__file__).parents[4] / "docs" / "native.md"
 @pytest.fixture
 def example():
     """What the document's example defines."""
-    (code,) = re.findall(r"```python\n(import waterspout\n.*?)```", DOCUMENT.read_text(), re.S)
+    blocks = re.findall(r"```python\n(import waterspout\n.*?)```", DOCUMENT.read_text(), re.S)
+    (code,) = [block for block in blocks if "Watch(" in block]
     names = {}
     exec(code, names)
     return names
