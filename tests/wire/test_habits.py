@@ -10,6 +10,7 @@ import time
 import pytest
 
 from tests.server import FORMS, ON_TORNADO, ROOT, StartError, has_ended, new_id, poll
+from tests.wire.client import Connection
 
 APP = "tests.apps.habits:load()"
 
@@ -195,14 +196,12 @@ def test_when_nobody_reads_the_log_any_more_requests_are_finished_all_the_same(t
     try:
         port = int(re.search(rb":(\d+)", process.stderr.readline())[1])
         process.stderr.close()
-        url = f"http://127.0.0.1:{port}/slowly"
-        client = subprocess.Popen(
-            [sys.executable, "-c", f"import urllib.request as u; print(u.urlopen({url!r}).read())"],
-            stdout=subprocess.PIPE,
-        )
-        time.sleep(1.5)
-        process.terminate()
-        assert client.communicate(timeout=20)[0] == b"b'0;1;2;3;'\n"
+        with Connection(("127.0.0.1", port)) as connection:
+            connection.send_request("GET", "/slowly")
+            head = connection.head()
+            assert connection.next_chunk(head) == b"0;"
+            process.terminate()
+            assert [connection.next_chunk(head) for _ in range(4)] == [b"1;", b"2;", b"3;", b""]
         assert process.wait(20) == 0
     finally:
         process.kill()
