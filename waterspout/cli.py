@@ -111,13 +111,13 @@ def _run(
             end_by(max(server.ends_by, time.monotonic() + EXIT_GRACE), before, 0)
         end_when_told(before)
     except WaterspoutError as error:
-        end_by(time.monotonic() + EXIT_GRACE, before, getattr(error, "exit_code", 1))
         if debug and isinstance(error, TargetRaised):
             traceback.print_exc()
         say(str(error))
         if inherited:
             say("waiting for a change of the code")
             wait_and_restart([socket.socket(fileno=number) for number in inherited])
+        end_by(time.monotonic() + EXIT_GRACE, before, getattr(error, "exit_code", 1))
         context.exit(getattr(error, "exit_code", 1))
 
 

@@ -10,11 +10,9 @@ import threading
 import time
 from collections.abc import Collection
 
+from waterspout.limits import SAME_SIGNAL
 from waterspout.saying import say
 from waterspout.wsgi.thread import LaneThread
-
-#: timeout(1), make and some supervisors signal the process and its group: that is one stop (seconds).
-_SAME_SIGNAL = 1.0
 
 
 def end_by(deadline: float, before: Collection[threading.Thread], status: int) -> None:
@@ -32,7 +30,7 @@ def end_when_told(before: Collection[threading.Thread]) -> None:
     if threading.current_thread() is threading.main_thread() and _find_threads(before):
         since = time.monotonic()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: _end(1) if time.monotonic() > since + _SAME_SIGNAL else None)
+            signal.signal(number, lambda *_: _end(1) if time.monotonic() > since + SAME_SIGNAL else None)
 
 
 def _find_threads(before: Collection[threading.Thread]) -> list[threading.Thread]:

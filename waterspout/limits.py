@@ -238,6 +238,8 @@ BUSY_PAUSE = 60.0
 FAILURE_TEXT = 10_000
 #: A WSGI process whose server is gone closes what it runs and ends within this (seconds).
 ORPHAN_GRACE = 2.0
+#: timeout(1), make and some supervisors signal the process and its group: that is one stop (seconds).
+SAME_SIGNAL = 1.0
 #: After being told to stop, a WSGI process that has no more requests gets this long to exit (seconds).
 EXIT_GRACE = 3.0
 #: ... and when requests are cut because the graceful timeout is over (seconds).

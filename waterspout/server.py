@@ -19,7 +19,7 @@ from waterspout.application import Application
 from waterspout.draining import DrainingServer
 from waterspout.http import HTTPServer
 from waterspout.hub.local import hub
-from waterspout.limits import GC_THRESHOLDS, READY_TIMEOUT
+from waterspout.limits import GC_THRESHOLDS, READY_TIMEOUT, SAME_SIGNAL
 from waterspout.listeners import Listeners, adopt, listen_tcp, listen_unix, make_tls_context
 from waterspout.ops.gauges import Gauges
 from waterspout.ops.server import OpsServer
@@ -42,8 +42,6 @@ _CLOSING_HANDSHAKE = 2.0
 _RESTART_GRACE = 2.0
 #: An app that takes longer to load is worth a word (seconds).
 _SLOW_START = 2.0
-#: timeout(1), make and some supervisors signal the process and its group: that is one stop (seconds).
-_SAME_SIGNAL = 1.0
 
 
 class Server:
@@ -248,7 +246,7 @@ class Server:
         if not self._stop.is_set():
             self._stop_signalled = now
             self._stop.set()
-        elif now - self._stop_signalled > _SAME_SIGNAL:
+        elif now - self._stop_signalled > SAME_SIGNAL:
             say("stopped a second time, ending at once")
             os._exit(1)  # WSGI processes end when their control channel closes
 

@@ -211,10 +211,11 @@ def test_when_nobody_reads_the_log_any_more_requests_are_finished_all_the_same(t
 # --- clients -------------------------------------------------------------------------------------------
 
 
-def test_no_spelling_of_a_method_goes_round_a_native_rule(start):
+def test_no_spelling_of_a_method_or_a_path_goes_round_a_native_rule(start):
     server = start("--native", "tests.apps.natives:routes")
     for method in ("get", "Get", "gET"):
         assert server.ask(method, "/native/numbers/7").status == 405
+    assert server.get("//native/numbers/7").text == "7"
 
 
 def test_a_final_reply_instead_of_100_continue_says_that_it_is_the_last(start):

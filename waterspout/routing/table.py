@@ -16,6 +16,7 @@ from waterspout.routing.paths import is_literal, is_plain
 from waterspout.routing.plain import PlainPathMatches
 from waterspout.routing.route import NOTHING, Match, Route
 from waterspout.routing.rulemap import RuleMap
+from waterspout.wsgi.environ import join_slashes
 
 _UNCHANGING: Final = frozenset({bytes, float, int, str, uuid.UUID, type(None)})
 
@@ -51,8 +52,8 @@ class Pattern:
 
     def search(self, method: str, path: str) -> Match | None:
         """As `RuleMap.search`."""
-        if self._wants_plain and path.startswith("//"):
-            path = "/" + path.lstrip("/")  # as Werkzeug takes it: else the app behind would answer
+        if self._wants_plain:
+            path = join_slashes(path)
         if self._match(path) is None or (self._wants_plain and not is_plain(path)):
             return None
         if not owns(self.route.methods, method):

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from waterspout.exceptions import ConfigurationError
 from waterspout.limits import POOL_NAME
-from waterspout.wsgi.environ import decode_path, split_target
+from waterspout.wsgi.environ import decode_path, join_slashes, split_target
 
 #: The pool of everything that no rule sends elsewhere.
 MAIN: Final = "main"
@@ -85,9 +85,7 @@ class PoolRules:
 
     def find(self, target: str) -> str:
         """The name of the pool that a request of this target (as on the request line) belongs to."""
-        path = decode_path(split_target(target)[1])
-        if path.startswith("//"):  # Werkzeug takes it for the path with one
-            path = "/" + path.lstrip("/")
+        path = join_slashes(decode_path(split_target(target)[1]))
         for matches, name in self._rules:
             if matches(path):
                 return name

@@ -39,6 +39,13 @@ def decode_path(path: str) -> str:
     return unquote_to_bytes(path.encode("latin-1")).decode("latin-1") if "%" in path else path
 
 
+def join_slashes(path: str) -> str:
+    """`path` as Werkzeug matches it: the slashes that it begins with are one. Whoever decides by a path
+    before a Flask app sees it has to read it so, or `//admin` goes round `/admin`.
+    """
+    return "/" + path.lstrip("/") if path.startswith("//") else path
+
+
 def _find_key(name: str) -> str:
     """The environ's key for a header; "" for one that the app never sees.
 
