@@ -45,6 +45,7 @@ def test_the_keys_of_pep_3333_are_all_there(server):
         "SERVER_PROTOCOL": "HTTP/1.1",
         "REMOTE_ADDR": "127.0.0.1",
         "HTTP_HOST": "test.example",
+        "SERVER_SOFTWARE": "waterspout",
         "wsgi.version": "(1, 0)",
         "wsgi.url_scheme": "http",
         "wsgi.run_once": "False",

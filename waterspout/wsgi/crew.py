@@ -218,13 +218,13 @@ class Crew:
                 await asyncio.sleep(_HAND_OVER_PAUSE)
         self._hand_over(far_end, backlog)
 
-    def _close_lanes(self) -> None:
+    def _close_lanes(self, *, stopped: bool = False) -> None:
         self._stopping = True
         for task in self._replacing:
             task.cancel()
         self.idle.clear()
         for lane in list(self.lanes):
-            lane.close()
+            lane.close(stopped=stopped)
 
     def _on_returned(self, users: list[Any]) -> None:
         self.started -= len(users)

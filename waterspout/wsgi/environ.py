@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import IO, Any, Final
 from urllib.parse import unquote_to_bytes
 
+from waterspout.origin import SERVER
 from waterspout.wsgi.frames import RequestHead
 
 Environ = dict[str, Any]
@@ -102,6 +103,7 @@ def build_environ(
         "RAW_URI": head.target,
         "REQUEST_URI": head.target,
         "SERVER_PROTOCOL": head.version,
+        "SERVER_SOFTWARE": SERVER,
         "SERVER_NAME": head.server_name,
         "SERVER_PORT": head.server_port,
         "REMOTE_ADDR": head.remote_addr,

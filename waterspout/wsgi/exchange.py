@@ -128,9 +128,9 @@ class Exchange(Inbound):
         self._record.started = time.perf_counter() - answer.seconds
         self.on_reply(answer.head, answer.body, WHOLE)
 
-    def on_lane_lost(self, unread: bool) -> None:
-        """The worker died under the request. It may have done half its work: it is not run again, unless
-        the worker was dead before it could read it.
+    def on_lane_lost(self, unread: bool, stopped: bool) -> None:
+        """The worker died under the request, or is not waited for any longer. It may have done half its work:
+        it is not run again, unless the worker was dead before it could read it.
         """
         self._lane = None
         if self._concluded or self._has_ended:
@@ -141,13 +141,15 @@ class Exchange(Inbound):
             self._pool.started -= 1
             self._pool.submit(self)
             return
-        self._pool.died += 1
+        if not stopped:
+            self._pool.died += 1
+        note = "stopped" if stopped else "process-died"
         if self._download is not None:
-            self._end_spooled(self._download, "process-died")
+            self._end_spooled(self._download, note)
         elif self._reply.begun:
-            self._cut("process-died")
+            self._cut(note)
         else:
-            self._answer(502, "process-died")
+            self._answer(502, note)
 
     @property
     def record(self) -> Record:

@@ -55,8 +55,10 @@ class LaneUser(Protocol):
     def on_answer(self, answer: Answer) -> None:
         """All of the reply, from the backlog."""
 
-    def on_lane_lost(self, unread: bool) -> None:
-        """The worker died with the request on it; `unread`: it was dead before, and has seen none of it."""
+    def on_lane_lost(self, unread: bool, stopped: bool) -> None:
+        """The worker is lost with the request on it. `unread`: it was before, and has seen none of it;
+        `stopped`: the lane was closed over it, for the time that it had was over.
+        """
 
     @property
     def waits_for_client(self) -> bool:
@@ -106,6 +108,7 @@ class Lane(asyncio.Protocol):
         self.steps = 0
         self.thread = 0
         self._paused = False
+        self._stopped = False
         self._sends = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -190,8 +193,11 @@ class Lane(asyncio.Protocol):
             self._paused = False
             self._transport.resume_reading()
 
-    def close(self) -> None:
-        """Close at once; the worker ends when it is through with what it runs."""
+    def close(self, *, stopped: bool = False) -> None:
+        """Close at once; the worker ends when it is through with what it runs. `stopped`: whatever that is,
+        the time that it had is over.
+        """
+        self._stopped = stopped
         if self._transport is not None:
             self._transport.abort()
         elif self.backlog is not None:
@@ -351,6 +357,6 @@ class Lane(asyncio.Protocol):
         user, self.user = self.user, None
         self._on_lost(self)
         if user is not None:
-            user.on_lane_lost(unread)
+            user.on_lane_lost(unread, self._stopped)
         for user, untouched in lost:
-            user.on_lane_lost(untouched)
+            user.on_lane_lost(untouched, self._stopped)

@@ -137,7 +137,7 @@ class ProcessCrew(Crew):
 
     async def stop(self, grace: float = EXIT_GRACE) -> None:
         is_free = not self.busy
-        self._close_lanes()
+        self._close_lanes(stopped=True)
         if self.gone or self._process is None:
             return
         if self._untold:

@@ -40,7 +40,7 @@ class ThreadCrew(Crew):
         self.ready_at = asyncio.get_running_loop().time()
 
     async def stop(self, grace: float = EXIT_GRACE) -> None:
-        self._close_lanes()
+        self._close_lanes(stopped=True)
 
     @property
     def _wanted(self) -> int:

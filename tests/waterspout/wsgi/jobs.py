@@ -76,7 +76,7 @@ class Job:
     def on_answer(self, answer):
         self.on_reply(answer.head, answer.body, WHOLE)
 
-    def on_lane_lost(self, unread):
+    def on_lane_lost(self, unread, stopped):
         if not self.outcome.done():
             self.outcome.set_result("unread" if unread else "lost")
 

@@ -166,7 +166,7 @@ async def test_a_client_that_leaves_cancels_what_runs(client, pool, length):
     await wait_for(lambda: lane.orders)
     assert lane.orders == ["cancel"]
     lane.user.on_reply(OK, b"nobody", WHOLE)
-    lane.user.on_lane_lost(False)
+    lane.user.on_lane_lost(unread=False, stopped=False)
 
 
 @pytest.mark.parametrize("begun", [True, False])
@@ -176,7 +176,7 @@ async def test_a_worker_that_dies_is_answered_for_once(client, pool, begun):
     if begun:
         user.on_reply(OK, b"half", None)
         await asyncio.sleep(0.02)
-    user.on_lane_lost(False)
+    user.on_lane_lost(unread=False, stopped=False)
     if begun:
         assert not (await client.read_to_end()).endswith(b"0\r\n\r\n")
     else:
@@ -187,7 +187,7 @@ async def test_a_worker_that_dies_is_answered_for_once(client, pool, begun):
 @pytest.mark.parametrize("body", [b"", b"small", bytes(SMALL_BODY + 1)])
 async def test_a_request_that_no_worker_has_read_goes_to_another_one(client, pool, body):
     await client.send(*(post(len(body)) if body else GET), body=body)
-    (await pool.start_next()).user.on_lane_lost(True)
+    (await pool.start_next()).user.on_lane_lost(unread=True, stopped=False)
     lane = await pool.start_next()
     if lane.head.body_length < 0:
         lane.user.on_read(10**6)
@@ -200,7 +200,7 @@ async def test_a_request_that_no_worker_has_read_goes_to_another_one(client, poo
 async def test_such_a_request_is_one_that_waits_and_no_more(client, pool):
     await client.send(*GET)
     exchange = (await pool.start_next()).user
-    exchange.on_lane_lost(True)
+    exchange.on_lane_lost(unread=True, stopped=False)
     assert exchange.record.started is None
     assert exchange._connection.half_close_grace == HALF_CLOSED_QUEUED
 
@@ -210,7 +210,7 @@ async def test_a_request_that_no_worker_has_read_of_a_client_that_left_goes_nowh
     lane = await pool.start_next()
     client.stream.close()
     await wait_for(lambda: lane.orders)
-    lane.user.on_lane_lost(True)
+    lane.user.on_lane_lost(unread=True, stopped=False)
     assert pool.submitted == 1
 
 

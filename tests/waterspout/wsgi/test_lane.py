@@ -44,7 +44,7 @@ class User:
     def on_reply(self, head, data, end):
         self.heard.append(("reply", head, data, end))
 
-    def on_lane_lost(self, unread):
+    def on_lane_lost(self, unread, stopped):
         self.heard.append(("lost", "unread" if unread else "read"))
 
 

@@ -121,7 +121,7 @@ async def test_a_worker_that_dies_leaves_what_it_has_said(client, pool, app, acc
     if ended:
         lane.user.on_reply(None, BODY[said:], WHOLE)
         said = len(BODY)
-    lane.user.on_lane_lost(False)
+    lane.user.on_lane_lost(unread=False, stopped=False)
     assert (await client.read_to_end() if not ended else await read(client)).endswith(
         BODY[said - 1000 : said]
     )
@@ -146,7 +146,7 @@ async def test_who_has_said_all_is_not_counted_as_dead(client, pool, app):
     lane = await begin(client, pool, app)
     said = await say(lane, BODY[:5_000_000])
     lane.user.on_reply(None, BODY[said:], WHOLE)
-    lane.user.on_lane_lost(False)
+    lane.user.on_lane_lost(unread=False, stopped=False)
     assert pool.died == 0
     await read(client)
 
