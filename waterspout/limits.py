@@ -111,6 +111,8 @@ FIELD_SIZE = 16 * KIB
 REMEMBERED_HEAD = 4 * KIB
 #: Empty lines before a request line are skipped (RFC 9112 section 2.2); old clients send one.
 EMPTY_LINES = 2
+#: Chunks that are taken out of what was read until others have their turn.
+CHUNKS_AT_ONCE = 256
 #: Extension of one chunk, and of all chunks of a body: nobody uses them (bytes).
 CHUNK_EXTENSION = 256
 CHUNK_EXTENSIONS = 16 * KIB

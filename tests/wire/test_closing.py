@@ -1,5 +1,8 @@
 """close() exactly once, in the thread that iterates, on every path (hazards 17)."""
 
+import os
+import time
+
 import pytest
 
 from tests.server import new_id
@@ -95,3 +98,21 @@ def test_the_start_response_of_a_bad_header_may_be_swallowed_by_the_app(server):
     assert reply.status == 500
     assert b"bad header" not in reply.body
     assert_closed_once(server, ident)
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_clients_that_leave_before_their_last_reply_take_no_lane_along(start_server, form, loop):
+    """What they send behind `Connection: close`, unread, makes their kernel answer the reply with a reset."""
+    options = ("--wsgi-threads", "2", "--loop", loop)
+    server = start_server("--wsgi", "tests.apps.working:app", *options, form=form)
+    for _ in range(4):
+        ident, connection = new_id(), server.connect()
+        connection.send(f"GET /gated?id={ident} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nX".encode())
+        pid = server.wait_for_note("ran", ident)["pid"]
+        threads = set(os.listdir(f"/proc/{pid}/task"))
+        connection.close()
+        server.open_gate(ident)
+        time.sleep(0.3)
+        assert threads <= set(os.listdir(f"/proc/{pid}/task")), "a lane was lost"
+    server.canary()
+    assert "could not be passed on" not in server.log

@@ -1,7 +1,7 @@
 """A request's body: from the connection's bytes to the body's. Pure. RFC 9112 sections 6 and 7.
 
-Two decoders with one interface: `feed(data)` gives what of the body is in `data`; once `done`, `rest` holds
-the bytes behind the body, which belong to the next request.
+Two decoders with one interface: `feed(data)` gives what of the body is in `data`; `rest` holds what it has
+not looked at: once `done`, the bytes behind the body, which belong to the next request.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class FixedBody:
 class ChunkedBody:
     """A chunked body (RFC 9112 section 7.1): extensions are ignored, trailers judged and dropped.
 
-    Never holds more than one size line, or the trailers.
+    Never holds more than one size line, or the trailers. Looks at no more than `CHUNKS_AT_ONCE` chunks in one
+    go: a megabyte of one-byte chunks would be a quarter of a second in which nobody else is served.
     """
 
     __slots__ = ("_bounds", "_extensions", "_left", "_partial", "_step", "done", "rest")
@@ -68,7 +69,11 @@ class ChunkedBody:
             data, self._partial = self._partial + data, b""
         pieces: list[bytes] = []
         position = 0
+        self.rest = b""
         while not self.done:
+            if len(pieces) == limits.CHUNKS_AT_ONCE:
+                self.rest = data[position:]
+                break
             after = self._step(data, position, pieces)
             if after < 0:
                 self._partial = data[position:]

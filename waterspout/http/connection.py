@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
@@ -121,6 +122,7 @@ class Connection(Intake):
         if self.state == CLOSING:
             self.server.loop.call_soon(self._close_written)
         elif self.state == IDLE and self._parser.held:
+            self._resume_reading()
             self.server.loop.call_soon(self._advance)
 
     # -- endings -----------------------------------------------------------------------------------------
@@ -193,8 +195,7 @@ class Connection(Intake):
         self.state = LINGER
         self._thrown_away = 0
         self._patience.wait(self.server.now, limits.LINGER)
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
+        shut_down_writing(self._transport)
 
     def cut(self, exchange: Exchange | None = None) -> None:
         """Close in the middle of the reply of `exchange`, so that the client can tell."""
@@ -310,6 +311,9 @@ class Connection(Intake):
         if patience.is_stalled(now, self.writer):
             gen_log.info("%s takes nothing of its reply, or hardly any: cut", self.context)
             self.abort()
+        elif self.state == IDLE and self.writer.unsent:
+            # It is busy with our reply: its own time begins behind that.
+            patience.wait(now, self.server.settings.keep_alive_timeout)
         elif self.state == IDLE and patience.is_over(now):
             if self._parser.held:
                 self.refuse(RequestRefused(408, "a head that does not end"))
@@ -356,6 +360,17 @@ class Connection(Intake):
         gen_log.info("Timeout reading body from %s", self.context)
         self._abandon()
         self.abort()  # as Tornado does, whose option this is
+
+
+def shut_down_writing(transport: asyncio.Transport) -> None:
+    """Say that nothing more comes, behind what was written; not by TLS, which can't.
+
+    A client that is gone may have reset the connection in answer to the last write: asyncio's transport then
+    raises here, in whoever wrote, and is told of it a moment later. There is nobody to be told.
+    """
+    if transport.can_write_eof():
+        with contextlib.suppress(OSError):
+            transport.write_eof()
 
 
 def _tell(callback: Callable[[], object]) -> None:

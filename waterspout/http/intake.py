@@ -50,6 +50,7 @@ class Intake(asyncio.Protocol):
         "_piece",
         "_reading_paused",
         "_received",
+        "_tiny_chunks",
         "_transport",
         "exchange",
         "server",
@@ -75,6 +76,7 @@ class Intake(asyncio.Protocol):
         self._is_whole = False
         self._piece = b""
         self._received = 0
+        self._tiny_chunks = False
         self._reading_paused = False
 
     # -- the other half ----------------------------------------------------------------------------------
@@ -124,8 +126,21 @@ class Intake(asyncio.Protocol):
                 pass
         except RequestRefused as refused:
             self.refuse(refused)
-        if self._parser.held > limits.PIPELINE_SIZE and (self._blocked or self.state == REPLY):
+        if self._parser.held > limits.PIPELINE_SIZE and (
+            self._blocked or self.state == REPLY or (self.state == IDLE and self.writer.is_full)
+        ):
             self._pause_reading()
+
+    def _take_turns(self) -> None:
+        """Go on in the loop's next turn: others want to be served, too."""
+        self._blocked = True
+        self.server.loop.call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._blocked = False
+        if self.state < CLOSING:
+            self._resume_reading()
+            self._advance()
 
     # Each step says whether the next one may follow at once.
 
@@ -210,7 +225,12 @@ class Intake(asyncio.Protocol):
             size = self.server.chunk_size
             piece, self._piece = self._piece[:size], self._piece[size:]
             return self._call(cast(HTTPMessageDelegate, self._delegate).data_received, piece)
+        if self._tiny_chunks:
+            self._tiny_chunks = False
+            self._take_turns()
+            return False
         event = self._parser.next_event()
+        self._tiny_chunks = self._parser.has_tiny_chunks
         if event is None:
             if self._half_closed:
                 self._abandon()

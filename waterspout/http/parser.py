@@ -62,9 +62,9 @@ class RequestParser:
         return len(self._buffer)
 
     @property
-    def head_begun(self) -> bool:
-        """Part of a head is here."""
-        return bool(self._buffer) and self._body is None and not self._ended
+    def has_tiny_chunks(self) -> bool:
+        """More chunks of the body are here than go into one event."""
+        return self._body is not None and not self._body.done and bool(self._buffer)
 
     def take_repeated(self, data: bytes) -> Head | None:
         """`feed` and `next_event` in one, if `data` is a whole request without a body, its fields are known,

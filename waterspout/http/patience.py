@@ -10,12 +10,12 @@ class Patience:
     """What a client is waited for, and since when. All times are the server's, in seconds."""
 
     __slots__ = (
-        "_base",
+        "_credit",
         "_deadline",
+        "_heard",
+        "_heard_at",
         "_looked",
-        "_seen",
         "_settings",
-        "_since",
         "_slack",
         "_stalled_since",
         "_taken",
@@ -23,9 +23,8 @@ class Patience:
 
     def __init__(self, settings: HTTPSettings, now: float) -> None:
         self._settings = settings
-        self._since = 0.0
-        self._base = self._seen = 0
-        self._taken = 0
+        self._heard = self._taken = 0
+        self._credit = self._heard_at = 0.0
         self._slack = self._looked = self._stalled_since = 0.0
         self._deadline = now + settings.head_timeout
 
@@ -38,22 +37,28 @@ class Patience:
 
     def expect_body(self, now: float, received: int) -> None:
         """The client is to send more of its body; `received` bytes of it are here."""
-        self._since, self._base = now, received
-        self._deadline = now + self._settings.body_timeout
+        settings = self._settings
+        self._heard, self._heard_at = received, now
+        self._credit = settings.body_rate * settings.body_timeout
+        self._deadline = now + settings.body_timeout
 
     def extend(self, seconds: float) -> None:
         """The server itself has not read for so long."""
-        self._since += seconds
+        self._heard_at += seconds
         self._deadline += seconds
 
     def is_body_late(self, now: float, received: int) -> bool:
-        """A body may pause for a while, and must come at a least rate behind that."""
+        """A body may pause for a while, and must come at a least rate behind that. What came faster before
+        counts for no more than one such pause.
+        """
         settings = self._settings
-        if received != self._seen:
-            self._seen = received
+        if received != self._heard:
             self._deadline = now + settings.body_timeout
-        owed = (now - self._since - settings.body_timeout) * settings.body_rate
-        return now > self._deadline or received - self._base < owed
+        most = settings.body_rate * settings.body_timeout
+        owed = settings.body_rate * (now - self._heard_at)
+        self._credit = min(most, self._credit + received - self._heard - owed)
+        self._heard, self._heard_at = received, now
+        return now > self._deadline or self._credit < 0
 
     def is_stalled(self, now: float, writer: Writer) -> bool:
         """Something is on its way to the client, and for too long it has taken none of it, or hardly any.

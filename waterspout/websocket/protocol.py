@@ -7,6 +7,7 @@ Nothing here waits. While the handler does not keep up, a little is held, and th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import socket
 import sys
@@ -306,7 +307,8 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._eof or not self._transport.can_write_eof():
             self._transport.close()
         else:
-            self._transport.write_eof()
+            with contextlib.suppress(OSError):  # it has reset the connection: nobody reads our answer
+                self._transport.write_eof()
 
     def _end_within(self, delay: float) -> None:
         self._stop_timers()

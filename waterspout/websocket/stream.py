@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from functools import partial
 from typing import Any, Final, cast
@@ -185,4 +186,5 @@ class StreamTransport(asyncio.Transport):
         if self._closing:
             self._stream.close()
         elif self._ends:
-            self._stream.socket.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):  # the client has reset the connection
+                self._stream.socket.shutdown(socket.SHUT_WR)

@@ -151,6 +151,11 @@ class Exchange(Inbound):
         else:
             self._answer(502, note)
 
+    def break_off(self) -> None:
+        if not self._concluded:
+            self._abandon("its reply could not be passed on")
+            self._cut("cut", at_once=True)
+
     @property
     def record(self) -> Record:
         return self._record

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from waterspout.exceptions import FrameError
 from waterspout.record import Record, escape
@@ -59,6 +59,9 @@ class LaneUser(Protocol):
         """The worker is lost with the request on it. `unread`: it was before, and has seen none of it;
         `stopped`: the lane was closed over it, for the time that it had was over.
         """
+
+    def break_off(self) -> None:
+        """It has failed in one of these calls: nothing more can be said to its client."""
 
     @property
     def waits_for_client(self) -> bool:
@@ -219,10 +222,7 @@ class Lane(asyncio.Protocol):
             if user is self.user:
                 self.user = None
                 self._ended = True
-            try:
-                user.on_answer(answer)
-            except Exception:  # the others' answers are here, and nowhere else
-                logger.exception("a reply could not be passed on")
+            _tell(user, user.on_answer, answer)  # the others' answers are here, and nowhere else
         self._find_running()
 
     def take_back(self) -> list[LaneUser]:
@@ -281,7 +281,7 @@ class Lane(asyncio.Protocol):
                 self._pass_on(head, pieces, None)
                 head, pieces = None, []
                 if self.user is not None:
-                    self.user.on_read(parse_read(payload))
+                    _tell(self.user, self.user.on_read, parse_read(payload))
             elif kind == TAKEN:
                 self._pass_on(head, pieces, end)
                 head, pieces, end = None, [], None
@@ -336,7 +336,7 @@ class Lane(asyncio.Protocol):
             self.steps += 1
             self._ended = True
         if user is not None:
-            user.on_reply(head, pieces[0] if len(pieces) == 1 else b"".join(pieces), end)
+            _tell(user, user.on_reply, head, pieces[0] if len(pieces) == 1 else b"".join(pieces), end)
         if end is not None:
             self._find_running()
 
@@ -360,3 +360,12 @@ class Lane(asyncio.Protocol):
             user.on_lane_lost(unread, self._stopped)
         for user, untouched in lost:
             user.on_lane_lost(untouched, self._stopped)
+
+
+def _tell(user: LaneUser, call: Callable[..., None], *arguments: Any) -> None:
+    """What goes wrong on a client's side must not take the lane along, and others with it."""
+    try:
+        call(*arguments)
+    except Exception:
+        logger.exception("a reply could not be passed on")
+        user.break_off()

@@ -133,8 +133,13 @@ def test_each_step_takes_something():
             return super()._read_size(*args)
 
     body = Counted(HeadLimits())
-    assert body.feed(chunk(b"x") * count + b"0\r\n\r\n") == b"x" * count
-    assert body.done
+    data, found = chunk(b"x") * count + b"0\r\n\r\nREST", []
+    while not body.done:
+        found.append(body.feed(data))
+        data = body.rest
+    assert b"".join(found) == b"x" * count
+    assert max(map(len, found)) == limits.CHUNKS_AT_ONCE
+    assert data == b"REST"
     assert steps == count + 1
 
 

@@ -96,6 +96,22 @@ async def test_what_is_pipelined_is_bounded():
 
 
 @on_loops
+async def test_what_is_pipelined_behind_a_reply_that_nobody_reads_is_bounded():
+    body = b"x" * (8 * limits.MIB)
+    async with (
+        serve(answering(lambda exchange: reply(exchange, body))) as served,
+        served.client(limit=1024, receive=4096) as client,
+    ):
+        client.send(GET)
+        await until(lambda: served.delegates)
+        connection = served.delegates[0].exchange._connection
+        client.send(GET * 400_000)  # more than the kernel takes
+        await until(lambda: connection._reading_paused)
+        assert connection._parser.held <= limits.PIPELINE_SIZE + 256 * limits.KIB
+        assert client.writer.transport.get_write_buffer_size()
+
+
+@on_loops
 async def test_pipelined_requests_wait_for_a_client_that_does_not_read():
     body = b"x" * (256 * limits.KIB)
     async with (
@@ -335,3 +351,51 @@ async def test_an_error_behind_the_head_of_a_reply_cuts_it():
 
     async with serve(answering(answer)) as served:
         assert (await served.ask(GET)).endswith(b"4\r\nhalf\r\n")
+
+
+@on_loops
+async def test_one_byte_chunks_let_others_have_their_turn():
+    size = 20_000
+    async with serve() as served, served.client() as client, served.client() as other:
+        turns = 0
+
+        def turn():
+            nonlocal turns
+            turns += 1
+            asyncio.get_running_loop().call_soon(turn)
+
+        client.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await until(lambda: served.delegates)
+        before = turns
+        turn()
+        client.send(b"1\r\na\r\n" * size, b"0\r\n\r\n", GET)
+        assert (await client.read_reply())[2] == b"/ " + b"a" * size
+        assert turns - before > size / limits.CHUNKS_AT_ONCE
+        assert (await client.read_reply())[2] == b"/ "
+        other.send(GET)
+        assert (await other.read_reply())[2] == b"/ "
+
+
+@on_loops
+async def test_a_client_that_is_gone_when_its_last_reply_is_written_is_nobody_s_fault():
+    """Its kernel's answer to the reply is a reset, so that there is nothing to shut down any more."""
+    raised = []
+
+    class Late(Delegate):
+        def answer(self):
+            asyncio.get_running_loop().call_later(0.1, self.answer_late)
+
+        def answer_late(self):
+            try:
+                reply(self.exchange)
+            except Exception as error:
+                raised.append(error)
+
+    async with serve(Late) as served:
+        for _ in range(5):
+            async with served.client() as client:
+                client.send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\nX")
+                await asyncio.sleep(0.02)
+        await until(lambda: not served.server._open)
+        assert len(served.delegates) == 5
+        assert raised == []

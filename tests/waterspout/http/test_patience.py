@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from tornado.httputil import HTTPHeaders, ResponseStartLine
 
-from tests.waterspout.http.harness import GET, Delegate, answering, on_loops, post, serve, until
+from tests.waterspout.http.harness import GET, Delegate, answering, on_loops, post, reply, serve, until
 from waterspout import limits
 from waterspout.http import HTTPSettings
 
@@ -242,3 +242,41 @@ async def test_lingering_ends():
         await until(lambda: served.server._open)
         await until(lambda: not served.server._open, limits.LINGER + 1)
         assert asyncio.get_running_loop().time() - begun > limits.LINGER - 0.2
+
+
+@on_loops
+async def test_a_body_that_came_fast_at_first_may_not_trickle_for_ever():
+    async with serve(settings=QUICK) as served, served.client() as client:
+        served.server._interval = 0.1
+        client.send(post(bytes(100_000), length=200_000))  # 100 s of the least rate
+        reply = asyncio.ensure_future(client.read_reply())
+        for _ in range(100):
+            client.send(b"x")
+            await asyncio.sleep(0.05)
+            if reply.done():
+                break
+        assert reply.done()
+        assert (await reply)[0] == 408
+
+
+@pytest.mark.parametrize("pipelined", [False, True])
+@on_loops
+async def test_the_time_of_an_idle_connection_begins_behind_the_reply(pipelined):
+    """A client that is slow to read has not been idle, and what it has asked meanwhile is answered."""
+    body = bytes(4 * limits.MIB)
+    answers = answering(lambda exchange: reply(exchange, body))
+    async with (
+        serve(answers, settings=IN_TIME) as served,
+        served.client(limit=1024, receive=4096) as client,
+    ):
+        served.server._interval = 0.1
+        client.send(GET * 2 if pipelined else GET)
+        await client.head()
+        left = len(body)
+        for _ in range(15):  # longer than each timeout
+            left -= len(await client.reader.readexactly(100_000))
+            await asyncio.sleep(0.1)
+        await client.reader.readexactly(left)
+        if not pipelined:
+            client.send(GET)
+        assert (await client.read_reply())[2] == body

@@ -299,3 +299,28 @@ async def test_a_closed_lane_takes_orders_and_does_nothing(peer):
     peer.lane.send(b"lost")
     assert peer.notes == [("lost", peer.lane)]
     assert peer.sock.recv(1) == b""
+
+
+@pytest.mark.parametrize("call", ["on_reply", "on_read"])
+async def test_what_fails_on_a_client_s_side_leaves_the_lane_as_it_was(peer, call, caplog):
+    broken = []
+
+    class Failing(User):
+        def break_off(self):
+            broken.append(self)
+            peer.lane.cancel(self)
+
+    def fail(*arguments):
+        raise OSError("nobody is there")
+
+    peer.user = Failing()
+    setattr(peer.user, call, fail)
+    peer.begin()
+    await peer.say(REPLY_FRAME if call == "on_reply" else pack_read(10), pack(IDLE))
+    assert broken == [peer.user]
+    assert "a reply could not be passed on" in caplog.text
+    assert peer.notes == [("idle", peer.lane)]
+    following = User()
+    peer.lane.begin(following, b"second")
+    await peer.say(REPLY_FRAME, pack(END, WHOLE), pack(IDLE))
+    assert following.heard == [("reply", HEAD, b"", WHOLE)]
