@@ -11,6 +11,7 @@ from typing import Any
 
 from tornado import httpserver
 from tornado.httputil import HTTPMessageDelegate, HTTPServerConnectionDelegate
+from tornado.log import app_log
 from tornado.netutil import ssl_options_to_context
 
 from waterspout import limits
@@ -156,7 +157,11 @@ class HTTPServer(httpserver.HTTPServer):
         self._sweeper = None
         self.now = now = self.loop.time()
         for connection in list(self._open):
-            connection.check(now)
+            try:
+                connection.check(now)
+            except Exception:
+                app_log.error("%s can't be looked after: it is cut", connection.context, exc_info=True)
+                connection.abort()
         self._shortage.look(now)
         if self._open:
             self._sweeper = self.loop.call_later(self._interval, self._sweep)

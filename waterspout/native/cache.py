@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from waterspout.native.shared import has_failed, run_shared
+
 T = TypeVar("T")
 
 
@@ -49,16 +51,15 @@ class Cache(Generic[T]):
                 return entry.task.result()
             # Shielded: when the one that asked first goes away, the others still get theirs.
             return await asyncio.shield(entry.task)
-        except Exception:
-            if self._entries.get(key) is entry:
+        except BaseException:
+            # Who asks may be cancelled, and the value be made all the same.
+            if has_failed(entry.task) and self._entries.get(key) is entry:
                 del self._entries[key]  # the next one tries again
             raise
 
     def _begin(self, key: Hashable, make: Callable[[], Awaitable[T]]) -> Entry[T]:
-        async def run() -> T:
-            return await make()
-
-        entry = self._entries[key] = Entry(asyncio.create_task(run()), time.monotonic())
+        task = asyncio.create_task(run_shared(make))
+        entry = self._entries[key] = Entry(task, time.monotonic())
         self._entries.move_to_end(key)
         if len(self._entries) > self._size:
             self._entries.popitem(last=False)

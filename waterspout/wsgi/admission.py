@@ -168,7 +168,14 @@ class Admission:
 
     def _look(self) -> None:
         self._timer = None
-        now = self._now()
+        try:
+            self._look_at_all(self._now())
+        finally:
+            # Whatever failed for one client, the others are slow or not.
+            if self._collecting or self._unfinished or self._readers:
+                self._look_soon()
+
+    def _look_at_all(self, now: float) -> None:
         for client, pace in list(self._collecting.items()):
             self._look_at_body(client, pace, now)
         for client, pace in self._unfinished.items():
@@ -185,8 +192,6 @@ class Admission:
                 client.spool_reply()
         self._free_lanes(now)
         self._free_space(now)
-        if self._collecting or self._unfinished or self._readers:
-            self._look_soon()
 
     def _look_at_body(self, client: Client, pace: Pace, now: float) -> None:
         pace.observe(now, client.received)

@@ -75,12 +75,18 @@ class WaitingQueue:
     def _look(self) -> None:
         """Tell who is late, and come again when the next one will be."""
         self._timer = None
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        while self._deadlines:
-            exchange, deadline = next(iter(self._deadlines.items()))
-            if deadline > now:
-                self._timer = loop.call_at(deadline, self._look)
-                return
-            del self._deadlines[exchange]
-            self._on_late(exchange)
+        now = asyncio.get_running_loop().time()
+        try:
+            while self._deadlines:
+                exchange, deadline = next(iter(self._deadlines.items()))
+                if deadline > now:
+                    break
+                del self._deadlines[exchange]
+                self._on_late(exchange)
+        finally:
+            self._look_later()  # whatever failed for one, the others have their deadlines
+
+    def _look_later(self) -> None:
+        if self._timer is None and self._deadlines:
+            deadline = next(iter(self._deadlines.values()))
+            self._timer = asyncio.get_running_loop().call_at(deadline, self._look)

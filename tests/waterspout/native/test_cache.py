@@ -73,3 +73,32 @@ async def test_only_so_many_are_kept(source):
         await cache.get(key, source)
     assert len(cache) == 2
     assert [await cache.get(key, source) for key in "cba"] == [3, 2, 4]
+
+
+@pytest.mark.gen_test
+async def test_what_is_cancelled_below_is_an_error_and_not_kept():
+    cache = Cache(60, 10)
+    made = 0
+
+    async def make():
+        nonlocal made
+        made += 1
+        if made == 1:
+            future = asyncio.get_running_loop().create_future()
+            future.cancel()
+            await future
+        return made
+
+    with pytest.raises(RuntimeError, match="cancelled"):
+        await cache.get("a", make)
+    assert await cache.get("a", make) == 2
+
+
+@pytest.mark.gen_test
+async def test_who_is_cancelled_leaves_the_making_to_the_others(source):
+    cache = Cache(60, 10)
+    first = asyncio.create_task(cache.get("a", source))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await cache.get("a", source) == 1
+    assert first.cancelled()

@@ -85,3 +85,21 @@ async def test_a_cleared_queue_calls_nobody_late_and_can_be_used_again(late):
     queue.add(waiter)
     await asyncio.sleep(0.15)
     assert late == [waiter]
+
+
+async def test_one_that_fails_when_it_is_late_leaves_the_others_their_deadlines(late):
+    complaints = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+
+    def on_late(waiter):
+        late.append(waiter)
+        if len(late) == 1:
+            raise OSError("its client is gone")
+
+    queue = WaitingQueue(10, 0.05, on_late)
+    waiters = [Waiter() for _ in range(3)]
+    for waiter in waiters:
+        queue.add(waiter)
+    await asyncio.sleep(0.3)
+    assert late == waiters
+    assert len(complaints) == 1

@@ -19,6 +19,7 @@ from waterspout.limits import EVENTS_KEPT, FOLLOWERS, FOLLOWERS_WOKEN_AT_ONCE, S
 from waterspout.native.cache import Cache
 from waterspout.native.live.cursor import NOTHING, Cursor
 from waterspout.native.live.event import Event
+from waterspout.native.shared import has_failed, run_shared
 
 _logger = logging.getLogger(__name__)
 
@@ -138,7 +139,7 @@ class Watch:
             raise TooManyFollowers
         follower = Follower(self, patience)
         self._followers.add(follower)
-        if self._task is None and not self.ended:
+        if (self._task is None or self._task.done()) and not self.ended:
             # Subscribed before anything is read: what is posted from now on is either read or announced.
             self._task = asyncio.create_task(self._run(subscribe(self._topic)))
         try:
@@ -152,7 +153,7 @@ class Watch:
 
     async def ready(self) -> None:
         """Return when `newest` has been read at least once since there are followers."""
-        if self._checking is None:
+        if self._checking is None or has_failed(self._checking):
             await self.check()
         else:
             await asyncio.shield(self._checking)
@@ -164,7 +165,7 @@ class Watch:
         await asyncio.shield(self._checking)
 
     async def _check(self) -> None:
-        self.learn(await self.source.newest())
+        self.learn(await run_shared(self.source.newest))
 
     def learn(self, newest: Cursor) -> None:
         self.newest = max(self.newest, newest)

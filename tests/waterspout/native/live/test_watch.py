@@ -204,3 +204,41 @@ async def test_followers_at_one_cursor_share_one_event(watch, source):
         events = await asyncio.gather(next_of(one), next_of(other))
     assert events[0] is events[1]
     assert made == [(1, 0, 0)]
+
+
+@pytest.mark.gen_test
+async def test_a_hiccup_of_the_source_is_not_what_later_readers_hear_of(watch, source):
+    with watch.follow(60) as first:
+        await first.begin(None)
+        source.cursor = None
+        with watch.follow(60) as ahead, pytest.raises(OSError, match="disk"):
+            await ahead.begin((9, 0, 0))
+        source.cursor = (2, 0, 0)
+        await next_of(first)
+        with watch.follow(60) as later:
+            await later.begin(None)
+            assert later.cursor == (2, 0, 0)
+
+
+@pytest.mark.parametrize("call", ["newest", "event"])
+@pytest.mark.gen_test
+async def test_something_cancelled_below_the_source_does_not_end_the_watch(watch, source, call):
+    whole = getattr(source, call)
+
+    async def cancelled(*arguments):
+        setattr(source, call, whole)
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+    with watch.follow(60) as follower:
+        await follower.begin(None)
+        await asyncio.sleep(0.1)
+        setattr(source, call, cancelled)
+        source.cursor = (2, 0, 0)
+        await asyncio.sleep(0.2)
+        assert getattr(source, call) == whole
+        with watch.follow(60) as other:
+            await other.begin(None)
+            source.cursor = (3, 0, 0)
+            assert (await next_of(other)).cursor == (3, 0, 0)

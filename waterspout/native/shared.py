@@ -1,0 +1,27 @@
+"""Work that one task does for many who wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def run_shared(work: Callable[[], Awaitable[T]]) -> T:
+    """Await `work()`, in a task of its own. Raises what it raises; RuntimeError, when something that it
+    awaited was cancelled and this task was not: to those who wait a CancelledError would say that they are.
+    """
+    try:
+        return await work()
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise RuntimeError("something that was awaited here has been cancelled") from error
+
+
+def has_failed(task: asyncio.Task[T]) -> bool:
+    """It is over, and there is no result."""
+    return task.done() and (task.cancelled() or task.exception() is not None)
