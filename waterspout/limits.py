@@ -130,6 +130,10 @@ FREED_MEMORY = 4 * MIB
 MAPPED_BLOCK = 1 * MIB
 #: A TLS handshake must be done by then (seconds).
 TLS_HANDSHAKE_TIMEOUT = 15.0
+#: What is on its way to the client when its TLS connection is to end may take so long (seconds).
+TLS_SHUTDOWN_TIMEOUT = 60.0
+#: ... and when the client has all of it, so long is waited for it to say goodbye, too (seconds).
+TLS_GOODBYE = 0.5
 #: A connection may stay this long without a request (seconds).
 KEEP_ALIVE_TIMEOUT = 15.0
 #: A body may pause this long while the server wants to read (seconds) ...

@@ -27,7 +27,9 @@ def show_board() -> Response:
     """
     pages: Newest[tuple[bytes, str]] = current_app.extensions["board_pages"]
     version = current_store().read(read_version)
-    markup, etag = pages.get(current_user.is_authenticated, version, make_board_page)
+    # Its links begin with the prefix under which it was asked for.
+    key = (current_user.is_authenticated, request.script_root)
+    markup, etag = pages.get(key, version, make_board_page)
     response = Response(markup, mimetype="text/html")
     response.set_etag(etag)
     response.make_conditional(request)

@@ -1,4 +1,4 @@
-"""Who is signed in: a signed cookie that holds an operator's number and a mark of their password."""
+"""Who is signed in: a signed cookie that holds an operator's number and a mark of this stay."""
 
 import hashlib
 import re
@@ -25,7 +25,9 @@ COOKIE = "board"
 
 @dataclass(frozen=True, slots=True)
 class SignedIn(UserMixin):  # type: ignore[misc]  # Flask-Login has no types
-    """An operator as Flask-Login wants one. `mark` is another one after each change of password."""
+    """An operator as Flask-Login wants one. `mark` is another one after each change of password, and
+    after each sign-out: who has kept a copy of the cookie has nothing.
+    """
 
     id: int
     name: str
@@ -33,7 +35,8 @@ class SignedIn(UserMixin):  # type: ignore[misc]  # Flask-Login has no types
 
     @classmethod
     def from_operator(cls, operator: Operator) -> "SignedIn":
-        return cls(operator.id, operator.name, hashlib.sha256(operator.password.encode()).hexdigest()[:16])
+        stay = f"{operator.sign_outs}:{operator.password}"
+        return cls(operator.id, operator.name, hashlib.sha256(stay.encode()).hexdigest()[:16])
 
     def get_id(self) -> str:
         return f"{self.id}:{self.mark}"
@@ -44,7 +47,7 @@ def load_operator(session_id: str) -> SignedIn | None:
 
 
 def read_operator(session: Session, session_id: str) -> SignedIn | None:
-    """Return the operator of a session, unless they were disabled or have another password since."""
+    """Return the operator of a session, unless they were disabled, signed out or given another password."""
     found = re.fullmatch(r"([0-9]{1,10}):[0-9a-f]{16}", session_id)
     if not found:
         return None

@@ -13,6 +13,7 @@ from app.store.operators import (
     TooManyGuesses,
     accept_invitation,
     count_guess,
+    end_sessions,
     find_invitation,
     find_operator,
     forget_guesses,
@@ -57,7 +58,7 @@ def enter() -> Response | tuple[str, int] | tuple[str, int, dict[str, str]]:
 @sign_in.post("/logout")
 def leave() -> Response:
     if current_user.is_authenticated:
-        current_store().write(note, current_actor(), "signed out")
+        current_store().write(end_sessions, current_actor())
     logout_user()
     session.clear()
     return redirect(url_for("public.show_board"), 303)

@@ -61,6 +61,13 @@ def set_password(session: Session, name: str, password_hash: str, by: Actor = MA
     note(session, by, "changed password", name)
 
 
+def end_sessions(session: Session, by: Actor) -> None:
+    """End all sessions of who signs out; raises `Unknown`."""
+    operator = find_operator(session, by.name)
+    operator.sign_outs += 1
+    note(session, by, "signed out")
+
+
 def disable_operator(session: Session, name: str, by: Actor = MACHINE) -> None:
     """Keep the operator out from now on; raises `Unknown`, and `Refused` for oneself."""
     operator = find_operator(session, name)
@@ -76,7 +83,7 @@ def hash_token(token: str) -> str:
 
 
 def add_invitation(session: Session, by: Actor = MACHINE) -> str:
-    """Make an invitation and return its token, which is kept nowhere; raises `Refused`."""
+    """Make an invitation and return its token, which the database does not keep; raises `Refused`."""
     now = datetime.now(UTC)
     session.execute(delete(Invitation).where(Invitation.expires_at <= now))
     if session.scalars(select(func.count()).select_from(Invitation)).one() >= INVITATIONS_OPEN:

@@ -189,12 +189,15 @@ class Maintenance(Base):
 
 
 class Operator(Base):
-    """Who may sign in. `password` is a hash; a disabled operator stays, since the audit names it."""
+    """Who may sign in. `password` is a hash; a disabled operator stays, since the audit names it. `sign_outs`
+    counts: a session from before the last one is over, though its cookie be kept.
+    """
 
     name: Mapped[str] = mapped_column(String(NAME_LENGTH), unique=True)
     password: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
+    sign_outs: Mapped[int] = mapped_column(server_default="0")
 
 
 class Invitation(Base):

@@ -248,3 +248,9 @@ def test_without_the_native_side_the_pages_are_whole_and_name_nothing_of_it(sett
     assert "live.js" not in page
     assert "feed.atom" not in page
     flask_app.extensions["store"].close()
+
+
+def test_each_prefix_has_a_page_of_its_own(client, store):
+    below = client.get("/", environ_overrides={"SCRIPT_NAME": "/status"}).text
+    assert 'href="/status/' in below
+    assert "/status/" not in client.get("/").text

@@ -143,6 +143,12 @@ class TestSigningOut:
         assert not signed_in(operator)
         assert store.read(read_audit)[0].action == "signed out"
 
+    def test_a_copy_of_the_cookie_is_worth_nothing_then(self, operator):
+        cookie = operator.get_cookie("board").value
+        operator.post("/logout")
+        operator.set_cookie("board", cookie)
+        assert not signed_in(operator)
+
     def test_not_by_a_link(self, operator):
         assert operator.get("/logout").status_code == 405
         assert signed_in(operator)

@@ -190,12 +190,24 @@ class Connection(Intake):
         if self.state != CLOSING or self.writer.holds or self._transport.is_closing():
             return
         if not self._lingers:
-            self._transport.close()
+            self._end()
             return
         self.state = LINGER
         self._thrown_away = 0
         self._patience.wait(self.server.now, limits.LINGER)
         shut_down_writing(self._transport)
+
+    def _end(self) -> None:
+        """Close. By TLS both sides say goodbye, and a client that doesn't is not waited for."""
+        self._transport.close()
+        if self.context.is_secure:
+            self.state = CLOSING
+            self._patience.wait(self.server.now, limits.TLS_GOODBYE)
+            self.server.loop.call_later(limits.TLS_GOODBYE, self._cut_goodbye)
+
+    def _cut_goodbye(self) -> None:
+        if self.state == CLOSING and self.writer.is_taken:
+            self._transport.abort()
 
     def cut(self, exchange: Exchange | None = None) -> None:
         """Close in the middle of the reply of `exchange`, so that the client can tell."""
@@ -284,7 +296,7 @@ class Connection(Intake):
     def _throw_away(self, size: int) -> None:
         self._thrown_away += size
         if self._thrown_away > self._linger_size and self.state == LINGER:
-            self._transport.close()
+            self._end()
 
     def _abandon(self) -> None:
         """The client is gone, or will hear nothing more: tell who works for it."""
@@ -322,7 +334,9 @@ class Connection(Intake):
         elif self.state == BODY and not self._blocked and patience.is_body_late(now, self._received):
             self.refuse(RequestRefused(408, "a body that does not end"))
         elif self.state == LINGER and patience.is_over(now):
-            self._transport.close()
+            self._end()
+        elif self.state == CLOSING and self._transport.is_closing() and patience.is_over(now):
+            self._cut_goodbye()
 
     def _wait_half_closed(self, exchange: Exchange) -> None:
         """A client that left looks like one that only stopped sending, until something is written to it."""

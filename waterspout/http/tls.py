@@ -10,7 +10,7 @@ from collections.abc import Callable
 from tornado.log import gen_log
 
 from waterspout.http.accepting import Acceptor
-from waterspout.limits import TLS_HANDSHAKE_TIMEOUT
+from waterspout.limits import TLS_HANDSHAKE_TIMEOUT, TLS_SHUTDOWN_TIMEOUT
 
 
 class TLSListener:
@@ -44,7 +44,12 @@ class TLSListener:
                 sock,
                 ssl=self._context,
                 ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT,
+                ssl_shutdown_timeout=TLS_SHUTDOWN_TIMEOUT,
             )
-        except (OSError, TimeoutError) as error:  # SSLError and ConnectionError are OSErrors
-            gen_log.warning("SSL Error with %s: %s", address, error or type(error).__name__)
+        except ConnectionError as error:
+            # It has left, or said nothing for too long: a scan, or a balancer that looks whether we live.
+            gen_log.debug("%s has not finished its TLS handshake: %s", address, error)
+            sock.close()
+        except (OSError, TimeoutError) as error:  # SSLError is an OSError
+            gen_log.warning("SSL Error with %s: %s", address, str(error).strip() or type(error).__name__)
             sock.close()

@@ -110,6 +110,11 @@ class Writer:
         """Bytes that the client's own side has taken, as far as the kernel tells: it holds some itself."""
         return self.sent - _held_by_kernel(self._transport.get_extra_info("socket"))
 
+    @property
+    def is_taken(self) -> bool:
+        """All that was written has arrived at the client's own side."""
+        return not self.unsent and not _held_by_kernel(self._transport.get_extra_info("socket"))
+
     def when_room(self) -> asyncio.Future[None]:
         """Done when the transport would take more."""
         if self.closed:

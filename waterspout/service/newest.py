@@ -10,9 +10,10 @@ T = TypeVar("T")
 
 
 class Newest(Generic[T]):
-    """Values by key, each of the newest version that anybody has asked for."""
+    """Values by key, each of the newest version that anybody has asked for; of `size` keys at most."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: int = 64) -> None:
+        self._size = size
         self._values: dict[Hashable, tuple[Hashable, T]] = {}
         self._making = threading.Lock()
 
@@ -24,5 +25,8 @@ class Newest(Generic[T]):
         """
         with self._making:
             if key not in self._values or self._values[key][0] != version:
+                self._values.pop(key, None)
                 self._values[key] = make()
+                if len(self._values) > self._size:
+                    del self._values[next(iter(self._values))]  # the one that was made first
             return self._values[key][1]

@@ -6,7 +6,7 @@ that neither side has is a 405, not the app's 404.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 #: Where middleware keeps the app that it is wrapped around, by custom.
@@ -38,12 +38,15 @@ class AllowMerger:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         answers: list[bytes] = []
+        started = False
         method = environ["REQUEST_METHOD"]
         declined = method != "OPTIONS" and method in self._native
         if declined:
             self._native -= _TWINS if method in _TWINS else {method}
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            nonlocal started
+            started = True
             answers.clear()
             options = method == "OPTIONS"
             if status.startswith("404") and not declined and not self._has_rule(environ):
@@ -56,12 +59,7 @@ class AllowMerger:
             return (lambda _chunk: None) if answers else write
 
         iterable: Iterable[bytes] = self._app(environ, start)
-        if not answers:
-            return iterable
-        close = getattr(iterable, "close", None)
-        if close is not None:
-            close()
-        return answers
+        return _Replaced(iterable, answers) if answers or not started else iterable
 
     def _merge(self, headers: list[tuple[str, str]]) -> tuple[str, str]:
         said = {
@@ -90,3 +88,26 @@ class AllowMerger:
             # werkzeug.exceptions.NotFound; all else (another method, a redirect) says that there is one.
             return None if getattr(error, "code", None) == 404 else True
         return rule
+
+
+class _Replaced:
+    """The app's iterable, or `answers` in its place: who starts the response late, with its first chunk, has
+    decided by then. Its `close` stays for whoever iterates.
+    """
+
+    def __init__(self, iterable: Iterable[bytes], answers: list[bytes]) -> None:
+        self._iterable = iterable
+        self._answers = answers
+
+    def __iter__(self) -> Iterator[bytes]:
+        if not self._answers:
+            for chunk in self._iterable:
+                if self._answers:
+                    break
+                yield chunk
+        yield from self._answers
+
+    def close(self) -> None:
+        close = getattr(self._iterable, "close", None)
+        if close is not None:
+            close()

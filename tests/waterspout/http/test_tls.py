@@ -213,3 +213,48 @@ async def test_nothing_is_left_of_connections():
                 client.send(GET)
                 await client.read_reply()
         await until(lambda: not served.server._open)
+
+
+@pytest.mark.parametrize("after", ["a reply", "a last reply", "a refusal", "nothing"])
+@on_loops
+async def test_a_client_that_does_not_say_goodbye_is_not_waited_for(after):
+    requests = {
+        "a reply": GET,
+        "a last reply": b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        "a refusal": b"nonsense\r\n\r\n",
+    }
+    async with serve(ssl_options=SERVER) as served, served.client(ssl=CLIENT) as client:
+        if after in requests:
+            client.send(requests[after])
+            await client.head()
+        client.writer.transport.pause_reading()  # the server's goodbye is never read
+        began = asyncio.get_running_loop().time()
+        await served.server.drain(10)
+        assert not served.server._open
+        assert asyncio.get_running_loop().time() - began < 8
+
+
+@on_loops
+async def test_a_slow_client_gets_all_of_its_last_reply():
+    size = 2 * limits.MIB
+    answer = answering(lambda exchange: reply(exchange, bytes(size)))
+    async with (
+        serve(answer, ssl_options=SERVER) as served,
+        served.client(ssl=CLIENT, limit=1024, receive=4096) as client,
+    ):
+        client.send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        await client.head()
+        left = size
+        for _ in range(8):  # longer than what is waited for a goodbye
+            left -= len(await client.reader.readexactly(200_000))
+            await asyncio.sleep(0.5)
+        assert len(await client.rest()) == left
+
+
+@on_loops
+async def test_a_probe_that_connects_and_leaves_is_no_warning(caplog):
+    async with serve(ssl_options=SERVER) as served:
+        async with served.client():
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)
+        assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

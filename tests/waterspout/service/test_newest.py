@@ -44,3 +44,11 @@ def test_a_failure_is_not_kept(newest):
     with pytest.raises(ZeroDivisionError):
         newest.get("a", 1, lambda: 1 // 0)
     assert newest.get("a", 1, lambda: (1, "one")) == "one"
+
+
+def test_so_many_are_kept_and_no_more():
+    newest = Newest(2)
+    made = []
+    for key in "abca":
+        newest.get(key, 1, lambda key=key: (1, made.append(key)))
+    assert made == ["a", "b", "c", "a"]

@@ -1,0 +1,84 @@
+"""405 and `Allow` where both sides have methods: whenever, and however, the app starts its response."""
+
+import pytest
+from flask import Flask
+from werkzeug.test import create_environ
+
+from waterspout.wsgi.allow import AllowMerger
+
+app = Flask("app")
+
+
+@app.get("/other")
+def other():
+    return "other"
+
+
+class Lazy:
+    """Middleware that is a generator: the response starts with the first chunk."""
+
+    def __init__(self, app):
+        self.app = app
+
+    def __call__(self, environ, start_response):
+        yield from self.app(environ, start_response)
+
+
+class Closing:
+    """Middleware whose iterable raises when it is closed."""
+
+    def __init__(self, app):
+        self.app = app
+
+    def __call__(self, environ, start_response):
+        return Closed(self.app(environ, start_response))
+
+
+class Closed:
+    def __init__(self, iterable):
+        self.iterable = iterable
+
+    def __iter__(self):
+        return iter(self.iterable)
+
+    def close(self):
+        raise OSError("close() of the middleware")
+
+
+def call(app, method, path="/native"):
+    """(status, headers, body, the iterable)"""
+    said = []
+
+    def start_response(status, headers, exc_info=None):
+        said[:] = [status, dict(headers)]
+        return lambda chunk: None
+
+    iterable = AllowMerger(app, "GET, HEAD")(create_environ(path, method=method), start_response)
+    body = b"".join(iterable)
+    return *said, body, iterable
+
+
+@pytest.mark.parametrize("wrap", [lambda app: app, Lazy, Closing])
+def test_a_method_of_neither_side_is_405(wrap):
+    status, headers, body, _ = call(wrap(app), "DELETE")
+    assert status == "405 METHOD NOT ALLOWED"
+    assert headers == {"Content-Type": "text/plain; charset=utf-8", "Allow": "GET, HEAD, OPTIONS"}
+    assert body == b"405 Method Not Allowed\n"
+
+
+@pytest.mark.parametrize("wrap", [lambda app: app, Lazy])
+def test_options_of_a_native_path_are_an_empty_200(wrap):
+    status, headers, body, _ = call(wrap(app), "OPTIONS")
+    assert (status, headers["Allow"], body) == ("200 OK", "GET, HEAD, OPTIONS", b"")
+
+
+@pytest.mark.parametrize("wrap", [lambda app: app, Lazy])
+def test_what_a_view_answers_is_passed_on(wrap):
+    status, _headers, body, _ = call(wrap(app), "GET", "/other")
+    assert (status, body) == ("200 OK", b"other")
+
+
+def test_closing_is_left_to_who_iterates():
+    *_, iterable = call(Closing(app), "DELETE")
+    with pytest.raises(OSError, match="middleware"):
+        iterable.close()
