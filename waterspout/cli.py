@@ -30,6 +30,7 @@ from waterspout.routes import make_routes_command
 from waterspout.saying import say
 from waterspout.server import Server, describe
 from waterspout.settings import ServeSettings
+from waterspout.surroundings import answer_signals, drop_streams, hear_children, open_streams
 from waterspout.targets import build_application, check_named
 from waterspout.wsgi.bulkheads import NamedPool
 
@@ -95,6 +96,12 @@ def _run(
 ) -> None:
     """Serve, and turn every foreseen failure into one line and an exit code."""
     debug = options["debug"]
+    open_streams()
+    hear_children()
+    answer_signals(
+        lambda: say("stopped"),
+        lambda: say("SIGHUP: still loading; send it again when that is done"),
+    )
     inherited = take_inherited()
     before = threading.enumerate()
     try:
@@ -109,6 +116,7 @@ def _run(
             runner.run(server.serve())
             # Before the runner waits for threads of its own (`asyncio.to_thread`).
             end_by(max(server.ends_by, time.monotonic() + EXIT_GRACE), before, 0)
+        drop_streams()
         end_when_told(before)
     except WaterspoutError as error:
         if debug and isinstance(error, TargetRaised):

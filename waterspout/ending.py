@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Collection
 
 from waterspout.limits import SAME_SIGNAL
 from waterspout.saying import say
+from waterspout.surroundings import drop_streams
 from waterspout.wsgi.thread import LaneThread
 
 
@@ -50,7 +49,5 @@ def _watch(threads: list[threading.Thread], deadline: float, status: int) -> Non
 
 
 def _end(status: int) -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
+    drop_streams()
     os._exit(status)

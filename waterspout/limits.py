@@ -128,6 +128,9 @@ FREED_MEMORY = 4 * MIB
 #: Blocks from this size on are mapped, and given back when they are freed: larger than any piece of a body
 #: that the loop handles at a time (bytes).
 MAPPED_BLOCK = 1 * MIB
+#: A server that looks so much later than it wanted to has stood still: its clients are not late by that
+#: (seconds).
+STOOD_STILL = 1.0
 #: A TLS handshake must be done by then (seconds).
 TLS_HANDSHAKE_TIMEOUT = 15.0
 #: What is on its way to the client when its TLS connection is to end may take so long (seconds).

@@ -58,6 +58,7 @@ class Server:
         self._restarts = self._started = False
         self._watcher: Watcher | None = None
         self._ops = OpsServer(settings.ops, self._find_gauges()) if settings.ops is not None else None
+        self._http: HTTPServer | DrainingServer | None = None
         self.ends_by = 0.0
 
     def _find_gauges(self) -> Gauges:
@@ -71,6 +72,7 @@ class Server:
             check_watcher()
         tls = self._make_tls()
         with self._listen() as listeners:
+            keep_from_children(lambda: self._find_descriptors(listeners))  # an app may fork when it is loaded
             try:
                 self._listen_ops()
                 if self._loads_elsewhere:
@@ -88,17 +90,10 @@ class Server:
         say("stopped")
 
     async def _serve(self, listeners: Listeners, tls: ssl.SSLContext | None) -> None:
-        server = self._make_http_server(tls)
+        server = self._http = self._make_http_server(tls)
         self._handle_signals()  # the app may have set handlers of its own
         spare_forked_children()  # those of views that run in threads of this process
         ops = self._ops
-        keep_from_children(
-            lambda: [
-                *(sock.fileno() for sock in listeners.sockets),
-                *server.descriptors(),
-                *(ops.descriptors() if ops is not None else ()),
-            ]
-        )
         _calm_collector()
         keep_freed_memory()
         server.add_sockets(listeners.sockets)
@@ -120,6 +115,14 @@ class Server:
         )
         listeners.remove_file()
         await self._shutdown(server, self._settings.graceful_timeout)
+
+    def _find_descriptors(self, listeners: Listeners) -> list[int]:
+        """Of all sockets that others are at the other end of."""
+        return [
+            *(sock.fileno() for sock in listeners.sockets),
+            *(self._http.descriptors() if self._http is not None else ()),
+            *(self._ops.descriptors() if self._ops is not None else ()),
+        ]
 
     async def _wait_for_stop(self) -> None:
         if self._watcher is not None:

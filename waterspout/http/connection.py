@@ -317,6 +317,10 @@ class Connection(Intake):
 
     # -- time --------------------------------------------------------------------------------------------
 
+    def excuse(self, seconds: float) -> None:
+        """The server has stood still for so long."""
+        self._patience.excuse(seconds)
+
     def check(self, now: float) -> None:
         """The server calls this every now and then: whoever is too slow is cut."""
         patience = self._patience

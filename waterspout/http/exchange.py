@@ -211,6 +211,11 @@ class Exchange(HTTPConnection):
         return self._write_head(head + lines.encode("ascii"), chunk)
 
     @property
+    def write_timeout(self) -> float:
+        """For how long the client may take nothing of what it is sent (seconds)."""
+        return self._connection.server.settings.write_timeout
+
+    @property
     def sends_files(self) -> bool:
         """Whether `write_file` may work."""
         return IS_THERE and not self.context.is_secure

@@ -47,6 +47,13 @@ class Patience:
         self._heard_at += seconds
         self._deadline += seconds
 
+    def excuse(self, seconds: float) -> None:
+        """The server itself has stood still for so long."""
+        self.extend(seconds)
+        self._looked += seconds
+        if self._stalled_since:
+            self._stalled_since += seconds
+
     def is_body_late(self, now: float, received: int) -> bool:
         """A body may pause for a while, and must come at a least rate behind that. What came faster before
         counts for no more than one such pause.

@@ -155,7 +155,14 @@ class HTTPServer(httpserver.HTTPServer):
         then. While nobody is connected there is none.
         """
         self._sweeper = None
-        self.now = now = self.loop.time()
+        before, self.now = self.now, self.loop.time()
+        now = self.now
+        missed = now - before - self._interval
+        if missed > limits.STOOD_STILL:
+            # We, not the clients: a stopped process, a machine that was frozen, a handler that blocks. What
+            # has come meanwhile is read before anybody is late.
+            for connection in self._open:
+                connection.excuse(missed)
         for connection in list(self._open):
             try:
                 connection.check(now)

@@ -20,7 +20,7 @@ from tornado.gen import convert_yielded
 from tornado.log import gen_log
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from waterspout.limits import LINGER
+from waterspout.limits import LINGER, WRITE_TIMEOUT
 from waterspout.websocket import frames
 from waterspout.websocket.deflate import Deflater
 from waterspout.websocket.frames import ProtocolError
@@ -148,7 +148,8 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is not registered as one
-        self._writer = FrameWriter(self._transport, self._deflater)
+        timeout = getattr(self.handler.request.connection, "write_timeout", WRITE_TIMEOUT)
+        self._writer = FrameWriter(self._transport, self._deflater, timeout)
         self.upgraded = True
 
     def data_received(self, data: bytes) -> None:

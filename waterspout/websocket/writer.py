@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from tornado.log import gen_log
 from tornado.websocket import WebSocketClosedError
 
+from waterspout.limits import WRITE_TIMEOUT
 from waterspout.websocket.deflate import Deflater
 from waterspout.websocket.frames import CLOSE, PONG, build_close, build_frame, build_header
 
@@ -17,24 +19,46 @@ JOINED: Final = 64 * 1024
 
 
 class FrameWriter:
-    """Writes to `transport`, which says when it is full. Nothing is held back here but one pong.
+    """Writes to `transport`, which says when it is full. Nothing is held back here but one pong. A client
+    that has taken nothing for `timeout` seconds, while there was something, is cut: it may have vanished, and
+    what is written for it without waiting would be kept for ever.
 
     Attributes: `closed`, nothing more may be sent, as after a close frame (RFC 6455 section 5.5.1).
     """
 
-    __slots__ = ("_deflater", "_loop", "_messages", "_paused", "_pong", "_transport", "_waiters", "closed")
+    __slots__ = (
+        "_deflater",
+        "_loop",
+        "_messages",
+        "_paused",
+        "_pong",
+        "_taken",
+        "_timeout",
+        "_timer",
+        "_transport",
+        "_waiters",
+        "_written",
+        "closed",
+    )
 
-    def __init__(self, transport: asyncio.Transport, deflater: Deflater | None) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, deflater: Deflater | None, timeout: float = WRITE_TIMEOUT
+    ) -> None:
         self._transport = transport
         self._loop = asyncio.get_running_loop()
         self._deflater = deflater
         # HTTP may have left much unsent. Then the transport has said that it is full already, and not to us.
         _low, high = transport.get_write_buffer_limits()
-        self._paused = transport.get_write_buffer_size() > high
+        self._paused = False
+        self._written = self._taken = 0
+        self._timeout = timeout
+        self._timer: asyncio.TimerHandle | None = None
         self._messages = 0
         self._waiters: list[asyncio.Future[None]] | None = None
         self._pong: bytes | None = None
         self.closed = False
+        if transport.get_write_buffer_size() > high:
+            self.pause()
 
     def send_message(self, opcode: int, payload: bytes) -> asyncio.Future[None]:
         """A whole message. The future is done when there is room for more, or fails: WebSocketClosedError."""
@@ -64,10 +88,12 @@ class FrameWriter:
     def pause(self) -> None:
         """The transport is full."""
         self._paused = True
+        self._watch()
 
     def resume(self) -> None:
         """The transport has room."""
         self._paused = False
+        self._unwatch()
         waiters, self._waiters = self._waiters, None
         for future in waiters or ():
             _set_done(future)
@@ -78,6 +104,7 @@ class FrameWriter:
     def lose(self) -> None:
         """The connection is lost: whoever waits for room is told."""
         self.closed = True
+        self._unwatch()
         waiters, self._waiters = self._waiters, None
         for future in waiters or ():
             if not future.done():
@@ -87,11 +114,32 @@ class FrameWriter:
     def _send(self, opcode: int, payload: bytes, *, compressed: bool = False) -> None:
         if self._transport.is_closing():
             return
+        self._written += len(payload)  # the headers don't matter here
         if len(payload) <= JOINED:
             self._transport.write(build_frame(opcode, payload, compressed=compressed))
         else:
             self._transport.write(build_header(opcode, len(payload), compressed=compressed))
             self._transport.write(payload)
+
+    # -- a client that takes nothing ---------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        self._unwatch()
+        self._taken = self._written - self._transport.get_write_buffer_size()
+        self._timer = self._loop.call_later(self._timeout, self._judge)
+
+    def _unwatch(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _judge(self) -> None:
+        self._timer = None
+        if self._written - self._transport.get_write_buffer_size() > self._taken:
+            self._watch()
+        else:
+            gen_log.info("a WebSocket's client takes nothing of what it is sent: cut")
+            self._transport.abort()
 
     def _when_room(self) -> asyncio.Future[None]:
         # One for each who waits: if one is cancelled, the others still wait.

@@ -25,6 +25,10 @@ logger = logging.getLogger("waterspout.wsgi")
 #: Pause before a lost lane is opened again (seconds), and before the next try.
 _REPLACE_AFTER: Final = 0.2
 _REPLACE_PAUSE: Final = 1.0
+#: One that is lost so soon (seconds) could not be served, and neither will the next one: the pause doubles,
+#: up to this (seconds).
+_YOUNG: Final = 1.0
+_REPLACE_AFTER_MOST: Final = 60.0
 #: How often, and how often again (seconds), a full control channel is tried.
 _HAND_OVER_TRIES: Final = 500
 _HAND_OVER_PAUSE: Final = 0.01
@@ -89,6 +93,7 @@ class Crew:
         self.started = 0
         self.limit = math.inf
         self._replacing: set[asyncio.Task[None]] = set()
+        self._lost_young = 0
         self._opened = False
         self._stopping = False
         self._drained = asyncio.Event()
@@ -196,6 +201,7 @@ class Crew:
             if backlog_end is not None:
                 backlog_end.close()
             raise
+        lane.opened = loop.time()
         self.lanes.add(lane)
         self._on_lane_idle(lane)
 
@@ -241,6 +247,8 @@ class Crew:
         self.prefetch.forget(lane)
         if lane in self.idle:
             self.idle.remove(lane)
+        is_young = asyncio.get_running_loop().time() - lane.opened < _YOUNG
+        self._lost_young = self._lost_young + 1 if is_young else 0
         self.check_drained()
         self._fill()
 
@@ -259,7 +267,7 @@ class Crew:
 
     async def _replace_lane(self) -> None:
         # When a process dies its lanes close first; a moment later the crew is known to be gone.
-        await asyncio.sleep(_REPLACE_AFTER)
+        await asyncio.sleep(min(_REPLACE_AFTER * 2**self._lost_young, _REPLACE_AFTER_MOST))
         while not self._stopping and not self.draining:
             try:
                 await self._open_lane()

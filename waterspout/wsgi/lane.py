@@ -83,7 +83,8 @@ class Lane(asyncio.Protocol):
     exchange on it, None when free, when that is in the backlog, or when its client is gone and what still
     comes is thrown away; `quiet`, for how long its view has sent nothing although it could, as far as who
     looks at it has counted (seconds), or `MOVED`; `stuck`, that was too long; `takes_more`, small requests
-    may be `put` behind what it runs; `steps`, replies that have ended; `thread`, the number of the worker's.
+    may be `put` behind what it runs; `steps`, replies that have ended; `thread`, the number of the worker's;
+    `opened`, when, by the loop's clock.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class Lane(asyncio.Protocol):
         self.takes_more = False
         self.steps = 0
         self.thread = 0
+        self.opened = 0.0
         self._paused = False
         self._stopped = False
         self._sends = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -18,12 +19,33 @@ WSGIApp = Callable[..., Any]
 def load_app(target: str | WSGIApp, *, debug: bool = False) -> WSGIApp:
     """The WSGI callable. `debug` turns on Flask's debug mode and puts Werkzeug's debugger around it.
 
-    Raises TargetNotFound, TargetRaised; ConfigurationError when `debug` is asked for without Werkzeug.
+    Raises TargetNotFound, TargetRaised; ConfigurationError when `debug` is asked for without Werkzeug, and
+    for an app that can't run here.
     """
     if debug:
         os.environ["FLASK_DEBUG"] = "1"  # read by Flask() when the app is made
-    app = resolve_callable(target) if isinstance(target, str) else target
+    try:
+        app = resolve_callable(target) if isinstance(target, str) else target
+    except Exception:
+        refuse_patched_threads()  # that is why, then
+        raise
+    refuse_patched_threads()
     return _with_debugger(app) if debug else app
+
+
+def refuse_patched_threads() -> None:
+    """Raises ConfigurationError: an app that has Python's threads replaced can't run in threads."""
+    gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
+    if gevent is not None and gevent.is_module_patched("threading"):
+        name = "gevent"
+    elif eventlet is not None and eventlet.is_monkey_patched("thread"):
+        name = "eventlet"
+    else:
+        return
+    raise ConfigurationError(
+        f"the app patches Python's threads for {name}, and lanes are threads: load it without that "
+        "(no monkey.patch_all(), no monkey_patch()), or stay with a server made for it"
+    )
 
 
 def _with_debugger(app: WSGIApp) -> WSGIApp:

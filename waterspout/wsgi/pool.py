@@ -311,7 +311,9 @@ class Pool:
         """Say that requests are refused, and how many, but not once for each."""
         self._unsaid += 1
         now = asyncio.get_running_loop().time()
-        if now - self._refused_said >= limits.REFUSED_PAUSE:
+        if now - self._refused_said < limits.REFUSED_PAUSE:
+            return
+        if any(crew.lanes for crew in self._supervisor.crews):
             logger.warning(
                 "%s%d lanes are busy and %d requests wait: answered 503 to %d since the last such line "
                 "(%s, --wsgi-queue, --wsgi-queue-timeout)",
@@ -321,7 +323,11 @@ class Pool:
                 self._unsaid,
                 "--wsgi-pool" if self._shared.name else "--wsgi-threads",
             )
-            self._unsaid, self._refused_said = 0, now
+        else:
+            logger.warning(
+                "%sno lane is there: answered 503 to %d since the last such line", self._says, self._unsaid
+            )
+        self._unsaid, self._refused_said = 0, now
 
     def _refuse_queue(self) -> None:
         for exchange in self._queue.clear():

@@ -195,7 +195,8 @@ class ProcessCrew(Crew):
                 build_command(far_end.fileno()),
                 pass_fds=[far_end.fileno()],
                 stdin=subprocess.DEVNULL,
-                cwd=Home.path if Home.path and os.path.isdir(Home.path) else None,
+                # Where we may not go, it is all the same: it inherits where we are.
+                cwd=Home.path if Home.path and os.access(Home.path, os.X_OK) else None,
             )
         except BaseException:
             self._control.close()

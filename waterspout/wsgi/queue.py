@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from waterspout.limits import STOOD_STILL
 from waterspout.wsgi.exchange import Exchange
 
 
@@ -21,6 +22,7 @@ class WaitingQueue:
         self._on_late = on_late
         self._deadlines: dict[Exchange, float] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
 
     def __len__(self) -> int:
         return len(self._deadlines)
@@ -35,7 +37,8 @@ class WaitingQueue:
         left = self._timeout - waited
         self._deadlines[exchange] = loop.time() + left
         if self._timer is None:
-            self._timer = loop.call_later(max(0.0, left), self._look)
+            self._due = loop.time() + max(0.0, left)
+            self._timer = loop.call_at(self._due, self._look)
 
     def put_back(self, exchanges: list[Exchange]) -> list[Exchange]:
         """Before all others, in their order. Those behind, that are too many now."""
@@ -76,6 +79,11 @@ class WaitingQueue:
         """Tell who is late, and come again when the next one will be."""
         self._timer = None
         now = asyncio.get_running_loop().time()
+        missed = now - self._due
+        if missed > STOOD_STILL:
+            # We, not the lanes: what they have said meanwhile is heard before anybody is late.
+            missed += STOOD_STILL / 2  # to hear it
+            self._deadlines = {exchange: deadline + missed for exchange, deadline in self._deadlines.items()}
         try:
             while self._deadlines:
                 exchange, deadline = next(iter(self._deadlines.items()))
@@ -88,5 +96,5 @@ class WaitingQueue:
 
     def _look_later(self) -> None:
         if self._timer is None and self._deadlines:
-            deadline = next(iter(self._deadlines.values()))
-            self._timer = asyncio.get_running_loop().call_at(deadline, self._look)
+            self._due = next(iter(self._deadlines.values()))
+            self._timer = asyncio.get_running_loop().call_at(self._due, self._look)

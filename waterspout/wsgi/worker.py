@@ -125,9 +125,13 @@ class LaneWorker:
             pass
         finally:
             self._company.discard(self)
-            self._sock.close()
-            if self._backlog is not None:
-                self._backlog.close()
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Close the lane from here."""
+        self._sock.close()
+        if self._backlog is not None:
+            self._backlog.close()
 
     def _next(self) -> bytes:
         """The next request, from the backlog or, when that is empty, whenever it comes down the lane."""
@@ -384,8 +388,19 @@ def serve_process(control: Control) -> int:
             company=company,
         )
         workers = [worker for worker in workers if worker.is_alive()]
-        workers.append(LaneThread(lane.run))
-        workers[-1].start()
+        thread = LaneThread(lane.run)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            lane.give_up()
+            logger.error(
+                "%s: %d lanes serve, and no more; allow more (ulimit -u, pids.max, TasksMax), or say fewer "
+                "(--wsgi-threads)",
+                error,
+                len(workers),
+            )
+        else:
+            workers.append(thread)
     for worker in workers:
         worker.join()
     control.flush()

@@ -17,6 +17,7 @@ from tests.waterspout.websocket.raw import (
     frame,
 )
 from tests.waterspout.websocket.serving import Witness, scenario, serve
+from waterspout.http.exchange import Exchange
 from waterspout.websocket import protocol as module
 from waterspout.websocket.protocol import READ_AHEAD, WebSocketProtocol
 
@@ -155,3 +156,16 @@ async def test_a_closed_connection_is_forgotten(form):
         gc.collect()
         assert handler() is None
         assert not [each for each in gc.get_objects() if isinstance(each, WebSocketProtocol)]
+
+
+@scenario
+async def test_a_client_that_takes_nothing_is_cut(form, monkeypatch):
+    monkeypatch.setattr(module, "WRITE_TIMEOUT", 0.5)
+    monkeypatch.setattr(Exchange, "write_timeout", 0.5)
+    async with serve(form, Witness) as served, connect(served.port) as client:
+        await served.until("open")
+        client.transport.pause_reading()
+        future = served.handler.write_message(bytes(30_000_000), binary=True)
+        with pytest.raises(WebSocketClosedError):
+            await future
+        await served.until_closed()

@@ -28,6 +28,9 @@ class Transport(asyncio.Transport):
     def is_closing(self):
         return self.closing
 
+    def abort(self):
+        self.closing = True
+
     def get_write_buffer_size(self):
         return self.unsent
 
@@ -113,3 +116,26 @@ async def test_every_now_and_then_others_have_a_turn(form):
     late[0].cancel()
     await asyncio.sleep(0)
     assert late[1].done()
+
+
+@scenario
+async def test_only_who_takes_nothing_is_cut(form):
+    writer = FrameWriter(transport := Transport(), None, 0.4)
+    writer.send_message(BINARY, bytes(1000))
+    transport.unsent = 1000
+    writer.pause()
+    for _ in range(10):
+        await asyncio.sleep(0.1)
+        transport.unsent -= 10
+    assert not transport.closing
+    await asyncio.sleep(1)
+    assert transport.closing
+
+
+@scenario
+async def test_who_has_taken_all_is_not_watched(form):
+    writer = FrameWriter(transport := Transport(), None, 0.1)
+    writer.pause()
+    writer.resume()
+    await asyncio.sleep(0.3)
+    assert not transport.closing

@@ -58,3 +58,23 @@ def test_debug_without_werkzeug_says_what_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "werkzeug.debug", None)
     with pytest.raises(ConfigurationError, match="pip install werkzeug"):
         load_app(apps.app, debug=True)
+
+
+class Patched:
+    """Stands for `gevent.monkey` and `eventlet.patcher`, which would patch the tests' own process."""
+
+    @staticmethod
+    def is_module_patched(name):
+        return name == "threading"
+
+    @staticmethod
+    def is_monkey_patched(name):
+        return name == "thread"
+
+
+@pytest.mark.parametrize(("module", "name"), [("gevent.monkey", "gevent"), ("eventlet.patcher", "eventlet")])
+@pytest.mark.parametrize("target", [apps.app, "tests.waterspout.wsgi.apps:raise_at_once()"])
+def test_an_app_that_patches_threads_is_refused_in_so_many_words(monkeypatch, module, name, target):
+    monkeypatch.setitem(sys.modules, module, Patched)
+    with pytest.raises(ConfigurationError, match=f"patches Python's threads for {name}"):
+        load_app(target)

@@ -1,9 +1,11 @@
 """Who waits for a lane: in which order, how many, how long."""
 
 import asyncio
+import time
 
 import pytest
 
+from waterspout.limits import STOOD_STILL
 from waterspout.wsgi.queue import WaitingQueue
 
 pytestmark = pytest.mark.gen_test(timeout=10)
@@ -67,8 +69,8 @@ async def test_each_is_late_in_its_own_time(late):
 async def test_one_timer_serves_all(late, monkeypatch):
     queue = WaitingQueue(1000, 5.0, late.append)
     loop, timers = asyncio.get_running_loop(), []
-    later = loop.call_later
-    monkeypatch.setattr(loop, "call_later", lambda *call: timers.append(call) or later(*call))
+    at = loop.call_at
+    monkeypatch.setattr(loop, "call_at", lambda *call: timers.append(call) or at(*call))
     for _ in range(100):
         queue.add(Waiter())
     assert len(timers) == 1
@@ -103,3 +105,14 @@ async def test_one_that_fails_when_it_is_late_leaves_the_others_their_deadlines(
     await asyncio.sleep(0.3)
     assert late == waiters
     assert len(complaints) == 1
+
+
+async def test_a_loop_that_stood_still_makes_nobody_late(late):
+    """What has come meanwhile, a free lane perhaps, is heard first."""
+    queue = WaitingQueue(10, 0.3, late.append)
+    queue.add(Waiter())
+    time.sleep(STOOD_STILL + 0.5)  # that is what is tested
+    await asyncio.sleep(0.1)
+    assert late == []
+    await asyncio.sleep(0.5 + STOOD_STILL + 0.5)
+    assert len(late) == 1

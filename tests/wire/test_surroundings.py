@@ -1,0 +1,132 @@
+"""What a server meets where it starts, and what must not matter."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.server import COMBINATION, ON_TORNADO, ROOT, environment, is_alive, new_id, poll, reserved_port
+from tests.wire.client import Connection
+
+APP = "tests.apps.environs"
+
+
+class Started:
+    """A server that a shell starts, at a port that it is told."""
+
+    def __init__(self, folder, port, *words, redirections=""):
+        self.port = port
+        command = [sys.executable, "-m", "waterspout", "serve", *words, *COMBINATION, "--port", str(port)]
+        with (folder / "log").open("wb") as log:
+            self.process = subprocess.Popen(
+                ["/bin/sh", "-c", f'exec "$@" {redirections}', "sh", *command],
+                cwd=ROOT,
+                env=environment(folder, {"PYTHONUNBUFFERED": ""}),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def is_up(self):
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 5).close()
+        except ConnectionRefusedError:
+            return self.process.poll() is not None
+        return True
+
+    def get(self, target):
+        with Connection(("127.0.0.1", self.port)) as connection:
+            return connection.ask("GET", target)
+
+
+@pytest.fixture
+def run(tmp_path):
+    started = []
+    with reserved_port() as port:
+
+        def start(*words, **options):
+            started.append(Started(tmp_path, port, *words, **options))
+            return started[-1]
+
+        yield start
+        for server in started:
+            if server.process.poll() is None:
+                os.killpg(server.process.pid, signal.SIGKILL)
+                server.process.wait(20)
+
+
+@pytest.mark.parametrize("redirections", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full 2>&1"])
+def test_streams_that_are_closed_or_full(run, redirections):
+    server = run("--wsgi", f"{APP}:app", redirections=redirections)
+    assert poll(server.is_up, 30)
+    if "full" not in redirections:  # the view's own word goes nowhere there, and it is told
+        reply = server.get("/")
+        assert reply.status == 200
+        assert "2>&-" not in redirections or reply.text.split()[2].startswith("/dev/")
+    server.process.terminate()
+    assert server.process.wait(20) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_signals_that_come_before_anything_is_loaded(run, tmp_path, number):
+    server = run("--native", "tests.apps.slow_natives:routes")
+    assert poll((tmp_path / "loading").exists, 30)
+    server.process.send_signal(number)
+    if number == signal.SIGTERM:
+        assert server.process.wait(2) == 0
+    else:
+        assert poll(server.is_up, 30)
+        assert server.process.poll() is None
+        assert b"still loading" in (tmp_path / "log").read_bytes()
+
+
+def test_lanes_that_can_not_have_threads_are_done_without(run, tmp_path):
+    server = run("--wsgi", f"{APP}:load_with_few_threads()", "--wsgi-threads", "4")
+    assert poll(lambda: b"2 lanes serve, and no more" in (tmp_path / "log").read_bytes(), 30)
+    time.sleep(0.5)
+    assert [server.get("/").status for _ in range(20)] == [200] * 20
+    assert b"Traceback" not in (tmp_path / "log").read_bytes()
+
+
+def test_a_helper_that_the_app_forks_as_it_is_loaded_does_not_keep_the_port(run, tmp_path):
+    server = run("--wsgi", f"{APP}:load_with_a_helper()", "--wsgi-workers", "0")
+    assert poll(server.is_up, 30)
+    server.process.terminate()
+    assert server.process.wait(20) == 0
+    helper = int((tmp_path / "helper").read_text())
+    try:
+        assert is_alive(helper)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", server.port), 5)
+    finally:
+        os.kill(helper, signal.SIGKILL)
+
+
+@pytest.mark.skipif(ON_TORNADO, reason="Tornado's server has timers of its own: docs/behaviour.md")
+def test_who_sent_while_the_server_stood_still_is_answered(start_server, form):
+    """A process that is stopped, a machine that is frozen: its clients were not late."""
+    limits = ("--keep-alive-timeout", "2", "--head-timeout", "2", "--body-timeout", "2")
+    server = start_server("--wsgi", "tests.apps.working:app", *limits, form=form)
+    kept, half, upload = (server.connect() for _ in range(3))
+    server.canary(kept)
+    ident = new_id()
+    half.send(f"GET /canary?id={ident} HTTP/1.1\r\n".encode())
+    upload.send_head("POST", f"/canary?id={ident}", [("Content-Length", "2")])
+    upload.send(b"a")
+    time.sleep(0.5)
+    server.signal(signal.SIGSTOP)
+    try:
+        time.sleep(0.2)
+        kept.send_request("GET", f"/canary?id={ident}")
+        half.send(b"Host: a\r\n\r\n")
+        upload.send(b"b")
+        time.sleep(4)
+    finally:
+        server.signal(signal.SIGCONT)
+    for connection in (kept, half, upload):
+        assert connection.reply().status == 200

@@ -1,0 +1,89 @@
+"""What a server finds when it starts, made as every program expects it. Leaf."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Final
+
+_STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
+
+
+def open_streams() -> None:
+    """Let descriptors 0 to 2 be there, if only as /dev/null. Started without them (`2>&-`), the next socket
+    would get their number, and a C library's error message would go to whoever is at its other end.
+    """
+    for number, (name, mode) in enumerate(_STREAMS):
+        try:
+            os.fstat(number)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)  # the lowest that is free: all below are there
+            os.set_inheritable(null, True)
+        if getattr(sys, name) is None:
+            stream = open(number, mode, closefd=False, errors="backslashreplace")  # noqa: SIM115  # for good
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
+
+
+def hear_children() -> None:
+    """Some starters ignore SIGCHLD, which is inherited, and then nobody learns how a process ended."""
+    if (
+        hasattr(signal, "SIGCHLD")
+        and _is_main_thread()
+        and signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
+    ):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+def answer_signals(on_stop: Callable[[], None], on_hangup: Callable[[], None]) -> None:
+    """Until the event loop hears signals: SIGTERM and Ctrl-C end the process with 0, which as the first one
+    of a container they would not; SIGHUP, a reload that comes too early, does not.
+    """
+    if not _is_main_thread():
+        return
+    on_terminal = _is_terminal()
+
+    def stop(*_: object) -> None:
+        on_stop()
+        drop_streams()
+        os._exit(0)  # what runs is code of others, at any place
+
+    def hang_up(*_: object) -> None:
+        if on_terminal and not _is_terminal():
+            stop()
+        else:
+            on_hangup()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's background
+            signal.signal(number, stop)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, hang_up)
+
+
+def drop_streams() -> None:
+    """Write out what stdout and stderr hold. Where that can't be (a full disk, a reader that has left), let
+    it go: Python would try again when it ends, and end with status 120.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            continue
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                null = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(null, stream.fileno())
+                os.close(null)
+
+
+def _is_terminal() -> bool:
+    return os.isatty(0)
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
