@@ -202,6 +202,8 @@ class Application(TornadoApplication):
     def _open_hub(self) -> None:
         if not self._hub_is_open:
             self._hub_is_open = True
+            self._lean.clear()  # whoever wraps Tornado's methods has done so by now
+            self._lay_table()
             hub.open()
 
     @property
@@ -213,7 +215,7 @@ class Application(TornadoApplication):
     def native_rules(self) -> int:
         """How many native rules there are."""
         outer, inner = self.default_router.rules[:-1], self.wildcard_router.rules
-        counts = [len(rule.target.rules) if isinstance(rule.target, RuleMap) else 1 for rule in inner]
+        counts = [len(rule.target.path_rules) if isinstance(rule.target, RuleMap) else 1 for rule in inner]
         return len(outer) + sum(counts) - (self.container is not None)
 
     # -- Tornado calls these -----------------------------------------------------------------------------

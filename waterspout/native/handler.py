@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import Future
-from types import TracebackType
+from types import FunctionType, TracebackType
 from typing import Any, cast
 
 from tornado.httputil import HTTPInputError, HTTPServerRequest
 from tornado.iostream import StreamClosedError
 from tornado.log import app_log
 from tornado.util import ObjectDict
-from tornado.web import Application, Finish, HTTPError, OutputTransform, _UIModuleNamespace
+from tornado.web import Application, Finish, HTTPError, OutputTransform, _UIModuleNamespace, authenticated
 from tornado.web import RequestHandler as TornadoRequestHandler
 
 from waterspout.exceptions import Decline
@@ -32,12 +32,19 @@ from waterspout.routing.methods import UNDEFINED, find_methods, format_allow
 _HTML = "text/html; charset=UTF-8"
 _METHODS = {name: name.lower() for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}
 _JSON = "application/json; charset=UTF-8"
+_TORNADOS_FILE = authenticated.__code__.co_filename
 
 
 class LeanRequestHandler(TornadoRequestHandler):
     """Tornado's handler to whoever looks at it, and cheaper. No behaviour is different."""
 
+    #: Tornado's own methods run, because somebody has wrapped them: see `is_instrumented`.
+    _steps_aside = False
+
     def __init__(self, application: Application, request: HTTPServerRequest, **kwargs: Any) -> None:
+        if self._steps_aside:
+            super().__init__(application, request, **kwargs)
+            return
         # Not super().__init__: it makes the namespace for templates.
         self.application = application
         self.request = request
@@ -149,7 +156,9 @@ class LeanRequestHandler(TornadoRequestHandler):
         name = request.method
         if name == "HEAD":
             follow_get(self)
-        if self._prepared_future is not None or name not in self.SUPPORTED_METHODS:
+        if self._steps_aside or self._prepared_future is not None or name not in self.SUPPORTED_METHODS:
+            if name == "OPTIONS" and type(self).options is UNDEFINED:
+                self.options = self._answer_options
             keep_converted(self, kwargs)
             await super()._execute(transforms, *args, **kwargs)
             return
@@ -167,8 +176,7 @@ class LeanRequestHandler(TornadoRequestHandler):
             if self._finished:
                 return
             if name == "OPTIONS" and type(self).options is UNDEFINED:
-                self._say_allow()
-                self.finish()
+                self._answer_options()
                 return
             method = getattr(self, _METHODS[name] if name in _METHODS else name.lower())
             if self.path_args or self.path_kwargs:
@@ -203,8 +211,6 @@ class LeanRequestHandler(TornadoRequestHandler):
         task = asyncio.current_task()
         is_cancelled = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling()
         try:
-            if isinstance(error, Decline) and self._pass_on():
-                return
             if not is_cancelled:
                 self._handle_request_exception(error)
             elif not self._finished:
@@ -213,6 +219,14 @@ class LeanRequestHandler(TornadoRequestHandler):
             app_log.error("Exception in exception handler", exc_info=True)
         if is_cancelled:
             raise error
+
+    def _handle_request_exception(self, e: BaseException) -> None:
+        if not (isinstance(e, Decline) and self._pass_on()):
+            super()._handle_request_exception(e)
+
+    def _answer_options(self, *_args: Any, **_kwargs: Any) -> None:
+        self._say_allow()
+        self.finish()
 
     def _pass_on(self) -> bool:
         """Let the WSGI app answer. False: it is too late for that."""
@@ -310,6 +324,17 @@ class Forwarding(type):
         delattr(cls.__mro__[1], name)
 
 
+def is_instrumented() -> bool:
+    """Whether somebody has wrapped what runs a handler in Tornado (Sentry, OpenTelemetry and their like do):
+    then it has to be called, or they see nothing.
+    """
+    return not all(
+        # By its type, and not by `isinstance`: there are wrappers (wrapt's) that pass themselves off as it.
+        type(method) is FunctionType and method.__code__.co_filename == _TORNADOS_FILE
+        for method in (TornadoRequestHandler.__init__, TornadoRequestHandler._execute)
+    )
+
+
 def make_lean(
     handler_class: type[TornadoRequestHandler], beneath: type[LeanRequestHandler] = LeanRequestHandler
 ) -> type[TornadoRequestHandler]:
@@ -319,15 +344,22 @@ def make_lean(
     did, and state that they keep on `type(self)` is kept on their own class. A class that notices being
     subclassed (`__init_subclass__`, a metaclass) is left alone.
     """
+    instrumented = is_instrumented()
     notices = type(handler_class) is not type or "__init_subclass__" in {
         name for base in handler_class.__mro__[:-1] for name in vars(base)
     }
-    if notices or issubclass(handler_class, LeanRequestHandler) or handler_class is TornadoRequestHandler:
+    is_lean = issubclass(handler_class, LeanRequestHandler)
+    if notices or (is_lean and not instrumented) or handler_class is TornadoRequestHandler:
         return handler_class
     body: dict[str, Any] = {
         name: getattr(handler_class, name) for name in ("__module__", "__qualname__", "__doc__")
     }
     body["__class__"] = property(lambda self: handler_class)
-    bases = (beneath,) if issubclass(beneath, handler_class) else (handler_class, beneath)
+    if instrumented:
+        body["_steps_aside"] = True
+    if is_lean:
+        bases: tuple[type[TornadoRequestHandler], ...] = (handler_class,)
+    else:
+        bases = (beneath,) if issubclass(beneath, handler_class) else (handler_class, beneath)
     made = Forwarding(handler_class.__name__, bases, body)
     return cast(type[TornadoRequestHandler], made)

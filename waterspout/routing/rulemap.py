@@ -47,7 +47,8 @@ class RuleMap(ReversibleRouter):
         is_guarded: bool = False,
     ) -> None:
         self._is_guarded = is_guarded
-        self.rules = rules
+        #: Not `rules`: who walks through Tornado's routers would take them for Tornado's (OpenTelemetry does).
+        self.path_rules = rules
         self._application = application
         #: Whether a path leads to the same tomorrow: a converter with a `to_python` of its own may refuse it.
         self.is_settled = all(

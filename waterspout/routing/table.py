@@ -139,7 +139,7 @@ class Table:
         spelled: list[str] = []
         for place in self.places:
             if isinstance(place, RuleMap):
-                spelled += [rule.path for rule in place.rules if "<" not in rule.path]
+                spelled += [rule.path for rule in place.path_rules if "<" not in rule.path]
             else:
                 spelled.append(place.text.removesuffix("$").replace("\\.", ".").replace("\\-", "-"))
         # Each is searched for among all places: a thousand that vary would cost a second for nothing.

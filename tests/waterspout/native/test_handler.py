@@ -1,6 +1,7 @@
 """A handler under our Application answers as it does under Tornado's."""
 
 import asyncio
+import functools
 import logging
 import re
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ from tornado.web import RequestHandler as TornadoRequestHandler
 from tests.waterspout.http import harness
 from tests.waterspout.http.harness import on_loops, until
 from tests.waterspout.native.handlers import ROUTES
-from waterspout import Application
+from waterspout import Application, Decline
 from waterspout.native import RequestHandler
 from waterspout.native.handler import LeanRequestHandler, make_lean
 from waterspout.record import record_of
@@ -282,3 +283,78 @@ async def test_state_on_the_class_is_the_handler_s_own():
             client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             assert (await client.read_reply())[2] == b'{"count": %d, "class": true}' % number
     assert Left.count == 2
+
+
+@pytest.fixture(params=["__init__", "_execute"])
+def seen(request, monkeypatch):
+    """What OpenTelemetry and Sentry do: a method of Tornado's handler is wrapped. Who was seen there."""
+    wrapped = request.param
+    seen = []
+    execute, init = TornadoRequestHandler._execute, TornadoRequestHandler.__init__
+
+    async def watched_execute(self, *args, **kwargs):
+        seen.append(("execute", self.request.path))
+        await execute(self, *args, **kwargs)
+
+    class Posing:
+        """As wrapt's wrappers do: to `isinstance` it is what it wraps."""
+
+        __class__ = property(lambda self: type(init))
+        __code__ = init.__code__
+
+        def __get__(self, handler, owner=None):
+            return self if handler is None else functools.partial(self, handler)
+
+        def __call__(self, handler, application, request, **kwargs):
+            seen.append(("init", request.path))
+            init(handler, application, request, **kwargs)
+
+    monkeypatch.setattr(
+        TornadoRequestHandler, wrapped, {"__init__": Posing(), "_execute": watched_execute}[wrapped]
+    )
+    return seen
+
+
+class Own(RequestHandler):
+    def get(self):
+        self.write("own")
+
+
+@on_loops
+async def test_who_wraps_the_methods_of_tornado_s_handler_sees_what_runs(seen):
+    rules = [("/plain", Left), ("/own", Own), ("/own/(.*)", Own)]
+    async with serve(Application(rules)) as served, served.client() as client:
+        for path in ("/plain", "/own"):
+            client.send(make_request(path, []))
+            assert (await client.read_reply())[0] == 200
+            assert [seen_path for _, seen_path in seen] == [path]
+            seen.clear()
+
+
+@on_loops
+async def test_replies_are_tornado_s_then_too(seen):
+    await compare([make_request(target, []) for target in TARGETS])
+    await compare([make_request(target, [], "HEAD") for target in ("/nothing", "/length", "/streams")])
+    async with serve(Application(ROUTES)) as served, served.client() as client:
+        client.send(make_request("/dict", [], "OPTIONS"))
+        status, fields, _ = await client.read_reply()
+        assert (status, fields["allow"]) == (200, "GET, HEAD, OPTIONS")
+
+
+def test_declining_works_then_too(seen):
+    class Declines(TornadoRequestHandler):
+        def get(self):
+            raise Decline
+
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Length", "3")])
+        return [b"app"]
+
+    async def run():
+        application = Application([("/", Declines)], wsgi=app)
+        async with serve(application) as served, served.client() as client:
+            client.send(make_request("/", []))
+            assert (await client.read_reply())[2] == b"app"
+
+    asyncio.run(run())
+    assert seen
