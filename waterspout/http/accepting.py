@@ -25,10 +25,15 @@ class Acceptor:
     When nothing is left for one more it looks again a little later: clients wait in the backlog meanwhile.
     """
 
-    def __init__(self, sock: socket.socket, on_socket: Callable[[socket.socket, object], None]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        on_socket: Callable[[socket.socket, object], None],
+    ) -> None:
         self._sock = sock
         self._on_socket = on_socket
-        self._loop = asyncio.get_event_loop()
+        self._loop = loop
         self._pause: asyncio.TimerHandle | None = None
         sock.setblocking(False)
         self._resume()
@@ -65,11 +70,16 @@ class PlainListener:
     descriptor is left, writes a thousand log entries a second and serves nobody meanwhile: asyncio's.
     """
 
-    def __init__(self, sock: socket.socket, make_protocol: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        make_protocol: Callable[[], asyncio.Protocol],
+    ) -> None:
         self._make_protocol = make_protocol
-        self._loop = asyncio.get_event_loop()
+        self._loop = loop
         self._tasks: set[asyncio.Task[None]] = set()
-        self._acceptor = Acceptor(sock, self._start)
+        self._acceptor = Acceptor(loop, sock, self._start)
 
     def close(self) -> None:
         """Accept no more."""

@@ -95,6 +95,8 @@ class Exchange(HTTPConnection):
     def write(self, chunk: bytes) -> asyncio.Future[None]:
         """A piece of the reply's body. Futures and errors as those of `write_headers`."""
         self.response_started = True
+        if self._writer.closed:
+            return self._writer.write(chunk)  # which fails
         return self._writer.write(self._frame(chunk))
 
     def finish(self) -> None:
@@ -273,6 +275,10 @@ class Exchange(HTTPConnection):
     def no_keep_alive(self) -> bool:
         """Whether this is the connection's last reply."""
         return not self.keep_alive
+
+    @no_keep_alive.setter
+    def no_keep_alive(self, value: bool) -> None:
+        self.keep_alive = not value
 
     @property
     def _goes_on(self) -> bool:

@@ -20,6 +20,8 @@ from waterspout.framing import body_length
 _TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 #: Visible ASCII; a fragment (`#`) is never sent (RFC 9112 section 3.2).
 _TARGET: Final = r"[!\"$-~]+"
+#: A request line whose target is printable, if not as it should be.
+_UNESCAPED_LINE: Final = re.compile(rf"{_TOKEN} [!-~\x80-\xff]+ HTTP/[0-9]\.[0-9]")
 _REQUEST_LINE: Final = re.compile(rf"({_TOKEN}) ({_TARGET}) HTTP/([0-9]\.[0-9])\r\n")
 #: HTAB, SP, visible ASCII and obs-text; no control character, and no line folding.
 _FIELDS: Final = re.compile(rf"(?:{_TOKEN}:[\t\x20-\x7e\x80-\xff]*\r\n)*")
@@ -239,4 +241,6 @@ def _explain_request_line(text: str, bounds: HeadLimits) -> RequestRefused:
     line, _, _ = text.partition("\r\n")
     if len(line) > bounds.request_line:
         return RequestRefused(414, f"a request line of {len(line)} bytes")
+    if _UNESCAPED_LINE.fullmatch(line):
+        return RequestRefused(400, "a target with characters that have to be percent-encoded")
     return NotHTTP()

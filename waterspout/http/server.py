@@ -11,6 +11,7 @@ from typing import Any
 
 from tornado import httpserver
 from tornado.httputil import HTTPMessageDelegate, HTTPServerConnectionDelegate
+from tornado.ioloop import IOLoop
 from tornado.log import app_log
 from tornado.netutil import ssl_options_to_context
 
@@ -51,7 +52,8 @@ class HTTPServer(httpserver.HTTPServer):
         self.now = 0.0
         self.trusted = frozenset(self.trusted_downstream or ())
         self._open: set[Connection] = set()
-        self._sockets_open: list[socket.socket] = []
+        #: By the name that Tornado has for it: it is where others look for the port (jupyter, distributed).
+        self._sockets: dict[int, socket.socket] = {}
         self._listeners: list[Listener | PlainListener | TLSListener] = []
         self._shortage = Shortage()
         self._sweeper: asyncio.TimerHandle | None = None
@@ -62,7 +64,8 @@ class HTTPServer(httpserver.HTTPServer):
 
     def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
         """Accept connections on `sockets`, which listen already."""
-        self.loop = loop = asyncio.get_event_loop()
+        # By way of Tornado, which makes one where there is none yet: `listen()` in a thread, before the loop.
+        self.loop = loop = IOLoop.current().asyncio_loop  # type: ignore[attr-defined]  # all of them have one
         self.done: asyncio.Future[None] = loop.create_future()
         self.done.set_result(None)
         self.now = loop.time()
@@ -70,21 +73,21 @@ class HTTPServer(httpserver.HTTPServer):
         if self.ssl_options is not None:
             context = ssl_options_to_context(self.ssl_options, server_side=True)
         for sock in sockets:
-            self._sockets_open.append(sock)
+            self._sockets[sock.fileno()] = sock
             if context is not None:
-                self._listeners.append(TLSListener(sock, lambda: Connection(self), context))
+                self._listeners.append(TLSListener(loop, sock, lambda: Connection(self), context))
             else:
                 kind = PlainListener if isinstance(loop, asyncio.BaseEventLoop) else Listener
-                self._listeners.append(kind(sock, lambda: Connection(self)))
+                self._listeners.append(kind(loop, sock, lambda: Connection(self)))
 
     def stop(self) -> None:
         """Accept no more; what is open goes on."""
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()
-        for sock in self._sockets_open:
+        for sock in self._sockets.values():
             sock.close()
-        self._sockets_open.clear()
+        self._sockets.clear()
 
     async def close_all_connections(self) -> None:
         """Close all connections that speak HTTP, at once, and wait until they are."""
@@ -177,8 +180,12 @@ class HTTPServer(httpserver.HTTPServer):
 class Listener:
     """Lets the event loop's own server accept on `sock`, which may be told before the loop runs."""
 
-    def __init__(self, sock: socket.socket, make_protocol: Callable[[], asyncio.Protocol]) -> None:
-        loop = asyncio.get_event_loop()
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        make_protocol: Callable[[], asyncio.Protocol],
+    ) -> None:
         serving = loop.create_server(make_protocol, sock=sock, backlog=limits.BACKLOG)
         self._serving = asyncio.ensure_future(serving, loop=loop)
 

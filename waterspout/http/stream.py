@@ -151,12 +151,16 @@ def detach_stream(transport: asyncio.Transport, rest: bytes) -> tuple[IOStream, 
     Of TLS the event loop knows the keys, so it goes on reading and writing, and the stream is one end of a
     socket pair: then there is no DetachedStream to be told that the transport has let go.
     """
+    if transport.is_closing():
+        stream = IOStream(socket.socket())  # the client is gone: as Tornado has it, a stream that is closed
+        stream.close()
+        return stream, None
     if transport.get_extra_info("ssl_object") is None:
         sock = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
-        stream = DetachedStream(sock, rest, handed_over=not transport.get_write_buffer_size())
+        detached = DetachedStream(sock, rest, handed_over=not transport.get_write_buffer_size())
         transport.pause_reading()
         transport.close()
-        return stream, stream
+        return detached, detached
     ours, theirs = socket.socketpair()
     inward, outward = _Pump(rest), _Pump()
     inward.peer, outward.peer = outward, inward

@@ -20,13 +20,17 @@ class TLSListener:
     """
 
     def __init__(
-        self, sock: socket.socket, make_protocol: Callable[[], asyncio.Protocol], context: ssl.SSLContext
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        make_protocol: Callable[[], asyncio.Protocol],
+        context: ssl.SSLContext,
     ) -> None:
         self._make_protocol = make_protocol
         self._context = context
-        self._loop = asyncio.get_event_loop()
+        self._loop = loop
         self._handshakes: set[asyncio.Task[None]] = set()
-        self._acceptor = Acceptor(sock, self._start)
+        self._acceptor = Acceptor(loop, sock, self._start)
 
     def close(self) -> None:
         """Accept no more. Handshakes that are under way go on."""

@@ -12,6 +12,7 @@ from waterspout.wsgi import environ
 #: What a path may hold as it is (RFC 3986 section 3.3), beside letters, digits and `-._~`.
 PLAIN: Final = "/:@!$&'()*+,;="
 _CONVERTER: Final = re.compile(r"<[^<>]+>")
+_ESCAPE: Final = re.compile("%[0-9A-Fa-f]{2}")
 _REGEX_SIGNS: Final = frozenset("\\^$|?*+()[]{}")
 
 
@@ -42,14 +43,20 @@ def is_plain(path: str) -> bool:
 
 
 def is_flask_style(pattern: str) -> bool:
-    """Whether `pattern` is written Flask's way: a literal path, or one with `<converter:name>` in it.
+    """Whether `pattern` is written Flask's way: a literal path, or one with `<converter:name>` in it. One
+    with an escape (`/a%20b`) is Tornado's, which asks about the path as it is on the wire.
 
     Raises ConfigurationError: it is half that, half a regular expression.
     """
     if "(?" in pattern:
         return False
     rest = _CONVERTER.sub("", pattern)
-    is_regex = not _REGEX_SIGNS.isdisjoint(rest) or pattern[:1] != "/" or pattern[:2] == "//"
+    is_regex = (
+        not _REGEX_SIGNS.isdisjoint(rest)
+        or pattern[:1] != "/"
+        or pattern[:2] == "//"
+        or (rest == pattern and _ESCAPE.search(pattern) is not None)
+    )
     if is_regex and len(rest) < len(pattern):
         raise ConfigurationError(
             f"the rule {pattern!r} mixes <converters> with a regular expression: write it in one of the ways"

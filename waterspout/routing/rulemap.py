@@ -47,7 +47,7 @@ class RuleMap(ReversibleRouter):
         is_guarded: bool = False,
     ) -> None:
         self._is_guarded = is_guarded
-        #: Not `rules`: who walks through Tornado's routers would take them for Tornado's (OpenTelemetry does).
+        #: Not `rules`, which are Tornado's to whoever walks through its routers (OpenTelemetry does).
         self.path_rules = rules
         self._application = application
         #: Whether a path leads to the same tomorrow: a converter with a `to_python` of its own may refuse it.

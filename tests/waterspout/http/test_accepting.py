@@ -40,7 +40,9 @@ async def connect(listener):
 
 async def test_who_comes_when_nothing_is_left_waits(listener):
     accepted = asyncio.get_running_loop().create_future()
-    acceptor = Acceptor(listener, lambda sock, address: accepted.set_result((sock, address)))
+    acceptor = Acceptor(
+        asyncio.get_running_loop(), listener, lambda sock, address: accepted.set_result((sock, address))
+    )
     _, writer = await connect(listener)
     sock, address = await accepted
     assert listener.tries >= 3
@@ -52,7 +54,7 @@ async def test_who_comes_when_nothing_is_left_waits(listener):
 
 
 async def test_a_closed_acceptor_asks_no_more(listener):
-    acceptor = Acceptor(listener, lambda sock, address: pytest.fail("accepted"))
+    acceptor = Acceptor(asyncio.get_running_loop(), listener, lambda sock, address: pytest.fail("accepted"))
     listener.refusals = 100
     _, writer = await connect(listener)
     await asyncio.sleep(0.1)
@@ -69,7 +71,7 @@ async def test_a_protocol_is_started_on_each_connection(listener):
             transport.close()
 
     listener.refusals = 0
-    plain = PlainListener(listener, Greeter)
+    plain = PlainListener(asyncio.get_running_loop(), listener, Greeter)
     for _ in range(2):
         reader, writer = await connect(listener)
         assert await reader.read() == b"hello"

@@ -338,3 +338,32 @@ async def test_what_the_exchange_says_of_itself():
         reply(exchange)
         assert (exchange.response_started, exchange.finished) == (True, True)
         await client.read_reply()
+
+
+@on_loops
+async def test_no_keep_alive_may_be_said_as_with_tornado():
+    def answer(exchange):
+        exchange.no_keep_alive = True
+        assert exchange.no_keep_alive
+        reply(exchange)
+
+    async with serve(answering(answer)) as served:
+        assert b"Connection: close" in await served.ask(GET)
+
+
+@on_loops
+async def test_writing_on_after_too_much_was_written_fails_as_for_a_closed_stream():
+    raised = []
+
+    def answer(exchange):
+        headers = HTTPHeaders({"Content-Length": "2"})
+        exchange.write_headers(ResponseStartLine("", 200, "OK"), headers)
+        for chunk in (b"abc", b"", b"more"):
+            try:
+                raised.append(exchange.write(chunk).exception())
+            except HTTPOutputError as error:
+                raised.append(error)
+
+    async with serve(answering(answer)) as served:
+        await served.ask(GET)
+    assert [type(error) for error in raised] == [HTTPOutputError, StreamClosedError, StreamClosedError]

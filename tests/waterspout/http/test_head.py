@@ -45,8 +45,6 @@ def test_a_plain_head():
         "GET / http/1.1",
         "GET / RTSP/1.0",
         "G(T / HTTP/1.1",
-        "GET /# HTTP/1.1",
-        "GET /\xe9 HTTP/1.1",
         "GET /\0 HTTP/1.1",
         "GET /\nX HTTP/1.1",
         "\x16\x03\x01",
@@ -55,6 +53,13 @@ def test_a_plain_head():
 def test_what_is_no_request_line(first):
     error = refused(first=first)
     assert isinstance(error, NotHTTP)
+
+
+@pytest.mark.parametrize("first", ["GET /# HTTP/1.1", "GET /\xe9 HTTP/1.1", "GET /?q=\xc3\xa9 HTTP/1.1"])
+def test_a_target_that_was_not_escaped_is_told_so(first):
+    error = refused(first=first)
+    assert not isinstance(error, NotHTTP)
+    assert (error.status, "percent-encoded" in str(error)) == (400, True)
     assert error.status == 400
 
 

@@ -3,10 +3,12 @@
 import asyncio
 import gc
 import socket
+import threading
 import weakref
 
 import pytest
 from tornado.httputil import HTTPHeaders, ResponseStartLine
+from tornado.ioloop import IOLoop
 from tornado.netutil import bind_sockets, bind_unix_socket
 from tornado.web import Application, RequestHandler, stream_request_body
 
@@ -396,3 +398,44 @@ async def test_a_server_without_clients_has_no_timer():
         assert served.server._sweeper is None
         await served.ask(GET)
         await until(lambda: served.server._sweeper is None)
+
+
+@on_loops
+async def test_the_port_is_found_where_others_look_for_it():
+    """A private name of Tornado's that jupyter_server's and distributed's tests, and bokeh, go by."""
+    async with serve() as served:
+        (sock,) = served.server._sockets.values()
+        assert list(served.server._sockets) == [sock.fileno()]
+        assert sock.getsockname()[1] == served.port
+        served.server.stop()
+        assert not served.server._sockets
+
+
+def test_a_thread_that_has_no_event_loop_yet():
+    """As Tornado's: `listen`, and then `IOLoop.current().start()`."""
+    replies, ready = [], threading.Event()
+    loop = None
+
+    def run():
+        nonlocal loop
+        server = HTTPServer(Application([]))
+        (sock,) = bind_sockets(0, "127.0.0.1")
+        port = sock.getsockname()[1]
+        server.add_sockets([sock])
+        loop = IOLoop.current()
+        replies.append(port)
+        ready.set()
+        loop.start()
+        loop.close(all_fds=False)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        assert ready.wait(10)
+        with socket.create_connection(("127.0.0.1", replies[0]), 10) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert client.recv(100).startswith(b"HTTP/1.1 404")
+    finally:
+        if loop is not None:
+            loop.add_callback(loop.stop)
+        thread.join(10)

@@ -217,3 +217,17 @@ async def test_the_face_of_a_stream(secure):
         await until(lambda: closed == [True])
         with pytest.raises(StreamClosedError):
             await stream.write(b"x")
+
+
+@on_loops
+async def test_detaching_when_the_client_is_gone_gives_a_closed_stream():
+    async with serve(Silent) as served:
+        async with served.client() as client:
+            client.send(GET)
+            await until(lambda: served.delegates)
+        exchange = served.delegates[0].exchange
+        await until(lambda: exchange.is_lost)
+        stream = exchange.detach()
+        assert stream.closed()
+        with pytest.raises(StreamClosedError):
+            await stream.write(b"x")

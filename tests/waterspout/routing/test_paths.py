@@ -48,7 +48,21 @@ def test_a_path_with_converters_is_flask_s(path):
 
 @pytest.mark.parametrize(
     "pattern",
-    ["", ".*", "/a$", r"/a\.b", "/(.*)", "/(?P<name>a)", "/a?", "/[ab]", "/a|b", "a", "/a{2}", "//a"],
+    [
+        "",
+        ".*",
+        "/a$",
+        r"/a\.b",
+        "/(.*)",
+        "/(?P<name>a)",
+        "/a?",
+        "/[ab]",
+        "/a|b",
+        "a",
+        "/a{2}",
+        "//a",
+        "/a%20b",
+    ],
 )
 def test_all_else_is_a_regular_expression(pattern):
     assert not is_flask_style(pattern)
