@@ -1,4 +1,4 @@
-"""The command `waterspout`. A contract: see the design, section 6."""
+"""The command `waterspout`. A contract: docs/behaviour.md, and what `--help` says."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@
 
 A client that is slow: Exchange -> Admission, Spool -> Disk, in front of the Pool and behind the Lane.
 
-Rule: `frames`, `environ`, `response`, `body`, `framing`, `headers` and `pace` are pure. The worker's side
+Rule: `frames`, `environ`, `response`, `fields`, `headers` and `pace` are pure. The worker's side
 never imports Tornado or asyncio; the loop's side never calls the app. `http` and `wsgi` don't import each
 other.
 """

@@ -1,0 +1,71 @@
+"""Who signed in at Flask is known to native handlers."""
+
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+from flask import Flask, session
+from flask.sessions import SessionInterface
+
+from waterspout.service.sessions import FlaskSessions
+
+
+def make_app(key="a key", **config):
+    app = Flask("app")
+    app.secret_key = key
+    app.config.update(config)
+
+    @app.post("/sign-in/<name>")
+    def sign_in(name):
+        session["_user_id"] = name
+        return "welcome"
+
+    return app
+
+
+def sign_in(app, name="anna"):
+    client = app.test_client()
+    client.post(f"/sign-in/{name}")
+    return client.get_cookie(app.config["SESSION_COOKIE_NAME"]).value
+
+
+def request_with(cookies):
+    """As much of a handler as is asked for its cookies."""
+    return SimpleNamespace(get_cookie=lambda name: cookies.get(name))
+
+
+@pytest.mark.parametrize("config", [{}, {"SESSION_COOKIE_NAME": "shop"}])
+def test_who_signed_in_is_read_by_an_app_of_the_same_key(config):
+    cookie = sign_in(make_app(**config))
+    sessions = FlaskSessions(make_app(**config))
+    assert (
+        sessions.read(request_with({config.get("SESSION_COOKIE_NAME", "session"): cookie}))["_user_id"]
+        == "anna"
+    )
+
+
+@pytest.mark.parametrize("cookie", [None, "", "x", "a.b.c", "\xe9"])
+def test_what_is_no_session_is_an_empty_one(cookie):
+    assert FlaskSessions(make_app()).read(request_with({"session": cookie})) == {}
+
+
+def test_neither_is_that_of_another_key_nor_one_that_is_too_old():
+    cookie = {"session": sign_in(make_app())}
+    assert FlaskSessions(make_app("another")).read(request_with(cookie)) == {}
+    old = make_app(PERMANENT_SESSION_LIFETIME=timedelta(seconds=-1))
+    assert FlaskSessions(old).read(request_with(cookie)) == {}
+
+
+def test_an_older_key_still_counts():
+    cookie = {"session": sign_in(make_app("old"))}
+    app = make_app("new", SECRET_KEY_FALLBACKS=["old"])
+    assert FlaskSessions(app).read(request_with(cookie))["_user_id"] == "anna"
+
+
+def test_an_app_whose_sessions_can_t_be_read_is_refused():
+    with pytest.raises(ValueError, match="secret_key"):
+        FlaskSessions(make_app(None))
+    app = make_app()
+    app.session_interface = SessionInterface()
+    with pytest.raises(ValueError, match="secret_key"):
+        FlaskSessions(app)

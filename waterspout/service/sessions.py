@@ -1,0 +1,41 @@
+"""A Flask app's session, for native handlers: read from the same cookie, with the same key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask
+from itsdangerous import BadSignature
+from tornado.web import RequestHandler
+
+
+class FlaskSessions:
+    """What Flask's own sessions, which are signed cookies, say of a request. Reads, and never writes.
+
+    `app`: the Flask app, or one that serves nothing and has the same `secret_key`, `SECRET_KEY_FALLBACKS`,
+    `SESSION_COOKIE_NAME` and `session_interface`: where views run in processes of their own, the event loop
+    need not load them. Raises ValueError: it has no key, or sessions that are kept elsewhere.
+    """
+
+    def __init__(self, app: Flask) -> None:
+        find = getattr(app.session_interface, "get_signing_serializer", None)
+        serializer = None if find is None else find(app)
+        if serializer is None:
+            raise ValueError(
+                "sessions can be read from a cookie that is signed with the app's secret_key only"
+            )
+        self._serializer = serializer
+        self._cookie = app.config["SESSION_COOKIE_NAME"]
+        self._max_age = int(app.permanent_session_lifetime.total_seconds())
+
+    def read(self, handler: RequestHandler) -> Mapping[str, Any]:
+        """The session of the request; empty, if it has none, or one that is forged or too old.
+
+        Whoever Flask-Login has signed in is `["_user_id"]`.
+        """
+        try:
+            found = self._serializer.loads(handler.get_cookie(self._cookie) or "", max_age=self._max_age)
+        except BadSignature:
+            return {}
+        return found if isinstance(found, Mapping) else {}
