@@ -77,7 +77,7 @@ class Application(TornadoApplication):
       native handler that is handed its body whole
     * `url_converters` (none): Werkzeug converters for `<name:...>` in native rules, by name
     * `login_loader` (none): a function, or a coroutine function, from a handler to its user or None. With it
-      each native handler has to be `authenticated` or `public`
+      each native handler has to be `authenticated` or `public`, and Tornado's `cross_origin_protection` is on
     * `graceful_timeout` (30 s): how long `stop()` waits
     * `trusted_proxies` (none): networks, as CIDR, of proxies that may say who their client is, and `unix`;
       `proxy_headers` ("x-forwarded"): in which fields, or "forwarded", or "none"; `root_path` (""): what both
@@ -110,6 +110,9 @@ class Application(TornadoApplication):
             settings.get("url_converters", {}),
             has_login=settings.get("login_loader") is not None,
         )
+        if settings.get("login_loader") is not None:
+            # Who is known by a cookie is so on other sites' pages, too: what a Flask app has CSRF tokens for.
+            settings.setdefault("cross_origin_protection", True)
         self._endpoints = None if self.container is None else Endpoints(self.container.link)
         rules = self._gathering.gather(native or [], settings.get("default_handler_class"))
         if self.container is not None:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar, cast
 
 import tornado.web
-from tornado.web import RequestHandler
+from tornado.web import HTTPError, RequestHandler
+from tornado.websocket import WebSocketHandler
 
 from waterspout.routing.methods import defines, find_methods
 
@@ -32,8 +33,9 @@ def authenticated(target: Target) -> Target:
     """A handler class, or a method of one, for whom the application's `login_loader` knows.
 
     Others are answered as `tornado.web.authenticated` does it: GET and HEAD are sent to the setting
-    `login_url`, the rest gets 403. On a class it guards all methods that are defined there or above, but for
-    those that are `public`; not those that a class below it defines.
+    `login_url`, the rest gets 403, a WebSocket too. Caches are told that replies vary with cookies. On a
+    class it guards all methods that are defined there or above, but for those that are `public`; not those
+    that a class below it defines.
     """
     if not inspect.isclass(target):
         return cast(Target, _guard(target))
@@ -53,6 +55,9 @@ def _guard(method: Callable[..., Any]) -> Callable[..., Any]:
         if loader is not None and "_current_user" not in self.__dict__:
             user = loader(self)
             self.current_user = await user if inspect.isawaitable(user) else user
+        self.add_header("Vary", "Cookie")
+        if isinstance(self, WebSocketHandler) and not self.current_user:
+            raise HTTPError(403)  # no client follows a redirect there
         result = checked(self, *args, **kwargs)
         if result is not None:
             await result

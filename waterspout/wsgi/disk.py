@@ -28,15 +28,25 @@ class Disk:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        threading.Thread(target=self._work, name="waterspout-spool", daemon=True).start()
+        self._failure: OSError | None = None
+        try:
+            threading.Thread(target=self._work, name="waterspout-spool", daemon=True).start()
+        except RuntimeError as error:
+            self._failure = OSError(errno.EAGAIN, str(error))  # as on a disk that fails
 
     def write(self, pieces: list[tuple[int, bytes]], done: Callable[[Outcome], Any]) -> None:
         """Write each piece at its offset."""
-        self._jobs.put((partial(_write, pieces), done))
+        self._ask(partial(_write, pieces), done)
 
     def read(self, offset: int, size: int, done: Callable[[Outcome], Any]) -> None:
         """Read what is there, all of `size` bytes."""
-        self._jobs.put((partial(_read, offset, size), done))
+        self._ask(partial(_read, offset, size), done)
+
+    def _ask(self, work: Callable[[int], bytes | None], done: Callable[[Outcome], Any]) -> None:
+        if self._failure is not None:
+            self._loop.call_soon(done, self._failure)
+        else:
+            self._jobs.put((work, done))
 
     def close(self) -> None:
         """When all is done that was asked for, the file is gone and the thread ends."""

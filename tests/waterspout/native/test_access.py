@@ -157,3 +157,52 @@ async def test_who_is_known_to_the_loader_may_and_others_may_not(loader):
             assert await ask(client, "GET", "/mixed") == (302, "/login?next=%2Fmixed")
     finally:
         await application.stop()
+
+
+@on_loops
+async def test_pages_of_other_sites_can_t_use_a_login():
+    """As Flask-WTF's tokens see to it for views."""
+
+    @public
+    class Hook(RequestHandler):
+        def check_trusted_origin(self, origin):
+            return origin == "https://partner.example"
+
+        def post(self):
+            self.write("called")
+
+    application = Application([("/closed", Closed), ("/hook", Hook)], login_loader=load)
+    try:
+        async with harness.serve(application) as served, served.client() as client:
+            for path, fields, status in (
+                ("/closed?user=ada", "", 200),
+                ("/closed?user=ada", "Origin: http://x\r\n", 200),
+                ("/closed?user=ada", "Origin: http://evil\r\n", 403),
+                ("/closed?user=ada", "Sec-Fetch-Site: cross-site\r\n", 403),
+                ("/hook", "Origin: https://partner.example\r\nSec-Fetch-Site: cross-site\r\n", 200),
+                ("/hook", "Origin: https://other.example\r\n", 403),
+            ):
+                client.send(f"POST {path} HTTP/1.1\r\nHost: x\r\n{fields}Content-Length: 0\r\n\r\n".encode())
+                assert (await client.read_reply())[0] == status, (path, fields)
+    finally:
+        await application.stop()
+
+
+@on_loops
+async def test_caches_are_told_and_sockets_are_not_sent_elsewhere():
+    rules = [("/open", Open), ("/closed", Closed), ("/socket", Socket)]
+    application = Application(rules, login_loader=load, login_url="/login")
+    upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    try:
+        async with harness.serve(application) as served, served.client() as client:
+            for path, vary in (("/closed?user=ada", "Cookie"), ("/closed", "Cookie"), ("/open", None)):
+                client.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                assert (await client.read_reply())[1].get("vary") == vary
+            for path, status in (("/socket", 403), ("/socket?user=ada", 101)):
+                client.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n{upgrade}{key}\r\n".encode())
+                assert (await client.head())[0] == status
+                if status == 403:
+                    await client.reader.readuntil(b"</html>")
+    finally:
+        await application.stop()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 
 import pytest
 
@@ -47,3 +48,17 @@ async def test_what_was_asked_for_is_done_before_the_end():
     disk.write([(0, b"x")], outcomes.put_nowait)
     disk.close()
     assert await next_of(outcomes) is None
+
+
+async def test_without_a_thread_it_is_a_disk_that_fails(monkeypatch):
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    disk, outcomes = Disk(), []
+    disk.write([(0, b"a")], outcomes.append)
+    disk.read(0, 1, outcomes.append)
+    assert outcomes == []
+    await asyncio.sleep(0.01)
+    assert [str(outcome) for outcome in outcomes] == ["[Errno 11] can't start new thread"] * 2
+    disk.close()
