@@ -40,6 +40,7 @@ class Folder:
         name = secrets.token_hex(16)
         try:
             size, sha256 = _copy(stream, self.path / name)
+            sync_names(self.path)
         except BaseException:
             self.remove(name)
             raise
@@ -64,6 +65,15 @@ class Folder:
         ]
         self.remove(*orphans)
         return len(orphans)
+
+
+def sync_names(folder: Path) -> None:
+    """Let the names in a folder outlast a loss of power, as `fsync` does for what is in a file."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _copy(stream: IO[bytes], path: Path) -> tuple[int, str]:

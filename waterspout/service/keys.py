@@ -7,6 +7,8 @@ import secrets
 import tempfile
 from pathlib import Path
 
+from waterspout.service.folder import sync_names
+
 
 def keep_key(path: Path) -> str:
     """Return the key in the file, which is made, for its owner alone, when there is none; raises OSError."""
@@ -24,7 +26,10 @@ def make_key(path: Path) -> None:
     try:
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_hex(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
         os.link(draft, path)
+        sync_names(path.parent)
     except FileExistsError:
         pass  # another process was faster
     finally:
