@@ -12,7 +12,7 @@ import pytest
 from tests.server import COMBINATION, ON_TORNADO, ROOT, environment, is_alive, new_id, poll, reserved_port
 from tests.wire.client import Connection
 
-APP = "tests.apps.environs"
+APP = "tests.apps.surroundings"
 
 
 class Started:

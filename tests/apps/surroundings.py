@@ -1,0 +1,41 @@
+"""An app that meets the odds and ends of machines: closed descriptors, too few threads, early signals."""
+
+import os
+import time
+from pathlib import Path
+from threading import Thread
+
+from waterspout.wsgi.thread import LaneThread
+
+
+def app(environ, start_response):
+    """Whether what it writes to `wsgi.errors` goes anywhere, and what descriptors 0 to 2 are."""
+    environ["wsgi.errors"].write("a word\n")
+    links = " ".join(os.readlink(f"/proc/self/fd/{number}") for number in range(3))
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [links.encode()]
+
+
+def load_with_few_threads():
+    """As if the third lane's thread, and all after it, were more than the machine allows."""
+    start, started = Thread.start, []
+
+    def start_few(self):
+        if isinstance(self, LaneThread):
+            started.append(self)
+            if len(started) > 2:
+                raise RuntimeError("can't start new thread")
+        start(self)
+
+    LaneThread.start = start_few
+    return app
+
+
+def load_with_a_helper():
+    """Forks a helper that lives longer than its server."""
+    helper = os.fork()
+    if helper == 0:
+        time.sleep(60)
+        os._exit(0)
+    Path(os.environ["WITNESS_FOLDER"], "helper").write_text(str(helper))
+    return app
