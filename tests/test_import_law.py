@@ -19,6 +19,7 @@ LEAVES = {
     "waterspout.framing",
     "waterspout.service.folder",
     "waterspout.service.keys",
+    "waterspout.kernel",
     "waterspout.limits",
     "waterspout.listeners",
     "waterspout.logs",

@@ -30,6 +30,7 @@ from waterspout.routes import make_routes_command
 from waterspout.saying import say
 from waterspout.server import Server, describe
 from waterspout.settings import ServeSettings
+from waterspout.signals import spare_forked_children
 from waterspout.surroundings import answer_signals, drop_streams, hear_children, open_streams
 from waterspout.targets import build_application, check_named
 from waterspout.wsgi.bulkheads import NamedPool
@@ -98,6 +99,7 @@ def _run(
     debug = options["debug"]
     open_streams()
     hear_children()
+    spare_forked_children()  # an app may fork as it is loaded
     answer_signals(
         lambda: say("stopped"),
         lambda: say("SIGHUP: still loading; send it again when that is done"),

@@ -134,10 +134,13 @@ MAPPED_BLOCK = 1 * MIB
 STOOD_STILL = 1.0
 #: A TLS handshake must be done by then (seconds).
 TLS_HANDSHAKE_TIMEOUT = 15.0
-#: What is on its way to the client when its TLS connection is to end may take so long (seconds).
-TLS_SHUTDOWN_TIMEOUT = 60.0
+#: What is on its way to the client when its TLS connection is to end may take so long (seconds): not the
+#: rule, which is WRITE_TIMEOUT without progress, but the event loop's own.
+TLS_SHUTDOWN_TIMEOUT = 3600.0
 #: ... and when the client has all of it, so long is waited for it to say goodbye, too (seconds).
 TLS_GOODBYE = 0.5
+#: ... and it is looked once more, in another turn of the loop, whether it really has (seconds).
+TLS_SECOND_LOOK = 0.05
 #: A connection may stay this long without a request (seconds).
 KEEP_ALIVE_TIMEOUT = 15.0
 #: A body may pause this long while the server wants to read (seconds) ...

@@ -95,7 +95,7 @@ def test_lanes_that_can_not_have_threads_are_done_without(run, tmp_path):
 
 def test_a_helper_that_the_app_forks_as_it_is_loaded_does_not_keep_the_port(run, tmp_path):
     server = run("--wsgi", f"{APP}:load_with_a_helper()", "--wsgi-workers", "0")
-    assert poll(server.is_up, 30)
+    assert poll(lambda: b"serves" in (tmp_path / "log").read_bytes(), 30)
     server.process.terminate()
     assert server.process.wait(20) == 0
     helper = int((tmp_path / "helper").read_text())

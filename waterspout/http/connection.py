@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from tornado.iostream import IOStream
@@ -205,9 +206,13 @@ class Connection(Intake):
             self._patience.wait(self.server.now, limits.TLS_GOODBYE)
             self.server.loop.call_later(limits.TLS_GOODBYE, self._cut_goodbye)
 
-    def _cut_goodbye(self) -> None:
-        if self.state == CLOSING and self.writer.is_taken:
+    def _cut_goodbye(self, *, again: bool = False) -> None:
+        if self.state != CLOSING or not self.writer.is_taken:
+            return
+        if again:
             self._transport.abort()
+        else:
+            self.server.loop.call_later(limits.TLS_SECOND_LOOK, partial(self._cut_goodbye, again=True))
 
     def cut(self, exchange: Exchange | None = None) -> None:
         """Close in the middle of the reply of `exchange`, so that the client can tell."""
@@ -323,11 +328,12 @@ class Connection(Intake):
 
     def check(self, now: float) -> None:
         """The server calls this every now and then: whoever is too slow is cut."""
-        patience = self._patience
-        if patience.is_stalled(now, self.writer):
+        patience, writer = self._patience, self.writer
+        is_ending = self.state == CLOSING and self.context.is_secure and self._transport.is_closing()
+        if patience.is_stalled(now, writer, bool(writer.unsent) or (is_ending and not writer.is_taken)):
             gen_log.info("%s takes nothing of its reply, or hardly any: cut", self.context)
             self.abort()
-        elif self.state == IDLE and self.writer.unsent:
+        elif self.state == IDLE and writer.unsent:
             # It is busy with our reply: its own time begins behind that.
             patience.wait(now, self.server.settings.keep_alive_timeout)
         elif self.state == IDLE and patience.is_over(now):
@@ -339,7 +345,7 @@ class Connection(Intake):
             self.refuse(RequestRefused(408, "a body that does not end"))
         elif self.state == LINGER and patience.is_over(now):
             self._end()
-        elif self.state == CLOSING and self._transport.is_closing() and patience.is_over(now):
+        elif is_ending and patience.is_over(now):
             self._cut_goodbye()
 
     def _wait_half_closed(self, exchange: Exchange) -> None:

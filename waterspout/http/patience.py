@@ -67,12 +67,13 @@ class Patience:
         self._heard, self._heard_at = received, now
         return now > self._deadline or self._credit < 0
 
-    def is_stalled(self, now: float, writer: Writer) -> bool:
-        """Something is on its way to the client, and for too long it has taken none of it, or hardly any.
+    def is_stalled(self, now: float, writer: Writer, pending: bool) -> bool:
+        """Something is on its way to the client (`pending`), and for too long it has taken none of it, or
+        hardly any.
 
         What its kernel takes in one go it may read for a while: its rate is judged when something is taken.
         """
-        if not writer.unsent:
+        if not pending:
             self._stalled_since = 0.0
             return False
         settings = self._settings

@@ -13,18 +13,12 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from tornado.iostream import StreamClosedError
 
 from waterspout.http.sendfile import FilePart
+from waterspout.kernel import CAN_TELL, held_by_kernel
 from waterspout.limits import WRITE_SIZE
-
-try:
-    from fcntl import ioctl
-    from termios import TIOCOUTQ
-except ImportError:  # Windows
-    ioctl = None  # type: ignore[assignment]
 
 #: So many may wait before those are looked for who have given up.
 _FEW = 32
@@ -108,12 +102,14 @@ class Writer:
     @property
     def taken(self) -> int:
         """Bytes that the client's own side has taken, as far as the kernel tells: it holds some itself."""
-        return self.sent - _held_by_kernel(self._transport.get_extra_info("socket"))
+        return self.sent - held_by_kernel(self._transport.get_extra_info("socket"))
 
     @property
     def is_taken(self) -> bool:
-        """All that was written has arrived at the client's own side."""
-        return not self.unsent and not _held_by_kernel(self._transport.get_extra_info("socket"))
+        """All that was written has arrived at the client's own side, as far as can be told at this moment:
+        what lies between TLS and the kernel is seen only in the loop's next turn.
+        """
+        return CAN_TELL and not self.unsent and not held_by_kernel(self._transport.get_extra_info("socket"))
 
     def when_room(self) -> asyncio.Future[None]:
         """Done when the transport would take more."""
@@ -217,14 +213,3 @@ class Writer:
         future.set_exception(StreamClosedError())
         future.exception()
         return future
-
-
-def _held_by_kernel(sock: Any) -> int:
-    """Bytes that the other side has not acknowledged: SIOCOUTQ, which Linux alone knows of sockets."""
-    if ioctl is None:
-        return 0
-    try:
-        answer = ioctl(sock.fileno(), TIOCOUTQ, bytes(4))
-    except (AttributeError, OSError):
-        return 0
-    return int(struct.unpack("i", answer)[0])

@@ -8,6 +8,7 @@ from typing import Any
 from flask import Flask
 from itsdangerous import BadSignature
 from tornado.web import RequestHandler
+from werkzeug.http import parse_cookie
 
 
 class FlaskSessions:
@@ -35,7 +36,9 @@ class FlaskSessions:
         Whoever Flask-Login has signed in is `["_user_id"]`.
         """
         try:
-            found = self._serializer.loads(handler.get_cookie(self._cookie) or "", max_age=self._max_age)
-        except BadSignature:
+            # As Flask reads it: of two cookies of one name it takes the first, Tornado the last.
+            cookies = parse_cookie(";".join(handler.request.headers.get_list("Cookie")))
+            found = self._serializer.loads(cookies.get(self._cookie, ""), max_age=self._max_age)
+        except (BadSignature, UnicodeError):
             return {}
         return found if isinstance(found, Mapping) else {}

@@ -8,6 +8,7 @@ from typing import Final
 from tornado.log import gen_log
 from tornado.websocket import WebSocketClosedError
 
+from waterspout.kernel import held_by_kernel
 from waterspout.limits import WRITE_TIMEOUT
 from waterspout.websocket.deflate import Deflater
 from waterspout.websocket.frames import CLOSE, PONG, build_close, build_frame, build_header
@@ -114,18 +115,28 @@ class FrameWriter:
     def _send(self, opcode: int, payload: bytes, *, compressed: bool = False) -> None:
         if self._transport.is_closing():
             return
-        self._written += len(payload)  # the headers don't matter here
         if len(payload) <= JOINED:
-            self._transport.write(build_frame(opcode, payload, compressed=compressed))
+            frame = build_frame(opcode, payload, compressed=compressed)
+            self._written += len(frame)
+            self._transport.write(frame)
         else:
-            self._transport.write(build_header(opcode, len(payload), compressed=compressed))
+            header = build_header(opcode, len(payload), compressed=compressed)
+            self._written += len(header) + len(payload)
+            self._transport.write(header)
             self._transport.write(payload)
 
     # -- a client that takes nothing ---------------------------------------------------------------------
 
+    def _count_taken(self) -> int:
+        """Bytes that the client's own side has taken. A full buffer of the kernel's takes in nothing for a
+        long time, however steadily the client reads: so what it holds is asked for, too.
+        """
+        held = held_by_kernel(self._transport.get_extra_info("socket"))
+        return self._written - self._transport.get_write_buffer_size() - held
+
     def _watch(self) -> None:
         self._unwatch()
-        self._taken = self._written - self._transport.get_write_buffer_size()
+        self._taken = self._count_taken()
         self._timer = self._loop.call_later(self._timeout, self._judge)
 
     def _unwatch(self) -> None:
@@ -135,7 +146,7 @@ class FrameWriter:
 
     def _judge(self) -> None:
         self._timer = None
-        if self._written - self._transport.get_write_buffer_size() > self._taken:
+        if self._count_taken() > self._taken:
             self._watch()
         else:
             gen_log.info("a WebSocket's client takes nothing of what it is sent: cut")

@@ -52,7 +52,8 @@ class AllowMerger:
             if status.startswith("404") and not declined and not self._has_rule(environ):
                 answers.append(b"" if options else b"405 Method Not Allowed\n")
                 status = "200 OK" if options else _NOT_ALLOWED
-                headers = [("Content-Type", "text/plain; charset=utf-8"), self._merge([])]
+                length = ("Content-Length", str(len(answers[0])))
+                headers = [("Content-Type", "text/plain; charset=utf-8"), length, self._merge([])]
             elif status.startswith("405") or (options and self._is_automatic(environ, headers)):
                 headers = [*(field for field in headers if field[0].lower() != "allow"), self._merge(headers)]
             write = start_response(status, headers, exc_info) if exc_info else start_response(status, headers)

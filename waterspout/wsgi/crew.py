@@ -26,9 +26,9 @@ logger = logging.getLogger("waterspout.wsgi")
 _REPLACE_AFTER: Final = 0.2
 _REPLACE_PAUSE: Final = 1.0
 #: One that is lost so soon (seconds) could not be served, and neither will the next one: the pause doubles,
-#: up to this (seconds).
+#: so often at most.
 _YOUNG: Final = 1.0
-_REPLACE_AFTER_MOST: Final = 60.0
+_DOUBLED_MOST: Final = 8
 #: How often, and how often again (seconds), a full control channel is tried.
 _HAND_OVER_TRIES: Final = 500
 _HAND_OVER_PAUSE: Final = 0.01
@@ -94,6 +94,7 @@ class Crew:
         self.limit = math.inf
         self._replacing: set[asyncio.Task[None]] = set()
         self._lost_young = 0
+        self._young_lost_at = -_YOUNG
         self._opened = False
         self._stopping = False
         self._drained = asyncio.Event()
@@ -247,10 +248,18 @@ class Crew:
         self.prefetch.forget(lane)
         if lane in self.idle:
             self.idle.remove(lane)
-        is_young = asyncio.get_running_loop().time() - lane.opened < _YOUNG
-        self._lost_young = self._lost_young + 1 if is_young else 0
+        self._count_lost(lane)
         self.check_drained()
         self._fill()
+
+    def _count_lost(self, lane: Lane) -> None:
+        """How often in a row lanes were lost as soon as they were there. Several at once are one time."""
+        now = asyncio.get_running_loop().time()
+        if now - lane.opened >= _YOUNG:
+            self._lost_young = 0
+        elif now - self._young_lost_at >= _YOUNG:
+            self._lost_young = min(self._lost_young + 1, _DOUBLED_MOST)
+            self._young_lost_at = now
 
     def _fill(self) -> None:
         """Open lanes for those that are missing."""
@@ -263,11 +272,15 @@ class Crew:
 
     def _on_replaced(self, task: asyncio.Task[None]) -> None:
         self._replacing.discard(task)
-        self._fill()  # one may have been lost in the same moment
+        if task.cancelled() or task.exception() is None:
+            self._fill()  # one may have been lost in the same moment
+        else:
+            logger.error("%s: a lane can't be opened", self, exc_info=task.exception())
+            asyncio.get_running_loop().call_later(_REPLACE_PAUSE, self._fill)
 
     async def _replace_lane(self) -> None:
         # When a process dies its lanes close first; a moment later the crew is known to be gone.
-        await asyncio.sleep(min(_REPLACE_AFTER * 2**self._lost_young, _REPLACE_AFTER_MOST))
+        await asyncio.sleep(_REPLACE_AFTER * 2**self._lost_young)
         while not self._stopping and not self.draining:
             try:
                 await self._open_lane()

@@ -359,9 +359,9 @@ class Lane(asyncio.Protocol):
         user, self.user = self.user, None
         self._on_lost(self)
         if user is not None:
-            user.on_lane_lost(unread, self._stopped)
+            _tell(user, user.on_lane_lost, unread, self._stopped)
         for user, untouched in lost:
-            user.on_lane_lost(untouched, self._stopped)
+            _tell(user, user.on_lane_lost, untouched, self._stopped)
 
 
 def _tell(user: LaneUser, call: Callable[..., None], *arguments: Any) -> None:

@@ -83,7 +83,10 @@ class WaitingQueue:
         if missed > STOOD_STILL:
             # We, not the lanes: what they have said meanwhile is heard before anybody is late.
             missed += STOOD_STILL / 2  # to hear it
-            self._deadlines = {exchange: deadline + missed for exchange, deadline in self._deadlines.items()}
+            latest = now + self._timeout  # for those that have just come
+            self._deadlines = {
+                exchange: min(deadline + missed, latest) for exchange, deadline in self._deadlines.items()
+            }
         try:
             while self._deadlines:
                 exchange, deadline = next(iter(self._deadlines.items()))

@@ -190,13 +190,24 @@ async def test_pages_of_other_sites_can_t_use_a_login():
 
 @on_loops
 async def test_caches_are_told_and_sockets_are_not_sent_elsewhere():
-    rules = [("/open", Open), ("/closed", Closed), ("/socket", Socket)]
+    @authenticated
+    class Varied(RequestHandler):
+        def get(self):
+            self.set_header("Vary", "Accept")
+            self.write("x")
+
+    rules = [("/open", Open), ("/closed", Closed), ("/socket", Socket), ("/varied", Varied)]
     application = Application(rules, login_loader=load, login_url="/login")
     upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     try:
         async with harness.serve(application) as served, served.client() as client:
-            for path, vary in (("/closed?user=ada", "Cookie"), ("/closed", "Cookie"), ("/open", None)):
+            for path, vary in (
+                ("/closed?user=ada", "Cookie"),
+                ("/closed", "Cookie"),
+                ("/open", None),
+                ("/varied?user=ada", "Accept, Cookie"),
+            ):
                 client.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
                 assert (await client.read_reply())[1].get("vary") == vary
             for path, status in (("/socket", 403), ("/socket?user=ada", 101)):

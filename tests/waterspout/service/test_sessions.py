@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from flask import Flask, session
 from flask.sessions import SessionInterface
+from tornado.httputil import HTTPHeaders
 
 from waterspout.service.sessions import FlaskSessions
 
@@ -29,9 +30,10 @@ def sign_in(app, name="anna"):
     return client.get_cookie(app.config["SESSION_COOKIE_NAME"]).value
 
 
-def request_with(cookies):
-    """As much of a handler as is asked for its cookies."""
-    return SimpleNamespace(get_cookie=lambda name: cookies.get(name))
+def request_with(*cookies):
+    """As much of a handler as is asked for its cookies, (name, value)."""
+    headers = HTTPHeaders({"Cookie": "; ".join(f"{name}={value}" for name, value in cookies)})
+    return SimpleNamespace(request=SimpleNamespace(headers=headers))
 
 
 @pytest.mark.parametrize("config", [{}, {"SESSION_COOKIE_NAME": "shop"}])
@@ -39,25 +41,32 @@ def test_who_signed_in_is_read_by_an_app_of_the_same_key(config):
     cookie = sign_in(make_app(**config))
     sessions = FlaskSessions(make_app(**config))
     assert (
-        sessions.read(request_with({config.get("SESSION_COOKIE_NAME", "session"): cookie}))["_user_id"]
+        sessions.read(request_with((config.get("SESSION_COOKIE_NAME", "session"), cookie)))["_user_id"]
         == "anna"
     )
 
 
-@pytest.mark.parametrize("cookie", [None, "", "x", "a.b.c", "\xe9"])
-def test_what_is_no_session_is_an_empty_one(cookie):
-    assert FlaskSessions(make_app()).read(request_with({"session": cookie})) == {}
+@pytest.mark.parametrize("cookies", [[], [("session", "")], [("session", "a.b.c")], [("session", "\xe9")]])
+def test_what_is_no_session_is_an_empty_one(cookies):
+    assert FlaskSessions(make_app()).read(request_with(*cookies)) == {}
+
+
+def test_of_two_it_is_the_one_that_flask_takes():
+    app = make_app()
+    cookies = [("session", sign_in(app, "anna")), ("session", sign_in(app, "ben"))]
+    with app.test_request_context(headers={"Cookie": request_with(*cookies).request.headers["Cookie"]}):
+        assert FlaskSessions(app).read(request_with(*cookies))["_user_id"] == session["_user_id"]
 
 
 def test_neither_is_that_of_another_key_nor_one_that_is_too_old():
-    cookie = {"session": sign_in(make_app())}
+    cookie = ("session", sign_in(make_app()))
     assert FlaskSessions(make_app("another")).read(request_with(cookie)) == {}
     old = make_app(PERMANENT_SESSION_LIFETIME=timedelta(seconds=-1))
     assert FlaskSessions(old).read(request_with(cookie)) == {}
 
 
 def test_an_older_key_still_counts():
-    cookie = {"session": sign_in(make_app("old"))}
+    cookie = ("session", sign_in(make_app("old")))
     app = make_app("new", SECRET_KEY_FALLBACKS=["old"])
     assert FlaskSessions(app).read(request_with(cookie))["_user_id"] == "anna"
 

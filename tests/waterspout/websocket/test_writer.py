@@ -18,6 +18,7 @@ def form(request):
 
 class Transport(asyncio.Transport):
     def __init__(self, unsent=0):
+        super().__init__()
         self.written = []
         self.unsent = unsent
         self.closing = False

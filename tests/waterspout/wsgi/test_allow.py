@@ -62,7 +62,8 @@ def call(app, method, path="/native"):
 def test_a_method_of_neither_side_is_405(wrap):
     status, headers, body, _ = call(wrap(app), "DELETE")
     assert status == "405 METHOD NOT ALLOWED"
-    assert headers == {"Content-Type": "text/plain; charset=utf-8", "Allow": "GET, HEAD, OPTIONS"}
+    assert headers["Allow"] == "GET, HEAD, OPTIONS"
+    assert headers["Content-Length"] == str(len(body))
     assert body == b"405 Method Not Allowed\n"
 
 
