@@ -140,3 +140,21 @@ async def test_who_has_taken_all_is_not_watched(form):
     writer.resume()
     await asyncio.sleep(0.3)
     assert not transport.closing
+
+
+@scenario
+async def test_who_takes_less_than_is_written_takes_something(form):
+    """Frames count whole, with their headers: small messages are little else."""
+
+    class Filling(Transport):
+        def write(self, data):
+            self.unsent += len(data)
+
+    transport = Filling()
+    writer = FrameWriter(transport, None, 0.3)
+    writer.pause()
+    for _ in range(100):
+        writer.send_message(BINARY, b"a" * 10)
+        transport.unsent -= 1
+        await asyncio.sleep(0.01)
+    assert not transport.closing
