@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any, Protocol, cast
@@ -370,4 +371,5 @@ def _tell(user: LaneUser, call: Callable[..., None], *arguments: Any) -> None:
         call(*arguments)
     except Exception:
         logger.exception("a reply could not be passed on")
-        user.break_off()
+        with contextlib.suppress(Exception):  # what is wrong with it has just been said
+            user.break_off()

@@ -426,6 +426,7 @@ def test_a_thread_that_has_no_event_loop_yet():
         replies.append(port)
         ready.set()
         loop.start()
+        server.stop()
         loop.close(all_fds=False)
 
     thread = threading.Thread(target=run)

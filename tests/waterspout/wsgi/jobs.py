@@ -80,6 +80,10 @@ class Job:
         if not self.outcome.done():
             self.outcome.set_result("unread" if unread else "lost")
 
+    def break_off(self):
+        self.lane.cancel(self)
+        self.outcome.set_result("broken off")
+
     def time_out(self):
         if self.outcome.done():
             return False

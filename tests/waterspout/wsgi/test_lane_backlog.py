@@ -397,6 +397,7 @@ async def test_one_that_can_t_take_its_answer_does_not_keep_the_others_from_thei
     joined.app.open.set()
     await joined.until_idle()
     assert [await job.answer() for job in (jobs[1], *jobs[3:])] == [b"/1", b"/3", b"/4", b"/5", b"/6"]
+    assert await jobs[2].end() == "broken off"
 
 
 async def test_requests_that_a_worker_takes_and_never_answers_are_lost_and_not_waited_for(joined, caplog):
