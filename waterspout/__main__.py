@@ -1,6 +1,10 @@
 """`python -m waterspout`: the same as the command `waterspout`."""
 
-from waterspout.cli import main
+from waterspout.surroundings import open_streams
+
+open_streams()  # before anything else is loaded: ctypes, for one, opens a file
+
+from waterspout.cli import main  # noqa: E402
 
 if __name__ == "__main__":
     main()

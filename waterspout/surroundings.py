@@ -18,13 +18,17 @@ def open_streams() -> None:
     would get their number, and a C library's error message would go to whoever is at its other end.
     """
     for number, (name, mode) in enumerate(_STREAMS):
+        is_taken = True
         try:
             os.fstat(number)
         except OSError:
+            is_taken = False
             null = os.open(os.devnull, os.O_RDWR)  # the lowest that is free: all below are there
             os.set_inheritable(null, True)
         if getattr(sys, name) is None:
-            stream = open(number, mode, closefd=False, errors="backslashreplace")  # noqa: SIM115  # for good
+            # It was not there when Python began. What has its number now, if anything, is somebody else's.
+            file = os.devnull if is_taken else number
+            stream = open(file, mode, closefd=is_taken, errors="backslashreplace")  # noqa: SIM115  # for good
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
 
