@@ -78,7 +78,7 @@ def test_signals_that_come_before_anything_is_loaded(run, tmp_path, number):
     assert poll((tmp_path / "loading").exists, 30)
     server.process.send_signal(number)
     if number == signal.SIGTERM:
-        assert server.process.wait(2) == 0
+        assert server.process.wait(20) == 0
     else:
         assert poll(server.is_up, 30)
         assert server.process.poll() is None
