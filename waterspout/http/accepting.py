@@ -98,6 +98,27 @@ class PlainListener:
             sock.close()
 
 
+class Listener:
+    """Lets the event loop's own server accept on `sock`, which may be told before the loop runs."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        make_protocol: Callable[[], asyncio.Protocol],
+    ) -> None:
+        serving = loop.create_server(make_protocol, sock=sock, backlog=BACKLOG)
+        self._serving = asyncio.ensure_future(serving, loop=loop)
+
+    def close(self) -> None:
+        """Accept no more."""
+        serving = self._serving
+        if serving.done() and not serving.cancelled() and serving.exception() is None:
+            serving.result().close()
+        else:
+            serving.cancel()
+
+
 class Shortage:
     """Says, not too often, that no descriptors are left: an event loop may turn clients away in silence."""
 

@@ -16,7 +16,7 @@ from tornado.log import app_log
 from tornado.netutil import ssl_options_to_context
 
 from waterspout import limits
-from waterspout.http.accepting import PlainListener, Shortage
+from waterspout.http.accepting import Listener, PlainListener, Shortage
 from waterspout.http.connection import Connection
 from waterspout.http.exchange import Exchange
 from waterspout.http.private import RequestContext
@@ -175,24 +175,3 @@ class HTTPServer(httpserver.HTTPServer):
         self._shortage.look(now)
         if self._open:
             self._sweeper = self.loop.call_later(self._interval, self._sweep)
-
-
-class Listener:
-    """Lets the event loop's own server accept on `sock`, which may be told before the loop runs."""
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        sock: socket.socket,
-        make_protocol: Callable[[], asyncio.Protocol],
-    ) -> None:
-        serving = loop.create_server(make_protocol, sock=sock, backlog=limits.BACKLOG)
-        self._serving = asyncio.ensure_future(serving, loop=loop)
-
-    def close(self) -> None:
-        """Accept no more."""
-        serving = self._serving
-        if serving.done() and not serving.cancelled() and serving.exception() is None:
-            serving.result().close()
-        else:
-            serving.cancel()

@@ -81,19 +81,24 @@ async def test_a_body_that_stops(make):
         assert await client.rest() == b""
 
 
+async def trickle(client, most):
+    """Send a byte each 50 ms until there is a reply; its status. None: it took more than so many."""
+    reply = asyncio.ensure_future(client.read_reply())
+    for _ in range(most):
+        client.send(b"x")
+        await asyncio.sleep(0.05)
+        if reply.done():
+            return (await reply)[0]
+    reply.cancel()
+    return None
+
+
 @pytest.mark.parametrize("make", [Delegate, Waiting])
 @on_loops
 async def test_a_body_that_trickles(make):
     async with serve(make, settings=QUICK) as served, served.client() as client:
         client.send(post(length=100_000))
-        reply = asyncio.ensure_future(client.read_reply())
-        for _ in range(60):
-            client.send(b"x")
-            await asyncio.sleep(0.05)
-            if reply.done():
-                break
-        assert reply.done()
-        assert (await reply)[0] == 408
+        assert await trickle(client, 60) == 408
 
 
 @on_loops
@@ -249,14 +254,7 @@ async def test_a_body_that_came_fast_at_first_may_not_trickle_for_ever():
     async with serve(settings=QUICK) as served, served.client() as client:
         served.server._interval = 0.1
         client.send(post(bytes(100_000), length=200_000))  # 100 s of the least rate
-        reply = asyncio.ensure_future(client.read_reply())
-        for _ in range(100):
-            client.send(b"x")
-            await asyncio.sleep(0.05)
-            if reply.done():
-                break
-        assert reply.done()
-        assert (await reply)[0] == 408
+        assert await trickle(client, 100) == 408
 
 
 @pytest.mark.parametrize("pipelined", [False, True])

@@ -1,0 +1,33 @@
+"""What lies between two ends of a connection."""
+
+import socket
+
+from tests.server import poll
+from waterspout.kernel import CAN_TELL, held_by_kernel
+
+
+def test_it_is_what_the_other_side_has_no_room_for():
+    assert CAN_TELL
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as ours,
+        server.accept()[0] as theirs,
+    ):
+        assert held_by_kernel(ours) == 0
+        ours.setblocking(False)
+        sent = 0
+        try:
+            while True:
+                sent += ours.send(bytes(100_000))
+        except BlockingIOError:
+            pass
+        assert 0 < held_by_kernel(ours) <= sent
+        while sent:
+            sent -= len(theirs.recv(1_000_000))
+        assert poll(lambda: held_by_kernel(ours) == 0)
+
+
+def test_of_what_is_closed_or_no_socket_nobody_tells():
+    sock = socket.socket()
+    sock.close()
+    assert held_by_kernel(sock) == held_by_kernel(None) == 0
