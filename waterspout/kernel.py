@@ -8,8 +8,8 @@ from typing import Any, Final
 try:
     from fcntl import ioctl
     from termios import TIOCOUTQ
-except ImportError:  # Windows
-    ioctl = None  # type: ignore[assignment]
+except ImportError:
+    ioctl = None  # type: ignore[assignment]  # Windows has none
 
 #: Whether it can be asked (SIOCOUTQ of tcp(7)).
 CAN_TELL: Final = ioctl is not None
