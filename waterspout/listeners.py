@@ -1,4 +1,4 @@
-"""Where a server listens: TCP ports, a UNIX socket, sockets that it inherits; and TLS on them. Leaf."""
+"""Where a server listens: TCP ports, a UNIX socket, sockets that it inherits. Leaf."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import errno
 import os
 import re
 import socket
-import ssl
 import stat
 from collections.abc import Iterable, MutableMapping
 from typing import Final
@@ -213,48 +212,3 @@ def take_activated(environ: MutableMapping[str, str]) -> tuple[int, ...]:
     if not re.fullmatch(r"[0-9]{1,3}", count):
         raise ConfigurationError(f"LISTEN_FDS={count} is no number of descriptors: see sd_listen_fds(3)")
     return tuple(range(_FIRST_ACTIVATED, _FIRST_ACTIVATED + int(count)))
-
-
-# --- TLS ---------------------------------------------------------------------------------------------------
-
-
-def make_tls_context(certfile: str, keyfile: str | None = None) -> ssl.SSLContext:
-    """For HTTP/1.1 and TLS 1.2 or newer. Raises ConfigurationError."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
-    context.options |= ssl.OP_NO_RENEGOTIATION
-    context.set_alpn_protocols(["http/1.1"])
-    try:
-        # Without a callback OpenSSL would ask the terminal for the password.
-        context.load_cert_chain(certfile, keyfile, password=lambda: _refuse_password(keyfile or certfile))
-    except OSError as error:  # SSLError is one
-        raise ConfigurationError(_find_fault(certfile, keyfile, error)) from None
-    return context
-
-
-def _refuse_password(path: str) -> str:
-    raise ConfigurationError(
-        f"the key in {path} is encrypted: decrypt it first (openssl pkey -in {path} -out PLAIN)"
-    )
-
-
-def _find_fault(certfile: str, keyfile: str | None, error: OSError) -> str:
-    """OpenSSL names neither the file nor what it misses in it."""
-    key_option = "--keyfile" if keyfile else "--certfile"
-    wanted = (
-        ("--certfile", certfile, b"CERTIFICATE-----", "certificate"),
-        (key_option, keyfile or certfile, b"PRIVATE KEY-----", "private key"),
-    )
-    for option, path, mark, what in wanted:
-        try:
-            with open(path, "rb") as file:
-                found = mark in file.read()
-        except OSError as unreadable:
-            return f"{option} {path} can't be read: {unreadable.strerror}"
-        if not found:
-            hint = "; give --keyfile" if what == "private key" and not keyfile else ""
-            return f"{option} {path} holds no {what} in PEM format{hint}"
-    reason = str(getattr(error, "reason", None) or error)
-    if "MISMATCH" in reason or reason == "NO_CERTIFICATE_ASSIGNED":  # the latter: not even of its kind
-        return f"the key in {keyfile or certfile} is not that of the certificate in {certfile}"
-    return f"--certfile {certfile} can't be used: {reason.replace('_', ' ').lower()}"

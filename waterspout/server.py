@@ -16,11 +16,13 @@ from tornado.web import Application as TornadoApplication
 from waterspout import __version__
 from waterspout.allocator import keep_freed_memory
 from waterspout.application import Application
+from waterspout.certificate import Certificate
 from waterspout.draining import DrainingServer
+from waterspout.exceptions import ConfigurationError
 from waterspout.http import HTTPServer
 from waterspout.hub.local import hub
 from waterspout.limits import GC_THRESHOLDS, READY_TIMEOUT, SAME_SIGNAL
-from waterspout.listeners import Listeners, adopt, listen_tcp, listen_unix, make_tls_context
+from waterspout.listeners import Listeners, adopt, listen_tcp, listen_unix
 from waterspout.ops.gauges import Gauges
 from waterspout.ops.server import OpsServer
 from waterspout.record import log_refusal
@@ -58,6 +60,7 @@ class Server:
         self._restarts = self._started = False
         self._watcher: Watcher | None = None
         self._ops = OpsServer(settings.ops, self._find_gauges()) if settings.ops is not None else None
+        self._certificate = Certificate(settings.certfile, settings.keyfile) if settings.certfile else None
         self._http: HTTPServer | DrainingServer | None = None
         self.ends_by = 0.0
 
@@ -70,7 +73,7 @@ class Server:
         native_files = find_native_files()  # before the WSGI app is loaded, perhaps into this process
         if self._settings.reload:
             check_watcher()
-        tls = self._make_tls()
+        tls = self._certificate.load() if self._certificate is not None else None
         with self._listen() as listeners:
             keep_from_children(lambda: self._find_descriptors(listeners))  # an app may fork when it is loaded
             try:
@@ -130,10 +133,6 @@ class Server:
         await self._stop.wait()
         if self._watcher is not None:
             await self._watcher.stop()
-
-    def _make_tls(self) -> ssl.SSLContext | None:
-        settings = self._settings
-        return make_tls_context(settings.certfile, settings.keyfile) if settings.certfile else None
 
     def _listen(self) -> Listeners:
         settings = self._settings
@@ -211,7 +210,19 @@ class Server:
         if self._on_terminal and not os.isatty(0):
             self._handle_stop()
         else:
+            self._renew_certificate()
             self._reload()
+
+    def _renew_certificate(self) -> None:
+        """Whoever connects from now on is shown what is in the files by now."""
+        if self._certificate is None or self._http is None:
+            return
+        try:
+            self._http.ssl_options = self._certificate.load()
+        except ConfigurationError as error:
+            logger.error("SIGHUP: the old certificate stays: %s", error)
+        else:
+            logger.info("SIGHUP: the certificate is read again, for new connections")
 
     def _reload(self) -> None:
         """New WSGI processes take over from the old ones; native code stays as it is."""

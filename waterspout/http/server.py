@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -69,16 +70,20 @@ class HTTPServer(httpserver.HTTPServer):
         self.done: asyncio.Future[None] = loop.create_future()
         self.done.set_result(None)
         self.now = loop.time()
-        context = None
         if self.ssl_options is not None:
-            context = ssl_options_to_context(self.ssl_options, server_side=True)
+            self.ssl_options = ssl_options_to_context(self.ssl_options, server_side=True)
         for sock in sockets:
             self._sockets[sock.fileno()] = sock
-            if context is not None:
-                self._listeners.append(TLSListener(loop, sock, lambda: Connection(self), context))
+            if self.ssl_options is not None:
+                self._listeners.append(TLSListener(loop, sock, lambda: Connection(self), self._find_context))
             else:
                 kind = PlainListener if isinstance(loop, asyncio.BaseEventLoop) else Listener
                 self._listeners.append(kind(loop, sock, lambda: Connection(self)))
+
+    def _find_context(self) -> ssl.SSLContext:
+        """Of this moment: who assigns `ssl_options` has renewed a certificate, as with Tornado's server."""
+        assert self.ssl_options is not None
+        return ssl_options_to_context(self.ssl_options, server_side=True)
 
     def stop(self) -> None:
         """Accept no more; what is open goes on."""

@@ -16,7 +16,8 @@ from waterspout.limits import TLS_HANDSHAKE_TIMEOUT, TLS_SHUTDOWN_TIMEOUT
 class TLSListener:
     """Accepts on `sock`, makes the handshakes, and starts what `make_protocol` gives behind each.
 
-    By hand, because an event loop's own server says nothing of a handshake that fails.
+    By hand, because an event loop's own server says nothing of a handshake that fails. `find_context` is
+    called for each connection: a certificate may be renewed.
     """
 
     def __init__(
@@ -24,10 +25,10 @@ class TLSListener:
         loop: asyncio.AbstractEventLoop,
         sock: socket.socket,
         make_protocol: Callable[[], asyncio.Protocol],
-        context: ssl.SSLContext,
+        find_context: Callable[[], ssl.SSLContext],
     ) -> None:
         self._make_protocol = make_protocol
-        self._context = context
+        self._find_context = find_context
         self._loop = loop
         self._handshakes: set[asyncio.Task[None]] = set()
         self._acceptor = Acceptor(loop, sock, self._start)
@@ -46,7 +47,7 @@ class TLSListener:
             await self._loop.connect_accepted_socket(
                 self._make_protocol,
                 sock,
-                ssl=self._context,
+                ssl=self._find_context(),
                 ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT,
                 ssl_shutdown_timeout=TLS_SHUTDOWN_TIMEOUT,
             )
