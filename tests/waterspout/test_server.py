@@ -1,6 +1,7 @@
 """Listening, serving until told to stop, draining."""
 
 import asyncio
+import gc
 import os
 import re
 import signal
@@ -43,6 +44,15 @@ class QuickHandler(RequestHandler):
 ROUTES = [(r"/gated", GatedHandler), (r"/quick", QuickHandler)]
 QUICK = ("GET /quick HTTP/1.1", "Host: x")
 GATED = ("GET /gated HTTP/1.1", "Host: x")
+
+
+@pytest.fixture(autouse=True)
+def collector():
+    """As it was: a server calms it for all of its process, and hypothesis finds nothing of what is frozen."""
+    thresholds = gc.get_threshold()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
 
 
 @pytest.fixture
