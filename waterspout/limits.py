@@ -277,6 +277,13 @@ FIGURES_WINDOW = 60.0
 LAG_INTERVAL = 0.25
 #: ... and for how long behind the last call of `stats()`, when no operations address wants it (seconds).
 LAG_WANTED = 120.0
+#: A handler that holds the event loop for so long is named in the log (seconds): clients notice from a tenth
+#: of that on, but so may a busy machine hold it.
+LOOP_STANDS = 1.0
+#: How often it is looked at, and gives a sign of life (seconds).
+LOOP_LOOK = 0.25
+#: Between two such stacks in the log (seconds).
+LOOP_PAUSE = 60.0
 #: Longest name of a pool; it stands in log lines and in JSON.
 POOL_NAME = 32
 

@@ -23,8 +23,10 @@ from waterspout.http import HTTPServer
 from waterspout.hub.local import hub
 from waterspout.limits import GC_THRESHOLDS, READY_TIMEOUT, SAME_SIGNAL
 from waterspout.listeners import Listeners, adopt, listen_tcp, listen_unix
+from waterspout.notifying import Notifier
 from waterspout.ops.gauges import Gauges
 from waterspout.ops.server import OpsServer
+from waterspout.ops.watchdog import LoopWatchdog
 from waterspout.record import log_refusal
 from waterspout.reloading import Watcher, check_watcher, find_native_files, restart
 from waterspout.saying import say
@@ -62,6 +64,8 @@ class Server:
         self._ops = OpsServer(settings.ops, self._find_gauges()) if settings.ops is not None else None
         self._certificate = Certificate(settings.certfile, settings.keyfile) if settings.certfile else None
         self._http: HTTPServer | DrainingServer | None = None
+        self._watchdog = LoopWatchdog()
+        self._manager = Notifier(os.environ)
         self.ends_by = 0.0
 
     def _find_gauges(self) -> Gauges:
@@ -88,6 +92,8 @@ class Server:
                     self._watcher = Watcher(native_files, self._reload_wsgi, self._restart)
                 await self._serve(listeners, tls)
             finally:
+                self._watchdog.stop()
+                self._manager.stop()
                 if self._ops is not None:
                     await self._ops.close()
         say("stopped")
@@ -102,8 +108,12 @@ class Server:
         server.add_sockets(listeners.sockets)
         for descriptor in self._settings.inherited:
             os.close(descriptor)
+        self._watchdog.start()  # not before: threads of this process load the app on the loop
         self._announce(listeners.describe(secure=tls is not None))
+        self._manager.tell("READY=1")
+        self._manager.start()
         await self._wait_for_stop()
+        self._manager.tell("STOPPING=1")
         if ops is not None:
             ops.stopping = True
         if self._restarts:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 
 from tornado.web import RequestHandler, stream_request_body
 from tornado.websocket import WebSocketHandler
@@ -60,6 +61,18 @@ class Slow(RequestHandler):
         self.write("slept")
 
 
+def sleep_as_no_handler_should(seconds):
+    time.sleep(seconds)
+
+
+class Block(RequestHandler):
+    """Holds the event loop."""
+
+    def get(self):
+        sleep_as_no_handler_should(float(self.get_argument("seconds")))
+        self.write("done")
+
+
 class Whole(RequestHandler):
     """Is handed its body whole."""
 
@@ -89,6 +102,7 @@ routes = [
     (r"/native/numbers/(\d+)", Numbers),
     (r"/native/ws", Socket),
     (r"/native/slow", Slow),
+    (r"/native/block", Block),
     (r"/native/whole", Whole),
     (r"/native/streamed", Streamed),
 ]

@@ -1,0 +1,110 @@
+"""Who holds the event loop is named while he does."""
+
+import asyncio
+import logging
+import selectors
+import socket
+import sys
+import threading
+import time
+
+import pytest
+
+from tests.server import poll
+from waterspout.ops import watchdog
+from waterspout.ops.watchdog import LoopWatchdog, find_culprit
+
+STANDS = "the event loop has stood still for "
+GOES_ON = "the event loop goes on, after "
+
+pytestmark = pytest.mark.gen_test(timeout=30)
+
+
+@pytest.fixture
+def watched(monkeypatch, io_loop, caplog):
+    monkeypatch.setattr(watchdog, "LOOP_LOOK", 0.02)
+    monkeypatch.setattr(watchdog, "LOOP_STANDS", 0.2)
+    caplog.set_level(logging.WARNING, "waterspout")
+    found = LoopWatchdog()
+    yield found
+    found.stop()
+
+
+def hold_the_loop(text, caplog):
+    """What no handler should do: it goes on when the log says so."""
+    poll(lambda: text in caplog.text)
+
+
+async def test_who_holds_the_loop_is_named_while_he_does(watched, caplog):
+    watched.start()
+    await asyncio.sleep(0.1)
+    hold_the_loop("in hold_the_loop", caplog)
+    assert STANDS in caplog.text
+    assert "in test_who_holds_the_loop_is_named_while_he_does" in caplog.text
+    assert "run_forever" not in caplog.text  # what is below the handler is of no interest
+    while GOES_ON not in caplog.text:
+        await asyncio.sleep(0.01)
+    assert all(record.levelname == "WARNING" for record in caplog.records)
+
+
+async def test_it_is_said_once_in_a_while(watched, caplog, monkeypatch):
+    watched.start()
+    await asyncio.sleep(0.1)
+    hold_the_loop(STANDS, caplog)
+    await asyncio.sleep(0.1)
+    time.sleep(0.5)
+    await asyncio.sleep(0.1)
+    assert caplog.text.count(STANDS) == caplog.text.count(GOES_ON) == 1
+    monkeypatch.setattr(watchdog, "LOOP_PAUSE", 0.0)
+    caplog.clear()
+    hold_the_loop(STANDS, caplog)
+    assert STANDS in caplog.text
+
+
+async def test_a_loop_that_turns_is_nothing_to_talk_of(watched, caplog):
+    watched.start()
+    deadline = time.monotonic() + 1
+    while time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+    assert caplog.text == ""
+
+
+async def test_nobody_looks_after_the_stop(watched, caplog):
+    watched.start()
+    thread = next(thread for thread in threading.enumerate() if thread.name == "waterspout-watchdog")
+    watched.stop()
+    watched.stop()
+    await asyncio.to_thread(thread.join, 10)
+    assert not thread.is_alive()
+    time.sleep(0.4)
+    assert caplog.text == ""
+
+
+async def test_a_thread_that_can_t_be_had_is_told_of(watched, caplog, monkeypatch):
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    watched.start()
+    assert "nobody watches the event loop: can't start new thread" in caplog.text
+
+
+def test_a_loop_that_waits_for_something_to_do_has_no_culprit():
+    waiting = threading.Event()
+    reading, writing = socket.socketpair()
+    loop = asyncio.SelectorEventLoop(selectors.DefaultSelector())
+
+    def run():
+        loop.call_soon(waiting.set)
+        loop.add_reader(reading, loop.stop)
+        loop.run_forever()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert waiting.wait(10)
+    assert poll(lambda: find_culprit(sys._current_frames()[thread.ident]) == [])
+    writing.send(b"x")
+    thread.join(10)
+    loop.close()
+    reading.close()
+    writing.close()

@@ -1,0 +1,44 @@
+"""A service manager that wants to know: systemd's Type=notify, and WatchdogSec."""
+
+import socket
+
+import pytest
+
+SERVE = ("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.working:app")
+
+
+@pytest.fixture
+def manager(tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(tmp_path / "notify"))
+        sock.settimeout(30)
+        yield sock
+
+
+def test_a_manager_is_told_when_it_serves_and_when_it_stops(start_server, manager, form):
+    server = start_server(*SERVE, form=form, env={"NOTIFY_SOCKET": manager.getsockname()})
+    assert manager.recv(100) == b"READY=1"
+    server.canary()
+    server.stop()
+    assert manager.recv(100) == b"STOPPING=1"
+
+
+def test_signs_of_life_stop_when_the_event_loop_does(start_server, manager):
+    """What kills a server that a handler has brought to a stand for ever."""
+    wanted = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "400000"}
+    server = start_server(*SERVE, env=wanted)
+    assert manager.recv(100) == b"READY=1"
+    for _ in range(3):
+        assert manager.recv(100) == b"WATCHDOG=1"
+    with server.connect() as connection:
+        connection.send_request("GET", "/native/block?seconds=3")
+        assert server.log_lines("the event loop has stood still for ")
+        manager.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            while True:
+                manager.recv(100)  # what came before it stood still
+        assert "goes on" not in server.log
+        manager.settimeout(30)
+        assert connection.reply().text == "done"
+        assert manager.recv(100) == b"WATCHDOG=1"
+    server.stop()

@@ -1,0 +1,62 @@
+"""What a service manager is told: ready, reloading, stopping, alive. Leaf.
+
+The protocol is systemd's, which others speak, too: sd_notify(3), sd_watchdog_enabled(3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import socket
+from collections.abc import Mapping
+
+logger = logging.getLogger("waterspout.server")
+
+
+class Notifier:
+    """Tells whoever `environ` names in NOTIFY_SOCKET; without one, nobody.
+
+    A manager that doesn't read, or can't be reached, holds nobody up.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._address = re.sub("^@", "\0", environ.get("NOTIFY_SOCKET", ""))
+        self._interval = _find_interval(environ) if self._address else 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def tell(self, state: str) -> None:
+        """One datagram: READY=1, STOPPING=1."""
+        if not self._address:
+            return
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+                sock.setblocking(False)
+                sock.sendto(state.encode(), self._address)
+        except BlockingIOError:
+            pass  # it has enough to read already
+        except OSError as error:
+            logger.warning("the service manager can't be told %s: %s", state, error)
+
+    def start(self) -> None:
+        """Give signs of life from the running loop from now on, if they are wanted (WatchdogSec=)."""
+        if self._interval:
+            self._beat(asyncio.get_running_loop())
+
+    def stop(self) -> None:
+        """Give no more. Harmless when repeated."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.tell("WATCHDOG=1")
+        self._timer = loop.call_later(self._interval, self._beat, loop)
+
+
+def _find_interval(environ: Mapping[str, str]) -> float:
+    """Half of what is asked, as the manual says (seconds); 0: nothing is asked of this process."""
+    wanted, pid = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID")
+    if not re.fullmatch("[0-9]{1,18}", wanted) or pid not in (None, str(os.getpid())):
+        return 0.0
+    return int(wanted) / 2e6

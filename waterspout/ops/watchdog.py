@@ -1,0 +1,98 @@
+"""Who holds the event loop, said while he does: nothing else can say it, because nothing else runs there."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import selectors
+import sys
+import threading
+import time
+import traceback
+from types import FrameType
+from typing import Final
+
+from waterspout.limits import LOOP_LOOK, LOOP_PAUSE, LOOP_STANDS
+
+logger = logging.getLogger("waterspout.ops")
+
+_ASYNCIO: Final = os.path.dirname(asyncio.__file__)
+#: A stack is told from its inner end; what is further out is seldom the handler's.
+_FRAMES: Final = 20
+
+
+class LoopWatchdog:
+    """A thread that looks for a sign of life of the event loop, and tells where it stands when there is none.
+
+    A process that was stopped as a whole, or code that holds the interpreter lock, stops the thread, too: of
+    those it says nothing.
+    """
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+        self._beaten = 0.0
+        self._told = -LOOP_PAUSE
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Watch the running loop, until `stop()`."""
+        loop = asyncio.get_running_loop()
+        self._beat(loop)
+        watching = threading.Thread(
+            target=self._watch, args=(threading.get_ident(),), name="waterspout-watchdog", daemon=True
+        )
+        try:
+            watching.start()
+        except RuntimeError as error:
+            logger.warning("nobody watches the event loop: %s", error)
+            self.stop()
+
+    def stop(self) -> None:
+        """Look no more. Harmless when repeated."""
+        self._stopped.set()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._beaten = time.monotonic()
+        self._timer = loop.call_later(LOOP_LOOK, self._beat, loop)
+
+    def _watch(self, loop_thread: int) -> None:
+        stands_since = 0.0
+        looked = time.monotonic()
+        while not self._stopped.wait(LOOP_LOOK):
+            before, looked = looked, time.monotonic()
+            beaten = self._beaten
+            if stands_since and beaten != stands_since:
+                logger.warning("the event loop goes on, after %.1f s", beaten - stands_since)
+                stands_since = 0.0
+            stood = looked - beaten
+            is_on_time = looked - before < LOOP_STANDS / 2  # else this thread has not run either
+            if stood >= LOOP_STANDS and not stands_since and is_on_time and self._may_tell(looked):
+                frame = sys._current_frames().get(loop_thread)
+                culprit = find_culprit(frame) if frame is not None else []
+                if culprit and self._beaten == beaten:
+                    stands_since = beaten
+                    self._told = looked
+                    logger.warning(
+                        "the event loop has stood still for %.1f s: nobody is served while this runs\n%s",
+                        stood,
+                        "".join(traceback.format_list(culprit)).rstrip(),
+                    )
+
+    def _may_tell(self, now: float) -> bool:
+        return now - self._told >= LOOP_PAUSE
+
+
+def find_culprit(frame: FrameType) -> traceback.StackSummary | list[traceback.FrameSummary]:
+    """What the event loop runs, of the stack of its thread; nothing: it waits for something to do."""
+    stack = traceback.extract_stack(frame)
+    is_loop = [os.path.dirname(entry.filename) == _ASYNCIO for entry in stack]
+    begin = is_loop.index(True) if True in is_loop else 0
+    while begin < len(stack) and is_loop[begin]:
+        begin += 1
+    culprit = stack[begin:]
+    if culprit and culprit[0].filename == selectors.__file__:
+        return []
+    return culprit[-_FRAMES:]
