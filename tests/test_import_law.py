@@ -13,6 +13,7 @@ PACKAGES = ("app", "handlers", "waterspout", "wsgi_app")
 #: Import nothing of ours but each other.
 LEAVES = {
     "waterspout.allocator",
+    "waterspout.certificate",
     "waterspout.closing",
     "waterspout.exceptions",
     "waterspout.forwarded",
@@ -23,6 +24,8 @@ LEAVES = {
     "waterspout.limits",
     "waterspout.listeners",
     "waterspout.logs",
+    "waterspout.loopback",
+    "waterspout.notifying",
     "waterspout.option_types",
     "waterspout.options",
     "waterspout.ops.address",
@@ -49,6 +52,7 @@ PURE = {
     "waterspout.http.head",
     "waterspout.http.parser",
     "waterspout.limits",
+    "waterspout.loopback",
     "waterspout.ops.address",
     "waterspout.ops.figures",
     "waterspout.ops.quantiles",

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 import weakref
 from collections.abc import Callable
 from typing import Any, cast
 
 from tornado.httputil import HTTPConnection, HTTPMessageDelegate, HTTPServerRequest
 from tornado.web import Application as TornadoApplication
-from tornado.web import ErrorHandler, FallbackHandler, OutputTransform, RequestHandler, StaticFileHandler
+from tornado.web import ErrorHandler, FallbackHandler, OutputTransform, RequestHandler
 from tornado.websocket import WebSocketHandler
 
 from waterspout import limits
-from waterspout.exceptions import ConfigurationError
+from waterspout.container_settings import CONTAINER_SETTINGS, make_container
 from waterspout.http.exchange import Exchange
 from waterspout.hub.local import hub
 from waterspout.native.delegate import NativeDelegate, PlainHandler, run
-from waterspout.native.handler import LeanRequestHandler, make_lean
-from waterspout.native.static import SendingFileHandler
+from waterspout.native.improving import Improved
 from waterspout.native.transform import RecordTransform
 from waterspout.opening import Opening, adopt, is_outside
 from waterspout.proxies import Proxies
@@ -31,29 +29,8 @@ from waterspout.routing.route import Match, Route
 from waterspout.routing.rulemap import RuleMap
 from waterspout.routing.table import Table
 from waterspout.routing.urls import Endpoints
-from waterspout.websocket.handler import with_protocol
 from waterspout.wsgi.container import PROXY_SETTINGS, Container
 from waterspout.wsgi.environ import split_target
-
-#: Settings that are the container's, by the name that it knows them under.
-_CONTAINER_SETTINGS = {
-    "wsgi_workers": "workers",
-    "wsgi_threads": "threads",
-    "wsgi_queue": "queue",
-    "wsgi_spool": "spool",
-    "wsgi_spool_reply": "spool_reply",
-    "wsgi_pools": "pools",
-    "wsgi_pool_rules": "pool_rules",
-    "wsgi_queue_timeout": "queue_timeout",
-    "wsgi_timeout": "timeout",
-    "wsgi_max_requests": "max_requests",
-    "wsgi_max_requests_jitter": "max_requests_jitter",
-    "wsgi_max_rss": "max_rss",
-    "wsgi_nice": "nice",
-    "max_body_size": "max_body_size",
-    "graceful_timeout": "graceful_timeout",
-    **dict(zip(PROXY_SETTINGS, PROXY_SETTINGS, strict=True)),
-}
 
 
 class Application(TornadoApplication):
@@ -95,17 +72,17 @@ class Application(TornadoApplication):
         transforms: list[type[OutputTransform]] | None = None,
         **settings: Any,
     ) -> None:
-        self.container = self._make_container(wsgi, settings)
+        self.container = make_container(wsgi, settings)
         self.max_body_size = int(settings.get("max_body_size", limits.MAX_BODY_SIZE))
         self._proxy_settings = {
             ours: settings[name] for name, ours in PROXY_SETTINGS.items() if name in settings
         }
         self._build_proxies()
         self.native_max_body_size = int(settings.get("native_max_body_size", limits.NATIVE_MAX_BODY_SIZE))
-        self._lean: dict[type[RequestHandler], type[RequestHandler]] = {}
+        self._improved = Improved()
         self._gathering = Gathering(
             self,
-            self._improve,
+            self._improved.__getitem__,
             self.container,
             settings.get("url_converters", {}),
             has_login=settings.get("login_loader") is not None,
@@ -128,17 +105,6 @@ class Application(TornadoApplication):
             for name in ("start_request", "find_handler", "get_handler_delegate")
         )
 
-    def _make_container(self, wsgi: Any, settings: dict[str, Any]) -> Container | None:
-        check_names(settings)
-        options = {ours: settings[name] for name, ours in _CONTAINER_SETTINGS.items() if name in settings}
-        if isinstance(wsgi, Container) or wsgi is None:
-            if any(name.startswith("wsgi_") for name in settings):
-                raise ConfigurationError("wsgi_... settings go with wsgi=, as an import string or a callable")
-            return wsgi
-        if not isinstance(wsgi, str) and not callable(wsgi):
-            raise ConfigurationError(f"wsgi must be an import string or a WSGI callable, not {wsgi!r}")
-        return Container(wsgi, **options)
-
     def _build_proxies(self) -> None:
         """A container that was made before may know its proxies; then both sides do."""
         if self._proxy_settings or self.container is None:
@@ -160,7 +126,7 @@ class Application(TornadoApplication):
         self.max_body_size = changes.get("max_body_size", self.max_body_size)
         if self.container is not None:
             self.container.configure(
-                **{_CONTAINER_SETTINGS.get(name, name): value for name, value in changes.items()}
+                **{CONTAINER_SETTINGS.get(name, name): value for name, value in changes.items()}
             )
         self._build_proxies()
 
@@ -205,7 +171,7 @@ class Application(TornadoApplication):
     def _open_hub(self) -> None:
         if not self._hub_is_open:
             self._hub_is_open = True
-            self._lean.clear()  # whoever wraps Tornado's methods has done so by now
+            self._improved.clear()  # whoever wraps Tornado's methods has done so by now
             self._lay_table()
             hub.open()
 
@@ -339,7 +305,7 @@ class Application(TornadoApplication):
 
     def _lay_table(self) -> Table:
         """The rules as they are now."""
-        self._table = Table(self, self._improve)
+        self._table = Table(self, self._improved.__getitem__)
         return self._table
 
     def get_handler_delegate(
@@ -361,7 +327,7 @@ class Application(TornadoApplication):
         unowned: list[Match] | None = getattr(told, "unowned", None)
         methods = None if unowned is None else find_methods(target_class)
         if unowned is not None and not owns(methods, request.method or ""):
-            route = Route(target_class, self._improve(target_class), target_kwargs or {})
+            route = Route(target_class, self._improved[target_class], target_kwargs or {})
             unowned.append(Match(route, path_args or (), path_kwargs or {}, methods or frozenset()))
             return None
         fallback = (target_kwargs or {}).get("fallback")
@@ -371,7 +337,7 @@ class Application(TornadoApplication):
             exchange.request = request
             exchange.allow = _unite(unowned) if unowned else getattr(told, "denied", exchange.allow)
             return exchange
-        target_class = self._improve(target_class)
+        target_class = self._improved[target_class]
         if not self._caches_templates or getattr(target_class, "_stream_request_body", False):
             stock = super().get_handler_delegate(request, target_class, target_kwargs, path_args, path_kwargs)
             return NativeDelegate(self, request, stock)
@@ -406,17 +372,6 @@ class Application(TornadoApplication):
             raise ValueError(f"the rule {name!r} is a regular expression: give its arguments in their order")
         return native
 
-    def _improve(self, handler_class: type[RequestHandler]) -> type[RequestHandler]:
-        """The class that runs in place of a handler's: the same to whoever looks at it, and cheaper."""
-        lean = self._lean.get(handler_class)
-        if lean is None:
-            static = issubclass(handler_class, StaticFileHandler)
-            lean = make_lean(handler_class, SendingFileHandler if static else LeanRequestHandler)
-            if issubclass(lean, WebSocketHandler):
-                lean = with_protocol(lean)
-            self._lean[handler_class] = lean
-        return lean
-
     @property
     def _caches_templates(self) -> bool:
         """Without (in Tornado's debug mode) its own delegate forgets them before each request."""
@@ -446,15 +401,3 @@ class Application(TornadoApplication):
 def _unite(matches: list[Match]) -> frozenset[str]:
     """The methods that native handlers own at one path."""
     return frozenset().union(*(match.denied for match in matches))
-
-
-def check_names(settings: dict[str, Any]) -> None:
-    """Raises ConfigurationError for a setting that is nearly one of ours: Tornado would swallow it."""
-    ours = [*_CONTAINER_SETTINGS, "native_max_body_size", "login_loader", "url_converters"]
-    for name in settings:
-        near = difflib.get_close_matches(name, ours, cutoff=0.85)
-        near = [other for other in near if other[:3] == name[:3]]  # logging_loader is somebody else's
-        near.sort(key=lambda other: not other.startswith(name))  # wsgi_pool: wsgi_pools, not wsgi_spool
-        if name not in ours and (near or name.startswith("wsgi_")):
-            hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(ours)}"
-            raise ConfigurationError(f"unknown setting {name!r}{hint}")

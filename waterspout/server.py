@@ -30,7 +30,7 @@ from waterspout.ops.watchdog import LoopWatchdog
 from waterspout.record import log_refusal
 from waterspout.reloading import Watcher, check_watcher, find_native_files, restart
 from waterspout.saying import say
-from waterspout.settings import ServeSettings, is_loopback
+from waterspout.settings import ServeSettings, is_local
 from waterspout.signals import keep_from_children, spare_forked_children
 from waterspout.wsgi.container import Container
 from waterspout.wsgi.settings import PoolSettings
@@ -161,7 +161,7 @@ class Server:
             return
         self._ops.listen()
         host = self._settings.ops.host
-        if self._settings.ops.path is None and not is_loopback(host):
+        if self._settings.ops.path is None and not is_local(host):
             say(
                 f"whoever reaches {self._settings.ops} can read the figures: --ops-bind is meant for "
                 "loopback, or for a network of the operators' own"

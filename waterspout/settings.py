@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError
 from waterspout.http.settings import HTTPSettings
+from waterspout.loopback import is_loopback
 from waterspout.ops.address import OpsAddress
 
 
@@ -59,14 +59,9 @@ class ServeSettings:
             return "an inherited socket"
         if self.unix is not None:
             return f"unix:{self.unix}"
-        return None if is_loopback(self.host) else self.host or "any address"
+        return None if is_local(self.host) else self.host or "any address"
 
 
-def is_loopback(host: str) -> bool:
-    """Whether nobody but this machine can reach `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def is_local(host: str) -> bool:
+    """Whether nobody but this machine can reach what listens on `host`."""
+    return host == "localhost" or is_loopback(host)

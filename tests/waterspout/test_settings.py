@@ -7,7 +7,7 @@ import pytest
 
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError
-from waterspout.settings import ServeSettings, is_loopback
+from waterspout.settings import ServeSettings, is_local
 
 
 def test_the_defaults_are_fit_to_serve():
@@ -40,7 +40,7 @@ def test_what_is_no_time_is_refused(seconds):
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost"])
 def test_debug_is_for_loopback(host):
-    assert is_loopback(host)
+    assert is_local(host)
     assert ServeSettings(host=host, debug=True).debug
 
 
@@ -48,7 +48,7 @@ def test_debug_is_for_loopback(host):
     "host", ["0.0.0.0", "::", "192.0.2.1", "example.com", "", "localhost.evil", "127.0.0.1.x"]
 )
 def test_debug_anywhere_else_is_refused(host):
-    assert not is_loopback(host)
+    assert not is_local(host)
     assert ServeSettings(host=host).host == host
     with pytest.raises(ConfigurationError, match="loopback only"):
         ServeSettings(host=host, debug=True)

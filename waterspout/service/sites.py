@@ -6,6 +6,8 @@ from collections.abc import Collection
 from ipaddress import IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
+from waterspout.loopback import is_loopback
+
 #: Where a browser says that a request was made: on a page of this very origin, or by the person alone.
 _OWN_SITES = frozenset({"same-origin", "none"})
 
@@ -25,17 +27,6 @@ def is_loopback_name(host: str) -> bool:
     except ValueError:
         return False
     return hostname == "localhost" or hostname.endswith(".localhost") or is_loopback(hostname)
-
-
-def is_loopback(address: str) -> bool:
-    """Whether an address is this machine's own; what is no IP address is not."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped:
-        return parsed.ipv4_mapped.is_loopback
-    return parsed.is_loopback
 
 
 def customer_of(address: str | None) -> str:

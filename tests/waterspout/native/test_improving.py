@@ -1,0 +1,35 @@
+"""Which classes run in place of handlers."""
+
+from tornado.web import RequestHandler, StaticFileHandler
+from tornado.websocket import WebSocketHandler
+
+from waterspout.native.handler import LeanRequestHandler
+from waterspout.native.improving import Improved
+from waterspout.native.static import SendingFileHandler
+
+
+class Handler(RequestHandler):
+    pass
+
+
+class Files(StaticFileHandler):
+    pass
+
+
+class Socket(WebSocketHandler):
+    pass
+
+
+def test_each_kind_has_what_it_needs_beneath():
+    improved = Improved()
+    assert issubclass(improved[Handler], (Handler, LeanRequestHandler))
+    assert issubclass(improved[Files], SendingFileHandler)
+    assert improved[Socket].get_websocket_protocol is not WebSocketHandler.get_websocket_protocol
+
+
+def test_a_class_is_made_once_and_again_after_a_clearing():
+    improved = Improved()
+    first = improved[Handler]
+    assert improved[Handler] is first
+    improved.clear()
+    assert improved[Handler] is not first

@@ -1,0 +1,55 @@
+"""Settings of an `Application` that are its container's."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Final
+
+from waterspout.exceptions import ConfigurationError
+from waterspout.wsgi.container import PROXY_SETTINGS, Container
+
+#: By the names that the container knows them under.
+CONTAINER_SETTINGS: Final = {
+    "wsgi_workers": "workers",
+    "wsgi_threads": "threads",
+    "wsgi_queue": "queue",
+    "wsgi_spool": "spool",
+    "wsgi_spool_reply": "spool_reply",
+    "wsgi_pools": "pools",
+    "wsgi_pool_rules": "pool_rules",
+    "wsgi_queue_timeout": "queue_timeout",
+    "wsgi_timeout": "timeout",
+    "wsgi_max_requests": "max_requests",
+    "wsgi_max_requests_jitter": "max_requests_jitter",
+    "wsgi_max_rss": "max_rss",
+    "wsgi_nice": "nice",
+    "max_body_size": "max_body_size",
+    "graceful_timeout": "graceful_timeout",
+    **dict(zip(PROXY_SETTINGS, PROXY_SETTINGS, strict=True)),
+}
+_OTHERS: Final = ("native_max_body_size", "login_loader", "url_converters")
+
+
+def make_container(wsgi: Any, settings: dict[str, Any]) -> Container | None:
+    """The container of `wsgi`, which may be one. Raises ConfigurationError."""
+    check_names(settings)
+    options = {ours: settings[name] for name, ours in CONTAINER_SETTINGS.items() if name in settings}
+    if isinstance(wsgi, Container) or wsgi is None:
+        if any(name.startswith("wsgi_") for name in settings):
+            raise ConfigurationError("wsgi_... settings go with wsgi=, as an import string or a callable")
+        return wsgi
+    if not isinstance(wsgi, str) and not callable(wsgi):
+        raise ConfigurationError(f"wsgi must be an import string or a WSGI callable, not {wsgi!r}")
+    return Container(wsgi, **options)
+
+
+def check_names(settings: dict[str, Any]) -> None:
+    """Raises ConfigurationError for a setting that is nearly one of ours: Tornado would swallow it."""
+    ours = [*CONTAINER_SETTINGS, *_OTHERS]
+    for name in settings:
+        near = difflib.get_close_matches(name, ours, cutoff=0.85)
+        near = [other for other in near if other[:3] == name[:3]]  # plugin_loader is somebody else's
+        near.sort(key=lambda other: not other.startswith(name))  # wsgi_pool: wsgi_pools, not wsgi_spool
+        if name not in ours and (near or name.startswith("wsgi_")):
+            hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(ours)}"
+            raise ConfigurationError(f"unknown setting {name!r}{hint}")
