@@ -173,6 +173,8 @@ SENDFILE_PIECE = 1 * MIB
 BODY_PIECE = 256 * KIB
 #: Between two lines that say that no descriptors are left (seconds).
 EXHAUSTED_PAUSE = 60.0
+#: When none are left, connections on which nothing was asked for so long make room (seconds).
+IDLE_FOR_OTHERS = 5.0
 #: When the server stops, who has just connected may still send a request for so long (seconds).
 DRAIN_FRESH = 0.3
 #: How often slow clients are looked for, at the least (seconds).

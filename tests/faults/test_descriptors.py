@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 
 from tests.server import ON_TORNADO, poll
+from tests.wire.client import Cut
 
 pytestmark = [
     pytest.mark.faults,
@@ -60,3 +61,22 @@ def test_when_descriptors_are_free_again_it_accepts_again(start_server, loop):
     assert poll(lambda: answers(server))
     assert "Traceback" not in server.log
     assert len(server.log_lines("no connection can be accepted")) == 1
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_idle_connections_make_room_for_who_asks(start_server, loop):
+    """As nginx does it: a client that keeps a connection for later has no right to it before others."""
+    server = start_server(*SERVE, "--loop", loop, "--keep-alive-timeout", "600", "--head-timeout", "600")
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (MOST, MOST))
+    crowd = []
+    with suppress(OSError, Cut):  # the last one is one too many
+        while len(crowd) < MOST:
+            crowd.append(server.connect(timeout=2))
+            crowd.append(server.connect())  # has never asked for anything
+            crowd[-2].ask("GET", "/native/ping")
+    assert server.log_lines("no connection can be accepted")
+    assert poll(lambda: answers(server, "/native/ping"), seconds=30)
+    assert "Traceback" not in server.log
+    for connection in crowd:
+        connection.close()
+    server.stop()

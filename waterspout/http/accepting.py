@@ -125,15 +125,19 @@ class Shortage:
     def __init__(self) -> None:
         self._said = -EXHAUSTED_PAUSE
 
-    def look(self, now: float) -> None:
-        """Try to have one more."""
+    def look(self, now: float) -> bool:
+        """Try to have one more. True: there is none."""
         try:
             os.close(os.open(os.devnull, os.O_RDONLY))
         except OSError as error:
-            if error.errno in _EXHAUSTED and now - self._said >= EXHAUSTED_PAUSE:
+            if error.errno not in _EXHAUSTED:
+                return False
+            if now - self._said >= EXHAUSTED_PAUSE:
                 self._said = now
                 gen_log.error(
                     "no connection can be accepted: %s (ulimit -n; said at most once in %.0f s)",
                     error.strerror,
                     EXHAUSTED_PAUSE,
                 )
+            return True
+        return False

@@ -230,6 +230,14 @@ class Connection(Intake):
             self._resume_reading()
             self._close_written()
 
+    def idle_for(self, now: float) -> float:
+        """For how long nothing has been asked here (seconds); 0: something has."""
+        if self.state != IDLE or self._parser.held or self.writer.unsent:
+            return 0.0
+        settings = self.server.settings
+        whole = settings.keep_alive_timeout if self.writer.has_written else settings.head_timeout
+        return max(0.0, whole - self._patience.remains(now))
+
     def drain(self) -> None:
         """The server stops: close if idle; a reply that runs is the last one.
 

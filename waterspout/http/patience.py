@@ -32,6 +32,10 @@ class Patience:
         """From now on, for so long."""
         self._deadline = now + seconds
 
+    def remains(self, now: float) -> float:
+        """How much longer."""
+        return self._deadline - now
+
     def is_over(self, now: float) -> bool:
         return now > self._deadline
 

@@ -177,6 +177,14 @@ class HTTPServer(httpserver.HTTPServer):
             except Exception:
                 app_log.error("%s can't be looked after: it is cut", connection.context, exc_info=True)
                 connection.abort()
-        self._shortage.look(now)
+        if self._shortage.look(now):
+            self._make_room(now)
         if self._open:
             self._sweeper = self.loop.call_later(self._interval, self._sweep)
+
+    def _make_room(self, now: float) -> None:
+        """Who asks for nothing goes for who would like to: an eighth of them, the longest idle first."""
+        idle = [one for one in self._open if one.idle_for(now) >= limits.IDLE_FOR_OTHERS]
+        idle.sort(key=lambda one: one.idle_for(now), reverse=True)
+        for connection in idle[: max(1, len(idle) // 8)]:
+            connection.drain()

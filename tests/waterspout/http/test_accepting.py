@@ -81,7 +81,7 @@ async def test_a_protocol_is_started_on_each_connection(listener):
 
 async def test_a_shortage_is_said_once_in_a_while(monkeypatch, caplog):
     shortage = Shortage()
-    shortage.look(0.0)
+    assert not shortage.look(0.0)
     assert caplog.messages == []
 
     def fail(*_):
@@ -89,6 +89,6 @@ async def test_a_shortage_is_said_once_in_a_while(monkeypatch, caplog):
 
     monkeypatch.setattr(os, "open", fail)
     for now in (1.0, 2.0, EXHAUSTED_PAUSE, EXHAUSTED_PAUSE + 2.0):
-        shortage.look(now)
+        assert shortage.look(now)
     assert len(caplog.messages) == 2
     assert "ulimit -n" in caplog.messages[0]
