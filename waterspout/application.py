@@ -98,6 +98,8 @@ class Application(TornadoApplication):
         self.add_transform(RecordTransform)
         self._sockets: weakref.WeakSet[WebSocketHandler] = weakref.WeakSet()
         self._hub_is_open = False
+        #: What is cancelled from now on is so because the graceful timeout is over.
+        self.cuts = False
         self._lay_table()
         #: Nobody has overridden what `open_exchange` goes round.
         self._opens_itself = all(

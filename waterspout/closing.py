@@ -7,11 +7,15 @@ buffered, even of a stream that is closed, and would run it with nobody to tell 
 
 from __future__ import annotations
 
+import socket
+import struct
 import weakref
-from typing import Any
+from typing import Any, Final
 
 from tornado.httputil import HTTPHeaders
 
+#: struct linger of SO_LINGER: on, 0 seconds.
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 #: By the context object, which Tornado makes for each connection and hands to each of its requests.
 _closing: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -28,6 +32,27 @@ def may_serve(connection: Any) -> bool:
     stream = getattr(connection, "stream", None)
     is_closed = stream is not None and stream.closed()
     return not is_closed and getattr(connection, "context", None) not in _closing
+
+
+def cut_reply(connection: Any, *, is_delimited: bool, at_once: bool = False) -> None:
+    """Close in the middle of a reply, so that the client can tell: never a clean end.
+
+    On Tornado's server: `is_delimited`, it has a length, or comes in chunks; `at_once`, what was written is
+    not waited for.
+    """
+    if hasattr(connection, "cut"):  # our own
+        if at_once:
+            connection.reset()
+        else:
+            connection.cut()
+        return
+    stream = connection.stream
+    if stream is None or stream.closed():
+        return
+    if at_once or not is_delimited:
+        # A FIN would be a clean end here; a reset is not.
+        stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    stream.close()
 
 
 def wants_close(headers: HTTPHeaders) -> bool:

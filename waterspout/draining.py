@@ -23,13 +23,13 @@ class DrainingServer(HTTPServer):
     def initialize(self, *args: Any, **kwargs: Any) -> None:
         super().initialize(*args, **kwargs)
         self._idle: dict[Any, Any] = {}
-        self._running: set[Any] = set()
+        self._running: dict[Any, Any] = {}
         self._draining = False
         self._quiet = asyncio.Event()
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
         """Tornado calls this when a connection waits for its next request."""
-        self._running.discard(server_conn)
+        self._running.pop(server_conn, None)
         self._idle[server_conn] = request_conn
         if self._draining:
             self._close_idle()
@@ -38,7 +38,7 @@ class DrainingServer(HTTPServer):
 
     def on_close(self, server_conn: object) -> None:
         self._idle.pop(server_conn, None)
-        self._running.discard(server_conn)
+        self._running.pop(server_conn, None)
         self._check_quiet()
         super().on_close(server_conn)
 
@@ -51,14 +51,18 @@ class DrainingServer(HTTPServer):
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._quiet.wait(), timeout)
 
+    def running_tasks(self) -> list[asyncio.Task[None]]:
+        """The tasks of native handlers whose replies are not whole, as far as the application has told."""
+        tasks = [getattr(request_conn, "task", None) for request_conn in self._running.values()]
+        return [task for task in tasks if task is not None and not task.done()]
+
     def descriptors(self) -> list[int]:
         """The descriptors of all connections that speak HTTP."""
         streams = [server_conn.stream for server_conn in (*self._idle, *self._running)]
         return [stream.socket.fileno() for stream in streams if not stream.closed()]
 
     def _on_head(self, server_conn: object) -> None:
-        self._idle.pop(server_conn, None)
-        self._running.add(server_conn)
+        self._running[server_conn] = self._idle.pop(server_conn, None)
 
     def _close_idle(self) -> None:
         for request_conn in list(self._idle.values()):

@@ -289,11 +289,25 @@ class Server:
             self._application.close_sockets()
         hub.end_subscriptions()
         await server.drain(timeout)
+        await self._cut_natives(server)
         if isinstance(self._application, Application):
             await self._close_handshakes(self._application, min(deadline, loop.time() + _CLOSING_HANDSHAKE))
             await self._application.stop(max(0.0, deadline - loop.time()))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(server.close_all_connections(), _CLOSING_HANDSHAKE)
+
+    async def _cut_natives(self, server: HTTPServer | DrainingServer) -> None:
+        """What native handlers have not finished: 503, or cut in its middle."""
+        running = server.running_tasks()
+        if not running:
+            return
+        requests = "1 native request is" if len(running) == 1 else f"{len(running)} native requests are"
+        logger.warning("%s cut: the graceful timeout is over", requests)
+        if isinstance(self._application, Application):
+            self._application.cuts = True
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running, timeout=_CLOSING_HANDSHAKE)
 
     async def _close_handshakes(self, application: Application, deadline: float) -> None:
         while application.open_sockets and asyncio.get_running_loop().time() < deadline:

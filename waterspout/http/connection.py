@@ -408,5 +408,5 @@ def shut_down_writing(transport: asyncio.Transport) -> None:
 def _tell(callback: Callable[[], object]) -> None:
     try:
         callback()
-    except Exception:
+    except (Exception, SystemExit):
         app_log.error("Uncaught exception", exc_info=True)

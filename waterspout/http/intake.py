@@ -169,7 +169,7 @@ class Intake(asyncio.Protocol):
         self._is_whole = False
         try:
             delegate = server.open(self, exchange)  # type: ignore[arg-type]  # a Connection
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # one request does not end the server
             self._on_failure(error)
             return
         if delegate is None:
@@ -263,7 +263,7 @@ class Intake(asyncio.Protocol):
         """Call the delegate; go no further until what it gives is done. False: it failed."""
         try:
             awaitable: Awaitable[None] | None = method(*arguments)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._on_failure(error)
             return False
         if awaitable is not None:

@@ -121,6 +121,11 @@ class HTTPServer(httpserver.HTTPServer):
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._quiet.wait(), timeout)
 
+    def running_tasks(self) -> list[asyncio.Task[None]]:
+        """The tasks of native handlers whose replies are not whole, as far as the application has told."""
+        exchanges = (connection.exchange for connection in self._open)
+        return [exchange.task for exchange in exchanges if exchange is not None and exchange.task is not None]
+
     def descriptors(self) -> list[int]:
         """The descriptors of all connections that speak HTTP."""
         return [connection.stream.fileno() for connection in self._open]

@@ -15,11 +15,12 @@ from typing import Any, cast
 
 from tornado.httputil import HTTPInputError, HTTPServerRequest
 from tornado.iostream import StreamClosedError
-from tornado.log import app_log
+from tornado.log import app_log, gen_log
 from tornado.util import ObjectDict
 from tornado.web import Application, Finish, HTTPError, OutputTransform, _UIModuleNamespace, authenticated
 from tornado.web import RequestHandler as TornadoRequestHandler
 
+from waterspout.closing import cut_reply
 from waterspout.exceptions import Decline
 from waterspout.http.private import ReplyHeaders
 from waterspout.native.encoding import encode_json
@@ -160,7 +161,10 @@ class LeanRequestHandler(TornadoRequestHandler):
             if name == "OPTIONS" and type(self).options is UNDEFINED:
                 self.options = self._answer_options
             keep_converted(self, kwargs)
-            await super()._execute(transforms, *args, **kwargs)
+            try:
+                await super()._execute(transforms, *args, **kwargs)
+            except (SystemExit, asyncio.CancelledError) as error:
+                self._answer_exception(error)
             return
         self._transforms = transforms
         try:
@@ -187,7 +191,7 @@ class LeanRequestHandler(TornadoRequestHandler):
                 await result
             if self._auto_finish and not self._finished:
                 self.finish()
-        except (Exception, asyncio.CancelledError) as error:
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
             self._answer_exception(error)
         except BaseException:
             # Rare: else each task would have a callback, which costs it a turn of the loop more.
@@ -210,11 +214,14 @@ class LeanRequestHandler(TornadoRequestHandler):
         """The handler raised, or its task was cancelled: then the client gets a 500 and the task its end."""
         task = asyncio.current_task()
         is_cancelled = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling()
+        stops = is_cancelled and getattr(self.application, "cuts", False)
         try:
             if not is_cancelled:
                 self._handle_request_exception(error)
             elif not self._finished:
-                self.send_error(500)
+                if stops:
+                    record_of(self.request).note = "stopped"
+                self.send_error(503 if stops else 500)
         except Exception:
             app_log.error("Exception in exception handler", exc_info=True)
         if is_cancelled:
@@ -223,6 +230,42 @@ class LeanRequestHandler(TornadoRequestHandler):
     def _handle_request_exception(self, e: BaseException) -> None:
         if not (isinstance(e, Decline) and self._pass_on()):
             super()._handle_request_exception(e)
+
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        """As Tornado's; but a reply that has begun is cut, where Tornado's ends as if it were whole."""
+        if self._headers_written and not self._finished:
+            self._cut(kwargs.get("exc_info"))
+        else:
+            super().send_error(status_code, **kwargs)
+
+    def _cut(self, reason: Any) -> None:
+        request: Any = self.request
+        connection, record = request.connection, record_of(request)
+        if not record.note and (reason is None or not isinstance(reason[1], StreamClosedError)):
+            gen_log.error("Cannot send error response after headers written: %s is cut", record.request_id)
+        if connection.stream is None or connection.stream.closed():
+            record.note = record.note or "client-left"
+        else:
+            record.note = record.note or "cut"
+            cut_reply(connection, is_delimited=request.version == "HTTP/1.1")
+        self._finished = True
+        self._log()
+        self.on_finish()
+        self._break_cycles()
+
+    def log_exception(
+        self,
+        typ: type[BaseException] | None,
+        value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """As Tornado's, with the request's id, as the access line has it."""
+        request = self.request
+        summary = f"{self._request_summary()} {record_of(request).request_id}"
+        if not isinstance(value, HTTPError):
+            app_log.error("Uncaught exception %s\n%r", summary, request, exc_info=(typ, value, tb))  # type: ignore[arg-type]
+        elif message := value.get_message():
+            gen_log.warning("%d %s: %s", value.status_code, summary, message)
 
     def _answer_options(self, *_args: Any, **_kwargs: Any) -> None:
         self._say_allow()

@@ -191,7 +191,7 @@ class WebSocketProtocol(asyncio.Protocol):
         except asyncio.CancelledError:
             self._abort()
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._on_failure(error)
 
     @property
@@ -245,7 +245,7 @@ class WebSocketProtocol(asyncio.Protocol):
         """Call the handler; if that gives something to wait for, go no further until it is done."""
         try:
             future = self._context.run(_call, callback, argument)
-        except (Exception, asyncio.CancelledError) as error:
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
             self._on_failure(error)
             return
         if future is None:
@@ -331,7 +331,7 @@ class WebSocketProtocol(asyncio.Protocol):
     def _end(self) -> None:
         try:
             self._context.run(self.handler.on_ws_connection_close, self.close_code, self.close_reason)
-        except Exception:
+        except (Exception, SystemExit):
             self.handler.log_exception(*sys.exc_info())
 
 

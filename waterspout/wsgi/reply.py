@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 
 from tornado.httputil import HTTPHeaders, ResponseStartLine
 
-from waterspout.closing import close_behind
+from waterspout.closing import close_behind, cut_reply
 from waterspout.limits import LINGER, LINGER_SIZE, RETRY_AFTER
 from waterspout.origin import SERVER, http_date
 from waterspout.record import Record
 from waterspout.wsgi.frames import Headers, ReplyHead, build_reply
 from waterspout.wsgi.headers import WireHeaders
 from waterspout.wsgi.response import has_body
-
-_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
 class Reply:
@@ -155,19 +151,7 @@ class Reply:
         if self.finished:
             return
         self.finished = True
-        if self._strict:
-            if at_once:
-                self._connection.reset()
-            else:
-                self._connection.cut()
-            return
-        stream = self._connection.stream
-        if stream is None or stream.closed():
-            return
-        if at_once or not self._delimited:
-            # A FIN would be a clean end here; a reset is not.
-            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        stream.close()
+        cut_reply(self._connection, is_delimited=self._delimited, at_once=at_once)
 
     def answer(self, status: int, *, close: bool = False) -> None:
         """The server's own short answer, whole. `close`: nothing more on this connection is served."""

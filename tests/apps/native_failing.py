@@ -1,0 +1,85 @@
+"""Native handlers that fail, before and in the middle of their replies."""
+
+import asyncio
+
+from tornado.web import Finish, RequestHandler, stream_request_body
+from tornado.websocket import WebSocketHandler
+
+import waterspout
+from tests.apps.natives import Ping
+from tests.apps.witness import note
+
+
+class Half(RequestHandler):
+    """Has begun its reply when it fails in the way that the query says."""
+
+    async def get(self):
+        if self.get_argument("length", ""):
+            self.set_header("Content-Length", "100")
+        self.write("half")
+        await self.flush()
+        match self.get_argument("by"):
+            case "raise":
+                raise ValueError("a secret of the handler")
+            case "exit":
+                raise SystemExit(5)
+            case "send_error":
+                self.send_error(500)
+            case "finish":
+                raise Finish
+
+    def on_finish(self):
+        note("finished", {"QUERY_STRING": self.request.query})
+
+
+class LeanHalf(Half, waterspout.native.RequestHandler):
+    pass
+
+
+class Exits(RequestHandler):
+    def get(self):
+        raise SystemExit(5)
+
+
+class ExitsEarly(RequestHandler):
+    def prepare(self):
+        raise SystemExit(5)
+
+    def get(self):
+        self.write("never")
+
+
+@stream_request_body
+class ExitsAmidBody(RequestHandler):
+    def data_received(self, chunk):
+        raise SystemExit(5)
+
+    def put(self):
+        self.write("never")
+
+
+class Waits(RequestHandler):
+    """Goes on for longer than any server is patient; with `begun`, behind the head of its reply."""
+
+    async def get(self):
+        note("ran", {"QUERY_STRING": self.request.query})
+        if self.get_argument("begun", ""):
+            await self.flush()
+        await asyncio.sleep(600)
+
+
+class SocketExits(WebSocketHandler):
+    def on_message(self, message):
+        raise SystemExit(5)
+
+
+routes = [
+    ("/native/ping", Ping),
+    ("/half", Half),
+    ("/lean-half", LeanHalf),
+    ("/exits", Exits),
+    ("/exits-early", ExitsEarly),
+    ("/exits-amid-body", ExitsAmidBody),
+    ("/waits", Waits),
+    ("/socket-exits", SocketExits),
+]

@@ -1,0 +1,101 @@
+"""A native handler that fails ends its own request, and its client can tell."""
+
+import asyncio
+
+import pytest
+from tornado.websocket import websocket_connect
+
+from tests.server import PATIENCE, new_id
+from tests.wire.client import Cut
+
+SERVE = ("--native", "tests.apps.native_failing:routes", "--wsgi", "tests.apps.working:app")
+WAYS = ("raise", "exit", "send_error")
+
+
+@pytest.fixture(scope="module")
+def form():
+    return "process"
+
+
+@pytest.mark.parametrize("by", WAYS)
+@pytest.mark.parametrize("length", ["", "yes"])
+@pytest.mark.parametrize("path", ["/half", "/lean-half"])
+def test_a_reply_that_can_t_be_completed_is_cut(server, path, length, by):
+    ident = new_id()
+    with pytest.raises(Cut):
+        server.get(f"{path}?by={by}&length={length}&id={ident}")
+    [line] = server.log_lines(f"{ident} 200 4B ")
+    assert line.endswith(" cut")
+    server.wait_for_note("finished", ident)
+
+
+@pytest.mark.parametrize("by", WAYS)
+def test_a_reply_without_a_length_is_cut_by_a_reset(server, by):
+    """RFC 9112 section 8: its end is that of the connection, and a clean one would say that it is whole."""
+    with server.connect() as connection:
+        connection.send_request("GET", f"/half?by={by}", version="1.0")
+        with pytest.raises(ConnectionResetError):
+            while connection.socket.recv(1000):
+                pass
+
+
+def test_finish_is_no_failure(server):
+    assert server.get("/half?by=finish").text == "half"
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/exits"), ("GET", "/exits-early")])
+def test_an_exit_is_an_exception_of_its_handler(server, method, path):
+    ident = new_id()
+    reply = server.ask(method, f"{path}?id={ident}")
+    assert reply.status == 500
+    assert server.log_lines("SystemExit: 5")
+    assert server.get("/native/ping").text == "pong"
+
+
+def test_an_exit_in_the_middle_of_a_body(server):
+    with server.connect() as connection:
+        connection.send_request("PUT", "/exits-amid-body", body=b"x" * 10)
+        connection.everything()
+    assert server.get("/native/ping").text == "pong"
+
+
+def test_an_exit_in_a_websocket(server):
+    async def talk():
+        websocket = await websocket_connect(f"ws://127.0.0.1:{server.port}/socket-exits")
+        await websocket.write_message("x")
+        assert await websocket.read_message() is None
+        assert websocket.close_code == 1011
+        websocket.close()
+
+    asyncio.run(asyncio.wait_for(talk(), PATIENCE))
+    assert server.get("/native/ping").text == "pong"
+
+
+def test_what_is_logged_of_an_exception_names_its_request(server):
+    ident = new_id()
+    server.get("/exits", [("X-Request-Id", ident)])
+    assert any("Uncaught exception" in line for line in server.log_lines(ident))
+
+
+@pytest.mark.parametrize("begun", ["", "yes"])
+def test_what_a_stop_cuts_is_not_the_client_s_fault(start_server, begun):
+    server = start_server(*SERVE, "--graceful-timeout", "0.5")
+    ident = new_id()
+    with server.connect() as connection:
+        connection.send_request("GET", f"/waits?id={ident}&begun={begun}")
+        server.wait_for_note("ran", ident)
+        server.signal(15)
+        if begun:
+            with pytest.raises(Cut):
+                connection.reply()
+        else:
+            assert connection.reply().status == 503
+    assert server.wait() == 0
+    lines = server.log.splitlines()
+    [line] = [line for line in lines if ident in line and "access" in line]
+    assert line.endswith(" stopped")
+    [said] = [line for line in lines if "1 native request is cut: the graceful timeout is over" in line]
+    assert lines.index(said) < lines.index("waterspout: stopped")
+    assert lines.index(line) < lines.index("waterspout: stopped")
+    assert "headers written" not in server.log
+    assert "Traceback" not in server.log
