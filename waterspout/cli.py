@@ -31,7 +31,7 @@ from waterspout.saying import say
 from waterspout.server import Server, describe
 from waterspout.settings import ServeSettings
 from waterspout.signals import spare_forked_children
-from waterspout.surroundings import answer_signals, drop_streams, hear_children, open_streams
+from waterspout.surroundings import answer_signals, drop_streams, hear_children, open_streams, tell_stacks
 from waterspout.targets import build_application, check_named
 from waterspout.wsgi.bulkheads import NamedPool
 
@@ -98,6 +98,7 @@ def _run(
     """Serve, and turn every foreseen failure into one line and an exit code."""
     debug = options["debug"]
     open_streams()
+    tell_stacks()
     hear_children()
     spare_forked_children()  # an app may fork as it is loaded
     answer_signals(

@@ -284,8 +284,10 @@ LAG_WANTED = 120.0
 LOOP_STANDS = 1.0
 #: How often it is looked at, and gives a sign of life (seconds).
 LOOP_LOOK = 0.25
-#: Between two such stacks in the log (seconds).
+#: Between two such stacks in the log (seconds) ...
 LOOP_PAUSE = 60.0
+#: ... but for one that stands so long, and perhaps for ever (seconds).
+LOOP_STUCK = 5.0
 #: Longest name of a pool; it stands in log lines and in JSON.
 POOL_NAME = 32
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 import signal
 import sys
@@ -31,6 +32,19 @@ def open_streams() -> None:
             stream = open(file, mode, closefd=is_taken, errors="backslashreplace")  # noqa: SIM115  # for good
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
+
+
+def tell_stacks() -> None:
+    """SIGUSR1 writes to stderr where all threads stand, whatever they do, and so does a crash.
+
+    By handlers in C: they need neither the event loop nor the interpreter's lock.
+    """
+    if not _is_main_thread():
+        return
+    if not faulthandler.is_enabled():
+        faulthandler.enable(file=2)
+    if hasattr(signal, "SIGUSR1") and signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:
+        faulthandler.register(signal.SIGUSR1, file=2)
 
 
 def hear_children() -> None:

@@ -13,7 +13,7 @@ import traceback
 from types import FrameType
 from typing import Final
 
-from waterspout.limits import LOOP_LOOK, LOOP_PAUSE, LOOP_STANDS
+from waterspout.limits import LOOP_LOOK, LOOP_PAUSE, LOOP_STANDS, LOOP_STUCK
 
 logger = logging.getLogger("waterspout.ops")
 
@@ -69,7 +69,8 @@ class LoopWatchdog:
                 stands_since = 0.0
             stood = looked - beaten
             is_on_time = looked - before < LOOP_STANDS / 2  # else this thread has not run either
-            if stood >= LOOP_STANDS and not stands_since and is_on_time and self._may_tell(looked):
+            may_tell = looked - self._told >= LOOP_PAUSE or stood >= LOOP_STUCK
+            if stood >= LOOP_STANDS and not stands_since and is_on_time and may_tell:
                 frame = sys._current_frames().get(loop_thread)
                 culprit = find_culprit(frame) if frame is not None else []
                 if culprit and self._beaten == beaten:
@@ -80,9 +81,6 @@ class LoopWatchdog:
                         stood,
                         "".join(traceback.format_list(culprit)).rstrip(),
                     )
-
-    def _may_tell(self, now: float) -> bool:
-        return now - self._told >= LOOP_PAUSE
 
 
 def find_culprit(frame: FrameType) -> traceback.StackSummary | list[traceback.FrameSummary]:

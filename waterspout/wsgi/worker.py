@@ -27,7 +27,7 @@ from waterspout.exceptions import ConfigurationError, TargetRaised
 from waterspout.hub.outbox import open_outbox
 from waterspout.limits import LANE_READ, QUICK
 from waterspout.signals import fork_generation, ignore_group_signals
-from waterspout.surroundings import open_streams
+from waterspout.surroundings import open_streams, tell_stacks
 from waterspout.wsgi.alive import KEY, Presence
 from waterspout.wsgi.allow import AllowMerger
 from waterspout.wsgi.backlog import BacklogEnd
@@ -416,6 +416,7 @@ def _adopt(spec: dict[str, Any]) -> None:
 
 def main() -> int:
     open_streams()  # the server's own may have been closed for what it starts
+    tell_stacks()
     ignore_group_signals()
     descriptor = int(sys.argv[-1])
     os.set_inheritable(descriptor, False)

@@ -52,10 +52,21 @@ async def test_it_is_said_once_in_a_while(watched, caplog, monkeypatch):
     await asyncio.sleep(0.1)
     hold_the_loop(STANDS, caplog)
     await asyncio.sleep(0.1)
-    time.sleep(0.5)
+    time.sleep(0.4)
     await asyncio.sleep(0.1)
     assert caplog.text.count(STANDS) == caplog.text.count(GOES_ON) == 1
     monkeypatch.setattr(watchdog, "LOOP_PAUSE", 0.0)
+    caplog.clear()
+    hold_the_loop(STANDS, caplog)
+    assert STANDS in caplog.text
+
+
+async def test_a_long_one_is_said_even_then(watched, caplog, monkeypatch):
+    monkeypatch.setattr(watchdog, "LOOP_STUCK", 0.5)
+    watched.start()
+    await asyncio.sleep(0.1)
+    hold_the_loop(STANDS, caplog)
+    await asyncio.sleep(0.1)
     caplog.clear()
     hold_the_loop(STANDS, caplog)
     assert STANDS in caplog.text
