@@ -41,7 +41,8 @@ def server(request, tmp_path):
     native, application, container, view = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.S)
     package = tmp_path / "yourpackage"
     package.mkdir()
-    (package / "__init__.py").write_text(FLASK_APP + view)
+    (package / "__init__.py").touch()
+    (package / "web.py").write_text(FLASK_APP + view)
     (package / "native.py").write_text(native)
     (package / "main.py").write_text(application)
     (package / "stock.py").write_text(container)

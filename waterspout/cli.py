@@ -21,7 +21,7 @@ from waterspout.application import Application
 from waterspout.ending import end_by, end_when_told
 from waterspout.exceptions import ConfigurationError, TargetRaised, WaterspoutError
 from waterspout.http import HeadLimits, HTTPSettings
-from waterspout.importer import look_here
+from waterspout.importer import is_loaded, look_here
 from waterspout.limits import EXIT_GRACE
 from waterspout.listeners import take_activated
 from waterspout.options import HEAD_LIMITS, OPTIONS, TIMES, ServeCommand, check_together, find_given
@@ -208,6 +208,7 @@ def _build_application(
         for doubt in application.doubts:
             say(doubt)
         application.configure(**settings.application)
+        _warn_of_copy(application)
     elif unheard := {"trusted_proxies", "proxy_headers", "root_path"}.intersection(settings.application):
         raise ConfigurationError(
             f"{', '.join(sorted(unheard))}: only a waterspout.Application knows what to do with that, not "
@@ -216,6 +217,16 @@ def _build_application(
     if settings.debug:
         application.settings["serve_traceback"] = True
     return application
+
+
+def _warn_of_copy(application: Application) -> None:
+    """An app that native code imports lives in the server, too, and serves nobody there."""
+    pool = application.container.pool if application.container is not None else None
+    if pool is not None and pool.settings.workers and isinstance(pool.target, str) and is_loaded(pool.target):
+        say(
+            f"{pool.target} is loaded in the server, too, because native code imports it: threads that it "
+            "starts run twice, and SIGHUP does not renew this copy; keep it in a module of its own"
+        )
 
 
 def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -85,6 +85,15 @@ def resolve_callable(spec: str) -> Any:
     return found
 
 
+def is_loaded(spec: str) -> bool:
+    """Whether the object that `spec` names is here already, because something has imported it."""
+    module_name, path, call = split_spec(spec)
+    found: Any = sys.modules.get(module_name)
+    for name in path.split("."):
+        found = getattr(found, name, None)
+    return found is not None and not call
+
+
 def _suggest(found: Any, name: str) -> str:
     near = difflib.get_close_matches(name, dir(found), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""

@@ -6,7 +6,7 @@ from textwrap import dedent
 import pytest
 
 from waterspout.exceptions import TargetNotFound, TargetRaised
-from waterspout.importer import resolve, resolve_callable
+from waterspout.importer import is_loaded, resolve, resolve_callable
 
 TARGETS = {
     "web.py": """
@@ -62,6 +62,15 @@ pytestmark = pytest.mark.usefixtures("modules")
 )
 def test_a_name_is_found(spec, found):
     assert resolve(spec) == found
+
+
+def test_an_app_that_something_has_imported_is_here():
+    assert not is_loaded("web:app")
+    resolve("web:number")
+    assert is_loaded("web:app")
+    assert is_loaded("web:Site.make")
+    assert not is_loaded("web:nothing")
+    assert not is_loaded("web:factory()")  # who imports a factory has made nothing
 
 
 def test_with_brackets_a_factory_is_called():

@@ -54,6 +54,16 @@ def test_what_a_decorator_wraps_is_not_what_is_called(start):
     assert server.get("/here").text == "decorated /here"
 
 
+def test_an_app_that_native_code_imports_lives_in_the_server_too_and_that_is_said(start_server, tmp_path):
+    (tmp_path / "both.py").write_text("from tests.apps.working import app\nroutes = []\n")
+    server = start_server("--native", "both:routes", "--wsgi", "both:app", form="process", cwd=tmp_path)
+    assert server.log_lines("both:app is loaded in the server, too")
+    server.stop()
+    server = start_server("--native", "both:routes", "--wsgi", "both:app", form="threads", cwd=tmp_path)
+    assert "is loaded in the server, too" not in server.log
+    server.stop()
+
+
 @pytest.mark.parametrize("by", ["thread", "executor"])
 def test_what_a_view_has_begun_in_the_background_is_finished_at_the_end(start, by):
     server, ident = start(), new_id()
