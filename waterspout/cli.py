@@ -24,7 +24,15 @@ from waterspout.http import HeadLimits, HTTPSettings
 from waterspout.importer import is_loaded, look_here
 from waterspout.limits import EXIT_GRACE
 from waterspout.listeners import take_activated
-from waterspout.options import HEAD_LIMITS, OPTIONS, TIMES, ServeCommand, check_together, find_given
+from waterspout.options import (
+    HEAD_LIMITS,
+    OPTIONS,
+    TIMES,
+    ServeCommand,
+    check_together,
+    find_given,
+    find_misspelt,
+)
 from waterspout.reloading import take_inherited, wait_and_restart
 from waterspout.routes import make_routes_command
 from waterspout.saying import say
@@ -110,6 +118,8 @@ def _run(
     try:
         settings = replace(_build_settings(context, options), inherited=inherited)
         logs.configure(access_log=settings.access_log)
+        for misspelt in find_misspelt(os.environ):
+            say(misspelt)
         look_here()
         check_named(target, options["native"], options["wsgi"])
         with logs.kept():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -9,9 +10,10 @@ import time
 from collections.abc import Collection
 
 from waterspout.limits import SAME_SIGNAL
-from waterspout.saying import say
 from waterspout.surroundings import drop_streams
 from waterspout.wsgi.thread import LaneThread
+
+logger = logging.getLogger("waterspout.server")
 
 
 def end_by(deadline: float, before: Collection[threading.Thread], status: int) -> None:
@@ -44,7 +46,7 @@ def _watch(threads: list[threading.Thread], deadline: float, status: int) -> Non
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
     if any(thread.is_alive() for thread in threads):
-        say("threads that the app has started still run: the graceful timeout is over")
+        logger.warning("threads that the app has started still run: the graceful timeout is over")
         _end(status)
 
 

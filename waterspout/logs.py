@@ -50,6 +50,9 @@ def configure(level: int = logging.INFO, *, access_log: bool = True) -> None:
         logger.handlers[:] = [handler]
         logger.setLevel(level)
         logger.propagate = False
+    if logging.lastResort is not None:
+        # Warnings of loggers that nobody has configured, asyncio's among them, say when and what, too.
+        logging.lastResort.setFormatter(LineFormatter(_FORMAT))
     # At INFO Tornado quotes what a hostile client sent, header values too.
     logging.getLogger("tornado").setLevel(max(level, logging.WARNING))
     logging.getLogger(_ACCESS).disabled = not access_log

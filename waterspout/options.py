@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection
 from typing import Any, Final
 
@@ -255,6 +256,18 @@ def find_given(context: click.Context) -> set[str]:
         for name in context.params
         if context.get_parameter_source(name) not in (None, ParameterSource.DEFAULT)
     }
+
+
+def find_misspelt(environ: Collection[str]) -> list[str]:
+    """What is said of variables that are nearly one of ours: nobody reads them."""
+    ours = {option.envvar for group in OPTIONS.values() for option in group if isinstance(option.envvar, str)}
+    said = []
+    for name in sorted(set(environ) - ours):
+        near = (
+            difflib.get_close_matches(name, ours, n=1, cutoff=0.9) if name.startswith("WATERSPOUT_") else []
+        )
+        said += [f"{name} is no option, and ignored: did you mean {meant}?" for meant in near]
+    return said
 
 
 def check_together(context: click.Context, given: Collection[str]) -> None:

@@ -59,6 +59,7 @@ class Server:
         self._settings = settings
         self._stop = asyncio.Event()
         self._stop_signalled = 0.0
+        self._stop_signal = ""
         self._restarts = self._started = False
         self._watcher: Watcher | None = None
         self._ops = OpsServer(settings.ops, self._find_gauges()) if settings.ops is not None else None
@@ -86,7 +87,7 @@ class Server:
                     self._handle_signals()  # before: an app that hangs as it is loaded can be stopped
                 if isinstance(self._application, Application) and not await self._start(self._application):
                     listeners.remove_file()
-                    say("stopped")
+                    logger.info("stopped")
                     return
                 if self._settings.reload:
                     self._watcher = Watcher(native_files, self._reload_wsgi, self._restart)
@@ -96,7 +97,7 @@ class Server:
                 self._manager.stop()
                 if self._ops is not None:
                     await self._ops.close()
-        say("stopped")
+        logger.info("stopped")
 
     async def _serve(self, listeners: Listeners, tls: ssl.SSLContext | None) -> None:
         server = self._http = self._make_http_server(tls)
@@ -122,9 +123,10 @@ class Server:
             if ops is not None:
                 await ops.close()
             restart(kept)
-        say(
-            f"stopping; running requests get at most {self._settings.graceful_timeout:g} s "
-            "(once more ends at once)"
+        logger.info(
+            "stopping (%s): running requests get at most %g s (once more ends at once)",
+            self._stop_signal,
+            self._settings.graceful_timeout,
         )
         listeners.remove_file()
         await self._shutdown(server, self._settings.graceful_timeout)
@@ -211,14 +213,14 @@ class Server:
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._handle_stop)
+            loop.add_signal_handler(number, self._handle_stop, number)
         self._on_terminal = os.isatty(0)
         loop.add_signal_handler(signal.SIGHUP, self._handle_hangup)
 
     def _handle_hangup(self) -> None:
         """Reload; but when it is our terminal that has gone, nobody is there to ask for that."""
         if self._on_terminal and not os.isatty(0):
-            self._handle_stop()
+            self._handle_stop(signal.SIGHUP)
         else:
             self._renew_certificate()
             self._reload()
@@ -265,18 +267,20 @@ class Server:
             self._restarts = True
             self._stop.set()
 
-    def _handle_stop(self) -> None:
+    def _handle_stop(self, number: signal.Signals) -> None:
         now = asyncio.get_running_loop().time()
         if not self._stop.is_set():
             self._stop_signalled = now
+            self._stop_signal = number.name
             self._stop.set()
         elif now - self._stop_signalled > SAME_SIGNAL:
-            say("stopped a second time, ending at once")
+            logger.warning("stopped a second time (%s): ending at once", number.name)
             os._exit(1)  # WSGI processes end when their control channel closes
 
     def _announce(self, address: str) -> None:
         loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
-        say(f"waterspout {__version__} serves {address} on {loop}: {describe(self._application)}", mark="")
+        said = f"waterspout {__version__} serves {address} on {loop}, process {os.getpid()}: "
+        say(said + describe(self._application), mark="")
         if self._ops is not None:
             say(f"figures at {self._ops.describe()} (/-/stats, /-/health)")
 

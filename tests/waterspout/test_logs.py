@@ -2,6 +2,8 @@
 
 import logging
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -72,3 +74,14 @@ def test_the_time_is_written_as_python_writes_it(created, datefmt):
         assert ours.formatTime(record, datefmt) == pythons.formatTime(record, datefmt)
     record.created += 1
     assert ours.formatTime(record) == pythons.formatTime(record)
+
+
+def test_warnings_of_loggers_that_nobody_has_configured_have_a_time_too():
+    """A task whose exception nobody has seen, for one: asyncio's logger."""
+    code = (
+        "import logging; from waterspout import logs; logs.configure(); logging.getLogger('asyncio').error(1)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ ERROR asyncio 1\n", done.stderr)

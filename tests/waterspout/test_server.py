@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import os
 import re
 import signal
@@ -226,12 +227,15 @@ def serve(handlers_of_signals, capsys, gate):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_it_serves_until_it_is_told_to_stop(serve, number):
+async def test_it_serves_until_it_is_told_to_stop(serve, number, caplog):
+    caplog.set_level(logging.INFO, "waterspout")
     serving = await serve()
     assert (await serving.ask("/quick")).body == b"quick"
     assert (await serving.ask("/hello")).body == b"hello"
     os.kill(os.getpid(), number)
-    assert "waterspout: stopped" in await serving.end()
+    assert f"process {os.getpid()}:" in await serving.end()
+    assert f"stopping ({number.name}): running requests get at most" in caplog.text
+    assert caplog.messages[-1] == "stopped"
     with pytest.raises(ConnectionRefusedError):
         await serving.ask("/quick")
     with pytest.raises(NotServing):

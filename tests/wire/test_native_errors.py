@@ -95,7 +95,7 @@ def test_what_a_stop_cuts_is_not_the_client_s_fault(start_server, begun):
     [line] = [line for line in lines if ident in line and "access" in line]
     assert line.endswith(" stopped")
     [said] = [line for line in lines if "1 native request is cut: the graceful timeout is over" in line]
-    assert lines.index(said) < lines.index("waterspout: stopped")
-    assert lines.index(line) < lines.index("waterspout: stopped")
+    assert lines[-1].endswith(" waterspout.server stopped")
+    assert lines.index(said) < lines.index(line)
     assert "headers written" not in server.log
     assert "Traceback" not in server.log
