@@ -19,8 +19,9 @@ from waterspout.native.delegate import NativeDelegate, PlainHandler, run
 from waterspout.native.improving import Improved
 from waterspout.native.transform import RecordTransform
 from waterspout.opening import Opening, adopt, is_outside
+from waterspout.ops.gauges import Gauges
 from waterspout.proxies import Proxies
-from waterspout.record import is_logged, record_of
+from waterspout.record import Record, is_logged, record_of
 from waterspout.request import Request
 from waterspout.routing.gathering import Gathering
 from waterspout.routing.methods import find_methods, owns
@@ -73,6 +74,9 @@ class Application(TornadoApplication):
         **settings: Any,
     ) -> None:
         self.container = make_container(wsgi, settings)
+        #: What can be read off: see docs/stats.md.
+        self.gauges = Gauges(dict) if self.container is None else self.container.gauges
+        self._answers = self.gauges.native
         self.max_body_size = int(settings.get("max_body_size", limits.MAX_BODY_SIZE))
         self._proxy_settings = {
             ours: settings[name] for name, ours in PROXY_SETTINGS.items() if name in settings
@@ -382,17 +386,27 @@ class Application(TornadoApplication):
 
     def log_request(self, handler: RequestHandler) -> None:
         """The access line of a native handler; Tornado's `log_function` setting still overrides it."""
+        status = handler.get_status()
+        try:  # noqa: SIM105 - `suppress` would cost more than the rest of this
+            self._answers[status // 100] += 1
+        except (IndexError, TypeError):
+            pass  # a handler may set any status; what has no class is not told
         if "log_function" in self.settings:
             super().log_request(handler)
             return
         request: Any = handler.request
         if type(request) is Request and "record" not in request.__dict__ and not is_logged():
-            request.status = handler.get_status()  # nobody reads the line; a record may be made of it yet
+            request.status = status  # nobody reads the line; a record may be made of it yet
             return
         record = record_of(request)
-        record.status = handler.get_status()
+        record.status = status
         if not record.note and getattr(request.connection, "is_lost", False):
             record.note = "client-left"
+        record.log()
+
+    def log_refused(self, record: Record) -> None:
+        """The access line of a request that was answered, or lost, before it had a handler."""
+        self._answers[record.status // 100] += 1
         record.log()
 
     def watch_socket(self, handler: WebSocketHandler) -> None:

@@ -16,6 +16,8 @@ from tornado.httputil import (
     ResponseStartLine,
 )
 
+from waterspout.http.counting import Connections, count_connections
+
 
 class DrainingServer(HTTPServer):
     """Tornado's server, which knows which of its connections run a request, so that it can drain."""
@@ -60,6 +62,10 @@ class DrainingServer(HTTPServer):
         """The descriptors of all connections that speak HTTP."""
         streams = [server_conn.stream for server_conn in (*self._idle, *self._running)]
         return [stream.socket.fileno() for stream in streams if not stream.closed()]
+
+    def count_connections(self) -> Connections:
+        """How many there are, and how many there can be. One that shakes hands by TLS is not known."""
+        return count_connections(len(self._idle) + len(self._running), self.request_callback)
 
     def _on_head(self, server_conn: object) -> None:
         self._running[server_conn] = self._idle.pop(server_conn, None)

@@ -274,6 +274,12 @@ RETRY_AFTER = 1
 
 #: Times that `stats()` tells are those of the last one to two of these: recent, and enough of them (seconds).
 FIGURES_WINDOW = 60.0
+#: Requests of each pool that they name, those that have been running longest: one is the culprit, some may be
+#: its victims, and nobody reads more.
+LONGEST = 5
+#: Longest method and path by which a line of the log, or they, name what a lane runs: a path may have 8 KiB,
+#: and its beginning says whose it is (characters).
+VIEW_TEXT = 200
 #: How often the event loop's lag is sampled: four wake-ups a second cost nothing that can be measured
 #: (seconds).
 LAG_INTERVAL = 0.25

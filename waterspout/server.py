@@ -70,8 +70,8 @@ class Server:
         self.ends_by = 0.0
 
     def _find_gauges(self) -> Gauges:
-        container = getattr(self._application, "container", None)
-        return container.gauges if isinstance(container, Container) else Gauges(dict)
+        application = self._application
+        return application.gauges if isinstance(application, Application) else Gauges(dict)
 
     async def serve(self) -> None:
         """Serve until SIGTERM or SIGINT, then drain. Raises WaterspoutError: it can't start."""
@@ -104,6 +104,8 @@ class Server:
         self._handle_signals()  # the app may have set handlers of its own
         spare_forked_children()  # those of views that run in threads of this process
         ops = self._ops
+        if ops is not None:
+            ops.public = server
         _calm_collector()
         keep_freed_memory()
         server.add_sockets(listeners.sockets)

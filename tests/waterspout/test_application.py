@@ -54,6 +54,14 @@ async def test_native_rules_come_first_and_the_wsgi_app_gets_the_rest(http_clien
     assert (await http_client.fetch(base_url + "/hello")).body == b"hello"
 
 
+async def test_its_container_tells_what_native_handlers_have_answered(http_client, base_url, app):
+    await http_client.fetch(base_url + "/native")
+    await http_client.fetch(base_url + "/hello")
+    socket = await websocket_connect(base_url.replace("http", "ws") + "/socket")
+    assert app.container.stats()["native"]["answers"] == {"1xx": 1, "2xx": 1, "3xx": 0, "4xx": 0, "5xx": 0}
+    socket.close()
+
+
 async def test_a_callable_runs_in_this_process(http_client, base_url):
     pid = (await http_client.fetch(base_url + "/identity")).body.split()[0]
     assert int(pid) == os.getpid()

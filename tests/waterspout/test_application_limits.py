@@ -1,6 +1,7 @@
 """What native handlers are protected from, and what is said of each of their requests."""
 
 import logging
+from types import SimpleNamespace
 
 import pytest
 from tornado.web import RequestHandler, stream_request_body
@@ -178,6 +179,40 @@ async def test_tornado_s_log_function_still_works(http_client, base_url, app, ca
     await http_client.fetch(base_url + "/buffered")
     assert logged == [200]
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize("level", [logging.INFO, logging.WARNING], ids=["logged", "not logged"])
+async def test_native_replies_are_counted_whether_anybody_reads_their_lines_or_not(
+    http_client, base_url, post, app, caplog, level
+):
+    caplog.set_level(level, "waterspout.access")
+    for _ in range(3):
+        await http_client.fetch(base_url + "/buffered")
+    await post("/stream", 5)
+    await http_client.fetch(base_url + "/failing", raise_error=False)
+    await post("/buffered", NATIVE_MAX + 1)
+    await post("/nowhere", 0)
+    assert told(app) == {"1xx": 0, "2xx": 4, "3xx": 0, "4xx": 2, "5xx": 1}
+
+
+async def test_replies_that_others_log_are_counted_too(http_client, base_url, app):
+    app.settings["log_function"] = lambda handler: None
+    await http_client.fetch(base_url + "/buffered")
+    assert told(app)["2xx"] == 1
+
+
+@pytest.mark.parametrize("status", [1000, 1234567, "200"])
+async def test_a_status_that_is_none_is_not_told(app, status):
+    handler = SimpleNamespace(get_status=lambda: status)
+    app.settings["log_function"] = lambda handler: None
+    app.log_request(handler)
+    assert set(told(app).values()) == {0}
+
+
+def told(app):
+    answers = app.gauges.read()["native"]["answers"]
+    app.gauges.lag.stop()
+    return answers
 
 
 async def test_neither_side_says_which_version_it_is(http_client, base_url):

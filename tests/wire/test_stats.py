@@ -2,14 +2,17 @@
 
 import os
 import re
+import resource
 import signal
 import socket
 
 import pytest
 
+import waterspout
 from tests.server import StartError, new_id, poll, reserved_port, rss_of
 from tests.waterspout.processes import running_thread
 from tests.wire.client import Connection, build_request
+from tests.wire.test_drain import open_websocket
 
 WORKING = ("--wsgi", "tests.apps.working:app")
 OPS = ("--ops-bind", "127.0.0.1:0")
@@ -93,6 +96,7 @@ def test_the_server_and_its_event_loop_are_told(watched):
     assert 0 <= lag["last"] <= lag["max"]
     assert 0 <= lag["p99"] <= lag["max"]
     assert stats["server"]["pid"] == watched.server.pid
+    assert stats["server"]["version"] == waterspout.__version__
     assert stats["server"]["rss"] > 1_000_000
     assert stats["stopping"] is False
 
@@ -160,6 +164,68 @@ def test_a_dead_process_is_counted_and_its_pool_is_healthy_again(start_server):
     (process,) = watched.pool()["processes"]
     assert process["pid"] not in (pid, None)
     assert process["served"] == 0
+
+
+def test_a_process_that_dies_has_crashed_and_one_that_is_reloaded_has_not(start_server):
+    watched = Watched(start_server(*WORKING, *OPS, form="process"))
+
+    def counts():
+        pool = watched.pool()
+        return pool["restarts"], pool["crashed"]
+
+    watched.server.signal(signal.SIGHUP)
+    assert poll(lambda: counts() == (1, 0))
+    assert poll(lambda: len(watched.server.wsgi_pids()) == 1)
+    os.kill(watched.server.wsgi_pids()[0], signal.SIGKILL)
+    assert poll(lambda: counts() == (2, 1))
+    assert poll(lambda: watched.ask("/-/health").status == 200)
+    assert len(watched.server.log_lines("; starting another")) == 1
+
+
+def test_the_requests_that_run_longest_are_named(watched):
+    assert watched.pool()["longest"] == []
+    (first, one), (second, other) = begin(watched), begin(watched)
+    assert poll(lambda: len(watched.pool()["longest"]) == 2)  # for a moment one lies ready behind the other
+    told = watched.pool()["longest"]
+    assert [each["request"] for each in told] == ["GET /gated", "GET /gated"]
+    assert 20 > told[0]["seconds"] > told[1]["seconds"] > 0
+    assert {each["pid"] for each in told} == {process["pid"] for process in watched.pool()["processes"]}
+    finish(watched, first, one)
+    assert poll(lambda: [each["id"] for each in watched.pool()["longest"]] == [told[1]["id"]])
+    finish(watched, second, other)
+    assert poll(lambda: watched.pool()["longest"] == [])
+    for ident, each in ((first, told[0]), (second, told[1])):
+        (line,) = watched.server.log_lines(f"/gated?id={ident}")
+        assert line.endswith(f" wsgi {each['id']}")
+
+
+@pytest.mark.parametrize("http", ["waterspout", "tornado"])
+def test_connections_and_websockets_are_told(start_server, http):
+    watched = Watched(start_server("--native", "tests.apps.natives:routes", *OPS, "--server", http))
+    server = watched.server
+
+    def counts():
+        told = watched.stats()["connections"]
+        return told["open"], told["websockets"]
+
+    assert counts() == (0, 0)
+    fresh, kept, socket = server.connect(), server.connect(), open_websocket(server)
+    assert kept.ask("GET", "/native/ping").status == 200
+    assert poll(lambda: counts() == (3, 1))
+    for connection in (fresh, kept, socket):
+        connection.close()
+    assert poll(lambda: counts() == (0, 0))
+    _, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (200, hard))
+    assert watched.stats()["connections"]["limit"] == 200
+
+
+def test_what_native_handlers_answer_is_counted_by_class_of_status(watched):
+    server = watched.server
+    for target in ("/native/ping", "/native/numbers/7", "/native/raises", "/quick"):
+        server.get(target)
+    open_websocket(server)
+    assert watched.stats()["native"] == {"answers": {"1xx": 1, "2xx": 2, "3xx": 0, "4xx": 0, "5xx": 1}}
 
 
 def test_a_view_that_is_given_up_is_told(start_server, form):

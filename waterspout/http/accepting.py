@@ -11,6 +11,7 @@ from typing import Final
 
 from tornado.log import gen_log
 
+from waterspout.http.counting import Connections
 from waterspout.limits import BACKLOG, EXHAUSTED_PAUSE
 
 #: No descriptor or no memory is left for one more connection.
@@ -120,9 +121,13 @@ class Listener:
 
 
 class Shortage:
-    """Says, not too often, that no descriptors are left: an event loop may turn clients away in silence."""
+    """Says, not too often, that no descriptors are left: an event loop may turn clients away in silence.
 
-    def __init__(self) -> None:
+    `count`: how many connections there are; asked when it is said.
+    """
+
+    def __init__(self, count: Callable[[], Connections]) -> None:
+        self._count = count
         self._said = -EXHAUSTED_PAUSE
 
     def look(self, now: float) -> bool:
@@ -134,9 +139,13 @@ class Shortage:
                 return False
             if now - self._said >= EXHAUSTED_PAUSE:
                 self._said = now
+                there_are = self._count()
                 gen_log.error(
-                    "no connection can be accepted: %s (ulimit -n; said at most once in %.0f s)",
+                    "no connection can be accepted: %s (%d connections are open, ulimit -n is %s; "
+                    "said at most once in %.0f s)",
                     error.strerror,
+                    there_are.open,
+                    there_are.limit if there_are.limit is not None else "unlimited",
                     EXHAUSTED_PAUSE,
                 )
             return True

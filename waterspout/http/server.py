@@ -19,6 +19,7 @@ from tornado.netutil import ssl_options_to_context
 from waterspout import limits
 from waterspout.http.accepting import Listener, PlainListener, Shortage
 from waterspout.http.connection import Connection
+from waterspout.http.counting import Connections, count_connections
 from waterspout.http.exchange import Exchange
 from waterspout.http.private import RequestContext
 from waterspout.http.settings import HTTPSettings
@@ -56,7 +57,7 @@ class HTTPServer(httpserver.HTTPServer):
         #: By the name that Tornado has for it: it is where others look for the port (jupyter, distributed).
         self._sockets: dict[int, socket.socket] = {}
         self._listeners: list[Listener | PlainListener | TLSListener] = []
-        self._shortage = Shortage()
+        self._shortage = Shortage(lambda: self.count_connections())
         self._sweeper: asyncio.TimerHandle | None = None
         self._interval = min(limits.SWEEP_INTERVAL, self.settings.shortest / 4)
         self._quiet: asyncio.Event | None = None
@@ -129,6 +130,10 @@ class HTTPServer(httpserver.HTTPServer):
     def descriptors(self) -> list[int]:
         """The descriptors of all connections that speak HTTP."""
         return [connection.stream.fileno() for connection in self._open]
+
+    def count_connections(self) -> Connections:
+        """How many there are, and how many there can be. It looks at each WebSocket."""
+        return count_connections(len(self._open), self.request_callback)
 
     def _choose_opening(self) -> Callable[[Connection, Exchange], HTTPMessageDelegate | None]:
         """How a request whose head is here gets its delegate. None: it is whole, and runs without one.

@@ -20,7 +20,7 @@ from tornado.websocket import WebSocketHandler
 from waterspout.closing import may_serve
 from waterspout.native.handler import LeanRequestHandler, follow_get, keep_converted, retrieve
 from waterspout.native.transform import ALONE, RecordTransform
-from waterspout.record import record_of, word_for
+from waterspout.record import Record, record_of, word_for
 from waterspout.request import Request
 from waterspout.wsgi.reply import Reply
 
@@ -30,6 +30,9 @@ class Limits(Protocol):
 
     max_body_size: int
     native_max_body_size: int
+
+    def log_refused(self, record: Record) -> None:
+        """The access line of a request that has no handler."""
 
     def watch_socket(self, handler: WebSocketHandler) -> None:
         """Remember an open WebSocket."""
@@ -166,7 +169,7 @@ class NativeDelegate(HTTPMessageDelegate):
                 record = record_of(self._request)  # nobody else writes its line
                 record.status = getattr(self._request.connection, "refused", 0)
                 record.note = word_for(record.status)
-                record.log()
+                self._application.log_refused(record)
 
     def execute(self) -> Awaitable[None] | None:
         """The whole request is here: `Application.__call__`, for nested applications."""
@@ -188,7 +191,7 @@ class NativeDelegate(HTTPMessageDelegate):
             self._refusal.cut()
             return
         self._refusal.answer(413, close=True)
-        record.log()
+        self._application.log_refused(record)
         if "Expect" in headers:
             del headers["Expect"]  # the answer is here: no 100 Continue, and no body will come
             linger = False

@@ -2,6 +2,7 @@
 
     quantiles.py   many durations, in bounded memory (pure)
     figures.py     what one pool counts (pure)
+    longest.py     which requests have been running longest (pure)
     lag.py         how late the event loop is
     gauges.py      all of it as one JSON value
     address.py     what --ops-bind says (pure)

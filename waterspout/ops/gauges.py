@@ -9,14 +9,18 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
+from waterspout import __version__
+from waterspout.limits import LONGEST
 from waterspout.ops.figures import Figures
 from waterspout.ops.lag import LoopLag
+from waterspout.ops.longest import LaneLike, find_longest
 
 
 class CrewLike(Protocol):
     """The threads of one process."""
 
     idle: deque[Any]
+    lanes: Any
     started: int
     ready_at: float
     draining: bool
@@ -68,6 +72,9 @@ class PoolLike(Protocol):
     def restarts(self) -> int: ...
 
     @property
+    def crashed(self) -> int: ...
+
+    @property
     def timed_out(self) -> int: ...
 
     @property
@@ -87,28 +94,47 @@ class PoolLike(Protocol):
 
 
 class Gauges:
-    """Reads `pools()`, by name, and the event loop's lag."""
+    """Reads `pools()`, by name, the event loop's lag, and what native handlers have answered, as soon as an
+    application counts it in `native`.
+    """
 
     def __init__(self, pools: Callable[[], Mapping[str, PoolLike]]) -> None:
         self._pools = pools
         self._made_at = time.monotonic()
+        self._native: list[int] | None = None
         self.lag = LoopLag()
+
+    @property
+    def native(self) -> list[int]:
+        """Replies of native handlers by the first digit of their status; 0: who left before there was one.
+        Each of them is counted here, so it is a plain list. Applications that share a container share it.
+        """
+        if self._native is None:
+            self._native = [0] * 6
+        return self._native
 
     def read(self) -> dict[str, Any]:
         """Everything. Only on the event loop."""
         return {
             "server": {
+                "version": __version__,
                 "pid": os.getpid(),
                 "age": time.monotonic() - self._made_at,
                 "rss": read_rss(os.getpid()),
             },
             "event_loop": {"lag": self.lag.tell()},
+            "native": None if self._native is None else {"answers": read_answers(self._native)},
             "pools": {name: read_pool(pool) for name, pool in self._pools().items()},
         }
 
     def find_down(self) -> list[str]:
         """The names of pools that can run nothing now."""
         return [name for name, pool in self._pools().items() if not is_up(pool)]
+
+
+def read_answers(counts: list[int]) -> dict[str, int]:
+    """Of native handlers, by class of status."""
+    return {f"{digit}xx": count for digit, count in enumerate(counts) if digit}
 
 
 def is_up(pool: PoolLike) -> bool:
@@ -144,11 +170,28 @@ def read_pool(pool: PoolLike) -> dict[str, Any]:
             "spool": {"used": admission.space.used, "limit": admission.space.limit},
         },
         "restarts": pool.restarts,
+        "crashed": pool.crashed,
         "refused": pool.refused,
         "timed_out": pool.timed_out,
         "died": pool.died,
+        "longest": read_longest(crews),
         "processes": [read_crew(crew) for crew in crews],
     }
+
+
+def read_longest(crews: Iterable[CrewLike]) -> list[dict[str, Any]]:
+    """The requests that have been running longest, the longest first."""
+    pids: dict[LaneLike, int | None] = {lane: crew.pid for crew in crews for lane in crew.lanes}
+    now = time.perf_counter()
+    return [
+        {
+            "id": lane.record.request_id,
+            "request": lane.view,
+            "seconds": now - (lane.record.started or now),
+            "pid": pids[lane],
+        }
+        for lane in find_longest(pids, LONGEST)
+    ]
 
 
 def read_crew(crew: CrewLike) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from tornado.web import Application, RequestHandler
 
 from waterspout.http import HTTPServer
+from waterspout.http.counting import Connections, count_connections
 from waterspout.limits import SMALL_BODY
 from waterspout.listeners import Listeners, listen_tcp, listen_unix
 from waterspout.ops.address import OpsAddress
@@ -17,22 +18,32 @@ from waterspout.ops.gauges import Gauges
 _MODE: Final = 0o660
 
 
+class PublicServer(Protocol):
+    """Whose connections are told."""
+
+    def count_connections(self) -> Connections: ...
+
+
 class OpsServer:
     """Tells what `gauges` reads. Serves from `listen()` to `close()`, while the server starts and stops, too.
 
-    Attributes: `stopping`, set when the server takes no more requests: its health is bad from then on.
+    Attributes: `public`, the server whose connections are told, None until there is one; `stopping`, set
+    when it takes no more requests: its health is bad from then on.
     """
 
     def __init__(self, address: OpsAddress, gauges: Gauges) -> None:
         self._address = address
         self._gauges = gauges
         self._listeners: Listeners | None = None
+        self.public: PublicServer | None = None
         self.stopping = False
         told = {"ops": self}
         routes = [(r"/-/stats", _Stats, told), (r"/-/health", _Health, told)]
         # No access lines: somebody asks every few seconds.
         application = Application(routes, log_function=lambda _: None)
         self._server = HTTPServer(application, max_body_size=SMALL_BODY)  # nobody has to send one
+        # A lack of descriptors is said here, too, and ours are few.
+        self._server.count_connections = self.count_public  # type: ignore[method-assign]
 
     def listen(self) -> None:
         """Begin. Raises WaterspoutError: it can't listen there."""
@@ -64,7 +75,12 @@ class OpsServer:
 
     def read_stats(self) -> dict[str, Any]:
         """For /-/stats."""
-        return {"stopping": self.stopping, **self._gauges.read()}
+        connections = self.count_public()._asdict()
+        return {"stopping": self.stopping, "connections": connections, **self._gauges.read()}
+
+    def count_public(self) -> Connections:
+        """Those of the public server."""
+        return count_connections(0, None) if self.public is None else self.public.count_connections()
 
     def read_health(self) -> dict[str, Any]:
         """For /-/health."""

@@ -72,8 +72,9 @@ class Crew:
 
     Attributes: `idle`, lanes that can take a request; `busy`, how many run one; `lanes`, all of them;
     `ready`, it has started, at `ready_at`; `expiring`, another one shall take its place; `draining`, another
-    one has: it finishes what it runs; `killed`, it was, by SIGKILL; `started`, requests
-    so far, and `limit`, when they are enough; `prefetch`, what its lanes shall run next.
+    one has: it finishes what it runs; `killed`, it was, by SIGKILL; `crashed`, it ended
+    though nobody had told it to, once it was ready; `started`, requests so far, and `limit`, when they are
+    enough; `prefetch`, what its lanes shall run next.
     """
 
     #: Whether another one can be started beside it, and take its place.
@@ -90,6 +91,7 @@ class Crew:
         self.expiring = False
         self.draining = False
         self.killed = False
+        self.crashed = False
         self.started = 0
         self.limit = math.inf
         self._replacing: set[asyncio.Task[None]] = set()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from waterspout.exceptions import FrameError
+from waterspout.limits import VIEW_TEXT
 from waterspout.record import Record, escape
 from waterspout.wsgi.backlog import Answer, Backlog
 from waterspout.wsgi.frames import (
@@ -142,8 +143,10 @@ class Lane(asyncio.Protocol):
 
     @property
     def view(self) -> str:
-        """Method and path of its request, for the log; a query string may hold what no log should."""
-        return f"{escape(self.record.method)} {escape(self.record.target.partition('?')[0])}"
+        """Method and path of its request, for log and figures; a query may hold what no log should."""
+        record = self.record
+        text = f"{escape(record.method)} {escape(record.target.partition('?')[0])}"
+        return text if len(text) <= VIEW_TEXT else f"{text[:VIEW_TEXT]}..."
 
     @property
     def is_running(self) -> bool:

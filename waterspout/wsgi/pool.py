@@ -62,7 +62,8 @@ class Pool:
 
     Attributes: `admission`, of slow clients; `figures`, what it measures. Counts since it was made:
     `started`, requests that a lane took; `refused`, answered 503; `died`, lost with their worker (502, or
-    cut); `timed_out` (504, or cut); `restarts`, of WSGI processes.
+    cut); `timed_out` (504, or cut); `restarts`, of WSGI processes; `crashed`, those that
+    ended though nobody had told them to.
     """
 
     def __init__(
@@ -220,6 +221,10 @@ class Pool:
     @property
     def restarts(self) -> int:
         return self._supervisor.restarts
+
+    @property
+    def crashed(self) -> int:
+        return self._supervisor.crashed
 
     # -- exchanges ---------------------------------------------------------------------------------------
 

@@ -325,7 +325,8 @@ class ProcessCrew(Crew):
         self._loop.remove_writer(self._control)
         self._untold = False
         self._control.close()
-        if not self._stopping and self.ready:
+        self.crashed = not self._stopping and self.ready
+        if self.crashed:
             # What it was running is told by the access lines: its lanes may have been seen to close before.
             logger.error("%s ended: %s; starting another", self, _describe_status(status))
         self._close_lanes()

@@ -32,7 +32,8 @@ class Supervisor:
 
     Attributes: `crews`, that may be given requests; `draining`, that finish what they run; `lingering`, that
     have nothing left to run, but what views have started in the background; `broken`, see
-    `on_broken`; `restarts`, how many processes have taken another one's place.
+    `on_broken`; `restarts`, how many processes have taken another one's place; `crashed`, how many have
+    ended though nobody had told them to.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Supervisor:
         self.lingering: list[Crew] = []
         self.broken = False
         self.restarts = 0
+        self.crashed = 0
         self._failures = 0
         self._births: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -156,6 +158,7 @@ class Supervisor:
 
     def on_gone(self, crew: Crew) -> None:
         """A WSGI process ended. One that had been ready is replaced; the others have somebody who waits."""
+        self.crashed += crew.crashed
         for crews in (self.crews, self.draining, self.lingering):
             if crew in crews:
                 crews.remove(crew)

@@ -7,6 +7,7 @@ import logging
 import time
 
 from waterspout import limits
+from waterspout.ops.longest import find_longest
 from waterspout.wsgi.crew import Crew
 from waterspout.wsgi.lane import MOVED, Lane
 from waterspout.wsgi.process import ProcessCrew
@@ -139,9 +140,9 @@ class Crowd:
 
 
 def describe_longest(lanes: set[Lane] | list[Lane]) -> str:
-    busy = [lane for lane in lanes if lane.busy]
-    if not busy:
+    longest = find_longest(lanes, 1)
+    if not longest:
         return "nothing runs"
-    lane = min(busy, key=lambda lane: lane.record.started or 0.0)
+    (lane,) = longest
     age = time.perf_counter() - (lane.record.started or 0.0)
     return f"the longest-running is {lane.view}, for {age:.0f} s"

@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from waterspout.http.accepting import Acceptor, PlainListener, Shortage
+from waterspout.http.counting import Connections
 from waterspout.limits import EXHAUSTED_PAUSE
 
 pytestmark = pytest.mark.gen_test(timeout=10)
@@ -80,7 +81,7 @@ async def test_a_protocol_is_started_on_each_connection(listener):
 
 
 async def test_a_shortage_is_said_once_in_a_while(monkeypatch, caplog):
-    shortage = Shortage()
+    shortage = Shortage(lambda: Connections(1012, 12, 1024))
     assert not shortage.look(0.0)
     assert caplog.messages == []
 
@@ -91,4 +92,13 @@ async def test_a_shortage_is_said_once_in_a_while(monkeypatch, caplog):
     for now in (1.0, 2.0, EXHAUSTED_PAUSE, EXHAUSTED_PAUSE + 2.0):
         assert shortage.look(now)
     assert len(caplog.messages) == 2
-    assert "ulimit -n" in caplog.messages[0]
+    assert "Too many open files (1012 connections are open, ulimit -n is 1024;" in caplog.messages[0]
+
+
+async def test_a_shortage_without_a_limit_is_said_as_well(monkeypatch, caplog):
+    def fail(*_):
+        raise OSError(errno.ENFILE, "Too many open files in system")
+
+    monkeypatch.setattr(os, "open", fail)
+    assert Shortage(lambda: Connections(3, None, None)).look(EXHAUSTED_PAUSE)
+    assert "3 connections are open, ulimit -n is unlimited" in caplog.messages[0]

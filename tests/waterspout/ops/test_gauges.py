@@ -2,11 +2,13 @@
 
 import json
 import os
+import time
 from collections import deque
 from types import SimpleNamespace
 
 import pytest
 
+import waterspout
 from tests.waterspout.wsgi import apps
 from waterspout import Container
 from waterspout.ops.figures import Figures
@@ -15,12 +17,23 @@ from waterspout.ops.gauges import Gauges, is_up, read_pool, read_rss
 pytestmark = pytest.mark.gen_test(timeout=20)
 
 
-COUNTS = ("restarts", "refused", "timed_out", "died", "stuck")
+COUNTS = ("restarts", "crashed", "refused", "timed_out", "died", "stuck")
 
 
-def crew(idle=0, busy=0, stuck=0, draining=False):
+class FakeLane(SimpleNamespace):
+    __hash__ = object.__hash__
+
+
+def lane(age):
+    """One whose request has been running for `age` seconds."""
+    record = SimpleNamespace(request_id=f"id-{age}", started=time.perf_counter() - age)
+    return FakeLane(busy=True, view=f"GET /{age}", record=record)
+
+
+def crew(idle=0, busy=0, stuck=0, draining=False, lanes=()):
     return SimpleNamespace(
         idle=deque([None] * idle),
+        lanes=lanes,
         busy=busy,
         stuck=stuck,
         draining=draining,
@@ -70,12 +83,12 @@ async def test_lanes_queue_and_requests_are_told():
     assert told["lanes"] == {"total": 3, "busy": 2, "stuck": 0}
     assert told["queue"] == {"length": 2, "limit": 7}
     assert told["requests"] == {"started": 5, "running": 1, "prefetched": 7, "finished": 0}
-    assert [told[name] for name in COUNTS[:4]] == [0, 0, 0, 0]
+    assert [told[name] for name in COUNTS[:5]] == [0, 0, 0, 0, 0]
 
 
 async def test_what_a_pool_counts_is_told():
-    told = read_pool(pool(restarts=1, refused=2, timed_out=3, died=4, stuck=5))
-    assert [told[name] for name in COUNTS[:4]] == [1, 2, 3, 4]
+    told = read_pool(pool(restarts=1, crashed=6, refused=2, timed_out=3, died=4, stuck=5))
+    assert [told[name] for name in COUNTS[:5]] == [1, 6, 2, 3, 4]
     assert told["lanes"]["stuck"] == 5
     assert told["slow_clients"] == {"cut": 8, "spool": {"used": 65536, "limit": 131072}}
 
@@ -83,6 +96,29 @@ async def test_what_a_pool_counts_is_told():
 async def test_a_crew_that_is_not_ready_has_no_age():
     (process,) = read_pool(pool(crew()))["processes"]
     assert process["age"] is None
+
+
+async def test_the_requests_that_run_longest_are_told_with_their_process():
+    young, old = [lane(age) for age in (1, 2, 3)], [lane(age) for age in (30, 20, 40, 5)]
+    told = read_pool(pool(crew(lanes=young), crew(lanes=old)))["longest"]
+    assert [each["id"] for each in told] == ["id-40", "id-30", "id-20", "id-5", "id-3"]
+    assert told[0] == {"id": "id-40", "request": "GET /40", "seconds": told[0]["seconds"], "pid": os.getpid()}
+    assert told[0]["seconds"] == pytest.approx(40, abs=5)
+
+
+async def test_what_a_container_s_own_application_answers_is_not_known():
+    container = Container(apps.app)
+    assert container.stats()["native"] is None
+    container.gauges.lag.stop()
+
+
+async def test_native_answers_are_told_by_class_of_status():
+    gauges = Gauges(dict)
+    gauges.native[2] += 7
+    gauges.native[0] += 1
+    assert gauges.read()["native"] == {"answers": {"1xx": 0, "2xx": 7, "3xx": 0, "4xx": 0, "5xx": 0}}
+    assert gauges.read()["server"]["version"] == waterspout.__version__
+    gauges.lag.stop()
 
 
 async def test_a_container_tells_before_while_and_after_it_runs():

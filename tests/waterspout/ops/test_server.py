@@ -1,11 +1,13 @@
 """The operations address: what it answers, and when it is there."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from tornado.httpclient import AsyncHTTPClient
 
 from waterspout.exceptions import WaterspoutError
+from waterspout.http.counting import Connections
 from waterspout.ops.address import OpsAddress
 from waterspout.ops.gauges import Gauges
 from waterspout.ops.server import OpsServer
@@ -56,6 +58,15 @@ async def test_a_server_that_stops_is_not_healthy(ops):
     ops.stopping = True
     assert (await fetch(ops, "/-/health")).code == 503
     assert json.loads((await fetch(ops, "/-/stats")).body)["stopping"] is True
+
+
+async def test_the_connections_are_those_of_the_public_server(ops):
+    told = json.loads((await fetch(ops, "/-/stats")).body)["connections"]
+    assert (told["open"], told["websockets"]) == (0, None)
+    ops.public = SimpleNamespace(count_connections=lambda: Connections(9, 2, 1024))
+    told = json.loads((await fetch(ops, "/-/stats")).body)["connections"]
+    assert told == {"open": 9, "websockets": 2, "limit": 1024}
+    assert ops._server.count_connections() == (9, 2, 1024)
 
 
 async def test_the_lag_is_sampled_as_long_as_it_listens(ops, gauges):

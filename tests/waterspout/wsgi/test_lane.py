@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from tests.waterspout.wsgi.jobs import wait_for
+from waterspout.limits import VIEW_TEXT
 from waterspout.record import Record
 from waterspout.wsgi.frames import (
     CANCEL,
@@ -110,6 +111,21 @@ async def test_a_request_makes_it_busy_and_goes_out(peer):
     assert peer.lane.busy
     assert peer.lane.user is peer.user
     assert peer.hear() == b"some frames"
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "view"),
+    [
+        ("GET", "/report?token=secret", "GET /report"),
+        ("GET", "/r\x1b[2J\u00e9", r"GET /r\x1b[2J\xe9"),
+        ("GET", "/" + 8000 * "x", "GET /" + (VIEW_TEXT - 5) * "x" + "..."),
+        (3 * VIEW_TEXT * "M", "/", VIEW_TEXT * "M" + "..."),
+    ],
+)
+async def test_its_view_is_a_short_printable_name_without_the_query(peer, method, target, view):
+    peer.user.record = Record("wsgi", method, target, "127.0.0.1", "id")
+    peer.begin()
+    assert peer.lane.view == view
 
 
 async def test_a_small_reply_is_told_in_one_word(peer):

@@ -169,6 +169,7 @@ async def test_a_process_that_is_killed_is_gone_once_and_so_is_what_it_ran(start
     await wait_for(lambda: crew.gone)
     assert (crew.gone_told, len(crew.idle), crew.busy) == (1, 0, 0)
     assert f"WSGI process {crew.pid} ended: killed by SIGKILL" in caplog.text
+    assert crew.crashed
 
 
 async def test_a_process_that_is_killed_when_it_is_idle_is_gone_too(start_crew):
@@ -222,6 +223,7 @@ async def test_a_process_that_does_not_stop_is_killed(start_crew, tmp_path):
     await asyncio.sleep(0.1)
     await crew.stop(0.2)
     assert crew.gone
+    assert not crew.crashed
     assert not is_alive(crew.pid)
 
 

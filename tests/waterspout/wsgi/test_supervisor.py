@@ -93,6 +93,18 @@ async def test_one_that_dies_is_replaced_at_once():
     assert house.supervisor.restarts == 1
 
 
+async def test_those_that_crashed_are_counted_apart_from_those_that_were_replaced():
+    house = House(workers=1)
+    await house.supervisor.start()
+    house.supervisor.replace(house.made[0], "for a test")
+    await house.settle(2)
+    assert (house.supervisor.restarts, house.supervisor.crashed) == (1, 0)
+    house.made[1].crashed = True
+    house.die(house.made[1])
+    await house.settle(3)
+    assert (house.supervisor.restarts, house.supervisor.crashed) == (2, 1)
+
+
 async def test_deaths_soon_after_the_start_wait_longer_and_longer_and_a_long_life_forgets_them():
     supervisor = House().supervisor
     pauses = [supervisor._count_failure(ready=False) for _ in range(8)]
