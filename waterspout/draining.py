@@ -17,6 +17,7 @@ from tornado.httputil import (
 )
 
 from waterspout.http.counting import Connections, count_connections
+from waterspout.limits import DRAIN_IDLE
 
 
 class DrainingServer(HTTPServer):
@@ -47,11 +48,15 @@ class DrainingServer(HTTPServer):
     async def drain(self, timeout: float) -> None:
         """Accept no more, close idle connections, wait for running requests, `timeout` seconds at most."""
         self.stop()
+        self.conn_params.no_keep_alive = True  # each reply from now on is the last one, and says so
+        pause = min(DRAIN_IDLE, timeout) if self._idle else 0.0
+        if pause:
+            await asyncio.sleep(pause)  # who is idle may have a request on its way
         self._draining = True
         self._close_idle()
         self._check_quiet()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._quiet.wait(), timeout)
+            await asyncio.wait_for(self._quiet.wait(), timeout - pause)
 
     def running_tasks(self) -> list[asyncio.Task[None]]:
         """The tasks of native handlers whose replies are not whole, as far as the application has told."""

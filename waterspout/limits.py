@@ -60,8 +60,8 @@ READ_WINDOW = 256 * KIB
 #: After a reply that came before the end of the request's body, the rest is read and thrown away for this
 #: long, so that a reset can't eat the reply (RFC 9112 section 9.6) (seconds).
 LINGER = 2.0
-#: ... and at most this much of it (bytes).
-LINGER_SIZE = 16 * MIB
+#: ... and at most this much of it: a proxy on the same machine sends so much in that time (bytes).
+LINGER_SIZE = 1024 * MIB
 #: Reply bytes that the kernel takes ahead of what it can send; its own default is several MiB (bytes).
 NOT_SENT = 256 * KIB
 
@@ -175,8 +175,9 @@ BODY_PIECE = 256 * KIB
 EXHAUSTED_PAUSE = 60.0
 #: When none are left, connections on which nothing was asked for so long make room (seconds).
 IDLE_FOR_OTHERS = 5.0
-#: When the server stops, who has just connected may still send a request for so long (seconds).
-DRAIN_FRESH = 0.3
+#: When the server stops, a client that asks for nothing may have a request on its way, and has so long to be
+#: read: to a proxy a closed connection is a failure, and of a POST one that it may not repeat (seconds).
+DRAIN_IDLE = 0.5
 #: How often slow clients are looked for, at the least (seconds).
 SWEEP_INTERVAL = 1.0
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.server import ON_TORNADO, new_id, poll
+from tests.server import new_id, poll
 from tests.wire.client import Cut
 
 SERVE = ("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.working:app")
@@ -116,7 +116,6 @@ def test_idle_connections_do_not_hold_the_end_up(fresh):
     assert [connection.everything() for connection in connections] == [b"", b"", b""]
 
 
-@pytest.mark.skipif(ON_TORNADO, reason="its server closes them at once")
 def test_a_connection_that_was_made_just_before_may_still_send_its_request(fresh):
     """It was accepted, and its request was on its way: the client can't know that nobody will read it."""
     with fresh.connect() as early, fresh.connect() as silent:
@@ -126,6 +125,19 @@ def test_a_connection_that_was_made_just_before_may_still_send_its_request(fresh
         reply = early.ask("GET", f"/quick?id={new_id()}")
         assert (reply.status, reply.header("Connection")) == (200, "close")
         assert silent.everything() == b""
+    assert_gone(fresh)
+
+
+@pytest.mark.parametrize("path", ["/native/ping", "/quick"])
+def test_a_request_that_is_on_its_way_on_a_kept_connection_is_answered(fresh, path):
+    """A proxy that sent it just then could not know: a POST it may not repeat."""
+    kept = fresh.connect()
+    fresh.canary(kept)
+    fresh.signal(signal.SIGTERM)
+    assert poll(lambda: refuses_connections(fresh), pause=0.005)
+    reply = kept.ask("GET", path)
+    assert (reply.status, reply.header("Connection").lower()) == (200, "close")
+    assert kept.everything() == b""
     assert_gone(fresh)
 
 

@@ -239,17 +239,14 @@ class Connection(Intake):
         return max(0.0, whole - self._patience.remains(now))
 
     def drain(self) -> None:
-        """The server stops: close if idle; a reply that runs is the last one.
+        """The server stops: a reply that runs is the last one; who is idle has a moment.
 
-        A client that has just connected has its request on the way, perhaps, and can't know that nobody would
-        read it: it has a moment.
+        Its next request may be on the way, and it can't know that nobody would read that.
         """
         if self.exchange is not None:
             self.exchange.keep_alive = False
-        elif self.writer.has_written:
-            self._close_idle()
         else:
-            self.server.loop.call_later(limits.DRAIN_FRESH, self._close_idle)
+            self.server.loop.call_later(limits.DRAIN_IDLE, self._close_idle)
 
     def _close_idle(self) -> None:
         if self.state == IDLE and not self._parser.held:
