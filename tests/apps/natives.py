@@ -94,6 +94,23 @@ class Streamed(RequestHandler):
         self.write(f"{self.length}")
 
 
+@stream_request_body
+class Refuses(RequestHandler):
+    """Answers before it has its body."""
+
+    def prepare(self):
+        self.set_status(403)
+        self.finish("no")
+
+    def data_received(self, chunk):
+        raise AssertionError(chunk)
+
+    def get(self):
+        self.write("never")
+
+    put = get
+
+
 routes = [
     (r"/native/ping", Ping),
     (r"/native/raises", Raises),
@@ -105,4 +122,5 @@ routes = [
     (r"/native/block", Block),
     (r"/native/whole", Whole),
     (r"/native/streamed", Streamed),
+    (r"/native/refuses", Refuses),
 ]

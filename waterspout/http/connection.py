@@ -15,6 +15,7 @@ from tornado.log import app_log, gen_log
 from waterspout import limits
 from waterspout.exceptions import RequestRefused
 from waterspout.http.exchange import Exchange
+from waterspout.http.gone import GONE
 from waterspout.http.intake import BODY, CLOSING, IDLE, LINGER, OPENING, OVER, REPLY, Intake
 from waterspout.http.patience import Patience
 from waterspout.http.refusal import serialize_refusal
@@ -113,6 +114,15 @@ class Connection(Intake):
             self._gone.set_result(None)
         if not was_over:
             self.server.on_close(self)
+        if self.context.is_secure:
+            self._forget_transport()
+
+    def _forget_transport(self) -> None:
+        """It may go, though we are held: by a circle, or by who wants to know how all ended."""
+        self._transport = GONE
+        self.writer.forget_transport()
+        if self._stream is not None:
+            self._stream.forget_transport()
 
     def pause_writing(self) -> None:
         self.writer.pause()
@@ -140,10 +150,10 @@ class Connection(Intake):
                 self._resume_reading()
                 self.server.loop.call_soon(self._advance)
         elif self.state < CLOSING:
-            if not self._is_whole and delegate is not None:
+            if not self.is_whole and delegate is not None:
                 # As Tornado tells it: else who waits for the body waits for ever.
                 self.server.loop.call_soon(_tell, delegate.on_connection_close)
-            self.close(linger=not self._is_whole)
+            self.close(linger=not self.is_whole)
 
     def refuse(self, refused: RequestRefused) -> None:
         """Answer with the refusal, unless a reply has begun: then cut it. Nothing more is served here."""
@@ -277,14 +287,18 @@ class Connection(Intake):
         """Leave HTTP. The socket as an `IOStream`, with what the client has sent behind its request."""
         rest = self._let_go()
         stream, self._detached = detach_stream(self._transport, rest)
+        if self.context.is_secure:
+            self._forget_transport()
         return stream
 
     def switch_protocols(self, protocol: asyncio.Protocol) -> None:
         """Leave HTTP. `protocol` takes the transport over, and what the client has sent already."""
-        rest = self._let_go()
-        self._transport.set_protocol(protocol)
-        protocol.connection_made(self._transport)
-        if self._transport.is_closing():
+        rest, transport = self._let_go(), self._transport
+        transport.set_protocol(protocol)
+        if self.context.is_secure:
+            self._forget_transport()
+        protocol.connection_made(transport)
+        if transport.is_closing():
             protocol.connection_lost(None)
         elif rest:
             protocol.data_received(rest)
@@ -315,10 +329,10 @@ class Connection(Intake):
         self.set_body_timeout(None)
         if self._eof_timer is not None:
             self._eof_timer.cancel()
-        if exchange is None or (delegate is None and not self._is_whole):
+        if exchange is None or (delegate is None and not self.is_whole):
             return
         callback = (
-            exchange.close_callback if delegate is None or self._is_whole else delegate.on_connection_close
+            exchange.close_callback if delegate is None or self.is_whole else delegate.on_connection_close
         )
         exchange.close_callback = None
         self.state = max(self.state, REPLY)
@@ -378,7 +392,7 @@ class Connection(Intake):
         if self._body_timer is not None:
             self._body_timer.cancel()
             self._body_timer = None
-        if timeout is not None and not self._is_whole:
+        if timeout is not None and not self.is_whole:
             self._body_timer = self.server.loop.call_later(timeout, self._on_body_timeout)
 
     @property

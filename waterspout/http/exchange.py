@@ -208,7 +208,9 @@ class Exchange(HTTPConnection):
             self._left = length  # what most replies are
             return self._write_head(head + b"\r\n", chunk)
         said = None if length < 0 else str(length)
-        self._left, self._chunked, self.keep_alive, more = self._decide_framing(status, said, False)
+        self._left, self._chunked, self.keep_alive, more = self._decide_framing(
+            status, said, False, self._connection.server.draining
+        )
         lines = "".join([f"{name}: {value}\r\n" for name, value in more]) + "\r\n"
         return self._write_head(head + lines.encode("ascii"), chunk)
 
@@ -283,15 +285,22 @@ class Exchange(HTTPConnection):
     @property
     def _goes_on(self) -> bool:
         """The connection stays open behind this reply, without a word."""
-        return self.keep_alive and self.head.version == "HTTP/1.1" and not self._connection.server.draining
+        connection = self._connection
+        return (
+            self.keep_alive
+            and self.head.version == "HTTP/1.1"
+            and not connection.server.draining
+            and connection.is_whole
+        )
 
     # -- the reply's head and framing (RFC 9112 section 6) -----------------------------------------------
 
     def _decide_framing(
-        self, status: int, length: str | None, closes: bool
+        self, status: int, length: str | None, closes: bool, is_last: bool
     ) -> tuple[int | None, bool, bool, Fields]:
         """How many bytes follow (None: not known), whether in chunks, whether the connection stays, and the
-        fields that say so. `length` and `closes`: what the head says already.
+        fields that say so. `length` and `closes`: what the head says already; `is_last`: the connection does
+        not stay behind this reply, if it is one.
         """
         head = self.head
         modern = head.version == "HTTP/1.1"
@@ -306,7 +315,7 @@ class Exchange(HTTPConnection):
             more.append(("Transfer-Encoding", "chunked"))
         else:
             keep_alive = False  # the end of the connection is the end of the reply
-        if closes or (self._connection.server.draining and not self.switches_protocols):
+        if closes or (is_last and not self.switches_protocols):
             keep_alive = False
         if self.switches_protocols or closes:
             pass
@@ -318,7 +327,11 @@ class Exchange(HTTPConnection):
 
     def _serialize(self, status: int, reason: str, fields: Fields, length: str | None, closes: bool) -> bytes:
         """The head. `length` and `closes`: what `fields` say of Content-Length and of Connection: close."""
-        left, chunked, keep_alive, more = self._decide_framing(status, length, closes)
+        connection = self._connection
+        # A native handler that answers before all of its request is here ends the connection: see
+        # `Connection.on_reply_finished`. Who is not told would use it again (RFC 9112 section 9.6).
+        is_last = connection.server.draining or not connection.is_whole
+        left, chunked, keep_alive, more = self._decide_framing(status, length, closes, is_last)
         text = _format(status, reason, [*fields, *more])
         # Only now: a head that can't be written leaves all as it was.
         self._left, self._chunked, self.keep_alive = left, chunked, keep_alive

@@ -34,7 +34,8 @@ OVER: Final = 6  # closed, or handed to another protocol
 class Intake(asyncio.Protocol):
     """The half of a `Connection` that reads: the other half says how it ends.
 
-    Attributes: `server`; `writer`; `state`, one of the above; `exchange`, None between two requests.
+    Attributes: `server`; `writer`; `state`, one of the above; `exchange`, None between two requests;
+    `is_whole`, all of its request is here.
     """
 
     __slots__ = (
@@ -44,7 +45,6 @@ class Intake(asyncio.Protocol):
         "_half_closed",
         "_head_begun",
         "_headers",
-        "_is_whole",
         "_parser",
         "_patience",
         "_piece",
@@ -53,6 +53,7 @@ class Intake(asyncio.Protocol):
         "_tiny_chunks",
         "_transport",
         "exchange",
+        "is_whole",
         "server",
         "state",
         "writer",
@@ -73,7 +74,7 @@ class Intake(asyncio.Protocol):
         self._half_closed = False
         self._blocked = False
         self._blocked_since = 0.0
-        self._is_whole = False
+        self.is_whole = False
         self._piece = b""
         self._received = 0
         self._tiny_chunks = False
@@ -166,7 +167,7 @@ class Intake(asyncio.Protocol):
         if server.draining or server.conn_params.no_keep_alive:
             exchange.keep_alive = False
         self.state = OPENING
-        self._is_whole = False
+        self.is_whole = False
         try:
             delegate = server.open(self, exchange)  # type: ignore[arg-type]  # a Connection
         except (Exception, SystemExit) as error:  # one request does not end the server
@@ -198,7 +199,7 @@ class Intake(asyncio.Protocol):
         body = self._parser.take_body()
         if body is not None:
             self.state = REPLY
-            self._is_whole = True
+            self.is_whole = True
         return body
 
     def _begin_body(self) -> bool:
@@ -246,7 +247,7 @@ class Intake(asyncio.Protocol):
 
     def _end_request(self) -> bool:
         self.state = REPLY
-        self._is_whole = True
+        self.is_whole = True
         self._headers = None
         if self._has_body_timeout:
             self.set_body_timeout(None)

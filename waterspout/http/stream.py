@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
 
+from waterspout.http.gone import GONE
+
 if TYPE_CHECKING:
     from waterspout.http.connection import Connection
 
@@ -58,7 +60,12 @@ class Stream:
         return IOLoop.current()
 
     def fileno(self) -> int:
-        return int(self._transport.get_extra_info("socket").fileno())
+        sock = self._transport.get_extra_info("socket")
+        return -1 if sock is None else int(sock.fileno())
+
+    def forget_transport(self) -> None:
+        """It is gone, or somebody else's."""
+        self._transport = GONE
 
     def on_lost(self, error: BaseException | None) -> None:
         self.error = error

@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from tornado.iostream import StreamClosedError
 
+from waterspout.http.gone import GONE
 from waterspout.http.sendfile import FilePart
 from waterspout.kernel import CAN_TELL, held_by_kernel
 from waterspout.limits import WRITE_SIZE
@@ -54,6 +55,10 @@ class Writer:
         self._waiters_limit = _FEW
         self.closed = False
         self.paused = False
+
+    def forget_transport(self) -> None:
+        """It is gone, or somebody else's."""
+        self._transport = GONE
 
     def write(self, data: _Bytes) -> asyncio.Future[None]:
         """The future is done when there is room for more, or fails with StreamClosedError."""

@@ -287,8 +287,10 @@ async def test_a_reply_in_headers_received_ends_the_connection():
             reply(self.exchange, b"early")
 
     async with serve(Early) as served:
-        assert (await served.ask(GET + GET)).endswith(b"early")
-        assert (await served.ask(post(b"x" * 100_000))).endswith(b"early")
+        for request in (GET + GET, post(b"x" * 100_000)):
+            early = await served.ask(request)
+            assert early.endswith(b"early")
+            assert b"\r\nConnection: close\r\n" in early  # else a client would use it again
         assert [delegate.events[-1] for delegate in served.delegates] == ["gone", "gone"]
 
 
@@ -300,7 +302,9 @@ async def test_a_reply_in_the_middle_of_the_body():
             reply(self.exchange, b"early")
 
     async with serve(Early) as served:
-        assert (await served.ask(post(b"x", length=10))).endswith(b"early")
+        early = await served.ask(post(b"x", length=10))
+        assert early.endswith(b"early")
+        assert b"\r\nConnection: close\r\n" in early
         # As Tornado tells it: else who waits for the body waits for ever.
         await until(lambda: served.delegates[0].events[-1] == "gone")
 

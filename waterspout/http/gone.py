@@ -1,0 +1,54 @@
+"""What stands in place of a transport that is gone. Leaf."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, Final
+
+
+class GoneTransport(asyncio.Transport):
+    """A closed transport that holds nothing.
+
+    A connection that has ended may be garbage in a circle until the collector comes, and with it would be
+    the event loop's own transport, to which TLS has 256 KiB of buffers.
+    """
+
+    def is_closing(self) -> bool:
+        return True
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return default
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def write(self, data: Any) -> None:
+        pass
+
+    def writelines(self, list_of_data: Iterable[Any]) -> None:
+        pass
+
+    def write_eof(self) -> None:
+        pass
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+
+GONE: Final = GoneTransport()
