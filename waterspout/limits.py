@@ -251,6 +251,8 @@ BUSY_TIME = 5.0
 BUSY_PAUSE = 60.0
 #: Why an app can't be loaded is told in so many characters: some say all of a document that they can't read.
 FAILURE_TEXT = 10_000
+#: ... and what led to it in so many: the rest is in the traceback.
+CAUSE_TEXT = 300
 #: A WSGI process whose server is gone closes what it runs and ends within this (seconds).
 ORPHAN_GRACE = 2.0
 #: timeout(1), make and some supervisors signal the process and its group: that is one stop (seconds).
