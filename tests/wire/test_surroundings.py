@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -91,6 +92,14 @@ def test_lanes_that_can_not_have_threads_are_done_without(run, tmp_path):
     time.sleep(0.5)
     assert [server.get("/").status for _ in range(20)] == [200] * 20
     assert b"Traceback" not in (tmp_path / "log").read_bytes()
+
+
+def test_a_wsgi_process_has_a_name_of_its_own_and_the_server_keeps_its(start_server):
+    server = start_server("--wsgi", f"{APP}:app", form="process")
+    [wsgi] = server.wsgi_pids()
+    names = [Path(f"/proc/{pid}/comm").read_text().strip() for pid in (wsgi, server.pid)]
+    assert names[0] == "waterspout-wsgi"
+    assert not names[1].startswith("waterspout")
 
 
 def test_a_helper_that_the_app_forks_as_it_is_loaded_does_not_keep_the_port(run, tmp_path):

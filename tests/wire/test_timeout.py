@@ -139,6 +139,8 @@ def test_a_process_that_holds_the_interpreter_s_lock_is_killed_and_replaced(star
         assert poll(lambda: old not in server.wsgi_pids())
     assert time.monotonic() - began < 30  # of the 60 that it would hold the lock
     assert server.log_lines("all of its threads are blocked: it is killed")
+    [ended] = server.log_lines(" ended: ")
+    assert ended.endswith(f"WSGI process {old} ended: killed by this server; starting another")
     assert int(server.get("/quick").text) != old
 
 

@@ -72,7 +72,7 @@ class Crew:
 
     Attributes: `idle`, lanes that can take a request; `busy`, how many run one; `lanes`, all of them;
     `ready`, it has started, at `ready_at`; `expiring`, another one shall take its place; `draining`, another
-    one has: it finishes what it runs; `killed`, it was, by SIGKILL; `started`, requests
+    one has: it finishes what it runs; `killed`, it was, by SIGKILL, and not by us; `started`, requests
     so far, and `limit`, when they are enough; `prefetch`, what its lanes shall run next.
     """
 

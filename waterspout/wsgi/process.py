@@ -32,6 +32,7 @@ from waterspout.limits import EXIT_GRACE, READY_TIMEOUT
 from waterspout.ops.gauges import read_rss
 from waterspout.signals import GROUP_SIGNALS
 from waterspout.wsgi.backlog import BacklogEnd
+from waterspout.wsgi.command import build_command
 from waterspout.wsgi.crew import Crew, CrewEvents, CrewSpec
 from waterspout.wsgi.frames import (
     FAILED,
@@ -50,49 +51,7 @@ from waterspout.wsgi.naming import Names
 
 logger = logging.getLogger("waterspout.wsgi")
 
-_FLAGS: Final = {
-    "B": "dont_write_bytecode",
-    "E": "ignore_environment",
-    "S": "no_site",
-    "s": "no_user_site",
-}
 _FAILURES: Final = {error.__name__: error for error in (TargetNotFound, TargetRaised, ConfigurationError)}
-#: What holds this package: a directory, or an archive.
-_PACKAGES: Final = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-#: A WSGI process runs this very package, wherever it was found; where else to look comes in SPEC. Until then
-#: no `queue.py` of the current directory, or of installed packages, stands in for Python's own.
-_BOOT: Final = """
-import sys
-from importlib.machinery import PathFinder
-from importlib.util import module_from_spec
-
-spec = PathFinder.find_spec("waterspout", [sys.argv[1]])
-package = sys.modules["waterspout"] = module_from_spec(spec)
-spec.loader.exec_module(package)
-
-from waterspout.wsgi.worker import main
-
-sys.exit(main())
-"""
-
-
-def _interpreter_flags() -> list[str]:
-    """What this interpreter was told of imports, warnings and -X; and -P, the current directory is not
-    looked into yet.
-    """
-    flags = ["-P", *(f"-{letter}" for letter, name in _FLAGS.items() if getattr(sys.flags, name))]
-    flags += ["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []
-    flags += [
-        word
-        for name, value in sys._xoptions.items()
-        for word in ("-X", name if value is True else f"{name}={value}")
-    ]
-    return flags + [f"-W{option}" for option in sys.warnoptions]
-
-
-def build_command(control: int) -> list[str]:
-    """Of a WSGI process whose end of the control channel has this number."""
-    return [sys.executable, *_interpreter_flags(), "-c", _BOOT, _PACKAGES, str(control)]
 
 
 class ProcessCrew(Crew):
@@ -108,6 +67,7 @@ class ProcessCrew(Crew):
         self._parser = FrameParser()
         self._names: Names | None = None
         self._untold = False
+        self._ended_here = False
         self._process: subprocess.Popen[bytes] | None = None
         self._pidfd: int | None = None
 
@@ -158,6 +118,10 @@ class ProcessCrew(Crew):
 
     def kill(self) -> None:
         """End the process at once. Nothing is given to it from now on."""
+        self._ended_here = True
+        self._kill()
+
+    def _kill(self) -> None:
         self.idle.clear()
         self.prefetch.stop()
         if self._process is not None and self._process.returncode is None:
@@ -247,7 +211,7 @@ class ProcessCrew(Crew):
         try:
             sent = socket.send_fds(self._control, [frame], descriptors)
         except (BrokenPipeError, ConnectionResetError):
-            self.kill()  # it hears nothing more: if it lives, the app has taken it over (os.execv)
+            self._kill()  # it hears nothing more: if it lives, the app has taken it over (os.execv)
             raise
         if sent < len(frame):
             raise OSError("the control channel can't take so large an order")
@@ -317,7 +281,7 @@ class ProcessCrew(Crew):
             self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
         self.gone = True
-        self.killed = status == -signal.SIGKILL
+        self.killed = status == -signal.SIGKILL and not self._ended_here
         while self._on_control():
             pass  # its last words
         self._settle(WaterspoutError(f"{self} ended while it started: {_describe_status(status)}"))
@@ -327,7 +291,8 @@ class ProcessCrew(Crew):
         self._control.close()
         if not self._stopping and self.ready:
             # What it was running is told by the access lines: its lanes may have been seen to close before.
-            logger.error("%s ended: %s; starting another", self, _describe_status(status))
+            how = "killed by this server" if self._ended_here else _describe_status(status)
+            logger.error("%s ended: %s; starting another", self, how)
         self._close_lanes()
         self._exited.set_result(None)
         self._events.on_gone(self)

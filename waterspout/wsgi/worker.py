@@ -25,6 +25,7 @@ from typing import Any, BinaryIO
 from waterspout import logs
 from waterspout.exceptions import ConfigurationError, TargetRaised
 from waterspout.hub.outbox import open_outbox
+from waterspout.kernel import name_process
 from waterspout.limits import LANE_READ, QUICK
 from waterspout.signals import fork_generation, ignore_group_signals
 from waterspout.surroundings import open_streams
@@ -64,6 +65,9 @@ from waterspout.wsgi.sleep import SleepMeter
 from waterspout.wsgi.thread import LaneThread
 
 logger = logging.getLogger("waterspout.wsgi")
+
+#: What a WSGI process is called, where it would else be `python`; the kernel keeps so many characters.
+_NAME = "waterspout-wsgi"
 
 _IDLE = pack(IDLE)
 _SLEPT = pack(SLEPT)
@@ -416,6 +420,7 @@ def _adopt(spec: dict[str, Any]) -> None:
 
 def main() -> int:
     open_streams()  # the server's own may have been closed for what it starts
+    name_process(_NAME)
     ignore_group_signals()
     descriptor = int(sys.argv[-1])
     os.set_inheritable(descriptor, False)
