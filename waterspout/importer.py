@@ -189,5 +189,5 @@ def is_foreign(filename: str) -> bool:
 
 @cache
 def _find_homes() -> tuple[str, ...]:
-    homes = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]
-    return ("<", os.path.dirname(__file__), *homes)
+    homes = [os.path.dirname(__file__), *map(sysconfig.get_path, ("stdlib", "purelib", "platlib"))]
+    return ("<", *(os.path.join(home, "") for home in homes))

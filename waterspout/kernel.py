@@ -28,8 +28,8 @@ def held_by_kernel(sock: Any) -> int:
 
 
 def name_process(name: str) -> None:
-    """Let `ps -e`, `top` and `pgrep` show this, of 15 characters at most; Linux only. Threads that are started
-    from now on are called so, too.
+    """Let `ps -e`, `top` and `pgrep` show this, of 15 characters at most; Linux only. Threads that are
+    started from now on are called so, too.
     """
     with contextlib.suppress(OSError), open("/proc/self/comm", "wb") as file:
         file.write(name.encode())

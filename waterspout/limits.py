@@ -253,6 +253,12 @@ BUSY_PAUSE = 60.0
 FAILURE_TEXT = 10_000
 #: ... and what led to it in so many: the rest is in the traceback.
 CAUSE_TEXT = 300
+#: Of a view that hangs, or an app that is being loaded, it is told where it stands: in so many characters ...
+PLACE_TEXT = 300
+#: ... the first of so many frames, from the innermost, that is not a library's ...
+PLACE_FRAMES = 1000
+#: ... and by a process that can answer within this; one whose interpreter lock is held can't (seconds).
+PLACE_PATIENCE = 1.0
 #: A WSGI process whose server is gone closes what it runs and ends within this (seconds).
 ORPHAN_GRACE = 2.0
 #: timeout(1), make and some supervisors signal the process and its group: that is one stop (seconds).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import os
@@ -13,12 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from waterspout.limits import BACKLOGS, EXIT_GRACE
+from waterspout.limits import BACKLOGS, EXIT_GRACE, PLACE_PATIENCE
 from waterspout.wsgi.backlog import Backlog, BacklogEnd, is_possible
 from waterspout.wsgi.lane import Lane, LaneUser
 from waterspout.wsgi.loading import WSGIApp, load_app
 from waterspout.wsgi.naming import Link
 from waterspout.wsgi.prefetch import Prefetch
+from waterspout.wsgi.standing import MAIN_THREAD, find_place
 
 logger = logging.getLogger("waterspout.wsgi")
 
@@ -144,6 +146,18 @@ class Crew:
         """Close the lanes; a process that has not ended `grace` seconds later is killed."""
         raise NotImplementedError
 
+    def locate(self, thread: int, tell: Callable[[str], None]) -> None:
+        """Let `tell` know where that thread stands (`standing.find_place`): now, later, or never."""
+        tell(find_place(thread))
+
+    async def find_place(self) -> str:
+        """Where its main thread stands; "", if it does not say."""
+        found: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.locate(MAIN_THREAD, lambda place: None if found.done() else found.set_result(place))
+        with contextlib.suppress(TimeoutError):
+            return await asyncio.wait_for(found, PLACE_PATIENCE)
+        return ""
+
     async def drain(self) -> None:
         """Take nothing more, and wait until nothing runs that somebody waits for."""
         self.draining = True
@@ -166,7 +180,8 @@ class Crew:
         """A stuck lane's view has ended after all. False: another lane has taken its place."""
         lane.stuck = False
         logger.warning(
-            "%s has ended after %.0f s: its lane is stuck no longer",
+            "request %s: %s has ended after %.0f s: its lane is stuck no longer",
+            lane.record.request_id,
             lane.view,
             time.perf_counter() - (lane.record.started or 0.0),
         )

@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from typing import Final
 
 from waterspout.exceptions import (
@@ -38,12 +39,14 @@ from waterspout.wsgi.frames import (
     FAILED,
     LANE,
     PING,
+    PLACE,
     PONG,
     PUBLISH,
     READY,
     SPEC,
     STOP,
     URLS,
+    WHERE,
     FrameParser,
     pack,
 )
@@ -68,6 +71,7 @@ class ProcessCrew(Crew):
         self._names: Names | None = None
         self._untold = False
         self._ended_here = False
+        self._asked: dict[int, Callable[[str], None]] = {}  # by the thread that it is about
         self._process: subprocess.Popen[bytes] | None = None
         self._pidfd: int | None = None
 
@@ -133,6 +137,16 @@ class ProcessCrew(Crew):
             self.awaited = True
             with contextlib.suppress(OSError):  # its channel is full: it does not read it
                 self._order(PING)
+
+    def locate(self, thread: int, tell: Callable[[str], None]) -> None:
+        if self.gone or self._untold:
+            return
+        if thread not in self._asked:
+            try:
+                self._order(WHERE, b"%d" % thread)
+            except OSError:
+                return  # as with a ping
+        self._asked[thread] = tell
 
     def measure(self) -> int | None:
         """Bytes of memory that it holds; None: who knows."""
@@ -240,6 +254,10 @@ class ProcessCrew(Crew):
                 self._events.on_publish(topic.decode(), message)
             elif kind == PONG:
                 self.awaited = False
+            elif kind == PLACE:
+                thread, _, place = payload.decode().partition(" ")
+                if (tell := self._asked.pop(int(thread), None)) is not None:
+                    tell(place)
             elif kind == URLS:
                 self._names = self._names or Names()
                 self._names.unpack(payload)

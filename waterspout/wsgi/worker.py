@@ -120,8 +120,7 @@ class LaneWorker:
     def run(self) -> None:
         """Serve until the event loop closes the lane."""
         try:
-            if self._backlog is not None:
-                self._sock.sendall(pack_about(THREAD, threading.get_native_id()))
+            self._sock.sendall(pack_about(THREAD, threading.get_native_id()))
             while True:
                 head = parse_request(self._next())
                 contextvars.Context().run(self._serve, head)
