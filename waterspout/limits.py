@@ -223,6 +223,11 @@ FILE_BLOCK = 128 * KIB
 
 #: A WSGI process must have imported its app by then (seconds).
 READY_TIMEOUT = 120.0
+#: One that loads for so long is worth a line, with the place where it stands (seconds).
+LOADING_SAID = 10.0
+#: A SIGHUP during a reload ends the new processes when they have been loading for so long: what they hang in
+#: has been put right, perhaps. Before that it waits for them (seconds).
+RELOAD_ANEW = 5.0
 #: Pause before the next try when a WSGI process died before it was ready: from, to (seconds). It doubles.
 RESTART_DELAY = (0.1, 5.0)
 #: ... and for one that had been ready, or was killed from outside: the app itself can be loaded.

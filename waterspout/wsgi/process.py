@@ -51,6 +51,7 @@ from waterspout.wsgi.frames import (
     pack,
 )
 from waterspout.wsgi.naming import Names
+from waterspout.wsgi.standing import describe_place
 
 logger = logging.getLogger("waterspout.wsgi")
 
@@ -86,8 +87,7 @@ class ProcessCrew(Crew):
             await asyncio.wait_for(self._started, READY_TIMEOUT)
             await self._open_lanes(self.spec.threads)
         except TimeoutError:
-            self.kill()
-            raise WaterspoutError(f"the WSGI process was not ready within {READY_TIMEOUT:.0f} s") from None
+            raise WaterspoutError(await self._end_late()) from None
         except OSError as error:
             self.kill()
             raise WaterspoutError(f"the WSGI process can't be started: {error}") from error
@@ -98,6 +98,14 @@ class ProcessCrew(Crew):
             raise WaterspoutError(f"{self} ended while it started")
         self.ready = True
         self.ready_at = self._loop.time()
+
+    async def _end_late(self) -> str:
+        """It has had its time to load the app. What to say of it."""
+        try:
+            place = await self.find_place()
+        finally:
+            self.kill()
+        return f"the WSGI process was not ready within {READY_TIMEOUT:.0f} s; {describe_place(place)}"
 
     async def stop(self, grace: float = EXIT_GRACE) -> None:
         is_free = not self.busy

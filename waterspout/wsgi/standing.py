@@ -24,6 +24,13 @@ def find_place(thread: int) -> str:
     return "" if frame is None else escape(_name(_find_own(frame)))[:PLACE_TEXT]
 
 
+def describe_place(place: str) -> str:
+    """For a line about a process that was asked; `place`: its answer, "" when there was none."""
+    if place:
+        return f"it stands at {place}"
+    return "it does not say where it stands: code in C holds its interpreter's lock, perhaps"
+
+
 def _find_ident(thread: int) -> int | None:
     if thread == MAIN_THREAD:
         return threading.main_thread().ident
