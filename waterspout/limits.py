@@ -254,6 +254,8 @@ RSS_INTERVAL = 2.0
 BUSY_TIME = 5.0
 #: ... and not again before so long (seconds).
 BUSY_PAUSE = 60.0
+#: Between two lines that say that lanes can't be had, for lack of threads or descriptors (seconds).
+SCARCE_PAUSE = 60.0
 #: Why an app can't be loaded is told in so many characters: some say all of a document that they can't read.
 FAILURE_TEXT = 10_000
 #: ... and what led to it in so many: the rest is in the traceback.

@@ -21,6 +21,7 @@ from waterspout.wsgi.frames import (
     PONG,
     PUBLISH,
     READY,
+    SCANT,
     STOP,
     URLS,
     WHERE,
@@ -73,6 +74,10 @@ class Control:
         if len(text) > FAILURE_TEXT:
             text = f"{text[:FAILURE_TEXT]} ... ({len(text)} characters)"
         self._send(pack(FAILED, json.dumps({"kind": type(error).__name__, "text": text}).encode()))
+
+    def say_scant(self, lanes: int, why: str) -> None:
+        """There are threads for so many lanes, and for no more."""
+        self._send(pack(SCANT, f"{lanes} {why}".encode()))
 
     def flush(self) -> None:
         """Send what is still in the outbox."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from waterspout.limits import BACKLOGS, EXIT_GRACE, PLACE_PATIENCE
+from waterspout.limits import BACKLOGS, EXIT_GRACE, PLACE_PATIENCE, SCARCE_PAUSE
 from waterspout.wsgi.backlog import Backlog, BacklogEnd, is_possible
 from waterspout.wsgi.lane import Lane, LaneUser
 from waterspout.wsgi.loading import WSGIApp, load_app
@@ -59,7 +59,8 @@ class CrewSpec:
 @dataclass
 class CrewEvents:
     """Whom a crew tells what: a lane became free; the crew is gone; a backlog has room again; requests must
-    have another lane, though they were given to one; a view has published.
+    have another lane, though they were given to one; a view has published; there are threads for so many
+    lanes, and why for no more.
     """
 
     on_idle: Callable[[Crew, Lane], None]
@@ -67,6 +68,7 @@ class CrewEvents:
     on_room: Callable[[], None] = field(default=lambda: None)
     on_returned: Callable[[Crew, list[Any]], None] = field(default=lambda crew, users: None)
     on_publish: Callable[[str, bytes], None] = field(default=lambda topic, message: None)
+    on_scant: Callable[[Crew, int, str], None] = field(default=lambda crew, lanes, why: None)
 
 
 class Crew:
@@ -97,6 +99,7 @@ class Crew:
         self._replacing: set[asyncio.Task[None]] = set()
         self._lost_young = 0
         self._young_lost_at = -_YOUNG
+        self._unopened_said = -math.inf
         self._opened = False
         self._stopping = False
         self._drained = asyncio.Event()
@@ -301,7 +304,18 @@ class Crew:
                 await self._open_lane()
                 return
             except OSError as error:  # no descriptors left, perhaps
-                logger.error(
-                    "%s: a lane can't be opened, next try in %.0f s: %s", self, _REPLACE_PAUSE, error
-                )
+                self._say_unopened(error)
                 await asyncio.sleep(_REPLACE_PAUSE)
+
+    def _say_unopened(self, error: OSError) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._unopened_said >= SCARCE_PAUSE:
+            self._unopened_said = now
+            logger.error(
+                "%s: a lane can't be opened, %d of %d are there; it is tried again every %g s: %s",
+                self,
+                len(self.lanes),
+                self._wanted,
+                _REPLACE_PAUSE,
+                error,
+            )

@@ -43,6 +43,7 @@ from waterspout.wsgi.frames import (
     PONG,
     PUBLISH,
     READY,
+    SCANT,
     SPEC,
     STOP,
     URLS,
@@ -266,6 +267,9 @@ class ProcessCrew(Crew):
                 thread, _, place = payload.decode().partition(" ")
                 if (tell := self._asked.pop(int(thread), None)) is not None:
                     tell(place)
+            elif kind == SCANT:
+                lanes, _, why = payload.decode().partition(" ")
+                self._events.on_scant(self, int(lanes), why)
             elif kind == URLS:
                 self._names = self._names or Names()
                 self._names.unpack(payload)

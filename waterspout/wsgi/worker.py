@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO
 
 from waterspout import logs
-from waterspout.exceptions import ConfigurationError, TargetRaised
+from waterspout.exceptions import ConfigurationError, TargetRaised, WaterspoutError
 from waterspout.hub.outbox import open_outbox
 from waterspout.kernel import name_process
 from waterspout.limits import LANE_READ, QUICK
@@ -380,6 +380,7 @@ def serve_process(control: Control) -> int:
     control.say_ready()
     workers: list[threading.Thread] = []
     company: set[LaneWorker] = set()
+    is_scant = False
     while (order := control.orders.get())[0] == LANE:
         sock = socket.socket(fileno=order[2][0])
         sock.setblocking(True)  # the app may have called socket.setdefaulttimeout()
@@ -397,12 +398,9 @@ def serve_process(control: Control) -> int:
             thread.start()
         except RuntimeError as error:
             lane.give_up()
-            logger.error(
-                "%s: %d lanes serve, and no more; allow more (ulimit -u, pids.max, TasksMax), or say fewer "
-                "(--wsgi-threads)",
-                error,
-                len(workers),
-            )
+            if not is_scant:
+                control.say_scant(len(workers), str(error))
+            is_scant = True  # what follows is the server's trying again
         else:
             workers.append(thread)
     for worker in workers:
@@ -425,7 +423,11 @@ def main() -> int:
     os.set_inheritable(descriptor, False)
     control = Control(socket.socket(fileno=descriptor))
     open_outbox(control.outbox)
-    control.start()
+    try:
+        control.start()
+    except RuntimeError as error:
+        control.say_failed(WaterspoutError(f"{error}, not even for the control channel"))
+        return 1
     try:
         return serve_process(control)
     except (BrokenPipeError, ConnectionResetError):
