@@ -10,7 +10,6 @@ from typing import Final
 
 from waterspout.importer import is_foreign
 from waterspout.limits import PLACE_FRAMES, PLACE_TEXT
-from waterspout.record import escape
 
 #: Stands for the main thread, where a thread's number is asked for.
 MAIN_THREAD: Final = 0
@@ -21,7 +20,7 @@ def find_place(thread: int) -> str:
     app's own code or, where there is none, the innermost. "", when there is no such thread.
     """
     frame = sys._current_frames().get(_find_ident(thread) or 0)
-    return "" if frame is None else escape(_name(_find_own(frame)))[:PLACE_TEXT]
+    return "" if frame is None else _escape(_name(_find_own(frame)))[:PLACE_TEXT]
 
 
 def describe_place(place: str) -> str:
@@ -50,6 +49,11 @@ def _find_own(innermost: FrameType) -> FrameType:
 
 def _name(frame: FrameType) -> str:
     return f"{_shorten(frame.f_code.co_filename)}:{frame.f_lineno} in {frame.f_code.co_name}"
+
+
+def _escape(text: str) -> str:
+    """As `record.escape`, which would bring more modules than a WSGI process needs."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
 def _shorten(filename: str) -> str:
