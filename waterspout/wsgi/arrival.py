@@ -16,8 +16,6 @@ logger = logging.getLogger("waterspout.wsgi")
 class Arrival:
     """`crews` that start together. `says` goes before what is logged; `others_serve` tells whether old ones
     do meanwhile.
-
-    Attributes: `given_up`, some were ended before they were ready.
     """
 
     def __init__(self, crews: list[Crew], says: str, others_serve: Callable[[], bool]) -> None:
@@ -25,10 +23,12 @@ class Arrival:
         self._says = says
         self._others_serve = others_serve
         self._starts: dict[Crew, asyncio.Task[None]] = {}
-        self.given_up = False
+        self._given_up = False
 
     async def wait(self) -> list[tuple[Crew, BaseException | None]]:
-        """Start them, and what kept each from starting, when all are through."""
+        """Start them, and what kept each from starting, when all are through; CancelledError, if that was
+        `give_up`.
+        """
         loop = asyncio.get_running_loop()
         self._began = loop.time()
         self._starts = {crew: loop.create_task(crew.start()) for crew in self._crews}
@@ -43,9 +43,9 @@ class Arrival:
         """End those that have been loading for long: `wait` returns then. False: none has."""
         seconds = self._seconds
         loading = self._loading
-        if self.given_up or not loading or seconds < limits.RELOAD_ANEW:
+        if self._given_up or not loading or seconds < limits.RELOAD_ANEW:
             return False
-        self.given_up = True
+        self._given_up = True
         logger.warning(
             "%s%s been loading for %.0f s: %s ended, the code is loaded again",
             self._says,

@@ -321,7 +321,8 @@ class ProcessCrew(Crew):
         self._control.close()
         if not self._stopping and self.ready:
             # What it was running is told by the access lines: its lanes may have been seen to close before.
-            how = "killed by this server" if self._ended_here else _describe_status(status)
+            is_ours = self._ended_here and status == -signal.SIGKILL
+            how = "killed by this server" if is_ours else _describe_status(status)
             logger.error("%s ended: %s; starting another", self, how)
         self._close_lanes()
         self._exited.set_result(None)

@@ -287,11 +287,10 @@ class Supervisor:
             self._arrival = None
         failures = [failure for _, failure in results if failure is not None]
         if failures:
-            if not arrival.given_up:
+            # Those that were given up have been spoken of.
+            for error in [each for each in failures if not isinstance(each, asyncio.CancelledError)][:1]:
                 logger.error(
-                    "%sreload: the old WSGI processes stay, new ones do not start: %s",
-                    self._says,
-                    failures[0],
+                    "%sreload: the old WSGI processes stay, new ones do not start: %s", self._says, error
                 )
             for crew, failure in results:
                 if failure is not None:
