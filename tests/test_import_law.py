@@ -38,6 +38,7 @@ LEAVES = {
     "waterspout.service.sites",
     "waterspout.service.sniffing",
     "waterspout.wsgi.bulkheads",
+    "waterspout.wsgi.command",
     "waterspout.wsgi.ends",
     "waterspout.wsgi.environ",
     "waterspout.wsgi.fields",

@@ -9,12 +9,15 @@ import re
 import sys
 import sysconfig
 import traceback
+from functools import cache
 from importlib import import_module
 from typing import Any, Final
 
 from waterspout.exceptions import TargetNotFound, TargetRaised
+from waterspout.limits import CAUSE_TEXT
 
 _SPEC: Final = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_][\w.]*)(\(\))?")
+_INSTALLED: Final = frozenset(("site-packages", "dist-packages"))
 
 
 def find_home() -> str:
@@ -145,24 +148,55 @@ def _import(spec: str, module_name: str) -> Any:
 
 
 def describe(spec: str, error: BaseException) -> str:
-    """One line: what was raised, the last frame, and if that is a library's, the user's own before it."""
-    text = " ".join(str(error).split()) or "no message"
-    said = f"{spec!r} raised {type(error).__name__}: {text}"
+    """One line: what was raised, the last frame, and if that is a library's, the user's own before it; what
+    led to it; and a command that shows all of it.
+    """
+    said = f"{spec!r} raised {_name(error)}"
     if isinstance(error, SyntaxError) and error.filename:
         return f"{said} ({error.filename}:{error.lineno})"
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not _is_foreign(frame.filename)]
+    own = [frame for frame in frames if not is_foreign(frame.filename)]
     places = [_place(frame) for frame in (*own[-1:], *frames[-1:])]
-    return (
-        f"{said} ({', by way of '.join(dict.fromkeys(reversed(places)))}; --debug shows the whole traceback)"
-    )
+    by_way = ", by way of ".join(dict.fromkeys(reversed(places)))
+    return f"{said} ({by_way}){_find_reason(error)}; {_show(spec)} shows the whole traceback"
+
+
+def _name(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or "no message"
+    return f"{type(error).__name__}: {text}"
+
+
+def _find_reason(error: BaseException) -> str:
+    """The innermost of what led to it, as the traceback would begin; nothing, if that is itself."""
+    inner, seen = error, {id(error)}
+    while True:
+        deeper = inner.__cause__ if inner.__suppress_context__ else inner.__context__
+        if deeper is None or id(deeper) in seen:
+            break
+        seen.add(id(deeper))
+        inner = deeper
+    if inner is error:
+        return ""
+    said = _name(inner)
+    return f"; because of {said[:CAUSE_TEXT]}{' ...' if len(said) > CAUSE_TEXT else ''}"
+
+
+def _show(spec: str) -> str:
+    """The same by hand, for a shell. (`--debug` is refused where others can reach the server.)"""
+    module, name, call = split_spec(spec)
+    return f"{sys.executable or 'python'} -c 'import {module}{f'; {module}.{name}()' if call else ''}'"
 
 
 def _place(frame: traceback.FrameSummary) -> str:
     return f"{frame.filename}:{frame.lineno} in {frame.name}"
 
 
-def _is_foreign(filename: str) -> bool:
+def is_foreign(filename: str) -> bool:
     """The standard library's, an installed package's, or ours."""
-    homes = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
-    return filename.startswith(("<", os.path.dirname(__file__), *homes))
+    return filename.startswith(_find_homes()) or not _INSTALLED.isdisjoint(filename.split(os.sep))
+
+
+@cache
+def _find_homes() -> tuple[str, ...]:
+    homes = [os.path.dirname(__file__), *map(sysconfig.get_path, ("stdlib", "purelib", "platlib"))]
+    return ("<", *(os.path.join(home, "") for home in homes))

@@ -224,6 +224,11 @@ FILE_BLOCK = 128 * KIB
 
 #: A WSGI process must have imported its app by then (seconds).
 READY_TIMEOUT = 120.0
+#: One that loads for so long is worth a line, with the place where it stands (seconds).
+LOADING_SAID = 10.0
+#: A SIGHUP during a reload ends the new processes when they have been loading for so long: what they hang in
+#: has been put right, perhaps. Before that it waits for them (seconds).
+RELOAD_ANEW = 5.0
 #: Pause before the next try when a WSGI process died before it was ready: from, to (seconds). It doubles.
 RESTART_DELAY = (0.1, 5.0)
 #: ... and for one that had been ready, or was killed from outside: the app itself can be loaded.
@@ -250,8 +255,18 @@ RSS_INTERVAL = 2.0
 BUSY_TIME = 5.0
 #: ... and not again before so long (seconds).
 BUSY_PAUSE = 60.0
+#: Between two lines that say that lanes can't be had, for lack of threads or descriptors (seconds).
+SCARCE_PAUSE = 60.0
 #: Why an app can't be loaded is told in so many characters: some say all of a document that they can't read.
 FAILURE_TEXT = 10_000
+#: ... and what led to it in so many: the rest is in the traceback.
+CAUSE_TEXT = 300
+#: Of a view that hangs, or an app that is being loaded, it is told where it stands: in so many characters ...
+PLACE_TEXT = 300
+#: ... the first of so many frames, from the innermost, that is not a library's ...
+PLACE_FRAMES = 1000
+#: ... and by a process that can answer within this; one whose interpreter lock is held can't (seconds).
+PLACE_PATIENCE = 1.0
 #: A WSGI process whose server is gone closes what it runs and ends within this (seconds).
 ORPHAN_GRACE = 2.0
 #: timeout(1), make and some supervisors signal the process and its group: that is one stop (seconds).

@@ -1,12 +1,13 @@
 """MODULE:NAME becomes an object, or one clear line."""
 
+import subprocess
 import sys
 from textwrap import dedent
 
 import pytest
 
 from waterspout.exceptions import TargetNotFound, TargetRaised
-from waterspout.importer import is_loaded, resolve, resolve_callable
+from waterspout.importer import describe, is_loaded, resolve, resolve_callable
 
 TARGETS = {
     "web.py": """
@@ -14,6 +15,9 @@ TARGETS = {
             @staticmethod
             def make():
                 return "made"
+            @staticmethod
+            def fails():
+                raise LookupError("of the site")
         def app(environ, start_response): return []
         def factory(): return app
         def needs(argument): return app
@@ -30,6 +34,12 @@ TARGETS = {
     "parsing.py": "import json\njson.loads('nonsense')",
     "broken.py": "1 / 0",
     "silent.py": "raise ValueError",
+    "caused.py": "import json\ntry:\n    json.loads('')\nexcept ValueError as e:\n"
+    "    raise RuntimeError('no settings') from e",
+    "chained.py": "def deep():\n    raise LookupError('a\\n' + 'x' * 9999)\ndef make():\n"
+    "    try:\n        deep()\n    except LookupError:\n        raise KeyError('b')\n"
+    "def outer():\n    try:\n        make()\n    except KeyError as e:\n        raise OSError('c')\n",
+    "silenced.py": "try:\n    1 / 0\nexcept ZeroDivisionError:\n    raise ValueError('own') from None",
     "leaving.py": "import sys; sys.exit('not today')",
     "unparsable.py": "x = 1\ndef broken(:\n",
     "needy.py": "import no_such_dependency",
@@ -152,7 +162,7 @@ def test_what_raises_is_quoted_in_one_line_with_its_place(spec, text):
 def test_the_place_is_where_it_was_raised(modules):
     with pytest.raises(TargetRaised) as caught:
         resolve("web:fails()")
-    assert f"({modules / 'web.py'}:9 in fails;" in str(caught.value)
+    assert f"({modules / 'web.py'}:12 in fails)" in str(caught.value)
 
 
 def test_a_syntax_error_is_placed_in_the_file_that_has_it(modules):
@@ -194,3 +204,46 @@ def test_what_is_no_wsgi_app_is_told_apart(name, text):
 def test_a_file_name_is_taken_for_what_was_meant():
     with pytest.raises(TargetNotFound, match="did you mean 'web:app'"):
         resolve("web.py:app")
+
+
+def message_of(spec):
+    with pytest.raises(TargetRaised) as caught:
+        resolve(spec)
+    return str(caught.value)
+
+
+def test_what_led_to_it_is_named():
+    text = message_of("caused:app")
+    assert "raised RuntimeError: no settings (" in text
+    assert "; because of JSONDecodeError: Expecting value: line 1 column 1 (char 0); " in text
+
+
+def test_the_innermost_reason_is_named_in_one_line_that_ends():
+    text = message_of("chained:outer()")
+    assert "raised OSError: c (" in text
+    assert "; because of LookupError: a xxx" in text
+    assert len(text) < 2000
+    assert "\n" not in text
+
+
+def test_what_the_app_hides_or_did_not_have_is_no_reason():
+    assert "because of" not in message_of("silenced:app")
+    assert "because of" not in message_of("broken:app")
+
+
+def test_reasons_in_a_circle_come_to_an_end():
+    one, two = ValueError("one"), ValueError("two")
+    one.__cause__, two.__cause__ = two, one
+    assert "because of ValueError: two" in describe("web:app", one)
+
+
+@pytest.mark.parametrize("spec", ["caused:app", "chained:outer()", "package.needy:app", "web:Site.fails()"])
+def test_a_command_that_works_shows_the_whole_traceback(modules, spec):
+    text = message_of(spec)
+    assert "--debug" not in text
+    command = text.rpartition("; ")[2] if "()" not in spec else text[text.index(sys.executable) :]
+    command = command.removesuffix(" shows the whole traceback")
+    done = subprocess.run(command, shell=True, cwd=modules, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback")
+    assert text.partition(" raised ")[2].partition(":")[0] in done.stderr.splitlines()[-1]

@@ -1,6 +1,8 @@
 """What lies between two ends of a connection."""
 
 import socket
+import subprocess
+import sys
 
 from tests.server import poll
 from waterspout.kernel import CAN_TELL, held_by_kernel
@@ -31,3 +33,17 @@ def test_of_what_is_closed_or_no_socket_nobody_tells():
     sock = socket.socket()
     sock.close()
     assert held_by_kernel(sock) == held_by_kernel(None) == 0
+
+
+def test_a_process_is_called_as_is_asked_and_where_it_can_t_be_nothing_happens():
+    code = (
+        "import builtins, sys\n"
+        "from waterspout.kernel import name_process\n"
+        "name_process('an-other-name')\n"
+        "print(open('/proc/self/comm').read().strip())\n"
+        "def refuse(*_): raise FileNotFoundError\n"
+        "builtins.open = refuse\n"
+        "name_process('a-third')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "an-other-name"

@@ -18,6 +18,8 @@ MODULES = {
     "class Callable:\n    def __call__(self, *a):\n        return app(*a)\n"
     "object_app = Callable()\nnumber = 7\n",
     "raising.py": "def inner():\n    raise ValueError('while importing')\ninner()\n",
+    "caused.py": "try:\n    int('x')\nexcept ValueError as error:\n"
+    "    raise RuntimeError('no settings') from error\n",
     "lacking.py": "import surely_no_such_module\n",
     "wrong.py": "def broken(:\n",
     "exiting.py": "import sys\nsys.exit(0)\n",
@@ -101,6 +103,7 @@ def test_routes_that_are_no_routes_are_one_line_and_exit_code_2(project):
     ("module", "words"),
     [
         ("raising", ("ValueError", "while importing", "raising.py", "inner")),
+        ("caused", ("no settings", "because of ValueError: invalid literal", "-c 'import caused'")),
         ("lacking", ("surely_no_such_module", "lacking.py")),
         ("wrong", ("SyntaxError", "wrong.py")),
     ],

@@ -145,6 +145,7 @@ def test_a_wsgi_process_killed_while_idle_is_replaced(start):
     for number in range(3):
         old = kill_and_wait(server)
         assert_replaced(server, old)
+        assert server.log_lines(f"WSGI process {old} ended: killed by SIGKILL (often: out of memory)")
         # It answers before it has all of its lanes; killed then, it has not started.
         assert len(server.log_lines("is ready again", enough=number + 1)) > number
 

@@ -66,10 +66,10 @@ def test_a_native_error_leaves_the_lanes_alone(server, body):
     assert b"secret" not in reply.body
 
 
-@pytest.mark.skipif(ON_TORNADO, reason="its server closes such a connection without a word: docs/behaviour.md")
+@pytest.mark.skipif(ON_TORNADO, reason="its server closes it without a word: docs/behaviour.md")
 @pytest.mark.parametrize(("method", "body"), [("GET", None), ("PUT", b""), ("PUT", b"x" * 100_000)])
 def test_a_streaming_handler_that_answers_early_says_that_its_reply_is_the_last(server, method, body):
-    """RFC 9112 section 9.6: a client that is not told would send its next request into a closed connection."""
+    """RFC 9112 section 9.6: else a client sends its next request into a closed connection."""
     with server.connect() as connection:
         reply = connection.ask(method, "/native/refuses", body=body)
         assert (reply.status, reply.text, reply.header("Connection")) == (403, "no", "close")

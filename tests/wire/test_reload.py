@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tests.server import new_id, poll
+from waterspout.limits import RELOAD_ANEW
 
 APP = """
 import os
@@ -119,6 +120,7 @@ def test_signals_during_a_reload_ask_for_one_more_behind_it(start, site):
     for _ in range(5):
         server.signal(signal.SIGHUP)
         time.sleep(0.02)
+    assert server.log_lines("reload: one is under way; one more follows it")
     site("last")
     server.signal(signal.SIGHUP)
     (site.folder / "gate").touch()
@@ -126,6 +128,22 @@ def test_signals_during_a_reload_ask_for_one_more_behind_it(start, site):
     assert len(server.log_lines("have taken over", enough=2)) == 2
     time.sleep(0.3)
     assert len(server.log_lines("reload: starting")) == 2
+
+
+def test_a_signal_ends_new_processes_that_hang_and_loads_the_code_again(start, site):
+    server = start()
+    site.hold = HELD
+    site("first")
+    server.signal(signal.SIGHUP)
+    assert server.log_lines("reload: starting")
+    time.sleep(RELOAD_ANEW + 0.5)
+    site.hold = ""
+    site("last")
+    server.signal(signal.SIGHUP)
+    assert server.log_lines(" s: it is ended, the code is loaded again")
+    assert poll(lambda: version(server) == "last")
+    assert len(server.log_lines("have taken over")) == 1
+    assert poll(lambda: len(server.wsgi_pids()) == 1)
 
 
 def test_threads_can_t_be_reloaded_and_that_is_said(start):

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -87,10 +88,27 @@ def test_signals_that_come_before_anything_is_loaded(run, tmp_path, number):
 
 def test_lanes_that_can_not_have_threads_are_done_without(run, tmp_path):
     server = run("--wsgi", f"{APP}:load_with_few_threads()", "--wsgi-threads", "4")
-    assert poll(lambda: b"2 lanes serve, and no more" in (tmp_path / "log").read_bytes(), 30)
-    time.sleep(0.5)
+    log = tmp_path / "log"
+    assert poll(lambda: b"can't start new thread: 2 of 4 lanes serve, and no more" in log.read_bytes(), 30)
+    time.sleep(1)
     assert [server.get("/").status for _ in range(20)] == [200] * 20
-    assert b"Traceback" not in (tmp_path / "log").read_bytes()
+    assert b"Traceback" not in log.read_bytes()
+    assert log.read_bytes().count(b"and no more") == 1
+
+
+def test_a_server_whose_own_threads_are_too_few_says_so_and_can_not_serve(run, tmp_path):
+    server = run("--wsgi", f"{APP}:load_with_few_threads()", "--wsgi-threads", "4", "--wsgi-workers", "0")
+    assert server.process.wait(30) == 1
+    [line] = (tmp_path / "log").read_text().splitlines()
+    assert line.startswith("waterspout: can't start new thread: 2 of 4 lanes can be had, and no more; allow")
+
+
+def test_a_wsgi_process_has_a_name_of_its_own_and_the_server_keeps_its(start_server):
+    server = start_server("--wsgi", f"{APP}:app", form="process")
+    [wsgi] = server.wsgi_pids()
+    names = [Path(f"/proc/{pid}/comm").read_text().strip() for pid in (wsgi, server.pid)]
+    assert names[0] == "waterspout-wsgi"
+    assert not names[1].startswith("waterspout")
 
 
 def test_a_helper_that_the_app_forks_as_it_is_loaded_does_not_keep_the_port(run, tmp_path):

@@ -1,5 +1,6 @@
 """A view that takes too long: its client is answered, its lane is given up, and what can be saved is."""
 
+import re
 import time
 
 import pytest
@@ -46,8 +47,12 @@ def test_a_view_that_sends_nothing_is_a_504(start):
     assert connection.reply().status == 504
     assert time.monotonic() - began >= 0.6
     assert server.canary(connection) is None
-    assert server.log_lines("GET /gated has sent nothing for")
     assert "timed-out" in server.log
+    [line] = server.log_lines("GET /gated has sent nothing for")
+    [ident] = re.findall(r"request (\S+): GET", line)
+    assert [line for line in server.log_lines(ident) if "timed-out" in line]
+    [place] = server.log_lines(f"request {ident} stands at ")
+    assert re.search(r" at tests/apps/\w+\.py:\d+ in wait_for_gate$", place)
 
 
 def test_a_reply_that_stands_still_is_cut(start):
@@ -139,6 +144,9 @@ def test_a_process_that_holds_the_interpreter_s_lock_is_killed_and_replaced(star
         assert poll(lambda: old not in server.wsgi_pids())
     assert time.monotonic() - began < 30  # of the 60 that it would hold the lock
     assert server.log_lines("all of its threads are blocked: it is killed")
+    [ended] = server.log_lines(" ended: ")
+    assert ended.endswith(f"WSGI process {old} ended: killed by this server; starting another")
+    assert not [line for line in server.log.splitlines() if "stands at" in line]  # it can't be asked
     assert int(server.get("/quick").text) != old
 
 

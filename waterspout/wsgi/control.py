@@ -13,7 +13,22 @@ from typing import Final
 
 from waterspout.hub.outbox import Outbox
 from waterspout.limits import FAILURE_TEXT, ORPHAN_GRACE
-from waterspout.wsgi.frames import FAILED, LANE, PING, PONG, PUBLISH, READY, STOP, URLS, FrameParser, pack
+from waterspout.wsgi.frames import (
+    FAILED,
+    LANE,
+    PING,
+    PLACE,
+    PONG,
+    PUBLISH,
+    READY,
+    SCANT,
+    STOP,
+    URLS,
+    WHERE,
+    FrameParser,
+    pack,
+)
+from waterspout.wsgi.standing import find_place
 
 _MAX_DESCRIPTORS: Final = 64
 
@@ -60,6 +75,10 @@ class Control:
             text = f"{text[:FAILURE_TEXT]} ... ({len(text)} characters)"
         self._send(pack(FAILED, json.dumps({"kind": type(error).__name__, "text": text}).encode()))
 
+    def say_scant(self, lanes: int, why: str) -> None:
+        """There are threads for so many lanes, and for no more."""
+        self._send(pack(SCANT, f"{lanes} {why}".encode()))
+
     def flush(self) -> None:
         """Send what is still in the outbox."""
         while (item := self.outbox.take()) is not None:
@@ -102,16 +121,19 @@ class Control:
                 if kind == STOP and not self.ready:
                     os._exit(0)
                 if kind == PING:
-                    self._answer()
+                    self._answer(pack(PONG))
+                    continue
+                if kind == WHERE:
+                    self._answer(pack(PLACE, payload + b" " + find_place(int(payload)).encode()))
                     continue
                 if kind == LANE and not self._descriptors:
                     continue  # the kernel had no room for it here: the other end sees the lane closed
                 self.orders.put((kind, payload, self._descriptors.pop(0) if kind == LANE else ()))
 
-    def _answer(self) -> None:
-        """That this thread could run is the answer: none holds the interpreter's lock."""
+    def _answer(self, frame: bytes) -> None:
+        """That this thread could run is part of the answer: none holds the interpreter's lock."""
         with contextlib.suppress(OSError):  # the server is gone, and the next read will tell
-            self._send(pack(PONG))
+            self._send(frame)
 
     def _end_orphan(self) -> None:
         """The server is gone. Views see their lanes close; who does not is not waited for."""

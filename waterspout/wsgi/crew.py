@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import os
@@ -13,12 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from waterspout.limits import BACKLOGS, EXIT_GRACE
+from waterspout.limits import BACKLOGS, EXIT_GRACE, PLACE_PATIENCE, SCARCE_PAUSE
 from waterspout.wsgi.backlog import Backlog, BacklogEnd, is_possible
 from waterspout.wsgi.lane import Lane, LaneUser
 from waterspout.wsgi.loading import WSGIApp, load_app
 from waterspout.wsgi.naming import Link
 from waterspout.wsgi.prefetch import Prefetch
+from waterspout.wsgi.standing import MAIN_THREAD, find_place
 
 logger = logging.getLogger("waterspout.wsgi")
 
@@ -57,7 +59,8 @@ class CrewSpec:
 @dataclass
 class CrewEvents:
     """Whom a crew tells what: a lane became free; the crew is gone; a backlog has room again; requests must
-    have another lane, though they were given to one; a view has published.
+    have another lane, though they were given to one; a view has published; there are threads for so many
+    lanes, and why for no more.
     """
 
     on_idle: Callable[[Crew, Lane], None]
@@ -65,6 +68,7 @@ class CrewEvents:
     on_room: Callable[[], None] = field(default=lambda: None)
     on_returned: Callable[[Crew, list[Any]], None] = field(default=lambda crew, users: None)
     on_publish: Callable[[str, bytes], None] = field(default=lambda topic, message: None)
+    on_scant: Callable[[Crew, int, str], None] = field(default=lambda crew, lanes, why: None)
 
 
 class Crew:
@@ -72,9 +76,9 @@ class Crew:
 
     Attributes: `idle`, lanes that can take a request; `busy`, how many run one; `lanes`, all of them;
     `ready`, it has started, at `ready_at`; `expiring`, another one shall take its place; `draining`, another
-    one has: it finishes what it runs; `killed`, it was, by SIGKILL; `crashed`, it ended
-    though nobody had told it to, once it was ready; `started`, requests so far, and `limit`, when they are
-    enough; `prefetch`, what its lanes shall run next.
+    one has: it finishes what it runs; `killed`, it was, by SIGKILL, and not by us; `crashed`, it ended though
+    nobody had told it to, once it was ready; `started`, requests so far, and `limit`, when they are enough;
+    `prefetch`, what its lanes shall run next.
     """
 
     #: Whether another one can be started beside it, and take its place.
@@ -97,6 +101,7 @@ class Crew:
         self._replacing: set[asyncio.Task[None]] = set()
         self._lost_young = 0
         self._young_lost_at = -_YOUNG
+        self._unopened_said = -math.inf
         self._opened = False
         self._stopping = False
         self._drained = asyncio.Event()
@@ -146,6 +151,18 @@ class Crew:
         """Close the lanes; a process that has not ended `grace` seconds later is killed."""
         raise NotImplementedError
 
+    def locate(self, thread: int, tell: Callable[[str], None]) -> None:
+        """Let `tell` know where that thread stands (`standing.find_place`): now, later, or never."""
+        tell(find_place(thread))
+
+    async def find_place(self) -> str:
+        """Where its main thread stands; "", if it does not say."""
+        found: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.locate(MAIN_THREAD, lambda place: None if found.done() else found.set_result(place))
+        with contextlib.suppress(TimeoutError):
+            return await asyncio.wait_for(found, PLACE_PATIENCE)
+        return ""
+
     async def drain(self) -> None:
         """Take nothing more, and wait until nothing runs that somebody waits for."""
         self.draining = True
@@ -168,7 +185,8 @@ class Crew:
         """A stuck lane's view has ended after all. False: another lane has taken its place."""
         lane.stuck = False
         logger.warning(
-            "%s has ended after %.0f s: its lane is stuck no longer",
+            "request %s: %s has ended after %.0f s: its lane is stuck no longer",
+            lane.record.request_id,
             lane.view,
             time.perf_counter() - (lane.record.started or 0.0),
         )
@@ -288,7 +306,18 @@ class Crew:
                 await self._open_lane()
                 return
             except OSError as error:  # no descriptors left, perhaps
-                logger.error(
-                    "%s: a lane can't be opened, next try in %.0f s: %s", self, _REPLACE_PAUSE, error
-                )
+                self._say_unopened(error)
                 await asyncio.sleep(_REPLACE_PAUSE)
+
+    def _say_unopened(self, error: OSError) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._unopened_said >= SCARCE_PAUSE:
+            self._unopened_said = now
+            logger.error(
+                "%s: a lane can't be opened, %d of %d are there; it is tried again every %g s: %s",
+                self,
+                len(self.lanes),
+                self._wanted,
+                _REPLACE_PAUSE,
+                error,
+            )

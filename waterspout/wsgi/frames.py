@@ -28,7 +28,9 @@ On a control channel payloads are JSON objects, except PUBLISH (topic, newline, 
     LANE   one descriptor rides along             FAILED   it can't be imported, and why
     STOP   finish what runs, then exit            PUBLISH  a message for subscribers
     PING   say that you are alive                 PONG     a thread of it could run
+    WHERE  ... where that thread stands           PLACE    the thread's number, blank, where it stands
     URLS   names of native rules; before SPEC     URLS     names of the app's own; before READY
+                                                  SCANT    how many lanes have threads, blank, why no more
 """
 
 from __future__ import annotations
@@ -68,6 +70,10 @@ URLS: Final = 24
 
 THREAD: Final = 25
 
+WHERE: Final = 26
+PLACE: Final = 27
+SCANT: Final = 28
+
 _HEADER: Final = struct.Struct("!BI")
 _CREDIT: Final = struct.Struct("!I")
 _TOKEN: Final = struct.Struct("!I")
@@ -77,7 +83,7 @@ _REPLY: Final = struct.Struct("!Hq")
 _HEAD_SIZE: Final = struct.Struct("!I")
 #: Kinds whose payload is handed on as it arrives, however large the frame.
 _STREAMED: Final = frozenset((BODY, DATA))
-_KINDS: Final = frozenset((*range(REQUEST, REST + 1), *range(SPEC, THREAD + 1)))
+_KINDS: Final = frozenset((*range(REQUEST, REST + 1), *range(SPEC, SCANT + 1)))
 
 _IDLE: Final = _HEADER.pack(IDLE, 0)
 

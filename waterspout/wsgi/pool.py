@@ -27,6 +27,7 @@ from waterspout.wsgi.loading import WSGIApp, load_app
 from waterspout.wsgi.naming import Link
 from waterspout.wsgi.process import ProcessCrew
 from waterspout.wsgi.queue import WaitingQueue
+from waterspout.wsgi.scarcity import Scarcity
 from waterspout.wsgi.settings import PoolSettings
 from waterspout.wsgi.spool import SpoolSpace
 from waterspout.wsgi.supervisor import Supervisor
@@ -84,6 +85,7 @@ class Pool:
         self._says = f"pool {self._shared.name}: " if self._shared.name else ""
         self.figures = Figures()
         self._supervisor = Supervisor(settings, self._make_crew, self._refuse_queue, self._says)
+        self._scarcity = Scarcity()
         self._watch = Watch(self._supervisor, settings, self._says)
         self._queue = WaitingQueue(settings.queue, settings.queue_timeout, self._refuse)
         space = self._shared.space or SpoolSpace(settings.spool)
@@ -354,7 +356,14 @@ class Pool:
             nice=settings.niceness,
             link=link or Link(),
         )
-        events = CrewEvents(self._on_idle, self._on_gone, self._serve_queue, self._on_returned, hub.deliver)
+        events = CrewEvents(
+            self._on_idle,
+            self._on_gone,
+            self._serve_queue,
+            self._on_returned,
+            hub.deliver,
+            self._scarcity.tell,
+        )
         if not settings.workers:
             return ThreadCrew(spec, events)
         crew = ProcessCrew(spec, events)

@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from typing import Final
 
 from waterspout.exceptions import (
@@ -32,67 +33,30 @@ from waterspout.limits import EXIT_GRACE, READY_TIMEOUT
 from waterspout.ops.gauges import read_rss
 from waterspout.signals import GROUP_SIGNALS
 from waterspout.wsgi.backlog import BacklogEnd
+from waterspout.wsgi.command import build_command
 from waterspout.wsgi.crew import Crew, CrewEvents, CrewSpec
 from waterspout.wsgi.frames import (
     FAILED,
     LANE,
     PING,
+    PLACE,
     PONG,
     PUBLISH,
     READY,
+    SCANT,
     SPEC,
     STOP,
     URLS,
+    WHERE,
     FrameParser,
     pack,
 )
 from waterspout.wsgi.naming import Names
+from waterspout.wsgi.standing import describe_place
 
 logger = logging.getLogger("waterspout.wsgi")
 
-_FLAGS: Final = {
-    "B": "dont_write_bytecode",
-    "E": "ignore_environment",
-    "S": "no_site",
-    "s": "no_user_site",
-}
 _FAILURES: Final = {error.__name__: error for error in (TargetNotFound, TargetRaised, ConfigurationError)}
-#: What holds this package: a directory, or an archive.
-_PACKAGES: Final = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-#: A WSGI process runs this very package, wherever it was found; where else to look comes in SPEC. Until then
-#: no `queue.py` of the current directory, or of installed packages, stands in for Python's own.
-_BOOT: Final = """
-import sys
-from importlib.machinery import PathFinder
-from importlib.util import module_from_spec
-
-spec = PathFinder.find_spec("waterspout", [sys.argv[1]])
-package = sys.modules["waterspout"] = module_from_spec(spec)
-spec.loader.exec_module(package)
-
-from waterspout.wsgi.worker import main
-
-sys.exit(main())
-"""
-
-
-def _interpreter_flags() -> list[str]:
-    """What this interpreter was told of imports, warnings and -X; and -P, the current directory is not
-    looked into yet.
-    """
-    flags = ["-P", *(f"-{letter}" for letter, name in _FLAGS.items() if getattr(sys.flags, name))]
-    flags += ["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []
-    flags += [
-        word
-        for name, value in sys._xoptions.items()
-        for word in ("-X", name if value is True else f"{name}={value}")
-    ]
-    return flags + [f"-W{option}" for option in sys.warnoptions]
-
-
-def build_command(control: int) -> list[str]:
-    """Of a WSGI process whose end of the control channel has this number."""
-    return [sys.executable, *_interpreter_flags(), "-c", _BOOT, _PACKAGES, str(control)]
 
 
 class ProcessCrew(Crew):
@@ -108,6 +72,8 @@ class ProcessCrew(Crew):
         self._parser = FrameParser()
         self._names: Names | None = None
         self._untold = False
+        self._ended_here = False
+        self._asked: dict[int, Callable[[str], None]] = {}  # by the thread that it is about
         self._process: subprocess.Popen[bytes] | None = None
         self._pidfd: int | None = None
 
@@ -122,8 +88,7 @@ class ProcessCrew(Crew):
             await asyncio.wait_for(self._started, READY_TIMEOUT)
             await self._open_lanes(self.spec.threads)
         except TimeoutError:
-            self.kill()
-            raise WaterspoutError(f"the WSGI process was not ready within {READY_TIMEOUT:.0f} s") from None
+            raise WaterspoutError(await self._end_late()) from None
         except OSError as error:
             self.kill()
             raise WaterspoutError(f"the WSGI process can't be started: {error}") from error
@@ -134,6 +99,14 @@ class ProcessCrew(Crew):
             raise WaterspoutError(f"{self} ended while it started")
         self.ready = True
         self.ready_at = self._loop.time()
+
+    async def _end_late(self) -> str:
+        """It has had its time to load the app. What to say of it."""
+        try:
+            place = await self.find_place()
+        finally:
+            self.kill()
+        return f"the WSGI process was not ready within {READY_TIMEOUT:.0f} s; {describe_place(place)}"
 
     async def stop(self, grace: float = EXIT_GRACE) -> None:
         is_free = not self.busy
@@ -158,6 +131,10 @@ class ProcessCrew(Crew):
 
     def kill(self) -> None:
         """End the process at once. Nothing is given to it from now on."""
+        self._ended_here = True
+        self._kill()
+
+    def _kill(self) -> None:
         self.idle.clear()
         self.prefetch.stop()
         if self._process is not None and self._process.returncode is None:
@@ -169,6 +146,16 @@ class ProcessCrew(Crew):
             self.awaited = True
             with contextlib.suppress(OSError):  # its channel is full: it does not read it
                 self._order(PING)
+
+    def locate(self, thread: int, tell: Callable[[str], None]) -> None:
+        if self.gone or self._untold:
+            return
+        if thread not in self._asked:
+            try:
+                self._order(WHERE, b"%d" % thread)
+            except OSError:
+                return  # as with a ping
+        self._asked[thread] = tell
 
     def measure(self) -> int | None:
         """Bytes of memory that it holds; None: who knows."""
@@ -247,7 +234,7 @@ class ProcessCrew(Crew):
         try:
             sent = socket.send_fds(self._control, [frame], descriptors)
         except (BrokenPipeError, ConnectionResetError):
-            self.kill()  # it hears nothing more: if it lives, the app has taken it over (os.execv)
+            self._kill()  # it hears nothing more: if it lives, the app has taken it over (os.execv)
             raise
         if sent < len(frame):
             raise OSError("the control channel can't take so large an order")
@@ -276,6 +263,13 @@ class ProcessCrew(Crew):
                 self._events.on_publish(topic.decode(), message)
             elif kind == PONG:
                 self.awaited = False
+            elif kind == PLACE:
+                thread, _, place = payload.decode().partition(" ")
+                if (tell := self._asked.pop(int(thread), None)) is not None:
+                    tell(place)
+            elif kind == SCANT:
+                lanes, _, why = payload.decode().partition(" ")
+                self._events.on_scant(self, int(lanes), why)
             elif kind == URLS:
                 self._names = self._names or Names()
                 self._names.unpack(payload)
@@ -317,7 +311,7 @@ class ProcessCrew(Crew):
             self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
         self.gone = True
-        self.killed = status == -signal.SIGKILL
+        self.killed = status == -signal.SIGKILL and not self._ended_here
         while self._on_control():
             pass  # its last words
         self._settle(WaterspoutError(f"{self} ended while it started: {_describe_status(status)}"))
@@ -328,7 +322,9 @@ class ProcessCrew(Crew):
         self.crashed = not self._stopping and self.ready
         if self.crashed:
             # What it was running is told by the access lines: its lanes may have been seen to close before.
-            logger.error("%s ended: %s; starting another", self, _describe_status(status))
+            is_ours = self._ended_here and status == -signal.SIGKILL
+            how = "killed by this server" if is_ours else _describe_status(status)
+            logger.error("%s ended: %s; starting another", self, how)
         self._close_lanes()
         self._exited.set_result(None)
         self._events.on_gone(self)

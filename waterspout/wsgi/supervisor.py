@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from waterspout import limits
+from waterspout.wsgi.arrival import Arrival
 from waterspout.wsgi.crew import Crew
 from waterspout.wsgi.settings import PoolSettings
 
@@ -58,6 +59,7 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._reloading = False
         self._reload_again = False
+        self._arrival: Arrival | None = None  # of a reload
         self._stopping = False
 
     # -- life --------------------------------------------------------------------------------------------
@@ -69,7 +71,8 @@ class Supervisor:
 
     async def start(self) -> None:
         """Start all crews. Raises what kept the app from being loaded."""
-        failures = [failure for _, failure in await self._start_crews() if failure is not None]
+        results = await self._start_crews("").wait()
+        failures = [failure for _, failure in results if failure is not None]
         if failures:
             raise failures[0]
         self._settle()
@@ -103,11 +106,11 @@ class Supervisor:
         self.crews.append(crew)
         return crew
 
-    async def _start_crews(self) -> list[tuple[Crew, BaseException | None]]:
-        """As many as there shall be, and what kept each from starting."""
+    def _start_crews(self, says: str) -> Arrival:
+        """As many as there shall be."""
+        before = list(self.crews)
         crews = [self._add_crew() for _ in range(self._settings.crews)]
-        failures = await asyncio.gather(*(crew.start() for crew in crews), return_exceptions=True)
-        return list(zip(crews, failures, strict=True))
+        return Arrival(crews, says, lambda: any(crew.ready and crew in self.crews for crew in before))
 
     def _top_up(self, delay: float = 0.0) -> None:
         if self._stopping:
@@ -123,15 +126,15 @@ class Supervisor:
         while True:
             await asyncio.sleep(delay)
             crew = self._add_crew()
-            try:
-                await crew.start()
-            except Exception as error:
+            arrival = Arrival([crew], "", lambda: any(other.ready for other in self.crews))
+            [(_, failure)] = await arrival.wait()
+            if failure is not None:
                 await self._bury(crew)
                 # Killed from outside, it is not the app that failed; too large for the machine, it will be
                 # a crash loop, too.
                 delay = self._count_failure(ready=crew.killed)
                 logger.error(
-                    "%sthe WSGI app does not start, next try in %.1f s: %s", self._says, delay, error
+                    "%sthe WSGI app does not start, next try in %.1f s: %s", self._says, delay, failure
                 )
                 self._check_broken()
             else:
@@ -246,12 +249,15 @@ class Supervisor:
     def reload(self) -> None:
         """Replace all by new ones, which load the app's code as it is now. If they can't, the old ones stay.
 
-        While one reload is under way, this asks for one more behind it.
+        While one reload is under way, this asks for one more behind it; those that have been loading for long
+        are not waited for.
         """
         if not self._settings.workers:
             logger.warning("%s%s", self._says, _NO_RELOAD)
         elif self._reloading:
             self._reload_again = True
+            if self._arrival is None or not self._arrival.give_up():
+                logger.info("%sreload: one is under way; one more follows it", self._says)
         elif not self._stopping:
             self._reloading = True
             self._run(self._reload())
@@ -269,18 +275,26 @@ class Supervisor:
     async def _wait_for_room(self) -> None:
         """Those that were recycled may take long, and don't count."""
         most = limits.DRAINING_CREWS * self._settings.crews
+        if sum(not crew.expiring for crew in self.draining) >= most:
+            logger.info("%sreload: it waits until an old WSGI process has finished what it runs", self._says)
         while sum(not crew.expiring for crew in self.draining) >= most:
             await asyncio.sleep(limits.RESTART_DELAY[0])
 
     async def _renew(self) -> None:
         before = list(self.crews)
         logger.info("%sreload: starting new WSGI processes", self._says)
-        results = await self._start_crews()
+        self._arrival = arrival = self._start_crews("reload: ")
+        try:
+            results = await arrival.wait()
+        finally:
+            self._arrival = None
         failures = [failure for _, failure in results if failure is not None]
         if failures:
-            logger.error(
-                "%sreload: the old WSGI processes stay, new ones do not start: %s", self._says, failures[0]
-            )
+            # Those that were given up have been spoken of.
+            for error in [each for each in failures if not isinstance(each, asyncio.CancelledError)][:1]:
+                logger.error(
+                    "%sreload: the old WSGI processes stay, new ones do not start: %s", self._says, error
+                )
             for crew, failure in results:
                 if failure is not None:
                     await self._bury(crew)

@@ -7,11 +7,13 @@ import logging
 import socket
 
 from waterspout import logs
+from waterspout.exceptions import WaterspoutError
 from waterspout.limits import EXIT_GRACE
 from waterspout.wsgi.backlog import BacklogEnd
 from waterspout.wsgi.crew import Crew, CrewEvents, CrewSpec
 from waterspout.wsgi.lane import Lane
 from waterspout.wsgi.naming import link
+from waterspout.wsgi.scarcity import MORE_DESCRIPTORS, MORE_THREADS
 from waterspout.wsgi.thread import LaneThread
 from waterspout.wsgi.worker import LaneWorker
 
@@ -35,9 +37,16 @@ class ThreadCrew(Crew):
         with logs.kept():
             self._app = self.spec.load(self.spec.target, debug=self.spec.debug)
         self.spec.link.learn(link(self._app, self.spec.link.native))
-        await self._open_lanes(self.spec.threads)
+        try:
+            await self._open_lanes(self.spec.threads)
+        except OSError as error:
+            raise WaterspoutError(self._lack(error)) from error
         self.ready = True
         self.ready_at = asyncio.get_running_loop().time()
+
+    def _lack(self, error: OSError) -> str:
+        help_ = MORE_THREADS if error.errno is None else MORE_DESCRIPTORS
+        return f"{error}: {len(self.lanes)} of {self.spec.threads} lanes can be had, and no more; {help_}"
 
     async def stop(self, grace: float = EXIT_GRACE) -> None:
         self._close_lanes(stopped=True)

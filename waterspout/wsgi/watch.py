@@ -8,6 +8,7 @@ import time
 
 from waterspout import limits
 from waterspout.ops.longest import find_longest
+from waterspout.record import Record
 from waterspout.wsgi.crew import Crew
 from waterspout.wsgi.lane import MOVED, Lane
 from waterspout.wsgi.process import ProcessCrew
@@ -72,8 +73,10 @@ class Watch:
         awaited = lane.user is not None and lane.user.time_out()
         self.timed_out += awaited
         crew.give_up(lane)
+        record = lane.record
         logger.error(
-            "%s has sent nothing for %.0f s (--wsgi-timeout)%s; %d of %d lanes of %s are stuck",
+            "request %s: %s has sent nothing for %.0f s (--wsgi-timeout)%s; %d of %d lanes of %s are stuck",
+            record.request_id,
             lane.view,
             lane.quiet,
             ": its client is answered 504, or cut" if awaited else ", and nobody waits for it",
@@ -81,6 +84,8 @@ class Watch:
             crew.spec.threads,
             crew,
         )
+        if lane.thread:
+            crew.locate(lane.thread, lambda place: _say_place(lane, record, place))
         if crew.stuck * 2 > crew.spec.threads:
             self._supervisor.replace(crew, "more than half of its lanes are stuck")
 
@@ -110,6 +115,12 @@ class Watch:
         if size is not None and size > self._settings.max_rss and now - crew.ready_at >= limits.SHORT_LIFE:
             mib = size / limits.MIB
             self._supervisor.replace(crew, f"it holds {mib:.0f} MiB of memory (--wsgi-max-rss)")
+
+
+def _say_place(lane: Lane, record: Record, place: str) -> None:
+    """Unless the view has ended meanwhile, and the thread runs another one."""
+    if place and lane.stuck and lane.record is record:
+        logger.error("request %s stands at %s", record.request_id, place)
 
 
 class Crowd:

@@ -23,8 +23,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO
 
 from waterspout import logs
-from waterspout.exceptions import ConfigurationError, TargetRaised
+from waterspout.exceptions import ConfigurationError, TargetRaised, WaterspoutError
 from waterspout.hub.outbox import open_outbox
+from waterspout.kernel import name_process
 from waterspout.limits import LANE_READ, QUICK
 from waterspout.signals import fork_generation, ignore_group_signals
 from waterspout.surroundings import open_streams, tell_stacks
@@ -64,6 +65,9 @@ from waterspout.wsgi.sleep import SleepMeter
 from waterspout.wsgi.thread import LaneThread
 
 logger = logging.getLogger("waterspout.wsgi")
+
+#: What a WSGI process is called, where it would else be `python`; the kernel keeps so many characters.
+_NAME = "waterspout-wsgi"
 
 _IDLE = pack(IDLE)
 _SLEPT = pack(SLEPT)
@@ -116,8 +120,7 @@ class LaneWorker:
     def run(self) -> None:
         """Serve until the event loop closes the lane."""
         try:
-            if self._backlog is not None:
-                self._sock.sendall(pack_about(THREAD, threading.get_native_id()))
+            self._sock.sendall(pack_about(THREAD, threading.get_native_id()))
             while True:
                 head = parse_request(self._next())
                 contextvars.Context().run(self._serve, head)
@@ -377,6 +380,7 @@ def serve_process(control: Control) -> int:
     control.say_ready()
     workers: list[threading.Thread] = []
     company: set[LaneWorker] = set()
+    is_scant = False
     while (order := control.orders.get())[0] == LANE:
         sock = socket.socket(fileno=order[2][0])
         sock.setblocking(True)  # the app may have called socket.setdefaulttimeout()
@@ -394,12 +398,9 @@ def serve_process(control: Control) -> int:
             thread.start()
         except RuntimeError as error:
             lane.give_up()
-            logger.error(
-                "%s: %d lanes serve, and no more; allow more (ulimit -u, pids.max, TasksMax), or say fewer "
-                "(--wsgi-threads)",
-                error,
-                len(workers),
-            )
+            if not is_scant:
+                control.say_scant(len(workers), str(error))
+            is_scant = True  # what follows is the server's trying again
         else:
             workers.append(thread)
     for worker in workers:
@@ -417,12 +418,17 @@ def _adopt(spec: dict[str, Any]) -> None:
 def main() -> int:
     open_streams()  # the server's own may have been closed for what it starts
     tell_stacks()
+    name_process(_NAME)
     ignore_group_signals()
     descriptor = int(sys.argv[-1])
     os.set_inheritable(descriptor, False)
     control = Control(socket.socket(fileno=descriptor))
     open_outbox(control.outbox)
-    control.start()
+    try:
+        control.start()
+    except RuntimeError as error:
+        control.say_failed(WaterspoutError(f"{error}, not even for the control channel"))
+        return 1
     try:
         return serve_process(control)
     except (BrokenPipeError, ConnectionResetError):

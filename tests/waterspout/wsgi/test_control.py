@@ -1,12 +1,13 @@
 """A WSGI process's end of its control channel. In processes of their own: it ends the one that it is in."""
 
 import json
+import re
 import socket
 
 import pytest
 
 from tests.waterspout.wsgi.channels import open_channel
-from waterspout.wsgi.frames import FAILED, LANE, PING, PONG, PUBLISH, READY, SPEC, STOP
+from waterspout.wsgi.frames import FAILED, LANE, PING, PLACE, PONG, PUBLISH, READY, SPEC, STOP, WHERE
 
 BEGIN = """
 import os, socket, sys, time
@@ -162,6 +163,31 @@ def test_it_answers_a_ping_whatever_the_main_thread_does():
         for _ in range(3):
             channel.order(PING)
             assert channel.hear() == (PONG, b"")
+
+
+def test_it_tells_where_a_thread_stands_whatever_that_does():
+    code = """
+import threading
+def lane():
+    while True: time.sleep(0.01)
+thread = threading.Thread(target=lane, daemon=True)
+thread.start()
+publish("thread", thread.native_id)
+def load():
+    while True: pass
+load()
+"""
+    with run_script(code) as channel:
+        thread = channel.hear()[1].partition(b"\n")[2]
+        places = []
+        for number in (thread, b"0", b"1"):
+            channel.order(WHERE, number)
+            kind, payload = channel.hear()
+            assert kind == PLACE
+            places.append(payload)
+    assert re.fullmatch(thread + rb" \S+:\d+ in \S+", places[0])
+    assert re.fullmatch(rb"0 <string>:\d+ in load", places[1])
+    assert places[2] == b"1 "
 
 
 @pytest.mark.parametrize("room", [0, 1, 2])

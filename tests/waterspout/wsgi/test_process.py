@@ -260,6 +260,23 @@ async def test_it_gives_a_sign_of_life_when_it_is_asked_for_one(start_crew):
     await wait_for(lambda: not crew.awaited)
 
 
+async def test_it_tells_where_it_stands_unless_its_lock_is_held(start_crew, monkeypatch):
+    monkeypatch.setattr("waterspout.wsgi.crew.PLACE_PATIENCE", 0.3)
+    crew = await start_crew()
+    assert re.fullmatch(r"\S+:\d+ in \w+", await crew.find_place())
+    os.kill(crew.pid, signal.SIGSTOP)
+    sent = len(crew._asked)
+    assert await crew.find_place() == ""
+    assert await crew.find_place() == ""
+    assert (sent, len(crew._asked)) == (0, 1)
+    os.kill(crew.pid, signal.SIGCONT)
+    await wait_for(lambda: not crew._asked)
+    assert await crew.find_place()
+    crew.kill()
+    await wait_for(lambda: crew.gone)
+    assert await crew.find_place() == ""
+
+
 async def test_its_size_is_known_while_it_lives(start_crew):
     crew = await start_crew()
     assert 1_000_000 < crew.measure() < 1_000_000_000

@@ -258,6 +258,31 @@ async def test_reloads_that_are_asked_for_during_one_become_one_more(caplog):
     await wait_for(lambda: caplog.text.count("have taken over") == 3)
 
 
+async def test_what_hangs_is_given_up_for_a_newer_reload_and_what_failed_is_still_said(monkeypatch, caplog):
+    caplog.set_level(logging.INFO, "waterspout.wsgi")
+    monkeypatch.setattr(limits, "RELOAD_ANEW", 0.0)
+    house = House(workers=3)
+    await house.supervisor.start()
+    house.starting, make = asyncio.Event(), house.supervisor._make_crew
+    gates = iter([house.starting, None, None, None, None, None])
+
+    def make_one_that_hangs_and_one_that_fails():
+        house.starting = next(gates)
+        house.fails = ValueError("a mistake") if len(house.made) == 4 else None
+        return make()
+
+    house.supervisor._make_crew = make_one_that_hangs_and_one_that_fails
+    house.supervisor.reload()
+    await asyncio.sleep(0.02)
+    assert "a mistake" not in caplog.text
+    house.supervisor.reload()
+    await wait_for(lambda: "have taken over" in caplog.text)
+    assert "fake has been loading for 0 s: it is ended, the code is loaded again" in caplog.text
+    assert caplog.text.count("new ones do not start") == caplog.text.count("a mistake") == 1
+    assert "one is under way" not in caplog.text
+    await wait_for(lambda: house.supervisor.crews == house.made[6:])
+
+
 async def test_a_reload_ends_the_waiting_of_a_crash_loop(monkeypatch):
     monkeypatch.setattr(limits, "RESTART_DELAY", (60.0, 60.0))
     monkeypatch.setattr(limits, "READY_RESTART_DELAY", (60.0, 60.0))

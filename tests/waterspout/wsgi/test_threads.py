@@ -1,14 +1,16 @@
 """Lane workers as threads of this process."""
 
+import errno
 import json
 import os
+import socket
 import threading
 
 import pytest
 
 from tests.waterspout.wsgi import apps
 from tests.waterspout.wsgi.jobs import Job, wait_for
-from waterspout.exceptions import TargetNotFound, TargetRaised
+from waterspout.exceptions import TargetNotFound, TargetRaised, WaterspoutError
 from waterspout.wsgi.crew import CrewEvents, CrewSpec
 from waterspout.wsgi.threads import ThreadCrew
 
@@ -102,3 +104,16 @@ async def test_a_stopped_crew_lets_a_view_end_that_nobody_waits_for(start_crew, 
     assert await job.end() in ("lost", "unread")
     (tmp_path / "gate").touch()
     await wait_for(lambda: count_lane_threads() == 0)
+
+
+async def test_descriptors_that_are_too_few_are_a_line(start_crew, monkeypatch):
+    pairs = [socket.socketpair() for _ in range(1)]
+
+    def make_pair():
+        if not pairs:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return pairs.pop()
+
+    monkeypatch.setattr("waterspout.wsgi.crew.socket.socketpair", make_pair)
+    with pytest.raises(WaterspoutError, match=r"Too many open files: 1 of 2 lanes can be had.* \(ulimit -n"):
+        await start_crew()

@@ -67,7 +67,7 @@ def test_it_stays_small():
         with channel.open_lane() as lane:
             loaded = {name.partition(".")[0] for name in json.loads(Wire(lane).ask("/modules").body)}
     assert not loaded & {"tornado", "uvloop", "click", "flask", "werkzeug"}
-    assert not loaded & {"asyncio", "ssl", "subprocess"}
+    assert not loaded & {"asyncio", "ssl", "subprocess", "secrets"}
 
 
 def test_publishing_makes_it_no_larger():
@@ -159,3 +159,19 @@ def test_with_debug_what_the_app_raises_is_shown_whole():
         assert channel.start(f"{APPS}:raise_at_once()", debug=True)[0] == FAILED
         channel.exit_code()
         assert b"Traceback" in channel.process.stderr.read()
+
+
+def test_a_process_that_can_not_have_its_first_threads_says_so_in_a_line():
+    code = (
+        "import sys, threading\n"
+        'def refuse(self): raise RuntimeError("can\'t start new thread")\n'
+        "threading.Thread.start = refuse\n"
+        "from waterspout.wsgi.worker import main\n"
+        "sys.exit(main())\n"
+    )
+    with open_channel("-c", code, stderr=subprocess.PIPE) as channel:
+        said, failure = channel.start()
+        assert channel.exit_code() == 1
+        assert channel.process.stderr.read() == b""
+    assert said == FAILED
+    assert failure["text"] == "can't start new thread, not even for the control channel"

@@ -1,6 +1,6 @@
 """What a lane worker has said, read as the event loop reads it."""
 
-from waterspout.wsgi.frames import DATA, END, IDLE, READ, REPLY, FrameParser, parse_read, parse_reply
+from waterspout.wsgi.frames import DATA, END, IDLE, READ, REPLY, THREAD, FrameParser, parse_read, parse_reply
 
 
 class Transcript:
@@ -23,6 +23,8 @@ class Transcript:
             self._take(kind, payload)
 
     def _take(self, kind, payload):
+        if kind == THREAD:
+            return  # said once, before all requests
         self.kinds.append(kind)
         if kind == REPLY:
             assert self.head is None, "a second head"

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from tests.waterspout.processes import running_thread
 from tests.waterspout.wsgi.heads import make_head
 from tests.waterspout.wsgi.transcript import Transcript
-from waterspout.wsgi.frames import BODY, CANCEL, EOF, REQUEST, pack, serialize_request
+from waterspout.wsgi.frames import BODY, CANCEL, EOF, REQUEST, THREAD, pack, pack_about, serialize_request
 from waterspout.wsgi.worker import LaneWorker
 
 DEADLINE = 10.0
@@ -69,5 +69,6 @@ def open_wire(app, *, multithread=True, multiprocess=False):
     with near_end, running_thread(worker.run) as thread:
         wire = Wire(near_end)
         wire.thread = thread
+        assert near_end.recv(9) == pack_about(THREAD, thread.native_id)
         yield wire
         near_end.close()

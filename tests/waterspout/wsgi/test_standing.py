@@ -1,0 +1,117 @@
+"""Where a thread stands: the app's own innermost frame, in a few characters."""
+
+import queue
+import re
+import sys
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from waterspout import limits
+from waterspout.wsgi.standing import MAIN_THREAD, find_place
+
+VIEWS = """
+def lock(wait):
+    wait()
+
+def deep(wait, depth):
+    return deep(wait, depth - 1) if depth else wait()
+"""
+
+
+@pytest.fixture
+def views(tmp_path, monkeypatch):
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "shop_views.py").write_text(VIEWS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.syspath_prepend(folder)
+    import shop_views
+
+    yield shop_views
+    del sys.modules["shop_views"]
+
+
+@contextmanager
+def standing(work, *arguments):
+    """The number of a thread that does this until the end of the block; it is given what to wait for."""
+    begun, orders = threading.Event(), queue.SimpleQueue()
+
+    def wait():
+        begun.set()
+        orders.get()
+
+    thread = threading.Thread(target=work, args=(wait, *arguments))
+    thread.start()
+    try:
+        assert begun.wait(10)
+        yield thread.native_id
+    finally:
+        orders.put(None)
+        thread.join()
+
+
+def test_it_is_the_innermost_frame_that_is_no_library_s(views):
+    def call(wait):
+        views.lock(lambda: threading.Event().wait(0) or wait())
+
+    with standing(call) as thread:
+        assert re.search(r"test_standing\.py:\d+ in wait$", find_place(thread))
+
+
+def test_the_file_is_named_as_it_is_found_from_where_modules_are_looked_for(views):
+    stop, begun = threading.Event(), threading.Event()
+
+    def wait():
+        begun.set()
+        while not stop.is_set():
+            pass
+
+    wait.__code__ = wait.__code__.replace(co_filename="<elsewhere>")
+    thread = threading.Thread(target=views.lock, args=(wait,))
+    thread.start()
+    try:
+        assert begun.wait(10)
+        assert find_place(thread.native_id) == "shop_views.py:3 in lock"
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_without_a_frame_of_the_app_s_own_it_is_the_innermost():
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait, args=(10,))
+    thread.start()
+    try:
+        assert find_place(thread.native_id).partition(":")[0].endswith("threading.py")
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_thread_that_is_gone_is_nowhere():
+    assert find_place(MAIN_THREAD).endswith("in test_a_thread_that_is_gone_is_nowhere")
+    with standing(lambda wait: wait()) as thread:
+        pass
+    assert find_place(thread) == ""
+
+
+def test_a_long_name_is_cut_and_an_odd_one_escaped():
+    namespace = {}
+    exec(compile("def work(wait): wait()", "/" + "x\n" * 500, "exec"), namespace)
+
+    def outer(wait):
+        wait.__code__ = wait.__code__.replace(co_filename="<elsewhere>")
+        namespace["work"](wait)
+
+    with standing(outer) as thread:
+        place = find_place(thread)
+    assert len(place) == limits.PLACE_TEXT
+    assert place.startswith("/x\\nx")
+
+
+def test_a_deep_stack_is_not_searched_to_its_end(views, monkeypatch):
+    monkeypatch.setattr("waterspout.wsgi.standing.PLACE_FRAMES", 3)
+    with standing(views.deep, 50) as thread:
+        assert find_place(thread)

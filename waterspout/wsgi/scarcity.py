@@ -1,0 +1,38 @@
+"""Lanes that can't be had, because the machine allows no more threads: said, but not for each of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from typing import Final
+
+from waterspout import limits
+from waterspout.wsgi.crew import Crew
+
+logger = logging.getLogger("waterspout.wsgi")
+
+#: What helps, for the end of a line.
+MORE_DESCRIPTORS: Final = "allow more (ulimit -n, LimitNOFILE), or say fewer (--wsgi-threads)"
+MORE_THREADS: Final = "allow more (ulimit -u, pids.max, TasksMax), or say fewer (--wsgi-threads)"
+
+
+class Scarcity:
+    """Of one pool: each of its processes says it once, and of all together one line a minute is enough."""
+
+    def __init__(self) -> None:
+        self._said = -math.inf
+
+    def tell(self, crew: Crew, lanes: int, why: str) -> None:
+        """`crew` has got so many lanes; `why` it gets no more."""
+        now = asyncio.get_running_loop().time()
+        if now - self._said >= limits.SCARCE_PAUSE:
+            self._said = now
+            logger.error(
+                "%s: %s: %d of %d lanes serve, and no more; %s",
+                crew,
+                why,
+                lanes,
+                crew.spec.threads,
+                MORE_THREADS,
+            )

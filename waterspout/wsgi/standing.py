@@ -1,0 +1,62 @@
+"""Where a thread of this process stands, for a line of the log. Nothing of the event loop here."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from types import FrameType
+from typing import Final
+
+from waterspout.importer import is_foreign
+from waterspout.limits import PLACE_FRAMES, PLACE_TEXT
+
+#: Stands for the main thread, where a thread's number is asked for.
+MAIN_THREAD: Final = 0
+
+
+def find_place(thread: int) -> str:
+    """`shop/views.py:21 in lock`, of the thread with this number of the kernel's: the innermost frame of the
+    app's own code or, where there is none, the innermost. "", when there is no such thread.
+    """
+    frame = sys._current_frames().get(_find_ident(thread) or 0)
+    return "" if frame is None else _escape(_name(_find_own(frame)))[:PLACE_TEXT]
+
+
+def describe_place(place: str) -> str:
+    """For a line about a process that was asked; `place`: its answer, "" when there was none."""
+    if place:
+        return f"it stands at {place}"
+    return "it does not say where it stands: code in C holds its interpreter's lock, perhaps"
+
+
+def _find_ident(thread: int) -> int | None:
+    if thread == MAIN_THREAD:
+        return threading.main_thread().ident
+    return next((each.ident for each in threading.enumerate() if each.native_id == thread), None)
+
+
+def _find_own(innermost: FrameType) -> FrameType:
+    frame: FrameType | None = innermost
+    for _ in range(PLACE_FRAMES):
+        if frame is None:
+            break
+        if not is_foreign(frame.f_code.co_filename):
+            return frame
+        frame = frame.f_back
+    return innermost
+
+
+def _name(frame: FrameType) -> str:
+    return f"{_shorten(frame.f_code.co_filename)}:{frame.f_lineno} in {frame.f_code.co_name}"
+
+
+def _escape(text: str) -> str:
+    """As `record.escape`, which would bring more modules than a WSGI process needs."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+
+
+def _shorten(filename: str) -> str:
+    """As it is found from where modules are looked for."""
+    homes = [home for home in sys.path if home and filename.startswith(home + os.sep)]
+    return filename[len(max(homes, key=len)) + 1 :] if homes else filename
