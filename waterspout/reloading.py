@@ -14,6 +14,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -154,10 +155,16 @@ def _find_time(path: str) -> float:
 
 def _is_installed(path: str) -> bool:
     """The standard library's, or an installed package's."""
-    homes = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     if {"site-packages", "dist-packages"}.intersection(Path(path).parts):
         return True
-    return path.startswith(("<", *(home for home in homes if home)))
+    return path.startswith(("<", *_find_homes()))
+
+
+@cache
+def _find_homes() -> tuple[str, ...]:
+    """Once: each of them takes 0.1 ms, and there are hundreds of modules."""
+    homes = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    return tuple(home for home in homes if home)
 
 
 def _make_filter() -> Any:

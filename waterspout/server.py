@@ -75,8 +75,9 @@ class Server:
 
     async def serve(self) -> None:
         """Serve until SIGTERM or SIGINT, then drain. Raises WaterspoutError: it can't start."""
-        native_files = find_native_files()  # before the WSGI app is loaded, perhaps into this process
+        native_files: frozenset[str] = frozenset()
         if self._settings.reload:
+            native_files = find_native_files()  # before the WSGI app is loaded, perhaps into this process
             check_watcher()
         tls = self._certificate.load() if self._certificate is not None else None
         with self._listen() as listeners:

@@ -11,7 +11,7 @@ from tornado.iostream import IOStream
 
 from waterspout.http.head import Fields, Head, amend_head
 from waterspout.http.sendfile import IS_THERE, FilePart
-from waterspout.limits import HALF_CLOSED, WRITE_SIZE
+from waterspout.limits import HALF_CLOSED, JOINED_SIZE
 
 if TYPE_CHECKING:
     from tornado.http1connection import HTTP1ConnectionParameters
@@ -87,7 +87,7 @@ class Exchange(HTTPConnection):
         if not chunk:
             return self._writer.write(head)
         chunk = self._frame(chunk)
-        if len(chunk) > WRITE_SIZE:  # a copy of a large piece costs more than a second write
+        if len(chunk) > JOINED_SIZE:  # a copy of a large piece costs more than a second write
             self._writer.write(head)
             return self._writer.write(chunk)
         return self._writer.write(head + chunk)
@@ -180,8 +180,8 @@ class Exchange(HTTPConnection):
             head = _format(status, reason, plain.items())
             self._head_written = True
         self._left = 0
-        future = self._writer.write(head + body if len(body) <= WRITE_SIZE else head)
-        if len(body) > WRITE_SIZE:
+        future = self._writer.write(head + body if len(body) <= JOINED_SIZE else head)
+        if len(body) > JOINED_SIZE:
             future = self._writer.write(body)
         self.finished = True
         self.close_callback = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from tornado.httputil import (
     HTTPHeaders,
@@ -23,6 +23,9 @@ from waterspout.native.transform import ALONE, RecordTransform
 from waterspout.record import Record, record_of, word_for
 from waterspout.request import Request
 from waterspout.wsgi.reply import Reply
+
+#: Smaller pieces of a body are collected in one (bytes).
+_PIECE: Final = 16 * 1024
 
 
 class Limits(Protocol):
@@ -61,7 +64,7 @@ class PlainHandler(HTTPMessageDelegate):
         self._handler_kwargs = handler_kwargs or {}
         self._path_args = path_args or ()
         self._path_kwargs = path_kwargs or {}
-        self._chunks: bytearray | None = None
+        self._chunks: list[bytes | bytearray] = []
         self.handler: RequestHandler | None = None
 
     def headers_received(
@@ -70,18 +73,21 @@ class PlainHandler(HTTPMessageDelegate):
         headers["X-Request-Id"] = record_of(self._request).request_id
 
     def data_received(self, chunk: bytes) -> None:
-        if self._chunks is None:
-            self._chunks = bytearray()
-        self._chunks += chunk
+        last = self._chunks[-1] if self._chunks else b""
+        if type(last) is bytearray and len(last) < _PIECE:
+            last += chunk
+        else:
+            # As objects of their own, single bytes would take a hundred times their size.
+            self._chunks.append(chunk if len(chunk) >= _PIECE else bytearray(chunk))
 
     def finish(self) -> None:
-        if self._chunks is not None:
-            self._request.body = bytes(self._chunks)
-            self._chunks = None
+        if self._chunks:
+            chunks, self._chunks = self._chunks, []
+            self._request.body = bytes(chunks[0]) if len(chunks) == 1 else b"".join(chunks)
         self.execute()
 
     def on_connection_close(self) -> None:
-        self._chunks = None
+        self._chunks = []
 
     def execute(self) -> None:
         handler = self.handler = self._handler_class(self._application, self._request, **self._handler_kwargs)

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, cast
 
 from tornado.web import GZipContentEncoding, StaticFileHandler
 
-from waterspout.limits import SENDFILE_FLOOR, WRITE_SIZE
+from waterspout.limits import JOINED_SIZE, SENDFILE_FLOOR
 from waterspout.native.handler import Forwarding, LeanRequestHandler
 from waterspout.native.transform import RecordTransform
 from waterspout.record import record_of
@@ -96,7 +96,7 @@ def _is_plain(handler: SendingFileHandler) -> bool:
 
 
 def _read(file: BinaryIO, size: int) -> Iterator[bytes]:
-    while size and (chunk := file.read(min(size, WRITE_SIZE))):
+    while size and (chunk := file.read(min(size, JOINED_SIZE))):
         size -= len(chunk)
         yield chunk
 

@@ -60,17 +60,38 @@ class LaneBody(io.RawIOBase):
 
         Raises ClientDisconnected: the client is gone, or broke its framing, before the end.
         """
-        while not self._inbox.pieces:
-            if self._inbox.cancelled:
-                raise ClientDisconnected(self._inbox.cancelled)
-            if self._inbox.ended:
-                return 0
-            self._refill()
-            self._source.receive()
+        if not self._wait():
+            return 0
         size = self._take(buffer)
         if not self._inbox.ended:
             self._refill()
         return size
+
+    def readall(self) -> bytes:
+        """All that is left, piece by piece as it came: `RawIOBase`'s own asks for 8 KiB at a time.
+
+        Raises ClientDisconnected, as `readinto` does.
+        """
+        pieces: list[bytes] = []
+        while self._wait():
+            come = self._inbox.pieces
+            self._asked -= sum(map(len, come))
+            pieces += come
+            come.clear()
+            if not self._inbox.ended:
+                self._refill()
+        return b"".join(pieces)
+
+    def _wait(self) -> bool:
+        """Until something of the body is here; False: it has ended."""
+        while not self._inbox.pieces:
+            if self._inbox.cancelled:
+                raise ClientDisconnected(self._inbox.cancelled)
+            if self._inbox.ended:
+                return False
+            self._refill()
+            self._source.receive()
+        return True
 
     def _refill(self) -> None:
         """Top the window up once half of it is used, while the rest is still being read: the event loop

@@ -125,10 +125,10 @@ class Inbound(SlowClient, HTTPMessageDelegate):
         if not self._on_demand:
             self._upload.collect(chunk)
             return None
-        room = self._upload.receive(chunk)
         if not self._submitted and not self._concluded:
+            # First: what comes behind a lane goes there, and not by way of a disk.
             self._admission.advance(self)
-        return room
+        return self._upload.receive(chunk)
 
     def finish(self) -> None:
         self._upload.end()

@@ -44,13 +44,13 @@ class Transport:
 
 
 def with_writer(test):
-    """A test that is a coroutine, and is given a writer and its transport with room for 100 KiB."""
+    """A test that is a coroutine, and is given a writer and its transport, with room for 1.5 pieces."""
 
     def run():
         async def within():
             done = asyncio.get_running_loop().create_future()
             done.set_result(None)
-            transport = Transport(100 * 1024)
+            transport = Transport(WRITE_SIZE * 3 // 2)
             transport.writer = Writer(transport, done)
             async with asyncio.timeout(20):
                 await test(transport.writer, transport)

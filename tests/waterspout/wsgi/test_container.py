@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 
 import pytest
 from tornado.httpserver import HTTPServer
@@ -12,11 +13,13 @@ from tornado.web import Application as TornadoApplication
 from tornado.web import FallbackHandler, RequestHandler
 from tornado.wsgi import WSGIContainer
 
+import waterspout.http
 from tests.waterspout.clients import connect
 from tests.waterspout.wsgi import apps
 from waterspout import Container
 from waterspout.exceptions import ConfigurationError, TargetNotFound
 from waterspout.limits import SMALL_BODY
+from waterspout.wsgi import spool
 
 pytestmark = pytest.mark.gen_test(timeout=30)
 
@@ -98,6 +101,27 @@ async def test_a_chunked_body_is_read(http_port, http_server, place):
 @ANYWHERE
 async def test_a_large_reply_is_whole(http_client, base_url, place):
     assert len((await http_client.fetch(base_url + "/large?5000000")).body) == 5_000_000
+
+
+async def test_a_fast_upload_to_an_idle_lane_meets_no_disk(container, monkeypatch):
+    """Not even with what comes before the lane has begun: nobody waits for the lane."""
+    await container.start()
+    disks = []
+    monkeypatch.setattr(spool, "Disk", lambda make=spool.Disk: disks.append("made") or make())
+    server = waterspout.http.HTTPServer(container)
+    sock, port = bind_unused_port()
+    server.add_socket(sock)
+    head = b"POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 900000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(head + bytes(600_000))  # the kernel has it before the server reads
+        client.setblocking(False)
+        reader, writer = await asyncio.open_connection(sock=client)
+        writer.write(bytes(300_000))
+        assert len(await reader.read()) > 900_000
+        writer.close()
+    server.stop()
+    await server.close_all_connections()
+    assert disks == []
 
 
 @ANYWHERE
