@@ -13,9 +13,11 @@ import pytest
 import handlers
 from app.settings import ROOT, Settings
 from waterspout.cli import make_serve_command
+from waterspout.options import find_given
 
 DEPLOY = ROOT / "deploy"
 UNIT = DEPLOY / "waterspout-board.service"
+SOCKET = DEPLOY / "waterspout-board.socket"
 INSTRUCTIONS = {
     "CMD", "COPY", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "RUN", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
 }  # fmt: skip
@@ -33,23 +35,31 @@ def instructions():
     return [tuple(line.split(maxsplit=1)) for line in logical_lines(DEPLOY / "Dockerfile")]
 
 
-@pytest.fixture(scope="module")
-def unit():
+def read_unit(path):
     pairs: dict[str, list[str]] = {}
-    for line in logical_lines(UNIT):
+    for line in logical_lines(path):
         name, _, value = line.partition("=")
         pairs.setdefault(name, []).append(value)
     return pairs
+
+
+@pytest.fixture(scope="module")
+def unit():
+    return read_unit(UNIT)
 
 
 def values_of(instructions, name):
     return [value for word, value in instructions if word == name]
 
 
-def check_serve_arguments(arguments):
+def take_serve_arguments(arguments):
     """Raise what click does, if `python -m app` would not take them."""
     command = make_serve_command("app.application:make_app()")
-    return command.make_context("app", list(arguments), resilient_parsing=False).params
+    return command.make_context("app", list(arguments), resilient_parsing=False)
+
+
+def check_serve_arguments(arguments):
+    return take_serve_arguments(arguments).params
 
 
 def test_the_image_is_made_of_instructions_that_there_are(instructions):
@@ -112,18 +122,34 @@ def test_the_unit_s_command_and_environment_are_ones_that_the_board_takes(unit):
     assert folder == Path("/var/lib") / unit["StateDirectory"][0]
 
 
+def test_the_unit_takes_systemd_s_socket_and_without_one_listens_where_that_would(unit, monkeypatch):
+    """Whoever says where to listen gets that, and no socket of systemd's."""
+    for value in unit["Environment"]:
+        monkeypatch.setenv(*value.split("=", 1))
+    context = take_serve_arguments(unit["ExecStart"][0].split()[3:])
+    assert not {"host", "port", "unix", "fd"} & find_given(context)
+    (place,) = read_unit(SOCKET)["ListenStream"]
+    assert place == f"{context.params['host']}:{context.params['port']}"
+    assert f"server {place};" in (DEPLOY / "nginx.conf").read_text()
+    assert SOCKET.stem == UNIT.stem  # that is how systemd knows whose it is
+    assert not {"Requires", "Sockets", "BindsTo"} & set(unit)
+
+
 def test_an_option_that_there_is_not_would_be_noticed():
     with pytest.raises(click.NoSuchOption):
         check_serve_arguments(["--no-such-option"])
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze on this machine")
-def test_systemd_finds_nothing_to_complain_about(tmp_path):
+@pytest.mark.parametrize("names", [(UNIT,), (UNIT, SOCKET)])
+def test_systemd_finds_nothing_to_complain_about(tmp_path, names):
     # Its program and folder are not on this machine; everything else is looked at.
-    text = re.sub(r"^ExecStart=.*", "ExecStart=/bin/true", UNIT.read_text(), flags=re.M)
-    copy = tmp_path / UNIT.name
-    copy.write_text(re.sub(r"^WorkingDirectory=.*", "WorkingDirectory=/", text, flags=re.M))
-    command = ["systemd-analyze", "verify", "--man=no", str(copy)]
+    for path in names:
+        text = re.sub(r"^ExecStart=.*", "ExecStart=/bin/true", path.read_text(), flags=re.M)
+        (tmp_path / path.name).write_text(
+            re.sub(r"^WorkingDirectory=.*", "WorkingDirectory=/", text, flags=re.M)
+        )
+    command = ["systemd-analyze", "verify", "--man=no", *(str(tmp_path / path.name) for path in names)]
     verified = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
 

@@ -58,8 +58,9 @@ class Application(TornadoApplication):
       each native handler has to be `authenticated` or `public`, and Tornado's `cross_origin_protection` is on
     * `graceful_timeout` (30 s): how long `stop()` waits
     * `trusted_proxies` (none): networks, as CIDR, of proxies that may say who their client is, and `unix`;
-      `proxy_headers` ("x-forwarded"): in which fields, or "forwarded", or "none"; `root_path` (""): what both
-      sides are mounted under: see docs/proxies.md
+      `proxy_headers` ("x-forwarded"): in which fields, or "forwarded", or "none", or the names of those
+      that they set ("x-forwarded-for,x-forwarded-proto"); `root_path` (""): what both sides are mounted
+      under: see docs/proxies.md
 
     Raises ConfigurationError for what can't be. Nothing is started here: `await start()` does it, or the
     first request.

@@ -20,6 +20,8 @@ Trust = Callable[[str], bool]
 
 #: How the fields of one convention begin; others of that beginning speak of the client, too.
 _PREFIX: Final = "x-forwarded-"
+#: Those of them that are read.
+X_FORWARDED: Final = tuple(_PREFIX + word for word in ("for", "proto", "host", "port", "prefix"))
 #: Everything else that a framework, a middleware or a snippet reads as the client's address, scheme, host,
 #: port, prefix or path.
 _OTHERS: Final = frozenset(
@@ -146,7 +148,7 @@ def parse_address(text: str) -> IPAddress | None:
 
 def read_x_forwarded(fields: dict[str, str], scheme: str, host: str, is_trusted: Trust) -> Client:
     """What `X-Forwarded-For, -Proto, -Host, -Port, -Prefix` say. `fields`: name in lower case -> its lines,
-    joined with commas; `scheme`, `host`: of the request as it came.
+    joined with commas, and those that are not believed left out; `scheme`, `host`: of the request as it came.
 
     Of all but the addresses the last counts, which the nearest proxy has written.
     """

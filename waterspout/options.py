@@ -23,7 +23,7 @@ from waterspout.option_types import (
     Size,
     format_size,
 )
-from waterspout.proxies import FAMILIES, check_root_path
+from waterspout.proxies import FAMILIES, check_headers, check_root_path
 from waterspout.wsgi.bulkheads import parse_pool
 
 
@@ -131,9 +131,12 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
         ),
         _option(
             "--proxy-headers",
-            type=click.Choice(FAMILIES),
+            type=Parsed("fields", check_headers),
             default=FAMILIES[0],
-            help="Where they say it; none: believe nothing, pass everything on.",
+            metavar="FIELDS",
+            help="Where they say it. x-forwarded: in X-Forwarded-For, -Proto, -Host, -Port, -Prefix. Proxies "
+            "that set less hand the rest on as the client wrote it: then name what they set "
+            "(x-forwarded-for,x-forwarded-proto). Or: forwarded. none: believe nothing, pass everything on.",
         ),
         _option(
             "--root-path",

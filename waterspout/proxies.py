@@ -8,13 +8,14 @@ fields of the request said of it is gone by then, so that nobody can read someth
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from waterspout.exceptions import ConfigurationError
 from waterspout.forwarded import (
+    X_FORWARDED,
     Client,
     Trust,
     is_claim,
@@ -65,19 +66,23 @@ class Proxies:
     """Which proxies are trusted, what they are believed, and where everything is mounted.
 
     `trusted`: networks, as CIDR; `unix`: whoever reaches us by a UNIX socket. `headers`: see `FAMILIES`; by
-    default the first. `root_path`: paths begin with it, and it is no part of them. Raises ConfigurationError.
+    default the first; or those of `X_FORWARDED` alone that are named, for proxies that set no others.
+    `root_path`: paths begin with it, and it is no part of them. Raises ConfigurationError.
     """
 
     def __init__(
-        self, trusted: Iterable[str] = (), headers: str | None = None, root_path: str | None = None
+        self,
+        trusted: Iterable[str] = (),
+        headers: str | Collection[str] | None = None,
+        root_path: str | None = None,
     ) -> None:
         trusted = (trusted,) if isinstance(trusted, str) else tuple(trusted)
         self.is_trusted = _build_trust(trusted)
-        if headers is not None and headers not in FAMILIES:
-            raise ConfigurationError(f"proxy headers are one of {', '.join(FAMILIES)}, not {headers!r}")
-        if headers not in (None, "none") and not trusted:
-            raise ConfigurationError(f"proxy headers {headers}: of which proxies? Name them as trusted")
-        self.headers = headers or FAMILIES[0]
+        said = headers if headers is None or isinstance(headers, str) else ",".join(headers)
+        self.headers = FAMILIES[0] if said is None else check_headers(said)
+        if said is not None and self.headers != "none" and not trusted:
+            raise ConfigurationError(f"proxy headers {said}: of which proxies? Name them as trusted")
+        self._named = None if self.headers in FAMILIES else frozenset(self.headers.split(","))
         self.root_path = check_root_path(root_path or "")
 
     def judge(self, connection: Any, target: str, fields: Iterable[tuple[str, str]]) -> Verdict | None:
@@ -104,8 +109,10 @@ class Proxies:
         elif claims:
             _restore(connection.context)
             read = read_forwarded if self.headers == "forwarded" else read_x_forwarded
-            client = read(claims, connection.context.protocol, authority or host, self.is_trusted)
             removed = frozenset(filter(is_of_connection, claims))
+            if self._named is not None:  # the others may be the client's own, whom the proxy let write them
+                claims = {name: claims[name] for name in self._named & claims.keys()}
+            client = read(claims, connection.context.protocol, authority or host, self.is_trusted)
             new_host, stripped = client.host or new_host, client.root_path
             context = _rewrite(connection, client)
         root_path, rest, outside = self._mount(path, stripped)
@@ -134,6 +141,22 @@ class Proxies:
             return self.is_trusted(address[0])
         # Nor is it a UNIX socket's, of a peer that has reset its connection before it was accepted.
         return getattr(context, "address_family", None) == _UNIX_FAMILY and self.is_trusted(_UNIX)
+
+
+def check_headers(text: str) -> str:
+    """Which fields are believed, as somebody has written it: one of `FAMILIES`, or names out of `X_FORWARDED`
+    with commas between them. In lower case, without spaces. Raises ConfigurationError.
+    """
+    names = [name.strip() for name in text.lower().split(",")]
+    if len(names) == 1 and names[0] in FAMILIES:
+        return names[0]
+    for name in names:
+        if name not in X_FORWARDED:
+            raise ConfigurationError(
+                f"proxy headers: {name!r} is no field that can be believed: say {', '.join(FAMILIES)}, "
+                f"or some of {', '.join(X_FORWARDED)}"
+            )
+    return ",".join(names)
 
 
 def check_root_path(text: str) -> str:

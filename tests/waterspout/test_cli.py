@@ -100,7 +100,9 @@ def test_a_service_knows_what_it_serves(served):
         ),
         (("--trusted-proxies", "*"), "name networks"),
         (("--proxy-headers", "forwarded"), "of which proxies?"),
-        (("--proxy-headers", "both", "--trusted-proxies", "unix"), "is not one of"),
+        (("--proxy-headers", "both", "--trusted-proxies", "unix"), "'both' is no field"),
+        (("--proxy-headers", "x-forwarded-for,x-real-ip", "--trusted-proxies", "unix"), "x-forwarded-prefix"),
+        (("--proxy-headers", "x-forwarded-for"), "of which proxies?"),
         (("--root-path", "board"), "a path like /board"),
         (("--root-path", "//evil.example"), "a path like /board"),
     ],
@@ -109,6 +111,19 @@ def test_what_is_said_of_proxies_must_be_right(words, said):
     result = run("--wsgi", APP, *words)
     assert result.exit_code == 2
     assert said in result.output
+
+
+@pytest.mark.parametrize("by_variable", [True, False])
+def test_fields_of_proxies_reach_both_sides(served, by_variable):
+    words, trust = "X-Forwarded-For, x-forwarded-proto", ("--trusted-proxies", "::1")
+    if by_variable:
+        result = run("--wsgi", APP, *trust, env={"WATERSPOUT_PROXY_HEADERS": words})
+    else:
+        result = run("--wsgi", APP, *trust, "--proxy-headers", words)
+    assert result.exit_code == 0, result.output
+    application = served[0][0]
+    for proxies in (application.proxies, application.container.proxies):
+        assert proxies.headers == "x-forwarded-for,x-forwarded-proto"
 
 
 @pytest.mark.parametrize("words", [("--trusted-proxies", "::1"), ("--root-path", "/board")])

@@ -6,6 +6,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from waterspout.forwarded import (
+    X_FORWARDED,
     Client,
     build_host,
     has_claims,
@@ -53,6 +54,11 @@ def test_other_names_are_none(name):
 def test_who_a_proxy_has_let_in_is_no_fact_of_the_connection():
     assert not is_of_connection("x-forwarded-user")
     assert all(map(is_of_connection, ("forwarded", "x-real-ip", "x-forwarded-for", "x-forwarded-ssl")))
+
+
+def test_what_is_read_is_never_passed_on_as_well():
+    assert all(map(is_claim, X_FORWARDED))
+    assert all(map(is_of_connection, X_FORWARDED))
 
 
 @pytest.mark.parametrize(

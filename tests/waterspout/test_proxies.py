@@ -96,6 +96,48 @@ def test_the_connection_s_own_context_stays_as_it_is():
     assert verdict.context.ends == ("https", "203.0.113.9", "", "h", "443")
 
 
+SAID = {"for": "203.0.113.9", "proto": "https", "host": "evil.test", "port": "444", "prefix": "/evil"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "client", "host", "root_path"),
+    [
+        ("x-forwarded", "203.0.113.9", "evil.test:444", "/evil"),
+        ("x-forwarded-for", "203.0.113.9", "here.example", ""),
+        (" X-Forwarded-For ,\tX-FORWARDED-PROTO", "203.0.113.9", "here.example", ""),
+        (["x-forwarded-for", "x-forwarded-proto"], "203.0.113.9", "here.example", ""),
+        ("x-forwarded-proto,x-forwarded-port", "127.0.0.1", "here.example:444", ""),
+        ("x-forwarded-host,x-forwarded-host", "127.0.0.1", "evil.test", ""),
+        ("x-forwarded-prefix", "127.0.0.1", "here.example", "/evil"),
+    ],
+)
+def test_named_fields_alone_are_believed(headers, client, host, root_path):
+    """Whatever else of the convention comes was handed on as the client wrote it."""
+    fields = [(f"X-Forwarded-{name.title()}", value) for name, value in SAID.items()]
+    verdict = judge(Proxies(["127.0.0.1"], headers), *fields)
+    scheme = "https" if headers == "x-forwarded" or "proto" in str(headers).lower() else "http"
+    assert (verdict.context.remote_ip, verdict.context.protocol) == (client, scheme)
+    assert (verdict.host, verdict.root_path) == (host, root_path)
+    assert verdict.removed == {name.lower() for name, _value in fields}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        *("", "both", "for", "x-real-ip", "x-forwarded-for,", "x-forwarded-for;x-forwarded-proto"),
+        *("x-forwarded,none", "forwarded,x-forwarded-for", "x-forwarded-for,x-forwarded-user", ()),
+    ],
+)
+def test_a_field_that_can_t_be_believed_is_refused(headers):
+    with pytest.raises(ConfigurationError, match="x-forwarded-for, x-forwarded-proto, x-forwarded-host"):
+        Proxies(["127.0.0.1"], headers)
+
+
+def test_fields_are_believed_of_somebody():
+    with pytest.raises(ConfigurationError, match="of which proxies"):
+        Proxies([], "x-forwarded-for")
+
+
 def test_without_a_host_the_server_s_name_stays():
     verdict = Proxies(["127.0.0.1"]).judge(connection(), "/a", [FOR])
     assert verdict.context.ends == ("http", "203.0.113.9", "", "127.0.0.1", "8888")

@@ -2,6 +2,7 @@
 
 import re
 import socket
+from contextlib import contextmanager
 
 import pytest
 
@@ -162,3 +163,21 @@ def test_who_goes_round_the_proxy_is_who_he_is(front):
             assert (facts["address"], facts["scheme"]) == ("127.0.0.7", "http")
             assert facts["root_path"] == prefix
             assert not set(facts["headers"]) & set(FAMILY)
+
+
+def test_fields_that_nginx_hands_on_change_nothing_where_they_are_not_named(tmp_path_factory):
+    """As gunicorn's documents have it: host, port and prefix come as the client wrote them."""
+    text = """server {
+        listen 443 ssl; ssl_certificate x; ssl_certificate_key x;
+        location / {
+            proxy_pass http://127.0.0.1:8888;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
+            proxy_set_header Host $http_host;
+        }
+    }"""
+    named = ("--proxy-headers", "x-forwarded-for,x-forwarded-proto")
+    with contextmanager(start)(tmp_path_factory, "process", text, *named) as front:
+        claims = [(name, "81" if name.endswith("port") else "203.0.113.66") for name in FAMILY]
+        facts = front.told("", [*claims, ("X-Forwarded-Prefix", "/evil")])
+        assert (facts["address"], facts["link"]) == (CLIENT, front.origin + "/told")

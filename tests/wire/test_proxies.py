@@ -13,15 +13,9 @@ LOOPBACK = ("--trusted-proxies", "127.0.0.0/8,10.0.0.0/8,2001:db8:1::/48")
 SIDES = ("/native/told", "/told")
 #: What both sides tell, and each must tell the same.
 COMMON = ("address", "scheme", "host", "root_path", "link")
-FAMILY = sorted(
-    {
-        *forwarded._OTHERS,
-        *forwarded._CONNECTION,
-        "x-forwarded-user",
-        "x-forwarded-client-cert",
-        "x-forwarded-of-next-year",
-    }
-)
+#: Of a trusted proxy's fields those that say nothing of address, scheme, host, port or path.
+PASSED_ON = {"x-forwarded-user", "x-forwarded-client-cert", "x-forwarded-of-next-year"}
+FAMILY = sorted({*forwarded._OTHERS, *forwarded._CONNECTION, *PASSED_ON})
 
 
 def told(server, headers=(), prefix="", target="", **options):
@@ -243,8 +237,25 @@ def test_fields_that_are_not_believed_are_removed_all_the_same(trusting):
     headers = [(name, "203.0.113.66") for name in FAMILY if name != "x-forwarded-for"]
     facts = told(trusting, [*headers, ("X-Forwarded-For", "203.0.113.9")])
     assert (facts["address"], facts["scheme"]) == ("203.0.113.9", "http")
-    passed_on = {"x-forwarded-user", "x-forwarded-client-cert", "x-forwarded-of-next-year"}
-    assert set(facts["forwarded"]) == passed_on
+    assert set(facts["forwarded"]) == PASSED_ON
+
+
+@pytest.mark.parametrize(
+    ("fields", "address", "base"),
+    [
+        ("x-forwarded-for", "203.0.113.9", "http://test.example"),
+        ("x-forwarded-for,x-forwarded-proto", "203.0.113.9", "https://test.example"),
+        ("X-Forwarded-Proto, X-Forwarded-Host", "127.0.0.1", "https://evil.test"),
+    ],
+)
+def test_fields_that_are_not_named_are_the_client_s_and_change_nothing(start, fields, address, base):
+    """Most proxies set one or two of the five, and hand on what their client wrote in the others."""
+    server = start(*LOOPBACK, "--proxy-headers", fields)
+    claims = [(name, "203.0.113.66") for name in FAMILY if name not in forwarded.X_FORWARDED]
+    said = ("6.6.6.6, 203.0.113.9", "https", "evil.test", "444", "/evil")
+    facts = told(server, [*claims, *zip(forwarded.X_FORWARDED, said, strict=True)])
+    assert (facts["address"], facts["link"], facts["root_path"]) == (address, base + "/told", "")
+    assert set(facts["forwarded"]) == PASSED_ON
 
 
 def test_what_a_trusted_proxy_says_of_its_user_is_passed_on(trusting, plain):

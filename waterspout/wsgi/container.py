@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -62,7 +62,7 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         spool: int = limits.WSGI_SPOOL,
         spool_reply: int = limits.WSGI_SPOOL_REPLY,
         trusted_proxies: Iterable[str] = (),
-        proxy_headers: str | None = None,
+        proxy_headers: str | Collection[str] | None = None,
         root_path: str | None = None,
         debug: bool = False,
         timeout: float = limits.WSGI_TIMEOUT,
