@@ -71,8 +71,8 @@ class Decline(WaterspoutError):
 class NotHTTP(RequestRefused):
     """The first line is no request line."""
 
-    def __init__(self) -> None:
-        super().__init__(400, "Malformed HTTP request line")
+    def __init__(self, spoken: str = "") -> None:
+        super().__init__(400, f"Malformed HTTP request line{spoken and f' ({spoken})'}")
 
 
 class ClientDisconnected(WaterspoutError, ConnectionError):

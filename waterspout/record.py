@@ -12,6 +12,8 @@ import time
 from itertools import count
 from typing import Any, Final
 
+from waterspout.exceptions import RequestRefused
+
 access_log = logging.getLogger("waterspout.access")
 
 #: A request id that is taken from the client: a token of RFC 9110, not endless.
@@ -106,10 +108,10 @@ class Record:
         access_log.handle(made)
 
 
-def log_refusal(remote_addr: str, status: int) -> None:
-    """The access line of a request that is none: nothing of what its client has sent stands in it."""
+def log_refusal(remote_addr: str, refused: RequestRefused) -> None:
+    """The access line of a request that is none, and why: nothing that its client has sent stands in it."""
     record = Record("server", "-", "-", remote_addr, "-")
-    record.status, record.note = status, "refused"
+    record.status, record.note = refused.status, f"refused: {refused}"
     record.log()
 
 

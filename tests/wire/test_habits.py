@@ -255,7 +255,30 @@ def test_what_the_server_refuses_is_in_the_log(start):
         assert connection.reply().status == 400
     (line,) = server.log_lines(" refused")
     assert re.search(r"127\.0\.0\.1 - - 400 ", line)
+    assert line.endswith(" refused: more than one host field")
     assert "secret" not in server.log
+
+
+@pytest.mark.skipif(ON_TORNADO, reason="Tornado's server tells nobody why it closes a connection")
+def test_who_speaks_something_else_is_told_by_what(start):
+    """A balancer that is set up to, day and night: who looks for the reason finds it in the line."""
+    server = start()
+    for spoken in (
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"PROXY TCP4 192.0.2.1 192.0.2.2 5 6\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c",
+        b"GET / HTTP/1.1\r\n\r\n",
+    ):
+        with server.connect() as connection:
+            connection.send(spoken)
+            connection.everything()
+    lines = server.log_lines(" refused: ", enough=4)
+    assert [line.partition(" refused: ")[2] for line in lines] == [
+        "Malformed HTTP request line (TLS)",
+        "Malformed HTTP request line (the PROXY protocol)",
+        "Malformed HTTP request line (the PROXY protocol)",
+        "Missing Host header",
+    ]
 
 
 def test_who_is_gone_before_being_accepted_is_nobody(start):

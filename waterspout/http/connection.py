@@ -144,7 +144,7 @@ class Connection(Intake):
         delegate, self._delegate = self._delegate, None
         if self.state == REPLY and exchange is not None and exchange.keep_alive:
             self.state = IDLE
-            self._patience.wait(self.server.now, self.server.settings.keep_alive_timeout)
+            self._patience.wait(self.server.soon, self.server.settings.keep_alive_timeout)
             self._parser.next_request()
             if self._parser.held or self._half_closed:
                 self._resume_reading()
@@ -167,7 +167,7 @@ class Connection(Intake):
         if exchange is not None:
             exchange.refused = refused.status
         elif self.server.on_refused is not None:
-            self.server.on_refused(self.context.remote_ip, refused.status)
+            self.server.on_refused(self.context.remote_ip, refused)
         if exchange is not None and exchange.response_started and not exchange.finished:
             self._abandon()
             self.cut(exchange)

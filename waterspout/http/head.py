@@ -243,4 +243,4 @@ def _explain_request_line(text: str, bounds: HeadLimits) -> RequestRefused:
         return RequestRefused(414, f"a request line of {len(line)} bytes")
     if _UNESCAPED_LINE.fullmatch(line):
         return RequestRefused(400, "a target with characters that have to be percent-encoded")
-    return NotHTTP()
+    return NotHTTP("the PROXY protocol" if line.startswith("PROXY ") else "")

@@ -15,6 +15,10 @@ from waterspout.http.head import TOKEN_BYTES, Head, HeadLimits, parse_head, repe
 
 #: The event behind the last piece of a request's body.
 END: Final = "end"
+#: How a TLS record with a ClientHello begins (RFC 8446 section 5.1), and, behind two empty lines, version 2
+#: of the PROXY protocol (HAProxy's proxy-protocol.txt).
+_TLS_HANDSHAKE: Final = 0x16
+_PROXY_V2: Final = b"\0\r\nQUIT\n"
 #: No fields end like this.
 _NOTHING: Final = b"nothing"
 
@@ -190,7 +194,7 @@ class RequestParser:
             return False
         self._empty_lines += 1
         if not self._buffer.startswith(b"\r\n") or self._empty_lines > limits.EMPTY_LINES:
-            raise NotHTTP
+            raise NotHTTP(_recognize(self._buffer))
         self._buffer = self._buffer[2:]
         return True
 
@@ -215,3 +219,10 @@ class RequestParser:
         if self._buffer.find(b"\r\n", 0, bounds.request_line + 2) < 0:
             return RequestRefused(414, f"a request line over {bounds.request_line} bytes")
         return RequestRefused(431, f"a head over {bounds.head} bytes")
+
+
+def _recognize(data: bytes | bytearray) -> str:
+    """What a client speaks instead, where that is a mistake that is often made: for who reads the log."""
+    if data[0] == _TLS_HANDSHAKE:
+        return "TLS"
+    return "the PROXY protocol" if data.startswith(_PROXY_V2) else ""

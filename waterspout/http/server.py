@@ -17,6 +17,7 @@ from tornado.log import app_log
 from tornado.netutil import ssl_options_to_context
 
 from waterspout import limits
+from waterspout.exceptions import RequestRefused
 from waterspout.http.accepting import Listener, PlainListener, Shortage
 from waterspout.http.connection import Connection
 from waterspout.http.counting import Connections, count_connections
@@ -48,10 +49,11 @@ class HTTPServer(httpserver.HTTPServer):
             self.settings = replace(self.settings, head=bounds)
         self.chunk_size: int = kwargs.get("chunk_size") or limits.BODY_PIECE
         self.draining = False
-        #: Called with a client's address and a status, when a head is refused that no delegate is told of.
-        self.on_refused: Callable[[str, int], None] | None = None
+        #: Called with a client's address and the refusal of a head that no delegate is told of.
+        self.on_refused: Callable[[str, RequestRefused], None] | None = None
         self.open = self._choose_opening()
-        self.now = 0.0
+        #: Times of the loop: when it was last looked at all connections, and when that will be.
+        self.now = self.soon = 0.0
         self.trusted = frozenset(self.trusted_downstream or ())
         self._open: set[Connection] = set()
         #: By the name that Tornado has for it: it is where others look for the port (jupyter, distributed).
@@ -70,7 +72,7 @@ class HTTPServer(httpserver.HTTPServer):
         self.loop = loop = IOLoop.current().asyncio_loop  # type: ignore[attr-defined]  # all of them have one
         self.done: asyncio.Future[None] = loop.create_future()
         self.done.set_result(None)
-        self.now = loop.time()
+        self._turn()
         if self.ssl_options is not None:
             self.ssl_options = ssl_options_to_context(self.ssl_options, server_side=True)
         for sock in sockets:
@@ -165,16 +167,21 @@ class HTTPServer(httpserver.HTTPServer):
     def on_connection(self, connection: Connection) -> None:
         self._open.add(connection)
         if self._sweeper is None:
-            self.now = self.loop.time()
+            self._turn()
             self._sweeper = self.loop.call_later(self._interval, self._sweep)
+
+    def _turn(self) -> float:
+        self.now = self.loop.time()
+        self.soon = self.now + self._interval
+        return self.now
 
     def _sweep(self) -> None:
         """One timer for all connections: a timer for each request costs more than looking at each now and
         then. While nobody is connected there is none.
         """
         self._sweeper = None
-        before, self.now = self.now, self.loop.time()
-        now = self.now
+        before = self.now
+        now = self._turn()
         missed = now - before - self._interval
         if missed > limits.STOOD_STILL:
             # We, not the clients: a stopped process, a machine that was frozen, a handler that blocks. What

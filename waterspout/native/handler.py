@@ -243,7 +243,7 @@ class LeanRequestHandler(TornadoRequestHandler):
         connection, record = request.connection, record_of(request)
         if not record.note and (reason is None or not isinstance(reason[1], StreamClosedError)):
             gen_log.error("Cannot send error response after headers written: %s is cut", record.request_id)
-        if connection.stream is None or connection.stream.closed():
+        if is_left(connection):
             record.note = record.note or "client-left"
         else:
             record.note = record.note or "cut"
@@ -259,8 +259,13 @@ class LeanRequestHandler(TornadoRequestHandler):
         value: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        """As Tornado's, with the request's id, as the access line has it."""
-        request = self.request
+        """As Tornado's, with the request's id, as the access line has it. A client that left while its reply
+        was written is no error; the access line says so.
+        """
+        request: Any = self.request
+        if isinstance(value, StreamClosedError) and is_left(request.connection):
+            record_of(request).note = "client-left"
+            return
         summary = f"{self._request_summary()} {record_of(request).request_id}"
         if not isinstance(value, HTTPError):
             app_log.error("Uncaught exception %s\n%r", summary, request, exc_info=(typ, value, tb))  # type: ignore[arg-type]
@@ -280,8 +285,7 @@ class LeanRequestHandler(TornadoRequestHandler):
             self.send_error(404)
             return True
         request: Any = self.request
-        stream = request.connection.stream
-        if stream is None or stream.closed():
+        if is_left(request.connection):
             record_of(request).note = "client-left"  # nobody waits: the view is not run for nobody
             self.send_error(404)
             return True
@@ -307,6 +311,11 @@ class LeanRequestHandler(TornadoRequestHandler):
     def _break_cycles(self) -> None:
         if "ui" in self.__dict__:
             super()._break_cycles()
+
+
+def is_left(connection: Any) -> bool:
+    """Whether nobody is at the other end of a reply's connection any more."""
+    return connection.stream is None or connection.stream.closed()
 
 
 def follow_get(handler: TornadoRequestHandler) -> None:
@@ -339,18 +348,6 @@ class RequestHandler(LeanRequestHandler):
     def compute_etag(self) -> str | None:
         """None: no ETag."""
         return None
-
-    def log_exception(
-        self,
-        typ: type[BaseException] | None,
-        value: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        """A client that left while its reply was written is no error; the access line says so."""
-        if isinstance(value, StreamClosedError):
-            record_of(self.request).note = "client-left"
-            return
-        super().log_exception(typ, value, tb)
 
     def hash_etag(self) -> str | None:
         """An ETag that is a hash of what has been written."""
