@@ -178,6 +178,7 @@ class Application(TornadoApplication):
     def _open_hub(self) -> None:
         if not self._hub_is_open:
             self._hub_is_open = True
+            self.cuts = False
             self._improved.clear()  # whoever wraps Tornado's methods has done so by now
             self._lay_table()
             hub.open()

@@ -127,7 +127,8 @@ class HTTPServer(httpserver.HTTPServer):
     def running_tasks(self) -> list[asyncio.Task[None]]:
         """The tasks of native handlers whose replies are not whole, as far as the application has told."""
         exchanges = (connection.exchange for connection in self._open)
-        return [exchange.task for exchange in exchanges if exchange is not None and exchange.task is not None]
+        tasks = [exchange.task for exchange in exchanges if exchange is not None]
+        return [task for task in tasks if task is not None and not task.done()]
 
     def descriptors(self) -> list[int]:
         """The descriptors of all connections that speak HTTP."""
