@@ -104,7 +104,7 @@ class Application(TornadoApplication):
         self._sockets: weakref.WeakSet[WebSocketHandler] = weakref.WeakSet()
         self._hub_is_open = False
         #: What is cancelled from now on is so because the graceful timeout is over.
-        self.cuts = False
+        self.is_cutting_short = False
         self._lay_table()
         #: Nobody has overridden what `open_exchange` goes round.
         self._opens_itself = all(
@@ -178,7 +178,7 @@ class Application(TornadoApplication):
     def _open_hub(self) -> None:
         if not self._hub_is_open:
             self._hub_is_open = True
-            self.cuts = False
+            self.is_cutting_short = False
             self._improved.clear()  # whoever wraps Tornado's methods has done so by now
             self._lay_table()
             hub.open()

@@ -17,7 +17,10 @@ class Certificate:
     def __init__(self, certfile: str, keyfile: str | None = None) -> None:
         self._certfile = certfile
         self._keyfile = keyfile
-        self._folder = os.getcwd()
+        try:
+            self._folder = os.getcwd()
+        except OSError:  # it has been removed: only absolute paths lead anywhere
+            self._folder = ""
 
     def load(self) -> ssl.SSLContext:
         """What is in the files now, for HTTP/1.1 and TLS 1.2 or newer. Raises ConfigurationError."""

@@ -11,7 +11,10 @@ import os
 import re
 import socket
 from collections.abc import Mapping
+from typing import Final
 
+#: A manager whose queue is full is told again in (seconds).
+_AGAIN: Final = 0.1
 logger = logging.getLogger("waterspout.server")
 
 
@@ -27,15 +30,16 @@ class Notifier:
         self._timer: asyncio.TimerHandle | None = None
 
     def tell(self, state: str) -> None:
-        """One datagram: READY=1, STOPPING=1."""
+        """One datagram: READY=1, STOPPING=1: those are said again until the manager takes them."""
         if not self._address:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
                 sock.setblocking(False)
                 sock.sendto(state.encode(), self._address)
-        except BlockingIOError:
-            pass  # it has enough to read already
+        except BlockingIOError:  # it has enough to read already
+            if not state.startswith("WATCHDOG"):  # the next sign of life comes anyway
+                asyncio.get_running_loop().call_later(_AGAIN, self.tell, state)
         except OSError as error:
             logger.warning("the service manager can't be told %s: %s", state, error)
 

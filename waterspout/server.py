@@ -21,7 +21,7 @@ from waterspout.draining import DrainingServer
 from waterspout.exceptions import ConfigurationError
 from waterspout.http import HTTPServer
 from waterspout.hub.local import hub
-from waterspout.limits import GC_THRESHOLDS, READY_TIMEOUT, SAME_SIGNAL
+from waterspout.limits import DRAIN_IDLE, GC_THRESHOLDS, READY_TIMEOUT, SAME_SIGNAL
 from waterspout.listeners import Listeners, adopt, listen_tcp, listen_unix
 from waterspout.notifying import Notifier
 from waterspout.ops.gauges import Gauges
@@ -71,7 +71,11 @@ class Server:
 
     def _find_gauges(self) -> Gauges:
         application = self._application
-        return application.gauges if isinstance(application, Application) else Gauges(dict)
+        for owner in (application, getattr(application, "container", None)):
+            gauges = getattr(owner, "gauges", None)
+            if isinstance(gauges, Gauges):  # a subclass may call something of its own so
+                return gauges
+        return Gauges(dict)
 
     async def serve(self) -> None:
         """Serve until SIGTERM or SIGINT, then drain. Raises WaterspoutError: it can't start."""
@@ -117,7 +121,8 @@ class Server:
         self._manager.tell("READY=1")
         self._manager.start()
         await self._wait_for_stop()
-        self._manager.tell("STOPPING=1")
+        if not self._restarts:  # whoever says STOPPING=1 is killed, unless it ends
+            self._manager.tell("STOPPING=1")
         if ops is not None:
             ops.stopping = True
         if self._restarts:
@@ -292,16 +297,23 @@ class Server:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         self.ends_by = time.monotonic() + timeout
-        if isinstance(self._application, Application):
-            self._application.close_sockets()
-        hub.end_subscriptions()
+        self._end_streams()
+        # Once more for those that idle connections have asked for since: else they last as long as we wait.
+        again = loop.call_later(2 * DRAIN_IDLE, self._end_streams)
         await server.drain(timeout)
+        again.cancel()
         await self._cut_natives(server)
+        self._end_streams()
         if isinstance(self._application, Application):
             await self._close_handshakes(self._application, min(deadline, loop.time() + _CLOSING_HANDSHAKE))
             await self._application.stop(max(0.0, deadline - loop.time()))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(server.close_all_connections(), _CLOSING_HANDSHAKE)
+
+    def _end_streams(self) -> None:
+        if isinstance(self._application, Application):
+            self._application.close_sockets()
+        hub.end_subscriptions()
 
     async def _cut_natives(self, server: HTTPServer | DrainingServer) -> None:
         """What native handlers have not finished: 503, or cut in its middle."""
@@ -311,7 +323,7 @@ class Server:
         requests = "1 native request is" if len(running) == 1 else f"{len(running)} native requests are"
         logger.warning("%s cut: the graceful timeout is over", requests)
         if isinstance(self._application, Application):
-            self._application.cuts = True
+            self._application.is_cutting_short = True
         for task in running:
             task.cancel()
         await asyncio.wait(running, timeout=_CLOSING_HANDSHAKE)

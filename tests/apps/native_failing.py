@@ -32,6 +32,33 @@ class Half(RequestHandler):
         note("finished", {"QUERY_STRING": self.request.query})
 
 
+class WrongLength(RequestHandler):
+    """Writes more than it said, or less."""
+
+    closed = 0
+
+    async def get(self):
+        self.set_header("Content-Length", "4")
+        self.write("hal" if self.get_argument("by") == "less" else "half and more")
+        await self.flush()
+
+    def on_connection_close(self):
+        type(self).closed += 1
+
+    def on_finish(self):
+        note("finished", {"QUERY_STRING": self.request.query}, closed=self.closed)
+
+
+@stream_request_body
+class StreamedWaits(RequestHandler):
+    def data_received(self, chunk):
+        pass
+
+    async def put(self):
+        note("ran", {"QUERY_STRING": self.request.query})
+        await asyncio.sleep(600)
+
+
 class LeanHalf(Half, waterspout.native.RequestHandler):
     pass
 
@@ -81,5 +108,7 @@ routes = [
     ("/exits-early", ExitsEarly),
     ("/exits-amid-body", ExitsAmidBody),
     ("/waits", Waits),
+    ("/wrong-length", WrongLength),
+    ("/streamed-waits", StreamedWaits),
     ("/socket-exits", SocketExits),
 ]

@@ -86,6 +86,14 @@ def test_what_is_wrong_with_a_certificate_is_told(files, certfile, keyfile, text
     assert "\n" not in str(caught.value)
 
 
+def test_a_current_directory_that_is_gone_is_no_matter_to_absolute_paths(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    Certificate(str(CERTIFICATE), str(KEY)).load()
+
+
 def test_the_files_are_found_again_wherever_the_process_has_gone(tmp_path, monkeypatch):
     (tmp_path / "both").write_bytes(KEY.read_bytes() + CERTIFICATE.read_bytes())
     monkeypatch.chdir(tmp_path)

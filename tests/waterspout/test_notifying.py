@@ -52,6 +52,16 @@ async def test_a_manager_that_does_not_read_holds_nobody_up(manager):
         notifier.tell("WATCHDOG=1")
 
 
+async def test_a_manager_that_is_busy_hears_that_we_are_ready_all_the_same(manager):
+    notifier = Notifier({"NOTIFY_SOCKET": manager.getsockname()})
+    for _ in range(5000):
+        notifier.tell("WATCHDOG=1")
+    notifier.tell("READY=1")
+    heard = b""
+    while heard != b"READY=1":
+        heard = await asyncio.to_thread(manager.recv, 100)
+
+
 async def test_signs_of_life_come_twice_as_often_as_they_are_wanted(manager):
     notifier = Notifier({"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "100000"})
     notifier.start()

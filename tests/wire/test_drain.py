@@ -212,6 +212,21 @@ def test_an_event_stream_is_ended_cleanly(fresh):
     assert_gone(fresh)
 
 
+def test_a_stream_that_is_asked_for_while_it_stops_does_not_hold_the_end_up(fresh):
+    """On a connection that was idle then; its client comes again and again, as a browser does."""
+    connection = fresh.connect()
+    fresh.canary(connection)
+    began = time.monotonic()
+    fresh.signal(signal.SIGTERM)
+    assert poll(lambda: refuses_connections(fresh), pause=0.005)
+    connection.send_request("GET", "/native/events?topic=x")
+    head = connection.head()
+    assert b"ready" in connection.next_chunk(head)
+    assert connection.body_of(head).body == b""
+    assert_gone(fresh)
+    assert time.monotonic() - began < SOON
+
+
 @pytest.mark.parametrize("path", ["/stuck", "/gated"])
 def test_what_does_not_finish_in_time_is_ended(start_server, form, path):
     server = start_server(*SERVE, "--graceful-timeout", "1", form=form)

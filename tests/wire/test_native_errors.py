@@ -39,6 +39,17 @@ def test_a_reply_without_a_length_is_cut_by_a_reset(server, by):
                 pass
 
 
+@pytest.mark.parametrize("by", ["more", "less"])
+def test_a_reply_of_another_length_than_it_says_is_the_handler_s_fault(server, by):
+    ident = new_id()
+    with pytest.raises(Cut):
+        server.get(f"/wrong-length?by={by}&id={ident}")
+    assert server.log_lines(f"{ident} 200 ")[-1].endswith(" cut")
+    assert server.wait_for_note("finished", ident)["closed"] == 0
+    server.canary()
+    assert len(server.notes("finished", ident)) == 1
+
+
 def test_finish_is_no_failure(server):
     assert server.get("/half?by=finish").text == "half"
 
@@ -77,12 +88,17 @@ def test_what_is_logged_of_an_exception_names_its_request(server):
     assert any("Uncaught exception" in line for line in server.log_lines(ident))
 
 
-@pytest.mark.parametrize("begun", ["", "yes"])
-def test_what_a_stop_cuts_is_not_the_client_s_fault(start_server, begun):
+@pytest.mark.parametrize(
+    ("method", "path", "begun"),
+    [("GET", "/waits", ""), ("GET", "/waits", "yes"), ("PUT", "/streamed-waits", "")],
+)
+def test_what_a_stop_cuts_is_not_the_client_s_fault(start_server, method, path, begun):
     server = start_server(*SERVE, "--graceful-timeout", "0.5")
     ident = new_id()
     with server.connect() as connection:
-        connection.send_request("GET", f"/waits?id={ident}&begun={begun}")
+        connection.send_request(
+            method, f"{path}?id={ident}&begun={begun}", body=b"x" if method == "PUT" else None
+        )
         server.wait_for_note("ran", ident)
         server.signal(15)
         if begun:

@@ -258,8 +258,13 @@ class Connection(Intake):
         else:
             self.server.loop.call_later(limits.DRAIN_IDLE, self._close_idle)
 
-    def _close_idle(self) -> None:
-        if self.state == IDLE and not self._parser.held:
+    def make_room(self) -> None:
+        """Somebody else would like to be served: close in a moment, unless something is asked until then."""
+        self.server.loop.call_later(limits.DRAIN_IDLE, self._close_idle, self.writer.sent)
+
+    def _close_idle(self, sent: int | None = None) -> None:
+        is_unused = sent is None or sent == self.writer.sent
+        if self.state == IDLE and not self._parser.held and is_unused:
             self.close()
 
     def abort(self) -> None:

@@ -22,7 +22,8 @@ class Connections(NamedTuple):
 
 def count_connections(speaking: int, application: object) -> Connections:
     """Of a server that has `speaking` connections for HTTP, and serves `application`."""
-    websockets: int | None = getattr(application, "open_sockets", None)
+    told = getattr(application, "open_sockets", None)
+    websockets = told if isinstance(told, int) else None  # others may call something else so
     return Connections(speaking + (websockets or 0), websockets, find_limit())
 
 

@@ -246,14 +246,17 @@ class Exchange(HTTPConnection):
 
     def cut(self) -> None:
         """The reply can't be completed: let the client see that it is broken, never a clean end."""
+        if self.finished:
+            return  # the connection is at another one
         self.finished = True
         self.close_callback = self.half_close_callback = None
         self._connection.cut()
 
     def reset(self) -> None:
         """As `cut`, and at once: what the client has not taken is lost, and held nowhere."""
-        self.cut()
-        self._connection.reset()
+        if not self.finished:
+            self.cut()
+            self._connection.reset()
 
     def switch_protocols(self, protocol: asyncio.Protocol) -> None:
         """Leave HTTP: `protocol` takes the transport over, and what the client has sent already.

@@ -205,4 +205,4 @@ class HTTPServer(httpserver.HTTPServer):
         idle = [one for one in self._open if one.idle_for(now) >= limits.IDLE_FOR_OTHERS]
         idle.sort(key=lambda one: one.idle_for(now), reverse=True)
         for connection in idle[: max(1, len(idle) // 8)]:
-            connection.drain()
+            connection.make_room()

@@ -151,7 +151,7 @@ class Writer:
     def reset_on_close(self) -> None:
         """Let the socket's end be a reset, which no client takes for a clean end."""
         sock = self._transport.get_extra_info("socket")
-        with contextlib.suppress(OSError):  # it may be closed
+        with contextlib.suppress(OSError, AttributeError):  # it may be closed, or forgotten
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
     def close(self) -> None:

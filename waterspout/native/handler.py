@@ -13,7 +13,7 @@ from asyncio import Future
 from types import FunctionType, TracebackType
 from typing import Any, cast
 
-from tornado.httputil import HTTPInputError, HTTPServerRequest
+from tornado.httputil import HTTPInputError, HTTPOutputError, HTTPServerRequest
 from tornado.iostream import StreamClosedError
 from tornado.log import app_log, gen_log
 from tornado.util import ObjectDict
@@ -161,6 +161,7 @@ class LeanRequestHandler(TornadoRequestHandler):
             if name == "OPTIONS" and type(self).options is UNDEFINED:
                 self.options = self._answer_options
             keep_converted(self, kwargs)
+            request.connection.task = asyncio.current_task()  # type: ignore[union-attr]
             try:
                 await super()._execute(transforms, *args, **kwargs)
             except (SystemExit, asyncio.CancelledError) as error:
@@ -214,14 +215,11 @@ class LeanRequestHandler(TornadoRequestHandler):
         """The handler raised, or its task was cancelled: then the client gets a 500 and the task its end."""
         task = asyncio.current_task()
         is_cancelled = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling()
-        stops = is_cancelled and getattr(self.application, "cuts", False)
         try:
             if not is_cancelled:
                 self._handle_request_exception(error)
             elif not self._finished:
-                if stops:
-                    record_of(self.request).note = "stopped"
-                self.send_error(503 if stops else 500)
+                self.send_error(500)
         except Exception:
             app_log.error("Exception in exception handler", exc_info=True)
         if is_cancelled:
@@ -232,7 +230,15 @@ class LeanRequestHandler(TornadoRequestHandler):
             super()._handle_request_exception(e)
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
-        """As Tornado's; but a reply that has begun is cut, where Tornado's ends as if it were whole."""
+        """As Tornado's; but a reply that has begun is cut, where Tornado's ends as if it were whole; and what
+        the end of the graceful timeout has cancelled is 503.
+        """
+        # Here, because Tornado's own `_execute` asks for a 500 then, too.
+        if status_code == 500 and not kwargs and getattr(self.application, "is_cutting_short", False):
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                record_of(self.request).note = "stopped"
+                status_code = 503
         if self._headers_written and not self._finished:
             self._cut(kwargs.get("exc_info"))
         else:
@@ -243,8 +249,11 @@ class LeanRequestHandler(TornadoRequestHandler):
         connection, record = request.connection, record_of(request)
         if not record.note and (reason is None or not isinstance(reason[1], StreamClosedError)):
             gen_log.error("Cannot send error response after headers written: %s is cut", record.request_id)
+        connection.set_close_callback(None)  # it is we who close: `on_finish` says so
         if is_left(connection):
-            record.note = record.note or "client-left"
+            # More or less than its Content-Length: then the server has closed.
+            is_ours = reason is not None and isinstance(reason[1], HTTPOutputError)
+            record.note = record.note or ("cut" if is_ours else "client-left")
         else:
             record.note = record.note or "cut"
             cut_reply(connection, is_delimited=request.version == "HTTP/1.1")
@@ -259,18 +268,19 @@ class LeanRequestHandler(TornadoRequestHandler):
         value: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        """As Tornado's, with the request's id, as the access line has it. A client that left while its reply
-        was written is no error; the access line says so.
+        """As Tornado's (which Sentry, Datadog and their like wrap), with the request's id, as the access line
+        has it. A client that left while its reply was written is no error; the access line says so.
         """
         request: Any = self.request
         if isinstance(value, StreamClosedError) and is_left(request.connection):
             record_of(request).note = "client-left"
             return
         summary = f"{self._request_summary()} {record_of(request).request_id}"
-        if not isinstance(value, HTTPError):
-            app_log.error("Uncaught exception %s\n%r", summary, request, exc_info=(typ, value, tb))  # type: ignore[arg-type]
-        elif message := value.get_message():
-            gen_log.warning("%d %s: %s", value.status_code, summary, message)
+        self._request_summary = lambda: summary  # type: ignore[method-assign]  # for this one line
+        try:
+            super().log_exception(typ, value, tb)
+        finally:
+            del self._request_summary
 
     def _answer_options(self, *_args: Any, **_kwargs: Any) -> None:
         self._say_allow()

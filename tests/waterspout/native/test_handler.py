@@ -341,6 +341,27 @@ async def test_replies_are_tornado_s_then_too(seen):
         assert (status, fields["allow"]) == (200, "GET, HEAD, OPTIONS")
 
 
+@on_loops
+async def test_who_wraps_the_logging_of_exceptions_sees_them(monkeypatch, caplog):
+    """Sentry and Datadog learn of them there."""
+    seen, log_exception = [], TornadoRequestHandler.log_exception
+
+    def watched(self, typ, value, tb):
+        seen.append(value)
+        log_exception(self, typ, value, tb)
+
+    class Raises(TornadoRequestHandler):
+        def get(self):
+            raise ValueError("of this test")
+
+    monkeypatch.setattr(TornadoRequestHandler, "log_exception", watched)
+    async with serve(Application([("/", Raises)])) as served, served.client() as client:
+        client.send(make_request("/", ["X-Request-Id: its-id"]))
+        assert (await client.read_reply())[0] == 500
+    assert [str(value) for value in seen] == ["of this test"]
+    assert "Uncaught exception GET / (127.0.0.1) its-id" in caplog.text
+
+
 def test_declining_works_then_too(seen):
     class Declines(TornadoRequestHandler):
         def get(self):
