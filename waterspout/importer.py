@@ -7,7 +7,6 @@ import inspect
 import os
 import re
 import sys
-import sysconfig
 import traceback
 from functools import cache
 from importlib import import_module
@@ -18,6 +17,8 @@ from waterspout.limits import CAUSE_TEXT
 
 _SPEC: Final = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_][\w.]*)(\(\))?")
 _INSTALLED: Final = frozenset(("site-packages", "dist-packages"))
+#: Packages that the user has named: his own, though they may be installed.
+_named: set[str] = set()
 
 
 def find_home() -> str:
@@ -93,7 +94,7 @@ def is_loaded(spec: str) -> bool:
     module_name, path, call = split_spec(spec)
     found: Any = sys.modules.get(module_name)
     for name in path.split("."):
-        found = getattr(found, name, None)
+        found = inspect.getattr_static(found, name, None)  # a module's __getattr__ would import it now
     return found is not None and not call
 
 
@@ -132,6 +133,7 @@ def _takes(function: Any, count: int) -> bool:
 
 
 def _import(spec: str, module_name: str) -> Any:
+    _named.add(module_name.partition(".")[0])
     try:
         return import_module(module_name)
     except ModuleNotFoundError as error:
@@ -162,7 +164,10 @@ def describe(spec: str, error: BaseException) -> str:
 
 
 def _name(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or "no message"
+    try:
+        text = " ".join(str(error).split()) or "no message"
+    except Exception:  # its own __str__
+        text = "its message can't be had"
     return f"{type(error).__name__}: {text}"
 
 
@@ -193,10 +198,18 @@ def _place(frame: traceback.FrameSummary) -> str:
 
 def is_foreign(filename: str) -> bool:
     """The standard library's, an installed package's, or ours."""
+    if any(_is_in(filename, sys.modules.get(name)) for name in list(_named)):
+        return False
     return filename.startswith(_find_homes()) or not _INSTALLED.isdisjoint(filename.split(os.sep))
+
+
+def _is_in(filename: str, module: Any) -> bool:
+    homes = [os.path.join(home, "") for home in getattr(module, "__path__", ())]
+    return filename == getattr(module, "__file__", None) or filename.startswith(tuple(homes))
 
 
 @cache
 def _find_homes() -> tuple[str, ...]:
-    homes = [os.path.dirname(__file__), *map(sysconfig.get_path, ("stdlib", "purelib", "platlib"))]
+    # Not by sysconfig, which imports: this may be asked when no descriptor is left.
+    homes = [os.path.dirname(__file__), os.path.dirname(os.__file__)]
     return ("<", *(os.path.join(home, "") for home in homes))

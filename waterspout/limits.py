@@ -269,6 +269,8 @@ PLACE_TEXT = 300
 PLACE_FRAMES = 1000
 #: ... and by a process that can answer within this; one whose interpreter lock is held can't (seconds).
 PLACE_PATIENCE = 1.0
+#: ... of so many threads of a process at a time: its control channel holds some 270 orders, pings among them.
+PLACES_ASKED = 32
 #: A WSGI process whose server is gone closes what it runs and ends within this (seconds).
 ORPHAN_GRACE = 2.0
 #: timeout(1), make and some supervisors signal the process and its group: that is one stop (seconds).

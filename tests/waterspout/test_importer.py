@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+from importlib import import_module
 from textwrap import dedent
 
 import pytest
 
 from waterspout.exceptions import TargetNotFound, TargetRaised
-from waterspout.importer import describe, is_loaded, resolve, resolve_callable
+from waterspout.importer import describe, is_foreign, is_loaded, resolve, resolve_callable
 
 TARGETS = {
     "web.py": """
@@ -235,6 +236,35 @@ def test_reasons_in_a_circle_come_to_an_end():
     one, two = ValueError("one"), ValueError("two")
     one.__cause__, two.__cause__ = two, one
     assert "because of ValueError: two" in describe("web:app", one)
+
+
+def test_an_exception_that_can_t_say_what_it_is_hides_no_other():
+    class Mute(Exception):
+        def __str__(self):
+            raise ValueError("no words")
+
+    error = RuntimeError("no database")
+    error.__cause__ = Mute()
+    assert "raised RuntimeError: no database" in describe("web:app", error)
+    assert "because of Mute: its message can't be had" in describe("web:app", error)
+
+
+def test_to_ask_whether_an_app_is_here_does_not_import_it(modules):
+    (modules / "lazy.py").write_text("def __getattr__(name): raise AssertionError(name)")
+    import_module("lazy")
+    assert not is_loaded("lazy:app")
+
+
+def test_a_package_that_was_named_is_nobody_else_s_though_it_is_installed(modules, monkeypatch):
+    home = modules / "site-packages"
+    home.mkdir()
+    (home / "installed_shop.py").write_text("app = print")
+    (home / "installed_other.py").write_text("app = print")
+    monkeypatch.syspath_prepend(home)
+    import_module("installed_other")
+    resolve("installed_shop:app")
+    assert not is_foreign(str(home / "installed_shop.py"))
+    assert is_foreign(str(home / "installed_other.py"))
 
 
 @pytest.mark.parametrize("spec", ["caused:app", "chained:outer()", "package.needy:app", "web:Site.fails()"])

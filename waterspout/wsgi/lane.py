@@ -117,6 +117,7 @@ class Lane(asyncio.Protocol):
         self._paused = False
         self._stopped = False
         self._sends = 0
+        self._heard = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is not registered as one
@@ -268,6 +269,7 @@ class Lane(asyncio.Protocol):
         pieces: list[bytes] = []
         end: bytes | None = None
         idle = slept = False
+        self._heard = True
         try:
             frames = self._parser.feed(data)
         except FrameError:
@@ -351,7 +353,11 @@ class Lane(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         # The other end was closed before the first write, or the write found it so: nobody has read it.
-        unread = self._sends == 0 or (self._sends == 1 and isinstance(error, BrokenPipeError))
+        # Nor when it had not even said which thread it is: there were too few threads, perhaps. (Not if it
+        # was we who closed it: that may lie there unread.)
+        never_lived = isinstance(error, ConnectionResetError) and not self._heard
+        is_unread = isinstance(error, BrokenPipeError) or never_lived
+        unread = self._sends == 0 or (self._sends == 1 and is_unread)
         self._transport = None
         untaken = self.take_back()
         unread = unread and self._token == 0

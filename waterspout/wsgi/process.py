@@ -29,7 +29,7 @@ from waterspout.exceptions import (
     WaterspoutError,
 )
 from waterspout.importer import Home
-from waterspout.limits import EXIT_GRACE, READY_TIMEOUT
+from waterspout.limits import EXIT_GRACE, PLACES_ASKED, READY_TIMEOUT
 from waterspout.ops.gauges import read_rss
 from waterspout.signals import GROUP_SIGNALS
 from waterspout.wsgi.backlog import BacklogEnd
@@ -151,6 +151,8 @@ class ProcessCrew(Crew):
         if self.gone or self._untold:
             return
         if thread not in self._asked:
+            if len(self._asked) >= PLACES_ASKED:
+                return  # more would fill the channel, and a ping be lost
             try:
                 self._order(WHERE, b"%d" % thread)
             except OSError:
@@ -221,7 +223,7 @@ class ProcessCrew(Crew):
             "threads": self.spec.threads,
             "multiprocess": self.spec.multiprocess,
             "nice": self.spec.nice,
-            "path": sys.path,
+            "path": [entry for entry in sys.path if isinstance(entry, str)],  # imports skip others, too
             "log_level": logging.getLogger("waterspout").getEffectiveLevel(),
         }
         return json.dumps(spec).encode()
@@ -257,6 +259,13 @@ class ProcessCrew(Crew):
             data, frames = b"", []
         if not data:
             self._loop.remove_reader(self._control)  # its exit, not this, says that it is dead
+        try:
+            self._hear(frames)
+        except (ValueError, KeyError):  # no words of ours: the app has written to the channel
+            logger.error("%s: what came down its control channel is nothing that was said", self)
+        return bool(data)
+
+    def _hear(self, frames: list[tuple[int, bytes]]) -> None:
         for kind, payload in frames:
             if kind == PUBLISH:
                 topic, _, message = payload.partition(b"\n")
@@ -278,7 +287,6 @@ class ProcessCrew(Crew):
                 self._settle(None)
             elif kind == FAILED:
                 self._settle(_parse_failure(payload))
-        return bool(data)
 
     def _settle(self, error: Exception | None) -> None:
         if self._started.done():

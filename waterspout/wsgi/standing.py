@@ -17,10 +17,15 @@ MAIN_THREAD: Final = 0
 
 def find_place(thread: int) -> str:
     """`shop/views.py:21 in lock`, of the thread with this number of the kernel's: the innermost frame of the
-    app's own code or, where there is none, the innermost. "", when there is no such thread.
+    app's own code or, where there is none, the innermost. "", when there is no such thread, or that can't be
+    said.
     """
-    frame = sys._current_frames().get(_find_ident(thread) or 0)
-    return "" if frame is None else _escape(_name(_find_own(frame)))[:PLACE_TEXT]
+    try:
+        frame = sys._current_frames().get(_find_ident(thread) or 0)
+        return "" if frame is None else _escape(_name(_find_own(frame)))[:PLACE_TEXT]
+    except Exception:
+        # What an app has done to `sys.path` or `threading`, or no descriptor left: who asks must live.
+        return ""
 
 
 def describe_place(place: str) -> str:
@@ -58,5 +63,7 @@ def _escape(text: str) -> str:
 
 def _shorten(filename: str) -> str:
     """As it is found from where modules are looked for."""
-    homes = [home for home in sys.path if home and filename.startswith(home + os.sep)]
+    homes = [
+        home for home in sys.path if isinstance(home, str) and home and filename.startswith(home + os.sep)
+    ]
     return filename[len(max(homes, key=len)) + 1 :] if homes else filename

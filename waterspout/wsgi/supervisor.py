@@ -127,7 +127,12 @@ class Supervisor:
             await asyncio.sleep(delay)
             crew = self._add_crew()
             arrival = Arrival([crew], "", lambda: any(other.ready for other in self.crews))
-            [(_, failure)] = await arrival.wait()
+            try:
+                [(_, failure)] = await arrival.wait()
+            except asyncio.CancelledError:
+                if crew.pid is None and crew in self.crews:  # before it had begun: it will never be gone
+                    self.crews.remove(crew)
+                raise
             if failure is not None:
                 await self._bury(crew)
                 # Killed from outside, it is not the app that failed; too large for the machine, it will be

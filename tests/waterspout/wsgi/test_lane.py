@@ -1,6 +1,7 @@
 """The event loop's end of a lane, with a socket at the other end that says what a worker might."""
 
 import asyncio
+import select
 import socket
 
 import pytest
@@ -15,6 +16,7 @@ from waterspout.wsgi.frames import (
     END,
     IDLE,
     REPLY,
+    THREAD,
     WHOLE,
     build_reply,
     pack,
@@ -269,6 +271,24 @@ async def test_a_request_that_a_dead_worker_can_t_have_read_may_go_to_another(pe
     heard = peer.begin(b"request")
     await wait_for(lambda: peer.notes)
     assert heard == [("lost", "unread")]
+
+
+async def test_a_request_that_lies_unread_in_front_of_a_worker_that_never_began_may_go_to_another(peer):
+    """There were too few threads for it, perhaps: it has not even said which one it is."""
+    heard = peer.begin(b"request")
+    await wait_for(lambda: select.select([peer.sock], [], [], 0)[0])  # it is there, and nobody reads it
+    peer.sock.close()
+    await wait_for(lambda: peer.notes)
+    assert heard == [("lost", "unread")]
+
+
+async def test_a_request_that_a_worker_may_have_read_goes_to_no_other(peer):
+    await peer.say(pack_about(THREAD, 1))
+    heard = peer.begin(b"request")
+    await wait_for(lambda: select.select([peer.sock], [], [], 0)[0])
+    peer.sock.close()
+    await wait_for(lambda: peer.notes)
+    assert heard == [("lost", "read")]
 
 
 async def test_a_request_on_a_lane_that_is_being_closed_may_go_to_another(peer):

@@ -115,3 +115,11 @@ def test_a_deep_stack_is_not_searched_to_its_end(views, monkeypatch):
     monkeypatch.setattr("waterspout.wsgi.standing.PLACE_FRAMES", 3)
     with standing(views.deep, 50) as thread:
         assert find_place(thread)
+
+
+def test_what_the_app_has_done_to_python_keeps_nobody_from_asking(views, monkeypatch, tmp_path):
+    with standing(views.lock) as thread:
+        monkeypatch.setattr(sys, "path", [tmp_path, None, *sys.path])  # imports skip what is no text
+        assert find_place(thread).endswith(" in wait")
+        monkeypatch.setattr(sys, "_current_frames", lambda: 1 / 0)
+        assert find_place(thread) == ""
