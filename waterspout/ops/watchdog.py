@@ -70,17 +70,17 @@ class LoopWatchdog:
             stood = looked - beaten
             is_on_time = looked - before < LOOP_STANDS / 2  # else this thread has not run either
             may_tell = looked - self._told >= LOOP_PAUSE or stood >= LOOP_STUCK
-            if stood >= LOOP_STANDS and not stands_since and is_on_time and may_tell:
-                frame = sys._current_frames().get(loop_thread)
-                culprit = find_culprit(frame) if frame is not None else []
-                if culprit and self._beaten == beaten:
-                    stands_since = beaten
-                    self._told = looked
-                    logger.warning(
-                        "the event loop has stood still for %.1f s: nobody is served while this runs\n%s",
-                        stood,
-                        "".join(traceback.format_list(culprit)).rstrip(),
-                    )
+            if stands_since or stood < LOOP_STANDS or not is_on_time or not may_tell:
+                continue
+            frame = sys._current_frames().get(loop_thread)
+            culprit = find_culprit(frame) if frame is not None else []
+            if culprit and self._beaten == beaten:
+                stands_since, self._told = beaten, looked
+                logger.warning(
+                    "the event loop has stood still for %.1f s: nobody is served while this runs\n%s",
+                    stood,
+                    "".join(traceback.format_list(culprit)).rstrip(),
+                )
 
 
 def find_culprit(frame: FrameType) -> traceback.StackSummary | list[traceback.FrameSummary]:

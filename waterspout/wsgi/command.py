@@ -25,7 +25,7 @@ spec = PathFinder.find_spec("waterspout", [sys.argv[1]])
 package = sys.modules["waterspout"] = module_from_spec(spec)
 spec.loader.exec_module(package)
 
-from waterspout.wsgi.worker import main
+from waterspout.wsgi.child import main
 
 sys.exit(main())
 """

@@ -2,8 +2,6 @@
 
 Rule: everything that belongs to a request (the call, the iteration, `close()`) happens in this thread and in
 one fresh context. The event loop is never imported here.
-
-`main` is a WSGI process: the same workers, told by a control channel.
 """
 
 from __future__ import annotations
@@ -11,29 +9,21 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import io
-import json
 import logging
 import os
 import socket
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO
 
-from waterspout import logs
-from waterspout.exceptions import ConfigurationError, TargetRaised, WaterspoutError
-from waterspout.hub.outbox import open_outbox
-from waterspout.kernel import name_process
 from waterspout.limits import LANE_READ, QUICK
-from waterspout.signals import fork_generation, ignore_group_signals
-from waterspout.surroundings import open_streams, tell_stacks
+from waterspout.signals import fork_generation
 from waterspout.wsgi.alive import KEY, Presence
 from waterspout.wsgi.allow import AllowMerger
 from waterspout.wsgi.backlog import BacklogEnd
 from waterspout.wsgi.body import FileWrapper, Inbox, open_body
-from waterspout.wsgi.control import Control
 from waterspout.wsgi.environ import build_environ
 from waterspout.wsgi.frames import (
     BODY,
@@ -41,13 +31,11 @@ from waterspout.wsgi.frames import (
     CANCEL,
     EOF,
     IDLE,
-    LANE,
     NEXT,
     REQUEST,
     REST,
     SLEPT,
     THREAD,
-    URLS,
     FrameParser,
     RequestHead,
     pack,
@@ -57,17 +45,11 @@ from waterspout.wsgi.frames import (
     parse_about,
     parse_request,
 )
-from waterspout.wsgi.loading import WSGIApp, load_app
-from waterspout.wsgi.naming import Names, link
-from waterspout.wsgi.priority import give_way
+from waterspout.wsgi.loading import WSGIApp
 from waterspout.wsgi.response import Response
 from waterspout.wsgi.sleep import SleepMeter
-from waterspout.wsgi.thread import LaneThread
 
 logger = logging.getLogger("waterspout.wsgi")
-
-#: What a WSGI process is called, where it would else be `python`; the kernel keeps so many characters.
-_NAME = "waterspout-wsgi"
 
 _IDLE = pack(IDLE)
 _SLEPT = pack(SLEPT)
@@ -348,88 +330,3 @@ class LaneWorker:
         )
         with contextlib.suppress(Cancelled, LaneClosed):
             response.fail()
-
-
-# --- a WSGI process --------------------------------------------------------------------------------------
-
-
-def serve_process(control: Control) -> int:
-    """Load the app, run a lane worker for each lane that is handed over, until told to stop.
-
-    Returns the exit status.
-    """
-    native = Names()
-    while (order := control.orders.get())[0] == URLS:
-        native.unpack(order[1])
-    spec = json.loads(order[1])
-    _adopt(spec)
-    try:
-        with logs.kept():
-            app = load_app(spec["target"], debug=spec["debug"])
-    except (ConfigurationError, TargetRaised) as error:
-        if spec["debug"] and isinstance(error, TargetRaised):
-            traceback.print_exc()
-        control.say_failed(error)
-        # At once: a thread that the app started before it failed would keep the process alive for ever.
-        sys.stderr.flush()
-        os._exit(1)
-    names = link(app, native)
-    if names is not None:
-        control.say_urls(names.pack())
-    give_way(spec["nice"])
-    control.say_ready()
-    workers: list[threading.Thread] = []
-    company: set[LaneWorker] = set()
-    is_scant = False
-    while (order := control.orders.get())[0] == LANE:
-        sock = socket.socket(fileno=order[2][0])
-        sock.setblocking(True)  # the app may have called socket.setdefaulttimeout()
-        lane = LaneWorker(
-            sock,
-            app,
-            multithread=spec["threads"] > 1,
-            multiprocess=spec["multiprocess"],
-            backlog=BacklogEnd(*order[2][1:]) if order[2][1:] else None,
-            company=company,
-        )
-        workers = [worker for worker in workers if worker.is_alive()]
-        thread = LaneThread(lane.run)
-        try:
-            thread.start()
-        except RuntimeError as error:
-            lane.give_up()
-            if not is_scant:
-                control.say_scant(len(workers), str(error))
-            is_scant = True  # what follows is the server's trying again
-        else:
-            workers.append(thread)
-    for worker in workers:
-        worker.join()
-    control.flush()
-    return 0
-
-
-def _adopt(spec: dict[str, Any]) -> None:
-    """Look for modules, and log, as the server does."""
-    sys.path[:] = spec["path"]
-    logs.configure(spec["log_level"])
-
-
-def main() -> int:
-    open_streams()  # the server's own may have been closed for what it starts
-    tell_stacks()
-    name_process(_NAME)
-    ignore_group_signals()
-    descriptor = int(sys.argv[-1])
-    os.set_inheritable(descriptor, False)
-    control = Control(socket.socket(fileno=descriptor))
-    open_outbox(control.outbox)
-    try:
-        control.start()
-    except RuntimeError as error:
-        control.say_failed(WaterspoutError(f"{error}, not even for the control channel"))
-        return 1
-    try:
-        return serve_process(control)
-    except (BrokenPipeError, ConnectionResetError):
-        return 1  # the server went away while we spoke to it

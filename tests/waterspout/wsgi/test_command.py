@@ -10,7 +10,7 @@ def test_it_runs_this_very_package_with_this_interpreter():
     command = build_command(0)
     assert command[0] == sys.executable
     boot = command.index("-c") + 1
-    code = command[boot].partition("from waterspout.wsgi.worker")[0] + "print(package.__file__)"
+    code = command[boot].partition("from waterspout.wsgi.child")[0] + "print(package.__file__)"
     done = subprocess.run(
         [*command[:boot], code, *command[boot + 1 :]], cwd="/", capture_output=True, text=True, check=True
     )

@@ -166,7 +166,7 @@ def test_a_process_that_can_not_have_its_first_threads_says_so_in_a_line():
         "import sys, threading\n"
         'def refuse(self): raise RuntimeError("can\'t start new thread")\n'
         "threading.Thread.start = refuse\n"
-        "from waterspout.wsgi.worker import main\n"
+        "from waterspout.wsgi.child import main\n"
         "sys.exit(main())\n"
     )
     with open_channel("-c", code, stderr=subprocess.PIPE) as channel:

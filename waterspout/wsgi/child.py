@@ -1,0 +1,112 @@
+"""A WSGI process, from within: lane workers for one app, told what to do by a control channel."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+import traceback
+from typing import Any, Final
+
+from waterspout import logs
+from waterspout.exceptions import ConfigurationError, TargetRaised, WaterspoutError
+from waterspout.hub.outbox import open_outbox
+from waterspout.kernel import name_process
+from waterspout.signals import ignore_group_signals
+from waterspout.surroundings import open_streams, tell_stacks
+from waterspout.wsgi.backlog import BacklogEnd
+from waterspout.wsgi.control import Control
+from waterspout.wsgi.frames import LANE, URLS
+from waterspout.wsgi.loading import load_app
+from waterspout.wsgi.naming import Names, link
+from waterspout.wsgi.priority import give_way
+from waterspout.wsgi.thread import LaneThread
+from waterspout.wsgi.worker import LaneWorker
+
+#: What it is called, where it would else be `python`; the kernel keeps so many characters.
+_NAME: Final = "waterspout-wsgi"
+
+
+def serve_process(control: Control) -> int:
+    """Load the app, run a lane worker for each lane that is handed over, until told to stop.
+
+    Returns the exit status.
+    """
+    native = Names()
+    while (order := control.orders.get())[0] == URLS:
+        native.unpack(order[1])
+    spec = json.loads(order[1])
+    _adopt(spec)
+    try:
+        with logs.kept():
+            app = load_app(spec["target"], debug=spec["debug"])
+    except (ConfigurationError, TargetRaised) as error:
+        if spec["debug"] and isinstance(error, TargetRaised):
+            traceback.print_exc()
+        control.say_failed(error)
+        # At once: a thread that the app started before it failed would keep the process alive for ever.
+        sys.stderr.flush()
+        os._exit(1)
+    names = link(app, native)
+    if names is not None:
+        control.say_urls(names.pack())
+    give_way(spec["nice"])
+    control.say_ready()
+    workers: list[threading.Thread] = []
+    company: set[LaneWorker] = set()
+    is_scant = False
+    while (order := control.orders.get())[0] == LANE:
+        sock = socket.socket(fileno=order[2][0])
+        sock.setblocking(True)  # the app may have called socket.setdefaulttimeout()
+        lane = LaneWorker(
+            sock,
+            app,
+            multithread=spec["threads"] > 1,
+            multiprocess=spec["multiprocess"],
+            backlog=BacklogEnd(*order[2][1:]) if order[2][1:] else None,
+            company=company,
+        )
+        workers = [worker for worker in workers if worker.is_alive()]
+        thread = LaneThread(lane.run)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            lane.give_up()
+            if not is_scant:
+                control.say_scant(len(workers), str(error))
+            is_scant = True  # what follows is the server's trying again
+        else:
+            workers.append(thread)
+    for worker in workers:
+        worker.join()
+    control.flush()
+    return 0
+
+
+def _adopt(spec: dict[str, Any]) -> None:
+    """Look for modules, and log, as the server does."""
+    sys.path[:] = spec["path"]
+    logs.configure(spec["log_level"])
+
+
+def main() -> int:
+    """Serve whose control channel is the last argument. Returns the exit status."""
+    open_streams()  # the server's own may have been closed for what it starts
+    tell_stacks()
+    name_process(_NAME)
+    ignore_group_signals()
+    descriptor = int(sys.argv[-1])
+    os.set_inheritable(descriptor, False)
+    control = Control(socket.socket(fileno=descriptor))
+    open_outbox(control.outbox)
+    try:
+        control.start()
+    except RuntimeError as error:
+        control.say_failed(WaterspoutError(f"{error}, not even for the control channel"))
+        return 1
+    try:
+        return serve_process(control)
+    except (BrokenPipeError, ConnectionResetError):
+        return 1  # the server went away while we spoke to it
