@@ -15,7 +15,7 @@ from typing import Any, Final
 from tornado.httputil import HTTPHeaders
 
 #: struct linger of SO_LINGER: on, 0 seconds.
-_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 #: By the context object, which Tornado makes for each connection and hands to each of its requests.
 _closing: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -51,7 +51,7 @@ def cut_reply(connection: Any, *, is_delimited: bool, at_once: bool = False) -> 
         return
     if at_once or not is_delimited:
         # A FIN would be a clean end here; a reset is not.
-        stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
     stream.close()
 
 

@@ -48,7 +48,9 @@ class DrainingServer(HTTPServer):
     async def drain(self, timeout: float) -> None:
         """Accept no more, close idle connections, wait for running requests, `timeout` seconds at most."""
         self.stop()
-        self.conn_params.no_keep_alive = True  # each reply from now on is the last one, and says so
+        # The reply to each request that comes from now on is the last one, and says so: Tornado decides that
+        # as it reads a head.
+        self.conn_params.no_keep_alive = True
         pause = min(DRAIN_IDLE, timeout) if self._idle else 0.0
         if pause:
             await asyncio.sleep(pause)  # who is idle may have a request on its way

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.gen_test(timeout=20)
 def manager(tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(str(tmp_path / "notify"))
-        sock.settimeout(10)
+        sock.settimeout(30)
         yield sock
 
 

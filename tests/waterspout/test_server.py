@@ -100,7 +100,7 @@ async def test_a_draining_server_accepts_nobody(draining):
 
 
 @pytest.mark.parametrize("used", [True, False])
-async def test_idle_connections_are_closed_at_once(draining, used):
+async def test_idle_connections_do_not_hold_the_end_up(draining, used):
     async with connect(draining.port) as client:
         if used:
             await client.ask(*QUICK)

@@ -1,18 +1,11 @@
 """A service manager that wants to know: systemd's Type=notify, and WatchdogSec."""
 
-import socket
-
 import pytest
 
+from tests.waterspout.test_notifying import manager
+
+__all__ = ["manager"]
 SERVE = ("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.working:app")
-
-
-@pytest.fixture
-def manager(tmp_path):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.bind(str(tmp_path / "notify"))
-        sock.settimeout(30)
-        yield sock
 
 
 def test_a_manager_is_told_when_it_serves_and_when_it_stops(start_server, manager, form):

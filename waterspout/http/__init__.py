@@ -14,6 +14,7 @@ application. Knows nothing of WSGI, and nothing of ours but leaves.
     stream.py      what of an `IOStream` there is over a transport
     refusal.py     the server's own answer to what is no request
     accepting.py   listening sockets
+    gone.py        what stands in place of a transport that is gone
     counting.py    how many connections there are, and can be
     tls.py         ... whose connections speak TLS
     settings.py    limits and times that Tornado has no argument for

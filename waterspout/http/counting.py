@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 try:
     import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
+except ImportError:
+    resource = None  # type: ignore[assignment]  # Windows has none
 
 
 class Connections(NamedTuple):

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import struct
 from collections import deque
 from collections.abc import Callable
 
 from tornado.iostream import StreamClosedError
 
+from waterspout.closing import RESET_ON_CLOSE
 from waterspout.http.gone import GONE
 from waterspout.http.sendfile import FilePart
 from waterspout.kernel import CAN_TELL, held_by_kernel
@@ -23,7 +23,6 @@ from waterspout.limits import WRITE_SIZE
 
 #: So many may wait before those are looked for who have given up.
 _FEW = 32
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _Bytes = bytes | bytearray | memoryview
 
 
@@ -152,7 +151,7 @@ class Writer:
         """Let the socket's end be a reset, which no client takes for a clean end."""
         sock = self._transport.get_extra_info("socket")
         with contextlib.suppress(OSError, AttributeError):  # it may be closed, or forgotten
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
 
     def close(self) -> None:
         """The connection is lost, or given up: whoever waits for room is told."""

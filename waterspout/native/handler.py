@@ -161,7 +161,8 @@ class LeanRequestHandler(TornadoRequestHandler):
             if name == "OPTIONS" and type(self).options is UNDEFINED:
                 self.options = self._answer_options
             keep_converted(self, kwargs)
-            request.connection.task = asyncio.current_task()  # type: ignore[union-attr]
+            # Who stops the server cancels it in the end. Tornado's own delegate keeps none.
+            request.connection.task = asyncio.current_task()  # type: ignore[union-attr]  # an open object
             try:
                 await super()._execute(transforms, *args, **kwargs)
             except (SystemExit, asyncio.CancelledError) as error:

@@ -42,8 +42,8 @@ class OpsServer:
         # No access lines: somebody asks every few seconds.
         application = Application(routes, log_function=lambda _: None)
         self._server = HTTPServer(application, max_body_size=SMALL_BODY)  # nobody has to send one
-        # A lack of descriptors is said here, too, and ours are few.
-        self._server.count_connections = self.count_public  # type: ignore[method-assign]
+        # A lack of descriptors is said by this server, too, and its own connections are few.
+        self._server.count_connections = self.count_public  # type: ignore[method-assign]  # on this one alone
 
     def listen(self) -> None:
         """Begin. Raises WaterspoutError: it can't listen there."""
