@@ -46,21 +46,21 @@ class Cache(Generic[T]):
         entry = self._entries.get(key)
         if entry is None or not entry.serves(self._lifetime):
             entry = self._begin(key, make)
-        try:
-            if entry.task.done():
-                return entry.task.result()
-            # Shielded: when the one that asked first goes away, the others still get theirs.
-            return await asyncio.shield(entry.task)
-        except BaseException:
-            # Who asks may be cancelled, and the value be made all the same.
-            if has_failed(entry.task) and self._entries.get(key) is entry:
-                del self._entries[key]  # the next one tries again
-            raise
+        if entry.task.done():
+            return entry.task.result()
+        # Shielded: when the one that asked first goes away, the others still get theirs.
+        return await asyncio.shield(entry.task)
 
     def _begin(self, key: Hashable, make: Callable[[], Awaitable[T]]) -> Entry[T]:
         task = asyncio.create_task(run_shared(make))
         entry = self._entries[key] = Entry(task, time.monotonic())
+        task.add_done_callback(lambda _: self._drop_failed(key, entry))
         self._entries.move_to_end(key)
         if len(self._entries) > self._size:
             self._entries.popitem(last=False)
         return entry
+
+    def _drop_failed(self, key: Hashable, entry: Entry[T]) -> None:
+        """The next one tries again, though nobody may be left who was told of the failure."""
+        if has_failed(entry.task) and self._entries.get(key) is entry:
+            del self._entries[key]

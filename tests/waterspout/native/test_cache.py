@@ -102,3 +102,16 @@ async def test_who_is_cancelled_leaves_the_making_to_the_others(source):
     first.cancel()
     assert await cache.get("a", source) == 1
     assert first.cancelled()
+
+
+@pytest.mark.gen_test
+async def test_what_failed_for_nobody_is_told_to_nobody(source):
+    """All who waited had gone before it failed."""
+    cache = Cache(60, 10)
+    source.fails = True
+    first = asyncio.create_task(cache.get("a", source))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0.05)
+    source.fails = False
+    assert await cache.get("a", source) == 2
