@@ -47,7 +47,7 @@ def examine(application: TornadoApplication, wsgi: Any, flask: Any, wsgi_name: s
     None; `wsgi_name`: as it was named.
     """
     table = _lay_table(application)
-    natives = list_native(application, table)
+    natives = list_native(table)
     views = list_views(flask) if flask is not None else []
     rows = [*(native.row for native in natives), *(view.row for view in views)]
     notes = [f"not judged, Tornado's routers decide: {text}" for text in list_others(application)]

@@ -72,17 +72,16 @@ class View:
         return self.row.methods or USUAL
 
 
-def list_native(application: TornadoApplication, table: Table) -> list[Native]:
+def list_native(table: Table) -> list[Native]:
     """Those of a table, in their order; the last rule, which is the WSGI app, is none of them."""
-    speaks = Speaker(application)
     found: list[Native] = []
     for place in table.places:
         if isinstance(place, RuleMap):
             for rule, made, route in place.listed:
-                row = speaks.describe(rule.path, route, rule.name)
+                row = _describe_native(rule.path, route, rule.name)
                 found.append(Native(row, route, Shape(rule.path, find_converters(made))))
         elif place.route.container is None:
-            row = speaks.describe(place.text, place.route, place.name)
+            row = _describe_native(place.text, place.route, place.name)
             found.append(Native(row, place.route, pattern=place))
     return found
 
@@ -105,34 +104,28 @@ def _describe_rule(rule: Rule) -> str:
     return f"{kind} {said!r} -> {target}"
 
 
-class Speaker:
-    """Makes rows of native rules. Who may use a handler is a matter where there is a login, or where other
-    handlers say it.
-    """
+def _describe_native(path: str, route: Route, name: str | None) -> Row:
+    handler = route.target
+    methods = find_methods(handler)
+    own = None if methods is None else tuple(sorted(methods - {"HEAD"} if "GET" in methods else methods))
+    return Row(
+        path=path,
+        methods=own,
+        owner=NATIVE,
+        target=f"{handler.__module__}.{handler.__qualname__}",
+        name=name,
+        access=_describe_access(handler, own or tuple(handler.SUPPORTED_METHODS)),
+        source=find_source(handler),
+    )
 
-    def __init__(self, application: TornadoApplication) -> None:
-        self._has_login = application.settings.get("login_loader") is not None
 
-    def describe(self, path: str, route: Route, name: str | None) -> Row:
-        handler = route.target
-        methods = find_methods(handler)
-        own = None if methods is None else tuple(sorted(methods - {"HEAD"} if "GET" in methods else methods))
-        return Row(
-            path=path,
-            methods=own,
-            owner=NATIVE,
-            target=f"{handler.__module__}.{handler.__qualname__}",
-            name=name,
-            access=self._describe_access(handler, own or tuple(handler.SUPPORTED_METHODS)),
-            source=find_source(handler),
-        )
-
-    def _describe_access(self, handler: Any, methods: tuple[str, ...]) -> str:
-        said = {method: find_access(handler, method) or "not declared" for method in methods}
-        kinds = set(said.values())
-        if len(kinds) == 1:
-            return kinds.pop()
-        return ", ".join(f"{method} {access}" for method, access in said.items())
+def _describe_access(handler: Any, methods: tuple[str, ...]) -> str:
+    """One word, where all methods have the same; else one for each of them."""
+    said = {method: find_access(handler, method) or "not declared" for method in methods}
+    kinds = set(said.values())
+    if len(kinds) == 1:
+        return kinds.pop()
+    return ", ".join(f"{method} {access}" for method, access in said.items())
 
 
 def list_views(flask: Any) -> list[View]:
