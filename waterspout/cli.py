@@ -18,6 +18,7 @@ from tornado.web import Application as TornadoApplication
 
 from waterspout import __version__, logs
 from waterspout.application import Application
+from waterspout.container_settings import CONTAINER_SETTINGS
 from waterspout.ending import end_by, end_when_told
 from waterspout.exceptions import ConfigurationError, TargetRaised, WaterspoutError
 from waterspout.http import HeadLimits, HTTPSettings
@@ -43,26 +44,8 @@ from waterspout.surroundings import answer_signals, drop_streams, hear_children,
 from waterspout.targets import build_application, check_named
 from waterspout.wsgi.bulkheads import NamedPool
 
-#: Options that are the application's, by the name of its setting.
-_APPLICATION_OPTIONS: Final = (
-    "wsgi_workers",
-    "wsgi_threads",
-    "wsgi_queue",
-    "wsgi_spool",
-    "wsgi_spool_reply",
-    "wsgi_queue_timeout",
-    "wsgi_timeout",
-    "wsgi_max_requests",
-    "wsgi_max_requests_jitter",
-    "wsgi_max_rss",
-    "wsgi_nice",
-    "max_body_size",
-    "native_max_body_size",
-    "graceful_timeout",
-    "trusted_proxies",
-    "proxy_headers",
-    "root_path",
-)
+#: Settings of the application that an option of the same name gives; two of them are --wsgi-pool's instead.
+_APPLICATION_OPTIONS: Final = (*CONTAINER_SETTINGS, "native_max_body_size")
 
 
 def make_serve_command(default_target: str | None = None) -> click.Command:
