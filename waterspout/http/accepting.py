@@ -67,8 +67,10 @@ class Acceptor:
 
 
 class PlainListener:
-    """Starts what `make_protocol` gives on each connection. For an event loop whose own server, when no
-    descriptor is left, writes a thousand log entries a second and serves nobody meanwhile: asyncio's.
+    """Accepts on `sock` by hand, and starts what `make_protocol` gives on each connection.
+
+    For an event loop whose own server, when no descriptor is left, writes a thousand log entries a second and
+    serves nobody meanwhile: asyncio's.
     """
 
     def __init__(
@@ -83,15 +85,15 @@ class PlainListener:
         self._acceptor = Acceptor(loop, sock, self._start)
 
     def close(self) -> None:
-        """Accept no more."""
+        """Accept no more. Connections that are being started go on."""
         self._acceptor.close()
 
     def _start(self, sock: socket.socket, address: object) -> None:
-        task = self._loop.create_task(self._connect(sock))
+        task = self._loop.create_task(self._connect(sock, address))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _connect(self, sock: socket.socket) -> None:
+    async def _connect(self, sock: socket.socket, address: object) -> None:
         try:
             await self._loop.connect_accepted_socket(self._make_protocol, sock)
         except OSError as error:

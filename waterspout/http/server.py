@@ -58,7 +58,7 @@ class HTTPServer(httpserver.HTTPServer):
         self._open: set[Connection] = set()
         #: By the name that Tornado has for it: it is where others look for the port (jupyter, distributed).
         self._sockets: dict[int, socket.socket] = {}
-        self._listeners: list[Listener | PlainListener | TLSListener] = []
+        self._listeners: list[Listener | PlainListener] = []
         self._shortage = Shortage(lambda: self.count_connections())
         self._sweeper: asyncio.TimerHandle | None = None
         self._interval = min(limits.SWEEP_INTERVAL, self.settings.shortest / 4)

@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 from tornado.log import gen_log
 
-from waterspout.http.accepting import Acceptor
+from waterspout.http.accepting import PlainListener
 from waterspout.limits import TLS_HANDSHAKE_TIMEOUT, TLS_SHUTDOWN_TIMEOUT
 
 
-class TLSListener:
-    """Accepts on `sock`, makes the handshakes, and starts what `make_protocol` gives behind each.
+class TLSListener(PlainListener):
+    """A `PlainListener` that makes a TLS handshake on each connection first.
 
     By hand, because an event loop's own server says nothing of a handshake that fails. `find_context` is
     called for each connection: a certificate may be renewed.
@@ -27,22 +27,10 @@ class TLSListener:
         make_protocol: Callable[[], asyncio.Protocol],
         find_context: Callable[[], ssl.SSLContext],
     ) -> None:
-        self._make_protocol = make_protocol
         self._find_context = find_context
-        self._loop = loop
-        self._handshakes: set[asyncio.Task[None]] = set()
-        self._acceptor = Acceptor(loop, sock, self._start)
+        super().__init__(loop, sock, make_protocol)
 
-    def close(self) -> None:
-        """Accept no more. Handshakes that are under way go on."""
-        self._acceptor.close()
-
-    def _start(self, sock: socket.socket, address: object) -> None:
-        task = self._loop.create_task(self._shake_hands(sock, address))
-        self._handshakes.add(task)
-        task.add_done_callback(self._handshakes.discard)
-
-    async def _shake_hands(self, sock: socket.socket, address: object) -> None:
+    async def _connect(self, sock: socket.socket, address: object) -> None:
         try:
             await self._loop.connect_accepted_socket(
                 self._make_protocol,
