@@ -328,19 +328,6 @@ class Exchange(HTTPConnection):
             more.append(("Connection", "Keep-Alive"))
         return left, chunked, keep_alive, more
 
-    def _serialize(self, status: int, reason: str, fields: Fields, length: str | None, closes: bool) -> bytes:
-        """The head. `length` and `closes`: what `fields` say of Content-Length and of Connection: close."""
-        connection = self._connection
-        # A native handler that answers before all of its request is here ends the connection: see
-        # `Connection.on_reply_finished`. Who is not told would use it again (RFC 9112 section 9.6).
-        is_last = connection.server.draining or not connection.is_whole
-        left, chunked, keep_alive, more = self._decide_framing(status, length, closes, is_last)
-        text = _format(status, reason, [*fields, *more])
-        # Only now: a head that can't be written leaves all as it was.
-        self._left, self._chunked, self.keep_alive = left, chunked, keep_alive
-        self._head_written = True
-        return text
-
     def _serialize_headers(self, status: int, reason: str, headers: HTTPHeaders) -> bytes:
         """The head of a handler's reply: what it says of the connection gives way to what is true."""
         closes = False
@@ -352,7 +339,16 @@ class Exchange(HTTPConnection):
         length = headers.get("Content-Length")
         if length is None and "Transfer-Encoding" in headers:
             del headers["Transfer-Encoding"]
-        return self._serialize(status, reason, list(headers.get_all()), length, closes)
+        connection = self._connection
+        # A native handler that answers before all of its request is here ends the connection: see
+        # `Connection.on_reply_finished`. A client that is not told would use it again (RFC 9112 section 9.6).
+        is_last = connection.server.draining or not connection.is_whole
+        left, chunked, keep_alive, more = self._decide_framing(status, length, closes, is_last)
+        text = _format(status, reason, [*headers.get_all(), *more])
+        # Only now: a head that can't be written leaves all as it was.
+        self._left, self._chunked, self.keep_alive = left, chunked, keep_alive
+        self._head_written = True
+        return text
 
     def _frame(self, chunk: bytes) -> bytes:
         if self._left is not None:
