@@ -1,4 +1,5 @@
-"""How a request's body is delimited: judged before any app runs, whatever server stands in front. Pure.
+"""How a request's body is delimited, judged before any app runs, whatever server stands in front; and which
+replies have a body. Pure.
 
 RFC 9112 section 6.3. Two parties that disagree on where a request ends can be played against each other
 (request smuggling), so whatever is not plainly right is refused.
@@ -39,6 +40,11 @@ def body_length(
     if not _DIGITS.fullmatch(lengths[0]):
         raise RequestRefused(400, "Only integer Content-Length is allowed")
     return CHUNKED if unpacked else int(lengths[0])
+
+
+def has_body(method: str, status: int) -> bool:
+    """Whether a reply may carry a body at all (RFC 9110 section 6.4.1)."""
+    return method != "HEAD" and status >= 200 and status not in (204, 304)
 
 
 def _chunked(version: str, codings: Sequence[str], lengths: Sequence[str]) -> int:

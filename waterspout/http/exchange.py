@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPOutputError, RequestStartLine, ResponseStartLine
 from tornado.iostream import IOStream
 
+from waterspout.framing import has_body
 from waterspout.http.head import Fields, Head, amend_head
 from waterspout.http.sendfile import IS_THERE, FilePart
 from waterspout.limits import HALF_CLOSED, JOINED_SIZE
@@ -309,7 +310,7 @@ class Exchange(HTTPConnection):
         modern = head.version == "HTTP/1.1"
         left, chunked, keep_alive = None, False, self.keep_alive
         more: Fields = []
-        if head.method == "HEAD" or status in (204, 304) or status < 200:
+        if not has_body(head.method, status):
             left = 0
         elif length is not None:
             left = _parse_length(length)

@@ -10,12 +10,12 @@ from typing import Any
 from tornado.httputil import HTTPHeaders, ResponseStartLine
 
 from waterspout.closing import close_behind, cut_reply
+from waterspout.framing import has_body
 from waterspout.limits import LINGER, LINGER_SIZE, RETRY_AFTER
 from waterspout.origin import SERVER, http_date
 from waterspout.record import Record
 from waterspout.wsgi.frames import Headers, ReplyHead, build_reply
 from waterspout.wsgi.headers import WireHeaders
-from waterspout.wsgi.response import has_body
 
 
 class Reply:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Final
 
 from waterspout.exceptions import InvalidResponse
+from waterspout.framing import has_body
 from waterspout.limits import DATA_FRAME, FRAME_LIMIT, SMALL_REPLY
 from waterspout.origin import SERVER, http_date, origin_fields
 from waterspout.wsgi.fields import (
@@ -35,11 +36,6 @@ from waterspout.wsgi.frames import (
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
 logger = logging.getLogger("waterspout.wsgi")
-
-
-def has_body(method: str, status: int) -> bool:
-    """Whether a reply may carry a body at all (RFC 9110 section 6.4.1)."""
-    return method != "HEAD" and status >= 200 and status not in (204, 304)
 
 
 _ORIGIN: Final = DATE | SERVER_NAME

@@ -5,9 +5,10 @@ import logging
 import pytest
 
 from tests.waterspout.wsgi.transcript import Transcript
+from waterspout.framing import has_body
 from waterspout.limits import DATA_FRAME
 from waterspout.wsgi.frames import CUT, WHOLE
-from waterspout.wsgi.response import Response, has_body
+from waterspout.wsgi.response import Response
 
 
 def run_app(chunks, *, length=None, method="GET", status="200 OK", only=False):
