@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from waterspout.wsgi.reply import Reply
-from waterspout.wsgi.spool import Spool
+from waterspout.wsgi.spool import Spool, SpoolSpace
 
 
 class Download:
-    """From the lane by way of `spool` to `reply`, in order, as the client takes it.
+    """From the lane by way of a spool to `reply`, in order, as the client takes it. `limit`: the spool's, in
+    `space` (bytes).
 
     `on_drained` is called when all that came has gone to the reply, and its `end` has come, or there is room
     for more; or when the spool is broken. `on_room`: the spool may not be full any more.
@@ -17,14 +18,21 @@ class Download:
     Attributes: `spool`; `end`, what the worker has said of the end, None before.
     """
 
-    def __init__(self, reply: Reply, on_drained: Callable[[], None], on_room: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        reply: Reply,
+        space: SpoolSpace,
+        limit: int,
+        on_drained: Callable[[], None],
+        on_room: Callable[[], None],
+    ) -> None:
         self._reply = reply
         self._on_drained = on_drained
         self._on_room = on_room
         self._waits = True  # it is begun because the reply has no room
         self._closed = False
         self.end: bytes | None = None
-        self.spool: Spool
+        self.spool = Spool(space, limit, self.pump)
 
     def put(self, data: bytes) -> None:
         """More of the reply's body."""

@@ -122,9 +122,10 @@ class SlowClient:
     def spool_reply(self) -> None:
         """Take from the lane what the client does not. It knows no way back but to be drained."""
         if self._download is None:
-            download = Download(self._reply, self._on_drained, self._resume_lane)
-            download.spool = Spool(self._admission.space, self._admission.reply_limit, download.pump)
-            self._download = download
+            admission = self._admission
+            self._download = Download(
+                self._reply, admission.space, admission.reply_limit, self._on_drained, self._resume_lane
+            )
             self._resume_lane()
 
     def _store_reply(self, download: Download, data: bytes, end: bytes | None) -> None:

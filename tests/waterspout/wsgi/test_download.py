@@ -8,7 +8,7 @@ from tests.waterspout.wsgi.jobs import wait_for
 from waterspout.limits import SPOOL_BLOCK
 from waterspout.wsgi.download import Download
 from waterspout.wsgi.frames import WHOLE
-from waterspout.wsgi.spool import Spool, SpoolSpace
+from waterspout.wsgi.spool import SpoolSpace
 
 pytestmark = pytest.mark.gen_test(timeout=20)
 
@@ -46,8 +46,7 @@ class House:
         self.reply = FakeReply()
         self.drained = self.room = 0
         self.space = SpoolSpace(64 * SPOOL_BLOCK)
-        self.download = Download(self.reply, self.on_drained, self.on_room)
-        self.download.spool = Spool(self.space, limit, self.download.pump)
+        self.download = Download(self.reply, self.space, limit, self.on_drained, self.on_room)
 
     def on_drained(self):
         self.drained += 1
