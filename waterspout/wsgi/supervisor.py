@@ -212,16 +212,17 @@ class Supervisor:
     # -- replacement -------------------------------------------------------------------------------------
 
     @property
-    def _is_crowded(self) -> bool:
-        """So many still finish what they run that no more shall be replaced."""
-        return len(self.draining) >= limits.DRAINING_CREWS * self._settings.crews
+    def _most_draining(self) -> int:
+        """So many crews may finish what they run at the same time; more are not replaced meanwhile."""
+        return limits.DRAINING_CREWS * self._settings.crews
 
     def replace(self, crew: Crew, why: str) -> None:
         """Start another in its place; when that is ready, let it finish what it runs, and end it.
 
         Nothing happens while too many others do so: ask again.
         """
-        if not crew.replaceable or crew.expiring or crew.draining or self._stopping or self._is_crowded:
+        is_crowded = len(self.draining) >= self._most_draining
+        if not crew.replaceable or crew.expiring or crew.draining or self._stopping or is_crowded:
             return
         crew.expiring = True
         self.restarts += 1
@@ -247,7 +248,7 @@ class Supervisor:
         if crew in self.draining:
             self.draining.remove(crew)
             self.lingering.append(crew)
-            if len(self.lingering) <= limits.DRAINING_CREWS * self._settings.crews:
+            if len(self.lingering) <= self._most_draining:
                 patience = max(patience, self._settings.graceful_timeout)
         await crew.stop(patience)
 
@@ -279,7 +280,7 @@ class Supervisor:
 
     async def _wait_for_room(self) -> None:
         """Those that were recycled may take long, and don't count."""
-        most = limits.DRAINING_CREWS * self._settings.crews
+        most = self._most_draining
         if sum(not crew.expiring for crew in self.draining) >= most:
             logger.info("%sreload: it waits until an old WSGI process has finished what it runs", self._says)
         while sum(not crew.expiring for crew in self.draining) >= most:
