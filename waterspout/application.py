@@ -15,7 +15,7 @@ from waterspout import limits
 from waterspout.container_settings import CONTAINER_SETTINGS, make_container
 from waterspout.http.exchange import Exchange
 from waterspout.hub.local import hub
-from waterspout.native.delegate import NativeDelegate, PlainHandler, run
+from waterspout.native.delegate import NativeDelegate, PlainDelegate, run
 from waterspout.native.improving import Improved
 from waterspout.native.transform import RecordTransform
 from waterspout.opening import Opening, adopt, is_outside
@@ -349,7 +349,7 @@ class Application(TornadoApplication):
         if not self._caches_templates or getattr(target_class, "_stream_request_body", False):
             stock = super().get_handler_delegate(request, target_class, target_kwargs, path_args, path_kwargs)
             return NativeDelegate(self, request, stock)
-        plain = PlainHandler(self, request, target_class, target_kwargs, path_args, path_kwargs)
+        plain = PlainDelegate(self, request, target_class, target_kwargs, path_args, path_kwargs)
         # Without a body there is no limit to keep; an open WebSocket is to be remembered.
         if getattr(request, "bodiless", False) and not issubclass(target_class, WebSocketHandler):
             return plain

@@ -28,8 +28,8 @@ from waterspout.wsgi.reply import Reply
 _PIECE: Final = 16 * 1024
 
 
-class Limits(Protocol):
-    """The part of our application that a delegate uses."""
+class Owner(Protocol):
+    """The application, as far as a delegate uses it."""
 
     max_body_size: int
     native_max_body_size: int
@@ -41,7 +41,7 @@ class Limits(Protocol):
         """Remember an open WebSocket."""
 
 
-class PlainHandler(HTTPMessageDelegate):
+class PlainDelegate(HTTPMessageDelegate):
     """Runs a handler that is handed its body whole, as Tornado's own delegate does, in one task, where
     Tornado wraps a coroutine in another.
     """
@@ -119,7 +119,7 @@ class NativeDelegate(HTTPMessageDelegate):
     A streaming handler may set a lower limit of its own, as ever, by `set_max_body_size` in `prepare`.
     """
 
-    def __init__(self, application: Limits, request: HTTPServerRequest, delegate: Any) -> None:
+    def __init__(self, application: Owner, request: HTTPServerRequest, delegate: Any) -> None:
         self._application = application
         self._request = request
         self._delegate = delegate
