@@ -1,7 +1,7 @@
 """The numbers that bound something, with their reasons; those of one module alone stand there. Leaf: imports
 nothing of ours.
 
-Rule: a limit that an operator may want to move is an option (`waterspout.settings`); what stands here is
+Rule: a limit that an operator may want to move is an option (`waterspout.options`); what stands here is
 its default, or a property of the protocol that nobody should need to move.
 """
 

@@ -16,7 +16,7 @@ from waterspout.limits import BACKLOG, EXHAUSTED_PAUSE
 
 #: No descriptor or no memory is left for one more connection.
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
-#: Until then, some of those that there are may have ended (seconds).
+#: How long accepting stops then: some of the open connections may have ended by that time (seconds).
 _PAUSE: Final = 0.5
 
 

@@ -49,7 +49,7 @@ _ARGUMENT: Final = re.compile(r"<([^<>]+)>")
 
 
 def sample_regex(pattern: str, flags: int = 0, words: Iterable[str] = ()) -> list[str]:
-    """Texts that `pattern` matches at their beginning. None: it is beyond this."""
+    """Texts that `pattern` matches at their beginning; an empty list, if it can't be read."""
     try:
         compiled = re.compile(pattern, flags)
         tree = _parser.parse(pattern, flags)

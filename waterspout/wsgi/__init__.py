@@ -5,9 +5,9 @@
 
 A client that is slow: Exchange -> Admission, Spool -> Disk, in front of the Pool and behind the Lane.
 
-Rule: `frames`, `environ`, `response`, `fields`, `headers` and `pace` are pure. The worker's side
-never imports Tornado or asyncio; the loop's side never calls the app. `http` and `wsgi` don't import each
-other.
+Rule: `frames`, `environ`, `response`, `fields`, `headers`, `allow`, `bulkheads` and `pace` are pure. The
+worker's side never imports Tornado or asyncio; the loop's side never calls the app. `http` and `wsgi` don't
+import each other.
 """
 
 from __future__ import annotations

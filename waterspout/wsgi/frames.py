@@ -21,16 +21,17 @@ Small requests may come by way of the lane's backlog instead (`waterspout.wsgi.b
 CANCEL, EOF and TAKEN begin with the token of the request that they are about; 0 is the one that came by
 REQUEST. IDLE means that the backlog was empty, too. Where it was not any more, NEXT follows.
 
-On a control channel payloads are JSON objects, except PUBLISH (topic, newline, message):
+On a control channel SPEC, FAILED and URLS are JSON objects; the others say what is told here, as text:
 
     event loop -> WSGI process                    WSGI process -> event loop
-    SPEC   what to run                            READY    the app is imported
-    LANE   one descriptor rides along             FAILED   it can't be imported, and why
-    STOP   finish what runs, then exit            PUBLISH  a message for subscribers
-    PING   say that you are alive                 PONG     a thread of it could run
-    WHERE  ... where that thread stands           PLACE    the thread's number, blank, where it stands
-    URLS   names of native rules; before SPEC     URLS     names of the app's own; before READY
-                                                  SCANT    how many lanes have threads, blank, why no more
+    SPEC   what to run                            READY    nothing: the app is imported
+    LANE   nothing: its descriptors ride along,   FAILED   the app can't be imported, and why
+           the lane's and, if it has a backlog,   PUBLISH  topic, newline, a message for its subscribers
+           the two ends of that                   PONG     nothing: the process is alive, and could run
+    STOP   nothing: finish what runs, and exit    PLACE    the thread's number, blank, where it stands
+    PING   nothing: answer PONG                   URLS     names of the app's own rules; before READY
+    WHERE  a thread's number: answer PLACE        SCANT    how many lanes have threads, blank, why no more
+    URLS   names of native rules; before SPEC
 """
 
 from __future__ import annotations

@@ -20,8 +20,10 @@ _TOO_SLOW = "the client was too slow, while others waited for the lane"
 
 
 class SlowClient:
-    """The half of an `Exchange` that knows of slow clients; the other half knows only `_known`, whether the
-    admission has been told of this one, and `_download`, the way of a reply that its client does not take.
+    """The half of an `Exchange` that knows of slow clients.
+
+    What the other half shares with it: `_known`, whether the admission has been told of this client;
+    `_download`, the way of a reply that its client does not take, None while it goes straight to the client.
 
     Attributes: `is_held_up`, a lane waits for the client to take more.
     """
