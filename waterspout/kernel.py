@@ -1,8 +1,7 @@
-"""What the kernel holds for the other side of a connection, and what it calls a process. Leaf."""
+"""What the kernel holds for the other side of a connection. Leaf."""
 
 from __future__ import annotations
 
-import contextlib
 import struct
 from typing import Any, Final
 
@@ -25,11 +24,3 @@ def held_by_kernel(sock: Any) -> int:
     except (AttributeError, OSError, ValueError):  # it is closed, or none
         return 0
     return int(struct.unpack("i", answer)[0])
-
-
-def name_process(name: str) -> None:
-    """Let `ps -e`, `top` and `pgrep` show this, of 15 characters at most; Linux only. Threads that are
-    started from now on are called so, too.
-    """
-    with contextlib.suppress(OSError), open("/proc/self/comm", "wb") as file:
-        file.write(name.encode())

@@ -47,6 +47,14 @@ def tell_stacks() -> None:
         faulthandler.register(signal.SIGUSR1, file=2)
 
 
+def name_process(name: str) -> None:
+    """Let `ps -e`, `top` and `pgrep` show this, of 15 characters at most; Linux only. Threads that are
+    started from now on are called so, too.
+    """
+    with contextlib.suppress(OSError), open("/proc/self/comm", "wb") as file:
+        file.write(name.encode())
+
+
 def hear_children() -> None:
     """Some starters ignore SIGCHLD, which is inherited, and then nobody learns how a process ended."""
     if (

@@ -38,7 +38,7 @@ def test_of_what_is_closed_or_no_socket_nobody_tells():
 def test_a_process_is_called_as_is_asked_and_where_it_can_t_be_nothing_happens():
     code = (
         "import builtins, sys\n"
-        "from waterspout.kernel import name_process\n"
+        "from waterspout.surroundings import name_process\n"
         "name_process('an-other-name')\n"
         "print(open('/proc/self/comm').read().strip())\n"
         "def refuse(*_): raise FileNotFoundError\n"

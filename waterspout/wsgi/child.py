@@ -13,9 +13,8 @@ from typing import Any, Final
 from waterspout import logs
 from waterspout.exceptions import ConfigurationError, TargetRaised, WaterspoutError
 from waterspout.hub.outbox import open_outbox
-from waterspout.kernel import name_process
 from waterspout.signals import ignore_group_signals
-from waterspout.surroundings import open_streams, tell_stacks
+from waterspout.surroundings import name_process, open_streams, tell_stacks
 from waterspout.wsgi.backlog import BacklogEnd
 from waterspout.wsgi.control import Control
 from waterspout.wsgi.frames import LANE, URLS
