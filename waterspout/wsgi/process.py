@@ -299,12 +299,20 @@ class ProcessCrew(Crew):
     # -- its death ---------------------------------------------------------------------------------------
 
     def _watch_exit(self, process: subprocess.Popen[bytes]) -> None:
+        """Raises OSError: there is no thread for it, and the process has ended."""
         try:
             self._pidfd = os.pidfd_open(process.pid)
         except (AttributeError, OSError):
             # macOS, a kernel before 5.3, a sandbox that forbids it: a thread waits.
             waiter = threading.Thread(target=self._wait_exit, args=(process,), daemon=True)
-            waiter.start()
+            try:
+                waiter.start()
+            except RuntimeError as error:
+                # Nobody would learn of its end: it comes now.
+                self._started.cancel()
+                self.kill()
+                self._on_exit(process)
+                raise OSError(str(error)) from error
         else:
             self._loop.add_reader(self._pidfd, self._on_exit, process)
 

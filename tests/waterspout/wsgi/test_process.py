@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import threading
 
 import pytest
 
@@ -251,6 +252,20 @@ async def test_without_pidfds_a_thread_waits_for_its_end(start_crew, monkeypatch
     assert await crew.ask("/hello") == b"hello"
     crew.kill()
     await wait_for(lambda: crew.gone_told == 1)
+
+
+async def test_without_pidfds_and_threads_it_is_not_left_to_itself(make_crew, monkeypatch):
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    monkeypatch.setattr(threading.Thread, "start", start)
+    crew = make_crew()
+    with pytest.raises(WaterspoutError, match="can't be started: can't start new thread"):
+        await crew.start()
+    assert crew.gone
+    assert crew.gone_told == 1
+    assert not is_alive(crew.pid)
 
 
 async def test_it_gives_a_sign_of_life_when_it_is_asked_for_one(start_crew):
