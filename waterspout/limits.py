@@ -210,9 +210,9 @@ BACKLOG_LOOK_SLOW = 0.05
 BACKLOG_PATIENCE = 3
 #: ... but so many, when the worker would go on and is given no core: on other lanes it would be the same.
 BACKLOG_STARVING = 50
-#: What runs for longer alone is let alone (seconds).
+#: Nothing is laid ready behind a request that has run alone for longer (seconds).
 BACKLOG_FRESH = 0.002
-#: So many requests in a row without that are fine: one slow view among as many is no reason to spread them.
+#: After so many requests in a row that did not wait, one that does is no reason to spread them over lanes.
 FINE = 100
 #: When views are found to wait, each request gets a lane of its own, for so long at first, and at most, when
 #: it is found again and again (seconds).

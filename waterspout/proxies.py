@@ -42,10 +42,10 @@ _UNIX: Final = "0.0.0.0"
 class Verdict(NamedTuple):
     """What is true of a request.
 
-    `target`: `root_path`, and behind it what rules and the app know as the path. `outside`: it is not below
-    what everything is mounted under. `removed`: names, in lower case, of fields that nobody sees. `host`:
-    None, as it came. `context`: the connection's, for this request alone; None, as it is. `disbelieved`: it
-    spoke for another client, and may not.
+    `target`: `root_path`, and behind it what rules and the app know as the path. `outside`: its path does
+    not begin with the root path that was configured. `removed`: names, in lower case, of fields that nobody
+    sees. `host`: None, as it came. `context`: the connection's, for this request alone; None, as it is.
+    `disbelieved`: it spoke for another client, and may not.
     """
 
     target: str

@@ -22,7 +22,7 @@ Value = TypeVar("Value")
 
 
 class on_demand(Generic[Value]):
-    """A method's result as an attribute, made when it is first asked for; whoever sets it before is right."""
+    """A method's result as an attribute, made when it is first asked for; a value set before wins."""
 
     def __init__(self, make: Callable[[Any], Value]) -> None:
         self._make = make

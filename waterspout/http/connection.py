@@ -118,7 +118,7 @@ class Connection(Intake):
             self._forget_transport()
 
     def _forget_transport(self) -> None:
-        """It may go, though we are held: by a circle, or by who wants to know how all ended."""
+        """Let the transport be freed, though a reference cycle, or somebody in `wait_closed`, holds us."""
         self._transport = GONE
         self.writer.forget_transport()
         if self._stream is not None:
@@ -229,7 +229,7 @@ class Connection(Intake):
         exchange = exchange or self.exchange
         self.exchange = self._delegate = None
         if exchange is not None and not exchange.is_delimited:
-            # A FIN would be a clean end here; a reset is not. Nor may TLS say its own goodbye.
+            # Without length or chunks a FIN looks like the reply's end, so: a reset, and by TLS no goodbye.
             if self.context.is_secure:
                 self._transport.abort()
             self.writer.reset_on_close()

@@ -19,7 +19,7 @@ END: Final = "end"
 #: of the PROXY protocol (HAProxy's proxy-protocol.txt).
 _TLS_HANDSHAKE: Final = 0x16
 _PROXY_V2: Final = b"\0\r\nQUIT\n"
-#: No fields end like this.
+#: Stands for the remembered fields while there are none: no head ends so, and nothing matches.
 _NOTHING: Final = b"nothing"
 
 

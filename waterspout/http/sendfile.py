@@ -23,8 +23,8 @@ _NOWAIT: Final = getattr(os, "RWF_NOWAIT", 0)
 class FilePart:
     """`left` bytes of `file`, from `offset` on, for the socket `fileno`. Owns `file`, and closes it.
 
-    `on_sent(size)`: so much is with the kernel. `on_room`: the socket took some behind a call to `send` that
-    gave False; call it again. `on_failure`: it will never be whole.
+    `on_sent(size)`: so much is with the kernel. `on_room`: the socket has taken more, after a `send` that
+    gave False; call `send` again. `on_failure`: it will never be whole.
 
     Attributes: `sent`, `left`, in bytes.
     """

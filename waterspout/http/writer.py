@@ -21,7 +21,7 @@ from waterspout.http.sendfile import FilePart
 from waterspout.kernel import CAN_TELL, held_by_kernel
 from waterspout.limits import WRITE_SIZE
 
-#: So many may wait before those are looked for who have given up.
+#: From so many waiting futures on, those that were cancelled are swept out.
 _FEW = 32
 _Bytes = bytes | bytearray | memoryview
 

@@ -90,8 +90,8 @@ def find_undeclared(handler_class: type[RequestHandler]) -> list[str]:
 
 
 def lets_nobody_in(handler_class: type[RequestHandler]) -> bool:
-    """Whether it has a method that is `authenticated`, by the word above, and no way of Tornado's to learn
-    who asks: without a login_loader everybody is refused.
+    """Whether it has a method that is `authenticated`, by this module's decorator, and no way of
+    Tornado's to learn who asks: without a login_loader everybody is refused.
     """
     knows = any(
         getattr(handler_class, name) is not getattr(RequestHandler, name)

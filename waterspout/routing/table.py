@@ -160,7 +160,7 @@ def _may_be_kept(method: str, path: str, found: Match) -> bool:
 
 
 def _give(place: Pattern | RuleMap, path: str, methods: frozenset[str]) -> Match | None:
-    """Whose the path is, for one of those methods."""
+    """The match for `path`, with any of `methods`: of the handler that says 405."""
     return place.give(path) if isinstance(place, Pattern) else place.search(min(methods), path)
 
 

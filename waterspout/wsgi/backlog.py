@@ -124,7 +124,7 @@ class Backlog(Generic[User]):
         return found
 
     def pop(self, token: int) -> User | None:
-        """Of whom something has been heard now; None: it has been given up."""
+        """The one that lay ready under `token`, and lies there no longer; None: it was withdrawn before."""
         return self.users.pop(token, None)
 
     @property

@@ -182,7 +182,7 @@ class Crew:
         self._fill()
 
     def _take_back(self, lane: Lane) -> bool:
-        """A stuck lane's view has ended after all. False: another lane has taken its place."""
+        """A stuck lane's view has ended after all. False: it was replaced meanwhile, and is closed."""
         lane.stuck = False
         logger.warning(
             "request %s: %s has ended after %.0f s: its lane is stuck no longer",

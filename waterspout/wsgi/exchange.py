@@ -95,7 +95,7 @@ class Exchange(Inbound):
     # -- the worker's side: the lane calls these ---------------------------------------------------------
 
     def on_read(self, credit: int) -> None:
-        """The view reads. It may do so behind the end of the reply, of a body that is here."""
+        """The view reads the body; one that is here it may read even behind the reply's end."""
         if self._expects_continue and not self._reply.begun:
             self.say_continue()
         self._upload.grant(credit)

@@ -106,7 +106,7 @@ class Lane(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self.user: LaneUser | None = None
         self._token = 0  # of what is known to run
-        self._ended = True  # ... and its reply has
+        self._ended = True  # the reply to that has
         self.busy = False
         self.quiet = MOVED
         self.stuck = False

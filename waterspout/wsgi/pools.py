@@ -39,8 +39,8 @@ class Pools:
     All run the same app; those without processes of their own share one app object. Raises
     ConfigurationError.
 
-    Attributes: `main`; `all`, by name, the main pool first; `started` and `died`, none: whatever is
-    given a lane, or lost with it, is one pool's.
+    Attributes: `main`; `all`, by name, the main pool first; `started` and `died`, always 0: each
+    request is handed to one pool, which counts it.
     """
 
     started = died = 0

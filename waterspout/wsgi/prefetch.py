@@ -87,7 +87,7 @@ class Prefetch:
         self._find_pid = find_pid
         self.is_full = False
         self._lane: Lane | None = None
-        self._begun = 0.0  # what it runs
+        self._begun = 0.0  # when that lane began its request (the loop's time)
         #: Lanes with a backlog in use.
         self._watched: dict[Lane, Progress] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -102,7 +102,7 @@ class Prefetch:
         return sum(len(lane.backlog.users) for lane in self._watched if lane.backlog is not None)
 
     def follow(self, lane: Lane) -> None:
-        """It has begun a request: more may be laid behind that."""
+        """`lane` has begun a request: small ones may be laid ready behind it."""
         self.is_full = False
         if lane.takes_more:
             self._lane = lane

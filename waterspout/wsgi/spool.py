@@ -155,7 +155,7 @@ class Spool:
         return data
 
     def settle(self) -> None:
-        """Let the disk have what there is no room for in memory."""
+        """Have written to disk what may not stay in memory."""
         if self._writing or self.failed is not None:
             return
         self._wants_space = False
