@@ -86,7 +86,7 @@ _classify_known: Final = lru_cache(maxsize=1024)(_classify)
 
 
 def check_header(name: object, value: object) -> int:
-    """Its kind: PLAIN, LENGTH or another of the above. Raises InvalidResponse: it may not stand in a reply."""
+    """Its kind: PLAIN, LENGTH or another of the above. Raises InvalidResponse: no reply may have it."""
     if not isinstance(name, str) or not isinstance(value, str):
         raise InvalidResponse(f"header names and values must be str, not {name!r}: {value!r}")
     kind = _classify_known(name) if len(name) <= 64 else _classify(name)
