@@ -55,9 +55,7 @@ def test_the_container_serves_in_a_stock_application(server, tmp_path):
     """Under the example's own main(), which never ends by itself."""
     with reserved_port() as port:
         code = (tmp_path / "yourpackage" / "stock.py").read_text().replace("8888", str(port))
-        process = subprocess.Popen(
-            [sys.executable, "-c", f"{code}\nasyncio.run(main())"], cwd=tmp_path, env=ENVIRONMENT
-        )
+        process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=ENVIRONMENT)
         try:
             assert poll(lambda: fetch(port) == b"the orders", START_DEADLINE)
         finally:

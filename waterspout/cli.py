@@ -68,7 +68,7 @@ _HELP: Final = """Serve native Tornado routes and a WSGI app on one port.
 
 TARGET is MODULE:APPLICATION or MODULE:FACTORY(), giving a tornado.web.Application; or give --native, --wsgi,
 or both. Modules are looked for in the current directory, too."""
-_EPILOG: Final = """Example: waterspout serve --native shop.native:routes --wsgi shop:app
+_EPILOG: Final = """Example: waterspout serve --native shop.native:routes --wsgi shop.web:app
 
 Exit status: 0 stopped, 1 can't serve, 2 a wrong option or name, 3 the app raised while it was loaded."""
 

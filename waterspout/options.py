@@ -50,7 +50,7 @@ def _count(name: str, least: int, most: int | None, default: int, text: str) -> 
 OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
     "What is served": (
         _option("--native", metavar="MODULE:ROUTES", help="A list of Tornado rules."),
-        _option("--wsgi", metavar="MODULE:CALLABLE", help="A WSGI app; with () behind it, a factory of one."),
+        _option("--wsgi", metavar="MODULE:CALLABLE", help="A WSGI app; followed by (), a factory of one."),
     ),
     "Where it listens": (
         _option("--host", default="127.0.0.1", help="Address or name to listen on."),

@@ -45,7 +45,7 @@ class Record:
     """One exchange.
 
     Attributes: `owner`, "native" or "wsgi" ("server", where nobody was asked); `bytes_sent`, of the reply's
-    body; `note`, a word for what was not as usual ("client-left", "cut", "queue-full", ...), last on the
+    body; `note`, a word for what was not as usual ("client-left", "cut", "no-lane", ...), last on the
     access line; times are `time.perf_counter()` seconds: `opened` when the head was read, `submitted` when a
     lane was asked for, `started` when one took it; `root_path`, the part of the target's path that rules know
     nothing of.

@@ -25,7 +25,7 @@ _HELP: Final = """List the rules of both sides, in the order in which they are a
 unreachable.
 
 TARGET, --native and --wsgi are as in waterspout serve. The WSGI app is loaded here; nothing is served."""
-_EPILOG: Final = """Example: waterspout routes --check --native shop.native:routes --wsgi shop:app
+_EPILOG: Final = """Example: waterspout routes --check --native shop.native:routes --wsgi shop.web:app
 
 Exit status: 0 nothing to settle, 1 with --check: something is, 2 a wrong option or name, 3 the app raised
 while it was loaded."""
