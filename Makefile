@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types coverage docs routes bench fuzz matrix clean
+.PHONY: help run test lint types coverage docs routes bench fuzz matrix floors clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ fuzz: $(STAMP) ## Mutate requests at the HTTP server (ARGS="--seconds 600 --seed
 
 matrix: ## Run all tests on every Python here, both servers, both loops
 	@$(PYTHON) -m tests.matrix $(ARGS)
+
+floors: $(STAMP) ## Run tests of the engine on the lowest versions of what it needs
+	@$(BIN)/python -m tests.floors $(ARGS)
 
 clean: ## Remove the virtual environment, caches and the example database
 	rm -rf $(VENV) .venv-* .coverage .mypy_cache .pytest_cache .ruff_cache build *.egg-info var

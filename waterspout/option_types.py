@@ -18,7 +18,11 @@ DEFAULT_PORT: Final = 8888
 _SHORTEST: Final = 0.1
 
 
-class Size(click.ParamType[int]):
+class _Type(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on, and not before
+    """What all of these are."""
+
+
+class Size(_Type):
     """A number of bytes: 4096, 64KiB, 10MiB, 1GiB."""
 
     name = "size"
@@ -39,7 +43,7 @@ class Size(click.ParamType[int]):
         return size
 
 
-class Nice(click.ParamType[int]):
+class Nice(_Type):
     """0 to 19, as nice(1) has it; or "idle", or "auto"."""
 
     name = "nice"
@@ -97,7 +101,7 @@ class Port(click.IntRange):
         return super().convert(value, param, ctx)
 
 
-class Mode(click.ParamType[int]):
+class Mode(_Type):
     """The permissions of a file, as chmod(1) takes them: 660."""
 
     name = "mode"
@@ -110,7 +114,7 @@ class Mode(click.ParamType[int]):
         return int(value, 8)
 
 
-class Descriptors(click.ParamType[tuple[int, ...]]):
+class Descriptors(_Type):
     """Numbers of open descriptors: 3 or 3,4."""
 
     name = "descriptors"
@@ -127,7 +131,7 @@ class Descriptors(click.ParamType[tuple[int, ...]]):
         return tuple(map(int, words))
 
 
-class Parsed(click.ParamType[Any]):
+class Parsed(_Type):
     """What a function makes of the text; it says by a ConfigurationError what is wrong."""
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:

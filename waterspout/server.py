@@ -340,6 +340,8 @@ def _calm_collector() -> None:
     into the oldest generation, and cause whole collections: they took a third of the throughput of a small
     native route, and the p99 with it. Who has set thresholds of his own keeps them.
     """
+    if not hasattr(gc, "freeze"):
+        return  # PyPy's collector is another
     gc.collect()
     gc.freeze()
     if gc.get_threshold()[0] <= _DEFAULT_THRESHOLD:

@@ -151,7 +151,7 @@ def list_views(flask: Any) -> list[View]:
 
 
 def find_converters(rule: Any) -> Mapping[str, BaseConverter]:
-    """By the names of its arguments. Werkzeug has no public name for them (read in 3.0 and 3.1)."""
+    """By the names of its arguments. Werkzeug has no public name for them (read in 2.2, 2.3, 3.0 and 3.1)."""
     converters: Mapping[str, BaseConverter] = rule._converters
     return converters
 

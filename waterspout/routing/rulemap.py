@@ -110,8 +110,9 @@ class RuleMap(ReversibleRouter):
         """
         root_path = getattr(request, "root_path", "")
         try:
+            request.host.encode("idna")  # Werkzeug judges it itself from 2.3 on
             adapter = self._map.bind(request.host, script_name=root_path or "/", url_scheme=request.protocol)
-        except BadHost:
+        except (BadHost, UnicodeError):
             raise HTTPInputError(f"a host that can't be: {request.host!r}") from None
         try:
             adapter.match(decode_path(request.path), method=request.method, query_args=request.query)
