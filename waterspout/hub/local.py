@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import threading
@@ -12,7 +13,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from waterspout.exceptions import NotServing
-from waterspout.hub.outbox import Outbox, check_topic, open_outbox
+from waterspout.hub.outbox import OUTSIDE, Outbox, check_topic, open_outbox
 from waterspout.limits import SUBSCRIBER_QUEUE
 
 #: Messages delivered in one go.
@@ -26,7 +27,7 @@ class Subscription:
     At most `max_queue` messages wait; one more pushes out the oldest. Ends when the server drains.
 
     Attributes: `missed` (int), how many were pushed out just before the message that was yielded last;
-    `dropped` (int), how many in all.
+    `dropped` (int), how many in all; `loop`, the event loop that it was made on, and is read on.
     """
 
     def __init__(self, hub: Hub, topic: str, max_queue: int) -> None:
@@ -38,7 +39,7 @@ class Subscription:
         self._hub = hub
         self._queue: deque[bytes] = deque(maxlen=max_queue)
         self._dropped_before = 0
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         self._closed = False
         self._has_given = False  # a message for which its reader did not have to wait
@@ -57,7 +58,7 @@ class Subscription:
                 raise StopAsyncIteration
             if self._waiter is not None:
                 raise RuntimeError("two tasks read one subscription: give each its own")
-            self._waiter = self._loop.create_future()
+            self._waiter = self.loop.create_future()
             try:
                 await self._waiter
             finally:
@@ -85,10 +86,14 @@ class Subscription:
 
     def close_from_anywhere(self) -> None:
         """`close`, in the thread of the subscriber's own event loop."""
-        if _running_loop() is self._loop or self._loop.is_closed():
+        if _running_loop() is self.loop:
             self.close()
-        else:
-            self._loop.call_soon_threadsafe(self.close)
+            return
+        try:
+            self.loop.call_soon_threadsafe(self.close)
+        except RuntimeError:  # it is closed: nobody is there to be woken
+            self._closed = True
+            self._hub.discard(self)
 
     def deliver(self, message: bytes) -> None:
         """Queue one encoded message. From the thread of the subscriber's event loop only."""
@@ -101,10 +106,11 @@ class Subscription:
 
     def deliver_from(self, loop: asyncio.AbstractEventLoop, message: bytes) -> None:
         """`deliver`, from the thread of `loop`, which may be another one."""
-        if loop is self._loop:
+        if loop is self.loop:
             self.deliver(message)
-        elif not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.deliver, message)
+        else:
+            with contextlib.suppress(RuntimeError):  # closed
+                self.loop.call_soon_threadsafe(self.deliver, message)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -114,42 +120,55 @@ class Subscription:
 class Hub:
     """Subscribers by topic, and the outbox that `publish` fills in this process.
 
-    `open` and `close` count: the hub serves while any application or pool of the process does.
+    `open` and `close` count, for each event loop: the hub serves while any application or pool of the process
+    does. One of those loops empties the outbox, as long as it runs; each subscriber hears in its own.
     """
 
     def __init__(self) -> None:
         self._topics: dict[str, weakref.WeakSet[Subscription]] = {}
-        # Subscribers may live on several event loops. Held to change or copy a set, never to deliver.
+        # Several event loops may have subscribers. Held to change or copy what they share, never to deliver.
         self._lock = threading.Lock()
-        self._opened = 0
-        self._loop: asyncio.AbstractEventLoop | None = None
+        #: How many have opened on each loop and not closed; the loop that opened last is the last.
+        self._opened: dict[asyncio.AbstractEventLoop, int] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None  # the one that empties the outbox
         self._outbox: Outbox | None = None
         self._drain_scheduled = False
 
     def open(self) -> None:
         """Start serving on the running event loop."""
-        self._opened += 1
-        loop_is_gone = self._loop is not None and self._loop.is_closed()
-        if self._outbox is None or self._outbox.pid != os.getpid() or loop_is_gone:
-            self._loop = asyncio.get_running_loop()
-            self._drain_scheduled = False
-            self._outbox = Outbox(self._wake)
-            open_outbox(self._outbox)
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            if self._outbox is None or self._outbox.pid != os.getpid():
+                self._opened.clear()
+                self._loop = None
+                self._outbox = Outbox(self._wake)
+                open_outbox(self._outbox)
+            self._opened[loop] = self._opened.pop(loop, 0) + 1
+        self._wake()  # something may lie there and wait for a loop that stands still
 
-    def close(self) -> None:
-        """Stop serving, once as many have closed as have opened: subscribers come to their end."""
-        self._opened = max(0, self._opened - 1)
-        if self._opened == 0:
-            self._outbox = None
-            open_outbox(None)
-            self.end_subscriptions()
+    def close(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Stop serving on `loop` (the running one; where none runs, the newest) once it has closed as often
+        as it has opened: its subscribers come to their end. All do, when it was the last loop.
+        """
+        with self._lock:
+            loop = loop or _running_loop() or next(reversed(self._opened), None)
+            if loop is None or loop not in self._opened:
+                return
+            self._opened[loop] -= 1
+            if self._opened[loop]:
+                return
+            del self._opened[loop]
+        if self._choose_loop() is not None:
+            self.end_subscriptions(loop)
+            self._wake()  # what was left to this loop
 
-    def end_subscriptions(self) -> None:
-        """Let every subscriber finish what it has and stop: the server is draining."""
+    def end_subscriptions(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Let the subscribers on `loop`, or all, finish what they have and stop: the server is draining."""
         with self._lock:
             everybody = [subscription for topic in self._topics.values() for subscription in topic]
         for subscription in everybody:
-            subscription.close_from_anywhere()
+            if loop is None or subscription.loop is loop:
+                subscription.close_from_anywhere()
 
     def subscribe(self, topic: str, max_queue: int = SUBSCRIBER_QUEUE) -> Subscription:
         subscription = Subscription(self, check_topic(topic), max_queue)
@@ -177,14 +196,47 @@ class Hub:
             subscription.deliver_from(loop, message)
 
     def _wake(self) -> None:
-        """Have the loop empty the outbox, once for any number of messages. From any thread."""
-        if self._drain_scheduled or self._loop is None or self._loop.is_closed():
+        """Have a loop empty the outbox, once for any number of messages. From any thread.
+
+        Raises NotServing: those that have opened are all closed, though nobody has said so.
+        """
+        loop = self._loop
+        if loop is None or not loop.is_running():
+            loop = self._choose_loop()
+            if loop is None:
+                raise NotServing(OUTSIDE)
+        if self._drain_scheduled:
             return
         self._drain_scheduled = True
-        self._loop.call_soon_threadsafe(self._drain)
+        try:
+            loop.call_soon_threadsafe(self._drain)
+        except RuntimeError:  # closed in this moment
+            self._drain_scheduled = False
+            self._wake()
+
+    def _choose_loop(self) -> asyncio.AbstractEventLoop | None:
+        """Who empties the outbox from now on: a loop that runs, if there is one. None: nobody serves now.
+
+        Who forgot to stop an application leaves a closed loop behind, or one that stands still for good.
+        """
+        with self._lock:
+            self._opened = {loop: count for loop, count in self._opened.items() if not loop.is_closed()}
+            loops = sorted(self._opened, key=lambda loop: (loop.is_running(), loop is self._loop))
+            chosen = loops[-1] if loops else None
+            if chosen is not self._loop:
+                self._loop = chosen
+                self._drain_scheduled = False
+            if chosen is None:
+                self._outbox = None
+                open_outbox(None)
+        if chosen is None:
+            self.end_subscriptions()
+        return chosen
 
     def _drain(self) -> None:
         """Deliver what is waiting; of a flood a part, so that the loop gets to do other things between."""
+        if asyncio.get_running_loop() is not self._loop:
+            return  # it stood still, and another one does it now: two would mix the order up
         self._drain_scheduled = False
         for _ in range(_DRAIN_AT_ONCE):
             item = self._outbox.take() if self._outbox is not None else None

@@ -11,14 +11,20 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from waterspout.exceptions import NotServing
 from waterspout.limits import MESSAGE_SIZE, OUTBOX_MESSAGES
 
 logger = logging.getLogger("waterspout.hub")
 
-_MAX_TOPIC = 255
+_MAX_TOPIC: Final = 255
+
+#: Said where nobody takes messages.
+OUTSIDE: Final = (
+    "publish() needs a running Waterspout server: it works in views and handlers served by "
+    "`waterspout serve`, not in a script, a shell, a forked child or a bare test client"
+)
 
 
 class Outbox:
@@ -91,8 +97,5 @@ def publish(topic: str, message: Any) -> None:
         raise kind(f"publish({topic!r}): {error}") from None
     outbox = _current
     if outbox is None or outbox.pid != os.getpid():
-        raise NotServing(
-            "publish() needs a running Waterspout server: it works in views and handlers served by "
-            "`waterspout serve`, not in a script, a shell, a forked child or a bare test client"
-        )
+        raise NotServing(OUTSIDE)
     outbox.put(topic, data)

@@ -1,13 +1,16 @@
-"""Subscribers on an event loop of their own, in a thread of their own, while the first loop delivers."""
+"""A hub that several event loops share: who delivers, and where it is heard."""
 
 import asyncio
 import sys
+import threading
 import time
 
 import pytest
 
 from tests.waterspout.processes import running_thread
+from waterspout.exceptions import NotServing
 from waterspout.hub.local import Hub
+from waterspout.hub.outbox import publish
 
 
 @pytest.fixture
@@ -53,3 +56,171 @@ async def test_a_subscriber_that_came_on_another_loop_is_not_forgotten():
         while thread.is_alive():
             hub.deliver("a", b"1")
             await asyncio.sleep(0)
+
+
+# --- which of them delivers ----------------------------------------------------------------------------
+
+
+class Home:
+    """An event loop in a thread of its own, for what a test does on it."""
+
+    def __enter__(self):
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self._thread.start()
+        return self
+
+    def run(self, work):
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(10)
+
+    def __exit__(self, *_):
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(10)
+        self.loop.close()
+
+
+async def call(function, *arguments):
+    return function(*arguments)
+
+
+async def next_of(subscription):
+    return await asyncio.wait_for(anext(subscription), 5)
+
+
+async def hear(hub, message="hello"):
+    """What comes of a message that is published here."""
+    subscription = hub.subscribe("a")
+    publish("a", message)
+    try:
+        return await next_of(subscription)
+    finally:
+        subscription.close()
+
+
+def is_serving():
+    try:
+        publish("a", None)
+    except NotServing:
+        return False
+    return True
+
+
+def test_when_the_first_loop_stops_another_one_delivers():
+    hub = Hub()
+    with Home() as first, Home() as second:
+        first.run(call(hub.open))
+        second.run(call(hub.open))
+        first.run(call(hub.close))
+        assert second.run(hear(hub)) == "hello"
+        second.run(call(hub.close))
+        assert not is_serving()
+
+
+def test_each_subscriber_hears_it_on_its_own_loop():
+    hub = Hub()
+
+    async def read(subscription):
+        return await next_of(subscription), asyncio.get_running_loop()
+
+    with Home() as first, Home() as second:
+        found = {}
+        for home in (first, second):
+            home.run(call(hub.open))
+            found[home] = home.run(call(hub.subscribe, "a"))
+        publish("a", 1)
+        for home, subscription in found.items():
+            assert home.run(read(subscription)) == (1, home.loop)
+        for home in found:
+            home.run(call(hub.close))
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_a_loop_that_was_closed_is_forgotten(stops):
+    """Stopped or not: what goes on elsewhere is heard there, and at last nobody serves."""
+    hub = Hub()
+    with Home() as first:
+        first.run(call(hub.open))
+        with Home() as second:
+            second.run(call(hub.open))
+            first.run(hear(hub))
+            if stops:
+                second.run(call(hub.close))
+        assert first.run(hear(hub)) == "hello"
+        if stops:
+            first.run(call(hub.close))
+    assert not is_serving()
+
+
+def test_what_lies_there_when_its_loop_is_closed_goes_to_another():
+    hub = Hub()
+    with Home() as first:
+        first.run(call(hub.open))
+        subscription = first.run(call(hub.subscribe, "a"))
+        gone = asyncio.new_event_loop()
+        gone.run_until_complete(call(hub.open))
+        blocked = threading.Event()
+        first.loop.call_soon_threadsafe(blocked.wait, 10)
+        publish("a", 1)
+        gone.close()
+        blocked.set()
+        publish("a", 2)
+        assert [first.run(next_of(subscription)) for _ in range(2)] == [1, 2]
+        first.run(call(hub.close))
+
+
+def test_a_loop_that_stands_still_keeps_nothing_from_one_that_runs():
+    """An application of a whole module's tests, and one of a single test."""
+    hub = Hub()
+    still, running = asyncio.new_event_loop(), asyncio.new_event_loop()
+    still.run_until_complete(call(hub.open))
+    later = still.run_until_complete(call(hub.subscribe, "a"))
+    publish("a", "before")  # waits for the loop
+    running.run_until_complete(call(hub.open))
+    assert running.run_until_complete(hear(hub)) == "hello"
+    running.run_until_complete(call(hub.close))
+    running.close()
+    assert [still.run_until_complete(next_of(later)) for _ in range(2)] == ["before", "hello"]
+    assert still.run_until_complete(hear(hub, "after")) == "after"
+    still.run_until_complete(call(hub.close))
+    still.close()
+    assert not is_serving()
+
+
+def test_subscribers_of_a_loop_end_when_its_last_server_has_closed():
+    hub = Hub()
+    with Home() as first, Home() as second:
+        for home in (first, second, second):
+            home.run(call(hub.open))
+        here, there = first.run(call(hub.subscribe, "a")), second.run(call(hub.subscribe, "a"))
+        second.run(call(hub.close))
+        publish("a", 1)
+        assert second.run(next_of(there)) == 1
+        second.run(call(hub.close))
+        second.run(end_of(there))
+        assert first.run(hear(hub)) == "hello"
+        assert first.run(next_of(here)) == 1
+        first.run(call(hub.close))
+
+
+async def end_of(subscription):
+    try:
+        await next_of(subscription)
+    except StopAsyncIteration:
+        return
+    raise AssertionError("it has not ended")
+
+
+def test_a_reader_on_a_closed_loop_hinders_nobody():
+    hub = Hub()
+    gone = asyncio.new_event_loop()
+    gone.run_until_complete(call(hub.open))
+    forgotten = gone.run_until_complete(call(hub.subscribe, "a"))
+    reading = gone.create_task(end_of(forgotten))
+    gone.run_until_complete(asyncio.sleep(0))
+    reading.cancel()
+    gone.run_until_complete(asyncio.gather(reading, return_exceptions=True))
+    gone.close()
+    with Home() as home:
+        home.run(call(hub.open))
+        assert home.run(hear(hub)) == "hello"
+        home.run(call(hub.close))
