@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import weakref
 from collections.abc import Callable
 from typing import Any, cast
@@ -102,7 +103,8 @@ class Application(TornadoApplication):
         super().__init__(rules, default_host, transforms, **settings)
         self.add_transform(RecordTransform)
         self._sockets: weakref.WeakSet[WebSocketHandler] = weakref.WeakSet()
-        self._hub_is_open = False
+        #: The event loops on which it has opened the hub: there are several in some tests alone.
+        self._loops: set[asyncio.AbstractEventLoop] = set()
         #: What is cancelled from now on is so because the graceful timeout is over.
         self.is_cutting_short = False
         self._lay_table()
@@ -140,22 +142,28 @@ class Application(TornadoApplication):
     # -- life --------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Start the lanes of the WSGI app. Raises TargetNotFound, TargetRaised: it can't be loaded."""
+        """Start the lanes of the WSGI app; harmless when repeated. Raises TargetNotFound, TargetRaised: it
+        can't be loaded; PoolError: it is started on another event loop, or in another process.
+
+        An application that was never stopped is started anew when the loop that it belonged to is closed.
+        """
         self._open_hub()
         try:
             if self.container is not None:
                 await self.container.start()
         except BaseException:
-            self._close_hub()
+            self._close_hub(asyncio.get_running_loop())
             raise
 
     async def stop(self, timeout: float | None = None) -> None:
         """Close WebSockets with 1001, end subscriptions, let running WSGI requests finish, stop the lanes.
 
-        `timeout` in seconds; by default the setting `graceful_timeout`.
+        `timeout` in seconds; by default the setting `graceful_timeout`. Topics are the process's, not the
+        application's: while another application is open on this event loop, subscriptions on it go on.
         """
         self.close_sockets()
-        self._close_hub()
+        for loop in list(self._loops):
+            self._close_hub(loop)
         if self.container is not None:
             await self.container.stop(timeout)
 
@@ -170,18 +178,23 @@ class Application(TornadoApplication):
         """How many WebSockets are open."""
         return sum(handler.ws_connection is not None for handler in self._sockets)
 
-    def _close_hub(self) -> None:
-        if self._hub_is_open:
-            self._hub_is_open = False
-            hub.close()
+    def _close_hub(self, loop: asyncio.AbstractEventLoop) -> None:
+        if loop in self._loops:
+            self._loops.remove(loop)
+            hub.close(loop)
 
     def _open_hub(self) -> None:
-        if not self._hub_is_open:
-            self._hub_is_open = True
-            self.is_cutting_short = False
-            self._improved.clear()  # whoever wraps Tornado's methods has done so by now
-            self._lay_table()
-            hub.open()
+        loop = asyncio.get_running_loop()
+        if loop in self._loops:
+            return
+        for gone in [gone for gone in self._loops if gone.is_closed()]:
+            self._close_hub(gone)
+            self._sockets.clear()
+        self._loops.add(loop)
+        self.is_cutting_short = False
+        self._improved.clear()  # whoever wraps Tornado's methods has done so by now
+        self._lay_table()
+        hub.open()
 
     @property
     def doubts(self) -> list[str]:
@@ -227,7 +240,7 @@ class Application(TornadoApplication):
         route, args, kwargs, denied, _ = table.find(head.method, path)
         if route is None:
             return self.start_request(server_conn, exchange)
-        if not self._hub_is_open:
+        if asyncio.get_running_loop() not in self._loops:
             self._open_hub()
         if route.container is not None:
             opened = route.container.start_request(server_conn, exchange)

@@ -151,6 +151,14 @@ class Crew:
         """Close the lanes; a process that has not ended `grace` seconds later is killed."""
         raise NotImplementedError
 
+    def abandon(self) -> None:
+        """Its event loop is closed: let go of what there is, without it."""
+        self._stopping = True
+        self.idle.clear()
+        for lane in self.lanes:
+            lane.abandon()
+        self.lanes.clear()
+
     def locate(self, thread: int, tell: Callable[[str], None]) -> None:
         """Let `tell` know where that thread stands (`standing.find_place`): now, later, or never."""
         tell(find_place(thread))

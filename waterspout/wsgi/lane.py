@@ -34,6 +34,7 @@ from waterspout.wsgi.frames import (
     parse_reply,
     parse_taken,
 )
+from waterspout.wsgi.orphans import close_transport
 
 logger = logging.getLogger("waterspout.wsgi")
 
@@ -211,6 +212,14 @@ class Lane(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
         elif self.backlog is not None:
+            self.backlog.close()
+            self.backlog = None
+
+    def abandon(self) -> None:
+        """`close`, when the event loop is closed: nobody is told."""
+        close_transport(self._transport)
+        self._transport = None
+        if self.backlog is not None:
             self.backlog.close()
             self.backlog = None
 

@@ -25,6 +25,7 @@ from waterspout.wsgi.exchange import Exchange
 from waterspout.wsgi.lane import Lane
 from waterspout.wsgi.loading import WSGIApp, load_app
 from waterspout.wsgi.naming import Link
+from waterspout.wsgi.orphans import Orphans
 from waterspout.wsgi.process import ProcessCrew
 from waterspout.wsgi.queue import WaitingQueue
 from waterspout.wsgi.scarcity import Scarcity
@@ -84,13 +85,10 @@ class Pool:
         self._shared = shared or Shared(settings.workers > 1, settings.threads > 1)
         self._says = f"pool {self._shared.name}: " if self._shared.name else ""
         self.figures = Figures()
-        self._supervisor = Supervisor(settings, self._make_crew, self._refuse_queue, self._says)
-        self._scarcity = Scarcity()
-        self._watch = Watch(self._supervisor, settings, self._says)
-        self._queue = WaitingQueue(settings.queue, settings.queue_timeout, self._refuse)
-        space = self._shared.space or SpoolSpace(settings.spool)
-        self.admission = Admission(self, settings.crews * settings.threads, space, settings.spool_reply)
+        self._prepare()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._last_loop: asyncio.AbstractEventLoop | None = None
+        self._orphans = Orphans()
         self._generation = 0
         self._stopping = False
         self._unsaid, self._refused_said = 0, -math.inf
@@ -98,11 +96,23 @@ class Pool:
         self.refused = 0
         self.died = 0
 
+    def _prepare(self) -> None:
+        """What belongs to one event loop from the first use on."""
+        settings = self.settings
+        self._supervisor = Supervisor(settings, self._make_crew, self._refuse_queue, self._says)
+        self._scarcity = Scarcity()
+        self._watch = Watch(self._supervisor, settings, self._says)
+        self._queue = WaitingQueue(settings.queue, settings.queue_timeout, self._refuse)
+        space = self._shared.space or SpoolSpace(settings.spool)
+        self.admission = Admission(self, settings.crews * settings.threads, space, settings.spool_reply)
+
     # -- life --------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Start all crews; harmless when started. Raises what kept the app from being loaded."""
-        if self._loop is not None:
+        """Start all crews; harmless when started. Raises what kept the app from being loaded; PoolError: it
+        is started on another event loop, which is not closed, or in another process.
+        """
+        if self._is_home():
             return
         self._open()
         try:
@@ -113,9 +123,9 @@ class Pool:
 
     async def stop(self, timeout: float | None = None) -> None:
         """Let what runs and waits finish, for `timeout` seconds at most, then end all crews."""
-        if self._loop is None:
+        if not self._is_home() or self._loop is None:
+            await self._orphans.wait()
             return
-        self._check_home()
         self._stopping = True
         self._supervisor.refrain()
         timeout = self.settings.graceful_timeout if timeout is None else timeout
@@ -144,11 +154,20 @@ class Pool:
         self._refuse_queue()
         self._watch.stop()
         await self._supervisor.stop(grace)
-        self._loop = None
-        hub.close()
+        await self._orphans.wait()
+        loop, self._loop = self._loop, None
+        hub.close(loop)
+
+    def _abandon(self) -> None:
+        """Its event loop was closed, and it was not stopped: drop all that can only be of use there."""
+        loop, self._loop = self._loop, None
+        hub.close(loop)
+        self._orphans.add(self._supervisor.abandon())
+        self._prepare()
+        self._stopping = False
 
     def _open(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop = self._last_loop = asyncio.get_running_loop()
         self._generation = fork_generation()
         self._stopping = False
         self._drained = asyncio.Event()
@@ -172,12 +191,23 @@ class Pool:
                 # Not for ever: a lane that gets stuck, or a client that leaves the queue, says nothing.
                 await asyncio.wait_for(self._drained.wait(), limits.DRAIN_LOOK)
 
-    def _check_home(self) -> None:
-        if fork_generation() != self._generation or asyncio.get_running_loop() is not self._loop:
+    def _is_home(self) -> bool:
+        """Whether it is open, and on this event loop; what was left on a closed one is dropped. Raises
+        PoolError: it belongs elsewhere.
+        """
+        if self._loop is None:
+            return False
+        is_forked = fork_generation() != self._generation
+        if not is_forked and asyncio.get_running_loop() is self._loop:
+            return True
+        if is_forked or not self._loop.is_closed():
             raise PoolError(
-                "this pool was started in another process or on another event loop; start the application "
-                "after forking, and make one for each event loop"
+                "this pool was started in another process or on another event loop, which is still open: "
+                "start the application after forking; stop() it on that loop before it is started on this "
+                "one, or make one for each event loop"
             )
+        self._abandon()
+        return False
 
     # -- what can be seen --------------------------------------------------------------------------------
 
@@ -232,13 +262,12 @@ class Pool:
 
     def submit(self, exchange: Exchange) -> None:
         """Start it on a free lane, or queue it, or refuse it with 503. Raises PoolError."""
-        if self._stopping:
+        if self._stopping and asyncio.get_running_loop() is self._last_loop:
             self._refuse(exchange)
             return
-        if self._loop is None:
+        if not self._is_home():
             self._open()  # nobody called `start()`: it waits until a lane is there
             self._supervisor.start_soon()
-        self._check_home()
         if not self._queue and self._place(exchange):
             return
         if self._supervisor.broken or self._queue.is_full:

@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 from typing import Any, Final
 
 from waterspout import limits
-from waterspout.exceptions import ConfigurationError, WaterspoutError
+from waterspout.exceptions import ConfigurationError, PoolError, WaterspoutError
 from waterspout.ops.figures import Figures
 from waterspout.record import Record
 from waterspout.wsgi.admission import Admission
@@ -76,6 +76,8 @@ class Pools:
             failed = {name: each for name, each in zip(self.all, results, strict=True) if each is not None}
             for name, error in failed.items():
                 raise error if len(failed) == len(self.all) else _name_pool(name, error)
+        except PoolError:
+            raise  # they run where they were started, and go on
         except BaseException:
             await asyncio.gather(*starts, return_exceptions=True)  # cancelled, they clean up behind them
             await self.stop(limits.CUT_GRACE)

@@ -129,6 +129,21 @@ class ProcessCrew(Crew):
             self.kill()
             await self._exited
 
+    def abandon(self) -> None:
+        """The closed channel tells the process to end: `orphan`, for who waits for that."""
+        super().abandon()
+        if self.gone or self._process is None:
+            return
+        self.gone = True
+        self._control.close()
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+
+    @property
+    def orphan(self) -> subprocess.Popen[bytes] | None:
+        """The process itself, if it may still run."""
+        return self._process
+
     def kill(self) -> None:
         """End the process at once. Nothing is given to it from now on."""
         self._ended_here = True

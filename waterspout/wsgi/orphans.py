@@ -1,0 +1,60 @@
+"""What outlives the event loop that it belonged to, because the loop was closed and nothing was stopped.
+
+Tests do that: they share an application, and each has a loop of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import time
+from collections.abc import Iterable
+from typing import Any, Final
+
+from waterspout.limits import EXIT_GRACE
+
+#: How often it is seen whether one has ended (seconds).
+_LOOK: Final = 0.01
+
+
+class Orphans:
+    """WSGI processes that nobody speaks to any more: their control channels are closed, so they end.
+
+    One that has not ended `EXIT_GRACE` seconds later is killed.
+    """
+
+    def __init__(self) -> None:
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._late = 0.0
+
+    def add(self, processes: Iterable[subprocess.Popen[bytes]]) -> None:
+        """See to the end of these, too, on the running event loop."""
+        self._processes += processes
+        self._late = time.monotonic() + EXIT_GRACE
+        self._look()
+
+    async def wait(self) -> None:
+        """Until none is left."""
+        while self._bury():
+            await asyncio.sleep(_LOOK)
+
+    def _look(self) -> None:
+        if self._bury():
+            # No task: this loop, too, may be closed at any moment, and shall not complain of one.
+            asyncio.get_running_loop().call_later(_LOOK, self._look)
+
+    def _bury(self) -> int:
+        """How many are left."""
+        self._processes = [process for process in self._processes if process.poll() is None]
+        if time.monotonic() > self._late:
+            for process in self._processes:
+                process.kill()
+        return len(self._processes)
+
+
+def close_transport(transport: Any) -> None:
+    """Close the socket below `transport`, whose event loop is closed and can't do it any more."""
+    sock = getattr(transport, "_sock", None)  # asyncio has no public name for it; uvloop closes its own
+    if sock is not None:
+        transport._sock = None  # or it says, when it is collected, that it was forgotten
+        sock.close()
