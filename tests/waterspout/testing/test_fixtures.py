@@ -1,0 +1,67 @@
+"""The fixture that applications use in their own tests."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import waterspout
+from tests.waterspout.natives import routes
+from waterspout import Application, testing
+
+started_app = testing.started_app
+
+
+@pytest.fixture
+def app():
+    return Application(native=routes, wsgi="tests.waterspout.wsgi.apps:app", wsgi_threads=1, wsgi_workers=0)
+
+
+@pytest.mark.gen_test
+async def test_the_application_is_started_before_the_first_request(started_app, app, http_client, base_url):
+    assert started_app is app
+    job = http_client.fetch(base_url + "/hello")
+    assert (await job).body == b"hello"
+
+
+@pytest.mark.gen_test
+async def test_the_wsgi_app_is_there(started_app, http_client, base_url):
+    assert (await http_client.fetch(base_url + "/identity")).code == 200
+
+
+def test_the_application_may_have_another_fixture(tmp_path):
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "test_it.py").write_text(TEST)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--app-fixture", "site", "-W"]
+    ignored = "ignore::DeprecationWarning"
+    environment = os.environ | {"PYTHONPATH": str(Path(waterspout.__file__).parent.parent)}
+    done = subprocess.run(
+        [*command, ignored], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert "1 passed" in done.stdout, done.stdout
+
+
+CONFTEST = """
+import pytest, waterspout
+from waterspout import testing
+
+started_app = testing.started_app
+
+@pytest.fixture
+def app():
+    return "what Flask's own tests call so"
+
+@pytest.fixture
+def site():
+    return waterspout.Application(wsgi="tests.waterspout.wsgi.apps:app", wsgi_workers=0)
+"""
+TEST = """
+import pytest
+
+@pytest.mark.gen_test
+async def test_it(started_app, http_client, base_url, site):
+    assert started_app is site
+    assert (await http_client.fetch(base_url + "/hello")).body == b"hello"
+"""

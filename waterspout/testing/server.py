@@ -1,0 +1,116 @@
+"""A real server for a test, in a thread of the test's own process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Final
+
+from tornado.web import Application as TornadoApplication
+
+from waterspout.application import Application
+from waterspout.http import HTTPServer
+from waterspout.hub.local import hub
+from waterspout.limits import EXIT_GRACE
+from waterspout.listeners import listen_tcp
+from waterspout.record import log_refusal
+from waterspout.targets import build_application
+
+#: How long native handlers that were cancelled, and connections that are cut, get to end (seconds).
+_CUT: Final = 1.0
+#: Whatever else an end takes (seconds). Who needs longer blocks the event loop.
+_SPARE: Final = 5.0
+
+
+@contextlib.contextmanager
+def serving(app: TornadoApplication | str, *, timeout: float = 5.0) -> Iterator[str]:
+    """Serve `app`, an application or a target like "yourpackage.main:app", on a free port of 127.0.0.1, in a
+    thread with an event loop of its own; gives its URL, like "http://127.0.0.1:49152".
+
+    In the end requests that still run get `timeout` seconds; then everything is stopped. Raises what keeps it
+    from starting: TargetNotFound, TargetRaised, PoolError (it is started elsewhere); TimeoutError, when it
+    can't be stopped, for a handler blocks its event loop.
+    """
+    live = _Live(build_application(app, None, None) if isinstance(app, str) else app, timeout)
+    try:
+        yield live.start()
+    finally:
+        live.stop()
+
+
+class _Live:
+    """One server in its thread."""
+
+    def __init__(self, application: TornadoApplication, timeout: float) -> None:
+        self._application = application
+        self._timeout = timeout
+        self._url: Future[str] = Future()
+        self._running: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = Future()
+        self._thread = threading.Thread(target=self._run, name="waterspout-serving", daemon=True)
+        self._failure: BaseException | None = None
+
+    def start(self) -> str:
+        """The URL. Raises what keeps it from starting."""
+        self._thread.start()
+        return self._url.result()
+
+    def stop(self) -> None:
+        """Raises TimeoutError; and what went wrong with its end."""
+        if self._thread.ident is None:
+            return  # there is no thread for it
+        loop, task = self._running.result()
+        with contextlib.suppress(RuntimeError):  # it has ended
+            loop.call_soon_threadsafe(task.cancel)
+        self._thread.join(self._timeout + 2 * _CUT + EXIT_GRACE + _SPARE)
+        if self._thread.is_alive():
+            raise TimeoutError("the server does not stop: something blocks its event loop")
+        if self._failure is not None:
+            raise self._failure
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except asyncio.CancelledError:
+            pass  # so it is stopped
+        except BaseException as error:
+            if self._url.done():
+                self._failure = error
+            else:
+                self._url.set_exception(error)
+
+    async def _serve(self) -> None:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        self._running.set_result((loop, task))
+        application = self._application
+        server = HTTPServer(application, max_body_size=getattr(application, "max_body_size", None))
+        server.on_refused = log_refusal
+        with listen_tcp("127.0.0.1", 0) as listeners:
+            if isinstance(application, Application):
+                await application.start()
+            try:
+                server.add_sockets(listeners.sockets)
+                self._url.set_result(f"http://127.0.0.1:{listeners.sockets[0].getsockname()[1]}")
+                await loop.create_future()  # until it is cancelled
+            finally:
+                await self._shutdown(server)
+
+    async def _shutdown(self, server: HTTPServer) -> None:
+        """As `waterspout serve` does it."""
+        loop, application = asyncio.get_running_loop(), self._application
+        deadline = loop.time() + self._timeout
+        if isinstance(application, Application):
+            application.close_sockets()
+        hub.end_subscriptions(loop)  # the test's own are on another one
+        await server.drain(self._timeout)
+        if running := server.running_tasks():
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running, timeout=_CUT)
+        if isinstance(application, Application):
+            await application.stop(max(0.0, deadline - loop.time()))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(server.close_all_connections(), _CUT)
