@@ -8,6 +8,7 @@ started_app = testing.started_app
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tornado.ioloop import IOLoop
@@ -16,11 +17,13 @@ from waterspout.application import Application
 
 
 @pytest.fixture
-def started_app(request: pytest.FixtureRequest, io_loop: IOLoop) -> Iterator[Application]:
+def started_app(request: pytest.FixtureRequest, io_loop: IOLoop, app: Any) -> Iterator[Application]:
     """The application of the `app` fixture (or of the one that `--app-fixture` names), started on `io_loop`,
     and stopped behind the test: no WSGI process is left over. Raises what keeps the app from being loaded.
     """
-    app: Application = request.getfixturevalue(request.config.getoption("app_fixture"))
-    io_loop.run_sync(app.start)
-    yield app
-    io_loop.run_sync(lambda: app.stop(timeout=5))
+    # Asked for above, too: pytest looks for parameters among the fixtures that are named there.
+    name = request.config.getoption("app_fixture")
+    application: Application = app if name == "app" else request.getfixturevalue(name)
+    io_loop.run_sync(application.start)
+    yield application
+    io_loop.run_sync(lambda: application.stop(timeout=5))

@@ -14,9 +14,12 @@ from waterspout import Application, testing
 started_app = testing.started_app
 
 
-@pytest.fixture
-def app():
-    return Application(native=routes, wsgi="tests.waterspout.wsgi.apps:app", wsgi_threads=1, wsgi_workers=0)
+@pytest.fixture(params=[0, 1])
+def app(request):
+    """With parameters, as many have it."""
+    return Application(
+        native=routes, wsgi="tests.waterspout.wsgi.apps:app", wsgi_threads=1, wsgi_workers=request.param
+    )
 
 
 @pytest.mark.gen_test
