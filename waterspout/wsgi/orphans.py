@@ -29,14 +29,23 @@ class Orphans:
 
     def add(self, processes: Iterable[subprocess.Popen[bytes]]) -> None:
         """See to the end of these, too, on the running event loop."""
-        self._processes += processes
-        self._late = time.monotonic() + EXIT_GRACE
+        self._take(processes)
         self._look()
 
     async def wait(self) -> None:
         """Until none is left."""
         while self._bury():
             await asyncio.sleep(_LOOK)
+
+    def wait_blocking(self, processes: Iterable[subprocess.Popen[bytes]] = ()) -> None:
+        """Until none is left, of these neither. Where no event loop runs."""
+        self._take(processes)
+        while self._bury():
+            time.sleep(_LOOK)
+
+    def _take(self, processes: Iterable[subprocess.Popen[bytes]]) -> None:
+        self._processes += processes
+        self._late = time.monotonic() + EXIT_GRACE
 
     def _look(self) -> None:
         if self._bury():

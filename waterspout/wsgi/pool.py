@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import logging
 import math
 import os
 import random
 import sys
+import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -38,6 +40,16 @@ from waterspout.wsgi.watch import Watch
 __all__ = ["Pool", "PoolSettings"]
 
 logger = logging.getLogger("waterspout.wsgi")
+
+
+#: Pools that have been open, for as long as anybody has them.
+_used: weakref.WeakSet[Pool] = weakref.WeakSet()
+
+
+@atexit.register
+def _let_go() -> None:
+    for pool in list(_used):
+        pool.let_go()
 
 
 class Shared(NamedTuple):
@@ -121,6 +133,13 @@ class Pool:
             await self._end(limits.CUT_GRACE)
             raise
 
+    def let_go(self) -> None:
+        """At the end of the interpreter: if its event loop was closed, nobody will come to stop it."""
+        if fork_generation() != self._generation:
+            return
+        is_left = self._loop is not None and self._loop.is_closed()
+        self._orphans.wait_blocking(self._supervisor.abandon() if is_left else ())
+
     async def stop(self, timeout: float | None = None) -> None:
         """Let what runs and waits finish, for `timeout` seconds at most, then end all crews."""
         if not self._is_home() or self._loop is None:
@@ -167,6 +186,7 @@ class Pool:
         self._stopping = False
 
     def _open(self) -> None:
+        _used.add(self)
         self._loop = self._last_loop = asyncio.get_running_loop()
         self._generation = fork_generation()
         self._stopping = False

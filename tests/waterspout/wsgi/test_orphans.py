@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import subprocess
 import sys
 import threading
 import warnings
@@ -154,3 +155,19 @@ def test_one_that_does_not_end_is_killed(monkeypatch):
     stubborn = Stubborn()
     run(see_off())
     assert stubborn.killed
+
+
+@FORMS
+def test_at_the_end_of_the_interpreter_it_ends_without_a_complaint(workers):
+    """An application that was never stopped, as a module of tests has it."""
+    code = f"""
+import asyncio
+from waterspout.wsgi.pool import Pool, PoolSettings
+
+pool = Pool("tests.waterspout.wsgi.apps:app", PoolSettings({workers}, 2, 10))
+for _ in range(2):
+    asyncio.run(pool.start())
+"""
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
