@@ -140,8 +140,9 @@ class Hub:
         with self._lock:
             if self._outbox is None or self._outbox.pid != os.getpid():
                 self._opened.clear()
+            if all(each.is_closed() for each in self._opened):
                 self._loop = None
-                self._outbox = Outbox(self._wake)
+                self._outbox = Outbox(self._wake)  # nobody is to hear what lay in another one
                 open_outbox(self._outbox)
             self._opened[loop] = self._opened.pop(loop, 0) + 1
         self._wake()  # something may lie there and wait for a loop that stands still

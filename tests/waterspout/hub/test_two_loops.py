@@ -151,6 +151,23 @@ def test_a_loop_that_was_closed_is_forgotten(stops):
     assert not is_serving()
 
 
+def test_what_a_closed_loop_has_left_is_not_heard_by_who_comes_next():
+    """As between two tests, neither of which stops its application."""
+    hub = Hub()
+    gone, loop = asyncio.new_event_loop(), asyncio.new_event_loop()
+    gone.run_until_complete(call(hub.open))
+    publish("a", "of the first test")
+    gone.close()
+
+    async def open_and_hear():
+        hub.open()
+        return await hear(hub, "of the second")
+
+    assert loop.run_until_complete(open_and_hear()) == "of the second"
+    loop.run_until_complete(call(hub.close))
+    loop.close()
+
+
 def test_what_lies_there_when_its_loop_is_closed_goes_to_another():
     hub = Hub()
     with Home() as first:
