@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import weakref
+from asyncio import AbstractEventLoop, get_running_loop
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -104,7 +104,8 @@ class Application(TornadoApplication):
         self.add_transform(RecordTransform)
         self._sockets: weakref.WeakSet[WebSocketHandler] = weakref.WeakSet()
         #: The event loops on which it has opened the hub: there are several in some tests alone.
-        self._loops: set[asyncio.AbstractEventLoop] = set()
+        self._loops: set[AbstractEventLoop] = set()
+        self._last_loop: AbstractEventLoop | None = None
         #: What is cancelled from now on is so because the graceful timeout is over.
         self.is_cutting_short = False
         self._lay_table()
@@ -152,7 +153,7 @@ class Application(TornadoApplication):
             if self.container is not None:
                 await self.container.start()
         except BaseException:
-            self._close_hub(asyncio.get_running_loop())
+            self._close_hub(get_running_loop())
             raise
 
     async def stop(self, timeout: float | None = None) -> None:
@@ -178,19 +179,24 @@ class Application(TornadoApplication):
         """How many WebSockets are open."""
         return sum(handler.ws_connection is not None for handler in self._sockets)
 
-    def _close_hub(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _close_hub(self, loop: AbstractEventLoop) -> None:
+        self._last_loop = None
         if loop in self._loops:
             self._loops.remove(loop)
             hub.close(loop)
 
     def _open_hub(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop = get_running_loop()
+        if loop is self._last_loop:
+            return
         if loop in self._loops:
+            self._last_loop = loop
             return
         for gone in [gone for gone in self._loops if gone.is_closed()]:
             self._close_hub(gone)
             self._sockets.clear()
         self._loops.add(loop)
+        self._last_loop = loop
         self.is_cutting_short = False
         self._improved.clear()  # whoever wraps Tornado's methods has done so by now
         self._lay_table()
@@ -240,7 +246,7 @@ class Application(TornadoApplication):
         route, args, kwargs, denied, _ = table.find(head.method, path)
         if route is None:
             return self.start_request(server_conn, exchange)
-        if asyncio.get_running_loop() not in self._loops:
+        if get_running_loop() is not self._last_loop:
             self._open_hub()
         if route.container is not None:
             opened = route.container.start_request(server_conn, exchange)
