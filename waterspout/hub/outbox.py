@@ -113,8 +113,9 @@ def publish(topic: str, message: Any) -> None:
     except (TypeError, ValueError, RecursionError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"publish({topic!r}): {error}") from None
-    for witness in _witnesses:
-        witness(topic, data)
+    if _witnesses:
+        for witness in _witnesses:
+            witness(topic, data)
     try:
         outbox = _current
         if outbox is None or outbox.pid != os.getpid():
