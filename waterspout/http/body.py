@@ -59,7 +59,7 @@ class ChunkedBody:
         self._partial = b""
         self._left = 0
         self._extensions = 0
-        self._step: Callable[[bytes, int, list[bytes]], int] = self._read_size
+        self._step: Callable[[ChunkedBody, bytes, int, list[bytes]], int] = ChunkedBody._read_size
         self.done = False
         self.rest = b""
 
@@ -74,14 +74,15 @@ class ChunkedBody:
             if len(pieces) == limits.CHUNKS_AT_ONCE:
                 self.rest = data[position:]
                 break
-            after = self._step(data, position, pieces)
+            after = self._step(self, data, position, pieces)
             if after < 0:
                 self._partial = data[position:]
                 break
             position = after
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    # Each step gives the position behind what it took, or -1: it needs more than there is.
+    # Each step gives the position behind what it took, or -1: it needs more than there is. They are functions
+    # of the class: a method that is bound to us, and on us, would be a reference in a circle.
 
     def _read_size(self, data: bytes, position: int, _pieces: list[bytes]) -> int:
         match = _SIZE_LINE.match(data, position)
@@ -93,7 +94,7 @@ class ChunkedBody:
         if self._extensions > limits.CHUNK_EXTENSIONS:
             raise RequestRefused(400, "chunk extensions without end")
         self._left = int(match[1], 16)
-        self._step = self._read_data if self._left else self._read_trailers
+        self._step = ChunkedBody._read_data if self._left else ChunkedBody._read_trailers
         return match.end()
 
     def _read_data(self, data: bytes, position: int, pieces: list[bytes]) -> int:
@@ -103,13 +104,13 @@ class ChunkedBody:
         pieces.append(piece)
         self._left -= len(piece)
         if not self._left:
-            self._step = self._read_data_end
+            self._step = ChunkedBody._read_data_end
         return position + len(piece)
 
     def _read_data_end(self, data: bytes, position: int, _pieces: list[bytes]) -> int:
         found = data[position : position + 2]
         if found == b"\r\n":
-            self._step = self._read_size
+            self._step = ChunkedBody._read_size
             return position + 2
         if found in (b"", b"\r"):
             return -1

@@ -286,6 +286,8 @@ class Connection(Intake):
         """What of an `IOStream` handlers use."""
         if self._stream is None:
             self._stream = Stream(self, self._transport)
+            if self.state == OVER:
+                self._stream.on_over()
         return self._stream
 
     def detach(self) -> IOStream:
@@ -312,6 +314,8 @@ class Connection(Intake):
         self.state = OVER
         self.server.on_close(self)
         self.exchange = self._delegate = None
+        if self._stream is not None:
+            self._stream.on_over()
         self.set_body_timeout(None)
         self._resume_reading()
         return self._parser.take_rest()

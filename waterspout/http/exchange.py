@@ -133,6 +133,7 @@ class Exchange(HTTPConnection):
     def detach(self) -> IOStream:
         """Leave HTTP: the socket as an `IOStream`, with what the client has sent behind its request."""
         self.detached = self.finished = True
+        self.close_callback = self.half_close_callback = None  # as Tornado's; and no circle
         return self._connection.detach()
 
     def close(self) -> None:

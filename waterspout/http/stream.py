@@ -22,24 +22,26 @@ if TYPE_CHECKING:
 class Stream:
     """`request.connection.stream`, as far as Tornado's own code and handlers use it."""
 
-    __slots__ = ("_close_callback", "_connection", "_transport", "error")
+    __slots__ = ("_close_callback", "_connection", "_transport", "_writer", "error")
 
     def __init__(self, connection: Connection, transport: asyncio.Transport) -> None:
-        self._connection = connection
+        self._connection: Connection | None = connection
+        self._writer = connection.writer
         self._transport = transport
         self._close_callback: Callable[[], None] | None = None
         self.error: BaseException | None = None
 
     def write(self, data: bytes) -> asyncio.Future[None]:
         """Raw bytes. Done when there is room for more; fails with StreamClosedError."""
-        return self._connection.writer.when_room() if not data else self._connection.writer.write(data)
+        return self._writer.when_room() if not data else self._writer.write(data)
 
     def closed(self) -> bool:
-        return self._connection.writer.closed or self._transport.is_closing()
+        return self._writer.closed or self._transport.is_closing()
 
     def close(self, exc_info: Any = False) -> None:
         """Close; what was written still goes out."""
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
 
     def set_close_callback(self, callback: Callable[[], None] | None) -> None:
         """Called once, when the connection is lost."""
@@ -67,9 +69,14 @@ class Stream:
         """It is gone, or somebody else's."""
         self._transport = GONE
 
+    def on_over(self) -> None:
+        """HTTP is: the connection, which has us, has nothing to close any more, nor anybody to tell."""
+        self._connection = self._close_callback = None
+
     def on_lost(self, error: BaseException | None) -> None:
         self.error = error
-        callback, self._close_callback = self._close_callback, None
+        callback = self._close_callback
+        self.on_over()
         if callback is not None:
             callback()
 
@@ -148,8 +155,13 @@ class _Pump(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
+        self._source = None
+        if self.peer is not None:
+            self.peer.peer = None
+            self.peer = None
         if self._target is not None:
             self._target.close()
+            self._target = None
 
 
 def detach_stream(transport: asyncio.Transport, rest: bytes) -> tuple[IOStream, DetachedStream | None]:

@@ -9,8 +9,11 @@ it sees, is as in Tornado 6.6.1, where this was read: `tests/waterspout/native/t
 from __future__ import annotations
 
 import asyncio
+import inspect
+import weakref
 from asyncio import Future
-from types import FunctionType, TracebackType
+from collections.abc import Callable
+from types import FunctionType, MethodType, TracebackType
 from typing import Any, cast
 
 from tornado.httputil import HTTPInputError, HTTPOutputError, HTTPServerRequest
@@ -36,11 +39,35 @@ _JSON = "application/json; charset=UTF-8"
 _TORNADOS_FILE = authenticated.__code__.co_filename
 
 
+class _Else:
+    """A method that a handler class may do without. Of the class: Tornado's, so it is not defined. Of a
+    handler whose class has none: what `stand_in(handler)` gives.
+
+    No handler keeps it: a method that is bound to it, and on it, would be a reference in a circle.
+    """
+
+    def __init__(self, name: str, stand_in: Callable[[Any], Callable[..., Any]]) -> None:
+        self._name = name
+        self._stand_in = stand_in
+
+    def __get__(
+        self, handler: TornadoRequestHandler | None, owner: type[TornadoRequestHandler]
+    ) -> Callable[..., Any]:
+        if handler is None:
+            return UNDEFINED
+        if getattr(type(handler), self._name) is not UNDEFINED:
+            return MethodType(UNDEFINED, handler)  # one that is defined asks its base class
+        return self._stand_in(handler)
+
+
 class LeanRequestHandler(TornadoRequestHandler):
     """Tornado's handler to whoever looks at it, and cheaper. No behaviour is different."""
 
     #: Tornado's own methods run, because somebody has wrapped them: see `is_instrumented`.
     _steps_aside = False
+
+    head = _Else("head", lambda handler: find_head(handler) or MethodType(UNDEFINED, handler))
+    options = _Else("options", lambda handler: handler._answer_options)
 
     def __init__(self, application: Application, request: HTTPServerRequest, **kwargs: Any) -> None:
         if self._steps_aside:
@@ -84,7 +111,7 @@ class LeanRequestHandler(TornadoRequestHandler):
         if self._transforms is ALONE:
             self._transforms = [RecordTransform(self.request)]
         flushed = super().flush(include_footers)
-        if not include_footers and "head" in self.__dict__:
+        if not include_footers and self.request.method == "HEAD" and find_head(self) is not None:
             raise Finish  # HEAD that follows GET is answered: a stream would go on for nobody
         return flushed
 
@@ -155,11 +182,7 @@ class LeanRequestHandler(TornadoRequestHandler):
         """As Tornado's, for a handler that is handed its body whole."""
         request = self.request
         name = request.method
-        if name == "HEAD":
-            follow_get(self)
         if self._steps_aside or self._prepared_future is not None or name not in self.SUPPORTED_METHODS:
-            if name == "OPTIONS" and type(self).options is UNDEFINED:
-                self.options = self._answer_options
             keep_converted(self, kwargs)
             # Who stops the server cancels it in the end. Tornado's own delegate keeps none.
             request.connection.task = asyncio.current_task()  # type: ignore[union-attr]  # an open object
@@ -167,6 +190,8 @@ class LeanRequestHandler(TornadoRequestHandler):
                 await super()._execute(transforms, *args, **kwargs)
             except (SystemExit, asyncio.CancelledError) as error:
                 self._answer_exception(error)
+            finally:
+                forget_frames(getattr(request, "_body_future", None))
             return
         self._transforms = transforms
         try:
@@ -180,9 +205,6 @@ class LeanRequestHandler(TornadoRequestHandler):
             if prepared is not None:
                 await prepared
             if self._finished:
-                return
-            if name == "OPTIONS" and type(self).options is UNDEFINED:
-                self._answer_options()
                 return
             method = getattr(self, _METHODS[name] if name in _METHODS else name.lower())
             if self.path_args or self.path_kwargs:
@@ -306,6 +328,7 @@ class LeanRequestHandler(TornadoRequestHandler):
         container(request)
         self._finished = True  # as far as this handler is concerned, as Tornado's FallbackHandler does it
         self.on_finish()
+        self._break_cycles()
         return True
 
     def _say_allow(self) -> None:
@@ -329,19 +352,37 @@ def is_left(connection: Any) -> bool:
     return connection.stream is None or connection.stream.closed()
 
 
+def find_head(handler: TornadoRequestHandler) -> Callable[..., Any] | None:
+    """`get`, where it answers HEAD, too (RFC 9110 section 9.3.2): Tornado leaves the body away."""
+    follows = type(handler).head is UNDEFINED and "HEAD" in (find_methods(type(handler)) or ())
+    return handler.get if follows else None
+
+
 def follow_get(handler: TornadoRequestHandler) -> None:
-    """A handler with GET answers HEAD, too (RFC 9110 section 9.3.2): Tornado leaves the body away."""
-    if type(handler).head is UNDEFINED and "HEAD" in (find_methods(type(handler)) or ()):
-        handler.head = handler.get
+    """Let a handler that is none of ours answer HEAD by its `get`."""
+    if find_head(handler) is not None:
+        find = weakref.ref(handler)  # a method that is bound to it, and on it, would be a circle
+        handler.head = lambda *args, **kwargs: find().get(*args, **kwargs)  # type: ignore[union-attr]  # it runs
 
 
 def keep_converted(handler: TornadoRequestHandler, kwargs: dict[str, Any]) -> None:
     """Let Tornado's own `_execute` not decode what has come out of a converter."""
     if not all(isinstance(value, bytes) for value in kwargs.values()):
-        decode = handler.decode_argument
+        find, cls = weakref.ref(handler), type(handler)
+        decode = inspect.getattr_static(cls, "decode_argument")
         handler.decode_argument = lambda value, name=None: (  # type: ignore[method-assign]  # this one's alone
-            decode(value, name) if isinstance(value, bytes) else value
+            decode.__get__(find(), cls)(value, name) if isinstance(value, bytes) else value
         )
+
+
+def forget_frames(received: Future[None] | None) -> None:
+    """Of the client that left in the middle of its body: `received` is the request's, and the frames of the
+    exception that it holds are the handler's, which has the request.
+    """
+    if received is not None and received.done() and not received.cancelled():
+        error = received.exception()
+        if error is not None:
+            error.__traceback__ = None
 
 
 def retrieve(task: asyncio.Task[None]) -> None:

@@ -317,10 +317,13 @@ class WebSocketProtocol(asyncio.Protocol):
             self._end_timer = asyncio.get_running_loop().call_later(delay, self._abort)
 
     def _stop_timers(self) -> None:
-        if self._keep_alive is not None:
-            self._keep_alive.stop()
-        if self._end_timer is not None:
-            self._end_timer.cancel()
+        """And let go of them: they know whom they would call."""
+        keep_alive, self._keep_alive = self._keep_alive, None
+        if keep_alive is not None:
+            keep_alive.stop()
+        timer, self._end_timer = self._end_timer, None
+        if timer is not None:
+            timer.cancel()
 
     def _abort(self) -> None:
         """Cut the connection; what is unsent is lost."""

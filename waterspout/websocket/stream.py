@@ -16,6 +16,8 @@ _READ: Final = 64 * 1024
 _HIGH: Final = 64 * 1024
 _LOW: Final = 16 * 1024
 
+_NOBODY: Final = asyncio.Protocol()
+
 _Bytes = bytes | bytearray | memoryview
 
 
@@ -126,8 +128,9 @@ class StreamTransport(asyncio.Transport):
             asyncio.get_running_loop().call_soon(self._tell)
 
     def _tell(self) -> None:
-        error = self._stream.error
-        self._protocol.connection_lost(error if isinstance(error, Exception) else None)
+        error, protocol = self._stream.error, self._protocol
+        self._protocol = _NOBODY  # which holds us
+        protocol.connection_lost(error if isinstance(error, Exception) else None)
 
     # -- writing -----------------------------------------------------------------------------------------
 

@@ -66,3 +66,8 @@ class Download:
         """Nobody takes the rest."""
         self._closed = True
         self.spool.close()
+        self._on_drained = self._on_room = _tell_nobody  # who has us is he
+
+
+def _tell_nobody() -> None:
+    """It is closed."""

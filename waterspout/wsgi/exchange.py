@@ -79,7 +79,8 @@ class Exchange(Inbound):
         self._lane = lane
         # It runs anyway, and a client that has only closed its sending side waits for what it gives.
         self._connection.half_close_grace = math.inf
-        self._connection.half_close_callback = self._on_half_close
+        if getattr(self._connection, "strict", False):  # Tornado's own never calls it, and never lets it go
+            self._connection.half_close_callback = self._on_half_close
         self._record.started = time.perf_counter()
 
     def leave_lane(self) -> None:

@@ -174,8 +174,9 @@ class Spool:
             self._space.disk.write(pieces, partial(self._on_written, batch))  # type: ignore[arg-type]
 
     def close(self) -> None:
-        """Forget all of it."""
+        """Forget all of it, and whom it would be told to: who has us is mostly he."""
         self._closed = True
+        self._on_change = _tell_nobody
         self.size = self._in_memory = 0
         self._tail.clear()
         self._unwritten.clear()
@@ -227,3 +228,7 @@ class Spool:
             self._unwritten = deque(block for block in self._blocks if block.place is None)
         self.settle()
         self._on_change()
+
+
+def _tell_nobody() -> None:
+    """Closed, a spool has nothing to say."""

@@ -30,6 +30,7 @@ class Upload:
         self._ended = False
         self._end_sent = False
         self._spool: Spool | None = None
+        self._on_failure: Callable[[OSError], None] | None = None  # of the spool
         self.discarding = False
 
     @property
@@ -107,8 +108,7 @@ class Upload:
         self._held.clear()
         self._small.clear()
         if self._spool is not None:
-            self._spool.close()
-            self._spool = None
+            self._end_spool(self._spool)
         self._release()
 
     def take(self) -> bytes:
@@ -149,15 +149,18 @@ class Upload:
         if piece:
             self._held.append(memoryview(piece))
         if not spool.size:
-            spool.close()
-            self._spool = None
+            self._end_spool(spool)
         return bool(piece)
+
+    def _end_spool(self, spool: Spool) -> None:
+        spool.close()
+        self._spool = self._on_failure = None
 
     def _on_spool(self) -> None:
         spool = self._spool
         assert spool is not None  # closed, it says nothing
         error = spool.broken or spool.failed
-        if error is not None:
+        if error is not None and self._on_failure is not None:
             self._on_failure(error)
             return
         self._forward()

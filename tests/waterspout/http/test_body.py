@@ -116,7 +116,7 @@ def test_it_never_holds_more_than_a_line_or_the_trailers():
     assert held <= limits.TRAILER_SIZE
 
 
-def test_each_step_takes_something():
+def test_each_step_takes_something(monkeypatch):
     """The number of steps is that of the lines and pieces: one pass, whatever the size of the chunks."""
     count = 5000
     body = ChunkedBody(HeadLimits())
@@ -124,15 +124,15 @@ def test_each_step_takes_something():
     for name in ("_read_size", "_read_data", "_read_data_end", "_read_trailers"):
         assert callable(getattr(body, name))
 
-    class Counted(ChunkedBody):
-        __slots__ = ()
+    read_size = ChunkedBody._read_size
 
-        def _read_size(self, *args):
-            nonlocal steps
-            steps += 1
-            return super()._read_size(*args)
+    def count_steps(self, *args):
+        nonlocal steps
+        steps += 1
+        return read_size(self, *args)
 
-    body = Counted(HeadLimits())
+    monkeypatch.setattr(ChunkedBody, "_read_size", count_steps)
+    body = ChunkedBody(HeadLimits())
     data, found = chunk(b"x") * count + b"0\r\n\r\nREST", []
     while not body.done:
         found.append(body.feed(data))

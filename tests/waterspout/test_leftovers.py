@@ -1,0 +1,391 @@
+"""Requests, WebSockets and connections that are over are freed at once: no reference leads in a circle.
+
+The server's collector seldom looks (`limits.GC_THRESHOLDS`), and what one request holds may be large.
+"""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import zlib
+
+import pytest
+from flask import Flask, request
+from tornado.iostream import StreamClosedError
+from tornado.web import HTTPError, RequestHandler, StaticFileHandler, stream_request_body
+from tornado.websocket import WebSocketHandler
+
+import waterspout.native
+from tests.waterspout.http.harness import HTTPServer, on_loops, serve, tls_contexts, until
+from tests.waterspout.leftovers import nothing_left
+from tests.waterspout.websocket import raw
+from waterspout import Application, Decline
+from waterspout.draining import DrainingServer
+
+pytestmark = pytest.mark.skipif(not hasattr(gc, "freeze"), reason="PyPy does not count references")
+
+
+class Plain(RequestHandler):
+    def get(self, number=None):
+        self.write("hello")
+
+    def post(self, number=None):
+        self.write(str(len(self.request.body)))
+
+
+class Hashed(waterspout.native.RequestHandler):
+    def get(self):
+        self.write("hello")
+
+
+class Noticing(RequestHandler):
+    """A class that is left as it is."""
+
+    def __init_subclass__(cls):
+        raise AssertionError
+
+    def get(self, number):
+        self.write("hello")
+
+
+class Streams(RequestHandler):
+    async def get(self):
+        for _ in range(3):
+            self.write("hello")
+            await self.flush()
+
+
+class Fails(RequestHandler):
+    async def get(self):
+        await asyncio.sleep(0)
+        raise ValueError if self.get_argument("how", "") == "badly" else HTTPError(418)
+
+
+class Waits(RequestHandler):
+    async def get(self):
+        self.settings["begun"].append(self.request.path)
+        await asyncio.sleep(0.1)
+        self.write("hello")
+
+
+class Declines(RequestHandler):
+    def get(self):
+        raise Decline
+
+    def post(self):
+        raise Decline
+
+
+@stream_request_body
+class Uploads(RequestHandler):
+    def prepare(self):
+        self.size = 0
+
+    async def data_received(self, chunk):
+        self.settings["begun"].append(self.request.path)
+        self.size += len(chunk)
+
+    async def put(self, number=None):
+        self.write(str(self.size))
+
+
+@stream_request_body
+class Refuses(RequestHandler):
+    def prepare(self):
+        self.set_status(403)
+        self.finish()
+
+    def data_received(self, chunk):
+        pass
+
+
+class Detaches(RequestHandler):
+    async def get(self):
+        self.request.connection.stream.set_close_callback(self.on_finish)
+        stream = self.detach()
+        with contextlib.suppress(StreamClosedError):
+            await stream.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+        stream.close()
+
+
+class Asks(RequestHandler):
+    """Looks at its connection, as Tornado's code and others' do."""
+
+    async def get(self):
+        stream = self.request.connection.stream
+        self.write(str(stream.closed()))
+
+
+class Echo(WebSocketHandler):
+    def check_origin(self, origin):
+        return True
+
+    def on_message(self, message):
+        if message == "fail":
+            raise ValueError
+        self.write_message(message)
+
+
+class Pinged(Echo):
+    ping_interval = 30
+    ping_timeout = 20
+
+
+class Compressed(Pinged):
+    def get_compression_options(self):
+        return {}
+
+
+ROUTES = [
+    ("/plain", Plain),
+    ("/hashed", Hashed),
+    ("/item/<int:number>", Plain),
+    ("/re/(.*)", Plain),
+    ("/noticing/<int:number>", Noticing),
+    ("/streams", Streams),
+    ("/fails", Fails),
+    ("/waits", Waits),
+    ("/flask/declined", Declines),
+    ("/uploads", Uploads),
+    ("/uploads/<int:number>", Uploads),
+    ("/refuses", Refuses),
+    ("/detaches", Detaches),
+    ("/asks", Asks),
+    ("/echo", Echo),
+    ("/pinged", Pinged),
+    ("/compressed", Compressed),
+]
+
+
+def make_flask():
+    app = Flask(__name__)
+
+    @app.route("/flask/<path:rest>", methods=["GET", "POST"])
+    def view(rest):
+        return str(len(request.get_data()))
+
+    return app
+
+
+def ask(target, method="GET", *fields, body=None, length=None, chunked=False):
+    """A request, the last one of its connection."""
+    lines = [f"{method} {target} HTTP/1.1", "Host: x", "Connection: close", *fields]
+    if chunked:
+        lines.append("Transfer-Encoding: chunked")
+        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    elif body is not None:
+        lines.append(f"Content-Length: {len(body) if length is None else length}")
+    data = "\r\n".join([*lines, "", ""]).encode() + (body or b"")
+
+    async def scenario(served):
+        async with served.client(**served.options) as client:
+            client.send(data)
+            with contextlib.suppress(ConnectionError):  # who is refused in the middle of a body may see that
+                assert (await client.rest()).startswith(b"HTTP/1.1 ")
+
+    return scenario
+
+
+def keep(*requests):
+    """Requests on one connection, which the client then closes."""
+
+    async def scenario(served):
+        async with served.client(**served.options) as client:
+            for method, target in requests:
+                client.send(f"{method} {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                await client.head() if method == "HEAD" else await client.read_reply()
+
+    return scenario
+
+
+def leave(target, method="GET", body=b"", length=0):
+    """The client resets its connection while the handler is at it."""
+
+    async def scenario(served):
+        begun = served.begun
+        begun.clear()
+        async with served.client(**served.options) as client:
+            client.send(
+                f"{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode(), body
+            )
+            await until(lambda: begun)
+            client.reset()
+
+    return scenario
+
+
+CLOSE = raw.close(1000)
+
+
+def socket_scenario(path, *messages, end=CLOSE, compressed=False):
+    """A WebSocket with `messages`; `end`: the client's last frame, or None: it resets its connection."""
+    extensions = {"Sec_WebSocket_Extensions": "permessage-deflate"} if compressed else {}
+
+    async def scenario(served):
+        async with served.client(**served.options) as client:
+            client.send(raw.request(path, **extensions))
+            status, fields = await client.head()
+            assert status == 101
+            assert ("sec-websocket-extensions" in fields) == compressed
+            for message in messages:
+                client.send(_deflate(message) if compressed else raw.frame(raw.TEXT, message))
+                await client.reader.read(100)
+            if end is None:
+                client.reset()
+            else:
+                client.send(end)
+                await client.rest()
+
+    return scenario
+
+
+def _deflate(message):
+    compressor = zlib.compressobj(wbits=-15)
+    data = compressor.compress(message.encode()) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    return raw.frame(raw.TEXT, data[:-4], rsv=4)
+
+
+LARGE = b"x" * 300_000
+SCENARIOS = {
+    "GET": ask("/plain"),
+    "GET, converted": ask("/item/7"),
+    "GET, regular expression": ask("/re/7"),
+    "GET of a class that is left as it is": ask("/noticing/7"),
+    "GET in pieces": ask("/streams"),
+    "GET of its connection's stream": ask("/asks"),
+    "many on one connection": keep(*[("GET", "/plain"), ("HEAD", "/plain"), ("GET", "/item/1")] * 3),
+    "HEAD": ask("/plain", "HEAD"),
+    "HEAD of ours": ask("/hashed", "HEAD"),
+    "HEAD, converted": ask("/item/7", "HEAD"),
+    "HEAD in pieces": ask("/streams", "HEAD"),
+    "HEAD of a class that is left as it is": ask("/noticing/7", "HEAD"),
+    "HEAD of an exception": ask("/fails?how=badly", "HEAD"),
+    "POST": ask("/plain", "POST", body=b"x" * 1000),
+    "POST, large": ask("/item/7", "POST", body=LARGE),
+    "POST, chunked": ask("/plain", "POST", body=b"x" * 1000, chunked=True),
+    "POST of a form": ask("/plain", "POST", "Content-Type: application/x-www-form-urlencoded", body=b"a=b"),
+    "upload": ask("/uploads", "PUT", body=LARGE),
+    "upload, chunked": ask("/uploads", "PUT", body=LARGE, chunked=True),
+    "upload, converted": ask("/uploads/7", "PUT", body=LARGE),
+    "upload that is refused": ask("/refuses", "PUT", body=LARGE),
+    "upload whose client leaves": leave("/uploads", "PUT", b"x" * 1000, 2000),
+    "wait": ask("/waits"),
+    "wait whose client leaves": leave("/waits"),
+    "HTTPError": ask("/fails"),
+    "exception": ask("/fails?how=badly"),
+    "Decline": ask("/flask/declined"),
+    "Decline, HEAD": ask("/flask/declined", "HEAD"),
+    "Decline, with a body": ask("/flask/declined", "POST", body=LARGE),
+    "static file": ask("/static/small.txt"),
+    "static file, large": ask("/static/large.bin"),
+    "static file, HEAD": ask("/static/large.bin", "HEAD"),
+    "static file, Range": ask("/static/large.bin", "GET", "Range: bytes=5-9"),
+    "static file that is not there": ask("/static/nothing"),
+    "detach": ask("/detaches"),
+    "malformed": ask("/plain x"),
+    "Flask": ask("/flask/view"),
+    "Flask, HEAD": ask("/flask/view", "HEAD"),
+    "Flask, with a body": ask("/flask/view", "POST", body=b"x" * 1000),
+    "Flask, with a large body": ask("/flask/view", "POST", body=LARGE),
+    "Flask, with a chunked body": ask("/flask/view", "POST", body=LARGE, chunked=True),
+    "WebSocket": socket_scenario("/echo", "hello"),
+    "WebSocket that is reset": socket_scenario("/echo", "hello", end=None),
+    "WebSocket that fails": socket_scenario("/echo", "hello", end=raw.frame(raw.TEXT, "fail")),
+    "WebSocket with pings": socket_scenario("/pinged", "hello"),
+    "WebSocket with pings that is reset": socket_scenario("/pinged", "hello", end=None),
+    "WebSocket with pings that breaks the protocol": socket_scenario("/pinged", end=raw.frame(11)),
+    "WebSocket with compression": socket_scenario("/compressed", "hello", compressed=True),
+    "WebSocket that is refused": ask("/echo"),
+}
+#: Without a WSGI app: Flask would answer, and it keeps the exceptions of its router in a circle.
+NATIVE_ALONE = {
+    "404": ask("/nowhere"),
+    "405": ask("/uploads", "POST", body=b"x"),
+    "OPTIONS": ask("/plain", "OPTIONS"),
+    "OPTIONS, converted": ask("/item/7", "OPTIONS"),
+    "OPTIONS of a streaming handler": ask("/uploads/7", "OPTIONS"),
+    "Decline": ask("/flask/declined"),
+}
+#: By Tornado's server an `IOStream` that has failed keeps its exception, and that the stream.
+TORNADOS = ("tornado.iostream", "tornado.http1connection", "tornado.concurrent")
+
+
+@contextlib.asynccontextmanager
+async def serve_all(tmp_path, server_class=HTTPServer, *, wsgi=None, **options):
+    (tmp_path / "small.txt").write_bytes(b"x")
+    (tmp_path / "large.bin").write_bytes(b"x" * 1_000_000)
+    begun = []
+    application = Application(
+        [*ROUTES, ("/static/(.*)", StaticFileHandler, {"path": str(tmp_path)})],
+        wsgi,
+        **({"wsgi_threads": 1} if wsgi else {}),  # one that is idle still knows what it ran last
+        begun=begun,
+    )
+    await application.start()
+    try:
+        async with serve(application, server_class=server_class, **options) as served:
+            served.begun, served.options = begun, {}
+            yield served
+    finally:
+        await application.stop()
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    """What handlers raise is logged; it is not what is asked here."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize("server_class", [HTTPServer, DrainingServer], ids=["ours", "tornados"])
+@pytest.mark.parametrize("name", list(SCENARIOS))
+@on_loops
+async def test_nothing_is_left(name, server_class, tmp_path):
+    scenario = SCENARIOS[name]
+    async with serve_all(tmp_path, server_class, wsgi=make_flask()) as served:
+        await scenario(served)  # what is made once
+        async with nothing_left(but=() if server_class is HTTPServer else TORNADOS):
+            for _ in range(3):
+                await scenario(served)
+
+
+@pytest.mark.parametrize("server_class", [HTTPServer, DrainingServer], ids=["ours", "tornados"])
+@pytest.mark.parametrize("name", list(NATIVE_ALONE))
+@on_loops
+async def test_nothing_is_left_of_native_handlers_alone(name, server_class, tmp_path):
+    scenario = NATIVE_ALONE[name]
+    async with serve_all(tmp_path, server_class) as served:
+        await scenario(served)
+        async with nothing_left(but=() if server_class is HTTPServer else TORNADOS):
+            for _ in range(3):
+                await scenario(served)
+
+
+@pytest.mark.parametrize("name", ["GET", "HEAD, converted", "OPTIONS, converted", "upload, converted"])
+@on_loops
+async def test_nothing_is_left_of_handlers_that_others_have_wrapped(name, tmp_path, monkeypatch):
+    """As Sentry and its like do it."""
+    execute = RequestHandler._execute
+
+    async def wrapped(self, *args, **kwargs):
+        return await execute(self, *args, **kwargs)
+
+    monkeypatch.setattr(RequestHandler, "_execute", wrapped)
+    scenario = (SCENARIOS | NATIVE_ALONE)[name]
+    async with serve_all(tmp_path) as served:
+        await scenario(served)
+        async with nothing_left():
+            await scenario(served)
+
+
+@pytest.mark.parametrize("name", ["GET", "HEAD", "upload", "detach", "WebSocket with pings"])
+@on_loops
+async def test_nothing_is_left_behind_tls(name, tmp_path):
+    server_context, client_context = tls_contexts()
+    scenario = SCENARIOS[name]
+    async with serve_all(tmp_path, ssl_options=server_context) as served:
+        served.options = {"ssl": client_context}
+        await scenario(served)
+        async with nothing_left():
+            await scenario(served)
