@@ -15,6 +15,7 @@ LEAVES = {
     "waterspout.allocator",
     "waterspout.certificate",
     "waterspout.closing",
+    "waterspout.collecting",
     "waterspout.exceptions",
     "waterspout.forwarded",
     "waterspout.framing",

@@ -124,6 +124,17 @@ HEAD_TIMEOUT = 15.0
 #: Of the server's garbage collector: objects that may come before it looks, and how often it looks deeper.
 #: What a thousand requests at a time hold alive stays below the first.
 GC_THRESHOLDS = (50_000, 20, 20)
+#: To those thresholds a circle that holds megabytes is a few objects. So it also looks when the process's
+#: memory has grown by so much (bytes), and by so much of what was left when it looked last ...
+COLLECT_GROWTH = 64 * MIB
+COLLECT_GROWTH_SHARE = 0.25
+#: ... as is asked this often (seconds).
+COLLECT_LOOK = 0.25
+#: Nobody is served while it looks at everything: 8 ms with 1000 WebSockets, 115 ms with 10,000. It may take
+#: this share of the time: most of the slowest hundredth stays others' ...
+COLLECT_SHARE = 0.0025
+#: ... and this one to look at what is young: mostly below 1 ms, and 8 ms more where it frees 128 MiB.
+COLLECT_YOUNG_SHARE = 0.05
 #: Freed memory at its heap's end that the server's process keeps: some turns at full rate (bytes).
 FREED_MEMORY = 4 * MIB
 #: Blocks from this size on are mapped, and given back when they are freed: larger than any piece of a body

@@ -10,6 +10,7 @@ import os
 import signal
 import ssl
 import time
+from functools import partial
 
 from tornado.web import Application as TornadoApplication
 
@@ -17,6 +18,7 @@ from waterspout import __version__
 from waterspout.allocator import keep_freed_memory
 from waterspout.application import Application
 from waterspout.certificate import Certificate
+from waterspout.collecting import collector
 from waterspout.draining import DrainingServer
 from waterspout.exceptions import ConfigurationError
 from waterspout.http import HTTPServer
@@ -24,7 +26,7 @@ from waterspout.hub.local import hub
 from waterspout.limits import DRAIN_IDLE, GC_THRESHOLDS, READY_TIMEOUT, SAME_SIGNAL
 from waterspout.listeners import Listeners, adopt, listen_tcp, listen_unix
 from waterspout.notifying import Notifier
-from waterspout.ops.gauges import Gauges
+from waterspout.ops.gauges import Gauges, read_rss
 from waterspout.ops.server import OpsServer
 from waterspout.ops.watchdog import LoopWatchdog
 from waterspout.record import log_refusal
@@ -99,6 +101,7 @@ class Server:
                 await self._serve(listeners, tls)
             finally:
                 self._watchdog.stop()
+                collector.stop()
                 self._manager.stop()
                 if self._ops is not None:
                     await self._ops.close()
@@ -111,7 +114,8 @@ class Server:
         ops = self._ops
         if ops is not None:
             ops.public = server
-        _calm_collector()
+        if _calm_collector():
+            collector.start(partial(read_rss, os.getpid()))
         keep_freed_memory()
         server.add_sockets(listeners.sockets)
         for descriptor in self._settings.inherited:
@@ -333,19 +337,21 @@ class Server:
             await asyncio.sleep(0.02)
 
 
-def _calm_collector() -> None:
+def _calm_collector() -> bool:
     """Let the garbage collector look at what requests make, not at all that was loaded before them.
 
     With many requests at a time their objects pass its first threshold at every turn of the loop, live on
     into the oldest generation, and cause whole collections: they took a third of the throughput of a small
-    native route, and the p99 with it. Who has set thresholds of his own keeps them.
+    native route, and the p99 with it. Who has set thresholds of his own keeps them: False.
     """
     if not hasattr(gc, "freeze"):
-        return  # PyPy's collector is another
+        return False  # PyPy's collector is another
     gc.collect()
     gc.freeze()
-    if gc.get_threshold()[0] <= _DEFAULT_THRESHOLD:
-        gc.set_threshold(*GC_THRESHOLDS)
+    if not 0 < gc.get_threshold()[0] <= _DEFAULT_THRESHOLD:  # 0: it is off
+        return False
+    gc.set_threshold(*GC_THRESHOLDS)
+    return True
 
 
 def describe(application: TornadoApplication) -> str:

@@ -84,3 +84,16 @@ def test_idle_connections_make_room_for_who_asks(start_server, loop):
     for connection in crowd:
         connection.close()
     server.stop()
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_descriptors_in_circles_are_found_again(start_server, loop):
+    """As a handler leaves them whose exception holds its frames, and those the files that it has opened."""
+    server = start_server("--native", "tests.apps.circles:routes", "--loop", loop, form="process")
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (MOST, MOST))
+    with server.connect() as kept:
+        while kept.ask("GET", "/file").status == 200:
+            pass
+        assert poll(lambda: answers(server, "/ping"))
+        assert kept.ask("GET", "/file").status == 200
+    assert "no connection can be accepted" not in server.log

@@ -165,3 +165,14 @@ def test_what_tls_holds_goes_with_its_connection(start_server, certificate):
     upload_often(200)
     assert rss_of(server.pid) - before < 40 * MIB
     server.stop()
+
+
+def test_a_circle_that_holds_much_is_collected(start_server):
+    """Python's collector counts objects, and of those there are few."""
+    server = start_server("--native", "tests.apps.circles:routes", form="process")
+    with MemoryWatch(server) as memory, server.connect() as connection:
+        for _ in range(300):
+            assert connection.ask("GET", "/memory").status == 200
+            time.sleep(0.005)
+    assert memory.growth < 600 * MIB  # of 1200
+    server.stop()

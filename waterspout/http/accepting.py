@@ -11,6 +11,7 @@ from typing import Final
 
 from tornado.log import gen_log
 
+from waterspout.collecting import collector
 from waterspout.http.counting import Connections
 from waterspout.limits import BACKLOG, EXHAUSTED_PAUSE
 
@@ -57,6 +58,7 @@ class Acceptor:
             except OSError as error:
                 if error.errno not in _EXHAUSTED:
                     raise
+                collector.collect()  # there may be some in what is over
                 self._loop.remove_reader(self._sock.fileno())
                 self._pause = self._loop.call_later(_PAUSE, self._resume)
                 return
@@ -133,22 +135,31 @@ class Shortage:
         self._said = -EXHAUSTED_PAUSE
 
     def look(self, now: float) -> bool:
-        """Try to have one more. True: there is none."""
-        try:
-            os.close(os.open(os.devnull, os.O_RDONLY))
-        except OSError as error:
-            if error.errno not in _EXHAUSTED:
-                return False
-            if now - self._said >= EXHAUSTED_PAUSE:
-                self._said = now
-                there_are = self._count()
-                gen_log.error(
-                    "no connection can be accepted: %s (%d connections are open, ulimit -n is %s; "
-                    "said at most once in %.0f s)",
-                    error.strerror,
-                    there_are.open,
-                    there_are.limit if there_are.limit is not None else "unlimited",
-                    EXHAUSTED_PAUSE,
-                )
-            return True
-        return False
+        """Try to have one more. True: there is none, also when garbage is collected."""
+        error = _try_to_open()
+        if error is not None and collector.collect():
+            error = _try_to_open()
+        if error is None:
+            return False
+        if now - self._said >= EXHAUSTED_PAUSE:
+            self._said = now
+            there_are = self._count()
+            gen_log.error(
+                "no connection can be accepted: %s (%d connections are open, ulimit -n is %s; "
+                "said at most once in %.0f s)",
+                error.strerror,
+                there_are.open,
+                there_are.limit if there_are.limit is not None else "unlimited",
+                EXHAUSTED_PAUSE,
+            )
+        return True
+
+
+def _try_to_open() -> OSError | None:
+    """Why no descriptor can be had; None: one can."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        if error.errno in _EXHAUSTED:
+            return error
+    return None

@@ -1,0 +1,41 @@
+"""Handlers that leave what nothing but the garbage collector frees: a body, a file."""
+
+import os
+
+from tornado.web import RequestHandler
+
+MIB = 1 << 20
+
+
+class Circle:
+    def __init__(self, held):
+        self.held = held
+        self.itself = self
+
+
+class File:
+    """Not Python's own, which warns of itself."""
+
+    def __init__(self):
+        self.descriptor = os.open(os.devnull, os.O_RDONLY)
+
+    def __del__(self):
+        os.close(self.descriptor)
+
+
+class MemoryHandler(RequestHandler):
+    def get(self):
+        Circle(b"x" * 4 * MIB)
+
+
+class FileHandler(RequestHandler):
+    def get(self):
+        Circle(File())
+
+
+class PingHandler(RequestHandler):
+    def get(self):
+        self.write("pong")
+
+
+routes = [("/memory", MemoryHandler), ("/file", FileHandler), ("/ping", PingHandler)]
