@@ -16,8 +16,8 @@ class Circle:
 class File:
     """Not Python's own, which warns of itself."""
 
-    def __init__(self):
-        self.descriptor = os.open(os.devnull, os.O_RDONLY)
+    def __init__(self, descriptor):
+        self.descriptor = descriptor
 
     def __del__(self):
         os.close(self.descriptor)
@@ -30,7 +30,7 @@ class MemoryHandler(RequestHandler):
 
 class FileHandler(RequestHandler):
     def get(self):
-        Circle(File())
+        Circle(File(os.open(os.devnull, os.O_RDONLY)))
 
 
 class PingHandler(RequestHandler):
