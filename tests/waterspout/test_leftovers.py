@@ -10,7 +10,7 @@ import logging
 import zlib
 
 import pytest
-from flask import Flask, request
+from flask import Flask, Response, request
 from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError, RequestHandler, StaticFileHandler, stream_request_body
 from tornado.websocket import WebSocketHandler
@@ -162,6 +162,8 @@ def make_flask():
 
     @app.route("/flask/<path:rest>", methods=["GET", "POST"])
     def view(rest):
+        if rest == "large":
+            return Response([b"x" * 100_000] * 100)
         return str(len(request.get_data()))
 
     return app
@@ -212,6 +214,15 @@ def leave(target, method="GET", body=b"", length=0):
             client.reset()
 
     return scenario
+
+
+async def spool(served):
+    """A client does not take its reply, and another one wants the lane."""
+    async with served.client(receive=4096, **served.options) as slow:
+        slow.send(b"GET /flask/large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        await slow.head()
+        await ask("/flask/view")(served)
+        assert len(await slow.rest()) >= 10_000_000
 
 
 CLOSE = raw.close(1000)
@@ -288,6 +299,7 @@ SCENARIOS = {
     "Flask, with a body": ask("/flask/view", "POST", body=b"x" * 1000),
     "Flask, with a large body": ask("/flask/view", "POST", body=LARGE),
     "Flask, with a chunked body": ask("/flask/view", "POST", body=LARGE, chunked=True),
+    "Flask, with a reply that is spooled": spool,
     "WebSocket": socket_scenario("/echo", "hello"),
     "WebSocket that is reset": socket_scenario("/echo", "hello", end=None),
     "WebSocket that fails": socket_scenario("/echo", "hello", end=raw.frame(raw.TEXT, "fail")),
