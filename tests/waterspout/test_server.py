@@ -18,7 +18,8 @@ from tests.waterspout.clients import connect, open_client
 from tests.waterspout.wsgi import apps
 from waterspout import Application, NotServing, publish
 from waterspout.exceptions import TargetNotFound, WaterspoutError
-from waterspout.server import DrainingServer, Server, describe
+from waterspout.limits import GC_THRESHOLDS
+from waterspout.server import DrainingServer, Server, _calm_collector, describe
 from waterspout.settings import ServeSettings
 
 pytestmark = pytest.mark.gen_test(timeout=30)
@@ -310,3 +311,20 @@ async def test_an_app_that_can_t_be_loaded_leaves_no_port_open():
 )
 async def test_what_serves_what_is_told_in_a_few_words(application, text):
     assert describe(application()) == text
+
+
+# --- the garbage collector -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("threshold", [0, 5000])
+def test_who_has_set_a_threshold_of_his_own_keeps_it(threshold):
+    gc.set_threshold(threshold, 10, 10)
+    assert not _calm_collector()
+    assert gc.get_threshold() == (threshold, 10, 10)
+
+
+@pytest.mark.parametrize("threshold", [700, 2000])
+def test_python_s_own_threshold_is_raised(threshold):
+    gc.set_threshold(threshold, 10, 10)
+    assert _calm_collector()
+    assert gc.get_threshold() == GC_THRESHOLDS
