@@ -18,6 +18,8 @@ from waterspout.limits import SUBSCRIBER_QUEUE
 
 #: Messages delivered in one go.
 _DRAIN_AT_ONCE: Final = 100
+#: So many topics may be there without a look for those that nobody subscribes to any more.
+_FEW_TOPICS: Final = 500
 
 
 class Subscription:
@@ -124,6 +126,8 @@ class Hub:
     does. One of those loops empties the outbox, as long as it runs; each subscriber hears in its own.
     """
 
+    _most_topics = _FEW_TOPICS
+
     def __init__(self) -> None:
         self._topics: dict[str, weakref.WeakSet[Subscription]] = {}
         # Several event loops may have subscribers. Held to change or copy what they share, never to deliver.
@@ -175,7 +179,17 @@ class Hub:
         subscription = Subscription(self, check_topic(topic), max_queue)
         with self._lock:
             self._topics.setdefault(topic, weakref.WeakSet()).add(subscription)
+            if len(self._topics) > self._most_topics:
+                self._forget_topics()
         return subscription
+
+    def _forget_topics(self) -> None:
+        """Those of subscriptions that were never closed, only forgotten. Then again when there are twice as
+        many: each costs a look at two others.
+        """
+        # Not when one goes: that may be within the collector, while we hold the lock.
+        self._topics = {topic: those for topic, those in self._topics.items() if those}
+        self._most_topics = max(_FEW_TOPICS, 2 * len(self._topics))
 
     def discard(self, subscription: Subscription) -> None:
         """Forget a subscription, and its topic when it was the last."""

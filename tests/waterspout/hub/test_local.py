@@ -213,6 +213,15 @@ async def test_a_subscription_that_nobody_holds_is_gone(hub):
 
 
 @pytest.mark.gen_test
+async def test_topics_of_subscriptions_that_nobody_holds_do_not_pile_up(hub):
+    kept = [hub.subscribe(f"kept-{number}") for number in range(100)]
+    for number in range(5000):
+        hub.subscribe(f"forgotten-{number}")
+    assert len(hub._topics) <= 500
+    assert all(subscription.topic in hub._topics for subscription in kept)
+
+
+@pytest.mark.gen_test
 async def test_it_serves_until_as_many_have_closed_as_have_opened(hub):
     hub.open()
     hub.close()
