@@ -328,6 +328,10 @@ class Lane(asyncio.Protocol):
             user.on_taken(seconds)
 
     def _on_worker_idle(self) -> None:
+        if self.user is not None and not self._ended:
+            logger.error("request %s: its worker has gone on without a reply", self.record.request_id)
+            self.close()  # so that its client, too, hears of it
+            return
         self.user = None
         self._ended = True
         self.resume()  # the end may have come in the same read as what the client is still slow to take

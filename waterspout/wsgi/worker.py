@@ -163,9 +163,9 @@ class LaneWorker:
         self._sort(self._sock.recv(LANE_READ))
 
     def ask(self, credit: int) -> None:
-        """Let the event loop send `credit` more bytes of the body."""
+        """Let the event loop send `credit` more bytes of the body. Raises LaneClosed."""
         self._leave_if_forked()
-        self._sock.sendall(pack_read(credit))
+        self._say(pack_read(credit))
 
     def send(self, frames: bytes) -> None:
         """Send, unless the client is gone. Blocks while the client is slow. Raises Cancelled, LaneClosed.
@@ -189,9 +189,18 @@ class LaneWorker:
                 frames = pack(REST, rest)
             else:
                 return
+        self._say(frames)
+
+    def _say(self, frames: bytes) -> None:
+        """All of this, or nothing more at all: behind half a frame nobody could tell what the next one is, and
+        a reply that was not sent must not look like one that was. Raises LaneClosed.
+        """
         try:
             self._sock.sendall(frames)
-        except OSError:
+        except OSError as error:
+            self.inbox.cancelled = f"the lane is lost: {error}"
+            with contextlib.suppress(OSError):
+                self._sock.shutdown(socket.SHUT_RDWR)
             raise LaneClosed from None
 
     def look(self) -> None:

@@ -316,6 +316,16 @@ async def test_what_a_dying_worker_said_is_told_first(peer):
     assert heard == [("reply", HEAD, b"half", None), ("lost", "read")]
 
 
+@pytest.mark.parametrize("said", [(), (REPLY_FRAME,), (REPLY_FRAME, pack(DATA, b"some"))])
+async def test_a_worker_that_goes_on_without_the_end_of_a_reply_is_lost(peer, said, caplog):
+    heard = peer.begin()
+    await peer.say(*said, pack(IDLE))
+    await wait_for(lambda: ("lost", peer.lane) in peer.notes)
+    assert heard[-1] == ("lost", "read")
+    assert ("idle", peer.lane) not in peer.notes
+    assert "has gone on without a reply" in caplog.text
+
+
 @pytest.mark.parametrize("nonsense", [b"\0\0\0\0\0", b"HTTP/1.1 500 Oops\r\n", pack_header(REPLY, 2**30)])
 async def test_nonsense_closes_the_lane(peer, nonsense):
     heard = peer.begin()

@@ -1,5 +1,6 @@
 """A lane worker and what comes down its lane: bodies, clients that leave, servers that go, children."""
 
+import errno
 import os
 import socket
 import threading
@@ -261,3 +262,50 @@ def test_a_forked_child_never_speaks_on_its_parent_s_lane(where):
         wire.begin("/", b"", method="GET")
         assert wire.finish().body == b"one "
     assert threading.active_count() < 50
+
+
+# --- a kernel that has no room ---------------------------------------------------------------------------
+
+
+class Strained(socket.socket):
+    """The write behind `before` others fails, when `went` bytes of it have gone out."""
+
+    before = 1  # the word of its thread
+    went = 0
+
+    def sendall(self, data):
+        self.before -= 1
+        if self.before < 0:
+            self.before = 99
+            super().sendall(data[: self.went])
+            raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+        super().sendall(data)
+
+
+def say_all(wire):
+    """What the worker says until it closes its end."""
+    said = b""
+    while data := wire.sock.recv(65536):
+        said += data
+    return said
+
+
+@pytest.mark.parametrize("went", [0, 7])
+@pytest.mark.parametrize("body", [b"", None], ids=["a reply", "a question"])
+def test_behind_what_could_not_be_sent_comes_nothing(went, body):
+    kind = type("Strained", (Strained,), {"went": went})
+    with open_wire(views, kind=kind) as wire:
+        wire.begin("/echo", body, method="POST")
+        assert len(say_all(wire)) == went
+
+
+def test_nor_in_the_middle_of_a_reply():
+    kind = type("Strained", (Strained,), {"before": 2})
+    chunks = Watched([b"one", b"two", b"three"])
+    with open_wire(answering(chunks), kind=kind) as wire:
+        wire.begin()
+        said = say_all(wire)
+    assert b"one" in said
+    assert b"two" not in said
+    assert b"three" not in said
+    assert chunks.closed == 1
