@@ -192,8 +192,8 @@ class LaneWorker:
         self._say(frames)
 
     def _say(self, frames: bytes) -> None:
-        """All of this, or nothing more at all: behind half a frame nobody could tell what the next one is, and
-        a reply that was not sent must not look like one that was. Raises LaneClosed.
+        """All of this, or never anything again: behind half a frame nobody could tell what the next one is,
+        and a reply that was not sent must not look like one that was. Raises LaneClosed.
         """
         try:
             self._sock.sendall(frames)

@@ -63,7 +63,7 @@ class Wire:
 
 @contextmanager
 def open_wire(app, *, multithread=True, multiprocess=False, kind=socket.socket):
-    """A lane worker in a thread of its own; it must end when the lane is closed. `kind` of socket: its end."""
+    """A lane worker in a thread of its own; it must end when the lane is closed. `kind`: of its socket."""
     near_end, far_end = socket.socketpair()
     far_end = kind(fileno=far_end.detach())
     worker = LaneWorker(far_end, app, multithread=multithread, multiprocess=multiprocess)
