@@ -209,8 +209,16 @@ class ProcessCrew(Crew):
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             far_end.close()
         self._process = process
-        self._loop.add_reader(self._control, self._on_control)
-        self._watch_exit(process)
+        try:
+            self._loop.add_reader(self._control, self._on_control)
+            self._watch_exit(process)
+        except (OSError, RuntimeError) as error:
+            # The kernel watches no more descriptors, or allows no more threads: nobody would learn of its
+            # end. So it comes now.
+            self._started.cancel()
+            self.kill()
+            self._on_exit(process)
+            raise OSError(str(error)) from error
 
     def _instruct(self) -> bytes:
         """What it has to know before it loads the app."""
@@ -314,20 +322,13 @@ class ProcessCrew(Crew):
     # -- its death ---------------------------------------------------------------------------------------
 
     def _watch_exit(self, process: subprocess.Popen[bytes]) -> None:
-        """Raises OSError: there is no thread for it, and the process has ended."""
+        """Raises OSError, RuntimeError: that can't be."""
         try:
             self._pidfd = os.pidfd_open(process.pid)
         except (AttributeError, OSError):
             # macOS, a kernel before 5.3, a sandbox that forbids it: a thread waits.
             waiter = threading.Thread(target=self._wait_exit, args=(process,), daemon=True)
-            try:
-                waiter.start()
-            except RuntimeError as error:
-                # Nobody would learn of its end: it comes now.
-                self._started.cancel()
-                self.kill()
-                self._on_exit(process)
-                raise OSError(str(error)) from error
+            waiter.start()
         else:
             self._loop.add_reader(self._pidfd, self._on_exit, process)
 

@@ -1,6 +1,7 @@
 """One WSGI process, from its start to its end, as the event loop sees it."""
 
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -266,6 +267,28 @@ async def test_without_pidfds_and_threads_it_is_not_left_to_itself(make_crew, mo
     assert crew.gone
     assert crew.gone_told == 1
     assert not is_alive(crew.pid)
+
+
+@pytest.mark.parametrize("refused", [1, 2], ids=["its channel", "its end"])
+async def test_one_that_can_t_be_watched_is_not_left_to_itself(make_crew, monkeypatch, refused):
+    crew = make_crew()
+    loop = asyncio.get_running_loop()
+    watch, watched = loop.add_reader, []
+
+    def add_reader(*arguments):
+        watched.append(arguments)
+        if len(watched) == refused:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        watch(*arguments)
+
+    monkeypatch.setattr(loop, "add_reader", add_reader, raising=False)
+    with pytest.raises(WaterspoutError, match="No space left"):
+        await crew.start()
+    monkeypatch.undo()
+    assert crew.gone
+    assert crew.gone_told == 1
+    assert not is_alive(crew.pid)
+    await asyncio.wait_for(crew.stop(), 5)
 
 
 async def test_it_gives_a_sign_of_life_when_it_is_asked_for_one(start_crew):
