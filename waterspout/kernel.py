@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import struct
+import sys
 from typing import Any, Final
 
 try:
@@ -11,16 +13,33 @@ try:
 except ImportError:
     ioctl = None  # type: ignore[assignment]  # Windows has none
 
-#: Whether it can be asked (SIOCOUTQ of tcp(7)).
-CAN_TELL: Final = ioctl is not None
+#: <sys/socket.h> of macOS, whose sockets don't know TIOCOUTQ.
+_SO_NWRITE: Final = 0x1024
+
+
+def _ask(sock: Any) -> int:
+    """SIOCOUTQ of tcp(7), SO_NWRITE of macOS's getsockopt(2). Raises OSError."""
+    if sys.platform == "darwin":
+        return int(sock.getsockopt(socket.SOL_SOCKET, _SO_NWRITE))
+    return int(struct.unpack("i", ioctl(sock.fileno(), TIOCOUTQ, bytes(4)))[0])
+
+
+def _can_tell() -> bool:
+    """Tried with a socket that is not connected: it holds nothing, and an answer is an answer."""
+    try:
+        with socket.socket() as sock:
+            return _ask(sock) == 0
+    except (OSError, TypeError):
+        return False
+
+
+#: Whether it can be asked.
+CAN_TELL: Final = _can_tell()
 
 
 def held_by_kernel(sock: Any) -> int:
     """Bytes that the other side of a socket has not acknowledged; 0, if nobody tells."""
-    if ioctl is None:
-        return 0
     try:
-        answer = ioctl(sock.fileno(), TIOCOUTQ, bytes(4))
+        return _ask(sock) if CAN_TELL else 0
     except (AttributeError, OSError, ValueError):  # it is closed, or none
         return 0
-    return int(struct.unpack("i", answer)[0])

@@ -1,10 +1,13 @@
 """What lies between two ends of a connection."""
 
+import errno
 import socket
 import subprocess
 import sys
+from types import SimpleNamespace
 
 from tests.server import poll
+from waterspout import kernel
 from waterspout.kernel import CAN_TELL, held_by_kernel
 
 
@@ -33,6 +36,27 @@ def test_of_what_is_closed_or_no_socket_nobody_tells():
     sock = socket.socket()
     sock.close()
     assert held_by_kernel(sock) == held_by_kernel(None) == 0
+
+
+def test_macos_is_asked_in_its_own_way(monkeypatch):
+    """Its TIOCOUTQ knows no sockets."""
+    monkeypatch.setattr(kernel, "sys", SimpleNamespace(platform="darwin"))
+    monkeypatch.setattr(kernel, "ioctl", None)
+    held = {(socket.SOL_SOCKET, 0x1024): 7}
+    assert held_by_kernel(SimpleNamespace(getsockopt=lambda *option: held[option])) == 7
+
+
+def test_where_nobody_tells_it_is_known_that_nobody_does(monkeypatch):
+    """Else every reply would look as if its client had all of it."""
+
+    def refuse(*_):
+        raise OSError(errno.ENOTTY, "Inappropriate ioctl for device")
+
+    assert kernel._can_tell()
+    monkeypatch.setattr(kernel, "ioctl", refuse)
+    assert not kernel._can_tell()
+    monkeypatch.setattr(kernel, "ioctl", None)  # Windows
+    assert not kernel._can_tell()
 
 
 def test_a_process_is_called_as_is_asked_and_where_it_can_t_be_nothing_happens():
