@@ -69,7 +69,8 @@ def _bound_memory(sock: socket.socket) -> None:
     that has stopped reading. A UNIX socket holds little anyway.
     """
     if sock.family != socket.AF_UNIX and hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT)
+        with contextlib.suppress(OSError):  # memory is all that it is about
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT)
 
 
 def _describe(sock: socket.socket, secure: bool) -> str:
@@ -185,12 +186,26 @@ def _adopt(descriptor: int) -> socket.socket:
         sock = socket.socket(fileno=descriptor)
     except OSError as error:
         raise _no_listener(descriptor, error.strerror) from None
-    if sock.family not in _FAMILIES or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+    if sock.family not in _FAMILIES or not _listens(sock):
         sock.detach()
         raise _no_listener(descriptor, "it accepts no connections")
     sock.set_inheritable(False)  # WSGI processes must not keep the port
     sock.setblocking(False)
     return sock
+
+
+def _listens(sock: socket.socket) -> bool:
+    try:
+        return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    except OSError as error:
+        if error.errno != errno.ENOPROTOOPT:
+            raise
+    # macOS has the option's name, and no answer: a stream that is not connected is believed.
+    try:
+        sock.getpeername()
+    except OSError:
+        return sock.type == socket.SOCK_STREAM
+    return False
 
 
 def _no_listener(descriptor: int, reason: str | None) -> ConfigurationError:

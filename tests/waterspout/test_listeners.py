@@ -190,6 +190,37 @@ def test_a_descriptor_that_does_not_listen_is_told_and_left_open(kind, tmp_path)
         thing.close()
 
 
+class OfMacOS(socket.socket):
+    """SO_ACCEPTCONN is a name there, and no more."""
+
+    def getsockopt(self, level, option, *size):
+        if (level, option) == (socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise OSError(errno.ENOPROTOOPT, "Protocol not available")
+        return super().getsockopt(level, option, *size)
+
+
+def test_where_nobody_tells_who_listens_a_listener_is_believed(monkeypatch):
+    """Else no server could restart itself on its sockets (--reload)."""
+    listening, (near, far) = socket.create_server(("127.0.0.1", 0)), socket.socketpair()
+    monkeypatch.setattr(socket, "socket", OfMacOS)
+    with adopt([listening.detach()]) as listeners:
+        assert listeners.describe(secure=False).startswith("http://127.0.0.1:")
+    with pytest.raises(ConfigurationError, match="it accepts no connections"):
+        adopt([near.fileno()])
+    near.close()
+    far.close()
+
+
+def test_a_kernel_that_holds_what_it_wants_is_no_reason_not_to_listen(monkeypatch):
+    def refuse(sock, level, option, value):
+        if option == socket.TCP_NOTSENT_LOWAT:
+            raise OSError(errno.ENOPROTOOPT, "Protocol not available")
+
+    monkeypatch.setattr(socket.socket, "setsockopt", refuse)
+    with listen_tcp("127.0.0.1", 0) as listeners:
+        assert listeners.sockets
+
+
 def test_systemd_s_variables_are_taken_away():
     environ = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2", "LISTEN_FDNAMES": "a:b", "HOME": "/"}
     assert take_activated(environ) == (3, 4)
