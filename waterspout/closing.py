@@ -7,6 +7,7 @@ buffered, even of a stream that is closed, and would run it with nobody to tell 
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import weakref
@@ -51,7 +52,8 @@ def cut_reply(connection: Any, *, is_delimited: bool, at_once: bool = False) -> 
         return
     if at_once or not is_delimited:
         # A FIN would be a clean end here; a reset is not.
-        stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        with contextlib.suppress(OSError):  # macOS: EINVAL, the client has left
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
     stream.close()
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from tornado.httputil import HTTPHeaders
 
-from waterspout.closing import close_behind, may_serve, wants_close
+from waterspout.closing import close_behind, cut_reply, may_serve, wants_close
 
 
 class Context:
@@ -69,3 +69,15 @@ def test_options_of_several_lines_are_one_list():
     headers.add("Connection", "TE")
     headers.add("Connection", "close")
     assert wants_close(headers)
+
+
+def test_a_reply_is_cut_though_macos_sets_no_option_of_a_socket_whose_client_has_left():
+    def refuse(*_):
+        raise OSError(22, "Invalid argument")
+
+    closed = []
+    stream = SimpleNamespace(
+        closed=lambda: False, socket=SimpleNamespace(setsockopt=refuse), close=lambda: closed.append(True)
+    )
+    cut_reply(make_connection(stream=stream), is_delimited=False)
+    assert closed == [True]

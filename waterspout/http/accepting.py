@@ -64,7 +64,11 @@ class Acceptor:
                 return
             sock.setblocking(False)
             if sock.family in (socket.AF_INET, socket.AF_INET6):
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                try:
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                except OSError:  # macOS: EINVAL, the client has left
+                    sock.close()
+                    continue
             self._on_socket(sock, address)
 
 

@@ -138,7 +138,8 @@ class WebSocketProtocol(asyncio.Protocol):
         """Whether small messages go out at once. asyncio has seen to that from the start."""
         sock = self._transport.get_extra_info("socket")
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, int(x))
+            with contextlib.suppress(OSError):  # macOS: EINVAL, the client has left
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, int(x))
 
     def on_connection_close(self) -> None:
         """The client left, or the handler says so."""

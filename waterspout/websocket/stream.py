@@ -66,7 +66,10 @@ class StreamTransport(asyncio.Transport):
         if name == "ssl_object":
             return sock if isinstance(self._stream, SSLIOStream) else default
         if name == "peername":
-            return sock.getpeername()
+            try:
+                return sock.getpeername()
+            except OSError:  # the client has left
+                return default
         return sock if name == "socket" else default
 
     # -- reading -----------------------------------------------------------------------------------------

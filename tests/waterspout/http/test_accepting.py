@@ -65,6 +65,24 @@ async def test_a_closed_acceptor_asks_no_more(listener):
     writer.close()
 
 
+async def test_who_has_left_already_is_let_go_and_the_next_one_served(listener, monkeypatch):
+    """macOS sets no option of a socket whose client has left."""
+    accepted, refused = asyncio.get_running_loop().create_future(), []
+
+    def refuse_first(sock, *option):
+        if not refused:
+            refused.append(sock)
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(socket.socket, "setsockopt", refuse_first)
+    acceptor = Acceptor(asyncio.get_running_loop(), listener, lambda sock, _: accepted.set_result(sock))
+    with socket.create_connection(listener.getsockname()), socket.create_connection(listener.getsockname()):
+        sock = await accepted
+        acceptor.close()
+        assert [sock.fileno() for sock in refused] == [-1]
+        sock.close()
+
+
 async def test_a_protocol_is_started_on_each_connection(listener):
     class Greeter(asyncio.Protocol):
         def connection_made(self, transport):

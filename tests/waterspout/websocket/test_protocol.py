@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import socket
 import zlib
+from types import SimpleNamespace
 
 import pytest
 from tornado import gen
@@ -317,6 +318,22 @@ async def test_tornados_interface(form):
         assert await client.read() is None
         assert connection.is_closing()
         assert await served.until_closed() == (None, None)
+
+
+@scenario
+async def test_an_option_is_nothing_to_fail_of_when_the_client_has_left(form, monkeypatch):
+    """macOS sets none then."""
+
+    def refuse(*_):
+        raise OSError(22, "Invalid argument")
+
+    async with serve(form) as served, connect(served.port):
+        await served.until("open")
+        sock = SimpleNamespace(family=socket.AF_INET, setsockopt=refuse)
+        connection = served.handler.ws_connection
+        with monkeypatch.context() as patch:
+            patch.setattr(connection, "_transport", SimpleNamespace(get_extra_info=lambda name: sock))
+            served.handler.set_nodelay(True)
 
 
 @scenario

@@ -210,3 +210,14 @@ async def test_what_is_known_of_the_socket(form):
         assert known("peername") == ""
         assert known("ssl_object") is None
         assert known("unknown", 5) == 5
+
+
+@scenario
+async def test_of_a_client_that_has_left_there_is_no_name(form):
+    def refuse():
+        raise OSError(22, "Invalid argument")  # macOS; elsewhere that it is not connected
+
+    async with connected() as (journal, *_):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(socket.socket, "getpeername", lambda sock: refuse())
+            assert journal.transport.get_extra_info("peername", "nobody") == "nobody"
