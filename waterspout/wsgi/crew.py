@@ -203,8 +203,10 @@ class Crew:
         lane.close()
         return False
 
-    def _hand_over(self, far_end: socket.socket, backlog: BacklogEnd | None) -> None:
-        """Give the worker's end of a new lane, and of its backlog, to a new lane worker."""
+    def _hand_over(self, far_end: socket.socket, backlog: BacklogEnd | None) -> socket.socket | None:
+        """Give the worker's end of a new lane, and of its backlog, to a new lane worker. What is given back
+        has to stay open until the worker has been heard of.
+        """
         raise NotImplementedError
 
     async def _open_lanes(self, count: int) -> None:
@@ -223,7 +225,7 @@ class Crew:
         lane = Lane(self._on_lane_idle, self._on_lane_lost, prefetch.on_slept, prefetch.give_back, backlog)
         try:
             await loop.create_unix_connection(lambda: lane, sock=near_end)
-            await self._hand_over_patiently(far_end, backlog_end)
+            lane.kept = await self._hand_over_patiently(far_end, backlog_end)
         except BaseException:  # cancelled, too: a pool may be stopped while it starts
             lane.close()
             far_end.close()
@@ -243,15 +245,16 @@ class Crew:
         except OSError:
             return None
 
-    async def _hand_over_patiently(self, far_end: socket.socket, backlog: BacklogEnd | None) -> None:
+    async def _hand_over_patiently(
+        self, far_end: socket.socket, backlog: BacklogEnd | None
+    ) -> socket.socket | None:
         """A control channel holds a few dozen descriptors at a time; the worker is taking them."""
         for _ in range(_HAND_OVER_TRIES):
             try:
-                self._hand_over(far_end, backlog)
-                return
+                return self._hand_over(far_end, backlog)
             except BlockingIOError:
                 await asyncio.sleep(_HAND_OVER_PAUSE)
-        self._hand_over(far_end, backlog)
+        return self._hand_over(far_end, backlog)
 
     def _close_lanes(self, *, stopped: bool = False) -> None:
         self._stopping = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
@@ -87,7 +88,7 @@ class Lane(asyncio.Protocol):
     comes is thrown away; `quiet`, for how long its view has sent nothing although it could, as far as who
     looks at it has counted (seconds), or `MOVED`; `stuck`, that was too long; `takes_more`, small requests
     may be `put` behind what it runs; `steps`, replies that have ended; `thread`, the number of the worker's;
-    `opened`, when, by the loop's clock.
+    `opened`, when, by the loop's clock; `kept`, what is closed once the worker has been heard of.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class Lane(asyncio.Protocol):
         self.steps = 0
         self.thread = 0
         self.opened = 0.0
+        self.kept: socket.socket | None = None
         self._paused = False
         self._stopped = False
         self._sends = 0
@@ -279,6 +281,8 @@ class Lane(asyncio.Protocol):
         end: bytes | None = None
         idle = slept = False
         self._heard = True
+        if self.kept is not None:
+            self._let_go()
         try:
             frames = self._parser.feed(data)
         except FrameError:
@@ -327,6 +331,11 @@ class Lane(asyncio.Protocol):
         if user is not None:
             user.on_taken(seconds)
 
+    def _let_go(self) -> None:
+        kept, self.kept = self.kept, None
+        if kept is not None:
+            kept.close()
+
     def _on_worker_idle(self) -> None:
         if self.user is not None and not self._ended:
             logger.error("request %s: its worker has gone on without a reply", self.record.request_id)
@@ -372,6 +381,7 @@ class Lane(asyncio.Protocol):
         is_unread = isinstance(error, BrokenPipeError) or never_lived
         unread = self._sends == 0 or (self._sends == 1 and is_unread)
         self._transport = None
+        self._let_go()
         untaken = self.take_back()
         unread = unread and self._token == 0
         lost = [(user, False) for user in self._behind.values() if user is not self.user]

@@ -56,6 +56,10 @@ from waterspout.wsgi.standing import describe_place
 
 logger = logging.getLogger("waterspout.wsgi")
 
+#: macOS may lose a socket that is on its way to a process when it is closed here meanwhile
+#: (https://github.com/nodejs/node/issues/7512). There are no backlogs then.
+LOSES_CLOSED: Final = sys.platform == "darwin"
+
 _FAILURES: Final = {error.__name__: error for error in (TargetNotFound, TargetRaised, ConfigurationError)}
 
 
@@ -264,12 +268,15 @@ class ProcessCrew(Crew):
         if sent < len(frame):
             raise OSError("the control channel can't take so large an order")
 
-    def _hand_over(self, far_end: socket.socket, backlog: BacklogEnd | None) -> None:
+    def _hand_over(self, far_end: socket.socket, backlog: BacklogEnd | None) -> socket.socket | None:
         more = () if backlog is None else backlog.descriptors
         self._order(LANE, descriptors=(far_end.fileno(), *more))
-        far_end.close()
         if backlog is not None:
             backlog.close()
+        if LOSES_CLOSED:
+            return far_end
+        far_end.close()
+        return None
 
     def _on_control(self) -> bool:
         """Read once. False: there is no more."""

@@ -66,7 +66,7 @@ class ThreadCrew(Crew):
                 len(self.lanes) - self.stuck,
             )
 
-    def _hand_over(self, far_end: socket.socket, backlog: BacklogEnd | None) -> None:
+    def _hand_over(self, far_end: socket.socket, backlog: BacklogEnd | None) -> socket.socket | None:
         worker = LaneWorker(
             far_end,
             self._app,
@@ -79,3 +79,4 @@ class ThreadCrew(Crew):
             LaneThread(worker.run).start()
         except RuntimeError as error:
             raise OSError(str(error)) from error  # no more threads: as with descriptors, later perhaps
+        return None

@@ -370,3 +370,22 @@ async def test_what_fails_on_a_client_s_side_leaves_the_lane_as_it_was(peer, cal
     peer.lane.begin(following, b"second")
     await peer.say(REPLY_FRAME, pack(END, WHOLE), pack(IDLE))
     assert following.heard == [("reply", HEAD, b"", WHOLE)]
+
+
+async def test_what_is_kept_until_the_worker_is_heard_of_is_closed_then(peer):
+    peer.lane.kept, other = socket.socketpair()
+    await asyncio.sleep(0.02)
+    kept = peer.lane.kept
+    assert kept.fileno() >= 0
+    await peer.say(pack_about(THREAD, 1))
+    assert (kept.fileno(), peer.lane.kept) == (-1, None)
+    other.close()
+
+
+async def test_what_is_kept_is_closed_when_the_lane_is_lost(peer):
+    peer.lane.kept, other = socket.socketpair()
+    kept = peer.lane.kept
+    peer.lane.close()
+    await asyncio.sleep(0.02)
+    assert (kept.fileno(), peer.lane.kept) == (-1, None)
+    other.close()

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import sys
 import threading
 
@@ -15,7 +16,9 @@ import pytest
 from tests.waterspout.processes import is_alive
 from tests.waterspout.wsgi.jobs import Job, wait_for
 from waterspout.exceptions import ConfigurationError, TargetNotFound, TargetRaised, WaterspoutError
+from waterspout.wsgi import process
 from waterspout.wsgi.crew import CrewEvents, CrewSpec
+from waterspout.wsgi.frames import THREAD, pack_about
 from waterspout.wsgi.process import ProcessCrew
 
 pytestmark = pytest.mark.gen_test(timeout=40)
@@ -253,6 +256,29 @@ async def test_without_pidfds_a_thread_waits_for_its_end(start_crew, monkeypatch
     assert await crew.ask("/hello") == b"hello"
     crew.kill()
     await wait_for(lambda: crew.gone_told == 1)
+
+
+async def test_a_lane_s_far_end_stays_open_until_the_process_has_it(make_crew, monkeypatch):
+    """macOS may lose it else."""
+    handed = []
+
+    def order(crew, kind, payload=b"", descriptors=()):
+        handed.extend(os.dup(number) for number in descriptors)
+
+    monkeypatch.setattr(process, "LOSES_CLOSED", True)
+    monkeypatch.setattr("waterspout.wsgi.crew.is_possible", lambda: False)
+    crew = make_crew()
+    await crew.start()
+    assert await crew.ask("/hello") == b"hello"
+    await wait_for(lambda: all(lane.kept is None for lane in crew.lanes))
+    monkeypatch.setattr(Watched, "_order", order)  # as one that is slow to take it
+    await crew._open_lane()
+    (lane,) = [lane for lane in crew.lanes if lane.kept is not None]
+    assert lane.kept.fileno() >= 0
+    with socket.socket(fileno=handed.pop()) as far_end:
+        far_end.sendall(pack_about(THREAD, 1))
+        await wait_for(lambda: lane.kept is None)
+    monkeypatch.undo()
 
 
 async def test_without_pidfds_and_threads_it_is_not_left_to_itself(make_crew, monkeypatch):
