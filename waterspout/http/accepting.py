@@ -103,7 +103,8 @@ class PlainListener:
         try:
             await self._loop.connect_accepted_socket(self._make_protocol, sock)
         except OSError as error:
-            gen_log.warning("a connection can't be served: %s", error)
+            if error.errno != errno.EINVAL:  # macOS: the client has left
+                gen_log.warning("a connection can't be served: %s", error)
             sock.close()
 
 

@@ -98,6 +98,26 @@ async def test_a_protocol_is_started_on_each_connection(listener):
     plain.close()
 
 
+@pytest.mark.parametrize(("number", "said"), [(errno.EINVAL, 0), (errno.ENOSPC, 1)])
+async def test_a_connection_that_can_t_be_served_is_told_unless_the_client_has_left(
+    listener, monkeypatch, caplog, number, said
+):
+    """As on macOS, where asyncio's own setsockopt fails then."""
+
+    async def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    listener.refusals = 0
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "connect_accepted_socket", fail)
+    plain = PlainListener(loop, listener, asyncio.Protocol)
+    reader, writer = await connect(listener)
+    assert await reader.read() == b""
+    assert len(caplog.messages) == said
+    writer.close()
+    plain.close()
+
+
 async def test_a_shortage_is_said_once_in_a_while(monkeypatch, caplog):
     shortage = Shortage(lambda: Connections(1012, 12, 1024))
     assert not shortage.look(0.0)
