@@ -13,7 +13,7 @@ import fcntl
 import io
 import os
 import resource
-import select
+import selectors
 import signal
 import socket
 import stat
@@ -28,7 +28,6 @@ _MISSING = (
     (os, "pidfd_open sched_ SCHED_ posix_fadvise POSIX_FADV_ preadv pwritev RWF_ O_DIRECT "
          "O_PATH O_TMPFILE memfd_create MFD_ eventfd EFD_ splice SPLICE_ copy_file_range waitid pipe2"),
     (resource, "RUSAGE_THREAD prlimit"),
-    (select, "epoll EPOLL"),
     (fcntl, "F_SETPIPE_SZ F_GETPIPE_SZ F_ADD_SEALS"),
     (signal, "sigtimedwait sigwaitinfo SIGPOLL SIGPWR SIGSTKFLT SIGRTM"),
     (socket, "SOCK_CLOEXEC SOCK_NONBLOCK SO_PEERCRED SO_DOMAIN SO_PROTOCOL SO_MARK SO_BINDTODEVICE TCP_INFO "
@@ -38,6 +37,8 @@ _MISSING = (
 _TCP_INFO, _TCP_CLOSE, _SO_NWRITE = 11, 7, 0x1024
 _SOCKET_BUFFER, _FILE_PIECE = 4096, 60_000  # Linux doubles the first
 
+selectors.DefaultSelector = selectors.PollSelector  # no kqueue here, and no epoll there
+del selectors.EpollSelector
 sysconfig.get_config_vars()  # knows this system's name
 sys.platform = "darwin"
 sys.modules["_scproxy"] = types.ModuleType("_scproxy")
