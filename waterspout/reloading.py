@@ -162,9 +162,12 @@ def _is_installed(path: str) -> bool:
 
 @cache
 def _find_homes() -> tuple[str, ...]:
-    """Once: each of them takes 0.1 ms, and there are hundreds of modules."""
-    homes = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    return tuple(home for home in homes if home)
+    """Once: each of them takes 0.1 ms, and there are hundreds of modules. Homebrew's Python calls its own
+    folders by links.
+    """
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    homes = [home for home in map(sysconfig.get_path, names) if home]
+    return tuple(dict.fromkeys([*homes, *map(os.path.realpath, homes)]))
 
 
 def _make_filter() -> Any:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import sysconfig
 import time
 
 import pytest
@@ -12,6 +13,7 @@ from tests.waterspout.wsgi.jobs import wait_for
 from waterspout.exceptions import ConfigurationError
 from waterspout.reloading import (
     Watcher,
+    _find_homes,
     check_watcher,
     find_changed,
     find_folders,
@@ -47,6 +49,21 @@ async def test_folders_are_each_named_once(folder, monkeypatch):
         sys, "path", ["", str(folder), str(folder / "inner"), str(folder / "none"), *sys.path]
     )
     assert find_folders() == [str(folder)]
+
+
+async def test_python_s_own_folders_are_not_watched_though_it_calls_them_by_links(tmp_path, monkeypatch):
+    """As Homebrew's does on macOS."""
+    (tmp_path / "cellar").mkdir()
+    (tmp_path / "work").mkdir()
+    (tmp_path / "opt").symlink_to(tmp_path / "cellar")
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "cellar")])
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path / "opt"))
+    _find_homes.cache_clear()
+    try:
+        assert find_folders() == [str(tmp_path / "work")]
+    finally:
+        _find_homes.cache_clear()
 
 
 async def test_sources_and_templates_count_and_nothing_else(folder):
