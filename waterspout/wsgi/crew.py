@@ -34,6 +34,8 @@ _DOUBLED_MOST: Final = 8
 #: How often, and how often again (seconds), a full control channel is tried.
 _HAND_OVER_TRIES: Final = 500
 _HAND_OVER_PAUSE: Final = 0.01
+#: For how long (seconds) what a lane keeps stays open, when its worker is not heard of.
+_KEPT: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,8 @@ class Crew:
         try:
             await loop.create_unix_connection(lambda: lane, sock=near_end)
             lane.kept = await self._hand_over_patiently(far_end, backlog_end)
+            if lane.kept is not None:
+                loop.call_later(_KEPT, lane.let_go)  # a process may have had no thread for it, and closed it
         except BaseException:  # cancelled, too: a pool may be stopped while it starts
             lane.close()
             far_end.close()

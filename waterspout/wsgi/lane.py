@@ -282,7 +282,7 @@ class Lane(asyncio.Protocol):
         idle = slept = False
         self._heard = True
         if self.kept is not None:
-            self._let_go()
+            self.let_go()
         try:
             frames = self._parser.feed(data)
         except FrameError:
@@ -331,7 +331,8 @@ class Lane(asyncio.Protocol):
         if user is not None:
             user.on_taken(seconds)
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Close what is kept."""
         kept, self.kept = self.kept, None
         if kept is not None:
             kept.close()
@@ -381,7 +382,7 @@ class Lane(asyncio.Protocol):
         is_unread = isinstance(error, BrokenPipeError) or never_lived
         unread = self._sends == 0 or (self._sends == 1 and is_unread)
         self._transport = None
-        self._let_go()
+        self.let_go()
         untaken = self.take_back()
         unread = unread and self._token == 0
         lost = [(user, False) for user in self._behind.values() if user is not self.user]

@@ -278,6 +278,11 @@ async def test_a_lane_s_far_end_stays_open_until_the_process_has_it(make_crew, m
     with socket.socket(fileno=handed.pop()) as far_end:
         far_end.sendall(pack_about(THREAD, 1))
         await wait_for(lambda: lane.kept is None)
+    # One that the process had no thread for is closed there, and must not stay open here.
+    monkeypatch.setattr("waterspout.wsgi.crew._KEPT", 0.1)
+    await crew._open_lane()
+    os.close(handed.pop())
+    await wait_for(lambda: all(lane.kept is None for lane in crew.lanes))
     monkeypatch.undo()
 
 
