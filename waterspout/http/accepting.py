@@ -24,7 +24,8 @@ _PAUSE: Final = 0.5
 class Acceptor:
     """Accepts on `sock`, and gives each connection's socket and the client's address to `on_socket`.
 
-    When nothing is left for one more it looks again a little later: clients wait in the backlog meanwhile.
+    When that fails, for nothing is left for one more, say, it looks again a little later: clients wait in the
+    backlog meanwhile.
     """
 
     def __init__(
@@ -56,9 +57,10 @@ class Acceptor:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                if error.errno not in _EXHAUSTED:
-                    raise
-                collector.collect()  # there may be some in what is over
+                if error.errno in _EXHAUSTED:
+                    collector.collect()  # there may be some in what is over
+                else:
+                    gen_log.warning("a connection can't be accepted: %s", error)  # a firewall, a network down
                 self._loop.remove_reader(self._sock.fileno())
                 self._pause = self._loop.call_later(_PAUSE, self._resume)
                 return

@@ -230,13 +230,17 @@ class Exchange(HTTPConnection):
         """`size` bytes of an open file as a piece of the reply's body, whose head has been written. `file`
         is closed in the end. What is written next waits for it.
 
-        None, and nothing is done, if that can't be: TLS, or a reply without a length that holds so much.
+        None, and nothing is done, if that can't be: TLS, a reply without a length that holds so much, or no
+        descriptor is left.
         """
         if not self.sends_files or self._left is None or self._left < size or self._writer.closed:
             return None
-        self._left -= size
         connection = self._connection
-        part = FilePart(file, offset, size, connection.stream.fileno())
+        try:
+            part = FilePart(file, offset, size, connection.stream.fileno())
+        except OSError:  # no descriptor is left
+            return None
+        self._left -= size
         self._writer.write_file(part, connection.resume_writing, connection.abort)
         return part
 

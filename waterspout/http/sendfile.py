@@ -7,6 +7,8 @@ client that leaves is not noticed, and tells nothing of its progress, which the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import os
 from collections.abc import Callable
 from typing import BinaryIO, Final
@@ -18,6 +20,8 @@ from waterspout.limits import SENDFILE_PIECE
 IS_THERE: Final = hasattr(os, "sendfile")
 #: Linux alone can say whether reading would wait for a disk.
 _NOWAIT: Final = getattr(os, "RWF_NOWAIT", 0)
+#: This file system, or sandbox, has no sendfile.
+_UNABLE: Final = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP))
 
 
 class FilePart:
@@ -35,6 +39,7 @@ class FilePart:
         "_on_room",
         "_on_sent",
         "_target",
+        "_transfer",
         "_waits",
         "_warming",
         "left",
@@ -51,6 +56,7 @@ class FilePart:
         self.loop = asyncio.get_running_loop()
         # A descriptor of its own: the loop lets nobody watch that of a transport.
         self._target = os.dup(fileno)
+        self._transfer: Callable[[int, int, int, int], int] = os.sendfile
         self._waits = False
         self._warming: asyncio.Future[None] | None = None
 
@@ -85,11 +91,15 @@ class FilePart:
 
     def _send(self, size: int) -> None:
         try:
-            sent = os.sendfile(self._target, self._file.fileno(), self.offset, size)
+            sent = self._transfer(self._target, self._file.fileno(), self.offset, size)
         except (BlockingIOError, InterruptedError):
             self._wait()
             return
         except OSError as error:
+            if error.errno in _UNABLE and self._transfer is os.sendfile:
+                self._transfer = _copy
+                self._send(size)
+                return
             gen_log.info("sending a file: %s", error)
             self._fail()
             return
@@ -163,5 +173,11 @@ def _is_cold(file: BinaryIO, position: int) -> bool:
 
 def _read_ahead(file: BinaryIO, offset: int, size: int) -> None:
     """Bring a piece of `file` into memory, and begin with the next one. Raises OSError."""
-    os.posix_fadvise(file.fileno(), offset, 2 * size, os.POSIX_FADV_WILLNEED)
+    with contextlib.suppress(OSError):  # no more than a hint
+        os.posix_fadvise(file.fileno(), offset, 2 * size, os.POSIX_FADV_WILLNEED)
     os.pread(file.fileno(), size, offset)
+
+
+def _copy(target: int, source: int, offset: int, size: int) -> int:
+    """As `os.sendfile`, by way of our memory."""
+    return os.write(target, os.pread(source, size, offset))

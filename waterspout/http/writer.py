@@ -196,6 +196,8 @@ class Writer:
 
     def _send(self, part: FilePart) -> bool:
         """Whether what stands behind `part` may follow at once."""
+        if self._transport.is_closing():
+            return False  # what stands before it may not have gone out: `close` is about to come
         if self._transport.get_write_buffer_size():
             # It pauses us now, and resumes once all it had is with the kernel.
             self._transport.set_write_buffer_limits(high=0)

@@ -19,11 +19,12 @@ class Exhausted(socket.socket):
 
     tries = 0
     refusals = 2
+    number = errno.EMFILE
 
     def accept(self):
         self.tries += 1
         if self.tries <= self.refusals:
-            raise OSError(errno.EMFILE, "Too many open files")
+            raise OSError(self.number, os.strerror(self.number))
         return super().accept()
 
 
@@ -39,7 +40,9 @@ async def connect(listener):
     return await asyncio.open_connection(*listener.getsockname())
 
 
-async def test_who_comes_when_nothing_is_left_waits(listener):
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EPERM, errno.EPROTO])
+async def test_who_comes_when_nothing_is_left_or_nobody_may_waits(listener, number, caplog):
+    listener.number = number
     accepted = asyncio.get_running_loop().create_future()
     acceptor = Acceptor(
         asyncio.get_running_loop(), listener, lambda sock, address: accepted.set_result((sock, address))
@@ -49,6 +52,8 @@ async def test_who_comes_when_nothing_is_left_waits(listener):
     assert listener.tries >= 3
     assert address == writer.get_extra_info("sockname")
     assert not sock.getblocking()
+    said = [record.getMessage() for record in caplog.records if "can't be accepted" in record.getMessage()]
+    assert len(said) == (0 if number == errno.EMFILE else listener.refusals)  # `Shortage` says the first
     acceptor.close()
     writer.close()
     sock.close()

@@ -113,6 +113,20 @@ async def test_a_socket_that_is_gone_fails(path):
 
 
 @on_loops
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP])
+async def test_where_there_is_no_sendfile_the_part_is_copied(path, monkeypatch, number):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "sendfile", refuse)
+    with part_of(path, 1000, 4 * MIB) as (part, theirs, told):
+        assert not part.send()
+        assert await read(theirs, 4 * MIB) == CONTENT[1000 : 1000 + 4 * MIB]
+        await until(lambda: told["room"])
+        assert told == {"sent": 4 * MIB, "room": 1, "failures": 0}
+
+
+@on_loops
 async def test_a_closed_part_sends_no_more(path):
     with part_of(path) as (part, theirs, told):
         part.send()
@@ -172,6 +186,15 @@ async def test_a_disk_that_fails_fails_the_part(path, monkeypatch, caplog):
         part.send()
         await until(lambda: told["failures"])
     assert "a broken disk" in caplog.text
+
+
+def test_a_hint_that_is_refused_is_no_failure(path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "posix_fadvise", refuse)
+    with path.open("rb", buffering=0) as file:
+        sendfile._read_ahead(file, 0, MIB)
 
 
 def test_what_was_just_written_is_in_memory_and_can_be_read_ahead(path):
@@ -302,6 +325,27 @@ async def test_where_it_can_not_be_nothing_is_done(path):
     async with serve(answering(answer)) as served, served.client() as client:
         client.send(GET)
         assert (await client.read_reply())[2] == b""
+    assert answers == [None]
+
+
+@on_loops
+async def test_without_a_descriptor_for_it_nothing_is_done(path, monkeypatch):
+    answers = []
+
+    def refuse(_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    def answer(exchange):
+        begin(exchange, 5)
+        with path.open("rb", buffering=0) as file, monkeypatch.context() as patched:
+            patched.setattr(os, "dup", refuse)
+            answers.append(exchange.write_file(file, 0, 5))
+        exchange.write(b"12345")
+        exchange.finish()
+
+    async with serve(answering(answer)) as served, served.client() as client:
+        client.send(GET)
+        assert (await client.read_reply())[2] == b"12345"
     assert answers == [None]
 
 

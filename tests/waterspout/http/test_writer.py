@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from tornado.iostream import StreamClosedError
 
+from waterspout.http.sendfile import FilePart
 from waterspout.http.writer import Writer
 from waterspout.limits import WRITE_SIZE
 
@@ -176,6 +177,36 @@ async def test_nothing_is_written_to_a_transport_that_closes(writer, transport):
     transport.closing = True
     for data in (b"x", large()):
         assert isinstance(writer.write(data).exception(), StreamClosedError)
+
+
+class Part(FilePart):
+    """A file that must not go out."""
+
+    def __init__(self):
+        self.left = 10
+        self.closed = False
+
+    def bind(self, *told):
+        pass
+
+    def send(self):
+        pytest.fail("its head has not gone out")
+
+    def close(self):
+        self.closed = True
+
+
+@with_writer
+async def test_no_file_goes_out_behind_a_head_whose_write_failed(writer, transport):
+    """The transport closes, and holds nothing; that the connection is lost, it tells a moment later."""
+    part = Part()
+    writer.write(b"the head")
+    transport.held, transport.closing = 0, True
+    writer.write_file(part, writer.resume, lambda: None)
+    writer.resume()
+    assert writer.unsent == part.left
+    writer.close()
+    assert part.closed
 
 
 @with_writer
