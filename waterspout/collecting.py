@@ -37,7 +37,7 @@ class Collector:
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
         self._not_before = {_YOUNG: 0.0, _ALL: 0.0}
-        self._kept = 0
+        self._kept = dict.fromkeys(self._not_before, 0)  # what was left of memory behind each (bytes)
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self, read_rss: Callable[[], int | None]) -> None:
@@ -45,7 +45,7 @@ class Collector:
         self.stop()
         kept = read_rss()
         if kept is not None:
-            self._kept = kept
+            self._kept = dict.fromkeys(self._kept, kept)
             self._wait(read_rss)
 
     def stop(self) -> None:
@@ -63,10 +63,12 @@ class Collector:
 
     def look(self, read_rss: Callable[[], int | None]) -> None:
         """Collect, if there is more than what was left when that was done last, by far."""
-        for generation in (_YOUNG, _ALL):
-            if not self._has_grown(read_rss) or not self._collect(generation):
-                return
-        self._kept = read_rss() or self._kept
+        held = read_rss() or 0
+        self._kept = {generation: min(kept, held) for generation, kept in self._kept.items()}
+        if _has_grown(self._kept[_YOUNG], held, 1) and self._collect(_YOUNG):
+            self._kept[_YOUNG] = read_rss() or held
+        elif _has_grown(self._kept[_ALL], held, 2) and self._collect(_ALL):  # the young was not enough
+            self._kept = dict.fromkeys(self._kept, read_rss() or held)
 
     def collect(self) -> bool:
         """All of it. False: it is too soon for that again, or not wanted."""
@@ -80,10 +82,9 @@ class Collector:
         self._not_before[generation] = began + (self._clock() - began) / _SHARES[generation]
         return True
 
-    def _has_grown(self, read_rss: Callable[[], int | None]) -> bool:
-        held = read_rss() or 0
-        self._kept = min(self._kept, held)
-        return held - self._kept > max(COLLECT_GROWTH, self._kept * COLLECT_GROWTH_SHARE)
+
+def _has_grown(kept: int, held: int, times: int) -> bool:
+    return held - kept > times * max(COLLECT_GROWTH, kept * COLLECT_GROWTH_SHARE)
 
 
 #: The one of this process.

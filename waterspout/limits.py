@@ -125,7 +125,8 @@ HEAD_TIMEOUT = 15.0
 #: What a thousand requests at a time hold alive stays below the first.
 GC_THRESHOLDS = (50_000, 20, 20)
 #: To those thresholds a circle that holds megabytes is a few objects. So it also looks when the process's
-#: memory has grown by so much (bytes), and by so much of what was left when it looked last ...
+#: memory has grown by so much (bytes), and by so much of what was left when it looked last; at everything
+#: when that is twice as much ...
 COLLECT_GROWTH = 64 * MIB
 COLLECT_GROWTH_SHARE = 0.25
 #: ... as is asked this often (seconds).

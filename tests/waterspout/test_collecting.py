@@ -80,28 +80,33 @@ async def check_growth(clock):
     assert circle() is None
 
 
-def test_all_is_looked_at_only_when_the_young_was_not_enough(clock):
+def test_all_is_looked_at_when_it_has_grown_by_twice_as_much(clock):
     asyncio.run(check_generations(clock))
 
 
 async def check_generations(clock):
     memory, collector = Memory(), Collector(clock)
     await start(collector, memory)
-    reads = iter([2 * START, START])
-    collector.look(lambda: next(reads))
-    assert clock.generations == [1]
-    clock.now += 1000
-    memory.held = 2 * START
-    collector.look(memory)
-    assert clock.generations == [1, 1, 2]
-    clock.now += 1000
-    collector.look(memory)  # so much is in use: from there on it is looked whether it grows
-    assert clock.generations == [1, 1, 2]
-    memory.held = START
-    collector.look(memory)
-    memory.held = 2 * START
-    collector.look(memory)
-    assert clock.generations == [1, 1, 2, 1, 2]
+
+    def look(held):
+        clock.now += 1000
+        memory.held = held
+        collector.look(memory)
+        found, clock.generations[:] = clock.generations[:], []
+        return found
+
+    assert look(START + 65 * MIB) == [1]
+    assert look(START + 66 * MIB) == []  # so much is in use: from there on it is looked whether it grows
+    assert look(START + 127 * MIB) == []
+    assert look(START + 128 * MIB + 1) == [2]
+    assert look(START + 190 * MIB) == []
+    assert look(START) == []
+    assert look(8 * START) == [1]
+    assert look(8 * START) == [2]
+    assert look(9 * START) == []  # a large process: a quarter
+    assert look(10 * START + 1) == [1]
+    assert look(12 * START) == []
+    assert look(12 * START + 1) == [2]
 
 
 def test_it_takes_no_more_than_its_share_of_the_time(clock):
@@ -113,16 +118,17 @@ async def check_share(clock):
     await start(collector, memory)
     assert collector.collect()
     assert not collector.collect()
-    memory.held *= 4
-    collector.look(memory)
-    collector.look(memory)
+    for _ in range(3):
+        memory.held *= 2
+        collector.look(memory)
     assert clock.generations == [2, 1]
     clock.now += 1 / COLLECT_YOUNG_SHARE
+    collector.look(memory)
     collector.look(memory)
     assert clock.generations == [2, 1, 1]
     clock.now += 1 / COLLECT_SHARE
     collector.look(memory)
-    assert clock.generations == [2, 1, 1, 1, 2]
+    assert clock.generations == [2, 1, 1, 2]
     assert not collector.collect()
     clock.now += 1 / COLLECT_SHARE
     assert collector.collect()
