@@ -318,8 +318,14 @@ NATIVE_ALONE = {
     "OPTIONS of a streaming handler": ask("/uploads/7", "OPTIONS"),
     "Decline": ask("/flask/declined"),
 }
-#: By Tornado's server an `IOStream` that has failed keeps its exception, and that the stream.
-TORNADOS = ("tornado.iostream", "tornado.http1connection", "tornado.concurrent")
+#: By Tornado's server an `IOStream` that has failed keeps its exception, and that the connection.
+TORNADOS = (
+    "tornado.iostream.",
+    "tornado.http1connection.",
+    "tornado.concurrent.",
+    "tornado.httputil.RequestStartLine",
+    "tornado.httputil.ResponseStartLine",
+)
 
 
 @contextlib.asynccontextmanager
