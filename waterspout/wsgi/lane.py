@@ -221,6 +221,7 @@ class Lane(asyncio.Protocol):
         """`close`, when the event loop is closed: nobody is told."""
         close_transport(self._transport)
         self._transport = None
+        self.let_go()
         if self.backlog is not None:
             self.backlog.close()
             self.backlog = None

@@ -382,10 +382,11 @@ async def test_what_is_kept_until_the_worker_is_heard_of_is_closed_then(peer):
     other.close()
 
 
-async def test_what_is_kept_is_closed_when_the_lane_is_lost(peer):
+@pytest.mark.parametrize("end", [Lane.close, Lane.abandon])
+async def test_what_is_kept_is_closed_when_the_lane_is_lost(peer, end):
     peer.lane.kept, other = socket.socketpair()
     kept = peer.lane.kept
-    peer.lane.close()
+    end(peer.lane)
     await asyncio.sleep(0.02)
     assert (kept.fileno(), peer.lane.kept) == (-1, None)
     other.close()
