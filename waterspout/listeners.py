@@ -200,12 +200,15 @@ def _listens(sock: socket.socket) -> bool:
     except OSError as error:
         if error.errno != errno.ENOPROTOOPT:
             raise
-    # macOS has the option's name, and no answer: a stream that is not connected is believed.
-    try:
-        sock.getpeername()
-    except OSError:
-        return sock.type == socket.SOCK_STREAM
-    return False
+    # macOS has the option's name, and no answer. Who listens already may be told to again.
+    name = sock.getsockname()
+    is_bound = bool(name[1] if isinstance(name, tuple) else name)
+    if is_bound:
+        try:
+            sock.listen(BACKLOG)
+        except OSError:  # it is connected, or no stream
+            return False
+    return is_bound
 
 
 def _no_listener(descriptor: int, reason: str | None) -> ConfigurationError:

@@ -199,16 +199,25 @@ class OfMacOS(socket.socket):
         return super().getsockopt(level, option, *size)
 
 
-def test_where_nobody_tells_who_listens_a_listener_is_believed(monkeypatch):
+def test_where_nobody_tells_who_listens_it_is_tried(monkeypatch):
     """Else no server could restart itself on its sockets (--reload)."""
-    listening, (near, far) = socket.create_server(("127.0.0.1", 0)), socket.socketpair()
+    listening, unbound, (near, far) = (
+        socket.create_server(("127.0.0.1", 0)),
+        socket.socket(),
+        socket.socketpair(),
+    )
+    datagrams = socket.socket(type=socket.SOCK_DGRAM)
+    datagrams.bind(("127.0.0.1", 0))
+    client = socket.create_connection(listening.getsockname())
     monkeypatch.setattr(socket, "socket", OfMacOS)
+    for sock in (near, unbound, datagrams, client):
+        with pytest.raises(ConfigurationError, match="it accepts no connections"):
+            adopt([sock.fileno()])
+        sock.close()
+    far.close()
     with adopt([listening.detach()]) as listeners:
         assert listeners.describe(secure=False).startswith("http://127.0.0.1:")
-    with pytest.raises(ConfigurationError, match="it accepts no connections"):
-        adopt([near.fileno()])
-    near.close()
-    far.close()
+        listeners.sockets[0].accept()[0].close()  # who had connected before is still there
 
 
 def test_a_kernel_that_holds_what_it_wants_is_no_reason_not_to_listen(monkeypatch):
