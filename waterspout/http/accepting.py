@@ -64,13 +64,13 @@ class Acceptor:
                 self._loop.remove_reader(self._sock.fileno())
                 self._pause = self._loop.call_later(_PAUSE, self._resume)
                 return
-            sock.setblocking(False)
-            if sock.family in (socket.AF_INET, socket.AF_INET6):
-                try:
+            try:
+                sock.setblocking(False)
+                if sock.family in (socket.AF_INET, socket.AF_INET6):
                     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                except OSError:  # macOS: EINVAL, the client has left
-                    sock.close()
-                    continue
+            except OSError:  # macOS: EINVAL, the client has left
+                sock.close()
+                continue
             self._on_socket(sock, address)
 
 

@@ -70,22 +70,28 @@ async def test_a_closed_acceptor_asks_no_more(listener):
     writer.close()
 
 
-async def test_who_has_left_already_is_let_go_and_the_next_one_served(listener, monkeypatch):
+@pytest.mark.parametrize(("call", "number"), [("setsockopt", errno.EINVAL), ("setblocking", errno.ENOMEM)])
+async def test_who_can_t_be_served_is_let_go_and_the_next_one_served(listener, monkeypatch, call, number):
     """macOS sets no option of a socket whose client has left."""
     accepted, refused = asyncio.get_running_loop().create_future(), []
+    listener.refusals = 0
+    clients = [socket.create_connection(listener.getsockname()) for _ in range(2)]
+    acceptor = Acceptor(asyncio.get_running_loop(), listener, lambda sock, _: accepted.set_result(sock))
+    original = getattr(socket.socket, call)
 
     def refuse_first(sock, *option):
         if not refused:
             refused.append(sock)
-            raise OSError(errno.EINVAL, "Invalid argument")
+            raise OSError(number, os.strerror(number))
+        return original(sock, *option)
 
-    monkeypatch.setattr(socket.socket, "setsockopt", refuse_first)
-    acceptor = Acceptor(asyncio.get_running_loop(), listener, lambda sock, _: accepted.set_result(sock))
-    with socket.create_connection(listener.getsockname()), socket.create_connection(listener.getsockname()):
-        sock = await accepted
-        acceptor.close()
-        assert [sock.fileno() for sock in refused] == [-1]
-        sock.close()
+    monkeypatch.setattr(socket.socket, call, refuse_first)
+    sock = await accepted
+    acceptor.close()
+    assert [sock.fileno() for sock in refused] == [-1]
+    assert clients[0].recv(1) == b""
+    for each in (sock, *clients):
+        each.close()
 
 
 async def test_a_protocol_is_started_on_each_connection(listener):
