@@ -266,6 +266,7 @@ class ProcessCrew(Crew):
             self._kill()  # it hears nothing more: if it lives, the app has taken it over (os.execv)
             raise
         if sent < len(frame):
+            self._kill()  # behind half an order it understands no other
             raise OSError("the control channel can't take so large an order")
 
     def _hand_over(self, far_end: socket.socket, backlog: BacklogEnd | None) -> socket.socket | None:

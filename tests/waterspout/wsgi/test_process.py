@@ -322,6 +322,29 @@ async def test_one_that_can_t_be_watched_is_not_left_to_itself(make_crew, monkey
     await asyncio.wait_for(crew.stop(), 5)
 
 
+async def test_one_that_can_t_be_given_lanes_is_not_left_to_itself(make_crew, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+
+    crew = make_crew()
+    monkeypatch.setattr(socket, "send_fds", refuse)
+    with pytest.raises(WaterspoutError, match="No buffer space"):
+        await crew.start()
+    monkeypatch.undo()
+    await wait_for(lambda: crew.gone)
+    assert not is_alive(crew.pid)
+
+
+async def test_one_that_was_told_half_an_order_is_replaced(start_crew, monkeypatch):
+    crew = await start_crew()
+    monkeypatch.setattr(socket, "send_fds", lambda sock, data, descriptors: sock.send(data[0][:1]))
+    crew.ping()
+    monkeypatch.undo()
+    await wait_for(lambda: crew.gone)
+    assert crew.crashed  # which the supervisor replaces
+    assert not is_alive(crew.pid)
+
+
 async def test_it_gives_a_sign_of_life_when_it_is_asked_for_one(start_crew):
     crew = await start_crew()
     crew.ping()
