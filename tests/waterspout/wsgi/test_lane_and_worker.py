@@ -1,6 +1,8 @@
 """Both ends of a lane in one process, joined by a real socket pair."""
 
 import asyncio
+import errno
+import os
 import socket
 import threading
 import time
@@ -155,3 +157,33 @@ async def test_a_lane_that_closes_under_a_request_is_lost_to_it(join):
     joined.lane.close()
     assert await job.end() == "lost"
     await wait_for(lambda: not joined.thread.is_alive())
+
+
+class Strained(socket.socket):
+    """It sends half of what it is first given, and no more."""
+
+    sends = 0
+
+    def send(self, data):
+        self.sends += 1
+        if self.sends > 1:
+            raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+        return super().send(data[: len(data) // 2])
+
+
+async def test_a_request_that_could_not_be_sent_whole_is_lost_and_never_run(join, monkeypatch):
+    ran = []
+
+    def app(environ, start_response):
+        ran.append(environ)
+        return answering([b"hello"])(environ, start_response)
+
+    near_end, far_end = socket.socketpair()
+    strained = Strained(near_end.family, near_end.type, fileno=near_end.detach())
+    monkeypatch.setattr(socket, "socketpair", lambda: (strained, far_end))
+    joined = await join(app)
+    monkeypatch.undo()
+    job = await joined.start()
+    assert await job.end() == "lost"
+    await wait_for(lambda: not joined.thread.is_alive())
+    assert ran == []
