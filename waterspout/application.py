@@ -163,8 +163,10 @@ class Application(TornadoApplication):
         application's: while another application is open on this event loop, subscriptions on it go on.
         """
         self.close_sockets()
+        here = get_running_loop()
         for loop in list(self._loops):
-            self._close_hub(loop)
+            if loop is here or not loop.is_running():  # else it is served there, too, and goes on
+                self._close_hub(loop)
         if self.container is not None:
             await self.container.stop(timeout)
 

@@ -28,8 +28,8 @@ def _can_tell() -> bool:
     """Tried with a socket that is not connected: it holds nothing, and an answer is an answer."""
     try:
         with socket.socket() as sock:
-            return _ask(sock) == 0
-    except (OSError, TypeError):
+            return ioctl is not None and _ask(sock) == 0
+    except OSError:
         return False
 
 

@@ -193,12 +193,18 @@ class Hub:
 
     def discard(self, subscription: Subscription) -> None:
         """Forget a subscription, and its topic when it was the last."""
-        with self._lock:
+        # Never waits: the collector may be at work here, on a handler that nobody has any more, while this
+        # very thread holds the lock. What is closed takes no message, and leaves its topic when it is freed.
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
             subscribers = self._topics.get(subscription.topic)
             if subscribers is not None:
                 subscribers.discard(subscription)
                 if not subscribers:
                     del self._topics[subscription.topic]
+        finally:
+            self._lock.release()
 
     def deliver(self, topic: str, message: bytes) -> None:
         """Give an encoded message to all subscribers. From the event loop's thread."""
@@ -251,7 +257,12 @@ class Hub:
     def _drain(self) -> None:
         """Deliver what is waiting; of a flood a part, so that the loop gets to do other things between."""
         if asyncio.get_running_loop() is not self._loop:
-            return  # it stood still, and another one does it now: two would mix the order up
+            # It stood still, and another one does it now: two would mix the order up. That one may not have
+            # been told, if it was chosen while `_wake` was about to tell this one.
+            self._drain_scheduled = False
+            with contextlib.suppress(NotServing):  # nor does anybody, perhaps
+                self._wake()
+            return
         self._drain_scheduled = False
         for _ in range(_DRAIN_AT_ONCE):
             item = self._outbox.take() if self._outbox is not None else None

@@ -53,10 +53,14 @@ class _Else:
     def __get__(
         self, handler: TornadoRequestHandler | None, owner: type[TornadoRequestHandler]
     ) -> Callable[..., Any]:
-        if handler is None:
-            return UNDEFINED
+        beneath: Callable[..., Any] = getattr(
+            super(LeanRequestHandler, owner if handler is None else handler), self._name
+        )
+        request = getattr(handler, "request", None)
+        if handler is None or request is None or request.method != self._name.upper():
+            return beneath  # else a handler's own code asks, or who looks for what the class defines
         if getattr(type(handler), self._name) is not UNDEFINED:
-            return MethodType(UNDEFINED, handler)  # one that is defined asks its base class
+            return beneath
         return self._stand_in(handler)
 
 
@@ -217,6 +221,8 @@ class LeanRequestHandler(TornadoRequestHandler):
                 self.finish()
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             self._answer_exception(error)
+        except GeneratorExit:
+            raise  # the collector, in whatever task that is
         except BaseException:
             # Rare: else each task would have a callback, which costs it a turn of the loop more.
             asyncio.current_task().add_done_callback(retrieve)  # type: ignore[union-attr]  # this is one

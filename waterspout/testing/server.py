@@ -61,6 +61,8 @@ class _Live:
         """Raises TimeoutError; and what went wrong with its end."""
         if self._thread.ident is None:
             return  # there is no thread for it
+        if self._running.exception() is not None:
+            return  # no event loop could be made, as `start` has said
         loop, task = self._running.result()
         with contextlib.suppress(RuntimeError):  # it has ended
             loop.call_soon_threadsafe(task.cancel)
@@ -76,6 +78,8 @@ class _Live:
         except asyncio.CancelledError:
             pass  # so it is stopped
         except BaseException as error:
+            if not self._running.done():
+                self._running.set_exception(error)
             if self._url.done():
                 self._failure = error
             else:

@@ -264,6 +264,24 @@ def test_a_hub_can_serve_on_another_loop_when_the_first_is_gone():
         publish("a", 3)
 
 
+@pytest.mark.gen_test
+async def test_the_collector_may_close_a_subscription_while_the_hub_is_at_work(hub):
+    """It ends a handler that nobody has any more, in the thread that delivers a message just then."""
+    subscription = hub.subscribe("a")
+
+    def collect():
+        with hub._lock:
+            subscription.close()
+
+    with running_thread(collect) as thread:
+        await asyncio.to_thread(thread.join, 5)
+        assert not thread.is_alive()
+    hub.deliver("a", b"1")
+    assert await rest_of(subscription) == []
+    subscription = None
+    gc.collect()
+
+
 # --- two loops in two threads --------------------------------------------------------------------------
 
 

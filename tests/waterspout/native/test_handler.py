@@ -124,6 +124,66 @@ async def test_options_and_a_405_name_the_methods():
                 assert fields["allow"] == "GET, HEAD, OPTIONS"
 
 
+class Cors(TornadoRequestHandler):
+    """A base class that stands behind ours."""
+
+    def options(self):
+        self.set_header("Access-Control-Allow-Origin", "*")
+        self.set_status(204)
+
+    def head(self):
+        self.set_header("X-Head", "of the base")
+
+
+class Behind(RequestHandler, Cors):
+    def get(self):
+        self.write("got")
+
+    def post(self):
+        self.options()
+
+
+class Asks(RequestHandler):
+    def get(self):
+        self.write("got")
+
+    def post(self):
+        self.options()
+
+    def put(self):
+        self.head()
+
+
+@on_loops
+async def test_head_and_options_of_a_base_class_behind_ours_are_found():
+    rules = [("/behind", Behind)]
+    async with serve(TornadoApplication(rules)) as theirs, serve(Application(rules)) as ours:
+        for method in ("HEAD", "OPTIONS", "GET", "POST"):
+            request = make_request("/behind", ["Sec-Fetch-Site: same-origin"], method)
+            assert await ask(ours, request) == await ask(theirs, request)
+
+
+@on_loops
+async def test_a_handler_that_calls_what_it_does_not_define_gets_405_as_in_tornado():
+    rules = [("/asks", Asks)]
+    async with serve(TornadoApplication(rules)) as theirs, serve(Application(rules)) as ours:
+        for method in ("POST", "PUT"):
+            request = make_request("/asks", ["Sec-Fetch-Site: same-origin"], method)
+            answers = [await ask(served, request) for served in (theirs, ours)]
+            assert all(answer.startswith(b"HTTP/1.1 405") for answer in answers)
+
+
+@on_loops
+async def test_what_is_patched_into_tornado_s_handler_is_called(monkeypatch):
+    def options(handler):
+        handler.set_status(204)
+
+    monkeypatch.setattr(TornadoRequestHandler, "options", options)
+    async with serve(Application([("/own", Own)])) as served, served.client() as client:
+        client.send(make_request("/own", [], "OPTIONS"))
+        assert (await client.read_reply())[0] == 204
+
+
 @on_loops
 async def test_replies_to_http_1_0_are_tornado_s():
     for fields in ([], ["Connection: keep-alive"]):
