@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
 import os
@@ -22,8 +21,7 @@ from waterspout.collecting import collector
 from waterspout.draining import DrainingServer
 from waterspout.exceptions import ConfigurationError
 from waterspout.http import HTTPServer
-from waterspout.hub.local import hub
-from waterspout.limits import DRAIN_IDLE, GC_THRESHOLDS, READY_TIMEOUT, SAME_SIGNAL
+from waterspout.limits import GC_THRESHOLDS, READY_TIMEOUT, SAME_SIGNAL
 from waterspout.listeners import Listeners, adopt, listen_tcp, listen_unix
 from waterspout.notifying import Notifier
 from waterspout.ops.gauges import Gauges, read_rss
@@ -33,6 +31,7 @@ from waterspout.record import log_refusal
 from waterspout.reloading import Watcher, check_watcher, find_native_files, restart
 from waterspout.saying import say
 from waterspout.settings import ServeSettings, is_local
+from waterspout.shutdown import shut_down
 from waterspout.signals import keep_from_children, spare_forked_children
 from waterspout.wsgi.container import Container
 from waterspout.wsgi.settings import PoolSettings
@@ -41,8 +40,6 @@ logger = logging.getLogger("waterspout.server")
 
 #: Python's own first threshold is 700, or 2000 in newer versions.
 _DEFAULT_THRESHOLD = 2000
-#: How long WebSockets get to answer 1001 (seconds).
-_CLOSING_HANDSHAKE = 2.0
 #: Running requests get no longer when the server restarts because its code has changed: somebody is waiting
 #: at the keyboard (seconds).
 _RESTART_GRACE = 2.0
@@ -298,43 +295,8 @@ class Server:
 
     async def _shutdown(self, server: HTTPServer | DrainingServer, timeout: float) -> None:
         """Nothing new comes in; what runs ends; the rest is cut at the deadline."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
         self.ends_by = time.monotonic() + timeout
-        self._end_streams()
-        # Once more for those that idle connections have asked for since: else they last as long as we wait.
-        again = loop.call_later(2 * DRAIN_IDLE, self._end_streams)
-        await server.drain(timeout)
-        again.cancel()
-        await self._cut_natives(server)
-        self._end_streams()
-        if isinstance(self._application, Application):
-            await self._close_handshakes(self._application, min(deadline, loop.time() + _CLOSING_HANDSHAKE))
-            await self._application.stop(max(0.0, deadline - loop.time()))
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(server.close_all_connections(), _CLOSING_HANDSHAKE)
-
-    def _end_streams(self) -> None:
-        if isinstance(self._application, Application):
-            self._application.close_sockets()
-        hub.end_subscriptions()
-
-    async def _cut_natives(self, server: HTTPServer | DrainingServer) -> None:
-        """What native handlers have not finished: 503, or cut in its middle."""
-        running = server.running_tasks()
-        if not running:
-            return
-        requests = "1 native request is" if len(running) == 1 else f"{len(running)} native requests are"
-        logger.warning("%s cut: the graceful timeout is over", requests)
-        if isinstance(self._application, Application):
-            self._application.is_cutting_short = True
-        for task in running:
-            task.cancel()
-        await asyncio.wait(running, timeout=_CLOSING_HANDSHAKE)
-
-    async def _close_handshakes(self, application: Application, deadline: float) -> None:
-        while application.open_sockets and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.02)
+        await shut_down(server, self._application, timeout)
 
 
 def _calm_collector() -> bool:

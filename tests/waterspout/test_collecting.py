@@ -10,7 +10,6 @@ from waterspout import collecting
 from waterspout.collecting import Collector
 from waterspout.limits import COLLECT_GROWTH, COLLECT_SHARE, COLLECT_YOUNG_SHARE, MIB
 
-pytestmark = pytest.mark.skipif(not hasattr(gc, "freeze"), reason="PyPy's collector is another")
 START = 100 * MIB
 
 

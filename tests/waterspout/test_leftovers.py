@@ -5,7 +5,6 @@ The server's collector seldom looks (`limits.GC_THRESHOLDS`), and what one reque
 
 import asyncio
 import contextlib
-import gc
 import logging
 import zlib
 
@@ -21,8 +20,6 @@ from tests.waterspout.leftovers import nothing_left
 from tests.waterspout.websocket import raw
 from waterspout import Application, Decline
 from waterspout.draining import DrainingServer
-
-pytestmark = pytest.mark.skipif(not hasattr(gc, "freeze"), reason="PyPy does not count references")
 
 
 class Plain(RequestHandler):

@@ -368,7 +368,7 @@ def follow_get(handler: TornadoRequestHandler) -> None:
     """Let a handler that is none of ours answer HEAD by its `get`."""
     if find_head(handler) is not None:
         find = weakref.ref(handler)  # a method that is bound to it, and on it, would be a circle
-        handler.head = lambda *args, **kwargs: find().get(*args, **kwargs)  # type: ignore[union-attr]  # it runs
+        handler.head = lambda *args, **kwargs: find().get(*args, **kwargs)  # type: ignore[union-attr]  # its task has it
 
 
 def keep_converted(handler: TornadoRequestHandler, kwargs: dict[str, Any]) -> None:

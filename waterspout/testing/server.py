@@ -13,14 +13,12 @@ from tornado.web import Application as TornadoApplication
 
 from waterspout.application import Application
 from waterspout.http import HTTPServer
-from waterspout.hub.local import hub
 from waterspout.limits import EXIT_GRACE
 from waterspout.listeners import listen_tcp
 from waterspout.record import log_refusal
+from waterspout.shutdown import CUT_TIME, shut_down
 from waterspout.targets import build_application
 
-#: How long native handlers that were cancelled, and connections that are cut, get to end (seconds).
-_CUT: Final = 1.0
 #: Whatever else an end takes (seconds). Who needs longer blocks the event loop.
 _SPARE: Final = 5.0
 
@@ -66,7 +64,7 @@ class _Live:
         loop, task = self._running.result()
         with contextlib.suppress(RuntimeError):  # it has ended
             loop.call_soon_threadsafe(task.cancel)
-        self._thread.join(self._timeout + 2 * _CUT + EXIT_GRACE + _SPARE)
+        self._thread.join(self._timeout + 3 * CUT_TIME + EXIT_GRACE + _SPARE)
         if self._thread.is_alive():
             raise TimeoutError("the server does not stop: something blocks its event loop")
         if self._failure is not None:
@@ -100,21 +98,4 @@ class _Live:
                 self._url.set_result(f"http://127.0.0.1:{listeners.sockets[0].getsockname()[1]}")
                 await loop.create_future()  # until it is cancelled
             finally:
-                await self._shutdown(server)
-
-    async def _shutdown(self, server: HTTPServer) -> None:
-        """As `waterspout serve` does it."""
-        loop, application = asyncio.get_running_loop(), self._application
-        deadline = loop.time() + self._timeout
-        if isinstance(application, Application):
-            application.close_sockets()
-        hub.end_subscriptions(loop)  # the test's own are on another one
-        await server.drain(self._timeout)
-        if running := server.running_tasks():
-            for task in running:
-                task.cancel()
-            await asyncio.wait(running, timeout=_CUT)
-        if isinstance(application, Application):
-            await application.stop(max(0.0, deadline - loop.time()))
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(server.close_all_connections(), _CUT)
+                await shut_down(server, application, self._timeout, loop)  # the test's are on another

@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import socket
+import subprocess
 import time
 from collections import deque
 from collections.abc import Callable
@@ -153,13 +154,14 @@ class Crew:
         """Close the lanes; a process that has not ended `grace` seconds later is killed."""
         raise NotImplementedError
 
-    def abandon(self) -> None:
-        """Its event loop is closed: let go of what there is, without it."""
+    def abandon(self) -> subprocess.Popen[bytes] | None:
+        """Its event loop is closed: let go of what there is, without it. A process that is to end now."""
         self._stopping = True
         self.idle.clear()
         for lane in self.lanes:
             lane.abandon()
         self.lanes.clear()
+        return None
 
     def locate(self, thread: int, tell: Callable[[str], None]) -> None:
         """Let `tell` know where that thread stands (`standing.find_place`): now, later, or never."""

@@ -133,19 +133,14 @@ class ProcessCrew(Crew):
             self.kill()
             await self._exited
 
-    def abandon(self) -> None:
-        """The closed channel tells the process to end: `orphan`, for who waits for that."""
+    def abandon(self) -> subprocess.Popen[bytes] | None:
+        """As `Crew.abandon`; the closed channel tells the process to end."""
         super().abandon()
-        if self.gone or self._process is None:
-            return
-        self.gone = True
-        self._control.close()
-        if self._pidfd is not None:
-            os.close(self._pidfd)
-
-    @property
-    def orphan(self) -> subprocess.Popen[bytes] | None:
-        """The process itself, if it may still run."""
+        if not self.gone and self._process is not None:
+            self.gone = True
+            self._control.close()
+            if self._pidfd is not None:
+                os.close(self._pidfd)
         return self._process
 
     def kill(self) -> None:

@@ -16,7 +16,6 @@ from typing import Any, Final
 from waterspout import limits
 from waterspout.wsgi.arrival import Arrival
 from waterspout.wsgi.crew import Crew
-from waterspout.wsgi.process import ProcessCrew
 from waterspout.wsgi.settings import PoolSettings
 
 logger = logging.getLogger("waterspout.wsgi")
@@ -99,10 +98,7 @@ class Supervisor:
 
     def abandon(self) -> list[subprocess.Popen[bytes]]:
         """Their event loop is closed: let go of all. Processes that are to end now."""
-        for crew in self.all:
-            crew.abandon()
-        orphans = [crew.orphan for crew in self.all if isinstance(crew, ProcessCrew)]
-        return [process for process in orphans if process is not None]
+        return [process for crew in self.all if (process := crew.abandon()) is not None]
 
     @property
     def all(self) -> list[Crew]:

@@ -328,42 +328,35 @@ async def test_where_it_can_not_be_nothing_is_done(path):
     assert answers == [None]
 
 
-@on_loops
-async def test_without_a_descriptor_for_it_nothing_is_done(path, monkeypatch):
-    answers = []
-
-    def refuse(_):
-        raise OSError(errno.EMFILE, "Too many open files")
-
-    def answer(exchange):
-        begin(exchange, 5)
-        with path.open("rb", buffering=0) as file, monkeypatch.context() as patched:
-            patched.setattr(os, "dup", refuse)
-            answers.append(exchange.write_file(file, 0, 5))
-        exchange.write(b"12345")
-        exchange.finish()
-
-    async with serve(answering(answer)) as served, served.client() as client:
-        client.send(GET)
-        assert (await client.read_reply())[2] == b"12345"
-    assert answers == [None]
-
-
-@on_loops
-async def test_a_file_is_no_longer_than_the_reply_s_length(path):
+async def find_refused(path, size):
+    """What `write_file` gives for so much of a file, in a reply of five bytes, which are then written."""
     answers = []
 
     def answer(exchange):
         begin(exchange, 5)
         with path.open("rb", buffering=0) as file:
-            answers.append(exchange.write_file(file, 0, 6))
+            answers.append(exchange.write_file(file, 0, size))
         exchange.write(b"12345")
         exchange.finish()
 
     async with serve(answering(answer)) as served, served.client() as client:
         client.send(GET)
         assert (await client.read_reply())[2] == b"12345"
-    assert answers == [None]
+    return answers
+
+
+@on_loops
+async def test_without_a_descriptor_for_it_nothing_is_done(path, monkeypatch):
+    def refuse(_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "dup", refuse)
+    assert await find_refused(path, 5) == [None]
+
+
+@on_loops
+async def test_a_file_is_no_longer_than_the_reply_s_length(path):
+    assert await find_refused(path, 6) == [None]
 
 
 @on_loops

@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
@@ -96,6 +98,22 @@ def test_a_target_by_its_name():
             assert get(url + "/hello") == b"hello"
 
 
+def test_what_is_cut_at_the_end_is_answered_as_in_production():
+    begun = threading.Event()
+
+    class Waits(RequestHandler):
+        async def get(self):
+            begun.set()
+            await asyncio.Event().wait()
+
+    with ThreadPoolExecutor() as executor:
+        with serving(waterspout.Application(native=[("/waits", Waits)]), timeout=0.2) as url:
+            asked = executor.submit(get, url + "/waits")
+            assert begun.wait(10)
+        with pytest.raises(HTTPError, match="503"):
+            asked.result(10)
+
+
 def test_any_application_of_tornados():
     with serving(Application([("/native", Native)])) as url:
         assert get(url + "/native") == b"native"
@@ -165,7 +183,7 @@ def test_a_stream_that_is_open_does_not_keep_it(path):
 
 
 def test_who_blocks_the_loop_is_not_waited_for_for_ever(monkeypatch):
-    for name in ("_CUT", "_SPARE", "EXIT_GRACE"):
+    for name in ("CUT_TIME", "_SPARE", "EXIT_GRACE"):
         monkeypatch.setattr(f"waterspout.testing.server.{name}", 0.1)
     before = set(threading.enumerate())
     with (
