@@ -29,6 +29,8 @@ WSGI_TIMEOUT = 60.0
 WSGI_NICE = -1
 NICE_AUTO = -1
 NICE_IDLE = 20
+#: With several cores: a tenth of a core that the loop wants, and enough of one that other programs want.
+NICE_SEVERAL_CORES = 10
 #: With one core for both, a lower priority makes the loop interrupt the views for each single reply: a third
 #: of the throughput of small views. This does not, and leaves the loop three quarters when both want all.
 NICE_ONE_CORE = 5

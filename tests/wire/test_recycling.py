@@ -63,12 +63,18 @@ def test_all_threads_of_wsgi_processes_are_nicer_than_the_server(start, nice):
     assert {each for _, each in eval(server.get("/niceness").text)} == {min(19, ours + nice)}
 
 
-@pytest.mark.parametrize("options", [(), ("--wsgi-nice", "idle")])
-def test_where_there_are_cores_they_take_what_is_left(start, options):
-    if len(os.sched_getaffinity(0)) == 1:
-        options = ("--wsgi-nice", "idle")
-    server = start(*options, env=BY_DEFAULT)
+def test_idle_ones_take_what_nobody_else_wants(start):
+    server = start("--wsgi-nice", "idle")
     assert {policy for policy, _ in eval(server.get("/niceness").text)} == {os.SCHED_IDLE}
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) == 1, reason="needs two cores")
+def test_with_several_cores_they_are_nicer(start):
+    server = start(env=BY_DEFAULT)
+    ours = os.getpriority(os.PRIO_PROCESS, server.pid)
+    policies = eval(server.get("/niceness").text)
+    assert {each for _, each in policies} == {min(19, ours + 10)}
+    assert os.SCHED_IDLE not in {policy for policy, _ in policies}
 
 
 def test_with_one_core_for_all_they_are_a_little_nicer(start):

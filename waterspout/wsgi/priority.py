@@ -22,9 +22,7 @@ def give_way(nice: int) -> None:
 
 
 def _take_what_is_left() -> bool:
-    """Run when nobody else wants a core (SCHED_IDLE of sched(7)). To the kernel a core that does no more than
-    that is a free one, where it wakes the event loop and its clients at once. False: it can't be had.
-    """
+    """Run when nobody else wants a core (SCHED_IDLE of sched(7)). False: it can't be had."""
     try:
         for thread in _find_threads():
             os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))

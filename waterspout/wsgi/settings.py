@@ -60,7 +60,7 @@ class PoolSettings:
         """`nice`, decided for the cores that this process may use."""
         if self.nice != limits.NICE_AUTO:
             return self.nice
-        return limits.NICE_ONE_CORE if count_cores() == 1 else limits.NICE_IDLE
+        return limits.NICE_ONE_CORE if count_cores() == 1 else limits.NICE_SEVERAL_CORES
 
 
 def count_cores() -> int:
