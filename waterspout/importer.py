@@ -123,8 +123,10 @@ def _takes(function: Any, count: int) -> bool:
     try:
         # Not of what a decorator wraps: Werkzeug's Request.application calls that with other arguments.
         signature = inspect.signature(function, follow_wrapped=False)
-    except (TypeError, ValueError):
-        return True  # built in: it does not say
+    except Exception:
+        # Built in: it does not say. Or its annotations, which Python 3.14 evaluates only now (PEP 649),
+        # raise: a NameError, where a name is imported for type checkers alone.
+        return True
     try:
         signature.bind(*[None] * count)
     except TypeError:

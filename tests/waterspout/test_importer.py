@@ -31,6 +31,13 @@ TARGETS = {
         class Asgi:
             async def __call__(self, scope, receive, send): pass
         async def asgi(scope, receive, send): pass
+        class Typed:
+            # As a function of Python 3.14 whose annotations are names for type checkers alone.
+            @property
+            def __signature__(self):
+                raise NameError("name 'Config' is not defined")
+            def __call__(self): return app
+        typed = Typed()
     """,
     "parsing.py": "import json\njson.loads('nonsense')",
     "broken.py": "1 / 0",
@@ -82,6 +89,10 @@ def test_an_app_that_something_has_imported_is_here():
     assert is_loaded("web:Site.make")
     assert not is_loaded("web:nothing")
     assert not is_loaded("web:factory()")  # who imports a factory has made nothing
+
+
+def test_a_factory_whose_annotations_can_t_be_evaluated_is_called():
+    assert callable(resolve("web:typed()"))
 
 
 def test_with_brackets_a_factory_is_called():

@@ -137,7 +137,9 @@ class FileWrapper:
     def __init__(self, file: BinaryIO, block_size: int = FILE_BLOCK) -> None:
         regular = _is_regular(file)
         self._block_size = max(block_size, FILE_BLOCK) if regular else block_size
-        self._read: Callable[[int], bytes] = file.read if regular else getattr(file, "read1", file.read)
+        # The base class has a read1, too, which only raises: what is derived from it need not have one.
+        has_some = not regular and getattr(type(file), "read1", None) is not io.BufferedIOBase.read1
+        self._read: Callable[[int], bytes] = getattr(file, "read1", file.read) if has_some else file.read
         close: Callable[[], None] | None = getattr(file, "close", None)
         if close is not None:
             self.close = close

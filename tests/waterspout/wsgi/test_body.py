@@ -253,6 +253,20 @@ def test_larger_blocks_are_taken_as_asked_for():
     assert [len(block) for block in blocks] == [2 * FILE_BLOCK] * 2
 
 
+def test_a_file_that_can_only_be_read_is_read():
+    class Part(io.BufferedIOBase):
+        """As WhiteNoise makes one for a range: the base class's read1 raises."""
+
+        def __init__(self):
+            self.left = b"of a file"
+
+        def read(self, size=-1):
+            data, self.left = self.left[:size], self.left[size:]
+            return data
+
+    assert b"".join(FileWrapper(Part(), 4)) == b"of a file"
+
+
 def test_it_begins_where_the_file_stands():
     file = io.BytesIO(b"skipped, the rest")
     file.seek(9)
