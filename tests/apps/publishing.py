@@ -64,6 +64,19 @@ def publish_from_thread(environ, start_response):
 
 
 @app.view
+def publish_last(environ, start_response):
+    """The thread publishes when the process has nothing else left to do, and ends with the last message."""
+
+    def later():
+        threading.main_thread().join(20)  # Python waits for threads like this one
+        for number in range(20):
+            waterspout.publish(parameter(environ, "topic"), number)
+
+    threading.Thread(target=later).start()
+    return told(start_response, "will publish")
+
+
+@app.view
 def publish_mid_stream(environ, start_response):
     start_response("200 OK", TEXT)
     yield b"before;"

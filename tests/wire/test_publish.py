@@ -109,6 +109,16 @@ def test_a_thread_of_the_app_publishes_when_its_request_is_long_over(server):
     assert not server.notes("thread-failed", ident)
 
 
+@pytest.mark.parametrize("turn", range(5))
+def test_the_last_word_of_a_process_is_heard(start_server, turn):
+    """Its only view has been answered, it has been told to end, and a thread of the view goes on."""
+    server = start_server(*SERVE, "--wsgi-max-requests", "1", form="process")
+    topic = new_id()
+    listener = Listener(server, topic)
+    assert server.get(f"/publish-last?topic={topic}").text == "will publish"
+    assert [listener.next_message() for _ in range(20)] == list(range(20))
+
+
 def test_a_generator_publishes_while_it_streams(server):
     topic = new_id()
     listener = Listener(server, topic)

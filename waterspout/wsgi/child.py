@@ -38,6 +38,7 @@ def serve_process(control: Control) -> int:
         native.unpack(order[1])
     spec = json.loads(order[1])
     _adopt(spec)
+    control.flush_at_exit()  # the first to be registered is the last to be called
     try:
         with logs.kept():
             app = load_app(spec["target"], debug=spec["debug"])
@@ -80,7 +81,6 @@ def serve_process(control: Control) -> int:
             workers.append(thread)
     for worker in workers:
         worker.join()
-    control.flush()
     return 0
 
 

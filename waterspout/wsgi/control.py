@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -46,6 +47,7 @@ class Control:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._writing = threading.Lock()
+        self._flushing = threading.Lock()
         self._published = threading.Event()
         self._parser = FrameParser()
         self._descriptors: list[tuple[int, ...]] = []
@@ -80,10 +82,23 @@ class Control:
         self._send(pack(SCANT, f"{lanes} {why}".encode()))
 
     def flush(self) -> None:
-        """Send what is still in the outbox."""
-        while (item := self.outbox.take()) is not None:
-            topic, message = item
-            self._send(pack(PUBLISH, topic.encode() + b"\n" + message))
+        """Send what is still in the outbox, what another thread has taken from there too. Raises OSError: the
+        server is gone.
+        """
+        with self._flushing:
+            while (item := self.outbox.take()) is not None:
+                topic, message = item
+                self._send(pack(PUBLISH, topic.encode() + b"\n" + message))
+
+    def flush_at_exit(self) -> None:
+        """What is published by threads that views have started, which Python waits for, and by the app's own
+        functions for the exit, is sent before the process ends: that of a thread of ours would come too late.
+        """
+        atexit.register(self._flush_last)
+
+    def _flush_last(self) -> None:
+        with contextlib.suppress(OSError):  # the server is gone
+            self.flush()
 
     def _write_published(self) -> None:
         while True:
