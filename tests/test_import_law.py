@@ -17,6 +17,7 @@ LEAVES = {
     "waterspout.closing",
     "waterspout.collecting",
     "waterspout.exceptions",
+    "waterspout.exits",
     "waterspout.forwarded",
     "waterspout.framing",
     "waterspout.service.folder",

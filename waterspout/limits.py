@@ -224,7 +224,7 @@ BACKLOG_LOOK_SLOW = 0.05
 #: ... and when it has seen no progress so many times, what the worker has not taken is taken back.
 BACKLOG_PATIENCE = 2
 #: ... but so many, when the worker would go on and is given no core: on other lanes it would be the same.
-BACKLOG_STARVING = 50
+BACKLOG_STARVING = 17
 #: Nothing is laid ready behind a request that has run alone for longer (seconds).
 BACKLOG_FRESH = 0.002
 #: After so many requests in a row that did not wait, one that does is no reason to spread them over lanes.

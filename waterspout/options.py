@@ -107,7 +107,8 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
             type=Nice(),
             default="auto",
             metavar="auto|idle|N",
-            help="How much lower the priority of WSGI processes is: 0 to 19; idle: what nobody else wants.",
+            help="How much lower the priority of WSGI processes is: 0 to 19; idle: what nobody else wants; "
+            "auto: 10, or 5 with one core.",
         ),
         _option(
             "--wsgi-pool",

@@ -85,6 +85,24 @@ class ExitsAmidBody(RequestHandler):
         self.write("never")
 
 
+@stream_request_body
+class ExitsAmidBodyLater(RequestHandler):
+    async def data_received(self, chunk):
+        await asyncio.sleep(0)
+        raise SystemExit(5)
+
+    def put(self):
+        self.write("never")
+
+
+class ExitsInCache(RequestHandler):
+    async def get(self):
+        self.write(await waterspout.native.Cache(1, 1).get("key", self.make))
+
+    async def make(self):
+        raise SystemExit(5)
+
+
 class Waits(RequestHandler):
     """Goes on for longer than any server is patient; with `begun`, behind the head of its reply."""
 
@@ -100,6 +118,12 @@ class SocketExits(WebSocketHandler):
         raise SystemExit(5)
 
 
+class SocketExitsLater(WebSocketHandler):
+    async def on_message(self, message):
+        await asyncio.sleep(0)
+        raise SystemExit(5)
+
+
 routes = [
     ("/native/ping", Ping),
     ("/half", Half),
@@ -107,8 +131,11 @@ routes = [
     ("/exits", Exits),
     ("/exits-early", ExitsEarly),
     ("/exits-amid-body", ExitsAmidBody),
+    ("/exits-amid-body-later", ExitsAmidBodyLater),
+    ("/exits-in-cache", ExitsInCache),
     ("/waits", Waits),
     ("/wrong-length", WrongLength),
     ("/streamed-waits", StreamedWaits),
     ("/socket-exits", SocketExits),
+    ("/socket-exits-later", SocketExitsLater),
 ]

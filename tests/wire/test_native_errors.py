@@ -54,7 +54,9 @@ def test_finish_is_no_failure(server):
     assert server.get("/half?by=finish").text == "half"
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/exits"), ("GET", "/exits-early")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/exits"), ("GET", "/exits-early"), ("GET", "/exits-in-cache")]
+)
 def test_an_exit_is_an_exception_of_its_handler(server, method, path):
     ident = new_id()
     reply = server.ask(method, f"{path}?id={ident}")
@@ -63,16 +65,18 @@ def test_an_exit_is_an_exception_of_its_handler(server, method, path):
     assert server.get("/native/ping").text == "pong"
 
 
-def test_an_exit_in_the_middle_of_a_body(server):
+@pytest.mark.parametrize("path", ["/exits-amid-body", "/exits-amid-body-later"])
+def test_an_exit_in_the_middle_of_a_body(server, path):
     with server.connect() as connection:
-        connection.send_request("PUT", "/exits-amid-body", body=b"x" * 10)
+        connection.send_request("PUT", path, body=b"x" * 10)
         connection.everything()
     assert server.get("/native/ping").text == "pong"
 
 
-def test_an_exit_in_a_websocket(server):
+@pytest.mark.parametrize("path", ["/socket-exits", "/socket-exits-later"])
+def test_an_exit_in_a_websocket(server, path):
     async def talk():
-        websocket = await websocket_connect(f"ws://127.0.0.1:{server.port}/socket-exits")
+        websocket = await websocket_connect(f"ws://127.0.0.1:{server.port}{path}")
         await websocket.write_message("x")
         assert await websocket.read_message() is None
         assert websocket.close_code == 1011

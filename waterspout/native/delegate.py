@@ -18,6 +18,7 @@ from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler
 
 from waterspout.closing import may_serve
+from waterspout.exits import contain_exit
 from waterspout.native.handler import LeanRequestHandler, follow_get, keep_converted, retrieve
 from waterspout.native.transform import ALONE, RecordTransform
 from waterspout.record import Record, record_of, word_for
@@ -157,7 +158,8 @@ class NativeDelegate(HTTPMessageDelegate):
             self._delegate.on_connection_close()  # drops what it holds; a streaming handler is told
             self._refuse(self._request.headers, linger=True)
             return None
-        return cast("Awaitable[None] | None", self._delegate.data_received(chunk))
+        waits = self._delegate.data_received(chunk)
+        return contain_exit(waits) if asyncio.iscoroutine(waits) else cast("Awaitable[None] | None", waits)
 
     def finish(self) -> None:
         if self._refusal is not None:

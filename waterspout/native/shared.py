@@ -6,15 +6,18 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from waterspout.exits import contain_exit
+
 T = TypeVar("T")
 
 
 async def run_shared(work: Callable[[], Awaitable[T]]) -> T:
-    """Await `work()`, in a task of its own. Raises what it raises; RuntimeError, when something that it
-    awaited was cancelled and this task was not: to those who wait a CancelledError would say that they are.
+    """Await `work()`, in a task of its own. Raises what it raises; RuntimeError for SystemExit, and when
+    something that it awaited was cancelled and this task was not: to those who wait a CancelledError would
+    say that they are.
     """
     try:
-        return await work()
+        return await contain_exit(work())
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
         if task is None or task.cancelling():

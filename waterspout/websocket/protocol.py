@@ -20,6 +20,7 @@ from tornado.gen import convert_yielded
 from tornado.log import gen_log
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
+from waterspout.exits import contain_exit
 from waterspout.limits import LINGER, WRITE_TIMEOUT
 from waterspout.websocket import frames
 from waterspout.websocket.deflate import Deflater
@@ -354,4 +355,6 @@ _ACTIONS: Final[dict[int, Callable[[WebSocketProtocol, Any], None]]] = {
 
 def _call(callback: Callable[[Any], Any], argument: Any) -> asyncio.Future[Any] | None:
     result = callback(argument)
-    return None if result is None else convert_yielded(result)
+    if result is None:
+        return None
+    return convert_yielded(contain_exit(result) if asyncio.iscoroutine(result) else result)

@@ -163,7 +163,7 @@ class BacklogEnd:
         return _measure(self._reading) // packet
 
     def answer(self, token: int, seconds: float, frame: bytes) -> bytes | None:
-        """Lay an ANSWER ready, to be found within a millisecond or two.
+        """Lay an ANSWER ready, to be found within a few milliseconds.
 
         The rest, for which there is no room: it must go down the lane. None: all of it must, as a reply of
         its own; it is no ANSWER, or there is no room at all. Behind a part there is none until `make_room`.

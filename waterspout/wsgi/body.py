@@ -137,9 +137,7 @@ class FileWrapper:
     def __init__(self, file: BinaryIO, block_size: int = FILE_BLOCK) -> None:
         regular = _is_regular(file)
         self._block_size = max(block_size, FILE_BLOCK) if regular else block_size
-        # The base class has a read1, too, which only raises: what is derived from it need not have one.
-        has_some = not regular and getattr(type(file), "read1", None) is not io.BufferedIOBase.read1
-        self._read: Callable[[int], bytes] = getattr(file, "read1", file.read) if has_some else file.read
+        self._read: Callable[[int], bytes] = file.read if regular else _find_read1(file) or file.read
         close: Callable[[], None] | None = getattr(file, "close", None)
         if close is not None:
             self.close = close
@@ -152,6 +150,13 @@ class FileWrapper:
         if not block:
             raise StopIteration
         return block
+
+
+def _find_read1(file: BinaryIO) -> Callable[[int], bytes] | None:
+    """What reads as much as there is. What derives from `io.BufferedIOBase` has its read1, which raises."""
+    if getattr(type(file), "read1", None) is io.BufferedIOBase.read1:
+        return None
+    return getattr(file, "read1", None)
 
 
 def _is_regular(file: BinaryIO) -> bool:

@@ -97,6 +97,8 @@ class Control:
         atexit.register(self._flush_last)
 
     def _flush_last(self) -> None:
+        if self.outbox.pid != os.getpid():
+            return  # a child that the app forked: what it has are copies
         with contextlib.suppress(OSError):  # the server is gone
             self.flush()
 

@@ -221,3 +221,26 @@ def test_a_lane_whose_descriptor_got_lost_is_no_order():
         channel.order(LANE)
         channel.order(SPEC)
         assert channel.hear() == (PUBLISH, b"got\n%d" % SPEC)
+
+
+def test_a_forked_child_ends_without_a_word():
+    """It has a copy of what is still to be sent, and of the lock of a thread that it has not."""
+    code = """
+control.say_ready()
+control.flush_at_exit()
+control._flushing.acquire()
+control.outbox.put("topic", b"1")
+if not (child := os.fork()):
+    sys.exit()
+deadline = time.monotonic() + 5
+while not (ended := os.waitpid(child, os.WNOHANG)[0]) and time.monotonic() < deadline:
+    time.sleep(0.01)
+if not ended:
+    os.kill(child, 9)
+control._flushing.release()
+publish("ended", bool(ended))
+control.orders.get()
+"""
+    with run_script(code) as channel:
+        channel.hear()
+        assert [channel.hear() for _ in range(2)] == [(PUBLISH, b"topic\n1"), (PUBLISH, b"ended\ntrue")]
