@@ -208,6 +208,8 @@ SMALL_REPLY = 64 * KIB
 #: One read from a lane. `recv` allocates it whole before it reads: from 128 KiB on, malloc maps fresh pages
 #: and gives them back for every request, which costs more than a small view does (bytes).
 LANE_READ = 64 * KIB
+#: A request of at most this is one write, which the worker reads whole or not at all (bytes).
+ONE_READ = 16 * KIB
 #: Largest request that lies ready in the backlog of a lane: a page and a packet of its pipe (bytes).
 PACKET = 4 * KIB
 #: That pipe, which so holds 64 of them, and the one for answers (bytes).

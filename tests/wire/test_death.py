@@ -118,6 +118,21 @@ def test_a_queued_request_outlives_the_process_and_runs_once(start):
         assert len(server.notes("ran", ident)) == 1
 
 
+@pytest.mark.parametrize("body", [b"", b"x" * 4000])
+def test_a_request_that_a_dying_process_has_not_read_runs_once_on_the_next_one(start, body):
+    server = start()
+    old, ident = server.wsgi_pids()[0], new_id()
+    os.kill(old, signal.SIGSTOP)
+    with server.connect() as connection:
+        connection.send_request("POST" if body else "GET", f"/quick?id={ident}", body=body)
+        time.sleep(0.2)  # it lies on an idle lane of a process that does not run
+        os.kill(old, signal.SIGKILL)
+        reply = connection.reply()
+    assert reply.status == 200
+    assert int(reply.text) != old
+    assert len(server.notes("ran", ident)) == 1
+
+
 def test_a_started_request_is_never_run_twice(start):
     server = start()
     requests = begin(server, "/gated", 5)

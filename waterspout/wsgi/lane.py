@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import socket
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from waterspout.exceptions import FrameError
-from waterspout.limits import VIEW_TEXT
+from waterspout.limits import ONE_READ, VIEW_TEXT
 from waterspout.record import Record, escape
 from waterspout.wsgi.backlog import Answer, Backlog
 from waterspout.wsgi.frames import (
@@ -121,6 +122,8 @@ class Lane(asyncio.Protocol):
         self._stopped = False
         self._sends = 0
         self._heard = False
+        self._whole_or_not = True  # what was sent first can't have been read in part
+        self._reset = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is not registered as one
@@ -132,6 +135,7 @@ class Lane(asyncio.Protocol):
         self.quiet = MOVED
         self.takes_more = small and self.backlog is not None
         self._sends = 0
+        self._whole_or_not = len(frames) <= ONE_READ
         self.send(frames)
 
     def put(self, user: LaneUser, frames: bytes) -> bool:
@@ -212,6 +216,7 @@ class Lane(asyncio.Protocol):
         """
         self._stopped = stopped
         if self._transport is not None:
+            self._reset = self._reset or _is_reset(self._transport)
             self._transport.abort()
         elif self.backlog is not None:
             self.backlog.close()
@@ -376,11 +381,13 @@ class Lane(asyncio.Protocol):
         """The worker's end is closed; returning None closes ours."""
 
     def connection_lost(self, error: Exception | None) -> None:
-        # The other end was closed before the first write, or the write found it so: nobody has read it.
-        # Nor when it had not even said which thread it is: there were too few threads, perhaps. (Not if it
-        # was we who closed it: that may lie there unread.)
-        never_lived = isinstance(error, ConnectionResetError) and not self._heard
-        is_unread = isinstance(error, BrokenPipeError) or never_lived
+        # Nobody has read it when the write found the other end closed, or when that was closed with something
+        # unread and there is nothing else: the request, whole, or all that ever came to a worker that had not
+        # even said which thread it is.
+        is_reset = self._reset or isinstance(error, ConnectionResetError)
+        is_unread = isinstance(error, BrokenPipeError) or (
+            is_reset and (self._whole_or_not or not self._heard)
+        )
         unread = self._sends == 0 or (self._sends == 1 and is_unread)
         self._transport = None
         self.let_go()
@@ -397,6 +404,14 @@ class Lane(asyncio.Protocol):
             _tell(user, user.on_lane_lost, unread, self._stopped)
         for user, untouched in lost:
             _tell(user, user.on_lane_lost, untouched, self._stopped)
+
+
+def _is_reset(transport: asyncio.Transport) -> bool:
+    """The other end was closed with something unread, and nobody has been told."""
+    if transport.is_closing():
+        return False
+    sock: socket.socket = transport.get_extra_info("socket")
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET
 
 
 def _tell(user: LaneUser, call: Callable[..., None], *arguments: Any) -> None:

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from tests.waterspout.wsgi.jobs import wait_for
-from waterspout.limits import VIEW_TEXT
+from waterspout.limits import LANE_READ, VIEW_TEXT
 from waterspout.record import Record
 from waterspout.wsgi.frames import (
     CANCEL,
@@ -282,11 +282,40 @@ async def test_a_request_that_lies_unread_in_front_of_a_worker_that_never_began_
     assert heard == [("lost", "unread")]
 
 
-async def test_a_request_that_a_worker_may_have_read_goes_to_no_other(peer):
+@pytest.mark.parametrize("closed_first", [False, True])
+async def test_a_small_request_that_a_worker_has_left_unread_may_go_to_another(peer, closed_first):
+    """Its process ends, and that may be known before the lane's own end is."""
     await peer.say(pack_about(THREAD, 1))
     heard = peer.begin(b"request")
     await wait_for(lambda: select.select([peer.sock], [], [], 0)[0])
     peer.sock.close()
+    if closed_first:
+        peer.lane.close()
+    await wait_for(lambda: peer.notes)
+    assert heard == [("lost", "unread")]
+
+
+@pytest.mark.parametrize(
+    ("frames", "read", "more"),
+    [
+        (b"request", 7, b""),
+        (b"request", 7, b"more"),  # unread is what was said later
+        (bytes(LANE_READ), LANE_READ // 2, b""),  # in two reads, and the second was not its last word
+        (bytes(LANE_READ), 0, b""),
+    ],
+)
+@pytest.mark.parametrize("closed_first", [False, True])
+async def test_a_request_that_a_worker_may_have_read_goes_to_no_other(peer, frames, read, more, closed_first):
+    await peer.say(pack_about(THREAD, 1))
+    heard = peer.begin(frames)
+    await wait_for(lambda: select.select([peer.sock], [], [], 0)[0])
+    assert len(peer.sock.recv(read)) == read
+    if more:
+        peer.lane.send(more)
+        await wait_for(lambda: select.select([peer.sock], [], [], 0)[0])
+    peer.sock.close()
+    if closed_first:
+        peer.lane.close()
     await wait_for(lambda: peer.notes)
     assert heard == [("lost", "read")]
 
