@@ -31,6 +31,7 @@ from waterspout.routing.route import Match, Route
 from waterspout.routing.rulemap import RuleMap
 from waterspout.routing.table import Table
 from waterspout.routing.urls import Endpoints
+from waterspout.websocket.protocol import WebSocketProtocol
 from waterspout.wsgi.container import PROXY_SETTINGS, Container
 from waterspout.wsgi.environ import split_target
 
@@ -103,6 +104,7 @@ class Application(TornadoApplication):
         super().__init__(rules, default_host, transforms, **settings)
         self.add_transform(RecordTransform)
         self._sockets: weakref.WeakSet[WebSocketHandler] = weakref.WeakSet()
+        self._closing: weakref.WeakSet[WebSocketProtocol] = weakref.WeakSet()
         #: The event loops on which it has opened the hub: there are several in some tests alone.
         self._loops: set[AbstractEventLoop] = set()
         self._last_loop: AbstractEventLoop | None = None
@@ -173,13 +175,23 @@ class Application(TornadoApplication):
     def close_sockets(self) -> None:
         """Say 1001, going away, on every WebSocket (RFC 6455 section 7.4.1)."""
         for handler in list(self._sockets):
-            if handler.ws_connection is not None:
+            connection = handler.ws_connection
+            if connection is not None:
+                if isinstance(connection, WebSocketProtocol):
+                    self._closing.add(connection)  # the handler forgets it at once
                 handler.close(1001, "the server is stopping")
 
     @property
     def open_sockets(self) -> int:
         """How many WebSockets are open."""
         return sum(handler.ws_connection is not None for handler in self._sockets)
+
+    @property
+    def closing_sockets(self) -> list[WebSocketProtocol]:
+        """Those that `close_sockets` has closed and whose connections have not ended. (Of handlers that make
+        their protocol themselves nobody knows.)
+        """
+        return [protocol for protocol in self._closing if not protocol.is_over]
 
     def _close_hub(self, loop: AbstractEventLoop) -> None:
         self._last_loop = None

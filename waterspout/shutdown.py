@@ -17,7 +17,7 @@ from waterspout.limits import DRAIN_IDLE
 
 logger = logging.getLogger("waterspout.server")
 
-#: How long WebSockets' goodbyes, handlers that were cancelled, and connections that are cut get (seconds).
+#: How long WebSockets that have all, cancelled handlers and connections that are cut get (seconds).
 CUT_TIME: Final = 2.0
 
 
@@ -47,7 +47,7 @@ async def shut_down(
     await _cut_natives(server, application)
     end_streams()
     if isinstance(application, Application):
-        await _wait_for_goodbyes(application, min(deadline, loop.time() + CUT_TIME))
+        await _wait_for_goodbyes(application, deadline)
         await application.stop(max(0.0, deadline - loop.time()))
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(server.close_all_connections(), CUT_TIME)
@@ -68,5 +68,11 @@ async def _cut_natives(server: HTTPServer | DrainingServer, application: Tornado
 
 
 async def _wait_for_goodbyes(application: Application, deadline: float) -> None:
-    while application.open_sockets and asyncio.get_running_loop().time() < deadline:
+    """A client that has all answers soon, if it lives; one that still reads has CLOSE_TIMEOUT, as ever."""
+    loop = asyncio.get_running_loop()
+    soon = min(deadline, loop.time() + CUT_TIME)
+    while closing := application.closing_sockets:
+        now = loop.time()
+        if now >= deadline or (now >= soon and not any(protocol.unsent for protocol in closing)):
+            break
         await asyncio.sleep(0.02)

@@ -52,7 +52,11 @@ class Beats(RequestHandler):
 
 class Socket(WebSocketHandler):
     def on_message(self, message):
-        self.write_message(f"heard {message}")
+        if message == "flood":
+            for _ in range(8):
+                self.write_message(bytes(1_000_000), binary=True)
+        else:
+            self.write_message(f"heard {message}")
 
 
 class Slow(RequestHandler):

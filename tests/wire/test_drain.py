@@ -176,10 +176,16 @@ def open_websocket(server):
 
 
 def next_frame(connection):
-    """(opcode, payload) of one short, unmasked frame."""
+    """(opcode, payload) of one unmasked frame."""
     first, size = connection.take(2)
-    assert size < 126
+    if size >= 126:
+        size = int.from_bytes(connection.take(2 if size == 126 else 8), "big")
     return first & 0x0F, connection.take(size)
+
+
+def mask(payload):
+    key = b"\x01\x02\x03\x04"
+    return key + bytes(byte ^ key[place % 4] for place, byte in enumerate(payload))
 
 
 @pytest.mark.parametrize("ending", ["Ctrl-C", "SIGTERM"])
@@ -188,10 +194,34 @@ def test_a_websocket_is_closed_with_1001(fresh, ending):
     ENDINGS[ending](fresh)
     opcode, payload = next_frame(connection)
     assert (opcode, int.from_bytes(payload[:2], "big")) == (8, 1001)
-    mask = b"\x01\x02\x03\x04"
-    masked = bytes(byte ^ mask[place % 4] for place, byte in enumerate(payload[:2]))
-    connection.send(b"\x88\x82" + mask + masked)
+    connection.send(b"\x88\x82" + mask(payload[:2]))
     assert_gone(fresh)
+
+
+def test_a_websocket_that_is_slow_to_read_gets_what_was_sent_and_the_1001(fresh):
+    connection = open_websocket(fresh)
+    connection.send(b"\x81\x85" + mask(b"flood"))
+    assert fresh.get("/native/ping").text == "pong"
+    fresh.signal(signal.SIGTERM)
+    assert poll(lambda: refuses_connections(fresh))
+    time.sleep(1.0)
+    for _ in range(8):
+        assert next_frame(connection) == (2, bytes(1_000_000))
+    opcode, payload = next_frame(connection)
+    assert (opcode, int.from_bytes(payload[:2], "big")) == (8, 1001)
+    connection.send(b"\x88\x82" + mask(payload[:2]))
+    assert_gone(fresh)
+
+
+@pytest.mark.parametrize("sends", [b"", b"\x81\x85" + mask(b"flood")])
+def test_a_websocket_that_reads_nothing_does_not_hold_the_end_up(fresh, sends):
+    connection = open_websocket(fresh)
+    connection.send(sends)
+    assert fresh.get("/native/ping").text == "pong"
+    began = time.monotonic()
+    fresh.signal(signal.SIGTERM)
+    assert_gone(fresh)
+    assert time.monotonic() - began < SOON
 
 
 def test_a_websocket_that_never_answers_the_close_does_not_hold_the_end_up_for_ever(start_server, form):

@@ -47,6 +47,7 @@ class WebSocketProtocol(asyncio.Protocol):
     """
 
     __slots__ = (
+        "__weakref__",
         "_busy",
         "_context",
         "_deflater",
@@ -134,6 +135,16 @@ class WebSocketProtocol(asyncio.Protocol):
     def is_closing(self) -> bool:
         """Whether either side has said that it closes, or the connection is lost, or not yet there."""
         return self.server_terminated or self.client_terminated or self._transport.is_closing()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the connection has ended, or has not begun."""
+        return self._lost or not self.upgraded
+
+    @property
+    def unsent(self) -> int:
+        """What has been written and the kernel has not taken (bytes)."""
+        return 0 if self.is_over else self._transport.get_write_buffer_size()
 
     def set_nodelay(self, x: bool) -> None:
         """Whether small messages go out at once. asyncio has seen to that from the start."""
