@@ -39,11 +39,18 @@ async def shut_down(
             application.close_sockets()
         hub.end_subscriptions(subscribers_on)
 
+    async def end_later_streams() -> None:
+        """Those that idle connections ask for, and requests that run: else they last as long as we wait."""
+        while True:
+            await asyncio.sleep(2 * DRAIN_IDLE)
+            end_streams()
+
     end_streams()
-    # Once more for those that idle connections have asked for since: else they last as long as we wait.
-    again = loop.call_later(2 * DRAIN_IDLE, end_streams)
-    await server.drain(timeout)
-    again.cancel()
+    ending = loop.create_task(end_later_streams())
+    try:
+        await server.drain(timeout)
+    finally:
+        ending.cancel()
     await _cut_natives(server, application)
     end_streams()
     if isinstance(application, Application):

@@ -26,6 +26,7 @@ class Events(RequestHandler):
     """Server-sent events of one topic, until the client or the server goes."""
 
     async def get(self):
+        await asyncio.sleep(float(self.get_argument("after", "0")))
         self.set_header("Content-Type", "text/event-stream")
         messages = waterspout.subscribe(self.get_argument("topic"))
         self.write("event: ready\ndata: null\n\n")

@@ -257,6 +257,19 @@ def test_a_stream_that_is_asked_for_while_it_stops_does_not_hold_the_end_up(fres
     assert time.monotonic() - began < SOON
 
 
+def test_a_stream_that_a_running_request_begins_late_does_not_hold_the_end_up(fresh):
+    connection = fresh.connect()
+    connection.send_request("GET", "/native/events?topic=x&after=2")
+    assert fresh.get("/native/ping").text == "pong"
+    began = time.monotonic()
+    fresh.signal(signal.SIGTERM)
+    head = connection.head()
+    assert b"ready" in connection.next_chunk(head)
+    assert connection.body_of(head).body == b""
+    assert_gone(fresh)
+    assert time.monotonic() - began < SOON
+
+
 @pytest.mark.parametrize("path", ["/stuck", "/gated"])
 def test_what_does_not_finish_in_time_is_ended(start_server, form, path):
     server = start_server(*SERVE, "--graceful-timeout", "1", form=form)

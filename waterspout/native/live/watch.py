@@ -137,6 +137,8 @@ class Watch:
         """A follower, to be begun; raises TooManyFollowers."""
         if len(self._followers) >= self._limit:
             raise TooManyFollowers
+        if not self._followers:
+            self.ended = False  # another server may have begun since
         follower = Follower(self, patience)
         self._followers.add(follower)
         if (self._task is None or self._task.done()) and not self.ended:

@@ -166,6 +166,18 @@ async def test_it_ends_when_the_server_drains(watch):
 
 
 @pytest.mark.gen_test
+async def test_it_is_followed_again_when_another_server_begins(watch, source):
+    with watch.follow(60) as follower:
+        await follower.begin(None)
+        hub.end_subscriptions()
+        assert await asyncio.wait_for(anext(follower, "the end"), 5) == "the end"
+    with watch.follow(60) as follower:
+        await follower.begin(None)
+        source.cursor = (2, 0, 0)
+        assert (await next_of(follower)).cursor == (2, 0, 0)
+
+
+@pytest.mark.gen_test
 async def test_a_foreign_cursor_means_reload(watch):
     with watch.follow(60) as follower:
         await follower.begin((9, 0, 0))
