@@ -16,7 +16,7 @@ from waterspout.native.live.watch import Follower, TooManyFollowers, Watch
 
 
 class Following(TornadoRequestHandler):
-    """Settings of the application: `watch`; `heartbeat`, in seconds."""
+    """Settings of the application: `watch`; `heartbeat`, in seconds, 0: there is none."""
 
     follower: Follower | None = None
 
@@ -34,9 +34,10 @@ class Following(TornadoRequestHandler):
         return watch
 
     @property
-    def heartbeat(self) -> float:
-        heartbeat: float = self.settings.get("heartbeat", HEARTBEAT)
-        return heartbeat
+    def heartbeat(self) -> float | None:
+        """Seconds between signs of life; None: there are none."""
+        heartbeat: float | None = self.settings.get("heartbeat", HEARTBEAT)
+        return heartbeat or None
 
     def cursor(self, last_event_id: str | None = None) -> Cursor | None:
         """What the client says that it knows; None, if it says nothing."""
@@ -47,7 +48,7 @@ class FollowingHandler(Following, JSONHandler):
     """A handler over plain HTTP that follows."""
 
     @contextmanager
-    def follow(self, patience: float) -> Iterator[Follower]:
+    def follow(self, patience: float | None) -> Iterator[Follower]:
         """A follower that leaves when the client goes; raises HTTPError when there are too many (503)."""
         try:
             with self.watch.follow(patience) as self.follower:

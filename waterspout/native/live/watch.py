@@ -45,10 +45,10 @@ class Follower:
     """One reader: what it knows, and whether it is still there. `async for event in follower`.
 
     Yields events as long as there are newer ones than its cursor, and None whenever nothing has come for
-    `patience` seconds. Ends when the reader has left, or the server drains.
+    `patience` seconds (None: never). Ends when the reader has left, or the server drains.
     """
 
-    def __init__(self, watch: Watch, patience: float) -> None:
+    def __init__(self, watch: Watch, patience: float | None) -> None:
         self.watch = watch
         self.patience = patience
         self.cursor = NOTHING
@@ -133,7 +133,7 @@ class Watch:
         return await self._events.get((since, self.newest), lambda: self.source.event(since))
 
     @contextlib.contextmanager
-    def follow(self, patience: float) -> Iterator[Follower]:
+    def follow(self, patience: float | None) -> Iterator[Follower]:
         """A follower, to be begun; raises TooManyFollowers."""
         if len(self._followers) >= self._limit:
             raise TooManyFollowers

@@ -30,7 +30,7 @@ class SocketHandler(Following, JSONErrors, WebSocketHandler):
     max_message_size = FOLLOWER_MESSAGE_SIZE
 
     @property
-    def ping_interval(self) -> float:
+    def ping_interval(self) -> float | None:
         return self.heartbeat
 
     def open(self) -> None:

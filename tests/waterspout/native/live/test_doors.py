@@ -96,3 +96,27 @@ async def test_when_no_place_is_left_the_client_is_told_when_to_come_back(app, h
     app.settings["watch"]._limit = 0
     refused = await http_client.fetch(base_url + "/stream", raise_error=False)
     assert (refused.code, refused.headers["Retry-After"]) == (503, "10")
+
+
+@pytest.mark.parametrize("heartbeat", [0, None])
+@pytest.mark.gen_test
+async def test_without_a_heartbeat_a_stream_is_quiet_and_lives(app, score, http_client, base_url, heartbeat):
+    app.settings["heartbeat"] = heartbeat
+    await app.start()
+    received, arrived = [], asyncio.Event()
+
+    def receive(chunk):
+        received.append(chunk.decode())
+        arrived.set()
+
+    stream = http_client.fetch(base_url + "/stream", streaming_callback=receive, request_timeout=5)
+    async with asyncio.timeout(5):
+        await arrived.wait()
+        await asyncio.sleep(0.2)
+        score(7)
+        while '{"points": 7}' not in "".join(received):
+            arrived.clear()
+            await arrived.wait()
+    assert "".join(received).count("event: beat") == 1  # the first, which opens the stream
+    await app.stop()
+    await stream
