@@ -80,7 +80,8 @@ class Application(TornadoApplication):
         #: What can be read off: see docs/stats.md.
         self.gauges = Gauges(dict) if self.container is None else self.container.gauges
         self._answers = self.gauges.native
-        self.max_body_size = int(settings.get("max_body_size", limits.MAX_BODY_SIZE))
+        largest = limits.MAX_BODY_SIZE if self.container is None else self.container.max_body_size
+        self.max_body_size = int(settings.get("max_body_size", largest))
         self._proxy_settings = {
             ours: settings[name] for name, ours in PROXY_SETTINGS.items() if name in settings
         }

@@ -31,12 +31,17 @@ _OTHERS: Final = ("native_max_body_size", "login_loader", "url_converters")
 
 
 def make_container(wsgi: Any, settings: dict[str, Any]) -> Container | None:
-    """The container of `wsgi`, which may be one. Raises ConfigurationError."""
+    """The container of `wsgi`, which may be one: then it takes those settings that both sides have.
+
+    Raises ConfigurationError.
+    """
     check_names(settings)
     options = {ours: settings[name] for name, ours in CONTAINER_SETTINGS.items() if name in settings}
     if isinstance(wsgi, Container) or wsgi is None:
         if any(name.startswith("wsgi_") for name in settings):
             raise ConfigurationError("wsgi_... settings go with wsgi=, as an import string or a callable")
+        if wsgi is not None and options:
+            wsgi.configure(**options)
         return wsgi
     if not isinstance(wsgi, str) and not callable(wsgi):
         raise ConfigurationError(f"wsgi must be an import string or a WSGI callable, not {wsgi!r}")

@@ -19,6 +19,13 @@ def test_settings_reach_the_container_by_its_own_names():
     assert container.pool.settings.threads == 3
 
 
+def test_a_container_takes_the_settings_that_both_sides_have():
+    own = Container("a:b", threads=3, max_body_size=7)
+    assert make_container(own, {"graceful_timeout": 5, "root_path": "/shop"}) is own
+    assert (own.pool.settings.graceful_timeout, own.pool.settings.threads, own.max_body_size) == (5, 3, 7)
+    assert own.proxies.root_path == "/shop"
+
+
 def test_no_app_needs_no_container():
     assert make_container(None, {"cookie_secret": "x"}) is None
 

@@ -84,11 +84,19 @@ class AllowMerger:
         if flask is None:
             return True
         try:
-            rule, _values = flask.url_map.bind_to_environ(environ).match(return_rule=True)
+            rule, _values = _bind(flask, environ).match(return_rule=True)
         except Exception as error:
             # werkzeug.exceptions.NotFound; all else (another method, a redirect) says that there is one.
             return None if getattr(error, "code", None) == 404 else True
         return rule
+
+
+def _bind(flask: Any, environ: dict[str, Any]) -> Any:
+    """The adapter of a request, as the app itself makes it: its host may decide, too."""
+    create = getattr(flask, "create_url_adapter", None)
+    if create is None:
+        return flask.url_map.bind_to_environ(environ)
+    return create(flask.request_class(environ))
 
 
 class _Replaced:

@@ -408,9 +408,9 @@ class Lane(asyncio.Protocol):
 
 def _is_reset(transport: asyncio.Transport) -> bool:
     """The other end was closed with something unread, and nobody has been told."""
-    if transport.is_closing():
+    sock: socket.socket | None = transport.get_extra_info("socket")
+    if sock is None or transport.is_closing():  # uvloop has none when its loop is closed
         return False
-    sock: socket.socket = transport.get_extra_info("socket")
     return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET
 
 

@@ -83,3 +83,31 @@ def test_closing_is_left_to_who_iterates():
     *_, iterable = call(Closing(app), "DELETE")
     with pytest.raises(OSError, match="middleware"):
         iterable.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "rule", "host"),
+    [
+        ({"subdomain_matching": True}, {"subdomain": "api"}, "api.example.org"),
+        (
+            {"host_matching": True, "static_host": "example.org"},
+            {"host": "api.example.org"},
+            "api.example.org",
+        ),
+    ],
+)
+def test_a_view_s_own_404_stands_where_the_host_decides(settings, rule, host):
+    flask = Flask("hosts", **settings)
+    if "subdomain_matching" in settings:
+        flask.config["SERVER_NAME"] = "example.org"
+
+    @flask.route("/things", methods=["POST"], **rule)
+    def things():
+        return "no such thing", 404
+
+    said = []
+    environ = create_environ("/things", base_url=f"http://{host}", method="POST")
+    body = b"".join(
+        AllowMerger(flask, "GET")(environ, lambda *args: said.append(args) or (lambda chunk: None))
+    )
+    assert (said[0][0], body) == ("404 NOT FOUND", b"no such thing")
