@@ -187,6 +187,8 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._writer.resume()
+        if self._reading_paused or self._parser.held:
+            self._go_on_later()  # it was not heard, perhaps
 
     # -- from the client to the handler ------------------------------------------------------------------
 
@@ -209,8 +211,8 @@ class WebSocketProtocol(asyncio.Protocol):
 
     @property
     def is_behind(self) -> bool:
-        """What comes now waits for what came before."""
-        return self._busy or self._scheduled
+        """What comes now waits for what came before, or until its answers have been read."""
+        return self._busy or self._scheduled or self._writer.is_full
 
     def _advance(self) -> None:
         """Hand on what has come, as long as the handler keeps up and others are not kept waiting."""
@@ -223,12 +225,16 @@ class WebSocketProtocol(asyncio.Protocol):
                 _ACTIONS[frame.opcode](self, frame.payload)
                 work += FRAME_COST + len(frame.payload)
                 if work > TURN and not self._busy:
-                    self._scheduled = True
-                    asyncio.get_running_loop().call_soon(self._take_turn)
+                    self._go_on_later()
         except ProtocolError as error:
             gen_log.debug("WebSocket closed with %d: %s", error.code, error)
             self._fail(error.code, str(error))
         self._settle()
+
+    def _go_on_later(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._take_turn)
 
     def _take_turn(self) -> None:
         self._scheduled = False

@@ -15,6 +15,9 @@ from waterspout.websocket.frames import CLOSE, PONG, build_close, build_frame, b
 
 #: A coroutine that only writes, to a client that reads as fast, gives way after this many messages.
 WRITE_TURN: Final = 64
+#: Who has left so much unsent is not heard until it has taken most of it: more than a message of the largest
+#: size that a client may send by default (bytes).
+UNSENT: Final = 16 * 1024 * 1024
 #: A larger message is not copied behind its header: a second write costs less (bytes).
 JOINED: Final = 64 * 1024
 
@@ -60,6 +63,11 @@ class FrameWriter:
         self.closed = False
         if transport.get_write_buffer_size() > high:
             self.pause()
+
+    @property
+    def is_full(self) -> bool:
+        """More lies here than a client may cause that does not read."""
+        return self._paused and not self.closed and self._transport.get_write_buffer_size() > UNSENT
 
     def send_message(self, opcode: int, payload: bytes) -> asyncio.Future[None]:
         """A whole message. The future is done when there is room for more, or fails: WebSocketClosedError."""

@@ -20,6 +20,7 @@ from tests.waterspout.websocket.serving import Witness, scenario, serve
 from waterspout.http.exchange import Exchange
 from waterspout.websocket import protocol as module
 from waterspout.websocket.protocol import READ_AHEAD, WebSocketProtocol
+from waterspout.websocket.writer import UNSENT
 
 
 @scenario
@@ -39,6 +40,42 @@ async def test_write_message_waits_for_the_client(form):
             assert (await client.read())[0] == BINARY
         await future
         assert await client.read_text() == "and this"
+
+
+class Echo(Witness):
+    def on_message(self, message):
+        super().on_message(message)
+        self.write_message(bytes(1_000_000), binary=True)
+
+
+@scenario
+async def test_who_asks_and_does_not_read_is_heard_no_more_until_it_does(form):
+    """What its handler answers without waiting would pile up: 200 MB here."""
+    async with serve(form, Echo) as served, connect(served.port) as client:
+        await served.until("open")
+        client.transport.pause_reading()
+        client.send(*[frame(TEXT, str(number)) for number in range(200)])
+        await asyncio.sleep(0.5)
+        protocol = served.handler.ws_connection
+        assert 0 < protocol.unsent <= UNSENT + 1_000_000
+        client.send(frame(PING, "there?"))
+        client.transport.resume_reading()
+        for _ in range(200):
+            assert await client.read() == (BINARY, bytes(1_000_000))
+        assert await client.read() == (PONG, b"there?")
+        assert served.events[1:-1] == list(map(str, range(200)))
+
+
+@scenario
+async def test_who_leaves_while_it_is_not_heard_has_left(form):
+    async with serve(form, Echo) as served:
+        async with connect(served.port) as client:
+            await served.until("open")
+            client.transport.pause_reading()
+            client.send(*[frame(TEXT, str(number)) for number in range(200)])
+            await asyncio.sleep(0.5)
+            client.transport.abort()
+        await served.until_closed()
 
 
 @scenario
