@@ -59,6 +59,7 @@ class WebSocketProtocol(asyncio.Protocol):
         "_reading_paused",
         "_scheduled",
         "_transport",
+        "_unheard",
         "_writer",
         "client_terminated",
         "close_code",
@@ -77,6 +78,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self.close_reason: str | None = None
         self._busy = True  # `open` or a callback runs
         self._scheduled = False  # the rest of what has come is for the next turn of the loop
+        self._unheard = False  # it has asked for much and reads too little of it
         self._reading_paused = False
         self._eof = False
         self._lost = False
@@ -178,6 +180,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
+        self._unheard = False
         self._stop_timers()
         self._writer.lose()
         self._settle()
@@ -187,8 +190,9 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._writer.resume()
-        if self._reading_paused or self._parser.held:
-            self._go_on_later()  # it was not heard, perhaps
+        if self._unheard:
+            self._unheard = False
+            self._go_on_later()
 
     # -- from the client to the handler ------------------------------------------------------------------
 
@@ -211,8 +215,8 @@ class WebSocketProtocol(asyncio.Protocol):
 
     @property
     def is_behind(self) -> bool:
-        """What comes now waits for what came before, or until its answers have been read."""
-        return self._busy or self._scheduled or self._writer.is_full
+        """What comes now waits for what came before, or until the answers to that have been read."""
+        return self._busy or self._scheduled or self._unheard
 
     def _advance(self) -> None:
         """Hand on what has come, as long as the handler keeps up and others are not kept waiting."""
@@ -294,6 +298,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _on_message(self, payload: str | bytes) -> None:
         self._run(self.handler.on_message, payload)
+        self._unheard = self._writer.is_full
 
     def _on_ping(self, payload: bytes) -> None:
         self._writer.answer_ping(payload)

@@ -67,7 +67,7 @@ class FrameWriter:
     @property
     def is_full(self) -> bool:
         """More lies here than a client may cause that does not read."""
-        return self._paused and not self.closed and self._transport.get_write_buffer_size() > UNSENT
+        return self._paused and self._transport.get_write_buffer_size() > UNSENT
 
     def send_message(self, opcode: int, payload: bytes) -> asyncio.Future[None]:
         """A whole message. The future is done when there is room for more, or fails: WebSocketClosedError."""
