@@ -26,11 +26,14 @@ from waterspout.option_types import (
 from waterspout.proxies import FAMILIES, check_headers, check_root_path
 from waterspout.wsgi.bulkheads import parse_pool
 
+#: Of variables that say options.
+_PREFIX: Final = "WATERSPOUT_"
+
 
 def _option(*names: str, **attributes: Any) -> click.Option:
     """An option with its WATERSPOUT_... variable and its default in the help."""
     name = names[0].partition("/")[0].lstrip("-").replace("-", "_")
-    variable = f"WATERSPOUT_{name.upper()}"
+    variable = f"{_PREFIX}{name.upper()}"
     return click.Option(names, envvar=variable, show_envvar=True, show_default=True, **attributes)
 
 
@@ -267,9 +270,10 @@ def find_misspelt(environ: Collection[str]) -> list[str]:
     ours = {option.envvar for group in OPTIONS.values() for option in group if isinstance(option.envvar, str)}
     said = []
     for name in sorted(set(environ) - ours):
-        near = (
-            difflib.get_close_matches(name, ours, n=1, cutoff=0.9) if name.startswith("WATERSPOUT_") else []
-        )
+        if not name.startswith(_PREFIX):
+            continue
+        whole = f"{_PREFIX}WSGI_{name.removeprefix(_PREFIX)}"
+        near = [whole] if whole in ours else difflib.get_close_matches(name, ours, n=1, cutoff=0.9)
         said += [f"{name} is no option, and ignored: did you mean {meant}?" for meant in near]
     return said
 
@@ -313,5 +317,5 @@ def _check_head(context: click.Context, given: Collection[str]) -> None:
 def _spell(context: click.Context, name: str) -> str:
     """An option as it was given."""
     if context.get_parameter_source(name) is ParameterSource.ENVIRONMENT:
-        return f"WATERSPOUT_{name.upper()}"
+        return f"{_PREFIX}{name.upper()}"
     return f"--{name.replace('_', '-')}"

@@ -320,7 +320,8 @@ def describe(application: TornadoApplication) -> str:
     """What serves what, in a few words."""
     if not isinstance(application, Application):
         return f"{type(application).__module__}.{type(application).__name__}"
-    native = f"{application.native_rules} native rules"
+    count = application.native_rules
+    native = f"{count} native rule{'' if count == 1 else 's'}"
     if application.container is None:
         return native
     main, *others = application.container.pools.items()

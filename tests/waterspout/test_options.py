@@ -18,6 +18,8 @@ def test_what_is_an_option_or_nobody_s_is_no_matter(name):
         ("WATERSPOUT_WSGI_THREAD", "WATERSPOUT_WSGI_THREADS"),
         ("WATERSPOUT_TRUSTED_PROXY", "WATERSPOUT_TRUSTED_PROXIES"),
         ("WATERSPOUT_ACESS_LOG", "WATERSPOUT_ACCESS_LOG"),
+        ("WATERSPOUT_THREADS", "WATERSPOUT_WSGI_THREADS"),
+        ("WATERSPOUT_TIMEOUT", "WATERSPOUT_WSGI_TIMEOUT"),
     ],
 )
 def test_a_variable_that_is_nearly_an_option_is_told(name, meant):
