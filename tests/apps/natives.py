@@ -1,6 +1,7 @@
 """Native routes: what a team writes as Tornado handlers."""
 
 import asyncio
+import contextvars
 import json
 import time
 
@@ -116,7 +117,51 @@ class Refuses(RequestHandler):
     put = get
 
 
+LEFT = contextvars.ContextVar("LEFT", default="nothing")
+
+
+class Leaves(RequestHandler):
+    """Says what others have left in its context, and leaves what it is asked to, at each step."""
+
+    def initialize(self):
+        self.leave("initialize")
+
+    def set_default_headers(self):
+        self.found = [LEFT.get()]
+        self.leave("set_default_headers")
+
+    def prepare(self):
+        self.leave("prepare")
+
+    def data_received(self, chunk):
+        self.leave("data_received")
+
+    def leave(self, step):
+        if self.get_query_argument("leave", "") == step:
+            LEFT.set(step)
+
+    async def get(self):
+        self.leave("get")
+        await asyncio.sleep(float(self.get_query_argument("wait", "0")))
+        self.write(f"{self.found[0]}, {LEFT.get()}")
+
+    post = get
+
+    def on_finish(self):
+        self.leave("on_finish")
+
+    def on_connection_close(self):
+        self.leave("on_connection_close")
+
+
+@stream_request_body
+class LeavesStreaming(Leaves):
+    pass
+
+
 routes = [
+    (r"/native/leaves", Leaves),
+    (r"/native/leaves-streaming", LeavesStreaming),
     (r"/native/ping", Ping),
     (r"/native/raises", Raises),
     (r"/native/events", Events),

@@ -142,6 +142,8 @@ class Connection(Intake):
         """The exchange calls this: its reply is written. The next request may come, or none."""
         exchange, self.exchange = self.exchange, None
         delegate, self._delegate = self._delegate, None
+        if exchange is not None:
+            exchange.variables = self.server.variables  # what the application left there may lead back to it
         if self.state == REPLY and exchange is not None and exchange.keep_alive:
             self.state = IDLE
             self._patience.wait(self.server.soon, self.server.settings.keep_alive_timeout)
@@ -150,9 +152,9 @@ class Connection(Intake):
                 self._resume_reading()
                 self.server.loop.call_soon(self._advance)
         elif self.state < CLOSING:
-            if not self.is_whole and delegate is not None:
+            if not self.is_whole and delegate is not None and exchange is not None:
                 # As Tornado tells it: else who waits for the body waits for ever.
-                self.server.loop.call_soon(_tell, delegate.on_connection_close)
+                self.server.loop.call_soon(_tell, exchange, delegate.on_connection_close)
             self.close(linger=not self.is_whole)
 
     def refuse(self, refused: RequestRefused) -> None:
@@ -346,7 +348,7 @@ class Connection(Intake):
         exchange.close_callback = None
         self.state = max(self.state, REPLY)
         if callback is not None:
-            _tell(callback)
+            _tell(exchange, callback)
 
     # -- time --------------------------------------------------------------------------------------------
 
@@ -381,7 +383,7 @@ class Connection(Intake):
         self._sent_at_eof = self.writer.sent
         callback, exchange.half_close_callback = exchange.half_close_callback, None
         if callback is not None:
-            _tell(callback)
+            _tell(exchange, callback)
         grace = (
             limits.HALF_CLOSED if self.writer.unsent else min(exchange.half_close_grace, limits.HALF_CLOSED)
         )
@@ -425,8 +427,8 @@ def shut_down_writing(transport: asyncio.Transport) -> None:
             transport.write_eof()
 
 
-def _tell(callback: Callable[[], object]) -> None:
+def _tell(exchange: Exchange, callback: Callable[[], object]) -> None:
     try:
-        callback()
+        exchange.variables.copy().run(callback)  # a copy: this may come in the middle of a call in the other
     except (Exception, SystemExit):
         app_log.error("Uncaught exception", exc_info=True)

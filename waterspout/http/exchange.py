@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPOutputError, RequestStartLine, ResponseStartLine
@@ -49,6 +50,8 @@ class Exchange(HTTPConnection):
     #: Whoever writes the reply, where nobody else holds it.
     task: asyncio.Task[None] | None = None
     verdict: Any = None
+    #: The context variables that the application sees.
+    variables: Context
     #: The status with which the server itself has answered, or cut, this request; 0: it has not.
     refused = 0
     _context: RequestContext | None = None

@@ -168,8 +168,9 @@ class Intake(asyncio.Protocol):
             exchange.keep_alive = False
         self.state = OPENING
         self.is_whole = False
+        exchange.variables = variables = server.variables.copy()
         try:
-            delegate = server.open(self, exchange)  # type: ignore[arg-type]  # a Connection
+            delegate = variables.run(server.open, self, exchange)  # type: ignore[arg-type]  # a Connection
         except (Exception, SystemExit) as error:  # one request does not end the server
             self._on_failure(error)
             return
@@ -262,8 +263,9 @@ class Intake(asyncio.Protocol):
 
     def _call(self, method: Callable[..., Any], *arguments: Any) -> bool:
         """Call the delegate; go no further until what it gives is done. False: it failed."""
+        variables = self.server.variables.copy() if self.exchange is None else self.exchange.variables
         try:
-            awaitable: Awaitable[None] | None = method(*arguments)
+            awaitable: Awaitable[None] | None = variables.run(method, *arguments)
         except (Exception, SystemExit) as error:
             self._on_failure(error)
             return False

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Iterable
+from contextvars import copy_context
 from dataclasses import replace
 from typing import Any
 
@@ -49,6 +50,8 @@ class HTTPServer(httpserver.HTTPServer):
             self.settings = replace(self.settings, head=bounds)
         self.chunk_size: int = kwargs.get("chunk_size") or limits.BODY_PIECE
         self.draining = False
+        #: What each request begins with. Event loops would have them share one, or leave it to each other.
+        self.variables = copy_context()
         #: Called with a client's address and the refusal of a head that no delegate is told of.
         self.on_refused: Callable[[str, RequestRefused], None] | None = None
         self.open = self._choose_opening()

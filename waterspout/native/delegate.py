@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Mapping, Sequence
+from contextvars import copy_context
 from typing import Any, Final, Protocol, cast
 
 from tornado.httputil import (
@@ -91,6 +92,10 @@ class PlainDelegate(HTTPMessageDelegate):
         self._chunks = []
 
     def execute(self) -> None:
+        # Else what the handler's constructor leaves is found by the next request, on Tornado's own server.
+        copy_context().run(self._execute)
+
+    def _execute(self) -> None:
         handler = self.handler = self._handler_class(self._application, self._request, **self._handler_kwargs)
         self._task = run(handler, *self._path_args, **self._path_kwargs)
         self._request.connection.task = self._task  # who stops the server cancels it in the end
@@ -129,6 +134,7 @@ class NativeDelegate(HTTPMessageDelegate):
         self._received = 0
         self._refusal: Reply | None = None
         self._ignored = False
+        self._variables = copy_context()
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
@@ -146,7 +152,8 @@ class NativeDelegate(HTTPMessageDelegate):
             self._refuse(headers, linger=len(length) < 19)
             return None
         headers["X-Request-Id"] = record_of(self._request).request_id
-        return cast("Awaitable[None] | None", self._delegate.headers_received(start_line, headers))
+        awaitable = self._variables.run(self._delegate.headers_received, start_line, headers)
+        return cast("Awaitable[None] | None", awaitable)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         if self._refusal is not None:
@@ -158,21 +165,21 @@ class NativeDelegate(HTTPMessageDelegate):
             self._delegate.on_connection_close()  # drops what it holds; a streaming handler is told
             self._refuse(self._request.headers, linger=True)
             return None
-        waits = self._delegate.data_received(chunk)
+        waits = self._variables.run(self._delegate.data_received, chunk)
         return contain_exit(waits) if asyncio.iscoroutine(waits) else cast("Awaitable[None] | None", waits)
 
     def finish(self) -> None:
         if self._refusal is not None:
             self._refusal.finish()
         elif not self._ignored:
-            self._delegate.finish()
+            self._variables.run(self._delegate.finish)
             self._watch()
 
     def on_connection_close(self) -> None:
         if self._refusal is not None:
             self._refusal.abandon()
         elif not self._ignored:
-            self._delegate.on_connection_close()
+            self._variables.copy().run(self._delegate.on_connection_close)
             if getattr(self._delegate, "handler", None) is None:
                 record = record_of(self._request)  # nobody else writes its line
                 record.status = getattr(self._request.connection, "refused", 0)

@@ -1,0 +1,60 @@
+"""Context variables: what one request leaves, no other finds, on its own connection or any other."""
+
+import pytest
+
+from tests.server import poll
+from tests.wire.client import build_request
+
+SERVE = ("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.working:app")
+STEPS = ["initialize", "set_default_headers", "prepare", "get", "on_finish"]
+
+
+@pytest.fixture
+def serve(start_server, loop):
+    return start_server(*SERVE, "--loop", loop)
+
+
+@pytest.fixture(params=["uvloop", "asyncio"])
+def loop(request):
+    return request.param
+
+
+def assert_nothing_left(server, connection=None):
+    for asked in [server.connect(), *([connection] if connection else [])]:
+        for path in ("/native/leaves", "/native/leaves-streaming"):
+            assert asked.ask("GET", path).text == "nothing, nothing"
+            assert asked.ask("POST", path, body=b"x").text == "nothing, nothing"
+
+
+@pytest.mark.parametrize("path", ["/native/leaves", "/native/leaves-streaming"])
+@pytest.mark.parametrize("step", STEPS)
+def test_no_other_request_finds_it(serve, path, step):
+    with serve.connect() as connection:
+        for method, body in (("GET", None), ("POST", b"x")):
+            reply = connection.ask(method, f"{path}?leave={step}", body=body)
+            assert reply.text == f"nothing, {'nothing' if step == 'on_finish' else step}"
+            assert_nothing_left(serve, connection)
+
+
+def test_nor_what_a_streamed_body_leaves(serve):
+    with serve.connect() as connection:
+        path = "/native/leaves-streaming?leave=data_received"
+        assert connection.ask("POST", path, body=b"x" * 300_000).status == 200
+        assert_nothing_left(serve, connection)
+
+
+def test_nor_what_is_left_when_a_client_leaves(serve):
+    connection = serve.connect()
+    connection.send_request("GET", "/native/leaves?leave=on_connection_close&wait=3")
+    assert serve.get("/native/ping").text == "pong"
+    connection.close()
+    assert poll(lambda: serve.log_lines("leave=on_connection_close"))
+    assert_nothing_left(serve)
+
+
+def test_nor_who_has_come_behind_it_in_one_packet(serve):
+    with serve.connect() as connection:
+        targets = ["/native/leaves?leave=get", "/native/leaves", "/native/leaves-streaming", "/native/leaves"]
+        connection.send(b"".join(build_request("GET", target) for target in targets))
+        found = [connection.reply().text for _ in targets]
+        assert found == ["nothing, get", *["nothing, nothing"] * 3]
