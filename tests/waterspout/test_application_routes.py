@@ -182,6 +182,17 @@ async def test_a_regular_expression_gets_no_path_that_the_app_reads_otherwise(ho
         )
 
 
+@pytest.mark.parametrize("server_class", [HTTPServer, waterspout.http.HTTPServer])
+@pytest.mark.parametrize("target", ["//x/a", "///x/a", "http://h//x/a"])
+@on_loops
+async def test_a_method_of_the_app_s_at_the_path_of_a_group_with_more_slashes(target, server_class):
+    application = Application([(r"/x/([^/]+)", Reads)], app)
+    async with serve(application, server_class=server_class) as client:
+        assert (await ask(client, "GET", target))[1] == "read ('a',) {}"
+        assert (await ask(client, "POST", target))[1].startswith("the app's ")
+        assert (await ask(client, "OPTIONS", target))[0] == 200
+
+
 class Socket(WebSocketHandler):
     pass
 

@@ -64,6 +64,8 @@ class Pattern:
         """What its handler is given for `path`, which it matches."""
         if not self._has_groups:
             return self._bare
+        if self._wants_plain:
+            path = join_slashes(path)
         found = self._matcher.match(_Path(path)) or {}  # type: ignore[arg-type]  # it has what is looked at
         return Match(self.route, found["path_args"], found["path_kwargs"])
 

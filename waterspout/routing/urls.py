@@ -154,6 +154,21 @@ class NativeUrls:
     def __init__(self, names: Names) -> None:
         self._urls = ToldUrls(names, find_importable)
 
+    def answer_for(self, known: Map) -> None:
+        """Let `known` tell what native rules expect, too: Flask's documented `url_defaults` ask it."""
+        ask = type(known).is_endpoint_expecting
+
+        def is_endpoint_expecting(endpoint: str, *arguments: str) -> bool:
+            try:
+                return ask(known, endpoint, *arguments)
+            except KeyError:
+                native = self._urls.find_map(endpoint)
+                if native is None:
+                    raise
+                return native.is_endpoint_expecting(endpoint, *arguments)
+
+        known.is_endpoint_expecting = is_endpoint_expecting  # type: ignore[method-assign]
+
     def __call__(self, error: BuildError, endpoint: str, values: dict[str, Any]) -> str | None:
         """None: there is no such native rule, either. Raises BuildError: it can't be built of that."""
         url_map, known = self._urls.find_map(endpoint), error.adapter

@@ -80,6 +80,10 @@ class AllowMerger:
 
     def _find_rule(self, environ: dict[str, Any]) -> Any:
         """The Flask app's rule for the request; None: no rule has its path; True: can't be said."""
+        request: Any = environ.get("werkzeug.request")
+        if hasattr(request, "routing_exception"):  # a Flask app has looked, perhaps one of several
+            is_missed = getattr(request.routing_exception, "code", None) == 404
+            return None if is_missed else request.url_rule or True
         flask = find_flask(self._app)
         if flask is None:
             return True

@@ -141,6 +141,8 @@ class FileWrapper:
         close: Callable[[], None] | None = getattr(file, "close", None)
         if close is not None:
             self.close = close
+        if _is_seekable(file):  # who wants a part of it need not read all that is before (Werkzeug's Range)
+            self.seekable, self.seek, self.tell = file.seekable, file.seek, file.tell
 
     def __iter__(self) -> FileWrapper:
         return self
@@ -157,6 +159,11 @@ def _find_read1(file: BinaryIO) -> Callable[[int], bytes] | None:
     if getattr(type(file), "read1", None) is io.BufferedIOBase.read1:
         return None
     return getattr(file, "read1", None)
+
+
+def _is_seekable(file: BinaryIO) -> bool:
+    seekable = getattr(file, "seekable", None)
+    return seekable is not None and bool(seekable())
 
 
 def _is_regular(file: BinaryIO) -> bool:

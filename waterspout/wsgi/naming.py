@@ -105,7 +105,9 @@ def link(app: Any, native: Names) -> Names | None:
         from waterspout.routing.urls import NativeUrls
 
         handlers[:] = [handler for handler in handlers if not isinstance(handler, NativeUrls)]
-        handlers.append(NativeUrls(native))
+        urls = NativeUrls(native)
+        handlers.append(urls)
+        urls.answer_for(flask.url_map)
     return _list_endpoints(flask.url_map)
 
 

@@ -202,6 +202,25 @@ def test_in_a_blueprint_and_below_a_subdomain_it_is_the_same_host():
     assert reply.text == "/incidents/3http://api.board.example/incidents/3"
 
 
+def test_url_defaults_may_ask_whether_it_takes_a_value():
+    """As Flask's documentation has it for a language that is in every path."""
+    app = make_flask(("/<lang>/items", "items"), ("/plain", "plain"))
+    link(app, make_names(("/<lang>/incidents/<int:id>", "incident"), ("/log/", "log")))
+
+    @app.url_defaults
+    def add_language(endpoint, values):
+        if "lang" not in values and app.url_map.is_endpoint_expecting(endpoint, "lang"):
+            values["lang"] = "en"
+
+    with app.test_request_context():
+        assert url_for("items") == "/en/items"
+        assert url_for("plain") == "/plain"
+        assert url_for("incident", id=3) == "/en/incidents/3"
+        assert url_for("log") == "/log/"
+        with pytest.raises(KeyError):
+            url_for("nothing")
+
+
 def test_what_can_t_be_built_is_flask_s_error_and_its_other_handlers_are_asked(app):
     with app.test_request_context():
         for endpoint, values in (("nothing", {}), ("incident", {}), ("incident", {"other": 1})):

@@ -2,6 +2,7 @@
 
 import pytest
 from flask import Flask
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import create_environ
 
 from waterspout.wsgi.allow import AllowMerger
@@ -111,3 +112,16 @@ def test_a_view_s_own_404_stands_where_the_host_decides(settings, rule, host):
         AllowMerger(flask, "GET")(environ, lambda *args: said.append(args) or (lambda chunk: None))
     )
     assert (said[0][0], body) == ("404 NOT FOUND", b"no such thing")
+
+
+def test_a_view_s_own_404_stands_in_an_app_that_is_mounted_in_another():
+    inner = Flask("inner")
+
+    @inner.post("/things")
+    def things():
+        return "no such thing", 404
+
+    mounted = DispatcherMiddleware(app, {"/in": inner})
+    for path, expected in (("/in/things", ("404 NOT FOUND", b"no such thing")), ("/in/none", None)):
+        status, _headers, body, _iterable = call(mounted, "POST", path)
+        assert (status, body) == (expected or ("405 METHOD NOT ALLOWED", b"405 Method Not Allowed\n"))

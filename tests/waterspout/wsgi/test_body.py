@@ -1,9 +1,11 @@
 """wsgi.input: every way of reading it, and how much is asked for meanwhile."""
 
 import io
+import os
 from collections import deque
 
 import pytest
+from werkzeug.wsgi import _RangeWrapper
 
 from waterspout.exceptions import ClientDisconnected
 from waterspout.limits import FILE_BLOCK, READ_WINDOW
@@ -271,6 +273,29 @@ def test_it_begins_where_the_file_stands():
     file = io.BytesIO(b"skipped, the rest")
     file.seek(9)
     assert b"".join(FileWrapper(file)) == b"the rest"
+
+
+def test_a_range_of_it_does_not_read_what_is_before():
+    """As Werkzeug sends one: it seeks, where it can."""
+
+    class Counting(io.BytesIO):
+        count = 0
+
+        def read(self, size=-1):
+            data = super().read(size)
+            self.count += len(data)
+            return data
+
+    file = Counting(bytes(50 * FILE_BLOCK) + b"the end")
+    assert b"".join(_RangeWrapper(FileWrapper(file), 50 * FILE_BLOCK, 7)) == b"the end"
+    assert file.count == 7
+
+
+def test_what_can_t_seek_does_not_say_that_it_can():
+    there, here = os.pipe()
+    os.close(here)
+    with open(there, "rb") as file:
+        assert not hasattr(FileWrapper(file), "seekable")
 
 
 def test_closing_it_closes_the_file():
