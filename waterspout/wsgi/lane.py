@@ -218,18 +218,15 @@ class Lane(asyncio.Protocol):
         if self._transport is not None:
             self._reset = self._reset or _is_reset(self._transport)
             self._transport.abort()
-        elif self.backlog is not None:
-            self.backlog.close()
-            self.backlog = None
+        else:
+            self._drop_backlog()
 
     def abandon(self) -> None:
         """`close`, when the event loop is closed: nobody is told."""
         close_transport(self._transport)
         self._transport = None
         self.let_go()
-        if self.backlog is not None:
-            self.backlog.close()
-            self.backlog = None
+        self._drop_backlog()
 
     # -- the backlog -------------------------------------------------------------------------------------
 
@@ -264,6 +261,11 @@ class Lane(asyncio.Protocol):
         if not self.takes_more and self._ended and self._behind:
             token, user = next(iter(self._behind.items()))
             self._take_up(user, token)
+
+    def _drop_backlog(self) -> None:
+        if self.backlog is not None:
+            self.backlog.close()
+            self.backlog = None
 
     @property
     def _behind(self) -> dict[int, LaneUser]:
@@ -395,9 +397,7 @@ class Lane(asyncio.Protocol):
         unread = unread and self._token == 0
         lost = [(user, False) for user in self._behind.values() if user is not self.user]
         lost += [(user, True) for user in untaken]
-        if self.backlog is not None:
-            self.backlog.close()
-            self.backlog = None
+        self._drop_backlog()
         user, self.user = self.user, None
         self._on_lost(self)
         if user is not None:
