@@ -18,10 +18,10 @@ from waterspout.surroundings import name_process, open_streams, tell_stacks
 from waterspout.wsgi.backlog import BacklogEnd
 from waterspout.wsgi.control import Control
 from waterspout.wsgi.frames import LANE, URLS
+from waterspout.wsgi.lane_thread import LaneThread
 from waterspout.wsgi.loading import load_app
 from waterspout.wsgi.naming import Names, link
 from waterspout.wsgi.priority import give_way
-from waterspout.wsgi.thread import LaneThread
 from waterspout.wsgi.worker import LaneWorker
 
 #: What it is called, where it would else be `python`; the kernel keeps so many characters.
