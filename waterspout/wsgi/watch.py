@@ -9,6 +9,7 @@ import time
 from waterspout import limits
 from waterspout.ops.longest import find_longest
 from waterspout.record import Record
+from waterspout.tally import Tally
 from waterspout.wsgi.crew import Crew
 from waterspout.wsgi.lane import MOVED, Lane
 from waterspout.wsgi.process import ProcessCrew
@@ -130,7 +131,7 @@ class Crowd:
         self._says = says
         self._supervisor = supervisor
         self._since: float | None = None
-        self._said = -limits.BUSY_PAUSE
+        self._tally = Tally(limits.BUSY_PAUSE)
 
     def look(self, now: float, *, had_idle: bool) -> None:
         """`had_idle`: since the last look a lane was free for a while."""
@@ -139,8 +140,7 @@ class Crowd:
             self._since = None
         elif self._since is None:
             self._since = now
-        elif now - self._since >= limits.BUSY_TIME and now - self._said >= limits.BUSY_PAUSE:
-            self._said = now
+        elif now - self._since >= limits.BUSY_TIME and self._tally.count(now):
             logger.warning(
                 "%sall %d lanes have been busy for %.0f s (--wsgi-threads, --wsgi-workers); %s",
                 self._says,
