@@ -19,7 +19,7 @@ from waterspout.closing import may_serve, wants_close
 from waterspout.exceptions import RequestRefused
 from waterspout.framing import CHUNKED, body_length
 from waterspout.limits import HALF_CLOSED_QUEUED, SMALL_BODY
-from waterspout.proxies import Proxies, amend_headers, verdict_of
+from waterspout.proxies import Proxies, judge_once, verdict_of
 from waterspout.record import Record, make_request_id, word_for
 from waterspout.wsgi.ends import find_ends
 from waterspout.wsgi.frames import BODY, REQUEST, Headers, RequestHead, pack, serialize_request
@@ -174,9 +174,7 @@ class Inbound(SlowClient, HTTPMessageDelegate):
     def _open(self, start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
         """Judge the head. False: the request is answered already, or not to be answered at all."""
         connection = self._connection
-        if verdict_of(connection) is None:
-            amend_headers(self._proxies, connection, start_line, headers)
-        verdict = verdict_of(connection)
+        verdict = judge_once(self._proxies, connection, start_line, headers)
         if verdict is not None:
             start_line = start_line._replace(path=verdict.target)
         self._start_line, self._headers = start_line, headers
