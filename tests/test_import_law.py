@@ -46,6 +46,7 @@ LEAVES = {
     "waterspout.wsgi.environ",
     "waterspout.wsgi.fields",
     "waterspout.wsgi.frames",
+    "waterspout.wsgi.naming",
     "waterspout.wsgi.pace",
     "waterspout.wsgi.response",
 }
@@ -69,6 +70,7 @@ PURE = {
     "waterspout.wsgi.environ",
     "waterspout.wsgi.fields",
     "waterspout.wsgi.frames",
+    "waterspout.wsgi.naming",
     "waterspout.wsgi.pace",
     "waterspout.wsgi.response",
 }
@@ -84,7 +86,7 @@ LAYERS = (
 #: (module, what it imports inside a function) and why that is right.
 LATE_IMPORTS = {
     ("waterspout.wsgi.loading", "werkzeug.debug"): "optional: only --debug of a Flask app has it",
-    ("waterspout.wsgi.naming", "waterspout.routing.urls"): "the WSGI process of an app that is not Flask's "
+    ("waterspout.wsgi.linking", "waterspout.routing.urls"): "the WSGI process of an app that is not Flask's "
     "does without Werkzeug",
     ("waterspout.reloading", "watchfiles"): "optional: only --reload wants it",
     ("waterspout.cli", "uvloop"): "optional: there is none for Windows and PyPy",

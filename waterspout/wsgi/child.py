@@ -19,8 +19,9 @@ from waterspout.wsgi.backlog import BacklogEnd
 from waterspout.wsgi.control import Control
 from waterspout.wsgi.frames import LANE, URLS
 from waterspout.wsgi.lane_thread import LaneThread
+from waterspout.wsgi.linking import link
 from waterspout.wsgi.loading import WSGIApp, load_app
-from waterspout.wsgi.naming import Names, link
+from waterspout.wsgi.naming import Names
 from waterspout.wsgi.priority import give_way
 from waterspout.wsgi.worker import LaneWorker
 
