@@ -1,4 +1,4 @@
-"""The half of an exchange that faces its client: from a request's head to the pool."""
+"""The part of an exchange that faces its client: from a request's head to the pool."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from waterspout.wsgi.ends import find_ends
 from waterspout.wsgi.frames import BODY, REQUEST, Headers, RequestHead, pack, serialize_request
 from waterspout.wsgi.reply import Reply
 from waterspout.wsgi.slow import SlowClient
-from waterspout.wsgi.upload import NO_UPLOAD, NoUpload, Upload
+from waterspout.wsgi.upload import Upload
 
 #: Our own server keeps none that would have to be changed.
 _NO_HEADERS: Final = HTTPHeaders()
@@ -41,24 +41,11 @@ class Inbound(SlowClient, HTTPMessageDelegate):
     # What most exchanges never change stands on the class.
     request: HTTPServerRequest | None = None
     allow: frozenset[str] = frozenset()
-    _upload: Upload | NoUpload = NO_UPLOAD
-    _length = 0
     _fields: Headers | None = None  # what the app is told, where that is not what the server keeps
 
     _connection: Any
     _proxies: Proxies
     _frames: bytes
-
-    # -- the other half ----------------------------------------------------------------------------------
-
-    def _ask_for_lane(self) -> None:
-        raise NotImplementedError
-
-    def _refuse_body(self) -> None:
-        raise NotImplementedError
-
-    def _conclude(self, note: str) -> None:
-        raise NotImplementedError
 
     # -- the client's side: Tornado calls these ----------------------------------------------------------
 
@@ -112,7 +99,7 @@ class Inbound(SlowClient, HTTPMessageDelegate):
                 )
             ),
         )
-        self._ask_for_lane()
+        self._pool.submit(self)
 
     def data_received(self, chunk: bytes) -> asyncio.Future[None] | None:
         if not isinstance(self._upload, Upload):
@@ -249,6 +236,9 @@ class Inbound(SlowClient, HTTPMessageDelegate):
             list(headers.get_all()) if self._fields is None else self._fields,
         )
 
+    def run_unfinished(self) -> None:
+        self._submit(None)
+
     def _submit(self, small_body: bytes | None) -> None:
         """Ask for a lane. `small_body`: all of it; None: the view gets it on demand."""
         self._submitted = True
@@ -260,4 +250,4 @@ class Inbound(SlowClient, HTTPMessageDelegate):
         # A client that sends no more counts as gone, when it then has to wait for a lane: it is never run.
         self._connection.half_close_grace = HALF_CLOSED_QUEUED
         self._record.submitted = time.perf_counter()
-        self._ask_for_lane()
+        self._pool.submit(self)

@@ -173,7 +173,7 @@ class Lane(asyncio.Protocol):
         if token is not None:
             self.send(pack_about(EOF, token))
 
-    def cancel(self, user: LaneUser, reason: str = "the client left") -> None:
+    def cancel(self, user: object, reason: str = "the client left") -> None:
         """Nobody waits for the reply to `user`: tell the worker why, and throw away what it still sends until
         IDLE. What the worker has not taken, it never will.
         """
