@@ -16,26 +16,29 @@ class Concluding:
 
     The lowest of its parts: `Concluding`, `SlowClient`, `Inbound`, `Exchange`. What one asks of a higher one,
     it declares: `_forget` and `run_unfinished`, and no more.
+
+    Attributes: `record`, of its request; `received`, bytes of the body that the client has sent;
+    `expects_continue`, it waits for 100 Continue.
     """
 
     # What most exchanges never change stands on the class.
     _upload: Upload | NoUpload = NO_UPLOAD
     _lane: Lane | None = None
     _length = 0
-    _received = 0
-    _expects_continue = False
+    received = 0
+    expects_continue = False
     _submitted = False
     _concluded = False
     _known = False  # to the admission, as the client of a request that may become slow
 
     _pool: Dispatcher
     _reply: Reply
-    _record: Record
+    record: Record
     _max_body_size: int
 
     def _end(self, note: str = "", *, linger: bool = True) -> None:
         """The reply is whole. If the body is not, and the client is sending it, read on for a moment."""
-        waits_for_continue = self._expects_continue and not self._received
+        waits_for_continue = self.expects_continue and not self.received
         is_read = self._upload.whole
         self._conclude(note)
         if is_read or waits_for_continue or not linger:
@@ -58,7 +61,7 @@ class Concluding:
         """A client that waits for 100 Continue may send its body yet, or not: nobody can tell it from the
         next request. So the final reply is the last one, and says so (RFC 9110 section 10.1.1).
         """
-        if self._expects_continue and not self._received:
+        if self.expects_continue and not self.received:
             self._reply.close_when_done()
 
     def _refuse_body(self) -> None:
@@ -81,9 +84,9 @@ class Concluding:
     def _conclude(self, note: str) -> None:
         """The one way out: nobody waits for this exchange any more, on either side."""
         self._concluded = True
-        self._record.note = note
-        self._record.log()
-        self._pool.figures.finish(self._record)
+        self.record.note = note
+        self.record.log()
+        self._pool.figures.finish(self.record)
         if self._known:
             self._forget()
         self._let_go()

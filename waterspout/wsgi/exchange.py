@@ -8,7 +8,6 @@ from typing import Any
 
 from waterspout.limits import HALF_CLOSED_QUEUED
 from waterspout.proxies import Proxies
-from waterspout.record import Record
 from waterspout.wsgi.backlog import Answer, fits
 from waterspout.wsgi.dispatcher import Dispatcher
 from waterspout.wsgi.frames import CUT, WHOLE, ReplyHead
@@ -76,13 +75,13 @@ class Exchange(Inbound):
         self._connection.half_close_grace = math.inf
         if getattr(self._connection, "strict", False):  # Tornado's own never calls it, and never lets it go
             self._connection.half_close_callback = self._on_half_close
-        self._record.started = time.perf_counter()
+        self.record.started = time.perf_counter()
 
     def leave_lane(self) -> None:
         """The lane had not come to it: it waits for another."""
         self._lane = None
         self._connection.half_close_grace = HALF_CLOSED_QUEUED
-        self._record.started = None
+        self.record.started = None
 
     def refuse(self, status: int) -> None:
         """There is no lane for this request, and won't be soon."""
@@ -92,7 +91,7 @@ class Exchange(Inbound):
 
     def on_read(self, credit: int) -> None:
         """The view reads the body; one that is here it may read even behind the reply's end."""
-        if self._expects_continue and not self._reply.begun:
+        if self.expects_continue and not self._reply.begun:
             self.say_continue()
         self._upload.grant(credit)
 
@@ -116,12 +115,12 @@ class Exchange(Inbound):
 
     def on_taken(self, seconds: float) -> None:
         """It lay ready, and runs."""
-        self._record.started = time.perf_counter() - seconds
+        self.record.started = time.perf_counter() - seconds
 
     def on_answer(self, answer: Answer) -> None:
         """A small reply, which has lain ready for a moment."""
         self._lane = None
-        self._record.started = time.perf_counter() - answer.seconds
+        self.record.started = time.perf_counter() - answer.seconds
         self.on_reply(answer.head, answer.body, WHOLE)
 
     def on_lane_lost(self, unread: bool, stopped: bool) -> None:
@@ -151,14 +150,6 @@ class Exchange(Inbound):
         if not self._concluded:
             self._abandon("its reply could not be passed on")
             self._cut("cut", at_once=True)
-
-    @property
-    def record(self) -> Record:
-        return self._record
-
-    @property
-    def waits_for_client(self) -> bool:
-        return self._upload.starves
 
     def time_out(self) -> bool:
         """The view has sent nothing for too long. False: nobody waits for it any more."""

@@ -58,7 +58,7 @@ class Inbound(SlowClient, HTTPMessageDelegate):
         if not self._open(start_line, headers) or not self._length:
             return
         self._upload = Upload()
-        if self._expects_continue or self._length == CHUNKED or self._length > SMALL_BODY:
+        if self.expects_continue or self._length == CHUNKED or self._length > SMALL_BODY:
             # While the body is not read, this alone tells that the client has left.
             self._connection.stream.set_close_callback(self.on_connection_close)
             self._collect()
@@ -72,7 +72,7 @@ class Inbound(SlowClient, HTTPMessageDelegate):
         connection = self._connection
         head, remote_ip, names = connection.head, connection.context.remote_ip, connection.head.names
         request_id = make_request_id(names.get("x-request-id"))
-        self._record = record = Record("wsgi", head.method, head.target, remote_ip, request_id)
+        self.record = record = Record("wsgi", head.method, head.target, remote_ip, request_id)
         verdict, root_path = connection.verdict, ""
         if verdict is not None:
             record.root_path = root_path = verdict.root_path
@@ -104,10 +104,10 @@ class Inbound(SlowClient, HTTPMessageDelegate):
     def data_received(self, chunk: bytes) -> asyncio.Future[None] | None:
         if not isinstance(self._upload, Upload):
             return None  # of a request that is not served: Tornado's server reads on
-        self._received += len(chunk)
+        self.received += len(chunk)
         if self._upload.discarding:
             return self._upload.wait() if self._reply.discard(len(chunk)) else None
-        if self._received > self._max_body_size:
+        if self.received > self._max_body_size:
             self._refuse_body()
         if not self._on_demand:
             self._upload.collect(chunk)
@@ -131,7 +131,7 @@ class Inbound(SlowClient, HTTPMessageDelegate):
         self._reply.abandon()
         if not self._concluded:
             refused = getattr(self._connection, "refused", 0)
-            self._record.status = self._record.status or refused
+            self.record.status = self.record.status or refused
             self._abandon("the client left, or broke its framing, before its request's body was whole")
             self._conclude(word_for(refused))
 
@@ -147,7 +147,7 @@ class Inbound(SlowClient, HTTPMessageDelegate):
             self._upload.end()
         if not self._open(start_line, request.headers):
             return
-        self._expects_continue = False  # the body is here
+        self.expects_continue = False  # the body is here
         if len(request.body) > self._max_body_size:
             self._answer(413, "body-too-large", close=True)
         elif len(request.body) > SMALL_BODY:
@@ -167,20 +167,20 @@ class Inbound(SlowClient, HTTPMessageDelegate):
         self._start_line, self._headers = start_line, headers
         request_id = make_request_id(headers.get("X-Request-Id"))
         record = Record("wsgi", start_line[0], start_line[1], connection.context.remote_ip, request_id)
-        self._record = record
+        self.record = record
         if verdict is not None:
             record.root_path = verdict.root_path
         self._reply = Reply(connection, start_line[2], headers, record)
         if getattr(connection, "strict", False) and not connection.params.decompress:
             head = connection.head
             self._length = head.body_length
-            expects = self._expects_continue = head.expects_continue
+            expects = self.expects_continue = head.expects_continue
             connection.close_callback = self.on_connection_close
         elif not self._judge(start_line, headers):
             return False
         else:
             expects = "Expect" in headers and headers["Expect"].lower() == "100-continue"
-            self._expects_continue = expects and start_line.version == "HTTP/1.1" and self._length != 0
+            self.expects_continue = expects and start_line.version == "HTTP/1.1" and self._length != 0
         if expects:
             # Ours to answer, when the view first reads (RFC 9110 section 10.1.1); Tornado would at once. The
             # app sees the field all the same.
@@ -227,11 +227,11 @@ class Inbound(SlowClient, HTTPMessageDelegate):
             body_length,
             verdict is not None and verdict.disbelieved,
             *start_line,
-            self._record.request_id,
+            self.record.request_id,
             # With `decompress_request` the field is the length of what Tornado unpacked.
             "" if self._length == CHUNKED else headers.get("Content-Length", ""),
             *find_ends(self._connection),
-            self._record.root_path,
+            self.record.root_path,
             ", ".join(sorted(self.allow)) if self.allow else "",
             list(headers.get_all()) if self._fields is None else self._fields,
         )
@@ -249,5 +249,5 @@ class Inbound(SlowClient, HTTPMessageDelegate):
             self._frames += pack(BODY, small_body)
         # A client that sends no more counts as gone, when it then has to wait for a lane: it is never run.
         self._connection.half_close_grace = HALF_CLOSED_QUEUED
-        self._record.submitted = time.perf_counter()
+        self.record.submitted = time.perf_counter()
         self._pool.submit(self)

@@ -69,7 +69,7 @@ class LaneUser(Protocol):
         """It has failed in one of these calls: nothing more can be said to its client."""
 
     @property
-    def waits_for_client(self) -> bool:
+    def is_starving(self) -> bool:
         """The view may be waiting for more of the body, which the client has not sent."""
 
     def time_out(self) -> bool:
@@ -159,7 +159,7 @@ class Lane(asyncio.Protocol):
     @property
     def is_running(self) -> bool:
         """Its view could go on: it waits neither for the body nor for a client that is slow."""
-        return self.busy and not self._paused and not (self.user is not None and self.user.waits_for_client)
+        return self.busy and not self._paused and not (self.user is not None and self.user.is_starving)
 
     def send(self, frames: bytes) -> None:
         """Write to the worker. What is not asked for is never sent, so this needs no flow control."""

@@ -49,27 +49,17 @@ class SlowClient(Concluding):
 
     def say_continue(self) -> None:
         """Let the client send its body (RFC 9110 section 10.1.1)."""
-        self._expects_continue = False
+        self.expects_continue = False
         if not self._reply.begun:
             self._reply.say_continue()
 
     def _on_spool_failure(self, error: OSError) -> None:
-        logger.error("request %s: its body can't be spooled: %s", self._record.request_id, error)
+        logger.error("request %s: its body can't be spooled: %s", self.record.request_id, error)
         self._abandon("the server has no room for the request's body")
         if self._reply.begun:
             self._cut("spool-failed")
         else:
             self._answer(507, "spool-failed", close=True)
-
-    @property
-    def received(self) -> int:
-        """Bytes of the body that the client has sent."""
-        return self._received
-
-    @property
-    def expects_continue(self) -> bool:
-        """It waits for 100 Continue."""
-        return self._expects_continue
 
     @property
     def is_starving(self) -> bool:
@@ -124,7 +114,7 @@ class SlowClient(Concluding):
         download = self._download
         assert download is not None
         if download.spool.broken is not None:
-            logger.error("request %s: its reply is lost: %s", self._record.request_id, download.spool.broken)
+            logger.error("request %s: its reply is lost: %s", self.record.request_id, download.spool.broken)
             self._abandon("the server has lost some of the reply")
             self._cut("spool-failed")
         elif download.end is None:
@@ -151,7 +141,7 @@ class SlowClient(Concluding):
     @property
     def taken(self) -> int:
         """Bytes of the reply that the client has made room for."""
-        return self._record.bytes_sent
+        return self.record.bytes_sent
 
     @property
     def is_behind(self) -> bool:
@@ -188,7 +178,7 @@ class SlowClient(Concluding):
     def _get_known(self) -> None:
         if not self._known:
             self._known = True
-            self._admission = self._pool.find_admission(self._record)
+            self._admission = self._pool.find_admission(self.record)
 
     def cut_slow(self) -> None:
         """The client is too slow: whoever works for it is told to stop."""
