@@ -32,19 +32,20 @@ LEAVES = {
     "waterspout.options",
     "waterspout.http.counting",
     "waterspout.ops.address",
-    "waterspout.ops.longest",
     "waterspout.ops.quantiles",
     "waterspout.origin",
     "waterspout.proxies",
     "waterspout.signals",
     "waterspout.service.sites",
     "waterspout.service.sniffing",
+    "waterspout.tally",
     "waterspout.wsgi.bulkheads",
     "waterspout.wsgi.command",
     "waterspout.wsgi.ends",
     "waterspout.wsgi.environ",
     "waterspout.wsgi.fields",
     "waterspout.wsgi.frames",
+    "waterspout.wsgi.naming",
     "waterspout.wsgi.pace",
     "waterspout.wsgi.response",
 }
@@ -60,13 +61,14 @@ PURE = {
     "waterspout.loopback",
     "waterspout.ops.address",
     "waterspout.ops.figures",
-    "waterspout.ops.longest",
     "waterspout.ops.quantiles",
     "waterspout.service.sites",
+    "waterspout.tally",
     "waterspout.wsgi.bulkheads",
     "waterspout.wsgi.environ",
     "waterspout.wsgi.fields",
     "waterspout.wsgi.frames",
+    "waterspout.wsgi.naming",
     "waterspout.wsgi.pace",
     "waterspout.wsgi.response",
 }
@@ -82,7 +84,7 @@ LAYERS = (
 #: (module, what it imports inside a function) and why that is right.
 LATE_IMPORTS = {
     ("waterspout.wsgi.loading", "werkzeug.debug"): "optional: only --debug of a Flask app has it",
-    ("waterspout.wsgi.naming", "waterspout.routing.urls"): "the WSGI process of an app that is not Flask's "
+    ("waterspout.wsgi.linking", "waterspout.routing.urls"): "the WSGI process of an app that is not Flask's "
     "does without Werkzeug",
     ("waterspout.reloading", "watchfiles"): "optional: only --reload wants it",
     ("waterspout.cli", "uvloop"): "optional: there is none for Windows and PyPy",

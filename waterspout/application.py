@@ -78,7 +78,7 @@ class Application(TornadoApplication):
     ) -> None:
         self.container = make_container(wsgi, settings)
         #: What can be read off: see docs/stats.md.
-        self.gauges = Gauges(dict) if self.container is None else self.container.gauges
+        self.gauges = Gauges() if self.container is None else self.container.gauges
         self._answers = self.gauges.native
         largest = limits.MAX_BODY_SIZE if self.container is None else self.container.max_body_size
         self.max_body_size = int(settings.get("max_body_size", largest))

@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from waterspout.limits import SAME_SIGNAL
 from waterspout.surroundings import drop_streams
-from waterspout.wsgi.thread import LaneThread
+from waterspout.wsgi.lane_thread import LaneThread
 
 logger = logging.getLogger("waterspout.server")
 

@@ -26,9 +26,9 @@ WSGI_QUEUE_TIMEOUT = 10.0
 WSGI_TIMEOUT = 60.0
 #: How much lower than the event loop's the CPU priority of WSGI processes is: nice(1)'s 0 to 19, or
 #: NICE_IDLE, only what nobody else wants (SCHED_IDLE of sched(7)); NICE_AUTO, by the number of cores.
-WSGI_NICE = -1
 NICE_AUTO = -1
 NICE_IDLE = 20
+WSGI_NICE = NICE_AUTO
 #: With several cores: a tenth of a core that the loop wants, and enough of one that other programs want.
 NICE_SEVERAL_CORES = 10
 #: With one core for both, a lower priority makes the loop interrupt the views for each single reply: a third

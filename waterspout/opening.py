@@ -17,7 +17,7 @@ from tornado.httputil import (
 )
 from tornado.web import Application as TornadoApplication
 
-from waterspout.proxies import NO_PROXIES, Proxies, Verdict, amend_headers, verdict_of
+from waterspout.proxies import NO_PROXIES, Proxies, Verdict, judge_once, verdict_of
 from waterspout.request import Request
 
 
@@ -38,10 +38,10 @@ class Opening(HTTPMessageDelegate):
         assert isinstance(start_line, RequestStartLine)
         if "%00" in start_line.path:
             raise HTTPInputError("a NUL in the target")
-        connection = self._connection
-        if verdict_of(connection) is None:
-            proxies: Proxies = getattr(self._application, "proxies", NO_PROXIES)
-            start_line = amend_headers(proxies, connection, start_line, headers)
+        proxies: Proxies = getattr(self._application, "proxies", NO_PROXIES)
+        verdict = judge_once(proxies, self._connection, start_line, headers)
+        if verdict is not None:
+            start_line = start_line._replace(path=verdict.target)
         request: HTTPServerRequest
         if getattr(headers, "judged", False):
             request = self._make_request(start_line, headers)
@@ -52,7 +52,7 @@ class Opening(HTTPMessageDelegate):
                 start_line=start_line,
                 headers=headers,
             )
-        place(request, verdict_of(connection))
+        place(request, verdict)
         delegate: Any = self._application.find_handler(request)
         self._delegate = delegate
         # From here on the server calls it directly.
@@ -94,13 +94,9 @@ def place(request: Any, verdict: Verdict | None) -> None:
 
 def adopt(proxies: Proxies, request: Any) -> None:
     """Judge a request that somebody else has opened: the router of an application that ours is a part of."""
-    connection, start_line = (
-        request.connection,
-        RequestStartLine(request.method, request.uri, request.version),
-    )
-    if verdict_of(connection) is None:
-        amend_headers(proxies, connection, start_line, request.headers)
-    verdict = verdict_of(connection)
+    connection = request.connection
+    start_line = RequestStartLine(request.method, request.uri, request.version)
+    verdict = judge_once(proxies, connection, start_line, request.headers)
     if verdict is not None:
         request.uri, request.query = verdict.target, verdict.target.partition("?")[2]
         request.remote_ip, request.protocol = connection.context.remote_ip, connection.context.protocol

@@ -175,18 +175,20 @@ def verdict_of(connection: Any) -> Verdict | None:
     return verdict
 
 
-def amend_headers(
+def judge_once(
     proxies: Proxies, connection: Any, start_line: RequestStartLine, headers: HTTPHeaders
-) -> RequestStartLine:
-    """Judge a request whose head Tornado's interface hands over: `headers` are changed, and the verdict is
-    the connection's from here on. Gives the start line as it is now.
+) -> Verdict | None:
+    """The verdict on a request whose head Tornado's interface hands over. Unless it has been judged before,
+    `headers` are changed, and the verdict is the connection's from here on. None: all is as it came.
     """
     head = getattr(connection, "head", None)  # our own server has looked by now
-    if head is not None and not head.claims and not proxies.root_path:
-        return start_line
+    is_plain = head is not None and not head.claims and not proxies.root_path
+    verdict = verdict_of(connection)
+    if verdict is not None or is_plain:
+        return verdict
     verdict = proxies.judge(connection, start_line.path, headers.get_all())
     if verdict is None:
-        return start_line
+        return None
     if hasattr(connection, "amend"):
         connection.amend(verdict)
     else:
@@ -196,7 +198,7 @@ def amend_headers(
         del headers[name]
     if verdict.host is not None:
         headers["Host"] = verdict.host
-    return start_line._replace(path=verdict.target)
+    return verdict
 
 
 def _build_trust(networks: tuple[str, ...]) -> Trust:

@@ -74,7 +74,7 @@ class Server:
             gauges = getattr(owner, "gauges", None)
             if isinstance(gauges, Gauges):  # a subclass may call something of its own so
                 return gauges
-        return Gauges(dict)
+        return Gauges()
 
     async def serve(self) -> None:
         """Serve until SIGTERM or SIGINT, then drain. Raises WaterspoutError: it can't start."""

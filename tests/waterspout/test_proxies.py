@@ -8,7 +8,7 @@ from tornado.httputil import HTTPHeaders, RequestStartLine
 
 from waterspout import Application, Container
 from waterspout.exceptions import ConfigurationError
-from waterspout.proxies import Proxies, amend_headers
+from waterspout.proxies import Proxies, judge_once
 
 FOR = ("X-Forwarded-For", "203.0.113.9")
 
@@ -176,9 +176,11 @@ def test_headers_of_tornado_s_are_amended():
     headers["X-Forwarded-Host"] = "out.example"
     asked = connection()
     line = RequestStartLine("GET", "/r/a", "HTTP/1.1")
-    amended = amend_headers(Proxies(["127.0.0.1"], root_path="/r"), asked, line, headers)
+    proxies = Proxies(["127.0.0.1"], root_path="/r")
+    verdict = judge_once(proxies, asked, line, headers)
     assert sorted(headers.get_all()) == [("Host", "out.example"), ("X-Kept", "yes")]
-    assert (asked.context.remote_ip, amended.path, asked.verdict.path) == ("203.0.113.9", "/r/a", "/a")
+    assert (asked.context.remote_ip, verdict.target, verdict.path) == ("203.0.113.9", "/r/a", "/a")
+    assert judge_once(proxies, asked, line, headers) is asked.verdict is verdict
 
 
 def test_an_application_and_its_container_are_told_the_same():

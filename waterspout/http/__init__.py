@@ -2,8 +2,8 @@
 application. Knows nothing of WSGI, and nothing of ours but leaves.
 
     server.py      HTTPServer: listeners, the clock, the connections that are open
-    connection.py  Connection: one socket, from its first byte to its end
-    intake.py      its reading half: requests, one after the other, to their delegates
+    connection.py  Connection: one socket, how long its client may take, and how it ends
+    intake.py      Intake: a connection that reads requests, one after the other, for their delegates
     patience.py    how long its client may take
     exchange.py    Exchange: one request's reply; Tornado's `HTTPConnection`
     parser.py      what one connection has sent, as events        (pure)

@@ -14,6 +14,7 @@ from tornado.log import gen_log
 from waterspout.collecting import collector
 from waterspout.http.counting import Connections
 from waterspout.limits import BACKLOG, EXHAUSTED_PAUSE
+from waterspout.tally import Tally
 
 #: No descriptor or no memory is left for one more connection.
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
@@ -139,7 +140,7 @@ class Shortage:
 
     def __init__(self, count: Callable[[], Connections]) -> None:
         self._count = count
-        self._said = -EXHAUSTED_PAUSE
+        self._tally = Tally(EXHAUSTED_PAUSE)
 
     def look(self, now: float) -> bool:
         """Try to have one more. True: there is none, also when garbage is collected."""
@@ -148,8 +149,7 @@ class Shortage:
             error = _try_to_open()
         if error is None:
             return False
-        if now - self._said >= EXHAUSTED_PAUSE:
-            self._said = now
+        if self._tally.count(now):
             there_are = self._count()
             gen_log.error(
                 "no connection can be accepted: %s (%d connections are open, ulimit -n is %s; "

@@ -1,4 +1,4 @@
-"""One client connection: from its first byte to its end, and how it ends (RFC 9112 section 9)."""
+"""One client's connection: how long it may take, and how it ends (RFC 9112 section 9)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
+from tornado.httputil import HTTPMessageDelegate
 from tornado.iostream import IOStream
 from tornado.log import app_log, gen_log
 
@@ -16,7 +17,7 @@ from waterspout import limits
 from waterspout.exceptions import RequestRefused
 from waterspout.http.exchange import Exchange
 from waterspout.http.gone import GONE
-from waterspout.http.intake import BODY, CLOSING, IDLE, LINGER, OPENING, OVER, REPLY, Intake
+from waterspout.http.parser import RequestParser
 from waterspout.http.patience import Patience
 from waterspout.http.refusal import serialize_refusal
 from waterspout.http.stream import DetachedStream, Stream, detach_stream
@@ -24,6 +25,15 @@ from waterspout.http.writer import Writer
 
 if TYPE_CHECKING:
     from waterspout.http.server import HTTPServer
+
+#: What a connection is at.
+IDLE: Final = 0  # waits for a request's head
+OPENING: Final = 1  # the head is here; the delegate is deciding what becomes of it
+BODY: Final = 2  # the request's body comes
+REPLY: Final = 3  # the request is whole; its reply is not
+CLOSING: Final = 4  # the last reply is going out
+LINGER: Final = 5  # ... has gone out; what comes is thrown away until the client closes
+OVER: Final = 6  # closed, or handed to another protocol
 
 #: What the log says of a refusal, where that is not "malformed". Tornado's own words, as far as it has them.
 _SAID: Final = {
@@ -33,28 +43,49 @@ _SAID: Final = {
 }
 
 
-class Connection(Intake):
-    """Reads requests, hands them to the server's delegates, and lets one reply be written at a time.
+class Connection(asyncio.Protocol):
+    """One socket: who is at its other end, how long that may take, and how it comes to an end. `Intake` is
+    one that reads requests, and what a server makes.
 
     Attributes: `server`, `context` and `writer`, for the connection; `state`, one of the above; `exchange`,
-    None between two requests.
+    None between two requests; `is_whole`, all of its request is here.
     """
 
     __slots__ = (
+        "_blocked",
         "_body_timer",
+        "_delegate",
         "_detached",
         "_eof_timer",
         "_gone",
         "_linger_size",
         "_lingers",
+        "_parser",
+        "_patience",
+        "_reading_paused",
+        "_received",
         "_sent_at_eof",
         "_stream",
         "_thrown_away",
+        "_transport",
         "context",
+        "exchange",
+        "is_whole",
+        "server",
+        "state",
+        "writer",
     )
 
     def __init__(self, server: HTTPServer) -> None:
-        super().__init__(server)
+        self.server = server
+        self.state = IDLE
+        self.exchange: Exchange | None = None
+        self.is_whole = False
+        self._parser = RequestParser(server.settings.head)
+        self._delegate: HTTPMessageDelegate | None = None
+        self._blocked = False
+        self._received = 0
+        self._reading_paused = False
         self._thrown_away = 0
         self._lingers = False
         self._linger_size = 0
@@ -78,29 +109,6 @@ class Connection(Intake):
             self.state = CLOSING
             self.writer.end()
             self._transport.abort()
-
-    def data_received(self, data: bytes) -> None:
-        if self.state >= CLOSING:
-            self._throw_away(len(data))
-            return
-        # A client that stays mostly sends one request at a time, with the fields of the last one.
-        is_free = self.state == IDLE and not self.writer.is_full and not self._blocked
-        head = self._parser.take_repeated(data) if is_free else None
-        if head is not None:
-            self._open(head)
-        else:
-            self._parser.feed(data)
-            self._advance()
-
-    def eof_received(self) -> bool:
-        """The client sends no more. It may wait for replies to whole requests: hold the line for those."""
-        if self.context.is_secure or self.state >= LINGER:
-            return False
-        self._half_closed = True
-        if self.state == REPLY and self.exchange is not None:
-            self._wait_half_closed(self.exchange)
-        self._advance()  # what is not whole now never will be
-        return not self._transport.is_closing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.writer.close()
@@ -127,35 +135,19 @@ class Connection(Intake):
     def pause_writing(self) -> None:
         self.writer.pause()
 
-    def resume_writing(self) -> None:
-        self.writer.resume()
-        # In a turn of its own: asyncio's transport must not be closed while it tells us this.
-        if self.state == CLOSING:
-            self.server.loop.call_soon(self._close_written)
-        elif self.state == IDLE and self._parser.held:
-            self._resume_reading()
-            self.server.loop.call_soon(self._advance)
+    # -- backpressure ------------------------------------------------------------------------------------
+
+    def _pause_reading(self) -> None:
+        if not self._reading_paused and not self._transport.is_closing():
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._reading_paused and not self._transport.is_closing():
+            self._reading_paused = False
+            self._transport.resume_reading()
 
     # -- endings -----------------------------------------------------------------------------------------
-
-    def on_reply_finished(self) -> None:
-        """The exchange calls this: its reply is written. The next request may come, or none."""
-        exchange, self.exchange = self.exchange, None
-        delegate, self._delegate = self._delegate, None
-        if exchange is not None:
-            exchange.variables = self.server.variables  # what the application left there may lead back to it
-        if self.state == REPLY and exchange is not None and exchange.keep_alive:
-            self.state = IDLE
-            self._patience.wait(self.server.soon, self.server.settings.keep_alive_timeout)
-            self._parser.next_request()
-            if self._parser.held or self._half_closed:
-                self._resume_reading()
-                self.server.loop.call_soon(self._advance)
-        elif self.state < CLOSING:
-            if not self.is_whole and delegate is not None and exchange is not None:
-                # As Tornado tells it: else who waits for the body waits for ever.
-                self.server.loop.call_soon(_tell, exchange, delegate.on_connection_close)
-            self.close(linger=not self.is_whole)
 
     def refuse(self, refused: RequestRefused) -> None:
         """Answer with the refusal, unless a reply has begun: then cut it. Nothing more is served here."""
@@ -348,7 +340,7 @@ class Connection(Intake):
         exchange.close_callback = None
         self.state = max(self.state, REPLY)
         if callback is not None:
-            _tell(exchange, callback)
+            tell(exchange, callback)
 
     # -- time --------------------------------------------------------------------------------------------
 
@@ -383,7 +375,7 @@ class Connection(Intake):
         self._sent_at_eof = self.writer.sent
         callback, exchange.half_close_callback = exchange.half_close_callback, None
         if callback is not None:
-            _tell(exchange, callback)
+            tell(exchange, callback)
         grace = (
             limits.HALF_CLOSED if self.writer.unsent else min(exchange.half_close_grace, limits.HALF_CLOSED)
         )
@@ -400,6 +392,7 @@ class Connection(Intake):
         self.close()
 
     def set_body_timeout(self, timeout: float | None) -> None:
+        """The request's body must be whole in `timeout` seconds from now; None: no longer."""
         if self._body_timer is not None:
             self._body_timer.cancel()
             self._body_timer = None
@@ -427,7 +420,8 @@ def shut_down_writing(transport: asyncio.Transport) -> None:
             transport.write_eof()
 
 
-def _tell(exchange: Exchange, callback: Callable[[], object]) -> None:
+def tell(exchange: Exchange, callback: Callable[[], object]) -> None:
+    """Call somebody whose failure is none of the connection's."""
     try:
         exchange.variables.copy().run(callback)  # a copy: this may come in the middle of a call in the other
     except (Exception, SystemExit):

@@ -18,7 +18,7 @@ from waterspout.limits import HALF_CLOSED, JOINED_SIZE
 if TYPE_CHECKING:
     from tornado.http1connection import HTTP1ConnectionParameters
 
-    from waterspout.http.connection import Connection
+    from waterspout.http.intake import Intake
     from waterspout.http.private import RequestContext
     from waterspout.http.stream import Stream
 
@@ -59,7 +59,7 @@ class Exchange(HTTPConnection):
     _chunked = False
     _left: int | None = None  # of a reply with Content-Length; None: not known
 
-    def __init__(self, connection: Connection, head: Head, max_body_size: int) -> None:
+    def __init__(self, connection: Intake, head: Head, max_body_size: int) -> None:
         self._connection = connection
         self._writer = connection.writer
         self.head = head
@@ -350,7 +350,7 @@ class Exchange(HTTPConnection):
             del headers["Transfer-Encoding"]
         connection = self._connection
         # A native handler that answers before all of its request is here ends the connection: see
-        # `Connection.on_reply_finished`. A client that is not told would use it again (RFC 9112 section 9.6).
+        # `Intake.on_reply_finished`. A client that is not told would use it again (RFC 9112 section 9.6).
         is_last = connection.server.draining or not connection.is_whole
         left, chunked, keep_alive, more = self._decide_framing(status, length, closes, is_last)
         text = _format(status, reason, [*headers.get_all(), *more])

@@ -1,4 +1,4 @@
-"""What comes on one connection, and the delegates that are driven with it: events in, calls out."""
+"""What comes on a connection, and the delegates that are driven with it: events in, calls out."""
 
 from __future__ import annotations
 
@@ -11,112 +11,65 @@ from tornado.log import app_log
 
 from waterspout import limits
 from waterspout.exceptions import RequestRefused
+from waterspout.http.connection import BODY, CLOSING, IDLE, LINGER, OPENING, REPLY, Connection, tell
 from waterspout.http.exchange import Exchange
 from waterspout.http.head import Head
-from waterspout.http.parser import END, RequestParser
-from waterspout.http.patience import Patience
+from waterspout.http.parser import END
 from waterspout.http.private import GzipMessageDelegate, RequestHeaders
 
 if TYPE_CHECKING:
     from waterspout.http.server import HTTPServer
-    from waterspout.http.writer import Writer
-
-#: What a connection is at.
-IDLE: Final = 0  # waits for a request's head
-OPENING: Final = 1  # the head is here; the delegate is deciding what becomes of it
-BODY: Final = 2  # the request's body comes
-REPLY: Final = 3  # the request is whole; its reply is not
-CLOSING: Final = 4  # the last reply is going out
-LINGER: Final = 5  # ... has gone out; what comes is thrown away until the client closes
-OVER: Final = 6  # closed, or handed to another protocol
 
 
-class Intake(asyncio.Protocol):
-    """The half of a `Connection` that reads: the other half says how it ends.
-
-    Attributes: `server`; `writer`; `state`, one of the above; `exchange`, None between two requests;
-    `is_whole`, all of its request is here.
+class Intake(Connection):
+    """A `Connection` that reads requests, hands them to the server's delegates, and lets one reply be written
+    at a time.
     """
 
-    __slots__ = (
-        "_blocked",
-        "_blocked_since",
-        "_delegate",
-        "_half_closed",
-        "_head_begun",
-        "_headers",
-        "_parser",
-        "_patience",
-        "_piece",
-        "_reading_paused",
-        "_received",
-        "_tiny_chunks",
-        "_transport",
-        "exchange",
-        "is_whole",
-        "server",
-        "state",
-        "writer",
-    )
-
-    _patience: Patience
-    _transport: asyncio.Transport
-    writer: Writer
+    __slots__ = ("_blocked_since", "_half_closed", "_head_begun", "_headers", "_piece", "_tiny_chunks")
 
     def __init__(self, server: HTTPServer) -> None:
-        self.server = server
-        self.state = IDLE
-        self.exchange: Exchange | None = None
-        self._parser = RequestParser(server.settings.head)
-        self._delegate: HTTPMessageDelegate | None = None
+        super().__init__(server)
         self._headers: RequestHeaders | None = None
         self._head_begun = False
         self._half_closed = False
-        self._blocked = False
         self._blocked_since = 0.0
-        self.is_whole = False
         self._piece = b""
-        self._received = 0
         self._tiny_chunks = False
-        self._reading_paused = False
 
-    # -- the other half ----------------------------------------------------------------------------------
+    # -- asyncio calls these -----------------------------------------------------------------------------
 
-    def refuse(self, refused: RequestRefused) -> None:
-        """Answer with the refusal, unless a reply has begun: then cut it. Nothing more is served here."""
-        raise NotImplementedError
+    def data_received(self, data: bytes) -> None:
+        if self.state >= CLOSING:
+            self._throw_away(len(data))
+            return
+        # A client that stays mostly sends one request at a time, with the fields of the last one.
+        is_free = self.state == IDLE and not self.writer.is_full and not self._blocked
+        head = self._parser.take_repeated(data) if is_free else None
+        if head is not None:
+            self._open(head)
+        else:
+            self._parser.feed(data)
+            self._advance()
 
-    def close(self, *, linger: bool = False, in_body: bool = False) -> None:
-        """Close when all that was written has gone out."""
-        raise NotImplementedError
+    def eof_received(self) -> bool:
+        """The client sends no more. It may wait for replies to whole requests: hold the line for those."""
+        if self.context.is_secure or self.state >= LINGER:
+            return False
+        self._half_closed = True
+        if self.state == REPLY and self.exchange is not None:
+            self._wait_half_closed(self.exchange)
+        self._advance()  # what is not whole now never will be
+        return not self._transport.is_closing()
 
-    def set_body_timeout(self, timeout: float | None) -> None:
-        """The request's body must be whole in `timeout` seconds from now; None: no longer."""
-        raise NotImplementedError
-
-    @property
-    def _has_body_timeout(self) -> bool:
-        raise NotImplementedError
-
-    def _abandon(self) -> None:
-        """The client is gone, or will hear nothing more: tell who works for it."""
-        raise NotImplementedError
-
-    def _wait_half_closed(self, exchange: Exchange) -> None:
-        """The client has closed its sending side: see whether it is still there."""
-        raise NotImplementedError
-
-    # -- backpressure ------------------------------------------------------------------------------------
-
-    def _pause_reading(self) -> None:
-        if not self._reading_paused and not self._transport.is_closing():
-            self._reading_paused = True
-            self._transport.pause_reading()
-
-    def _resume_reading(self) -> None:
-        if self._reading_paused and not self._transport.is_closing():
-            self._reading_paused = False
-            self._transport.resume_reading()
+    def resume_writing(self) -> None:
+        self.writer.resume()
+        # In a turn of its own: asyncio's transport must not be closed while it tells us this.
+        if self.state == CLOSING:
+            self.server.loop.call_soon(self._close_written)
+        elif self.state == IDLE and self._parser.held:
+            self._resume_reading()
+            self.server.loop.call_soon(self._advance)
 
     # -- from events to the delegate ---------------------------------------------------------------------
 
@@ -162,7 +115,7 @@ class Intake(asyncio.Protocol):
 
     def _open(self, head: Head) -> None:
         server = self.server
-        exchange = Exchange(self, head, server.max_body_size)  # type: ignore[arg-type]  # a Connection
+        exchange = Exchange(self, head, server.max_body_size)
         self.exchange = exchange
         if server.draining or server.conn_params.no_keep_alive:
             exchange.keep_alive = False
@@ -170,7 +123,7 @@ class Intake(asyncio.Protocol):
         self.is_whole = False
         exchange.variables = variables = server.variables.copy()
         try:
-            delegate = variables.run(server.open, self, exchange)  # type: ignore[arg-type]  # a Connection
+            delegate = variables.run(server.open, self, exchange)
         except (Exception, SystemExit) as error:  # one request does not end the server
             self._on_failure(error)
             return
@@ -194,6 +147,25 @@ class Intake(asyncio.Protocol):
         self._headers = headers
         self._received = 0
         self._call(delegate.headers_received, start_line, headers)
+
+    def on_reply_finished(self) -> None:
+        """The exchange calls this: its reply is written. The next request may come, or none."""
+        exchange, self.exchange = self.exchange, None
+        delegate, self._delegate = self._delegate, None
+        if exchange is not None:
+            exchange.variables = self.server.variables  # what the application left there may lead back to it
+        if self.state == REPLY and exchange is not None and exchange.keep_alive:
+            self.state = IDLE
+            self._patience.wait(self.server.soon, self.server.settings.keep_alive_timeout)
+            self._parser.next_request()
+            if self._parser.held or self._half_closed:
+                self._resume_reading()
+                self.server.loop.call_soon(self._advance)
+        elif self.state < CLOSING:
+            if not self.is_whole and delegate is not None and exchange is not None:
+                # As Tornado tells it: else who waits for the body waits for ever.
+                self.server.loop.call_soon(tell, exchange, delegate.on_connection_close)
+            self.close(linger=not self.is_whole)
 
     def become_whole(self) -> bytes | None:
         """The request's body, if all of it is here: then nobody is told of it. None: it is to be received."""

@@ -23,6 +23,7 @@ from waterspout.http.accepting import Listener, PlainListener, Shortage
 from waterspout.http.connection import Connection
 from waterspout.http.counting import Connections, count_connections
 from waterspout.http.exchange import Exchange
+from waterspout.http.intake import Intake
 from waterspout.http.private import RequestContext
 from waterspout.http.settings import HTTPSettings
 from waterspout.http.tls import TLSListener
@@ -81,10 +82,10 @@ class HTTPServer(httpserver.HTTPServer):
         for sock in sockets:
             self._sockets[sock.fileno()] = sock
             if self.ssl_options is not None:
-                self._listeners.append(TLSListener(loop, sock, lambda: Connection(self), self._find_context))
+                self._listeners.append(TLSListener(loop, sock, lambda: Intake(self), self._find_context))
             else:
                 kind = PlainListener if isinstance(loop, asyncio.BaseEventLoop) else Listener
-                self._listeners.append(kind(loop, sock, lambda: Connection(self)))
+                self._listeners.append(kind(loop, sock, lambda: Intake(self)))
 
     def _find_context(self) -> ssl.SSLContext:
         """Of this moment: who assigns `ssl_options` has renewed a certificate, as with Tornado's server."""

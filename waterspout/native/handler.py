@@ -13,14 +13,14 @@ import inspect
 import weakref
 from asyncio import Future
 from collections.abc import Callable
-from types import FunctionType, MethodType, TracebackType
-from typing import Any, cast
+from types import MethodType, TracebackType
+from typing import Any
 
 from tornado.httputil import HTTPInputError, HTTPOutputError, HTTPServerRequest
 from tornado.iostream import StreamClosedError
 from tornado.log import app_log, gen_log
 from tornado.util import ObjectDict
-from tornado.web import Application, Finish, HTTPError, OutputTransform, _UIModuleNamespace, authenticated
+from tornado.web import Application, Finish, HTTPError, OutputTransform, _UIModuleNamespace
 from tornado.web import RequestHandler as TornadoRequestHandler
 
 from waterspout.closing import cut_reply
@@ -36,7 +36,6 @@ from waterspout.routing.methods import UNDEFINED, find_methods, format_allow
 _HTML = "text/html; charset=UTF-8"
 _METHODS = {name: name.lower() for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}
 _JSON = "application/json; charset=UTF-8"
-_TORNADOS_FILE = authenticated.__code__.co_filename
 
 
 class _Else:
@@ -67,7 +66,7 @@ class _Else:
 class LeanRequestHandler(TornadoRequestHandler):
     """Tornado's handler to whoever looks at it, and cheaper. No behaviour is different."""
 
-    #: Tornado's own methods run, because somebody has wrapped them: see `is_instrumented`.
+    #: Tornado's own methods run, because somebody has wrapped them: see `improving.py`.
     _steps_aside = False
 
     head = _Else("head", lambda handler: find_head(handler) or MethodType(UNDEFINED, handler))
@@ -410,54 +409,3 @@ class RequestHandler(LeanRequestHandler):
     def hash_etag(self) -> str | None:
         """An ETag that is a hash of what has been written."""
         return super().compute_etag()
-
-
-class Forwarding(type):
-    """The type of a class that stands in for its first base: what is set on it is set there."""
-
-    def __setattr__(cls, name: str, value: Any) -> None:
-        setattr(cls.__mro__[1], name, value)
-
-    def __delattr__(cls, name: str) -> None:
-        delattr(cls.__mro__[1], name)
-
-
-def is_instrumented() -> bool:
-    """Whether somebody has wrapped what runs a handler in Tornado (Sentry, OpenTelemetry and their like do):
-    then it has to be called, or they see nothing.
-    """
-    return not all(
-        # By its type, and not by `isinstance`: there are wrappers (wrapt's) that pass themselves off as it.
-        type(method) is FunctionType and method.__code__.co_filename == _TORNADOS_FILE
-        for method in (TornadoRequestHandler.__init__, TornadoRequestHandler._execute)
-    )
-
-
-def make_lean(
-    handler_class: type[TornadoRequestHandler], beneath: type[LeanRequestHandler] = LeanRequestHandler
-) -> type[TornadoRequestHandler]:
-    """`handler_class` with `beneath` below all that it overrides, above Tornado's.
-
-    Its handlers can't tell: `self.__class__` is theirs, so that `super(self.__class__, self)` finds what it
-    did, and state that they keep on `type(self)` is kept on their own class. A class that notices being
-    subclassed (`__init_subclass__`, a metaclass) is left alone.
-    """
-    instrumented = is_instrumented()
-    notices = type(handler_class) is not type or "__init_subclass__" in {
-        name for base in handler_class.__mro__[:-1] for name in vars(base)
-    }
-    is_lean = issubclass(handler_class, LeanRequestHandler)
-    if notices or (is_lean and not instrumented) or handler_class is TornadoRequestHandler:
-        return handler_class
-    body: dict[str, Any] = {
-        name: getattr(handler_class, name) for name in ("__module__", "__qualname__", "__doc__")
-    }
-    body["__class__"] = property(lambda self: handler_class)
-    if instrumented:
-        body["_steps_aside"] = True
-    if is_lean:
-        bases: tuple[type[TornadoRequestHandler], ...] = (handler_class,)
-    else:
-        bases = (beneath,) if issubclass(beneath, handler_class) else (handler_class, beneath)
-    made = Forwarding(handler_class.__name__, bases, body)
-    return cast(type[TornadoRequestHandler], made)

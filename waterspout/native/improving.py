@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from tornado.web import RequestHandler, StaticFileHandler
+from types import FunctionType
+from typing import Any, Final, cast
+
+from tornado.web import RequestHandler, StaticFileHandler, authenticated
 from tornado.websocket import WebSocketHandler
 
-from waterspout.native.handler import LeanRequestHandler, make_lean
+from waterspout.native.forwarding import Forwarding
+from waterspout.native.handler import LeanRequestHandler
 from waterspout.native.static import SendingFileHandler
 from waterspout.websocket.handler import with_protocol
+
+_TORNADOS_FILE: Final = authenticated.__code__.co_filename
 
 
 class Improved(dict[type[RequestHandler], type[RequestHandler]]):
@@ -23,3 +29,44 @@ class Improved(dict[type[RequestHandler], type[RequestHandler]]):
             lean = with_protocol(lean)
         self[handler_class] = lean
         return lean
+
+
+def is_instrumented() -> bool:
+    """Whether somebody has wrapped what runs a handler in Tornado (Sentry, OpenTelemetry and their like do):
+    then it has to be called, or they see nothing.
+    """
+    return not all(
+        # By its type, and not by `isinstance`: there are wrappers (wrapt's) that pass themselves off as it.
+        type(method) is FunctionType and method.__code__.co_filename == _TORNADOS_FILE
+        for method in (RequestHandler.__init__, RequestHandler._execute)
+    )
+
+
+def make_lean(
+    handler_class: type[RequestHandler], beneath: type[LeanRequestHandler] = LeanRequestHandler
+) -> type[RequestHandler]:
+    """`handler_class` with `beneath` below all that it overrides, above Tornado's.
+
+    Its handlers can't tell: `self.__class__` is theirs, so that `super(self.__class__, self)` finds what it
+    did, and state that they keep on `type(self)` is kept on their own class. A class that notices being
+    subclassed (`__init_subclass__`, a metaclass) is left alone.
+    """
+    instrumented = is_instrumented()
+    notices = type(handler_class) is not type or "__init_subclass__" in {
+        name for base in handler_class.__mro__[:-1] for name in vars(base)
+    }
+    is_lean = issubclass(handler_class, LeanRequestHandler)
+    if notices or (is_lean and not instrumented) or handler_class is RequestHandler:
+        return handler_class
+    body: dict[str, Any] = {
+        name: getattr(handler_class, name) for name in ("__module__", "__qualname__", "__doc__")
+    }
+    body["__class__"] = property(lambda self: handler_class)
+    if instrumented:
+        body["_steps_aside"] = True
+    if is_lean:
+        bases: tuple[type[RequestHandler], ...] = (handler_class,)
+    else:
+        bases = (beneath,) if issubclass(beneath, handler_class) else (handler_class, beneath)
+    made = Forwarding(handler_class.__name__, bases, body)
+    return cast(type[RequestHandler], made)

@@ -6,7 +6,7 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import werkzeug.routing
@@ -15,9 +15,7 @@ from werkzeug.routing import BaseConverter, BuildError, Map, Rule
 from waterspout.exceptions import WaterspoutError
 from waterspout.importer import resolve
 from waterspout.routing.paths import find_arguments
-
-if TYPE_CHECKING:
-    from waterspout.wsgi.naming import Link, NamedRule, Names
+from waterspout.wsgi.naming import Link, NamedRule, Names
 
 #: What an anchor may hold as it is (the fragment of RFC 3986 section 3.5, and % as it was written).
 _IN_ANCHOR: Final = "%!#$&'()*+,/:;=?@"

@@ -7,7 +7,8 @@ from typing import Any
 
 from waterspout.routing.methods import find_methods
 from waterspout.routing.rule import PathRule, read_rules
-from waterspout.wsgi.naming import Names, link
+from waterspout.wsgi.linking import link
+from waterspout.wsgi.naming import Names
 
 
 def know_native(flask_app: Any, rules: Iterable[Any], **converters: Any) -> None:

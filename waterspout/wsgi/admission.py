@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from typing import Protocol
 
 from waterspout.limits import (
@@ -29,6 +28,7 @@ from waterspout.limits import (
     STRETCH_TIME_FULL,
     WRITE_TIMEOUT,
 )
+from waterspout.tally import Tally
 from waterspout.wsgi.pace import Pace
 from waterspout.wsgi.spool import SpoolSpace
 
@@ -123,7 +123,7 @@ class Admission:
         self._readers: dict[Client, Pace] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.cut = 0
-        self._cut_unsaid, self._cut_said = 0, -math.inf
+        self._cuts = Tally(SLOW_SAID_PAUSE)
 
     # -- exchanges call these ----------------------------------------------------------------------------
 
@@ -232,17 +232,16 @@ class Admission:
         self, clients: list[tuple[Pace, Client]], most: int, patience: float, now: float
     ) -> None:
         late = [(pace.waited(now), client) for pace, client in clients if pace.waited(now) > patience]
-        for _, client in sorted(late, key=lambda each: each[0], reverse=True)[:most]:
+        slowest = sorted(late, key=lambda each: each[0], reverse=True)[:most]
+        for _, client in slowest:
             self.cut += 1
-            self._cut_unsaid += 1
             client.cut_slow()
-        if self._cut_unsaid and now - self._cut_said >= SLOW_SAID_PAUSE:
+        if unsaid := self._cuts.count(now, len(slowest)):
             logger.warning(
                 "%d slow clients were cut since the last such line, because others waited for a lane or for "
                 "room in the spool (--wsgi-threads, --wsgi-spool)",
-                self._cut_unsaid,
+                unsaid,
             )
-            self._cut_unsaid, self._cut_said = 0, now
 
     # -- small words -------------------------------------------------------------------------------------
 

@@ -92,7 +92,7 @@ class Backlog(Generic[User]):
                 users.append(user)
         return users
 
-    def withdraw(self, user: User) -> int:
+    def withdraw(self, user: object) -> int:
         """Forget `user`. Its token, if the worker has taken the request, or 0: it never will."""
         found = next((token for token, other in self.users.items() if other is user), 0)
         self.users.pop(found, None)

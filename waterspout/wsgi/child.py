@@ -18,10 +18,11 @@ from waterspout.surroundings import name_process, open_streams, tell_stacks
 from waterspout.wsgi.backlog import BacklogEnd
 from waterspout.wsgi.control import Control
 from waterspout.wsgi.frames import LANE, URLS
-from waterspout.wsgi.loading import load_app
-from waterspout.wsgi.naming import Names, link
+from waterspout.wsgi.lane_thread import LaneThread
+from waterspout.wsgi.linking import link
+from waterspout.wsgi.loading import WSGIApp, load_app
+from waterspout.wsgi.naming import Names
 from waterspout.wsgi.priority import give_way
-from waterspout.wsgi.thread import LaneThread
 from waterspout.wsgi.worker import LaneWorker
 
 #: What it is called, where it would else be `python`; the kernel keeps so many characters.
@@ -39,9 +40,28 @@ def serve_process(control: Control) -> int:
     spec = json.loads(order[1])
     _adopt(spec)
     control.flush_at_exit()  # the first to be registered is the last to be called
+    app = _load(control, spec)
+    names = link(app, native)
+    if names is not None:
+        control.say_urls(names.pack())
+    give_way(spec["nice"])
+    control.say_ready()
+    for thread in _open_lanes(control, app, spec):
+        thread.join()
+    return 0
+
+
+def _adopt(spec: dict[str, Any]) -> None:
+    """Look for modules, and log, as the server does."""
+    sys.path[:] = spec["path"]
+    logs.configure(spec["log_level"])
+
+
+def _load(control: Control, spec: dict[str, Any]) -> WSGIApp:
+    """The app. If it can't be loaded the server is told why, and the process ends."""
     try:
         with logs.kept():
-            app = load_app(spec["target"], debug=spec["debug"])
+            return load_app(spec["target"], debug=spec["debug"])
     except (ConfigurationError, TargetRaised) as error:
         if spec["debug"] and isinstance(error, TargetRaised):
             traceback.print_exc()
@@ -49,12 +69,11 @@ def serve_process(control: Control) -> int:
         # At once: a thread that the app started before it failed would keep the process alive for ever.
         sys.stderr.flush()
         os._exit(1)
-    names = link(app, native)
-    if names is not None:
-        control.say_urls(names.pack())
-    give_way(spec["nice"])
-    control.say_ready()
-    workers: list[threading.Thread] = []
+
+
+def _open_lanes(control: Control, app: WSGIApp, spec: dict[str, Any]) -> list[threading.Thread]:
+    """Serve each lane in a thread, until another order comes: STOP. The threads that may still run."""
+    threads: list[threading.Thread] = []
     company: set[LaneWorker] = set()
     is_scant = False
     while (order := control.orders.get())[0] == LANE:
@@ -68,26 +87,18 @@ def serve_process(control: Control) -> int:
             backlog=BacklogEnd(*order[2][1:]) if order[2][1:] else None,
             company=company,
         )
-        workers = [worker for worker in workers if worker.is_alive()]
+        threads = [thread for thread in threads if thread.is_alive()]
         thread = LaneThread(lane.run)
         try:
             thread.start()
         except RuntimeError as error:
             lane.give_up()
             if not is_scant:
-                control.say_scant(len(workers), str(error))
+                control.say_scant(len(threads), str(error))
             is_scant = True  # what follows is the server's trying again
         else:
-            workers.append(thread)
-    for worker in workers:
-        worker.join()
-    return 0
-
-
-def _adopt(spec: dict[str, Any]) -> None:
-    """Look for modules, and log, as the server does."""
-    sys.path[:] = spec["path"]
-    logs.configure(spec["log_level"])
+            threads.append(thread)
+    return threads
 
 
 def main() -> int:

@@ -18,6 +18,7 @@ from waterspout.wsgi.naming import Link
 from waterspout.wsgi.pool import Pool
 from waterspout.wsgi.pools import NamedSettings, Pools
 from waterspout.wsgi.settings import PoolSettings
+from waterspout.wsgi.telling import is_up, read_pool
 
 #: Settings of `Proxies`, by the names that they have everywhere else.
 PROXY_SETTINGS: Final = {"trusted_proxies": "trusted", "proxy_headers": "headers", "root_path": "root_path"}
@@ -98,7 +99,10 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
             spool=spool,
             spool_reply=spool_reply,
         )
-        self.gauges = Gauges(lambda: self.pools)
+        self.gauges = Gauges(
+            lambda: {name: read_pool(pool) for name, pool in self.pools.items()},
+            lambda: (name for name, pool in self.pools.items() if not is_up(pool)),
+        )
         self.link = Link()
         self._build(wsgi, settings, pools or {}, tuple(pool_rules))
 

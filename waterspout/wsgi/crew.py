@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from waterspout.limits import BACKLOGS, EXIT_GRACE, PLACE_PATIENCE, SCARCE_PAUSE
+from waterspout.tally import Tally
 from waterspout.wsgi.backlog import Backlog, BacklogEnd, is_possible
 from waterspout.wsgi.lane import Lane, LaneUser
 from waterspout.wsgi.loading import WSGIApp, load_app
@@ -104,7 +105,7 @@ class Crew:
         self._replacing: set[asyncio.Task[None]] = set()
         self._lost_young = 0
         self._young_lost_at = -_YOUNG
-        self._unopened_said = -math.inf
+        self._unopened = Tally(SCARCE_PAUSE)
         self._opened = False
         self._stopping = False
         self._drained = asyncio.Event()
@@ -327,9 +328,7 @@ class Crew:
                 await asyncio.sleep(_REPLACE_PAUSE)
 
     def _say_unopened(self, error: OSError) -> None:
-        now = asyncio.get_running_loop().time()
-        if now - self._unopened_said >= SCARCE_PAUSE:
-            self._unopened_said = now
+        if self._unopened.count(asyncio.get_running_loop().time()):
             logger.error(
                 "%s: a lane can't be opened, %d of %d are there; it is tried again every %g s: %s",
                 self,

@@ -1,4 +1,4 @@
-"""The half of an exchange that faces its client: from a request's head to the pool."""
+"""The part of an exchange that faces its client: from a request's head to the pool."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from waterspout.closing import may_serve, wants_close
 from waterspout.exceptions import RequestRefused
 from waterspout.framing import CHUNKED, body_length
 from waterspout.limits import HALF_CLOSED_QUEUED, SMALL_BODY
-from waterspout.proxies import Proxies, amend_headers, verdict_of
+from waterspout.proxies import Proxies, judge_once, verdict_of
 from waterspout.record import Record, make_request_id, word_for
 from waterspout.wsgi.ends import find_ends
 from waterspout.wsgi.frames import BODY, REQUEST, Headers, RequestHead, pack, serialize_request
 from waterspout.wsgi.reply import Reply
 from waterspout.wsgi.slow import SlowClient
-from waterspout.wsgi.upload import NO_UPLOAD, NoUpload, Upload
+from waterspout.wsgi.upload import Upload
 
 #: Our own server keeps none that would have to be changed.
 _NO_HEADERS: Final = HTTPHeaders()
@@ -41,24 +41,11 @@ class Inbound(SlowClient, HTTPMessageDelegate):
     # What most exchanges never change stands on the class.
     request: HTTPServerRequest | None = None
     allow: frozenset[str] = frozenset()
-    _upload: Upload | NoUpload = NO_UPLOAD
-    _length = 0
     _fields: Headers | None = None  # what the app is told, where that is not what the server keeps
 
     _connection: Any
     _proxies: Proxies
     _frames: bytes
-
-    # -- the other half ----------------------------------------------------------------------------------
-
-    def _ask_for_lane(self) -> None:
-        raise NotImplementedError
-
-    def _refuse_body(self) -> None:
-        raise NotImplementedError
-
-    def _conclude(self, note: str) -> None:
-        raise NotImplementedError
 
     # -- the client's side: Tornado calls these ----------------------------------------------------------
 
@@ -71,7 +58,7 @@ class Inbound(SlowClient, HTTPMessageDelegate):
         if not self._open(start_line, headers) or not self._length:
             return
         self._upload = Upload()
-        if self._expects_continue or self._length == CHUNKED or self._length > SMALL_BODY:
+        if self.expects_continue or self._length == CHUNKED or self._length > SMALL_BODY:
             # While the body is not read, this alone tells that the client has left.
             self._connection.stream.set_close_callback(self.on_connection_close)
             self._collect()
@@ -85,7 +72,7 @@ class Inbound(SlowClient, HTTPMessageDelegate):
         connection = self._connection
         head, remote_ip, names = connection.head, connection.context.remote_ip, connection.head.names
         request_id = make_request_id(names.get("x-request-id"))
-        self._record = record = Record("wsgi", head.method, head.target, remote_ip, request_id)
+        self.record = record = Record("wsgi", head.method, head.target, remote_ip, request_id)
         verdict, root_path = connection.verdict, ""
         if verdict is not None:
             record.root_path = root_path = verdict.root_path
@@ -112,15 +99,15 @@ class Inbound(SlowClient, HTTPMessageDelegate):
                 )
             ),
         )
-        self._ask_for_lane()
+        self._pool.submit(self)
 
     def data_received(self, chunk: bytes) -> asyncio.Future[None] | None:
         if not isinstance(self._upload, Upload):
             return None  # of a request that is not served: Tornado's server reads on
-        self._received += len(chunk)
+        self.received += len(chunk)
         if self._upload.discarding:
             return self._upload.wait() if self._reply.discard(len(chunk)) else None
-        if self._received > self._max_body_size:
+        if self.received > self._max_body_size:
             self._refuse_body()
         if not self._on_demand:
             self._upload.collect(chunk)
@@ -144,7 +131,7 @@ class Inbound(SlowClient, HTTPMessageDelegate):
         self._reply.abandon()
         if not self._concluded:
             refused = getattr(self._connection, "refused", 0)
-            self._record.status = self._record.status or refused
+            self.record.status = self.record.status or refused
             self._abandon("the client left, or broke its framing, before its request's body was whole")
             self._conclude(word_for(refused))
 
@@ -160,7 +147,7 @@ class Inbound(SlowClient, HTTPMessageDelegate):
             self._upload.end()
         if not self._open(start_line, request.headers):
             return
-        self._expects_continue = False  # the body is here
+        self.expects_continue = False  # the body is here
         if len(request.body) > self._max_body_size:
             self._answer(413, "body-too-large", close=True)
         elif len(request.body) > SMALL_BODY:
@@ -174,28 +161,26 @@ class Inbound(SlowClient, HTTPMessageDelegate):
     def _open(self, start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
         """Judge the head. False: the request is answered already, or not to be answered at all."""
         connection = self._connection
-        if verdict_of(connection) is None:
-            amend_headers(self._proxies, connection, start_line, headers)
-        verdict = verdict_of(connection)
+        verdict = judge_once(self._proxies, connection, start_line, headers)
         if verdict is not None:
             start_line = start_line._replace(path=verdict.target)
         self._start_line, self._headers = start_line, headers
         request_id = make_request_id(headers.get("X-Request-Id"))
         record = Record("wsgi", start_line[0], start_line[1], connection.context.remote_ip, request_id)
-        self._record = record
+        self.record = record
         if verdict is not None:
             record.root_path = verdict.root_path
         self._reply = Reply(connection, start_line[2], headers, record)
         if getattr(connection, "strict", False) and not connection.params.decompress:
             head = connection.head
             self._length = head.body_length
-            expects = self._expects_continue = head.expects_continue
+            expects = self.expects_continue = head.expects_continue
             connection.close_callback = self.on_connection_close
         elif not self._judge(start_line, headers):
             return False
         else:
             expects = "Expect" in headers and headers["Expect"].lower() == "100-continue"
-            self._expects_continue = expects and start_line.version == "HTTP/1.1" and self._length != 0
+            self.expects_continue = expects and start_line.version == "HTTP/1.1" and self._length != 0
         if expects:
             # Ours to answer, when the view first reads (RFC 9110 section 10.1.1); Tornado would at once. The
             # app sees the field all the same.
@@ -242,14 +227,17 @@ class Inbound(SlowClient, HTTPMessageDelegate):
             body_length,
             verdict is not None and verdict.disbelieved,
             *start_line,
-            self._record.request_id,
+            self.record.request_id,
             # With `decompress_request` the field is the length of what Tornado unpacked.
             "" if self._length == CHUNKED else headers.get("Content-Length", ""),
             *find_ends(self._connection),
-            self._record.root_path,
+            self.record.root_path,
             ", ".join(sorted(self.allow)) if self.allow else "",
             list(headers.get_all()) if self._fields is None else self._fields,
         )
+
+    def run_unfinished(self) -> None:
+        self._submit(None)
 
     def _submit(self, small_body: bytes | None) -> None:
         """Ask for a lane. `small_body`: all of it; None: the view gets it on demand."""
@@ -261,5 +249,5 @@ class Inbound(SlowClient, HTTPMessageDelegate):
             self._frames += pack(BODY, small_body)
         # A client that sends no more counts as gone, when it then has to wait for a lane: it is never run.
         self._connection.half_close_grace = HALF_CLOSED_QUEUED
-        self._record.submitted = time.perf_counter()
-        self._ask_for_lane()
+        self.record.submitted = time.perf_counter()
+        self._pool.submit(self)

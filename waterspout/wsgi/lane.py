@@ -69,7 +69,7 @@ class LaneUser(Protocol):
         """It has failed in one of these calls: nothing more can be said to its client."""
 
     @property
-    def waits_for_client(self) -> bool:
+    def is_starving(self) -> bool:
         """The view may be waiting for more of the body, which the client has not sent."""
 
     def time_out(self) -> bool:
@@ -159,7 +159,7 @@ class Lane(asyncio.Protocol):
     @property
     def is_running(self) -> bool:
         """Its view could go on: it waits neither for the body nor for a client that is slow."""
-        return self.busy and not self._paused and not (self.user is not None and self.user.waits_for_client)
+        return self.busy and not self._paused and not (self.user is not None and self.user.is_starving)
 
     def send(self, frames: bytes) -> None:
         """Write to the worker. What is not asked for is never sent, so this needs no flow control."""
@@ -173,7 +173,7 @@ class Lane(asyncio.Protocol):
         if token is not None:
             self.send(pack_about(EOF, token))
 
-    def cancel(self, user: LaneUser, reason: str = "the client left") -> None:
+    def cancel(self, user: object, reason: str = "the client left") -> None:
         """Nobody waits for the reply to `user`: tell the worker why, and throw away what it still sends until
         IDLE. What the worker has not taken, it never will.
         """
@@ -218,18 +218,15 @@ class Lane(asyncio.Protocol):
         if self._transport is not None:
             self._reset = self._reset or _is_reset(self._transport)
             self._transport.abort()
-        elif self.backlog is not None:
-            self.backlog.close()
-            self.backlog = None
+        else:
+            self._drop_backlog()
 
     def abandon(self) -> None:
         """`close`, when the event loop is closed: nobody is told."""
         close_transport(self._transport)
         self._transport = None
         self.let_go()
-        if self.backlog is not None:
-            self.backlog.close()
-            self.backlog = None
+        self._drop_backlog()
 
     # -- the backlog -------------------------------------------------------------------------------------
 
@@ -264,6 +261,11 @@ class Lane(asyncio.Protocol):
         if not self.takes_more and self._ended and self._behind:
             token, user = next(iter(self._behind.items()))
             self._take_up(user, token)
+
+    def _drop_backlog(self) -> None:
+        if self.backlog is not None:
+            self.backlog.close()
+            self.backlog = None
 
     @property
     def _behind(self) -> dict[int, LaneUser]:
@@ -395,9 +397,7 @@ class Lane(asyncio.Protocol):
         unread = unread and self._token == 0
         lost = [(user, False) for user in self._behind.values() if user is not self.user]
         lost += [(user, True) for user in untaken]
-        if self.backlog is not None:
-            self.backlog.close()
-            self.backlog = None
+        self._drop_backlog()
         user, self.user = self.user, None
         self._on_lost(self)
         if user is not None:

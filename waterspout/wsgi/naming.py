@@ -1,8 +1,7 @@
 """What each side's URLs are called, told to the other: rules as values that JSON can say.
 
 `url_for("incident", id=3)` in a view finds a native rule, `reverse_url("shop.item", id=3)` in a handler an
-endpoint of the Flask app, whether that runs in this process or in others. Imports neither Flask nor, unless
-the app is Flask's, Werkzeug.
+endpoint of the Flask app, whether that runs in this process or in others: `linking.py` sees to it.
 """
 
 from __future__ import annotations
@@ -11,8 +10,6 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypedDict
-
-from waterspout.wsgi.allow import find_flask
 
 #: Rules in one frame: some ten KiB, far below `FRAME_LIMIT`.
 _TOLD_AT_ONCE: Final = 200
@@ -90,37 +87,6 @@ class Link:
         """The app has been loaded, perhaps again."""
         self.flask = flask
         self.loaded = True
-
-
-def link(app: Any, native: Names) -> Names | None:
-    """Let the Flask app in `app` find `native` names by `url_for`; what its own endpoints are called. None:
-    it is not Flask's.
-    """
-    flask = find_flask(app)
-    if flask is None:
-        return None
-    handlers = getattr(flask, "url_build_error_handlers", None)  # Werkzeug's own apps have a map, and no more
-    if handlers is not None and native.rules:
-        # Only where Flask is, which needs it, too: a process of another app stays small.
-        from waterspout.routing.urls import NativeUrls
-
-        handlers[:] = [handler for handler in handlers if not isinstance(handler, NativeUrls)]
-        urls = NativeUrls(native)
-        handlers.append(urls)
-        urls.answer_for(flask.url_map)
-    return _list_endpoints(flask.url_map)
-
-
-def _list_endpoints(url_map: Any) -> Names:
-    usual = type(url_map).default_converters
-    names = Names(
-        converters={name: own for name, own in url_map.converters.items() if usual.get(name) is not own}
-    )
-    for rule in url_map.iter_rules():
-        if isinstance(rule.endpoint, str):
-            hosted = bool(rule.host) or (rule.subdomain or "") != url_map.default_subdomain
-            names.add(rule.rule, rule.endpoint, defaults=rule.defaults, methods=rule.methods, hosted=hosted)
-    return names
 
 
 def _describe_converter(converter: Any) -> Any:

@@ -6,7 +6,6 @@ import asyncio
 import atexit
 import contextlib
 import logging
-import math
 import os
 import random
 import sys
@@ -21,6 +20,7 @@ from waterspout.importer import split_spec
 from waterspout.ops.figures import Figures
 from waterspout.record import Record
 from waterspout.signals import fork_generation
+from waterspout.tally import Tally
 from waterspout.wsgi.admission import Admission
 from waterspout.wsgi.crew import Crew, CrewEvents, CrewSpec
 from waterspout.wsgi.exchange import Exchange
@@ -103,7 +103,7 @@ class Pool:
         self._orphans = Orphans()
         self._generation = 0
         self._stopping = False
-        self._unsaid, self._refused_said = 0, -math.inf
+        self._refusals = Tally(limits.REFUSED_PAUSE)
         self.started = 0
         self.refused = 0
         self.died = 0
@@ -365,9 +365,8 @@ class Pool:
 
     def _say_refused(self) -> None:
         """Say that requests are refused, and how many, but not once for each."""
-        self._unsaid += 1
-        now = asyncio.get_running_loop().time()
-        if now - self._refused_said < limits.REFUSED_PAUSE:
+        unsaid = self._refusals.count(asyncio.get_running_loop().time())
+        if not unsaid:
             return
         if any(crew.lanes for crew in self._supervisor.crews):
             logger.warning(
@@ -376,14 +375,13 @@ class Pool:
                 self._says,
                 self.running + self.stuck,
                 self.waiting,
-                self._unsaid,
+                unsaid,
                 "--wsgi-pool" if self._shared.name else "--wsgi-threads",
             )
         else:
             logger.warning(
-                "%sno lane is there: answered 503 to %d since the last such line", self._says, self._unsaid
+                "%sno lane is there: answered 503 to %d since the last such line", self._says, unsaid
             )
-        self._unsaid, self._refused_said = 0, now
 
     def _refuse_queue(self) -> None:
         for exchange in self._queue.clear():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from typing import Final
 
 from waterspout import limits
+from waterspout.tally import Tally
 from waterspout.wsgi.crew import Crew
 
 logger = logging.getLogger("waterspout.wsgi")
@@ -21,13 +21,11 @@ class Scarcity:
     """Of one pool: each of its processes says it once, and of all together one line a minute is enough."""
 
     def __init__(self) -> None:
-        self._said = -math.inf
+        self._tally = Tally(limits.SCARCE_PAUSE)
 
     def tell(self, crew: Crew, lanes: int, why: str) -> None:
         """`crew` has got so many lanes; `why` it gets no more."""
-        now = asyncio.get_running_loop().time()
-        if now - self._said >= limits.SCARCE_PAUSE:
-            self._said = now
+        if self._tally.count(asyncio.get_running_loop().time()):
             logger.error(
                 "%s: %s: %d of %d lanes serve, and no more; %s",
                 crew,

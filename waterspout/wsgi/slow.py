@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import logging
 
-from waterspout.record import Record
 from waterspout.wsgi.admission import Admission
-from waterspout.wsgi.dispatcher import Dispatcher
+from waterspout.wsgi.concluding import Concluding
 from waterspout.wsgi.download import Download
 from waterspout.wsgi.frames import CUT
 from waterspout.wsgi.lane import Lane
-from waterspout.wsgi.reply import Reply
 from waterspout.wsgi.spool import Spool
-from waterspout.wsgi.upload import NoUpload, Upload
+from waterspout.wsgi.upload import Upload
 
 logger = logging.getLogger("waterspout.wsgi")
 
 _TOO_SLOW = "the client was too slow, while others waited for the lane"
 
 
-class SlowClient:
-    """The half of an `Exchange` that knows of slow clients.
-
-    What the other half shares with it: `_known`, whether the admission has been told of this client;
-    `_download`, the way of a reply that its client does not take, None while it goes straight to the client.
+class SlowClient(Concluding):
+    """The part of an `Exchange` that knows of slow clients. `_download`: the way of a reply that its client
+    does not take, None while it goes straight to the client.
 
     Attributes: `is_held_up`, a lane waits for the client to take more.
     """
@@ -31,41 +27,10 @@ class SlowClient:
     # What most exchanges never change stands on the class.
     _download: Download | None = None
     _drained_note = ""
-    _known = False
     is_held_up = False
-    _received = 0
-    _expects_continue = False
     _on_demand = False  # the body is not in the request's own frames
-    _submitted = False
-    _concluded = False
 
     _admission: Admission
-    _pool: Dispatcher
-    _upload: Upload | NoUpload
-    _reply: Reply
-    _record: Record
-    _lane: Lane | None
-    _max_body_size: int
-
-    # -- the other half ----------------------------------------------------------------------------------
-
-    def _submit(self, small_body: bytes | None) -> None:
-        raise NotImplementedError
-
-    def _answer(self, status: int, note: str, *, close: bool = False, linger: bool = True) -> None:
-        raise NotImplementedError
-
-    def _end(self, note: str = "", *, linger: bool = True) -> None:
-        raise NotImplementedError
-
-    def _cut(self, note: str, *, at_once: bool = False) -> None:
-        raise NotImplementedError
-
-    def _abandon(self, reason: str) -> None:
-        raise NotImplementedError
-
-    def _let_go(self) -> None:
-        raise NotImplementedError
 
     # -- a body that is not whole ------------------------------------------------------------------------
 
@@ -79,32 +44,22 @@ class SlowClient:
         self._admission.enter(self)
 
     def run_unfinished(self) -> None:
-        """Ask for a lane, though the body is not whole."""
-        self._submit(None)
+        """Ask for a lane, though the body is not whole. `Inbound` knows how."""
+        raise NotImplementedError
 
     def say_continue(self) -> None:
         """Let the client send its body (RFC 9110 section 10.1.1)."""
-        self._expects_continue = False
+        self.expects_continue = False
         if not self._reply.begun:
             self._reply.say_continue()
 
     def _on_spool_failure(self, error: OSError) -> None:
-        logger.error("request %s: its body can't be spooled: %s", self._record.request_id, error)
+        logger.error("request %s: its body can't be spooled: %s", self.record.request_id, error)
         self._abandon("the server has no room for the request's body")
         if self._reply.begun:
             self._cut("spool-failed")
         else:
             self._answer(507, "spool-failed", close=True)
-
-    @property
-    def received(self) -> int:
-        """Bytes of the body that the client has sent."""
-        return self._received
-
-    @property
-    def expects_continue(self) -> bool:
-        """It waits for 100 Continue."""
-        return self._expects_continue
 
     @property
     def is_starving(self) -> bool:
@@ -159,7 +114,7 @@ class SlowClient:
         download = self._download
         assert download is not None
         if download.spool.broken is not None:
-            logger.error("request %s: its reply is lost: %s", self._record.request_id, download.spool.broken)
+            logger.error("request %s: its reply is lost: %s", self.record.request_id, download.spool.broken)
             self._abandon("the server has lost some of the reply")
             self._cut("spool-failed")
         elif download.end is None:
@@ -186,7 +141,7 @@ class SlowClient:
     @property
     def taken(self) -> int:
         """Bytes of the reply that the client has made room for."""
-        return self._record.bytes_sent
+        return self.record.bytes_sent
 
     @property
     def is_behind(self) -> bool:
@@ -223,7 +178,7 @@ class SlowClient:
     def _get_known(self) -> None:
         if not self._known:
             self._known = True
-            self._admission = self._pool.find_admission(self._record)
+            self._admission = self._pool.find_admission(self.record)
 
     def cut_slow(self) -> None:
         """The client is too slow: whoever works for it is told to stop."""
@@ -234,7 +189,6 @@ class SlowClient:
             self._answer(408, "too-slow", close=True)
 
     def _forget(self) -> None:
-        """It is over."""
         self._admission.forget(self)
         if self._download is not None:
             self._download.close()

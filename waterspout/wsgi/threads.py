@@ -12,9 +12,9 @@ from waterspout.limits import EXIT_GRACE
 from waterspout.wsgi.backlog import BacklogEnd
 from waterspout.wsgi.crew import Crew, CrewEvents, CrewSpec
 from waterspout.wsgi.lane import Lane
-from waterspout.wsgi.naming import link
+from waterspout.wsgi.lane_thread import LaneThread
+from waterspout.wsgi.linking import link
 from waterspout.wsgi.scarcity import MORE_DESCRIPTORS, MORE_THREADS
-from waterspout.wsgi.thread import LaneThread
 from waterspout.wsgi.worker import LaneWorker
 
 logger = logging.getLogger("waterspout.wsgi")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 
 from waterspout import limits
-from waterspout.ops.longest import find_longest
 from waterspout.record import Record
+from waterspout.tally import Tally
 from waterspout.wsgi.crew import Crew
 from waterspout.wsgi.lane import MOVED, Lane
+from waterspout.wsgi.longest import describe_longest
 from waterspout.wsgi.process import ProcessCrew
 from waterspout.wsgi.settings import PoolSettings
 from waterspout.wsgi.supervisor import Supervisor
@@ -130,7 +130,7 @@ class Crowd:
         self._says = says
         self._supervisor = supervisor
         self._since: float | None = None
-        self._said = -limits.BUSY_PAUSE
+        self._tally = Tally(limits.BUSY_PAUSE)
 
     def look(self, now: float, *, had_idle: bool) -> None:
         """`had_idle`: since the last look a lane was free for a while."""
@@ -139,8 +139,7 @@ class Crowd:
             self._since = None
         elif self._since is None:
             self._since = now
-        elif now - self._since >= limits.BUSY_TIME and now - self._said >= limits.BUSY_PAUSE:
-            self._said = now
+        elif now - self._since >= limits.BUSY_TIME and self._tally.count(now):
             logger.warning(
                 "%sall %d lanes have been busy for %.0f s (--wsgi-threads, --wsgi-workers); %s",
                 self._says,
@@ -148,12 +147,3 @@ class Crowd:
                 now - self._since,
                 describe_longest(lanes),
             )
-
-
-def describe_longest(lanes: set[Lane] | list[Lane]) -> str:
-    longest = find_longest(lanes, 1)
-    if not longest:
-        return "nothing runs"
-    (lane,) = longest
-    age = time.perf_counter() - (lane.record.started or 0.0)
-    return f"the longest-running is {lane.view}, for {age:.0f} s"

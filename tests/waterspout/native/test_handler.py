@@ -16,7 +16,6 @@ from tests.waterspout.http.harness import on_loops, until
 from tests.waterspout.native.handlers import ROUTES
 from waterspout import Application, Decline
 from waterspout.native import RequestHandler
-from waterspout.native.handler import LeanRequestHandler, make_lean
 from waterspout.record import record_of
 
 TARGETS = [
@@ -316,23 +315,6 @@ class Left(TornadoRequestHandler):
     def get(self):
         type(self).count = getattr(type(self), "count", 0) + 1
         self.write({"count": self.count, "class": self.__class__ is Left})
-
-
-class Metaclassed(TornadoRequestHandler, metaclass=type("Meta", (type,), {})):
-    pass
-
-
-class Noticing(TornadoRequestHandler):
-    def __init_subclass__(cls):
-        raise AssertionError
-
-
-def test_a_class_is_made_lean_once_and_only_if_nobody_can_tell():
-    lean = make_lean(Left)
-    assert issubclass(lean, Left)
-    assert issubclass(lean, LeanRequestHandler)
-    for left_alone in (TornadoRequestHandler, LeanRequestHandler, RequestHandler, Metaclassed, Noticing):
-        assert make_lean(left_alone) is left_alone
 
 
 @on_loops

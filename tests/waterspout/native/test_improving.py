@@ -3,8 +3,9 @@
 from tornado.web import RequestHandler, StaticFileHandler
 from tornado.websocket import WebSocketHandler
 
+from waterspout.native import RequestHandler as OurRequestHandler
 from waterspout.native.handler import LeanRequestHandler
-from waterspout.native.improving import Improved
+from waterspout.native.improving import Improved, make_lean
 from waterspout.native.static import SendingFileHandler
 
 
@@ -33,3 +34,20 @@ def test_a_class_is_made_once_and_again_after_a_clearing():
     assert improved[Handler] is first
     improved.clear()
     assert improved[Handler] is not first
+
+
+class Metaclassed(RequestHandler, metaclass=type("Meta", (type,), {})):
+    pass
+
+
+class Noticing(RequestHandler):
+    def __init_subclass__(cls):
+        raise AssertionError
+
+
+def test_a_class_is_made_lean_once_and_only_if_nobody_can_tell():
+    lean = make_lean(Handler)
+    assert issubclass(lean, Handler)
+    assert issubclass(lean, LeanRequestHandler)
+    for left_alone in (RequestHandler, LeanRequestHandler, OurRequestHandler, Metaclassed, Noticing):
+        assert make_lean(left_alone) is left_alone

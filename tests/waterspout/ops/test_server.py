@@ -19,7 +19,7 @@ class FakeGauges(Gauges):
     """One pool, that is up or down as the test likes."""
 
     def __init__(self):
-        super().__init__(dict)
+        super().__init__()
         self.down = []
 
     def find_down(self):

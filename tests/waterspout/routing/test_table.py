@@ -13,7 +13,7 @@ from werkzeug.routing import BaseConverter, ValidationError
 
 from tests.waterspout.wsgi import apps
 from waterspout import Application, Container
-from waterspout.native.handler import make_lean
+from waterspout.native.improving import make_lean
 from waterspout.routing.table import Table
 
 PATTERNS = (

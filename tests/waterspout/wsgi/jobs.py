@@ -30,7 +30,7 @@ class Job:
         self.body = b""
         self.credit = 0
         self.record = Record("wsgi", "GET", target, "127.0.0.1", "id")
-        self.waits_for_client = False
+        self.is_starving = False
 
     def start(self, lane):
         assert not self.outcome.done(), "started after it was refused"

@@ -39,7 +39,7 @@ class User:
     def __init__(self):
         self.heard = []
         self.record = Record("wsgi", "GET", "/", "127.0.0.1", "id")
-        self.waits_for_client = False
+        self.is_starving = False
 
     def on_read(self, credit):
         self.heard.append(("read", credit))

@@ -49,10 +49,10 @@ async def test_the_clock_stands_while_the_view_waits_for_the_client(make_pool, g
     pool = make_pool(timeout=SHORT)
     await pool.start()
     job = await occupy(pool, gate)
-    job.waits_for_client = True
+    job.is_starving = True
     await asyncio.sleep(3 * SHORT)
     assert not job.outcome.done()
-    job.waits_for_client = False
+    job.is_starving = False
     assert await job.end() == "timed out"
     gate.touch()
 

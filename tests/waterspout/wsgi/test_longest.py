@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from waterspout.ops.longest import find_longest
+from waterspout.wsgi.longest import find_longest
 
 
 def lane(started, *, busy=True):

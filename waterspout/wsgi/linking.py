@@ -1,0 +1,42 @@
+"""A Flask app and native rules, each told what the other side's URLs are called.
+
+Imports neither Flask nor, unless the app is Flask's, Werkzeug.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from waterspout.wsgi.allow import find_flask
+from waterspout.wsgi.naming import Names
+
+
+def link(app: Any, native: Names) -> Names | None:
+    """Let the Flask app in `app` find `native` names by `url_for`; what its own endpoints are called. None:
+    it is not Flask's.
+    """
+    flask = find_flask(app)
+    if flask is None:
+        return None
+    handlers = getattr(flask, "url_build_error_handlers", None)  # Werkzeug's own apps have a map, and no more
+    if handlers is not None and native.rules:
+        # Only where Flask is, which needs it, too: a process of another app stays small.
+        from waterspout.routing.urls import NativeUrls
+
+        handlers[:] = [handler for handler in handlers if not isinstance(handler, NativeUrls)]
+        urls = NativeUrls(native)
+        handlers.append(urls)
+        urls.answer_for(flask.url_map)
+    return _list_endpoints(flask.url_map)
+
+
+def _list_endpoints(url_map: Any) -> Names:
+    usual = type(url_map).default_converters
+    names = Names(
+        converters={name: own for name, own in url_map.converters.items() if usual.get(name) is not own}
+    )
+    for rule in url_map.iter_rules():
+        if isinstance(rule.endpoint, str):
+            hosted = bool(rule.host) or (rule.subdomain or "") != url_map.default_subdomain
+            names.add(rule.rule, rule.endpoint, defaults=rule.defaults, methods=rule.methods, hosted=hosted)
+    return names
