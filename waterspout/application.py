@@ -214,6 +214,8 @@ class Application(TornadoApplication):
         self._last_loop = loop
         self.is_cutting_short = False
         self._improved.clear()  # whoever wraps Tornado's methods has done so by now
+        for rule_map in self._gathering.maps:
+            rule_map.renew(self._improved.__getitem__)
         self._lay_table()
         hub.open()
 
@@ -249,6 +251,8 @@ class Application(TornadoApplication):
         path, _, query = target.partition("?")
         if verdict is not None:
             path = verdict.path
+        if get_running_loop() is not self._last_loop:
+            self._open_hub()
         table = self._table if self._table.is_current else self._lay_table()
         if (
             not self._opens_itself
@@ -261,8 +265,6 @@ class Application(TornadoApplication):
         route, args, kwargs, denied, _ = table.find(head.method, path)
         if route is None:
             return self.start_request(server_conn, exchange)
-        if get_running_loop() is not self._last_loop:
-            self._open_hub()
         if route.container is not None:
             opened = route.container.start_request(server_conn, exchange)
             opened.allow = denied

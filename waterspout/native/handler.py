@@ -31,7 +31,7 @@ from waterspout.native.transform import ALONE, RecordTransform
 from waterspout.origin import SERVER, http_date
 from waterspout.record import record_of
 from waterspout.request import Request
-from waterspout.routing.methods import UNDEFINED, find_methods, format_allow
+from waterspout.routing.methods import UNDEFINED, defines, find_methods, format_allow
 
 _HTML = "text/html; charset=UTF-8"
 _METHODS = {name: name.lower() for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}
@@ -58,7 +58,7 @@ class _Else:
         request = getattr(handler, "request", None)
         if handler is None or request is None or request.method != self._name.upper():
             return beneath  # else a handler's own code asks, or who looks for what the class defines
-        if getattr(type(handler), self._name) is not UNDEFINED:
+        if defines(type(handler), self._name):
             return beneath
         return self._stand_in(handler)
 
@@ -123,7 +123,8 @@ class LeanRequestHandler(TornadoRequestHandler):
         if self._status_code == 405 and not self._headers_written:
             self._say_allow()
         if (
-            self._finished
+            self._steps_aside  # who has wrapped Tornado's methods may look at the connection's, too
+            or self._finished
             or self._headers_written
             or self._transforms is not ALONE
             or "_new_cookie" in self.__dict__
@@ -187,6 +188,8 @@ class LeanRequestHandler(TornadoRequestHandler):
         name = request.method
         if self._steps_aside or self._prepared_future is not None or name not in self.SUPPORTED_METHODS:
             keep_converted(self, kwargs)
+            if name == "HEAD":
+                follow_get(self)  # who has wrapped `head` has hidden ours
             # Who stops the server cancels it in the end. Tornado's own delegate keeps none.
             request.connection.task = asyncio.current_task()  # type: ignore[union-attr]  # an open object
             try:
@@ -359,7 +362,7 @@ def is_left(connection: Any) -> bool:
 
 def find_head(handler: TornadoRequestHandler) -> Callable[..., Any] | None:
     """`get`, where it answers HEAD, too (RFC 9110 section 9.3.2): Tornado leaves the body away."""
-    follows = type(handler).head is UNDEFINED and "HEAD" in (find_methods(type(handler)) or ())
+    follows = not defines(type(handler), "head") and "HEAD" in (find_methods(type(handler)) or ())
     return handler.get if follows else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import unwrap
 from typing import Final
 
 from tornado.web import RequestHandler
@@ -29,8 +30,8 @@ def find_methods(handler_class: type[RequestHandler]) -> Methods:
 
 
 def defines(handler_class: type[RequestHandler], method: str) -> bool:
-    """Whether it has a method of its own for `method`."""
-    return getattr(handler_class, method.lower(), UNDEFINED) is not UNDEFINED
+    """Whether it has a method of its own for `method`. New Relic wraps those, too, that it has not."""
+    return unwrap(getattr(handler_class, method.lower(), UNDEFINED)) is not unwrap(UNDEFINED)
 
 
 def answers_nothing(handler_class: type[RequestHandler]) -> bool:

@@ -15,6 +15,7 @@ from tests.waterspout.http import harness
 from tests.waterspout.http.harness import on_loops, until
 from tests.waterspout.native.handlers import ROUTES
 from waterspout import Application, Decline
+from waterspout.http.exchange import Exchange
 from waterspout.native import RequestHandler
 from waterspout.record import record_of
 
@@ -371,6 +372,62 @@ async def test_who_wraps_the_methods_of_tornado_s_handler_sees_what_runs(seen):
             assert (await client.read_reply())[0] == 200
             assert [seen_path for _, seen_path in seen] == [path]
             seen.clear()
+
+
+@on_loops
+async def test_so_does_who_comes_when_the_application_is_made(monkeypatch):
+    """Elastic's agent is given it."""
+    application = Application([("/own", Own), (r"/(.*)", Own)])
+    seen, execute = [], TornadoRequestHandler._execute
+
+    async def watched(self, transforms, *args, **kwargs):
+        seen.append(self.request.path)
+        await execute(self, transforms, *args, **kwargs)
+
+    monkeypatch.setattr(TornadoRequestHandler, "_execute", watched)
+    async with serve(application) as served, served.client() as client:
+        for path in ("/own", "/other"):
+            client.send(make_request(path, []))
+            await client.read_reply()
+    assert seen == ["/own", "/other"]
+
+
+@on_loops
+async def test_who_wraps_methods_that_a_handler_has_not_does_not_give_it_them(seen, monkeypatch):
+    """New Relic does, at each rule, and looks at what the connection is given."""
+
+    class Reads(TornadoRequestHandler):
+        def get(self, *args):
+            self.write("read")
+
+    for name in TornadoRequestHandler.SUPPORTED_METHODS:
+        method = getattr(Reads, name.lower())
+        wrapper = functools.wraps(method)(lambda self, *args, method=method: method(self, *args))
+        setattr(Reads, name.lower(), wrapper)
+    told = []
+    write_headers = Exchange.write_headers
+    monkeypatch.setattr(
+        Exchange,
+        "write_headers",
+        lambda self, line, *args: told.append(line.code) or write_headers(self, line, *args),
+    )
+
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Length", "3")])
+        return [b"app"]
+
+    async with (
+        serve(Application([(r"/x/(.*)", Reads), ("/y", Reads)], app)) as served,
+        served.client() as client,
+    ):
+        for path in ("/x/1", "/y"):
+            client.send(make_request(path, []))
+            assert (await client.read_reply())[2] == b"read"
+            client.send(make_request(path, [], "HEAD"))
+            assert (await client.head())[0] == 200
+            client.send(make_request(path, [], "DELETE"))
+            assert (await client.read_reply())[2] == b"app"
+    assert told[:2] == [200, 200]
 
 
 @on_loops
