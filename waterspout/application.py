@@ -173,6 +173,13 @@ class Application(TornadoApplication):
         if self.container is not None:
             await self.container.stop(timeout)
 
+    @property
+    def graceful_timeout(self) -> float:
+        """How long a stop waits for what runs (seconds)."""
+        if self.container is not None:
+            return self.container.pool.settings.graceful_timeout
+        return float(self.settings.get("graceful_timeout", limits.GRACEFUL_TIMEOUT))
+
     def close_sockets(self) -> None:
         """Say 1001, going away, on every WebSocket (RFC 6455 section 7.4.1)."""
         for handler in list(self._sockets):

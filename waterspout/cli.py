@@ -107,6 +107,7 @@ def _run(
         check_named(target, options["native"], options["wsgi"])
         with logs.kept():
             application = _build_application(target or default_target, options, settings)
+        settings = _heed_application(settings, application)
         server = Server(application, settings)
         with asyncio.Runner(loop_factory=_loop_factory(settings.loop)) as runner:
             runner.run(server.serve())
@@ -210,6 +211,13 @@ def _build_application(
     if settings.debug:
         application.settings["serve_traceback"] = True
     return application
+
+
+def _heed_application(settings: ServeSettings, application: TornadoApplication) -> ServeSettings:
+    """What the application says of its end, and no option does."""
+    if not isinstance(application, Application) or "graceful_timeout" in settings.application:
+        return settings
+    return replace(settings, graceful_timeout=application.graceful_timeout)
 
 
 def _warn_of_copy(application: Application) -> None:

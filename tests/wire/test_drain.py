@@ -280,6 +280,19 @@ def test_what_does_not_finish_in_time_is_ended(start_server, form, path):
     assert b"done" not in connection.everything()
 
 
+@pytest.mark.parametrize("name", ["native", "both", "around"])
+def test_an_application_says_how_long_a_stop_waits_and_an_option_says_more(start_server, name):
+    for option, waits in ([], 1), (["--graceful-timeout", "2"], 2):
+        server = start_server(f"tests.apps.brief:{name}", *option)
+        connection = server.connect()
+        connection.send_request("GET", "/native/slow?seconds=20")
+        assert server.get("/native/ping").text == "pong"
+        server.signal(signal.SIGTERM)
+        assert connection.reply().status == 503
+        assert server.log_lines(f"running requests get at most {waits} s")
+        assert_gone(server)
+
+
 def test_a_wsgi_process_obeys_its_server_and_no_signal_of_the_group(fresh):
     pids = fresh.wsgi_pids()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
