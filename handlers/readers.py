@@ -7,6 +7,10 @@ from waterspout.native.live import Watch
 
 @authenticated
 class ReadersHandler(JSONHandler):
+    def get_login_url(self) -> str:
+        root_path: str = self.request.root_path  # type: ignore[attr-defined]  # Waterspout's requests have it
+        return root_path + super().get_login_url()
+
     def get(self) -> None:
         watch: Watch = self.settings["watch"]
         self.write({"readers": watch.follower_count})

@@ -32,6 +32,12 @@ def read_event(address, name):
         return next(line for line in lines if line.startswith("data: "))
 
 
+def test_a_stranger_is_sent_to_the_login_below_it(board):
+    address, _ = board
+    with urllib.request.urlopen(f"{address}/api/readers", timeout=20) as reply:
+        assert reply.url.startswith(f"{address}/login?next=")
+
+
 def test_every_link_is_below_it(board):
     address, operator = board
     page = read(f"{address}/")

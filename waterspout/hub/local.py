@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import threading
 import weakref
@@ -15,6 +16,8 @@ from typing import Any, Final
 from waterspout.exceptions import NotServing
 from waterspout.hub.outbox import OUTSIDE, Outbox, check_topic, open_outbox
 from waterspout.limits import SUBSCRIBER_QUEUE
+
+logger = logging.getLogger("waterspout.hub")
 
 #: Messages delivered in one go.
 _DRAIN_AT_ONCE: Final = 100
@@ -51,6 +54,14 @@ class Subscription:
 
     async def __anext__(self) -> Any:
         """The next message. Raises StopAsyncIteration once closed and read to the end."""
+        while True:
+            message = await self._take()
+            try:
+                return json.loads(message)
+            except RecursionError:  # who published it was less deep down itself
+                logger.warning("a message of topic %s is lost: it is nested too deeply", self.topic)
+
+    async def _take(self) -> bytes:
         if self._queue and self._has_given:
             self._has_given = False
             await asyncio.sleep(0)  # a burst must not keep the event loop from everybody else
@@ -67,7 +78,7 @@ class Subscription:
                 self._waiter = None
         self.missed = self.dropped - self._dropped_before
         self._dropped_before = self.dropped
-        return json.loads(self._queue.popleft())
+        return self._queue.popleft()
 
     async def __aenter__(self) -> Subscription:
         return self

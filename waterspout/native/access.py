@@ -55,21 +55,22 @@ def _guard(method: Callable[..., Any]) -> Callable[..., Any]:
         if loader is not None and "_current_user" not in self.__dict__:
             user = loader(self)
             self.current_user = await user if inspect.isawaitable(user) else user
-        _vary(self)
+        vary_with_cookies(self)
         if isinstance(self, WebSocketHandler) and not self.current_user:
             raise HTTPError(403)  # no client follows a redirect there
         result = checked(self, *args, **kwargs)
         if result is not None:
             await result
-        if not self._headers_written:
-            _vary(self)  # it may have said something of its own
+        vary_with_cookies(self)  # it may have said something of its own
 
     setattr(guarded, _MARK, _AUTHENTICATED)
     return guarded
 
 
-def _vary(handler: RequestHandler) -> None:
-    """Who is asked for a cookie answers by it (RFC 9110 section 12.5.5)."""
+def vary_with_cookies(handler: RequestHandler) -> None:
+    """Tell caches that the reply depends on who asks (RFC 9110 section 12.5.5). Too late, it does nothing."""
+    if handler._headers_written:
+        return
     names = [name.strip() for name in handler._headers.get("Vary", "").split(",")]
     if not {"*", "cookie"}.intersection(name.lower() for name in names):
         handler.set_header("Vary", ", ".join(filter(None, [*names, "Cookie"])))

@@ -10,6 +10,8 @@ from itsdangerous import BadSignature
 from tornado.web import RequestHandler
 from werkzeug.http import parse_cookie
 
+from waterspout.native.access import vary_with_cookies
+
 
 class FlaskSessions:
     """What Flask's own sessions, which are signed cookies, say of a request. Reads, and never writes.
@@ -33,8 +35,9 @@ class FlaskSessions:
     def read(self, handler: RequestHandler) -> Mapping[str, Any]:
         """The session of the request; empty, if it has none, or one that is forged or too old.
 
-        Whoever Flask-Login has signed in is `["_user_id"]`.
+        Whoever Flask-Login has signed in is `["_user_id"]`. As with Flask, the reply says `Vary: Cookie`.
         """
+        vary_with_cookies(handler)
         try:
             # As Flask reads it: of two cookies of one name it takes the first, Tornado the last.
             cookies = parse_cookie(";".join(handler.request.headers.get_list("Cookie")))

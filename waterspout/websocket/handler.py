@@ -42,6 +42,8 @@ def _make(handler_class: type[WebSocketHandler]) -> type[WebSocketHandler]:
         "__doc__": handler_class.__doc__,
         "get_websocket_protocol": _get_websocket_protocol,
     }
+    if "__class__" not in vars(handler_class):  # `make_lean` has left it alone
+        members["__class__"] = property(lambda self: handler_class)
     for name in _HTTP_ONLY:
         members[name] = _refuse_when_upgraded(getattr(handler_class, name))
     made = types.new_class(

@@ -195,6 +195,15 @@ async def test_readers_that_wait_stop_when_the_server_does(hub, end):
 
 
 @pytest.mark.gen_test
+async def test_what_is_nested_too_deeply_to_be_read_is_said_and_the_next_one_comes(hub, caplog):
+    async with hub.subscribe("a") as subscription:
+        hub.deliver("a", 100_000 * b"[" + 100_000 * b"]")
+        hub.deliver("a", b"2")
+        assert await next_of(subscription) == 2
+    assert "a message of topic a is lost: it is nested too deeply" in caplog.text
+
+
+@pytest.mark.gen_test
 async def test_while_it_drains_new_subscriptions_still_work(hub):
     hub.end_subscriptions()
     subscription = hub.subscribe("a")

@@ -25,6 +25,24 @@ def test_the_class_looks_like_the_one_it_is_made_of():
     assert [getattr(made, name) for name in names] == [getattr(Documented, name) for name in names]
 
 
+@scenario
+async def test_a_handler_of_a_class_with_a_metaclass_can_t_tell(form):
+    class Meta(type):
+        pass
+
+    class Counts(Witness, metaclass=Meta):
+        count = 0
+
+        def open(self, *args):
+            super(self.__class__, self).open(*args)
+            self.__class__.count += 1
+
+    async with serve(form, Counts) as served, connect(served.port):
+        await served.until("open")
+        assert (type(served.handler) is Counts, served.handler.__class__ is Counts) == (False, True)
+        assert Counts.count == 1
+
+
 def test_it_is_made_once():
     assert with_protocol(Documented) is with_protocol(Documented)
     assert with_protocol(with_protocol(Documented)) is with_protocol(Documented)
