@@ -111,10 +111,10 @@ def _run(
         server = Server(application, settings)
         with asyncio.Runner(loop_factory=_loop_factory(settings.loop)) as runner:
             runner.run(server.serve())
+            end_when_told(runner.get_loop())
             # Before the runner waits for threads of its own (`asyncio.to_thread`).
             end_by(max(server.ends_by, time.monotonic() + EXIT_GRACE), before, 0)
         drop_streams()
-        end_when_told(before)
     except WaterspoutError as error:
         if debug and isinstance(error, TargetRaised):
             traceback.print_exc()

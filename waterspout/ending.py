@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -26,12 +27,17 @@ def end_by(deadline: float, before: Collection[threading.Thread], status: int) -
         threading.Thread(target=_watch, args=(threads, deadline, status), daemon=True).start()
 
 
-def end_when_told(before: Collection[threading.Thread]) -> None:
-    """While Python waits for such threads, and no event loop hears signals any more: end at once, with 1."""
-    if threading.current_thread() is threading.main_thread() and _find_threads(before):
-        since = time.monotonic()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: _end(1) if time.monotonic() > since + SAME_SIGNAL else None)
+def end_when_told(loop: asyncio.AbstractEventLoop) -> None:
+    """`loop` hears signals no more, and would leave them to their default, which is to end in the middle of
+    what Python still waits for: such threads, and what was registered to be done at the exit. One that comes
+    more than a second from now ends at once, with 1.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    since = time.monotonic()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(number)
+        signal.signal(number, lambda *_: _end(1) if time.monotonic() > since + SAME_SIGNAL else None)
 
 
 def _find_threads(before: Collection[threading.Thread]) -> list[threading.Thread]:

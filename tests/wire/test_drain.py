@@ -293,6 +293,24 @@ def test_an_application_says_how_long_a_stop_waits_and_an_option_says_more(start
         assert_gone(server)
 
 
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_second_signal_soon_after_the_first_does_not_end_what_is_done_at_the_exit(
+    start_server, loop, tmp_path
+):
+    """As `timeout` sends it: to its child, and then to the group of that."""
+    sent = tmp_path / "sent"
+    for pause in (0.1, 0.5):
+        server = start_server(
+            *("--native", "tests.apps.slow_exit:routes", "--loop", loop), env={"SENT": str(sent)}
+        )
+        server.signal(signal.SIGTERM)
+        time.sleep(pause)
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+        assert sent.read_text() == "all"
+        sent.unlink()
+
+
 def test_a_wsgi_process_obeys_its_server_and_no_signal_of_the_group(fresh):
     pids = fresh.wsgi_pids()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

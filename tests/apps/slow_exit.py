@@ -1,0 +1,16 @@
+"""Something is registered to be done at the exit, and takes a second: agents send what they have gathered."""
+
+import atexit
+import os
+import time
+
+from tests.apps.natives import routes
+
+__all__ = ["routes"]
+
+
+@atexit.register
+def send():
+    time.sleep(1.0)
+    with open(os.environ["SENT"], "w") as file:
+        file.write("all")
