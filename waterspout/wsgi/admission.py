@@ -206,7 +206,9 @@ class Admission:
     def _may_run(self, client: Client, pace: Pace, now: float) -> bool:
         if client.wants_space or self._is_brisk(pace, now):
             return True
-        return self._is_lane_idle and (client.expects_continue or pace.paused(now) > BODY_PAUSE)
+        # Where it would be the only lane, who merely sends slowly is hardly to be told from who waits.
+        pause = BODY_PAUSE if self._most_unfinished < self._lanes else STRETCH_TIME
+        return self._is_lane_idle and (client.expects_continue or pace.paused(now) > pause)
 
     def _free_lanes(self, now: float) -> None:
         """While others wait for a lane: of those that wait for a client, the slowest are freed."""

@@ -126,6 +126,17 @@ async def test_a_client_that_pauses_may_wait_for_an_answer(house):
     await wait_for(lambda: client.orders == ["run"])
 
 
+async def test_the_only_lane_is_not_for_a_short_pause(monkeypatch):
+    monkeypatch.setattr(module, "STRETCH_TIME", 1.0)
+    house = House(lanes=1)
+    client = house.enter()
+    for _ in range(4):
+        client.send(100)
+        await asyncio.sleep(0.3)  # more than BODY_PAUSE
+    assert client.orders == []
+    await wait_for(lambda: client.orders == ["run"])
+
+
 async def test_nobody_who_pauses_has_a_lane_while_none_is_idle(house):
     house.load.running = 4
     client = house.enter()
