@@ -69,7 +69,7 @@ def _guard(method: Callable[..., Any]) -> Callable[..., Any]:
 
 def vary_with_cookies(handler: RequestHandler) -> None:
     """Tell caches that the reply depends on who asks (RFC 9110 section 12.5.5). Too late, it does nothing."""
-    if handler._headers_written:
+    if getattr(handler, "_headers_written", True):  # or a test's stand-in
         return
     names = [name.strip() for name in handler._headers.get("Vary", "").split(",")]
     if not {"*", "cookie"}.intersection(name.lower() for name in names):

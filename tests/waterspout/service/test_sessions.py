@@ -33,9 +33,7 @@ def sign_in(app, name="anna"):
 def request_with(*cookies):
     """As much of a handler as is asked for its cookies, (name, value)."""
     headers = HTTPHeaders({"Cookie": "; ".join(f"{name}={value}" for name, value in cookies)})
-    return SimpleNamespace(
-        request=SimpleNamespace(headers=headers), _headers_written=True, _headers=HTTPHeaders()
-    )
+    return SimpleNamespace(request=SimpleNamespace(headers=headers))
 
 
 @pytest.mark.parametrize("config", [{}, {"SESSION_COOKIE_NAME": "shop"}])
@@ -85,7 +83,7 @@ def test_an_app_whose_sessions_can_t_be_read_is_refused():
 @pytest.mark.parametrize("said", ["", "Accept", "Cookie"])
 def test_the_reply_says_that_it_varies(said):
     handler = request_with()
-    handler._headers_written = False
+    handler._headers_written, handler._headers = False, HTTPHeaders()
     handler.set_header = handler._headers.__setitem__
     if said:
         handler._headers["Vary"] = said

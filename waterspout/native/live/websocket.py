@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
@@ -33,13 +34,17 @@ class SocketHandler(Following, JSONErrors, WebSocketHandler):
     def ping_interval(self) -> float | None:
         return self.heartbeat
 
+    async def get(self, *args: Any, **kwargs: Any) -> None:
+        self._since = self.cursor()  # raises HTTPError: here a 400 can still be said
+        await super().get(*args, **kwargs)
+
     def open(self) -> None:
         self.task = asyncio.create_task(self.talk())
 
     async def talk(self) -> None:
         try:
             with self.watch.follow(self.heartbeat) as self.follower:
-                await self.follower.begin(self.cursor())
+                await self.follower.begin(self._since)
                 async for event in self.follower:
                     if event is not None:
                         await self.write_message(event.message)

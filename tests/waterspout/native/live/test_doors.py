@@ -120,3 +120,17 @@ async def test_without_a_heartbeat_a_stream_is_quiet_and_lives(app, score, http_
     assert "".join(received).count("event: beat") == 1  # the first, which opens the stream
     await app.stop()
     await stream
+
+
+@pytest.mark.parametrize("door", ["/stream", "/poll", "/ws"])
+@pytest.mark.gen_test
+async def test_what_is_no_text_is_400(app, http_client, base_url, door):
+    upgrade = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    headers = upgrade if door == "/ws" else {}
+    reply = await http_client.fetch(f"{base_url}{door}?since=%ff", headers=headers, raise_error=False)
+    assert reply.code == 400
