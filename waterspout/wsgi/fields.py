@@ -34,7 +34,8 @@ HOP_BY_HOP: Final = frozenset(
 
 _STATUS: Final = re.compile(r"([1-9][0-9]{2})(?: ([^\x00-\x08\x0a-\x1f\x7f]*))?")
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_ILLEGAL_IN_VALUE: Final = re.compile(r"[\r\n\x00]")
+#: Control characters, but for a tab (PEP 3333; RFC 9110 section 5.5).
+_ILLEGAL_IN_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _DIGITS: Final = re.compile(r"[0-9]{1,18}")
 
 #: Hop-by-hop names that this process has complained about: once each is enough.
