@@ -302,6 +302,8 @@ DRAIN_LOOK = 0.5
 REFUSED_PAUSE = 5.0
 #: Published messages waiting for the event loop in one process; past that the oldest go.
 OUTBOX_MESSAGES = 10_000
+#: ... and their bytes, together.
+OUTBOX_SIZE = 64 * MIB
 #: Largest published message, encoded (bytes).
 MESSAGE_SIZE = 512 * KIB
 #: What a 503 tells the client to wait (seconds).

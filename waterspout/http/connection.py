@@ -307,6 +307,8 @@ class Connection(asyncio.Protocol):
     def _let_go(self) -> bytes:
         self.state = OVER
         self.server.on_close(self)
+        if self.exchange is not None:
+            self.exchange.variables = self.server.variables
         self.exchange = self._delegate = None
         if self._stream is not None:
             self._stream.on_over()

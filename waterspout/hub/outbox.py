@@ -10,12 +10,13 @@ import contextlib
 import json
 import logging
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from waterspout.exceptions import NotServing
-from waterspout.limits import MESSAGE_SIZE, OUTBOX_MESSAGES
+from waterspout.limits import MESSAGE_SIZE, OUTBOX_MESSAGES, OUTBOX_SIZE
 
 logger = logging.getLogger("waterspout.hub")
 
@@ -29,32 +30,47 @@ OUTSIDE: Final = (
 
 
 class Outbox:
-    """Encoded messages on their way to the event loop; the oldest go when it is full.
+    """Encoded messages on their way to the event loop: `limit` of them at most, of `size` bytes together; the
+    oldest go when it is full.
 
     `wake`: called after a message was added, from the publishing thread; must not block.
     """
 
-    def __init__(self, wake: Callable[[], object], limit: int = OUTBOX_MESSAGES) -> None:
+    def __init__(
+        self, wake: Callable[[], object], limit: int = OUTBOX_MESSAGES, size: int = OUTBOX_SIZE
+    ) -> None:
         self._wake = wake
-        self._messages: deque[tuple[str, bytes]] = deque(maxlen=limit)
+        self._limit, self._size = limit, size
+        self._messages: deque[tuple[str, bytes]] = deque()
+        self._held = 0  # bytes of them
+        # Held for a moment, not against its own thread: a signal's handler, or the collector, may publish.
+        self._lock = threading.RLock()
         self._dropping = False
         self.pid = os.getpid()
 
     def put(self, topic: str, message: bytes) -> None:
-        """Never blocks: `deque.append` is atomic and drops from the other end when full."""
-        if len(self._messages) == self._messages.maxlen and not self._dropping:
+        """Does not wait for whoever empties it."""
+        is_full = False
+        with self._lock:
+            self._messages.append((topic, message))
+            self._held += len(message)
+            while len(self._messages) > self._limit or self._held > self._size:
+                self._held -= len(self._messages.popleft()[1])
+                is_full = True
+        if is_full and not self._dropping:
             self._dropping = True
             logger.warning("messages are published faster than the server takes them: the oldest are lost")
-        self._messages.append((topic, message))
         self._wake()
 
     def take(self) -> tuple[str, bytes] | None:
         """The oldest message, or None."""
-        try:
-            return self._messages.popleft()
-        except IndexError:
-            self._dropping = False
-            return None
+        with self._lock:
+            if self._messages:
+                taken = self._messages.popleft()
+                self._held -= len(taken[1])
+                return taken
+        self._dropping = False
+        return None
 
 
 _current: Outbox | None = None

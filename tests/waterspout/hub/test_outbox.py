@@ -145,6 +145,17 @@ def test_once_emptied_it_complains_anew(caplog):
     assert len(caplog.records) == 2
 
 
+def test_it_is_full_by_size_too(caplog):
+    outbox = Outbox(lambda: None, size=10)
+    with caplog.at_level(logging.WARNING, "waterspout.hub"):
+        for message in (b"1234", b"567", b"890", b"abcd", b"e"):
+            outbox.put("topic", message)
+    assert [data for _, data in take_all(outbox)] == [b"890", b"abcd", b"e"]
+    outbox.put("topic", b"0123456789")
+    assert [data for _, data in take_all(outbox)] == [b"0123456789"]
+    assert len(caplog.records) == 1
+
+
 def test_it_is_bounded_without_being_told():
     outbox = Outbox(lambda: None)
     for _ in range(OUTBOX_MESSAGES + 5):
