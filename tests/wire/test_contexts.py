@@ -2,21 +2,19 @@
 
 import pytest
 
-from tests.server import poll
+from tests.server import Server, poll
 from tests.wire.client import build_request
 
 SERVE = ("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.working:app")
 STEPS = ["initialize", "set_default_headers", "prepare", "get", "on_finish"]
 
 
-@pytest.fixture
-def serve(start_server, loop):
-    return start_server(*SERVE, "--loop", loop)
-
-
-@pytest.fixture(params=["uvloop", "asyncio"])
-def loop(request):
-    return request.param
+@pytest.fixture(scope="module", params=["uvloop", "asyncio"])
+def serve(request, tmp_path_factory):
+    """One for all: each test looks for what those before it have left, too."""
+    server = Server(*SERVE, "--loop", request.param, folder=tmp_path_factory.mktemp("server"))
+    yield server
+    server.kill()
 
 
 def assert_nothing_left(server, connection=None):
@@ -45,7 +43,7 @@ def test_nor_what_a_streamed_body_leaves(serve):
 
 def test_nor_what_is_left_when_a_client_leaves(serve):
     connection = serve.connect()
-    connection.send_request("GET", "/native/leaves?leave=on_connection_close&wait=3")
+    connection.send_request("GET", "/native/leaves?leave=on_connection_close&wait=1.5")
     assert serve.get("/native/ping").text == "pong"
     connection.close()
     assert poll(lambda: serve.log_lines("leave=on_connection_close"))

@@ -198,7 +198,8 @@ def test_a_websocket_is_closed_with_1001(fresh, ending):
     assert_gone(fresh)
 
 
-def test_a_websocket_that_is_slow_to_read_gets_what_was_sent_and_the_1001(fresh):
+def test_a_websocket_that_is_slow_to_read_gets_what_was_sent_and_the_1001(start_server):
+    fresh = start_server(*SERVE)
     connection = open_websocket(fresh)
     connection.send(b"\x81\x85" + mask(b"flood"))
     assert fresh.get("/native/ping").text == "pong"
@@ -213,10 +214,10 @@ def test_a_websocket_that_is_slow_to_read_gets_what_was_sent_and_the_1001(fresh)
     assert_gone(fresh)
 
 
-@pytest.mark.parametrize("sends", [b"", b"\x81\x85" + mask(b"flood")])
-def test_a_websocket_that_reads_nothing_does_not_hold_the_end_up(fresh, sends):
+def test_a_websocket_that_reads_nothing_does_not_hold_the_end_up(start_server):
+    fresh = start_server(*SERVE)
     connection = open_websocket(fresh)
-    connection.send(sends)
+    connection.send(b"\x81\x85" + mask(b"flood"))
     assert fresh.get("/native/ping").text == "pong"
     began = time.monotonic()
     fresh.signal(signal.SIGTERM)
@@ -257,9 +258,10 @@ def test_a_stream_that_is_asked_for_while_it_stops_does_not_hold_the_end_up(fres
     assert time.monotonic() - began < SOON
 
 
-def test_a_stream_that_a_running_request_begins_late_does_not_hold_the_end_up(fresh):
+def test_a_stream_that_a_running_request_begins_late_does_not_hold_the_end_up(start_server):
+    fresh = start_server(*SERVE)
     connection = fresh.connect()
-    connection.send_request("GET", "/native/events?topic=x&after=2")
+    connection.send_request("GET", "/native/events?topic=x&after=1.5")
     assert fresh.get("/native/ping").text == "pong"
     began = time.monotonic()
     fresh.signal(signal.SIGTERM)
@@ -280,17 +282,19 @@ def test_what_does_not_finish_in_time_is_ended(start_server, form, path):
     assert b"done" not in connection.everything()
 
 
-@pytest.mark.parametrize("name", ["native", "both", "around"])
-def test_an_application_says_how_long_a_stop_waits_and_an_option_says_more(start_server, name):
-    for option, waits in ([], 1), (["--graceful-timeout", "2"], 2):
-        server = start_server(f"tests.apps.brief:{name}", *option)
-        connection = server.connect()
-        connection.send_request("GET", "/native/slow?seconds=20")
-        assert server.get("/native/ping").text == "pong"
-        server.signal(signal.SIGTERM)
-        assert connection.reply().status == 503
-        assert server.log_lines(f"running requests get at most {waits} s")
-        assert_gone(server)
+@pytest.mark.parametrize(
+    ("name", "option", "waits"),
+    [("native", [], 1), ("around", [], 1), ("both", ["--graceful-timeout", "0.5"], 0.5)],
+)
+def test_an_application_says_how_long_a_stop_waits_unless_an_option_does(start_server, name, option, waits):
+    server = start_server(f"tests.apps.brief:{name}", *option)
+    connection = server.connect()
+    connection.send_request("GET", "/native/slow?seconds=20")
+    assert server.get("/native/ping").text == "pong"
+    server.signal(signal.SIGTERM)
+    assert connection.reply().status == 503
+    assert server.log_lines(f"running requests get at most {waits} s")
+    assert_gone(server)
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
@@ -299,16 +303,14 @@ def test_a_second_signal_soon_after_the_first_does_not_end_what_is_done_at_the_e
 ):
     """As `timeout` sends it: to its child, and then to the group of that."""
     sent = tmp_path / "sent"
-    for pause in (0.1, 0.5):
-        server = start_server(
-            *("--native", "tests.apps.slow_exit:routes", "--loop", loop), env={"SENT": str(sent)}
-        )
-        server.signal(signal.SIGTERM)
-        time.sleep(pause)
-        server.signal(signal.SIGTERM)
-        assert server.wait() == 0
-        assert sent.read_text() == "all"
-        sent.unlink()
+    server = start_server(
+        *("--native", "tests.apps.slow_exit:routes", "--loop", loop), env={"SENT": str(sent)}
+    )
+    server.signal(signal.SIGTERM)
+    time.sleep(0.3)
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert sent.read_text() == "all"
 
 
 def test_a_wsgi_process_obeys_its_server_and_no_signal_of_the_group(fresh):
