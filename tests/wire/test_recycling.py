@@ -1,10 +1,11 @@
 """WSGI processes that have served enough, or grown too much, are replaced, and nobody notices."""
 
 import os
+import time
 
 import pytest
 
-from tests.server import new_id, poll
+from tests.server import PATIENCE, new_id, poll
 
 SERVE = ("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.hanging:app")
 #: Elsewhere tests have them no nicer than others.
@@ -21,13 +22,12 @@ def start(start_server):
 
 def test_a_process_is_replaced_after_its_requests_and_none_is_lost(start):
     server = start("--wsgi-max-requests", "20", "--wsgi-max-requests-jitter", "5")
-    pids = set()
+    pids, deadline = set(), time.monotonic() + PATIENCE
     with server.connect() as connection:
-        for _ in range(2000):
+        # However many it takes: a process answers thousands in the time that two need to start.
+        while len(pids) < 3 and time.monotonic() < deadline:
             pids.add(int(connection.ask("GET", "/quick").text))
-            if len(pids) == 3:
-                break
-    assert len(pids) == 3
+    assert len(pids) >= 3
     assert server.log_lines("requests (--wsgi-max-requests)")
 
 
