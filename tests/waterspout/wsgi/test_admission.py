@@ -127,7 +127,7 @@ async def test_a_client_that_pauses_may_wait_for_an_answer(house):
 
 
 async def test_the_only_lane_is_not_for_a_short_pause(monkeypatch):
-    monkeypatch.setattr(module, "STRETCH_TIME", 1.0)
+    monkeypatch.setattr(module, "STRETCH_TIME", 2.0)
     house = House(lanes=1)
     client = house.enter()
     for _ in range(4):
