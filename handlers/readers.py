@@ -1,15 +1,15 @@
 """`/api/readers`: how many pages are open, for operators. Who signed in at Flask is known here, too."""
 
+from handlers.base import Mounted
 from waterspout import authenticated
 from waterspout.native import JSONHandler
 from waterspout.native.live import Watch
 
 
 @authenticated
-class ReadersHandler(JSONHandler):
+class ReadersHandler(Mounted, JSONHandler):
     def get_login_url(self) -> str:
-        root_path: str = self.request.root_path  # type: ignore[attr-defined]  # Waterspout's requests have it
-        return root_path + super().get_login_url()
+        return self.root_path + super().get_login_url()
 
     def get(self) -> None:
         watch: Watch = self.settings["watch"]

@@ -243,6 +243,15 @@ def test_an_event_stream_is_ended_cleanly(fresh):
     assert_gone(fresh)
 
 
+def assert_ended_soon(server, connection, began):
+    """The stream begins, ends cleanly, and the server with it."""
+    head = connection.head()
+    assert b"ready" in connection.next_chunk(head)
+    assert connection.body_of(head).body == b""
+    assert_gone(server)
+    assert time.monotonic() - began < SOON
+
+
 def test_a_stream_that_is_asked_for_while_it_stops_does_not_hold_the_end_up(fresh):
     """On a connection that was idle then; its client comes again and again, as a browser does."""
     connection = fresh.connect()
@@ -251,11 +260,7 @@ def test_a_stream_that_is_asked_for_while_it_stops_does_not_hold_the_end_up(fres
     fresh.signal(signal.SIGTERM)
     assert poll(lambda: refuses_connections(fresh), pause=0.005)
     connection.send_request("GET", "/native/events?topic=x")
-    head = connection.head()
-    assert b"ready" in connection.next_chunk(head)
-    assert connection.body_of(head).body == b""
-    assert_gone(fresh)
-    assert time.monotonic() - began < SOON
+    assert_ended_soon(fresh, connection, began)
 
 
 def test_a_stream_that_a_running_request_begins_late_does_not_hold_the_end_up(start_server):
@@ -265,11 +270,7 @@ def test_a_stream_that_a_running_request_begins_late_does_not_hold_the_end_up(st
     assert fresh.get("/native/ping").text == "pong"
     began = time.monotonic()
     fresh.signal(signal.SIGTERM)
-    head = connection.head()
-    assert b"ready" in connection.next_chunk(head)
-    assert connection.body_of(head).body == b""
-    assert_gone(fresh)
-    assert time.monotonic() - began < SOON
+    assert_ended_soon(fresh, connection, began)
 
 
 @pytest.mark.parametrize("path", ["/stuck", "/gated"])

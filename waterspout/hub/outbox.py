@@ -10,7 +10,6 @@ import contextlib
 import json
 import logging
 import os
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -40,37 +39,47 @@ class Outbox:
         self, wake: Callable[[], object], limit: int = OUTBOX_MESSAGES, size: int = OUTBOX_SIZE
     ) -> None:
         self._wake = wake
-        self._limit, self._size = limit, size
-        self._messages: deque[tuple[str, bytes]] = deque()
-        self._held = 0  # bytes of them
-        # Held for a moment, not against its own thread: a signal's handler, or the collector, may publish.
-        self._lock = threading.RLock()
+        # No lock: the collector may come in the middle of a call, free a handler, and that may publish.
+        self._messages: deque[tuple[str, bytes]] = deque(maxlen=limit)
+        self._size = size
+        self._held = 0  # their bytes, about: threads that change it at once may lose a change
         self._dropping = False
         self.pid = os.getpid()
 
     def put(self, topic: str, message: bytes) -> None:
-        """Does not wait for whoever empties it."""
-        is_full = False
-        with self._lock:
-            self._messages.append((topic, message))
-            self._held += len(message)
-            while len(self._messages) > self._limit or self._held > self._size:
-                self._held -= len(self._messages.popleft()[1])
-                is_full = True
-        if is_full and not self._dropping:
-            self._dropping = True
-            logger.warning("messages are published faster than the server takes them: the oldest are lost")
+        """Never blocks: `deque.append` is atomic and drops from the other end when full."""
+        if len(self._messages) == self._messages.maxlen:
+            self._say_dropping()
+        self._messages.append((topic, message))
+        self._held += len(message)
+        if self._held > self._size:
+            self._make_room()
         self._wake()
 
     def take(self) -> tuple[str, bytes] | None:
         """The oldest message, or None."""
-        with self._lock:
-            if self._messages:
-                taken = self._messages.popleft()
-                self._held -= len(taken[1])
-                return taken
-        self._dropping = False
-        return None
+        try:
+            taken = self._messages.popleft()
+        except IndexError:
+            self._held = 0
+            self._dropping = False
+            return None
+        self._held -= len(taken[1])
+        return taken
+
+    def _make_room(self) -> None:
+        """Count exactly, and drop the oldest until the rest is no larger than it may be."""
+        held = sum(len(message) for _topic, message in self._messages.copy())
+        with contextlib.suppress(IndexError):  # somebody else has taken them
+            while held > self._size:
+                held -= len(self._messages.popleft()[1])
+                self._say_dropping()
+        self._held = held
+
+    def _say_dropping(self) -> None:
+        if not self._dropping:
+            self._dropping = True
+            logger.warning("messages are published faster than the server takes them: the oldest are lost")
 
 
 _current: Outbox | None = None

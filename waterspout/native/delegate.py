@@ -162,7 +162,7 @@ class NativeDelegate(HTTPMessageDelegate):
             return None
         self._received += len(chunk)
         if self._received > self._limit:
-            self._delegate.on_connection_close()  # drops what it holds; a streaming handler is told
+            self._tell_closed()  # drops what it holds; a streaming handler is told
             self._refuse(self._request.headers, linger=True)
             return None
         waits = self._variables.run(self._delegate.data_received, chunk)
@@ -179,12 +179,16 @@ class NativeDelegate(HTTPMessageDelegate):
         if self._refusal is not None:
             self._refusal.abandon()
         elif not self._ignored:
-            self._variables.copy().run(self._delegate.on_connection_close)
+            self._tell_closed()
             if getattr(self._delegate, "handler", None) is None:
                 record = record_of(self._request)  # nobody else writes its line
                 record.status = getattr(self._request.connection, "refused", 0)
                 record.note = word_for(record.status)
                 self._application.log_refused(record)
+
+    def _tell_closed(self) -> None:
+        # A copy: it may come in the middle of another call.
+        self._variables.copy().run(self._delegate.on_connection_close)
 
     def execute(self) -> Awaitable[None] | None:
         """The whole request is here: `Application.__call__`, for nested applications."""

@@ -165,7 +165,7 @@ class NativeUrls:
                     raise
                 return native.is_endpoint_expecting(endpoint, *arguments)
 
-        known.is_endpoint_expecting = is_endpoint_expecting  # type: ignore[method-assign]
+        known.is_endpoint_expecting = is_endpoint_expecting  # type: ignore[method-assign]  # this app's map alone
 
     def __call__(self, error: BuildError, endpoint: str, values: dict[str, Any]) -> str | None:
         """None: there is no such native rule, either. Raises BuildError: it can't be built of that."""

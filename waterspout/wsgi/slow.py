@@ -44,8 +44,8 @@ class SlowClient(Concluding):
         self._admission.enter(self)
 
     def run_unfinished(self) -> None:
-        """Ask for a lane, though the body is not whole. `Inbound` knows how."""
-        raise NotImplementedError
+        """Ask for a lane, though the body is not whole."""
+        raise NotImplementedError  # an admission asks for it; only `Inbound`, the part above, has the request
 
     def say_continue(self) -> None:
         """Let the client send its body (RFC 9110 section 10.1.1)."""

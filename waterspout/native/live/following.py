@@ -36,8 +36,8 @@ class Following(TornadoRequestHandler):
     @property
     def heartbeat(self) -> float | None:
         """Seconds between signs of life; None: there are none."""
-        heartbeat: float | None = self.settings.get("heartbeat", HEARTBEAT)
-        return heartbeat or None
+        heartbeat: float = self.settings.get("heartbeat", HEARTBEAT) or 0.0
+        return heartbeat if heartbeat > 0 else None
 
     def cursor(self, last_event_id: str | None = None) -> Cursor | None:
         """What the client says that it knows; None, if it says nothing."""
