@@ -102,6 +102,15 @@ def has_ended(pid):
         return True
 
 
+def freeze(pid):
+    """Stop a process, and wait until it stands: it is told, and its threads stop one after the other."""
+    os.kill(pid, signal.SIGSTOP)
+    tasks = Path(f"/proc/{pid}/task")
+    assert poll(
+        lambda: {stat[0] for task in tasks.iterdir() if (stat := stat_of(task.relative_to("/proc")))} == {"T"}
+    )
+
+
 def rss_of(pid):
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])

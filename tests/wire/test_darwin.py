@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.server import FORMS, ROOT, new_id, poll
+from tests.server import FORMS, ROOT, freeze, new_id, poll
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is Linux that is made to look like macOS")
 
@@ -66,7 +66,7 @@ def test_a_socket_is_inherited(start):
 
 def test_a_client_that_has_left_before_it_is_served_is_no_error(start):
     server = start(form="threads")
-    server.signal(signal.SIGSTOP)
+    freeze(server.pid)
     for _ in range(5):
         with socket.create_connection(server.address) as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.server import PATIENCE, has_ended, is_alive, new_id, poll
+from tests.server import PATIENCE, freeze, has_ended, is_alive, new_id, poll
 from tests.wire.client import Cut
 
 THREADS = 20
@@ -122,7 +122,7 @@ def test_a_queued_request_outlives_the_process_and_runs_once(start):
 def test_a_request_that_a_dying_process_has_not_read_runs_once_on_the_next_one(start, body):
     server = start()
     old, ident = server.wsgi_pids()[0], new_id()
-    os.kill(old, signal.SIGSTOP)
+    freeze(old)
     with server.connect() as connection:
         connection.send_request("POST" if body else "GET", f"/quick?id={ident}", body=body)
         time.sleep(0.2)  # it lies on an idle lane of a process that does not run

@@ -10,7 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.server import COMBINATION, ON_TORNADO, ROOT, environment, is_alive, new_id, poll, reserved_port
+from tests.server import (
+    COMBINATION,
+    ON_TORNADO,
+    ROOT,
+    environment,
+    freeze,
+    is_alive,
+    new_id,
+    poll,
+    reserved_port,
+)
 from tests.wire.client import Connection
 
 APP = "tests.apps.surroundings"
@@ -137,7 +147,7 @@ def test_who_sent_while_the_server_stood_still_is_answered(start_server, form):
     upload.send_head("POST", f"/canary?id={ident}", [("Content-Length", "2")])
     upload.send(b"a")
     time.sleep(0.5)
-    server.signal(signal.SIGSTOP)
+    freeze(server.pid)
     try:
         time.sleep(0.2)
         kept.send_request("GET", f"/canary?id={ident}")

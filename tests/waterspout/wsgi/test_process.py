@@ -13,6 +13,7 @@ import threading
 
 import pytest
 
+from tests.server import freeze
 from tests.waterspout.processes import is_alive
 from tests.waterspout.wsgi.jobs import Job, wait_for
 from waterspout.exceptions import ConfigurationError, TargetNotFound, TargetRaised, WaterspoutError
@@ -352,17 +353,11 @@ async def test_it_gives_a_sign_of_life_when_it_is_asked_for_one(start_crew):
     await wait_for(lambda: not crew.awaited)
 
 
-def _state(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-        return file.read().rpartition(")")[2].split()[0]
-
-
 async def test_it_tells_where_it_stands_unless_its_lock_is_held(start_crew, monkeypatch):
     monkeypatch.setattr("waterspout.wsgi.crew.PLACE_PATIENCE", 0.3)
     crew = await start_crew()
     assert re.fullmatch(r"\S+:\d+ in \w+", await crew.find_place())
-    os.kill(crew.pid, signal.SIGSTOP)
-    await wait_for(lambda: _state(crew.pid) == "T")  # a busy machine stops its threads one after the other
+    freeze(crew.pid)
     sent = len(crew._asked)
     assert await crew.find_place() == ""
     assert await crew.find_place() == ""

@@ -1,12 +1,11 @@
 """What one look a second finds: in threads here, and in processes."""
 
 import asyncio
-import os
-import signal
 import time
 
 import pytest
 
+from tests.server import freeze
 from tests.waterspout.wsgi.jobs import ask, occupy, pid_of, submit, wait_for, wait_until_free
 from waterspout import limits
 from waterspout.wsgi.lane import MOVED
@@ -103,7 +102,7 @@ async def test_a_process_that_does_not_answer_is_killed_when_it_runs_something(m
     await pool.start()
     pid = await pid_of(pool)
     await wait_until_free(pool)
-    os.kill(pid, signal.SIGSTOP)
+    freeze(pid)
     await asyncio.sleep(2 * SHORT)
     assert "it is killed" not in caplog.text
     job = submit(pool, "/hello")
