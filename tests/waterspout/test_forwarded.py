@@ -161,10 +161,10 @@ def test_no_field_costs_more_than_linear_time(text):
         filled = (text * size)[:size]
         best = 1.0
         for _ in range(3):
-            begun = time.perf_counter()
+            begun = time.thread_time()
             read(filled)
             read_x(**{"for": filled, "host": filled, "prefix": filled, "port": filled, "proto": filled})
-            best = min(best, time.perf_counter() - begun)
+            best = min(best, time.thread_time() - begun)
         return best
 
     # Eight times the size: 64 times the time where it is quadratic. A floor keeps the clock's noise out.

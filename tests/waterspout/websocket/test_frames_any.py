@@ -82,9 +82,9 @@ def test_any_frames_give_messages_or_a_protocol_error(frames):
 
 def seconds_of(count, make):
     pieces = make(count)
-    start = time.perf_counter()
+    start = time.thread_time()
     parse(*pieces, size=1 << 30)
-    return time.perf_counter() - start
+    return time.thread_time() - start
 
 
 def trickle(count):
@@ -110,10 +110,10 @@ def test_cost_grows_as_the_input_does(make):
 
 def test_feeding_byte_by_byte_costs_as_the_input_does():
     def feed(count):
-        parser, start = FrameParser(MAX), time.perf_counter()
+        parser, start = FrameParser(MAX), time.thread_time()
         for _ in range(count):
             parser.feed(b"\x82")
-        return time.perf_counter() - start
+        return time.thread_time() - start
 
     small, large = (min(feed(count) for _ in range(3)) for count in (4_000, 64_000))
     assert large < small * 16 * 6
