@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from copy import copy
 from typing import Any, Generic, TypeVar, overload
 
 from tornado.escape import parse_qs_bytes
@@ -98,6 +99,16 @@ class Request(HTTPServerRequest):
         headers = RequestHeaders(head.fields, head.names)
         headers["X-Request-Id"] = self.request_id
         return headers
+
+    def settle(self) -> None:
+        """The connection leaves HTTP, and may stay for days: keep nothing of the head twice. Of an idle
+        WebSocket of a browser it was a quarter.
+        """
+        headers = self.headers
+        if isinstance(headers, RequestHeaders) and (names := headers.settle()) is not None:
+            # Its own: the head of another request may be the same.
+            head = self.connection.head = copy(self.connection.head)
+            head.fields, head.names = headers.fields, names
 
     @on_demand
     def request_id(self) -> str:

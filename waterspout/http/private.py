@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from tornado import httputil
 from tornado.http1connection import _GzipMessageDelegate
@@ -49,6 +50,14 @@ class RequestContext(_HTTPRequestContext):
     def is_nobody(self) -> bool:
         """The peer had reset its connection before that was accepted: nobody knows who it was."""
         return not self.address and self.address_family in (socket.AF_INET, socket.AF_INET6)
+
+
+#: Clients use few names, in few spellings.
+_share_known: Final = lru_cache(maxsize=1024)(str)
+
+
+def _share(name: str) -> str:
+    return _share_known(name) if len(name) <= 64 else name
 
 
 class RequestHeaders(HTTPHeaders):
@@ -95,11 +104,22 @@ class RequestHeaders(HTTPHeaders):
         return self.fields if self._names is not None else super().get_all()
 
     def __setitem__(self, name: str, value: str) -> None:
-        if self._names is not None and name.lower() not in self._names:
+        if self._names is None:
+            super().__setitem__(name, value)
+        elif name.lower() not in self._names:
             self._names = {**self._names, name.lower(): value}
             self.fields = [*self.fields, (name, value)]
-        else:
+        elif self._names[name.lower()] != value:
             super().__setitem__(name, value)
+
+    def settle(self) -> dict[str, str] | None:
+        """They will be kept, perhaps for days: with names that others have, too. The table of them; None:
+        some name came twice, or something has been changed.
+        """
+        if self._names is not None:
+            self.fields = [(_share(name), value) for name, value in self.fields]
+            self._names = {_share(name): value for name, value in self._names.items()}
+        return self._names
 
     def __getattr__(self, name: str) -> Any:
         if name not in ("_as_list", "_combined_cache"):

@@ -56,6 +56,9 @@ def take_over(handler: WebSocketHandler, protocol: asyncio.Protocol) -> None:
     """From now on the connection is `protocol`'s: our HTTP server hands its transport over, and Tornado's a
     stream.
     """
+    settle = getattr(handler.request, "settle", None)
+    if settle is not None:  # it is ours: Tornado's keeps its head once
+        settle()
     switch_protocols = getattr(handler.request.connection, "switch_protocols", None)
     if switch_protocols is not None:
         switch_protocols(protocol)

@@ -101,6 +101,8 @@ class WebSocketProtocol(asyncio.Protocol):
         finally:
             # As with Tornado, callbacks see the context variables that `prepare` and `open` have set.
             self._context = contextvars.copy_context()
+            request: Any = handler.request
+            request.connection.task = None  # this one, which has nothing left to do
             self._busy = False
             self._advance()
 
