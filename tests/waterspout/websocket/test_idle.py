@@ -4,6 +4,7 @@ import asyncio
 import gc
 import socket
 import tracemalloc
+from typing import ClassVar
 
 from tornado.websocket import WebSocketHandler
 
@@ -25,7 +26,7 @@ MANY = 200
 
 
 class Silent(WebSocketHandler):
-    seen = []
+    seen: ClassVar = []
 
     def open(self):
         self.seen.append(self)
