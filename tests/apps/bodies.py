@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import threading
 from functools import partial
 
 from tests.apps.table import TEXT, Table
@@ -176,6 +177,28 @@ def echo_blocks(environ, start_response):
     size = int(parameter(environ, "size"))
     start_response("200 OK", TEXT)
     yield from iter(partial(environ["wsgi.input"].read, size), b"")
+
+
+@app.view
+def read_beside(environ, start_response):
+    """A thread of the view reads the upload; meanwhile the view sends `size` bytes every `pause` seconds."""
+    done, digest = threading.Event(), hashlib.sha256()
+
+    def read():
+        try:
+            for piece in iter(partial(environ["wsgi.input"].read, READ_SIZE), b""):
+                digest.update(piece)
+        finally:
+            done.set()
+
+    start_response("200 OK", TEXT)
+    reader = threading.Thread(target=read)
+    reader.start()
+    sign, pause = b"." * int(parameter(environ, "size")), float(parameter(environ, "pause"))
+    while not done.wait(pause):
+        yield sign
+    reader.join()
+    yield digest.hexdigest().encode()
 
 
 @app.view

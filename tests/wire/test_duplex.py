@@ -1,5 +1,6 @@
 """Both directions at once: an app that answers each piece of an upload that is still going on."""
 
+import hashlib
 import random
 import threading
 import time
@@ -50,7 +51,11 @@ def test_each_piece_is_echoed_before_the_next_is_sent(server, target, size, fram
 
 
 def echo(connection, framing, body, pause=0.0):
-    """Send a body and read its echo at the same time, with a pause after each chunk."""
+    return send_and_read(connection, "/echo-blocks?size=50000", framing, body, pause)
+
+
+def send_and_read(connection, target, framing, body, pause=0.0):
+    """Send a body and read the reply at the same time, with a pause after each chunk."""
     blocks = [body[start : start + 65_536] for start in range(0, len(body), 65_536)]
 
     def send():
@@ -59,7 +64,7 @@ def echo(connection, framing, body, pause=0.0):
         connection.send(b"0\r\n\r\n" if framing == "chunked" else b"")
 
     header = CHUNKED if framing == "chunked" else ("Content-Length", str(len(body)))
-    connection.send_head("POST", "/echo-blocks?size=50000", [header])
+    connection.send_head("POST", target, [header])
     sending = threading.Thread(target=send, daemon=True)
     sending.start()
     head, received = connection.head(), bytearray()
@@ -86,6 +91,19 @@ def test_a_client_that_reads_slowly_stalls_neither_direction_for_ever(server, fr
     for _ in range(4):
         with server.connect() as connection:
             assert echo(connection, framing, body, pause=0.001) == body
+            server.canary(connection)
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize(("size", "pause"), [(1, 0.001), (1, 0.0), (50_000, 0.0)])
+def test_a_thread_may_read_the_body_while_the_view_sends(server, framing, size, pause):
+    """A sign of life, or a reply, while an upload is taken."""
+    body = random.Random(9).randbytes(6 << 20)
+    for _ in range(3):
+        with server.connect() as connection:
+            reply = send_and_read(connection, f"/read-beside?size={size}&pause={pause}", framing, body)
+            assert set(reply[:-64]) <= {ord(".")}
+            assert reply[-64:].decode() == hashlib.sha256(body).hexdigest()
             server.canary(connection)
 
 

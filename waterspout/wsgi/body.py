@@ -30,6 +30,11 @@ class Inbox:
         self.cancelled = ""
         self.client_eof = False
 
+    @property
+    def is_empty(self) -> bool:
+        """Nothing of the body is here, and more may come."""
+        return not (self.pieces or self.ended or self.cancelled)
+
 
 class BodySource(Protocol):
     """The part of a lane that a body reads from."""
@@ -39,8 +44,8 @@ class BodySource(Protocol):
     def ask(self, credit: int) -> None:
         """Allow the event loop to send `credit` more bytes."""
 
-    def receive(self) -> None:
-        """Wait until something comes."""
+    def receive(self, inbox: Inbox | None = None) -> None:
+        """Wait until something comes: not, if something has come to `inbox` by now."""
 
 
 class LaneBody(io.RawIOBase):
@@ -90,7 +95,7 @@ class LaneBody(io.RawIOBase):
             if self._inbox.ended:
                 return False
             self._refill()
-            self._source.receive()
+            self._source.receive(self._inbox)  # which the thread that sends may have filled
         return True
 
     def _refill(self) -> None:

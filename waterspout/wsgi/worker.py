@@ -16,8 +16,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
+from waterspout.exceptions import FrameError
 from waterspout.limits import LANE_READ, QUICK
 from waterspout.signals import fork_generation
 from waterspout.wsgi.alive import KEY, Presence
@@ -64,7 +65,8 @@ class Cancelled(Exception):
 
 
 class LaneWorker:
-    """Serves the requests of one lane.
+    """Serves the requests of one lane. A view may read its body in another thread than the one that it runs
+    in, which sends: both directions have a lock.
 
     `app`: the WSGI callable. `multiprocess`: other processes may run it at the same time. `backlog`: where
     small requests lie ready. `company`: the lane workers of this process that run a request.
@@ -97,6 +99,8 @@ class LaneWorker:
         self._company: set[LaneWorker] = set() if company is None else company
         self._sleep = SleepMeter()
         self._generation = fork_generation()
+        self._listening = threading.Lock()
+        self._speaking = threading.Lock()
         self.inbox = Inbox()
 
     def run(self) -> None:
@@ -158,9 +162,13 @@ class LaneWorker:
 
     # -- the lane ----------------------------------------------------------------------------------------
 
-    def receive(self) -> None:
-        """Wait for bytes from the event loop and sort them. Raises LaneClosed."""
-        self._sort(self._sock.recv(LANE_READ))
+    def receive(self, inbox: Inbox | None = None) -> None:
+        """Wait for bytes from the event loop and sort them: not, if something has come to `inbox` by now, by
+        way of another thread. Raises LaneClosed.
+        """
+        with self._listening:
+            if inbox is None or inbox.is_empty:
+                self._sort(self._sock.recv(LANE_READ))
 
     def ask(self, credit: int) -> None:
         """Let the event loop send `credit` more bytes of the body. Raises LaneClosed."""
@@ -196,12 +204,17 @@ class LaneWorker:
         and a reply that was not sent must not look like one that was. Raises LaneClosed.
         """
         try:
-            self._sock.sendall(frames)
+            with self._speaking:
+                self._sock.sendall(frames)
         except OSError as error:
-            self.inbox.cancelled = f"the lane is lost: {error}"
-            with contextlib.suppress(OSError):
-                self._sock.shutdown(socket.SHUT_RDWR)
-            raise LaneClosed from None
+            self._lose(error)
+
+    def _lose(self, error: Exception) -> NoReturn:
+        """Nothing more is said or heard here. Raises LaneClosed."""
+        self.inbox.cancelled = f"the lane is lost: {error}"
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+        raise LaneClosed from None
 
     def look(self) -> None:
         """Sort what has come. A child that the app forked leaves it to its parent."""
@@ -224,17 +237,24 @@ class LaneWorker:
             raise Cancelled
 
     def _poll(self) -> None:
+        if not self._listening.acquire(blocking=False):
+            return  # a thread of the view does, and sorts what it hears
         try:
-            data = self._sock.recv(LANE_READ, socket.MSG_DONTWAIT)
+            self._sort(self._sock.recv(LANE_READ, socket.MSG_DONTWAIT))
         except BlockingIOError:
-            return
-        self._sort(data)
+            pass
+        finally:
+            self._listening.release()
 
     def _sort(self, data: bytes) -> None:
         if not data:
             self.inbox.cancelled = "the server has closed the lane"
             raise LaneClosed
-        self._sort_all(self._parser.feed(data))
+        try:
+            frames = self._parser.feed(data)
+        except FrameError as error:
+            self._lose(error)  # what follows can't be understood, either
+        self._sort_all(frames)
         if self._waiting:
             self._wake()
 

@@ -29,7 +29,8 @@ class ScriptedSource:
         assert credit > 0
         self.asked += credit
 
-    def receive(self):
+    def receive(self, inbox=None):
+        assert inbox is None or inbox.is_empty
         self.waits += 1
         arrival = self._arrivals.popleft()
         if arrival is END:
@@ -54,7 +55,8 @@ class ObedientSource(ScriptedSource):
         super().ask(credit)
         self.largest_window = max(self.largest_window, self.asked - self._delivered)
 
-    def receive(self):
+    def receive(self, inbox=None):
+        assert inbox is None or inbox.is_empty
         self.waits += 1
         if self._left == 0:
             self.inbox.ended = True
