@@ -202,6 +202,27 @@ def read_beside(environ, start_response):
 
 
 @app.view
+def leaves_a_reader(environ, start_response):
+    """Answers while a thread of its own waits for more of the upload."""
+    source, begun = environ["wsgi.input"], threading.Event()
+
+    def read():
+        got = source.read(10)
+        begun.set()
+        try:
+            while piece := source.read(READ_SIZE):
+                got += piece
+            note("read", environ, size=len(got))
+        except Exception as error:
+            note("read", environ, error=type(error).__name__)
+
+    threading.Thread(target=read).start()
+    begun.wait()
+    start_response("200 OK", TEXT)
+    return [b"answered"]
+
+
+@app.view
 def zero_reads(environ, start_response):
     source = environ["wsgi.input"]
     facts = [source.read(0), source.readline(0), source.read(3), source.read(0), source.read()]
