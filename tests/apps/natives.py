@@ -159,9 +159,18 @@ class LeavesStreaming(Leaves):
     pass
 
 
+@stream_request_body
+class LeavesAwaiting(Leaves):
+    async def data_received(self, chunk):
+        self.set_header("X-Found", LEFT.get())
+        await asyncio.sleep(0)
+        self.leave("data_received")
+
+
 routes = [
     (r"/native/leaves", Leaves),
     (r"/native/leaves-streaming", LeavesStreaming),
+    (r"/native/leaves-awaiting", LeavesAwaiting),
     (r"/native/ping", Ping),
     (r"/native/raises", Raises),
     (r"/native/events", Events),

@@ -6,6 +6,7 @@ from tests.server import Server, poll
 from tests.wire.client import build_request
 
 SERVE = ("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.working:app")
+PATHS = ["/native/leaves", "/native/leaves-streaming", "/native/leaves-awaiting"]
 STEPS = ["initialize", "set_default_headers", "prepare", "get", "on_finish"]
 
 
@@ -19,12 +20,12 @@ def serve(request, tmp_path_factory):
 
 def assert_nothing_left(server, connection=None):
     for asked in [server.connect(), *([connection] if connection else [])]:
-        for path in ("/native/leaves", "/native/leaves-streaming"):
+        for path in PATHS:
             assert asked.ask("GET", path).text == "nothing, nothing"
             assert asked.ask("POST", path, body=b"x").text == "nothing, nothing"
 
 
-@pytest.mark.parametrize("path", ["/native/leaves", "/native/leaves-streaming"])
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("step", STEPS)
 def test_no_other_request_finds_it(serve, path, step):
     with serve.connect() as connection:
@@ -34,9 +35,10 @@ def test_no_other_request_finds_it(serve, path, step):
             assert_nothing_left(serve, connection)
 
 
-def test_nor_what_a_streamed_body_leaves(serve):
+@pytest.mark.parametrize("path", PATHS[1:])
+def test_nor_what_a_streamed_body_leaves(serve, path):
     with serve.connect() as connection:
-        path = "/native/leaves-streaming?leave=data_received"
+        path = f"{path}?leave=data_received"
         assert connection.ask("POST", path, body=b"x" * 300_000).status == 200
         assert_nothing_left(serve, connection)
 
@@ -48,6 +50,16 @@ def test_nor_what_is_left_when_a_client_leaves(serve):
     connection.close()
     assert poll(lambda: serve.log_lines("leave=on_connection_close"))
     assert_nothing_left(serve)
+
+
+def test_a_coroutine_that_takes_the_body_finds_what_its_own_request_has_left(serve):
+    with serve.connect() as connection:
+        reply = connection.ask("POST", f"{PATHS[2]}?leave=initialize", body=b"x" * 200_000)
+        assert reply.header("X-Found") == "initialize"
+        second = build_request("POST", PATHS[2], body=b"x")
+        connection.send(build_request("GET", f"{PATHS[0]}?leave=get") + second)
+        assert connection.reply().text == "nothing, get"
+        assert connection.reply().header("X-Found") == "nothing"
 
 
 def test_nor_who_has_come_behind_it_in_one_packet(serve):

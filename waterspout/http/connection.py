@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Callable
+from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
@@ -342,7 +343,7 @@ class Connection(asyncio.Protocol):
         exchange.close_callback = None
         self.state = max(self.state, REPLY)
         if callback is not None:
-            tell(exchange, callback)
+            tell(exchange.variables, callback)
 
     # -- time --------------------------------------------------------------------------------------------
 
@@ -377,7 +378,7 @@ class Connection(asyncio.Protocol):
         self._sent_at_eof = self.writer.sent
         callback, exchange.half_close_callback = exchange.half_close_callback, None
         if callback is not None:
-            tell(exchange, callback)
+            tell(exchange.variables, callback)
         grace = (
             limits.HALF_CLOSED if self.writer.unsent else min(exchange.half_close_grace, limits.HALF_CLOSED)
         )
@@ -422,9 +423,9 @@ def shut_down_writing(transport: asyncio.Transport) -> None:
             transport.write_eof()
 
 
-def tell(exchange: Exchange, callback: Callable[[], object]) -> None:
+def tell(variables: Context, callback: Callable[[], object]) -> None:
     """Call somebody whose failure is none of the connection's."""
     try:
-        exchange.variables.copy().run(callback)  # a copy: this may come in the middle of a call in the other
+        variables.copy().run(callback)  # a copy: this may come in the middle of a call in the other
     except (Exception, SystemExit):
         app_log.error("Uncaught exception", exc_info=True)

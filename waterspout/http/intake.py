@@ -152,8 +152,10 @@ class Intake(Connection):
         """The exchange calls this: its reply is written. The next request may come, or none."""
         exchange, self.exchange = self.exchange, None
         delegate, self._delegate = self._delegate, None
+        variables = self.server.variables
         if exchange is not None:
-            exchange.variables = self.server.variables  # what the application left there may lead back to it
+            # What the application left there may lead back to it.
+            variables, exchange.variables = exchange.variables, variables
         if self.state == REPLY and exchange is not None and exchange.keep_alive:
             self.state = IDLE
             self._patience.wait(self.server.soon, self.server.settings.keep_alive_timeout)
@@ -164,7 +166,7 @@ class Intake(Connection):
         elif self.state < CLOSING:
             if not self.is_whole and delegate is not None and exchange is not None:
                 # As Tornado tells it: else who waits for the body waits for ever.
-                self.server.loop.call_soon(tell, exchange, delegate.on_connection_close)
+                self.server.loop.call_soon(tell, variables, delegate.on_connection_close)
             self.close(linger=not self.is_whole)
 
     def become_whole(self) -> bytes | None:
@@ -242,7 +244,7 @@ class Intake(Connection):
             self._on_failure(error)
             return False
         if awaitable is not None:
-            future = asyncio.ensure_future(awaitable)
+            future = variables.run(asyncio.ensure_future, awaitable)
             if not future.done() or future.cancelled() or future.exception() is not None:
                 self._blocked = True
                 self._blocked_since = self.server.now

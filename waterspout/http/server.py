@@ -7,7 +7,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Iterable
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from dataclasses import replace
 from typing import Any
 
@@ -52,7 +52,7 @@ class HTTPServer(httpserver.HTTPServer):
         self.chunk_size: int = kwargs.get("chunk_size") or limits.BODY_PIECE
         self.draining = False
         #: What each request begins with. Event loops would have them share one, or leave it to each other.
-        self.variables = copy_context()
+        self.variables = Context()
         #: Called with a client's address and the refusal of a head that no delegate is told of.
         self.on_refused: Callable[[str, RequestRefused], None] | None = None
         self.open = self._choose_opening()
@@ -77,6 +77,7 @@ class HTTPServer(httpserver.HTTPServer):
         self.done: asyncio.Future[None] = loop.create_future()
         self.done.set_result(None)
         self._turn()
+        self.variables = copy_context()
         if self.ssl_options is not None:
             self.ssl_options = ssl_options_to_context(self.ssl_options, server_side=True)
         for sock in sockets:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
+from tornado.log import app_log
 
 from waterspout.http.gone import GONE
 
@@ -78,7 +79,10 @@ class Stream:
         callback = self._close_callback
         self.on_over()
         if callback is not None:
-            callback()
+            try:
+                callback()
+            except Exception:  # a handler's: the connection has its own end to come to
+                app_log.error("Uncaught exception", exc_info=True)
 
 
 class _SecureSocket:

@@ -166,7 +166,10 @@ class NativeDelegate(HTTPMessageDelegate):
             self._refuse(self._request.headers, linger=True)
             return None
         waits = self._variables.run(self._delegate.data_received, chunk)
-        return contain_exit(waits) if asyncio.iscoroutine(waits) else cast("Awaitable[None] | None", waits)
+        if asyncio.iscoroutine(waits):
+            loop = asyncio.get_running_loop()
+            return loop.create_task(contain_exit(waits), context=self._variables)
+        return cast("Awaitable[None] | None", waits)
 
     def finish(self) -> None:
         if self._refusal is not None:

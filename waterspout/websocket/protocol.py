@@ -271,7 +271,7 @@ class WebSocketProtocol(asyncio.Protocol):
         try:
             future = self._context.run(_call, callback, argument)
         except (Exception, SystemExit, asyncio.CancelledError) as error:
-            self._on_failure(error)
+            self._context.run(self._on_failure, error)
             return
         if future is None:
             return
@@ -289,7 +289,7 @@ class WebSocketProtocol(asyncio.Protocol):
     def _judge(self, future: asyncio.Future[Any]) -> None:
         error = asyncio.CancelledError() if future.cancelled() else future.exception()
         if error is not None:
-            self._on_failure(error)
+            self._context.run(self._on_failure, error)
 
     def _on_failure(self, error: BaseException) -> None:
         self.handler.log_exception(type(error), error, error.__traceback__)
@@ -361,7 +361,7 @@ class WebSocketProtocol(asyncio.Protocol):
         try:
             self._context.run(self.handler.on_ws_connection_close, self.close_code, self.close_reason)
         except (Exception, SystemExit):
-            self.handler.log_exception(*sys.exc_info())
+            self._context.run(self.handler.log_exception, *sys.exc_info())
 
 
 # For `isinstance`. There is nothing in it to inherit, and its instances have a dictionary.

@@ -18,6 +18,8 @@ WRITE_TURN: Final = 64
 #: Who has left so much unsent is not heard until it has taken most of it: more than a message of the largest
 #: size that a client may send by default (bytes).
 UNSENT: Final = 16 * 1024 * 1024
+#: Or so many messages: from Python 3.12 on asyncio counts each that is unsent at every write.
+UNSENT_MESSAGES: Final = 1000
 #: A larger message is not copied behind its header: a second write costs less (bytes).
 JOINED: Final = 64 * 1024
 
@@ -35,6 +37,7 @@ class FrameWriter:
         "_loop",
         "_messages",
         "_paused",
+        "_paused_at",
         "_pong",
         "_taken",
         "_timeout",
@@ -57,7 +60,7 @@ class FrameWriter:
         self._written = self._taken = 0
         self._timeout = timeout
         self._timer: asyncio.TimerHandle | None = None
-        self._messages = 0
+        self._messages = self._paused_at = 0
         self._waiters: list[asyncio.Future[None]] | None = None
         self._pong: bytes | None = None
         self.closed = False
@@ -67,7 +70,11 @@ class FrameWriter:
     @property
     def is_full(self) -> bool:
         """More lies here than a client may cause that does not read."""
-        return self._paused and self._transport.get_write_buffer_size() > UNSENT
+        if not self._paused:
+            return False
+        if self._messages - self._paused_at > UNSENT_MESSAGES:
+            return True
+        return self._transport.get_write_buffer_size() > UNSENT
 
     def send_message(self, opcode: int, payload: bytes) -> asyncio.Future[None]:
         """A whole message. The future is done when there is room for more, or fails: WebSocketClosedError."""
@@ -97,6 +104,7 @@ class FrameWriter:
     def pause(self) -> None:
         """The transport is full."""
         self._paused = True
+        self._paused_at = self._messages
         self._watch()
 
     def resume(self) -> None:

@@ -48,11 +48,13 @@ class Control:
         self._sock = sock
         self._writing = threading.Lock()
         self._flushing = threading.Lock()
-        self._published = threading.Event()
+        # Not an Event, which has a lock: the collector may come while it is held, and free what publishes.
+        self._published: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._is_told = False
         self._parser = FrameParser()
         self._descriptors: list[tuple[int, ...]] = []
         self.orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
-        self.outbox = Outbox(self._published.set)
+        self.outbox = Outbox(self._tell_published)
         self.ready = False
 
     def start(self) -> None:
@@ -102,10 +104,15 @@ class Control:
         with contextlib.suppress(OSError):  # the server is gone
             self.flush()
 
+    def _tell_published(self) -> None:
+        if not self._is_told:
+            self._is_told = True
+            self._published.put(None)
+
     def _write_published(self) -> None:
         while True:
-            self._published.wait()
-            self._published.clear()
+            self._published.get()
+            self._is_told = False
             try:
                 self.flush()
             except OSError:

@@ -1,6 +1,7 @@
 """The server as an application sees it: Tornado's arguments, listeners, and how it stops."""
 
 import asyncio
+import contextvars
 import gc
 import socket
 import threading
@@ -440,3 +441,38 @@ def test_a_thread_that_has_no_event_loop_yet():
         if loop is not None:
             loop.add_callback(loop.stop)
         thread.join(10)
+
+
+@on_loops
+async def test_requests_begin_with_what_was_set_before_it_listens():
+    variable = contextvars.ContextVar("variable", default=b"nothing")
+    server = HTTPServer(
+        App(type("Saying", (Delegate,), {"answer": lambda self: reply(self.exchange, variable.get())}))
+    )
+    variable.set(b"said")
+    [sock] = bind_sockets(0, "127.0.0.1")
+    server.add_sockets([sock])
+    try:
+        assert (await ask(GET, host="127.0.0.1", port=sock.getsockname()[1]))[2] == b"said"
+    finally:
+        server.stop()
+        await server.close_all_connections()
+
+
+@on_loops
+async def test_who_answers_early_is_told_of_the_end_with_its_own_variables():
+    variable, found = contextvars.ContextVar("variable", default="nothing"), []
+
+    class Early(Delegate):
+        def headers_received(self, start_line, headers):
+            variable.set("said")
+            reply(self.exchange)
+
+        def on_connection_close(self):
+            found.append(variable.get())
+
+    async with serve(Early) as served, served.client() as client:
+        client.send(post(length=10))
+        assert (await client.read_reply())[2] == b"ok"
+        await until(lambda: found)
+        assert found == ["said"]

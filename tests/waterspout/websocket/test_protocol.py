@@ -144,6 +144,31 @@ async def test_what_a_callback_may_give(form):
         assert served.events == ["open", "future", "several", "generator", "future"]
 
 
+@pytest.mark.parametrize("late", [False, True])
+@scenario
+async def test_what_a_callback_raises_is_logged_with_its_variables(form, late):
+    user = contextvars.ContextVar("user", default="nobody")
+
+    class Failing(Witness):
+        def open(self, *args):
+            super().open()
+            user.set("ann")
+
+        def on_message(self, message):
+            return self.fail() if late else 1 / 0
+
+        async def fail(self):
+            await asyncio.sleep(0)
+            return 1 / 0
+
+        def log_exception(self, kind, *about):
+            self.events.append((kind, user.get()))
+
+    async with serve(form, Failing) as served, connect(served.port) as client:
+        client.text("a")
+        await served.until((ZeroDivisionError, "ann"))
+
+
 @scenario
 async def test_context_variables_of_prepare_and_open_are_seen(form):
     user, path = contextvars.ContextVar("user"), contextvars.ContextVar("path")

@@ -20,7 +20,7 @@ from tests.waterspout.websocket.serving import Witness, scenario, serve
 from waterspout.http.exchange import Exchange
 from waterspout.websocket import protocol as module
 from waterspout.websocket.protocol import READ_AHEAD, WebSocketProtocol
-from waterspout.websocket.writer import UNSENT
+from waterspout.websocket.writer import UNSENT, UNSENT_MESSAGES
 
 
 @scenario
@@ -64,6 +64,28 @@ async def test_who_asks_and_does_not_read_is_heard_no_more_until_it_does(form):
             assert await client.read() == (BINARY, bytes(1_000_000))
         assert await client.read() == (PONG, b"there?")
         assert served.events[1:-1] == list(map(str, range(200)))
+
+
+class Answers(Witness):
+    def on_message(self, message):
+        super().on_message(message)
+        self.write_message(message * 1000)
+
+
+@scenario
+async def test_so_is_who_asks_for_many_small_ones(form):
+    """asyncio counts what is unsent at every write, message by message."""
+    many = 20_000
+    async with serve(form, Answers) as served, connect(served.port) as client:
+        await served.until("open")
+        client.transport.pause_reading()
+        client.send(*[frame(TEXT, "a")] * many)
+        await asyncio.sleep(1)
+        protocol = served.handler.ws_connection
+        assert 0 < protocol.unsent < 2 * 1000 * UNSENT_MESSAGES
+        client.transport.resume_reading()
+        for _ in range(many):
+            assert await client.read() == (TEXT, b"a" * 1000)
 
 
 @scenario

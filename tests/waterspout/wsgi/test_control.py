@@ -244,3 +244,29 @@ control.orders.get()
     with run_script(code) as channel:
         channel.hear()
         assert [channel.hear() for _ in range(2)] == [(PUBLISH, b"topic\n1"), (PUBLISH, b"ended\ntrue")]
+
+
+@pytest.mark.parametrize("publisher", ["control.outbox.put", "publish"])
+def test_publishing_may_happen_in_the_middle_of_publishing(publisher):
+    """The collector comes when it likes, and what it frees may publish: here, at every line."""
+    code = f"""
+def come(frame, event, argument):
+    if event == "line":
+        sys.settrace(None)
+        {publisher}("inner", b"" if "outbox" in {publisher!r} else 0)
+        sys.settrace(come)
+    return come
+sys.settrace(come)
+for _ in range(20):
+    {publisher}("outer", b"" if "outbox" in {publisher!r} else 0)
+sys.settrace(None)
+control.flush()
+control.say_ready()
+control.orders.get()
+"""
+    topics = []
+    with run_script(code) as channel:
+        while (heard := channel.hear())[0] != READY:
+            topics.append(heard[1].partition(b"\n")[0])
+    assert topics.count(b"outer") == 20
+    assert topics.count(b"inner") > 20
