@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from tornado.escape import native_str
 from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPOutputError, RequestStartLine, ResponseStartLine
 from tornado.iostream import IOStream
 
@@ -353,7 +354,8 @@ class Exchange(HTTPConnection):
         # `Intake.on_reply_finished`. A client that is not told would use it again (RFC 9112 section 9.6).
         is_last = connection.server.draining or not connection.is_whole
         left, chunked, keep_alive, more = self._decide_framing(status, length, closes, is_last)
-        text = _format(status, reason, [*headers.get_all(), *more])
+        fields = [(name, native_str(value)) for name, value in headers.get_all()]  # bytes, too: as Tornado's
+        text = _format(status, reason, [*fields, *more])
         # Only now: a head that can't be written leaves all as it was.
         self._left, self._chunked, self.keep_alive = left, chunked, keep_alive
         self._head_written = True

@@ -100,8 +100,10 @@ class RequestHeaders(HTTPHeaders):
         return super().__getitem__(name)
 
     def get_all(self) -> Iterable[tuple[str, str]]:
-        """All (name, value); as they came, as long as nothing has been changed."""
-        return self.fields if self._names is not None else super().get_all()
+        """All (name, value), with Tornado's capitals."""
+        if self._names is None:
+            return super().get_all()
+        return ((normalize_header(name), value) for name, value in self.fields)
 
     def __setitem__(self, name: str, value: str) -> None:
         if self._names is None:

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import Context, copy_context
 from dataclasses import replace
+from inspect import signature
 from typing import Any
 
 from tornado import httpserver
@@ -36,20 +37,27 @@ class HTTPServer(httpserver.HTTPServer):
     `idle_connection_timeout` those of `settings` apply to heads and to idle connections.
     """
 
+    # Before there is any: Tornado's own constructor assigns `ssl_options`.
+    _ssl_options: ssl.SSLContext | dict[str, Any] | None = None
+    _listeners: Sequence[Listener | PlainListener] = ()
+
     def initialize(self, *args: Any, settings: HTTPSettings | None = None, **kwargs: Any) -> None:
-        idle = kwargs.get("idle_connection_timeout")
+        given = signature(super().initialize).bind(*args, **kwargs).arguments
         super().initialize(*args, **kwargs)
         self.settings = settings or HTTPSettings()
-        if idle is not None:
+        if idle := given.get("idle_connection_timeout"):  # 0 is none, as for Tornado
             self.settings = replace(self.settings, head_timeout=idle, keep_alive_timeout=idle)
-        max_body_size, max_buffer_size = kwargs.get("max_body_size"), kwargs.get("max_buffer_size")
+        max_body_size, max_buffer_size = given.get("max_body_size"), given.get("max_buffer_size")
         self.max_body_size: int = (
             max_body_size if max_body_size is not None else (max_buffer_size or 100 * limits.MIB)
         )
-        if kwargs.get("max_header_size"):
-            bounds = self.settings.head._replace(head=kwargs["max_header_size"])
+        if size := given.get("max_header_size"):
+            bounds = self.settings.head._replace(head=size)
+            if settings is None:  # one large field, or one long line, is what it is raised for
+                line, field = max(size, bounds.request_line), max(size, bounds.field)
+                bounds = bounds._replace(request_line=line, field=field)
             self.settings = replace(self.settings, head=bounds)
-        self.chunk_size: int = kwargs.get("chunk_size") or limits.BODY_PIECE
+        self.chunk_size: int = given.get("chunk_size") or limits.BODY_PIECE
         self.draining = False
         #: What each request begins with. Event loops would have them share one, or leave it to each other.
         self.variables = Context()
@@ -62,7 +70,6 @@ class HTTPServer(httpserver.HTTPServer):
         self._open: set[Connection] = set()
         #: By the name that Tornado has for it: it is where others look for the port (jupyter, distributed).
         self._sockets: dict[int, socket.socket] = {}
-        self._listeners: list[Listener | PlainListener] = []
         self._shortage = Shortage(lambda: self.count_connections())
         self._sweeper: asyncio.TimerHandle | None = None
         self._interval = min(limits.SWEEP_INTERVAL, self.settings.shortest / 4)
@@ -80,24 +87,46 @@ class HTTPServer(httpserver.HTTPServer):
         self.variables = copy_context()
         if self.ssl_options is not None:
             self.ssl_options = ssl_options_to_context(self.ssl_options, server_side=True)
+        self._listen_on(sockets)
+
+    def _listen_on(self, sockets: Iterable[socket.socket]) -> None:
+        loop, listeners = self.loop, list(self._listeners)
         for sock in sockets:
             self._sockets[sock.fileno()] = sock
             if self.ssl_options is not None:
-                self._listeners.append(TLSListener(loop, sock, lambda: Intake(self), self._find_context))
+                listeners.append(TLSListener(loop, sock, lambda: Intake(self), self._find_context))
             else:
                 kind = PlainListener if isinstance(loop, asyncio.BaseEventLoop) else Listener
-                self._listeners.append(kind(loop, sock, lambda: Intake(self)))
+                listeners.append(kind(loop, sock, lambda: Intake(self)))
+        self._listeners = listeners
+
+    @property
+    def ssl_options(self) -> ssl.SSLContext | dict[str, Any] | None:
+        """TLS of the connections that are still to come, as with Tornado's server: who assigns it has renewed
+        a certificate, or lets a port that is open already speak TLS, or no longer.
+        """
+        return self._ssl_options
+
+    @ssl_options.setter
+    def ssl_options(self, options: ssl.SSLContext | dict[str, Any] | None) -> None:
+        was, self._ssl_options = self._ssl_options, options
+        if self._listeners and (was is None) != (options is None):
+            sockets = [sock.dup() for sock in self._sockets.values()]  # a listener may close its own
+            self._close_listeners()
+            self._listen_on(sockets)
 
     def _find_context(self) -> ssl.SSLContext:
-        """Of this moment: who assigns `ssl_options` has renewed a certificate, as with Tornado's server."""
-        assert self.ssl_options is not None
+        assert self.ssl_options is not None  # else there is another listener
         return ssl_options_to_context(self.ssl_options, server_side=True)
 
     def stop(self) -> None:
         """Accept no more; what is open goes on."""
+        self._close_listeners()
+
+    def _close_listeners(self) -> None:
         for listener in self._listeners:
             listener.close()
-        self._listeners.clear()
+        self._listeners = ()
         for sock in self._sockets.values():
             sock.close()
         self._sockets.clear()

@@ -142,12 +142,14 @@ def test_the_headers_of_a_reply_are_as_tornados_are(fields, changes):
     assert (len(our), list(our), str(our)) == (len(their), list(their), str(their))
 
 
-def test_the_fields_of_a_request_stay_as_they_came_until_they_change():
+def test_the_fields_of_a_request_stay_in_their_order_and_have_tornados_capitals():
     headers = ours([("x-MiXed", "1"), ("A", "2")])
-    assert list(headers.get_all()) == [("x-MiXed", "1"), ("A", "2")]
+    assert list(headers.get_all()) == [("X-Mixed", "1"), ("A", "2")]
     headers["New"] = "3"
     del headers["a"]
-    assert list(headers.get_all()) == [("x-MiXed", "1"), ("New", "3")]
+    assert list(headers.get_all()) == [("X-Mixed", "1"), ("New", "3")]
+    assert str(headers) == "X-Mixed: 1\nNew: 3\n"
+    assert list(headers.get_all()) == [("X-Mixed", "1"), ("New", "3")]  # whoever has looked before
     with pytest.raises(KeyError):
         del headers["A"]
     with pytest.raises(KeyError):

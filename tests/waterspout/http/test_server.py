@@ -19,10 +19,12 @@ from tests.waterspout.http.harness import (
     Client,
     Delegate,
     Silent,
+    answering,
     on_loops,
     post,
     reply,
     serve,
+    tls_contexts,
     until,
 )
 from waterspout import limits
@@ -476,3 +478,55 @@ async def test_who_answers_early_is_told_of_the_end_with_its_own_variables():
         assert (await client.read_reply())[2] == b"ok"
         await until(lambda: found)
         assert found == ["said"]
+
+
+@on_loops
+async def test_tls_may_come_and_go_while_it_listens():
+    """As distributed has it: a port that listens becomes one of `wss://`."""
+    secure, plain = tls_contexts()
+    async with serve() as served:
+        for context in (secure, None, secure):
+            port = served.server._sockets[next(iter(served.server._sockets))].getsockname()[1]
+            assert port == served.port
+            served.server.ssl_options = context
+            options = {"ssl": plain} if context else {}
+            async with served.client(**options) as client:
+                client.send(GET)
+                assert (await client.read_reply())[2] == b"/ "
+
+
+@on_loops
+async def test_no_idle_time_is_tornados_own():
+    async with serve(idle_connection_timeout=0) as served, served.client() as client:
+        for _ in range(3):
+            client.send(GET)
+            assert (await client.read_reply())[2] == b"/ "
+            await asyncio.sleep(0.05)
+
+
+@on_loops
+async def test_a_head_that_may_be_larger_may_have_a_larger_line_and_field():
+    async with serve(max_header_size=200_000) as served:
+        for request in (
+            GET.replace(b"Host", b"A: " + b"x" * 100_000 + b"\r\nHost"),
+            GET.replace(b"/ ", b"/" + b"x" * 100_000 + b" "),
+        ):
+            async with served.client() as client:
+                client.send(request)
+                assert (await client.read_reply())[0] == 200
+
+
+@on_loops
+async def test_arguments_may_be_given_by_position():
+    app = App(Delegate)
+    server = HTTPServer(app, False, False, None, None, False, 1000, 2000, 30, 30, 100)
+    assert (server.max_body_size, server.settings.head.head) == (100, 2000)
+    assert (server.chunk_size, server.settings.keep_alive_timeout) == (1000, 30)
+
+
+@on_loops
+async def test_values_of_bytes_are_written_as_they_are():
+    bytes_too = answering(lambda exchange: reply(exchange, fields=[("X-B", b"val")]))
+    async with serve(bytes_too) as served, served.client() as client:
+        client.send(GET)
+        assert (await client.read_reply())[1]["x-b"] == "val"
