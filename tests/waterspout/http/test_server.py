@@ -8,6 +8,7 @@ import threading
 import weakref
 
 import pytest
+import tornado.httpserver
 from tornado.httputil import HTTPHeaders, ResponseStartLine
 from tornado.ioloop import IOLoop
 from tornado.netutil import bind_sockets, bind_unix_socket
@@ -530,3 +531,14 @@ async def test_values_of_bytes_are_written_as_they_are():
     async with serve(bytes_too) as served, served.client() as client:
         client.send(GET)
         assert (await client.read_reply())[1]["x-b"] == "val"
+
+
+@on_loops
+async def test_tornados_own_name_can_be_told_to_mean_it():
+    tornado.httpserver.HTTPServer.configure("waterspout.http.HTTPServer")
+    try:
+        server = Application().listen(0, "127.0.0.1")
+        assert type(server) is HTTPServer
+        server.stop()
+    finally:
+        tornado.httpserver.HTTPServer.configure(None)
