@@ -16,6 +16,7 @@ from waterspout import limits
 from waterspout.container_settings import CONTAINER_SETTINGS, make_container
 from waterspout.http.exchange import Exchange
 from waterspout.hub.local import hub
+from waterspout.native.admission import ask_before_body
 from waterspout.native.delegate import NativeDelegate, PlainDelegate, run
 from waterspout.native.improving import Improved
 from waterspout.native.transform import RecordTransform
@@ -391,6 +392,7 @@ class Application(TornadoApplication):
         target_class = self._improved[target_class]
         if not self._caches_templates or getattr(target_class, "_stream_request_body", False):
             stock = super().get_handler_delegate(request, target_class, target_kwargs, path_args, path_kwargs)
+            ask_before_body(stock)
             return NativeDelegate(self, request, stock)
         plain = PlainDelegate(self, request, target_class, target_kwargs, path_args, path_kwargs)
         # Without a body there is no limit to keep; an open WebSocket is to be remembered.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar, cast
 
 import tornado.web
@@ -17,8 +17,14 @@ from waterspout.routing.methods import defines, find_methods
 _MARK: Final = "__waterspout_access__"
 _PUBLIC: Final = "public"
 _AUTHENTICATED: Final = "authenticated"
+#: On a method that is guarded: what asks who it is, before it is called.
+_ADMIT: Final = "__waterspout_admit__"
 #: What Tornado's own decorator wraps methods in.
 _TORNADOS: Final = tornado.web.authenticated(lambda self: None).__code__
+#: True of a handler whose user is known; any other it answers.
+_is_known: Final = tornado.web.authenticated(lambda self: cast(Any, True))
+
+Admit = Callable[[RequestHandler], Awaitable[bool]]
 
 Target = TypeVar("Target", bound=Any)
 
@@ -33,9 +39,10 @@ def authenticated(target: Target) -> Target:
     """A handler class, or a method of one, for whom the application's `login_loader` knows.
 
     Others are answered as `tornado.web.authenticated` does it: GET and HEAD are sent to the setting
-    `login_url`, the rest gets 403, a WebSocket too. Caches are told that replies vary with cookies. On a
-    class it guards all methods that are defined there or above, but for those that are `public`; not those
-    that a class below it defines.
+    `login_url`, the rest gets 403, a WebSocket too. Caches are told that replies vary with cookies. Who asks
+    is asked behind `prepare`, and before a handler that streams (`stream_request_body`) is handed any of the
+    body. On a class it guards all methods that are defined there or above, but for those that are `public`;
+    not those that a class below it defines.
     """
     if not inspect.isclass(target):
         return cast(Target, _guard(target))
@@ -46,24 +53,54 @@ def authenticated(target: Target) -> Target:
     return target
 
 
-def _guard(method: Callable[..., Any]) -> Callable[..., Any]:
-    checked = tornado.web.authenticated(method)
+def ask_loader_for_tornados(handler_class: type[RequestHandler]) -> None:
+    """Let Tornado's own decorator on its methods ask the application's `login_loader`, too, unless the class
+    has its own way, `get_current_user()`: that is Tornado's, then, and stays it.
+    """
+    for name in map(str.lower, handler_class.SUPPORTED_METHODS):
+        method = getattr(handler_class, name, None)
+        if getattr(method, "__code__", None) is _TORNADOS:
+            setattr(handler_class, name, _guard(cast(Callable[..., Any], method), _admit_tornados))
 
+
+def find_admit(method: Any) -> Admit | None:
+    """What asks who may call a handler's method, if it is guarded: whether the method may be called. Else it
+    has answered, or raises HTTPError(403).
+    """
+    return cast("Admit | None", getattr(method, _ADMIT, None))
+
+
+async def _admit(handler: RequestHandler) -> bool:
+    loader = handler.settings.get("login_loader")
+    # None, too: Tornado's property leaves it, where `prepare` or a translation has looked who it is.
+    if loader is not None and handler.__dict__.get("_current_user") is None:
+        user = loader(handler)
+        handler.current_user = await user if inspect.isawaitable(user) else user
+    return _admit_known(handler)
+
+
+async def _admit_tornados(handler: RequestHandler) -> bool:
+    return _admit_known(handler) if _knows_users(type(handler)) else await _admit(handler)
+
+
+def _admit_known(handler: RequestHandler) -> bool:
+    vary_with_cookies(handler)
+    if isinstance(handler, WebSocketHandler) and not handler.current_user:
+        raise HTTPError(403)  # no client follows a redirect there
+    return cast(Any, _is_known(handler)) is True
+
+
+def _guard(method: Callable[..., Any], admit: Admit = _admit) -> Callable[..., Any]:
     @functools.wraps(method)
     async def guarded(self: RequestHandler, *args: Any, **kwargs: Any) -> None:
-        loader = self.settings.get("login_loader")
-        if loader is not None and "_current_user" not in self.__dict__:
-            user = loader(self)
-            self.current_user = await user if inspect.isawaitable(user) else user
-        vary_with_cookies(self)
-        if isinstance(self, WebSocketHandler) and not self.current_user:
-            raise HTTPError(403)  # no client follows a redirect there
-        result = checked(self, *args, **kwargs)
-        if result is not None:
-            await result
+        if await admit(self):
+            result = method(self, *args, **kwargs)
+            if result is not None:
+                await result
         vary_with_cookies(self)  # it may have said something of its own
 
     setattr(guarded, _MARK, _AUTHENTICATED)
+    setattr(guarded, _ADMIT, admit)
     return guarded
 
 
@@ -94,12 +131,17 @@ def lets_nobody_in(handler_class: type[RequestHandler]) -> bool:
     """Whether it has a method that is `authenticated`, by this module's decorator, and no way of
     Tornado's to learn who asks: without a login_loader everybody is refused.
     """
-    knows = any(
-        getattr(handler_class, name) is not getattr(RequestHandler, name)
-        for name in ("current_user", "get_current_user", "prepare")
-    )
+    knows = _knows_users(handler_class) or handler_class.prepare is not RequestHandler.prepare
     methods = [getattr(handler_class, name.lower(), None) for name in handler_class.SUPPORTED_METHODS]
     return not knows and any(getattr(method, _MARK, None) == _AUTHENTICATED for method in methods)
+
+
+def _knows_users(handler_class: type[RequestHandler]) -> bool:
+    """Whether it has a way of its own to learn who asks, as Tornado's handlers do."""
+    return any(
+        getattr(handler_class, name) is not getattr(RequestHandler, name)
+        for name in ("current_user", "get_current_user")
+    )
 
 
 def _read_mark(target: Any) -> str | None:

@@ -13,7 +13,7 @@ from tornado.web import FallbackHandler, RequestHandler
 from werkzeug.routing import BaseConverter
 
 from waterspout.exceptions import AccessUndeclared, ConfigurationError
-from waterspout.native.access import find_undeclared, lets_nobody_in
+from waterspout.native.access import ask_loader_for_tornados, find_undeclared, lets_nobody_in
 from waterspout.routing.methods import answers_nothing, find_methods
 from waterspout.routing.paths import is_literal
 from waterspout.routing.plain import PlainPathMatches
@@ -139,6 +139,7 @@ class Gathering:
                     "the handler a get_current_user()"
                 )
             return
+        ask_loader_for_tornados(target)
         undeclared = find_undeclared(target)
         if undeclared:
             self._undeclared[named] = f"{named}: who may use {', '.join(undeclared)}?"

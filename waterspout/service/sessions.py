@@ -16,9 +16,15 @@ from waterspout.native.access import vary_with_cookies
 class FlaskSessions:
     """What Flask's own sessions, which are signed cookies, say of a request. Reads, and never writes.
 
-    `app`: the Flask app, or one that serves nothing and has the same `secret_key`, `SECRET_KEY_FALLBACKS`,
-    `SESSION_COOKIE_NAME` and `session_interface`: where views run in processes of their own, the event loop
-    need not load them. Raises ValueError: it has no key, or sessions that are kept elsewhere.
+    `app`: the Flask app, or one that serves nothing (where views run in processes of their own, the event
+    loop need not load them) and has the same `SECRET_KEY`, `SECRET_KEY_FALLBACKS`, `SESSION_COOKIE_NAME`,
+    `PERMANENT_SESSION_LIFETIME` and `session_interface`: load what the app loads. By the lifetime of `app` a
+    session is too old; where it was not told, that is Flask's 31 days. Raises ValueError: it has no key, or
+    sessions that are kept elsewhere.
+
+    Of Flask-Login it knows who has signed in, and nothing else: `session_protection` is not asked, and who
+    has no more than a remember-me cookie is unknown until a view of Flask's has made a session of it. No
+    session is prolonged, either, as a request to Flask prolongs a permanent one.
     """
 
     def __init__(self, app: Flask) -> None:

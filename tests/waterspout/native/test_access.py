@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import tornado.locale
 import tornado.web
 from tornado.routing import HostMatches, Rule
 from tornado.web import RequestHandler
@@ -155,6 +156,111 @@ async def test_who_is_known_to_the_loader_may_and_others_may_not(loader):
             assert await ask(client, "POST", "/mixed?user=ada") == (200, "ours")
             assert await ask(client, "POST", "/mixed") == (403, None)
             assert await ask(client, "GET", "/mixed") == (302, "/login?next=%2Fmixed")
+    finally:
+        await application.stop()
+
+
+class LooksFirst(RequestHandler):
+    """As a `before_request` that became `prepare` does."""
+
+    def prepare(self):
+        self.set_header("X-Who", str(self.current_user))
+
+
+@authenticated
+class Looked(LooksFirst):
+    def get(self):
+        self.write(f"hello {self.current_user}")
+
+
+@authenticated
+class Translated(Closed):
+    def get_user_locale(self):
+        assert self.current_user is None
+        return tornado.locale.get("en")
+
+    def prepare(self):
+        assert self.locale.code
+
+
+class Tornados(LooksFirst):
+    @tornado.web.authenticated
+    def get(self):
+        self.write(f"hello {self.current_user}")
+
+    @tornado.web.authenticated
+    async def post(self):
+        await asyncio.sleep(0)
+        self.write(f"posted by {self.current_user}")
+
+
+class BelowTornados(Tornados):
+    pass
+
+
+class TornadosOwn(Tornados):
+    """Knows by itself who asks."""
+
+    def get_current_user(self):
+        return self.get_query_argument("token", None)
+
+
+class TornadosSocket(WebSocketHandler):
+    @tornado.web.authenticated
+    async def get(self):
+        await super().get()
+
+
+@pytest.mark.parametrize("loader", [load, load_slowly])
+@on_loops
+async def test_who_has_been_looked_for_in_prepare_is_asked_of_the_loader_all_the_same(loader):
+    rules = [("/looked", Looked), ("/translated", Translated)]
+    application = Application(rules, login_loader=loader, login_url="/login")
+    try:
+        async with harness.serve(application) as served, served.client() as client:
+            for path in ("/looked", "/translated"):
+                for query, known in (("?user=ada", (200, b"hello ada")), ("", (302, b""))):
+                    client.send(f"GET {path}{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                    status, _, body = await client.read_reply()
+                    assert (status, body) == known, path
+    finally:
+        await application.stop()
+
+
+@pytest.mark.parametrize("loader", [load, load_slowly])
+@on_loops
+async def test_tornado_s_own_decorator_asks_the_loader_too(loader):
+    rules = [
+        *(("/a", Tornados), (r"/b[12]?", f"{__name__}.BelowTornados"), ("/own", TornadosOwn)),
+        ("/socket", TornadosSocket),
+    ]
+    application = Application(rules, login_loader=loader, login_url="/login")
+    upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    try:
+        async with harness.serve(application) as served, served.client() as client:
+            for method, target, status, said in (
+                ("GET", "/a?user=ada", 200, b"hello ada"),
+                ("POST", "/a?user=ada", 200, b"posted by ada"),
+                ("GET", "/b?user=ada", 200, b"hello ada"),
+                ("HEAD", "/b?user=ada", 200, None),
+                ("GET", "/a", 302, b""),
+                ("POST", "/b", 403, None),
+                ("GET", "/own?token=eve", 200, b"hello eve"),
+                ("GET", "/own?user=ada", 302, b""),  # it is not the loader's to say
+            ):
+                client.send(f"{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode())
+                found, fields = await client.head()
+                assert found == status, (method, target)
+                assert status == 403 or fields["vary"] == "Cookie"
+                if method != "HEAD":
+                    body = await client.reader.readexactly(int(fields["content-length"]))
+                    assert said in (None, body)
+            for path, status in (("/socket", 403), ("/socket?user=ada", 101)):
+                client.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n{upgrade}{key}\r\n".encode())
+                assert (await client.head())[0] == status
+                if status == 403:
+                    await client.reader.readuntil(b"</html>")
     finally:
         await application.stop()
 
