@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import json
+import multiprocessing
 import time
 
 from tornado.web import RequestHandler, stream_request_body
@@ -167,7 +168,17 @@ class LeavesAwaiting(Leaves):
         self.leave("data_received")
 
 
+class Job(RequestHandler):
+    """Starts a process that goes on when the client has its reply. Its number."""
+
+    def get(self):
+        process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+        process.start()
+        self.write(str(process.pid))
+
+
 routes = [
+    (r"/native/job", Job),
     (r"/native/leaves", Leaves),
     (r"/native/leaves-streaming", LeavesStreaming),
     (r"/native/leaves-awaiting", LeavesAwaiting),
