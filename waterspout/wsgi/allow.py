@@ -11,6 +11,16 @@ from typing import Any, Final
 
 #: Where middleware keeps the app that it is wrapped around, by custom.
 _INSIDE: Final = ("app", "wsgi_app", "application")
+#: Fields of a reply that are of its body, or of another place; those of its policy, of who may read it and of
+#: its cookies are not.
+_OF_THE_BODY: Final = frozenset(
+    {
+        *("accept-ranges", "allow", "content-digest", "content-disposition", "content-encoding"),
+        *("content-language", "content-length", "content-location", "content-md5", "content-range"),
+        *("content-type", "digest", "etag", "last-modified", "location", "refresh", "repr-digest", "trailer"),
+        *("transfer-encoding", "x-accel-redirect", "x-lighttpd-send-file", "x-sendfile"),
+    }
+)
 _TWINS: Final = frozenset({"GET", "HEAD"})
 _NOT_ALLOWED: Final = "405 METHOD NOT ALLOWED"
 
@@ -52,8 +62,12 @@ class AllowMerger:
             if status.startswith("404") and not declined and not self._has_rule(environ):
                 answers.append(b"" if options else b"405 Method Not Allowed\n")
                 status = "200 OK" if options else _NOT_ALLOWED
-                length = ("Content-Length", str(len(answers[0])))
-                headers = [("Content-Type", "text/plain; charset=utf-8"), length, self._merge([])]
+                headers = [
+                    *(field for field in headers if field[0].lower() not in _OF_THE_BODY),
+                    ("Content-Type", "text/plain; charset=utf-8"),
+                    ("Content-Length", str(len(answers[0]))),
+                    self._merge([]),
+                ]
             elif status.startswith("405") or (options and self._is_automatic(environ, headers)):
                 headers = [*(field for field in headers if field[0].lower() != "allow"), self._merge(headers)]
             write = start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
