@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
+from waterspout.wsgi.fields import FILE_OF_PROXY
+
 #: Where middleware keeps the app that it is wrapped around, by custom.
 _INSIDE: Final = ("app", "wsgi_app", "application")
 #: Fields of a reply that are of its body, or of another place; those of its policy, of who may read it and of
@@ -18,7 +20,8 @@ _OF_THE_BODY: Final = frozenset(
         *("accept-ranges", "allow", "content-digest", "content-disposition", "content-encoding"),
         *("content-language", "content-length", "content-location", "content-md5", "content-range"),
         *("content-type", "digest", "etag", "last-modified", "location", "refresh", "repr-digest", "trailer"),
-        *("transfer-encoding", "x-accel-redirect", "x-lighttpd-send-file", "x-sendfile"),
+        "transfer-encoding",
+        *FILE_OF_PROXY,
     }
 )
 _TWINS: Final = frozenset({"GET", "HEAD"})
