@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from waterspout.wsgi.fields import FILE_OF_PROXY
+from waterspout.wsgi.layers import find_flask
 
-#: Where middleware keeps the app that it is wrapped around, by custom.
-_INSIDE: Final = ("app", "wsgi_app", "application")
 #: Fields of a reply that are of its body, or of another place; those of its policy, of who may read it and of
 #: its cookies are not.
 _OF_THE_BODY: Final = frozenset(
@@ -26,17 +25,6 @@ _OF_THE_BODY: Final = frozenset(
 )
 _TWINS: Final = frozenset({"GET", "HEAD"})
 _NOT_ALLOWED: Final = "405 METHOD NOT ALLOWED"
-
-
-def find_flask(app: Any) -> Any:
-    """The Flask app in `app`: itself, or inside middleware. None: there is none to be seen."""
-    seen: set[int] = set()
-    while app is not None and id(app) not in seen:
-        if hasattr(getattr(app, "url_map", None), "bind_to_environ"):
-            return app
-        seen.add(id(app))
-        app = next((inside for name in _INSIDE if (inside := getattr(app, name, None)) is not None), None)
-    return None
 
 
 class AllowMerger:
