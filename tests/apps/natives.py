@@ -1,6 +1,7 @@
 """Native routes: what a team writes as Tornado handlers."""
 
 import asyncio
+import contextlib
 import contextvars
 import json
 import multiprocessing
@@ -177,8 +178,23 @@ class Job(RequestHandler):
         self.write(str(process.pid))
 
 
+class Stubborn(RequestHandler):
+    """Starts a task that nobody can cancel."""
+
+    def get(self):
+        self.application.stubborn = asyncio.get_running_loop().create_task(go_on())
+        self.write("started")
+
+
+async def go_on():
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+
+
 routes = [
     (r"/native/job", Job),
+    (r"/native/stubborn", Stubborn),
     (r"/native/leaves", Leaves),
     (r"/native/leaves-streaming", LeavesStreaming),
     (r"/native/leaves-awaiting", LeavesAwaiting),

@@ -106,6 +106,15 @@ def test_a_process_that_a_native_handler_has_started_does_not_hold_the_end_up(st
     assert server.log_lines(f"still run, and are left alone ({child})")
 
 
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_task_that_can_t_be_cancelled_does_not_hold_the_end_up(start_server, loop):
+    words = ("--native", "tests.apps.natives:routes", "--graceful-timeout", "1", "--loop", loop)
+    server = start_server(*words)
+    assert server.get("/native/stubborn").text == "started"
+    server.stop()
+    assert server.log_lines("tasks that the app has started go on, though they are cancelled (go_on)")
+
+
 def test_a_stop_soon_after_a_reload_waits_no_longer_for_what_that_has_cut(start_server):
     server = start_server("--wsgi", APP, "--graceful-timeout", "6", form="process")
     with server.connect() as connection:
