@@ -121,12 +121,14 @@ def test_a_stop_soon_after_a_reload_waits_no_longer_for_what_that_has_cut(start_
         connection.send_request("GET", "/sleeping")
         assert connection.is_silent(0.5)
         server.signal(signal.SIGHUP)
-        assert connection.reply(20).status == 502
+        assert connection.reply().status == 502
     server.signal(signal.SIGTERM)
     began = time.monotonic()
     assert server.wait() == 0
     assert time.monotonic() - began < 5
     assert "had nothing to serve" not in server.log
+    (line,) = server.log_lines("GET /sleeping 502")
+    assert line.endswith(" stopped")
 
 
 def test_who_is_told_twice_to_stop_does_not_wait_for_the_background(start):
