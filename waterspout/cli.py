@@ -112,8 +112,8 @@ def _run(
         with asyncio.Runner(loop_factory=_loop_factory(settings.loop)) as runner:
             runner.run(server.serve())
             end_when_told(runner.get_loop())
-            # Before the runner waits for threads of its own (`asyncio.to_thread`).
-            end_by(max(server.ends_by, time.monotonic() + EXIT_GRACE), before, 0)
+            # Before the runner waits for tasks, and for threads of its own (`asyncio.to_thread`).
+            end_by(max(server.ends_by, time.monotonic() + EXIT_GRACE), before, 0, runner.get_loop())
         drop_streams()
     except WaterspoutError as error:
         if debug and isinstance(error, TargetRaised):

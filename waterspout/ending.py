@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import threading
 import time
 from collections.abc import Collection
+from typing import Final
 
 from waterspout.limits import SAME_SIGNAL
 from waterspout.surroundings import drop_streams
-from waterspout.wsgi.lane_thread import LaneThread
+from waterspout.wsgi.left import describe_left, find_children, find_threads
 
 logger = logging.getLogger("waterspout.server")
 
+#: A line names so many tasks, at most.
+_NAMES: Final = 5
 
-def end_by(deadline: float, before: Collection[threading.Thread], status: int) -> None:
-    """Let the threads that the app has started here finish, until `deadline` (of `time.monotonic()`): then
-    the process ends with `status`, whatever they do. `before`: threads that are none of the app's.
 
-    Python itself waits for them, without an end. Where there are none, nothing is done.
+def end_by(
+    deadline: float,
+    before: Collection[threading.Thread],
+    status: int,
+    loop: asyncio.AbstractEventLoop | None = None,
+) -> None:
+    """Let what the app has left here finish, until `deadline` (of `time.monotonic()`): then the process ends
+    with `status`, whatever still runs. `before`: threads that are none of the app's. `loop`: it is to be
+    closed by then.
+
+    Python itself waits without an end: for tasks that it has cancelled, for threads, for processes of
+    `multiprocessing`, and for what is registered to be done at the exit. A program that has nothing of it and
+    goes on is let alone.
     """
-    if threads := _find_threads(before):
-        threading.Thread(target=_watch, args=(threads, deadline, status), daemon=True).start()
+    threads = find_threads(before)
+    # Now: Python starts no thread any more when it ends. Without one it waits, as it does by itself.
+    with contextlib.suppress(RuntimeError):
+        threading.Thread(target=_watch, args=(threads, deadline, status, loop), daemon=True).start()
 
 
 def end_when_told(loop: asyncio.AbstractEventLoop) -> None:
@@ -40,20 +55,27 @@ def end_when_told(loop: asyncio.AbstractEventLoop) -> None:
         signal.signal(number, lambda *_: _end(1) if time.monotonic() > since + SAME_SIGNAL else None)
 
 
-def _find_threads(before: Collection[threading.Thread]) -> list[threading.Thread]:
-    return [
-        thread
-        for thread in threading.enumerate()
-        if not (thread.daemon or thread in before or isinstance(thread, LaneThread))
-    ]
+def _watch(
+    threads: list[threading.Thread], deadline: float, status: int, loop: asyncio.AbstractEventLoop | None
+) -> None:
+    time.sleep(max(0.0, deadline - time.monotonic()))
+    if any(thread.is_alive() for thread in threads) or not threading.main_thread().is_alive():
+        left = describe_left(threads)
+    elif loop is not None and not loop.is_closed():
+        left = f"tasks that the app has started go on, though they are cancelled ({_name_tasks(loop)})"
+    else:
+        return  # the program goes on
+    logger.warning("%s: the graceful timeout is over", left)
+    for child in find_children():
+        if child.daemon:
+            child.terminate()  # as Python would, had it come to that
+    _end(status)
 
 
-def _watch(threads: list[threading.Thread], deadline: float, status: int) -> None:
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    if any(thread.is_alive() for thread in threads):
-        logger.warning("threads that the app has started still run: the graceful timeout is over")
-        _end(status)
+def _name_tasks(loop: asyncio.AbstractEventLoop) -> str:
+    coroutines = [task.get_coro() for task in asyncio.all_tasks(loop)]
+    names = {getattr(coroutine, "__qualname__", type(coroutine).__name__) for coroutine in coroutines}
+    return ", ".join(sorted(names)[:_NAMES])
 
 
 def _end(status: int) -> None:

@@ -18,7 +18,7 @@ from waterspout.routing.judging import examine
 from waterspout.routing.listing import find_container
 from waterspout.routing.report import Report
 from waterspout.targets import build_application, check_named
-from waterspout.wsgi.allow import find_flask
+from waterspout.wsgi.layers import find_flask
 from waterspout.wsgi.loading import load_app
 
 _HELP: Final = """List the rules of both sides, in the order in which they are asked, and what is shadowed or

@@ -1,6 +1,8 @@
 """What apps do to the process that they run in, as they are loaded or in a view."""
 
+import atexit
 import logging.config
+import multiprocessing
 import os
 import signal
 import socket
@@ -25,6 +27,8 @@ def load():
         socket.setdefaulttimeout(1)
     if habit == "logging":
         logging.config.dictConfig({"version": 1})
+    if habit == "exit":
+        atexit.register(time.sleep, 60)
     if habit == "directory":
         os.chdir("/")
     if habit == "signals":
@@ -65,6 +69,12 @@ def fail():
     raise LookupError("what a view raises")
 
 
+@flask_app.get("/sleeping")
+def sleeping():
+    time.sleep(60)
+    return "awake"
+
+
 @flask_app.get("/lazy")
 def lazy():
     import lazily_loaded
@@ -86,6 +96,14 @@ def mail():
     else:
         threading.Thread(target=send, args=(request.environ,)).start()
     return "accepted"
+
+
+@flask_app.get("/job")
+def job():
+    """Starts a process that goes on when the client has its reply. Its number."""
+    process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    process.start()
+    return str(process.pid)
 
 
 @flask_app.get("/exec")

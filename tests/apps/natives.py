@@ -1,8 +1,10 @@
 """Native routes: what a team writes as Tornado handlers."""
 
 import asyncio
+import contextlib
 import contextvars
 import json
+import multiprocessing
 import time
 
 from tornado.web import RequestHandler, stream_request_body
@@ -167,7 +169,32 @@ class LeavesAwaiting(Leaves):
         self.leave("data_received")
 
 
+class Job(RequestHandler):
+    """Starts a process that goes on when the client has its reply. Its number."""
+
+    def get(self):
+        process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+        process.start()
+        self.write(str(process.pid))
+
+
+class Stubborn(RequestHandler):
+    """Starts a task that nobody can cancel."""
+
+    def get(self):
+        self.application.stubborn = asyncio.get_running_loop().create_task(go_on())
+        self.write("started")
+
+
+async def go_on():
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+
+
 routes = [
+    (r"/native/job", Job),
+    (r"/native/stubborn", Stubborn),
     (r"/native/leaves", Leaves),
     (r"/native/leaves-streaming", LeavesStreaming),
     (r"/native/leaves-awaiting", LeavesAwaiting),

@@ -1,16 +1,28 @@
-"""The end of a process in which threads of the app still run."""
+"""The end of a process in which something of the app still runs."""
 
+import os
+import re
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 CODE = """
-import sys, threading, time
+import atexit, multiprocessing, sys, threading, time
 from waterspout.ending import end_by
 
+def wait(seconds):
+    time.sleep(seconds)
+
+def run_process(seconds, daemon=False):
+    process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(seconds,), daemon=daemon)
+    process.start()
+    print(process.pid)
+
 before = threading.enumerate()
-threading.Thread(target=time.sleep, args=({work},)).start()
+{begin}
 end_by(time.monotonic() + {patience}, before, 3)
 time.sleep({after})
 print("gone on")
@@ -18,9 +30,14 @@ sys.exit(5)
 """
 
 
-def run(**seconds):
+THREAD = "threading.Thread(target=time.sleep, args=({},)).start()"
+PROCESS = "run_process({})"
+EXIT = "atexit.register(wait, {})"
+
+
+def run(begin, patience, after=0):
     return subprocess.run(
-        [sys.executable, "-c", CODE.format(**seconds)],
+        [sys.executable, "-c", CODE.format(begin=begin, patience=patience, after=after)],
         capture_output=True,
         text=True,
         timeout=30,
@@ -29,13 +46,60 @@ def run(**seconds):
 
 
 def test_what_still_runs_at_the_deadline_is_cut():
-    done = run(work=60, patience=0.2, after=0)
+    done = run(THREAD.format(60), patience=0.2)
     assert (done.returncode, done.stdout) == (3, "gone on\n")  # what was printed is not lost
     assert "threads that the app has started still run" in done.stderr
+
+
+def test_a_child_that_python_would_wait_for_is_left_alone_at_the_deadline():
+    # It has our stdout: `run` would wait for that.
+    with subprocess.Popen(
+        [sys.executable, "-c", CODE.format(begin=PROCESS.format(25), patience=0.2, after=0)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        child = int(process.stdout.readline())
+        try:
+            assert process.wait(15) == 3
+        finally:
+            os.kill(child, signal.SIGKILL)  # it was there
+        assert f"processes that the app has started still run, and are left alone ({child})" in (
+            process.stderr.read()
+        )
+
+
+@pytest.mark.parametrize(
+    ("exit_", "place"), [(EXIT, r", at <string>:\d+ in wait"), ("atexit.register(time.sleep, {})", "")]
+)
+def test_a_function_for_the_exit_that_does_not_return_is_cut(exit_, place):
+    done = run(exit_.format(60), patience=0.2)
+    assert (done.returncode, done.stdout) == (3, "gone on\n")
+    assert re.search(f"what the app has registered for the exit still runs{place}: ", done.stderr)
+
+
+def test_children_that_end_with_their_parent_do_so_then_too():
+    done = run(f"run_process(60, daemon=True); {EXIT.format(60)}", patience=0.2)
+    assert done.returncode == 3  # and nobody holds our stdout
+
+
+@pytest.mark.parametrize("begin", [THREAD, PROCESS, EXIT])
+def test_what_ends_in_time_is_waited_for(begin):
+    began = time.monotonic()
+    done = run(begin.format(1), patience=20)
+    assert (done.returncode, done.stderr) == (5, "")
+    assert 1 <= time.monotonic() - began < 15
 
 
 @pytest.mark.parametrize("after", [0, 1.5])
 def test_what_has_ended_by_then_changes_nothing(after):
     """Nor for a program that goes on, beyond the deadline."""
-    done = run(work=0.1, patience=1, after=after)
+    done = run(THREAD.format(0.1), patience=1, after=after)
     assert (done.returncode, done.stdout, done.stderr) == (5, "gone on\n", "")
+
+
+def test_where_nothing_is_left_it_ends_at_once():
+    began = time.monotonic()
+    done = run("", patience=20)
+    assert (done.returncode, done.stdout, done.stderr) == (5, "gone on\n", "")
+    assert time.monotonic() - began < 15

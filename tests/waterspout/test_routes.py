@@ -14,9 +14,13 @@ from waterspout.cli import main
 ROOT = Path(__file__).resolve().parent.parent.parent
 SHOP = """
 from flask import Flask
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.middleware.profiler import ProfilerMiddleware
 
 print("a word of the app's")
 app = Flask(__name__, static_folder=None)
+mounted = DispatcherMiddleware(app, {"/api": app, "/plain": lambda environ, start_response: []})
+profiled = ProfilerMiddleware(app, stream=None)
 
 
 @app.get("/items/<id>")
@@ -62,6 +66,7 @@ class Public(Orders):
 
 meant = [("/items/<int:id>", Item)]
 planted = [("/items/<int:id>", Item), ("/orders", Orders), ("/plain", Orders), (r"/plain", Never)]
+below = [("/api/orders", Orders)]
 half_open = [("/a", Orders), ("/b", Public)]
 
 
@@ -95,7 +100,7 @@ def test_the_table_has_both_sides_and_below_it_what_is_wrong(run):
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["PATH", "METHODS", "OWNER", "TARGET", "ACCESS", "SOURCE"]
     assert lines[1].split()[:4] == ["/items/<int:id>", "GET", "native", "native.Item"]
-    assert "shop.py:8" in next(line for line in lines if line.startswith("/items/<id>"))
+    assert "shop.py:12" in next(line for line in lines if line.startswith("/items/<id>"))
     assert "partly-shadowed (declared): GET /items/<id>" in result.stdout
     assert "a word of the app's" not in result.stdout
 
@@ -107,6 +112,19 @@ def test_check_says_what_is_to_be_settled_and_fails(run):
     assert found == ["partly-shadowed", "shadowed", "unreachable"]
     assert '@waterspout.replaces("orders") above Orders' in result.stdout
     assert "native.Never" in result.stdout
+
+
+def test_check_knows_apps_that_are_mounted(run):
+    result = run("--check", "--native", "native:below", "--wsgi", "shop:mounted")
+    assert result.exit_code == 1
+    assert "shadowed: GET /api/orders of Flask's 'orders'" in result.stdout
+    assert "not judged: a WSGI app that is not Flask's is mounted at /plain" in result.stdout
+
+
+def test_check_looks_into_middleware(run):
+    result = run("--check", "--native", "native:planted", "--wsgi", "shop:profiled")
+    assert result.exit_code == 1
+    assert "shadowed: GET /plain of Flask's 'plain'" in result.stdout
 
 
 def test_check_is_silent_where_all_is_meant(run):

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.server import FORMS, ON_TORNADO, ROOT, StartError, has_ended, new_id, poll
+from tests.server import FORMS, ON_TORNADO, ROOT, StartError, has_ended, is_alive, new_id, poll
 from tests.wire.client import Connection
 
 APP = "tests.apps.habits:load()"
@@ -77,6 +77,58 @@ def test_what_never_ends_in_the_background_ends_with_the_graceful_timeout(start)
     assert server.get(f"/mail?id={ident}&seconds=60").text == "accepted"
     server.stop()
     assert server.log_lines("threads that the app has started still run")
+
+
+def test_a_function_for_the_exit_that_does_not_return_ends_with_the_graceful_timeout(start):
+    server = start("--graceful-timeout", "1", habit="exit")
+    server.canary()
+    server.stop()
+    assert server.log_lines("what the app has registered for the exit still runs")
+
+
+def test_a_process_that_a_view_has_started_does_not_hold_the_end_up(start):
+    """Python waits for it; nobody ends it."""
+    server = start("--graceful-timeout", "1")
+    child = int(server.get("/job").text)
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert is_alive(child)
+    server.kill()
+    assert server.log_lines(f"processes that the app has started still run, and are left alone ({child})")
+
+
+def test_a_process_that_a_native_handler_has_started_does_not_hold_the_end_up(start_server):
+    server = start_server("--native", "tests.apps.natives:routes", "--graceful-timeout", "1")
+    child = int(server.get("/native/job").text)
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    server.kill()
+    assert server.log_lines(f"still run, and are left alone ({child})")
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_task_that_can_t_be_cancelled_does_not_hold_the_end_up(start_server, loop):
+    words = ("--native", "tests.apps.natives:routes", "--graceful-timeout", "1", "--loop", loop)
+    server = start_server(*words)
+    assert server.get("/native/stubborn").text == "started"
+    server.stop()
+    assert server.log_lines("tasks that the app has started go on, though they are cancelled (go_on)")
+
+
+def test_a_stop_soon_after_a_reload_waits_no_longer_for_what_that_has_cut(start_server):
+    server = start_server("--wsgi", APP, "--graceful-timeout", "6", form="process")
+    with server.connect() as connection:
+        connection.send_request("GET", "/sleeping")
+        assert connection.is_silent(0.5)
+        server.signal(signal.SIGHUP)
+        assert connection.reply().status == 502
+    server.signal(signal.SIGTERM)
+    began = time.monotonic()
+    assert server.wait() == 0
+    assert time.monotonic() - began < 5
+    assert "had nothing to serve" not in server.log
+    (line,) = server.log_lines("GET /sleeping 502")
+    assert line.endswith(" stopped")
 
 
 def test_who_is_told_twice_to_stop_does_not_wait_for_the_background(start):

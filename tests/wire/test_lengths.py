@@ -74,6 +74,21 @@ def test_an_interim_status_of_the_app_has_no_body_and_ends_the_connection(server
     assert received.count(b"HTTP/1.1") == 1
 
 
+@pytest.mark.parametrize("field", ["X-Sendfile", "X-Accel-Redirect"])
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_body_that_the_app_leaves_to_a_proxy_is_empty_and_the_connection_stays(server, listed, field):
+    """The app says the length of the file that is to be sent instead."""
+    ident = new_id()
+    with server.connect() as connection:
+        headers = [length(300_000), (field, "/protected/file")]
+        reply = connection.ask("GET", script(headers=headers, chunks=[], listed=listed, ident=ident))
+        assert (reply.status, reply.body, reply.header("Content-Length")) == (200, b"", "0")
+        assert reply.header(field) == "/protected/file"
+        assert_nothing_follows(server, connection, reply)
+    (line,) = [line for line in server.log_lines(ident) if " 200 " in line]
+    assert not line.endswith("cut")
+
+
 @pytest.mark.parametrize("chunks", [[b"four", b"more"], [b"fourmore"], [b"fo", b"urmore", b"more"]])
 def test_bytes_past_the_declared_length_are_cut_off(server, chunks):
     with server.connect() as connection:

@@ -32,6 +32,7 @@ from waterspout.routing.report import (
 )
 from waterspout.routing.samples import unite
 from waterspout.routing.table import Table, is_simple
+from waterspout.wsgi.layers import find_flask, find_mounts
 
 #: How many words of the other side's rules are tried in what varies, at most; and for all rules together,
 #: so that thousands of them take seconds. Where two rules meet is looked for apart from that.
@@ -48,18 +49,22 @@ def examine(application: TornadoApplication, wsgi: Any, flask: Any, wsgi_name: s
     """
     table = _lay_table(application)
     natives = list_native(table)
-    views = list_views(flask) if flask is not None else []
+    sites = [Site("", flask)] + [Site(path, find_flask(app)) for path, app in find_mounts(wsgi).items()]
+    views = [view for site in sites for view in site.views]
     rows = [*(native.row for native in natives), *(view.row for view in views)]
     notes = [f"not judged, Tornado's routers decide: {text}" for text in list_others(application)]
+    for path in [site.prefix for site in sites[1:] if site.flask is None]:
+        rows.append(Row(f"{path}/.*", None, WSGI, "-", None, "-", "-"))
+        notes.append(f"not judged: a WSGI app that is not Flask's is mounted at {path}")
     if wsgi is not None and flask is None:
         rows.append(Row(".*", None, WSGI, wsgi_name, None, "-", "-"))
         notes.append(f"{wsgi_name} is not Flask's: its rules are not known, and native ones alone are judged")
     if not isinstance(application, Application):
         notes.append("not judged: a stock tornado.web.Application does not ask who owns a method")
         return Report(rows, (), notes)
-    judge = Judge(natives, views, table, flask)
+    judge = Judge(natives, views, table, sites)
     findings = [*judge.find_shadows(), *judge.find_unreachable(), *_find_undeclared(application, natives)]
-    return Report(rows, findings, [*notes, *judge.notes, *_find_stale(natives, views, flask)])
+    return Report(rows, findings, [*notes, *judge.notes, *_find_stale(natives, views, sites)])
 
 
 def _lay_table(application: TornadoApplication) -> Table:
@@ -70,21 +75,39 @@ def _lay_table(application: TornadoApplication) -> Table:
     return Table(apart, lambda handler_class: handler_class)
 
 
+class Site:
+    """`flask`, None for an app that is not Flask's, mounted at `prefix`; "" for the whole. `views`: its
+    rules.
+    """
+
+    def __init__(self, prefix: str, flask: Any) -> None:
+        self.prefix = prefix
+        self.flask = flask
+        self.views = [] if flask is None else list_views(flask, prefix)
+        self.by_rule = {id(view.rule): view for view in self.views}
+        self.adapters = [] if flask is None else _bind(flask.url_map, self.views)
+
+    def has(self, path: str) -> bool:
+        """Whether it is asked, unless one below it is. As `DispatcherMiddleware` has it."""
+        return path == self.prefix or path.startswith(f"{self.prefix}/")
+
+
 class Judge:
     """Asks both sides about samples, once each. `notes`: what it could not ask about."""
 
-    def __init__(self, natives: Sequence[Native], views: Sequence[View], table: Table, flask: Any) -> None:
+    def __init__(
+        self, natives: Sequence[Native], views: Sequence[View], table: Table, sites: Sequence[Site]
+    ) -> None:
         self._natives = natives
         self._views = views
         self._table = table
         self._by_route = {id(native.route): native for native in natives}
-        self._by_rule = {id(view.rule): view for view in views}
         self.notes = [
             f"not judged, {view.why}: {view.row.path} ({view.row.target})"
             for view in views
             if view.shape is None
         ]
-        self._adapters = _bind(flask.url_map, views) if flask is not None else []
+        self._sites = sorted(sites, key=lambda site: len(site.prefix), reverse=True)
         #: (view, method) -> samples that reach it; by native rule, those that do not.
         self._free: dict[tuple[int, str], list[str]] = defaultdict(list)
         self._taken: dict[tuple[int, str], dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
@@ -132,7 +155,7 @@ class Judge:
                 for view in self._find_views(method, path):
                     if method not in view.methods or view.shape is None:
                         continue  # HEAD or OPTIONS that follow by themselves; what is not judged
-                    key = id(view.rule), method
+                    key = id(view), method
                     native = self.find_native(method, path)
                     samples = self._free[key] if native is None else self._taken[key][id(native.route)]
                     samples.append(f"{method} {path}")
@@ -140,16 +163,18 @@ class Judge:
     def _find_views(self, method: str, path: str) -> list[View]:
         """Those that Flask would ask; one for each host."""
         found = []
-        for adapter in self._adapters:
+        decoded = decode_path(path)
+        site = next(site for site in self._sites if site.has(decoded))
+        for adapter in site.adapters:
             try:
-                rule, _ = adapter.match(decode_path(path), method=method, return_rule=True)
+                rule, _ = adapter.match(decoded[len(site.prefix) :], method=method, return_rule=True)
             except RequestRedirect:
                 self._redirected.add(path)
                 continue
             except HTTPException:
                 continue
-            if id(rule) in self._by_rule:
-                found.append(self._by_rule[id(rule)])
+            if id(rule) in site.by_rule:
+                found.append(site.by_rule[id(rule)])
         return found
 
     def find_native(self, method: str, path: str) -> Native | None:
@@ -170,7 +195,7 @@ class Judge:
         return [found for view in self._views if (found := self._find_shadow(view)) is not None]
 
     def _find_shadow(self, view: View) -> Finding | None:
-        keys = [(id(view.rule), method) for method in view.methods]
+        keys = [(id(view), method) for method in view.methods]
         taken = {key[1]: self._taken[key] for key in keys if key in self._taken}
         if not taken:
             return None
@@ -227,14 +252,14 @@ class Judge:
         )
 
     def _find_view_behind(self, view: View, paths: Sequence[str]) -> Finding | None:
-        keys = [(id(view.rule), method) for method in view.methods]
+        keys = [(id(view), method) for method in view.methods]
         if view.shape is None or any(key in self._free or key in self._taken for key in keys):
             return None
         takers = {}
         for method in view.methods:
             for path in paths:
                 for other in self._find_views(method, path):
-                    takers[id(other.rule)] = other, f"{method} {path}"
+                    takers[id(other)] = other, f"{method} {path}"
         if not takers:
             if not self._redirected.intersection(paths):
                 self.notes.append(
@@ -296,14 +321,14 @@ def _find_undeclared(application: Application, natives: Sequence[Native]) -> lis
     ]
 
 
-def _find_stale(natives: Sequence[Native], views: Sequence[View], flask: Any) -> list[str]:
+def _find_stale(natives: Sequence[Native], views: Sequence[View], sites: Sequence[Site]) -> list[str]:
     """Endpoints that a handler replaces, and that are not there."""
     known = {view.row.target for view in views}
     return [
         f"{native.row.target} replaces {endpoint!r}, which is no endpoint of the Flask app"
         for native in natives
         for endpoint in sorted(native.replaced - known)
-        if flask is not None
+        if any(site.flask is not None for site in sites)
     ]
 
 

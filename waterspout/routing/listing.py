@@ -128,14 +128,14 @@ def _describe_access(handler: Any, methods: tuple[str, ...]) -> str:
     return ", ".join(f"{method} {access}" for method, access in said.items())
 
 
-def list_views(flask: Any) -> list[View]:
-    """The rules of a Flask app, in the order in which they were made."""
+def list_views(flask: Any, prefix: str = "") -> list[View]:
+    """The rules of a Flask app, in the order in which they were made. `prefix`: where it is mounted."""
     found = []
     for rule in flask.url_map.iter_rules():
         if rule.build_only:
             continue
         row = Row(
-            path=(f"{rule.subdomain}." if rule.subdomain else rule.host or "") + rule.rule,
+            path=(f"{rule.subdomain}." if rule.subdomain else rule.host or "") + prefix + rule.rule,
             methods=_find_own_methods(rule),
             owner=FLASK,
             target=str(rule.endpoint),
@@ -146,7 +146,7 @@ def list_views(flask: Any) -> list[View]:
         why = "its host varies" if "<" in f"{rule.subdomain}{rule.host}" else ""
         if rule.websocket:
             why = "it is a WebSocket's"
-        found.append(View(row, rule, None if why else Shape(rule.rule, find_converters(rule)), why))
+        found.append(View(row, rule, None if why else Shape(prefix + rule.rule, find_converters(rule)), why))
     return found
 
 

@@ -9,21 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-#: Where middleware keeps the app that it is wrapped around, by custom.
-_INSIDE: Final = ("app", "wsgi_app", "application")
+from waterspout.wsgi.fields import FILE_OF_PROXY
+from waterspout.wsgi.layers import find_flask
+
+#: Fields of a reply that are of its body, or of another place; those of its policy, of who may read it and of
+#: its cookies are not.
+_OF_THE_BODY: Final = frozenset(
+    {
+        *("accept-ranges", "allow", "content-digest", "content-disposition", "content-encoding"),
+        *("content-language", "content-length", "content-location", "content-md5", "content-range"),
+        *("content-type", "digest", "etag", "last-modified", "location", "refresh", "repr-digest", "trailer"),
+        "transfer-encoding",
+        *FILE_OF_PROXY,
+    }
+)
 _TWINS: Final = frozenset({"GET", "HEAD"})
 _NOT_ALLOWED: Final = "405 METHOD NOT ALLOWED"
-
-
-def find_flask(app: Any) -> Any:
-    """The Flask app in `app`: itself, or inside middleware. None: there is none to be seen."""
-    seen: set[int] = set()
-    while app is not None and id(app) not in seen:
-        if hasattr(getattr(app, "url_map", None), "bind_to_environ"):
-            return app
-        seen.add(id(app))
-        app = next((inside for name in _INSIDE if (inside := getattr(app, name, None)) is not None), None)
-    return None
 
 
 class AllowMerger:
@@ -52,8 +53,12 @@ class AllowMerger:
             if status.startswith("404") and not declined and not self._has_rule(environ):
                 answers.append(b"" if options else b"405 Method Not Allowed\n")
                 status = "200 OK" if options else _NOT_ALLOWED
-                length = ("Content-Length", str(len(answers[0])))
-                headers = [("Content-Type", "text/plain; charset=utf-8"), length, self._merge([])]
+                headers = [
+                    *(field for field in headers if field[0].lower() not in _OF_THE_BODY),
+                    ("Content-Type", "text/plain; charset=utf-8"),
+                    ("Content-Length", str(len(answers[0]))),
+                    self._merge([]),
+                ]
             elif status.startswith("405") or (options and self._is_automatic(environ, headers)):
                 headers = [*(field for field in headers if field[0].lower() != "allow"), self._merge(headers)]
             write = start_response(status, headers, exc_info) if exc_info else start_response(status, headers)

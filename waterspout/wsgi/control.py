@@ -29,6 +29,7 @@ from waterspout.wsgi.frames import (
     FrameParser,
     pack,
 )
+from waterspout.wsgi.left import LEFT, describe_left, find_threads
 from waterspout.wsgi.standing import find_place
 
 _MAX_DESCRIPTORS: Final = 64
@@ -148,7 +149,9 @@ class Control:
                     self._answer(pack(PONG))
                     continue
                 if kind == WHERE:
-                    self._answer(pack(PLACE, payload + b" " + find_place(int(payload)).encode()))
+                    thread = int(payload)
+                    place = describe_left(find_threads()) if thread == LEFT else find_place(thread)
+                    self._answer(pack(PLACE, payload + b" " + place.encode()))
                     continue
                 if kind == LANE and not self._descriptors:
                     continue  # the kernel had no room for it here: the other end sees the lane closed

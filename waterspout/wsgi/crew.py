@@ -168,10 +168,10 @@ class Crew:
         """Let `tell` know where that thread stands (`standing.find_place`): now, later, or never."""
         tell(find_place(thread))
 
-    async def find_place(self) -> str:
-        """Where its main thread stands; "", if it does not say."""
+    async def find_place(self, thread: int = MAIN_THREAD) -> str:
+        """Where a thread of its stands (`left.LEFT`: what keeps it from its end); "", if it does not say."""
         found: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.locate(MAIN_THREAD, lambda place: None if found.done() else found.set_result(place))
+        self.locate(thread, lambda place: None if found.done() else found.set_result(place))
         with contextlib.suppress(TimeoutError):
             return await asyncio.wait_for(found, PLACE_PATIENCE)
         return ""

@@ -32,14 +32,17 @@ HOP_BY_HOP: Final = frozenset(
     }
 )
 
+#: Fields by which an app leaves the body to a proxy, which sends a file in its place.
+FILE_OF_PROXY: Final = frozenset({"x-accel-redirect", "x-lighttpd-send-file", "x-sendfile"})
+
 _STATUS: Final = re.compile(r"([1-9][0-9]{2})(?: ([^\x00-\x08\x0a-\x1f\x7f]*))?")
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 #: Control characters, but for a tab (PEP 3333; RFC 9110 section 5.5).
 _ILLEGAL_IN_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _DIGITS: Final = re.compile(r"[0-9]{1,18}")
 
-#: Hop-by-hop names that this process has complained about: once each is enough.
-_complained: set[str] = set()
+#: Names that this process has spoken of: once each is enough.
+_spoken_of: set[str] = set()
 
 
 def parse_status(status: object) -> tuple[int, str]:
@@ -119,6 +122,24 @@ class CheckedHeaders(NamedTuple):
     length: int
 
 
+def leave_body(headers: CheckedHeaders) -> CheckedHeaders:
+    """Without a length, if the body that it is of is left to a proxy; else as they are."""
+    names = [field.partition(":")[0].lower() for field in headers.fields]
+    asked = FILE_OF_PROXY.intersection(names)
+    if not asked:
+        return headers
+    name = min(asked)
+    if name not in _spoken_of:
+        _spoken_of.add(name)
+        logger.info(
+            "the app leaves bodies to a proxy, by %s: one that does not know it sends none (said once)",
+            name,
+        )
+    kept = zip(names, headers.fields, strict=True)
+    fields = [field for name, field in kept if name != "content-length"]
+    return CheckedHeaders(fields, headers.kinds & ~LENGTH, -1)
+
+
 def _format_field(name: str, value: str) -> tuple[int, str]:
     """What `check_header` says, and the line that goes to the client."""
     kind = check_header(name, value)
@@ -169,6 +190,6 @@ def _parse_length(value: str, before: int) -> int:
 
 
 def _complain(name: str) -> None:
-    if name.lower() not in _complained:
-        _complained.add(name.lower())
+    if name.lower() not in _spoken_of:
+        _spoken_of.add(name.lower())
         logger.warning("the app sends %s, which is the server's to decide: dropped (said once)", ascii(name))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from waterspout.wsgi.allow import find_flask
+from waterspout.wsgi.layers import find_flask
 from waterspout.wsgi.naming import Names
 
 

@@ -51,6 +51,7 @@ from waterspout.wsgi.frames import (
     FrameParser,
     pack,
 )
+from waterspout.wsgi.left import LEFT
 from waterspout.wsgi.naming import Names
 from waterspout.wsgi.standing import describe_place
 
@@ -77,6 +78,8 @@ class ProcessCrew(Crew):
         self._names: Names | None = None
         self._untold = False
         self._ended_here = False
+        self._ends_by: float | None = None  # once it was told to stop, of the loop's time
+        self._is_free = False  # it had nothing to serve then
         self._asked: dict[int, Callable[[str], None]] = {}  # by the thread that it is about
         self._process: subprocess.Popen[bytes] | None = None
         self._pidfd: int | None = None
@@ -113,7 +116,11 @@ class ProcessCrew(Crew):
         return f"the WSGI process was not ready within {READY_TIMEOUT:.0f} s; {describe_place(place)}"
 
     async def stop(self, grace: float = EXIT_GRACE) -> None:
-        is_free = not self.busy
+        now = asyncio.get_running_loop().time()
+        if self._ends_by is None:
+            self._ends_by, self._is_free = now + grace, not self.busy
+        # Told again, by a stop of the whole pool: it has no more time than it had.
+        self._ends_by = min(self._ends_by, now + grace)
         self._close_lanes(stopped=True)
         if self.gone or self._process is None:
             return
@@ -121,17 +128,22 @@ class ProcessCrew(Crew):
             self.kill()  # in the middle of a frame nothing else can be said
         try:
             self._order(STOP)
-            await asyncio.wait_for(asyncio.shield(self._exited), grace)
+            await asyncio.wait_for(asyncio.shield(self._exited), self._ends_by - now)
         except (OSError, TimeoutError) as error:
-            if isinstance(error, TimeoutError) and is_free:
-                logger.warning(
-                    "%s had nothing to serve and did not end within %g s: threads that the app has started "
-                    "still run there, and are cut",
-                    self,
-                    round(grace, 1),
-                )
+            if isinstance(error, TimeoutError) and self._is_free:
+                await self._say_left(grace)
             self.kill()
             await self._exited
+
+    async def _say_left(self, grace: float) -> None:
+        """It had nothing to serve, and goes on. What is cut, as far as it can say."""
+        left = await self.find_place(LEFT)
+        logger.warning(
+            "%s had nothing to serve and did not end within %g s: %s; it is waited for no longer",
+            self,
+            round(grace, 1),
+            left or "it does not say what still runs there",
+        )
 
     def abandon(self) -> subprocess.Popen[bytes] | None:
         """As `Crew.abandon`; the closed channel tells the process to end."""

@@ -18,6 +18,7 @@ from waterspout.wsgi.fields import (
     SERVER_NAME,
     CheckedHeaders,
     check_headers,
+    leave_body,
     parse_status,
 )
 from waterspout.wsgi.frames import (
@@ -130,8 +131,12 @@ class Response:
             return
         if self._status is None:
             raise InvalidResponse("the app never called start_response()")
-        if not self.started and self._length < 0 and not self._bodiless:
-            self._length = 0
+        if not self.started and not self._bodiless:
+            if self._length > 0:
+                # The app's length is the file's, which a proxy sends in place of this reply's body.
+                self._headers = leave_body(self._headers)
+                self._length = self._headers.length
+            self._length = max(0, self._length)
         whole = self._bodiless or self._length < 0 or self._sent == self._length
         if not whole:
             logger.error(

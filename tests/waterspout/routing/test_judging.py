@@ -9,6 +9,7 @@ from flask_login import LoginManager, login_required
 from tornado.routing import HostMatches, Rule
 from tornado.web import Application as TornadoApplication
 from tornado.web import FallbackHandler, RequestHandler
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.routing import BaseConverter
 
 import waterspout
@@ -283,6 +284,55 @@ def test_an_app_that_is_not_flask_s_is_one_line():
     assert report.notes == [
         "shop:app is not Flask's: its rules are not known, and native ones alone are judged"
     ]
+
+
+@pytest.mark.parametrize("way", ["beside", "inside"])
+def test_an_app_of_flask_s_that_is_mounted_is_judged_where_it_is(way):
+    site, api = (
+        make_flask(("/", "index"), ("/fast", "fast")),
+        make_flask(("/items", "items"), ("/n/<int:id>", "n")),
+    )
+    if way == "beside":
+        app = DispatcherMiddleware(site, {"/api": api})
+    else:
+        app, site.wsgi_app = site, DispatcherMiddleware(site.wsgi_app, {"/api": api})
+    native = [("/api/items", Get), ("/api/n/1", Get), ("/items", Get), ("/api/fast", Get)]
+    report = examine(Application(native=native, wsgi=app), app, site)
+    assert find_kinds(report) == [("shadowed", "items", False), ("partly-shadowed", "n", False)]
+    assert [row.path for row in report.rows if row.owner == "Flask"] == [
+        "/",
+        "/fast",
+        "/api/items",
+        "/api/n/<int:id>",
+    ]
+    assert report.notes == []
+
+
+def test_what_stands_behind_a_mounted_app_is_never_asked():
+    site, api = make_flask(("/api/items", "old")), make_flask(("/items", "items"))
+    app = DispatcherMiddleware(site, {"/api": api})
+    report = examine(Application(native=[("/x", Get)], wsgi=app), app, site)
+    assert find_kinds(report) == [("unreachable", "old", False)]
+
+
+def test_an_app_that_is_mounted_twice_is_judged_at_either_place():
+    site = make_flask(("/items", "items"))
+    app = DispatcherMiddleware(site, {"/v1": site, "/v2": site})
+    report = examine(Application(native=[("/v1/items", Get)], wsgi=app), app, site)
+    assert [(found.path, found.kind) for found in report.findings] == [("/v1/items", "shadowed")]
+
+
+def test_a_mounted_app_that_is_not_flask_s_is_named():
+    def plain(environ, start_response):
+        raise AssertionError("it is not called")
+
+    site = make_flask(("/", "index"), ("/api/new", "old"))
+    app = DispatcherMiddleware(site, {"/api": plain, "/api/v2": make_flask(("/items", "items"))})
+    native = [("/api/items", Get), ("/api/v2/items", Get)]
+    report = examine(Application(native=native, wsgi=app), app, site)
+    assert find_kinds(report) == [("shadowed", "items", False)]
+    assert ("/api/.*", "WSGI") in [(row.path, row.owner) for row in report.rows]
+    assert "not judged: a WSGI app that is not Flask's is mounted at /api" in report.notes
 
 
 def test_a_stock_application_is_listed_and_not_judged():

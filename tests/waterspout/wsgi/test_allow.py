@@ -80,6 +80,61 @@ def test_what_a_view_answers_is_passed_on(wrap):
     assert (status, body) == ("200 OK", b"other")
 
 
+class Sharing:
+    """Middleware that says who may read a reply, as Flask-CORS does, and much of what it takes away."""
+
+    def __init__(self, app):
+        self.app = app
+
+    def __call__(self, environ, start_response):
+        def start(status, headers, exc_info=None):
+            return start_response(status, [*headers, *OF_ALL, *OF_THE_BODY])
+
+        return self.app(environ, start)
+
+
+OF_ALL = [
+    ("Access-Control-Allow-Origin", "https://spa.example"),
+    ("Vary", "Origin"),
+    ("Set-Cookie", "a=1"),
+    ("Set-Cookie", "b=2"),
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", "default-src 'self'"),
+]
+OF_THE_BODY = [
+    ("content-encoding", "gzip"),
+    ("Content-Language", "de"),
+    ("Content-Location", "/404.de.html"),
+    ("Content-Disposition", "inline"),
+    ("Content-Digest", "sha-256=:AA==:"),
+    ("Repr-Digest", "sha-256=:AA==:"),
+    ("Transfer-Encoding", "chunked"),
+    ("Trailer", "Expires"),
+    ("ETag", '"1"'),
+    ("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"),
+    ("Accept-Ranges", "bytes"),
+    ("Location", "/elsewhere"),
+    ("Allow", "BREW"),
+    ("X-Sendfile", "/404.html"),
+    ("X-Accel-Redirect", "/404.html"),
+]
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "DELETE"])
+def test_what_the_app_says_stays_but_for_what_it_says_of_the_body_that_is_replaced(method):
+    said = []
+    merger = AllowMerger(Sharing(app), "GET, HEAD")
+    body = b"".join(
+        merger(create_environ("/native", method=method), lambda *args: said.append(args) or (lambda _: None))
+    )
+    assert said[0][1] == [
+        *OF_ALL,
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Content-Length", str(len(body))),
+        ("Allow", "GET, HEAD, OPTIONS"),
+    ]
+
+
 def test_closing_is_left_to_who_iterates():
     *_, iterable = call(Closing(app), "DELETE")
     with pytest.raises(OSError, match="middleware"):

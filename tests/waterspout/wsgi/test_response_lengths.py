@@ -11,11 +11,11 @@ from waterspout.wsgi.frames import CUT, WHOLE
 from waterspout.wsgi.response import Response
 
 
-def run_app(chunks, *, length=None, method="GET", status="200 OK", only=False):
+def run_app(chunks, *, length=None, method="GET", status="200 OK", only=False, more=()):
     """What goes out for these chunks."""
     sent = Transcript()
     response = Response(method, "id-1", sent.send)
-    response.start_response(status, [] if length is None else [("Content-Length", length)])
+    response.start_response(status, [*([] if length is None else [("Content-Length", length)]), *more])
     for chunk in chunks:
         response.write(chunk, only=only)
     response.end()
@@ -107,6 +107,26 @@ def test_a_reply_that_is_too_short_is_cut(chunks, caplog):
 @pytest.mark.parametrize("chunks", [[], [b""]])
 def test_a_reply_that_says_some_and_sends_nothing_is_cut(chunks):
     assert run_app(chunks, length="5").end == CUT
+
+
+@pytest.mark.parametrize("field", ["X-Sendfile", "x-accel-redirect", "X-LIGHTTPD-send-file"])
+@pytest.mark.parametrize("chunks", [[], [b""]])
+def test_a_body_that_is_left_to_a_proxy_is_none(field, chunks, caplog):
+    """The length that the app gives is that of the file."""
+    sent = run_app(chunks, length="5", more=[(field, "/file")])
+    assert (sent.body, sent.end, sent.values("Content-Length")) == (b"", WHOLE, ["0"])
+    assert sent.values(field) == ["/file"]
+    assert len(sent.sends) == 1
+    assert not caplog.records
+
+
+def test_one_that_has_begun_is_as_long_as_it_says():
+    more = [("X-Sendfile", "/file")]
+    assert run_app([b"ab"], length="5", more=more).end == CUT
+    sent = run_app([b"abcde"], length="5", more=more)
+    assert (sent.body, sent.end, sent.values("Content-Length")) == (b"abcde", WHOLE, ["5"])
+    sent = run_app([], length="5", more=more, method="HEAD")
+    assert (sent.end, sent.values("Content-Length")) == (WHOLE, ["5"])
 
 
 # --- no body at all ------------------------------------------------------------------------------------
