@@ -27,6 +27,18 @@ class EchoSocket(WebSocketHandler):
         await self.write_message(message)
 
 
+class BriefSocket(WebSocketHandler):
+    def open(self):
+        self.close(1000)
+
+
+class OwnSocket(EchoSocket):
+    """Speaks through Tornado's own protocol."""
+
+    def get_websocket_protocol(self):
+        return super().get_websocket_protocol()
+
+
 class FollowHandler(RequestHandler):
     """Every message of a topic, until the server stops."""
 
@@ -39,7 +51,13 @@ class FollowHandler(RequestHandler):
                 await self.flush()
 
 
-NATIVE = [(r"/native", NativeHandler), (r"/socket", EchoSocket), (r"/follow", FollowHandler)]
+NATIVE = [
+    (r"/native", NativeHandler),
+    (r"/socket", EchoSocket),
+    (r"/own", OwnSocket),
+    (r"/brief", BriefSocket),
+    (r"/follow", FollowHandler),
+]
 
 
 @pytest.fixture
@@ -221,6 +239,35 @@ async def test_stopping_says_going_away_on_every_websocket(app, http_server, htt
     assert app.open_sockets == 0
     for client in clients:
         client.close()
+
+
+async def test_a_websocket_with_a_protocol_of_its_own_hears_that_it_stops_too(app, http_server, http_port):
+    client = await websocket_connect(f"ws://localhost:{http_port}/own")
+    await client.write_message("hello")
+    assert await client.read_message() == "hello"
+    assert app.open_sockets == 1
+    await app.stop()
+    assert await asyncio.wait_for(client.read_message(), 5) is None
+    assert client.close_code == 1001
+    assert app.open_sockets == 0
+    client.close()
+
+
+async def test_a_websocket_that_its_handler_has_closed_is_closing_until_it_has_ended(
+    app, http_server, http_port
+):
+    reader, writer = await asyncio.open_connection("localhost", http_port)
+    writer.write(
+        b"GET /brief HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    assert (await reader.readuntil(b"\x88\x02\x03\xe8")).startswith(b"HTTP/1.1 101 ")
+    assert (app.open_sockets, len(app.closing_sockets)) == (0, 1)
+    app.close_sockets()
+    assert len(app.closing_sockets) == 1
+    writer.close()
+    while app.closing_sockets:
+        await asyncio.sleep(0.005)
 
 
 async def test_a_closed_websocket_is_not_open(app, http_server, http_port):
