@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from asyncio import AbstractEventLoop, get_running_loop
 from collections.abc import Callable
@@ -185,7 +186,7 @@ class Application(TornadoApplication):
         """Say 1001, going away, on every WebSocket (RFC 6455 section 7.4.1)."""
         for protocol in list(self._sockets):
             if not is_closing(protocol):
-                protocol.handler.close(1001, "the server is stopping")
+                _say_goodbye(protocol)
 
     @property
     def open_sockets(self) -> int:
@@ -455,6 +456,16 @@ class Application(TornadoApplication):
     def watch_socket(self, protocol: AnyProtocol) -> None:
         """Remember a WebSocket, to close it when the server stops: see `with_protocol`."""
         self._sockets.add(protocol)
+
+
+def _say_goodbye(protocol: Any) -> None:
+    """By way of its handler, whose own `close` may raise: that is none of the others', nor of the stop's."""
+    for close in (protocol.handler.close, protocol.close):
+        try:
+            close(1001, "the server is stopping")
+            return
+        except (Exception, SystemExit):
+            protocol.handler.log_exception(*sys.exc_info())
 
 
 def _unite(matches: list[Match]) -> frozenset[str]:

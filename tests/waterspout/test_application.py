@@ -32,6 +32,16 @@ class BriefSocket(WebSocketHandler):
         self.close(1000)
 
 
+class RaisingSocket(EchoSocket):
+    def close(self, code=None, reason=None):
+        raise KeyError("it had never joined")
+
+
+class ShortSocket(EchoSocket):
+    def close(self):
+        super().close()
+
+
 class OwnSocket(EchoSocket):
     """Speaks through Tornado's own protocol."""
 
@@ -56,6 +66,8 @@ NATIVE = [
     (r"/socket", EchoSocket),
     (r"/own", OwnSocket),
     (r"/brief", BriefSocket),
+    (r"/raising", RaisingSocket),
+    (r"/short", ShortSocket),
     (r"/follow", FollowHandler),
 ]
 
@@ -251,6 +263,24 @@ async def test_a_websocket_with_a_protocol_of_its_own_hears_that_it_stops_too(ap
     assert client.close_code == 1001
     assert app.open_sockets == 0
     client.close()
+
+
+@pytest.mark.parametrize("path", ["raising", "short"])
+async def test_a_close_of_a_handler_s_own_that_raises_keeps_no_other_from_going_away(
+    app, http_server, http_port, path, caplog
+):
+    paths = ["socket", path, path, "socket"]
+    clients = [await websocket_connect(f"ws://localhost:{http_port}/{each}") for each in paths]
+    for client in clients:
+        await client.write_message("hello")
+        assert await client.read_message() == "hello"
+    await app.stop()
+    for client in clients:
+        assert await asyncio.wait_for(client.read_message(), 5) is None
+        assert client.close_code == 1001
+        client.close()
+    raised = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert [f"/{path}" in record.getMessage() for record in raised] == [True, True]
 
 
 async def test_a_websocket_that_its_handler_has_closed_is_closing_until_it_has_ended(
