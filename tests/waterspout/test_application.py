@@ -179,6 +179,25 @@ async def test_it_can_be_configured_before_the_start():
     Application(native=NATIVE).configure(wsgi_threads=2)
 
 
+async def test_a_container_that_is_started_takes_no_settings_until_it_is_stopped():
+    rules = [("/slow", "slow")]
+    container = Container(apps.app, pools={"slow": {"workers": 0, "threads": 1}}, pool_rules=rules)
+    await container.start()
+    pools = dict(container.pools)
+    try:
+        with pytest.raises(ConfigurationError, match="is started"):
+            Application(wsgi=container, max_body_size=7)
+        app = Application(NATIVE, wsgi=container)
+        with pytest.raises(ConfigurationError, match="is started"):
+            app.configure(wsgi_queue=9)
+        app.configure()
+        assert container.pools == pools
+    finally:
+        await container.stop(1)
+    app.configure(max_body_size=7, wsgi_queue=9)
+    assert (container.max_body_size, container.pool.settings.queue) == (7, 9)
+
+
 @pytest.mark.parametrize(
     ("wsgi", "error"),
     [("no_such:app", TargetNotFound), ("tests.waterspout.wsgi.apps:raise_at_once()", TargetRaised)],
