@@ -332,6 +332,20 @@ def test_a_second_signal_soon_after_the_first_does_not_end_what_is_done_at_the_e
     assert sent.read_text() == "all"
 
 
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_nor_does_a_reload_that_nobody_is_left_to_do(start_server, loop, tmp_path):
+    sent = tmp_path / "sent"
+    server = start_server(
+        *("--native", "tests.apps.slow_exit:routes", "--loop", loop), env={"SENT": str(sent)}
+    )
+    server.signal(signal.SIGTERM)
+    assert server.log_lines("stopped")
+    time.sleep(0.3)
+    server.signal(signal.SIGHUP)
+    assert server.wait() == 0
+    assert sent.read_text() == "all"
+
+
 def test_a_wsgi_process_obeys_its_server_and_no_signal_of_the_group(fresh):
     pids = fresh.wsgi_pids()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
