@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from asyncio import AbstractEventLoop, get_running_loop
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any, cast
 from tornado.httputil import HTTPConnection, HTTPMessageDelegate, HTTPServerRequest
 from tornado.web import Application as TornadoApplication
 from tornado.web import ErrorHandler, FallbackHandler, OutputTransform, RequestHandler
-from tornado.websocket import WebSocketHandler
+from tornado.websocket import WebSocketProtocol as AnyProtocol
 
 from waterspout import limits
 from waterspout.container_settings import CONTAINER_SETTINGS, make_container
@@ -32,6 +33,7 @@ from waterspout.routing.route import Match, Route
 from waterspout.routing.rulemap import RuleMap
 from waterspout.routing.table import Table
 from waterspout.routing.urls import Endpoints
+from waterspout.websocket.private import is_closing
 from waterspout.websocket.protocol import WebSocketProtocol
 from waterspout.wsgi.container import PROXY_SETTINGS, Container
 from waterspout.wsgi.environ import split_target
@@ -105,8 +107,8 @@ class Application(TornadoApplication):
             rules.append((r".*", FallbackHandler, {"fallback": self.container}))
         super().__init__(rules, default_host, transforms, **settings)
         self.add_transform(RecordTransform)
-        self._sockets: weakref.WeakSet[WebSocketHandler] = weakref.WeakSet()
-        self._closing: weakref.WeakSet[WebSocketProtocol] = weakref.WeakSet()
+        #: Protocols: `WebSocketProtocol`, unless a handler makes its own.
+        self._sockets: weakref.WeakSet[Any] = weakref.WeakSet()
         #: The event loops on which it has opened the hub: there are several in some tests alone.
         self._loops: set[AbstractEventLoop] = set()
         self._last_loop: AbstractEventLoop | None = None
@@ -183,24 +185,22 @@ class Application(TornadoApplication):
 
     def close_sockets(self) -> None:
         """Say 1001, going away, on every WebSocket (RFC 6455 section 7.4.1)."""
-        for handler in list(self._sockets):
-            connection = handler.ws_connection
-            if connection is not None:
-                if isinstance(connection, WebSocketProtocol):
-                    self._closing.add(connection)  # the handler forgets it at once
-                handler.close(1001, "the server is stopping")
+        for protocol in list(self._sockets):
+            if not is_closing(protocol):
+                _say_goodbye(protocol)
 
     @property
     def open_sockets(self) -> int:
         """How many WebSockets are open."""
-        return sum(handler.ws_connection is not None for handler in self._sockets)
+        return sum(not is_closing(protocol) for protocol in self._sockets)
 
     @property
     def closing_sockets(self) -> list[WebSocketProtocol]:
-        """Those that `close_sockets` has closed and whose connections have not ended. (Of handlers that make
+        """Those that are closed, by whomever, and whose connections have not ended. (Of handlers that make
         their protocol themselves nobody knows.)
         """
-        return [protocol for protocol in self._closing if not protocol.is_over]
+        ours = [protocol for protocol in self._sockets if isinstance(protocol, WebSocketProtocol)]
+        return [protocol for protocol in ours if protocol.is_closing() and not protocol.is_over]
 
     def _close_hub(self, loop: AbstractEventLoop) -> None:
         self._last_loop = None
@@ -395,8 +395,7 @@ class Application(TornadoApplication):
             ask_before_body(stock)
             return NativeDelegate(self, request, stock)
         plain = PlainDelegate(self, request, target_class, target_kwargs, path_args, path_kwargs)
-        # Without a body there is no limit to keep; an open WebSocket is to be remembered.
-        if getattr(request, "bodiless", False) and not issubclass(target_class, WebSocketHandler):
+        if getattr(request, "bodiless", False):  # there is no limit to keep
             return plain
         return NativeDelegate(self, request, plain)
 
@@ -456,9 +455,19 @@ class Application(TornadoApplication):
         self._answers[record.status // 100] += 1
         record.log()
 
-    def watch_socket(self, handler: WebSocketHandler) -> None:
-        """Remember an open WebSocket, to close it when the server stops."""
-        self._sockets.add(handler)
+    def watch_socket(self, protocol: AnyProtocol) -> None:
+        """Remember a WebSocket, to close it when the server stops: see `with_protocol`."""
+        self._sockets.add(protocol)
+
+
+def _say_goodbye(protocol: Any) -> None:
+    """By way of its handler, whose own `close` may raise: that is none of the others', nor of the stop's."""
+    for close in (protocol.handler.close, protocol.close):
+        try:
+            close(1001, "the server is stopping")
+            return
+        except (Exception, SystemExit):
+            protocol.handler.log_exception(*sys.exc_info())
 
 
 def _unite(matches: list[Match]) -> frozenset[str]:

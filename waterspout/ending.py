@@ -45,7 +45,7 @@ def end_by(
 def end_when_told(loop: asyncio.AbstractEventLoop) -> None:
     """`loop` hears signals no more, and would leave them to their default, which is to end in the middle of
     what Python still waits for: such threads, and what was registered to be done at the exit. One that comes
-    more than a second from now ends at once, with 1.
+    more than a second from now ends at once, with 1; but SIGHUP, a reload that comes too late, does not.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -53,6 +53,8 @@ def end_when_told(loop: asyncio.AbstractEventLoop) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.remove_signal_handler(number)
         signal.signal(number, lambda *_: _end(1) if time.monotonic() > since + SAME_SIGNAL else None)
+    loop.remove_signal_handler(signal.SIGHUP)
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 def _watch(

@@ -56,9 +56,11 @@ class Beats(RequestHandler):
 
 class Socket(WebSocketHandler):
     def on_message(self, message):
-        if message == "flood":
+        if message in ("flood", "farewell"):
             for _ in range(8):
                 self.write_message(bytes(1_000_000), binary=True)
+            if message == "farewell":
+                self.close(1000)
         else:
             self.write_message(f"heard {message}")
 

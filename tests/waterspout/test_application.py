@@ -27,6 +27,28 @@ class EchoSocket(WebSocketHandler):
         await self.write_message(message)
 
 
+class BriefSocket(WebSocketHandler):
+    def open(self):
+        self.close(1000)
+
+
+class RaisingSocket(EchoSocket):
+    def close(self, code=None, reason=None):
+        raise KeyError("it had never joined")
+
+
+class ShortSocket(EchoSocket):
+    def close(self):
+        super().close()
+
+
+class OwnSocket(EchoSocket):
+    """Speaks through Tornado's own protocol."""
+
+    def get_websocket_protocol(self):
+        return super().get_websocket_protocol()
+
+
 class FollowHandler(RequestHandler):
     """Every message of a topic, until the server stops."""
 
@@ -39,7 +61,15 @@ class FollowHandler(RequestHandler):
                 await self.flush()
 
 
-NATIVE = [(r"/native", NativeHandler), (r"/socket", EchoSocket), (r"/follow", FollowHandler)]
+NATIVE = [
+    (r"/native", NativeHandler),
+    (r"/socket", EchoSocket),
+    (r"/own", OwnSocket),
+    (r"/brief", BriefSocket),
+    (r"/raising", RaisingSocket),
+    (r"/short", ShortSocket),
+    (r"/follow", FollowHandler),
+]
 
 
 @pytest.fixture
@@ -149,6 +179,25 @@ async def test_it_can_be_configured_before_the_start():
     Application(native=NATIVE).configure(wsgi_threads=2)
 
 
+async def test_a_container_that_is_started_takes_no_settings_until_it_is_stopped():
+    rules = [("/slow", "slow")]
+    container = Container(apps.app, pools={"slow": {"workers": 0, "threads": 1}}, pool_rules=rules)
+    await container.start()
+    pools = dict(container.pools)
+    try:
+        with pytest.raises(ConfigurationError, match="is started"):
+            Application(wsgi=container, max_body_size=7)
+        app = Application(NATIVE, wsgi=container)
+        with pytest.raises(ConfigurationError, match="is started"):
+            app.configure(wsgi_queue=9)
+        app.configure()
+        assert container.pools == pools
+    finally:
+        await container.stop(1)
+    app.configure(max_body_size=7, wsgi_queue=9)
+    assert (container.max_body_size, container.pool.settings.queue) == (7, 9)
+
+
 @pytest.mark.parametrize(
     ("wsgi", "error"),
     [("no_such:app", TargetNotFound), ("tests.waterspout.wsgi.apps:raise_at_once()", TargetRaised)],
@@ -221,6 +270,53 @@ async def test_stopping_says_going_away_on_every_websocket(app, http_server, htt
     assert app.open_sockets == 0
     for client in clients:
         client.close()
+
+
+async def test_a_websocket_with_a_protocol_of_its_own_hears_that_it_stops_too(app, http_server, http_port):
+    client = await websocket_connect(f"ws://localhost:{http_port}/own")
+    await client.write_message("hello")
+    assert await client.read_message() == "hello"
+    assert app.open_sockets == 1
+    await app.stop()
+    assert await asyncio.wait_for(client.read_message(), 5) is None
+    assert client.close_code == 1001
+    assert app.open_sockets == 0
+    client.close()
+
+
+@pytest.mark.parametrize("path", ["raising", "short"])
+async def test_a_close_of_a_handler_s_own_that_raises_keeps_no_other_from_going_away(
+    app, http_server, http_port, path, caplog
+):
+    paths = ["socket", path, path, "socket"]
+    clients = [await websocket_connect(f"ws://localhost:{http_port}/{each}") for each in paths]
+    for client in clients:
+        await client.write_message("hello")
+        assert await client.read_message() == "hello"
+    await app.stop()
+    for client in clients:
+        assert await asyncio.wait_for(client.read_message(), 5) is None
+        assert client.close_code == 1001
+        client.close()
+    raised = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert [f"/{path}" in record.getMessage() for record in raised] == [True, True]
+
+
+async def test_a_websocket_that_its_handler_has_closed_is_closing_until_it_has_ended(
+    app, http_server, http_port
+):
+    reader, writer = await asyncio.open_connection("localhost", http_port)
+    writer.write(
+        b"GET /brief HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    assert (await reader.readuntil(b"\x88\x02\x03\xe8")).startswith(b"HTTP/1.1 101 ")
+    assert (app.open_sockets, len(app.closing_sockets)) == (0, 1)
+    app.close_sockets()
+    assert len(app.closing_sockets) == 1
+    writer.close()
+    while app.closing_sockets:
+        await asyncio.sleep(0.005)
 
 
 async def test_a_closed_websocket_is_not_open(app, http_server, http_port):

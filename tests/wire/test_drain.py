@@ -214,6 +214,24 @@ def test_a_websocket_that_is_slow_to_read_gets_what_was_sent_and_the_1001(start_
     assert_gone(fresh)
 
 
+@pytest.mark.parametrize("form", ["asyncio", "uvloop", "tornado"])
+def test_a_websocket_that_its_handler_has_closed_gets_what_was_sent(start_server, form):
+    options = ("--server", form) if form == "tornado" else ("--loop", form)
+    fresh = start_server(*SERVE, *options)
+    connection = open_websocket(fresh)
+    connection.send(b"\x81\x88" + mask(b"farewell"))
+    assert fresh.get("/native/ping").text == "pong"
+    fresh.signal(signal.SIGTERM)
+    assert poll(lambda: refuses_connections(fresh))
+    time.sleep(1.0)
+    for _ in range(8):
+        assert next_frame(connection) == (2, bytes(1_000_000))
+    opcode, payload = next_frame(connection)
+    assert (opcode, int.from_bytes(payload[:2], "big")) == (8, 1000)
+    connection.send(b"\x88\x82" + mask(payload[:2]))
+    assert_gone(fresh)
+
+
 def test_a_websocket_that_reads_nothing_does_not_hold_the_end_up(start_server):
     fresh = start_server(*SERVE)
     connection = open_websocket(fresh)
@@ -310,6 +328,20 @@ def test_a_second_signal_soon_after_the_first_does_not_end_what_is_done_at_the_e
     server.signal(signal.SIGTERM)
     time.sleep(0.3)
     server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert sent.read_text() == "all"
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_nor_does_a_reload_that_nobody_is_left_to_do(start_server, loop, tmp_path):
+    sent = tmp_path / "sent"
+    server = start_server(
+        *("--native", "tests.apps.slow_exit:routes", "--loop", loop), env={"SENT": str(sent)}
+    )
+    server.signal(signal.SIGTERM)
+    assert server.log_lines("stopped")
+    time.sleep(0.3)
+    server.signal(signal.SIGHUP)
     assert server.wait() == 0
     assert sent.read_text() == "all"
 

@@ -31,8 +31,9 @@ class Subscription:
     Registered when made, unregistered by `close()`, at the end of `async with`, or when nobody holds it.
     At most `max_queue` messages wait; one more pushes out the oldest. Ends when the server drains.
 
-    Attributes: `missed` (int), how many were pushed out just before the message that was yielded last;
-    `dropped` (int), how many in all; `loop`, the event loop that it was made on, and is read on.
+    Attributes: `missed` (int), how many were pushed out just before the message that was yielded last, or
+    could not be read; `dropped` (int), how many in all; `loop`, the event loop that it was made on, and is
+    read on.
     """
 
     def __init__(self, hub: Hub, topic: str, max_queue: int) -> None:
@@ -55,11 +56,16 @@ class Subscription:
     async def __anext__(self) -> Any:
         """The next message. Raises StopAsyncIteration once closed and read to the end."""
         while True:
-            message = await self._take()
+            data = await self._take()
             try:
-                return json.loads(message)
+                message = json.loads(data)
             except RecursionError:  # who published it was less deep down itself
                 logger.warning("a message of topic %s is lost: it is nested too deeply", self.topic)
+                self.dropped += 1
+            else:
+                self.missed = self.dropped - self._dropped_before
+                self._dropped_before = self.dropped
+                return message
 
     async def _take(self) -> bytes:
         if self._queue and self._has_given:
@@ -76,8 +82,6 @@ class Subscription:
                 await self._waiter
             finally:
                 self._waiter = None
-        self.missed = self.dropped - self._dropped_before
-        self._dropped_before = self.dropped
         return self._queue.popleft()
 
     async def __aenter__(self) -> Subscription:

@@ -30,7 +30,7 @@ OUTSIDE: Final = (
 
 class Outbox:
     """Encoded messages on their way to the event loop: `limit` of them at most, of `size` bytes together; the
-    oldest go when it is full.
+    oldest go when it is full. No message is larger than an eighth of `size`.
 
     `wake`: called after a message was added, from the publishing thread; must not block.
     """
@@ -49,7 +49,7 @@ class Outbox:
     def put(self, topic: str, message: bytes) -> None:
         """Never blocks: `deque.append` is atomic and drops from the other end when full."""
         if len(self._messages) == self._messages.maxlen:
-            self._say_dropping()
+            self._drop_oldest()
         self._messages.append((topic, message))
         self._held += len(message)
         if self._held > self._size:
@@ -68,16 +68,16 @@ class Outbox:
         return taken
 
     def _make_room(self) -> None:
-        """Count exactly, and drop the oldest until the rest is no larger than it may be."""
-        held = sum(len(message) for _topic, message in self._messages.copy())
-        with contextlib.suppress(IndexError):  # somebody else has taken them
-            while held > self._size:
-                held -= len(self._messages.popleft()[1])
-                self._say_dropping()
-        self._held = held
+        """Count exactly; when that is more than it may be, the oldest go, an eighth of it all: else the next
+        message would be one too many again, and all be counted for each.
+        """
+        self._held = sum(len(message) for _topic, message in self._messages.copy())
+        if self._held > self._size:
+            while self._held > self._size - self._size // 8:
+                self._drop_oldest()
 
-    def _say_dropping(self) -> None:
-        if not self._dropping:
+    def _drop_oldest(self) -> None:
+        if self.take() is not None and not self._dropping:
             self._dropping = True
             logger.warning("messages are published faster than the server takes them: the oldest are lost")
 

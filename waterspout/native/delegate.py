@@ -16,7 +16,6 @@ from tornado.httputil import (
     ResponseStartLine,
 )
 from tornado.web import Application, RequestHandler
-from tornado.websocket import WebSocketHandler
 
 from waterspout.closing import may_serve
 from waterspout.exits import contain_exit
@@ -38,9 +37,6 @@ class Owner(Protocol):
 
     def log_refused(self, record: Record) -> None:
         """The access line of a request that has no handler."""
-
-    def watch_socket(self, handler: WebSocketHandler) -> None:
-        """Remember an open WebSocket."""
 
 
 class PlainDelegate(HTTPMessageDelegate):
@@ -176,7 +172,6 @@ class NativeDelegate(HTTPMessageDelegate):
             self._refusal.finish()
         elif not self._ignored:
             self._variables.run(self._delegate.finish)
-            self._watch()
 
     def on_connection_close(self) -> None:
         if self._refusal is not None:
@@ -195,14 +190,7 @@ class NativeDelegate(HTTPMessageDelegate):
 
     def execute(self) -> Awaitable[None] | None:
         """The whole request is here: `Application.__call__`, for nested applications."""
-        executed = self._delegate.execute()
-        self._watch()
-        return cast("Awaitable[None] | None", executed)
-
-    def _watch(self) -> None:
-        handler = getattr(self._delegate, "handler", None)
-        if isinstance(handler, WebSocketHandler):
-            self._application.watch_socket(handler)
+        return cast("Awaitable[None] | None", self._delegate.execute())
 
     def _refuse(self, headers: HTTPHeaders, *, linger: bool) -> None:
         """Answer 413; or cut, when a streaming handler has begun a reply. `linger`: more is coming."""

@@ -15,18 +15,22 @@ from waterspout.websocket.protocol import WebSocketProtocol
 #: Where a class keeps the subclass that was made of it. There, both are collected together: a weak dictionary
 #: would hold the class by its subclass.
 _MADE: Final = "_waterspout_websocket_handler"
+#: Of a `get_websocket_protocol` that was made here.
+_WATCHES: Final = "_watches_waterspout"
 #: What makes no sense once the connection speaks no HTTP. Tornado replaces them on every instance; on the
 #: class they cost an idle connection nothing.
 _HTTP_ONLY: Final = ("write", "redirect", "set_header", "set_cookie", "set_status", "flush", "finish")
 
+_MakeProtocol = Callable[[WebSocketHandler], tornado.websocket.WebSocketProtocol | None]
+
 
 def with_protocol(handler_class: type[WebSocketHandler]) -> type[WebSocketHandler]:
-    """A subclass, always the same, whose connections are our `WebSocketProtocol`. It has the name and the
-    docstring of `handler_class`.
+    """A subclass, always the same, whose connections are our `WebSocketProtocol`, and known to an application
+    of ours (`watch_socket`). It has the name and the docstring of `handler_class`.
 
-    A class that makes its protocol itself is given back as it is.
+    A class that makes its protocol itself goes on doing so.
     """
-    if handler_class.get_websocket_protocol is not WebSocketHandler.get_websocket_protocol:
+    if getattr(handler_class.get_websocket_protocol, _WATCHES, False):
         return handler_class
     made: type[WebSocketHandler] | None = vars(handler_class).get(_MADE)
     if made is None:
@@ -40,19 +44,35 @@ def _make(handler_class: type[WebSocketHandler]) -> type[WebSocketHandler]:
         "__module__": handler_class.__module__,
         "__qualname__": handler_class.__qualname__,
         "__doc__": handler_class.__doc__,
-        "get_websocket_protocol": _get_websocket_protocol,
+        "get_websocket_protocol": _watch(_make_protocol),
     }
     if "__class__" not in vars(handler_class):  # `make_lean` has left it alone
         members["__class__"] = property(lambda self: handler_class)
-    for name in _HTTP_ONLY:
-        members[name] = _refuse_when_upgraded(getattr(handler_class, name))
+    if handler_class.get_websocket_protocol is WebSocketHandler.get_websocket_protocol:
+        members |= {name: _refuse_when_upgraded(getattr(handler_class, name)) for name in _HTTP_ONLY}
+    else:
+        members["get_websocket_protocol"] = _watch(handler_class.get_websocket_protocol)
     made = types.new_class(
         handler_class.__name__, (handler_class,), exec_body=lambda body: body.update(members)
     )
     return cast(type[WebSocketHandler], made)
 
 
-def _get_websocket_protocol(self: WebSocketHandler) -> tornado.websocket.WebSocketProtocol | None:
+def _watch(make: _MakeProtocol) -> _MakeProtocol:
+    @functools.wraps(make)
+    def make_watched(self: WebSocketHandler) -> tornado.websocket.WebSocketProtocol | None:
+        protocol = make(self)
+        # The protocol and not the handler, which forgets it when it closes: the rest is to be sent yet.
+        watch = getattr(self.application, "watch_socket", None)
+        if watch is not None and protocol is not None:
+            watch(protocol)
+        return protocol
+
+    setattr(make_watched, _WATCHES, True)
+    return make_watched
+
+
+def _make_protocol(self: WebSocketHandler) -> tornado.websocket.WebSocketProtocol | None:
     """None for a version that is not 13: Tornado answers 426 (RFC 6455 section 4.4)."""
     if self.request.headers.get("Sec-WebSocket-Version") != "13":
         return None

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tornado.websocket import WebSocketProtocol
+
 from waterspout.websocket.frames import apply_mask
 
 #: (mask, data) -> data. Tornado's C extension is optional; figures in `frames.apply_mask`.
@@ -21,3 +23,8 @@ try:
     from tornado.speedups import websocket_mask
 except ImportError:
     websocket_mask = apply_mask
+
+
+def is_closing(protocol: WebSocketProtocol) -> bool:
+    """Of any protocol. Tornado's own can't say it without a stream: where it has refused the handshake."""
+    return getattr(protocol, "stream", protocol) is None or protocol.is_closing()

@@ -10,6 +10,7 @@ from tornado.httputil import HTTPConnection, HTTPServerConnectionDelegate, HTTPS
 from tornado.wsgi import WSGIContainer
 
 from waterspout import limits
+from waterspout.exceptions import ConfigurationError
 from waterspout.ops.gauges import Gauges
 from waterspout.proxies import Proxies
 from waterspout.wsgi.bulkheads import Rule
@@ -109,8 +110,15 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
     def configure(self, **changes: Any) -> None:
         """Change settings before the start: those of the constructor, by name.
 
-        Raises ConfigurationError.
+        Raises ConfigurationError; also when it is started.
         """
+        if not changes:
+            return
+        if any(pool.is_open for pool in self.pools.values()):  # nobody would stop what runs in them
+            raise ConfigurationError(
+                f"the container is started, and can't be given {', '.join(sorted(changes))} any more: say "
+                "that when you make it, or stop() it before"
+            )
         if "max_body_size" in changes:
             self.max_body_size = changes.pop("max_body_size")
         told = {ours: changes.pop(name) for name, ours in PROXY_SETTINGS.items() if name in changes}

@@ -232,6 +232,13 @@ class Pool:
     # -- what can be seen --------------------------------------------------------------------------------
 
     @property
+    def is_open(self) -> bool:
+        """Whether it is started, in this process, and on an event loop that is not closed."""
+        if self._loop is None or fork_generation() != self._generation:
+            return False
+        return not self._loop.is_closed()
+
+    @property
     def running(self) -> int:
         """How many lanes run a request that somebody may wait for."""
         return sum(crew.running for crew in self._supervisor.all)

@@ -204,6 +204,18 @@ async def test_what_is_nested_too_deeply_to_be_read_is_said_and_the_next_one_com
 
 
 @pytest.mark.gen_test
+async def test_it_is_one_more_that_its_reader_misses(hub):
+    subscription = hub.subscribe("a", max_queue=2)
+    for number in range(4):
+        hub.deliver("a", b"%d" % number)
+    hub.deliver("a", 100_000 * b"[" + 100_000 * b"]")
+    hub.deliver("a", b"5")
+    assert (await next_of(subscription), subscription.missed, subscription.dropped) == (5, 5, 5)
+    hub.deliver("a", b"6")
+    assert (await next_of(subscription), subscription.missed, subscription.dropped) == (6, 0, 5)
+
+
+@pytest.mark.gen_test
 async def test_while_it_drains_new_subscriptions_still_work(hub):
     hub.end_subscriptions()
     subscription = hub.subscribe("a")

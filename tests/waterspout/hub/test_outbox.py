@@ -156,6 +156,34 @@ def test_it_is_full_by_size_too(caplog):
     assert len(caplog.records) == 1
 
 
+class Counts(Outbox):
+    """Counts how often it looks at all that it has."""
+
+    looks = 0
+
+    def _make_room(self):
+        self.looks += 1
+        super()._make_room()
+
+
+def test_one_that_is_full_does_not_look_at_all_it_has_for_each_message():
+    outbox = Counts(lambda: None, limit=10_000, size=800)
+    for number in range(4000):
+        outbox.put("topic", b"%04d" % number)
+    assert outbox.looks < 200
+    left = [int(data) for _, data in take_all(outbox)]
+    assert left == list(range(left[0], 4000))
+    assert 170 <= len(left) <= 200
+
+
+def test_nor_does_one_that_is_full_by_its_messages_and_nearly_by_their_size():
+    outbox = Counts(lambda: None, limit=100, size=800)
+    for number in range(4000):
+        outbox.put("topic", b"%08d" % number)
+    assert outbox.looks < 100
+    assert [int(data) for _, data in take_all(outbox)] == list(range(3900, 4000))
+
+
 def test_it_is_bounded_without_being_told():
     outbox = Outbox(lambda: None)
     for _ in range(OUTBOX_MESSAGES + 5):

@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 from tornado.web import RequestHandler, stream_request_body
-from tornado.websocket import WebSocketHandler
+from tornado.websocket import WebSocketHandler, WebSocketProtocol13
 
 from tests.waterspout.websocket.raw import connect, request
 from tests.waterspout.websocket.serving import Echo, Witness, scenario, serve
@@ -64,17 +64,17 @@ def test_a_subclass_of_what_was_made_is_ours_already():
     assert with_protocol(Special) is Special
 
 
-class OwnProtocol(WebSocketHandler):
+class OwnProtocol(Echo):
     def get_websocket_protocol(self):
-        return None
+        return super().get_websocket_protocol()
 
 
 class Mixin:
     def get_websocket_protocol(self):
-        return None
+        return super().get_websocket_protocol()
 
 
-class WithMixin(Mixin, WebSocketHandler):
+class WithMixin(Mixin, Echo):
     pass
 
 
@@ -82,9 +82,14 @@ class Below(OwnProtocol):
     pass
 
 
+@scenario
 @pytest.mark.parametrize("handler", [OwnProtocol, WithMixin, Below])
-def test_a_class_with_a_protocol_of_its_own_stays_as_it_is(handler):
-    assert with_protocol(handler) is handler
+async def test_a_class_with_a_protocol_of_its_own_keeps_it(form, handler):
+    async with serve(form, handler) as served, connect(served.port) as client:
+        client.text("a")
+        assert await client.read_text() == "a"
+        assert type(served.handler.ws_connection) is WebSocketProtocol13
+        assert served.handler.__class__ is handler
 
 
 def test_classes_made_at_run_time_are_collected():

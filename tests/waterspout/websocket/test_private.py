@@ -15,7 +15,7 @@ from tornado.websocket import WebSocketHandler
 
 from waterspout.websocket.frames import apply_mask
 from waterspout.websocket.handler import _HTTP_ONLY
-from waterspout.websocket.private import websocket_mask
+from waterspout.websocket.private import is_closing, websocket_mask
 from waterspout.websocket.protocol import WebSocketProtocol
 
 
@@ -28,6 +28,16 @@ def test_masks_are_alike(mask):
     key, data = b"\x01\xfe\x80\x7f", os.urandom(1001)
     assert mask(key, b"") == b""
     assert mask(key, data) == _websocket_mask_python(key, data)
+
+
+def test_a_protocol_without_a_connection_is_closing():
+    """Tornado's own can't say so itself."""
+    params = websocket._WebSocketParams()
+    tornados = websocket.WebSocketProtocol13(None, False, params)
+    with pytest.raises(AttributeError):
+        tornados.is_closing()
+    assert is_closing(tornados)
+    assert is_closing(WebSocketProtocol(None))
 
 
 def tree_of(something):
