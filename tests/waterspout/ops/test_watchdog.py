@@ -28,6 +28,9 @@ def watched(monkeypatch, io_loop, caplog):
     found = LoopWatchdog()
     yield found
     found.stop()
+    for thread in threading.enumerate():
+        if thread.name == "waterspout-watchdog":
+            thread.join(5)  # what it is about to say is none of the next test's
 
 
 def hold_the_loop(text, caplog):
