@@ -54,6 +54,8 @@ async def use(port):
     assert (await client.fetch(hook)).code == 204
     await wait_for_message(socket, {"at": 1})
     socket.close()
+    while await socket.read_message() is not None:  # else its end is left to the collector, and a later test
+        pass
     client.close()
 
 
