@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from tornado.httputil import HTTPConnection, HTTPMessageDelegate, HTTPServerRequest
+from tornado.log import app_log
 from tornado.web import Application as TornadoApplication
 from tornado.web import ErrorHandler, FallbackHandler, OutputTransform, RequestHandler
 from tornado.websocket import WebSocketProtocol as AnyProtocol
@@ -467,7 +468,10 @@ def _say_goodbye(protocol: Any) -> None:
             close(1001, "the server is stopping")
             return
         except (Exception, SystemExit):
-            protocol.handler.log_exception(*sys.exc_info())
+            try:
+                protocol.handler.log_exception(*sys.exc_info())
+            except Exception:  # its own, too
+                app_log.error("Uncaught exception", exc_info=True)
 
 
 def _unite(matches: list[Match]) -> frozenset[str]:

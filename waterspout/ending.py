@@ -39,7 +39,7 @@ def end_by(
     threads = find_threads(before)
     # Now: Python starts no thread any more when it ends. Without one it waits, as it does by itself.
     with contextlib.suppress(RuntimeError):
-        threading.Thread(target=_watch, args=(threads, deadline, status, loop), daemon=True).start()
+        threading.Thread(target=_watch, args=(before, threads, deadline, status, loop), daemon=True).start()
 
 
 def end_when_told(loop: asyncio.AbstractEventLoop) -> None:
@@ -58,13 +58,22 @@ def end_when_told(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _watch(
-    threads: list[threading.Thread], deadline: float, status: int, loop: asyncio.AbstractEventLoop | None
+    before: Collection[threading.Thread],
+    threads: list[threading.Thread],
+    deadline: float,
+    status: int,
+    loop: asyncio.AbstractEventLoop | None,
 ) -> None:
     time.sleep(max(0.0, deadline - time.monotonic()))
-    if any(thread.is_alive() for thread in threads) or not threading.main_thread().is_alive():
+    tasks = "" if loop is None or loop.is_closed() else _name_tasks(loop)
+    # Python's end has begun with executors, whose threads it joins while the main thread is alive yet.
+    is_ending = getattr(threading, "_SHUTTING_DOWN", False) or not threading.main_thread().is_alive()
+    if is_ending:
+        threads = find_threads(before)  # those that have been started since, too
+    if tasks:
+        left = f"tasks that the app has started go on, though they are cancelled ({tasks})"
+    elif is_ending or any(thread.is_alive() for thread in threads) or (loop and not loop.is_closed()):
         left = describe_left(threads)
-    elif loop is not None and not loop.is_closed():
-        left = f"tasks that the app has started go on, though they are cancelled ({_name_tasks(loop)})"
     else:
         return  # the program goes on
     logger.warning("%s: the graceful timeout is over", left)
@@ -77,6 +86,7 @@ def _watch(
 def _name_tasks(loop: asyncio.AbstractEventLoop) -> str:
     coroutines = [task.get_coro() for task in asyncio.all_tasks(loop)]
     names = {getattr(coroutine, "__qualname__", type(coroutine).__name__) for coroutine in coroutines}
+    names = {name for name in names if not name.endswith("shutdown_default_executor")}  # waits for threads
     return ", ".join(sorted(names)[:_NAMES])
 
 

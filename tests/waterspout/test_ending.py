@@ -103,3 +103,14 @@ def test_where_nothing_is_left_it_ends_at_once():
     done = run("", patience=20)
     assert (done.returncode, done.stdout, done.stderr) == (5, "gone on\n", "")
     assert time.monotonic() - began < 15
+
+
+def test_a_thread_of_an_executor_that_is_started_later_is_cut_too():
+    """Python joins those first, while the main thread is alive yet."""
+    late = """
+from concurrent.futures import ThreadPoolExecutor
+threading.Timer(0.4, ThreadPoolExecutor().submit, (time.sleep, 60)).start()
+"""
+    done = run(late, patience=1.5, after=0.6)
+    assert done.returncode == 3
+    assert "threads that the app has started still run" in done.stderr

@@ -108,6 +108,20 @@ def test_a_thread_may_read_the_body_while_the_view_sends(server, framing, size, 
             server.canary(connection)
 
 
+def test_it_may_though_the_client_sends_all_before_it_reads(server):
+    """More than the buffers on the way hold, in both directions."""
+    body = random.Random(10).randbytes(24 << 20)
+    with server.connect() as connection:
+        connection.send_head(
+            "POST", "/read-beside?size=65536&pause=0.001", [("Content-Length", str(len(body)))]
+        )
+        for start in range(0, len(body), 65_536):
+            connection.send(body[start : start + 65_536])
+        reply = connection.reply().body
+        assert reply[-64:].decode() == hashlib.sha256(body).hexdigest()
+        server.canary(connection)
+
+
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 def test_a_thread_that_still_reads_when_the_reply_is_whole_holds_nothing_up(server, framing):
     ident = new_id()

@@ -109,9 +109,11 @@ class HTTPServer(httpserver.HTTPServer):
 
     @ssl_options.setter
     def ssl_options(self, options: ssl.SSLContext | dict[str, Any] | None) -> None:
-        was, self._ssl_options = self._ssl_options, options
-        if self._listeners and (was is None) != (options is None):
-            sockets = [sock.dup() for sock in self._sockets.values()]  # a listener may close its own
+        changes = bool(self._listeners) and (self._ssl_options is None) != (options is None)
+        # A listener may close its own socket. First, for no descriptors may be left.
+        sockets = [sock.dup() for sock in self._sockets.values()] if changes else []
+        self._ssl_options = options
+        if changes:
             self._close_listeners()
             self._listen_on(sockets)
 

@@ -60,7 +60,7 @@ def ask_loader_for_tornados(handler_class: type[RequestHandler]) -> None:
     for name in map(str.lower, handler_class.SUPPORTED_METHODS):
         method = getattr(handler_class, name, None)
         if getattr(method, "__code__", None) is _TORNADOS:
-            setattr(handler_class, name, _guard(cast(Callable[..., Any], method), _admit_tornados))
+            setattr(handler_class, name, _guard_tornados(cast(Callable[..., Any], method)))
 
 
 def find_admit(method: Any) -> Admit | None:
@@ -102,6 +102,23 @@ def _guard(method: Callable[..., Any], admit: Admit = _admit) -> Callable[..., A
     setattr(guarded, _MARK, _AUTHENTICATED)
     setattr(guarded, _ADMIT, admit)
     return guarded
+
+
+def _guard_tornados(method: Callable[..., Any]) -> Callable[..., Any]:
+    guarded = _guard(method, _admit_tornados)
+    if inspect.iscoroutinefunction(inspect.unwrap(method)):
+        return guarded
+
+    @functools.wraps(guarded)
+    def called(self: RequestHandler, *args: Any, **kwargs: Any) -> Any:
+        if not self.current_user:
+            return guarded(self, *args, **kwargs)
+        # Nobody is to be asked, nor waited for: a plain method may call another.
+        result = method(self, *args, **kwargs)
+        vary_with_cookies(self)
+        return result
+
+    return called
 
 
 def vary_with_cookies(handler: RequestHandler) -> None:

@@ -300,7 +300,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _on_message(self, payload: str | bytes) -> None:
         self._run(self.handler.on_message, payload)
-        self._unheard = self._writer.is_full
+        self._unheard = self._writer.is_full()
 
     def _on_ping(self, payload: bytes) -> None:
         self._writer.answer_ping(payload)

@@ -18,7 +18,8 @@ WRITE_TURN: Final = 64
 #: Who has left so much unsent is not heard until it has taken most of it: more than a message of the largest
 #: size that a client may send by default (bytes).
 UNSENT: Final = 16 * 1024 * 1024
-#: Or so many messages: from Python 3.12 on asyncio counts each that is unsent at every write.
+#: Or who has been heard so often meanwhile, and so answered: from Python 3.12 on asyncio counts each message
+#: that is unsent at every write. What a handler sends unasked is not the client's doing.
 UNSENT_MESSAGES: Final = 1000
 #: A larger message is not copied behind its header: a second write costs less (bytes).
 JOINED: Final = 64 * 1024
@@ -34,10 +35,10 @@ class FrameWriter:
 
     __slots__ = (
         "_deflater",
+        "_heard",
         "_loop",
         "_messages",
         "_paused",
-        "_paused_at",
         "_pong",
         "_taken",
         "_timeout",
@@ -60,21 +61,19 @@ class FrameWriter:
         self._written = self._taken = 0
         self._timeout = timeout
         self._timer: asyncio.TimerHandle | None = None
-        self._messages = self._paused_at = 0
+        self._messages = self._heard = 0
         self._waiters: list[asyncio.Future[None]] | None = None
         self._pong: bytes | None = None
         self.closed = False
         if transport.get_write_buffer_size() > high:
             self.pause()
 
-    @property
     def is_full(self) -> bool:
-        """More lies here than a client may cause that does not read."""
+        """More lies here than a client may cause that does not read. Asked once for each message of its."""
         if not self._paused:
             return False
-        if self._messages - self._paused_at > UNSENT_MESSAGES:
-            return True
-        return self._transport.get_write_buffer_size() > UNSENT
+        self._heard += 1
+        return self._heard > UNSENT_MESSAGES or self._transport.get_write_buffer_size() > UNSENT
 
     def send_message(self, opcode: int, payload: bytes) -> asyncio.Future[None]:
         """A whole message. The future is done when there is room for more, or fails: WebSocketClosedError."""
@@ -104,7 +103,7 @@ class FrameWriter:
     def pause(self) -> None:
         """The transport is full."""
         self._paused = True
-        self._paused_at = self._messages
+        self._heard = 0
         self._watch()
 
     def resume(self) -> None:

@@ -133,7 +133,7 @@ class ProcessCrew(Crew):
             if isinstance(error, TimeoutError) and self._is_free:
                 await self._say_left(grace)
             self.kill()
-            await self._exited
+            await asyncio.shield(self._exited)  # others wait for it, too
 
     async def _say_left(self, grace: float) -> None:
         """It had nothing to serve, and goes on. What is cut, as far as it can say."""

@@ -75,6 +75,9 @@ class SlowClient(Concluding):
         self.is_held_up = True
         self._get_known()
         self._admission.watch(self)
+        if not self._upload.whole:
+            # It may send all before it reads; and what a thread of the view asks for comes down the lane.
+            self.spool_reply()
 
     def spool_reply(self) -> None:
         """Take from the lane what the client does not. It knows no way back but to be drained."""

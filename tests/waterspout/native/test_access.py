@@ -323,3 +323,30 @@ async def test_caches_are_told_and_sockets_are_not_sent_elsewhere():
                     await client.reader.readuntil(b"</html>")
     finally:
         await application.stop()
+
+
+class CallsAnother(RequestHandler):
+    """Plain methods, as Tornado's decorator leaves them."""
+
+    def get_current_user(self):
+        return "eve"
+
+    @tornado.web.authenticated
+    def get(self):
+        self.write("the page")
+
+    @tornado.web.authenticated
+    def post(self):
+        self.get()
+
+
+@harness.on_loops
+async def test_a_plain_method_under_tornado_s_own_decorator_may_call_another():
+    application = Application([("/a", CallsAnother)], login_loader=lambda handler: None, login_url="/login")
+    try:
+        async with harness.serve(application) as served, served.client() as client:
+            client.send(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+            status, _fields, body = await client.read_reply()
+            assert (status, body) == (200, b"the page")
+    finally:
+        await application.stop()

@@ -88,6 +88,27 @@ async def test_so_is_who_asks_for_many_small_ones(form):
             assert await client.read() == (TEXT, b"a" * 1000)
 
 
+class Tells(Witness):
+    def on_message(self, message):
+        super().on_message(message)
+        if message == "history":
+            for _ in range(20_000):
+                self.write_message("x" * 1000)
+
+
+@scenario
+async def test_who_is_sent_much_is_heard_all_the_same(form):
+    """What a handler sends unasked is not the client's doing."""
+    async with serve(form, Tells) as served, connect(served.port) as client:
+        client.transport.pause_reading()
+        client.send(frame(TEXT, "history"))
+        await served.until("history")
+        client.send(frame(TEXT, "stop"))
+        async with asyncio.timeout(5):
+            await served.until("stop")
+        client.transport.abort()
+
+
 @scenario
 async def test_who_leaves_while_it_is_not_heard_has_left(form):
     async with serve(form, Echo) as served:
