@@ -134,17 +134,17 @@ class Application(TornadoApplication):
 
         Raises ConfigurationError.
         """
-        if "native_max_body_size" in changes:
-            self.native_max_body_size = changes.pop("native_max_body_size")
+        native = changes.pop("native_max_body_size", self.native_max_body_size)
+        if self.container is not None:  # first: it may refuse
+            self.container.configure(
+                **{CONTAINER_SETTINGS.get(name, name): value for name, value in changes.items()}
+            )
+        self.native_max_body_size = native
         if self._proxy_settings or self.container is None:
             self._proxy_settings |= {
                 ours: changes[name] for name, ours in PROXY_SETTINGS.items() if name in changes
             }
         self.max_body_size = changes.get("max_body_size", self.max_body_size)
-        if self.container is not None:
-            self.container.configure(
-                **{CONTAINER_SETTINGS.get(name, name): value for name, value in changes.items()}
-            )
         self._build_proxies()
 
     # -- life --------------------------------------------------------------------------------------------

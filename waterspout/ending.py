@@ -79,7 +79,8 @@ def _watch(
     logger.warning("%s: the graceful timeout is over", left)
     for child in find_children():
         if child.daemon:
-            child.terminate()  # as Python would, had it come to that
+            with contextlib.suppress(Exception):  # an app's own kind of child: the end goes on
+                child.terminate()  # as Python would, had it come to that
     _end(status)
 
 

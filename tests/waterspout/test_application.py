@@ -188,8 +188,10 @@ async def test_a_container_that_is_started_takes_no_settings_until_it_is_stopped
         with pytest.raises(ConfigurationError, match="is started"):
             Application(wsgi=container, max_body_size=7)
         app = Application(NATIVE, wsgi=container)
+        kept = app.max_body_size, app.native_max_body_size
         with pytest.raises(ConfigurationError, match="is started"):
-            app.configure(wsgi_queue=9)
+            app.configure(wsgi_queue=9, max_body_size=7, native_max_body_size=8)
+        assert (app.max_body_size, app.native_max_body_size) == kept
         app.configure()
         assert container.pools == pools
     finally:

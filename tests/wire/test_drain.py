@@ -192,44 +192,40 @@ def mask(payload):
 def test_a_websocket_is_closed_with_1001(fresh, ending):
     connection = open_websocket(fresh)
     ENDINGS[ending](fresh)
-    opcode, payload = next_frame(connection)
-    assert (opcode, int.from_bytes(payload[:2], "big")) == (8, 1001)
-    connection.send(b"\x88\x82" + mask(payload[:2]))
+    assert_closed(connection, 1001)
     assert_gone(fresh)
 
 
-def test_a_websocket_that_is_slow_to_read_gets_what_was_sent_and_the_1001(start_server):
-    fresh = start_server(*SERVE)
+def assert_slow_reader_gets_all(fresh, request, code):
+    """What its handler has sent at this request, eight megabytes, and a close with the code behind it."""
     connection = open_websocket(fresh)
-    connection.send(b"\x81\x85" + mask(b"flood"))
+    connection.send(bytes([0x81, 0x80 | len(request)]) + mask(request))
     assert fresh.get("/native/ping").text == "pong"
     fresh.signal(signal.SIGTERM)
     assert poll(lambda: refuses_connections(fresh))
     time.sleep(1.0)
     for _ in range(8):
         assert next_frame(connection) == (2, bytes(1_000_000))
-    opcode, payload = next_frame(connection)
-    assert (opcode, int.from_bytes(payload[:2], "big")) == (8, 1001)
-    connection.send(b"\x88\x82" + mask(payload[:2]))
+    assert_closed(connection, code)
     assert_gone(fresh)
+
+
+def assert_closed(connection, code):
+    opcode, payload = next_frame(connection)
+    assert (opcode, int.from_bytes(payload[:2], "big")) == (8, code)
+    connection.send(b"\x88\x82" + mask(payload[:2]))
+
+
+def test_a_websocket_that_is_slow_to_read_gets_what_was_sent_and_the_1001(start_server):
+    fresh = start_server(*SERVE)
+    assert_slow_reader_gets_all(fresh, b"flood", 1001)
 
 
 @pytest.mark.parametrize("form", ["asyncio", "uvloop", "tornado"])
 def test_a_websocket_that_its_handler_has_closed_gets_what_was_sent(start_server, form):
     options = ("--server", form) if form == "tornado" else ("--loop", form)
     fresh = start_server(*SERVE, *options)
-    connection = open_websocket(fresh)
-    connection.send(b"\x81\x88" + mask(b"farewell"))
-    assert fresh.get("/native/ping").text == "pong"
-    fresh.signal(signal.SIGTERM)
-    assert poll(lambda: refuses_connections(fresh))
-    time.sleep(1.0)
-    for _ in range(8):
-        assert next_frame(connection) == (2, bytes(1_000_000))
-    opcode, payload = next_frame(connection)
-    assert (opcode, int.from_bytes(payload[:2], "big")) == (8, 1000)
-    connection.send(b"\x88\x82" + mask(payload[:2]))
-    assert_gone(fresh)
+    assert_slow_reader_gets_all(fresh, b"farewell", 1000)
 
 
 def test_a_websocket_that_reads_nothing_does_not_hold_the_end_up(start_server):

@@ -106,7 +106,7 @@ class LaneWorker:
     def run(self) -> None:
         """Serve until the event loop closes the lane."""
         try:
-            self._sock.sendall(pack_about(THREAD, threading.get_native_id()))
+            self._say(pack_about(THREAD, threading.get_native_id()))
             while True:
                 head = parse_request(self._next())
                 contextvars.Context().run(self._serve, head)
@@ -130,7 +130,7 @@ class LaneWorker:
                 self._busy = False
                 self._silent.clear()
                 self._company.discard(self)
-                self._sock.sendall(_IDLE)
+                self._say(_IDLE)
             if not self._busy:
                 self.receive()
         return self._waiting.pop()
@@ -145,7 +145,7 @@ class LaneWorker:
     def _take(self, backlog: BacklogEnd) -> bool:
         packet = backlog.take()
         if self._sleep.has_slept(alone=len(self._company) == 1, more=packet is not None):
-            self._sock.sendall(_SLEPT)
+            self._say(_SLEPT)
         if packet is None:
             return False
         token, frames = packet

@@ -227,6 +227,17 @@ async def test_who_has_been_looked_for_in_prepare_is_asked_of_the_loader_all_the
         await application.stop()
 
 
+async def assert_socket_is_ada_s(client):
+    """A WebSocket at /socket: 403 for anybody else."""
+    upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    for path, status in (("/socket", 403), ("/socket?user=ada", 101)):
+        client.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n{upgrade}{key}\r\n".encode())
+        assert (await client.head())[0] == status
+        if status == 403:
+            await client.reader.readuntil(b"</html>")
+
+
 @pytest.mark.parametrize("loader", [load, load_slowly])
 @on_loops
 async def test_tornado_s_own_decorator_asks_the_loader_too(loader):
@@ -235,8 +246,6 @@ async def test_tornado_s_own_decorator_asks_the_loader_too(loader):
         ("/socket", TornadosSocket),
     ]
     application = Application(rules, login_loader=loader, login_url="/login")
-    upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     try:
         async with harness.serve(application) as served, served.client() as client:
             for method, target, status, said in (
@@ -256,11 +265,7 @@ async def test_tornado_s_own_decorator_asks_the_loader_too(loader):
                 if method != "HEAD":
                     body = await client.reader.readexactly(int(fields["content-length"]))
                     assert said in (None, body)
-            for path, status in (("/socket", 403), ("/socket?user=ada", 101)):
-                client.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n{upgrade}{key}\r\n".encode())
-                assert (await client.head())[0] == status
-                if status == 403:
-                    await client.reader.readuntil(b"</html>")
+            await assert_socket_is_ada_s(client)
     finally:
         await application.stop()
 
@@ -304,8 +309,6 @@ async def test_caches_are_told_and_sockets_are_not_sent_elsewhere():
 
     rules = [("/open", Open), ("/closed", Closed), ("/socket", Socket), ("/varied", Varied)]
     application = Application(rules, login_loader=load, login_url="/login")
-    upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     try:
         async with harness.serve(application) as served, served.client() as client:
             for path, vary in (
@@ -316,11 +319,7 @@ async def test_caches_are_told_and_sockets_are_not_sent_elsewhere():
             ):
                 client.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
                 assert (await client.read_reply())[1].get("vary") == vary
-            for path, status in (("/socket", 403), ("/socket?user=ada", 101)):
-                client.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n{upgrade}{key}\r\n".encode())
-                assert (await client.head())[0] == status
-                if status == 403:
-                    await client.reader.readuntil(b"</html>")
+            await assert_socket_is_ada_s(client)
     finally:
         await application.stop()
 
