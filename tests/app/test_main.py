@@ -14,6 +14,13 @@ from tests.app.operating import Operator, read_password
 from tests.app.serving import EXAMPLES, FORMS, START_TIMEOUT, serve_board, start_board, wait_for_address
 
 
+@pytest.fixture(scope="module", params=FORMS)
+def board(request, tmp_path_factory):
+    """One that is only read."""
+    with serve_board(tmp_path_factory.mktemp("board"), *FORMS[request.param]) as address:
+        yield address
+
+
 @pytest.fixture(params=FORMS)
 def address(request, tmp_path):
     with serve_board(tmp_path, *FORMS[request.param]) as address:
@@ -38,10 +45,10 @@ def read_event(stream) -> dict[str, str]:
     return read_event(stream) if fields["event"] == "beat" else fields
 
 
-def test_both_sides_answer_on_one_port(address):
-    assert get_json(f"{address}/healthz") == {"status": "ok"}
-    assert len(get_json(f"{address}/api/incidents")) == len(EXAMPLES)
-    with urllib.request.urlopen(address, timeout=10) as response:
+def test_both_sides_answer_on_one_port(board):
+    assert get_json(f"{board}/healthz") == {"status": "ok"}
+    assert len(get_json(f"{board}/api/incidents")) == len(EXAMPLES)
+    with urllib.request.urlopen(board, timeout=10) as response:
         page = response.read().decode()
     assert all(example["title"] in page for example in EXAMPLES)
 
@@ -66,19 +73,19 @@ def test_what_flask_takes_the_stream_tells_within_a_second(address, tmp_path):
     assert str(newest["updates"][0]["id"]) == event["id"].split(".")[0]
 
 
-def test_the_page_and_the_stream_have_the_same_markup(address):
-    with urllib.request.urlopen(f"{address}/api/stream?since=1", timeout=10) as stream:
+def test_the_page_and_the_stream_have_the_same_markup(board):
+    with urllib.request.urlopen(f"{board}/api/stream?since=1", timeout=10) as stream:
         incidents = json.loads(read_event(stream)["data"])["incidents"]
-    with urllib.request.urlopen(address, timeout=10) as response:
+    with urllib.request.urlopen(board, timeout=10) as response:
         page = response.read().decode()
     assert len(incidents) == len(EXAMPLES)
     for incident in incidents:
         assert incident["html"].strip() in page
 
 
-def test_a_cross_site_post_is_refused(address):
+def test_a_cross_site_post_is_refused(board):
     request = urllib.request.Request(
-        f"{address}/admin/", data=b"title=x&state=resolved&text=x", headers={"Origin": "http://evil.example"}
+        f"{board}/admin/", data=b"title=x&state=resolved&text=x", headers={"Origin": "http://evil.example"}
     )
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request, timeout=10)
