@@ -45,12 +45,12 @@ bench: ## Measure beside the peers, in a virtual environment of its own (ARGS="-
 fuzz: $(STAMP) ## Mutate requests at the HTTP server (ARGS="--seconds 600 --seed 1")
 	$(BIN)/python -m tests.http.fuzz $(ARGS)
 
-matrix: ## Run all tests on every Python here, both servers, both loops
+matrix: ## Run all tests on every Python here, both servers, both loops (ARGS="--jobs 3 --only python3.13")
 	@$(PYTHON) -m tests.matrix $(ARGS)
 
 floors: $(STAMP) ## Run tests of the engine on the lowest versions of what it needs
 	@$(BIN)/python -m tests.floors $(ARGS)
 
 clean: ## Remove the virtual environment, caches and the example database
-	rm -rf $(VENV) .venv-* .coverage .mypy_cache .pytest_cache .ruff_cache build *.egg-info var
+	rm -rf $(VENV) .venv-* .matrix .coverage .mypy_cache .pytest_cache .ruff_cache build *.egg-info var
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

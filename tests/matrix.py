@@ -1,18 +1,27 @@
 """All tests on every Python that is here, on both HTTP servers and both event loops: `make matrix`.
 
-python -m tests.matrix [pytest arguments]
+python -m tests.matrix [--jobs N] [--only WORD]... [pytest arguments]
+
+`--jobs`: so many combinations at once (3: tests wait more than they compute). `--only`: those that have this
+word in their name, such as python3.13 or asyncio; given twice, both.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHONS = ("python3.11", "python3.12", "python3.13")
 SERVERS = ("waterspout", "tornado")
 LOOPS = ("uvloop", "asyncio")
+#: Where the words of each combination go.
+LOGS = ROOT / ".matrix"
 
 
 def find_pythons():
@@ -35,27 +44,45 @@ def prepare(name, path):
     return interpreter
 
 
-def run(interpreter, server, loop, arguments):
+def run(interpreter, combination, arguments):
+    """The exit code of pytest. What it says goes to a file; that it has ended, and how, is said here."""
+    _, server, loop = combination
+    title = " ".join(combination)
     choice = {"WATERSPOUT_TEST_SERVER": server, "WATERSPOUT_TEST_LOOP": loop}
     command = [interpreter, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=os.environ | choice, check=False).returncode
+    path = LOGS / f"{'-'.join(combination)}.log"
+    print(f"=== {title}: {path.relative_to(ROOT)}", flush=True)
+    began = time.monotonic()
+    with path.open("wb") as log:
+        code = subprocess.run(
+            command, cwd=ROOT, env=os.environ | choice, stdout=log, stderr=log, check=False
+        ).returncode
+    last = path.read_text(errors="replace").rstrip().rpartition("\n")[2]
+    print(f"=== {title}: {last} (status {code}, {time.monotonic() - began:.0f} s)", flush=True)
+    return code
 
 
 def main(arguments):
-    pythons = list(find_pythons())
-    missing = sorted(set(PYTHONS) - {name for name, _ in pythons})
+    parser = argparse.ArgumentParser(prog="python -m tests.matrix", allow_abbrev=False)
+    parser.add_argument("--jobs", type=int, default=3)
+    parser.add_argument("--only", action="append", default=[])
+    options, arguments = parser.parse_known_args(arguments)
+    pythons = dict(find_pythons())
+    missing = sorted(set(PYTHONS) - set(pythons))
     if missing:
         print(f"not here, so not tested: {', '.join(missing)}")
-    results = {}
-    for name, path in pythons:
-        interpreter = prepare(name, path)
-        for server in SERVERS:
-            for loop in LOOPS:
-                print(f"=== {name}, {server}, {loop}", flush=True)
-                results[name, server, loop] = run(interpreter, server, loop, arguments)
-    for combination, code in results.items():
+    combinations = [
+        combination
+        for combination in product(pythons, SERVERS, LOOPS)
+        if all(word in combination for word in options.only)
+    ]
+    interpreters = {name: prepare(name, pythons[name]) for name in sorted({each[0] for each in combinations})}
+    LOGS.mkdir(exist_ok=True)
+    with ThreadPoolExecutor(options.jobs) as jobs:
+        codes = list(jobs.map(lambda each: run(interpreters[each[0]], each, arguments), combinations))
+    for combination, code in zip(combinations, codes, strict=True):
         print(*combination, "holds" if code == 0 else f"FAILS ({code})")
-    return int(any(results.values()) or not results)
+    return int(any(codes) or not codes)
 
 
 if __name__ == "__main__":
