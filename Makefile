@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types coverage docs routes bench fuzz matrix floors clean
+.PHONY: help run test lint types coverage docs options routes bench fuzz matrix floors clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ coverage: $(STAMP) ## Run all tests and show the lines that none of them reaches
 
 docs: $(STAMP) ## Check that links and named tests in the documents exist
 	$(BIN)/python -m pytest -q tests/test_docs.py
+
+options: $(STAMP) ## Write docs/options.md
+	@$(BIN)/python -m tests.options_table
 
 routes: $(STAMP) ## Write the board's route table into the README
 	@$(BIN)/python -m tests.route_table

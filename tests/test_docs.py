@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import options_table
+
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 BEHAVIOUR = ROOT / "docs" / "behaviour.md"
@@ -41,3 +43,7 @@ def test_named_files_exist(document):
         r"`((?:waterspout|tests|docs|benchmarks|app|handlers|wsgi_app)/[\w./]*)`", document.read_text()
     ):
         assert (ROOT / path).exists(), path
+
+
+def test_the_tables_of_options_are_what_the_options_say():
+    assert options_table.read_tables() == options_table.print_tables(), "make options writes it anew"
