@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests import options_table
+from waterspout.http import HeadLimits, HTTPSettings
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -47,3 +48,10 @@ def test_named_files_exist(document):
 
 def test_the_tables_of_options_are_what_the_options_say():
     assert options_table.read_tables() == options_table.print_tables(), "make options writes it anew"
+
+
+def test_the_settings_of_the_http_server_are_shown_with_their_defaults():
+    shown = re.search(r"^settings = .*?^\)$", (ROOT / "docs" / "http.md").read_text(), re.M | re.S)[0]
+    names = {"HTTPSettings": HTTPSettings, "HeadLimits": HeadLimits}
+    exec(shown, names)
+    assert names["settings"] == HTTPSettings()
