@@ -110,8 +110,9 @@ def test_what_is_cut_at_the_end_is_answered_as_in_production():
         with serving(waterspout.Application(native=[("/waits", Waits)]), timeout=0.2) as url:
             asked = executor.submit(get, url + "/waits")
             assert begun.wait(10)
-        with pytest.raises(HTTPError, match="503"):
+        with pytest.raises(HTTPError, match="503") as refused:
             asked.result(10)
+        refused.value.close()
 
 
 def test_any_application_of_tornados():

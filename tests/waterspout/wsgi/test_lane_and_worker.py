@@ -170,6 +170,9 @@ class Strained(socket.socket):
             raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
         return super().send(data[: len(data) // 2])
 
+    def sendmsg(self, buffers, *arguments):
+        return self.send(b"".join(buffers))  # asyncio's way from Python 3.12 on
+
 
 async def test_a_request_that_could_not_be_sent_whole_is_lost_and_never_run(join, monkeypatch):
     ran = []
