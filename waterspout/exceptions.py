@@ -78,8 +78,8 @@ class NotHTTP(RequestRefused):
 class ClientDisconnected(WaterspoutError, ConnectionError):
     """The client left, or broke the framing, before the request's body was whole.
 
-    Raised by `environ["wsgi.input"]` in the view; being an `OSError` it is what Werkzeug and Django expect
-    of a broken input stream.
+    Raised by `environ["wsgi.input"]` in the view. Being an `OSError` it is what Django expects of a broken
+    input stream; where Werkzeug is loaded it is `werkzeug.exceptions.ClientDisconnected`, too.
     """
 
 

@@ -5,6 +5,7 @@ import hashlib
 from flask import Flask, abort, g, jsonify, request, session
 
 from tests.apps.table import Table
+from tests.apps.witness import note
 
 flask_app = Flask(__name__)
 flask_app.secret_key = "for tests only"
@@ -16,6 +17,12 @@ app.mount("flask", flask_app)
 def data():
     body = request.get_data()
     return jsonify(length=len(body), sha256=hashlib.sha256(body).hexdigest(), type=request.content_type)
+
+
+@flask_app.post("/flask/awaited")
+def awaited():
+    note("ran", request.environ)
+    return data()
 
 
 @flask_app.post("/flask/stream")

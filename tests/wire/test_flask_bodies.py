@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from tests.server import new_id
 from tests.wire.client import chunked
 
 SERVE = ("--wsgi", "tests.apps.flask_views:app", "--wsgi-threads", "1")
@@ -41,6 +42,21 @@ def test_request_data_is_the_body(post):
         "sha256": hashlib.sha256(b"hello world").hexdigest(),
         "type": "text/plain",
     }
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_a_client_that_leaves_in_the_middle_is_no_error_of_the_app(server, framing):
+    """Werkzeug's ClientDisconnected is answered 400, which nobody reads; others would be a traceback."""
+    ident = new_id()
+    with server.connect() as connection:
+        header = CHUNKED if framing == "chunked" else ("Content-Length", "200000")
+        connection.send_head("POST", f"/flask/awaited?id={ident}", [header])
+        connection.send(chunked(b"x" * 100_000)[:-5] if framing == "chunked" else b"x" * 100_000)
+        server.wait_for_note("ran", ident)
+    [line] = server.log_lines(ident)
+    server.canary()
+    assert line.endswith("client-left")
+    assert "Traceback" not in server.log
 
 
 def test_request_stream_is_the_body(post):

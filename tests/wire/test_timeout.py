@@ -145,7 +145,9 @@ def test_a_process_that_holds_the_interpreter_s_lock_is_killed_and_replaced(star
     assert time.monotonic() - began < 30  # of the 60 that it would hold the lock
     assert server.log_lines("all of its threads are blocked: it is killed")
     [ended] = server.log_lines(" ended: ")
-    assert ended.endswith(f"WSGI process {old} ended: killed by this server; starting another")
+    assert f"WSGI process {old} ended: killed by this server; it ran GET /locking for " in ended
+    assert "perhaps one of GET /locking for " in server.log
+    assert server.log_lines(", line ")  # where it stands
     assert not [line for line in server.log.splitlines() if "stands at" in line]  # it can't be asked
     assert int(server.get("/quick").text) != old
 

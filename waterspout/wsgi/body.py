@@ -9,9 +9,11 @@ from __future__ import annotations
 import io
 import os
 import stat
+import sys
 from collections import deque
 from collections.abc import Callable
-from typing import BinaryIO, Protocol
+from functools import cache
+from typing import Any, BinaryIO, Protocol
 
 from waterspout.exceptions import ClientDisconnected
 from waterspout.limits import FILE_BLOCK, READ_WINDOW
@@ -91,7 +93,7 @@ class LaneBody(io.RawIOBase):
         """Until something of the body is here; False: it has ended."""
         while not self._inbox.pieces:
             if self._inbox.cancelled:
-                raise ClientDisconnected(self._inbox.cancelled)
+                raise _make_error(self._inbox.cancelled)
             if self._inbox.ended:
                 return False
             self._refill()
@@ -113,6 +115,24 @@ class LaneBody(io.RawIOBase):
             self._inbox.pieces.appendleft(piece[size:])
         self._asked -= size
         return size
+
+
+def _make_error(text: str) -> ClientDisconnected:
+    """Where Werkzeug is loaded it is Werkzeug's error of this name, too: Flask answers that with 400, which
+    nobody reads, where another exception would be a traceback in the log for each client that gives up.
+    """
+    werkzeug = sys.modules.get("werkzeug.exceptions")
+    return ClientDisconnected(text) if werkzeug is None else _join_error(werkzeug.ClientDisconnected)(text)
+
+
+@cache
+def _join_error(theirs: type[Any]) -> type[ClientDisconnected]:
+    def __init__(self: Any, text: str) -> None:
+        theirs.__init__(self)
+        ClientDisconnected.__init__(self, text)
+
+    ours = ClientDisconnected
+    return type(ours.__name__, (ours, theirs), {"__init__": __init__, "__module__": ours.__module__})
 
 
 def open_body(body_length: int, source: BodySource) -> BinaryIO:

@@ -132,7 +132,11 @@ class Inbound(SlowClient, HTTPMessageDelegate):
         if not self._concluded:
             refused = getattr(self._connection, "refused", 0)
             self.record.status = self.record.status or refused
-            self._abandon("the client left, or broke its framing, before its request's body was whole")
+            self._abandon(
+                "its body came too slowly"
+                if refused == 408
+                else "the client left, or broke its framing, before its request's body was whole"
+            )
             self._conclude(word_for(refused))
 
     def execute(self) -> None:

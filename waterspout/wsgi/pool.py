@@ -26,6 +26,7 @@ from waterspout.wsgi.crew import Crew, CrewEvents, CrewSpec
 from waterspout.wsgi.exchange import Exchange
 from waterspout.wsgi.lane import Lane
 from waterspout.wsgi.loading import WSGIApp, load_app
+from waterspout.wsgi.longest import describe_longest
 from waterspout.wsgi.naming import Link
 from waterspout.wsgi.orphans import Orphans
 from waterspout.wsgi.process import ProcessCrew
@@ -375,15 +376,17 @@ class Pool:
         unsaid = self._refusals.count(asyncio.get_running_loop().time())
         if not unsaid:
             return
-        if any(crew.lanes for crew in self._supervisor.crews):
+        lanes = [lane for crew in self._supervisor.crews for lane in crew.lanes]
+        if lanes:
             logger.warning(
                 "%s%d lanes are busy and %d requests wait: answered 503 to %d since the last such line "
-                "(%s, --wsgi-queue, --wsgi-queue-timeout)",
+                "(%s, --wsgi-queue, --wsgi-queue-timeout); %s",
                 self._says,
                 self.running + self.stuck,
                 self.waiting,
                 unsaid,
                 "--wsgi-pool" if self._shared.name else "--wsgi-threads",
+                describe_longest(lanes),
             )
         else:
             logger.warning(
@@ -435,7 +438,9 @@ class Pool:
             self._serve_queue()
         if lane.busy:
             return
-        self._watch.had_idle = True
+        if not self._watch.had_idle:
+            # While requests lie ready behind others, a lane is put aside for the moment that those take.
+            self._watch.had_idle = not self._queue and not self.prefetched
         crew.check_drained()
         if self._stopping:
             self._drained.set()

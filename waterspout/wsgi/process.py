@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -51,7 +52,9 @@ from waterspout.wsgi.frames import (
     FrameParser,
     pack,
 )
+from waterspout.wsgi.lane import Lane
 from waterspout.wsgi.left import LEFT
+from waterspout.wsgi.longest import describe_running
 from waterspout.wsgi.naming import Names
 from waterspout.wsgi.standing import describe_place
 
@@ -60,6 +63,10 @@ logger = logging.getLogger("waterspout.wsgi")
 #: macOS may lose a socket that is on its way to a process when it is closed here meanwhile
 #: (https://github.com/nodejs/node/issues/7512). There are no backlogs then.
 LOSES_CLOSED: Final = sys.platform == "darwin"
+
+#: So long (seconds) a process that is to be killed may write where it stands, and so much later than its
+#: lanes, at most, its end is heard of.
+_LAST_WORDS: Final = 0.5
 
 _FAILURES: Final = {error.__name__: error for error in (TargetNotFound, TargetRaised, ConfigurationError)}
 
@@ -78,6 +85,7 @@ class ProcessCrew(Crew):
         self._names: Names | None = None
         self._untold = False
         self._ended_here = False
+        self._lost: deque[tuple[float, Lane]] = deque(maxlen=spec.threads)  # that ran something, and when
         self._ends_by: float | None = None  # once it was told to stop, of the loop's time
         self._is_free = False  # it had nothing to serve then
         self._asked: dict[int, Callable[[str], None]] = {}  # by the thread that it is about
@@ -160,11 +168,24 @@ class ProcessCrew(Crew):
         self._ended_here = True
         self._kill()
 
+    def dump_and_kill(self) -> None:
+        """`kill` it, behind a word of where all of its threads stand: faulthandler needs no lock for that."""
+        if self._process is None or self._ended_here:
+            return
+        self._ended_here = True
+        self._take_nothing()
+        with contextlib.suppress(OSError):
+            self._process.send_signal(signal.SIGUSR1)
+        self._loop.call_later(_LAST_WORDS, self._kill)
+
     def _kill(self) -> None:
-        self.idle.clear()
-        self.prefetch.stop()
+        self._take_nothing()
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
+
+    def _take_nothing(self) -> None:
+        self.idle.clear()
+        self.prefetch.stop()
 
     def ping(self) -> None:
         """Ask for a sign of life. Until that comes, `awaited` is true."""
@@ -368,13 +389,23 @@ class ProcessCrew(Crew):
         self._control.close()
         self.crashed = not self._stopping and self.ready
         if self.crashed:
-            # What it was running is told by the access lines: its lanes may have been seen to close before.
-            is_ours = self._ended_here and status == -signal.SIGKILL
+            is_ours = self._ended_here and status in (-signal.SIGKILL, -signal.SIGUSR1)
             how = "killed by this server" if is_ours else _describe_status(status)
-            logger.error("%s ended: %s; starting another", self, how)
+            how += " (the app has ended it: os._exit(), or C code)" if status >= 0 else ""
+            logger.error("%s ended: %s; it ran %s; starting another", self, how, self._describe_last())
         self._close_lanes()
         self._exited.set_result(None)
         self._events.on_gone(self)
+
+    def _on_lane_lost(self, lane: Lane) -> None:
+        if lane.busy:
+            self._lost.append((self._loop.time(), lane))
+        super()._on_lane_lost(lane)
+
+    def _describe_last(self) -> str:
+        """What it ran when it died; its lanes may have been seen to close before."""
+        now = self._loop.time()
+        return describe_running({*self.lanes, *(lane for at, lane in self._lost if now - at < _LAST_WORDS)})
 
 
 def _parse_failure(payload: bytes) -> Exception:

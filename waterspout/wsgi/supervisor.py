@@ -144,13 +144,22 @@ class Supervisor:
                 # a crash loop, too.
                 delay = self._count_failure(ready=crew.killed)
                 logger.error(
-                    "%sthe WSGI app does not start, next try in %.1f s: %s", self._says, delay, failure
+                    "%sthe WSGI app does not start, next try in %.1f s%s: %s",
+                    self._says,
+                    delay,
+                    self._describe_others(),
+                    failure,
                 )
                 self._check_broken()
             else:
                 self.broken = False
                 logger.info("the WSGI app is ready again in %s", crew)
                 return
+
+    def _describe_others(self) -> str:
+        """Who goes on meanwhile, for a line of the log."""
+        serving = ", ".join(str(crew) for crew in self.crews if crew.ready)
+        return f" ({serving} goes on)" if serving else ""
 
     def _on_born(self, birth: asyncio.Task[None]) -> None:
         self._births.discard(birth)

@@ -10,7 +10,7 @@ from waterspout.record import Record
 from waterspout.tally import Tally
 from waterspout.wsgi.crew import Crew
 from waterspout.wsgi.lane import MOVED, Lane
-from waterspout.wsgi.longest import describe_longest
+from waterspout.wsgi.longest import describe_longest, describe_running
 from waterspout.wsgi.process import ProcessCrew
 from waterspout.wsgi.settings import PoolSettings
 from waterspout.wsgi.supervisor import Supervisor
@@ -81,7 +81,7 @@ class Watch:
             lane.quiet,
             ": its client is answered 504, or cut" if awaited else ", and nobody waits for it",
             crew.stuck,
-            crew.spec.threads,
+            len(crew.lanes),
             crew,
         )
         if lane.thread:
@@ -103,12 +103,13 @@ class Watch:
         crew.silence += passed
         if crew.silence >= self._settings.timeout:
             logger.error(
-                "%s has not answered for %.0f s, all of its threads are blocked: it is killed; %s",
+                "%s has not answered for %.0f s, all of its threads are blocked: it is killed. "
+                "Something holds the interpreter's lock, perhaps one of %s; where all threads stand follows",
                 crew,
                 crew.silence,
-                describe_longest(crew.lanes),
+                describe_running(crew.lanes),
             )
-            crew.kill()
+            crew.dump_and_kill()
 
     def _judge_size(self, crew: ProcessCrew, now: float) -> None:
         size = crew.measure()
@@ -134,8 +135,11 @@ class Crowd:
 
     def look(self, now: float, *, had_idle: bool) -> None:
         """`had_idle`: since the last look a lane was free for a while."""
-        lanes = [lane for crew in self._supervisor.crews for lane in crew.lanes]
-        if had_idle or not lanes or any(crew.idle for crew in self._supervisor.crews):
+        crews = self._supervisor.crews
+        lanes = [lane for crew in crews for lane in crew.lanes]
+        # Quick views run one behind the other on one lane: the others are idle and of no use.
+        is_free = any(crew.idle for crew in crews) and not any(crew.prefetch.waiting for crew in crews)
+        if had_idle or is_free or not lanes:
             self._since = None
         elif self._since is None:
             self._since = now

@@ -164,16 +164,20 @@ class LaneWorker:
 
     def receive(self, inbox: Inbox | None = None) -> None:
         """Wait for bytes from the event loop and sort them: not, if something has come to `inbox` by now, by
-        way of another thread. Raises LaneClosed.
+        way of another thread. Raises LaneClosed, without an `inbox`; else why is in there.
         """
         with self._listening:
-            if inbox is None or inbox.is_empty:
+            if inbox is None:
                 self._sort(self._sock.recv(LANE_READ))
+            elif inbox.is_empty:
+                with contextlib.suppress(LaneClosed):
+                    self._sort(self._sock.recv(LANE_READ))
 
     def ask(self, credit: int) -> None:
-        """Let the event loop send `credit` more bytes of the body. Raises LaneClosed."""
+        """Let the event loop send `credit` more bytes of the body. If that fails, `receive` says why."""
         self._leave_if_forked()
-        self._say(pack_read(credit))
+        with contextlib.suppress(LaneClosed):
+            self._say(pack_read(credit))
 
     def send(self, frames: bytes) -> None:
         """Send, unless the client is gone. Blocks while the client is slow. Raises Cancelled, LaneClosed.

@@ -105,6 +105,25 @@ async def test_an_app_that_starts_at_the_second_try_is_served(
         await asyncio.sleep(0.05)
 
 
+async def test_when_new_code_does_not_start_it_is_said_who_goes_on(make_pool, tmp_path, monkeypatch, caplog):
+    (tmp_path / "fails_later.py").write_text(
+        "from pathlib import Path\n"
+        "loaded = Path(__file__).with_name('loaded')\n"
+        "if loaded.exists():\n"
+        "    raise OSError('no more')\n"
+        "loaded.touch()\n"
+        "from tests.waterspout.wsgi.apps import app\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    pool = make_pool("fails_later:app", workers=1, max_requests=2)
+    await pool.start()
+    pid = await pid_of(pool)
+    assert await pid_of(pool) == pid
+    await wait_for(lambda: "does not start, next try" in caplog.text)
+    assert f"s (WSGI process {pid} goes on): 'fails_later:app' raised OSError" in caplog.text
+    assert await pid_of(pool) == pid
+
+
 async def test_a_process_that_does_not_end_by_itself_is_ended_when_its_app_does_not_start(
     make_pool, tmp_path, monkeypatch, caplog
 ):

@@ -175,6 +175,7 @@ async def test_a_process_that_is_killed_is_gone_once_and_so_is_what_it_ran(start
     await wait_for(lambda: crew.gone)
     assert (crew.gone_told, len(crew.idle), crew.busy) == (1, 0, 0)
     assert f"WSGI process {crew.pid} ended: killed by SIGKILL" in caplog.text
+    assert "; it ran GET /half for 0 s, GET /half for 0 s; starting another" in caplog.text
     assert crew.crashed
 
 
@@ -191,7 +192,7 @@ async def test_a_view_that_ends_the_process_is_lost_and_told_with_its_status(sta
     job = crew.begin("/exits")
     assert await job.end() == "lost"
     await wait_for(lambda: crew.gone)
-    assert "exit status 3" in caplog.text
+    assert "exit status 3 (the app has ended it: os._exit(), or C code); it ran GET /exits" in caplog.text
 
 
 async def test_its_last_words_are_heard(start_crew, tmp_path, monkeypatch):

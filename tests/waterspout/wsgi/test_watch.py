@@ -140,6 +140,21 @@ async def test_jitter_makes_each_process_s_limit_another(make_pool):
     assert all(100 <= limit <= 1100 for limit in found)
 
 
+async def test_views_that_are_quick_and_too_many_keep_all_lanes_busy_too(make_pool, monkeypatch, caplog):
+    """While requests lie ready behind one that runs, the other lanes are put aside for a moment."""
+    monkeypatch.setattr(limits, "WATCH_INTERVAL", 0.02)
+    monkeypatch.setattr(limits, "BUSY_TIME", 0.2)
+    pool = make_pool(workers=1, threads=4, queue=1000)
+    await pool.start()
+
+    async def ask_on():
+        while "all 4 lanes have been busy" not in caplog.text:
+            assert await ask(pool, "/hello") == b"hello"
+
+    async with asyncio.timeout(15):
+        await asyncio.gather(*(ask_on() for _ in range(300)))
+
+
 async def test_it_says_who_keeps_all_lanes_busy_once_in_a_while(make_pool, gate, monkeypatch, caplog):
     monkeypatch.setattr(limits, "WATCH_INTERVAL", 0.02)
     monkeypatch.setattr(limits, "BUSY_TIME", 0.1)

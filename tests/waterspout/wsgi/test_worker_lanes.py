@@ -156,7 +156,7 @@ def test_a_client_that_leaves_while_its_body_is_read_fails_the_read(started, cap
         wire.send(CANCEL, b"so it goes")
         reply = wire.finish()
     assert reply.head is None
-    assert type(raised[0]) is ClientDisconnected
+    assert isinstance(raised[0], ClientDisconnected)
     assert str(raised[0]) == "so it goes"
     assert "raised" not in caplog.text
 
