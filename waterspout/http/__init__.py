@@ -13,10 +13,9 @@ application. Knows nothing of WSGI, and nothing of ours but leaves.
     sendfile.py    a file on its way to the client
     stream.py      what of an `IOStream` there is over a transport
     refusal.py     the server's own answer to what is no request
-    accepting.py   listening sockets
+    accepting.py   listening sockets, with TLS or without
     gone.py        what stands in place of a transport that is gone
     counting.py    how many connections there are, and can be
-    tls.py         ... whose connections speak TLS
     settings.py    limits and times that Tornado has no argument for
     private.py     Tornado's private names
 """

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import socket
+import ssl
 from collections.abc import Callable
 from typing import Final
 
@@ -13,7 +14,7 @@ from tornado.log import gen_log
 
 from waterspout.collecting import collector
 from waterspout.http.counting import Connections
-from waterspout.limits import BACKLOG, EXHAUSTED_PAUSE
+from waterspout.limits import BACKLOG, EXHAUSTED_PAUSE, TLS_HANDSHAKE_TIMEOUT, TLS_SHUTDOWN_TIMEOUT
 from waterspout.tally import Tally
 
 #: No descriptor or no memory is left for one more connection.
@@ -108,6 +109,41 @@ class PlainListener:
         except OSError as error:
             if error.errno != errno.EINVAL:  # macOS: the client has left
                 gen_log.warning("a connection can't be served: %s", error)
+            sock.close()
+
+
+class TLSListener(PlainListener):
+    """A `PlainListener` that makes a TLS handshake on each connection first.
+
+    By hand, because an event loop's own server says nothing of a handshake that fails. `find_context` is
+    called for each connection: a certificate may be renewed.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        make_protocol: Callable[[], asyncio.Protocol],
+        find_context: Callable[[], ssl.SSLContext],
+    ) -> None:
+        self._find_context = find_context
+        super().__init__(loop, sock, make_protocol)
+
+    async def _connect(self, sock: socket.socket, address: object) -> None:
+        try:
+            await self._loop.connect_accepted_socket(
+                self._make_protocol,
+                sock,
+                ssl=self._find_context(),
+                ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT,
+                ssl_shutdown_timeout=TLS_SHUTDOWN_TIMEOUT,
+            )
+        except ConnectionError as error:
+            # It has left, or said nothing for too long: a scan, or a balancer that looks whether we live.
+            gen_log.debug("%s has not finished its TLS handshake: %s", address, error)
+            sock.close()
+        except (OSError, TimeoutError) as error:  # SSLError is an OSError
+            gen_log.warning("SSL Error with %s: %s", address, str(error).strip() or type(error).__name__)
             sock.close()
 
 

@@ -20,14 +20,13 @@ from tornado.netutil import ssl_options_to_context
 
 from waterspout import limits
 from waterspout.exceptions import RequestRefused
-from waterspout.http.accepting import Listener, PlainListener, Shortage
+from waterspout.http.accepting import Listener, PlainListener, Shortage, TLSListener
 from waterspout.http.connection import Connection
 from waterspout.http.counting import Connections, count_connections
 from waterspout.http.exchange import Exchange
 from waterspout.http.intake import Intake
 from waterspout.http.private import RequestContext
 from waterspout.http.settings import HTTPSettings
-from waterspout.http.tls import TLSListener
 
 
 class HTTPServer(httpserver.HTTPServer):
