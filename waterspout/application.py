@@ -18,7 +18,7 @@ from waterspout import limits
 from waterspout.container_settings import CONTAINER_SETTINGS, make_container
 from waterspout.http.exchange import Exchange
 from waterspout.hub.local import hub
-from waterspout.native.admission import ask_before_body
+from waterspout.native.access import ask_before_body
 from waterspout.native.delegate import NativeDelegate, PlainDelegate, run
 from waterspout.native.improving import Improved
 from waterspout.native.transform import RecordTransform

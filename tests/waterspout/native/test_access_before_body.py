@@ -14,7 +14,7 @@ from tests.waterspout.http.harness import on_loops
 from waterspout import Application, authenticated, public
 from waterspout.draining import DrainingServer
 from waterspout.http import HTTPServer
-from waterspout.native.admission import find_admission
+from waterspout.native.access import find_admission
 
 BODY = b"x" * 5000
 SERVERS = pytest.mark.parametrize("server_class", [HTTPServer, DrainingServer])
