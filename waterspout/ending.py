@@ -14,7 +14,7 @@ from typing import Final
 
 from waterspout.limits import SAME_SIGNAL
 from waterspout.surroundings import drop_streams
-from waterspout.wsgi.left import describe_left, find_children, find_threads
+from waterspout.wsgi.standing import describe_left, find_children, find_threads
 
 logger = logging.getLogger("waterspout.server")
 

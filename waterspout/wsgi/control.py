@@ -29,8 +29,7 @@ from waterspout.wsgi.frames import (
     FrameParser,
     pack,
 )
-from waterspout.wsgi.left import LEFT, describe_left, find_threads
-from waterspout.wsgi.standing import find_place
+from waterspout.wsgi.standing import LEFT, describe_left, find_place, find_threads
 
 _MAX_DESCRIPTORS: Final = 64
 

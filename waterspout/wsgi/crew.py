@@ -169,7 +169,7 @@ class Crew:
         tell(find_place(thread))
 
     async def find_place(self, thread: int = MAIN_THREAD) -> str:
-        """Where a thread of its stands (`left.LEFT`: what keeps it from its end); "", if it does not say."""
+        """Where a thread of its stands (`LEFT`: what keeps it from its end); "", if it does not say."""
         found: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.locate(thread, lambda place: None if found.done() else found.set_result(place))
         with contextlib.suppress(TimeoutError):

@@ -53,10 +53,9 @@ from waterspout.wsgi.frames import (
     pack,
 )
 from waterspout.wsgi.lane import Lane
-from waterspout.wsgi.left import LEFT
 from waterspout.wsgi.longest import describe_running
 from waterspout.wsgi.naming import Names
-from waterspout.wsgi.standing import describe_place
+from waterspout.wsgi.standing import LEFT, describe_place
 
 logger = logging.getLogger("waterspout.wsgi")
 

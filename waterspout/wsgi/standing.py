@@ -1,18 +1,25 @@
-"""Where a thread of this process stands, for a line of the log. Nothing of the event loop here."""
+"""Where a thread of this process stands, and what keeps the process from its end, for a line of the log.
+
+Nothing of the event loop here.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 import threading
+from collections.abc import Collection
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 from waterspout.importer import is_foreign
 from waterspout.limits import PLACE_FRAMES, PLACE_TEXT
+from waterspout.wsgi.lane_thread import LaneThread
 
 #: Stands for the main thread, where a thread's number is asked for.
 MAIN_THREAD: Final = 0
+#: Stands for what of the app's keeps the process from its end (`describe_left`), where a thread's number is.
+LEFT: Final = -1
 
 
 def find_place(thread: int) -> str:
@@ -67,3 +74,32 @@ def _shorten(filename: str) -> str:
         home for home in sys.path if isinstance(home, str) and home and filename.startswith(home + os.sep)
     ]
     return filename[len(max(homes, key=len)) + 1 :] if homes else filename
+
+
+def find_threads(before: Collection[threading.Thread] = ()) -> list[threading.Thread]:
+    """Those that Python waits for at the end. `before`: some that are none of the app's."""
+    main = threading.main_thread()
+    return [
+        thread
+        for thread in threading.enumerate()
+        if not (thread.daemon or thread is main or thread in before or isinstance(thread, LaneThread))
+    ]
+
+
+def find_children() -> list[Any]:
+    """Processes of `multiprocessing` that run, if anybody has used that."""
+    module = sys.modules.get("multiprocessing.process")
+    try:
+        return [] if module is None else list(module.active_children())
+    except Exception:  # what an app has made of that module: who asks must live
+        return []
+
+
+def describe_left(threads: Collection[threading.Thread]) -> str:
+    """`threads`: as `find_threads` found them."""
+    if any(thread.is_alive() for thread in threads):
+        return "threads that the app has started still run"
+    if children := [str(child.pid) for child in find_children() if not child.daemon]:
+        return f"processes that the app has started still run, and are left alone ({', '.join(children)})"
+    place = find_place(MAIN_THREAD)
+    return "what the app has registered for the exit still runs" + (f", at {place}" if place else "")

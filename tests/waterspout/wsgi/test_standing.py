@@ -1,4 +1,6 @@
-"""Where a thread stands: the app's own innermost frame, in a few characters."""
+"""Where a thread stands: the app's own innermost frame, in a few characters. What keeps a process from its
+end: threads before processes before all else, as Python waits for them.
+"""
 
 import queue
 import re
@@ -9,6 +11,8 @@ from contextlib import contextmanager
 import pytest
 
 from waterspout import limits
+from waterspout.wsgi import standing as module
+from waterspout.wsgi.lane_thread import LaneThread
 from waterspout.wsgi.standing import MAIN_THREAD, find_place
 
 VIEWS = """
@@ -123,3 +127,47 @@ def test_what_the_app_has_done_to_python_keeps_nobody_from_asking(views, monkeyp
         assert find_place(thread).endswith(" in wait")
         monkeypatch.setattr(sys, "_current_frames", lambda: 1 / 0)
         assert find_place(thread) == ""
+
+
+@pytest.fixture
+def gate():
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def start(gate, make=threading.Thread, **options):
+    thread = make(target=gate.wait, **options)
+    thread.start()
+    return thread
+
+
+def test_threads_that_python_waits_for_are_found(gate):
+    before = threading.enumerate()
+    old, new = start(gate), start(gate)
+    start(gate, daemon=True)
+    lane = LaneThread(gate.wait)
+    lane.start()
+    assert module.find_threads([*before, old]) == [new]
+    assert threading.main_thread() not in module.find_threads()
+
+
+def test_threads_are_named_first(gate, monkeypatch):
+    monkeypatch.setattr(module, "find_children", lambda: [Child(1)])
+    assert module.describe_left([start(gate)]) == "threads that the app has started still run"
+
+
+class Child:
+    def __init__(self, pid, daemon=False):
+        self.pid, self.daemon = pid, daemon
+
+
+def test_processes_are_named_if_python_waits_for_them(monkeypatch):
+    monkeypatch.setattr(module, "find_children", lambda: [Child(1), Child(2, daemon=True), Child(3)])
+    said = module.describe_left([threading.Thread()])
+    assert said == "processes that the app has started still run, and are left alone (1, 3)"
+
+
+def test_else_it_is_what_runs_at_the_exit_and_where(monkeypatch):
+    monkeypatch.setattr(module, "find_children", lambda: [Child(2, daemon=True)])
+    assert module.describe_left([]).startswith("what the app has registered for the exit still runs, at ")
