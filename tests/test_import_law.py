@@ -41,7 +41,6 @@ LEAVES = {
     "waterspout.tally",
     "waterspout.wsgi.bulkheads",
     "waterspout.wsgi.command",
-    "waterspout.wsgi.ends",
     "waterspout.wsgi.environ",
     "waterspout.wsgi.fields",
     "waterspout.wsgi.frames",

@@ -26,7 +26,6 @@ from waterspout.forwarded import (
     read_x_forwarded,
     split_host,
 )
-from waterspout.wsgi.ends import find_ends
 from waterspout.wsgi.environ import split_target
 
 if TYPE_CHECKING:
@@ -37,6 +36,10 @@ FAMILIES: Final = ("x-forwarded", "forwarded", "none")
 #: A peer on a UNIX socket has no address; this is what Tornado calls it.
 _UNIX_FAMILY: Final = getattr(socket, "AF_UNIX", None)
 _UNIX: Final = "0.0.0.0"
+
+#: The two ends of a client's connection, as the app is told of them: wsgi.url_scheme, REMOTE_ADDR,
+#: REMOTE_PORT, SERVER_NAME, SERVER_PORT.
+Ends = tuple[str, str, str, str, str]
 
 
 class Verdict(NamedTuple):
@@ -241,6 +244,33 @@ def _rewrite(connection: Any, client: Client) -> Any:
     context.protocol = context._orig_protocol = client.scheme
     context.ends = client.scheme, remote_ip, remote_port, server_name, server_port
     return context
+
+
+def find_ends(connection: Any) -> Ends:
+    """Who the client is and where it came in: of an `HTTPConnection` whose request is being served.
+
+    Kept on the connection's context, for as long as that says the same of the client (`xheaders` changes it
+    for one request): saves a system call and some formatting for each request.
+    """
+    context = connection.context
+    known: Ends | None = getattr(context, "ends", None)
+    if known is None or known[0] != context.protocol or known[1] != context.remote_ip:
+        known = context.ends = _find_ends(connection.stream, context)
+    return known
+
+
+def _find_ends(stream: Any, context: Any) -> Ends:
+    scheme = context.protocol
+    remote = getattr(context, "address", None)
+    remote_port = str(remote[1]) if isinstance(remote, tuple) else ""
+    try:
+        local = stream.socket.getsockname()
+    except (AttributeError, OSError):
+        local = None
+    if isinstance(local, tuple):
+        return scheme, context.remote_ip, remote_port, str(local[0]), str(local[1])
+    # A UNIX socket has neither name nor port.
+    return scheme, context.remote_ip, remote_port, "localhost", "443" if scheme == "https" else "80"
 
 
 #: For applications that know of no proxy, and are mounted nowhere.

@@ -19,9 +19,8 @@ from waterspout.closing import may_serve, wants_close
 from waterspout.exceptions import RequestRefused
 from waterspout.framing import CHUNKED, body_length
 from waterspout.limits import HALF_CLOSED_QUEUED, SMALL_BODY
-from waterspout.proxies import Proxies, judge_once, verdict_of
+from waterspout.proxies import Proxies, find_ends, judge_once, verdict_of
 from waterspout.record import Record, make_request_id, word_for
-from waterspout.wsgi.ends import find_ends
 from waterspout.wsgi.frames import BODY, REQUEST, Headers, RequestHead, pack, serialize_request
 from waterspout.wsgi.reply import Reply
 from waterspout.wsgi.slow import SlowClient
