@@ -29,8 +29,7 @@ from waterspout.record import Record, is_logged, record_of
 from waterspout.request import Request
 from waterspout.routing.gathering import Gathering
 from waterspout.routing.methods import find_methods, owns
-from waterspout.routing.moved import MovedHandler
-from waterspout.routing.route import Match, Route
+from waterspout.routing.route import Match, MovedHandler, Route
 from waterspout.routing.rulemap import RuleMap
 from waterspout.routing.table import Table
 from waterspout.routing.urls import Endpoints

@@ -16,9 +16,9 @@ from waterspout.exceptions import AccessUndeclared, ConfigurationError
 from waterspout.native.access import ask_loader_for_tornados, find_undeclared, lets_nobody_in
 from waterspout.routing.methods import answers_nothing, find_methods
 from waterspout.routing.paths import is_literal
-from waterspout.routing.plain import PlainPathMatches
 from waterspout.routing.rule import PathRule, read_rules
 from waterspout.routing.rulemap import Opener, RuleMap
+from waterspout.routing.table import PlainPathMatches
 from waterspout.wsgi.container import Container
 
 

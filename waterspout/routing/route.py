@@ -51,6 +51,16 @@ class Mover(Protocol):
         """The whole URL that a request is sent to."""
 
 
+class MovedHandler(LeanRequestHandler):
+    """Sends whoever asks to `location`, with the same method and body (308, RFC 9110 section 15.4.9)."""
+
+    def initialize(self, location: str) -> None:
+        self._location = location
+
+    def prepare(self) -> None:
+        self.redirect(self._location, status=308)
+
+
 class Match(NamedTuple):
     """What a search found.
 

@@ -4,21 +4,37 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from copy import copy
 from inspect import isclass
 from typing import Any, Final, NamedTuple, cast
 
+from tornado.httputil import HTTPServerRequest
 from tornado.routing import AnyMatches, PathMatches, Rule, RuleRouter
 from tornado.web import Application, RequestHandler
 
 from waterspout.limits import KEPT_PATH, KEPT_PATHS
 from waterspout.routing.methods import owns
 from waterspout.routing.paths import is_literal, is_plain
-from waterspout.routing.plain import PlainPathMatches
 from waterspout.routing.route import NOTHING, Match, Route
 from waterspout.routing.rulemap import RuleMap
 from waterspout.wsgi.environ import join_slashes
 
 _UNCHANGING: Final = frozenset({bytes, float, int, str, uuid.UUID, type(None)})
+
+
+class PlainPathMatches(PathMatches):
+    """Asked about a path as the app would read it, and not at all about one that it would read in another
+    way: Tornado's routers know no other place to say so, and they decide where there are rules for hosts.
+    """
+
+    def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
+        if not is_plain(request.path):
+            return None
+        path = join_slashes(request.path)
+        if path != request.path:
+            request = copy(request)
+            request.path = path
+        return super().match(request)
 
 
 class _Path(NamedTuple):

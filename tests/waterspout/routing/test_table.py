@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 from tornado.routing import HostMatches, PathMatches, Rule
 from tornado.web import Application as TornadoApplication
 from tornado.web import FallbackHandler, RequestHandler, stream_request_body
@@ -14,7 +15,7 @@ from werkzeug.routing import BaseConverter, ValidationError
 from tests.waterspout.wsgi import apps
 from waterspout import Application, Container
 from waterspout.native.improving import make_lean
-from waterspout.routing.table import Table
+from waterspout.routing.table import PlainPathMatches, Table
 
 PATTERNS = (
     *(r"/a", r"/a$", r"/ab", r"/a.b", r"/a\.b", r"/a\-b", r"/a|b", r"/a?", r"/a*", r"/[ab]", r"/\w"),
@@ -174,3 +175,23 @@ def test_what_a_converter_of_one_s_own_refuses_is_asked_each_time():
         assert application._table.find("GET", f"/people/{name}").route.container is not None
         living.add(name)
         assert application._table.find("GET", f"/people/{name}").route.target is Reads
+
+
+BEFORE_THE_APP = PlainPathMatches(r"/items/(.*)$")
+
+
+def request_of(path):
+    start_line, headers = RequestStartLine("GET", path, "HTTP/1.1"), HTTPHeaders({"Host": "h"})
+    return HTTPServerRequest(start_line=start_line, headers=headers)
+
+
+@pytest.mark.parametrize("path", ["/items/a", "//items/a", "///items/a"])
+def test_a_regular_expression_before_the_app_sees_the_path_that_the_app_would(path):
+    request = request_of(path)
+    assert BEFORE_THE_APP.match(request)["path_args"] == [b"a"]
+    assert request.path == path
+
+
+@pytest.mark.parametrize("path", ["/%69tems/a", "/items%2Fa", "/items", "/a//items/a"])
+def test_what_the_app_would_read_otherwise_is_none_of_its_own(path):
+    assert BEFORE_THE_APP.match(request_of(path)) is None
