@@ -38,6 +38,16 @@ _METHODS = {name: name.lower() for name in ("GET", "HEAD", "POST", "PUT", "DELET
 _JSON = "application/json; charset=UTF-8"
 
 
+class Forwarding(type):
+    """The type of a class that stands in for its first base: what is set on it is set there."""
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        setattr(cls.__mro__[1], name, value)
+
+    def __delattr__(cls, name: str) -> None:
+        delattr(cls.__mro__[1], name)
+
+
 class _Else:
     """A method that a handler class may do without. Of the class: Tornado's, so it is not defined. Of a
     handler whose class has none: what `stand_in(handler)` gives.

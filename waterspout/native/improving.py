@@ -8,8 +8,7 @@ from typing import Any, Final, cast
 from tornado.web import RequestHandler, StaticFileHandler, authenticated
 from tornado.websocket import WebSocketHandler
 
-from waterspout.native.forwarding import Forwarding
-from waterspout.native.handler import LeanRequestHandler
+from waterspout.native.handler import Forwarding, LeanRequestHandler
 from waterspout.native.static import SendingFileHandler
 from waterspout.websocket.handler import with_protocol
 

@@ -12,8 +12,7 @@ from typing import Any, BinaryIO, cast
 from tornado.web import GZipContentEncoding, StaticFileHandler
 
 from waterspout.limits import JOINED_SIZE, SENDFILE_FLOOR
-from waterspout.native.forwarding import Forwarding
-from waterspout.native.handler import LeanRequestHandler
+from waterspout.native.handler import Forwarding, LeanRequestHandler
 from waterspout.native.transform import RecordTransform
 from waterspout.record import record_of
 

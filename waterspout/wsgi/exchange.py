@@ -9,7 +9,7 @@ from typing import Any
 from waterspout.limits import HALF_CLOSED_QUEUED
 from waterspout.proxies import Proxies
 from waterspout.wsgi.backlog import Answer, fits
-from waterspout.wsgi.dispatcher import Dispatcher
+from waterspout.wsgi.concluding import Dispatcher
 from waterspout.wsgi.frames import CUT, WHOLE, ReplyHead
 from waterspout.wsgi.inbound import Inbound
 from waterspout.wsgi.lane import Lane
