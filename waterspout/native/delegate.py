@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Mapping, Sequence
 from contextvars import copy_context
-from typing import Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from tornado.httputil import (
     HTTPHeaders,
@@ -21,22 +21,15 @@ from waterspout.closing import may_serve
 from waterspout.exits import contain_exit
 from waterspout.native.handler import LeanRequestHandler, follow_get, keep_converted, retrieve
 from waterspout.native.transform import ALONE, RecordTransform
-from waterspout.record import Record, record_of, word_for
+from waterspout.record import record_of, word_for
 from waterspout.request import Request
 from waterspout.wsgi.reply import Reply
 
+if TYPE_CHECKING:
+    from waterspout.application import Application as OurApplication
+
 #: Smaller pieces of a body are collected in one (bytes).
 _PIECE: Final = 16 * 1024
-
-
-class Owner(Protocol):
-    """The application, as far as a delegate uses it."""
-
-    max_body_size: int
-    native_max_body_size: int
-
-    def log_refused(self, record: Record) -> None:
-        """The access line of a request that has no handler."""
 
 
 class PlainDelegate(HTTPMessageDelegate):
@@ -121,7 +114,7 @@ class NativeDelegate(HTTPMessageDelegate):
     A streaming handler may set a lower limit of its own, as ever, by `set_max_body_size` in `prepare`.
     """
 
-    def __init__(self, application: Owner, request: HTTPServerRequest, delegate: Any) -> None:
+    def __init__(self, application: OurApplication, request: HTTPServerRequest, delegate: Any) -> None:
         self._application = application
         self._request = request
         self._delegate = delegate

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from inspect import isclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tornado.routing import AnyMatches, PathMatches, Rule
 from tornado.web import FallbackHandler, RequestHandler
@@ -17,17 +17,20 @@ from waterspout.native.access import ask_loader_for_tornados, find_undeclared, l
 from waterspout.routing.methods import answers_nothing, find_methods
 from waterspout.routing.paths import is_literal
 from waterspout.routing.rule import PathRule, read_rules
-from waterspout.routing.rulemap import Opener, RuleMap
+from waterspout.routing.rulemap import RuleMap
 from waterspout.routing.table import PlainPathMatches
 from waterspout.wsgi.container import Container
 
+if TYPE_CHECKING:
+    from waterspout.application import Application
+
 
 class Gathering:
-    """Gathers the rules of an application.
+    """Gathers the rules of an `application`.
 
-    `opener`: the application. `improve` gives the class that runs in place of a handler's. `container`: of
-    the WSGI app that stands behind them, if there is one; its `url_for` is told their names. `converters`:
-    custom ones of Werkzeug's, by name. `has_login`: each handler has to say who may use it.
+    `improve` gives the class that runs in place of a handler's. `container`: of the WSGI app that stands
+    behind them, if there is one; its `url_for` is told their names. `converters`: custom ones of Werkzeug's,
+    by name. `has_login`: each handler has to say who may use it.
 
     Attributes: `maps`, of all rules that are written Flask's way; `doubts`, what can hardly be meant so, each
     a line for people.
@@ -35,14 +38,14 @@ class Gathering:
 
     def __init__(
         self,
-        opener: Opener,
+        application: Application,
         improve: Callable[[type[RequestHandler]], type[RequestHandler]],
         container: Container | None,
         converters: Mapping[str, type[BaseConverter]],
         *,
         has_login: bool,
     ) -> None:
-        self._opener = opener
+        self._application = application
         self._improve = improve
         self._container = container
         self._converters = converters
@@ -87,7 +90,7 @@ class Gathering:
         if not rules:
             return []
         is_guarded = self._container is not None
-        rule_map = RuleMap(rules, self._opener, self._improve, self._converters, is_guarded=is_guarded)
+        rule_map = RuleMap(rules, self._application, self._improve, self._converters, is_guarded=is_guarded)
         self.maps.append(rule_map)
         self._tell_names(rules)
         return [Rule(AnyMatches(), rule_map)]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tornado.httputil import HTTPServerRequest
 from tornado.web import FallbackHandler, RequestHandler
 from tornado.websocket import WebSocketHandler
 
 from waterspout.native.handler import LeanRequestHandler
 from waterspout.routing.methods import Methods, find_methods
 from waterspout.wsgi.container import Container
+
+if TYPE_CHECKING:
+    from waterspout.routing.rulemap import RuleMap
 
 NO_METHODS: Final[frozenset[str]] = frozenset()
 
@@ -44,13 +46,6 @@ class Route:
         )
 
 
-class Mover(Protocol):
-    """Knows the usual way to write a path."""
-
-    def find_location(self, request: HTTPServerRequest) -> str:
-        """The whole URL that a request is sent to."""
-
-
 class MovedHandler(LeanRequestHandler):
     """Sends whoever asks to `location`, with the same method and body (308, RFC 9110 section 15.4.9)."""
 
@@ -75,7 +70,7 @@ class Match(NamedTuple):
     args: Sequence[Any] = ()
     kwargs: Mapping[str, Any] = {}
     denied: frozenset[str] = NO_METHODS
-    moved_by: Mover | None = None
+    moved_by: RuleMap | None = None
 
 
 NOTHING: Final = Match(None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from tornado.httputil import HTTPInputError, HTTPMessageDelegate, HTTPServerRequest
 from tornado.routing import ReversibleRouter
@@ -17,15 +17,11 @@ from waterspout.routing.paths import decode_path, find_arguments
 from waterspout.routing.route import Match, Route
 from waterspout.routing.rule import PathRule
 
+if TYPE_CHECKING:
+    from waterspout.application import Application
+
 #: What stands in a URL where the host is not looked at.
 _HOST = "localhost"
-
-
-class Opener(Protocol):
-    """The part of our application that opens what a search found."""
-
-    def open_match(self, request: HTTPServerRequest, match: Match) -> HTTPMessageDelegate | None:
-        """The delegate of a request; None: nobody's here."""
 
 
 class RuleMap(ReversibleRouter):
@@ -40,7 +36,7 @@ class RuleMap(ReversibleRouter):
     def __init__(
         self,
         rules: Sequence[PathRule],
-        application: Opener,
+        application: Application,
         improve: Callable[[type[RequestHandler]], type[RequestHandler]],
         converters: Mapping[str, type[BaseConverter]],
         *,

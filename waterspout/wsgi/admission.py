@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from waterspout.limits import (
     BODY_PAUSE,
@@ -32,121 +32,54 @@ from waterspout.tally import Tally
 from waterspout.wsgi.pace import Pace
 from waterspout.wsgi.spool import SpoolSpace
 
+if TYPE_CHECKING:
+    from waterspout.wsgi.pool import Pool
+    from waterspout.wsgi.slow import SlowClient
+
 logger = logging.getLogger("waterspout.wsgi")
 
 
-class Load(Protocol):
-    """How busy the lanes are: the part of a pool that is looked at."""
-
-    @property
-    def running(self) -> int:
-        """How many lanes run a request."""
-
-    @property
-    def stuck(self) -> int:
-        """How many lanes hang in a view that was given up."""
-
-    @property
-    def lacking(self) -> int:
-        """How many requests wait because no lane is free."""
-
-
-class Client(Protocol):
-    """What is seen of an exchange."""
-
-    @property
-    def received(self) -> int:
-        """Bytes of the body that the client has sent."""
-
-    @property
-    def expects_continue(self) -> bool:
-        """The client waits for 100 Continue."""
-
-    @property
-    def taken(self) -> int:
-        """Bytes of the reply that the client has made room for."""
-
-    @property
-    def is_starving(self) -> bool:
-        """A lane waits for the client to send more."""
-
-    @property
-    def is_held_up(self) -> bool:
-        """A lane waits for the client to take more."""
-
-    @property
-    def is_behind(self) -> bool:
-        """There is something that the client could take."""
-
-    @property
-    def wants_space(self) -> bool:
-        """Its spool would grow, but all space is taken."""
-
-    @property
-    def takes_space(self) -> bool:
-        """Some of its spool is on disk."""
-
-    @property
-    def is_timed(self) -> bool:
-        """Its server cuts it by itself when it takes nothing of its reply for too long."""
-
-    def run_unfinished(self) -> None:
-        """Ask for a lane, though the body is not whole."""
-
-    def say_continue(self) -> None:
-        """Let the client send its body."""
-
-    def spool_reply(self) -> None:
-        """Take from the lane what the client does not."""
-
-    def settle(self) -> None:
-        """There may be space again."""
-
-    def cut_slow(self) -> None:
-        """The client is too slow: whoever works for it is told to stop."""
-
-
 class Admission:
-    """For one pool. `lanes`: how many it has. `reply_limit`: bytes of one reply that may be spooled.
+    """For one `pool`. `lanes`: how many it has. `reply_limit`: bytes of one reply that may be spooled.
 
     Attributes: `cut`, clients that were too slow while others waited, since it was made.
     """
 
-    def __init__(self, load: Load, lanes: int, space: SpoolSpace, reply_limit: int) -> None:
-        self._load = load
+    def __init__(self, pool: Pool, lanes: int, space: SpoolSpace, reply_limit: int) -> None:
+        self._pool = pool
         self._lanes = lanes
         self._most_unfinished = max(1, lanes // 2)
         self.space = space
         self.reply_limit = reply_limit
-        self._collecting: dict[Client, Pace] = {}
-        self._unfinished: dict[Client, Pace] = {}
-        self._readers: dict[Client, Pace] = {}
+        self._collecting: dict[SlowClient, Pace] = {}
+        self._unfinished: dict[SlowClient, Pace] = {}
+        self._readers: dict[SlowClient, Pace] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.cut = 0
         self._cuts = Tally(SLOW_SAID_PAUSE)
 
     # -- exchanges call these ----------------------------------------------------------------------------
 
-    def enter(self, client: Client) -> None:
+    def enter(self, client: SlowClient) -> None:
         """A request whose body is not whole, and may be long in coming."""
         self._collecting[client] = Pace(self._now())
         if client.expects_continue and self._is_lane_idle and self._has_place:
             self._run(client)
         self._look_soon()
 
-    def advance(self, client: Client) -> None:
+    def advance(self, client: SlowClient) -> None:
         """More of its body is here."""
         pace = self._collecting[client]
         pace.observe(self._now(), client.received)
         if pace.is_brisk and self._has_place:
             self._run(client)
 
-    def leave(self, client: Client) -> None:
+    def leave(self, client: SlowClient) -> None:
         """Its body is whole, or it is over."""
         self._collecting.pop(client, None)
         self._unfinished.pop(client, None)
 
-    def watch(self, client: Client) -> None:
+    def watch(self, client: SlowClient) -> None:
         """It takes its reply more slowly than it comes."""
         if client not in self._readers:
             self._readers[client] = Pace(self._now(), client.taken)
@@ -154,7 +87,7 @@ class Admission:
         if self.is_pressed:
             client.spool_reply()
 
-    def forget(self, client: Client) -> None:
+    def forget(self, client: SlowClient) -> None:
         """It is over."""
         self.leave(client)
         self._readers.pop(client, None)
@@ -162,7 +95,7 @@ class Admission:
     @property
     def is_pressed(self) -> bool:
         """Others wait for a lane."""
-        return self._load.lacking > 0
+        return self._pool.lacking > 0
 
     # -- every now and then ------------------------------------------------------------------------------
 
@@ -193,7 +126,7 @@ class Admission:
         self._free_lanes(now)
         self._free_space(now)
 
-    def _look_at_body(self, client: Client, pace: Pace, now: float) -> None:
+    def _look_at_body(self, client: SlowClient, pace: Pace, now: float) -> None:
         pace.observe(now, client.received)
         if client.wants_space:
             pace.excuse(now)
@@ -203,7 +136,7 @@ class Admission:
         if self._has_place and self._may_run(client, pace, now):
             self._run(client)
 
-    def _may_run(self, client: Client, pace: Pace, now: float) -> bool:
+    def _may_run(self, client: SlowClient, pace: Pace, now: float) -> bool:
         if client.wants_space or self._is_brisk(pace, now):
             return True
         # Where it would be the only lane, who merely sends slowly is hardly to be told from who waits.
@@ -212,7 +145,7 @@ class Admission:
 
     def _free_lanes(self, now: float) -> None:
         """While others wait for a lane: of those that wait for a client, the slowest are freed."""
-        others = self._load.lacking + sum(self._is_brisk(pace, now) for pace in self._collecting.values())
+        others = self._pool.lacking + sum(self._is_brisk(pace, now) for pace in self._collecting.values())
         if others:
             slow = [(pace, client) for client, pace in self._unfinished.items() if client.is_starving]
             slow += [(pace, client) for client, pace in self._readers.items() if client.is_held_up]
@@ -224,14 +157,14 @@ class Admission:
             return
         everybody = [*self._collecting.items(), *self._unfinished.items(), *self._readers.items()]
         wanting = [client for client, _ in everybody if client.wants_space]
-        if any(client in self._collecting for client in wanting) or (wanting and self._load.lacking):
+        if any(client in self._collecting for client in wanting) or (wanting and self._pool.lacking):
             taking = [(pace, client) for client, pace in everybody if client.takes_space]
-            self._cut_slowest(taking, max(1, self._load.lacking), STRETCH_TIME_FULL, now)
+            self._cut_slowest(taking, max(1, self._pool.lacking), STRETCH_TIME_FULL, now)
         for client in wanting:
             client.settle()
 
     def _cut_slowest(
-        self, clients: list[tuple[Pace, Client]], most: int, patience: float, now: float
+        self, clients: list[tuple[Pace, SlowClient]], most: int, patience: float, now: float
     ) -> None:
         late = [(pace.waited(now), client) for pace, client in clients if pace.waited(now) > patience]
         slowest = sorted(late, key=lambda each: each[0], reverse=True)[:most]
@@ -247,7 +180,7 @@ class Admission:
 
     # -- small words -------------------------------------------------------------------------------------
 
-    def _run(self, client: Client) -> None:
+    def _run(self, client: SlowClient) -> None:
         del self._collecting[client]
         self._unfinished[client] = Pace(self._now(), client.received)
         client.run_unfinished()
@@ -259,7 +192,7 @@ class Admission:
 
     @property
     def _is_lane_idle(self) -> bool:
-        return not self._load.lacking and self._load.running + self._load.stuck < self._lanes
+        return not self._pool.lacking and self._pool.running + self._pool.stuck < self._lanes
 
     def _look_soon(self) -> None:
         if self._timer is None:

@@ -4,28 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from threading import get_ident
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from waterspout.wsgi.worker import LaneWorker
 
 #: Where a request's environ holds its `Presence`.
 KEY: Final = "waterspout.lane"
-
-
-class Heard(Protocol):
-    """What has come down a lane for one request."""
-
-    cancelled: str
-    client_eof: bool
-
-
-class LaneEnd(Protocol):
-    """The part of a lane worker that is asked."""
-
-    @property
-    def inbox(self) -> Heard:
-        """That of the request which runs."""
-
-    def look(self) -> None:
-        """Sort what has come, without waiting for more."""
 
 
 class Presence:
@@ -33,7 +18,7 @@ class Presence:
 
     __slots__ = ("_inbox", "_lane", "_thread")
 
-    def __init__(self, lane: LaneEnd) -> None:
+    def __init__(self, lane: LaneWorker) -> None:
         self._lane = lane
         self._inbox = lane.inbox
         self._thread = get_ident()

@@ -13,10 +13,13 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from functools import cache
-from typing import Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from waterspout.exceptions import ClientDisconnected
 from waterspout.limits import FILE_BLOCK, READ_WINDOW
+
+if TYPE_CHECKING:
+    from waterspout.wsgi.worker import LaneWorker
 
 
 class Inbox:
@@ -38,25 +41,13 @@ class Inbox:
         return not (self.pieces or self.ended or self.cancelled)
 
 
-class BodySource(Protocol):
-    """The part of a lane that a body reads from."""
-
-    inbox: Inbox
-
-    def ask(self, credit: int) -> None:
-        """Allow the event loop to send `credit` more bytes."""
-
-    def receive(self, inbox: Inbox | None = None) -> None:
-        """Wait until something comes: not, if something has come to `inbox` by now."""
-
-
 class LaneBody(io.RawIOBase):
     """The raw stream under `wsgi.input`; `io.BufferedReader` makes read, readline and iteration of it."""
 
-    def __init__(self, source: BodySource) -> None:
+    def __init__(self, lane: LaneWorker) -> None:
         super().__init__()
-        self._source = source
-        self._inbox = source.inbox
+        self._lane = lane
+        self._inbox = lane.inbox
         self._asked = 0  # credit that the event loop has and has not used up
 
     def readable(self) -> bool:
@@ -97,14 +88,14 @@ class LaneBody(io.RawIOBase):
             if self._inbox.ended:
                 return False
             self._refill()
-            self._source.receive(self._inbox)  # which the thread that sends may have filled
+            self._lane.receive(self._inbox)  # which the thread that sends may have filled
         return True
 
     def _refill(self) -> None:
         """Top the window up once half of it is used, while the rest is still being read: the event loop
         is never idle, and there is one READ for each half window, not for each frame."""
         if self._asked <= READ_WINDOW // 2:
-            self._source.ask(READ_WINDOW - self._asked)
+            self._lane.ask(READ_WINDOW - self._asked)
             self._asked = READ_WINDOW
 
     def _take(self, buffer: memoryview) -> int:
@@ -135,19 +126,19 @@ def _join_error(theirs: type[Any]) -> type[ClientDisconnected]:
     return type(ours.__name__, (ours, theirs), {"__init__": __init__, "__module__": ours.__module__})
 
 
-def open_body(body_length: int, source: BodySource) -> BinaryIO:
+def open_body(body_length: int, lane: LaneWorker) -> BinaryIO:
     """wsgi.input for a request: `body_length` as in `RequestHead`.
 
     The body of -1 (on demand) is a `BufferedReader`, so it reads ahead by one buffer, never past the end.
     """
     if body_length < 0:
-        return io.BufferedReader(LaneBody(source), READ_WINDOW // 4)
-    inbox = source.inbox
+        return io.BufferedReader(LaneBody(lane), READ_WINDOW // 4)
+    inbox = lane.inbox
     have = sum(map(len, inbox.pieces))
     while have < body_length:
         if inbox.cancelled:
             raise ClientDisconnected(inbox.cancelled)
-        source.receive()
+        lane.receive()
         have = sum(map(len, inbox.pieces))
     return io.BytesIO(b"".join(inbox.pieces))
 
