@@ -12,6 +12,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, NamedTuple
 
+from waterspout.framing import TOKEN
 from waterspout.limits import PROXY_HOPS
 
 IPAddress = IPv4Address | IPv6Address
@@ -89,11 +90,10 @@ _NODE: Final = re.compile(
 )
 #: Nothing that would have to be escaped, in a path or in a header; no empty segment.
 _ROOT_PATH: Final = re.compile(r"(?:/[0-9A-Za-z\-._~@:+,=]{1,255}){1,32}")
-_TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 #: RFC 7239 section 4, without escapes in quoted strings: no address and no host needs one.
-_PAIR: Final = rf'{_TOKEN}=(?:{_TOKEN}|"[^"\\]*")'
+_PAIR: Final = rf'{TOKEN}=(?:{TOKEN}|"[^"\\]*")'
 _ELEMENT: Final = re.compile(rf"[ \t]*(?:{_PAIR})(?:;(?:{_PAIR}))*;?[ \t]*")
-_PAIRS: Final = re.compile(rf'({_TOKEN})=(?:({_TOKEN})|"([^"\\]*)")')
+_PAIRS: Final = re.compile(rf'({TOKEN})=(?:({TOKEN})|"([^"\\]*)")')
 
 
 class Client(NamedTuple):

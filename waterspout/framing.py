@@ -1,5 +1,5 @@
-"""How a request's body is delimited, judged before any app runs, whatever server stands in front; and which
-replies have a body. Pure.
+"""How a request's body is delimited, judged before any app runs, whatever server stands in front; which
+replies have a body; and what a token is. Pure.
 
 RFC 9112 section 6.3. Two parties that disagree on where a request ends can be played against each other
 (request smuggling), so whatever is not plainly right is refused.
@@ -16,6 +16,9 @@ from waterspout.limits import CONTENT_LENGTH_DIGITS
 
 _DIGITS: Final = re.compile(rf"[0-9]{{1,{CONTENT_LENGTH_DIGITS}}}")
 
+#: One character of a token, and a token (RFC 9110 section 5.6.2): methods, the names of fields, and so on.
+TOKEN_CHARACTER: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+TOKEN: Final = TOKEN_CHARACTER + "+"
 #: `body_length` of a body whose end is only known when it comes.
 CHUNKED: Final = -1
 

@@ -13,11 +13,12 @@ from itertools import count
 from typing import Any, Final
 
 from waterspout.exceptions import RequestRefused
+from waterspout.framing import TOKEN_CHARACTER
 
 access_log = logging.getLogger("waterspout.access")
 
 #: A request id that is taken from the client: a token of RFC 9110, not endless.
-_WELL_FORMED: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}")
+_WELL_FORMED: Final = re.compile(TOKEN_CHARACTER + "{1,128}")
 
 _FORMAT: Final = "%s %s %s %s %dB %.1fms %s %s%s"
 _numbers = count(1)

@@ -15,16 +15,15 @@ from typing import Final, NamedTuple
 from waterspout import limits
 from waterspout.exceptions import NotHTTP, RequestRefused
 from waterspout.forwarded import has_claims
-from waterspout.framing import body_length
+from waterspout.framing import TOKEN, body_length
 
-_TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 #: Visible ASCII; a fragment (`#`) is never sent (RFC 9112 section 3.2).
 _TARGET: Final = r"[!\"$-~]+"
 #: A request line whose target is printable, if not as it should be.
-_UNESCAPED_LINE: Final = re.compile(rf"{_TOKEN} [!-~\x80-\xff]+ HTTP/[0-9]\.[0-9]")
-_REQUEST_LINE: Final = re.compile(rf"({_TOKEN}) ({_TARGET}) HTTP/([0-9]\.[0-9])\r\n")
+_UNESCAPED_LINE: Final = re.compile(rf"{TOKEN} [!-~\x80-\xff]+ HTTP/[0-9]\.[0-9]")
+_REQUEST_LINE: Final = re.compile(rf"({TOKEN}) ({_TARGET}) HTTP/([0-9]\.[0-9])\r\n")
 #: HTAB, SP, visible ASCII and obs-text; no control character, and no line folding.
-_FIELDS: Final = re.compile(rf"(?:{_TOKEN}:[\t\x20-\x7e\x80-\xff]*\r\n)*")
+_FIELDS: Final = re.compile(rf"(?:{TOKEN}:[\t\x20-\x7e\x80-\xff]*\r\n)*")
 _FIELD: Final = re.compile(r"([^:]+):[ \t]*([^\r]*)\r\n")
 _HOST: Final = re.compile(
     r"(?:(?:[0-9A-Za-z\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})*|\[[0-9A-Fa-fv:.]+\])(?::[0-9]*)?"

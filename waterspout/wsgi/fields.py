@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from waterspout.exceptions import InvalidResponse
+from waterspout.framing import TOKEN
 
 logger = logging.getLogger("waterspout.wsgi")
 
@@ -36,7 +37,7 @@ HOP_BY_HOP: Final = frozenset(
 FILE_OF_PROXY: Final = frozenset({"x-accel-redirect", "x-lighttpd-send-file", "x-sendfile"})
 
 _STATUS: Final = re.compile(r"([1-9][0-9]{2})(?: ([^\x00-\x08\x0a-\x1f\x7f]*))?")
-_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TOKEN: Final = re.compile(TOKEN)
 #: Control characters, but for a tab (PEP 3333; RFC 9110 section 5.5).
 _ILLEGAL_IN_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _DIGITS: Final = re.compile(r"[0-9]{1,18}")
