@@ -18,6 +18,13 @@ _ACCESS: Final = "waterspout.access"
 _QUOTING: Final = "tornado.general"
 
 
+def escape(text: str) -> str:
+    """`text` as printable ASCII: nothing in it can forge a line or drive a terminal."""
+    if text.isascii() and text.isprintable():
+        return text
+    return text.encode("unicode_escape").decode("ascii")
+
+
 class LineFormatter(logging.Formatter):
     """Python's own, which writes the time of a second once: that is a third of what a line costs. What
     Tornado quotes of a client drives no terminal.
@@ -27,8 +34,8 @@ class LineFormatter(logging.Formatter):
     _latest = (-1, "")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        if record.name == _QUOTING and not (record.message.isascii() and record.message.isprintable()):
-            record.message = record.message.encode("unicode_escape").decode("ascii")
+        if record.name == _QUOTING:
+            record.message = escape(record.message)
         return super().formatMessage(record)
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:

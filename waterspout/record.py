@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from waterspout.exceptions import RequestRefused
 from waterspout.framing import TOKEN_CHARACTER
+from waterspout.logs import escape
 
 access_log = logging.getLogger("waterspout.access")
 
@@ -33,13 +34,6 @@ def make_request_id(proposed: str | None) -> str:
 
 
 _REFUSALS: Final = {408: "too-slow", 413: "body-too-large"}
-
-
-def escape(text: str) -> str:
-    """`text` as printable ASCII: nothing in it can forge a line or drive a terminal."""
-    if text.isascii() and text.isprintable():
-        return text
-    return text.encode("unicode_escape").decode("ascii")
 
 
 class Record:

@@ -85,3 +85,24 @@ def test_warnings_of_loggers_that_nobody_has_configured_have_a_time_too():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
     )
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ ERROR asyncio 1\n", done.stderr)
+
+
+@pytest.mark.parametrize("text", ["", "/plain?path=1", "~!@#$%^&*()"])
+def test_printable_text_is_logged_as_it_is(text):
+    assert logs.escape(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("a\nb", "a\\nb"),
+        ("\r", "\\r"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("caf\xe9", "caf\\xe9"),
+        ("\u2028", "\\u2028"),
+        ("\x7f", "\\x7f"),
+        ("\ud800", "\\ud800"),
+    ],
+)
+def test_nothing_in_a_text_can_forge_a_line(text, escaped):
+    assert logs.escape(text) == escaped

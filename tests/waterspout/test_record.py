@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from waterspout.record import Record, escape, is_logged, make_request_id
+from waterspout.record import Record, is_logged, make_request_id
 
 LINE = r"192\.0\.2\.7 GET /path\?a=b 200 5B \d+\.\dms wsgi id-1"
 
@@ -32,27 +32,6 @@ def test_any_other_id_is_replaced(proposed):
 
 def test_ids_are_never_repeated():
     assert len({make_request_id(None) for _ in range(1000)}) == 1000
-
-
-@pytest.mark.parametrize("text", ["", "/plain?path=1", "~!@#$%^&*()"])
-def test_printable_text_is_logged_as_it_is(text):
-    assert escape(text) == text
-
-
-@pytest.mark.parametrize(
-    ("text", "escaped"),
-    [
-        ("a\nb", "a\\nb"),
-        ("\r", "\\r"),
-        ("\x1b[2J", "\\x1b[2J"),
-        ("caf\xe9", "caf\\xe9"),
-        ("\u2028", "\\u2028"),
-        ("\x7f", "\\x7f"),
-        ("\ud800", "\\ud800"),
-    ],
-)
-def test_nothing_in_a_text_can_forge_a_line(text, escaped):
-    assert escape(text) == escaped
 
 
 @pytest.fixture

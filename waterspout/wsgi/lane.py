@@ -12,7 +12,8 @@ from typing import Any, Protocol, cast
 
 from waterspout.exceptions import FrameError
 from waterspout.limits import ONE_READ, VIEW_TEXT
-from waterspout.record import Record, escape
+from waterspout.logs import escape
+from waterspout.record import Record
 from waterspout.wsgi.backlog import Answer, Backlog
 from waterspout.wsgi.frames import (
     CANCEL,

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from waterspout.importer import is_foreign
 from waterspout.limits import PLACE_FRAMES, PLACE_TEXT
+from waterspout.logs import escape
 from waterspout.wsgi.lane_thread import LaneThread
 
 #: Stands for the main thread, where a thread's number is asked for.
@@ -29,7 +30,7 @@ def find_place(thread: int) -> str:
     """
     try:
         frame = sys._current_frames().get(_find_ident(thread) or 0)
-        return "" if frame is None else _escape(_name(_find_own(frame)))[:PLACE_TEXT]
+        return "" if frame is None else escape(_name(_find_own(frame)))[:PLACE_TEXT]
     except Exception:
         # What an app has done to `sys.path` or `threading`, or no descriptor left: who asks must live.
         return ""
@@ -61,11 +62,6 @@ def _find_own(innermost: FrameType) -> FrameType:
 
 def _name(frame: FrameType) -> str:
     return f"{_shorten(frame.f_code.co_filename)}:{frame.f_lineno} in {frame.f_code.co_name}"
-
-
-def _escape(text: str) -> str:
-    """As `record.escape`, which would bring more modules than a WSGI process needs."""
-    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
 def _shorten(filename: str) -> str:
