@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tornado.httputil import (
     HTTPConnection,
@@ -15,17 +15,19 @@ from tornado.httputil import (
     ResponseStartLine,
     split_host_and_port,
 )
-from tornado.web import Application as TornadoApplication
 
-from waterspout.proxies import NO_PROXIES, Proxies, Verdict, judge_once, verdict_of
+from waterspout.proxies import Proxies, Verdict, judge_once, verdict_of
 from waterspout.request import Request
+
+if TYPE_CHECKING:
+    from waterspout.application import Application
 
 
 class Opening(HTTPMessageDelegate):
     """A request whose head has not come: the head decides who its delegate is."""
 
     def __init__(
-        self, application: TornadoApplication, server_connection: object, connection: HTTPConnection
+        self, application: Application, server_connection: object, connection: HTTPConnection
     ) -> None:
         self._application = application
         self._server_connection = server_connection
@@ -38,8 +40,7 @@ class Opening(HTTPMessageDelegate):
         assert isinstance(start_line, RequestStartLine)
         if "%00" in start_line.path:
             raise HTTPInputError("a NUL in the target")
-        proxies: Proxies = getattr(self._application, "proxies", NO_PROXIES)
-        verdict = judge_once(proxies, self._connection, start_line, headers)
+        verdict = judge_once(self._application.proxies, self._connection, start_line, headers)
         if verdict is not None:
             start_line = start_line._replace(path=verdict.target)
         request: HTTPServerRequest

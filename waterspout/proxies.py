@@ -271,7 +271,3 @@ def _find_ends(stream: Any, context: Any) -> Ends:
         return scheme, context.remote_ip, remote_port, str(local[0]), str(local[1])
     # A UNIX socket has neither name nor port.
     return scheme, context.remote_ip, remote_port, "localhost", "443" if scheme == "https" else "80"
-
-
-#: For applications that know of no proxy, and are mounted nowhere.
-NO_PROXIES: Final = Proxies()

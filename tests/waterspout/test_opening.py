@@ -14,6 +14,7 @@ from tornado.httputil import (
 from waterspout.http.head import parse_head
 from waterspout.http.private import RequestHeaders
 from waterspout.opening import Opening
+from waterspout.proxies import Proxies
 from waterspout.request import Request
 
 
@@ -36,6 +37,8 @@ class Delegate(HTTPMessageDelegate):
 
 class App:
     """Finds the one delegate."""
+
+    proxies = Proxies()
 
     def __init__(self):
         self.delegate, self.requests = Delegate(), []
