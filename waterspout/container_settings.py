@@ -25,7 +25,7 @@ CONTAINER_SETTINGS: Final = {
     "wsgi_nice": "nice",
     "max_body_size": "max_body_size",
     "graceful_timeout": "graceful_timeout",
-    **dict(zip(PROXY_SETTINGS, PROXY_SETTINGS, strict=True)),
+    **{name: name for name in PROXY_SETTINGS},
 }
 _OTHERS: Final = ("native_max_body_size", "login_loader", "url_converters")
 

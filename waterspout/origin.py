@@ -10,23 +10,24 @@ from typing import Final
 SERVER: Final = "waterspout"
 
 
-#: One object each, so that a thread sees both or neither: the second since 1970, and its text.
-_latest_date = _latest_fields = (-1, "")
+#: One object, so that a thread sees all of it or nothing: the second since 1970, its date, and both fields.
+_latest = (-1, "", "")
 
 
 def http_date() -> str:
     """Now, as RFC 9110 section 5.6.7 writes it. Kept for its second: formatting costs 3 µs, this 0.1."""
-    global _latest_date
-    latest, second = _latest_date, int(time.time())
-    if latest[0] != second:
-        _latest_date = latest = (second, formatdate(second, usegmt=True))
-    return latest[1]
+    latest, second = _latest, int(time.time())
+    return latest[1] if latest[0] == second else _renew(second)[1]
 
 
 def origin_fields() -> str:
     """Both fields, as lines of a head."""
-    global _latest_fields
-    latest, second = _latest_fields, int(time.time())
-    if latest[0] != second:
-        _latest_fields = latest = (second, f"Date: {formatdate(second, usegmt=True)}\r\nServer: {SERVER}\r\n")
-    return latest[1]
+    latest, second = _latest, int(time.time())
+    return latest[2] if latest[0] == second else _renew(second)[2]
+
+
+def _renew(second: int) -> tuple[int, str, str]:
+    global _latest
+    date = formatdate(second, usegmt=True)
+    _latest = latest = (second, date, f"Date: {date}\r\nServer: {SERVER}\r\n")
+    return latest

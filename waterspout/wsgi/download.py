@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from waterspout.wsgi.reply import Reply
-from waterspout.wsgi.spool import Spool, SpoolSpace
+from waterspout.wsgi.spool import Spool, SpoolSpace, tell_nobody
 
 
 class Download:
@@ -66,8 +66,4 @@ class Download:
         """Nobody takes the rest."""
         self._closed = True
         self.spool.close()
-        self._on_drained = self._on_room = _tell_nobody  # who has us is he
-
-
-def _tell_nobody() -> None:
-    """It is closed."""
+        self._on_drained = self._on_room = tell_nobody  # who has us is he

@@ -176,7 +176,7 @@ class Spool:
     def close(self) -> None:
         """Forget all of it, and whom it would be told to: who has us is mostly he."""
         self._closed = True
-        self._on_change = _tell_nobody
+        self._on_change = tell_nobody
         self.size = self._in_memory = 0
         self._tail.clear()
         self._unwritten.clear()
@@ -230,5 +230,5 @@ class Spool:
         self._on_change()
 
 
-def _tell_nobody() -> None:
-    """Closed, a spool has nothing to say."""
+def tell_nobody() -> None:
+    """In place of a callback: what is closed has nothing to say."""
