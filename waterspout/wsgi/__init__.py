@@ -1,9 +1,10 @@
-"""A request becomes a WSGI app's, and its reply the client's.
+"""How a request reaches the WSGI app, and how the app's reply reaches the client.
 
     event loop                                              lane worker (a thread, here or in a WSGI process)
     Container -> Exchange -> Pool -> Lane ══ socket pair ══ LaneWorker -> environ -> app -> Response
 
-A client that is slow: Exchange -> Admission, Spool -> Disk, in front of the Pool and behind the Lane.
+For a slow client: Exchange -> Admission, Spool -> Disk. Its body is spooled before the Pool is asked for a
+lane, its reply behind the Lane.
 
 Rule: `frames`, `environ`, `response`, `fields`, `headers`, `allow`, `bulkheads` and `pace` are pure. The
 worker's side never imports Tornado or asyncio; the loop's side never calls the app. `http` and `wsgi` don't

@@ -4,12 +4,12 @@ cut when others wait for the lane, or for the room on disk, that it holds.
 A client is slow when it takes longer than `STRETCH_TIME` for a `STRETCH`. The rules:
 
 * A request of which the client has still to send something gets a lane if its client is brisk; or if a lane
-  is idle, and the client waits for 100 Continue, or has paused as one does that waits for an answer. Such
-  requests have at most half of the lanes. The others' bodies are spooled first.
+  is idle, and the client waits for 100 Continue, or has paused for so long that it may be waiting for an
+  answer. Such requests have at most half of the lanes. The others' bodies are spooled first.
 * A reply goes straight to its client, at its client's pace. While others wait for a lane, it is spooled.
 * While others wait, the slowest clients that a lane waits for, or that fill the spool, are cut.
 
-Looked at `SLOW_LOOK` by `SLOW_LOOK`, and not at all while nobody can be slow.
+Clients are looked at every `SLOW_LOOK` seconds, and not at all while none of them can be slow.
 """
 
 from __future__ import annotations
@@ -139,7 +139,8 @@ class Admission:
     def _may_run(self, client: SlowClient, pace: Pace, now: float) -> bool:
         if client.wants_space or self._is_brisk(pace, now):
             return True
-        # Where it would be the only lane, who merely sends slowly is hardly to be told from who waits.
+        # Where it would be the only lane: a client that merely sends slowly can hardly be told from one that
+        # waits for an answer.
         pause = BODY_PAUSE if self._most_unfinished < self._lanes else STRETCH_TIME
         return self._is_lane_idle and (client.expects_continue or pace.paused(now) > pause)
 
@@ -178,7 +179,7 @@ class Admission:
                 unsaid,
             )
 
-    # -- small words -------------------------------------------------------------------------------------
+    # -- in short ----------------------------------------------------------------------------------------
 
     def _run(self, client: SlowClient) -> None:
         del self._collecting[client]
@@ -187,7 +188,7 @@ class Admission:
 
     @property
     def _has_place(self) -> bool:
-        """Requests whose bodies are not whole have fewer lanes than they may."""
+        """Fewer lanes than allowed run requests whose bodies are not whole."""
         return len(self._unfinished) < self._most_unfinished
 
     @property

@@ -24,7 +24,9 @@ class Presence:
         self._thread = get_ident()
 
     def is_client_there(self) -> bool:
-        """As far as has been heard. Only the lane's own thread, at its own request, listens."""
+        """As far as is known. Only the thread that serves the lane, and only while it runs this request,
+        reads what has come since.
+        """
         inbox, lane = self._inbox, self._lane
         if self._thread == get_ident() and lane.inbox is inbox:
             lane.look()

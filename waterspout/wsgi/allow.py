@@ -1,4 +1,4 @@
-"""What a WSGI app says of its methods, where native handlers own others at the same path. Pure.
+"""The Allow field and the 405 of a WSGI app, at paths where native handlers own other methods. Pure.
 
 The client sees one resource: `Allow` names the methods of both sides (RFC 9110 section 10.2.1), and a method
 that neither side has is a 405, not the app's 404.
@@ -12,8 +12,8 @@ from typing import Any, Final
 from waterspout.wsgi.fields import FILE_OF_PROXY
 from waterspout.wsgi.layers import find_flask
 
-#: Fields of a reply that are of its body, or of another place; those of its policy, of who may read it and of
-#: its cookies are not.
+#: Fields of a reply that describe its body, or point elsewhere: they go with the body. Fields about policy,
+#: cross-origin access and cookies stay.
 _OF_THE_BODY: Final = frozenset(
     {
         *("accept-ranges", "allow", "content-digest", "content-disposition", "content-encoding"),
@@ -109,8 +109,8 @@ def _bind(flask: Any, environ: dict[str, Any]) -> Any:
 
 
 class _Replaced:
-    """The app's iterable, or `answers` in its place: who starts the response late, with its first chunk, has
-    decided by then. Its `close` stays for whoever iterates.
+    """The app's iterable, or `answers` in its place. Which of them is known only once the app has called
+    `start_response`, which it may do as late as with its first chunk. `close` is the app's own in any case.
     """
 
     def __init__(self, iterable: Iterable[bytes], answers: list[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""Crews that start: that it takes long is said, and where they stand; and they can be given up."""
+"""Crews that start: if it takes long, the log says so, and where they hang; and a start can be given up."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Arrival:
         self._given_up = False
 
     async def wait(self) -> list[tuple[Crew, BaseException | None]]:
-        """Start them, and what kept each from starting, when all are through; CancelledError, if that was
-        `give_up`.
+        """Start all, and wait until each has started or failed. Returns what kept each from starting, None if
+        nothing did; CancelledError, if it was `give_up`.
         """
         loop = asyncio.get_running_loop()
         self._began = loop.time()

@@ -107,8 +107,9 @@ class Backlog(Generic[User]):
         return found
 
     def collect(self, rest: bytes = b"") -> list[tuple[int, Answer]]:
-        """What the worker has answered, by token, in order. `rest`: of the last one, for which the pipe had
-        no room; until it has come there is nothing behind its first part.
+        """What the worker has answered, by token, in order. `rest`: what remains of the last answer, if the
+        pipe had no room for all of it; until that has come, nothing follows the answer's first part in the
+        pipe.
         """
         found: list[tuple[int, Answer]] = []
         data = self._rest + _read_all(self._answers) + rest
@@ -124,7 +125,7 @@ class Backlog(Generic[User]):
         return found
 
     def pop(self, token: int) -> User | None:
-        """The one that lay ready under `token`, and lies there no longer; None: it was withdrawn before."""
+        """Remove the user of `token`, and return it; None: it was withdrawn before."""
         return self.users.pop(token, None)
 
     @property
@@ -165,8 +166,9 @@ class BacklogEnd:
     def answer(self, token: int, seconds: float, frame: bytes) -> bytes | None:
         """Lay an ANSWER ready, to be found within a few milliseconds.
 
-        The rest, for which there is no room: it must go down the lane. None: all of it must, as a reply of
-        its own; it is no ANSWER, or there is no room at all. Behind a part there is none until `make_room`.
+        Returns what the pipe had no room for: that must go down the lane, and until `make_room` the pipe
+        takes nothing more. None: nothing was laid there, as it is no ANSWER or there is no room at all; then
+        all of it must go down the lane, as a reply of its own.
         """
         if frame[0] != ANSWER or not self._has_room:
             return None
@@ -206,7 +208,9 @@ def _open_pipe(opened: contextlib.ExitStack, flags: int = 0) -> tuple[int, int]:
 
 
 def _widen(pipe: int, size: int) -> None:
-    """A packet takes a page, and a pipe has 16 of them. Who has no right to more does with those."""
+    """Make a pipe larger: a packet takes a page, and a pipe has 16 by default. If this process may not have
+    more, it uses those.
+    """
     with contextlib.suppress(OSError):
         fcntl(pipe, _SET_PIPE_SIZE, size)
 

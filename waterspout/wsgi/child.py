@@ -25,7 +25,7 @@ from waterspout.wsgi.naming import Names
 from waterspout.wsgi.priority import give_way
 from waterspout.wsgi.worker import LaneWorker
 
-#: What it is called, where it would else be `python`; the kernel keeps so many characters.
+#: The name of the process, in place of `python`; of 15 characters, as many as the kernel keeps.
 _NAME: Final = "waterspout-wsgi"
 
 
@@ -102,7 +102,7 @@ def _open_lanes(control: Control, app: WSGIApp, spec: dict[str, Any]) -> list[th
 
 
 def main() -> int:
-    """Serve whose control channel is the last argument. Returns the exit status."""
+    """Serve; the last argument is the descriptor of the control channel. Returns the exit status."""
     open_streams()  # the server's own may have been closed for what it starts
     tell_stacks()
     name_process(_NAME)

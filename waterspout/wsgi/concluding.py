@@ -38,8 +38,9 @@ class Dispatcher(Protocol):
 class Concluding:
     """What an `Exchange` has in hand, and every way out of it.
 
-    The lowest of its parts: `Concluding`, `SlowClient`, `Inbound`, `Exchange`. What one asks of a higher one,
-    it declares: `_forget` and `run_unfinished`, and no more.
+    An exchange is made of four classes, each derived from the one before: `Concluding`, `SlowClient`,
+    `Inbound`, `Exchange`. A class calls only two methods that a later one defines, and declares them:
+    `_forget` and `run_unfinished`.
 
     Attributes: `record`, of its request; `received`, bytes of the body that the client has sent;
     `expects_continue`, it waits for 100 Continue.
@@ -82,8 +83,9 @@ class Concluding:
         self._end(note, linger=linger)
 
     def _say_last(self) -> None:
-        """A client that waits for 100 Continue may send its body yet, or not: nobody can tell it from the
-        next request. So the final reply is the last one, and says so (RFC 9110 section 10.1.1).
+        """A client that waited for 100 Continue in vain may still send its body, or not, and a body can't be
+        told from the next request. So the final reply is the connection's last, and says so (RFC 9110 section
+        10.1.1).
         """
         if self.expects_continue and not self.received:
             self._reply.close_when_done()
@@ -116,10 +118,10 @@ class Concluding:
         self._let_go()
 
     def _forget(self) -> None:
-        """What is kept for a slow client goes: `SlowClient` has it."""
+        """Drop what is kept for a slow client. `SlowClient` defines it."""
 
     def _let_go(self) -> None:
-        """The reply is whole as far as the worker is concerned: it may come to its end."""
+        """The worker has said all of its reply: let go of its lane, and of a body that nobody will read."""
         lane, self._lane = self._lane, None
         if self._upload.whole and self._upload.spool is None:
             if lane is not None:

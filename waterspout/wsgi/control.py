@@ -48,7 +48,8 @@ class Control:
         self._sock = sock
         self._writing = threading.Lock()
         self._flushing = threading.Lock()
-        # Not an Event, which has a lock: the collector may come while it is held, and free what publishes.
+        # Not an Event, which takes a lock: the garbage collector may run while it is held, and a finalizer
+        # may publish.
         self._published: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._is_told = False
         self._parser = FrameParser()
@@ -93,8 +94,9 @@ class Control:
                 self._send(pack(PUBLISH, topic.encode() + b"\n" + message))
 
     def flush_at_exit(self) -> None:
-        """What is published by threads that views have started, which Python waits for, and by the app's own
-        functions for the exit, is sent before the process ends: that of a thread of ours would come too late.
+        """Have what is published late sent before the process ends: by threads that views have started, which
+        Python waits for, and by the app's own functions for the exit. The thread that sends otherwise may not
+        run any more by then.
         """
         atexit.register(self._flush_last)
 
@@ -162,7 +164,7 @@ class Control:
             self._send(frame)
 
     def _end_orphan(self) -> None:
-        """The server is gone. Views see their lanes close; who does not is not waited for."""
+        """The server is gone. Views notice that their lanes are closed; who does not is not waited for."""
         if self.ready:
             self.orders.put((STOP, b"", ()))
             threading.Event().wait(ORPHAN_GRACE)

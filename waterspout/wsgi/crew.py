@@ -36,7 +36,7 @@ _DOUBLED_MOST: Final = 8
 #: How often, and how often again (seconds), a full control channel is tried.
 _HAND_OVER_TRIES: Final = 500
 _HAND_OVER_PAUSE: Final = 0.01
-#: For how long (seconds) what a lane keeps stays open, when its worker is not heard of.
+#: For how long (seconds) what a lane keeps stays open, if its worker says nothing.
 _KEPT: Final = 0.5
 
 
@@ -62,9 +62,9 @@ class CrewSpec:
 
 @dataclass
 class CrewEvents:
-    """Whom a crew tells what: a lane became free; the crew is gone; a backlog has room again; requests must
-    have another lane, though they were given to one; a view has published; there are threads for so many
-    lanes, and why for no more.
+    """What a crew calls, in this order: a lane became free; the crew is gone; a backlog has room again;
+    requests that were given to a lane need another one; a view has published; there are threads for only so
+    many lanes, and why.
     """
 
     on_idle: Callable[[Crew, Lane], None]
@@ -116,7 +116,7 @@ class Crew:
 
     @property
     def load(self) -> int:
-        """How many requests were given to it and have not been heard of."""
+        """How many requests were given to it and are not known to be over."""
         return self.busy + self.prefetch.waiting
 
     @property
@@ -184,7 +184,7 @@ class Crew:
         await self._drained.wait()
 
     def check_drained(self) -> None:
-        """Something may have been the last that `drain` waits for."""
+        """To be called when something has ended: it may have been the last thing that `drain` waits for."""
         if self.draining and self.running <= 0:
             self._drained.set()
 
@@ -209,8 +209,8 @@ class Crew:
         return False
 
     def _hand_over(self, far_end: socket.socket, backlog: BacklogEnd | None) -> socket.socket | None:
-        """Give the worker's end of a new lane, and of its backlog, to a new lane worker. What is given back
-        has to stay open until the worker has been heard of.
+        """Give the worker's end of a new lane, and of its backlog, to a new lane worker. Returns a socket
+        that has to stay open until the worker has said something, if there is one.
         """
         raise NotImplementedError
 
@@ -291,7 +291,9 @@ class Crew:
         self._fill()
 
     def _count_lost(self, lane: Lane) -> None:
-        """How often in a row lanes were lost as soon as they were there. Several at once are one time."""
+        """Count how often in a row lanes were lost right after they were opened. Several at once count as
+        one.
+        """
         now = asyncio.get_running_loop().time()
         if now - lane.opened >= _YOUNG:
             self._lost_young = 0

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-#: What is told to who asked: what was read, nothing, or why it failed.
+#: What a job came to: the bytes that were read, None after a write, or why it failed.
 Outcome = bytes | OSError | None
 _Job = tuple[Callable[[int], bytes | None], Callable[[Outcome], Any]]
 

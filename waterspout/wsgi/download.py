@@ -66,4 +66,4 @@ class Download:
         """Nobody takes the rest."""
         self._closed = True
         self.spool.close()
-        self._on_drained = self._on_room = tell_nobody  # who has us is he
+        self._on_drained = self._on_room = tell_nobody  # their owner has us: else a cycle

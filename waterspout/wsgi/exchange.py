@@ -42,7 +42,7 @@ class Exchange(Inbound):
     # -- the pool's side: it calls one of these, once ----------------------------------------------------
 
     def hand_to(self, pool: Dispatcher) -> None:
-        """Another pool than the one that it was made for is its own."""
+        """It belongs to `pool`, not to the one that it was made with: ask that for a lane."""
         self._pool = pool
         pool.submit(self)
 
@@ -61,7 +61,7 @@ class Exchange(Inbound):
         return not self._on_demand and fits(self._frames)
 
     def put_behind(self, lane: Lane) -> bool:
-        """Lie ready for a lane that is busy. False: it can't."""
+        """Lay the request ready for a lane that is busy. False: it is too large, or there is no room."""
         if self._on_demand or not lane.put(self, self._frames):
             return False
         self._settle_on(lane)
@@ -78,7 +78,7 @@ class Exchange(Inbound):
         self.record.started = time.perf_counter()
 
     def leave_lane(self) -> None:
-        """The lane had not come to it: it waits for another."""
+        """The lane's worker has not taken it from the backlog: it waits for another lane."""
         self._lane = None
         self._connection.half_close_grace = HALF_CLOSED_QUEUED
         self.record.started = None
@@ -114,11 +114,11 @@ class Exchange(Inbound):
             self._hold_up(self._lane)
 
     def on_taken(self, seconds: float) -> None:
-        """It lay ready, and runs."""
+        """The worker has taken it from the backlog, and has run it for so long."""
         self.record.started = time.perf_counter() - seconds
 
     def on_answer(self, answer: Answer) -> None:
-        """A small reply, which has lain ready for a moment."""
+        """All of a small reply, out of the lane's backlog."""
         self._lane = None
         self.record.started = time.perf_counter() - answer.seconds
         self.on_reply(answer.head, answer.body, WHOLE)

@@ -42,7 +42,7 @@ _TOKEN: Final = re.compile(TOKEN)
 _ILLEGAL_IN_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _DIGITS: Final = re.compile(r"[0-9]{1,18}")
 
-#: Names that this process has spoken of: once each is enough.
+#: Names that this process has logged: once for each is enough.
 _spoken_of: set[str] = set()
 
 
@@ -68,7 +68,7 @@ def _parse_status(status: str) -> tuple[int, str]:
     return int(match[1]), reason
 
 
-#: What a header's name says to us; PLAIN names are the app's own business.
+#: The kinds of header names. PLAIN ones mean nothing to the server.
 PLAIN, LENGTH, DATE, SERVER_NAME, REQUEST_ID, DROPPED = 0, 1, 2, 4, 8, 16
 _OURS: Final = {
     "content-length": LENGTH,
@@ -124,7 +124,7 @@ class CheckedHeaders(NamedTuple):
 
 
 def leave_body(headers: CheckedHeaders) -> CheckedHeaders:
-    """Without a length, if the body that it is of is left to a proxy; else as they are."""
+    """Without Content-Length, if the app leaves the body to a proxy, whose length it is; else as they are."""
     names = [field.partition(":")[0].lower() for field in headers.fields]
     asked = FILE_OF_PROXY.intersection(names)
     if not asked:

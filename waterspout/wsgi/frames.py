@@ -19,7 +19,7 @@ request before and is skipped, so neither an unread body nor a late CANCEL reach
 
 Small requests may come by way of the lane's backlog instead (`waterspout.wsgi.backlog`), each with a token.
 CANCEL, EOF and TAKEN begin with the token of the request that they are about; 0 is the one that came by
-REQUEST. IDLE means that the backlog was empty, too. Where it was not any more, NEXT follows.
+REQUEST. IDLE means that the backlog was empty, too. If something has been laid there meanwhile, NEXT follows.
 
 On a control channel SPEC, FAILED and URLS are JSON objects; the others say what is told here, as text:
 
@@ -98,11 +98,11 @@ class RequestHead(NamedTuple):
     """A request without its body. Strings are latin-1, as on the wire.
 
     `body_length`: -1, the body comes on demand; n >= 0, n bytes follow at once, and they are all of it.
-    `content_length`: the field's value, or "" when there is none (a chunked body, or no body).
-    `disbelieved`: the client spoke for another one, and what it said is not among the `headers`. `root_path`:
-    the part of the target's path that is SCRIPT_NAME.
-    `allow`: the methods that native handlers own at this path, "GET, HEAD", where none owns this one,
-    or where one has declined it, which is named, too.
+    `content_length`: the field's value, or "" when there is none (a chunked body, or no body). `disbelieved`:
+    the peer claimed to speak for another client, and was not believed; its claims are not among the
+    `headers`. `root_path`: the part of the target's path that is SCRIPT_NAME. `allow`: the methods that
+    native handlers own at this path, like "GET, HEAD", if none of them owns the method of this request; or
+    with it, if a handler has declined the request.
     """
 
     body_length: int

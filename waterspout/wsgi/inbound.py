@@ -26,7 +26,7 @@ from waterspout.wsgi.reply import Reply
 from waterspout.wsgi.slow import SlowClient
 from waterspout.wsgi.upload import Upload
 
-#: Our own server keeps none that would have to be changed.
+#: For our own server, which keeps no header object that would have to be changed.
 _NO_HEADERS: Final = HTTPHeaders()
 
 

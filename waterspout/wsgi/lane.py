@@ -62,8 +62,8 @@ class LaneUser(Protocol):
         """All of the reply, from the backlog."""
 
     def on_lane_lost(self, unread: bool, stopped: bool) -> None:
-        """The worker is lost with the request on it. `unread`: it was before, and has seen none of it;
-        `stopped`: the lane was closed over it, for the time that it had was over.
+        """The worker is lost with the request on it. `unread`: it was lost before, and has read nothing of
+        the request; `stopped`: the lane was closed because the request's time was over.
         """
 
     def break_off(self) -> None:
@@ -77,7 +77,7 @@ class LaneUser(Protocol):
         """The view has sent nothing for too long: answer instead of it, or cut. False: no need to."""
 
 
-#: Of a lane that has moved since somebody last looked.
+#: `quiet` of a lane that has made progress since somebody last looked.
 MOVED = -1.0
 
 
@@ -87,10 +87,10 @@ class Lane(asyncio.Protocol):
 
     `on_idle`, `on_lost`, `on_slept` and `on_paused` are called with the lane. Attributes: `user`, the
     exchange on it, None when free, when that is in the backlog, or when its client is gone and what still
-    comes is thrown away; `quiet`, for how long its view has sent nothing although it could, as far as who
-    looks at it has counted (seconds), or `MOVED`; `stuck`, that was too long; `takes_more`, small requests
-    may be `put` behind what it runs; `steps`, replies that have ended; `thread`, the number of the worker's;
-    `opened`, when, by the loop's clock; `kept`, what is closed once the worker has been heard of.
+    comes is thrown away; `quiet`, for how long its view has sent nothing although it could, as `watch.py`
+    counts it (seconds), or `MOVED`; `stuck`, that was too long; `takes_more`, small requests may be `put`
+    behind what it runs; `steps`, replies that have ended; `thread`, the number of the worker's; `opened`,
+    when, by the loop's clock; `kept`, what is closed once the worker has said something.
     """
 
     def __init__(
@@ -258,7 +258,9 @@ class Lane(asyncio.Protocol):
         return users
 
     def _find_running(self) -> None:
-        """When it takes no more, none lies in the backlog untaken: the first there is the one that runs."""
+        """Once it takes no more, all that is left in the backlog has been taken: the first there is the one
+        that runs.
+        """
         if not self.takes_more and self._ended and self._behind:
             token, user = next(iter(self._behind.items()))
             self._take_up(user, token)
@@ -359,7 +361,8 @@ class Lane(asyncio.Protocol):
                 logger.error("%d requests of a backlog were taken and not answered", len(self._behind))
                 self.close()
                 return
-            # Put there when the worker had just looked. What it has taken has been told by now.
+            # They were laid there just after the worker had looked. Whatever it has taken, it has said so by
+            # now.
             self.quiet = MOVED
             self.send(pack(NEXT))
             return
@@ -384,9 +387,9 @@ class Lane(asyncio.Protocol):
         """The worker's end is closed; returning None closes ours."""
 
     def connection_lost(self, error: Exception | None) -> None:
-        # Nobody has read it when the write found the other end closed, or when that was closed with something
-        # unread and there is nothing else: the request, whole, or all that ever came to a worker that had not
-        # even said which thread it is.
+        # Nobody has read the request if the write found the other end closed; or if that end was closed with
+        # something unread, which can only be this: the request was one write, or the worker had not even said
+        # which thread it is.
         is_reset = self._reset or isinstance(error, ConnectionResetError)
         is_unread = isinstance(error, BrokenPipeError) or (
             is_reset and (self._whole_or_not or not self._heard)

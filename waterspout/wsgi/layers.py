@@ -7,7 +7,7 @@ from typing import Any, Final
 
 #: Where middleware keeps the app that it is wrapped around, by custom.
 _INSIDE: Final = ("app", "wsgi_app", "application", "_app", "wsgi", "server", "__wrapped__")
-#: More of them are no middleware, but an object that has every attribute.
+#: More layers than this are no middleware, but an object that answers to every attribute.
 _DEEPEST: Final = 50
 
 
@@ -38,7 +38,7 @@ def _add_mounts(found: dict[str, Callable[..., Any]], prefix: str, app: Any, dep
 
 
 def _find_layers(app: Any) -> Iterator[Any]:
-    """From without to within; a Flask app's own `wsgi_app`, which may be wrapped, is one."""
+    """From the outermost to the innermost; a Flask app's own `wsgi_app`, which may be wrapped, is one."""
     seen: list[Any] = []
     while app is not None and len(seen) < _DEEPEST and not any(app is each for each in seen):
         yield app

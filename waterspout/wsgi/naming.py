@@ -90,8 +90,8 @@ class Link:
 
 
 def _describe_converter(converter: Any) -> Any:
-    """Where a converter is to be imported from; `base`, Werkzeug's class that writes URLs as it does, if
-    there is one: then nobody needs to.
+    """`path`, where a converter is to be imported from; `base`, the class of Werkzeug's that writes URLs as
+    it does, if there is one: then the other side need not import it.
     """
     if not isinstance(converter, type):
         return converter  # it has been told

@@ -38,7 +38,7 @@ class Orphans:
             await asyncio.sleep(_LOOK)
 
     def wait_blocking(self, processes: Iterable[subprocess.Popen[bytes]] = ()) -> None:
-        """Until none is left, of these neither. Where no event loop runs."""
+        """Add these, and block until none is left. For where no event loop runs."""
         self._take(processes)
         while self._bury():
             time.sleep(_LOOK)

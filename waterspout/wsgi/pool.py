@@ -261,7 +261,7 @@ class Pool:
 
     @property
     def lacking(self) -> int:
-        """How many requests wait because no lane is free, and not for a better one than that."""
+        """How many requests wait because no lane is free: not those that wait for room in a backlog."""
         return 0 if any(crew.idle for crew in self._supervisor.crews) else len(self._queue)
 
     @property

@@ -178,7 +178,8 @@ class Prefetch:
             # Nothing can come by way of the backlog until something is put there.
             del self._watched[lane]
         elif lane.takes_more and progress.is_over:
-            # One slow view among many is met, and left behind. Where there are more, nobody shall meet one.
+            # One slow view among many quick ones changes nothing. If they come more often, each request gets
+            # a lane of its own, so that none has to wait behind one.
             if self._fine < FINE:
                 self._spread()
             self._fine = 0

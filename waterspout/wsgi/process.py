@@ -71,8 +71,8 @@ _FAILURES: Final = {error.__name__: error for error in (TargetNotFound, TargetRa
 
 
 class ProcessCrew(Crew):
-    """One WSGI process and its lanes. `gone`: it has ended. `awaited`: a sign of life was asked for,
-    and has not come for `silence` seconds, as far as who asks has counted.
+    """One WSGI process and its lanes. `gone`: it has ended. `awaited`: a sign of life was asked for, and has
+    not come; `silence`: for how long, as `watch.py` counts it (seconds).
     """
 
     def __init__(self, spec: CrewSpec, events: CrewEvents) -> None:

@@ -41,7 +41,7 @@ class WaitingQueue:
             self._timer = loop.call_at(self._due, self._look)
 
     def put_back(self, exchanges: list[Exchange]) -> list[Exchange]:
-        """Before all others, in their order. Those behind, that are too many now."""
+        """Put them before all others, in their order. Returns those at the end that are too many now."""
         later, self._deadlines = self._deadlines, {}
         now = time.perf_counter()
         for exchange in exchanges:
@@ -81,7 +81,8 @@ class WaitingQueue:
         now = asyncio.get_running_loop().time()
         missed = now - self._due
         if missed > STOOD_STILL:
-            # We, not the lanes: what they have said meanwhile is heard before anybody is late.
+            # The event loop stood still, not the lanes: what they have said meanwhile is heard before anybody
+            # counts as late.
             missed += STOOD_STILL / 2  # to hear it
             latest = now + self._timeout  # for those that have just come
             self._deadlines = {

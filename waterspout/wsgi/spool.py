@@ -174,7 +174,7 @@ class Spool:
             self._space.disk.write(pieces, partial(self._on_written, batch))  # type: ignore[arg-type]
 
     def close(self) -> None:
-        """Forget all of it, and whom it would be told to: who has us is mostly he."""
+        """Forget all of it, and the callback: its owner mostly has us, which would be a reference cycle."""
         self._closed = True
         self._on_change = tell_nobody
         self.size = self._in_memory = 0

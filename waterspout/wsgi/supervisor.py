@@ -140,8 +140,8 @@ class Supervisor:
                 raise
             if failure is not None:
                 await self._bury(crew)
-                # Killed from outside, it is not the app that failed; too large for the machine, it will be
-                # a crash loop, too.
+                # If it was killed from outside, the app has not failed; if it is too large for the machine,
+                # this ends in a crash loop all the same.
                 delay = self._count_failure(ready=crew.killed)
                 logger.error(
                     "%sthe WSGI app does not start, next try in %.1f s%s: %s",
@@ -167,7 +167,7 @@ class Supervisor:
         self._top_up()
 
     def _settle(self) -> None:
-        """Send off who is one too many: those that shall be replaced first, then the oldest."""
+        """Retire as many crews as there are too many: those that shall be replaced first, then the oldest."""
         if self._stopping:
             return
         ready = sorted(
@@ -179,7 +179,9 @@ class Supervisor:
     # -- deaths ------------------------------------------------------------------------------------------
 
     def on_gone(self, crew: Crew) -> None:
-        """A WSGI process ended. One that had been ready is replaced; the others have somebody who waits."""
+        """A WSGI process ended. One that had been ready is replaced; for the others somebody awaits the
+        start.
+        """
         self.crashed += crew.crashed
         for crews in (self.crews, self.draining, self.lingering):
             if crew in crews:
@@ -189,7 +191,7 @@ class Supervisor:
             self._top_up(self._pause_after(crew))
 
     def _pause_after(self, crew: Crew) -> float:
-        """None for a process that had lived for a while; growing for one after the other that had not."""
+        """0 after a process that had lived for a while; it grows with each one in a row that had not."""
         if asyncio.get_running_loop().time() - crew.ready_at < limits.SHORT_LIFE:
             return self._count_failure(ready=True)
         self._failures = 0
@@ -213,7 +215,7 @@ class Supervisor:
         return min(most, least * 2.0 ** (self._failures - 1))
 
     async def _bury(self, crew: Crew) -> None:
-        """It did not come up."""
+        """End a crew that did not come up."""
         await crew.stop(limits.CUT_GRACE)
         if crew in self.crews:
             self.crews.remove(crew)
@@ -293,7 +295,9 @@ class Supervisor:
             self._reloading = False
 
     async def _wait_for_room(self) -> None:
-        """Those that were recycled may take long, and don't count."""
+        """While too many crews of earlier reloads finish what they run. Those that were recycled may take
+        long, and don't count.
+        """
         most = self._most_draining
         if sum(not crew.expiring for crew in self.draining) >= most:
             logger.info("%sreload: it waits until an old WSGI process has finished what it runs", self._says)

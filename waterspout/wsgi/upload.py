@@ -119,7 +119,7 @@ class Upload:
 
     @property
     def _holds_back(self) -> bool:
-        """The client is read no further for now."""
+        """Nothing more is read from the client for now."""
         if self._spool is None:
             return bool(self._held)
         return self._spool.is_full or self._lane is not None

@@ -22,7 +22,7 @@ class Watch:
     """Looks at the crews of `supervisor`. A timer for each request would cost more than all that it finds.
 
     Attributes: `timed_out`, how many requests were answered 504, or cut, because their view took too long;
-    `had_idle`, set by who puts a lane aside: since the last look not all were busy.
+    `had_idle`, set by the pool when a lane becomes idle: since the last look not all were busy.
     """
 
     def __init__(self, supervisor: Supervisor, settings: PoolSettings, says: str = "") -> None:
@@ -66,7 +66,7 @@ class Watch:
     # -- views -------------------------------------------------------------------------------------------
 
     def _judge_view(self, crew: Crew, lane: Lane, passed: float) -> None:
-        """Count how long it has sent nothing; from the next look on, if it has moved since the last."""
+        """Count how long it has sent nothing; from 0, if it has made progress since the last look."""
         lane.quiet = 0.0 if lane.quiet == MOVED else lane.quiet + passed
         if lane.quiet < self._settings.timeout:
             return

@@ -163,8 +163,8 @@ class LaneWorker:
     # -- the lane ----------------------------------------------------------------------------------------
 
     def receive(self, inbox: Inbox | None = None) -> None:
-        """Wait for bytes from the event loop and sort them: not, if something has come to `inbox` by now, by
-        way of another thread. Raises LaneClosed, without an `inbox`; else why is in there.
+        """Wait for bytes from the event loop and sort them; unless another thread has put something into
+        `inbox` by now. Raises LaneClosed if there is no `inbox`; else the reason is in there.
         """
         with self._listening:
             if inbox is None:
@@ -204,8 +204,8 @@ class LaneWorker:
         self._say(frames)
 
     def _say(self, frames: bytes) -> None:
-        """All of this, or never anything again: behind half a frame nobody could tell what the next one is,
-        and a reply that was not sent must not look like one that was. Raises LaneClosed.
+        """Send all of this, or never anything again: the event loop could not understand what follows half a
+        frame, and a reply that was not sent must not look like one that was. Raises LaneClosed.
         """
         try:
             with self._speaking:
