@@ -1,5 +1,5 @@
 """Sockets in, Tornado's delegates out: a drop-in `tornado.httpserver.HTTPServer`, of use to any Tornado
-application. Knows nothing of WSGI, and nothing of ours but leaves.
+application. Knows nothing of WSGI, and imports nothing else of ours but leaves.
 
     server.py      HTTPServer: listeners, the clock, the connections that are open
     connection.py  Connection: one socket, how long its client may take, and how it ends
@@ -11,10 +11,10 @@ application. Knows nothing of WSGI, and nothing of ours but leaves.
     body.py        a request's body                               (pure)
     writer.py      what is on its way to the client: backpressure
     sendfile.py    a file on its way to the client
-    stream.py      what of an `IOStream` there is over a transport
-    refusal.py     the server's own answer to what is no request
+    stream.py      the part of `IOStream` that handlers use, over a transport
+    refusal.py     the server's own answer to a request that it refuses
     accepting.py   listening sockets, with TLS or without
-    gone.py        what stands in place of a transport that is gone
+    gone.py        a closed transport, in place of one that is gone
     counting.py    how many connections there are, and can be
     settings.py    limits and times that Tornado has no argument for
     private.py     Tornado's private names

@@ -26,8 +26,8 @@ _PAUSE: Final = 0.5
 class Acceptor:
     """Accepts on `sock`, and gives each connection's socket and the client's address to `on_socket`.
 
-    When that fails, for nothing is left for one more, say, it looks again a little later: clients wait in the
-    backlog meanwhile.
+    When that fails, because no descriptor is left, for example, it tries again a little later; clients wait
+    in the backlog meanwhile.
     """
 
     def __init__(
@@ -79,8 +79,8 @@ class Acceptor:
 class PlainListener:
     """Accepts on `sock` by hand, and starts what `make_protocol` gives on each connection.
 
-    For an event loop whose own server, when no descriptor is left, writes a thousand log entries a second and
-    serves nobody meanwhile: asyncio's.
+    For asyncio's event loop: when no descriptor is left, its own server writes a thousand log entries a
+    second, and nobody is served meanwhile.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class TLSListener(PlainListener):
 
 
 class Listener:
-    """Lets the event loop's own server accept on `sock`, which may be told before the loop runs."""
+    """Lets the event loop's own server accept on `sock`. It may be made before the loop runs."""
 
     def __init__(
         self,

@@ -82,7 +82,7 @@ class ChunkedBody:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     # Each step gives the position behind what it took, or -1: it needs more than there is. They are functions
-    # of the class: a method that is bound to us, and on us, would be a reference in a circle.
+    # of the class: a bound method, kept on its own object, would be a reference cycle.
 
     def _read_size(self, data: bytes, position: int, _pieces: list[bytes]) -> int:
         match = _SIZE_LINE.match(data, position)

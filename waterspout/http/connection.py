@@ -236,7 +236,7 @@ class Connection(asyncio.Protocol):
             self._close_written()
 
     def idle_for(self, now: float) -> float:
-        """For how long nothing has been asked here (seconds); 0: something has."""
+        """For how long there has been no request here (seconds); 0: there is one."""
         if self.state != IDLE or self._parser.held or self.writer.unsent:
             return 0.0
         settings = self.server.settings
@@ -424,7 +424,7 @@ def shut_down_writing(transport: asyncio.Transport) -> None:
 
 
 def tell(variables: Context, callback: Callable[[], object]) -> None:
-    """Call somebody whose failure is none of the connection's."""
+    """Call a handler's or a delegate's callback: what it raises is none of the connection's concern."""
     try:
         variables.copy().run(callback)  # a copy: this may come in the middle of a call in the other
     except (Exception, SystemExit):

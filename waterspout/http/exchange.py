@@ -32,8 +32,8 @@ class Exchange(HTTPConnection):
     Attributes: `response_started`; `finished`, nothing more will be written; `keep_alive`, whether another
     request may follow; `detached`, whatever was HTTP here is over; `half_close_grace`, how long a reply that
     has not begun is worth waiting for, in seconds, when the client has closed its sending side: it may have
-    left altogether; `half_close_callback`, called once when that is seen; `verdict`, what an application has
-    found to be true of the request, where that is not what came.
+    left altogether; `half_close_callback`, called once when that is seen; `verdict`, the application's
+    `waterspout.proxies.Verdict` on the request; None: it is as it came.
     """
 
     #: Requests have been judged before anybody sees them, nothing behind a last reply is run, and a
@@ -48,7 +48,7 @@ class Exchange(HTTPConnection):
     finished = False
     detached = False
     half_close_grace = HALF_CLOSED
-    #: Whoever writes the reply, where nobody else holds it.
+    #: The task that writes the reply, kept here where nobody else keeps it.
     task: asyncio.Task[None] | None = None
     verdict: Any = None
     #: The context variables that the application sees.
@@ -114,7 +114,7 @@ class Exchange(HTTPConnection):
         if self._chunked:
             self._writer.write(b"0\r\n\r\n")
         self.finished = True
-        self.close_callback = self.half_close_callback = None  # no circle to be collected
+        self.close_callback = self.half_close_callback = None  # no reference cycle
         if not self._head_written:
             # Nobody could tell the reply that never came from one that is late, nor from the next one: a head
             # may have been refused.
@@ -137,7 +137,7 @@ class Exchange(HTTPConnection):
     def detach(self) -> IOStream:
         """Leave HTTP: the socket as an `IOStream`, with what the client has sent behind its request."""
         self.detached = self.finished = True
-        self.close_callback = self.half_close_callback = None  # as Tornado's; and no circle
+        self.close_callback = self.half_close_callback = None  # as Tornado's; and no reference cycle
         return self._connection.detach()
 
     def close(self) -> None:

@@ -10,8 +10,8 @@ from typing import Any, Final
 class GoneTransport(asyncio.Transport):
     """A closed transport that holds nothing.
 
-    A connection that has ended may be garbage in a circle until the collector comes, and with it would be
-    the event loop's own transport, to which TLS has 256 KiB of buffers.
+    A connection that has ended may wait in a reference cycle for the garbage collector, and would keep the
+    event loop's own transport, to which TLS has 256 KiB of buffers.
     """
 
     def is_closing(self) -> bool:

@@ -29,7 +29,7 @@ _HOST: Final = re.compile(
     r"(?:(?:[0-9A-Za-z\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})*|\[[0-9A-Fa-fv:.]+\])(?::[0-9]*)?"
 )
 _ABSOLUTE: Final = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)")
-#: Fields of which a second line would be a second truth.
+#: Fields that may stand in a head only once: two servers could go by different ones.
 _SINGLE: Final = ("host", "content-length", "transfer-encoding", "content-type")
 
 #: The bytes that a request line may begin with.
@@ -195,7 +195,9 @@ def _listed(names: dict[str, str], name: str) -> list[str]:
 
 
 def _check_repeated(head: Head) -> None:
-    """Some name came twice. Raises RequestRefused (400) where that may not be; `names` joins lists."""
+    """Some name came more than once. Raises RequestRefused (400) where it must not; of Connection, a list,
+    `names` is given all lines.
+    """
     seen: dict[str, list[str]] = {}
     for name, value in head.fields:
         seen.setdefault(name.lower(), []).append(value)

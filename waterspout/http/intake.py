@@ -53,7 +53,9 @@ class Intake(Connection):
             self._advance()
 
     def eof_received(self) -> bool:
-        """The client sends no more. It may wait for replies to whole requests: hold the line for those."""
+        """The client sends no more. It may wait for replies to requests that are whole: keep the connection
+        for those.
+        """
         if self.context.is_secure or self.state >= LINGER:
             return False
         self._half_closed = True

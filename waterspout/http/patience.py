@@ -59,8 +59,8 @@ class Patience:
             self._stalled_since += seconds
 
     def is_body_late(self, now: float, received: int) -> bool:
-        """A body may pause for a while, and must come at a least rate behind that. What came faster before
-        counts for no more than one such pause.
+        """A body may pause for a while, and must otherwise come at a minimum rate. What has come faster makes
+        up for one such pause at most.
         """
         settings = self._settings
         if received != self._heard:

@@ -67,7 +67,7 @@ class RequestHeaders(HTTPHeaders):
     Neither is ever changed: requests of one connection share them.
     """
 
-    #: A whole request head has been judged, its Host too.
+    #: The whole head of the request has been checked, its Host too.
     judged = True
 
     def __init__(self, fields: list[tuple[str, str]], names: dict[str, str]) -> None:
@@ -115,8 +115,8 @@ class RequestHeaders(HTTPHeaders):
             super().__setitem__(name, value)
 
     def settle(self) -> dict[str, str] | None:
-        """They will be kept, perhaps for days: with names that others have, too. The table of them; None:
-        some name came twice, or something has been changed.
+        """They will be kept, perhaps for days: let them share the strings of their names with others. Returns
+        the table of them; None: some name came twice, or something has been changed.
         """
         if self._names is not None:
             self.fields = [(_share(name), value) for name, value in self.fields]

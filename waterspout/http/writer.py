@@ -124,7 +124,7 @@ class Writer:
         if len(self._waiters) >= self._waiters_limit:
             self._waiters = [waiter for waiter in self._waiters if not waiter.done()]
             self._waiters_limit = max(_FEW, 2 * len(self._waiters))
-        # One for each who waits: if one is cancelled, the others still wait.
+        # One future for each waiter: if one is cancelled, the others still wait.
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append(future)
         return future
