@@ -115,7 +115,7 @@ class Application(TornadoApplication):
         #: What is cancelled from now on is so because the graceful timeout is over.
         self.is_cutting_short = False
         self._lay_table()
-        #: Nobody has overridden what `open_exchange` goes round.
+        #: No subclass has overridden what `open_exchange` bypasses.
         self._opens_itself = all(
             getattr(getattr(self, name), "__func__", None) is vars(Application)[name]
             for name in ("start_request", "find_handler", "get_handler_delegate")
@@ -229,7 +229,7 @@ class Application(TornadoApplication):
 
     @property
     def doubts(self) -> list[str]:
-        """What of the native rules can hardly be meant so, each a line for people."""
+        """Native rules that are probably mistakes, a line for each, for people."""
         return list(dict.fromkeys(self._gathering.doubts))
 
     @property
@@ -245,7 +245,7 @@ class Application(TornadoApplication):
         return Opening(self, server_conn, request_conn)
 
     def open_exchange(self, server_conn: object, exchange: Exchange) -> HTTPMessageDelegate | None:
-        """`start_request` of a server that knows the head by now: ours. Costs a third of it.
+        """`start_request` for our own server, which knows the head by now. Costs a third as much.
 
         None: the request is whole, and its handler runs.
         """
@@ -323,7 +323,7 @@ class Application(TornadoApplication):
         return self.get_handler_delegate(request, handler_class, arguments)
 
     def open_match(self, request: HTTPServerRequest, match: Match) -> HTTPMessageDelegate | None:
-        """The delegate of a request for which the search for a rule found that; None: nobody's here."""
+        """The delegate for what the search for a rule has found; None: no rule of ours answers."""
         if match.moved_by is not None:
             location = {"location": match.moved_by.find_location(request)}
             return cast(HTTPMessageDelegate, self.get_handler_delegate(request, MovedHandler, location))

@@ -1,8 +1,8 @@
 """When Python's garbage collector runs, beside its own thresholds, which the server sets high. Leaf.
 
-What of ours is over is freed at once; but a view's exception holds its frames in a circle, and those a body
-of some megabytes, and asyncio and Tornado have such circles of their own. To the thresholds that is a few
-objects.
+Our own objects are freed at once when they are over. But a view's exception holds its frames in a reference
+cycle, and with them, perhaps, a body of some megabytes; asyncio and Tornado have such cycles of their own.
+The thresholds count that as a few objects.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any, Final
 from waterspout.exceptions import ConfigurationError
 from waterspout.wsgi.container import PROXY_SETTINGS, Container
 
-#: By the names that the container knows them under.
+#: The application's name of a setting -> the container's.
 CONTAINER_SETTINGS: Final = {
     "wsgi_workers": "workers",
     "wsgi_threads": "threads",

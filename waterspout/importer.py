@@ -38,7 +38,9 @@ def find_home() -> str:
 
 
 class Home:
-    """Where a server was started. `path`: None, nobody has said so: an application in another program."""
+    """The directory that the server was started in. `path` is None until that is known; it never is for an
+    application in another program.
+    """
 
     path: str | None = None
 

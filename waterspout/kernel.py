@@ -25,7 +25,7 @@ def _ask(sock: Any) -> int:
 
 
 def _can_tell() -> bool:
-    """Tried with a socket that is not connected: it holds nothing, and an answer is an answer."""
+    """Tried with a socket that is not connected: it holds nothing, so the answer has to be 0."""
     try:
         with socket.socket() as sock:
             return ioctl is not None and _ask(sock) == 0

@@ -123,28 +123,28 @@ CHUNK_EXTENSIONS = 16 * KIB
 TRAILER_SIZE = 8 * KIB
 #: A request's head must be whole this long after its first byte, or after the connection came (seconds).
 HEAD_TIMEOUT = 15.0
-#: Of the server's garbage collector: objects that may come before it looks, and how often it looks deeper.
-#: What a thousand requests at a time hold alive stays below the first.
+#: The garbage collector's thresholds in the server (gc.set_threshold). What a thousand requests at a time
+#: hold alive stays below the first.
 GC_THRESHOLDS = (50_000, 20, 20)
-#: To those thresholds a circle that holds megabytes is a few objects. So it also looks when the process's
-#: memory has grown by so much (bytes), and by so much of what was left when it looked last; at everything
+#: A reference cycle that holds megabytes counts as a few objects there. So it also runs when the process's
+#: memory has grown by so much (bytes), and by so much of what was left when it ran last; on all generations
 #: when that is twice as much ...
 COLLECT_GROWTH = 64 * MIB
 COLLECT_GROWTH_SHARE = 0.25
-#: ... as is asked this often (seconds).
+#: ... which is looked at this often (seconds).
 COLLECT_LOOK = 0.25
-#: Nobody is served while it looks at everything: 8 ms with 1000 WebSockets, 115 ms with 10,000. It may take
-#: this share of the time: most of the slowest hundredth stays others' ...
+#: Nobody is served while it runs on all generations: 8 ms with 1000 WebSockets, 115 ms with 10,000. It may
+#: take this share of the time, so that few of the slowest hundredth of requests are slow because of it ...
 COLLECT_SHARE = 0.0025
-#: ... and this one to look at what is young: mostly below 1 ms, and 8 ms more where it frees 128 MiB.
+#: ... and this one on the young generations: mostly below 1 ms, and 8 ms more where it frees 128 MiB.
 COLLECT_YOUNG_SHARE = 0.05
 #: Freed memory at its heap's end that the server's process keeps: some turns at full rate (bytes).
 FREED_MEMORY = 4 * MIB
 #: Blocks from this size on are mapped, and given back when they are freed: larger than any piece of a body
 #: that the loop handles at a time (bytes).
 MAPPED_BLOCK = 1 * MIB
-#: A server that looks so much later than it wanted to has stood still: its clients are not late by that
-#: (seconds).
+#: A timer that fires so much too late shows that the server has stood still: that time is not counted against
+#: its clients (seconds).
 STOOD_STILL = 1.0
 #: A TLS handshake must be done by then (seconds).
 TLS_HANDSHAKE_TIMEOUT = 15.0
@@ -276,11 +276,12 @@ BUSY_TIME = 5.0
 BUSY_PAUSE = 60.0
 #: Between two lines that say that lanes can't be had, for lack of threads or descriptors (seconds).
 SCARCE_PAUSE = 60.0
-#: Why an app can't be loaded is told in so many characters: some say all of a document that they can't read.
+#: Longest text that says why an app can't be loaded (characters): some exceptions quote all of a document
+#: that can't be parsed.
 FAILURE_TEXT = 10_000
 #: ... and what led to it in so many: the rest is in the traceback.
 CAUSE_TEXT = 300
-#: Of a view that hangs, or an app that is being loaded, it is told where it stands: in so many characters ...
+#: Where a view hangs, or an app that is being loaded, is logged: in so many characters ...
 PLACE_TEXT = 300
 #: ... the first of so many frames, from the innermost, that is not a library's ...
 PLACE_FRAMES = 1000
@@ -288,7 +289,7 @@ PLACE_FRAMES = 1000
 PLACE_PATIENCE = 1.0
 #: ... of so many threads of a process at a time: its control channel holds some 270 orders, pings among them.
 PLACES_ASKED = 32
-#: A WSGI process whose server is gone closes what it runs and ends within this (seconds).
+#: A WSGI process whose server is gone ends within this, whatever it runs (seconds).
 ORPHAN_GRACE = 2.0
 #: timeout(1), make and some supervisors signal the process and its group: that is one stop (seconds).
 SAME_SIGNAL = 1.0
@@ -355,7 +356,9 @@ FOLLOWER_MESSAGE_SIZE = 1 * KIB
 #: A handler that has no place left for a client tells it to wait so long (seconds).
 NATIVE_RETRY_AFTER = 10
 
-# The router.
-#: Paths, beside the literal ones, for which it remembers who owns them; of at most so many characters.
+# --- the router ------------------------------------------------------------------------------------------
+
+#: Paths, beside the literal ones, whose match is cached ...
 KEPT_PATHS = 1024
+#: ... if they are no longer than this (characters).
 KEPT_PATH = 128

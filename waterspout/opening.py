@@ -72,7 +72,7 @@ class Opening(HTTPMessageDelegate):
         request.remote_ip, request.protocol = context.remote_ip, context.protocol
         return request
 
-    # For who has taken hold of these before the head came.
+    # For callers that have bound these methods before the head came.
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         received: Awaitable[None] | None = self._delegate.data_received(chunk)
@@ -87,14 +87,14 @@ class Opening(HTTPMessageDelegate):
 
 
 def place(request: Any, verdict: Verdict | None) -> None:
-    """Tell a request where everything is mounted. Tornado's are open objects."""
+    """Set a request's path and root path. Tornado's request takes any attribute."""
     request.root_path = ""
     if verdict is not None:
         request.path, request.root_path = verdict.path, verdict.root_path
 
 
 def adopt(proxies: Proxies, request: Any) -> None:
-    """Judge a request that somebody else has opened: the router of an application that ours is a part of."""
+    """Judge a request that another application's router has opened, of which ours is a part."""
     connection = request.connection
     start_line = RequestStartLine(request.method, request.uri, request.version)
     verdict = judge_once(proxies, connection, start_line, request.headers)
@@ -107,6 +107,6 @@ def adopt(proxies: Proxies, request: Any) -> None:
 
 
 def is_outside(request: Any) -> bool:
-    """Whether it is not below what everything is mounted under."""
+    """Whether its path is not below the configured root path."""
     verdict = verdict_of(request.connection)
     return verdict is not None and verdict.outside

@@ -142,7 +142,8 @@ class Proxies:
         address = getattr(context, "address", None)
         if isinstance(address, tuple) and address:
             return self.is_trusted(address[0])
-        # Nor is it a UNIX socket's, of a peer that has reset its connection before it was accepted.
+        # A peer that reset its connection before it was accepted has no address either: the family tells it
+        # from a UNIX socket's.
         return getattr(context, "address_family", None) == _UNIX_FAMILY and self.is_trusted(_UNIX)
 
 

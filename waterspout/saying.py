@@ -9,7 +9,7 @@ import click
 
 
 def say(text: str, mark: str = "waterspout: ") -> None:
-    """One line on stderr. That nobody can read it is no reason to serve, or to stop, otherwise."""
+    """Write one line to stderr. If that fails, the server runs, or stops, all the same."""
     try:
         click.echo(f"{mark}{text}", err=True)
     except BrokenPipeError:

@@ -17,7 +17,8 @@ from waterspout.limits import DRAIN_IDLE
 
 logger = logging.getLogger("waterspout.server")
 
-#: How long WebSockets that have all, cancelled handlers and connections that are cut get (seconds).
+#: How long cancelled handlers, connections that are cut, and WebSockets whose clients have received
+#: everything get (seconds).
 CUT_TIME: Final = 2.0
 
 
@@ -75,7 +76,9 @@ async def _cut_natives(server: HTTPServer | DrainingServer, application: Tornado
 
 
 async def _wait_for_goodbyes(application: Application, deadline: float) -> None:
-    """A client that has all answers soon, if it lives; one that still reads has CLOSE_TIMEOUT, as ever."""
+    """A client that has received everything answers soon, if it is alive; one that is still reading has
+    CLOSE_TIMEOUT, as always.
+    """
     loop = asyncio.get_running_loop()
     soon = min(deadline, loop.time() + CUT_TIME)
     while closing := application.closing_sockets:

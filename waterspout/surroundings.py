@@ -1,4 +1,4 @@
-"""What a server finds when it starts, made as every program expects it. Leaf."""
+"""The streams and signal handlers that a process is started with, made what programs expect. Leaf."""
 
 from __future__ import annotations
 

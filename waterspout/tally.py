@@ -1,4 +1,4 @@
-"""What happens often, and is said now and then. Pure."""
+"""A limit on how often a line is logged. Pure."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 
 
 class Tally:
-    """Events of one kind: the first is said at once, those behind it together, `pause` seconds later at the
-    earliest. Times are of one clock that only goes forward.
+    """Events of one kind: the first is logged at once, further ones together, `pause` seconds later at the
+    earliest. Times are those of one monotonic clock.
     """
 
     __slots__ = ("_pause", "_said", "_unsaid")
@@ -18,7 +18,7 @@ class Tally:
         self._unsaid = 0
 
     def count(self, now: float, times: int = 1) -> int:
-        """It has happened so many `times`. How often since that was last said, if it shall be now; or 0."""
+        """Count so many events. Returns how many are not logged yet, if a line is due now; else 0."""
         self._unsaid += times
         if not self._unsaid or now - self._said < self._pause:
             return 0

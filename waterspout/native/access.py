@@ -39,13 +39,13 @@ def public(target: Target) -> Target:
 
 
 def authenticated(target: Target) -> Target:
-    """A handler class, or a method of one, for whom the application's `login_loader` knows.
+    """A handler class, or a method of one, for users whom the application's `login_loader` knows.
 
     Others are answered as `tornado.web.authenticated` does it: GET and HEAD are sent to the setting
-    `login_url`, the rest gets 403, a WebSocket too. Caches are told that replies vary with cookies. Who asks
-    is asked behind `prepare`, and before a handler that streams (`stream_request_body`) is handed any of the
-    body. On a class it guards all methods that are defined there or above, but for those that are `public`;
-    not those that a class below it defines.
+    `login_url`, the rest gets 403, a WebSocket too. Caches are told that replies vary with cookies. The
+    loader is asked after `prepare`, and before a handler that streams (`stream_request_body`) is handed any
+    of the body. On a class it guards all methods that are defined there or above, but for those that are
+    `public`; not those that a class below it defines.
     """
     if not inspect.isclass(target):
         return cast(Target, _guard(target))
@@ -179,7 +179,7 @@ def ask_before_body(delegate: Any) -> None:
 def find_admission(handler_class: type[RequestHandler], method: str) -> Admit | None:
     """What is asked of a request with that method; None: nothing, anybody's body may come.
 
-    For a method that a guarded handler has not there is no body to wait for: what says so, says it at once.
+    For a method that a guarded handler does not define, no body is waited for: it is answered at once.
     """
     if method not in handler_class.SUPPORTED_METHODS:
         return None  # Tornado says 405 before `prepare`
@@ -199,17 +199,19 @@ def _find_admit(method: Any) -> Admit | None:
 
 async def _answer_undefined(handler: RequestHandler) -> bool:
     undefined = getattr(handler, str(handler.request.method).lower())
-    undefined(*handler.path_args, **handler.path_kwargs)  # 405, or what says to OPTIONS what there is
+    undefined(*handler.path_args, **handler.path_kwargs)  # 405, or the reply to OPTIONS
     return False
 
 
 def _admitting(handler_class: type[RequestHandler], admit: Admit) -> Callable[..., RequestHandler]:
-    """What makes its handlers. Not a class below it: one that notices being subclassed is left alone."""
+    """A function that makes its handlers, each with a `prepare` of its own. Not a subclass: a class that
+    notices being subclassed is left alone.
+    """
 
     def make(*args: Any, **kwargs: Any) -> RequestHandler:
         handler = handler_class(*args, **kwargs)
         own = vars(handler).get("prepare")
-        find = weakref.ref(handler)  # what is on it and leads back to it would be a circle
+        find = weakref.ref(handler)  # kept on it, a reference to it would be a cycle
 
         async def prepare() -> None:
             itself: Any = find()

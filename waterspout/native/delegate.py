@@ -81,7 +81,8 @@ class PlainDelegate(HTTPMessageDelegate):
         self._chunks = []
 
     def execute(self) -> None:
-        # Else what the handler's constructor leaves is found by the next request, on Tornado's own server.
+        # In a copy: on Tornado's own server the next request would find the context variables that the
+        # handler's constructor sets.
         copy_context().run(self._execute)
 
     def _execute(self) -> None:

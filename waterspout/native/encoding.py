@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 from tornado import escape
 
 _Encode = Callable[[Any, int], tuple[str, ...]]
-#: What stood there when this was loaded: who puts something else there is obeyed.
+#: What they were when this was loaded: if somebody replaces one of them, the replacement is called.
 _json_encode: Final = escape.json_encode
 _dumps: Final = json.dumps
 
@@ -26,7 +26,7 @@ def _make_encode() -> _Encode | None:
     if make is None:
         return None
     text = encoder.encode_basestring_ascii
-    # None: it does not watch out for circles; the depth of the stack ends them, and the slow way tells.
+    # None: it does not look for circular references; a RecursionError ends them, and the slow way reports it.
     return cast(_Encode, make(None, _default, text, None, ": ", ", ", False, False, True))
 
 

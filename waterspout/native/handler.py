@@ -49,10 +49,11 @@ class Forwarding(type):
 
 
 class _Else:
-    """A method that a handler class may do without. Of the class: Tornado's, so it is not defined. Of a
-    handler whose class has none: what `stand_in(handler)` gives.
+    """A descriptor for a method that a handler class need not define. Asked of the class, it is Tornado's,
+    which counts as undefined. Asked of a handler whose class does not define it, it is what
+    `stand_in(handler)` gives.
 
-    No handler keeps it: a method that is bound to it, and on it, would be a reference in a circle.
+    No handler keeps that: a bound method, kept on its own object, would be a reference cycle.
     """
 
     def __init__(self, name: str, stand_in: Callable[[Any], Callable[..., Any]]) -> None:
@@ -371,20 +372,20 @@ def is_left(connection: Any) -> bool:
 
 
 def find_head(handler: TornadoRequestHandler) -> Callable[..., Any] | None:
-    """`get`, where it answers HEAD, too (RFC 9110 section 9.3.2): Tornado leaves the body away."""
+    """`get`, where it answers HEAD, too (RFC 9110 section 9.3.2): Tornado omits the body."""
     follows = not defines(type(handler), "head") and "HEAD" in (find_methods(type(handler)) or ())
     return handler.get if follows else None
 
 
 def follow_get(handler: TornadoRequestHandler) -> None:
-    """Let a handler that is none of ours answer HEAD by its `get`."""
+    """Let a handler without our base class answer HEAD by its `get`."""
     if find_head(handler) is not None:
-        find = weakref.ref(handler)  # a method that is bound to it, and on it, would be a circle
+        find = weakref.ref(handler)  # a bound method, kept on it, would be a cycle
         handler.head = lambda *args, **kwargs: find().get(*args, **kwargs)  # type: ignore[union-attr]  # its task has it
 
 
 def keep_converted(handler: TornadoRequestHandler, kwargs: dict[str, Any]) -> None:
-    """Let Tornado's own `_execute` not decode what has come out of a converter."""
+    """Keep Tornado's own `_execute` from decoding what a converter has made."""
     if not all(isinstance(value, bytes) for value in kwargs.values()):
         find, cls = weakref.ref(handler), type(handler)
         decode = inspect.getattr_static(cls, "decode_argument")
@@ -394,8 +395,8 @@ def keep_converted(handler: TornadoRequestHandler, kwargs: dict[str, Any]) -> No
 
 
 def forget_frames(received: Future[None] | None) -> None:
-    """Of the client that left in the middle of its body: `received` is the request's, and the frames of the
-    exception that it holds are the handler's, which has the request.
+    """For a client that left in the middle of its body: `received` is the request's future, and holds an
+    exception whose frames hold the handler, and so the request. Break that cycle.
     """
     if received is not None and received.done() and not received.cancelled():
         error = received.exception()

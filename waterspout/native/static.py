@@ -16,12 +16,14 @@ from waterspout.native.handler import Forwarding, LeanRequestHandler
 from waterspout.native.transform import RecordTransform
 from waterspout.record import record_of
 
-#: Of these it is known what they do to a body.
+#: Transforms of which it is known what they do to a body.
 _TRANSFORMS = (RecordTransform, GZipContentEncoding)
 
 
 class _Content:
-    """`get_content`. Of the class: Tornado's. Of a handler that is in Tornado's own `get`: by sendfile."""
+    """A descriptor for `get_content`. Asked of the class, it is Tornado's; of a handler that is in Tornado's
+    own `get`, it sends by sendfile.
+    """
 
     def __get__(
         self, handler: SendingFileHandler | None, owner: type[SendingFileHandler]
@@ -62,8 +64,8 @@ class SendingFileHandler(StaticFileHandler, LeanRequestHandler, metaclass=Forwar
 def send_content(
     handler: SendingFileHandler, path: str, start: int | None, end: int | None
 ) -> Iterator[bytes] | None:
-    """Pieces that are empty: the file goes out between them. None: it is too small, or can't be opened, of
-    which Tornado's own `get_content` then says why.
+    """Empty pieces, between which the file goes out. None: it is too small, or can't be opened; Tornado's own
+    `get_content` then says why.
     """
     offset = start or 0
     size = (handler.get_content_size() if end is None else end) - offset

@@ -32,8 +32,8 @@ class Gathering:
     behind them, if there is one; its `url_for` is told their names. `converters`: custom ones of Werkzeug's,
     by name. `has_login`: each handler has to say who may use it.
 
-    Attributes: `maps`, of all rules that are written Flask's way; `doubts`, what can hardly be meant so, each
-    a line for people.
+    Attributes: `maps`, of all rules that are written Flask's way; `doubts`, what is probably a mistake, a
+    line for each, for people.
     """
 
     def __init__(
@@ -125,9 +125,7 @@ class Gathering:
         return rule
 
     def _check_access(self, target: Any) -> None:
-        """Deny by default: who may use a handler is said at the handler, where there is such a thing as a
-        login.
-        """
+        """Deny by default: where there is a login, each handler has to say who may use it."""
         if not (isclass(target) and issubclass(target, RequestHandler)) or target is FallbackHandler:
             return
         named = f"{target.__module__}.{target.__qualname__}"

@@ -63,7 +63,7 @@ class Match(NamedTuple):
     * `args`, `kwargs`: of the handler's method
     * `denied`: methods of native handlers at this path, when none of them owns the one that was asked for:
       then `route` is the WSGI app's; or, where there is none, a handler that can only say so
-    * `moved_by`: who wants the path written otherwise, with a slash at its end, and knows how
+    * `moved_by`: the map that wants the path written otherwise, with a slash at its end
     """
 
     route: Route | None

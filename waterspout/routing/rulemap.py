@@ -46,7 +46,8 @@ class RuleMap(ReversibleRouter):
         #: Not `rules`, which are Tornado's to whoever walks through its routers (OpenTelemetry does).
         self.path_rules = rules
         self._application = application
-        #: Whether a path leads to the same tomorrow: a converter with a `to_python` of its own may refuse it.
+        #: Whether a path always leads to the same rule: a converter with a `to_python` of its own may refuse
+        #: it later.
         self.is_settled = all(
             made.to_python.__module__ == BaseConverter.__module__ for made in converters.values()
         )

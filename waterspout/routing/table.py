@@ -23,8 +23,9 @@ _UNCHANGING: Final = frozenset({bytes, float, int, str, uuid.UUID, type(None)})
 
 
 class PlainPathMatches(PathMatches):
-    """Asked about a path as the app would read it, and not at all about one that it would read in another
-    way: Tornado's routers know no other place to say so, and they decide where there are rules for hosts.
+    """Matches a path as the WSGI app would read it, and none that the app would read in another way. A
+    matcher, because that is the only place where Tornado's routers can be told so, and they decide where
+    there are rules for hosts.
     """
 
     def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
@@ -92,8 +93,8 @@ class Table:
 
     `improve` gives the class that runs in place of a handler's.
 
-    Attributes: `places`, maps and regular expressions in their order; `is_flat`, False: the routers say more
-    than this, and are to be asked.
+    Attributes: `places`, maps and regular expressions in their order; `is_flat`; False: the routers say more
+    than a flat list can, and have to be asked.
     """
 
     def __init__(
@@ -165,8 +166,8 @@ class Table:
 
 
 def _may_be_kept(method: str, path: str, found: Match) -> bool:
-    """Whether it is the same for whoever asks: what a custom converter makes might be changed by who gets it,
-    and is made anew.
+    """Whether a match may be cached: a value that a custom converter has made might be changed by the handler
+    that gets it, and is made anew for each request.
     """
     return (
         found.route is not None
