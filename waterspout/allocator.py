@@ -1,4 +1,4 @@
-"""The C library's allocator: what the server's process frees, it soon needs again."""
+"""The C library's allocator: what the server's process frees, it soon needs again. Leaf."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong, and whose fault it is. Leaf: imports nothing of ours.
+"""What can go wrong, and whose fault it is. Pure: imports nothing of ours.
 
 WaterspoutError
 ├── ConfigurationError     the operator: an option or argument that can't be (exit code 2)

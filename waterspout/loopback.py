@@ -1,4 +1,4 @@
-"""What only this machine can reach. Leaf."""
+"""What only this machine can reach. Pure."""
 
 from __future__ import annotations
 

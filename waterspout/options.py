@@ -1,4 +1,4 @@
-"""The options of `waterspout serve`: a table of them by heading, and what can't be said together."""
+"""The options of `waterspout serve`: a table of them by heading, and what can't be said together. Leaf."""
 
 from __future__ import annotations
 

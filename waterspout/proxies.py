@@ -1,4 +1,4 @@
-"""Who a request is from and where it was meant to go, behind any proxy: decided once, for both sides.
+"""Who a request is from and where it was meant to go, behind any proxy: decided once, for both sides. Leaf.
 
 Before a native handler or the WSGI app sees a request, `Proxies.judge` has said what its client's address is,
 the scheme, host and port that it used, and which part of the path is only where we are mounted. What the

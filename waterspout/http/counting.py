@@ -1,4 +1,4 @@
-"""How many connections a server has, and how many there can be."""
+"""How many connections a server has, and how many there can be. Leaf."""
 
 from __future__ import annotations
 

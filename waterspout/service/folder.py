@@ -1,4 +1,4 @@
-"""Files that people send, kept in a folder: whole or not at all, under names that nobody chose."""
+"""Files that people send, kept in a folder: whole or not at all, under names that nobody chose. Leaf."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a request comes from, as far as it tells: another site's page, this machine, whose network. Leaf."""
+"""Where a request comes from, as far as it tells: another site's page, this machine, whose network. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file is, told by what is in it: its name and what the browser says of it prove nothing."""
+"""What a file is, told by what is in it: its name and what the browser says of it prove nothing. Leaf."""
 
 from __future__ import annotations
 

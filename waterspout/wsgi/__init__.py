@@ -6,9 +6,8 @@
 For a slow client: Exchange -> Admission, Spool -> Disk. Its body is spooled before the Pool is asked for a
 lane, its reply behind the Lane.
 
-Rule: `frames`, `environ`, `response`, `fields`, `headers`, `allow`, `bulkheads` and `pace` are pure. The
-worker's side never imports Tornado or asyncio; the loop's side never calls the app. `http` and `wsgi` don't
-import each other.
+Rule: the worker's side never imports Tornado or asyncio; the loop's side never calls the app. `http` and
+`wsgi` don't import each other.
 """
 
 from __future__ import annotations

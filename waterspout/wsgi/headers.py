@@ -1,4 +1,4 @@
-"""Reply headers as the app wrote them. Pure."""
+"""Reply headers as the app wrote them. Leaf."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each side's URLs are called, told to the other: rules as values that JSON can say.
+"""What each side's URLs are called, told to the other: rules as values that JSON can say. Pure.
 
 `url_for("incident", id=3)` in a view finds a native rule, `reverse_url("shop.item", id=3)` in a handler an
 endpoint of the Flask app, whether that runs in this process or in others: `linking.py` sees to it.
