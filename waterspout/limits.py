@@ -229,13 +229,13 @@ BACKLOG_PATIENCE = 2
 BACKLOG_STARVING = 17
 #: Nothing is laid ready behind a request that has run alone for longer (seconds).
 BACKLOG_FRESH = 0.002
-#: After so many requests in a row that did not wait, one that does is no reason to spread them over lanes.
-FINE = 100
+#: A slow view is no reason to spread requests over lanes, if so many before it in a row were quick.
+SPREAD_TOLERANCE = 100
 #: When views are found to wait, each request gets a lane of its own, for so long at first, and at most, when
 #: it is found again and again (seconds).
 SPREAD_TIME = (0.05, 2.0)
 #: A view that ran longer has its reply sent to the event loop at once (seconds).
-QUICK = 0.001
+QUICK_VIEW = 0.001
 #: Smallest block that `wsgi.file_wrapper` reads: Werkzeug suggests 8 KiB, a frame a block (bytes).
 FILE_BLOCK = 128 * KIB
 

@@ -23,8 +23,8 @@ from waterspout.limits import (
     BACKLOG_LOOK_SLOW,
     BACKLOG_PATIENCE,
     BACKLOG_STARVING,
-    FINE,
     SPREAD_TIME,
+    SPREAD_TOLERANCE,
 )
 from waterspout.wsgi.lane import Lane
 from waterspout.wsgi.starving import is_ready, read_cpu_time
@@ -94,7 +94,7 @@ class Prefetch:
         self._pause: float | None = None
         self._spread_until = 0.0
         self._spread_time = SPREAD_TIME[0]
-        self._fine = 0
+        self._in_a_row = 0  # requests that were quick
 
     @property
     def waiting(self) -> int:
@@ -173,16 +173,16 @@ class Prefetch:
             self._look_in(pause if self._watched else None)
 
     def _judge(self, lane: Lane, progress: Progress) -> None:
-        self._fine += progress.look()
+        self._in_a_row += progress.look()
         if lane.backlog is None or not lane.backlog.users:
             # Nothing can come by way of the backlog until something is put there.
             del self._watched[lane]
         elif lane.takes_more and progress.is_over:
             # One slow view among many quick ones changes nothing. If they come more often, each request gets
             # a lane of its own, so that none has to wait behind one.
-            if self._fine < FINE:
+            if self._in_a_row < SPREAD_TOLERANCE:
                 self._spread()
-            self._fine = 0
+            self._in_a_row = 0
             self.give_back(lane)
 
     def _look_in(self, pause: float | None) -> None:
@@ -193,8 +193,8 @@ class Prefetch:
         self._pause = pause
 
     def _spread(self) -> None:
-        if self._fine >= FINE:
+        if self._in_a_row >= SPREAD_TOLERANCE:
             self._spread_time = SPREAD_TIME[0]
-        self._fine = 0
+        self._in_a_row = 0
         self._spread_until = asyncio.get_running_loop().time() + self._spread_time
         self._spread_time = min(2 * self._spread_time, SPREAD_TIME[1])

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO, NoReturn
 
 from waterspout.exceptions import FrameError
-from waterspout.limits import LANE_READ, QUICK
+from waterspout.limits import LANE_READ, QUICK_VIEW
 from waterspout.signals import fork_generation
 from waterspout.wsgi.alive import KEY, Presence
 from waterspout.wsgi.allow import AllowMerger
@@ -193,7 +193,7 @@ class LaneWorker:
         if self._token and self._writes == 1:
             assert self._backlog is not None
             seconds = time.perf_counter() - self._taken_at
-            is_quiet = self._quiet > 0 and seconds < QUICK
+            is_quiet = self._quiet > 0 and seconds < QUICK_VIEW
             rest = self._backlog.answer(self._token, seconds, frames) if is_quiet else None
             if rest is None:
                 frames = pack_taken(self._token, seconds) + frames

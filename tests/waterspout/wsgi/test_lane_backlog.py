@@ -9,7 +9,7 @@ import pytest
 
 from tests.waterspout.wsgi.jobs import Job, wait_for
 from tests.waterspout.wsgi.test_worker import answering
-from waterspout.limits import PACKET, QUICK
+from waterspout.limits import PACKET, QUICK_VIEW
 from waterspout.wsgi.alive import client_alive
 from waterspout.wsgi.backlog import Backlog, is_possible
 from waterspout.wsgi.frames import CANCEL, pack_about
@@ -75,7 +75,7 @@ class App:
         return answering(iter([b"one", b"two", b"three"]))(environ, start_response)
 
     def late(self, environ, start_response):
-        time.sleep(3 * QUICK)
+        time.sleep(3 * QUICK_VIEW)
         return answering([b"late"])(environ, start_response)
 
     def fails(self, environ, start_response):

@@ -9,8 +9,8 @@ from waterspout.limits import (
     BACKLOG_LOOK,
     BACKLOG_PATIENCE,
     BACKLOG_STARVING,
-    FINE,
     SPREAD_TIME,
+    SPREAD_TOLERANCE,
 )
 from waterspout.wsgi import prefetch as module
 from waterspout.wsgi.prefetch import Prefetch
@@ -197,10 +197,10 @@ async def test_that_while_grows_and_has_an_end(prefetch):
 
 async def test_one_slow_view_among_many_is_left_behind_alone(prefetch, returned):
     lane = begin(prefetch)
-    for _ in range(FINE + 1):
+    for _ in range(SPREAD_TOLERANCE + 1):
         prefetch.add(FakeExchange())
         lane.room += 1
-    lane.step(FINE)
+    lane.step(SPREAD_TOLERANCE)
     await asyncio.sleep(STALL)
     assert len(returned) == 1
     begin(prefetch)
@@ -212,10 +212,10 @@ async def test_when_it_went_well_again_the_while_is_short_again(prefetch):
         prefetch.on_slept(begin(prefetch))
     prefetch._spread_until = 0.0
     lane = begin(prefetch)
-    for _ in range(FINE + 1):
+    for _ in range(SPREAD_TOLERANCE + 1):
         prefetch.add(FakeExchange())
         lane.room += 1
-    lane.step(FINE)
+    lane.step(SPREAD_TOLERANCE)
     await asyncio.sleep(2 * BACKLOG_LOOK)
     prefetch.on_slept(lane)
     assert prefetch._spread_until - asyncio.get_running_loop().time() < 2 * SPREAD_TIME[0]
