@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import click
+
+from waterspout.surroundings import silence
 
 
 def say(text: str, mark: str = "waterspout: ") -> None:
@@ -14,10 +15,7 @@ def say(text: str, mark: str = "waterspout: ") -> None:
         click.echo(f"{mark}{text}", err=True)
     except BrokenPipeError:
         # Whoever read it is gone for good. Else what lies in the buffer fails once more when Python ends.
-        if sys.stderr is not sys.__stderr__:
-            return
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
-        os.close(nowhere)
+        if sys.stderr is sys.__stderr__:
+            silence(2)
     except (OSError, ValueError):
         pass  # the disk is full, or the app has closed it

@@ -102,9 +102,14 @@ def drop_streams() -> None:
             stream.flush()
         except (OSError, ValueError):
             with contextlib.suppress(OSError, ValueError):
-                null = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(null, stream.fileno())
-                os.close(null)
+                silence(stream.fileno())
+
+
+def silence(descriptor: int) -> None:
+    """Let what is written there go nowhere, from now on. Raises OSError."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, descriptor)
+    os.close(null)
 
 
 def _is_terminal() -> bool:

@@ -70,7 +70,7 @@ class Writer:
             if not self.paused:
                 return self._done
         elif len(data):
-            self._enqueue(data)
+            self._put(memoryview(data).cast("B"), len(data))
         return self.when_room()
 
     def write_file(self, part: FilePart, on_room: Callable[[], None], on_failure: Callable[[], None]) -> None:
@@ -165,9 +165,6 @@ class Writer:
             if not future.done():
                 future.set_exception(StreamClosedError())
                 future.exception()  # not everybody looks at what `write` gives
-
-    def _enqueue(self, data: _Bytes) -> None:
-        self._put(memoryview(data).cast("B"), len(data))
 
     def _put(self, part: memoryview | FilePart, size: int) -> None:
         if self._queue is None:

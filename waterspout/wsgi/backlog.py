@@ -87,7 +87,7 @@ class Backlog(Generic[User]):
         """Those whose requests the worker has not taken, in order: it never will."""
         users = []
         while packet := _read(self._unread, PACKET):
-            user = self.pop(_TOKEN.unpack_from(packet)[0])
+            user = self.users.pop(_TOKEN.unpack_from(packet)[0], None)
             if user is not None:
                 users.append(user)
         return users
@@ -123,10 +123,6 @@ class Backlog(Generic[User]):
             found.append((token, Answer(run_time / 1e6, *parse_answer(data, start, position))))
         self._rest = data[position:]
         return found
-
-    def pop(self, token: int) -> User | None:
-        """Remove the user of `token`, and return it; None: it was withdrawn before."""
-        return self.users.pop(token, None)
 
     @property
     def is_empty(self) -> bool:

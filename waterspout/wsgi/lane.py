@@ -181,7 +181,7 @@ class Lane(asyncio.Protocol):
         if user is self.user:
             self.user = None
             if self.backlog is not None:
-                self.backlog.pop(self._token)
+                self.backlog.users.pop(self._token, None)
             self.send(pack_about(CANCEL, self._token, reason))
             self.resume()
         elif self.backlog is not None and (token := self.backlog.withdraw(user)):
@@ -238,7 +238,7 @@ class Lane(asyncio.Protocol):
         for token, answer in self.backlog.collect(rest):
             self.steps += 1
             self.quiet = MOVED
-            user = None if self.backlog is None else self.backlog.pop(token)
+            user = None if self.backlog is None else self.backlog.users.pop(token, None)
             if user is None:
                 continue
             if user is self.user:
@@ -336,7 +336,7 @@ class Lane(asyncio.Protocol):
 
     def _on_taken(self, token: int, seconds: float) -> None:
         assert self.backlog is not None
-        user = self.backlog.pop(token)
+        user = self.backlog.users.pop(token, None)
         if token != self._token:  # else it was found to run before
             self._take_up(user, token)
         if user is not None:

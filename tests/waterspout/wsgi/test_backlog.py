@@ -51,7 +51,7 @@ def test_answers_find_their_users(backlog):
         (1, Answer(0.000_25, HEAD, b"hello")),
         (3, Answer(0.5, HEAD, b"hello")),
     ]
-    assert [backlog.pop(1), backlog.pop(3)] == ["first", "third"]
+    assert [backlog.users.pop(1), backlog.users.pop(3)] == ["first", "third"]
     assert backlog.users == {2: "second"}
     assert backlog.collect() == []
 
@@ -147,7 +147,7 @@ def test_one_who_withdraws_too_late_is_named(backlog):
     backlog.end.take()
     assert backlog.withdraw("first") == 1
     backlog.end.answer(1, 0, ANSWER)
-    assert [backlog.pop(token) for token, _ in backlog.collect()] == [None]
+    assert [backlog.users.get(token) for token, _ in backlog.collect()] == [None]
     assert backlog.end.take() == (2, b"request")
 
 
