@@ -24,7 +24,7 @@ from waterspout.native.improving import Improved
 from waterspout.native.transform import RecordTransform
 from waterspout.opening import Opening, adopt, is_outside
 from waterspout.ops.gauges import Gauges
-from waterspout.proxies import Proxies
+from waterspout.proxies import PROXY_SETTINGS, Proxies
 from waterspout.record import Record, is_logged, record_of
 from waterspout.request import Request
 from waterspout.routing.gathering import Gathering
@@ -35,7 +35,7 @@ from waterspout.routing.table import Table
 from waterspout.routing.urls import Endpoints
 from waterspout.websocket.private import is_closing
 from waterspout.websocket.protocol import WebSocketProtocol
-from waterspout.wsgi.container import PROXY_SETTINGS, Container
+from waterspout.wsgi.container import Container
 from waterspout.wsgi.environ import split_target
 
 
@@ -85,9 +85,7 @@ class Application(TornadoApplication):
         self._answers = self.gauges.native
         largest = limits.MAX_BODY_SIZE if self.container is None else self.container.max_body_size
         self.max_body_size = int(settings.get("max_body_size", largest))
-        self._proxy_settings = {
-            ours: settings[name] for name, ours in PROXY_SETTINGS.items() if name in settings
-        }
+        self._proxy_settings = {name: settings[name] for name in PROXY_SETTINGS if name in settings}
         self._build_proxies()
         self.native_max_body_size = int(settings.get("native_max_body_size", limits.NATIVE_MAX_BODY_SIZE))
         self._improved = Improved()
@@ -140,9 +138,7 @@ class Application(TornadoApplication):
             )
         self.native_max_body_size = native
         if self._proxy_settings or self.container is None:
-            self._proxy_settings |= {
-                ours: changes[name] for name, ours in PROXY_SETTINGS.items() if name in changes
-            }
+            self._proxy_settings |= {name: changes[name] for name in PROXY_SETTINGS if name in changes}
         self.max_body_size = changes.get("max_body_size", self.max_body_size)
         self._build_proxies()
 

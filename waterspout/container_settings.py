@@ -6,7 +6,8 @@ import difflib
 from typing import Any, Final
 
 from waterspout.exceptions import ConfigurationError
-from waterspout.wsgi.container import PROXY_SETTINGS, Container
+from waterspout.proxies import PROXY_SETTINGS
+from waterspout.wsgi.container import Container
 
 #: The application's name of a setting -> the container's.
 CONTAINER_SETTINGS: Final = {

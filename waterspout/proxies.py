@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Which fields of a trusted proxy are believed. `none`: not one, and all are passed on.
 FAMILIES: Final = ("x-forwarded", "forwarded", "none")
+#: What `Proxies` is told, by its names everywhere: as a setting of an application, and as an option.
+PROXY_SETTINGS: Final[tuple[str, ...]] = ("trusted_proxies", "proxy_headers", "root_path")
 #: A peer on a UNIX socket has no address; this is what Tornado calls it.
 _UNIX_FAMILY: Final = getattr(socket, "AF_UNIX", None)
 _UNIX: Final = "0.0.0.0"
@@ -68,23 +70,24 @@ class Verdict(NamedTuple):
 class Proxies:
     """Which proxies are trusted, what they are believed, and where everything is mounted.
 
-    `trusted`: networks, as CIDR; `unix`: whoever reaches us by a UNIX socket. `headers`: see `FAMILIES`; by
-    default the first; or those of `X_FORWARDED` alone that are named, for proxies that set no others.
-    `root_path`: paths begin with it, and it is no part of them. Raises ConfigurationError.
+    `trusted_proxies`: networks, as CIDR; `unix`: whoever reaches us by a UNIX socket. `proxy_headers`: see
+    `FAMILIES`; by default the first; or those of `X_FORWARDED` alone that are named, for proxies that set no
+    others. `root_path`: paths begin with it, and it is no part of them. Raises ConfigurationError.
     """
 
     def __init__(
         self,
-        trusted: Iterable[str] = (),
-        headers: str | Collection[str] | None = None,
+        trusted_proxies: Iterable[str] = (),
+        proxy_headers: str | Collection[str] | None = None,
         root_path: str | None = None,
     ) -> None:
-        trusted = (trusted,) if isinstance(trusted, str) else tuple(trusted)
+        trusted = (trusted_proxies,) if isinstance(trusted_proxies, str) else tuple(trusted_proxies)
         self.is_trusted = _build_trust(trusted)
-        said = headers if headers is None or isinstance(headers, str) else ",".join(headers)
-        self.headers = FAMILIES[0] if said is None else check_headers(said)
-        if said is not None and self.headers != "none" and not trusted:
-            raise ConfigurationError(f"proxy headers {said}: of which proxies? Name them as trusted")
+        if proxy_headers is not None and not isinstance(proxy_headers, str):
+            proxy_headers = ",".join(proxy_headers)
+        self.headers = FAMILIES[0] if proxy_headers is None else check_headers(proxy_headers)
+        if proxy_headers is not None and self.headers != "none" and not trusted:
+            raise ConfigurationError(f"proxy headers {proxy_headers}: of which proxies? Name them as trusted")
         self._named = None if self.headers in FAMILIES else frozenset(self.headers.split(","))
         self.root_path = check_root_path(root_path or "")
 

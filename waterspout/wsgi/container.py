@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from tornado.httputil import HTTPConnection, HTTPServerConnectionDelegate, HTTPServerRequest
 from tornado.wsgi import WSGIContainer
@@ -12,7 +12,7 @@ from tornado.wsgi import WSGIContainer
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError
 from waterspout.ops.gauges import Gauges
-from waterspout.proxies import Proxies
+from waterspout.proxies import PROXY_SETTINGS, Proxies
 from waterspout.wsgi.bulkheads import Rule
 from waterspout.wsgi.exchange import Exchange
 from waterspout.wsgi.naming import Link
@@ -20,9 +20,6 @@ from waterspout.wsgi.pool import Pool
 from waterspout.wsgi.pools import NamedSettings, Pools
 from waterspout.wsgi.settings import PoolSettings
 from waterspout.wsgi.telling import is_up, read_pool
-
-#: Settings of `Proxies`, by the names that they have everywhere else.
-PROXY_SETTINGS: Final = {"trusted_proxies": "trusted", "proxy_headers": "headers", "root_path": "root_path"}
 
 
 class Container(WSGIContainer, HTTPServerConnectionDelegate):
@@ -80,8 +77,8 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
             workers = limits.WSGI_WORKERS if isinstance(wsgi, str) else 0
         self.max_body_size = max_body_size
         self._proxies: dict[str, Any] = {
-            "trusted": trusted_proxies,
-            "headers": proxy_headers,
+            "trusted_proxies": trusted_proxies,
+            "proxy_headers": proxy_headers,
             "root_path": root_path,
         }
         self.proxies = Proxies(**self._proxies)
@@ -121,7 +118,7 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
             )
         if "max_body_size" in changes:
             self.max_body_size = changes.pop("max_body_size")
-        told = {ours: changes.pop(name) for name, ours in PROXY_SETTINGS.items() if name in changes}
+        told = {name: changes.pop(name) for name in PROXY_SETTINGS if name in changes}
         if told:
             self._proxies |= told
             self.proxies = Proxies(**self._proxies)
