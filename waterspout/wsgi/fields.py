@@ -133,7 +133,7 @@ def leave_body(headers: CheckedHeaders) -> CheckedHeaders:
     if name not in _spoken_of:
         _spoken_of.add(name)
         logger.info(
-            "the app leaves bodies to a proxy, by %s: one that does not know it sends none (said once)",
+            "the app leaves bodies to a proxy, by %s: one that does not know it sends empty ones (said once)",
             name,
         )
     kept = zip(names, headers.fields, strict=True)

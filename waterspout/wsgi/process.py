@@ -320,7 +320,7 @@ class ProcessCrew(Crew):
         try:
             self._hear(frames)
         except (ValueError, KeyError):  # no words of ours: the app has written to the channel
-            logger.error("%s: what came down its control channel is nothing that was said", self)
+            logger.error("%s: its control channel brought what no code of ours has sent", self)
         return bool(data)
 
     def _hear(self, frames: list[tuple[int, bytes]]) -> None:
