@@ -413,13 +413,9 @@ def retrieve(task: asyncio.Task[None]) -> None:
 class RequestHandler(LeanRequestHandler):
     """A `tornado.web.RequestHandler` with cheaper defaults: replies are not hashed for an ETag.
 
-    A handler that wants one overrides `compute_etag`: `return self.hash_etag()` is what Tornado's does.
+    A handler that wants one has `compute_etag = tornado.web.RequestHandler.compute_etag`, or one of its own.
     """
 
     def compute_etag(self) -> str | None:
         """None: no ETag."""
         return None
-
-    def hash_etag(self) -> str | None:
-        """An ETag that is a hash of what has been written."""
-        return super().compute_etag()
