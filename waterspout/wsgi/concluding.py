@@ -38,9 +38,9 @@ class Dispatcher(Protocol):
 class Concluding:
     """What an `Exchange` has in hand, and every way out of it.
 
-    An exchange is made of four classes, each derived from the one before: `Concluding`, `SlowClient`,
-    `Inbound`, `Exchange`. A class calls only two methods that a later one defines, and declares them:
-    `_forget` and `run_unfinished`.
+    An exchange is made of three classes, each derived from the one before: `Concluding`, `SlowClient`,
+    `Exchange`. A class calls only two methods that a later one defines, and declares them: `_forget` and
+    `run_unfinished`.
 
     Attributes: `record`, of its request; `received`, bytes of the body that the client has sent;
     `expects_continue`, it waits for 100 Continue.

@@ -45,7 +45,7 @@ class SlowClient(Concluding):
 
     def run_unfinished(self) -> None:
         """Ask for a lane, though the body is not whole."""
-        raise NotImplementedError  # an admission asks for it; only `Inbound`, the part above, has the request
+        raise NotImplementedError  # an admission asks for it; only `Exchange` has the request
 
     def say_continue(self) -> None:
         """Let the client send its body (RFC 9110 section 10.1.1)."""
