@@ -11,7 +11,8 @@ import random
 import sys
 import weakref
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError, PoolError
@@ -43,6 +44,7 @@ __all__ = ["Pool", "PoolSettings"]
 logger = logging.getLogger("waterspout.wsgi")
 
 
+_find_load: Final = attrgetter("load")
 #: Pools that have been open, for as long as anybody has them.
 _used: weakref.WeakSet[Pool] = weakref.WeakSet()
 
@@ -329,13 +331,11 @@ class Pool:
             crew = self._least_busy()
             if crew is None:
                 return False
-        self._begin(crew, crew.idle.popleft(), exchange)
-        return True
-
-    def _begin(self, crew: Crew, lane: Lane, exchange: Exchange) -> None:
+        lane = crew.idle.popleft()
         self._count(crew)
         exchange.start(lane)
         crew.prefetch.follow(lane)
+        return True
 
     def _count(self, crew: Crew) -> None:
         self.started += 1
@@ -451,7 +451,3 @@ class Pool:
             if not self._supervisor.crews:
                 self._refuse_queue()
             self._drained.set()
-
-
-def _find_load(crew: Crew) -> int:
-    return crew.load
