@@ -1,4 +1,4 @@
-"""SystemExit where asyncio would let it end the event loop, and everybody else with it. Leaf."""
+"""Keeps a SystemExit in a task from ending the event loop, and all that it serves. Leaf."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the kernel holds for the other side of a connection. Leaf."""
+"""How many bytes the kernel holds that the other side of a connection has not acknowledged. Leaf."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers that bound something, with their reasons; those of one module alone stand there. Pure: imports
+"""Limits and times, with their reasons; those that only one module uses stand in that module. Pure: imports
 nothing of ours.
 
 Rule: a limit that an operator may want to move is an option (`waterspout.options`); what stands here is

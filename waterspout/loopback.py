@@ -1,4 +1,4 @@
-"""What only this machine can reach. Pure."""
+"""Addresses that only this machine can reach. Pure."""
 
 from __future__ import annotations
 

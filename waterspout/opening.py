@@ -1,4 +1,4 @@
-"""A request's way to its delegate where its head is not known before: Tornado's own way."""
+"""Finds a request's delegate as Tornado does: `start_request` comes first, and the request's head later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every reply says of where it comes from: the fields `Date` and `Server`. Leaf."""
+"""The fields `Date` and `Server` of every reply. Leaf."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tornado's request object, made of what is looked at."""
+"""Tornado's request object, with attributes that are made when they are first looked at."""
 
 from __future__ import annotations
 

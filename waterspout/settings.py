@@ -1,4 +1,4 @@
-"""What `waterspout serve` is told: one frozen value, validated once."""
+"""The settings of `waterspout serve`: one frozen value, validated once."""
 
 from __future__ import annotations
 

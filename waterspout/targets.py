@@ -1,4 +1,4 @@
-"""What is served, as a command line names it, becomes an application."""
+"""Makes an application of what a command line names."""
 
 from __future__ import annotations
 

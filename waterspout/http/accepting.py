@@ -1,4 +1,4 @@
-"""Accepting connections by hand, and what to do when no descriptor is left for one more."""
+"""Listening sockets: accepting connections, with TLS or without, and having no descriptors left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in place of a transport that is gone. Leaf."""
+"""A closed transport that holds nothing, in place of one that is gone. Leaf."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes on a connection, and the delegates that are driven with it: events in, calls out."""
+"""The reading side of a connection: events of the parser become calls of a request's delegate."""
 
 from __future__ import annotations
 

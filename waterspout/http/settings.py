@@ -1,4 +1,4 @@
-"""What an `HTTPServer` of ours can be told beyond Tornado's arguments."""
+"""Settings of our `HTTPServer` for which Tornado's has no arguments."""
 
 from __future__ import annotations
 

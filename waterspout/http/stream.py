@@ -1,5 +1,5 @@
-"""What of Tornado's `IOStream` there is over a transport: its face while HTTP is spoken, and the real thing
-once a handler has detached the socket.
+"""Tornado's `IOStream` over a transport: the part of its interface that handlers use while HTTP is spoken,
+and a real one once a handler has detached the socket.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Replies that are the same for everybody: made once for a crowd, and sent only to who lacks them."""
+"""Replies that are the same for everybody: made once for a crowd, and not sent to clients that have them."""
 
 from __future__ import annotations
 

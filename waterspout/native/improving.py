@@ -1,4 +1,4 @@
-"""The classes that run in place of handlers."""
+"""Makes the classes that run in place of an application's handler classes, and do less for each request."""
 
 from __future__ import annotations
 

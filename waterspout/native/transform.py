@@ -1,4 +1,4 @@
-"""What every native reply goes through."""
+"""The output transform of all native replies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of both sides, each with its row of the report, and with what it can be asked by."""
+"""Lists the rules of both sides, each with its row of the report, and able to make samples of its paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What starts a WSGI process. Leaf."""
+"""The command that starts a WSGI process. Leaf."""
 
 from __future__ import annotations
 

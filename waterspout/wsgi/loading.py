@@ -1,4 +1,4 @@
-"""What the user named becomes what a lane worker calls."""
+"""Loads the WSGI app that the user has named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that wait for a lane: first in, first out, so many and so long at most."""
+"""Requests that wait for a lane: first in, first out, with a limit to their number and to their time."""
 
 from __future__ import annotations
 

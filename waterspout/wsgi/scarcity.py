@@ -1,4 +1,4 @@
-"""Lanes that can't be had, because the machine allows no more threads: said, but not for each of them."""
+"""Logs that lanes can't be had, because the machine allows no more threads: one line for many of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pool is told: one frozen value, validated once."""
+"""The settings of a pool: one frozen value, validated once."""
 
 from __future__ import annotations
 

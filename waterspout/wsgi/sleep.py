@@ -1,4 +1,4 @@
-"""Whether what a thread runs waits for something: the kernel counts how often it gives up its core."""
+"""Whether the views of a thread wait for something: the kernel counts its voluntary context switches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Where a thread of this process stands, and what keeps the process from its end, for a line of the log.
+"""Where a thread of this process is (file, line, function), and what keeps the process from ending; for the
+log.
 
 Nothing of the event loop here.
 """

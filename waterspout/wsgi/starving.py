@@ -1,4 +1,4 @@
-"""Whether a thread of another process would go on, if the kernel gave it a core. Linux only."""
+"""Whether a thread of another process is ready to run, and only lacks a core. Linux only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be read off pools, for JSON: see docs/stats.md. Times in seconds, sizes in bytes."""
+"""The figures of pools, for JSON: see docs/stats.md. Times in seconds, sizes in bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What readers are sent."""
+"""An event, in the two forms in which readers are sent it."""
 
 from __future__ import annotations
 

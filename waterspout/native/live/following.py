@@ -1,4 +1,4 @@
-"""What the handlers have in common whose clients wait for news."""
+"""What the handlers of streams, long-polls and WebSockets have in common."""
 
 from __future__ import annotations
 
