@@ -37,7 +37,6 @@ from waterspout.wsgi.frames import (
     parse_reply,
     parse_taken,
 )
-from waterspout.wsgi.orphans import close_transport
 
 logger = logging.getLogger("waterspout.wsgi")
 
@@ -224,7 +223,7 @@ class Lane(asyncio.Protocol):
 
     def abandon(self) -> None:
         """`close`, when the event loop is closed: nobody is told."""
-        close_transport(self._transport)
+        _close_transport(self._transport)
         self._transport = None
         self.let_go()
         self._drop_backlog()
@@ -408,6 +407,14 @@ class Lane(asyncio.Protocol):
             _tell(user, user.on_lane_lost, unread, self._stopped)
         for user, untouched in lost:
             _tell(user, user.on_lane_lost, untouched, self._stopped)
+
+
+def _close_transport(transport: Any) -> None:
+    """Close the socket below `transport`, whose event loop is closed and can't do it any more."""
+    sock = getattr(transport, "_sock", None)  # asyncio has no public name for it; uvloop closes its own
+    if sock is not None:
+        transport._sock = None  # or it says, when it is collected, that it was forgotten
+        sock.close()
 
 
 def _is_reset(transport: asyncio.Transport) -> bool:

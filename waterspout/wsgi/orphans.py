@@ -1,4 +1,4 @@
-"""What outlives the event loop that it belonged to, because the loop was closed and nothing was stopped.
+"""WSGI processes that outlive their event loop, because that was closed and nothing was stopped.
 
 Tests do that: they share an application, and each has a loop of its own.
 """
@@ -9,7 +9,7 @@ import asyncio
 import subprocess
 import time
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from waterspout.limits import EXIT_GRACE
 
@@ -59,11 +59,3 @@ class Orphans:
             for process in self._processes:
                 process.kill()
         return len(self._processes)
-
-
-def close_transport(transport: Any) -> None:
-    """Close the socket below `transport`, whose event loop is closed and can't do it any more."""
-    sock = getattr(transport, "_sock", None)  # asyncio has no public name for it; uvloop closes its own
-    if sock is not None:
-        transport._sock = None  # or it says, when it is collected, that it was forgotten
-        sock.close()

@@ -39,8 +39,6 @@ from waterspout.wsgi.supervisor import Supervisor
 from waterspout.wsgi.threads import ThreadCrew
 from waterspout.wsgi.watch import Watch
 
-__all__ = ["Pool", "PoolSettings"]
-
 logger = logging.getLogger("waterspout.wsgi")
 
 

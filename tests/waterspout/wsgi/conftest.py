@@ -8,7 +8,8 @@ import pytest
 
 from tests.waterspout.clients import open_client
 from tests.waterspout.processes import children
-from waterspout.wsgi.pool import Pool, PoolSettings
+from waterspout.wsgi.pool import Pool
+from waterspout.wsgi.settings import PoolSettings
 
 
 @pytest.fixture

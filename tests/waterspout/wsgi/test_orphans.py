@@ -15,7 +15,8 @@ from tests.waterspout.wsgi.jobs import ask, pid_of, submit
 from waterspout.exceptions import NotServing, PoolError
 from waterspout.hub.outbox import publish
 from waterspout.wsgi.orphans import Orphans
-from waterspout.wsgi.pool import Pool, PoolSettings
+from waterspout.wsgi.pool import Pool
+from waterspout.wsgi.settings import PoolSettings
 
 FORMS = pytest.mark.parametrize("workers", [0, 2])
 
@@ -162,7 +163,8 @@ def test_at_the_end_of_the_interpreter_it_ends_without_a_complaint(workers):
     """An application that was never stopped, as a module of tests has it."""
     code = f"""
 import asyncio
-from waterspout.wsgi.pool import Pool, PoolSettings
+from waterspout.wsgi.pool import Pool
+from waterspout.wsgi.settings import PoolSettings
 
 pool = Pool("tests.waterspout.wsgi.apps:app", PoolSettings({workers}, 2, 10))
 for _ in range(2):

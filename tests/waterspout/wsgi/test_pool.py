@@ -13,7 +13,8 @@ from waterspout.exceptions import ConfigurationError, NotServing, PoolError
 from waterspout.hub.local import subscribe
 from waterspout.hub.outbox import publish
 from waterspout.limits import PACKET
-from waterspout.wsgi.pool import Pool, PoolSettings
+from waterspout.wsgi.pool import Pool
+from waterspout.wsgi.settings import PoolSettings
 
 pytestmark = pytest.mark.gen_test(timeout=40)
 

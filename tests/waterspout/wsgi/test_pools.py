@@ -11,8 +11,9 @@ from tests.waterspout.processes import children
 from tests.waterspout.wsgi import apps
 from waterspout import Container
 from waterspout.exceptions import ConfigurationError, TargetRaised
-from waterspout.wsgi.pool import Pool, PoolSettings
+from waterspout.wsgi.pool import Pool
 from waterspout.wsgi.pools import Pools
+from waterspout.wsgi.settings import PoolSettings
 
 pytestmark = pytest.mark.gen_test(timeout=40)
 
