@@ -75,10 +75,10 @@ class Pool:
     Starts at `start()`, or at the first exchange; belongs to the process and event loop that started it.
     Raises ConfigurationError.
 
-    Attributes: `admission`, of slow clients; `figures`, what it measures. Counts since it was made:
-    `started`, requests that a lane took; `refused`, answered 503; `died`, lost with their worker (502, or
-    cut); `timed_out` (504, or cut); `restarts`, of WSGI processes; `crashed`, those that
-    ended though nobody had told them to.
+    Attributes: `admission`, of slow clients; `figures`, what it measures; `stopping`, it takes no more
+    requests. Counts since it was made: `started`, requests that a lane took; `refused`, answered 503; `died`,
+    lost with their worker (502, or cut); `timed_out` (504, or cut); `restarts`, of WSGI processes; `crashed`,
+    those that ended though nobody had told them to.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Pool:
         self._last_loop: asyncio.AbstractEventLoop | None = None
         self._orphans = Orphans()
         self._generation = 0
-        self._stopping = False
+        self.stopping = False
         self._refusals = Tally(limits.REFUSED_PAUSE)
         self.started = 0
         self.refused = 0
@@ -146,7 +146,7 @@ class Pool:
         if not self._is_home() or self._loop is None:
             await self._orphans.wait()
             return
-        self._stopping = True
+        self.stopping = True
         self._supervisor.refrain()
         timeout = self.settings.graceful_timeout if timeout is None else timeout
         deadline = self._loop.time() + timeout
@@ -165,12 +165,12 @@ class Pool:
         """New WSGI processes, with the app's code as it is now, take over from those that there are."""
         if self._loop is None:
             logger.info("reload: the WSGI app has not been started yet")
-        elif not self._stopping:
+        elif not self.stopping:
             self._supervisor.reload()
 
     async def _end(self, grace: float) -> None:
         """Take nothing more, end everything, whatever state it is in."""
-        self._stopping = True
+        self.stopping = True
         self._refuse_queue()
         self._watch.stop()
         await self._supervisor.stop(grace)
@@ -184,13 +184,13 @@ class Pool:
         hub.close(loop)
         self._orphans.add(self._supervisor.abandon())
         self._prepare()
-        self._stopping = False
+        self.stopping = False
 
     def _open(self) -> None:
         _used.add(self)
         self._loop = self._last_loop = asyncio.get_running_loop()
         self._generation = fork_generation()
-        self._stopping = False
+        self.stopping = False
         self._drained = asyncio.Event()
         self._warn()
         self._supervisor.open()
@@ -270,11 +270,6 @@ class Pool:
         return self._supervisor.all
 
     @property
-    def stopping(self) -> bool:
-        """It takes no more requests."""
-        return self._stopping
-
-    @property
     def timed_out(self) -> int:
         return self._watch.timed_out
 
@@ -290,7 +285,7 @@ class Pool:
 
     def submit(self, exchange: Exchange) -> None:
         """Start it on a free lane, or queue it, or refuse it with 503. Raises PoolError."""
-        if self._stopping and asyncio.get_running_loop() is self._last_loop:
+        if self.stopping and asyncio.get_running_loop() is self._last_loop:
             self._refuse(exchange)
             return
         if not self._is_home():
@@ -365,7 +360,7 @@ class Pool:
 
     def _refuse(self, exchange: Exchange) -> None:
         self.refused += 1
-        if not self._stopping:
+        if not self.stopping:
             self._say_refused()
         exchange.refuse(503)
 
@@ -440,12 +435,12 @@ class Pool:
             # While requests lie ready behind others, a lane is put aside for the moment that those take.
             self._watch.had_idle = not self._queue and not self.prefetched
         crew.check_drained()
-        if self._stopping:
+        if self.stopping:
             self._drained.set()
 
     def _on_gone(self, crew: Crew) -> None:
         self._supervisor.on_gone(crew)
-        if self._stopping:
+        if self.stopping:
             if not self._supervisor.crews:
                 self._refuse_queue()
             self._drained.set()

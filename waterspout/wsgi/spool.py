@@ -83,7 +83,8 @@ class Spool:
     """Bytes in, the same bytes out, in order; `limit` at most, unless it is filled past `is_full`.
 
     `on_change` is called when `get` may give more, or `is_full` may have ended. Attributes: `size`, what is
-    in it; `limit`; `failed`, why nothing more goes to the disk; `broken`, why nothing more can be had.
+    in it; `limit`; `wants_space`, it would go to the disk, but others have taken all of it; `failed`, why
+    nothing more goes there; `broken`, why nothing more can be had.
     """
 
     def __init__(self, space: SpoolSpace, limit: int, on_change: Callable[[], None]) -> None:
@@ -94,7 +95,7 @@ class Spool:
         self._tail = bytearray()  # the last block, not yet full
         self._in_memory = 0  # bytes of blocks that are not yet, or never will be, on disk
         self._writing = False
-        self._wants_space = False
+        self.wants_space = False
         self._closed = False
         self.size = 0
         self.limit = limit
@@ -104,14 +105,9 @@ class Spool:
     @property
     def is_full(self) -> bool:
         """Put no more: it has reached its limit, or the disk is slower than what comes, or has no room."""
-        stuck = self._wants_space or self.failed is not None
+        stuck = self.wants_space or self.failed is not None
         most = SPOOL_KEPT if stuck else SPOOL_KEPT + SPOOL_AHEAD
         return self.size >= self.limit or self._in_memory > most * SPOOL_BLOCK
-
-    @property
-    def wants_space(self) -> bool:
-        """It would go to the disk, but others have taken all of it."""
-        return self._wants_space
 
     @property
     def takes_space(self) -> bool:
@@ -158,11 +154,11 @@ class Spool:
         """Have written to disk what may not stay in memory."""
         if self._writing or self.failed is not None:
             return
-        self._wants_space = False
+        self.wants_space = False
         batch: list[_Block] = []
         while len(self._unwritten) > SPOOL_KEPT and len(batch) < SPOOL_AHEAD:
             place = self._space.take()
-            self._wants_space = place is None
+            self.wants_space = place is None
             if place is None:
                 break
             block = self._unwritten.pop()

@@ -18,7 +18,8 @@ class Upload:
     is done, so at most one read of the server's (64 KiB) lies here. After `store`, what comes before there is
     a lane goes to a spool.
 
-    Attributes: `discarding`, nobody will read the rest.
+    Attributes: `discarding`, nobody will read the rest; `whole`, all of the body has come from the client;
+    `spool`, what has come before there was a lane, as long as some of it is left.
     """
 
     def __init__(self) -> None:
@@ -27,37 +28,27 @@ class Upload:
         self._held: deque[memoryview] = deque()
         self._credit = 0
         self._room: asyncio.Future[None] | None = None
-        self._ended = False
+        self.whole = False
         self._end_sent = False
-        self._spool: Spool | None = None
+        self.spool: Spool | None = None
         self._on_failure: Callable[[OSError], None] | None = None  # of the spool
         self.discarding = False
 
     @property
-    def whole(self) -> bool:
-        """The body has come from the client to its end."""
-        return self._ended
-
-    @property
     def starves(self) -> bool:
         """The worker may have more, and the client has not sent it."""
-        waits = self._credit > 0 and not self._ended
-        return waits and self._lane is not None and not self._held and self._spool is None
-
-    @property
-    def spool(self) -> Spool | None:
-        """What has come before there was a lane, as long as some of it is left."""
-        return self._spool
+        waits = self._credit > 0 and not self.whole
+        return waits and self._lane is not None and not self._held and self.spool is None
 
     def store(self, space: SpoolSpace, limit: int, on_failure: Callable[[OSError], None]) -> None:
         """Until there is a lane, keep what comes in a spool of `limit` bytes. `on_failure`: it is broken."""
-        self._spool = Spool(space, limit, self._on_spool)
+        self.spool = Spool(space, limit, self._on_spool)
         self._on_failure = on_failure
 
     def attach(self, lane: Lane) -> None:
         """The request runs on `lane` now."""
         self._lane = lane
-        while self._spool is not None and not self._spool.takes_space and self._unspool():
+        while self.spool is not None and not self.spool.takes_space and self._unspool():
             pass  # all of it is in memory
         self._forward()
 
@@ -78,8 +69,8 @@ class Upload:
         """Bytes from the client. The future, if any, is done when more may come."""
         if self.discarding:
             return None
-        if self._spool is not None:
-            self._spool.put(data)
+        if self.spool is not None:
+            self.spool.put(data)
         else:
             self._held.append(memoryview(data))
         self._forward()
@@ -93,7 +84,7 @@ class Upload:
 
     def end(self) -> None:
         """The client has sent all of it."""
-        self._ended = True
+        self.whole = True
         self._forward()
 
     def grant(self, credit: int) -> None:
@@ -107,8 +98,8 @@ class Upload:
         self._lane = None
         self._held.clear()
         self._small.clear()
-        if self._spool is not None:
-            self._end_spool(self._spool)
+        if self.spool is not None:
+            self._end_spool(self.spool)
         self._release()
 
     def take(self) -> bytes:
@@ -120,9 +111,9 @@ class Upload:
     @property
     def _holds_back(self) -> bool:
         """Nothing more is read from the client for now."""
-        if self._spool is None:
+        if self.spool is None:
             return bool(self._held)
-        return self._spool.is_full or self._lane is not None
+        return self.spool.is_full or self._lane is not None
 
     def _forward(self) -> None:
         if self._lane is None or self._end_sent:
@@ -134,15 +125,15 @@ class Upload:
                 piece = piece[: self._credit]
             self._credit -= len(piece)
             self._lane.send(pack_header(BODY, len(piece)) + piece)
-        if not self._held and self._spool is None:
+        if not self._held and self.spool is None:
             self._release()
-            if self._ended:
+            if self.whole:
                 self._end_sent = True
                 self._lane.send(pack_header(BODY_END, 0))
 
     def _unspool(self) -> bool:
         """Hold the next piece of the spool. False: there is none, or its disk works on it."""
-        spool = self._spool
+        spool = self.spool
         if spool is None:
             return False
         piece = spool.get()
@@ -154,10 +145,10 @@ class Upload:
 
     def _end_spool(self, spool: Spool) -> None:
         spool.close()
-        self._spool = self._on_failure = None
+        self.spool = self._on_failure = None
 
     def _on_spool(self) -> None:
-        spool = self._spool
+        spool = self.spool
         assert spool is not None  # closed, it says nothing
         error = spool.broken or spool.failed
         if error is not None and self._on_failure is not None:
