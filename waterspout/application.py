@@ -97,7 +97,8 @@ class Application(TornadoApplication):
             has_login=settings.get("login_loader") is not None,
         )
         if settings.get("login_loader") is not None:
-            # Who is known by a cookie is so on other sites' pages, too: what a Flask app has CSRF tokens for.
+            # A user who is known by a cookie is known on other sites' pages, too: what a Flask app has CSRF
+            # tokens for.
             settings.setdefault("cross_origin_protection", True)
         self._endpoints = None if self.container is None else Endpoints(self.container.link)
         rules = self._gathering.gather(native or [], settings.get("default_handler_class"))

@@ -30,8 +30,8 @@ _SHARES: Final = {_YOUNG: COLLECT_YOUNG_SHARE, _ALL: COLLECT_SHARE}
 class Collector:
     """Collects when the process's memory has grown, or a descriptor is wanted. `clock`: `time.perf_counter`.
 
-    The event loop stands still meanwhile, so it takes no more than its shares of the time. Who has switched
-    the collector off is left alone.
+    The event loop stands still meanwhile, so it takes no more than its shares of the time. If somebody has
+    switched the collector off, it stays off.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:

@@ -53,7 +53,7 @@ class DrainingServer(HTTPServer):
         self.conn_params.no_keep_alive = True
         pause = min(DRAIN_IDLE, timeout) if self._idle else 0.0
         if pause:
-            await asyncio.sleep(pause)  # who is idle may have a request on its way
+            await asyncio.sleep(pause)  # an idle client may have a request on its way
         self._draining = True
         self._close_idle()
         self._check_quiet()

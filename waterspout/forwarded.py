@@ -120,8 +120,8 @@ def has_claims(names: Collection[str]) -> bool:
 
 
 def is_of_connection(name: str) -> bool:
-    """Whether a claim is about address, scheme, host, port or path: who has been told those by one field must
-    not read them in another.
+    """Whether a claim is about address, scheme, host, port or path: whoever has been told those by one field
+    must not read them in another.
     """
     return name in _OTHERS or name in _CONNECTION
 
@@ -191,7 +191,7 @@ def build_host(host: str, scheme: str, port: str = "") -> str:
     return _build_known_host(host, scheme, port) if len(host) + len(port) < 300 else ""
 
 
-#: What changes from request to request is who asks, not whom.
+#: Cached: nearly all requests name one of a few hosts.
 @lru_cache(maxsize=1024)
 def _build_known_host(host: str, scheme: str, port: str) -> str:
     match = _HOST.fullmatch(host)

@@ -69,10 +69,10 @@ NOT_SENT = 256 * KIB
 
 # --- slow clients ----------------------------------------------------------------------------------------
 
-#: Who sends, or takes, so much ...
+#: A client that sends, or takes, so much ...
 STRETCH = 64 * KIB
-#: ... in this time is no slow client. While others wait for a lane, one that waits longer for its client to
-#: do so is freed: the client is cut (seconds).
+#: ... in this time is not slow. While others wait for a lane, one that waits longer for its client to do so
+#: is freed: the client is cut (seconds).
 STRETCH_TIME = 2.0
 #: ... and when the spool is full as well, sooner: the slowest makes room for the others (seconds).
 STRETCH_TIME_FULL = 0.5

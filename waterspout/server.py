@@ -304,7 +304,7 @@ def _calm_collector() -> bool:
 
     With many requests at a time their objects pass its first threshold at every turn of the loop, live on
     into the oldest generation, and cause whole collections: they took a third of the throughput of a small
-    native route, and the p99 with it. Who has set thresholds of his own keeps them: False.
+    native route, and the p99 with it. If somebody has set other thresholds, they stay: False.
     """
     if not hasattr(gc, "freeze"):
         return False  # PyPy's collector is another

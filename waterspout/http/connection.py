@@ -182,7 +182,7 @@ class Connection(asyncio.Protocol):
         if self.state >= CLOSING:
             return
         self._lingers = linger or self._parser.held > 0
-        # Who is in the middle of a body sends on until the answer is read.
+        # A client in the middle of a body sends on until it reads the answer.
         in_body = in_body or self.state in (OPENING, BODY)
         self._linger_size = limits.LINGER_SIZE if in_body else limits.REFUSED_LINGER_SIZE
         self.state = CLOSING
@@ -244,7 +244,7 @@ class Connection(asyncio.Protocol):
         return max(0.0, whole - self._patience.remains(now))
 
     def drain(self) -> None:
-        """The server stops: a reply that runs is the last one; who is idle has a moment.
+        """The server stops: a reply that runs is the last one; an idle client has a moment.
 
         Its next request may be on the way, and it can't know that nobody would read that.
         """

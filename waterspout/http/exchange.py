@@ -163,7 +163,7 @@ class Exchange(HTTPConnection):
     # -- beyond Tornado's --------------------------------------------------------------------------------
 
     def become_whole(self) -> bytes | None:
-        """The request's body, if all of it is here: then nobody but the one who asks is to be told of it.
+        """The request's body, if all of it is here: then only the caller is told of it.
 
         None: it has to be received, by a delegate.
         """

@@ -102,7 +102,7 @@ class Intake(Connection):
 
     def _read_head(self) -> bool:
         if self.writer.is_full:
-            return False  # who does not read its replies need not ask for more
+            return False  # a client that does not read its replies need not ask for more
         head = self._parser.next_event()
         if head is None and self._half_closed:
             self.close()

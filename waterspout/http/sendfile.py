@@ -66,7 +66,7 @@ class FilePart:
         on_room: Callable[[], None],
         on_failure: Callable[[], None],
     ) -> None:
-        """Who is told. Before the first `send`."""
+        """Set the callbacks. To be called before the first `send`."""
         self._on_sent, self._on_room, self._on_failure = on_sent, on_room, on_failure
 
     def send(self) -> bool:

@@ -236,7 +236,7 @@ class HTTPServer(httpserver.HTTPServer):
             self._sweeper = self.loop.call_later(self._interval, self._sweep)
 
     def _make_room(self, now: float) -> None:
-        """Who asks for nothing goes for who would like to: an eighth of them, the longest idle first."""
+        """Close idle connections to accept others: an eighth of them, the longest idle first."""
         idle = [one for one in self._open if one.idle_for(now) >= limits.IDLE_FOR_OTHERS]
         idle.sort(key=lambda one: one.idle_for(now), reverse=True)
         for connection in idle[: max(1, len(idle) // 8)]:

@@ -22,7 +22,7 @@ class Entry(Generic[T]):
     begun: float
 
     def serves(self, lifetime: float) -> bool:
-        """Whether who asks now is served by it: a value that is young enough, or is being made."""
+        """Whether a caller that asks now is served by it: a value that is young enough, or is being made."""
         return not self.task.done() or time.monotonic() - self.begun < lifetime
 
 
@@ -61,6 +61,6 @@ class Cache(Generic[T]):
         return entry
 
     def _drop_failed(self, key: Hashable, entry: Entry[T]) -> None:
-        """The next one tries again, though nobody may be left who was told of the failure."""
+        """The next caller tries again, though nobody may be left who was told of the failure."""
         if has_failed(entry.task) and self._entries.get(key) is entry:
             del self._entries[key]

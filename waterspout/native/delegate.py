@@ -88,7 +88,7 @@ class PlainDelegate(HTTPMessageDelegate):
     def _execute(self) -> None:
         handler = self.handler = self._handler_class(self._application, self._request, **self._handler_kwargs)
         self._task = run(handler, *self._path_args, **self._path_kwargs)
-        self._request.connection.task = self._task  # who stops the server cancels it in the end
+        self._request.connection.task = self._task  # whoever stops the server cancels it
 
 
 def run(handler: RequestHandler, *args: Any, **kwargs: Any) -> asyncio.Task[None]:

@@ -41,7 +41,7 @@ class Document:
 
 
 class DocumentHandler(JSONHandler):
-    """Answers with documents: `await self.send_document(key, make)`; 304 to who has it already.
+    """Answers with documents: `await self.send_document(key, make)`; 304 to clients that have it already.
 
     Setting of the application: `documents`, a `Cache` of them, whose lifetime is how old a reply may be.
     """

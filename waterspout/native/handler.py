@@ -134,7 +134,7 @@ class LeanRequestHandler(TornadoRequestHandler):
         if self._status_code == 405 and not self._headers_written:
             self._say_allow()
         if (
-            self._steps_aside  # who has wrapped Tornado's methods may look at the connection's, too
+            self._steps_aside  # whoever has wrapped Tornado's methods may look at the connection's, too
             or self._finished
             or self._headers_written
             or self._transforms is not ALONE
@@ -200,8 +200,8 @@ class LeanRequestHandler(TornadoRequestHandler):
         if self._steps_aside or self._prepared_future is not None or name not in self.SUPPORTED_METHODS:
             keep_converted(self, kwargs)
             if name == "HEAD":
-                follow_get(self)  # who has wrapped `head` has hidden ours
-            # Who stops the server cancels it in the end. Tornado's own delegate keeps none.
+                follow_get(self)  # whoever has wrapped `head` has hidden ours
+            # Whoever stops the server cancels it in the end. Tornado's own delegate keeps none.
             request.connection.task = asyncio.current_task()  # type: ignore[union-attr]  # an open object
             try:
                 await super()._execute(transforms, *args, **kwargs)

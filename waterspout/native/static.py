@@ -106,7 +106,7 @@ def _read(file: BinaryIO, size: int) -> Iterator[bytes]:
 def _open(path: str) -> BinaryIO | None:
     """A regular file. A pipe would make `open` wait; O_NONBLOCK means nothing to a file."""
     try:
-        file = open(path, "rb", buffering=0, opener=_open_at_once)  # noqa: SIM115 - who sends it closes it
+        file = open(path, "rb", buffering=0, opener=_open_at_once)  # noqa: SIM115 - the sender closes it
     except OSError:
         return None
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):

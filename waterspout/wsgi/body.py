@@ -157,7 +157,7 @@ class FileWrapper:
         close: Callable[[], None] | None = getattr(file, "close", None)
         if close is not None:
             self.close = close
-        if _is_seekable(file):  # who wants a part of it need not read all that is before (Werkzeug's Range)
+        if _is_seekable(file):  # a part of it is had without reading all before it (Werkzeug's Range)
             self.seekable, self.seek, self.tell = file.seekable, file.seek, file.tell
 
     def __iter__(self) -> FileWrapper:

@@ -164,7 +164,7 @@ class Control:
             self._send(frame)
 
     def _end_orphan(self) -> None:
-        """The server is gone. Views notice that their lanes are closed; who does not is not waited for."""
+        """The server is gone. Views notice that their lanes are closed; nothing else is waited for."""
         if self.ready:
             self.orders.put((STOP, b"", ()))
             threading.Event().wait(ORPHAN_GRACE)

@@ -170,7 +170,7 @@ class LoadOnce:
         return self._app
 
     def forget(self) -> None:
-        """Who starts again loads it again."""
+        """A pool that is started again loads it again."""
         self._app = None
 
 

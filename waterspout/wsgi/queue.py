@@ -76,7 +76,7 @@ class WaitingQueue:
         return waiting
 
     def _look(self) -> None:
-        """Tell who is late, and come again when the next one will be."""
+        """Take out those that are late, and come again when the next one will be."""
         self._timer = None
         now = asyncio.get_running_loop().time()
         missed = now - self._due

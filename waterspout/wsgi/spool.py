@@ -37,7 +37,7 @@ class SpoolSpace:
 
     @property
     def disk(self) -> Disk:
-        """The file, for who has taken a place in it."""
+        """The file, for whoever has taken a place in it."""
         if self._disk is None:
             self._disk = Disk()
         return self._disk

@@ -33,7 +33,8 @@ def find_place(thread: int) -> str:
         frame = sys._current_frames().get(_find_ident(thread) or 0)
         return "" if frame is None else escape(_name(_find_own(frame)))[:PLACE_TEXT]
     except Exception:
-        # What an app has done to `sys.path` or `threading`, or no descriptor left: who asks must live.
+        # What an app has done to `sys.path` or `threading`, or no descriptor left: whoever asks must not
+        # fail.
         return ""
 
 
@@ -88,7 +89,7 @@ def find_children() -> list[Any]:
     module = sys.modules.get("multiprocessing.process")
     try:
         return [] if module is None else list(module.active_children())
-    except Exception:  # what an app has made of that module: who asks must live
+    except Exception:  # what an app has made of that module: whoever asks must not fail
         return []
 
 

@@ -1,4 +1,4 @@
-"""Long-poll: the events of the stream, for those whom no stream reaches. `GET ...?since=<cursor>`:
+"""Long-poll: the events of the stream, for clients that no stream reaches. `GET ...?since=<cursor>`:
 
     {"cursor": "12.40.3", "events": [{"event": "changes", "cursor": "12.40.3", "data": {...}}]}
 

@@ -204,7 +204,7 @@ class Watch:
     async def _spread(self, known: Cursor | None) -> None:
         """Have the event made, before all ask for it at once; then wake them."""
         if known is not None:
-            with contextlib.suppress(Exception):  # who asks for it meets the same error, and tells
+            with contextlib.suppress(Exception):  # whoever asks for it meets the same error, and tells
                 await self.event(known)
         await self._wake_all()
 
