@@ -62,9 +62,9 @@ class CrewSpec:
 
 @dataclass
 class CrewEvents:
-    """What a crew calls, in this order: a lane became free; the crew is gone; a backlog has room again;
-    requests that were given to a lane need another one; a view has published; there are threads for only so
-    many lanes, and why.
+    """What a crew calls. `on_idle`: a lane became free; `on_gone`: the crew is gone; `on_room`: a backlog has
+    room again; `on_returned`: requests that were given to a lane need another one; `on_publish`: a view has
+    published; `on_scant`: there are threads for only so many lanes, and why.
     """
 
     on_idle: Callable[[Crew, Lane], None]
@@ -227,7 +227,13 @@ class Crew:
         backlog = self._open_backlog()
         backlog_end = None if backlog is None else backlog.far_end
         prefetch = self.prefetch
-        lane = Lane(self._on_lane_idle, self._on_lane_lost, prefetch.on_slept, prefetch.give_back, backlog)
+        lane = Lane(
+            self._on_lane_idle,
+            self._on_lane_lost,
+            on_slept=prefetch.on_slept,
+            on_paused=prefetch.give_back,
+            backlog=backlog,
+        )
         try:
             await loop.create_unix_connection(lambda: lane, sock=near_end)
             lane.kept = await self._hand_over_patiently(far_end, backlog_end)

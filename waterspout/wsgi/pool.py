@@ -393,26 +393,25 @@ class Pool:
     # -- crews -------------------------------------------------------------------------------------------
 
     def _make_crew(self) -> Crew:
-        settings = self.settings
-        multiprocess, multithread, load, name, _space, link = self._shared
+        settings, shared = self.settings, self._shared
         spec = CrewSpec(
             self.target,
             settings.threads,
-            settings.debug,
-            multiprocess,
-            multithread,
-            load=load,
-            pool=name,
+            debug=settings.debug,
+            multiprocess=shared.multiprocess,
+            multithread=shared.multithread,
+            load=shared.load,
+            pool=shared.name,
             nice=settings.niceness,
-            link=link or Link(),
+            link=shared.link or Link(),
         )
         events = CrewEvents(
-            self._on_idle,
-            self._on_gone,
-            self._serve_queue,
-            self._on_returned,
-            hub.deliver,
-            self._scarcity.tell,
+            on_idle=self._on_idle,
+            on_gone=self._on_gone,
+            on_room=self._serve_queue,
+            on_returned=self._on_returned,
+            on_publish=hub.deliver,
+            on_scant=self._scarcity.tell,
         )
         if not settings.workers:
             return ThreadCrew(spec, events)
