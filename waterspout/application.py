@@ -20,7 +20,7 @@ from waterspout.http.exchange import Exchange
 from waterspout.hub.local import hub
 from waterspout.native.access import ask_before_body
 from waterspout.native.delegate import NativeDelegate, PlainDelegate, run
-from waterspout.native.improving import Improved
+from waterspout.native.lean import LeanClasses
 from waterspout.native.transform import RecordTransform
 from waterspout.opening import Opening, adopt, is_outside
 from waterspout.ops.gauges import Gauges
@@ -88,10 +88,10 @@ class Application(TornadoApplication):
         self._proxy_settings = {name: settings[name] for name in PROXY_SETTINGS if name in settings}
         self._build_proxies()
         self.native_max_body_size = int(settings.get("native_max_body_size", limits.NATIVE_MAX_BODY_SIZE))
-        self._improved = Improved()
+        self._lean_classes = LeanClasses()
         self._gathering = Gathering(
             self,
-            self._improved.__getitem__,
+            self._lean_classes.__getitem__,
             self.container,
             settings.get("url_converters", {}),
             has_login=settings.get("login_loader") is not None,
@@ -218,9 +218,9 @@ class Application(TornadoApplication):
         self._loops.add(loop)
         self._last_loop = loop
         self.is_cutting_short = False
-        self._improved.clear()  # whoever wraps Tornado's methods has done so by now
+        self._lean_classes.clear()  # whoever wraps Tornado's methods has done so by now
         for rule_map in self._gathering.maps:
-            rule_map.renew(self._improved.__getitem__)
+            rule_map.renew(self._lean_classes.__getitem__)
         self._lay_table()
         hub.open()
 
@@ -354,7 +354,7 @@ class Application(TornadoApplication):
 
     def _lay_table(self) -> Table:
         """The rules as they are now."""
-        self._table = Table(self, self._improved.__getitem__)
+        self._table = Table(self, self._lean_classes.__getitem__)
         return self._table
 
     def get_handler_delegate(
@@ -376,7 +376,7 @@ class Application(TornadoApplication):
         unowned: list[Match] | None = getattr(told, "unowned", None)
         methods = None if unowned is None else find_methods(target_class)
         if unowned is not None and not owns(methods, request.method or ""):
-            route = Route(target_class, self._improved[target_class], target_kwargs or {})
+            route = Route(target_class, self._lean_classes[target_class], target_kwargs or {})
             unowned.append(Match(route, path_args or (), path_kwargs or {}, methods or frozenset()))
             return None
         fallback = (target_kwargs or {}).get("fallback")
@@ -386,7 +386,7 @@ class Application(TornadoApplication):
             exchange.request = request
             exchange.allow = _unite(unowned) if unowned else getattr(told, "denied", exchange.allow)
             return exchange
-        target_class = self._improved[target_class]
+        target_class = self._lean_classes[target_class]
         if not self._caches_templates or getattr(target_class, "_stream_request_body", False):
             stock = super().get_handler_delegate(request, target_class, target_kwargs, path_args, path_kwargs)
             ask_before_body(stock)

@@ -77,7 +77,7 @@ class _Else:
 class LeanRequestHandler(TornadoRequestHandler):
     """Tornado's handler to whoever looks at it, and cheaper. No behaviour is different."""
 
-    #: Tornado's own methods run, because somebody has wrapped them: see `improving.py`.
+    #: Tornado's own methods run, because somebody has wrapped them: see `lean.py`.
     _steps_aside = False
 
     head = _Else("head", lambda handler: find_head(handler) or MethodType(UNDEFINED, handler))

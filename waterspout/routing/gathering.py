@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Gathering:
     """Gathers the rules of an `application`.
 
-    `improve` gives the class that runs in place of a handler's. `container`: of the WSGI app that stands
+    `find_lean` gives the class that runs in place of a handler's. `container`: of the WSGI app that stands
     behind them, if there is one; its `url_for` is told their names. `converters`: custom ones of Werkzeug's,
     by name. `has_login`: each handler has to say who may use it.
 
@@ -39,14 +39,14 @@ class Gathering:
     def __init__(
         self,
         application: Application,
-        improve: Callable[[type[RequestHandler]], type[RequestHandler]],
+        find_lean: Callable[[type[RequestHandler]], type[RequestHandler]],
         container: Container | None,
         converters: Mapping[str, type[BaseConverter]],
         *,
         has_login: bool,
     ) -> None:
         self._application = application
-        self._improve = improve
+        self._find_lean = find_lean
         self._container = container
         self._converters = converters
         self._has_login = has_login
@@ -90,7 +90,7 @@ class Gathering:
         if not rules:
             return []
         is_guarded = self._container is not None
-        rule_map = RuleMap(rules, self._application, self._improve, self._converters, is_guarded=is_guarded)
+        rule_map = RuleMap(rules, self._application, self._find_lean, self._converters, is_guarded=is_guarded)
         self.maps.append(rule_map)
         self._tell_names(rules)
         return [Rule(AnyMatches(), rule_map)]

@@ -28,7 +28,7 @@ class RuleMap(ReversibleRouter):
     """Neighbouring rules as one map: `merge_slashes` is off, and a path leads to its most specific rule,
     whatever their order is, as in Flask.
 
-    `improve` gives the class that runs in place of a handler's. `converters`: custom ones, by name.
+    `find_lean` gives the class that runs in place of a handler's. `converters`: custom ones, by name.
     `is_guarded`: a WSGI app stands behind the native rules. Raises ConfigurationError: what Werkzeug can't
     read.
     """
@@ -37,7 +37,7 @@ class RuleMap(ReversibleRouter):
         self,
         rules: Sequence[PathRule],
         application: Application,
-        improve: Callable[[type[RequestHandler]], type[RequestHandler]],
+        find_lean: Callable[[type[RequestHandler]], type[RequestHandler]],
         converters: Mapping[str, type[BaseConverter]],
         *,
         is_guarded: bool = False,
@@ -58,7 +58,7 @@ class RuleMap(ReversibleRouter):
         self._named: dict[str, PathRule] = {}
         self._roots: set[str] = set()
         for rule in rules:
-            self._add(rule, improve(rule.handler))
+            self._add(rule, find_lean(rule.handler))
         self._has_any_root = any("<" in root for root in self._roots)
         self._adapter = self._map.bind(_HOST)
         self._map.update()
@@ -82,10 +82,10 @@ class RuleMap(ReversibleRouter):
         if rule.name is not None:
             self._named[rule.name] = rule
 
-    def renew(self, improve: Callable[[type[RequestHandler]], type[RequestHandler]]) -> None:
-        """Let the classes run that `improve` gives now."""
+    def renew(self, find_lean: Callable[[type[RequestHandler]], type[RequestHandler]]) -> None:
+        """Let the classes run that `find_lean` gives now."""
         for place, (rule, made, route) in enumerate(self.listed):
-            renewed = Route(route.target, improve(route.target), route.arguments)
+            renewed = Route(route.target, find_lean(route.target), route.arguments)
             self._routes[id(made)] = renewed
             self.listed[place] = (rule, made, renewed)
 

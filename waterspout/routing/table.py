@@ -91,7 +91,7 @@ class Table:
     """The rules of an application as one flat list, when that is all that its routers say: patterns of
     paths that lead to handlers. Tornado's own routers, one in the other, ask five functions for each rule.
 
-    `improve` gives the class that runs in place of a handler's.
+    `find_lean` gives the class that runs in place of a handler's.
 
     Attributes: `places`, maps and regular expressions in their order; `is_flat`; False: the routers say more
     than a flat list can, and have to be asked.
@@ -100,7 +100,7 @@ class Table:
     def __init__(
         self,
         application: Application,
-        improve: Callable[[type[RequestHandler]], type[RequestHandler]],
+        find_lean: Callable[[type[RequestHandler]], type[RequestHandler]],
     ) -> None:
         self._outer = application.default_router.rules
         self._inner = application.wildcard_router.rules
@@ -108,7 +108,7 @@ class Table:
         self.places: list[Pattern | RuleMap] = [
             rule.target
             if isinstance(rule.target, RuleMap)
-            else Pattern(rule, Route(rule.target, improve(rule.target), rule.target_kwargs))
+            else Pattern(rule, Route(rule.target, find_lean(rule.target), rule.target_kwargs))
             for rule in _flatten(application)
         ]
         self.is_flat = bool(self.places) or not self._inner

@@ -14,7 +14,7 @@ from werkzeug.routing import BaseConverter, ValidationError
 
 from tests.waterspout.wsgi import apps
 from waterspout import Application, Container
-from waterspout.native.improving import make_lean
+from waterspout.native.lean import make_lean
 from waterspout.routing.table import PlainPathMatches, Table
 
 PATTERNS = (

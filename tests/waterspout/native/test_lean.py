@@ -5,7 +5,7 @@ from tornado.websocket import WebSocketHandler
 
 from waterspout.native import RequestHandler as OurRequestHandler
 from waterspout.native.handler import LeanRequestHandler
-from waterspout.native.improving import Improved, make_lean
+from waterspout.native.lean import LeanClasses, make_lean
 from waterspout.native.static import SendingFileHandler
 
 
@@ -22,18 +22,18 @@ class Socket(WebSocketHandler):
 
 
 def test_each_kind_has_what_it_needs_beneath():
-    improved = Improved()
-    assert issubclass(improved[Handler], (Handler, LeanRequestHandler))
-    assert issubclass(improved[Files], SendingFileHandler)
-    assert improved[Socket].get_websocket_protocol is not WebSocketHandler.get_websocket_protocol
+    lean = LeanClasses()
+    assert issubclass(lean[Handler], (Handler, LeanRequestHandler))
+    assert issubclass(lean[Files], SendingFileHandler)
+    assert lean[Socket].get_websocket_protocol is not WebSocketHandler.get_websocket_protocol
 
 
 def test_a_class_is_made_once_and_again_after_a_clearing():
-    improved = Improved()
-    first = improved[Handler]
-    assert improved[Handler] is first
-    improved.clear()
-    assert improved[Handler] is not first
+    lean = LeanClasses()
+    first = lean[Handler]
+    assert lean[Handler] is first
+    lean.clear()
+    assert lean[Handler] is not first
 
 
 class Metaclassed(RequestHandler, metaclass=type("Meta", (type,), {})):

@@ -15,7 +15,7 @@ from waterspout.websocket.handler import with_protocol
 _TORNADOS_FILE: Final = authenticated.__code__.co_filename
 
 
-class Improved(dict[type[RequestHandler], type[RequestHandler]]):
+class LeanClasses(dict[type[RequestHandler], type[RequestHandler]]):
     """By a handler's class, the one that runs in its place: the same to whoever looks at it, and cheaper.
 
     Each is made when it is first asked for; `clear()` when somebody has wrapped Tornado's methods since.
