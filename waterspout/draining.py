@@ -35,7 +35,8 @@ class DrainingServer(HTTPServer):
         self._running.pop(server_conn, None)
         self._idle[server_conn] = request_conn
         if self._draining:
-            self._close_idle()
+            # Its reply may have begun before the stop, and has not said that it is the last one.
+            asyncio.get_running_loop().call_later(DRAIN_IDLE, self._close_one, server_conn)
         delegate = super().start_request(server_conn, request_conn)
         return _Watched(delegate, lambda: self._on_head(server_conn))
 
@@ -83,8 +84,15 @@ class DrainingServer(HTTPServer):
         self._idle.clear()
         self._check_quiet()
 
+    def _close_one(self, server_conn: object) -> None:
+        """Unless it has a request by now."""
+        request_conn = self._idle.pop(server_conn, None)
+        if request_conn is not None:
+            request_conn.close()
+        self._check_quiet()
+
     def _check_quiet(self) -> None:
-        if self._draining and not self._running:
+        if self._draining and not self._running and not self._idle:
             self._quiet.set()
 
 

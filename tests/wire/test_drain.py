@@ -83,6 +83,21 @@ def test_a_running_stream_is_finished(fresh):
     assert_gone(fresh)
 
 
+def test_behind_a_stream_that_has_not_said_that_it_is_the_last_a_request_is_answered(fresh):
+    """A proxy that keeps the connection has sent it by then, and would answer its client 502."""
+    ident, connection = begin(fresh, "/gated-stream")
+    head = connection.head()
+    assert connection.next_chunk(head) == b"first;"
+    assert head.header("Connection") is None
+    fresh.signal(signal.SIGTERM)
+    assert poll(lambda: refuses_connections(fresh))
+    fresh.open_gate(ident)
+    assert connection.body_of(head).body == b"second"
+    reply = connection.ask("GET", f"/quick?id={new_id()}")
+    assert (reply.status, reply.header("Connection")) == (200, "close")
+    assert_gone(fresh)
+
+
 def test_a_running_upload_is_finished(fresh):
     ident, connection, body = new_id(), fresh.connect(), b"b" * 300_000
     connection.send_head("POST", f"/canary?id={ident}", [("Content-Length", str(len(body)))])

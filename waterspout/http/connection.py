@@ -248,10 +248,13 @@ class Connection(asyncio.Protocol):
 
         Its next request may be on the way, and it can't know that nobody would read that.
         """
-        if self.exchange is not None:
+        if self.exchange is None:
+            self._close_idle_soon()
+        elif not self.exchange.response_started:
             self.exchange.keep_alive = False
-        else:
-            self.server.loop.call_later(limits.DRAIN_IDLE, self._close_idle)
+
+    def _close_idle_soon(self) -> None:
+        self.server.loop.call_later(limits.DRAIN_IDLE, self._close_idle)
 
     def make_room(self) -> None:
         """Somebody else would like to be served: close in a moment, unless something is asked until then."""

@@ -162,6 +162,9 @@ class Intake(Connection):
             self.state = IDLE
             self._patience.wait(self.server.soon, self.server.settings.keep_alive_timeout)
             self._parser.next_request()
+            if self.server.draining:
+                # Its head was out before the stop began, and has not said that it is the last one.
+                self._close_idle_soon()
             if self._parser.held or self._half_closed:
                 self._resume_reading()
                 self.server.loop.call_soon(self._advance)
