@@ -263,7 +263,7 @@ class Application(TornadoApplication):
             not self._opens_itself
             or not table.is_flat
             or path[:1] not in ("/", "*")
-            or "%00" in target
+            or "%00" in path
             or (verdict is not None and verdict.outside)
         ):
             return self.start_request(server_conn, exchange)

@@ -16,7 +16,9 @@ from tornado.httputil import (
     split_host_and_port,
 )
 
+from waterspout.exceptions import RequestRefused
 from waterspout.proxies import Proxies, Verdict, judge_once, verdict_of
+from waterspout.record import log_refusal, make_request_id
 from waterspout.request import Request
 
 if TYPE_CHECKING:
@@ -38,8 +40,37 @@ class Opening(HTTPMessageDelegate):
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
         assert isinstance(start_line, RequestStartLine)
-        if "%00" in start_line.path:
-            raise HTTPInputError("a NUL in the target")
+        try:
+            request, start_line = self._open(start_line, headers)
+        except HTTPInputError as error:
+            self._log_refusal(start_line, headers, error)
+            raise
+        delegate: Any = self._application.find_handler(request)
+        self._delegate = delegate
+        # From here on the server calls it directly.
+        self.data_received = delegate.data_received  # type: ignore[method-assign]
+        self.finish = delegate.finish  # type: ignore[method-assign]
+        self.on_connection_close = delegate.on_connection_close  # type: ignore[method-assign]
+        started: Awaitable[None] | None = delegate.headers_received(start_line, headers)
+        return started
+
+    def _log_refusal(self, start_line: RequestStartLine, headers: HTTPHeaders, error: HTTPInputError) -> None:
+        context: Any = getattr(self._connection, "context", None)
+        log_refusal(
+            getattr(context, "remote_ip", "-"),
+            RequestRefused(400, str(error)),
+            start_line.method,
+            start_line.path,
+            make_request_id(headers.get("X-Request-Id")),
+        )
+
+    def _open(
+        self, start_line: RequestStartLine, headers: HTTPHeaders
+    ) -> tuple[HTTPServerRequest, RequestStartLine]:
+        """The request, and its start line as rules and views see it. Raises HTTPInputError."""
+        # A query is opaque (RFC 3986 section 3.4): binary values stand there.
+        if "%00" in start_line.path.partition("?")[0]:
+            raise HTTPInputError("a NUL in the path")
         verdict = judge_once(self._application.proxies, self._connection, start_line, headers)
         if verdict is not None:
             start_line = start_line._replace(path=verdict.target)
@@ -54,14 +85,7 @@ class Opening(HTTPMessageDelegate):
                 headers=headers,
             )
         place(request, verdict)
-        delegate: Any = self._application.find_handler(request)
-        self._delegate = delegate
-        # From here on the server calls it directly.
-        self.data_received = delegate.data_received  # type: ignore[method-assign]
-        self.finish = delegate.finish  # type: ignore[method-assign]
-        self.on_connection_close = delegate.on_connection_close  # type: ignore[method-assign]
-        started: Awaitable[None] | None = delegate.headers_received(start_line, headers)
-        return started
+        return request, start_line
 
     def _make_request(self, start_line: RequestStartLine, headers: HTTPHeaders) -> Request:
         path, _, query = start_line.path.partition("?")

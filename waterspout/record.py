@@ -103,9 +103,13 @@ class Record:
         access_log.handle(made)
 
 
-def log_refusal(remote_addr: str, refused: RequestRefused) -> None:
-    """The access line of a request that is none, and why: nothing that its client has sent stands in it."""
-    record = Record("server", "-", "-", remote_addr, "-")
+def log_refusal(
+    remote_addr: str, refused: RequestRefused, method: str = "-", target: str = "-", request_id: str = "-"
+) -> None:
+    """The access line of a request that nobody is asked to answer, and why. Of one that is none, nothing that
+    its client has sent stands in it.
+    """
+    record = Record("server", method, target, remote_addr, request_id)
     record.status, record.note = refused.status, f"refused: {refused}"
     record.log()
 

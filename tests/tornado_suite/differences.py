@@ -26,7 +26,7 @@ WITH_OUR_APPLICATION = {
         "X-Real-Ip of a peer that is no trusted proxy is removed before anybody sees it"
     ),
     "web_test.RedirectHandlerTest.test_invalid_characters": (
-        "a NUL in the target is refused before any handler sees it, and the log says so"
+        "a NUL in the path is refused before any handler sees it, and the log says so"
     ),
     "web_test.UnimplementedHTTPMethodsTest.test_unimplemented_standard_methods": (
         "OPTIONS is answered with the methods that there are; Tornado says 405"

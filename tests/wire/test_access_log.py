@@ -73,6 +73,23 @@ def test_a_request_whose_client_left_is_logged_once(server):
     line_of(server, mark)
 
 
+@pytest.mark.parametrize("path", ["/native/", "/canary/"])
+def test_a_nul_in_the_path_is_refused_and_said(server, path):
+    mark = new_id()
+    assert server.get(f"{path}{mark}%00").status == 400
+    line = line_of(server, mark)
+    assert f"GET {path}{mark}%00 400 " in line
+    assert line.endswith(" refused: a NUL in the path")
+
+
+@pytest.mark.parametrize("path", ["/native/ping", "/flask/context"])
+def test_a_nul_in_the_query_is_the_app_s_business(server, path):
+    """Binary values stand there: a hash, for instance."""
+    mark = new_id()
+    assert server.get(f"{path}?name=%12%00%01&mark={mark}").status == 200
+    assert " 200 " in line_of(server, mark)
+
+
 @pytest.mark.parametrize("path", ["/native/ping", "/canary", "/native/none"])
 @pytest.mark.parametrize(
     "evil",

@@ -19,13 +19,19 @@ def find_methods(handler_class: type[RequestHandler]) -> Methods:
     """What `handler_class` defines, of its SUPPORTED_METHODS. HEAD follows GET (RFC 9110 section 9.3.2),
     but not that of a WebSocket, which only GET opens (RFC 6455 section 4.1).
 
-    None for one that defines no method: it answers in `prepare()`, whatever the method is, as Tornado's
-    `ErrorHandler` and `FallbackHandler` do.
+    None for one that answers in `prepare()`, whatever the method is, as Tornado's `ErrorHandler` and
+    `FallbackHandler` do: it has no method, or only the OPTIONS that a base class defines for CORS. And for
+    one that makes instances of another class (`__new__`).
     """
+    if handler_class.__new__ is not object.__new__:
+        return None
     found = {name for name in handler_class.SUPPORTED_METHODS if defines(handler_class, name)}
     follows = "HEAD" in handler_class.SUPPORTED_METHODS and not issubclass(handler_class, WebSocketHandler)
     if "GET" in found and follows:
         found.add("HEAD")
+    is_inherited = found == {"OPTIONS"} and "options" not in vars(handler_class)
+    if is_inherited and handler_class.prepare is not RequestHandler.prepare:
+        return None
     return frozenset(found) or None
 
 
@@ -36,6 +42,8 @@ def defines(handler_class: type[RequestHandler], method: str) -> bool:
 
 def answers_nothing(handler_class: type[RequestHandler]) -> bool:
     """Whether it can only say 405: it defines no method, and does nothing before one."""
+    if handler_class.__new__ is not object.__new__:
+        return False  # its instances are of a class that nobody knows
     return find_methods(handler_class) is None and handler_class.prepare is RequestHandler.prepare
 
 

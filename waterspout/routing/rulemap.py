@@ -64,13 +64,16 @@ class RuleMap(ReversibleRouter):
         self._map.update()
 
     def _add(self, rule: PathRule, handler_class: type[RequestHandler]) -> None:
+        methods = find_methods(rule.handler)
         made = Rule(
             rule.path,
             endpoint=rule.name or rule.handler,
-            methods=find_methods(rule.handler),
+            methods=methods,
             defaults=rule.defaults,
             strict_slashes=rule.strict_slashes,
         )
+        if methods is not None:
+            made.methods = set(methods)  # Werkzeug lets HEAD follow the GET of a WebSocket, too
         try:
             self._map.add(made)
         except (LookupError, SyntaxError, TypeError, ValueError) as error:

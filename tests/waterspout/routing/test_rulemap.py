@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from tornado.httputil import HTTPInputError
 from tornado.web import RequestHandler
+from tornado.websocket import WebSocketHandler
 from werkzeug.routing import BaseConverter
 
 from waterspout.exceptions import ConfigurationError
@@ -73,6 +74,12 @@ def test_arguments_arrive_converted():
 def test_the_most_specific_rule_comes_first_wherever_it_stands():
     assert search(RULES, "/items/new")[0] is Reads
     assert search(RULES, "/items/old")[0] is All
+
+
+def test_only_get_opens_a_websocket():
+    rules = make_map(("/live", WebSocketHandler))
+    assert search(rules, "/live", "GET")[0] is WebSocketHandler
+    assert search(rules, "/live", "HEAD") == (None, {}, {"GET"})
 
 
 def test_each_method_has_its_owner():
