@@ -8,6 +8,7 @@ then finishes what it runs. There is one rule for all of it: `_top_up` starts as
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import subprocess
 from collections.abc import Callable, Coroutine
@@ -57,6 +58,7 @@ class Supervisor:
         self.crashed = 0
         self._failures = 0
         self._births: set[asyncio.Task[None]] = set()
+        self._hurry = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._reloading = False
         self._reload_again = False
@@ -129,7 +131,9 @@ class Supervisor:
     async def _bring_up(self, delay: float) -> None:
         """Start a crew, trying again with growing pauses. While there is none, requests get 503 at once."""
         while True:
-            await asyncio.sleep(delay)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), delay)
+            self._hurry.clear()
             crew = self._add_crew()
             arrival = Arrival([crew], "", lambda: any(other.ready for other in self.crews))
             try:
@@ -188,7 +192,10 @@ class Supervisor:
                 crews.remove(crew)
         if crew.ready and not crew.draining and not self._stopping:
             self.restarts += not crew.expiring
-            self._top_up(self._pause_after(crew))
+            pause = self._pause_after(crew)
+            if not pause and self._births and not any(other.ready for other in self.crews):
+                self._hurry.set()  # its successor had failed before, and waits for its next try
+            self._top_up(pause)
 
     def _pause_after(self, crew: Crew) -> float:
         """0 after a process that had lived for a while; it grows with each one in a row that had not."""

@@ -8,6 +8,7 @@ import pytest
 
 from tests.waterspout.processes import children, is_alive
 from tests.waterspout.wsgi.jobs import ask, pid_of, submit, wait_for
+from waterspout import limits
 from waterspout.exceptions import NotServing, TargetNotFound, TargetRaised
 from waterspout.hub.outbox import publish
 
@@ -122,6 +123,31 @@ async def test_when_new_code_does_not_start_it_is_said_who_goes_on(make_pool, tm
     await wait_for(lambda: "does not start, next try" in caplog.text)
     assert f"s (WSGI process {pid} goes on): 'fails_later:app' raised OSError" in caplog.text
     assert await pid_of(pool) == pid
+
+
+async def test_a_successor_that_waits_for_its_next_try_is_started_when_nobody_serves_any_more(
+    make_pool, tmp_path, monkeypatch, caplog
+):
+    """What kept it from being loaded may be over: a database that was away, memory that is free now."""
+    (tmp_path / "loads_now_and_then.py").write_text(
+        "from pathlib import Path\n"
+        "if Path(__file__).with_name('away').exists():\n"
+        "    raise OSError('the database is away')\n"
+        "from tests.waterspout.wsgi.apps import app\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(limits, "RESTART_DELAY", (600.0, 600.0))
+    monkeypatch.setattr(limits, "SHORT_LIFE", 0.0)
+    pool = make_pool("loads_now_and_then:app", workers=1, max_requests=2)
+    await pool.start()
+    (tmp_path / "away").touch()
+    pid = await pid_of(pool)
+    assert await pid_of(pool) == pid
+    await wait_for(lambda: "next try in 600.0 s" in caplog.text)
+    (tmp_path / "away").unlink()
+    os.kill(pid, signal.SIGKILL)
+    await wait_for(lambda: pool.crashed)
+    assert await pid_of(pool) != pid
 
 
 async def test_a_process_that_does_not_end_by_itself_is_ended_when_its_app_does_not_start(
