@@ -52,8 +52,9 @@ def serve_process(control: Control) -> int:
 
 
 def _adopt(spec: dict[str, Any]) -> None:
-    """Look for modules, and log, as the server does."""
+    """Look for modules, and log, as the server does, and seem to be called as it was."""
     sys.path[:] = spec["path"]
+    sys.argv[:] = spec["argv"]
     logs.configure(spec["log_level"])
 
 

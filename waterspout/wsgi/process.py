@@ -277,6 +277,7 @@ class ProcessCrew(Crew):
             "threads": self.spec.threads,
             "multiprocess": self.spec.multiprocess,
             "nice": self.spec.nice,
+            "argv": sys.argv,
             "path": [entry for entry in sys.path if isinstance(entry, str)],  # imports skip others, too
             "log_level": logging.getLogger("waterspout").getEffectiveLevel(),
         }

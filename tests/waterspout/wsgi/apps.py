@@ -34,6 +34,10 @@ def modules(environ, start_response):
     return answer(start_response, json.dumps(sorted(sys.modules)))
 
 
+def arguments(environ, start_response):
+    return answer(start_response, json.dumps(sys.argv))
+
+
 def describe(environ, start_response):
     """All of environ that is a string, a number or a truth."""
     plain = {name: value for name, value in environ.items() if isinstance(value, (str, int))}
@@ -82,7 +86,20 @@ def publishes(environ, start_response):
 
 VIEWS = {
     view.__name__: view
-    for view in (hello, echo, identity, modules, describe, fails, exits, gated, half, large, publishes)
+    for view in (
+        hello,
+        echo,
+        identity,
+        modules,
+        arguments,
+        describe,
+        fails,
+        exits,
+        gated,
+        half,
+        large,
+        publishes,
+    )
 }
 VIEWS[""] = hello
 

@@ -101,6 +101,11 @@ async def test_the_app_is_told_how_it_is_run(start_crew):
     assert (environ["wsgi.multithread"], environ["wsgi.multiprocess"]) == (False, True)
 
 
+async def test_it_seems_to_be_called_as_the_server_was(start_crew):
+    crew = await start_crew()
+    assert json.loads(await crew.ask("/arguments")) == sys.argv
+
+
 async def test_what_is_published_there_arrives_here(start_crew):
     crew = await start_crew()
     assert await crew.ask("/publishes") == b"published"
