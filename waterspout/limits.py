@@ -59,9 +59,12 @@ SMALL_BODY = 64 * KIB
 #: How much of a body a lane worker asks for ahead of what the view reads: enough to stream at full rate
 #: over a socket pair, small enough that a pool of lanes stays within a few MiB (bytes).
 READ_WINDOW = 256 * KIB
-#: After a reply that came before the end of the request's body, the rest is read and thrown away for this
-#: long, so that a reset can't eat the reply (RFC 9112 section 9.6) (seconds).
+#: After a reply that came before the end of the request's body, the rest is read and thrown away until
+#: nothing has come for this long, so that a reset can't eat the reply (RFC 9112 section 9.6) (seconds).
 LINGER = 2.0
+#: ... and for so long at most: Apache and Varnish hand on no reply before they have sent all of an upload, as
+#: slowly as their client sends it (seconds).
+LINGER_LONGEST = 30.0
 #: ... and at most this much of it: a proxy on the same machine sends so much in that time (bytes).
 LINGER_SIZE = 1024 * MIB
 #: Reply bytes that the kernel takes ahead of what it can send; its own default is several MiB (bytes).

@@ -29,13 +29,13 @@ def send_past_the_limit(connection, size):
         connection.send(chunk(b"x" * 65_536))
 
 
-def is_stopped(connection, seconds=12):
+def is_stopped(connection, seconds=25):
     """The server ends the connection, sooner or later, however long the client goes on."""
     deadline = time.monotonic() + seconds
+    piece = chunk(b"x" * MIB)
     with suppress(ConnectionError):
         while time.monotonic() < deadline:
-            connection.send(chunk(b"x" * 65_536))
-            time.sleep(0.01)
+            connection.send(piece)
         return False
     return True
 

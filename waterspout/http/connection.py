@@ -60,6 +60,7 @@ class Connection(asyncio.Protocol):
         "_eof_timer",
         "_gone",
         "_linger_size",
+        "_linger_until",
         "_lingers",
         "_parser",
         "_patience",
@@ -90,6 +91,7 @@ class Connection(asyncio.Protocol):
         self._thrown_away = 0
         self._lingers = False
         self._linger_size = 0
+        self._linger_until = 0.0
         self._sent_at_eof = 0
         self._body_timer: asyncio.TimerHandle | None = None
         self._eof_timer: asyncio.TimerHandle | None = None
@@ -200,7 +202,10 @@ class Connection(asyncio.Protocol):
             return
         self.state = LINGER
         self._thrown_away = 0
-        self._patience.wait(self.server.now, limits.LINGER)
+        now = self.server.now
+        is_body = self._linger_size == limits.LINGER_SIZE
+        self._linger_until = now + (limits.LINGER_LONGEST if is_body else limits.LINGER)
+        self._patience.wait(now, limits.LINGER)
         shut_down_writing(self._transport)
 
     def _end(self) -> None:
@@ -252,6 +257,7 @@ class Connection(asyncio.Protocol):
             self._close_idle_soon()
         elif not self.exchange.response_started:
             self.exchange.keep_alive = False
+        self._linger_until = min(self._linger_until, self.server.now + limits.LINGER)
 
     def _close_idle_soon(self) -> None:
         self.server.loop.call_later(limits.DRAIN_IDLE, self._close_idle)
@@ -328,8 +334,13 @@ class Connection(asyncio.Protocol):
 
     def _throw_away(self, size: int) -> None:
         self._thrown_away += size
-        if self._thrown_away > self._linger_size and self.state == LINGER:
+        if self.state != LINGER:
+            return
+        if self._thrown_away > self._linger_size:
             self._end()
+        else:
+            soon = self.server.soon
+            self._patience.wait(soon, min(limits.LINGER, self._linger_until - soon))
 
     def _abandon(self) -> None:
         """The client is gone, or will hear nothing more: tell who works for it."""

@@ -1,6 +1,7 @@
 """Slow clients: each wait has its end, and none of them is earlier than it says."""
 
 import asyncio
+import contextlib
 
 import pytest
 from tornado.httputil import HTTPHeaders, ResponseStartLine
@@ -247,6 +248,36 @@ async def test_lingering_ends():
         await until(lambda: served.server._open)
         await until(lambda: not served.server._open, limits.LINGER + 1)
         assert asyncio.get_running_loop().time() - begun > limits.LINGER - 0.2
+
+
+async def send_slowly(client, served, seconds):
+    """Go on with an upload, until it is not taken any more."""
+    end = asyncio.get_running_loop().time() + seconds
+    while served.server._open and asyncio.get_running_loop().time() < end:
+        client.send(b"x" * 10_000)
+        await asyncio.sleep(0.05)
+
+
+@on_loops
+async def test_an_upload_that_is_not_wanted_is_thrown_away_for_as_long_as_it_comes():
+    class Early(Delegate):
+        def headers_received(self, start_line, headers):
+            super().headers_received(start_line, headers)
+            reply(self.exchange, b"early")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "LINGER", 1.0)
+        patch.setattr(limits, "LINGER_LONGEST", 3.0)
+        async with serve(Early, settings=QUICK) as served, served.client() as client:
+            begun = asyncio.get_running_loop().time()
+            client.send(post(b"", length=10_000_000))
+            await send_slowly(client, served, 2)
+            assert served.server._open  # else a reset would eat the reply
+            assert (await client.read_reply())[2] == b"early"
+            with contextlib.suppress(OSError, RuntimeError):  # uvloop's, of a closed transport
+                await send_slowly(client, served, 10)
+            assert not served.server._open
+            assert asyncio.get_running_loop().time() - begun > 3
 
 
 @on_loops
