@@ -245,6 +245,10 @@ FILE_BLOCK = 128 * KIB
 READY_TIMEOUT = 120.0
 #: One that loads for so long is worth a line, with the place where it stands (seconds).
 LOADING_SAID = 10.0
+#: ... and what is loaded in the server itself, which nobody ends, another one as often (seconds).
+LOADING_SAID_AGAIN = 60.0
+#: The thread that says it gets so long to end, which takes no time, unless nobody reads the log (seconds).
+LATENESS_JOIN = 1.0
 #: A SIGHUP during a reload ends the new processes when they have been loading for so long: what they hang in
 #: has been put right, perhaps. Before that it waits for them (seconds).
 RELOAD_ANEW = 5.0
