@@ -16,6 +16,7 @@ LEAVES = {
     "waterspout.certificate",
     "waterspout.closing",
     "waterspout.collecting",
+    "waterspout.descriptors",
     "waterspout.exceptions",
     "waterspout.exits",
     "waterspout.forwarded",

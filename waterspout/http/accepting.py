@@ -135,11 +135,13 @@ class Listener:
 class Shortage:
     """Says, not too often, that no descriptors are left: an event loop may turn clients away in silence.
 
-    `count`: how many connections there are; asked when it is said.
+    `count`: how many connections there are; `where`: the addresses that nobody can connect to, "" when it
+    listens no more. Both are asked when it is said.
     """
 
-    def __init__(self, count: Callable[[], Connections]) -> None:
+    def __init__(self, count: Callable[[], Connections], where: Callable[[], str]) -> None:
         self._count = count
+        self._where = where
         self._tally = Tally(EXHAUSTED_PAUSE)
 
     def look(self, now: float) -> bool:
@@ -150,10 +152,11 @@ class Shortage:
         if error is None:
             return False
         if self._tally.count(now):
-            there_are = self._count()
+            there_are, where = self._count(), self._where()
             gen_log.error(
-                "no connection can be accepted: %s (%d connections are open, ulimit -n is %s; "
+                "no connection can be accepted%s: %s (%d connections are open, ulimit -n is %s; "
                 "said at most once in %.0f s)",
+                f" at {where}" if where else "",
                 error.strerror,
                 there_are.open,
                 there_are.limit if there_are.limit is not None else "unlimited",

@@ -21,6 +21,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
+from waterspout.descriptors import describe_limit
 from waterspout.exceptions import (
     ConfigurationError,
     FrameError,
@@ -98,7 +99,9 @@ class ProcessCrew(Crew):
             raise WaterspoutError(await self._end_late()) from None
         except OSError as error:
             self.kill()
-            raise WaterspoutError(f"the WSGI process can't be started: {error}") from error
+            raise WaterspoutError(
+                f"the WSGI process can't be started: {error}{describe_limit(error)}"
+            ) from error
         except asyncio.CancelledError:
             self.kill()
             raise
