@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import ssl
+from datetime import UTC, datetime
 
 from waterspout.exceptions import ConfigurationError
+from waterspout.validity import read_validity
+
+logger = logging.getLogger("waterspout.certificate")
 
 
 class Certificate:
@@ -23,7 +28,9 @@ class Certificate:
             self._folder = ""
 
     def load(self) -> ssl.SSLContext:
-        """What is in the files now, for HTTP/1.1 and TLS 1.2 or newer. Raises ConfigurationError."""
+        """What is in the files now, for HTTP/1.1 and TLS 1.2 or newer; that clients will not take it, or soon
+        not, is said. Raises ConfigurationError.
+        """
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
         context.options |= ssl.OP_NO_RENEGOTIATION
@@ -34,7 +41,14 @@ class Certificate:
             context.load_cert_chain(self._locate(self._certfile), keyfile, password=self._refuse_password)
         except OSError as error:  # SSLError is one
             raise ConfigurationError(self._find_fault(error)) from None
+        self._doubt()
         return context
+
+    def _doubt(self) -> None:
+        """OpenSSL serves with any date: it is clients that turn away."""
+        validity = read_validity(self._locate(self._certfile))
+        if validity is not None and (doubt := validity.find_doubt(datetime.now(UTC))):
+            logger.warning("%s: %s", self._certfile, doubt)
 
     def _locate(self, path: str) -> str:
         return os.path.join(self._folder, path)

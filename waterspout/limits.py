@@ -151,6 +151,8 @@ MAPPED_BLOCK = 1 * MIB
 STOOD_STILL = 1.0
 #: A TLS handshake must be done by then (seconds).
 TLS_HANDSHAKE_TIMEOUT = 15.0
+#: Between two lines about handshakes that failed for the same reason (seconds).
+TLS_SAID_PAUSE = 60.0
 #: What is on its way to the client when its TLS connection is to end may take so long (seconds): not the
 #: rule, which is WRITE_TIMEOUT without progress, but the event loop's own.
 TLS_SHUTDOWN_TIMEOUT = 3600.0
@@ -248,6 +250,10 @@ FILE_BLOCK = 128 * KIB
 READY_TIMEOUT = 120.0
 #: One that loads for so long is worth a line, with the place where it stands (seconds).
 LOADING_SAID = 10.0
+#: ... and what is loaded in the server itself, which nobody ends, another one as often (seconds).
+LOADING_SAID_AGAIN = 60.0
+#: The thread that says it gets so long to end, which takes no time, unless nobody reads the log (seconds).
+LATENESS_JOIN = 1.0
 #: A SIGHUP during a reload ends the new processes when they have been loading for so long: what they hang in
 #: has been put right, perhaps. Before that it waits for them (seconds).
 RELOAD_ANEW = 5.0

@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import stat
+import sys
 from collections.abc import Iterable, MutableMapping
 from typing import Final
 
@@ -19,6 +20,10 @@ from waterspout.limits import BACKLOG, NOT_SENT
 #: Where systemd's descriptors begin (sd_listen_fds(3)).
 _FIRST_ACTIVATED: Final = 3
 _ACTIVATION: Final = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
+#: Who asks as root, or is the same user, is told the process, too.
+_SHOWS_TAKEN: Final = (
+    "ss -ltnp 'sport = :{port}'" if sys.platform == "linux" else "lsof -nP -iTCP:{port} -sTCP:LISTEN"
+)
 _FAMILIES: Final = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 
 
@@ -56,7 +61,7 @@ class Listeners:
 
     def describe(self, *, secure: bool) -> str:
         """What a client connects to."""
-        return " and ".join(_describe(sock, secure) for sock in self.sockets)
+        return " and ".join(describe_socket(sock, secure) for sock in self.sockets)
 
 
 def _identify(file: str) -> tuple[int, int]:
@@ -73,7 +78,8 @@ def _bound_memory(sock: socket.socket) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT)
 
 
-def _describe(sock: socket.socket, secure: bool) -> str:
+def describe_socket(sock: socket.socket, secure: bool) -> str:
+    """What a client of this one connects to."""
     name = sock.getsockname()
     if sock.family == socket.AF_UNIX:
         # Linux's abstract names come as bytes and begin with a NUL, which is written as @.
@@ -97,6 +103,8 @@ def listen_tcp(host: str, port: int, option: str = "") -> Listeners:
     except (OSError, UnicodeError) as error:  # UnicodeError: a name that is too long for DNS
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         advice = f"choose another {option or '--port'}" if taken else f"see {option or '--host and --port'}"
+        if taken:
+            advice += f" ({_SHOWS_TAKEN.format(port=port)} shows who has it)"
         reason = getattr(error, "strerror", None) or error
         raise WaterspoutError(f"can't listen on {host} port {port}: {reason}; {advice}") from None
 

@@ -7,6 +7,7 @@ fields of the request said of it is gone by then, so that nobody can read someth
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Collection, Iterable
 from functools import lru_cache
@@ -31,6 +32,8 @@ from waterspout.wsgi.environ import split_target
 if TYPE_CHECKING:
     from tornado.httputil import HTTPHeaders, RequestStartLine
 
+logger = logging.getLogger("waterspout.proxies")
+
 #: Which fields of a trusted proxy are believed. `none`: not one, and all are passed on.
 FAMILIES: Final = ("x-forwarded", "forwarded", "none")
 #: What `Proxies` is told, by its names everywhere: as a setting of an application, and as an option.
@@ -38,6 +41,10 @@ PROXY_SETTINGS: Final[tuple[str, ...]] = ("trusted_proxies", "proxy_headers", "r
 #: A peer on a UNIX socket has no address; this is what Tornado calls it.
 _UNIX_FAMILY: Final = getattr(socket, "AF_UNIX", None)
 _UNIX: Final = "0.0.0.0"
+#: What a peer on a UNIX socket is called in the log.
+_ON_UNIX: Final = "whoever connects to the UNIX socket"
+#: Fields that proxies set: who sends one of them from close by is one of the operator's, in all likelihood.
+_TELLING: Final = {name.title(): name for name in (*X_FORWARDED, "forwarded")}
 
 #: The two ends of a client's connection, as the app is told of them: wsgi.url_scheme, REMOTE_ADDR,
 #: REMOTE_PORT, SERVER_NAME, SERVER_PORT.
@@ -83,6 +90,7 @@ class Proxies:
     ) -> None:
         trusted = (trusted_proxies,) if isinstance(trusted_proxies, str) else tuple(trusted_proxies)
         self.is_trusted = _build_trust(trusted)
+        self._trusted = frozenset(map(str.strip, trusted))
         if proxy_headers is not None and not isinstance(proxy_headers, str):
             proxy_headers = ",".join(proxy_headers)
         self.headers = FAMILIES[0] if proxy_headers is None else check_headers(proxy_headers)
@@ -90,6 +98,7 @@ class Proxies:
             raise ConfigurationError(f"proxy headers {proxy_headers}: of which proxies? Name them as trusted")
         self._named = None if self.headers in FAMILIES else frozenset(self.headers.split(","))
         self.root_path = check_root_path(root_path or "")
+        self._tells = self.headers != "none"
 
     def judge(self, connection: Any, target: str, fields: Iterable[tuple[str, str]]) -> Verdict | None:
         """What is true of a request with this `target` and these `fields`, which come in on a Tornado
@@ -110,6 +119,8 @@ class Proxies:
         new_host = authority or None  # RFC 9112 section 3.2.2: it overrides Host
         if claims and not self._is_trusted_peer(connection.context):
             disbelieved = True
+            if self._tells:
+                self._tell(connection.context, claims)
         elif claims and self.headers == "none":
             removed = frozenset()
         elif claims:
@@ -139,6 +150,33 @@ class Proxies:
         if stripped.endswith(root):  # it knows of ours, and may have taken it off, or not
             return stripped, (path[len(root) :] or "/") if is_below else path, False
         return stripped + root, path[len(root) :] or "/", not is_below
+
+    def find_doubt(self, families: Collection[int]) -> str:
+        """What is wrong with whom we trust, where sockets of these `families` are served; "": nothing."""
+        is_unix = {family == _UNIX_FAMILY for family in families}
+        if not self._trusted or len(is_unix) != 1:
+            return ""
+        if True in is_unix and "unix" not in self._trusted:
+            return "--trusted-proxies: nobody can match, for only a UNIX socket is served; name unix"
+        if False in is_unix and self._trusted == {"unix"}:
+            return "--trusted-proxies unix: nobody can match, for no UNIX socket is served; name networks"
+        return ""
+
+    def _tell(self, context: Any, claims: Collection[str]) -> None:
+        """Say once that a proxy of the operator's own is not believed, as it seems: one with an address that
+        strangers don't have. Else redirects lead to http://, and all clients are one, without a word. A
+        warning: what is served is wrong then.
+        """
+        field = next((name for name, lower in _TELLING.items() if lower in claims), "")
+        peer = _name_neighbour(context) if field else ""
+        if peer:
+            self._tells = False
+            logger.warning(
+                "%s sends %s and is not among --trusted-proxies%s: removed (said once; docs/proxies.md)",
+                peer,
+                field,
+                "" if peer != _ON_UNIX else " (unix)",
+            )
 
     def _is_trusted_peer(self, context: Any) -> bool:
         """By the address of the connection itself: what `xheaders` makes of `remote_ip` is a claim, too."""
@@ -208,21 +246,36 @@ def judge_once(
     return verdict
 
 
+def _name_neighbour(context: Any) -> str:
+    """The peer of a connection that comes from this machine or from a network that is not the internet's;
+    "": it comes from elsewhere.
+    """
+    peer = getattr(context, "address", None)
+    if isinstance(peer, tuple) and peer:
+        address = parse_address(peer[0])
+        return "" if address is None or address.is_global else str(peer[0])
+    return _ON_UNIX if getattr(context, "address_family", None) == _UNIX_FAMILY else ""
+
+
 def _build_trust(networks: tuple[str, ...]) -> Trust:
-    """Whether an address lies in one of `networks`. Raises ConfigurationError: not a network."""
-    if "*" in networks:
-        raise ConfigurationError("trusted proxies: '*' would let every client say who it is; name networks")
+    """Whether an address lies in one of `networks`. Raises ConfigurationError: no network, or all."""
+    words = [word.strip() for word in networks]
     try:
-        trusted = tuple(
-            ip_network(_UNIX if word.strip() == "unix" else word.strip(), strict=False) for word in networks
-        )
+        trusted = {
+            word: ip_network(_UNIX if word == "unix" else word, strict=False) for word in words if word != "*"
+        }
     except ValueError as error:
         raise ConfigurationError(f"trusted proxies: {error}") from None
+    for word in words:
+        if word == "*" or trusted[word].prefixlen == 0:
+            raise ConfigurationError(
+                f"trusted proxies: {word!r} would let every client say who it is; name networks"
+            )
 
     @lru_cache(maxsize=1024)
     def is_trusted(text: str) -> bool:
         address = parse_address(text)
-        return address is not None and any(address in network for network in trusted)
+        return address is not None and any(address in network for network in trusted.values())
 
     return is_trusted
 

@@ -27,6 +27,7 @@ from waterspout.notifying import Notifier
 from waterspout.ops.gauges import Gauges, read_rss
 from waterspout.ops.server import OpsServer
 from waterspout.ops.watchdog import LoopWatchdog
+from waterspout.proxies import Proxies
 from waterspout.record import log_refusal
 from waterspout.reloading import Watcher, check_watcher, find_native_files, restart
 from waterspout.saying import say
@@ -84,6 +85,7 @@ class Server:
             check_watcher()
         tls = self._certificate.load() if self._certificate is not None else None
         with self._listen() as listeners:
+            self._doubt_trust(listeners)
             keep_from_children(lambda: self._find_descriptors(listeners))  # an app may fork when it is loaded
             try:
                 self._listen_ops()
@@ -165,6 +167,12 @@ class Server:
         if settings.unix is not None:
             return listen_unix(settings.unix, settings.unix_mode)
         return listen_tcp(settings.host, settings.port)
+
+    def _doubt_trust(self, listeners: Listeners) -> None:
+        proxies = getattr(self._application, "proxies", None)
+        families = {sock.family for sock in listeners.sockets}
+        if isinstance(proxies, Proxies) and (doubt := proxies.find_doubt(families)):
+            say(doubt)
 
     def _listen_ops(self) -> None:
         """From before the app is loaded: whoever asks can see that it is not. Raises WaterspoutError."""

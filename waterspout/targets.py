@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tornado.web import Application as TornadoApplication
 
 from waterspout.application import Application
 from waterspout.exceptions import ConfigurationError, TargetNotFound
 from waterspout.importer import resolve
+from waterspout.lateness import said_when_late
 
 
 def check_named(target: str | None, native: str | None, wsgi: str | None) -> None:
@@ -26,7 +29,8 @@ def build_application(target: str | None, native: str | None, wsgi: str | None) 
     if native is None and wsgi is None:
         if target is None:
             raise ConfigurationError("nothing to serve: give TARGET, or --native and/or --wsgi")
-        application = resolve(target)
+        with said_when_late(target):
+            application = resolve(target)
         if not isinstance(application, TornadoApplication):
             is_list = isinstance(application, (list, tuple))
             meant = "rules are served with --native" if is_list else "a WSGI app is served with --wsgi"
@@ -35,7 +39,13 @@ def build_application(target: str | None, native: str | None, wsgi: str | None) 
                 f"{meant} {target}"
             )
         return application
-    rules = resolve(native) if native is not None else []
+    rules = _load_rules(native) if native is not None else []
+    return Application(native=rules, wsgi=wsgi)
+
+
+def _load_rules(native: str) -> list[Any] | tuple[Any, ...]:
+    with said_when_late(native):
+        rules = resolve(native)
     if not isinstance(rules, (list, tuple)):
         raise TargetNotFound(f"{native!r} is no list of Tornado rules, but {type(rules).__name__}")
-    return Application(native=rules, wsgi=wsgi)
+    return rules

@@ -62,6 +62,7 @@ def test_when_descriptors_are_free_again_it_accepts_again(start_server, loop):
     assert poll(lambda: answers(server))
     assert "Traceback" not in server.log
     (line,) = server.log_lines("no connection can be accepted")
+    assert f"no connection can be accepted at http://127.0.0.1:{server.port}: " in line
     found = re.search(r"Too many open files \((\d+) connections are open, ulimit -n is (\d+);", line)
     assert int(found[2]) == MOST
     assert MOST / 2 < int(found[1]) < MOST

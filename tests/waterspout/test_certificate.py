@@ -1,6 +1,7 @@
 """Certificates that can be used, or not."""
 
 import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import tornado.test
 from tests.wire.test_listeners import CERTIFICATE as EC_CERTIFICATE
 from waterspout.certificate import Certificate
 from waterspout.exceptions import ConfigurationError
+from waterspout.validity import Validity
 
 TORNADO = Path(tornado.test.__file__).parent
 CERTIFICATE, KEY = TORNADO / "test.crt", TORNADO / "test.key"
@@ -103,3 +105,12 @@ def test_the_files_are_found_again_wherever_the_process_has_gone(tmp_path, monke
     (tmp_path / "both").write_text("nothing yet")
     with pytest.raises(ConfigurationError, match=r"^--certfile both holds no certificate in PEM format$"):
         certificate.load()
+
+
+def test_a_certificate_that_soon_expires_is_said(caplog, monkeypatch):
+    ends = datetime.now(UTC) + timedelta(days=3)
+    for days in (0, 30):  # the second is fine
+        validity = Validity(datetime(2020, 1, 1, tzinfo=UTC), ends + timedelta(days=days))
+        monkeypatch.setattr("waterspout.certificate.read_validity", lambda path, validity=validity: validity)
+        Certificate(str(CERTIFICATE), str(KEY)).load()
+        assert caplog.messages == [f"{CERTIFICATE}: the certificate expires {ends:%Y-%m-%d}"]

@@ -356,6 +356,7 @@ def test_a_port_that_is_not_for_us_says_no_place_to_listen(served):
         (("--wsgi", APP, "--fd", "3", "--host", "::1"), "--host and --fd both say where to listen"),
         (("--wsgi", APP, "--fd", "3", "--unix", "/s"), "--unix and --fd both say where to listen"),
         (("--wsgi", APP, "--unix-mode", "600"), "--unix-mode is of no use without --unix"),
+        (("--wsgi", APP, "--wsgi-max-requests-jitter", "5"), "max_requests_jitter is of no use without"),
         (("--wsgi", APP, "--keyfile", "k"), "--keyfile is of no use without --certfile"),
         (("--wsgi", APP, "--debug", "--unix", "/s"), "loopback only"),
         (("--wsgi", APP, "--debug", "--fd", "3"), "loopback only"),

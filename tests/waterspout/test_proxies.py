@@ -41,7 +41,7 @@ def judge(proxies, *fields, target="/a", **context):
         (["10.0.0.0/8", " ::1 "], "::1", True),
         (["10.0.0.1/8"], "10.9.9.9", True),
         (["2001:db8::/32"], "2001:db8::7", True),
-        (["0.0.0.0/0"], "::1", False),
+        (["0.0.0.0/1"], "::1", False),
         ("::1", "::1", True),
     ],
 )
@@ -80,7 +80,7 @@ def test_a_peer_of_a_unix_socket_is_one(peer):
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6, None])
 def test_a_peer_that_left_before_it_was_accepted_is_none(family):
     """Its address is not known any more."""
-    assert judge(Proxies(["unix", "0.0.0.0/0"]), FOR, address=None, address_family=family).disbelieved
+    assert judge(Proxies(["unix", "0.0.0.0/1"]), FOR, address=None, address_family=family).disbelieved
 
 
 def test_who_says_nothing_costs_nothing():
@@ -228,3 +228,94 @@ def test_they_are_found_once_and_again_when_a_proxy_speaks_for_another_client():
         assert find_ends(served)[:2] == ("https", "198.51.100.1")
         served.context.remote_ip, served.context.protocol = "192.0.2.7", "http"
         assert find_ends(served) == first
+
+
+# --- wrong trust is said -------------------------------------------------------------------------------
+
+
+def said(caplog):
+    return [record.getMessage() for record in caplog.records if record.name == "waterspout.proxies"]
+
+
+@pytest.mark.parametrize(
+    ("peer", "who"),
+    [
+        (("127.0.0.1", 50000), "127.0.0.1"),
+        (("10.0.0.5", 50000), "10.0.0.5"),
+        (("::ffff:192.168.1.2", 50000, 0, 0), "::ffff:192.168.1.2"),
+        (("fd00::7", 50000, 0, 0), "fd00::7"),
+        (("100.64.0.3", 50000), "100.64.0.3"),
+    ],
+)
+def test_a_proxy_close_by_that_is_not_trusted_is_said_once(caplog, peer, who):
+    proxies = Proxies()
+    for _ in range(3):
+        assert judge(proxies, FOR, ("X-Forwarded-Proto", "https"), address=peer).disbelieved
+    assert said(caplog) == [
+        f"{who} sends X-Forwarded-For and is not among --trusted-proxies: removed "
+        "(said once; docs/proxies.md)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        (("FORWARDED", "for=203.0.113.9"), "Forwarded"),
+        (("X-Forwarded-Proto", "https"), "X-Forwarded-Proto"),
+        (("x-forwarded-\x1b[31m", "x"), ""),
+        (("X-Real-IP", "203.0.113.9"), ""),
+    ],
+)
+def test_what_is_said_of_a_proxy_names_a_field_of_the_conventions_alone(caplog, field, name):
+    assert judge(Proxies(), field).disbelieved
+    assert [line.split()[2] for line in said(caplog)] == ([name] if name else [])
+
+
+def test_the_peer_of_a_unix_socket_is_said_to_be_untrusted(caplog):
+    proxies = Proxies(["127.0.0.1"])
+    assert judge(proxies, FOR, address="", address_family=socket.AF_UNIX).disbelieved
+    assert said(caplog) == [
+        "whoever connects to the UNIX socket sends X-Forwarded-For and is not among --trusted-proxies "
+        "(unix): removed (said once; docs/proxies.md)"
+    ]
+
+
+def test_nothing_is_said_of_clients_from_elsewhere(caplog):
+    proxies = Proxies(["10.0.0.0/8"])
+    for address in ("1.1.1.1", "8.8.8.8", "2001:4860::1"):
+        assert judge(proxies, FOR, address=(address, 50000)).disbelieved
+    assert judge(proxies, FOR, address=None, address_family=socket.AF_INET).disbelieved
+    assert not judge(proxies, FOR, address=("10.0.0.1", 50000)).disbelieved
+    assert said(caplog) == []
+    judge(proxies, FOR)  # a client's attempts have not used it up
+    assert len(said(caplog)) == 1
+
+
+def test_nothing_is_said_when_no_field_is_to_be_believed(caplog):
+    assert judge(Proxies(proxy_headers="none"), FOR).disbelieved
+    assert said(caplog) == []
+
+
+@pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0", "10.0.0.0/0", "0.0.0.0/0.0.0.0", " * "])
+def test_a_network_of_everybody_is_refused_as_the_star_is(network):
+    with pytest.raises(ConfigurationError, match="would let every client say who it is; name networks"):
+        Proxies(["127.0.0.1", network])
+
+
+@pytest.mark.parametrize(
+    ("trusted", "families", "doubt"),
+    [
+        (["127.0.0.1", "::1"], [socket.AF_UNIX], "name unix"),
+        (["unix"], [socket.AF_INET, socket.AF_INET6], "no UNIX socket"),
+        (["unix"], [socket.AF_UNIX], ""),
+        (["unix", "127.0.0.1"], [socket.AF_INET], ""),
+        (["unix", "127.0.0.1"], [socket.AF_UNIX], ""),
+        (["127.0.0.1"], [socket.AF_UNIX, socket.AF_INET], ""),
+        (["unix"], [socket.AF_UNIX, socket.AF_INET], ""),
+        ([], [socket.AF_UNIX], ""),
+    ],
+)
+def test_trust_that_can_never_match_is_doubted(trusted, families, doubt):
+    found = Proxies(trusted).find_doubt(families)
+    assert bool(found) == bool(doubt)
+    assert doubt in found

@@ -30,6 +30,17 @@ zj0EAwIDSAAwRQIhAPczIW5dy9nHXAE6c8Dc1zzwMFkHC50CnNmmJNt/wKcEAiA/
 fwC3qvVCzYo5bNCfBvMtrC362i8T1gKg6zPr+1Gjew==
 -----END CERTIFICATE-----
 """
+#: For the same key as that of `tests.wire.test_listeners`: in the first months of 2020.
+EXPIRED = """\
+-----BEGIN CERTIFICATE-----
+MIIBDzCBtgIBATAKBggqhkjOPQQDAjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwHhcN
+MjAwMTAxMDAwMDAwWhcNMjAwMzMxMjM1OTU5WjAUMRIwEAYDVQQDDAlsb2NhbGhv
+c3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAARtIr+GG1L+IuHf+S5zmXKoabPt
+g4p9SRD3zthWNP5AkZQwZsZ48IW5bjwTY4EhAFdIPlud6DtCUaxzi252XSDhMAoG
+CCqGSM49BAMCA0gAMEUCIGFM2TeTT2Zb0UlbpFBEGnTXin+b1KC9OUZ0zd7zRb5h
+AiEAu4tpwVaZzkH+s+MVjF+RzxMzTsH0XmiKR0V/GB7flN4=
+-----END CERTIFICATE-----
+"""
 
 
 def shown(server):
@@ -75,4 +86,20 @@ def test_a_renewed_certificate_that_can_t_be_used_changes_nothing(start_server, 
     server.signal(signal.SIGHUP)
     assert server.log_lines("SIGHUP: the certificate is read again")
     assert shown(server) == CERTIFICATE
+    server.stop()
+
+
+def test_a_certificate_that_has_expired_is_said_when_it_is_read(start_server, certificate, tmp_path):
+    (tmp_path / "cert.pem").write_text(EXPIRED)
+    server = start_server("--native", "tests.apps.natives:routes", *certificate)
+    said = f"WARNING waterspout.certificate {tmp_path / 'cert.pem'}: the certificate expired 2020-03-31"
+    (line,) = server.log_lines("expired")
+    assert line.endswith(said)
+    assert shown(server) == EXPIRED
+    server.signal(signal.SIGHUP)
+    assert len(server.log_lines("expired", enough=2)) == 2
+    (tmp_path / "cert.pem").write_text(CERTIFICATE)
+    server.signal(signal.SIGHUP)
+    assert len(server.log_lines("SIGHUP: the certificate is read again", enough=2)) == 2
+    assert len(server.log_lines("expired", 0)) == 2
     server.stop()

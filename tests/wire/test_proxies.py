@@ -60,6 +60,25 @@ def trusting(start):
 # --- from anybody ---------------------------------------------------------------------------------------
 
 
+def test_a_proxy_that_is_not_trusted_is_said_once(form, start_server):
+    server = start_server(*SERVE, form=form)
+    for _ in range(2):
+        told(server, [("X-Forwarded-For", "203.0.113.9"), ("X-Forwarded-Proto", "https")])
+    server.stop()
+    (line,) = server.log_lines("--trusted-proxies", 0)
+    assert line.endswith(
+        "WARNING waterspout.proxies 127.0.0.1 sends X-Forwarded-For and is not among --trusted-proxies: "
+        "removed (said once; docs/proxies.md)"
+    )
+
+
+def test_of_an_app_that_reads_the_fields_itself_nothing_is_said(start_server):
+    server = start_server(*SERVE, "--proxy-headers", "none")
+    server.get("/told", [("X-Forwarded-For", "203.0.113.9")])
+    server.stop()
+    assert "--trusted-proxies" not in server.log
+
+
 @pytest.mark.parametrize("trust", [(), ("--trusted-proxies", "10.0.0.0/8,::1,unix")])
 @pytest.mark.parametrize("name", FAMILY)
 def test_no_claim_of_an_untrusted_peer_is_seen_by_either_side(start, trust, name):

@@ -14,13 +14,21 @@ from tornado.log import gen_log
 
 from waterspout.collecting import collector
 from waterspout.http.counting import Connections
-from waterspout.limits import BACKLOG, EXHAUSTED_PAUSE, TLS_HANDSHAKE_TIMEOUT, TLS_SHUTDOWN_TIMEOUT
+from waterspout.limits import (
+    BACKLOG,
+    EXHAUSTED_PAUSE,
+    TLS_HANDSHAKE_TIMEOUT,
+    TLS_SAID_PAUSE,
+    TLS_SHUTDOWN_TIMEOUT,
+)
 from waterspout.tally import Tally
 
 #: No descriptor or no memory is left for one more connection.
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 #: How long accepting stops then: some of the open connections may have ended by that time (seconds).
 _PAUSE: Final = 0.5
+#: So many reasons why a handshake failed are counted each by itself.
+_REASONS: Final = 16
 
 
 class Acceptor:
@@ -127,6 +135,7 @@ class TLSListener(PlainListener):
         find_context: Callable[[], ssl.SSLContext],
     ) -> None:
         self._find_context = find_context
+        self._failures: dict[str, Tally] = {}
         super().__init__(loop, sock, make_protocol)
 
     async def _connect(self, sock: socket.socket, address: object) -> None:
@@ -143,8 +152,22 @@ class TLSListener(PlainListener):
             gen_log.debug("%s has not finished its TLS handshake: %s", address, error)
             sock.close()
         except (OSError, TimeoutError) as error:  # SSLError is an OSError
-            gen_log.warning("SSL Error with %s: %s", address, str(error).strip() or type(error).__name__)
+            self._say(error, address)
             sock.close()
+
+    def _say(self, error: OSError, address: object) -> None:
+        """Each reason once, and then at times: whoever can connect can have it fail."""
+        reason = str(getattr(error, "reason", None) or type(error).__name__)
+        if reason not in self._failures and len(self._failures) >= _REASONS:
+            reason = ""  # OpenSSL knows hundreds
+        tally = self._failures.setdefault(reason, Tally(TLS_SAID_PAUSE))
+        if failed := tally.count(self._loop.time()):
+            gen_log.warning(
+                "SSL Error with %s: %s%s",
+                address,
+                str(error).strip() or type(error).__name__,
+                f" ({failed} such since the last such line)" if failed > 1 else "",
+            )
 
 
 class Listener:
@@ -171,11 +194,13 @@ class Listener:
 class Shortage:
     """Says, not too often, that no descriptors are left: an event loop may turn clients away in silence.
 
-    `count`: how many connections there are; asked when it is said.
+    `count`: how many connections there are; `where`: the addresses that nobody can connect to, "" when it
+    listens no more. Both are asked when it is said.
     """
 
-    def __init__(self, count: Callable[[], Connections]) -> None:
+    def __init__(self, count: Callable[[], Connections], where: Callable[[], str]) -> None:
         self._count = count
+        self._where = where
         self._tally = Tally(EXHAUSTED_PAUSE)
 
     def look(self, now: float) -> bool:
@@ -186,10 +211,11 @@ class Shortage:
         if error is None:
             return False
         if self._tally.count(now):
-            there_are = self._count()
+            there_are, where = self._count(), self._where()
             gen_log.error(
-                "no connection can be accepted: %s (%d connections are open, ulimit -n is %s; "
+                "no connection can be accepted%s: %s (%d connections are open, ulimit -n is %s; "
                 "said at most once in %.0f s)",
+                f" at {where}" if where else "",
                 error.strerror,
                 there_are.open,
                 there_are.limit if there_are.limit is not None else "unlimited",

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-try:
-    import resource
-except ImportError:
-    resource = None  # type: ignore[assignment]  # Windows has none
+from waterspout.descriptors import find_limit
 
 
 class Connections(NamedTuple):
@@ -25,11 +22,3 @@ def count_connections(speaking: int, application: object) -> Connections:
     told = getattr(application, "open_sockets", None)
     websockets = told if isinstance(told, int) else None  # others may call something else so
     return Connections(speaking + (websockets or 0), websockets, find_limit())
-
-
-def find_limit() -> int | None:
-    """`ulimit -n`, that of this moment; None: there is none, or this system does not tell."""
-    if resource is None:
-        return None
-    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return None if soft == resource.RLIM_INFINITY else soft

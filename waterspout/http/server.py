@@ -27,6 +27,7 @@ from waterspout.http.exchange import Exchange
 from waterspout.http.intake import Intake
 from waterspout.http.private import RequestContext
 from waterspout.http.settings import HTTPSettings
+from waterspout.listeners import describe_socket
 
 
 class HTTPServer(httpserver.HTTPServer):
@@ -69,7 +70,7 @@ class HTTPServer(httpserver.HTTPServer):
         self._open: set[Connection] = set()
         #: By the name that Tornado has for it: it is where others look for the port (jupyter, distributed).
         self._sockets: dict[int, socket.socket] = {}
-        self._shortage = Shortage(lambda: self.count_connections())
+        self._shortage = Shortage(lambda: self.count_connections(), self._describe)
         self._sweeper: asyncio.TimerHandle | None = None
         self._interval = min(limits.SWEEP_INTERVAL, self.settings.shortest / 4)
         self._quiet: asyncio.Event | None = None
@@ -115,6 +116,10 @@ class HTTPServer(httpserver.HTTPServer):
         if changes:
             self._close_listeners()
             self._listen_on(sockets)
+
+    def _describe(self) -> str:
+        is_secure = self.ssl_options is not None
+        return " and ".join(describe_socket(sock, is_secure) for sock in self._sockets.values())
 
     def _find_context(self) -> ssl.SSLContext:
         assert self.ssl_options is not None  # else there is another listener

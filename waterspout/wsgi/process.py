@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from waterspout.descriptors import describe_limit
 from waterspout.exceptions import (
     ConfigurationError,
     FrameError,
@@ -105,7 +106,9 @@ class ProcessCrew(Crew):
             raise WaterspoutError(await self._end_late()) from None
         except OSError as error:
             self.kill()
-            raise WaterspoutError(f"the WSGI process can't be started: {error}") from error
+            raise WaterspoutError(
+                f"the WSGI process can't be started: {error}{describe_limit(error)}"
+            ) from error
         except asyncio.CancelledError:
             self.kill()
             raise

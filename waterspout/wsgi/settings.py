@@ -49,6 +49,11 @@ class PoolSettings:
                 raise ConfigurationError(f"wsgi {name} must be at least {least}, not {value}")
         if self.nice > limits.NICE_IDLE:
             raise ConfigurationError(f"wsgi nice must be at most {limits.NICE_IDLE}, not {self.nice}")
+        if self.max_requests_jitter and not self.max_requests:
+            raise ConfigurationError(
+                "wsgi max_requests_jitter is of no use without max_requests (--wsgi-max-requests): "
+                "give both, or none"
+            )
 
     @property
     def crews(self) -> int:

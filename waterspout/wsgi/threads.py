@@ -8,6 +8,7 @@ import socket
 
 from waterspout import logs
 from waterspout.exceptions import WaterspoutError
+from waterspout.lateness import said_when_late
 from waterspout.limits import EXIT_GRACE
 from waterspout.wsgi.backlog import BacklogEnd
 from waterspout.wsgi.crew import Crew, CrewEvents, CrewSpec
@@ -34,8 +35,9 @@ class ThreadCrew(Crew):
 
     async def start(self) -> None:
         # Here, in the loop's thread and not in another: apps may set signal handlers while imported.
-        with logs.kept():
-            self._app = self.spec.load(self.spec.target, debug=self.spec.debug)
+        target = self.spec.target
+        with logs.kept(), said_when_late(target if isinstance(target, str) else "the WSGI app"):
+            self._app = self.spec.load(target, debug=self.spec.debug)
         self.spec.link.learn(link(self._app, self.spec.link.native))
         try:
             await self._open_lanes(self.spec.threads)

@@ -130,7 +130,7 @@ async def test_a_connection_that_can_t_be_served_is_told_unless_the_client_has_l
 
 
 async def test_a_shortage_is_said_once_in_a_while(monkeypatch, caplog):
-    shortage = Shortage(lambda: Connections(1012, 12, 1024))
+    shortage = Shortage(lambda: Connections(1012, 12, 1024), lambda: "http://127.0.0.1:8888")
     assert not shortage.look(0.0)
     assert caplog.messages == []
 
@@ -141,7 +141,8 @@ async def test_a_shortage_is_said_once_in_a_while(monkeypatch, caplog):
     for now in (1.0, 2.0, EXHAUSTED_PAUSE, EXHAUSTED_PAUSE + 2.0):
         assert shortage.look(now)
     assert len(caplog.messages) == 2
-    assert "Too many open files (1012 connections are open, ulimit -n is 1024;" in caplog.messages[0]
+    assert "accepted at http://127.0.0.1:8888: Too many open files (1012 connections" in caplog.messages[0]
+    assert "connections are open, ulimit -n is 1024;" in caplog.messages[0]
 
 
 async def test_a_shortage_without_a_limit_is_said_as_well(monkeypatch, caplog):
@@ -149,5 +150,6 @@ async def test_a_shortage_without_a_limit_is_said_as_well(monkeypatch, caplog):
         raise OSError(errno.ENFILE, "Too many open files in system")
 
     monkeypatch.setattr(os, "open", fail)
-    assert Shortage(lambda: Connections(3, None, None)).look(EXHAUSTED_PAUSE)
-    assert "3 connections are open, ulimit -n is unlimited" in caplog.messages[0]
+    assert Shortage(lambda: Connections(3, None, None), str).look(EXHAUSTED_PAUSE)
+    assert "accepted: Too many open files in system (3 connections" in caplog.messages[0]
+    assert "are open, ulimit -n is unlimited" in caplog.messages[0]

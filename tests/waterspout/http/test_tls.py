@@ -85,6 +85,31 @@ async def test_a_client_without_tls_is_turned_away(caplog):
         assert (await ask(served)).endswith(b"/ ")
 
 
+@on_loops
+async def test_handshakes_that_fail_for_one_reason_are_said_together(caplog):
+    async def fail(served, data):
+        async with served.client() as client:
+            client.send(data)
+            with contextlib.suppress(ConnectionError):
+                await client.rest()
+
+    async with serve(ssl_options=SERVER) as served:
+        for _ in range(20):
+            await fail(served, GET)
+        await fail(served, b"\x16\x03\x01\x00\x00" + bytes(64))
+        await until(lambda: len(caplog.messages) == 2)
+        assert "HTTP_REQUEST" in caplog.messages[0]
+        assert "HTTP_REQUEST" not in caplog.messages[1]
+        assert "since the last such line" not in caplog.text
+        [listener] = served.server._listeners
+        for tally in listener._failures.values():
+            tally._pause = 0  # as if it were over
+        await fail(served, GET)
+        await until(lambda: len(caplog.messages) == 3)
+        assert caplog.messages[2].endswith(" (20 such since the last such line)")
+        assert (await ask(served)).endswith(b"/ ")
+
+
 LAST = GET.replace(b"Host", b"Connection: close\r\nHost")
 
 

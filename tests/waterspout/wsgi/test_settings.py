@@ -29,6 +29,13 @@ def test_a_number_that_can_t_be_is_refused_by_name(changes):
         PoolSettings(**changes)
 
 
+def test_jitter_alone_is_refused():
+    said = r"^wsgi max_requests_jitter is of no use without max_requests \(--wsgi-max-requests\): give both"
+    with pytest.raises(ConfigurationError, match=said):
+        PoolSettings(max_requests_jitter=5)
+    assert PoolSettings(max_requests=1, max_requests_jitter=5).max_requests_jitter == 5
+
+
 @pytest.mark.parametrize(("workers", "crews"), [(0, 1), (1, 1), (4, 4)])
 def test_the_threads_of_this_process_are_one_crew(workers, crews):
     assert PoolSettings(workers=workers).crews == crews

@@ -1,0 +1,24 @@
+"""How many descriptors this process may have. Leaf."""
+
+from __future__ import annotations
+
+import errno
+
+try:
+    import resource
+except ImportError:
+    resource = None  # type: ignore[assignment]  # Windows has none
+
+
+def find_limit() -> int | None:
+    """`ulimit -n`, that of this moment; None: there is none, or this system does not tell."""
+    if resource is None:
+        return None
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def describe_limit(error: OSError) -> str:
+    """` (ulimit -n is 20)`, behind an error of which that is the reason; "" behind others."""
+    limit = find_limit() if error.errno == errno.EMFILE else None
+    return "" if limit is None else f" (ulimit -n is {limit})"
