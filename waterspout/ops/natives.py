@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple, cast
 
+from tornado.httputil import HTTPServerRequest
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
@@ -15,14 +17,19 @@ from waterspout.record import describe_request
 
 
 class NativeRequest(NamedTuple):
-    """`request`: method and path, as a line of the log names them; `seconds`, since it is here; `replies`,
-    its reply has begun, as that of a stream has; `is_left`, its client has gone.
+    """`seconds`, since it is here; `replies`, its reply has begun, as that of a stream has; `is_left`, its
+    client has gone.
     """
 
-    request: str
+    made_of: HTTPServerRequest
     seconds: float
     replies: bool
     is_left: bool
+
+    @property
+    def request(self) -> str:
+        """Method and path, as a line of the log names them."""
+        return describe_request(self.made_of.method or "", self.made_of.uri or "")
 
 
 def find_natives() -> list[NativeRequest]:
@@ -66,9 +73,10 @@ def _find_handler(task: asyncio.Task[Any]) -> RequestHandler | None:
 def _describe(handler: RequestHandler) -> NativeRequest:
     request = handler.request
     connection = cast(Any, request.connection)
+    opened: float | None = getattr(request, "opened", None)
     return NativeRequest(
-        describe_request(request.method or "", request.uri or ""),
-        request.request_time(),
+        request,
+        request.request_time() if opened is None else time.perf_counter() - opened,
         handler._headers_written or bool(getattr(connection, "detached", False)),
         _is_left(connection),
     )
