@@ -246,6 +246,8 @@ def test_signals_while_the_app_is_loaded(tmp_path, number, code):
         process.send_signal(number)
         assert poll(lambda: process.poll() is not None or "serves" in log.read_text(), 30)
         assert process.poll() == code, log.read_text()
+        says = "stopping (SIGTERM): the WSGI app is still being loaded"
+        assert (says in log.read_text()) is (number is signal.SIGTERM)
     finally:
         if process.poll() is None:
             process.terminate()
