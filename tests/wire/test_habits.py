@@ -76,7 +76,7 @@ def test_what_never_ends_in_the_background_ends_with_the_graceful_timeout(start)
     server, ident = start("--graceful-timeout", "1"), new_id()
     assert server.get(f"/mail?id={ident}&seconds=60").text == "accepted"
     server.stop()
-    assert server.log_lines("threads that the app has started still run")
+    assert server.log_lines("threads that the app has started still run (Thread-")
 
 
 def test_a_function_for_the_exit_that_does_not_return_ends_with_the_graceful_timeout(start):
@@ -108,11 +108,13 @@ def test_a_process_that_a_native_handler_has_started_does_not_hold_the_end_up(st
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_a_task_that_can_t_be_cancelled_does_not_hold_the_end_up(start_server, loop):
-    words = ("--native", "tests.apps.natives:routes", "--graceful-timeout", "1", "--loop", loop)
+    words = ("--native", "tests.apps.natives:routes", "--graceful-timeout", "2", "--loop", loop)
     server = start_server(*words)
     assert server.get("/native/stubborn").text == "started"
     server.stop()
-    assert server.log_lines("tasks that the app has started go on, though they are cancelled (go_on)")
+    says = "tasks that the app has started go on, though they are cancelled (go_on)"
+    assert server.log_lines(f"stopped, but {says}: for ")
+    assert server.log_lines(f"{says}: the graceful timeout is over")
 
 
 def test_a_stop_soon_after_a_reload_waits_no_longer_for_what_that_has_cut(start_server):
