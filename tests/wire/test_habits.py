@@ -75,8 +75,13 @@ def test_what_a_view_has_begun_in_the_background_is_finished_at_the_end(start, b
 def test_what_never_ends_in_the_background_ends_with_the_graceful_timeout(start):
     server, ident = start("--graceful-timeout", "1"), new_id()
     assert server.get(f"/mail?id={ident}&seconds=60").text == "accepted"
-    server.stop()
-    assert server.log_lines("threads that the app has started still run (Thread-")
+    server.signal(signal.SIGTERM)
+    says = "threads that the app has started still run (Thread-"
+    early = "has nothing to serve and is waited for: " if start.form == "process" else "stopped, but "
+    assert server.log_lines(early + says)
+    assert server.wait(0) is None  # three seconds at least are not over
+    assert server.wait() == 0
+    assert len(server.log_lines(says, enough=2)) == 2
 
 
 def test_a_function_for_the_exit_that_does_not_return_ends_with_the_graceful_timeout(start):
