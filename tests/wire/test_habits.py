@@ -229,6 +229,7 @@ def test_an_app_that_hangs_as_it_is_loaded_by_the_server_itself_can_be_stopped(t
     assert poll((tmp_path / "loading").exists, 30)
     process.send_signal(number)
     assert process.wait(20) == 0
+    assert f"stopped ({number.name}): the app was still being loaded" in log.read_text()
 
 
 def test_the_server_s_own_handlers_of_signals_are_the_last_word(start):
