@@ -93,7 +93,7 @@ def _run(
     hear_children()
     spare_forked_children()  # an app may fork as it is loaded
     answer_signals(
-        lambda: say("stopped"),
+        lambda name: say(f"stopped ({name}): the app was still being loaded"),
         lambda: say("SIGHUP: still loading; send it again when that is done"),
     )
     inherited = take_inherited()

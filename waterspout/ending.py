@@ -18,6 +18,8 @@ from waterspout.wsgi.standing import describe_left, find_children, find_threads
 
 logger = logging.getLogger("waterspout.server")
 
+#: What has not ended by then is waited for, and that is worth a word (seconds).
+_SAID_AFTER: Final = 0.5
 #: A line names so many tasks, at most.
 _NAMES: Final = 5
 
@@ -64,24 +66,37 @@ def _watch(
     status: int,
     loop: asyncio.AbstractEventLoop | None,
 ) -> None:
+    time.sleep(max(0.0, min(_SAID_AFTER, deadline - time.monotonic())))
+    remains = deadline - time.monotonic()
+    if remains > 0 and (left := _describe_left(before, threads, loop)):
+        # Who has read "stopped" and sees the process live on has long to wait for the reason.
+        logger.warning("stopped, but %s: for %.0f s at most", left, remains)
     time.sleep(max(0.0, deadline - time.monotonic()))
-    tasks = "" if loop is None or loop.is_closed() else _name_tasks(loop)
-    # Python's end has begun with executors, whose threads it joins while the main thread is alive yet.
-    is_ending = getattr(threading, "_SHUTTING_DOWN", False) or not threading.main_thread().is_alive()
-    if is_ending:
-        threads = find_threads(before)  # those that have been started since, too
-    if tasks:
-        left = f"tasks that the app has started go on, though they are cancelled ({tasks})"
-    elif is_ending or any(thread.is_alive() for thread in threads) or (loop and not loop.is_closed()):
-        left = describe_left(threads)
-    else:
+    left = _describe_left(before, threads, loop)
+    if not left and (loop is None or loop.is_closed()):
         return  # the program goes on
+    left = left or describe_left(threads)
     logger.warning("%s: the graceful timeout is over", left)
     for child in find_children():
         if child.daemon:
             with contextlib.suppress(Exception):  # an app's own kind of child: the end goes on
                 child.terminate()  # as Python would, had it come to that
     _end(status)
+
+
+def _describe_left(
+    before: Collection[threading.Thread],
+    threads: list[threading.Thread],
+    loop: asyncio.AbstractEventLoop | None,
+) -> str:
+    """What of the app's keeps the process from its end now; "": nothing that is known."""
+    if tasks := "" if loop is None or loop.is_closed() else _name_tasks(loop):
+        return f"tasks that the app has started go on, though they are cancelled ({tasks})"
+    # Python's end has begun with executors, whose threads it joins while the main thread is alive yet.
+    is_ending = getattr(threading, "_SHUTTING_DOWN", False) or not threading.main_thread().is_alive()
+    if is_ending:
+        threads = find_threads(before)  # those that have been started since, too
+    return describe_left(threads) if is_ending or any(thread.is_alive() for thread in threads) else ""
 
 
 def _name_tasks(loop: asyncio.AbstractEventLoop) -> str:

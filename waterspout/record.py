@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from waterspout.exceptions import RequestRefused
 from waterspout.framing import TOKEN_CHARACTER
+from waterspout.limits import VIEW_TEXT
 from waterspout.logs import escape
 
 access_log = logging.getLogger("waterspout.access")
@@ -34,6 +35,12 @@ def make_request_id(proposed: str | None) -> str:
 
 
 _REFUSALS: Final = {408: "too-slow", 413: "body-too-large"}
+
+
+def describe_request(method: str, target: str) -> str:
+    """Method and path, for log and figures; a query may hold what no log should."""
+    text = f"{escape(method)} {escape(target.partition('?')[0])}"
+    return text if len(text) <= VIEW_TEXT else f"{text[:VIEW_TEXT]}..."
 
 
 class Record:

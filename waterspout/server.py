@@ -34,6 +34,7 @@ from waterspout.saying import say
 from waterspout.settings import ServeSettings, is_local
 from waterspout.shutdown import shut_down
 from waterspout.signals import keep_from_children, spare_forked_children
+from waterspout.underway import describe_underway
 from waterspout.wsgi.container import Container
 from waterspout.wsgi.settings import PoolSettings
 
@@ -135,9 +136,10 @@ class Server:
                 await ops.close()
             restart(kept)
         logger.info(
-            "stopping (%s): running requests get at most %g s (once more ends at once)",
+            "stopping (%s): running requests get at most %g s (once more ends at once)%s",
             self._stop_signal,
             self._settings.graceful_timeout,
+            describe_underway(self._application, server.count_connections().websockets),
         )
         listeners.remove_file()
         await self._shutdown(server, self._settings.graceful_timeout)
@@ -213,6 +215,7 @@ class Server:
         try:
             await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
             if self._stop.is_set():
+                logger.info("stopping (%s): the WSGI app is still being loaded", self._stop_signal)
                 starting.cancel()
                 await asyncio.gather(starting, return_exceptions=True)
                 await application.stop(0)

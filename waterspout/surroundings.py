@@ -65,22 +65,23 @@ def hear_children() -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
-def answer_signals(on_stop: Callable[[], None], on_hangup: Callable[[], None]) -> None:
+def answer_signals(on_stop: Callable[[str], None], on_hangup: Callable[[], None]) -> None:
     """Until the event loop hears signals: SIGTERM and Ctrl-C end the process with 0, which as the first one
-    of a container they would not; SIGHUP, a reload that comes too early, does not.
+    of a container they would not; SIGHUP, a reload that comes too early, does not. `on_stop` is told which it
+    was, by its name.
     """
     if not _is_main_thread():
         return
     on_terminal = _is_terminal()
 
-    def stop(*_: object) -> None:
-        on_stop()
+    def stop(number: int, _frame: object) -> None:
+        on_stop(signal.Signals(number).name)
         drop_streams()
         os._exit(0)  # what runs is code of others, at any place
 
-    def hang_up(*_: object) -> None:
+    def hang_up(number: int, frame: object) -> None:
         if on_terminal and not _is_terminal():
-            stop()
+            stop(number, frame)
         else:
             on_hangup()
 

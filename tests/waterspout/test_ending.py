@@ -48,7 +48,48 @@ def run(begin, patience, after=0):
 def test_what_still_runs_at_the_deadline_is_cut():
     done = run(THREAD.format(60), patience=0.2)
     assert (done.returncode, done.stdout) == (3, "gone on\n")  # what was printed is not lost
-    assert "threads that the app has started still run" in done.stderr
+    assert "threads that the app has started still run (Thread-1 (sleep), at " in done.stderr
+    assert "stopped, but" not in done.stderr  # there was no time to say so
+
+
+TASK = """
+import asyncio
+
+async def go_on():
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            pass
+
+async def main():
+    global task
+    task = asyncio.create_task(go_on())
+    await asyncio.sleep(0)
+
+with asyncio.Runner() as runner:
+    runner.run(main())
+    end_by(time.monotonic() + 2.5, before, 3, runner.get_loop())
+"""
+
+
+@pytest.mark.parametrize(
+    ("begin", "what"),
+    [
+        (TASK, r"tasks that the app has started go on, though they are cancelled \(go_on\)"),
+        (
+            THREAD.format(60),
+            r"threads that the app has started still run \(Thread-1 \(sleep\), at .*\)",
+        ),
+        (EXIT.format(60), r"what the app has registered for the exit still runs, at <string>:\d+ in wait"),
+    ],
+)
+def test_what_is_waited_for_is_said_long_before_the_time_is_over(begin, what):
+    done = run(begin, patience=2.5)
+    assert done.returncode == 3
+    early, late = done.stderr.splitlines()
+    assert re.fullmatch(f"stopped, but {what}: for [12] s at most", early)
+    assert re.fullmatch(f"{what}: the graceful timeout is over", late)
 
 
 def test_a_child_that_python_would_wait_for_is_left_alone_at_the_deadline():
@@ -87,7 +128,8 @@ def test_children_that_end_with_their_parent_do_so_then_too():
 def test_what_ends_in_time_is_waited_for(begin):
     began = time.monotonic()
     done = run(begin.format(1), patience=20)
-    assert (done.returncode, done.stderr) == (5, "")
+    assert done.returncode == 5
+    assert "the graceful timeout is over" not in done.stderr
     assert 1 <= time.monotonic() - began < 15
 
 

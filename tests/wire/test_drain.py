@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import signal
 import time
 
@@ -60,6 +61,32 @@ def test_running_requests_are_answered_before_the_end(fresh, ending):
         reply = connection.reply()
         assert (reply.status, reply.text) == (200, f"done {ident}")
     assert_gone(fresh)
+
+
+def test_a_stop_says_what_it_waits_for(fresh):
+    requests = [begin(fresh, "/gated") for _ in range(2)]
+    socket, native, stream = open_websocket(fresh), fresh.connect(), fresh.connect()
+    stream.send_request("GET", "/native/beats")
+    stream.head()
+    native.send_request("GET", "/native/slow?seconds=60&secret=x")
+    assert fresh.get("/native/ping").text == "pong"
+    fresh.signal(signal.SIGTERM)
+    (line,) = fresh.log_lines("stopping (SIGTERM)")
+    what = r"; 3 run, the longest GET /gated for \d+ s; 1 native reply has begun; 1 WebSocket$"
+    assert re.search(what, line)
+    for ident, connection in requests:
+        fresh.open_gate(ident)
+        assert connection.reply().status == 200
+    for connection in (socket, native, stream):
+        connection.close()
+    assert_gone(fresh)
+
+
+def test_a_stop_that_waits_for_nothing_says_so_by_silence(fresh):
+    assert fresh.get("/native/ping").text == "pong"
+    fresh.stop()
+    (line,) = fresh.log_lines("stopping (SIGTERM)")
+    assert line.endswith("(once more ends at once)")
 
 
 @pytest.mark.parametrize("ending", ["Ctrl-C", "SIGTERM"])

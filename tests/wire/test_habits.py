@@ -75,8 +75,13 @@ def test_what_a_view_has_begun_in_the_background_is_finished_at_the_end(start, b
 def test_what_never_ends_in_the_background_ends_with_the_graceful_timeout(start):
     server, ident = start("--graceful-timeout", "1"), new_id()
     assert server.get(f"/mail?id={ident}&seconds=60").text == "accepted"
-    server.stop()
-    assert server.log_lines("threads that the app has started still run")
+    server.signal(signal.SIGTERM)
+    says = "threads that the app has started still run (Thread-"
+    early = "has nothing to serve and is waited for: " if start.form == "process" else "stopped, but "
+    assert server.log_lines(early + says)
+    assert server.wait(0) is None  # three seconds at least are not over
+    assert server.wait() == 0
+    assert len(server.log_lines(says, enough=2)) == 2
 
 
 def test_a_function_for_the_exit_that_does_not_return_ends_with_the_graceful_timeout(start):
@@ -108,11 +113,13 @@ def test_a_process_that_a_native_handler_has_started_does_not_hold_the_end_up(st
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_a_task_that_can_t_be_cancelled_does_not_hold_the_end_up(start_server, loop):
-    words = ("--native", "tests.apps.natives:routes", "--graceful-timeout", "1", "--loop", loop)
+    words = ("--native", "tests.apps.natives:routes", "--graceful-timeout", "2", "--loop", loop)
     server = start_server(*words)
     assert server.get("/native/stubborn").text == "started"
     server.stop()
-    assert server.log_lines("tasks that the app has started go on, though they are cancelled (go_on)")
+    says = "tasks that the app has started go on, though they are cancelled (go_on)"
+    assert server.log_lines(f"stopped, but {says}: for ")
+    assert server.log_lines(f"{says}: the graceful timeout is over")
 
 
 def test_a_stop_soon_after_a_reload_waits_no_longer_for_what_that_has_cut(start_server):
@@ -222,6 +229,7 @@ def test_an_app_that_hangs_as_it_is_loaded_by_the_server_itself_can_be_stopped(t
     assert poll((tmp_path / "loading").exists, 30)
     process.send_signal(number)
     assert process.wait(20) == 0
+    assert f"stopped ({number.name}): the app was still being loaded" in log.read_text()
 
 
 def test_the_server_s_own_handlers_of_signals_are_the_last_word(start):
@@ -246,6 +254,8 @@ def test_signals_while_the_app_is_loaded(tmp_path, number, code):
         process.send_signal(number)
         assert poll(lambda: process.poll() is not None or "serves" in log.read_text(), 30)
         assert process.poll() == code, log.read_text()
+        says = "stopping (SIGTERM): the WSGI app is still being loaded"
+        assert (says in log.read_text()) is (number is signal.SIGTERM)
     finally:
         if process.poll() is None:
             process.terminate()

@@ -62,6 +62,23 @@ def test_a_request_past_the_queue_is_a_fast_503(server):
     assert len(server.notes("ran", held[0])) == 1
 
 
+def test_all_refusals_are_said_though_no_more_follow(start_server, form):
+    server = start_server(*SERVE, form=form)
+    held = [hold_the_lane(server), queue(server), queue(server)]
+    for _ in range(5):
+        assert server.get("/quick").status == 503
+    (line,) = server.log_lines("since the last such line")
+    assert "answered 503 to 1 since the last such line" in line
+    rest = "answered 503 to 4 more since the last such line"
+    assert poll(lambda: rest in server.log)
+    assert server.get("/quick").status == 503
+    assert len(server.log_lines("since the last such line")) == 2
+    for ident, connection in held:
+        assert_answered(server, ident, connection)
+    server.stop()
+    assert "answered 503 to 1 more since the last such line" in server.log
+
+
 def test_native_routes_answer_while_the_queue_is_full(server):
     requests = [hold_the_lane(server), queue(server), queue(server)]
     assert server.get("/quick").status == 503

@@ -225,7 +225,45 @@ def test_what_native_handlers_answer_is_counted_by_class_of_status(watched):
     for target in ("/native/ping", "/native/numbers/7", "/native/raises", "/quick"):
         server.get(target)
     open_websocket(server)
-    assert watched.stats()["native"] == {"answers": {"1xx": 1, "2xx": 2, "3xx": 0, "4xx": 0, "5xx": 1}}
+    assert watched.stats()["native"]["answers"] == {"1xx": 1, "2xx": 2, "3xx": 0, "4xx": 0, "5xx": 1}
+
+
+@pytest.mark.parametrize("http", ["waterspout", "tornado"])
+def test_what_native_handlers_run_is_told_while_they_do(start_server, http):
+    watched = Watched(start_server("--native", "tests.apps.natives:routes", *OPS, "--server", http))
+    server = watched.server
+
+    def counts():
+        told = watched.stats()["native"]["requests"]
+        return told["running"], told["replying"], told["abandoned"]
+
+    assert counts() == (0, 0, 0)
+    assert watched.stats()["native"]["longest"] == []
+    socket, first, second, stream = (open_websocket(server), *(server.connect() for _ in range(3)))
+    first.send_request("GET", "/native/slow?seconds=60&secret=x")
+    assert poll(lambda: counts() == (1, 0, 0))
+    second.send_request("GET", "/native/events?topic=none&after=60")
+    stream.send_request("GET", "/native/beats")
+    stream.head()
+    assert poll(lambda: counts() == (3, 1, 0))
+    told = watched.stats()["native"]["longest"]
+    assert [each["request"] for each in told] == ["GET /native/slow", "GET /native/events"]
+    assert 20 > told[0]["seconds"] > told[1]["seconds"] > 0
+    first.close()  # the handler goes on: nobody has told it to end
+    assert poll(lambda: counts() == (3, 1, 1))
+    for connection in (socket, second, stream):
+        connection.close()
+
+
+def test_a_handler_that_streams_its_body_is_told(start_server):
+    watched = Watched(start_server("--native", "tests.apps.natives:routes", *OPS))
+    with watched.server.connect() as connection:
+        connection.send_head("POST", "/native/streamed", [("Content-Length", "6")])
+        connection.send(b"abc")
+        assert poll(lambda: watched.stats()["native"]["longest"])
+        connection.send(b"def")
+        assert connection.reply().text == "6"
+    assert watched.stats()["native"]["requests"]["running"] == 0
 
 
 def test_a_view_that_is_given_up_is_told(start_server, form):

@@ -9,11 +9,12 @@ from typing import Any
 
 from waterspout import __version__
 from waterspout.ops.lag import LoopLag
+from waterspout.ops.natives import find_natives, tell_natives
 
 
 class Gauges:
     """Reads what pools tell, by name, and which of them can run nothing now; the event loop's lag; and what
-    native handlers have answered, as soon as an application counts it in `native`.
+    native handlers have answered, as soon as an application counts it in `native`, and what they run.
     """
 
     def __init__(
@@ -46,9 +47,13 @@ class Gauges:
                 "rss": read_rss(os.getpid()),
             },
             "event_loop": {"lag": self.lag.tell()},
-            "native": None if self._native is None else {"answers": read_answers(self._native)},
+            "native": None if self._native is None else self._read_native(self._native),
             "pools": self._read_pools(),
         }
+
+    @staticmethod
+    def _read_native(counts: list[int]) -> dict[str, Any]:
+        return {"answers": read_answers(counts), **tell_natives(find_natives())}
 
     def find_down(self) -> list[str]:
         """The names of pools that can run nothing now."""

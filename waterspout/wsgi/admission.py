@@ -28,7 +28,7 @@ from waterspout.limits import (
     STRETCH_TIME_FULL,
     WRITE_TIMEOUT,
 )
-from waterspout.tally import Tally
+from waterspout.tallying import SpokenTally
 from waterspout.wsgi.pace import Pace
 from waterspout.wsgi.spool import SpoolSpace
 
@@ -56,7 +56,7 @@ class Admission:
         self._readers: dict[SlowClient, Pace] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.cut = 0
-        self._cuts = Tally(SLOW_SAID_PAUSE)
+        self._cuts = SpokenTally(SLOW_SAID_PAUSE, _say_cut)
 
     # -- exchanges call these ----------------------------------------------------------------------------
 
@@ -91,6 +91,10 @@ class Admission:
         """It is over."""
         self.leave(client)
         self._readers.pop(client, None)
+
+    def say_rest(self) -> None:
+        """The pool stops: say what was counted for the log, and not said yet."""
+        self._cuts.say_rest()
 
     @property
     def is_pressed(self) -> bool:
@@ -172,12 +176,8 @@ class Admission:
         for _, client in slowest:
             self.cut += 1
             client.cut_slow()
-        if unsaid := self._cuts.count(now, len(slowest)):
-            logger.warning(
-                "%d slow clients were cut since the last such line, because others waited for a lane or for "
-                "room in the spool (--wsgi-threads, --wsgi-spool)",
-                unsaid,
-            )
+        if slowest:
+            self._cuts.count(len(slowest))
 
     # -- in short ----------------------------------------------------------------------------------------
 
@@ -208,3 +208,11 @@ class Admission:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
+
+
+def _say_cut(unsaid: int, is_rest: bool) -> None:
+    logger.warning(
+        "%d slow clients were cut since the last such line, because others waited for a lane or for "
+        "room in the spool (--wsgi-threads, --wsgi-spool)",
+        unsaid,
+    )

@@ -11,9 +11,8 @@ from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from waterspout.exceptions import FrameError
-from waterspout.limits import ONE_READ, VIEW_TEXT
-from waterspout.logs import escape
-from waterspout.record import Record
+from waterspout.limits import ONE_READ
+from waterspout.record import Record, describe_request
 from waterspout.wsgi.backlog import Answer, Backlog
 from waterspout.wsgi.frames import (
     CANCEL,
@@ -151,10 +150,8 @@ class Lane(asyncio.Protocol):
 
     @property
     def view(self) -> str:
-        """Method and path of its request, for log and figures; a query may hold what no log should."""
-        record = self.record
-        text = f"{escape(record.method)} {escape(record.target.partition('?')[0])}"
-        return text if len(text) <= VIEW_TEXT else f"{text[:VIEW_TEXT]}..."
+        """Method and path of its request, for log and figures."""
+        return describe_request(self.record.method, self.record.target)
 
     @property
     def is_running(self) -> bool:

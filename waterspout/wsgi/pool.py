@@ -21,7 +21,7 @@ from waterspout.importer import split_spec
 from waterspout.ops.figures import Figures
 from waterspout.record import Record
 from waterspout.signals import fork_generation
-from waterspout.tally import Tally
+from waterspout.tallying import SpokenTally
 from waterspout.wsgi.admission import Admission
 from waterspout.wsgi.crew import Crew, CrewEvents, CrewSpec
 from waterspout.wsgi.exchange import Exchange
@@ -104,7 +104,7 @@ class Pool:
         self._orphans = Orphans()
         self._generation = 0
         self.stopping = False
-        self._refusals = Tally(limits.REFUSED_PAUSE)
+        self._refusals = SpokenTally(limits.REFUSED_PAUSE, self._say_refused)
         self.started = 0
         self.refused = 0
         self.died = 0
@@ -171,6 +171,8 @@ class Pool:
     async def _end(self, grace: float) -> None:
         """Take nothing more, end everything, whatever state it is in."""
         self.stopping = True
+        self._refusals.say_rest()
+        self.admission.say_rest()
         self._refuse_queue()
         self._watch.stop()
         await self._supervisor.stop(grace)
@@ -361,16 +363,17 @@ class Pool:
     def _refuse(self, exchange: Exchange) -> None:
         self.refused += 1
         if not self.stopping:
-            self._say_refused()
+            self._refusals.count()
         exchange.refuse(503)
 
-    def _say_refused(self) -> None:
-        """Say that requests are refused, and how many, but not once for each."""
-        unsaid = self._refusals.count(asyncio.get_running_loop().time())
-        if not unsaid:
-            return
+    def _say_refused(self, unsaid: int, is_rest: bool) -> None:
+        """Say that requests are refused, and how many, but not once for each. `is_rest`: by now there may be
+        room again.
+        """
         lanes = [lane for crew in self._supervisor.crews for lane in crew.lanes]
-        if lanes:
+        if is_rest:
+            logger.warning("%sanswered 503 to %d more since the last such line", self._says, unsaid)
+        elif lanes:
             logger.warning(
                 "%s%d lanes are busy and %d requests wait: answered 503 to %d since the last such line "
                 "(%s, --wsgi-queue, --wsgi-queue-timeout); %s",

@@ -67,6 +67,8 @@ LOSES_CLOSED: Final = sys.platform == "darwin"
 #: So long (seconds) a process that is to be killed may write where it stands, and so much later than its
 #: lanes, at most, its end is heard of.
 _LAST_WORDS: Final = 0.5
+#: A process that was told to end and has not by then is waited for, and that is worth a word (seconds).
+_SAID_AFTER: Final = 0.5
 
 _FAILURES: Final = {error.__name__: error for error in (TargetNotFound, TargetRaised, ConfigurationError)}
 
@@ -136,6 +138,7 @@ class ProcessCrew(Crew):
             return
         if self._untold:
             self.kill()  # in the middle of a frame nothing else can be said
+        saying = asyncio.get_running_loop().create_task(self._say_awaited())
         try:
             self._order(STOP)
             await asyncio.wait_for(asyncio.shield(self._exited), self._ends_by - now)
@@ -144,6 +147,18 @@ class ProcessCrew(Crew):
                 await self._say_left(grace)
             self.kill()
             await asyncio.shield(self._exited)  # others wait for it, too
+        finally:
+            saying.cancel()
+
+    async def _say_awaited(self) -> None:
+        """What it is waited for, while there is time to do something about it."""
+        await asyncio.sleep(_SAID_AFTER)
+        left = await self.find_place(LEFT) if self._is_free else ""
+        remains = (self._ends_by or 0.0) - asyncio.get_running_loop().time()
+        if left and remains > 0 and not self.gone:
+            logger.info(
+                "%s has nothing to serve and is waited for: %s: for %.0f s at most", self, left, remains
+            )
 
     async def _say_left(self, grace: float) -> None:
         """It had nothing to serve, and goes on. What is cut, as far as it can say."""

@@ -22,6 +22,9 @@ from waterspout.wsgi.lane_thread import LaneThread
 MAIN_THREAD: Final = 0
 #: Stands for what of the app's keeps the process from its end (`describe_left`), where a thread's number is.
 LEFT: Final = -1
+#: A line names so many threads, and of each name so much (characters).
+_NAMED: Final = 3
+_NAME_TEXT: Final = 60
 
 
 def find_place(thread: int) -> str:
@@ -95,9 +98,19 @@ def find_children() -> list[Any]:
 
 def describe_left(threads: Collection[threading.Thread]) -> str:
     """`threads`: as `find_threads` found them."""
-    if any(thread.is_alive() for thread in threads):
-        return "threads that the app has started still run"
+    if running := [thread for thread in threads if thread.is_alive()]:
+        return f"threads that the app has started still run ({_name_threads(running)})"
     if children := [str(child.pid) for child in find_children() if not child.daemon]:
         return f"processes that the app has started still run, and are left alone ({', '.join(children)})"
     place = find_place(MAIN_THREAD)
     return "what the app has registered for the exit still runs" + (f", at {place}" if place else "")
+
+
+def _name_threads(threads: list[threading.Thread]) -> str:
+    more = len(threads) - _NAMED
+    return "; ".join([*map(_name_thread, threads[:_NAMED]), *([f"{more} more"] if more > 0 else [])])
+
+
+def _name_thread(thread: threading.Thread) -> str:
+    place = find_place(thread.native_id) if thread.native_id else ""
+    return escape(thread.name)[:_NAME_TEXT] + (f", at {place}" if place else "")

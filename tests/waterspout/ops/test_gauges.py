@@ -23,7 +23,7 @@ async def test_native_answers_are_told_by_class_of_status():
     gauges = Gauges()
     gauges.native[2] += 7
     gauges.native[0] += 1
-    assert gauges.read()["native"] == {"answers": {"1xx": 0, "2xx": 7, "3xx": 0, "4xx": 0, "5xx": 0}}
+    assert gauges.read()["native"]["answers"] == {"1xx": 0, "2xx": 7, "3xx": 0, "4xx": 0, "5xx": 0}
     assert gauges.read()["server"]["version"] == waterspout.__version__
     gauges.lag.stop()
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.server import poll
 from waterspout import limits
 from waterspout.wsgi import standing as module
 from waterspout.wsgi.lane_thread import LaneThread
@@ -154,7 +155,25 @@ def test_threads_that_python_waits_for_are_found(gate):
 
 def test_threads_are_named_first(gate, monkeypatch):
     monkeypatch.setattr(module, "find_children", lambda: [Child(1)])
-    assert module.describe_left([start(gate)]) == "threads that the app has started still run"
+    said = module.describe_left([start(gate)])
+    assert said.startswith("threads that the app has started still run (")
+
+
+def test_the_first_threads_are_named_and_where_they_stand(gate):
+    def wait_there():
+        gate.wait()
+
+    threads = [threading.Thread(target=wait_there, name=f"mailer\n{number}") for number in range(5)]
+    for thread in threads:
+        thread.start()
+    one = r"mailer\\n%d, at tests/waterspout/wsgi/test_standing\.py:\d+ in wait_there"
+    expected = "; ".join(one % number for number in range(3))
+    assert poll(
+        lambda: re.fullmatch(
+            rf"threads that the app has started still run \({expected}; 2 more\)",
+            module.describe_left(threads),
+        )
+    ), module.describe_left(threads)
 
 
 class Child:

@@ -1,0 +1,90 @@
+"""Which requests of native handlers run: found when somebody asks, so that no request pays for it."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Iterable
+from typing import Any, NamedTuple, cast
+
+from tornado.httputil import HTTPServerRequest
+from tornado.web import RequestHandler
+from tornado.websocket import WebSocketHandler
+
+from waterspout.limits import LONGEST
+from waterspout.record import describe_request
+
+
+class NativeRequest(NamedTuple):
+    """`seconds`, since it is here; `replies`, its reply has begun, as that of a stream has; `is_left`, its
+    client has gone.
+    """
+
+    made_of: HTTPServerRequest
+    seconds: float
+    replies: bool
+    is_left: bool
+
+    @property
+    def request(self) -> str:
+        """Method and path, as a line of the log names them."""
+        return describe_request(self.made_of.method or "", self.made_of.uri or "")
+
+
+def find_natives() -> list[NativeRequest]:
+    """All that have not been answered, on the running event loop, whichever server they came by, the longest
+    first; but for who asks, and for WebSockets.
+    """
+    here = asyncio.current_task()
+    handlers = [_find_handler(task) for task in asyncio.all_tasks() if task is not here]
+    found = [_describe(handler) for handler in handlers if handler is not None]
+    return sorted(found, key=lambda native: native.seconds, reverse=True)
+
+
+def tell_natives(natives: Iterable[NativeRequest]) -> dict[str, Any]:
+    """For JSON. Whose reply has begun may be meant to stay: it is counted, and not among the longest."""
+    natives = list(natives)
+    unanswered = [native for native in natives if not native.replies]
+    return {
+        "requests": {
+            "running": len(natives),
+            "replying": len(natives) - len(unanswered),
+            "abandoned": sum(native.is_left for native in natives),
+        },
+        "longest": [
+            {"request": native.request, "seconds": native.seconds} for native in unanswered[:LONGEST]
+        ],
+    }
+
+
+def _find_handler(task: asyncio.Task[Any]) -> RequestHandler | None:
+    """Who answers in this task, if anybody does, and has not done so yet."""
+    coroutine = task.get_coro()
+    if getattr(coroutine, "__name__", "") != "_execute" or not inspect.iscoroutine(coroutine):
+        return None
+    handler = inspect.getcoroutinelocals(coroutine).get("self")
+    if not isinstance(handler, RequestHandler) or handler._finished:
+        return None
+    is_socket = isinstance(handler, WebSocketHandler) and handler.ws_connection is not None
+    return None if is_socket else handler
+
+
+def _describe(handler: RequestHandler) -> NativeRequest:
+    request = handler.request
+    connection = cast(Any, request.connection)
+    opened: float | None = getattr(request, "opened", None)
+    return NativeRequest(
+        request,
+        request.request_time() if opened is None else time.perf_counter() - opened,
+        handler._headers_written or bool(getattr(connection, "detached", False)),
+        _is_left(connection),
+    )
+
+
+def _is_left(connection: Any) -> bool:
+    is_lost: bool | None = getattr(connection, "is_lost", None)
+    if is_lost is not None:
+        return is_lost
+    stream = getattr(connection, "stream", None)  # Tornado's own
+    return stream is not None and bool(stream.closed())
