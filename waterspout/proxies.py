@@ -98,7 +98,7 @@ class Proxies:
             raise ConfigurationError(f"proxy headers {proxy_headers}: of which proxies? Name them as trusted")
         self._named = None if self.headers in FAMILIES else frozenset(self.headers.split(","))
         self.root_path = check_root_path(root_path or "")
-        self._tells = self.headers != "none"
+        self._tells = False
 
     def judge(self, connection: Any, target: str, fields: Iterable[tuple[str, str]]) -> Verdict | None:
         """What is true of a request with this `target` and these `fields`, which come in on a Tornado
@@ -150,6 +150,12 @@ class Proxies:
         if stripped.endswith(root):  # it knows of ours, and may have taken it off, or not
             return stripped, (path[len(root) :] or "/") if is_below else path, False
         return stripped + root, path[len(root) :] or "/", not is_below
+
+    def tell_of_untrusted(self) -> None:
+        """Warn once of a proxy that is not trusted, as it seems. For `waterspout serve`, whose option it is:
+        another server may have believed the peer by itself (`xheaders`).
+        """
+        self._tells = self.headers != "none"
 
     def find_doubt(self, families: Collection[int]) -> str:
         """What is wrong with whom we trust, where sockets of these `families` are served; "": nothing."""

@@ -172,8 +172,10 @@ class Server:
 
     def _doubt_trust(self, listeners: Listeners) -> None:
         proxies = getattr(self._application, "proxies", None)
-        families = {sock.family for sock in listeners.sockets}
-        if isinstance(proxies, Proxies) and (doubt := proxies.find_doubt(families)):
+        if not isinstance(proxies, Proxies):
+            return
+        proxies.tell_of_untrusted()
+        if doubt := proxies.find_doubt({sock.family for sock in listeners.sockets}):
             say(doubt)
 
     def _listen_ops(self) -> None:

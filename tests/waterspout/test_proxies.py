@@ -233,6 +233,13 @@ def test_they_are_found_once_and_again_when_a_proxy_speaks_for_another_client():
 # --- wrong trust is said -------------------------------------------------------------------------------
 
 
+def make_telling(*arguments, **settings):
+    """As the server has them."""
+    proxies = Proxies(*arguments, **settings)
+    proxies.tell_of_untrusted()
+    return proxies
+
+
 def said(caplog):
     return [record.getMessage() for record in caplog.records if record.name == "waterspout.proxies"]
 
@@ -248,7 +255,7 @@ def said(caplog):
     ],
 )
 def test_a_proxy_close_by_that_is_not_trusted_is_said_once(caplog, peer, who):
-    proxies = Proxies()
+    proxies = make_telling()
     for _ in range(3):
         assert judge(proxies, FOR, ("X-Forwarded-Proto", "https"), address=peer).disbelieved
     assert said(caplog) == [
@@ -267,12 +274,12 @@ def test_a_proxy_close_by_that_is_not_trusted_is_said_once(caplog, peer, who):
     ],
 )
 def test_what_is_said_of_a_proxy_names_a_field_of_the_conventions_alone(caplog, field, name):
-    assert judge(Proxies(), field).disbelieved
+    assert judge(make_telling(), field).disbelieved
     assert [line.split()[2] for line in said(caplog)] == ([name] if name else [])
 
 
 def test_the_peer_of_a_unix_socket_is_said_to_be_untrusted(caplog):
-    proxies = Proxies(["127.0.0.1"])
+    proxies = make_telling(["127.0.0.1"])
     assert judge(proxies, FOR, address="", address_family=socket.AF_UNIX).disbelieved
     assert said(caplog) == [
         "whoever connects to the UNIX socket sends X-Forwarded-For and is not among --trusted-proxies "
@@ -281,7 +288,7 @@ def test_the_peer_of_a_unix_socket_is_said_to_be_untrusted(caplog):
 
 
 def test_nothing_is_said_of_clients_from_elsewhere(caplog):
-    proxies = Proxies(["10.0.0.0/8"])
+    proxies = make_telling(["10.0.0.0/8"])
     for address in ("1.1.1.1", "8.8.8.8", "2001:4860::1"):
         assert judge(proxies, FOR, address=(address, 50000)).disbelieved
     assert judge(proxies, FOR, address=None, address_family=socket.AF_INET).disbelieved
@@ -291,8 +298,13 @@ def test_nothing_is_said_of_clients_from_elsewhere(caplog):
     assert len(said(caplog)) == 1
 
 
+def test_nothing_is_said_where_another_server_may_have_believed_it(caplog):
+    assert judge(Proxies(), FOR).disbelieved
+    assert said(caplog) == []
+
+
 def test_nothing_is_said_when_no_field_is_to_be_believed(caplog):
-    assert judge(Proxies(proxy_headers="none"), FOR).disbelieved
+    assert judge(make_telling(proxy_headers="none"), FOR).disbelieved
     assert said(caplog) == []
 
 
