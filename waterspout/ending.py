@@ -12,14 +12,12 @@ import time
 from collections.abc import Collection
 from typing import Final
 
-from waterspout.limits import SAME_SIGNAL
+from waterspout.limits import END_SAID, SAME_SIGNAL
 from waterspout.surroundings import drop_streams
 from waterspout.wsgi.standing import describe_left, find_children, find_threads
 
 logger = logging.getLogger("waterspout.server")
 
-#: What has not ended by then is waited for, and that is worth a word (seconds).
-_SAID_AFTER: Final = 0.5
 #: A line names so many tasks, at most.
 _NAMES: Final = 5
 
@@ -66,7 +64,7 @@ def _watch(
     status: int,
     loop: asyncio.AbstractEventLoop | None,
 ) -> None:
-    time.sleep(max(0.0, min(_SAID_AFTER, deadline - time.monotonic())))
+    time.sleep(max(0.0, min(END_SAID, deadline - time.monotonic())))
     remains = deadline - time.monotonic()
     if remains > 0 and (left := _describe_left(before, threads, loop)):
         # Who has read "stopped" and sees the process live on has long to wait for the reason.

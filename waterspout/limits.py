@@ -302,6 +302,9 @@ PLACES_ASKED = 32
 ORPHAN_GRACE = 2.0
 #: timeout(1), make and some supervisors signal the process and its group: that is one stop (seconds).
 SAME_SIGNAL = 1.0
+#: What was told to end and has not by then, the server or a WSGI process, is waited for; the log says for
+#: what (seconds).
+END_SAID = 0.5
 #: After being told to stop, a WSGI process that has no more requests gets this long to exit (seconds).
 EXIT_GRACE = 3.0
 #: ... and when requests are cut because the graceful timeout is over (seconds).

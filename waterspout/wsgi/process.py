@@ -31,7 +31,7 @@ from waterspout.exceptions import (
     WaterspoutError,
 )
 from waterspout.importer import Home
-from waterspout.limits import EXIT_GRACE, PLACES_ASKED, READY_TIMEOUT
+from waterspout.limits import END_SAID, EXIT_GRACE, PLACES_ASKED, READY_TIMEOUT
 from waterspout.ops.gauges import read_rss
 from waterspout.signals import GROUP_SIGNALS
 from waterspout.wsgi.backlog import BacklogEnd
@@ -67,15 +67,13 @@ LOSES_CLOSED: Final = sys.platform == "darwin"
 #: So long (seconds) a process that is to be killed may write where it stands, and so much later than its
 #: lanes, at most, its end is heard of.
 _LAST_WORDS: Final = 0.5
-#: A process that was told to end and has not by then is waited for, and that is worth a word (seconds).
-_SAID_AFTER: Final = 0.5
 
 _FAILURES: Final = {error.__name__: error for error in (TargetNotFound, TargetRaised, ConfigurationError)}
 
 
 class ProcessCrew(Crew):
     """One WSGI process and its lanes. `gone`: it has ended. `awaited`: a sign of life was asked for, and has
-    not come; `silence`: for how long, as `watch.py` counts it (seconds).
+    not come; `silence`: for how long, as `watch.py` counts it (seconds). `ended_here`: we kill it.
     """
 
     def __init__(self, spec: CrewSpec, events: CrewEvents) -> None:
@@ -86,7 +84,7 @@ class ProcessCrew(Crew):
         self._parser = FrameParser()
         self._names: Names | None = None
         self._untold = False
-        self._ended_here = False
+        self.ended_here = False
         self._lost: deque[tuple[float, Lane]] = deque(maxlen=spec.threads)  # that ran something, and when
         self._ends_by: float | None = None  # once it was told to stop, of the loop's time
         self._is_free = False  # it had nothing to serve then
@@ -152,7 +150,7 @@ class ProcessCrew(Crew):
 
     async def _say_awaited(self) -> None:
         """What it is waited for, while there is time to do something about it."""
-        await asyncio.sleep(_SAID_AFTER)
+        await asyncio.sleep(END_SAID)
         left = await self.find_place(LEFT) if self._is_free else ""
         remains = (self._ends_by or 0.0) - asyncio.get_running_loop().time()
         if left and remains > 0 and not self.gone:
@@ -182,14 +180,14 @@ class ProcessCrew(Crew):
 
     def kill(self) -> None:
         """End the process at once. Nothing is given to it from now on."""
-        self._ended_here = True
+        self.ended_here = True
         self._kill()
 
     def dump_and_kill(self) -> None:
         """`kill` it, behind a word of where all of its threads stand: faulthandler needs no lock for that."""
-        if self._process is None or self._ended_here:
+        if self._process is None or self.ended_here:
             return
-        self._ended_here = True
+        self.ended_here = True
         self._take_nothing()
         with contextlib.suppress(OSError):
             self._process.send_signal(signal.SIGUSR1)
@@ -397,7 +395,7 @@ class ProcessCrew(Crew):
             self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
         self.gone = True
-        self.killed = status == -signal.SIGKILL and not self._ended_here
+        self.killed = status == -signal.SIGKILL and not self.ended_here
         while self._on_control():
             pass  # its last words
         self._settle(WaterspoutError(f"{self} ended while it started: {_describe_status(status)}"))
@@ -407,7 +405,7 @@ class ProcessCrew(Crew):
         self._control.close()
         self.crashed = not self._stopping and self.ready
         if self.crashed:
-            is_ours = self._ended_here and status in (-signal.SIGKILL, -signal.SIGUSR1)
+            is_ours = self.ended_here and status in (-signal.SIGKILL, -signal.SIGUSR1)
             how = "killed by this server" if is_ours else _describe_status(status)
             how += " (the app has ended it: os._exit(), or C code)" if status >= 0 else ""
             logger.error("%s ended: %s; it ran %s; starting another", self, how, self._describe_last())

@@ -93,7 +93,7 @@ class Watch:
 
     def _judge_process(self, crew: ProcessCrew, passed: float) -> None:
         """A view that holds the interpreter's lock in C code stops all threads, that of the channel too."""
-        if not crew.busy:
+        if not crew.busy or crew.ended_here:
             crew.silence = 0.0
             return
         if not crew.awaited:
