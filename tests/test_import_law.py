@@ -16,20 +16,53 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("app", "handlers", "waterspout", "wsgi_app")
 
 IMPURE = {"asyncio", "select", "socket", "subprocess", "threading", "tornado", "uvloop"}
-#: Each may import those before it, never one behind it, not even by way of others.
-LAYERS = (
-    {"lane", "worker", "body"},
-    {"pool"},
-    {"container"},
-    {"application"},
-    {"server", "cli"},
+#: The parts of the engine, a file or a folder each, the lowest first. None imports one that stands behind it.
+PARTS = (
+    "exceptions",
+    "limits",
+    "importer",
+    "system",
+    "logs",
+    "message",
+    "hub",
+    "websocket",
+    "http",
+    "ops",
+    "wsgi.frames",
+    "wsgi.backlog",
+    "wsgi.naming",
+    "wsgi.layers",
+    "wsgi.linking",
+    "wsgi.settings",
+    "wsgi.worker",
+    "wsgi.lanes",
+    "wsgi.exchange",
+    "wsgi.pool",
+    "wsgi.container",
+    "native",
+    "routing",
+    "opening",
+    "container_settings",
+    "application",
+    "option_types",
+    "options",
+    "settings",
+    "targets",
+    "routes",
+    "serving",
+    "testing",
+    "service",
+    "cli",
+    "__main__",
 )
+#: Their interfaces, which load what is in them when it is first used.
+DOORS = {"waterspout", "waterspout.wsgi"}
 #: (module, what it imports inside a function) and why that is right.
 LATE_IMPORTS = {
-    ("waterspout.wsgi.loading", "werkzeug.debug"): "optional: only --debug of a Flask app has it",
+    ("waterspout.wsgi.worker.loading", "werkzeug.debug"): "optional: only --debug of a Flask app has it",
     ("waterspout.wsgi.linking", "waterspout.routing.urls"): "the WSGI process of an app that is not Flask's "
     "does without Werkzeug",
-    ("waterspout.reloading", "watchfiles"): "optional: only --reload wants it",
+    ("waterspout.serving.reloading", "watchfiles"): "optional: only --reload wants it",
     ("waterspout.cli", "uvloop"): "optional: there is none for Windows and PyPy",
 }
 #: Who imports by name, at run time, and why.
@@ -141,15 +174,18 @@ def importers_of(package, importing):
     )
 
 
-def engine_module(name):
-    """The engine's module of this short name."""
-    return next(module for module in (f"waterspout.wsgi.{name}", f"waterspout.{name}") if module in modules())
+def part_of(module):
+    """The part of the engine that `module` belongs to; None: it is none of the engine's, or a door."""
+    if module in DOORS or top_of(module) != "waterspout":
+        return None
+    _, *names = module.split(".")
+    return ".".join(names[:2] if names[0] == "wsgi" else names[:1])
 
 
 def test_the_reader_of_imports_reads_something():
-    assert {"waterspout.wsgi.pool", "app.application", "handlers", "wsgi_app"} <= set(modules())
-    assert "waterspout.wsgi.exchange" in graph()["waterspout.wsgi.pool"]
-    assert "waterspout.limits" in graph()["waterspout.wsgi.pool"]
+    assert {"waterspout.wsgi.pool.pool", "app.application", "handlers", "wsgi_app"} <= set(modules())
+    assert "waterspout.wsgi.exchange.exchange" in graph()["waterspout.wsgi.pool.pool"]
+    assert "waterspout.limits" in graph()["waterspout.wsgi.pool.pool"]
     assert {"waterspout.limits", "waterspout.http.parser", "waterspout.wsgi.frames"} <= set(
         modules_that_say("Pure")
     )
@@ -195,18 +231,32 @@ def test_what_is_pure_imports_nothing_that_does_anything(module):
     assert asked & IMPURE == set()
 
 
-@pytest.mark.parametrize(
-    ("low", "high"),
-    [
-        (low, high)
-        for rank, layer in enumerate(LAYERS)
-        for low in sorted(layer)
-        for above in LAYERS[rank + 1 :]
-        for high in sorted(above)
-    ],
-)
-def test_no_layer_reaches_one_above_it(low, high):
-    assert engine_module(high) not in reachable(engine_module(low))
+def test_every_module_of_the_engine_has_its_place():
+    assert {part_of(module) for module in modules()} == {*PARTS, None}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_no_part_imports_one_above_it(part):
+    above = PARTS[PARTS.index(part) + 1 :]
+    assert not [
+        (module, found)
+        for module in modules()
+        if part_of(module) == part
+        for found in graph()[module]
+        if part_of(found) in above
+    ]
+
+
+def test_a_worker_knows_no_event_loop():
+    side = {module for module in modules() if part_of(module) == "wsgi.worker"}
+    side |= {found for module in side for found in reachable(module)} - DOORS
+    assert not [
+        (each.importer, each.imported)
+        for each in imports()
+        if each.importer in side
+        and not each.typing
+        and top_of(each.imported) in ("asyncio", "tornado", "uvloop")
+    ]
 
 
 @pytest.mark.parametrize(("one", "other"), [("http", "wsgi"), ("wsgi", "http")])

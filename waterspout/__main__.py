@@ -1,6 +1,6 @@
 """`python -m waterspout`: the same as the command `waterspout`."""
 
-from waterspout.surroundings import open_streams
+from waterspout.system.surroundings import open_streams
 
 open_streams()  # before anything else is loaded: ctypes, for one, opens a file
 

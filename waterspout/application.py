@@ -18,17 +18,18 @@ from waterspout import limits
 from waterspout.container_settings import CONTAINER_SETTINGS, make_container
 from waterspout.http.exchange import Exchange
 from waterspout.hub.local import hub
+from waterspout.message.proxies import PROXY_SETTINGS, Proxies
+from waterspout.message.record import Record, is_logged, record_of
+from waterspout.message.target import split_target
 from waterspout.native.access import ask_before_body
 from waterspout.native.delegate import NativeDelegate, PlainDelegate, run
 from waterspout.native.lean import LeanClasses
+from waterspout.native.methods import find_methods, owns
+from waterspout.native.request import Request
 from waterspout.native.transform import RecordTransform
 from waterspout.opening import Opening, adopt, is_outside
 from waterspout.ops.gauges import Gauges
-from waterspout.proxies import PROXY_SETTINGS, Proxies
-from waterspout.record import Record, is_logged, record_of
-from waterspout.request import Request
 from waterspout.routing.gathering import Gathering
-from waterspout.routing.methods import find_methods, owns
 from waterspout.routing.route import Match, MovedHandler, Route
 from waterspout.routing.rulemap import RuleMap
 from waterspout.routing.table import Table
@@ -36,7 +37,6 @@ from waterspout.routing.urls import Endpoints
 from waterspout.websocket.private import is_closing
 from waterspout.websocket.protocol import WebSocketProtocol
 from waterspout.wsgi.container import Container
-from waterspout.wsgi.environ import split_target
 
 
 class Application(TornadoApplication):

@@ -16,15 +16,15 @@ from typing import Any, Final
 import click
 from tornado.web import Application as TornadoApplication
 
-from waterspout import __version__, logs
+from waterspout import __version__
 from waterspout.application import Application
 from waterspout.container_settings import CONTAINER_SETTINGS
-from waterspout.ending import end_by, end_when_told
 from waterspout.exceptions import ConfigurationError, TargetRaised, WaterspoutError
 from waterspout.http import HeadLimits, HTTPSettings
 from waterspout.importer import is_loaded, look_here
 from waterspout.limits import EXIT_GRACE
-from waterspout.listeners import take_activated
+from waterspout.logs import loggers
+from waterspout.logs.saying import say
 from waterspout.options import (
     HEAD_LIMITS,
     OPTIONS,
@@ -34,15 +34,22 @@ from waterspout.options import (
     find_given,
     find_misspelt,
 )
-from waterspout.reloading import take_inherited, wait_and_restart
-from waterspout.routes import make_routes_command
-from waterspout.saying import say
-from waterspout.server import Server, describe
+from waterspout.routes.command import make_routes_command
+from waterspout.serving.ending import end_by, end_when_told
+from waterspout.serving.reloading import take_inherited, wait_and_restart
+from waterspout.serving.server import Server, describe
 from waterspout.settings import ServeSettings
-from waterspout.signals import spare_forked_children
-from waterspout.surroundings import answer_signals, drop_streams, hear_children, open_streams, tell_stacks
+from waterspout.system.listeners import take_activated
+from waterspout.system.signals import spare_forked_children
+from waterspout.system.surroundings import (
+    answer_signals,
+    drop_streams,
+    hear_children,
+    open_streams,
+    tell_stacks,
+)
 from waterspout.targets import build_application, check_named
-from waterspout.wsgi.bulkheads import NamedPool
+from waterspout.wsgi.pool.bulkheads import NamedPool
 
 #: Settings of the application that an option of the same name gives; two of them are --wsgi-pool's instead.
 _APPLICATION_OPTIONS: Final = (*CONTAINER_SETTINGS, "native_max_body_size")
@@ -100,12 +107,12 @@ def _run(
     before = threading.enumerate()
     try:
         settings = replace(_build_settings(context, options), inherited=inherited)
-        logs.configure(access_log=settings.access_log)
+        loggers.configure(access_log=settings.access_log)
         for misspelt in find_misspelt(os.environ):
             say(misspelt)
         look_here()
         check_named(target, options["native"], options["wsgi"])
-        with logs.kept():
+        with loggers.kept():
             application = _build_application(target or default_target, options, settings)
         settings = _heed_application(settings, application)
         server = Server(application, settings)

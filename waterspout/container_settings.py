@@ -6,7 +6,7 @@ import difflib
 from typing import Any, Final
 
 from waterspout.exceptions import ConfigurationError
-from waterspout.proxies import PROXY_SETTINGS
+from waterspout.message.proxies import PROXY_SETTINGS
 from waterspout.wsgi.container import Container
 
 #: The application's name of a setting -> the container's.

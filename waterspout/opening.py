@@ -17,9 +17,9 @@ from tornado.httputil import (
 )
 
 from waterspout.exceptions import RequestRefused
-from waterspout.proxies import Proxies, Verdict, judge_once, verdict_of
-from waterspout.record import log_refusal, make_request_id
-from waterspout.request import Request
+from waterspout.message.proxies import Proxies, Verdict, judge_once, verdict_of
+from waterspout.message.record import log_refusal, make_request_id
+from waterspout.native.request import Request
 
 if TYPE_CHECKING:
     from waterspout.application import Application

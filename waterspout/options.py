@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError
+from waterspout.message.proxies import FAMILIES, check_headers, check_root_path
 from waterspout.ops.address import parse_ops_address
 from waterspout.option_types import (
     DEFAULT_PORT,
@@ -23,8 +24,7 @@ from waterspout.option_types import (
     Size,
     format_size,
 )
-from waterspout.proxies import FAMILIES, check_headers, check_root_path
-from waterspout.wsgi.bulkheads import parse_pool
+from waterspout.wsgi.pool.bulkheads import parse_pool
 
 #: Of variables that say options.
 _PREFIX: Final = "WATERSPOUT_"

@@ -9,8 +9,8 @@ from typing import Any
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError
 from waterspout.http.settings import HTTPSettings
-from waterspout.loopback import is_loopback
 from waterspout.ops.address import OpsAddress
+from waterspout.system.loopback import is_loopback
 
 
 @dataclass(frozen=True)

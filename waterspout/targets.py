@@ -9,7 +9,7 @@ from tornado.web import Application as TornadoApplication
 from waterspout.application import Application
 from waterspout.exceptions import ConfigurationError, TargetNotFound
 from waterspout.importer import resolve
-from waterspout.lateness import said_when_late
+from waterspout.logs.lateness import said_when_late
 
 
 def check_named(target: str | None, native: str | None, wsgi: str | None) -> None:

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from threading import Thread
 
-from waterspout.wsgi.lane_thread import LaneThread
+from waterspout.system.lane_thread import LaneThread
 
 
 def app(environ, start_response):

@@ -15,7 +15,7 @@ from waterspout import Application, __version__, cli, limits
 from waterspout.cli import main, make_serve_command, serving_address
 from waterspout.http import HeadLimits, HTTPSettings
 from waterspout.options import HEAD_LIMITS, OPTIONS, TIMES
-from waterspout.server import describe
+from waterspout.serving.server import describe
 
 APP = "tests.waterspout.wsgi.apps:app"
 

@@ -19,7 +19,7 @@ from tests.waterspout.http.harness import HTTPServer, on_loops, serve, tls_conte
 from tests.waterspout.leftovers import nothing_left
 from tests.waterspout.websocket import raw
 from waterspout import Application, Decline
-from waterspout.draining import DrainingServer
+from waterspout.serving.tornado_server import DrainingServer
 
 
 class Plain(RequestHandler):

@@ -13,9 +13,9 @@ from tornado.httputil import (
 
 from waterspout.http.head import parse_head
 from waterspout.http.private import RequestHeaders
+from waterspout.message.proxies import Proxies
+from waterspout.native.request import Request
 from waterspout.opening import Opening
-from waterspout.proxies import Proxies
-from waterspout.request import Request
 
 
 class Delegate(HTTPMessageDelegate):

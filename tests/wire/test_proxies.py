@@ -6,7 +6,7 @@ import pytest
 
 from tests.server import Server
 from tests.wire.test_listeners import connect_unix
-from waterspout import forwarded
+from waterspout.message import forwarded
 
 SERVE = ("--native", "tests.apps.proxied:routes", "--wsgi", "tests.apps.proxied:flask_app")
 LOOPBACK = ("--trusted-proxies", "127.0.0.0/8,10.0.0.0/8,2001:db8:1::/48")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.waterspout.test_notifying import manager
+from tests.waterspout.serving.test_notifying import manager
 
 __all__ = ["manager"]
 SERVE = ("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.working:app")

@@ -12,7 +12,6 @@ from typing import Final
 
 from tornado.log import gen_log
 
-from waterspout.collecting import collector
 from waterspout.http.counting import Connections
 from waterspout.limits import (
     BACKLOG,
@@ -21,7 +20,8 @@ from waterspout.limits import (
     TLS_SAID_PAUSE,
     TLS_SHUTDOWN_TIMEOUT,
 )
-from waterspout.tally import Tally
+from waterspout.logs.tally import Tally
+from waterspout.system.collecting import collector
 
 #: No descriptor or no memory is left for one more connection.
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))

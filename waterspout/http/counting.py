@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from waterspout.descriptors import find_limit
+from waterspout.system.descriptors import find_limit
 
 
 class Connections(NamedTuple):

@@ -11,10 +11,10 @@ from tornado.escape import native_str
 from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPOutputError, RequestStartLine, ResponseStartLine
 from tornado.iostream import IOStream
 
-from waterspout.framing import has_body
 from waterspout.http.head import Fields, Head, amend_head
 from waterspout.http.sendfile import IS_THERE, FilePart
 from waterspout.limits import HALF_CLOSED, JOINED_SIZE
+from waterspout.message.framing import has_body
 
 if TYPE_CHECKING:
     from tornado.http1connection import HTTP1ConnectionParameters
@@ -33,7 +33,7 @@ class Exchange(HTTPConnection):
     request may follow; `detached`, whatever was HTTP here is over; `half_close_grace`, how long a reply that
     has not begun is worth waiting for, in seconds, when the client has closed its sending side: it may have
     left altogether; `half_close_callback`, called once when that is seen; `verdict`, the application's
-    `waterspout.proxies.Verdict` on the request; None: it is as it came.
+    `waterspout.message.proxies.Verdict` on the request; None: it is as it came.
     """
 
     #: Requests have been judged before anybody sees them, nothing behind a last reply is run, and a

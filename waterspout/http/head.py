@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 
 from waterspout import limits
 from waterspout.exceptions import NotHTTP, RequestRefused
-from waterspout.forwarded import has_claims
-from waterspout.framing import TOKEN, body_length
+from waterspout.message.forwarded import has_claims
+from waterspout.message.framing import TOKEN, body_length
 
 #: Visible ASCII; a fragment (`#`) is never sent (RFC 9112 section 3.2).
 _TARGET: Final = r"[!\"$-~]+"

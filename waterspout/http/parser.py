@@ -9,9 +9,9 @@ from typing import Final
 
 from waterspout import limits
 from waterspout.exceptions import NotHTTP, RequestRefused
-from waterspout.framing import CHUNKED
 from waterspout.http.body import ChunkedBody, FixedBody
 from waterspout.http.head import TOKEN_BYTES, Head, HeadLimits, parse_head, repeat_head
+from waterspout.message.framing import CHUNKED
 
 #: The event behind the last piece of a request's body.
 END: Final = "end"

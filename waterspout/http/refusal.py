@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from waterspout.exceptions import NotHTTP, RequestRefused
-from waterspout.origin import SERVER, http_date
+from waterspout.message.origin import SERVER, http_date
 
 
 def serialize_refusal(refused: RequestRefused, method: str) -> bytes:

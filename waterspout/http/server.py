@@ -27,7 +27,7 @@ from waterspout.http.exchange import Exchange
 from waterspout.http.intake import Intake
 from waterspout.http.private import RequestContext
 from waterspout.http.settings import HTTPSettings
-from waterspout.listeners import describe_socket
+from waterspout.system.listeners import describe_socket
 
 
 class HTTPServer(httpserver.HTTPServer):

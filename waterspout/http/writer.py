@@ -15,11 +15,11 @@ from collections.abc import Callable
 
 from tornado.iostream import StreamClosedError
 
-from waterspout.closing import RESET_ON_CLOSE
 from waterspout.http.gone import GONE
 from waterspout.http.sendfile import FilePart
-from waterspout.kernel import CAN_TELL, held_by_kernel
 from waterspout.limits import WRITE_SIZE
+from waterspout.message.closing import RESET_ON_CLOSE
+from waterspout.system.kernel import CAN_TELL, held_by_kernel
 
 #: From so many waiting futures on, those that were cancelled are swept out.
 _FEW = 32

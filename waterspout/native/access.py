@@ -14,7 +14,7 @@ import tornado.web
 from tornado.web import HTTPError, RequestHandler
 from tornado.websocket import WebSocketHandler
 
-from waterspout.routing.methods import defines, find_methods
+from waterspout.native.methods import defines, find_methods
 
 #: On a handler class, or a method of one: how it was decorated.
 _MARK: Final = "__waterspout_access__"

@@ -17,13 +17,13 @@ from tornado.httputil import (
 )
 from tornado.web import Application, RequestHandler
 
-from waterspout.closing import may_serve
-from waterspout.exits import contain_exit
+from waterspout.message.closing import may_serve
+from waterspout.message.record import record_of, word_for
 from waterspout.native.handler import LeanRequestHandler, follow_get, keep_converted, retrieve
+from waterspout.native.request import Request
 from waterspout.native.transform import ALONE, RecordTransform
-from waterspout.record import record_of, word_for
-from waterspout.request import Request
-from waterspout.wsgi.reply import Reply
+from waterspout.system.exits import contain_exit
+from waterspout.wsgi.exchange.reply import Reply
 
 if TYPE_CHECKING:
     from waterspout.application import Application as OurApplication

@@ -23,15 +23,15 @@ from tornado.util import ObjectDict
 from tornado.web import Application, Finish, HTTPError, OutputTransform, _UIModuleNamespace
 from tornado.web import RequestHandler as TornadoRequestHandler
 
-from waterspout.closing import cut_reply
 from waterspout.exceptions import Decline
 from waterspout.http.private import ReplyHeaders
+from waterspout.message.closing import cut_reply
+from waterspout.message.origin import SERVER, http_date
+from waterspout.message.record import record_of
 from waterspout.native.encoding import encode_json
+from waterspout.native.methods import UNDEFINED, defines, find_methods, format_allow
+from waterspout.native.request import Request
 from waterspout.native.transform import ALONE, RecordTransform
-from waterspout.origin import SERVER, http_date
-from waterspout.record import record_of
-from waterspout.request import Request
-from waterspout.routing.methods import UNDEFINED, defines, find_methods, format_allow
 
 _HTML = "text/html; charset=UTF-8"
 _METHODS = {name: name.lower() for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}

@@ -12,9 +12,9 @@ from typing import Any, BinaryIO, cast
 from tornado.web import GZipContentEncoding, StaticFileHandler
 
 from waterspout.limits import JOINED_SIZE, SENDFILE_FLOOR
+from waterspout.message.record import record_of
 from waterspout.native.handler import Forwarding, LeanRequestHandler
 from waterspout.native.transform import RecordTransform
-from waterspout.record import record_of
 
 #: Transforms of which it is known what they do to a body.
 _TRANSFORMS = (RecordTransform, GZipContentEncoding)

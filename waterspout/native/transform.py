@@ -8,8 +8,8 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.web import OutputTransform
 
 from waterspout.http.private import ReplyHeaders
-from waterspout.origin import SERVER
-from waterspout.record import record_of
+from waterspout.message.origin import SERVER
+from waterspout.message.record import record_of
 
 #: A handler's transforms, when there is `RecordTransform` alone, and no object has been made for it yet.
 ALONE: Final[list[OutputTransform]] = []

@@ -13,7 +13,7 @@ from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
 from waterspout.limits import LONGEST
-from waterspout.record import describe_request
+from waterspout.message.record import describe_request
 
 
 class NativeRequest(NamedTuple):

@@ -10,9 +10,9 @@ from tornado.web import Application, RequestHandler
 from waterspout.http import HTTPServer
 from waterspout.http.counting import Connections, count_connections
 from waterspout.limits import SMALL_BODY
-from waterspout.listeners import Listeners, listen_tcp, listen_unix
 from waterspout.ops.address import OpsAddress
 from waterspout.ops.gauges import Gauges
+from waterspout.system.listeners import Listeners, listen_tcp, listen_unix
 
 #: Who may read the figures at a UNIX socket: its owner and group.
 _MODE: Final = 0o660

@@ -14,7 +14,7 @@ from werkzeug.routing import BaseConverter
 
 from waterspout.exceptions import AccessUndeclared, ConfigurationError
 from waterspout.native.access import ask_loader_for_tornados, find_undeclared, lets_nobody_in
-from waterspout.routing.methods import answers_nothing, find_methods
+from waterspout.native.methods import answers_nothing, find_methods
 from waterspout.routing.paths import is_literal
 from waterspout.routing.rule import PathRule, read_rules
 from waterspout.routing.rulemap import RuleMap

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
 from waterspout.exceptions import ConfigurationError
-from waterspout.wsgi import environ
+from waterspout.message.target import decode_path_info
 
 #: What a path may hold as it is (RFC 3986 section 3.3), beside letters, digits and `-._~`.
 PLAIN: Final = "/:@!$&'()*+,;="
@@ -22,7 +22,7 @@ def decode_path(path: str) -> str:
     """
     if "%" not in path and path.isascii():
         return path
-    return environ.decode_path(path).encode("latin-1").decode("utf-8", "replace")
+    return decode_path_info(path).encode("latin-1").decode("utf-8", "replace")
 
 
 def is_plain(path: str) -> bool:

@@ -9,7 +9,7 @@ from tornado.web import FallbackHandler, RequestHandler
 from tornado.websocket import WebSocketHandler
 
 from waterspout.native.handler import LeanRequestHandler
-from waterspout.routing.methods import Methods, find_methods
+from waterspout.native.methods import Methods, find_methods
 from waterspout.wsgi.container import Container
 
 if TYPE_CHECKING:

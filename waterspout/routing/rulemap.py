@@ -12,7 +12,7 @@ from werkzeug.exceptions import BadHost, MethodNotAllowed, NotFound
 from werkzeug.routing import BaseConverter, BuildError, Map, RequestRedirect, Rule
 
 from waterspout.exceptions import ConfigurationError
-from waterspout.routing.methods import find_methods
+from waterspout.native.methods import find_methods
 from waterspout.routing.paths import decode_path, find_arguments
 from waterspout.routing.route import Match, Route
 from waterspout.routing.rule import PathRule

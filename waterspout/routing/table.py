@@ -13,11 +13,11 @@ from tornado.routing import AnyMatches, PathMatches, Rule, RuleRouter
 from tornado.web import Application, RequestHandler
 
 from waterspout.limits import KEPT_PATH, KEPT_PATHS
-from waterspout.routing.methods import owns
+from waterspout.message.target import join_slashes
+from waterspout.native.methods import owns
 from waterspout.routing.paths import is_literal, is_plain
 from waterspout.routing.route import NOTHING, Match, Route
 from waterspout.routing.rulemap import RuleMap
-from waterspout.wsgi.environ import join_slashes
 
 _UNCHANGING: Final = frozenset({bytes, float, int, str, uuid.UUID, type(None)})
 

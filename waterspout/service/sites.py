@@ -6,7 +6,7 @@ from collections.abc import Collection
 from ipaddress import IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
-from waterspout.loopback import is_loopback
+from waterspout.system.loopback import is_loopback
 
 #: Where a browser says that a request was made: on a page of this very origin, or by the person alone.
 _OWN_SITES = frozenset({"same-origin", "none"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from waterspout.routing.methods import find_methods
+from waterspout.native.methods import find_methods
 from waterspout.routing.rule import PathRule, read_rules
 from waterspout.wsgi.linking import link
 from waterspout.wsgi.naming import Names

@@ -14,9 +14,9 @@ from tornado.web import Application as TornadoApplication
 from waterspout.application import Application
 from waterspout.http import HTTPServer
 from waterspout.limits import EXIT_GRACE
-from waterspout.listeners import listen_tcp
-from waterspout.record import log_refusal
-from waterspout.shutdown import CUT_TIME, shut_down
+from waterspout.message.record import log_refusal
+from waterspout.serving.shutdown import CUT_TIME, shut_down
+from waterspout.system.listeners import listen_tcp
 from waterspout.targets import build_application
 
 #: Whatever else an end takes (seconds). Who needs longer blocks the event loop.

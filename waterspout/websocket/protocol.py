@@ -20,8 +20,8 @@ from tornado.gen import convert_yielded
 from tornado.log import gen_log
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from waterspout.exits import contain_exit
 from waterspout.limits import LINGER, WRITE_TIMEOUT
+from waterspout.system.exits import contain_exit
 from waterspout.websocket import frames
 from waterspout.websocket.deflate import Deflater
 from waterspout.websocket.frames import ProtocolError

@@ -8,8 +8,8 @@ from typing import Final
 from tornado.log import gen_log
 from tornado.websocket import WebSocketClosedError
 
-from waterspout.kernel import held_by_kernel
 from waterspout.limits import WRITE_TIMEOUT
+from waterspout.system.kernel import held_by_kernel
 from waterspout.websocket.deflate import Deflater
 from waterspout.websocket.frames import CLOSE, PONG, build_close, build_frame, build_header
 

@@ -3,6 +3,16 @@
     event loop                                              lane worker (a thread, here or in a WSGI process)
     Container -> Exchange -> Pool -> Lane ══ socket pair ══ LaneWorker -> environ -> app -> Response
 
+    container.py  the fallback that Tornado sees
+    pool/         which exchange runs on which lane; births, deaths and replacement of WSGI processes
+    exchange/     one request and its reply, and what is done about clients that are slow
+    lanes/        the event loop's ends of lanes, and the processes or threads at their other ends
+    worker/       a lane's blocking end, and a WSGI process from within
+    frames.py     what travels between the two     backlog.py  ... and what lies ready between them
+    naming.py, linking.py, layers.py               the app's URLs, its own and native ones, and what it is made of
+
+Each of the four folders imports those below it in this list, and none above.
+
 For a slow client: Exchange -> Admission, Spool -> Disk. Its body is spooled before the Pool is asked for a
 lane, its reply behind the Lane.
 
@@ -15,7 +25,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from waterspout.wsgi.alive import client_alive
+from waterspout.wsgi.worker.alive import client_alive
 
 if TYPE_CHECKING:
     from waterspout.wsgi.container import Container

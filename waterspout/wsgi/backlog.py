@@ -6,7 +6,7 @@ which the event loop reads when it is awake anyway. So neither wakes the other f
 threads of one process that wait for its interpreter's lock, costs more than a small view does.
 
 What the worker has not taken can be taken back: the kernel keeps it, and whoever reads it first has it. So no
-request has to wait behind a view that turns out to be slow (`waterspout.wsgi.prefetch` sees to it).
+request has to wait behind a view that turns out to be slow (`waterspout.wsgi.lanes.prefetch` sees to it).
 
 Linux only, whose pipes know packets (O_DIRECT of pipe(2)). Nothing of the event loop here.
 """

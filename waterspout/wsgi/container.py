@@ -11,15 +11,15 @@ from tornado.wsgi import WSGIContainer
 
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError
+from waterspout.message.proxies import PROXY_SETTINGS, Proxies
 from waterspout.ops.gauges import Gauges
-from waterspout.proxies import PROXY_SETTINGS, Proxies
-from waterspout.wsgi.bulkheads import Rule
-from waterspout.wsgi.exchange import Exchange
+from waterspout.wsgi.exchange.exchange import Exchange
 from waterspout.wsgi.naming import Link
-from waterspout.wsgi.pool import Pool
-from waterspout.wsgi.pools import NamedSettings, Pools
+from waterspout.wsgi.pool.bulkheads import Rule
+from waterspout.wsgi.pool.pool import Pool
+from waterspout.wsgi.pool.pools import NamedSettings, Pools
+from waterspout.wsgi.pool.telling import is_up, read_pool
 from waterspout.wsgi.settings import PoolSettings
-from waterspout.wsgi.telling import is_up, read_pool
 
 
 class Container(WSGIContainer, HTTPServerConnectionDelegate):
@@ -37,7 +37,7 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         pools={"reports": {"workers": 1, "threads": 4}}, pool_rules=[("/reports/*", "reports")]
 
     A pool has the settings of the main one, named "main", but for those that are given; how many workers and
-    threads must be. The first rule that matches the path decides: see `waterspout.wsgi.bulkheads`.
+    threads must be. The first rule that matches the path decides: see `waterspout.wsgi.pool.bulkheads`.
 
     The other arguments are the settings of `PoolSettings`, and options of the command line with `--wsgi-`
     before them.

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from waterspout.exceptions import NotHTTP, RequestRefused
-from waterspout.framing import CHUNKED
 from waterspout.http.head import TOKEN_BYTES, HeadLimits, parse_head, parse_trailers
+from waterspout.message.framing import CHUNKED
 
 TOKEN = st.text(sorted(map(chr, TOKEN_BYTES)), min_size=1, max_size=20)
 VALUE = st.text("\t" + "".join(map(chr, [*range(0x20, 0x7F), *range(0x80, 0x100)])), max_size=40)

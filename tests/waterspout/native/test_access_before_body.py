@@ -12,9 +12,9 @@ import waterspout.native
 from tests.waterspout.http import harness
 from tests.waterspout.http.harness import on_loops
 from waterspout import Application, authenticated, public
-from waterspout.draining import DrainingServer
 from waterspout.http import HTTPServer
 from waterspout.native.access import find_admission
+from waterspout.serving.tornado_server import DrainingServer
 
 BODY = b"x" * 5000
 SERVERS = pytest.mark.parametrize("server_class", [HTTPServer, DrainingServer])

@@ -16,8 +16,8 @@ from tests.waterspout.http.harness import on_loops, until
 from tests.waterspout.native.handlers import ROUTES
 from waterspout import Application, Decline
 from waterspout.http.exchange import Exchange
+from waterspout.message.record import record_of
 from waterspout.native import RequestHandler
-from waterspout.record import record_of
 
 TARGETS = [
     *("/dict", "/words", "/finish-chunk", "/nothing", "/headers", "/own", "/length", "/too-long"),

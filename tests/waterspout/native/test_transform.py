@@ -4,9 +4,9 @@ import pytest
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from waterspout.http.private import ReplyHeaders
+from waterspout.message.origin import SERVER
+from waterspout.message.record import record_of
 from waterspout.native.transform import ALONE, RecordTransform
-from waterspout.origin import SERVER
-from waterspout.record import record_of
 
 
 @pytest.fixture

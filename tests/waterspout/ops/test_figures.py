@@ -5,8 +5,8 @@ import time
 
 import pytest
 
+from waterspout.message.record import Record
 from waterspout.ops.figures import Figures
-from waterspout.record import Record
 
 
 def record(waited=0.0, ran=0.0, *, started=True):

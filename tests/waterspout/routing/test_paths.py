@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 from werkzeug.wsgi import get_path_info
 
 from waterspout.exceptions import ConfigurationError
+from waterspout.message.target import decode_path_info
 from waterspout.routing.paths import decode_path, find_arguments, is_flask_style, is_plain
-from waterspout.wsgi import environ
 
 
 @given(st.text(st.characters(max_codepoint=255, exclude_characters="?#")).map(lambda text: f"/{text}"))
 def test_it_is_decoded_as_a_flask_app_decodes_it(path):
-    assert decode_path(path) == get_path_info({"PATH_INFO": environ.decode_path(path)})
+    assert decode_path(path) == get_path_info({"PATH_INFO": decode_path_info(path)})
 
 
 @pytest.mark.parametrize("path", ["/a", "/a%20b", "/caf%C3%A9", "/100%25", "/a;x=1,b:c@d", "/%5Ba%5D", "/~a"])

@@ -7,8 +7,8 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from waterspout.wsgi.command import build_command
 from waterspout.wsgi.frames import FAILED, LANE, READY, SPEC, FrameParser, pack
+from waterspout.wsgi.lanes.command import build_command
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 DEADLINE = 20.0

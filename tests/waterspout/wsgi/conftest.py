@@ -8,7 +8,7 @@ import pytest
 
 from tests.waterspout.clients import open_client
 from tests.waterspout.processes import children
-from waterspout.wsgi.pool import Pool
+from waterspout.wsgi.pool.pool import Pool
 from waterspout.wsgi.settings import PoolSettings
 
 

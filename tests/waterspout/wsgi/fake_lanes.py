@@ -4,13 +4,13 @@ import asyncio
 
 from tornado.httputil import HTTPServerConnectionDelegate
 
+from waterspout.message.proxies import Proxies
 from waterspout.ops.figures import Figures
-from waterspout.proxies import Proxies
-from waterspout.wsgi.admission import Admission
-from waterspout.wsgi.exchange import Exchange
+from waterspout.wsgi.exchange.admission import Admission
+from waterspout.wsgi.exchange.exchange import Exchange
+from waterspout.wsgi.exchange.headers import WireHeaders
+from waterspout.wsgi.exchange.spool import SpoolSpace
 from waterspout.wsgi.frames import BODY, BODY_END, REQUEST, WHOLE, FrameParser, build_reply, parse_request
-from waterspout.wsgi.headers import WireHeaders
-from waterspout.wsgi.spool import SpoolSpace
 
 MAX_BODY = 1_000_000
 GET = ("GET / HTTP/1.1", "Host: x")

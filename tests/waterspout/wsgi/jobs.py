@@ -5,7 +5,7 @@ import time
 
 from tests.waterspout.wsgi.wires import build_request
 from waterspout.limits import BACKLOG_FRESH
-from waterspout.record import Record
+from waterspout.message.record import Record
 from waterspout.wsgi.backlog import fits
 from waterspout.wsgi.frames import BODY, BODY_END, CUT, WHOLE, pack
 

@@ -19,7 +19,7 @@ from tests.waterspout.wsgi import apps
 from waterspout import Container
 from waterspout.exceptions import ConfigurationError, TargetNotFound
 from waterspout.limits import SMALL_BODY
-from waterspout.wsgi import spool
+from waterspout.wsgi.exchange import spool
 
 pytestmark = pytest.mark.gen_test(timeout=30)
 

@@ -7,7 +7,7 @@ from tests.waterspout.processes import running_thread
 from tests.waterspout.wsgi.heads import make_head
 from tests.waterspout.wsgi.transcript import Transcript
 from waterspout.wsgi.frames import BODY, CANCEL, EOF, REQUEST, THREAD, pack, pack_about, serialize_request
-from waterspout.wsgi.worker import LaneWorker
+from waterspout.wsgi.worker.worker import LaneWorker
 
 DEADLINE = 10.0
 

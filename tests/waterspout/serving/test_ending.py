@@ -1,0 +1,158 @@
+"""The end of a process in which something of the app still runs."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+CODE = """
+import atexit, multiprocessing, sys, threading, time
+from waterspout.serving.ending import end_by
+
+def wait(seconds):
+    time.sleep(seconds)
+
+def run_process(seconds, daemon=False):
+    process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(seconds,), daemon=daemon)
+    process.start()
+    print(process.pid)
+
+before = threading.enumerate()
+{begin}
+end_by(time.monotonic() + {patience}, before, 3)
+time.sleep({after})
+print("gone on")
+sys.exit(5)
+"""
+
+
+THREAD = "threading.Thread(target=time.sleep, args=({},)).start()"
+PROCESS = "run_process({})"
+EXIT = "atexit.register(wait, {})"
+
+
+def run(begin, patience, after=0):
+    return subprocess.run(
+        [sys.executable, "-c", CODE.format(begin=begin, patience=patience, after=after)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_what_still_runs_at_the_deadline_is_cut():
+    done = run(THREAD.format(60), patience=0.2)
+    assert (done.returncode, done.stdout) == (3, "gone on\n")  # what was printed is not lost
+    assert "threads that the app has started still run (Thread-1 (sleep), at " in done.stderr
+    assert "stopped, but" not in done.stderr  # there was no time to say so
+
+
+TASK = """
+import asyncio
+
+async def go_on():
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            pass
+
+async def main():
+    global task
+    task = asyncio.create_task(go_on())
+    await asyncio.sleep(0)
+
+with asyncio.Runner() as runner:
+    runner.run(main())
+    end_by(time.monotonic() + 2.5, before, 3, runner.get_loop())
+"""
+
+
+@pytest.mark.parametrize(
+    ("begin", "what"),
+    [
+        (TASK, r"tasks that the app has started go on, though they are cancelled \(go_on\)"),
+        (
+            THREAD.format(60),
+            r"threads that the app has started still run \(Thread-1 \(sleep\), at .*\)",
+        ),
+        (EXIT.format(60), r"what the app has registered for the exit still runs, at <string>:\d+ in wait"),
+    ],
+)
+def test_what_is_waited_for_is_said_long_before_the_time_is_over(begin, what):
+    done = run(begin, patience=2.5)
+    assert done.returncode == 3
+    early, late = done.stderr.splitlines()
+    assert re.fullmatch(f"stopped, but {what}: for [12] s at most", early)
+    assert re.fullmatch(f"{what}: the graceful timeout is over", late)
+
+
+def test_a_child_that_python_would_wait_for_is_left_alone_at_the_deadline():
+    # It has our stdout: `run` would wait for that.
+    with subprocess.Popen(
+        [sys.executable, "-c", CODE.format(begin=PROCESS.format(25), patience=0.2, after=0)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        child = int(process.stdout.readline())
+        try:
+            assert process.wait(15) == 3
+        finally:
+            os.kill(child, signal.SIGKILL)  # it was there
+        assert f"processes that the app has started still run, and are left alone ({child})" in (
+            process.stderr.read()
+        )
+
+
+@pytest.mark.parametrize(
+    ("exit_", "place"), [(EXIT, r", at <string>:\d+ in wait"), ("atexit.register(time.sleep, {})", "")]
+)
+def test_a_function_for_the_exit_that_does_not_return_is_cut(exit_, place):
+    done = run(exit_.format(60), patience=0.2)
+    assert (done.returncode, done.stdout) == (3, "gone on\n")
+    assert re.search(f"what the app has registered for the exit still runs{place}: ", done.stderr)
+
+
+def test_children_that_end_with_their_parent_do_so_then_too():
+    done = run(f"run_process(60, daemon=True); {EXIT.format(60)}", patience=0.2)
+    assert done.returncode == 3  # and nobody holds our stdout
+
+
+@pytest.mark.parametrize("begin", [THREAD, PROCESS, EXIT])
+def test_what_ends_in_time_is_waited_for(begin):
+    began = time.monotonic()
+    done = run(begin.format(1), patience=20)
+    assert done.returncode == 5
+    assert "the graceful timeout is over" not in done.stderr
+    assert 1 <= time.monotonic() - began < 15
+
+
+@pytest.mark.parametrize("after", [0, 1.5])
+def test_what_has_ended_by_then_changes_nothing(after):
+    """Nor for a program that goes on, beyond the deadline."""
+    done = run(THREAD.format(0.1), patience=1, after=after)
+    assert (done.returncode, done.stdout, done.stderr) == (5, "gone on\n", "")
+
+
+def test_where_nothing_is_left_it_ends_at_once():
+    began = time.monotonic()
+    done = run("", patience=20)
+    assert (done.returncode, done.stdout, done.stderr) == (5, "gone on\n", "")
+    assert time.monotonic() - began < 15
+
+
+def test_a_thread_of_an_executor_that_is_started_later_is_cut_too():
+    """Python joins those first, while the main thread is alive yet."""
+    late = """
+from concurrent.futures import ThreadPoolExecutor
+threading.Timer(0.4, ThreadPoolExecutor().submit, (time.sleep, 60)).start()
+"""
+    done = run(late, patience=1.5, after=0.6)
+    assert done.returncode == 3
+    assert "threads that the app has started still run" in done.stderr

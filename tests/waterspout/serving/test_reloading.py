@@ -1,0 +1,153 @@
+"""`--reload`: which files count, and what a change of one means. On the wire: test_reload_option.py."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import sysconfig
+import time
+
+import pytest
+
+from tests.waterspout.wsgi.jobs import wait_for
+from waterspout.exceptions import ConfigurationError
+from waterspout.serving.reloading import (
+    Watcher,
+    _find_homes,
+    check_watcher,
+    find_changed,
+    find_folders,
+    find_native_files,
+    take_inherited,
+)
+
+pytestmark = pytest.mark.gen_test(timeout=20)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", *(path for path in sys.path if "site-packages" in path)])
+    return tmp_path
+
+
+async def test_without_watchfiles_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "watchfiles", None)
+    with pytest.raises(ConfigurationError, match="pip install watchfiles"):
+        check_watcher()
+
+
+async def test_native_files_are_those_of_loaded_modules_but_no_library_s():
+    files = find_native_files()
+    assert os.path.realpath(__file__) in files
+    assert not any("site-packages" in file or file.endswith("asyncio/__init__.py") for file in files)
+
+
+async def test_folders_are_each_named_once(folder, monkeypatch):
+    (folder / "inner").mkdir()
+    monkeypatch.setattr(
+        sys, "path", ["", str(folder), str(folder / "inner"), str(folder / "none"), *sys.path]
+    )
+    assert find_folders() == [str(folder)]
+
+
+async def test_python_s_own_folders_are_not_watched_though_it_calls_them_by_links(tmp_path, monkeypatch):
+    """As Homebrew's does on macOS."""
+    (tmp_path / "cellar").mkdir()
+    (tmp_path / "work").mkdir()
+    (tmp_path / "opt").symlink_to(tmp_path / "cellar")
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "cellar")])
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path / "opt"))
+    _find_homes.cache_clear()
+    try:
+        assert find_folders() == [str(tmp_path / "work")]
+    finally:
+        _find_homes.cache_clear()
+
+
+async def test_sources_and_templates_count_and_nothing_else(folder):
+    began = time.time() - 10
+    for name in ("a.py", "b.html", "c.txt", "d.pyc", "templates/e.txt", "node_modules/f.py", ".git/g.py"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    found = {os.path.relpath(path, folder) for path in find_changed(began)}
+    assert found == {"a.py", "b.html", "templates/e.txt"}
+    assert find_changed(time.time() + 10) == set()
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def watcher(io_loop, folder, told):
+    (folder / "native.py").touch()
+    os.utime(folder / "native.py", (0, 0))
+
+    async def start():
+        native = frozenset([os.path.realpath(folder / "native.py")])
+        made = Watcher(native, lambda: told.append("wsgi"), lambda: told.append("native"))
+        made.start()
+        await asyncio.sleep(0.3)
+        return made
+
+    made = io_loop.run_sync(start)
+    yield made
+    io_loop.run_sync(made.stop)
+
+
+async def test_a_change_is_told_as_what_it_is(watcher, folder, told):
+    (folder / "view.py").write_text("x = 1")
+    await wait_for(lambda: told)
+    assert set(told) == {"wsgi"}
+    (folder / "native.py").write_text("x = 1")
+    await wait_for(lambda: "native" in told)
+
+
+async def test_nothing_is_told_while_a_changed_file_can_t_be_compiled(watcher, folder, told, caplog):
+    (folder / "view.py").write_text("def (")
+    await wait_for(lambda: "nothing is loaded until that is right" in caplog.text)
+    (folder / "native.py").write_text("x = 2")
+    await asyncio.sleep(1.5)
+    assert told == []
+    assert caplog.text.count("nothing is loaded") == 1
+    (folder / "view.py").write_text("x = 3")
+    await wait_for(lambda: told)
+    assert told[0] == "native"
+
+
+async def test_what_was_inherited_is_told_to_no_child(monkeypatch):
+    assert take_inherited() == ()
+    monkeypatch.setenv("WATERSPOUT_INHERITED_SOCKETS", "7,8")
+    assert take_inherited() == (7, 8)
+    assert take_inherited() == ()
+
+
+async def test_a_restart_runs_the_same_command_with_the_sockets(folder):
+    code = (
+        "import os, socket, sys\n"
+        "from waterspout.serving.reloading import restart, take_inherited\n"
+        "inherited = take_inherited()\n"
+        "if inherited:\n"
+        "    sock = socket.socket(fileno=inherited[0])\n"
+        "    print(os.getpid() == int(os.environ['FIRST']), sock.getsockname()[1], sys.argv[1:])\n"
+        "else:\n"
+        "    sock = socket.create_server(('127.0.0.1', 0))\n"
+        "    os.environ['FIRST'] = str(os.getpid())\n"
+        "    print(sock.getsockname()[1], flush=True)\n"
+        "    restart([sock])\n"
+    )
+    (folder / "script.py").write_text(code)
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "script.py", "one", "two"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    port, told = done.stdout.splitlines()
+    assert told == f"True {port} ['one', 'two']"

@@ -1,0 +1,28 @@
+"""How many descriptors there can be, and where that is said."""
+
+import errno
+import resource
+
+import pytest
+
+from waterspout.system import descriptors
+from waterspout.system.descriptors import describe_limit, find_limit
+
+
+@pytest.mark.parametrize(("soft", "limit"), [(1024, 1024), (resource.RLIM_INFINITY, None)])
+def test_the_limit_is_that_of_this_moment(monkeypatch, soft, limit):
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (soft, resource.RLIM_INFINITY))
+    assert find_limit() == limit
+
+
+def test_a_system_without_such_limits_has_none(monkeypatch):
+    monkeypatch.setattr(descriptors, "resource", None)
+    assert find_limit() is None
+    assert describe_limit(OSError(errno.EMFILE, "Too many open files")) == ""
+
+
+def test_it_is_named_behind_the_error_that_it_causes(monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (20, 20))
+    assert describe_limit(OSError(errno.EMFILE, "Too many open files")) == " (ulimit -n is 20)"
+    assert describe_limit(OSError(errno.ENFILE, "Too many open files in system")) == ""
+    assert describe_limit(OSError("can't start new thread")) == ""

@@ -1,0 +1,257 @@
+"""Sockets that listen, and what of them is removed afterwards."""
+
+import errno
+import gc
+import os
+import socket
+import stat
+
+import pytest
+
+from waterspout.exceptions import ConfigurationError, WaterspoutError
+from waterspout.limits import NOT_SENT
+from waterspout.system.listeners import adopt, listen_tcp, listen_unix, take_activated
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "s"
+
+
+def not_sent(sock):
+    return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+
+
+# --- TCP -----------------------------------------------------------------------------------------------
+
+
+def test_a_tcp_port_is_described_as_a_client_writes_it():
+    with listen_tcp("127.0.0.1", 0) as listeners:
+        (sock,) = listeners.sockets
+        port = sock.getsockname()[1]
+        assert listeners.describe(secure=False) == f"http://127.0.0.1:{port}"
+        assert listeners.describe(secure=True) == f"https://127.0.0.1:{port}"
+    assert sock.fileno() == -1
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="Linux and macOS have it")
+def test_a_tcp_port_holds_little_of_a_reply():
+    with listen_tcp("127.0.0.1", 0) as listeners:
+        assert not_sent(listeners.sockets[0]) == NOT_SENT
+
+
+@pytest.mark.filterwarnings("ignore:.*unclosed <socket:ResourceWarning")
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "x" * 70, "127.0.0.1.1"])
+def test_an_address_that_can_t_be_is_told(host):
+    """Tornado's `bind_sockets` leaves the socket that it could not bind to the garbage collector."""
+    with pytest.raises(WaterspoutError, match=f"can't listen on {host} port 0: .*see --host and --port"):
+        listen_tcp(host, 0)
+    gc.collect()
+
+
+# --- UNIX sockets --------------------------------------------------------------------------------------
+
+
+def test_a_unix_socket_listens_and_is_removed(path):
+    with listen_unix(str(path), 0o600) as listeners:
+        assert listeners.describe(secure=False) == f"unix:{path}"
+        assert listeners.describe(secure=True) == f"unix:{path} (TLS)"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert not listeners.sockets[0].get_inheritable()
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+    assert not path.exists()
+    listeners.close()
+
+
+def test_its_file_can_go_before_it_does(path):
+    with listen_unix(str(path), 0o660) as listeners:
+        listeners.remove_file()
+        assert not path.exists()
+        with listen_unix(str(path), 0o660):
+            listeners.close()
+            assert path.is_socket()
+
+
+def test_a_relative_path_is_still_known_in_another_directory(path, monkeypatch):
+    monkeypatch.chdir(path.parent)
+    with listen_unix("s", 0o660):
+        assert path.is_socket()
+        monkeypatch.chdir("/")
+    assert not path.exists()
+
+
+def test_what_a_dead_server_left_is_replaced(path):
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    assert path.is_socket()
+    with listen_unix(str(path), 0o660), socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+
+
+def test_what_somebody_listens_on_is_left_alone(path):
+    with listen_unix(str(path), 0o660):
+        with pytest.raises(WaterspoutError, match=r"a server listens there; stop it") as caught:
+            listen_unix(str(path), 0o660)
+        assert not isinstance(caught.value, ConfigurationError)
+        assert path.is_socket()
+
+
+def test_a_server_with_no_room_for_one_more_connection_listens_all_the_same(path):
+    with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as client:
+        busy.bind(str(path))
+        busy.listen(0)
+        client.connect(str(path))
+        with pytest.raises(WaterspoutError, match="a server listens there"):
+            listen_unix(str(path), 0o660)
+        assert path.is_socket()
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_what_is_no_socket_is_left_alone(path, kind):
+    if kind == "file":
+        path.write_text("precious")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("elsewhere")
+    with pytest.raises(WaterspoutError, match="what is there is no socket"):
+        listen_unix(str(path), 0o660)
+    assert os.path.lexists(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "text"),
+    [
+        ("", ConfigurationError, "--unix is empty"),
+        ("/tmp/" + "x" * 120, ConfigurationError, "125 bytes are too long"),
+        ("/tmp/" + "x" * 400, ConfigurationError, "405 bytes are too long"),
+        ("/no/such/folder", WaterspoutError, "No such file or directory; see --unix"),
+    ],
+)
+def test_a_path_that_can_t_be_is_told(name, kind, text):
+    with pytest.raises(kind, match=text):
+        listen_unix(name, 0o660)
+
+
+def test_a_socket_of_somebody_else_is_told(path, monkeypatch):
+    with socket.socket(socket.AF_UNIX) as theirs:
+        theirs.bind(str(path))
+    monkeypatch.setattr(socket.socket, "connect_ex", lambda *_: errno.EACCES)
+    with pytest.raises(WaterspoutError, match="belongs to somebody else"):
+        listen_unix(str(path), 0o660)
+    assert path.is_socket()
+
+
+# --- inherited sockets ---------------------------------------------------------------------------------
+
+
+def test_inherited_sockets_are_served_once_and_kept_from_children(path):
+    tcp, unix = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
+    unix.bind(str(path))
+    unix.listen()
+    for sock in (tcp, unix):
+        sock.set_inheritable(True)
+    with adopt([tcp.detach(), unix.fileno(), unix.detach()]) as listeners:
+        assert [sock.family for sock in listeners.sockets] == [socket.AF_INET, socket.AF_UNIX]
+        assert not any(sock.get_inheritable() or sock.getblocking() for sock in listeners.sockets)
+        assert listeners.describe(secure=False).endswith(f" and unix:{path}")
+        assert not_sent(listeners.sockets[0]) == NOT_SENT
+    assert path.is_socket()  # whoever made it removes it
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/net/unix"), reason="abstract names are Linux's")
+def test_an_abstract_name_is_written_with_an_at():
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind("\0waterspout-test")
+        sock.listen()
+        with adopt([os.dup(sock.fileno())]) as listeners:
+            assert listeners.describe(secure=False) == "unix:@waterspout-test"
+
+
+@pytest.mark.parametrize("kind", ["bound", "connected", "datagram", "file", "closed"])
+def test_a_descriptor_that_does_not_listen_is_told_and_left_open(kind, tmp_path):
+    near, far = socket.socketpair()
+    things = {
+        "listening": socket.create_server(("127.0.0.1", 0)),
+        "bound": socket.socket(),
+        "connected": near,
+        "datagram": socket.socket(type=socket.SOCK_DGRAM),
+        "file": (tmp_path / "file").open("w"),
+    }
+    things["bound"].bind(("127.0.0.1", 0))
+    number = 9_999 if kind == "closed" else things[kind].fileno()
+    good = os.dup(things["listening"].fileno())
+    with pytest.raises(ConfigurationError, match=f"descriptor {number} is no listening socket"):
+        adopt([good, number])
+    for thing in (*things.values(), far):
+        os.fstat(thing.fileno())
+        thing.close()
+
+
+class OfMacOS(socket.socket):
+    """SO_ACCEPTCONN is a name there, and no more."""
+
+    def getsockopt(self, level, option, *size):
+        if (level, option) == (socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise OSError(errno.ENOPROTOOPT, "Protocol not available")
+        return super().getsockopt(level, option, *size)
+
+
+def test_where_nobody_tells_who_listens_it_is_tried(monkeypatch):
+    """Else no server could restart itself on its sockets (--reload)."""
+    listening, unbound, (near, far) = (
+        socket.create_server(("127.0.0.1", 0)),
+        socket.socket(),
+        socket.socketpair(),
+    )
+    datagrams = socket.socket(type=socket.SOCK_DGRAM)
+    datagrams.bind(("127.0.0.1", 0))
+    client = socket.create_connection(listening.getsockname())
+    monkeypatch.setattr(socket, "socket", OfMacOS)
+    for sock in (near, unbound, datagrams, client):
+        with pytest.raises(ConfigurationError, match="it accepts no connections"):
+            adopt([sock.fileno()])
+        sock.close()
+    far.close()
+    with adopt([listening.detach()]) as listeners:
+        assert listeners.describe(secure=False).startswith("http://127.0.0.1:")
+        listeners.sockets[0].accept()[0].close()  # who had connected before is still there
+
+
+def test_a_kernel_that_holds_what_it_wants_is_no_reason_not_to_listen(monkeypatch):
+    def refuse(sock, level, option, value):
+        if option == socket.TCP_NOTSENT_LOWAT:
+            raise OSError(errno.ENOPROTOOPT, "Protocol not available")
+
+    monkeypatch.setattr(socket.socket, "setsockopt", refuse)
+    with listen_tcp("127.0.0.1", 0) as listeners:
+        assert listeners.sockets
+
+
+def test_systemd_s_variables_are_taken_away():
+    environ = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2", "LISTEN_FDNAMES": "a:b", "HOME": "/"}
+    assert take_activated(environ) == (3, 4)
+    assert environ == {"HOME": "/"}
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"LISTEN_FDS": "1"},
+        {"LISTEN_PID": "1", "LISTEN_FDS": "1"},
+        {"LISTEN_PID": str(os.getpid())},
+        {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "0"},
+    ],
+)
+def test_what_is_not_meant_for_this_process_is_taken_away_too(environ):
+    assert take_activated(environ) == ()
+    assert environ == {}
+
+
+@pytest.mark.parametrize("count", ["", "-1", "many", "9999", "\u0661"])
+def test_a_number_that_is_none_is_told(count):
+    with pytest.raises(ConfigurationError, match="is no number of descriptors"):
+        take_activated({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": count})

@@ -1,0 +1,435 @@
+"""One WSGI process, from its start to its end, as the event loop sees it."""
+
+import asyncio
+import errno
+import json
+import logging
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+
+import pytest
+
+from tests.server import freeze
+from tests.waterspout.processes import is_alive
+from tests.waterspout.wsgi.jobs import Job, wait_for
+from waterspout.exceptions import ConfigurationError, TargetNotFound, TargetRaised, WaterspoutError
+from waterspout.wsgi.frames import THREAD, pack_about
+from waterspout.wsgi.lanes import process
+from waterspout.wsgi.lanes.crew import CrewEvents, CrewSpec
+from waterspout.wsgi.lanes.process import ProcessCrew
+
+pytestmark = pytest.mark.gen_test(timeout=40)
+
+APPS = "tests.waterspout.wsgi.apps"
+
+
+class Watched(ProcessCrew):
+    """A crew and what it has told: `gone_told`, `published`."""
+
+    def __init__(self, target, threads=2, **options):
+        self.gone_told = 0
+        self.published = []
+        events = CrewEvents(
+            lambda crew, lane: crew.idle.append(lane),
+            lambda crew: self.count_gone(),
+            on_publish=lambda *message: self.published.append(message),
+        )
+        super().__init__(CrewSpec(target, threads, **options), events)
+
+    def count_gone(self):
+        self.gone_told += 1
+
+    def begin(self, *arguments, **options):
+        job = Job(*arguments, **options)
+        job.start(self.idle.popleft())
+        return job
+
+    async def ask(self, *arguments, **options):
+        return await self.begin(*arguments, **options).answer()
+
+
+@pytest.fixture
+def make_crew(io_loop):
+    """Crews whose processes are gone in the end, whatever a test does."""
+    crews = []
+
+    def make(target=f"{APPS}:app", **options):
+        crews.append(Watched(target, **options))
+        return crews[-1]
+
+    yield make
+    for crew in crews:
+        io_loop.run_sync(crew.stop)
+        assert crew.gone
+        assert not is_alive(crew.pid)
+
+
+@pytest.fixture
+def start_crew(make_crew):
+    async def start(*arguments, **options):
+        crew = make_crew(*arguments, **options)
+        await crew.start()
+        return crew
+
+    return start
+
+
+async def test_a_started_crew_is_ready_and_has_its_lanes(make_crew):
+    crew = make_crew(threads=3)
+    assert not crew.ready
+    await crew.start()
+    assert crew.ready
+    assert not crew.gone
+    assert (len(crew.idle), crew.busy) == (3, 0)
+    assert is_alive(crew.pid)
+
+
+async def test_requests_run_in_threads_of_the_other_process(start_crew):
+    crew = await start_crew()
+    first, second = [(await crew.ask("/identity")).split() for _ in range(2)]
+    assert int(first[0]) == int(second[0]) == crew.pid != os.getpid()
+    assert first[1] != second[1]
+
+
+async def test_the_app_is_told_how_it_is_run(start_crew):
+    crew = await start_crew(threads=1, multiprocess=True)
+    environ = json.loads(await crew.ask("/describe"))
+    assert (environ["wsgi.multithread"], environ["wsgi.multiprocess"]) == (False, True)
+
+
+async def test_it_seems_to_be_called_as_the_server_was(start_crew):
+    crew = await start_crew()
+    assert json.loads(await crew.ask("/arguments")) == sys.argv
+
+
+async def test_what_is_published_there_arrives_here(start_crew):
+    crew = await start_crew()
+    assert await crew.ask("/publishes") == b"published"
+    await wait_for(lambda: crew.published)
+    assert crew.published == [("from-the-app", b'{"pid":%d}' % crew.pid)]
+
+
+async def test_warnings_and_optimisation_are_those_of_this_interpreter(start_crew, tmp_path, monkeypatch):
+    (tmp_path / "showing_flags.py").write_text(
+        "import sys\n"
+        "def app(environ, start_response):\n"
+        "    start_response('200 OK', [])\n"
+        "    return [repr((sys.flags.optimize, sys.warnoptions)).encode()]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "warnoptions", ["error::BytesWarning", "ignore::UserWarning"])
+    crew = await start_crew("showing_flags:app")
+    assert eval(await crew.ask("/")) == (sys.flags.optimize, ["error::BytesWarning", "ignore::UserWarning"])
+
+
+@pytest.mark.parametrize(
+    ("target", "error", "text"),
+    [
+        ("no_such_module:app", TargetNotFound, "there is no module 'no_such_module'"),
+        (f"{APPS}:nothing", TargetNotFound, "has no 'nothing'"),
+        (f"{APPS}:raise_at_once()", TargetRaised, "LookupError: no database"),
+        ("nonsense", TargetNotFound, "write MODULE:NAME"),
+    ],
+)
+async def test_an_app_that_can_t_be_loaded_is_the_same_error_as_here(make_crew, caplog, target, error, text):
+    crew = make_crew(target)
+    with pytest.raises(error, match=re.escape(text)) as caught:
+        await crew.start()
+    assert type(caught.value) is error
+    await wait_for(lambda: crew.gone)
+    assert not crew.ready
+
+
+async def test_debug_without_werkzeug_is_a_configuration_error(make_crew, tmp_path, monkeypatch):
+    (tmp_path / "werkzeug.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigurationError, match="pip install werkzeug"):
+        await make_crew(debug=True).start()
+
+
+async def test_a_process_that_dies_while_it_starts_is_an_error(make_crew):
+    crew = make_crew(f"{APPS}:end_at_once()")
+    with pytest.raises(WaterspoutError, match="ended while it started: exit status 4"):
+        await crew.start()
+    assert not crew.ready
+    await wait_for(lambda: crew.gone_told == 1)
+
+
+async def test_a_start_that_is_cancelled_leaves_no_process(make_crew, tmp_path, monkeypatch):
+    (tmp_path / "slow_to_import.py").write_text("import time; time.sleep(30)")
+    monkeypatch.syspath_prepend(tmp_path)
+    crew = make_crew("slow_to_import:app")
+    starting = asyncio.ensure_future(crew.start())
+    await asyncio.sleep(0.3)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    await wait_for(lambda: crew.gone)
+
+
+async def test_a_process_that_is_killed_is_gone_once_and_so_is_what_it_ran(start_crew, tmp_path, caplog):
+    crew = await start_crew()
+    jobs = [crew.begin(f"/half?{tmp_path / 'never'}") for _ in range(2)]
+    await wait_for(lambda: all(job.body for job in jobs))
+    os.kill(crew.pid, signal.SIGKILL)
+    assert [await job.end() for job in jobs] == ["lost", "lost"]
+    await wait_for(lambda: crew.gone)
+    assert (crew.gone_told, len(crew.idle), crew.busy) == (1, 0, 0)
+    assert f"WSGI process {crew.pid} ended: killed by SIGKILL" in caplog.text
+    assert "; it ran GET /half for 0 s, GET /half for 0 s; starting another" in caplog.text
+    assert crew.crashed
+
+
+async def test_a_process_that_is_killed_when_it_is_idle_is_gone_too(start_crew):
+    crew = await start_crew()
+    crew.kill()
+    await wait_for(lambda: crew.gone_told == 1)
+    assert (crew.gone, len(crew.idle)) == (True, 0)
+    crew.kill()
+
+
+async def test_a_view_that_ends_the_process_is_lost_and_told_with_its_status(start_crew, caplog):
+    crew = await start_crew()
+    job = crew.begin("/exits")
+    assert await job.end() == "lost"
+    await wait_for(lambda: crew.gone)
+    assert "exit status 3 (the app has ended it: os._exit(), or C code); it ran GET /exits" in caplog.text
+
+
+async def test_its_last_words_are_heard(start_crew, tmp_path, monkeypatch):
+    (tmp_path / "last_words.py").write_text(
+        "import os, time\n"
+        "from waterspout import publish\n"
+        "def app(environ, start_response):\n"
+        "    publish('last', 'words')\n"
+        "    time.sleep(0.3)\n"
+        "    os._exit(0)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    crew = await start_crew("last_words:app")
+    job = crew.begin("/")
+    assert await job.end() == "lost"
+    await wait_for(lambda: crew.gone)
+    assert crew.published == [("last", b'"words"')]
+
+
+async def test_a_stopped_process_exits_without_a_word_in_the_log(start_crew, caplog):
+    caplog.set_level(logging.INFO, "waterspout.wsgi")
+    crew = await start_crew()
+    await crew.ask("/hello")
+    await crew.stop()
+    assert crew.gone
+    assert not is_alive(crew.pid)
+    assert crew.gone_told == 1
+    assert caplog.messages == []
+    await crew.stop()
+
+
+async def test_a_process_that_does_not_stop_is_killed(start_crew, tmp_path):
+    crew = await start_crew()
+    crew.begin(f"/gated?{tmp_path / 'never'}")
+    await asyncio.sleep(0.1)
+    await crew.stop(0.2)
+    assert crew.gone
+    assert not crew.crashed
+    assert not is_alive(crew.pid)
+
+
+async def test_a_process_that_is_not_ready_in_time_is_killed(make_crew, tmp_path, monkeypatch):
+    monkeypatch.setattr("waterspout.wsgi.lanes.process.READY_TIMEOUT", 0.3)
+    (tmp_path / "slow_to_start.py").write_text("import time; time.sleep(30)")
+    monkeypatch.syspath_prepend(tmp_path)
+    crew = make_crew("slow_to_start:app")
+    with pytest.raises(WaterspoutError, match="not ready within"):
+        await crew.start()
+    await wait_for(lambda: crew.gone)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_signals_of_the_group_do_not_end_it(start_crew, number):
+    crew = await start_crew()
+    os.kill(crew.pid, number)
+    assert await crew.ask("/hello") == b"hello"
+
+
+async def test_without_pidfds_a_thread_waits_for_its_end(start_crew, monkeypatch):
+    """As on macOS."""
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    crew = await start_crew()
+    assert await crew.ask("/hello") == b"hello"
+    crew.kill()
+    await wait_for(lambda: crew.gone_told == 1)
+
+
+async def test_a_lane_s_far_end_stays_open_until_the_process_has_it(make_crew, monkeypatch):
+    """macOS may lose it else."""
+    handed = []
+
+    def order(crew, kind, payload=b"", descriptors=()):
+        handed.extend(os.dup(number) for number in descriptors)
+
+    monkeypatch.setattr(process, "LOSES_CLOSED", True)
+    monkeypatch.setattr("waterspout.wsgi.lanes.crew.is_possible", lambda: False)
+    crew = make_crew()
+    await crew.start()
+    assert await crew.ask("/hello") == b"hello"
+    await wait_for(lambda: all(lane.kept is None for lane in crew.lanes))
+    monkeypatch.setattr(Watched, "_order", order)  # as one that is slow to take it
+    await crew._open_lane()
+    (lane,) = [lane for lane in crew.lanes if lane.kept is not None]
+    assert lane.kept.fileno() >= 0
+    with socket.socket(fileno=handed.pop()) as far_end:
+        far_end.sendall(pack_about(THREAD, 1))
+        await wait_for(lambda: lane.kept is None)
+    # One that the process had no thread for is closed there, and must not stay open here.
+    monkeypatch.setattr("waterspout.wsgi.lanes.crew._KEPT", 0.1)
+    await crew._open_lane()
+    os.close(handed.pop())
+    await wait_for(lambda: all(lane.kept is None for lane in crew.lanes))
+    monkeypatch.undo()
+
+
+async def test_without_pidfds_and_threads_it_is_not_left_to_itself(make_crew, monkeypatch):
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    monkeypatch.setattr(threading.Thread, "start", start)
+    crew = make_crew()
+    with pytest.raises(WaterspoutError, match="can't be started: can't start new thread"):
+        await crew.start()
+    assert crew.gone
+    assert crew.gone_told == 1
+    assert not is_alive(crew.pid)
+
+
+@pytest.mark.parametrize("refused", [1, 2], ids=["its channel", "its end"])
+async def test_one_that_can_t_be_watched_is_not_left_to_itself(make_crew, monkeypatch, refused):
+    crew = make_crew()
+    loop = asyncio.get_running_loop()
+    watch, watched = loop.add_reader, []
+
+    def add_reader(*arguments):
+        watched.append(arguments)
+        if len(watched) == refused:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        watch(*arguments)
+
+    monkeypatch.setattr(loop, "add_reader", add_reader, raising=False)
+    with pytest.raises(WaterspoutError, match="No space left"):
+        await crew.start()
+    monkeypatch.undo()
+    assert crew.gone
+    assert crew.gone_told == 1
+    assert not is_alive(crew.pid)
+    await asyncio.wait_for(crew.stop(), 5)
+
+
+async def test_one_that_can_t_be_given_lanes_is_not_left_to_itself(make_crew, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+
+    crew = make_crew()
+    monkeypatch.setattr(socket, "send_fds", refuse)
+    with pytest.raises(WaterspoutError, match="No buffer space"):
+        await crew.start()
+    monkeypatch.undo()
+    await wait_for(lambda: crew.gone)
+    assert not is_alive(crew.pid)
+
+
+async def test_one_that_was_told_half_an_order_is_replaced(start_crew, monkeypatch):
+    crew = await start_crew()
+    monkeypatch.setattr(socket, "send_fds", lambda sock, data, descriptors: sock.send(data[0][:1]))
+    crew.ping()
+    monkeypatch.undo()
+    await wait_for(lambda: crew.gone)
+    assert crew.crashed  # which the supervisor replaces
+    assert not is_alive(crew.pid)
+
+
+async def test_it_gives_a_sign_of_life_when_it_is_asked_for_one(start_crew):
+    crew = await start_crew()
+    crew.ping()
+    assert crew.awaited
+    await wait_for(lambda: not crew.awaited)
+
+
+async def test_it_tells_where_it_stands_unless_its_lock_is_held(start_crew, monkeypatch):
+    monkeypatch.setattr("waterspout.wsgi.lanes.crew.PLACE_PATIENCE", 0.3)
+    crew = await start_crew()
+    assert re.fullmatch(r"\S+:\d+ in \w+", await crew.find_place())
+    freeze(crew.pid)
+    sent = len(crew._asked)
+    assert await crew.find_place() == ""
+    assert await crew.find_place() == ""
+    assert (sent, len(crew._asked)) == (0, 1)
+    os.kill(crew.pid, signal.SIGCONT)
+    await wait_for(lambda: not crew._asked)
+    assert await crew.find_place()
+    crew.kill()
+    await wait_for(lambda: crew.gone)
+    assert await crew.find_place() == ""
+
+
+async def test_its_size_is_known_while_it_lives(start_crew):
+    crew = await start_crew()
+    assert 1_000_000 < crew.measure() < 1_000_000_000
+    crew.kill()
+    await wait_for(lambda: crew.gone)
+    assert crew.measure() is None
+    crew.ping()
+
+
+async def test_a_killed_process_is_given_nothing_more(start_crew):
+    crew = await start_crew()
+    crew.kill()
+    assert len(crew.idle) == 0
+
+
+@pytest.mark.parametrize("nice", [0, 4])
+async def test_all_its_threads_are_as_nice_as_is_asked(start_crew, nice):
+    crew = await start_crew(nice=nice)
+    await crew.ask("/hello")
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    threads = [int(name) for name in os.listdir(f"/proc/{crew.pid}/task")]
+    assert len(threads) > 3
+    assert {os.getpriority(os.PRIO_PROCESS, thread) for thread in threads} == {min(19, ours + nice)}
+
+
+def with_names(crew):
+    """More than its control channel can hold."""
+    for number in range(5000):
+        crew.spec.link.native.add(f"/{'x' * 300}/{number}", str(number), defaults=None, methods=None)
+    return crew
+
+
+async def test_an_order_larger_than_its_channel_is_sent_as_it_takes_it(make_crew):
+    crew = with_names(make_crew())
+    await crew.start()
+    assert crew.ready
+
+
+async def test_a_process_that_dies_while_it_is_told_something_is_an_error_at_once(make_crew, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    crew = with_names(make_crew())
+    with pytest.raises(WaterspoutError, match="ended while it started: exit status 1"):
+        await crew.start()
+
+
+async def test_one_that_is_told_something_can_be_stopped(make_crew, tmp_path, monkeypatch):
+    """It takes nothing, and is not waited for."""
+    sleeper = tmp_path / "sleeper"
+    sleeper.write_text("#!/bin/sh\nexec sleep 60\n")
+    sleeper.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(sleeper))
+    crew = with_names(make_crew())
+    starting = asyncio.ensure_future(crew.start())
+    await asyncio.sleep(0.2)
+    await asyncio.wait_for(crew.stop(), 5)
+    with pytest.raises(WaterspoutError):
+        await starting

@@ -1,0 +1,54 @@
+"""Processes that sleep, and that compute, and what can be seen of them from outside."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.server import poll
+from waterspout.wsgi.backlog import is_possible
+from waterspout.wsgi.lanes.starving import is_ready, read_cpu_time
+
+pytestmark = pytest.mark.skipif(not is_possible(), reason="asked of Linux, where there are backlogs")
+
+
+@pytest.fixture
+def start():
+    """A Python process that runs this, and whose main thread is watched."""
+    processes = []
+
+    def start(code):
+        processes.append(subprocess.Popen([sys.executable, "-c", code]))
+        return processes[-1].pid
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def test_a_thread_that_computes_is_ready_and_uses_time(start):
+    pid = start("while True: pass")
+    before = read_cpu_time(pid)
+    assert poll(lambda: read_cpu_time(pid) > before + 0.05)
+    assert is_ready(pid, pid)
+
+
+def test_a_thread_that_sleeps_is_not_ready_and_uses_none(start):
+    pid = start("import time; time.sleep(60)")
+    assert poll(lambda: not is_ready(pid, pid))
+    before = read_cpu_time(pid)
+    time.sleep(0.1)
+    assert read_cpu_time(pid) == before
+
+
+def test_of_a_process_that_is_gone_nothing_is_said():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    assert not is_ready(process.pid, process.pid)
+    assert read_cpu_time(process.pid) == float("inf")
+
+
+def test_a_thread_whose_number_is_not_known_is_not_ready(start):
+    assert not is_ready(start("while True: pass"), 0)

@@ -1,0 +1,162 @@
+"""Processes that take long to load the app: it is said where they stand, and they can be given up."""
+
+import asyncio
+import logging
+import re
+
+import pytest
+
+from tests.waterspout.wsgi.jobs import ask, wait_for
+from waterspout import limits
+from waterspout.exceptions import WaterspoutError
+from waterspout.wsgi.lanes.crew import Crew, CrewEvents, CrewSpec
+from waterspout.wsgi.pool.arrival import Arrival
+
+pytestmark = pytest.mark.gen_test(timeout=30)
+
+APP = """
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [b"{version}"]
+"""
+HANGING = """
+import time
+def connect():
+    time.sleep(60)
+connect()
+"""
+#: PyDLL, unlike CDLL, does not give the interpreter's lock back.
+LOCKING = "import ctypes; ctypes.PyDLL(None).sleep(60)"
+
+
+class FakeCrew(Crew):
+    """Starts when `gate` is set. `place`: where it says that it stands."""
+
+    place = "web.py:3 in connect"
+
+    def __init__(self, name):
+        super().__init__(CrewSpec("x:y", 1), CrewEvents(lambda *_: None, lambda *_: None))
+        self._name = name
+        self.gate = asyncio.Event()
+
+    async def start(self):
+        await self.gate.wait()
+
+    async def find_place(self):
+        return self.place
+
+    def __str__(self):
+        return self._name
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(limits, "LOADING_SAID", 0.02)
+    monkeypatch.setattr(limits, "RELOAD_ANEW", 0.04)
+
+
+def begin(count=1, serve=True):
+    crews = [FakeCrew(f"process {number}") for number in range(count)]
+    arrival = Arrival(crews, "reload: ", lambda: serve)
+    return crews, arrival, asyncio.ensure_future(arrival.wait())
+
+
+async def test_that_it_takes_long_is_said_once(quick, caplog):
+    [crew], _, waiting = begin()
+    await asyncio.sleep(0.1)
+    crew.gate.set()
+    assert await waiting == [(crew, None)]
+    assert caplog.messages == [
+        "reload: process 0 has been loading for 0 s; the old ones serve; it stands at web.py:3 in connect"
+    ]
+
+
+async def test_several_are_one_line(quick, caplog):
+    crews, arrival, waiting = begin(4, serve=False)
+    crews[1].gate.set()
+    await wait_for(lambda: caplog.messages)
+    assert "process 0 and 2 more have been loading for 0 s; it stands at" in caplog.text
+    await asyncio.sleep(0.04)
+    assert arrival.give_up()
+    assert not arrival.give_up()
+    assert "0 s: they are ended, the code is loaded again" in caplog.messages[-1]
+    failures = dict(await waiting)
+    assert failures.pop(crews[1]) is None
+    assert [type(failure) for failure in failures.values()] == [asyncio.CancelledError] * 3
+    assert len(caplog.messages) == 2
+
+
+async def test_those_that_are_soon_there_are_not_spoken_of(quick, caplog):
+    crews, arrival, waiting = begin(2)
+    await asyncio.sleep(0)
+    assert not arrival.give_up()
+    for crew in crews:
+        crew.gate.set()
+    await waiting
+    await asyncio.sleep(0.06)
+    assert not arrival.give_up()
+    assert caplog.messages == []
+
+
+async def test_whoever_does_not_wait_any_more_leaves_nothing_behind(quick, caplog):
+    _, _, waiting = begin(2)
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await asyncio.sleep(0.04)
+    assert caplog.messages == []
+
+
+# --- real processes ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """`site("text")` writes what a process loads from now on."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(text):
+        (tmp_path / "arriving.py").write_text(text)
+
+    write(APP.format(version="one"))
+    return write
+
+
+async def test_a_reload_of_code_that_hangs_is_begun_anew_when_it_is_asked_for_again(
+    make_pool, site, monkeypatch, caplog
+):
+    caplog.set_level(logging.INFO, "waterspout.wsgi")
+    monkeypatch.setattr(limits, "LOADING_SAID", 0.5)
+    pool = make_pool("arriving:app", workers=1, threads=1)
+    await pool.start()
+    site(HANGING)
+    pool.reload()
+    pool.reload()
+    assert caplog.messages[-1] == "reload: one is under way; one more follows it"
+    await wait_for(lambda: "been loading" in caplog.text)
+    pattern = r"reload: WSGI process (\d+) has been loading for \d s; the old ones serve; it stands at (.*)"
+    [(pid, place)] = re.findall(pattern, caplog.text)
+    assert place == "arriving.py:4 in connect"
+    monkeypatch.setattr(limits, "RELOAD_ANEW", 0.5)
+    site(APP.format(version="two"))
+    pool.reload()
+    said = f"reload: WSGI process {pid} has been loading for 1 s: it is ended, the code is loaded again"
+    assert re.sub(r"\d s:", "1 s:", caplog.messages[-1]) == said
+    await wait_for(lambda: "have taken over" in caplog.text)
+    assert await ask(pool, "/") == b"two"
+    assert "do not start" not in caplog.text
+    assert "ended:" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("code", "place"),
+    [(HANGING, "it stands at arriving.py:4 in connect"), (LOCKING, "code in C holds its interpreter's lock")],
+)
+async def test_what_is_not_ready_in_time_says_where_it_stands(make_pool, site, monkeypatch, code, place):
+    monkeypatch.setattr("waterspout.wsgi.lanes.process.READY_TIMEOUT", 1.0)
+    monkeypatch.setattr("waterspout.wsgi.lanes.crew.PLACE_PATIENCE", 0.5)
+    site(code)
+    pool = make_pool("arriving:app", workers=1, threads=1)
+    with pytest.raises(WaterspoutError, match=f"was not ready within 1 s; .*{place}"):
+        await pool.start()

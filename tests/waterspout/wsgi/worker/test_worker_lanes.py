@@ -1,0 +1,311 @@
+"""A lane worker and what comes down its lane: bodies, clients that leave, servers that go, children."""
+
+import errno
+import os
+import socket
+import threading
+import time
+
+import pytest
+
+from tests.waterspout.processes import wait_for_exit, wait_until
+from tests.waterspout.wsgi.apps import app as views
+from tests.waterspout.wsgi.wires import open_wire
+from tests.waterspout.wsgi.worker.test_worker import TEXT, Watched, answering
+from waterspout.exceptions import ClientDisconnected
+from waterspout.limits import READ_WINDOW
+from waterspout.wsgi.frames import BODY, BODY_END, CANCEL, WHOLE, pack, pack_about
+
+
+def is_waiting(reply):
+    """The view waits for more of its body."""
+    return reply.credit > 0
+
+
+def endless():
+    while True:
+        time.sleep(0.001)
+        yield b"tick\n"
+
+
+# --- bodies --------------------------------------------------------------------------------------------
+
+
+def test_a_body_on_demand_is_asked_for_and_read():
+    with open_wire(views) as wire:
+        wire.begin("/echo", None, method="POST")
+        assert wire.read_until(is_waiting).credit <= READ_WINDOW
+        for piece in (b"one ", b"two ", b"three"):
+            wire.send(BODY, piece)
+        wire.send(BODY_END)
+        assert wire.finish().body == b"one two three"
+
+
+def test_a_large_body_is_asked_for_window_by_window():
+    size = 3 * READ_WINDOW + 5
+    with open_wire(views) as wire:
+        wire.begin("/echo", None, method="POST")
+        sent = 0
+        while sent < size:
+            wire.read_until(lambda reply, sent=sent: reply.credit > sent)
+            piece = min(wire.reply.credit, size) - sent
+            wire.send(BODY, bytes(piece))
+            sent += piece
+            assert wire.reply.credit <= sent + READ_WINDOW
+        wire.send(BODY_END)
+        assert len(wire.finish().body) == size
+
+
+def test_a_view_that_reads_nothing_asks_for_nothing():
+    with open_wire(views) as wire:
+        reply = wire.ask("/hello", None, method="POST")
+        assert (reply.body, reply.credit) == (b"hello", 0)
+        assert wire.ask("/echo", b"next").body == b"next"
+
+
+@pytest.mark.parametrize("left", [b"", b"rest that was asked for", b"x" * 100_000])
+@pytest.mark.parametrize("late", [b"", pack(BODY_END), pack_about(CANCEL, 0, "gone")])
+def test_what_a_view_leaves_unread_never_reaches_the_next_request(left, late):
+    def app(environ, start_response):
+        first = (
+            environ["wsgi.input"].read1(3)
+            if environ["PATH_INFO"] == "/some"
+            else environ["wsgi.input"].read()
+        )
+        return answering([first])(environ, start_response)
+
+    with open_wire(app) as wire:
+        for _ in range(2):
+            wire.begin("/some", None, method="POST")
+            wire.read_until(is_waiting)
+            wire.send(BODY, b"abcdef")
+            assert wire.finish().body == b"abc"
+            if left:
+                wire.send(BODY, left)
+            wire.sock.sendall(late)
+            assert wire.ask("/all", b"the next one's").body == b"the next one's"
+
+
+def test_a_small_body_that_is_left_unread_never_reaches_the_next_request():
+    with open_wire(views) as wire:
+        assert wire.ask("/hello", b"unread", method="POST").body == b"hello"
+        assert wire.ask("/echo", b"").body == b""
+
+
+def test_a_thread_that_a_view_leaves_behind_can_t_read_from_the_lane():
+    bodies = []
+
+    def app(environ, start_response):
+        bodies.append(environ["wsgi.input"])
+        return answering([b"done"])(environ, start_response)
+
+    with open_wire(app) as wire:
+        wire.ask("/", None, method="POST")
+        with pytest.raises(ValueError, match="closed"):
+            bodies[0].read()
+        assert wire.ask().body == b"done"
+
+
+# --- clients that leave --------------------------------------------------------------------------------
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_stream_ends_it():
+    watched = Watched(endless())
+    with open_wire(answering(watched)) as wire:
+        wire.begin()
+        wire.read_until(lambda reply: len(reply.body) > 20)
+        wire.send(CANCEL, b"gone")
+        reply = wire.finish()
+        assert reply.end is None
+        assert watched.closed == 1
+        assert set(watched.threads) == {wire.thread.ident}
+        wire.begin()
+        assert wire.read_until(lambda reply: reply.body).status == 200
+        wire.send(CANCEL, b"gone")
+        wire.finish()
+
+
+def test_a_client_that_leaves_under_a_blocked_stream_ends_it():
+    """Nobody reads: the worker stands in its send, and goes on when the rest is thrown away."""
+    watched = Watched(iter(lambda: bytes(65536), None))
+    with open_wire(answering(watched)) as wire:
+        wire.begin()
+        assert wait_until(lambda: watched.threads)
+        time.sleep(0.05)
+        wire.send(CANCEL, b"gone")
+        wire.finish()
+        assert watched.closed == 1
+
+
+@pytest.mark.parametrize("started", [True, False])
+def test_a_client_that_leaves_while_its_body_is_read_fails_the_read(started, caplog):
+    raised = []
+
+    def app(environ, start_response):
+        try:
+            environ["wsgi.input"].read()
+        except Exception as error:
+            raised.append(error)
+            raise
+
+    with open_wire(app) as wire:
+        wire.begin("/", None, method="POST")
+        wire.read_until(is_waiting)
+        if started:
+            wire.send(BODY, b"half")
+        wire.send(CANCEL, b"so it goes")
+        reply = wire.finish()
+    assert reply.head is None
+    assert isinstance(raised[0], ClientDisconnected)
+    assert str(raised[0]) == "so it goes"
+    assert "raised" not in caplog.text
+
+
+def test_an_app_that_swallows_the_error_speaks_to_nobody():
+    def app(environ, start_response):
+        with pytest.raises(OSError):
+            environ["wsgi.input"].read()
+        return answering([b"anybody there?"])(environ, start_response)
+
+    with open_wire(app) as wire:
+        wire.begin("/", None, method="POST")
+        wire.read_until(is_waiting)
+        wire.send(CANCEL, b"gone")
+        assert wire.finish().head is None
+        wire.begin("/", None, method="POST")
+        wire.read_until(is_waiting)
+        wire.send(CANCEL, b"gone")
+        wire.finish()
+
+
+def test_what_a_view_raises_because_of_something_else_is_still_logged(caplog):
+    def app(environ, start_response):
+        environ["wsgi.input"].read(1)
+        raise LookupError("of its own")
+
+    with open_wire(app) as wire:
+        wire.begin("/", None, method="POST")
+        wire.read_until(is_waiting)
+        wire.send(BODY, b"x")
+        wire.send(CANCEL, b"gone")
+        wire.finish()
+    assert "of its own" in caplog.text
+
+
+# --- a server that goes --------------------------------------------------------------------------------
+
+
+def test_a_lane_that_is_closed_ends_its_worker():
+    with open_wire(views) as wire:
+        wire.ask("/hello")
+        wire.sock.shutdown(socket.SHUT_WR)
+        assert wire.is_closed()
+
+
+@pytest.mark.parametrize("how", ["stream", "read"])
+def test_a_lane_that_is_closed_under_a_request_closes_its_iterable(how):
+    def reading(environ):
+        yield b"begun"
+        environ["wsgi.input"].read()
+
+    made = []
+
+    def app(environ, start_response):
+        made.append(Watched(endless() if how == "stream" else reading(environ)))
+        return answering(made[0])(environ, start_response)
+
+    with open_wire(app) as wire:
+        wire.begin("/", None, method="POST")
+        wire.read_until(lambda reply: reply.body)
+        wire.sock.close()
+        assert wait_until(lambda: made[0].closed)
+    assert made[0].closed == 1
+
+
+# --- children that fork --------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+@pytest.mark.parametrize("where", ["in the call", "in the iteration", "before a read", "in close"])
+def test_a_forked_child_never_speaks_on_its_parent_s_lane(where):
+    """The app's own bug, a child that returns where it should exit, must not answer the client twice."""
+    children = []
+
+    def fork(here):
+        if here == where and not children:
+            children.append(os.fork())
+
+    class Forking(Watched):
+        def close(self):
+            fork("in close")
+
+    def app(environ, start_response):
+        fork("in the call")
+        start_response("200 OK", TEXT)
+        fork("before a read")
+        body = environ["wsgi.input"].read()
+
+        def chunks():
+            yield b"one "
+            fork("in the iteration")
+            yield body
+
+        return Forking(chunks())
+
+    with open_wire(app) as wire:
+        wire.begin("/", None, method="POST")
+        wire.read_until(is_waiting)
+        wire.sock.sendall(pack(BODY, b"two") + pack(BODY_END))
+        reply = wire.finish()
+        assert (reply.body, reply.end) == (b"one two", WHOLE)
+        assert wait_for_exit(children[0]) == 1
+        wire.begin("/", b"", method="GET")
+        assert wire.finish().body == b"one "
+    assert threading.active_count() < 50
+
+
+# --- a kernel that has no room ---------------------------------------------------------------------------
+
+
+class Strained(socket.socket):
+    """The write behind `before` others fails, when `went` bytes of it have gone out."""
+
+    before = 1  # the word of its thread
+    went = 0
+
+    def sendall(self, data):
+        self.before -= 1
+        if self.before < 0:
+            self.before = 99
+            super().sendall(data[: self.went])
+            raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+        super().sendall(data)
+
+
+def say_all(wire):
+    """What the worker says until it closes its end."""
+    said = b""
+    while data := wire.sock.recv(65536):
+        said += data
+    return said
+
+
+@pytest.mark.parametrize("went", [0, 7])
+@pytest.mark.parametrize("body", [b"", None], ids=["a reply", "a question"])
+def test_behind_what_could_not_be_sent_comes_nothing(went, body):
+    kind = type("Strained", (Strained,), {"went": went})
+    with open_wire(views, kind=kind) as wire:
+        wire.begin("/echo", body, method="POST")
+        assert len(say_all(wire)) == went
+
+
+def test_nor_in_the_middle_of_a_reply():
+    kind = type("Strained", (Strained,), {"before": 2})
+    chunks = Watched([b"one", b"two", b"three"])
+    with open_wire(answering(chunks), kind=kind) as wire:
+        wire.begin()
+        said = say_all(wire)
+    assert b"one" in said
+    assert b"two" not in said
+    assert b"three" not in said
+    assert chunks.closed == 1

@@ -1,0 +1,116 @@
+"""Where a thread of this process is (file, line, function), and what keeps the process from ending; for the
+log.
+
+Nothing of the event loop here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Collection
+from types import FrameType
+from typing import Any, Final
+
+from waterspout.importer import is_foreign
+from waterspout.limits import PLACE_FRAMES, PLACE_TEXT
+from waterspout.logs.loggers import escape
+from waterspout.system.lane_thread import LaneThread
+
+#: Stands for the main thread, where a thread's number is asked for.
+MAIN_THREAD: Final = 0
+#: Stands for what of the app's keeps the process from its end (`describe_left`), where a thread's number is.
+LEFT: Final = -1
+#: A line names so many threads, and of each name so much (characters).
+_NAMED: Final = 3
+_NAME_TEXT: Final = 60
+
+
+def find_place(thread: int) -> str:
+    """`shop/views.py:21 in lock`, of the thread with this number of the kernel's: the innermost frame of the
+    app's own code or, where there is none, the innermost. "", when there is no such thread, or that can't be
+    said.
+    """
+    try:
+        frame = sys._current_frames().get(_find_ident(thread) or 0)
+        return "" if frame is None else escape(_name(_find_own(frame)))[:PLACE_TEXT]
+    except Exception:
+        # What an app has done to `sys.path` or `threading`, or no descriptor left: whoever asks must not
+        # fail.
+        return ""
+
+
+def describe_place(place: str) -> str:
+    """For a line about a process that was asked; `place`: its answer, "" when there was none."""
+    if place:
+        return f"it stands at {place}"
+    return "it does not say where it stands: code in C holds its interpreter's lock, perhaps"
+
+
+def _find_ident(thread: int) -> int | None:
+    if thread == MAIN_THREAD:
+        return threading.main_thread().ident
+    return next((each.ident for each in threading.enumerate() if each.native_id == thread), None)
+
+
+def _find_own(innermost: FrameType) -> FrameType:
+    frame: FrameType | None = innermost
+    for _ in range(PLACE_FRAMES):
+        if frame is None:
+            break
+        if not is_foreign(frame.f_code.co_filename):
+            return frame
+        frame = frame.f_back
+    return innermost
+
+
+def _name(frame: FrameType) -> str:
+    return f"{_shorten(frame.f_code.co_filename)}:{frame.f_lineno} in {frame.f_code.co_name}"
+
+
+def _shorten(filename: str) -> str:
+    """As it is found from where modules are looked for."""
+    homes = [
+        home for home in sys.path if isinstance(home, str) and home and filename.startswith(home + os.sep)
+    ]
+    return filename[len(max(homes, key=len)) + 1 :] if homes else filename
+
+
+def find_threads(before: Collection[threading.Thread] = ()) -> list[threading.Thread]:
+    """Those that Python waits for at the end. `before`: some that are none of the app's."""
+    main = threading.main_thread()
+    return [
+        thread
+        for thread in threading.enumerate()
+        if not (thread.daemon or thread is main or thread in before or isinstance(thread, LaneThread))
+    ]
+
+
+def find_children() -> list[Any]:
+    """Processes of `multiprocessing` that run, if anybody has used that."""
+    module = sys.modules.get("multiprocessing.process")
+    try:
+        return [] if module is None else list(module.active_children())
+    except Exception:  # what an app has made of that module: whoever asks must not fail
+        return []
+
+
+def describe_left(threads: Collection[threading.Thread]) -> str:
+    """`threads`: as `find_threads` found them."""
+    if running := [thread for thread in threads if thread.is_alive()]:
+        return f"threads that the app has started still run ({_name_threads(running)})"
+    if children := [str(child.pid) for child in find_children() if not child.daemon]:
+        return f"processes that the app has started still run, and are left alone ({', '.join(children)})"
+    place = find_place(MAIN_THREAD)
+    return "what the app has registered for the exit still runs" + (f", at {place}" if place else "")
+
+
+def _name_threads(threads: list[threading.Thread]) -> str:
+    more = len(threads) - _NAMED
+    return "; ".join([*map(_name_thread, threads[:_NAMED]), *([f"{more} more"] if more > 0 else [])])
+
+
+def _name_thread(thread: threading.Thread) -> str:
+    place = find_place(thread.native_id) if thread.native_id else ""
+    return escape(thread.name)[:_NAME_TEXT] + (f", at {place}" if place else "")

@@ -1,0 +1,102 @@
+"""`waterspout routes`: the rules of both sides, and what is wrong with them. See docs/routing.md."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from dataclasses import replace
+from typing import Final
+
+import click
+from tornado.web import Application as TornadoApplication
+
+from waterspout.application import Application
+from waterspout.exceptions import AccessUndeclared, TargetRaised, WaterspoutError
+from waterspout.importer import look_here
+from waterspout.options import OPTIONS
+from waterspout.routes.judging import examine
+from waterspout.routes.listing import find_container
+from waterspout.routes.report import Report
+from waterspout.targets import build_application, check_named
+from waterspout.wsgi.layers import find_flask
+from waterspout.wsgi.worker.loading import load_app
+
+_HELP: Final = """List the rules of both sides, in the order in which they are asked, and what is shadowed or
+unreachable.
+
+TARGET, --native and --wsgi are as in waterspout serve. The WSGI app is loaded here; nothing is served."""
+_EPILOG: Final = """Example: waterspout routes --check --native shop.native:routes --wsgi shop.web:app
+
+Exit status: 0 nothing to settle, 1 with --check: something is, 2 a wrong option or name, 3 the app raised
+while it was loaded."""
+
+
+def make_routes_command() -> click.Command:
+    return click.Command(
+        "routes",
+        callback=_run,
+        params=[
+            click.Argument(["target"], required=False),
+            *OPTIONS["What is served"],
+            click.Option(["--check"], is_flag=True, help="Say only what is to be settled; then exit with 1."),
+            click.Option(["--json", "as_json"], is_flag=True, help="A JSON object, for programs."),
+            click.Option(["--markdown"], is_flag=True, help="The table for a document, without lines."),
+        ],
+        help=_HELP,
+        epilog=_EPILOG,
+    )
+
+
+@click.pass_context
+def _run(
+    context: click.Context,
+    /,
+    target: str | None,
+    native: str | None,
+    wsgi: str | None,
+    *,
+    check: bool,
+    as_json: bool,
+    markdown: bool,
+) -> None:
+    look_here()
+    try:
+        check_named(target, native, wsgi)
+        # Whatever is printed while the app is loaded is no part of the table.
+        with contextlib.redirect_stdout(sys.stderr):
+            report = _examine(build_application(target, native, wsgi))
+    except WaterspoutError as error:
+        click.echo(f"waterspout: {error}", err=True)
+        # The application itself refuses to be without that word: for --check it is what was looked for.
+        undeclared = isinstance(error, TargetRaised) and isinstance(error.__cause__, AccessUndeclared)
+        context.exit(1 if check and undeclared else getattr(error, "exit_code", 1))
+    _print(report, check=check, as_json=as_json, markdown=markdown)
+    context.exit(1 if check and report.undeclared else 0)
+
+
+def _examine(application: TornadoApplication) -> Report:
+    container = find_container(application)
+    if container is None:
+        return _add_doubts(examine(application, None, None), application)
+    target = container.pool.target
+    app = load_app(target)
+    name = target if isinstance(target, str) else getattr(target, "__qualname__", type(target).__qualname__)
+    return _add_doubts(examine(application, app, find_flask(app), name), application)
+
+
+def _add_doubts(report: Report, application: TornadoApplication) -> Report:
+    doubts = application.doubts if isinstance(application, Application) else []
+    return replace(report, notes=(*report.notes, *doubts))
+
+
+def _print(report: Report, *, check: bool, as_json: bool, markdown: bool) -> None:
+    if as_json:
+        click.echo(report.as_json())
+    elif markdown:
+        click.echo(report.as_markdown())
+    elif not check:
+        click.echo(report.as_text())
+    else:
+        for text in (report.describe_findings(report.undeclared), *report.notes):
+            if text:
+                click.echo(text)

@@ -1,0 +1,340 @@
+"""Who answers what, found by asking: sample URLs go to the table of native rules and to Flask's own map.
+
+Nothing is concluded from how a rule is written. What no sample shows is not found; samples are made of both
+sides' rules, so that the narrower one of two gives those that the wider one takes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from tornado.web import Application as TornadoApplication
+from tornado.web import FallbackHandler
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
+
+from waterspout.application import Application
+from waterspout.native.methods import owns
+from waterspout.routes.listing import Native, View, list_native, list_others, list_views
+from waterspout.routes.report import (
+    PARTLY_SHADOWED,
+    SHADOWED,
+    UNDECLARED,
+    UNREACHABLE,
+    WSGI,
+    Finding,
+    Report,
+    Row,
+)
+from waterspout.routes.samples import unite
+from waterspout.routing.paths import decode_path
+from waterspout.routing.table import Table, is_simple
+from waterspout.wsgi.layers import find_flask, find_mounts
+
+#: How many words of the other side's rules are tried in what varies, at most; and for all rules together,
+#: so that thousands of them take seconds. Where two rules meet is looked for apart from that.
+_WORDS: Final = 60
+_WORDS_FOR_ALL: Final = 6000
+#: Examples that a finding shows.
+_EXAMPLES: Final = 3
+_WORD: Final = re.compile(r"[\w.~-]+")
+
+
+def examine(application: TornadoApplication, wsgi: Any, flask: Any, wsgi_name: str = "") -> Report:
+    """The report of an application. `wsgi`: its WSGI app, loaded, or None; `flask`: the Flask app in that, or
+    None; `wsgi_name`: as it was named.
+    """
+    table = _lay_table(application)
+    natives = list_native(table)
+    sites = [Site("", flask)] + [Site(path, find_flask(app)) for path, app in find_mounts(wsgi).items()]
+    views = [view for site in sites for view in site.views]
+    rows = [*(native.row for native in natives), *(view.row for view in views)]
+    notes = [f"not judged, Tornado's routers decide: {text}" for text in list_others(application)]
+    for path in [site.prefix for site in sites[1:] if site.flask is None]:
+        rows.append(Row(f"{path}/.*", None, WSGI, "-", None, "-", "-"))
+        notes.append(f"not judged: a WSGI app that is not Flask's is mounted at {path}")
+    if wsgi is not None and flask is None:
+        rows.append(Row(".*", None, WSGI, wsgi_name, None, "-", "-"))
+        notes.append(f"{wsgi_name} is not Flask's: its rules are not known, and native ones alone are judged")
+    if not isinstance(application, Application):
+        notes.append("not judged: a stock tornado.web.Application does not ask who owns a method")
+        return Report(rows, (), notes)
+    judge = Judge(natives, views, table, sites)
+    findings = [*judge.find_shadows(), *judge.find_unreachable(), *_find_undeclared(application, natives)]
+    return Report(rows, findings, [*notes, *judge.notes, *_find_stale(natives, views, sites)])
+
+
+def _lay_table(application: TornadoApplication) -> Table:
+    """What a table can say of the rules, when it can't say all of them."""
+    rules = [rule for rule in application.wildcard_router.rules if is_simple(rule)]
+    apart = TornadoApplication()
+    apart.wildcard_router.rules[:] = rules
+    return Table(apart, lambda handler_class: handler_class)
+
+
+class Site:
+    """`flask`, None for an app that is not Flask's, mounted at `prefix`; "" for the whole. `views`: its
+    rules.
+    """
+
+    def __init__(self, prefix: str, flask: Any) -> None:
+        self.prefix = prefix
+        self.flask = flask
+        self.views = [] if flask is None else list_views(flask, prefix)
+        self.by_rule = {id(view.rule): view for view in self.views}
+        self.adapters = [] if flask is None else _bind(flask.url_map, self.views)
+
+    def has(self, path: str) -> bool:
+        """Whether it is asked, unless one below it is. As `DispatcherMiddleware` has it."""
+        return path == self.prefix or path.startswith(f"{self.prefix}/")
+
+
+class Judge:
+    """Asks both sides about samples, once each. `notes`: what it could not ask about."""
+
+    def __init__(
+        self, natives: Sequence[Native], views: Sequence[View], table: Table, sites: Sequence[Site]
+    ) -> None:
+        self._natives = natives
+        self._views = views
+        self._table = table
+        self._by_route = {id(native.route): native for native in natives}
+        self.notes = [
+            f"not judged, {view.why}: {view.row.path} ({view.row.target})"
+            for view in views
+            if view.shape is None
+        ]
+        self._sites = sorted(sites, key=lambda site: len(site.prefix), reverse=True)
+        #: (view, method) -> samples that reach it; by native rule, those that do not.
+        self._free: dict[tuple[int, str], list[str]] = defaultdict(list)
+        self._taken: dict[tuple[int, str], dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
+        self._reached: set[int] = set()
+        self._redirected: set[str] = set()
+        self._native_paths = self._spell_natives()
+        self._view_paths = self._spell_views()
+        self._ask()
+
+    # -- samples -------------------------------------------------------------------------------------------
+
+    def _spell_natives(self) -> list[list[str]]:
+        words = self._find_words(view.row.path for view in self._views)
+        return [native.spell(words) for native in self._natives]
+
+    def _spell_views(self) -> list[list[str]]:
+        words = self._find_words(native.row.path for native in self._natives)
+        return [view.shape.spell(words) if view.shape is not None else [] for view in self._views]
+
+    def _find_words(self, paths: Iterable[str]) -> tuple[str, ...]:
+        """What stands between the slashes of rules, as far as it does not vary."""
+        parts = (part for path in paths for part in path.split("/"))
+        words = dict.fromkeys(part for part in parts if _WORD.fullmatch(part))
+        share = _WORDS_FOR_ALL // (len(self._natives) + len(self._views) or 1)
+        return tuple(words)[: min(_WORDS, share)]
+
+    def _collect(self) -> list[str]:
+        """All of them, and where rules of both sides meet."""
+        met = [
+            path
+            for native in self._natives
+            for view in self._views
+            if native.shape is not None and view.shape is not None
+            for path in unite(native.shape, view.shape)
+        ]
+        own = [path for paths in (*self._native_paths, *self._view_paths) for path in paths]
+        return list(dict.fromkeys([*own, *met]))
+
+    # -- asking --------------------------------------------------------------------------------------------
+
+    def _ask(self) -> None:
+        methods = sorted({method for view in self._views for method in view.methods})
+        for path in self._collect():
+            for method in methods:
+                for view in self._find_views(method, path):
+                    if method not in view.methods or view.shape is None:
+                        continue  # HEAD or OPTIONS that follow by themselves; what is not judged
+                    key = id(view), method
+                    native = self.find_native(method, path)
+                    samples = self._free[key] if native is None else self._taken[key][id(native.route)]
+                    samples.append(f"{method} {path}")
+
+    def _find_views(self, method: str, path: str) -> list[View]:
+        """Those that Flask would ask; one for each host."""
+        found = []
+        decoded = decode_path(path)
+        site = next(site for site in self._sites if site.has(decoded))
+        for adapter in site.adapters:
+            try:
+                rule, _ = adapter.match(decoded[len(site.prefix) :], method=method, return_rule=True)
+            except RequestRedirect:
+                self._redirected.add(path)
+                continue
+            except HTTPException:
+                continue
+            if id(rule) in site.by_rule:
+                found.append(site.by_rule[id(rule)])
+        return found
+
+    def find_native(self, method: str, path: str) -> Native | None:
+        """Who answers instead of the WSGI app, if only by sending the client elsewhere."""
+        match = self._table.find(method, path)
+        if match.moved_by is not None:
+            match = self._table.find(method, f"{path}/")
+        native = self._by_route.get(id(match.route))
+        if native is None or not owns(native.route.methods, method):
+            return None
+        self._reached.add(id(native.route))
+        return native
+
+    # -- what was found ------------------------------------------------------------------------------------
+
+    def find_shadows(self) -> list[Finding]:
+        """Rules of Flask's some of whose requests a native rule takes, or all."""
+        return [found for view in self._views if (found := self._find_shadow(view)) is not None]
+
+    def _find_shadow(self, view: View) -> Finding | None:
+        keys = [(id(view), method) for method in view.methods]
+        taken = {key[1]: self._taken[key] for key in keys if key in self._taken}
+        if not taken:
+            return None
+        free = [sample for key in keys for sample in self._free.get(key, [])[:1]]
+        takers = {route: None for samples in taken.values() for route in samples}
+        natives = [self._by_route[route] for route in takers]
+        samples = [sample for by in taken.values() for texts in by.values() for sample in texts[:1]]
+        endpoint = view.row.target
+        undeclared = [native for native in natives if endpoint not in native.replaced]
+        named = _join(_name(native) for native in natives)
+        whose = f"{', '.join(taken)} {view.row.path} of Flask's {endpoint!r} ({view.row.source})"
+        how = f"some of it; {free[0]} still reaches Flask" if free else "all of it"
+        return Finding(
+            kind=PARTLY_SHADOWED if free else SHADOWED,
+            path=view.row.path,
+            methods=tuple(taken),
+            target=endpoint,
+            source=view.row.source,
+            text=f"{whose}: {named} answers {how}. For example: {', '.join(samples[:_EXAMPLES])}",
+            advice=f"take one of them away, or say that it is meant: "
+            f'@waterspout.replaces("{endpoint}") above '
+            + _join(native.route.target.__qualname__ for native in undeclared),
+            by=tuple(native.row.target for native in natives),
+            samples=tuple(samples[:_EXAMPLES]),
+            declared=not undeclared,
+        )
+
+    def find_unreachable(self) -> list[Finding]:
+        """Rules of both sides that are behind others of their own side, which take all their requests."""
+        native = [
+            self._find_native_behind(*each) for each in zip(self._natives, self._native_paths, strict=True)
+        ]
+        views = [self._find_view_behind(*each) for each in zip(self._views, self._view_paths, strict=True)]
+        return [found for found in (*native, *views) if found is not None]
+
+    def _find_native_behind(self, native: Native, paths: Sequence[str]) -> Finding | None:
+        if not paths:
+            self.notes.append(
+                f"not judged, no sample of it could be made: {native.row.path} ({native.row.target})"
+            )
+        asked = [(method, path) for method in native.methods for path in paths]
+        takers = {}
+        for method, path in asked:
+            taker = self.find_native(method, path)
+            if taker is native or id(native.route) in self._reached:
+                return None
+            if taker is not None:
+                takers[id(taker.route)] = taker, f"{method} {path}"
+        if not takers:
+            return None
+        others = [taker for taker, _ in takers.values()]
+        return _behind(
+            native.row, [_name(other) for other in others], [sample for _, sample in takers.values()]
+        )
+
+    def _find_view_behind(self, view: View, paths: Sequence[str]) -> Finding | None:
+        keys = [(id(view), method) for method in view.methods]
+        if view.shape is None or any(key in self._free or key in self._taken for key in keys):
+            return None
+        takers = {}
+        for method in view.methods:
+            for path in paths:
+                for other in self._find_views(method, path):
+                    takers[id(other)] = other, f"{method} {path}"
+        if not takers:
+            if not self._redirected.intersection(paths):
+                self.notes.append(
+                    f"not judged, Flask matches no sample of it: {view.row.path} ({view.row.target})"
+                )
+            return None
+        names = [f"Flask's {other.row.target!r} ({other.row.source})" for other, _ in takers.values()]
+        return _behind(view.row, names, [sample for _, sample in takers.values()])
+
+
+def _behind(row: Row, names: Iterable[str], samples: Sequence[str]) -> Finding:
+    methods = "any method" if row.methods is None else ", ".join(row.methods)
+    names = list(names)
+    return Finding(
+        kind=UNREACHABLE,
+        path=row.path,
+        methods=row.methods or (),
+        target=row.target,
+        source=row.source,
+        text=f"{row.owner} {methods} {row.path} of {row.target} ({row.source}) is never asked: "
+        f"{_join(names)} takes all of it. For example: {', '.join(samples[:_EXAMPLES])}",
+        advice="take one of them away, or put the narrower rule first",
+        by=tuple(names),
+        samples=tuple(samples[:_EXAMPLES]),
+    )
+
+
+def _bind(url_map: Any, views: Sequence[View]) -> list[Any]:
+    """An adapter for each host that rules are for."""
+    rules = [view.rule for view in views if view.shape is not None]
+    if url_map.host_matching:
+        return [url_map.bind(host or "localhost") for host in dict.fromkeys(rule.host for rule in rules)]
+    subdomains = dict.fromkeys(rule.subdomain for rule in rules)
+    return [url_map.bind("localhost", subdomain=subdomain) for subdomain in subdomains]
+
+
+def _find_undeclared(application: Application, natives: Sequence[Native]) -> list[Finding]:
+    """Handlers of which it is not said who may use them: where there is a login, or others say it."""
+    has_login = application.settings.get("login_loader") is not None
+    says = any(word in native.row.access for native in natives for word in ("public", "authenticated"))
+    if not has_login and not says:
+        return []
+    open_ended = {
+        native.row.target: native
+        for native in natives
+        if "not declared" in native.row.access and native.route.target is not FallbackHandler
+    }
+    return [
+        Finding(
+            kind=UNDECLARED,
+            path=native.row.path,
+            methods=native.row.methods or (),
+            target=native.row.target,
+            source=native.row.source,
+            text=f"{_name(native)}: it is not said who may use it ({native.row.access})",
+            advice="write @waterspout.authenticated or @waterspout.public above the class or the method",
+        )
+        for native in open_ended.values()
+    ]
+
+
+def _find_stale(natives: Sequence[Native], views: Sequence[View], sites: Sequence[Site]) -> list[str]:
+    """Endpoints that a handler replaces, and that are not there."""
+    known = {view.row.target for view in views}
+    return [
+        f"{native.row.target} replaces {endpoint!r}, which is no endpoint of the Flask app"
+        for native in natives
+        for endpoint in sorted(native.replaced - known)
+        if any(site.flask is not None for site in sites)
+    ]
+
+
+def _name(native: Native) -> str:
+    return f"native {native.row.path} of {native.row.target} ({native.row.source})"
+
+
+def _join(texts: Iterable[str]) -> str:
+    return " and ".join(dict.fromkeys(texts))

@@ -1,0 +1,219 @@
+"""Lists the rules of both sides, each with its row of the report, and able to make samples of its paths."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tornado.routing import PathMatches, Rule
+from tornado.web import Application as TornadoApplication
+from werkzeug.routing import BaseConverter
+
+from waterspout.native.access import find_access
+from waterspout.native.methods import find_methods
+from waterspout.native.replacing import find_replaced
+from waterspout.routes.report import FLASK, NATIVE, Row
+from waterspout.routes.samples import Shape, sample_regex
+from waterspout.routing.route import Route
+from waterspout.routing.rulemap import RuleMap
+from waterspout.routing.table import Pattern, Table, is_simple
+from waterspout.wsgi.container import Container
+
+#: Where Flask-Login's decorators live.
+_FLASK_LOGIN: Final = "flask_login.utils"
+#: What a rule that says no methods is asked about.
+USUAL: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+@dataclass
+class Native:
+    """A native rule: `route`, where it leads; `shape`, its path, if that is written Flask's way; `pattern`,
+    if it is a regular expression.
+    """
+
+    row: Row
+    route: Route
+    shape: Shape | None = None
+    pattern: Pattern | None = None
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        return self.row.methods or USUAL
+
+    @property
+    def replaced(self) -> frozenset[str]:
+        """Endpoints that it is meant to answer in place of."""
+        return find_replaced(self.route.target)
+
+    def spell(self, words: tuple[str, ...]) -> list[str]:
+        """Sample paths, as they are on the wire."""
+        if self.shape is not None:
+            return self.shape.spell(words)
+        assert self.pattern is not None
+        paths = sample_regex(self.pattern.text, self.pattern.flags, words)
+        return [path for path in paths if path.startswith("/") and path.isascii()]
+
+
+@dataclass
+class View:
+    """A rule of the Flask app. `shape`: None, when it can't be judged; then `why`."""
+
+    row: Row
+    rule: Any
+    shape: Shape | None
+    why: str = ""
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        return self.row.methods or USUAL
+
+
+def list_native(table: Table) -> list[Native]:
+    """Those of a table, in their order; the last rule, which is the WSGI app, is none of them."""
+    found: list[Native] = []
+    for place in table.places:
+        if isinstance(place, RuleMap):
+            for rule, made, route in place.listed:
+                row = _describe_native(rule.path, route, rule.name)
+                found.append(Native(row, route, Shape(rule.path, find_converters(made))))
+        elif place.route.container is None:
+            row = _describe_native(place.text, place.route, place.name)
+            found.append(Native(row, place.route, pattern=place))
+    return found
+
+
+def list_others(application: TornadoApplication) -> list[str]:
+    """Rules that a table can't say: of hosts, or that lead to rules again, or to functions."""
+    outer = [
+        rule for rule in application.default_router.rules if rule.target is not application.wildcard_router
+    ]
+    inner = [rule for rule in application.wildcard_router.rules if not is_simple(rule)]
+    return [_describe_rule(rule) for rule in (*outer, *inner)]
+
+
+def _describe_rule(rule: Rule) -> str:
+    matcher = rule.matcher
+    pattern = getattr(matcher, "host_pattern", None) or getattr(matcher, "regex", None)
+    said = getattr(pattern, "pattern", "")
+    kind = "path" if isinstance(matcher, PathMatches) else type(matcher).__name__
+    target = getattr(rule.target, "__qualname__", None) or type(rule.target).__name__
+    return f"{kind} {said!r} -> {target}"
+
+
+def _describe_native(path: str, route: Route, name: str | None) -> Row:
+    handler = route.target
+    methods = find_methods(handler)
+    own = None if methods is None else tuple(sorted(methods - {"HEAD"} if "GET" in methods else methods))
+    return Row(
+        path=path,
+        methods=own,
+        owner=NATIVE,
+        target=f"{handler.__module__}.{handler.__qualname__}",
+        name=name,
+        access=_describe_access(handler, own or tuple(handler.SUPPORTED_METHODS)),
+        source=find_source(handler),
+    )
+
+
+def _describe_access(handler: Any, methods: tuple[str, ...]) -> str:
+    """One word, where all methods have the same; else one for each of them."""
+    said = {method: find_access(handler, method) or "not declared" for method in methods}
+    kinds = set(said.values())
+    if len(kinds) == 1:
+        return kinds.pop()
+    return ", ".join(f"{method} {access}" for method, access in said.items())
+
+
+def list_views(flask: Any, prefix: str = "") -> list[View]:
+    """The rules of a Flask app, in the order in which they were made. `prefix`: where it is mounted."""
+    found = []
+    for rule in flask.url_map.iter_rules():
+        if rule.build_only:
+            continue
+        row = Row(
+            path=(f"{rule.subdomain}." if rule.subdomain else rule.host or "") + prefix + rule.rule,
+            methods=_find_own_methods(rule),
+            owner=FLASK,
+            target=str(rule.endpoint),
+            name=str(rule.endpoint),
+            access=_find_login(flask, rule.endpoint),
+            source=find_source(flask.view_functions.get(rule.endpoint)),
+        )
+        why = "its host varies" if "<" in f"{rule.subdomain}{rule.host}" else ""
+        if rule.websocket:
+            why = "it is a WebSocket's"
+        found.append(View(row, rule, None if why else Shape(prefix + rule.rule, find_converters(rule)), why))
+    return found
+
+
+def find_converters(rule: Any) -> Mapping[str, BaseConverter]:
+    """By the names of its arguments. Werkzeug has no public name for them (read in 2.2, 2.3, 3.0 and 3.1)."""
+    converters: Mapping[str, BaseConverter] = rule._converters
+    return converters
+
+
+def _find_own_methods(rule: Any) -> tuple[str, ...] | None:
+    """Without those that Flask adds by itself."""
+    if rule.methods is None:
+        return None
+    added = {"HEAD"} if "GET" in rule.methods else set()
+    if getattr(rule, "provide_automatic_options", True):
+        added.add("OPTIONS")
+    return tuple(sorted(set(rule.methods) - added))
+
+
+def _find_login(flask: Any, endpoint: str) -> str:
+    """Whether Flask-Login guards a view: by a decorator, or in what runs before each request."""
+    names = endpoint.split(".")[:-1]
+    scopes = [None, *(".".join(names[:size]) for size in range(1, len(names) + 1))]
+    before = [function for scope in scopes for function in flask.before_request_funcs.get(scope, ())]
+    for function in (flask.view_functions.get(endpoint), *before):
+        for layer in _unwrap(function):
+            code, globals_ = getattr(layer, "__code__", None), getattr(layer, "__globals__", {})
+            if code is not None and globals_.get("__name__") == _FLASK_LOGIN:
+                return str(code.co_qualname).partition(".")[0]
+    return "-"
+
+
+def _unwrap(function: Any) -> Iterator[Any]:
+    seen: set[int] = set()
+    while function is not None and id(function) not in seen:
+        seen.add(id(function))
+        yield function
+        function = getattr(function, "__wrapped__", None) or getattr(function, "func", None)
+
+
+def find_source(target: Any) -> str:
+    """`file:line`, relative to here or to where packages are found; "-": it is in no file."""
+    *_, inmost = [None, *_unwrap(target)]
+    inmost = getattr(inmost, "view_class", inmost)
+    try:
+        file = inspect.getsourcefile(inmost)
+        code = getattr(inmost, "__code__", None)
+        line = code.co_firstlineno if code is not None else inspect.getsourcelines(inmost)[1]
+    except (TypeError, OSError):
+        return "-"
+    return f"{_shorten(file)}:{line}" if file else "-"
+
+
+def _shorten(file: str) -> str:
+    file = os.path.realpath(file)
+    homes = [os.path.realpath(path or os.getcwd()) + os.sep for path in ("", *sys.path)]
+    inside = [file[len(home) :] for home in homes if file.startswith(home)]
+    return min(inside, key=len, default=file)
+
+
+def find_container(application: TornadoApplication) -> Container | None:
+    """Of whatever application: the WSGI app's, where its last rules lead to one."""
+    own = getattr(application, "container", None)
+    if isinstance(own, Container):
+        return own
+    targets = [
+        (rule.target, rule.target_kwargs.get("fallback")) for rule in application.wildcard_router.rules
+    ]
+    found = [item for pair in targets for item in pair if isinstance(item, Container)]
+    return found[-1] if found else None

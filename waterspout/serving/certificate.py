@@ -1,0 +1,82 @@
+"""The certificate that the server shows, and its key. Leaf."""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+from datetime import UTC, datetime
+
+from waterspout.exceptions import ConfigurationError
+from waterspout.serving.validity import read_validity
+
+logger = logging.getLogger("waterspout.certificate")
+
+
+class Certificate:
+    """PEM files: `certfile`, the certificate with its chain, and `keyfile`, its key; None: in the same file.
+
+    They can be loaded again, when they have been renewed, wherever the current directory is by then.
+    """
+
+    def __init__(self, certfile: str, keyfile: str | None = None) -> None:
+        self._certfile = certfile
+        self._keyfile = keyfile
+        try:
+            self._folder = os.getcwd()
+        except OSError:  # it has been removed: only absolute paths lead anywhere
+            self._folder = ""
+
+    def load(self) -> ssl.SSLContext:
+        """What is in the files now, for HTTP/1.1 and TLS 1.2 or newer; that clients will not take it, or soon
+        not, is said. Raises ConfigurationError.
+        """
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
+        context.options |= ssl.OP_NO_RENEGOTIATION
+        context.set_alpn_protocols(["http/1.1"])
+        keyfile = self._keyfile and self._locate(self._keyfile)
+        try:
+            # Without a callback OpenSSL would ask the terminal for the password.
+            context.load_cert_chain(self._locate(self._certfile), keyfile, password=self._refuse_password)
+        except OSError as error:  # SSLError is one
+            raise ConfigurationError(self._find_fault(error)) from None
+        self._doubt()
+        return context
+
+    def _doubt(self) -> None:
+        """OpenSSL serves with any date: it is clients that turn away."""
+        validity = read_validity(self._locate(self._certfile))
+        if validity is not None and (doubt := validity.find_doubt(datetime.now(UTC))):
+            logger.warning("%s: %s", self._certfile, doubt)
+
+    def _locate(self, path: str) -> str:
+        return os.path.join(self._folder, path)
+
+    def _refuse_password(self) -> str:
+        path = self._keyfile or self._certfile
+        raise ConfigurationError(
+            f"the key in {path} is encrypted: decrypt it first (openssl pkey -in {path} -out PLAIN)"
+        )
+
+    def _find_fault(self, error: OSError) -> str:
+        """OpenSSL names neither the file nor what it misses in it."""
+        certfile, keyfile = self._certfile, self._keyfile
+        key_option = "--keyfile" if keyfile else "--certfile"
+        wanted = (
+            ("--certfile", certfile, b"CERTIFICATE-----", "certificate"),
+            (key_option, keyfile or certfile, b"PRIVATE KEY-----", "private key"),
+        )
+        for option, path, mark, what in wanted:
+            try:
+                with open(self._locate(path), "rb") as file:
+                    found = mark in file.read()
+            except OSError as unreadable:
+                return f"{option} {path} can't be read: {unreadable.strerror}"
+            if not found:
+                hint = "; give --keyfile" if what == "private key" and not keyfile else ""
+                return f"{option} {path} holds no {what} in PEM format{hint}"
+        reason = str(getattr(error, "reason", None) or error)
+        if "MISMATCH" in reason or reason == "NO_CERTIFICATE_ASSIGNED":  # the latter: not even of its kind
+            return f"the key in {keyfile or certfile} is not that of the certificate in {certfile}"
+        return f"--certfile {certfile} can't be used: {reason.replace('_', ' ').lower()}"

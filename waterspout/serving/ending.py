@@ -1,0 +1,109 @@
+"""The end of the server's process, when nothing is left to serve."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Collection
+from typing import Final
+
+from waterspout.limits import END_SAID, SAME_SIGNAL
+from waterspout.logs.standing import describe_left, find_children, find_threads
+from waterspout.system.surroundings import drop_streams
+
+logger = logging.getLogger("waterspout.server")
+
+#: A line names so many tasks, at most.
+_NAMES: Final = 5
+
+
+def end_by(
+    deadline: float,
+    before: Collection[threading.Thread],
+    status: int,
+    loop: asyncio.AbstractEventLoop | None = None,
+) -> None:
+    """Let what the app has left here finish, until `deadline` (of `time.monotonic()`): then the process ends
+    with `status`, whatever still runs. `before`: threads that are none of the app's. `loop`: it is to be
+    closed by then.
+
+    Python itself waits without an end: for tasks that it has cancelled, for threads, for processes of
+    `multiprocessing`, and for what is registered to be done at the exit. A program that has nothing of it and
+    goes on is let alone.
+    """
+    threads = find_threads(before)
+    # Now: Python starts no thread any more when it ends. Without one it waits, as it does by itself.
+    with contextlib.suppress(RuntimeError):
+        threading.Thread(target=_watch, args=(before, threads, deadline, status, loop), daemon=True).start()
+
+
+def end_when_told(loop: asyncio.AbstractEventLoop) -> None:
+    """`loop` hears signals no more, and would leave them to their default, which is to end in the middle of
+    what Python still waits for: such threads, and what was registered to be done at the exit. One that comes
+    more than a second from now ends at once, with 1; but SIGHUP, a reload that comes too late, does not.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    since = time.monotonic()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(number)
+        signal.signal(number, lambda *_: _end(1) if time.monotonic() > since + SAME_SIGNAL else None)
+    loop.remove_signal_handler(signal.SIGHUP)
+    signal.signal(signal.SIGHUP, lambda *_: None)
+
+
+def _watch(
+    before: Collection[threading.Thread],
+    threads: list[threading.Thread],
+    deadline: float,
+    status: int,
+    loop: asyncio.AbstractEventLoop | None,
+) -> None:
+    time.sleep(max(0.0, min(END_SAID, deadline - time.monotonic())))
+    remains = deadline - time.monotonic()
+    if remains > 0 and (left := _describe_left(before, threads, loop)):
+        # Who has read "stopped" and sees the process live on has long to wait for the reason.
+        logger.warning("stopped, but %s: for %.0f s at most", left, remains)
+    time.sleep(max(0.0, deadline - time.monotonic()))
+    left = _describe_left(before, threads, loop)
+    if not left and (loop is None or loop.is_closed()):
+        return  # the program goes on
+    left = left or describe_left(threads)
+    logger.warning("%s: the graceful timeout is over", left)
+    for child in find_children():
+        if child.daemon:
+            with contextlib.suppress(Exception):  # an app's own kind of child: the end goes on
+                child.terminate()  # as Python would, had it come to that
+    _end(status)
+
+
+def _describe_left(
+    before: Collection[threading.Thread],
+    threads: list[threading.Thread],
+    loop: asyncio.AbstractEventLoop | None,
+) -> str:
+    """What of the app's keeps the process from its end now; "": nothing that is known."""
+    if tasks := "" if loop is None or loop.is_closed() else _name_tasks(loop):
+        return f"tasks that the app has started go on, though they are cancelled ({tasks})"
+    # Python's end has begun with executors, whose threads it joins while the main thread is alive yet.
+    is_ending = getattr(threading, "_SHUTTING_DOWN", False) or not threading.main_thread().is_alive()
+    if is_ending:
+        threads = find_threads(before)  # those that have been started since, too
+    return describe_left(threads) if is_ending or any(thread.is_alive() for thread in threads) else ""
+
+
+def _name_tasks(loop: asyncio.AbstractEventLoop) -> str:
+    coroutines = [task.get_coro() for task in asyncio.all_tasks(loop)]
+    names = {getattr(coroutine, "__qualname__", type(coroutine).__name__) for coroutine in coroutines}
+    names = {name for name in names if not name.endswith("shutdown_default_executor")}  # waits for threads
+    return ", ".join(sorted(names)[:_NAMES])
+
+
+def _end(status: int) -> None:
+    drop_streams()
+    os._exit(status)

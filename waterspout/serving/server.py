@@ -1,0 +1,352 @@
+"""One serving process: listen, serve until told to stop, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import ssl
+import time
+from functools import partial
+
+from tornado.web import Application as TornadoApplication
+
+from waterspout import __version__
+from waterspout.application import Application
+from waterspout.exceptions import ConfigurationError
+from waterspout.http import HTTPServer
+from waterspout.limits import GC_THRESHOLDS, READY_TIMEOUT, SAME_SIGNAL
+from waterspout.logs.saying import say
+from waterspout.message.proxies import Proxies
+from waterspout.message.record import log_refusal
+from waterspout.ops.gauges import Gauges, read_rss
+from waterspout.ops.server import OpsServer
+from waterspout.ops.watchdog import LoopWatchdog
+from waterspout.serving.certificate import Certificate
+from waterspout.serving.notifying import Notifier
+from waterspout.serving.reloading import Watcher, check_watcher, find_native_files, restart
+from waterspout.serving.shutdown import shut_down
+from waterspout.serving.tornado_server import DrainingServer
+from waterspout.serving.underway import describe_underway
+from waterspout.settings import ServeSettings, is_local
+from waterspout.system.allocator import keep_freed_memory
+from waterspout.system.collecting import collector
+from waterspout.system.listeners import Listeners, adopt, listen_tcp, listen_unix
+from waterspout.system.signals import keep_from_children, spare_forked_children
+from waterspout.wsgi.container import Container
+from waterspout.wsgi.settings import PoolSettings
+
+logger = logging.getLogger("waterspout.server")
+
+#: Python's own first threshold is 700, or 2000 in newer versions.
+_DEFAULT_THRESHOLD = 2000
+#: Running requests get no longer when the server restarts because its code has changed: somebody is waiting
+#: at the keyboard (seconds).
+_RESTART_GRACE = 2.0
+#: An app that takes longer to load is worth a word (seconds).
+_SLOW_START = 2.0
+
+
+class Server:
+    """Serves `application`, ours or any of Tornado's, as `settings` say.
+
+    Attributes: `ends_by`, when the graceful timeout of its end is over, of `time.monotonic()`.
+    """
+
+    def __init__(self, application: TornadoApplication, settings: ServeSettings) -> None:
+        self._application = application
+        self._settings = settings
+        self._stop = asyncio.Event()
+        self._stop_signalled = 0.0
+        self._stop_signal = ""
+        self._restarts = self._started = False
+        self._watcher: Watcher | None = None
+        self._ops = OpsServer(settings.ops, self._find_gauges()) if settings.ops is not None else None
+        self._certificate = Certificate(settings.certfile, settings.keyfile) if settings.certfile else None
+        self._http: HTTPServer | DrainingServer | None = None
+        self._watchdog = LoopWatchdog()
+        self._manager = Notifier(os.environ)
+        self.ends_by = 0.0
+
+    def _find_gauges(self) -> Gauges:
+        application = self._application
+        for owner in (application, getattr(application, "container", None)):
+            gauges = getattr(owner, "gauges", None)
+            if isinstance(gauges, Gauges):  # a subclass may call something of its own so
+                return gauges
+        return Gauges()
+
+    async def serve(self) -> None:
+        """Serve until SIGTERM or SIGINT, then drain. Raises WaterspoutError: it can't start."""
+        native_files: frozenset[str] = frozenset()
+        if self._settings.reload:
+            native_files = find_native_files()  # before the WSGI app is loaded, perhaps into this process
+            check_watcher()
+        tls = self._certificate.load() if self._certificate is not None else None
+        with self._listen() as listeners:
+            self._doubt_trust(listeners)
+            keep_from_children(lambda: self._find_descriptors(listeners))  # an app may fork when it is loaded
+            try:
+                self._listen_ops()
+                if self._loads_elsewhere:
+                    self._handle_signals()  # before: an app that hangs as it is loaded can be stopped
+                if isinstance(self._application, Application) and not await self._start(self._application):
+                    listeners.remove_file()
+                    logger.info("stopped")
+                    return
+                if self._settings.reload:
+                    self._watcher = Watcher(native_files, self._reload_wsgi, self._restart)
+                await self._serve(listeners, tls)
+            finally:
+                self._watchdog.stop()
+                collector.stop()
+                self._manager.stop()
+                if self._ops is not None:
+                    await self._ops.close()
+        logger.info("stopped")
+
+    async def _serve(self, listeners: Listeners, tls: ssl.SSLContext | None) -> None:
+        server = self._http = self._make_http_server(tls)
+        self._handle_signals()  # the app may have set handlers of its own
+        spare_forked_children()  # those of views that run in threads of this process
+        ops = self._ops
+        if ops is not None:
+            ops.public = server
+        if _calm_collector():
+            collector.start(partial(read_rss, os.getpid()))
+        keep_freed_memory()
+        server.add_sockets(listeners.sockets)
+        for descriptor in self._settings.inherited:
+            os.close(descriptor)
+        self._watchdog.start()  # not before: threads of this process load the app on the loop
+        self._announce(listeners.describe(secure=tls is not None))
+        self._manager.tell("READY=1")
+        self._manager.start()
+        await self._wait_for_stop()
+        if not self._restarts:  # whoever says STOPPING=1 is killed, unless it ends
+            self._manager.tell("STOPPING=1")
+        if ops is not None:
+            ops.stopping = True
+        if self._restarts:
+            kept = [sock.dup() for sock in listeners.sockets]
+            await self._shutdown(server, min(_RESTART_GRACE, self._settings.graceful_timeout))
+            if ops is not None:
+                await ops.close()
+            restart(kept)
+        logger.info(
+            "stopping (%s): running requests get at most %g s (once more ends at once)%s",
+            self._stop_signal,
+            self._settings.graceful_timeout,
+            describe_underway(self._application, server.count_connections().websockets),
+        )
+        listeners.remove_file()
+        await self._shutdown(server, self._settings.graceful_timeout)
+
+    def _find_descriptors(self, listeners: Listeners) -> list[int]:
+        """Of all sockets that others are at the other end of."""
+        return [
+            *(sock.fileno() for sock in listeners.sockets),
+            *(self._http.descriptors() if self._http is not None else ()),
+            *(self._ops.descriptors() if self._ops is not None else ()),
+        ]
+
+    async def _wait_for_stop(self) -> None:
+        if self._watcher is not None:
+            self._watcher.start()
+        await self._stop.wait()
+        if self._watcher is not None:
+            await self._watcher.stop()
+
+    def _listen(self) -> Listeners:
+        settings = self._settings
+        if settings.inherited:
+            # Copies: if the app can't be loaded, there will be another start, on the same sockets.
+            return Listeners(adopt(map(os.dup, settings.inherited)).sockets, settings.unix)
+        if settings.descriptors:
+            return adopt(settings.descriptors)
+        if settings.unix is not None:
+            return listen_unix(settings.unix, settings.unix_mode)
+        return listen_tcp(settings.host, settings.port)
+
+    def _doubt_trust(self, listeners: Listeners) -> None:
+        proxies = getattr(self._application, "proxies", None)
+        if not isinstance(proxies, Proxies):
+            return
+        proxies.tell_of_untrusted()
+        if doubt := proxies.find_doubt({sock.family for sock in listeners.sockets}):
+            say(doubt)
+
+    def _listen_ops(self) -> None:
+        """From before the app is loaded: whoever asks can see that it is not. Raises WaterspoutError."""
+        if self._ops is None or self._settings.ops is None:
+            return
+        self._ops.listen()
+        host = self._settings.ops.host
+        if self._settings.ops.path is None and not is_local(host):
+            say(
+                f"whoever reaches {self._settings.ops} can read the figures: --ops-bind is meant for "
+                "loopback, or for a network of the operators' own"
+            )
+
+    def _make_http_server(self, tls: ssl.SSLContext | None) -> HTTPServer | DrainingServer:
+        settings = self._settings
+        if settings.server == "tornado":
+            return DrainingServer(
+                self._application,
+                ssl_options=tls,
+                max_body_size=settings.max_body_size,
+                max_header_size=settings.http.head.head,
+                idle_connection_timeout=settings.http.keep_alive_timeout,
+            )
+        server = HTTPServer(
+            self._application, ssl_options=tls, max_body_size=settings.max_body_size, settings=settings.http
+        )
+        server.on_refused = log_refusal
+        return server
+
+    async def _start(self, application: Application) -> bool:
+        """Wait for the WSGI app; say so when that takes long. False: we were told to stop meanwhile."""
+        late = asyncio.get_running_loop().call_later(
+            _SLOW_START,
+            lambda: say(f"waiting for the WSGI app to load, at most {READY_TIMEOUT:.0f} s"),
+        )
+        starting = asyncio.ensure_future(application.start())
+        stopping = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if self._stop.is_set():
+                logger.info("stopping (%s): the WSGI app is still being loaded", self._stop_signal)
+                starting.cancel()
+                await asyncio.gather(starting, return_exceptions=True)
+                await application.stop(0)
+                return False
+            await starting
+        finally:
+            late.cancel()
+            stopping.cancel()
+            if not starting.done():  # whoever waits for us has given up
+                starting.cancel()
+                await asyncio.gather(starting, return_exceptions=True)
+        self._started = True
+        return True
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._handle_stop, number)
+        self._on_terminal = os.isatty(0)
+        loop.add_signal_handler(signal.SIGHUP, self._handle_hangup)
+
+    def _handle_hangup(self) -> None:
+        """Reload; but when it is our terminal that has gone, nobody is there to ask for that."""
+        if self._on_terminal and not os.isatty(0):
+            self._handle_stop(signal.SIGHUP)
+        else:
+            self._renew_certificate()
+            self._reload()
+
+    def _renew_certificate(self) -> None:
+        """Whoever connects from now on is shown what is in the files by now."""
+        if self._certificate is None or self._http is None:
+            return
+        try:
+            self._http.ssl_options = self._certificate.load()
+        except ConfigurationError as error:
+            logger.error("SIGHUP: the old certificate stays: %s", error)
+        else:
+            logger.info("SIGHUP: the certificate is read again, for new connections")
+
+    def _reload(self) -> None:
+        """New WSGI processes take over from the old ones; native code stays as it is."""
+        if self._container is None:
+            logger.warning("SIGHUP: there is no WSGI app to reload; native code is loaded by a restart")
+        elif not self._started:
+            logger.warning("SIGHUP: the WSGI app is still being loaded; send it again when that is done")
+        elif not self._stop.is_set():
+            self._container.reload()
+
+    @property
+    def _loads_elsewhere(self) -> bool:
+        """The WSGI app is loaded in other processes: this one hears signals meanwhile."""
+        pools = self._container.pools.values() if self._container is not None else ()
+        return all(pool.settings.workers for pool in pools)
+
+    @property
+    def _container(self) -> Container | None:
+        return self._application.container if isinstance(self._application, Application) else None
+
+    def _reload_wsgi(self) -> None:
+        """Code of the WSGI app has changed. In threads it can only be loaded with everything else."""
+        if self._container is not None and self._loads_elsewhere:
+            self._reload()
+        else:
+            self._restart()
+
+    def _restart(self) -> None:
+        if not self._stop.is_set():
+            self._restarts = True
+            self._stop.set()
+
+    def _handle_stop(self, number: signal.Signals) -> None:
+        now = asyncio.get_running_loop().time()
+        if not self._stop.is_set():
+            self._stop_signalled = now
+            self._stop_signal = number.name
+            self._stop.set()
+        elif now - self._stop_signalled > SAME_SIGNAL:
+            logger.warning("stopped a second time (%s): ending at once", number.name)
+            os._exit(1)  # WSGI processes end when their control channel closes
+
+    def _announce(self, address: str) -> None:
+        loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
+        said = f"waterspout {__version__} serves {address} on {loop}, process {os.getpid()}: "
+        say(said + describe(self._application), mark="")
+        if self._ops is not None:
+            say(f"figures at {self._ops.describe()} (/-/stats, /-/health)")
+
+    async def _shutdown(self, server: HTTPServer | DrainingServer, timeout: float) -> None:
+        """Nothing new comes in; what runs ends; the rest is cut at the deadline."""
+        self.ends_by = time.monotonic() + timeout
+        await shut_down(server, self._application, timeout)
+
+
+def _calm_collector() -> bool:
+    """Let the garbage collector look at what requests make, not at all that was loaded before them.
+
+    With many requests at a time their objects pass its first threshold at every turn of the loop, live on
+    into the oldest generation, and cause whole collections: they took a third of the throughput of a small
+    native route, and the p99 with it. If somebody has set other thresholds, they stay: False.
+    """
+    if not hasattr(gc, "freeze"):
+        return False  # PyPy's collector is another
+    gc.collect()
+    gc.freeze()
+    if not 0 < gc.get_threshold()[0] <= _DEFAULT_THRESHOLD:  # 0: it is off
+        return False
+    gc.set_threshold(*GC_THRESHOLDS)
+    return True
+
+
+def describe(application: TornadoApplication) -> str:
+    """What serves what, in a few words."""
+    if not isinstance(application, Application):
+        return f"{type(application).__module__}.{type(application).__name__}"
+    count = application.native_rules
+    native = f"{count} native rule{'' if count == 1 else 's'}"
+    if application.container is None:
+        return native
+    main, *others = application.container.pools.items()
+    target = main[1].target
+    named = target if isinstance(target, str) else getattr(target, "__name__", "a callable")
+    sizes = [_describe_size(main[1].settings)]
+    sizes += [f"pool {name} in {_describe_size(pool.settings)}" for name, pool in others]
+    return f"{native}, everything else to {named} in {', '.join(sizes)}"
+
+
+def _describe_size(settings: PoolSettings) -> str:
+    processes = f"{settings.workers} process" + ("es" if settings.workers > 1 else "") + " x "
+    return (
+        (processes if settings.workers else "") + f"{settings.threads} thread" + "s" * (settings.threads > 1)
+    )

@@ -1,0 +1,88 @@
+"""The end of what a server runs, while its event loop goes on: for `waterspout serve`, and for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Final
+
+from tornado.web import Application as TornadoApplication
+
+from waterspout.application import Application
+from waterspout.http import HTTPServer
+from waterspout.hub.local import hub
+from waterspout.limits import DRAIN_IDLE
+from waterspout.serving.tornado_server import DrainingServer
+
+logger = logging.getLogger("waterspout.server")
+
+#: How long cancelled handlers, connections that are cut, and WebSockets whose clients have received
+#: everything get (seconds).
+CUT_TIME: Final = 2.0
+
+
+async def shut_down(
+    server: HTTPServer | DrainingServer,
+    application: TornadoApplication,
+    timeout: float,
+    subscribers_on: asyncio.AbstractEventLoop | None = None,
+) -> None:
+    """Nothing new comes in; what runs ends; the rest is cut after `timeout` seconds.
+
+    `subscribers_on`: subscriptions on this event loop end; None: all of the process.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout
+
+    def end_streams() -> None:
+        if isinstance(application, Application):
+            application.close_sockets()
+        hub.end_subscriptions(subscribers_on)
+
+    async def end_later_streams() -> None:
+        """Those that idle connections ask for, and requests that run: else they last as long as we wait."""
+        while True:
+            await asyncio.sleep(2 * DRAIN_IDLE)
+            end_streams()
+
+    end_streams()
+    ending = loop.create_task(end_later_streams())
+    try:
+        await server.drain(timeout)
+    finally:
+        ending.cancel()
+    await _cut_natives(server, application)
+    end_streams()
+    if isinstance(application, Application):
+        await _wait_for_goodbyes(application, deadline)
+        await application.stop(max(0.0, deadline - loop.time()))
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(server.close_all_connections(), CUT_TIME)
+
+
+async def _cut_natives(server: HTTPServer | DrainingServer, application: TornadoApplication) -> None:
+    """What native handlers have not finished: 503, or cut in its middle."""
+    running = server.running_tasks()
+    if not running:
+        return
+    requests = "1 native request is" if len(running) == 1 else f"{len(running)} native requests are"
+    logger.warning("%s cut: the graceful timeout is over", requests)
+    if isinstance(application, Application):
+        application.is_cutting_short = True
+    for task in running:
+        task.cancel()
+    await asyncio.wait(running, timeout=CUT_TIME)
+
+
+async def _wait_for_goodbyes(application: Application, deadline: float) -> None:
+    """A client that has received everything answers soon, if it is alive; one that is still reading has
+    CLOSE_TIMEOUT, as always.
+    """
+    loop = asyncio.get_running_loop()
+    soon = min(deadline, loop.time() + CUT_TIME)
+    while closing := application.closing_sockets:
+        now = loop.time()
+        if now >= deadline or (now >= soon and not any(protocol.unsent for protocol in closing)):
+            break
+        await asyncio.sleep(0.02)

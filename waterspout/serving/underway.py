@@ -1,0 +1,46 @@
+"""What a server has in hand as it is told to stop, for the line of the log that says so."""
+
+from __future__ import annotations
+
+import time
+
+from tornado.web import Application as TornadoApplication
+
+from waterspout.application import Application
+from waterspout.ops.natives import NativeRequest, find_natives
+from waterspout.wsgi.lanes.longest import find_longest
+from waterspout.wsgi.pool.pool import Pool
+
+
+def describe_underway(application: TornadoApplication, websockets: int | None) -> str:
+    """`; 2 run, the longest GET /report for 4 s; 3 WebSockets`; "" when there is nothing. What nobody waits
+    for is left out: nor does the stop.
+    """
+    container = application.container if isinstance(application, Application) else None
+    pools = [] if container is None else list(container.pools.values())
+    natives = [native for native in find_natives() if not native.is_left]
+    replying = sum(native.replies for native in natives)
+    facts = [
+        _describe_running(pools, [native for native in natives if not native.replies]),
+        _count(sum(pool.waiting for pool in pools), "waits for a lane", "wait for a lane"),
+        _count(replying, "native reply has begun", "native replies have begun"),
+        _count(websockets or 0, "WebSocket", "WebSockets"),
+    ]
+    return "".join(f"; {fact}" for fact in facts if fact)
+
+
+def _describe_running(pools: list[Pool], natives: list[NativeRequest]) -> str:
+    lanes = [lane for pool in pools for crew in pool.crews for lane in crew.lanes if not lane.stuck]
+    now = time.perf_counter()
+    running = [(native.seconds, native.request) for native in natives]
+    running += [(now - (lane.record.started or now), lane.view) for lane in find_longest(lanes, 1)]
+    many = len(natives) + sum(pool.running + pool.prefetched for pool in pools)
+    said = _count(many, "runs", "run")
+    if not said or not running:
+        return said
+    seconds, request = max(running)
+    return f"{said}, the longest {request} for {seconds:.0f} s"
+
+
+def _count(many: int, one: str, more: str) -> str:
+    return f"{many} {one if many == 1 else more}" if many else ""

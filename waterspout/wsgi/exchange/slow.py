@@ -1,0 +1,197 @@
+"""What an exchange does about a client that is slow, so that it never owns a lane."""
+
+from __future__ import annotations
+
+import logging
+
+from waterspout.wsgi.exchange.admission import Admission
+from waterspout.wsgi.exchange.concluding import Concluding
+from waterspout.wsgi.exchange.download import Download
+from waterspout.wsgi.exchange.spool import Spool
+from waterspout.wsgi.exchange.upload import Upload
+from waterspout.wsgi.frames import CUT
+from waterspout.wsgi.lanes.lane import Lane
+
+logger = logging.getLogger("waterspout.wsgi")
+
+_TOO_SLOW = "the client was too slow, while others waited for the lane"
+
+
+class SlowClient(Concluding):
+    """The part of an `Exchange` that knows of slow clients. `_download`: the way of a reply that its client
+    does not take, None while it goes straight to the client.
+
+    Attributes: `is_held_up`, a lane waits for the client to take more.
+    """
+
+    # What most exchanges never change stands on the class.
+    _download: Download | None = None
+    _drained_note = ""
+    is_held_up = False
+    _on_demand = False  # the body is not in the request's own frames
+
+    _admission: Admission
+
+    # -- a body that is not whole ------------------------------------------------------------------------
+
+    def _collect(self) -> None:
+        """The body is large, or nobody knows how large: its request has no lane yet."""
+        assert isinstance(self._upload, Upload)
+        self._get_known()
+        self._on_demand = True
+        # One byte more than it may hold: a body that fills it must still be seen to end.
+        self._upload.store(self._admission.space, self._max_body_size + 1, self._on_spool_failure)
+        self._admission.enter(self)
+
+    def run_unfinished(self) -> None:
+        """Ask for a lane, though the body is not whole."""
+        raise NotImplementedError  # an admission asks for it; only `Exchange` has the request
+
+    def say_continue(self) -> None:
+        """Let the client send its body (RFC 9110 section 10.1.1)."""
+        self.expects_continue = False
+        if not self._reply.begun:
+            self._reply.say_continue()
+
+    def _on_spool_failure(self, error: OSError) -> None:
+        logger.error("request %s: its body can't be spooled: %s", self.record.request_id, error)
+        self._abandon("the server has no room for the request's body")
+        if self._reply.begun:
+            self._cut("spool-failed")
+        else:
+            self._answer(507, "spool-failed", close=True)
+
+    @property
+    def is_starving(self) -> bool:
+        """A lane waits for the client to send more."""
+        return self._upload.starves
+
+    # -- a reply that its client does not take -----------------------------------------------------------
+
+    def _hold_up(self, lane: Lane) -> None:
+        """The client is slower than the view: the view shall wait in its send, if nobody else waits."""
+        if not lane.pause():
+            return
+        self.is_held_up = True
+        self._get_known()
+        self._admission.watch(self)
+        if not self._upload.whole:
+            # It may send all before it reads; and what a thread of the view asks for comes down the lane.
+            self.spool_reply()
+
+    def spool_reply(self) -> None:
+        """Take from the lane what the client does not. It knows no way back but to be drained."""
+        if self._download is None:
+            admission = self._admission
+            self._download = Download(
+                self._reply, admission.space, admission.reply_limit, self._on_drained, self._resume_lane
+            )
+            self._resume_lane()
+
+    def _store_reply(self, download: Download, data: bytes, end: bytes | None) -> None:
+        """What came from the lane, behind what the client has not taken."""
+        if end is not None:
+            download.end = end
+            self._drained_note = "cut" if end == CUT else ""
+            self.is_held_up = False
+            self._let_go()
+        download.put(data)
+        if self._lane is not None and self._download is download and download.spool.is_full:
+            self.is_held_up = self._lane.pause()
+
+    def _resume(self) -> None:
+        """The client has taken what was written."""
+        if self._download is not None:
+            self._download.room()
+        else:
+            self._resume_lane()
+
+    def _resume_lane(self) -> None:
+        if self.is_held_up:
+            self.is_held_up = False
+            if self._lane is not None:
+                self._lane.resume()
+
+    def _on_drained(self) -> None:
+        """All that came from the lane has gone to the client."""
+        download = self._download
+        assert download is not None
+        if download.spool.broken is not None:
+            logger.error("request %s: its reply is lost: %s", self.record.request_id, download.spool.broken)
+            self._abandon("the server has lost some of the reply")
+            self._cut("spool-failed")
+        elif download.end is None:
+            download.close()
+            self._download = None
+            self._resume_lane()
+        elif download.end == CUT:
+            self._cut(self._drained_note)
+        else:
+            self._end()
+
+    @property
+    def _has_ended(self) -> bool:
+        """The worker has said all of its reply, and the client has not taken it."""
+        return self._download is not None and self._download.end is not None
+
+    def _end_spooled(self, download: Download, note: str) -> None:
+        """The worker will say nothing more: what it has said still goes to the client, and then it is cut."""
+        self._drained_note = note
+        download.end = CUT
+        self._let_go()
+        download.pump()
+
+    @property
+    def taken(self) -> int:
+        """Bytes of the reply that the client has made room for."""
+        return self.record.bytes_sent
+
+    @property
+    def is_behind(self) -> bool:
+        """There is something that the client could take."""
+        return self.is_held_up or self._download is not None
+
+    @property
+    def is_timed(self) -> bool:
+        """Its server cuts it by itself when it takes nothing of its reply for too long."""
+        return self._reply.is_timed
+
+    # -- both --------------------------------------------------------------------------------------------
+
+    @property
+    def wants_space(self) -> bool:
+        """Its spool would grow, but all space is taken."""
+        return any(spool.wants_space for spool in self._spools)
+
+    @property
+    def takes_space(self) -> bool:
+        """Some of its spool is on disk."""
+        return any(spool.takes_space for spool in self._spools)
+
+    def settle(self) -> None:
+        """There may be space again."""
+        for spool in self._spools:
+            spool.settle()
+
+    @property
+    def _spools(self) -> list[Spool]:
+        found = [self._upload.spool] if self._upload.spool is not None else []
+        return found if self._download is None else [*found, self._download.spool]
+
+    def _get_known(self) -> None:
+        if not self._known:
+            self._known = True
+            self._admission = self._pool.find_admission(self.record)
+
+    def cut_slow(self) -> None:
+        """The client is too slow: whoever works for it is told to stop."""
+        self._abandon(_TOO_SLOW)
+        if self._reply.begun:
+            self._cut("too-slow", at_once=True)
+        else:
+            self._answer(408, "too-slow", close=True)
+
+    def _forget(self) -> None:
+        self._admission.forget(self)
+        if self._download is not None:
+            self._download.close()

@@ -1,0 +1,51 @@
+"""The command that starts a WSGI process. Leaf."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+_FLAGS: Final = {
+    "B": "dont_write_bytecode",
+    "E": "ignore_environment",
+    "S": "no_site",
+    "s": "no_user_site",
+}
+#: What holds this package: a directory, or an archive.
+_PACKAGES: Final = str(Path(os.path.abspath(__file__)).parents[3])
+#: A WSGI process runs this very package, wherever it was found; where else to look comes in SPEC. Until then
+#: no `queue.py` of the current directory, or of installed packages, stands in for Python's own.
+_BOOT: Final = """
+import sys
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
+
+spec = PathFinder.find_spec("waterspout", [sys.argv[1]])
+package = sys.modules["waterspout"] = module_from_spec(spec)
+spec.loader.exec_module(package)
+
+from waterspout.wsgi.worker.child import main
+
+sys.exit(main())
+"""
+
+
+def _interpreter_flags() -> list[str]:
+    """What this interpreter was told of imports, warnings and -X; and -P, the current directory is not
+    looked into yet.
+    """
+    flags = ["-P", *(f"-{letter}" for letter, name in _FLAGS.items() if getattr(sys.flags, name))]
+    flags += ["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []
+    flags += [
+        word
+        for name, value in sys._xoptions.items()
+        for word in ("-X", name if value is True else f"{name}={value}")
+    ]
+    return flags + [f"-W{option}" for option in sys.warnoptions]
+
+
+def build_command(control: int) -> list[str]:
+    """Of a WSGI process whose end of the control channel has this number."""
+    return [sys.executable, *_interpreter_flags(), "-c", _BOOT, _PACKAGES, str(control)]

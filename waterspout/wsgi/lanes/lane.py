@@ -1,0 +1,432 @@
+"""The event loop's end of a lane."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+from waterspout.exceptions import FrameError
+from waterspout.limits import ONE_READ
+from waterspout.message.record import Record, describe_request
+from waterspout.wsgi.backlog import Answer, Backlog
+from waterspout.wsgi.frames import (
+    CANCEL,
+    DATA,
+    END,
+    EOF,
+    IDLE,
+    NEXT,
+    READ,
+    REPLY,
+    REST,
+    SLEPT,
+    TAKEN,
+    THREAD,
+    FrameParser,
+    ReplyHead,
+    pack,
+    pack_about,
+    parse_about,
+    parse_read,
+    parse_reply,
+    parse_taken,
+)
+
+logger = logging.getLogger("waterspout.wsgi")
+
+
+class LaneUser(Protocol):
+    """What a lane tells the exchange that runs on it, and asks it."""
+
+    @property
+    def record(self) -> Record:
+        """Of its request."""
+
+    def on_read(self, credit: int) -> None:
+        """The view wants `credit` more bytes of the body."""
+
+    def on_reply(self, head: ReplyHead | None, data: bytes, end: bytes | None) -> None:
+        """What came in one read of the lane: perhaps the head, some body, perhaps the end."""
+
+    def on_taken(self, seconds: float) -> None:
+        """It was in the backlog, and runs, for so long already."""
+
+    def on_answer(self, answer: Answer) -> None:
+        """All of the reply, from the backlog."""
+
+    def on_lane_lost(self, unread: bool, stopped: bool) -> None:
+        """The worker is lost with the request on it. `unread`: it was lost before, and has read nothing of
+        the request; `stopped`: the lane was closed because the request's time was over.
+        """
+
+    def break_off(self) -> None:
+        """It has failed in one of these calls: nothing more can be said to its client."""
+
+    @property
+    def is_starving(self) -> bool:
+        """The view may be waiting for more of the body, which the client has not sent."""
+
+    def time_out(self) -> bool:
+        """The view has sent nothing for too long: answer instead of it, or cut. False: no need to."""
+
+
+#: `quiet` of a lane that has made progress since somebody last looked.
+MOVED = -1.0
+
+
+class Lane(asyncio.Protocol):
+    """One socket to one lane worker. It carries one exchange at a time and is free again after IDLE. Those in
+    its `backlog`, if it has one, follow without a word.
+
+    `on_idle`, `on_lost`, `on_slept` and `on_paused` are called with the lane. Attributes: `user`, the
+    exchange on it, None when free, when that is in the backlog, or when its client is gone and what still
+    comes is thrown away; `quiet`, for how long its view has sent nothing although it could, as `watch.py`
+    counts it (seconds), or `MOVED`; `stuck`, that was too long; `takes_more`, small requests may be `put`
+    behind what it runs; `steps`, replies that have ended; `thread`, the number of the worker's; `opened`,
+    when, by the loop's clock; `kept`, what is closed once the worker has said something.
+    """
+
+    def __init__(
+        self,
+        on_idle: Callable[[Lane], None],
+        on_lost: Callable[[Lane], None],
+        on_slept: Callable[[Lane], None] = lambda lane: None,
+        on_paused: Callable[[Lane], None] = lambda lane: None,
+        backlog: Backlog[LaneUser] | None = None,
+    ) -> None:
+        self._on_idle = on_idle
+        self._on_lost = on_lost
+        self._on_slept = on_slept
+        self._on_paused = on_paused
+        self.backlog = backlog
+        self._parser = FrameParser()
+        self._transport: asyncio.Transport | None = None
+        self.user: LaneUser | None = None
+        self._token = 0  # of what is known to run
+        self._ended = True  # the reply to that has
+        self.busy = False
+        self.quiet = MOVED
+        self.stuck = False
+        self.takes_more = False
+        self.steps = 0
+        self.thread = 0
+        self.opened = 0.0
+        self.kept: socket.socket | None = None
+        self._paused = False
+        self._stopped = False
+        self._sends = 0
+        self._heard = False
+        self._whole_or_not = True  # what was sent first can't have been read in part
+        self._reset = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is not registered as one
+
+    def begin(self, user: LaneUser, frames: bytes, *, small: bool = False) -> None:
+        """Start an exchange: `frames` are its REQUEST and, if it is `small`, all of its body."""
+        self._take_up(user, 0)
+        self.busy = True
+        self.quiet = MOVED
+        self.takes_more = small and self.backlog is not None
+        self._sends = 0
+        self._whole_or_not = len(frames) <= ONE_READ
+        self.send(frames)
+
+    def put(self, user: LaneUser, frames: bytes) -> bool:
+        """Lay a small request ready behind what runs. False: there is no room."""
+        return self.backlog is not None and self.backlog.put(user, frames)
+
+    @property
+    def record(self) -> Record:
+        """Of the request that runs, or was the last to."""
+        if self._ended and self._behind:
+            return next(iter(self._behind.values())).record
+        return self._record
+
+    @property
+    def view(self) -> str:
+        """Method and path of its request, for log and figures."""
+        return describe_request(self.record.method, self.record.target)
+
+    @property
+    def is_running(self) -> bool:
+        """Its view could go on: it waits neither for the body nor for a client that is slow."""
+        return self.busy and not self._paused and not (self.user is not None and self.user.is_starving)
+
+    def send(self, frames: bytes) -> None:
+        """Write to the worker. What is not asked for is never sent, so this needs no flow control."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._sends += 1
+            self._transport.write(frames)
+
+    def say_eof(self, user: LaneUser) -> None:
+        """The client of `user` sends no more: its view may want to know."""
+        token = self._token if user is self.user else self._find(user)
+        if token is not None:
+            self.send(pack_about(EOF, token))
+
+    def cancel(self, user: object, reason: str = "the client left") -> None:
+        """Nobody waits for the reply to `user`: tell the worker why, and throw away what it still sends until
+        IDLE. What the worker has not taken, it never will.
+        """
+        if user is self.user:
+            self.user = None
+            if self.backlog is not None:
+                self.backlog.users.pop(self._token, None)
+            self.send(pack_about(CANCEL, self._token, reason))
+            self.resume()
+        elif self.backlog is not None and (token := self.backlog.withdraw(user)):
+            self.send(pack_about(CANCEL, token, reason))
+
+    def pause(self) -> bool:
+        """Read no more: the client is slow, and the worker shall block in its send.
+
+        False: it runs another request already, whose client must not wait for this one. What there still is
+        of this one's reply is what a socket holds, at most.
+        """
+        if self._transport is None:
+            return False
+        if not self._paused:
+            if self._behind:
+                self._on_paused(self)
+            self.takes_more = False
+            if self._behind:
+                return False
+            self._paused = True
+            self._transport.pause_reading()
+        return True
+
+    def resume(self) -> None:
+        """Read on. Harmless when not paused."""
+        if self._transport is not None and self._paused and not self._transport.is_closing():
+            self._paused = False
+            self._transport.resume_reading()
+
+    def close(self, *, stopped: bool = False) -> None:
+        """Close at once; the worker ends when it is through with what it runs. `stopped`: whatever that is,
+        the time that it had is over.
+        """
+        self._stopped = stopped
+        if self._transport is not None:
+            self._reset = self._reset or _is_reset(self._transport)
+            self._transport.abort()
+        else:
+            self._drop_backlog()
+
+    def abandon(self) -> None:
+        """`close`, when the event loop is closed: nobody is told."""
+        _close_transport(self._transport)
+        self._transport = None
+        self.let_go()
+        self._drop_backlog()
+
+    # -- the backlog -------------------------------------------------------------------------------------
+
+    def collect(self, rest: bytes = b"") -> None:
+        """Pass on what the worker has answered by way of the backlog, and the `rest` that came down here."""
+        if self.backlog is None:
+            return
+        for token, answer in self.backlog.collect(rest):
+            self.steps += 1
+            self.quiet = MOVED
+            user = None if self.backlog is None else self.backlog.users.pop(token, None)
+            if user is None:
+                continue
+            if user is self.user:
+                self.user = None
+                self._ended = True
+            _tell(user, user.on_answer, answer)  # the others' answers are here, and nowhere else
+        self._find_running()
+
+    def take_back(self) -> list[LaneUser]:
+        """Those in the backlog that the worker has not taken, in order. It takes no more until it is idle.
+
+        If it has taken one and said nothing of it, that is what it runs.
+        """
+        users = [] if self.backlog is None else self.backlog.take_back()
+        self.takes_more = False  # now, and not before: see `_find_running`
+        self.collect()
+        return users
+
+    def _find_running(self) -> None:
+        """Once it takes no more, all that is left in the backlog has been taken: the first there is the one
+        that runs.
+        """
+        if not self.takes_more and self._ended and self._behind:
+            token, user = next(iter(self._behind.items()))
+            self._take_up(user, token)
+
+    def _drop_backlog(self) -> None:
+        if self.backlog is not None:
+            self.backlog.close()
+            self.backlog = None
+
+    @property
+    def _behind(self) -> dict[int, LaneUser]:
+        return self.backlog.users if self.backlog is not None else {}
+
+    def _find(self, user: LaneUser) -> int | None:
+        return next((token for token, other in self._behind.items() if other is user), None)
+
+    def _take_up(self, user: LaneUser | None, token: int) -> None:
+        """This is what runs now."""
+        self.user, self._token = user, token
+        self._ended = False
+        if user is not None:
+            self._record = user.record
+
+    # -- asyncio calls these -----------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        head: ReplyHead | None = None
+        pieces: list[bytes] = []
+        end: bytes | None = None
+        idle = slept = False
+        self._heard = True
+        if self.kept is not None:
+            self.let_go()
+        try:
+            frames = self._parser.feed(data)
+        except FrameError:
+            self.close()
+            return
+        for kind, payload in frames:
+            if kind == DATA:
+                pieces.append(payload)
+            elif kind == REPLY:
+                head = parse_reply(payload)
+            elif kind == END:
+                end = payload
+            elif kind == IDLE:
+                idle = True
+            elif kind == READ:
+                # In order: whether the reply has begun decides whether 100 Continue may still be said.
+                self._pass_on(head, pieces, None)
+                head, pieces = None, []
+                if self.user is not None:
+                    _tell(self.user, self.user.on_read, parse_read(payload))
+            elif kind == TAKEN:
+                self._pass_on(head, pieces, end)
+                head, pieces, end = None, [], None
+                self._on_taken(*parse_taken(payload))
+            elif kind == REST:
+                self._pass_on(head, pieces, end)
+                head, pieces, end = None, [], None
+                self.collect(payload)
+            elif kind == SLEPT:
+                slept = True
+            elif kind == THREAD:
+                self.thread = parse_about(payload)[0]
+        self._pass_on(head, pieces, end)
+        if self._behind:
+            self.collect()
+        if slept:
+            self._on_slept(self)
+        if idle:
+            self._on_worker_idle()
+
+    def _on_taken(self, token: int, seconds: float) -> None:
+        assert self.backlog is not None
+        user = self.backlog.users.pop(token, None)
+        if token != self._token:  # else it was found to run before
+            self._take_up(user, token)
+        if user is not None:
+            user.on_taken(seconds)
+
+    def let_go(self) -> None:
+        """Close what is kept."""
+        kept, self.kept = self.kept, None
+        if kept is not None:
+            kept.close()
+
+    def _on_worker_idle(self) -> None:
+        if self.user is not None and not self._ended:
+            logger.error("request %s: its worker has gone on without a reply", self.record.request_id)
+            self.close()  # so that its client, too, hears of it
+            return
+        self.user = None
+        self._ended = True
+        self.resume()  # the end may have come in the same read as what the client is still slow to take
+        if self.backlog is not None and self._behind:
+            if self.backlog.is_empty:
+                logger.error("%d requests of a backlog were taken and not answered", len(self._behind))
+                self.close()
+                return
+            # They were laid there just after the worker had looked. Whatever it has taken, it has said so by
+            # now.
+            self.quiet = MOVED
+            self.send(pack(NEXT))
+            return
+        self.busy = self.takes_more = False
+        self._on_idle(self)
+
+    def _pass_on(self, head: ReplyHead | None, pieces: list[bytes], end: bytes | None) -> None:
+        """All that one read of the lane brought, in one call: a small reply goes out in one packet."""
+        if head is None and not pieces and end is None:
+            return
+        self.quiet = MOVED
+        user = self.user
+        if end is not None:
+            self.steps += 1
+            self._ended = True
+        if user is not None:
+            _tell(user, user.on_reply, head, pieces[0] if len(pieces) == 1 else b"".join(pieces), end)
+        if end is not None:
+            self._find_running()
+
+    def eof_received(self) -> None:
+        """The worker's end is closed; returning None closes ours."""
+
+    def connection_lost(self, error: Exception | None) -> None:
+        # Nobody has read the request if the write found the other end closed; or if that end was closed with
+        # something unread, which can only be this: the request was one write, or the worker had not even said
+        # which thread it is.
+        is_reset = self._reset or isinstance(error, ConnectionResetError)
+        is_unread = isinstance(error, BrokenPipeError) or (
+            is_reset and (self._whole_or_not or not self._heard)
+        )
+        unread = self._sends == 0 or (self._sends == 1 and is_unread)
+        self._transport = None
+        self.let_go()
+        untaken = self.take_back()
+        unread = unread and self._token == 0
+        lost = [(user, False) for user in self._behind.values() if user is not self.user]
+        lost += [(user, True) for user in untaken]
+        self._drop_backlog()
+        user, self.user = self.user, None
+        self._on_lost(self)
+        if user is not None:
+            _tell(user, user.on_lane_lost, unread, self._stopped)
+        for user, untouched in lost:
+            _tell(user, user.on_lane_lost, untouched, self._stopped)
+
+
+def _close_transport(transport: Any) -> None:
+    """Close the socket below `transport`, whose event loop is closed and can't do it any more."""
+    sock = getattr(transport, "_sock", None)  # asyncio has no public name for it; uvloop closes its own
+    if sock is not None:
+        transport._sock = None  # or it says, when it is collected, that it was forgotten
+        sock.close()
+
+
+def _is_reset(transport: asyncio.Transport) -> bool:
+    """The other end was closed with something unread, and nobody has been told."""
+    sock: socket.socket | None = transport.get_extra_info("socket")
+    if sock is None or transport.is_closing():  # uvloop has none when its loop is closed
+        return False
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET
+
+
+def _tell(user: LaneUser, call: Callable[..., None], *arguments: Any) -> None:
+    """What goes wrong on a client's side must not take the lane along, and others with it."""
+    try:
+        call(*arguments)
+    except Exception:
+        logger.exception("a reply could not be passed on")
+        with contextlib.suppress(Exception):  # what is wrong with it has just been said
+            user.break_off()

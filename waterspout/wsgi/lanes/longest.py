@@ -1,0 +1,38 @@
+"""Which of a pool's requests have been running longest: for the figures and for the log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable
+from heapq import nsmallest
+
+from waterspout.wsgi.lanes.lane import Lane
+
+
+def find_longest(lanes: Iterable[Lane], most: int) -> list[Lane]:
+    """The lanes that run something, whose it is the longest first; so many at most."""
+    running = [lane for lane in lanes if lane.busy and lane.record.started is not None]
+    return nsmallest(most, running, key=lambda lane: lane.record.started or 0.0)
+
+
+def describe_running(lanes: Iterable[Lane], most: int = 3) -> str:
+    """Those that have been running longest, and how many others, for a line of the log."""
+    running = find_longest(lanes, sys.maxsize)
+    if not running:
+        return "nothing"
+    named = ", ".join(f"{lane.view} for {_find_age(lane):.0f} s" for lane in running[:most])
+    return named + (f" and {len(running) - most} more" if len(running) > most else "")
+
+
+def describe_longest(lanes: Iterable[Lane]) -> str:
+    """For a line of the log."""
+    longest = find_longest(lanes, 1)
+    if not longest:
+        return "nothing runs"
+    (lane,) = longest
+    return f"the longest-running is {lane.view}, for {_find_age(lane):.0f} s"
+
+
+def _find_age(lane: Lane) -> float:
+    return time.perf_counter() - (lane.record.started or 0.0)

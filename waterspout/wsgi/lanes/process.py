@@ -1,0 +1,439 @@
+"""Lane workers as threads of a WSGI process: the event loop's side of that process.
+
+The process is spawned, told over its control channel what to run, and given one end of each lane by
+descriptor passing. That it died is learned from its exit: a child that the app forked may hold every
+socket open. It ignores signals that a terminal or a service manager sends to the whole group; the control
+channel alone stops it, by a word or by closing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from waterspout.exceptions import (
+    ConfigurationError,
+    FrameError,
+    TargetNotFound,
+    TargetRaised,
+    WaterspoutError,
+)
+from waterspout.importer import Home
+from waterspout.limits import END_SAID, EXIT_GRACE, PLACES_ASKED, READY_TIMEOUT
+from waterspout.logs.standing import LEFT, describe_place
+from waterspout.ops.gauges import read_rss
+from waterspout.system.descriptors import describe_limit
+from waterspout.system.signals import GROUP_SIGNALS
+from waterspout.wsgi.backlog import BacklogEnd
+from waterspout.wsgi.frames import (
+    FAILED,
+    LANE,
+    PING,
+    PLACE,
+    PONG,
+    PUBLISH,
+    READY,
+    SCANT,
+    SPEC,
+    STOP,
+    URLS,
+    WHERE,
+    FrameParser,
+    pack,
+)
+from waterspout.wsgi.lanes.command import build_command
+from waterspout.wsgi.lanes.crew import Crew, CrewEvents, CrewSpec
+from waterspout.wsgi.lanes.lane import Lane
+from waterspout.wsgi.lanes.longest import describe_running
+from waterspout.wsgi.naming import Names
+
+logger = logging.getLogger("waterspout.wsgi")
+
+#: macOS may lose a socket that is on its way to a process when it is closed here meanwhile
+#: (https://github.com/nodejs/node/issues/7512). There are no backlogs then.
+LOSES_CLOSED: Final = sys.platform == "darwin"
+
+#: So long (seconds) a process that is to be killed may write where it stands, and so much later than its
+#: lanes, at most, its end is heard of.
+_LAST_WORDS: Final = 0.5
+
+_FAILURES: Final = {error.__name__: error for error in (TargetNotFound, TargetRaised, ConfigurationError)}
+
+
+class ProcessCrew(Crew):
+    """One WSGI process and its lanes. `gone`: it has ended. `awaited`: a sign of life was asked for, and has
+    not come; `silence`: for how long, as `watch.py` counts it (seconds). `ended_here`: we kill it.
+    """
+
+    def __init__(self, spec: CrewSpec, events: CrewEvents) -> None:
+        super().__init__(spec, events)
+        self.gone = False
+        self.awaited = False
+        self.silence = 0.0
+        self._parser = FrameParser()
+        self._names: Names | None = None
+        self._untold = False
+        self.ended_here = False
+        self._lost: deque[tuple[float, Lane]] = deque(maxlen=spec.threads)  # that ran something, and when
+        self._ends_by: float | None = None  # once it was told to stop, of the loop's time
+        self._is_free = False  # it had nothing to serve then
+        self._asked: dict[int, Callable[[str], None]] = {}  # by the thread that it is about
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pidfd: int | None = None
+
+    async def start(self) -> None:
+        """Raises also WaterspoutError: the process died, or was not ready in time."""
+        self._loop = asyncio.get_running_loop()
+        self._started: asyncio.Future[None] = self._loop.create_future()
+        self._exited: asyncio.Future[None] = self._loop.create_future()
+        try:
+            self._spawn()
+            self._tell(self._instruct())
+            await asyncio.wait_for(self._started, READY_TIMEOUT)
+            await self._open_lanes(self.spec.threads)
+        except TimeoutError:
+            raise WaterspoutError(await self._end_late()) from None
+        except OSError as error:
+            self.kill()
+            raise WaterspoutError(
+                f"the WSGI process can't be started: {error}{describe_limit(error)}"
+            ) from error
+        except asyncio.CancelledError:
+            self.kill()
+            raise
+        if self.gone:
+            raise WaterspoutError(f"{self} ended while it started")
+        self.ready = True
+        self.ready_at = self._loop.time()
+
+    async def _end_late(self) -> str:
+        """It has had its time to load the app. What to say of it."""
+        try:
+            place = await self.find_place()
+        finally:
+            self.kill()
+        return f"the WSGI process was not ready within {READY_TIMEOUT:.0f} s; {describe_place(place)}"
+
+    async def stop(self, grace: float = EXIT_GRACE) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._ends_by is None:
+            self._ends_by, self._is_free = now + grace, not self.busy
+        # Told again, by a stop of the whole pool: it has no more time than it had.
+        self._ends_by = min(self._ends_by, now + grace)
+        self._close_lanes(stopped=True)
+        if self.gone or self._process is None:
+            return
+        if self._untold:
+            self.kill()  # in the middle of a frame nothing else can be said
+        saying = asyncio.get_running_loop().create_task(self._say_awaited())
+        try:
+            self._order(STOP)
+            await asyncio.wait_for(asyncio.shield(self._exited), self._ends_by - now)
+        except (OSError, TimeoutError) as error:
+            if isinstance(error, TimeoutError) and self._is_free:
+                await self._say_left(grace)
+            self.kill()
+            await asyncio.shield(self._exited)  # others wait for it, too
+        finally:
+            saying.cancel()
+
+    async def _say_awaited(self) -> None:
+        """What it is waited for, while there is time to do something about it."""
+        await asyncio.sleep(END_SAID)
+        left = await self.find_place(LEFT) if self._is_free else ""
+        remains = (self._ends_by or 0.0) - asyncio.get_running_loop().time()
+        if left and remains > 0 and not self.gone:
+            logger.info(
+                "%s has nothing to serve and is waited for: %s: for %.0f s at most", self, left, remains
+            )
+
+    async def _say_left(self, grace: float) -> None:
+        """It had nothing to serve, and goes on. What is cut, as far as it can say."""
+        left = await self.find_place(LEFT)
+        logger.warning(
+            "%s had nothing to serve and did not end within %g s: %s; it is waited for no longer",
+            self,
+            round(grace, 1),
+            left or "it does not say what still runs there",
+        )
+
+    def abandon(self) -> subprocess.Popen[bytes] | None:
+        """As `Crew.abandon`; the closed channel tells the process to end."""
+        super().abandon()
+        if not self.gone and self._process is not None:
+            self.gone = True
+            self._control.close()
+            if self._pidfd is not None:
+                os.close(self._pidfd)
+        return self._process
+
+    def kill(self) -> None:
+        """End the process at once. Nothing is given to it from now on."""
+        self.ended_here = True
+        self._kill()
+
+    def dump_and_kill(self) -> None:
+        """`kill` it, behind a word of where all of its threads stand: faulthandler needs no lock for that."""
+        if self._process is None or self.ended_here:
+            return
+        self.ended_here = True
+        self._take_nothing()
+        with contextlib.suppress(OSError):
+            self._process.send_signal(signal.SIGUSR1)
+        self._loop.call_later(_LAST_WORDS, self._kill)
+
+    def _kill(self) -> None:
+        self._take_nothing()
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
+    def _take_nothing(self) -> None:
+        self.idle.clear()
+        self.prefetch.stop()
+
+    def ping(self) -> None:
+        """Ask for a sign of life. Until that comes, `awaited` is true."""
+        if not self.gone:
+            self.awaited = True
+            with contextlib.suppress(OSError):  # its channel is full: it does not read it
+                self._order(PING)
+
+    def locate(self, thread: int, tell: Callable[[str], None]) -> None:
+        if self.gone or self._untold:
+            return
+        if thread not in self._asked:
+            if len(self._asked) >= PLACES_ASKED:
+                return  # more would fill the channel, and a ping be lost
+            try:
+                self._order(WHERE, b"%d" % thread)
+            except OSError:
+                return  # as with a ping
+        self._asked[thread] = tell
+
+    def measure(self) -> int | None:
+        """Bytes of memory that it holds; None: who knows."""
+        return None if self.pid is None else read_rss(self.pid)
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    @property
+    def _title(self) -> str:
+        return f"WSGI process {self.pid or '(none)'}"
+
+    # -- its birth ---------------------------------------------------------------------------------------
+
+    def _spawn(self) -> None:
+        self._control, far_end = socket.socketpair()
+        self._control.setblocking(False)
+        far_end.setblocking(True)  # whatever socket.setdefaulttimeout() says
+        # Blocked until the child has its own handlers: a Ctrl-C at this moment must not kill it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)
+        try:
+            process = subprocess.Popen(
+                build_command(far_end.fileno()),
+                pass_fds=[far_end.fileno()],
+                stdin=subprocess.DEVNULL,
+                # Where we may not go, it is all the same: it inherits where we are.
+                cwd=Home.path if Home.path and os.access(Home.path, os.X_OK) else None,
+            )
+        except BaseException:
+            self._control.close()
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            far_end.close()
+        self._process = process
+        try:
+            self._loop.add_reader(self._control, self._on_control)
+            self._watch_exit(process)
+        except (OSError, RuntimeError) as error:
+            # The kernel watches no more descriptors, or allows no more threads: nobody would learn of its
+            # end. So it comes now.
+            self._started.cancel()
+            self.kill()
+            self._on_exit(process)
+            raise OSError(str(error)) from error
+
+    def _instruct(self) -> bytes:
+        """What it has to know before it loads the app."""
+        names = self.spec.link.native
+        frames = [pack(URLS, payload) for payload in names.pack()] if names.rules else []
+        return b"".join([*frames, pack(SPEC, self._describe())])
+
+    def _tell(self, data: bytes) -> None:
+        """Send more than the channel may hold, as the process takes it."""
+        try:
+            data = data[self._control.send(data) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            data = b""  # it has died: its exit says more
+        self._loop.remove_writer(self._control)
+        self._untold = bool(data)
+        if data:
+            self._loop.add_writer(self._control, self._tell, data)
+
+    def _describe(self) -> bytes:
+        spec = {
+            "target": self.spec.target,
+            "debug": self.spec.debug,
+            "threads": self.spec.threads,
+            "multiprocess": self.spec.multiprocess,
+            "nice": self.spec.nice,
+            "argv": sys.argv,
+            "path": [entry for entry in sys.path if isinstance(entry, str)],  # imports skip others, too
+            "log_level": logging.getLogger("waterspout").getEffectiveLevel(),
+        }
+        return json.dumps(spec).encode()
+
+    # -- orders and news ---------------------------------------------------------------------------------
+
+    def _order(self, kind: int, payload: bytes = b"", descriptors: tuple[int, ...] = ()) -> None:
+        """Raises OSError when the process is dead, or so stuck that its channel is full."""
+        frame = pack(kind, payload)
+        try:
+            sent = socket.send_fds(self._control, [frame], descriptors)
+        except (BrokenPipeError, ConnectionResetError):
+            self._kill()  # it hears nothing more: if it lives, the app has taken it over (os.execv)
+            raise
+        if sent < len(frame):
+            self._kill()  # behind half an order it understands no other
+            raise OSError("the control channel can't take so large an order")
+
+    def _hand_over(self, far_end: socket.socket, backlog: BacklogEnd | None) -> socket.socket | None:
+        more = () if backlog is None else backlog.descriptors
+        self._order(LANE, descriptors=(far_end.fileno(), *more))
+        if backlog is not None:
+            backlog.close()
+        if LOSES_CLOSED:
+            return far_end
+        far_end.close()
+        return None
+
+    def _on_control(self) -> bool:
+        """Read once. False: there is no more."""
+        try:
+            data = self._control.recv(65536)
+            frames = self._parser.feed(data)
+        except BlockingIOError:
+            return False
+        except (OSError, FrameError):
+            data, frames = b"", []
+        if not data:
+            self._loop.remove_reader(self._control)  # its exit, not this, says that it is dead
+        try:
+            self._hear(frames)
+        except (ValueError, KeyError):  # no words of ours: the app has written to the channel
+            logger.error("%s: its control channel brought what no code of ours has sent", self)
+        return bool(data)
+
+    def _hear(self, frames: list[tuple[int, bytes]]) -> None:
+        for kind, payload in frames:
+            if kind == PUBLISH:
+                topic, _, message = payload.partition(b"\n")
+                self._events.on_publish(topic.decode(), message)
+            elif kind == PONG:
+                self.awaited = False
+            elif kind == PLACE:
+                thread, _, place = payload.decode().partition(" ")
+                if (tell := self._asked.pop(int(thread), None)) is not None:
+                    tell(place)
+            elif kind == SCANT:
+                lanes, _, why = payload.decode().partition(" ")
+                self._events.on_scant(self, int(lanes), why)
+            elif kind == URLS:
+                self._names = self._names or Names()
+                self._names.unpack(payload)
+            elif kind == READY:
+                self.spec.link.learn(self._names)
+                self._settle(None)
+            elif kind == FAILED:
+                self._settle(_parse_failure(payload))
+
+    def _settle(self, error: Exception | None) -> None:
+        if self._started.done():
+            return
+        if error is None:
+            self._started.set_result(None)
+        else:
+            self._started.set_exception(error)
+
+    # -- its death ---------------------------------------------------------------------------------------
+
+    def _watch_exit(self, process: subprocess.Popen[bytes]) -> None:
+        """Raises OSError, RuntimeError: that can't be."""
+        try:
+            self._pidfd = os.pidfd_open(process.pid)
+        except (AttributeError, OSError):
+            # macOS, a kernel before 5.3, a sandbox that forbids it: a thread waits.
+            waiter = threading.Thread(target=self._wait_exit, args=(process,), daemon=True)
+            waiter.start()
+        else:
+            self._loop.add_reader(self._pidfd, self._on_exit, process)
+
+    def _wait_exit(self, process: subprocess.Popen[bytes]) -> None:
+        process.wait()
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._on_exit, process)
+
+    def _on_exit(self, process: subprocess.Popen[bytes]) -> None:
+        status = process.wait()
+        if self._pidfd is not None:
+            self._loop.remove_reader(self._pidfd)
+            os.close(self._pidfd)
+        self.gone = True
+        self.killed = status == -signal.SIGKILL and not self.ended_here
+        while self._on_control():
+            pass  # its last words
+        self._settle(WaterspoutError(f"{self} ended while it started: {_describe_status(status)}"))
+        self._loop.remove_reader(self._control)
+        self._loop.remove_writer(self._control)
+        self._untold = False
+        self._control.close()
+        self.crashed = not self._stopping and self.ready
+        if self.crashed:
+            is_ours = self.ended_here and status in (-signal.SIGKILL, -signal.SIGUSR1)
+            how = "killed by this server" if is_ours else _describe_status(status)
+            how += " (the app has ended it: os._exit(), or C code)" if status >= 0 else ""
+            logger.error("%s ended: %s; it ran %s; starting another", self, how, self._describe_last())
+        self._close_lanes()
+        self._exited.set_result(None)
+        self._events.on_gone(self)
+
+    def _on_lane_lost(self, lane: Lane) -> None:
+        if lane.busy:
+            self._lost.append((self._loop.time(), lane))
+        super()._on_lane_lost(lane)
+
+    def _describe_last(self) -> str:
+        """What it ran when it died; its lanes may have been seen to close before."""
+        now = self._loop.time()
+        return describe_running({*self.lanes, *(lane for at, lane in self._lost if now - at < _LAST_WORDS)})
+
+
+def _parse_failure(payload: bytes) -> Exception:
+    failure = json.loads(payload)
+    return _FAILURES.get(failure["kind"], WaterspoutError)(failure["text"])
+
+
+def _describe_status(status: int) -> str:
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        name = signal.Signals(-status).name
+        return f"killed by {name}" + (" (often: out of memory)" if name == "SIGKILL" else "")
+    except ValueError:
+        return f"killed by signal {-status}"

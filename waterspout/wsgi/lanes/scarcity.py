@@ -1,0 +1,36 @@
+"""Logs that lanes can't be had, because the machine allows no more threads: one line for many of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from waterspout import limits
+from waterspout.logs.tally import Tally
+from waterspout.wsgi.lanes.crew import Crew
+
+logger = logging.getLogger("waterspout.wsgi")
+
+#: What helps, for the end of a line.
+MORE_DESCRIPTORS: Final = "allow more (ulimit -n, LimitNOFILE), or say fewer (--wsgi-threads)"
+MORE_THREADS: Final = "allow more (ulimit -u, pids.max, TasksMax), or say fewer (--wsgi-threads)"
+
+
+class Scarcity:
+    """Of one pool: each of its processes says it once, and of all together one line a minute is enough."""
+
+    def __init__(self) -> None:
+        self._tally = Tally(limits.SCARCE_PAUSE)
+
+    def tell(self, crew: Crew, lanes: int, why: str) -> None:
+        """`crew` has got so many lanes; `why` it gets no more."""
+        if self._tally.count(asyncio.get_running_loop().time()):
+            logger.error(
+                "%s: %s: %d of %d lanes serve, and no more; %s",
+                crew,
+                why,
+                lanes,
+                crew.spec.threads,
+                MORE_THREADS,
+            )

@@ -1,0 +1,448 @@
+"""Which exchange runs on which lane, and what happens when there is none for it."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import logging
+import os
+import random
+import sys
+import weakref
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
+
+from waterspout import limits
+from waterspout.exceptions import ConfigurationError, PoolError
+from waterspout.hub.local import hub
+from waterspout.importer import split_spec
+from waterspout.logs.tallying import SpokenTally
+from waterspout.message.record import Record
+from waterspout.ops.figures import Figures
+from waterspout.system.signals import fork_generation
+from waterspout.wsgi.exchange.admission import Admission
+from waterspout.wsgi.exchange.exchange import Exchange
+from waterspout.wsgi.exchange.spool import SpoolSpace
+from waterspout.wsgi.lanes.crew import Crew, CrewEvents, CrewSpec
+from waterspout.wsgi.lanes.lane import Lane
+from waterspout.wsgi.lanes.longest import describe_longest
+from waterspout.wsgi.lanes.process import ProcessCrew
+from waterspout.wsgi.lanes.scarcity import Scarcity
+from waterspout.wsgi.lanes.threads import ThreadCrew
+from waterspout.wsgi.naming import Link
+from waterspout.wsgi.pool.orphans import Orphans
+from waterspout.wsgi.pool.queue import WaitingQueue
+from waterspout.wsgi.pool.supervisor import Supervisor
+from waterspout.wsgi.pool.watch import Watch
+from waterspout.wsgi.settings import PoolSettings
+from waterspout.wsgi.worker.loading import WSGIApp, load_app
+
+logger = logging.getLogger("waterspout.wsgi")
+
+
+_find_load: Final = attrgetter("load")
+#: Pools that have been open, for as long as anybody has them.
+_used: weakref.WeakSet[Pool] = weakref.WeakSet()
+
+
+@atexit.register
+def _let_go() -> None:
+    for pool in list(_used):
+        pool.let_go()
+
+
+class Shared(NamedTuple):
+    """What the pools of one app have in common: whether it runs in several processes, and in several threads
+    of this one; how it is loaded here; where what slow clients leave is kept (None: each for itself). `name`
+    is this pool's, "" when there are no others. `link`: what each side's URLs are called.
+    """
+
+    multiprocess: bool
+    multithread: bool
+    load: Callable[..., WSGIApp] = load_app
+    name: str = ""
+    space: SpoolSpace | None = None
+    link: Link | None = None
+
+
+class Pool:
+    """Runs exchanges on the lanes of one or more crews.
+
+    `target`: an import string, or a WSGI callable, which can only run in threads of this process.
+
+    Starts at `start()`, or at the first exchange; belongs to the process and event loop that started it.
+    Raises ConfigurationError.
+
+    Attributes: `admission`, of slow clients; `figures`, what it measures; `stopping`, it takes no more
+    requests. Counts since it was made: `started`, requests that a lane took; `refused`, answered 503; `died`,
+    lost with their worker (502, or cut); `timed_out` (504, or cut); `restarts`, of WSGI processes; `crashed`,
+    those that ended though nobody had told them to.
+    """
+
+    def __init__(
+        self, target: str | Callable[..., Any], settings: PoolSettings, shared: Shared | None = None
+    ) -> None:
+        if not isinstance(target, str) and settings.workers:
+            raise ConfigurationError(
+                "a WSGI callable can't be sent to another process: name it by an import string, "
+                'like wsgi="mypackage:app", or ask for threads with wsgi_workers=0'
+            )
+        if sys.platform == "win32":
+            raise ConfigurationError("lanes need a POSIX system: on Windows, run Waterspout in WSL or Docker")
+        if isinstance(target, str):
+            split_spec(target)  # a form that can't be is better said now
+        self.target = target
+        self.settings = settings
+        self._shared = shared or Shared(settings.workers > 1, settings.threads > 1)
+        self._says = f"pool {self._shared.name}: " if self._shared.name else ""
+        self.figures = Figures()
+        self._prepare()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._last_loop: asyncio.AbstractEventLoop | None = None
+        self._orphans = Orphans()
+        self._generation = 0
+        self.stopping = False
+        self._refusals = SpokenTally(limits.REFUSED_PAUSE, self._say_refused)
+        self.started = 0
+        self.refused = 0
+        self.died = 0
+
+    def _prepare(self) -> None:
+        """What belongs to one event loop from the first use on."""
+        settings = self.settings
+        self._supervisor = Supervisor(settings, self._make_crew, self._refuse_queue, self._says)
+        self._scarcity = Scarcity()
+        self._watch = Watch(self._supervisor, settings, self._says)
+        self._queue = WaitingQueue(settings.queue, settings.queue_timeout, self._refuse)
+        space = self._shared.space or SpoolSpace(settings.spool)
+        self.admission = Admission(self, settings.crews * settings.threads, space, settings.spool_reply)
+
+    # -- life --------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start all crews; harmless when started. Raises what kept the app from being loaded; PoolError: it
+        is started on another event loop, which is not closed, or in another process.
+        """
+        if self._is_home():
+            return
+        self._open()
+        try:
+            await self._supervisor.start()
+        except BaseException:
+            await self._end(limits.CUT_GRACE)
+            raise
+
+    def let_go(self) -> None:
+        """At the end of the interpreter: if its event loop was closed, nobody will come to stop it."""
+        if fork_generation() != self._generation:
+            return
+        is_left = self._loop is not None and self._loop.is_closed()
+        self._orphans.wait_blocking(self._supervisor.abandon() if is_left else ())
+
+    async def stop(self, timeout: float | None = None) -> None:
+        """Let what runs and waits finish, for `timeout` seconds at most, then end all crews."""
+        if not self._is_home() or self._loop is None:
+            await self._orphans.wait()
+            return
+        self.stopping = True
+        self._supervisor.refrain()
+        timeout = self.settings.graceful_timeout if timeout is None else timeout
+        deadline = self._loop.time() + timeout
+        grace = limits.EXIT_GRACE
+        try:
+            await asyncio.wait_for(self._drain(), timeout)
+            grace = max(grace, deadline - self._loop.time())  # for threads that views have started
+        except TimeoutError:
+            # None are left, perhaps: connections may have taken all the time that there was.
+            if left := self.running + self.prefetched + self.waiting:
+                grace = limits.CUT_GRACE
+                logger.warning("%s%d requests are cut: the graceful timeout is over", self._says, left)
+        await self._end(limits.CUT_GRACE if self.stuck else grace)
+
+    def reload(self) -> None:
+        """New WSGI processes, with the app's code as it is now, take over from those that there are."""
+        if self._loop is None:
+            logger.info("reload: the WSGI app has not been started yet")
+        elif not self.stopping:
+            self._supervisor.reload()
+
+    async def _end(self, grace: float) -> None:
+        """Take nothing more, end everything, whatever state it is in."""
+        self.stopping = True
+        self._refusals.say_rest()
+        self.admission.say_rest()
+        self._refuse_queue()
+        self._watch.stop()
+        await self._supervisor.stop(grace)
+        await self._orphans.wait()
+        loop, self._loop = self._loop, None
+        hub.close(loop)
+
+    def _abandon(self) -> None:
+        """Its event loop was closed, and it was not stopped: drop all that can only be of use there."""
+        loop, self._loop = self._loop, None
+        hub.close(loop)
+        self._orphans.add(self._supervisor.abandon())
+        self._prepare()
+        self.stopping = False
+
+    def _open(self) -> None:
+        _used.add(self)
+        self._loop = self._last_loop = asyncio.get_running_loop()
+        self._generation = fork_generation()
+        self.stopping = False
+        self._drained = asyncio.Event()
+        self._warn()
+        self._supervisor.open()
+        self._watch.start()
+        hub.open()
+
+    def _warn(self) -> None:
+        """What was asked for and can't be done is said, once."""
+        settings = self.settings
+        if not settings.workers and (settings.max_requests or settings.max_rss):
+            logger.warning("--wsgi-max-requests and --wsgi-max-rss do nothing with --wsgi-workers 0")
+        elif settings.max_rss and not os.path.exists("/proc/self/statm"):
+            logger.warning("--wsgi-max-rss does nothing here: there is no /proc to read sizes from")
+
+    async def _drain(self) -> None:
+        while self.running or self._queue:
+            self._drained.clear()
+            with contextlib.suppress(TimeoutError):
+                # Not for ever: a lane that gets stuck, or a client that leaves the queue, says nothing.
+                await asyncio.wait_for(self._drained.wait(), limits.DRAIN_LOOK)
+
+    def _is_home(self) -> bool:
+        """Whether it is open, and on this event loop; what was left on a closed one is dropped. Raises
+        PoolError: it belongs elsewhere.
+        """
+        if self._loop is None:
+            return False
+        is_forked = fork_generation() != self._generation
+        if not is_forked and asyncio.get_running_loop() is self._loop:
+            return True
+        if is_forked or not self._loop.is_closed():
+            raise PoolError(
+                "this pool was started in another process or on another event loop, which is still open: "
+                "start the application after forking; stop() it on that loop before it is started on this "
+                "one, or make one for each event loop"
+            )
+        self._abandon()
+        return False
+
+    # -- what can be seen --------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is started, in this process, and on an event loop that is not closed."""
+        if self._loop is None or fork_generation() != self._generation:
+            return False
+        return not self._loop.is_closed()
+
+    @property
+    def running(self) -> int:
+        """How many lanes run a request that somebody may wait for."""
+        return sum(crew.running for crew in self._supervisor.all)
+
+    @property
+    def stuck(self) -> int:
+        """How many lanes hang in a view that was given up."""
+        return sum(crew.stuck for crew in self._supervisor.all)
+
+    @property
+    def prefetched(self) -> int:
+        """How many small requests lie ready on lanes that run others."""
+        return sum(crew.prefetch.waiting for crew in self._supervisor.all)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a lane."""
+        return len(self._queue)
+
+    @property
+    def lacking(self) -> int:
+        """How many requests wait because no lane is free: not those that wait for room in a backlog."""
+        return 0 if any(crew.idle for crew in self._supervisor.crews) else len(self._queue)
+
+    @property
+    def crews(self) -> list[Crew]:
+        """All that there are, those that have not come up, too."""
+        return self._supervisor.all
+
+    @property
+    def timed_out(self) -> int:
+        return self._watch.timed_out
+
+    @property
+    def restarts(self) -> int:
+        return self._supervisor.restarts
+
+    @property
+    def crashed(self) -> int:
+        return self._supervisor.crashed
+
+    # -- exchanges ---------------------------------------------------------------------------------------
+
+    def submit(self, exchange: Exchange) -> None:
+        """Start it on a free lane, or queue it, or refuse it with 503. Raises PoolError."""
+        if self.stopping and asyncio.get_running_loop() is self._last_loop:
+            self._refuse(exchange)
+            return
+        if not self._is_home():
+            self._open()  # nobody called `start()`: it waits until a lane is there
+            self._supervisor.start_soon()
+        if not self._queue and self._place(exchange):
+            return
+        if self._supervisor.broken or self._queue.is_full:
+            self._refuse(exchange)
+        else:
+            self._queue.add(exchange)
+
+    def find_admission(self, record: Record) -> Admission:
+        """Its own."""
+        return self.admission
+
+    def withdraw(self, exchange: Exchange) -> None:
+        """Its client left while it waited: it is never run."""
+        self._queue.remove(exchange)
+
+    def _place(self, exchange: Exchange) -> bool:
+        """Find a lane for it, in the process that has the least to do. False: there is none."""
+        crews = self._supervisor.crews
+        if len(crews) == 1:
+            crew: Crew | None = crews[0]
+        else:
+            crew = min((crew for crew in crews if crew.ready), key=_find_load, default=None)
+        if crew is None:
+            return False
+        if crew.prefetch.add(exchange):
+            self._count(crew)
+            return True
+        if crew.prefetch.is_full:
+            return False
+        if not crew.idle:
+            crew = self._least_busy()
+            if crew is None:
+                return False
+        lane = crew.idle.popleft()
+        self._count(crew)
+        exchange.start(lane)
+        crew.prefetch.follow(lane)
+        return True
+
+    def _count(self, crew: Crew) -> None:
+        self.started += 1
+        crew.started += 1
+        if crew.started >= crew.limit:
+            self._supervisor.replace(crew, f"it has served {crew.started} requests (--wsgi-max-requests)")
+
+    def _least_busy(self) -> Crew | None:
+        free = [crew for crew in self._supervisor.crews if crew.idle]
+        if len(free) < 2:
+            return free[0] if free else None
+        return min(free, key=_find_load)
+
+    def _serve_queue(self) -> None:
+        """There may be room for those that wait."""
+        while self._queue and self._place(self._queue.peek()):
+            self._queue.take()
+
+    def _on_returned(self, crew: Crew, exchanges: list[Exchange]) -> None:
+        """They were given to a lane that did not come to them."""
+        self.started -= len(exchanges)
+        for exchange in exchanges:
+            exchange.leave_lane()
+        placed = 0
+        while placed < len(exchanges) and self._place(exchanges[placed]):
+            placed += 1
+        for surplus in self._queue.put_back(exchanges[placed:]):
+            self._refuse(surplus)
+
+    def _refuse(self, exchange: Exchange) -> None:
+        self.refused += 1
+        if not self.stopping:
+            self._refusals.count()
+        exchange.refuse(503)
+
+    def _say_refused(self, unsaid: int, is_rest: bool) -> None:
+        """Say that requests are refused, and how many, but not once for each. `is_rest`: by now there may be
+        room again.
+        """
+        lanes = [lane for crew in self._supervisor.crews for lane in crew.lanes]
+        if is_rest:
+            logger.warning("%sanswered 503 to %d more since the last such line", self._says, unsaid)
+        elif lanes:
+            logger.warning(
+                "%s%d lanes are busy and %d requests wait: answered 503 to %d since the last such line "
+                "(%s, --wsgi-queue, --wsgi-queue-timeout); %s",
+                self._says,
+                self.running + self.stuck,
+                self.waiting,
+                unsaid,
+                "--wsgi-pool" if self._shared.name else "--wsgi-threads",
+                describe_longest(lanes),
+            )
+        else:
+            logger.warning(
+                "%sno lane is there: answered 503 to %d since the last such line", self._says, unsaid
+            )
+
+    def _refuse_queue(self) -> None:
+        for exchange in self._queue.clear():
+            self._refuse(exchange)
+
+    # -- crews -------------------------------------------------------------------------------------------
+
+    def _make_crew(self) -> Crew:
+        settings, shared = self.settings, self._shared
+        spec = CrewSpec(
+            self.target,
+            settings.threads,
+            debug=settings.debug,
+            multiprocess=shared.multiprocess,
+            multithread=shared.multithread,
+            load=shared.load,
+            pool=shared.name,
+            nice=settings.niceness,
+            link=shared.link or Link(),
+        )
+        events = CrewEvents(
+            on_idle=self._on_idle,
+            on_gone=self._on_gone,
+            on_room=self._serve_queue,
+            on_returned=self._on_returned,
+            on_publish=hub.deliver,
+            on_scant=self._scarcity.tell,
+        )
+        if not settings.workers:
+            return ThreadCrew(spec, events)
+        crew = ProcessCrew(spec, events)
+        if settings.max_requests:
+            # Not all at once, when they have begun at once and are dealt the same.
+            crew.limit = settings.max_requests + random.randint(0, settings.max_requests_jitter)
+        return crew
+
+    def _on_idle(self, crew: Crew, lane: Lane) -> None:
+        if lane.backlog is None:
+            crew.idle.append(lane)
+        else:
+            crew.idle.appendleft(lane)  # the one that ran last: what it needs is still in the core's cache
+        if self._queue:
+            self._serve_queue()
+        if lane.busy:
+            return
+        if not self._watch.had_idle:
+            # While requests lie ready behind others, a lane is put aside for the moment that those take.
+            self._watch.had_idle = not self._queue and not self.prefetched
+        crew.check_drained()
+        if self.stopping:
+            self._drained.set()
+
+    def _on_gone(self, crew: Crew) -> None:
+        self._supervisor.on_gone(crew)
+        if self.stopping:
+            if not self._supervisor.crews:
+                self._refuse_queue()
+            self._drained.set()

@@ -1,0 +1,183 @@
+"""The pools of one app: they start and stop together, and a request's path says whose it is.
+
+Slow reports in a pool of their own can't take the lanes, nor the queue, that sign-in needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, replace
+from typing import Any, Final
+
+from waterspout import limits
+from waterspout.exceptions import ConfigurationError, PoolError, WaterspoutError
+from waterspout.message.record import Record
+from waterspout.ops.figures import Figures
+from waterspout.wsgi.exchange.admission import Admission
+from waterspout.wsgi.exchange.exchange import Exchange
+from waterspout.wsgi.exchange.spool import SpoolSpace
+from waterspout.wsgi.naming import Link
+from waterspout.wsgi.pool.bulkheads import MAIN, PoolRules, Rule, check_name
+from waterspout.wsgi.pool.pool import Pool, Shared
+from waterspout.wsgi.settings import PoolSettings
+from waterspout.wsgi.worker.loading import WSGIApp, load_app
+
+#: What one pool can't have otherwise than the others: they stop together, run one app, and share a disk.
+_COMMON: Final = frozenset({"graceful_timeout", "debug", "spool"})
+_OWN: Final = tuple(field.name for field in fields(PoolSettings) if field.name not in _COMMON)
+
+NamedSettings = Mapping[str, Mapping[str, Any]]
+
+
+class Pools:
+    """The main pool, and those that `rules` send paths to.
+
+    `settings`: of the main pool. `named`: name -> `{"workers": 1, "threads": 4}`, and whatever else shall be
+    different from the main pool's settings. `rules`: (pattern, name), see `bulkheads`.
+
+    All run the same app; those without processes of their own share one app object. Raises
+    ConfigurationError.
+
+    Attributes: `main`; `all`, by name, the main pool first; `started` and `died`, always 0: each
+    request is handed to one pool, which counts it.
+    """
+
+    started = died = 0
+
+    def __init__(
+        self,
+        target: str | Callable[..., Any],
+        settings: PoolSettings,
+        named: NamedSettings | None = None,
+        rules: Iterable[Rule] = (),
+        link: Link | None = None,
+    ) -> None:
+        own = {name: _build_settings(name, given, settings) for name, given in (named or {}).items()}
+        self._rules = PoolRules(rules, own)
+        together = {MAIN: settings, **own}
+        self._shared = shared = _share(list(together.values()))._replace(link=link)
+        self.all = {
+            name: Pool(target, each, shared._replace(name=name if own else ""))
+            for name, each in together.items()
+        }
+        self.main = self.all[MAIN]
+
+    @property
+    def dispatcher(self) -> Pool | Pools:
+        """Whom an exchange asks for a lane. Where there is one pool, it is that: nobody looks at paths."""
+        return self if len(self.all) > 1 else self.main
+
+    async def start(self) -> None:
+        """Start all; harmless when started. Raises what kept the app from being loaded: then none runs."""
+        starts = [asyncio.ensure_future(pool.start()) for pool in self.all.values()]
+        try:
+            results = await asyncio.gather(*starts, return_exceptions=True)
+            failed = {name: each for name, each in zip(self.all, results, strict=True) if each is not None}
+            for name, error in failed.items():
+                raise error if len(failed) == len(self.all) else _name_pool(name, error)
+        except PoolError:
+            raise  # they run where they were started, and go on
+        except BaseException:
+            await asyncio.gather(*starts, return_exceptions=True)  # cancelled, they clean up behind them
+            await self.stop(limits.CUT_GRACE)
+            raise
+
+    async def stop(self, timeout: float | None = None) -> None:
+        """Let what runs and waits finish in all of them, for `timeout` seconds at most, then end them."""
+        await asyncio.gather(*(pool.stop(timeout) for pool in self.all.values()))
+        if isinstance(self._shared.load, LoadOnce):
+            self._shared.load.forget()
+
+    def reload(self) -> None:
+        """New WSGI processes, with the app's code as it is now, take over from those that there are."""
+        for pool in self.all.values():
+            pool.reload()
+
+    # -- as a dispatcher ---------------------------------------------------------------------------------
+
+    @property
+    def figures(self) -> Figures:
+        """For what is answered before it is anybody's."""
+        return self.main.figures
+
+    def find_admission(self, record: Record) -> Admission:
+        """That of the pool that its path belongs to."""
+        return self.all[self._rules.find(_target_of(record))].admission
+
+    def submit(self, exchange: Exchange) -> None:
+        """Hand it to the pool that its path belongs to, for good."""
+        exchange.hand_to(self.all[self._rules.find(_target_of(exchange.record))])
+
+    def withdraw(self, exchange: Exchange) -> None:
+        """It has been handed on: this is asked of its pool."""
+
+
+def _target_of(record: Record) -> str:
+    """As it is below the root path, which is no part of what rules match."""
+    return record.target[len(record.root_path) :]
+
+
+def _build_settings(name: str, given: Mapping[str, Any], main: PoolSettings) -> PoolSettings:
+    """Raises ConfigurationError."""
+    check_name(name)
+    if not isinstance(given, Mapping) or not {"workers", "threads"} <= set(given):
+        raise ConfigurationError(
+            f"pool {name!r}: say how many workers and threads it has, like "
+            f'{{"workers": 1, "threads": 4}}, not {given!r}'
+        )
+    for setting in given:
+        if setting in _COMMON:
+            raise ConfigurationError(f"pool {name!r}: {setting} is the same for all pools")
+        if setting not in _OWN:
+            raise ConfigurationError(
+                f"pool {name!r}: unknown setting {setting!r}; there are {', '.join(_OWN)}"
+            )
+    try:
+        return replace(main, **given)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"pool {name!r}: {error}") from None
+
+
+def _share(settings: list[PoolSettings]) -> Shared:
+    """What the pools of these settings have in common. Raises ConfigurationError."""
+    here = [each for each in settings if not each.workers]
+    processes = sum(each.workers for each in settings) + bool(here)
+    if len(settings) > 1 and processes > 1 and settings[0].debug:
+        raise ConfigurationError(
+            "--debug works with one WSGI process, where its frames live: leave the named pools out, or let "
+            "all be threads of the server"
+        )
+    return Shared(
+        multiprocess=processes > 1 if len(settings) > 1 else settings[0].workers > 1,
+        multithread=sum(each.threads for each in here) > 1,
+        load=LoadOnce() if len(here) > 1 else load_app,
+        space=SpoolSpace(settings[0].spool),
+    )
+
+
+class LoadOnce:
+    """Loads an app for all pools whose lanes are threads of this process: a factory makes one app, not one
+    for each. Raises what `load_app` raises, at each try.
+    """
+
+    def __init__(self) -> None:
+        self._app: WSGIApp | None = None
+
+    def __call__(self, target: str | WSGIApp, *, debug: bool = False) -> WSGIApp:
+        if self._app is None:
+            self._app = load_app(target, debug=debug)
+        return self._app
+
+    def forget(self) -> None:
+        """A pool that is started again loads it again."""
+        self._app = None
+
+
+def _name_pool(name: str, error: BaseException) -> BaseException:
+    """The error, and in its text whose it is."""
+    if not isinstance(error, WaterspoutError):
+        return error
+    named = type(error)(f"pool {name}: {error}")
+    named.__cause__ = error.__cause__
+    return named

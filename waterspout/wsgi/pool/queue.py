@@ -1,0 +1,104 @@
+"""Requests that wait for a lane: first in, first out, with a limit to their number and to their time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from waterspout.limits import STOOD_STILL
+from waterspout.wsgi.exchange.exchange import Exchange
+
+
+class WaitingQueue:
+    """Up to `length` exchanges. One that has waited for `timeout` seconds is taken out and `on_late` told.
+
+    One timer, for the oldest, serves all: a timer for each costs more than all the rest of its waiting.
+    """
+
+    def __init__(self, length: int, timeout: float, on_late: Callable[[Exchange], None]) -> None:
+        self._length = length
+        self._timeout = timeout
+        self._on_late = on_late
+        self._deadlines: dict[Exchange, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
+
+    def __len__(self) -> int:
+        return len(self._deadlines)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._deadlines) >= self._length
+
+    def add(self, exchange: Exchange, *, waited: float = 0.0) -> None:
+        """Behind all others. `waited`: for how long it has already (seconds)."""
+        loop = asyncio.get_running_loop()
+        left = self._timeout - waited
+        self._deadlines[exchange] = loop.time() + left
+        if self._timer is None:
+            self._due = loop.time() + max(0.0, left)
+            self._timer = loop.call_at(self._due, self._look)
+
+    def put_back(self, exchanges: list[Exchange]) -> list[Exchange]:
+        """Put them before all others, in their order. Returns those at the end that are too many now."""
+        later, self._deadlines = self._deadlines, {}
+        now = time.perf_counter()
+        for exchange in exchanges:
+            self.add(exchange, waited=now - exchange.record.submitted)
+        self._deadlines |= later
+        surplus = list(self._deadlines)[self._length :]
+        for exchange in surplus:
+            del self._deadlines[exchange]
+        return surplus
+
+    def peek(self) -> Exchange:
+        """The oldest. Raises StopIteration: there is none."""
+        return next(iter(self._deadlines))
+
+    def take(self) -> Exchange:
+        """The oldest. Raises StopIteration: there is none."""
+        exchange = next(iter(self._deadlines))
+        del self._deadlines[exchange]
+        return exchange
+
+    def remove(self, exchange: Exchange) -> None:
+        """It waits no longer. Harmless when it does not wait."""
+        self._deadlines.pop(exchange, None)
+
+    def clear(self) -> list[Exchange]:
+        """All that waited."""
+        waiting = list(self._deadlines)
+        self._deadlines.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        return waiting
+
+    def _look(self) -> None:
+        """Take out those that are late, and come again when the next one will be."""
+        self._timer = None
+        now = asyncio.get_running_loop().time()
+        missed = now - self._due
+        if missed > STOOD_STILL:
+            # The event loop stood still, not the lanes: what they have said meanwhile is heard before anybody
+            # counts as late.
+            missed += STOOD_STILL / 2  # to hear it
+            latest = now + self._timeout  # for those that have just come
+            self._deadlines = {
+                exchange: min(deadline + missed, latest) for exchange, deadline in self._deadlines.items()
+            }
+        try:
+            while self._deadlines:
+                exchange, deadline = next(iter(self._deadlines.items()))
+                if deadline > now:
+                    break
+                del self._deadlines[exchange]
+                self._on_late(exchange)
+        finally:
+            self._look_later()  # whatever failed for one, the others have their deadlines
+
+    def _look_later(self) -> None:
+        if self._timer is None and self._deadlines:
+            self._due = next(iter(self._deadlines.values()))
+            self._timer = asyncio.get_running_loop().call_at(self._due, self._look)

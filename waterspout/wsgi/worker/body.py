@@ -1,0 +1,190 @@
+"""wsgi.input: a request's body, read as it is wanted.
+
+A small body came with its request and is a `BytesIO`. A large one stays at the client until the view reads:
+`LaneBody` asks the event loop for a window of it and for more as the window empties.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import sys
+from collections import deque
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from waterspout.exceptions import ClientDisconnected
+from waterspout.limits import FILE_BLOCK, READ_WINDOW
+
+if TYPE_CHECKING:
+    from waterspout.wsgi.worker.worker import LaneWorker
+
+
+class Inbox:
+    """What has come down a lane for the request that runs on it.
+
+    Attributes: `pieces`, body bytes not yet read; `ended`, nothing follows them; `cancelled`, nobody waits
+    for the reply, and why; `client_eof`, the client sends no more: it may have left.
+    """
+
+    def __init__(self) -> None:
+        self.pieces: deque[bytes] = deque()
+        self.ended = False
+        self.cancelled = ""
+        self.client_eof = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing of the body is here, and more may come."""
+        return not (self.pieces or self.ended or self.cancelled)
+
+
+class LaneBody(io.RawIOBase):
+    """The raw stream under `wsgi.input`; `io.BufferedReader` makes read, readline and iteration of it."""
+
+    def __init__(self, lane: LaneWorker) -> None:
+        super().__init__()
+        self._lane = lane
+        self._inbox = lane.inbox
+        self._asked = 0  # credit that the event loop has and has not used up
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # RawIOBase says Buffer
+        """Fill `buffer` with what there is, waiting for at least one byte; 0 at the end of the body.
+
+        Raises ClientDisconnected: the client is gone, or broke its framing, before the end.
+        """
+        if not self._wait():
+            return 0
+        size = self._take(buffer)
+        if not self._inbox.ended:
+            self._refill()
+        return size
+
+    def readall(self) -> bytes:
+        """All that is left, piece by piece as it came: `RawIOBase`'s own asks for 8 KiB at a time.
+
+        Raises ClientDisconnected, as `readinto` does.
+        """
+        pieces: list[bytes] = []
+        while self._wait():
+            come = self._inbox.pieces
+            self._asked -= sum(map(len, come))
+            pieces += come
+            come.clear()
+            if not self._inbox.ended:
+                self._refill()
+        return b"".join(pieces)
+
+    def _wait(self) -> bool:
+        """Until something of the body is here; False: it has ended."""
+        while not self._inbox.pieces:
+            if self._inbox.cancelled:
+                raise _make_error(self._inbox.cancelled)
+            if self._inbox.ended:
+                return False
+            self._refill()
+            self._lane.receive(self._inbox)  # which the thread that sends may have filled
+        return True
+
+    def _refill(self) -> None:
+        """Top the window up once half of it is used, while the rest is still being read: the event loop
+        is never idle, and there is one READ for each half window, not for each frame."""
+        if self._asked <= READ_WINDOW // 2:
+            self._lane.ask(READ_WINDOW - self._asked)
+            self._asked = READ_WINDOW
+
+    def _take(self, buffer: memoryview) -> int:
+        piece = self._inbox.pieces.popleft()
+        size = min(len(piece), len(buffer))
+        buffer[:size] = piece[:size]
+        if size < len(piece):
+            self._inbox.pieces.appendleft(piece[size:])
+        self._asked -= size
+        return size
+
+
+def _make_error(text: str) -> ClientDisconnected:
+    """Where Werkzeug is loaded it is Werkzeug's error of this name, too: Flask answers that with 400, which
+    nobody reads, where another exception would be a traceback in the log for each client that gives up.
+    """
+    werkzeug = sys.modules.get("werkzeug.exceptions")
+    return ClientDisconnected(text) if werkzeug is None else _join_error(werkzeug.ClientDisconnected)(text)
+
+
+@cache
+def _join_error(theirs: type[Any]) -> type[ClientDisconnected]:
+    def __init__(self: Any, text: str) -> None:
+        theirs.__init__(self)
+        ClientDisconnected.__init__(self, text)
+
+    ours = ClientDisconnected
+    return type(ours.__name__, (ours, theirs), {"__init__": __init__, "__module__": ours.__module__})
+
+
+def open_body(body_length: int, lane: LaneWorker) -> BinaryIO:
+    """wsgi.input for a request: `body_length` as in `RequestHead`.
+
+    The body of -1 (on demand) is a `BufferedReader`, so it reads ahead by one buffer, never past the end.
+    """
+    if body_length < 0:
+        return io.BufferedReader(LaneBody(lane), READ_WINDOW // 4)
+    inbox = lane.inbox
+    have = sum(map(len, inbox.pieces))
+    while have < body_length:
+        if inbox.cancelled:
+            raise ClientDisconnected(inbox.cancelled)
+        lane.receive()
+        have = sum(map(len, inbox.pieces))
+    return io.BytesIO(b"".join(inbox.pieces))
+
+
+class FileWrapper:
+    """`wsgi.file_wrapper`: an open file as an iterable of blocks (PEP 3333, optional section).
+
+    Of a regular file, blocks are at least `FILE_BLOCK` bytes, whatever smaller size is suggested: each is one
+    frame. Of anything else, like a pipe, a block is what there is, up to the size: it may be live.
+    """
+
+    def __init__(self, file: BinaryIO, block_size: int = FILE_BLOCK) -> None:
+        regular = _is_regular(file)
+        self._block_size = max(block_size, FILE_BLOCK) if regular else block_size
+        self._read: Callable[[int], bytes] = file.read if regular else _find_read1(file) or file.read
+        close: Callable[[], None] | None = getattr(file, "close", None)
+        if close is not None:
+            self.close = close
+        if _is_seekable(file):  # a part of it is had without reading all before it (Werkzeug's Range)
+            self.seekable, self.seek, self.tell = file.seekable, file.seek, file.tell
+
+    def __iter__(self) -> FileWrapper:
+        return self
+
+    def __next__(self) -> bytes:
+        block = self._read(self._block_size)
+        if not block:
+            raise StopIteration
+        return block
+
+
+def _find_read1(file: BinaryIO) -> Callable[[int], bytes] | None:
+    """What reads as much as there is. What derives from `io.BufferedIOBase` has its read1, which raises."""
+    if getattr(type(file), "read1", None) is io.BufferedIOBase.read1:
+        return None
+    return getattr(file, "read1", None)
+
+
+def _is_seekable(file: BinaryIO) -> bool:
+    seekable = getattr(file, "seekable", None)
+    return seekable is not None and bool(seekable())
+
+
+def _is_regular(file: BinaryIO) -> bool:
+    """Whether reading more of it at once can't mean waiting."""
+    try:
+        return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    except (AttributeError, OSError):
+        return isinstance(file, io.BytesIO)

@@ -1,0 +1,123 @@
+"""A WSGI process, from within: lane workers for one app, told what to do by a control channel."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+import traceback
+from typing import Any, Final
+
+from waterspout.exceptions import ConfigurationError, TargetRaised, WaterspoutError
+from waterspout.hub.outbox import open_outbox
+from waterspout.logs import loggers
+from waterspout.system.lane_thread import LaneThread
+from waterspout.system.signals import ignore_group_signals
+from waterspout.system.surroundings import name_process, open_streams, tell_stacks
+from waterspout.wsgi.backlog import BacklogEnd
+from waterspout.wsgi.frames import LANE, URLS
+from waterspout.wsgi.linking import link
+from waterspout.wsgi.naming import Names
+from waterspout.wsgi.worker.control import Control
+from waterspout.wsgi.worker.loading import WSGIApp, load_app
+from waterspout.wsgi.worker.priority import give_way
+from waterspout.wsgi.worker.worker import LaneWorker
+
+#: The name of the process, in place of `python`; of 15 characters, as many as the kernel keeps.
+_NAME: Final = "waterspout-wsgi"
+
+
+def serve_process(control: Control) -> int:
+    """Load the app, run a lane worker for each lane that is handed over, until told to stop.
+
+    Returns the exit status.
+    """
+    native = Names()
+    while (order := control.orders.get())[0] == URLS:
+        native.unpack(order[1])
+    spec = json.loads(order[1])
+    _adopt(spec)
+    control.flush_at_exit()  # the first to be registered is the last to be called
+    app = _load(control, spec)
+    names = link(app, native)
+    if names is not None:
+        control.say_urls(names.pack())
+    give_way(spec["nice"])
+    control.say_ready()
+    for thread in _open_lanes(control, app, spec):
+        thread.join()
+    return 0
+
+
+def _adopt(spec: dict[str, Any]) -> None:
+    """Look for modules, and log, as the server does, and seem to be called as it was."""
+    sys.path[:] = spec["path"]
+    sys.argv[:] = spec["argv"]
+    loggers.configure(spec["log_level"])
+
+
+def _load(control: Control, spec: dict[str, Any]) -> WSGIApp:
+    """The app. If it can't be loaded the server is told why, and the process ends."""
+    try:
+        with loggers.kept():
+            return load_app(spec["target"], debug=spec["debug"])
+    except (ConfigurationError, TargetRaised) as error:
+        if spec["debug"] and isinstance(error, TargetRaised):
+            traceback.print_exc()
+        control.say_failed(error)
+        # At once: a thread that the app started before it failed would keep the process alive for ever.
+        sys.stderr.flush()
+        os._exit(1)
+
+
+def _open_lanes(control: Control, app: WSGIApp, spec: dict[str, Any]) -> list[threading.Thread]:
+    """Serve each lane in a thread, until another order comes: STOP. The threads that may still run."""
+    threads: list[threading.Thread] = []
+    company: set[LaneWorker] = set()
+    is_scant = False
+    while (order := control.orders.get())[0] == LANE:
+        sock = socket.socket(fileno=order[2][0])
+        sock.setblocking(True)  # the app may have called socket.setdefaulttimeout()
+        lane = LaneWorker(
+            sock,
+            app,
+            multithread=spec["threads"] > 1,
+            multiprocess=spec["multiprocess"],
+            backlog=BacklogEnd(*order[2][1:]) if order[2][1:] else None,
+            company=company,
+        )
+        threads = [thread for thread in threads if thread.is_alive()]
+        thread = LaneThread(lane.run)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            lane.give_up()
+            if not is_scant:
+                control.say_scant(len(threads), str(error))
+            is_scant = True  # what follows is the server's trying again
+        else:
+            threads.append(thread)
+    return threads
+
+
+def main() -> int:
+    """Serve; the last argument is the descriptor of the control channel. Returns the exit status."""
+    open_streams()  # the server's own may have been closed for what it starts
+    tell_stacks()
+    name_process(_NAME)
+    ignore_group_signals()
+    descriptor = int(sys.argv[-1])
+    os.set_inheritable(descriptor, False)
+    control = Control(socket.socket(fileno=descriptor))
+    open_outbox(control.outbox)
+    try:
+        control.start()
+    except RuntimeError as error:
+        control.say_failed(WaterspoutError(f"{error}, not even for the control channel"))
+        return 1
+    try:
+        return serve_process(control)
+    except (BrokenPipeError, ConnectionResetError):
+        return 1  # the server went away while we spoke to it

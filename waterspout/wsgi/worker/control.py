@@ -1,0 +1,171 @@
+"""A WSGI process's end of its control channel. Blocking; nothing of the event loop is imported here."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import queue
+import socket
+import threading
+from collections.abc import Iterable
+from typing import Final
+
+from waterspout.hub.outbox import Outbox
+from waterspout.limits import FAILURE_TEXT, ORPHAN_GRACE
+from waterspout.logs.standing import LEFT, describe_left, find_place, find_threads
+from waterspout.wsgi.frames import (
+    FAILED,
+    LANE,
+    PING,
+    PLACE,
+    PONG,
+    PUBLISH,
+    READY,
+    SCANT,
+    STOP,
+    URLS,
+    WHERE,
+    FrameParser,
+    pack,
+)
+
+_MAX_DESCRIPTORS: Final = 64
+
+#: An order: (kind, payload, the descriptors that came with a LANE).
+Order = tuple[int, bytes, tuple[int, ...]]
+
+
+class Control:
+    """Reads orders in a thread of its own, from the first moment on: while the app is imported, too.
+
+    `orders`: what the main thread has to do. When the server is gone, or says STOP while the app is still
+    being imported, the process must end whatever its other threads do: the reader sees to it.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._writing = threading.Lock()
+        self._flushing = threading.Lock()
+        # Not an Event, which takes a lock: the garbage collector may run while it is held, and a finalizer
+        # may publish.
+        self._published: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._is_told = False
+        self._parser = FrameParser()
+        self._descriptors: list[tuple[int, ...]] = []
+        self.orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
+        self.outbox = Outbox(self._tell_published)
+        self.ready = False
+
+    def start(self) -> None:
+        for name, work in (("orders", self._read), ("publish", self._write_published)):
+            threading.Thread(target=work, name=f"waterspout-{name}", daemon=True).start()
+
+    # -- to the event loop -------------------------------------------------------------------------------
+
+    def say_ready(self) -> None:
+        self.ready = True
+        self._send(pack(READY))
+
+    def say_urls(self, payloads: Iterable[bytes]) -> None:
+        """What the app's endpoints are called, in as many frames as it takes."""
+        for payload in payloads:
+            self._send(pack(URLS, payload))
+
+    def say_failed(self, error: Exception) -> None:
+        """The app can't be loaded; the server makes the same exception of it."""
+        text = str(error)
+        if len(text) > FAILURE_TEXT:
+            text = f"{text[:FAILURE_TEXT]} ... ({len(text)} characters)"
+        self._send(pack(FAILED, json.dumps({"kind": type(error).__name__, "text": text}).encode()))
+
+    def say_scant(self, lanes: int, why: str) -> None:
+        """There are threads for so many lanes, and for no more."""
+        self._send(pack(SCANT, f"{lanes} {why}".encode()))
+
+    def flush(self) -> None:
+        """Send what is still in the outbox, what another thread has taken from there too. Raises OSError: the
+        server is gone.
+        """
+        with self._flushing:
+            while (item := self.outbox.take()) is not None:
+                topic, message = item
+                self._send(pack(PUBLISH, topic.encode() + b"\n" + message))
+
+    def flush_at_exit(self) -> None:
+        """Have what is published late sent before the process ends: by threads that views have started, which
+        Python waits for, and by the app's own functions for the exit. The thread that sends otherwise may not
+        run any more by then.
+        """
+        atexit.register(self._flush_last)
+
+    def _flush_last(self) -> None:
+        if self.outbox.pid != os.getpid():
+            return  # a child that the app forked: what it has are copies
+        with contextlib.suppress(OSError):  # the server is gone
+            self.flush()
+
+    def _tell_published(self) -> None:
+        if not self._is_told:
+            self._is_told = True
+            self._published.put(None)
+
+    def _write_published(self) -> None:
+        while True:
+            self._published.get()
+            self._is_told = False
+            try:
+                self.flush()
+            except OSError:
+                return  # the server is gone, and the reader knows it
+
+    def _send(self, frame: bytes) -> None:
+        with self._writing:
+            self._sock.sendall(frame)
+
+    # -- from the event loop -----------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        while True:
+            try:
+                data, descriptors, flags, _address = socket.recv_fds(self._sock, 65536, _MAX_DESCRIPTORS)
+            except OSError:
+                data, descriptors, flags = b"", [], 0
+            if flags & socket.MSG_CTRUNC:
+                # This process can't hold so many. None of a lane's is of use without the others.
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                descriptors = []
+            for descriptor in descriptors:
+                os.set_inheritable(descriptor, False)  # no business of the app's own subprocesses
+            if not data:
+                self._end_orphan()
+            if descriptors:
+                self._descriptors.append(tuple(descriptors))
+            for kind, payload in self._parser.feed(data):
+                if kind == STOP and not self.ready:
+                    os._exit(0)
+                if kind == PING:
+                    self._answer(pack(PONG))
+                    continue
+                if kind == WHERE:
+                    thread = int(payload)
+                    place = describe_left(find_threads()) if thread == LEFT else find_place(thread)
+                    self._answer(pack(PLACE, payload + b" " + place.encode()))
+                    continue
+                if kind == LANE and not self._descriptors:
+                    continue  # the kernel had no room for it here: the other end sees the lane closed
+                self.orders.put((kind, payload, self._descriptors.pop(0) if kind == LANE else ()))
+
+    def _answer(self, frame: bytes) -> None:
+        """That this thread could run is part of the answer: none holds the interpreter's lock."""
+        with contextlib.suppress(OSError):  # the server is gone, and the next read will tell
+            self._send(frame)
+
+    def _end_orphan(self) -> None:
+        """The server is gone. Views notice that their lanes are closed; nothing else is waited for."""
+        if self.ready:
+            self.orders.put((STOP, b"", ()))
+            threading.Event().wait(ORPHAN_GRACE)
+        os._exit(1)

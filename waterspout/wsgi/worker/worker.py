@@ -1,0 +1,365 @@
+"""The blocking end of a lane: one thread, one request at a time, from its environ to its close().
+
+Rule: everything that belongs to a request (the call, the iteration, `close()`) happens in this thread and in
+one fresh context. The event loop is never imported here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import io
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, BinaryIO, NoReturn
+
+from waterspout.exceptions import FrameError
+from waterspout.limits import LANE_READ, QUICK_VIEW
+from waterspout.system.signals import fork_generation
+from waterspout.wsgi.backlog import BacklogEnd
+from waterspout.wsgi.frames import (
+    BODY,
+    BODY_END,
+    CANCEL,
+    EOF,
+    IDLE,
+    NEXT,
+    REQUEST,
+    REST,
+    SLEPT,
+    THREAD,
+    FrameParser,
+    RequestHead,
+    pack,
+    pack_about,
+    pack_read,
+    pack_taken,
+    parse_about,
+    parse_request,
+)
+from waterspout.wsgi.worker.alive import KEY, Presence
+from waterspout.wsgi.worker.allow import AllowMerger
+from waterspout.wsgi.worker.body import FileWrapper, Inbox, open_body
+from waterspout.wsgi.worker.environ import build_environ
+from waterspout.wsgi.worker.loading import WSGIApp
+from waterspout.wsgi.worker.response import Response
+from waterspout.wsgi.worker.sleep import SleepMeter
+
+logger = logging.getLogger("waterspout.wsgi")
+
+_IDLE = pack(IDLE)
+_SLEPT = pack(SLEPT)
+
+
+class LaneClosed(Exception):
+    """The event loop has closed its end of the lane: this thread has nothing left to do."""
+
+
+class Cancelled(Exception):
+    """The client of the running request is gone: stop iterating, close, go idle."""
+
+
+class LaneWorker:
+    """Serves the requests of one lane. A view may read its body in another thread than the one that it runs
+    in, which sends: both directions have a lock.
+
+    `app`: the WSGI callable. `multiprocess`: other processes may run it at the same time. `backlog`: where
+    small requests lie ready. `company`: the lane workers of this process that run a request.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        app: WSGIApp,
+        *,
+        multithread: bool,
+        multiprocess: bool,
+        backlog: BacklogEnd | None = None,
+        company: set[LaneWorker] | None = None,
+    ) -> None:
+        self._sock = sock
+        self._app = app
+        self._multithread = multithread
+        self._multiprocess = multiprocess
+        self._parser = FrameParser()
+        self._packets = FrameParser()
+        self._waiting: list[bytes] = []  # a REQUEST that has come and is not yet begun
+        self._busy = False  # the event loop has not been told that this lane is free
+        self._writes = 0
+        self._backlog = backlog
+        self._token = 0  # of the request that runs, if it came from the backlog
+        self._silent: set[int] = set()  # those from there whose clients send no more
+        self._taken_at = 0.0
+        self._quiet = 0  # so many more answers may lie ready until the event loop is woken
+        self._company: set[LaneWorker] = set() if company is None else company
+        self._sleep = SleepMeter()
+        self._generation = fork_generation()
+        self._listening = threading.Lock()
+        self._speaking = threading.Lock()
+        self.inbox = Inbox()
+
+    def run(self) -> None:
+        """Serve until the event loop closes the lane."""
+        try:
+            self._say(pack_about(THREAD, threading.get_native_id()))
+            while True:
+                head = parse_request(self._next())
+                contextvars.Context().run(self._serve, head)
+                self._leave_if_forked()
+        except (LaneClosed, OSError):
+            pass
+        finally:
+            self._company.discard(self)
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Close the lane from here."""
+        self._sock.close()
+        if self._backlog is not None:
+            self._backlog.close()
+
+    def _next(self) -> bytes:
+        """The next request, from the backlog or, when that is empty, whenever it comes down the lane."""
+        while not self._waiting:
+            if self._busy and (self._backlog is None or not self._take(self._backlog)):
+                self._busy = False
+                self._silent.clear()
+                self._company.discard(self)
+                self._say(_IDLE)
+            if not self._busy:
+                self.receive()
+        return self._waiting.pop()
+
+    def _wake(self) -> None:
+        """The event loop knows that this lane was idle: it has seen all that was said before."""
+        self._busy = True
+        self._company.add(self)
+        if self._backlog is not None:
+            self._backlog.make_room()
+
+    def _take(self, backlog: BacklogEnd) -> bool:
+        packet = backlog.take()
+        if self._sleep.has_slept(alone=len(self._company) == 1, more=packet is not None):
+            self._say(_SLEPT)
+        if packet is None:
+            return False
+        token, frames = packet
+        self._sort_all(self._packets.feed(frames))
+        self._token = token
+        self.inbox.client_eof = token in self._silent
+        self._silent.discard(token)
+        self._taken_at = time.perf_counter()
+        self._quiet -= 1
+        if self._quiet < 0:
+            # Woken when half of it is done, the event loop fetches more while the rest is run.
+            self._quiet = backlog.estimate(len(frames)) // 2
+        return True
+
+    # -- the lane ----------------------------------------------------------------------------------------
+
+    def receive(self, inbox: Inbox | None = None) -> None:
+        """Wait for bytes from the event loop and sort them; unless another thread has put something into
+        `inbox` by now. Raises LaneClosed if there is no `inbox`; else the reason is in there.
+        """
+        with self._listening:
+            if inbox is None:
+                self._sort(self._sock.recv(LANE_READ))
+            elif inbox.is_empty:
+                with contextlib.suppress(LaneClosed):
+                    self._sort(self._sock.recv(LANE_READ))
+
+    def ask(self, credit: int) -> None:
+        """Let the event loop send `credit` more bytes of the body. If that fails, `receive` says why."""
+        self._leave_if_forked()
+        with contextlib.suppress(LaneClosed):
+            self._say(pack_read(credit))
+
+    def send(self, frames: bytes) -> None:
+        """Send, unless the client is gone. Blocks while the client is slow. Raises Cancelled, LaneClosed.
+
+        A request's first write is not preceded by a look for CANCEL: most replies are one write.
+        """
+        self._leave_if_forked()
+        if self._writes:
+            self._poll()
+        if self.inbox.cancelled:
+            raise Cancelled
+        self._writes += 1
+        if self._token and self._writes == 1:
+            assert self._backlog is not None
+            seconds = time.perf_counter() - self._taken_at
+            is_quiet = self._quiet > 0 and seconds < QUICK_VIEW
+            rest = self._backlog.answer(self._token, seconds, frames) if is_quiet else None
+            if rest is None:
+                frames = pack_taken(self._token, seconds) + frames
+            elif rest:
+                frames = pack(REST, rest)
+            else:
+                return
+        self._say(frames)
+
+    def _say(self, frames: bytes) -> None:
+        """Send all of this, or never anything again: the event loop could not understand what follows half a
+        frame, and a reply that was not sent must not look like one that was. Raises LaneClosed.
+        """
+        try:
+            with self._speaking:
+                self._sock.sendall(frames)
+        except OSError as error:
+            self._lose(error)
+
+    def _lose(self, error: Exception) -> NoReturn:
+        """Nothing more is said or heard here. Raises LaneClosed."""
+        self.inbox.cancelled = f"the lane is lost: {error}"
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+        raise LaneClosed from None
+
+    def look(self) -> None:
+        """Sort what has come. A child that the app forked leaves it to its parent."""
+        if fork_generation() != self._generation:
+            return
+        try:
+            self._poll()
+        except LaneClosed:
+            pass  # it has noted why
+        except OSError as error:
+            self.inbox.cancelled = f"the lane is lost: {error}"
+
+    def _check(self) -> None:
+        """Look for CANCEL when there is nothing to send. Raises Cancelled, LaneClosed.
+
+        Behind the end of the reply a CANCEL means only that the body is not coming any more.
+        """
+        self._poll()
+        if self.inbox.cancelled:
+            raise Cancelled
+
+    def _poll(self) -> None:
+        if not self._listening.acquire(blocking=False):
+            return  # a thread of the view does, and sorts what it hears
+        try:
+            self._sort(self._sock.recv(LANE_READ, socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            pass
+        finally:
+            self._listening.release()
+
+    def _sort(self, data: bytes) -> None:
+        if not data:
+            self.inbox.cancelled = "the server has closed the lane"
+            raise LaneClosed
+        try:
+            frames = self._parser.feed(data)
+        except FrameError as error:
+            self._lose(error)  # what follows can't be understood, either
+        self._sort_all(frames)
+        if self._waiting:
+            self._wake()
+
+    def _sort_all(self, frames: list[tuple[int, bytes]]) -> None:
+        for kind, payload in frames:
+            if kind == REQUEST:
+                # Whatever the request before left unread, a late CANCEL too, ends here.
+                self.inbox = Inbox()
+                self._writes = self._token = 0
+                self._waiting.append(payload)
+            elif kind == BODY:
+                self.inbox.pieces.append(payload)
+            elif kind == BODY_END:
+                self.inbox.ended = True
+            elif kind == NEXT:
+                self._wake()
+            elif kind in (CANCEL, EOF):
+                self._hear(kind, *parse_about(payload))
+
+    def _hear(self, kind: int, token: int, text: str) -> None:
+        """Of a client. It may be about a request that is over or, EOF, about one that is still to come."""
+        if token == self._token:
+            if kind == CANCEL:
+                self.inbox.cancelled = text
+            else:
+                self.inbox.client_eof = True
+        elif kind == EOF and token > self._token:
+            self._silent.add(token)
+
+    def _leave_if_forked(self) -> None:
+        """A child that the app forked must not speak on its parent's lane."""
+        if fork_generation() != self._generation:
+            os._exit(1)
+
+    # -- one request -------------------------------------------------------------------------------------
+
+    def _serve(self, head: RequestHead) -> None:
+        response = Response(head.method, head.request_id, self.send)
+        body: BinaryIO | None = None
+        try:
+            body = open_body(head.body_length, self) if head.body_length else io.BytesIO()
+            environ = build_environ(
+                head,
+                body,
+                sys.stderr,
+                multithread=self._multithread,
+                multiprocess=self._multiprocess,
+                file_wrapper=FileWrapper,
+            )
+            environ[KEY] = Presence(self)
+            app = AllowMerger(self._app, head.allow) if head.allow else self._app
+            self._respond(response, app(environ, response.start_response))
+        except (Cancelled, LaneClosed):
+            pass
+        except BaseException as error:
+            # SystemExit and KeyboardInterrupt too: an app can raise anything, and the lane must live on.
+            self._report(head, response, error)
+        finally:
+            if head.body_length < 0 and body is not None:
+                body.close()  # a thread that the view left behind must not read from the lane
+
+    def _respond(self, response: Response, iterable: Any) -> None:
+        try:
+            if isinstance(iterable, (list, tuple)) and len(iterable) == 1:
+                # PEP 3333, "Handling the Content-Length Header": one chunk, so its length is known.
+                response.write(iterable[0], only=True)
+            else:
+                self._iterate(response, iterable)
+            response.end()
+        finally:
+            close = getattr(iterable, "close", None)
+            if close is not None:
+                self._close(close)
+
+    def _iterate(self, response: Response, iterable: Iterable[bytes]) -> None:
+        if response.bodiless:
+            return
+        for chunk in iterable:
+            if response.ended and chunk:
+                # PEP 3333: nothing it yields past its Content-Length is wanted, and it may have no end.
+                logger.warning("the app goes on past its Content-Length: it is stopped there")
+                return
+            response.write(chunk)
+            if response.bodiless:
+                return
+            if not chunk:
+                self._check()
+
+    def _close(self, close: Callable[[], None]) -> None:
+        """The reply is decided by now: what close() raises is logged, never sent."""
+        try:
+            close()
+        except Exception:
+            logger.exception("close() of the app's iterable raised")
+
+    def _report(self, head: RequestHead, response: Response, error: BaseException) -> None:
+        """Log what the app raised and answer for it, if anybody still listens."""
+        if self.inbox.cancelled and isinstance(error, OSError):
+            return  # the view let ClientDisconnected through: nobody is there to be answered
+        logger.error(
+            "request %s: %s %s raised", head.request_id, head.method, ascii(head.target)[1:-1], exc_info=error
+        )
+        with contextlib.suppress(Cancelled, LaneClosed):
+            response.fail()
