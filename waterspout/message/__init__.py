@@ -1,10 +1,10 @@
-"""What HTTP says of one request and its reply, on whichever server it came by: `http` and `wsgi` both need it.
+"""What HTTP says of one request and its reply, whichever server it came by: for `http` and `wsgi` alike.
 
-    target.py     what a request is for: its path, and how paths are read    (pure)
-    framing.py    where its body ends                                        (pure)
-    forwarded.py  what its fields say of a client behind a proxy             (pure)
-    proxies.py    which of them to believe: one verdict for each request, for both sides
-    origin.py     the fields Date and Server of every reply
-    closing.py    which requests are the last of their connection
-    record.py     what is known of one request and its reply: the access log
+target.py     what a request is for: its path, and how paths are read    (pure)
+framing.py    where its body ends                                        (pure)
+forwarded.py  what its fields say of a client behind a proxy             (pure)
+proxies.py    which of them to believe: one verdict for each request, for both sides
+origin.py     the fields Date and Server of every reply
+closing.py    which requests are the last of their connection
+record.py     what is known of one request and its reply: the access log
 """

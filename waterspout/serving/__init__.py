@@ -1,11 +1,11 @@
 """One serving process, from its sockets to its end: `waterspout serve`.
 
-    server.py          Server: listen, serve until told to stop, drain
-    certificate.py     what it shows by TLS; validity.py, for how long that holds
-    tornado_server.py  Tornado's own HTTP server, made able to drain
-    notifying.py       what a service manager is told
-    reloading.py       `--reload`
-    underway.py        what it has in hand as it is told to stop, for the log
-    shutdown.py        the end of what it runs, while its event loop goes on
-    ending.py          the end of the process, behind that
+server.py          Server: listen, serve until told to stop, drain
+certificate.py     what it shows by TLS; validity.py, for how long that holds
+tornado_server.py  Tornado's own HTTP server, made able to drain
+notifying.py       what a service manager is told
+reloading.py       `--reload`
+underway.py        what it has in hand as it is told to stop, for the log
+shutdown.py        the end of what it runs, while its event loop goes on
+ending.py          the end of the process, behind that
 """

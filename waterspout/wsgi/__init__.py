@@ -8,8 +8,10 @@
     exchange/     one request and its reply, and what is done about clients that are slow
     lanes/        the event loop's ends of lanes, and the processes or threads at their other ends
     worker/       a lane's blocking end, and a WSGI process from within
-    frames.py     what travels between the two     backlog.py  ... and what lies ready between them
-    naming.py, linking.py, layers.py               the app's URLs, its own and native ones, and what it is made of
+    frames.py     what travels between the two; backlog.py, what lies ready there
+    naming.py     what each side's URLs are called; linking.py tells the other
+    layers.py     what an app is made of
+    settings.py   a pool's settings
 
 Each of the four folders imports those below it in this list, and none above.
 

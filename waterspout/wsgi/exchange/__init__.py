@@ -1,12 +1,13 @@
 """One request and its reply, seen from the event loop: between a connection and a lane.
 
-    exchange.py    Exchange: the whole of it
-    upload.py      its body, as the view asks for it
-    reply.py       the reply, as the client takes it       headers.py  ... and its fields, as the app wrote them
-    concluding.py  how it ends: whole, cut, or by the server's own answer
-    slow.py        what is done about a client that is slow
-    admission.py   ... who may have a lane before its body is whole
-    pace.py        ... how fast a client is                (pure)
-    spool.py       ... what waits, in memory or on disk    disk.py      the file for it
-    download.py    ... a reply that waits there
+exchange.py    Exchange: the whole of it
+upload.py      its body, as the view asks for it
+reply.py       the reply, as the client takes it
+headers.py     ... and its fields, as the app wrote them
+concluding.py  how it ends: whole, cut, or by the server's own answer
+slow.py        what is done about a client that is slow
+admission.py   ... who may have a lane before its body is whole
+pace.py        ... how fast a client is                (pure)
+spool.py       ... what waits, in memory or on disk    disk.py      the file for it
+download.py    ... a reply that waits there
 """
