@@ -249,7 +249,7 @@ class Exchange(HTTPConnection):
         return part
 
     def amend(self, verdict: Any) -> None:
-        """From here on the request is what `verdict` says: see `waterspout.proxies`."""
+        """From here on the request is what `verdict` says: see `waterspout.message.proxies`."""
         self.verdict = verdict
         self.head = amend_head(self.head, verdict.target, verdict.removed, verdict.host)
         self._context = verdict.context

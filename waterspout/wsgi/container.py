@@ -44,7 +44,7 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
 
     Nothing starts here: `await start()`, or the first request, does. Raises ConfigurationError.
 
-    `trusted_proxies`, `proxy_headers` and `root_path`: see `waterspout.proxies`.
+    `trusted_proxies`, `proxy_headers` and `root_path`: see `waterspout.message.proxies`.
 
     Attributes: `pool`, the main one; `gauges`, what can be read off; `proxies`.
     """
