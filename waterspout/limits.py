@@ -153,6 +153,8 @@ STOOD_STILL = 1.0
 TLS_HANDSHAKE_TIMEOUT = 15.0
 #: Between two lines about handshakes that failed for the same reason (seconds).
 TLS_SAID_PAUSE = 60.0
+#: How often (seconds) it is looked at how long the certificate that is shown is still valid.
+CERTIFICATE_LOOK = 86400.0
 #: What is on its way to the client when its TLS connection is to end may take so long (seconds): not the
 #: rule, which is WRITE_TIMEOUT without progress, but the event loop's own.
 TLS_SHUTDOWN_TIMEOUT = 3600.0

@@ -3,6 +3,7 @@
 import signal
 import socket
 import ssl
+import time
 
 import pytest
 
@@ -102,4 +103,28 @@ def test_a_certificate_that_has_expired_is_said_when_it_is_read(start_server, ce
     server.signal(signal.SIGHUP)
     assert len(server.log_lines("SIGHUP: the certificate is read again", enough=2)) == 2
     assert len(server.log_lines("expired", 0)) == 2
+    server.stop()
+
+
+def test_a_certificate_that_expires_while_it_is_shown_is_said_each_day(start_server, certificate, tmp_path):
+    cert = tmp_path / "cert.pem"
+    cert.write_text(EXPIRED)
+    server = start_server("--native", "tests.apps.impatient:routes", *certificate)
+    lines = server.log_lines("the certificate expired 2020-03-31", enough=3)
+    assert {line.partition(" WARNING ")[2] for line in lines} == {
+        f"waterspout.certificate {cert}: the certificate expired 2020-03-31"
+    }
+    cert.write_text(CERTIFICATE)  # somebody has renewed it, and told nobody
+    (line, *_) = server.log_lines("SIGHUP loads it")
+    assert line.endswith(
+        f"{cert}: the certificate expired 2020-03-31; the file holds a newer one: SIGHUP loads it"
+    )
+    server.signal(signal.SIGHUP)
+    assert server.log_lines("SIGHUP: the certificate is read again")
+    said = len(server.log_lines("2020-03-31"))
+    with dial(server) as connection:
+        for _ in range(3):
+            assert connection.ask("GET", "/native/ping").text == "pong"
+            time.sleep(0.3)  # as long as it takes to look again
+    assert len(server.log_lines("2020-03-31")) == said
     server.stop()

@@ -8,7 +8,7 @@ import ssl
 from datetime import UTC, datetime
 
 from waterspout.exceptions import ConfigurationError
-from waterspout.serving.validity import read_validity
+from waterspout.serving.validity import Validity, read_validity
 
 logger = logging.getLogger("waterspout.certificate")
 
@@ -22,6 +22,7 @@ class Certificate:
     def __init__(self, certfile: str, keyfile: str | None = None) -> None:
         self._certfile = certfile
         self._keyfile = keyfile
+        self._validity: Validity | None = None  # of what was loaded last
         try:
             self._folder = os.getcwd()
         except OSError:  # it has been removed: only absolute paths lead anywhere
@@ -41,14 +42,22 @@ class Certificate:
             context.load_cert_chain(self._locate(self._certfile), keyfile, password=self._refuse_password)
         except OSError as error:  # SSLError is one
             raise ConfigurationError(self._find_fault(error)) from None
-        self._doubt()
+        self._validity = read_validity(self._locate(self._certfile))
+        self.doubt()
         return context
 
-    def _doubt(self) -> None:
-        """OpenSSL serves with any date: it is clients that turn away."""
-        validity = read_validity(self._locate(self._certfile))
-        if validity is not None and (doubt := validity.find_doubt(datetime.now(UTC))):
-            logger.warning("%s: %s", self._certfile, doubt)
+    def doubt(self) -> None:
+        """Say, of what was loaded, that clients will not take it, or soon not: OpenSSL serves with any date.
+
+        Who has renewed the file and told nobody is told so.
+        """
+        shown = self._validity
+        if shown is None or not (doubt := shown.find_doubt(datetime.now(UTC))):
+            return
+        there = read_validity(self._locate(self._certfile))
+        is_renewed = there is not None and there.ends > shown.ends
+        hint = "; the file holds a newer one: SIGHUP loads it" if is_renewed else ""
+        logger.warning("%s: %s%s", self._certfile, doubt, hint)
 
     def _locate(self, path: str) -> str:
         return os.path.join(self._folder, path)

@@ -13,7 +13,7 @@ from functools import partial
 
 from tornado.web import Application as TornadoApplication
 
-from waterspout import __version__
+from waterspout import __version__, limits
 from waterspout.application import Application
 from waterspout.exceptions import ConfigurationError
 from waterspout.http import HTTPServer
@@ -124,6 +124,7 @@ class Server:
         self._announce(listeners.describe(secure=tls is not None))
         self._manager.tell("READY=1")
         self._manager.start()
+        self._doubt_certificate_later()
         await self._wait_for_stop()
         if not self._restarts:  # whoever says STOPPING=1 is killed, unless it ends
             self._manager.tell("STOPPING=1")
@@ -257,6 +258,16 @@ class Server:
             logger.error("SIGHUP: the old certificate stays: %s", error)
         else:
             logger.info("SIGHUP: the certificate is read again, for new connections")
+
+    def _doubt_certificate_later(self) -> None:
+        """Once a day: one that was good at the start may end while it is shown."""
+        if self._certificate is not None:
+            asyncio.get_running_loop().call_later(limits.CERTIFICATE_LOOK, self._doubt_certificate)
+
+    def _doubt_certificate(self) -> None:
+        if self._certificate is not None and not self._stop.is_set():
+            self._certificate.doubt()
+            self._doubt_certificate_later()
 
     def _reload(self) -> None:
         """New WSGI processes take over from the old ones; native code stays as it is."""
