@@ -15,7 +15,8 @@ from tornado.web import ErrorHandler, FallbackHandler, OutputTransform, RequestH
 from tornado.websocket import WebSocketProtocol as AnyProtocol
 
 from waterspout import limits
-from waterspout.container_settings import CONTAINER_SETTINGS, make_container
+from waterspout.container_settings import CONTAINER_SETTINGS, check_names, make_container
+from waterspout.exceptions import ConfigurationError
 from waterspout.http.exchange import Exchange
 from waterspout.hub.local import hub
 from waterspout.message.proxies import PROXY_SETTINGS, Proxies
@@ -37,6 +38,7 @@ from waterspout.routing.urls import Endpoints
 from waterspout.websocket.private import is_closing
 from waterspout.websocket.protocol import WebSocketProtocol
 from waterspout.wsgi.container import Container
+from waterspout.wsgi.settings import check_size
 
 
 class Application(TornadoApplication):
@@ -83,11 +85,14 @@ class Application(TornadoApplication):
         #: What can be read off: see docs/stats.md.
         self.gauges = Gauges() if self.container is None else self.container.gauges
         self._answers = self.gauges.native
-        largest = limits.MAX_BODY_SIZE if self.container is None else self.container.max_body_size
-        self.max_body_size = int(settings.get("max_body_size", largest))
-        self._proxy_settings = {name: settings[name] for name in PROXY_SETTINGS if name in settings}
-        self._build_proxies()
-        self.native_max_body_size = int(settings.get("native_max_body_size", limits.NATIVE_MAX_BODY_SIZE))
+        if self.container is not None:  # one that was made before may know more of these
+            self.max_body_size, self.proxies = self.container.max_body_size, self.container.proxies
+        else:
+            size = settings.get("max_body_size", limits.MAX_BODY_SIZE)
+            self.max_body_size = check_size("max_body_size", size)
+            self.proxies = Proxies(**{name: settings[name] for name in PROXY_SETTINGS if name in settings})
+        native_size = settings.get("native_max_body_size", limits.NATIVE_MAX_BODY_SIZE)
+        self.native_max_body_size = check_size("native_max_body_size", native_size)
         self._lean_classes = LeanClasses()
         self._gathering = Gathering(
             self,
@@ -120,28 +125,29 @@ class Application(TornadoApplication):
             for name in ("start_request", "find_handler", "get_handler_delegate")
         )
 
-    def _build_proxies(self) -> None:
-        """A container that was made before may know its proxies; then both sides do."""
-        if self._proxy_settings or self.container is None:
-            self.proxies = Proxies(**self._proxy_settings)
-        else:
-            self.proxies = self.container.proxies
-
     def configure(self, **changes: Any) -> None:
-        """Change settings before the start, by the names that the constructor takes.
+        """Change settings before the start, by the names that the constructor takes: those of the WSGI app,
+        `debug`, which is for it alone, and `native_max_body_size`.
 
-        Raises ConfigurationError.
+        Raises ConfigurationError; then nothing is changed.
         """
-        native = changes.pop("native_max_body_size", self.native_max_body_size)
-        if self.container is not None:  # first: it may refuse
-            self.container.configure(
-                **{CONTAINER_SETTINGS.get(name, name): value for name, value in changes.items()}
-            )
-        self.native_max_body_size = native
-        if self._proxy_settings or self.container is None:
-            self._proxy_settings |= {name: changes[name] for name in PROXY_SETTINGS if name in changes}
-        self.max_body_size = changes.get("max_body_size", self.max_body_size)
-        self._build_proxies()
+        check_names(changes)
+        native_size = changes.pop("native_max_body_size", self.native_max_body_size)
+        check_size("native_max_body_size", native_size)
+        if unknown := changes.keys() - CONTAINER_SETTINGS.keys() - {"debug"}:
+            raise ConfigurationError(f"{min(unknown)!r} is set when the application is made, or not at all")
+        if self.container is not None:
+            ours = {CONTAINER_SETTINGS.get(name, name): value for name, value in changes.items()}
+            self.container.configure(**ours)
+            self.max_body_size, self.proxies = self.container.max_body_size, self.container.proxies
+        else:
+            size = check_size("max_body_size", changes.get("max_body_size", self.max_body_size))
+            told = {name: changes[name] for name in PROXY_SETTINGS if name in changes}
+            self.proxies = Proxies(**self.proxies.settings | told) if told else self.proxies
+            self.max_body_size = size
+            if "graceful_timeout" in changes:
+                self.settings["graceful_timeout"] = changes["graceful_timeout"]
+        self.native_max_body_size = native_size
 
     # -- life --------------------------------------------------------------------------------------------
 

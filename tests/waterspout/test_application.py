@@ -179,6 +179,39 @@ async def test_it_can_be_configured_before_the_start():
     Application(native=NATIVE).configure(wsgi_threads=2)
 
 
+@pytest.mark.parametrize("wsgi", [APP, None])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"native_max_body_size": -1},
+        {"max_body_size": "5"},
+        {"trusted_proxies": ["bad"]},
+        {"wsgi_thread": 2},
+        {"cookie_secret": "x"},
+        {"threads": 2},
+    ],
+)
+async def test_a_change_that_is_refused_changes_nothing(wsgi, changes):
+    app = Application(native=NATIVE, wsgi=wsgi)
+    before = app.proxies, app.max_body_size, app.native_max_body_size
+    with pytest.raises(ConfigurationError):
+        app.configure(**({"max_body_size": 7, "native_max_body_size": 8, "root_path": "/x"} | changes))
+    assert (app.proxies, app.max_body_size, app.native_max_body_size) == before
+    if app.container is not None:
+        assert (app.container.proxies, app.container.max_body_size) == before[:2]
+
+
+@pytest.mark.parametrize("wsgi", [APP, None])
+async def test_what_is_said_before_the_start_is_heard_with_a_wsgi_app_and_without(wsgi):
+    app = Application(
+        native=NATIVE, wsgi=wsgi, trusted_proxies=(each for each in ["10.0.0.0/8"]), max_body_size=7
+    )
+    app.configure(graceful_timeout=3, root_path="/x")
+    assert app.graceful_timeout == 3
+    assert app.proxies.is_trusted("10.1.1.1")
+    assert (app.proxies.root_path, app.max_body_size) == ("/x", 7)
+
+
 async def test_a_container_that_is_started_takes_no_settings_until_it_is_stopped():
     rules = [("/slow", "slow")]
     container = Container(apps.app, pools={"slow": {"workers": 0, "threads": 1}}, pool_rules=rules)

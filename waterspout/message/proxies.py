@@ -80,6 +80,8 @@ class Proxies:
     `trusted_proxies`: networks, as CIDR; `unix`: whoever reaches us by a UNIX socket. `proxy_headers`: see
     `FAMILIES`; by default the first; or those of `X_FORWARDED` alone that are named, for proxies that set no
     others. `root_path`: paths begin with it, and it is no part of them. Raises ConfigurationError.
+
+    Attributes: `settings`, these three by name.
     """
 
     def __init__(
@@ -89,6 +91,9 @@ class Proxies:
         root_path: str | None = None,
     ) -> None:
         trusted = (trusted_proxies,) if isinstance(trusted_proxies, str) else tuple(trusted_proxies)
+        self.settings = dict(
+            zip(PROXY_SETTINGS, (trusted, proxy_headers, root_path), strict=True)  # what can be read once was
+        )
         self.is_trusted = _build_trust(trusted)
         self._trusted = frozenset(map(str.strip, trusted))
         if proxy_headers is not None and not isinstance(proxy_headers, str):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from tornado.httputil import HTTPConnection, HTTPServerConnectionDelegate, HTTPServerRequest
@@ -19,7 +19,7 @@ from waterspout.wsgi.pool.bulkheads import Rule
 from waterspout.wsgi.pool.pool import Pool
 from waterspout.wsgi.pool.pools import NamedSettings, Pools
 from waterspout.wsgi.pool.telling import is_up, read_pool
-from waterspout.wsgi.settings import PoolSettings
+from waterspout.wsgi.settings import PoolSettings, check_size
 
 
 class Container(WSGIContainer, HTTPServerConnectionDelegate):
@@ -39,14 +39,14 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
     A pool has the settings of the main one, named "main", but for those that are given; how many workers and
     threads must be. The first rule that matches the path decides: see `waterspout.wsgi.pool.bulkheads`.
 
-    The other arguments are the settings of `PoolSettings`, and options of the command line with `--wsgi-`
-    before them.
+    `max_body_size`: the most bytes of a request's body. `trusted_proxies`, `proxy_headers` and `root_path`:
+    see `waterspout.message.proxies`. The other arguments are the settings of `PoolSettings`. On the command
+    line they begin with `--wsgi-`, but for these four, `graceful_timeout` and `debug`.
 
     Nothing starts here: `await start()`, or the first request, does. Raises ConfigurationError.
 
-    `trusted_proxies`, `proxy_headers` and `root_path`: see `waterspout.message.proxies`.
-
-    Attributes: `pool`, the main one; `gauges`, what can be read off; `proxies`.
+    Attributes: `pool`, the main one; `pools`, all by name; `gauges`, what can be read off; `proxies`;
+    `max_body_size`; `link`, what each side knows of the other's URLs.
     """
 
     def __init__(
@@ -75,13 +75,8 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
     ) -> None:
         if workers is None:
             workers = limits.WSGI_WORKERS if isinstance(wsgi, str) else 0
-        self.max_body_size = max_body_size
-        self._proxies: dict[str, Any] = {
-            "trusted_proxies": trusted_proxies,
-            "proxy_headers": proxy_headers,
-            "root_path": root_path,
-        }
-        self.proxies = Proxies(**self._proxies)
+        self.max_body_size = check_size("max_body_size", max_body_size)
+        self.proxies = Proxies(trusted_proxies, proxy_headers, root_path)
         settings = PoolSettings(
             workers=workers,
             threads=threads,
@@ -107,7 +102,7 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
     def configure(self, **changes: Any) -> None:
         """Change settings before the start: those of the constructor, by name.
 
-        Raises ConfigurationError; also when it is started.
+        Raises ConfigurationError; also when it is started. Then nothing is changed.
         """
         if not changes:
             return
@@ -116,15 +111,15 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
                 f"the container is started, and can't be given {', '.join(sorted(changes))} any more: say "
                 "that when you make it, or stop() it before"
             )
-        if "max_body_size" in changes:
-            self.max_body_size = changes.pop("max_body_size")
+        size = check_size("max_body_size", changes.pop("max_body_size", self.max_body_size))
         told = {name: changes.pop(name) for name in PROXY_SETTINGS if name in changes}
-        if told:
-            self._proxies |= told
-            self.proxies = Proxies(**self._proxies)
+        proxies = Proxies(**self.proxies.settings | told) if told else self.proxies
         named = changes.pop("pools", self._named)
         rules = tuple(changes.pop("pool_rules", self._rules))
+        if unknown := changes.keys() - {field.name for field in fields(PoolSettings)}:
+            raise ConfigurationError(f"unknown setting {min(unknown)!r}")
         self._build(self.pool.target, replace(self.pool.settings, **changes), named, rules)
+        self.max_body_size, self.proxies = size, proxies
 
     def _build(
         self,
@@ -151,7 +146,9 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         return self.gauges.read()
 
     async def start(self) -> None:
-        """Start the lanes. Raises TargetNotFound, TargetRaised."""
+        """Start the lanes. Raises TargetNotFound, TargetRaised: the app can't be loaded; PoolError: it is
+        started on another event loop, or in another process.
+        """
         await self._pools.start()
 
     async def stop(self, timeout: float | None = None) -> None:

@@ -68,6 +68,13 @@ class PoolSettings:
         return limits.NICE_ONE_CORE if count_cores() == 1 else limits.NICE_SEVERAL_CORES
 
 
+def check_size(name: str, value: object) -> int:
+    """`value`, which must be a number of bytes, 0 or more. Raises ConfigurationError."""
+    if not isinstance(value, int) or value < 0:
+        raise ConfigurationError(f"{name} must be a number of bytes, 0 or more, not {value!r}")
+    return value
+
+
 def count_cores() -> int:
     """How many this process may use."""
     try:

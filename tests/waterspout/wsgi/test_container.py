@@ -205,7 +205,15 @@ async def test_a_callable_in_a_process_is_refused():
 
 
 @pytest.mark.parametrize(
-    "options", [{"threads": 0}, {"queue": -1}, {"workers": -1}, {"trusted_proxies": ["x"]}]
+    "options",
+    [
+        {"threads": 0},
+        {"queue": -1},
+        {"workers": -1},
+        {"trusted_proxies": ["x"]},
+        {"max_body_size": -1},
+        {"max_body_size": "5"},
+    ],
 )
 async def test_what_can_t_be_is_refused(options):
     with pytest.raises(ConfigurationError):
@@ -224,6 +232,35 @@ async def test_it_can_be_configured_before_the_start():
     assert (container.pool.admission.space.limit, container.pool.admission.reply_limit) == (6, 7)
     with pytest.raises(ConfigurationError):
         container.configure(threads=0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"trusted_proxies": ["bad"]},
+        {"queue": -1},
+        {"proxy_headers": "forwarded", "trusted_proxies": ()},
+        {"max_body_size": -5},
+        {"max_body_size": "5"},
+        {"pools": {"slow": {}}},
+        {"wsgi_threads": 2},
+        {"thread": 2},
+    ],
+)
+async def test_a_change_that_is_refused_changes_nothing(changes):
+    container = Container(APP, trusted_proxies=["10.0.0.0/8"])
+    before = container.proxies, container.max_body_size, container.pools
+    with pytest.raises(ConfigurationError):
+        container.configure(**({"max_body_size": 7, "root_path": "/x"} | changes))
+    assert (container.proxies, container.max_body_size, container.pools) == before
+    container.configure(root_path="/y")
+    assert (container.proxies.root_path, container.max_body_size) == ("/y", before[1])
+
+
+async def test_what_can_be_read_once_is_read_once():
+    container = Container(APP, trusted_proxies=(each for each in ["10.0.0.0/8"]))
+    container.configure(root_path="/x")
+    assert container.proxies.is_trusted("10.1.1.1")
 
 
 async def test_a_process_serves_behind_a_stock_server():
