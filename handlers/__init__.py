@@ -1,7 +1,7 @@
 """The native side: what everybody asks for at once, answered on the event loop.
 
 One file a resource; `routes` is the list of them. A handler here never blocks: it reads through
-`app.store.AsyncStore`. Imports nothing of `wsgi_app`.
+`waterspout.service.sql.AsyncStore`. Imports nothing of `wsgi_app`.
 """
 
 from typing import Any

@@ -1,5 +1,6 @@
 """The documents are true as far as a machine can tell: links lead somewhere, named tests exist."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from waterspout.http import HeadLimits, HTTPSettings
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 BEHAVIOUR = ROOT / "docs" / "behaviour.md"
+ENGINE = ROOT / "waterspout"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -44,6 +46,25 @@ def test_named_files_exist(document):
         r"`((?:waterspout|tests|docs|benchmarks|app|handlers|wsgi_app)/[\w./]*)`", document.read_text()
     ):
         assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_modules_are_named_by_where_they_stand(document):
+    """Above the project, the engine, or its side of WSGI."""
+    for path in re.findall(r"`([\w]+/[\w/]*\.py)`", document.read_text()):
+        homes = (ROOT, ROOT / "waterspout", ROOT / "waterspout" / "wsgi")
+        assert path.startswith("yourpackage/") or any((home / path).exists() for home in homes), path
+
+
+@pytest.mark.parametrize(
+    "folder",
+    sorted(path.parent for path in ENGINE.rglob("*/__init__.py")),
+    ids=lambda path: str(path.relative_to(ENGINE)),
+)
+def test_each_folder_of_the_engine_says_what_is_in_it(folder):
+    said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
+    told = set(re.findall(r"\w+", said))
+    assert {path.stem for path in folder.glob("*.py")} - {"__init__"} - told == set()
 
 
 def test_the_tables_of_options_are_what_the_options_say():

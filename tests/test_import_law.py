@@ -1,13 +1,15 @@
 """Who may import whom. The law is in docs/design.md; this reads what the source says.
 
 Of itself a module says in its docstring that it is a "Leaf", which imports nothing of ours but leaves, or
-"Pure", a leaf with values in and values out: nothing that does I/O, and no event loop. It is held to that.
+"Pure", a leaf with values in and values out: it does no I/O, logs nothing, and knows no event loop. It is
+held to that.
 """
 
 import ast
 import re
 from dataclasses import dataclass
 from functools import cache
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("app", "handlers", "waterspout", "wsgi_app")
 
-IMPURE = {"asyncio", "select", "socket", "subprocess", "threading", "tornado", "uvloop"}
+IMPURE = {"asyncio", "logging", "select", "socket", "subprocess", "threading", "tornado", "uvloop"}
 #: The parts of the engine, a file or a folder each, the lowest first. None imports one that stands behind it.
 PARTS = (
     "exceptions",
@@ -31,6 +33,7 @@ PARTS = (
     "wsgi.frames",
     "wsgi.backlog",
     "wsgi.naming",
+    "wsgi.urls",
     "wsgi.layers",
     "wsgi.linking",
     "wsgi.settings",
@@ -50,17 +53,17 @@ PARTS = (
     "targets",
     "routes",
     "serving",
-    "testing",
-    "service",
     "cli",
     "__main__",
+    "testing",
+    "service",
 )
 #: Their interfaces, which load what is in them when it is first used.
 DOORS = {"waterspout", "waterspout.wsgi"}
 #: (module, what it imports inside a function) and why that is right.
 LATE_IMPORTS = {
     ("waterspout.wsgi.worker.loading", "werkzeug.debug"): "optional: only --debug of a Flask app has it",
-    ("waterspout.wsgi.linking", "waterspout.routing.urls"): "the WSGI process of an app that is not Flask's "
+    ("waterspout.wsgi.linking", "waterspout.wsgi.urls"): "the WSGI process of an app that is not Flask's "
     "does without Werkzeug",
     ("waterspout.serving.reloading", "watchfiles"): "optional: only --reload wants it",
     ("waterspout.cli", "uvloop"): "optional: there is none for Windows and PyPy",
@@ -239,11 +242,9 @@ def test_every_module_of_the_engine_has_its_place():
 def test_no_part_imports_one_above_it(part):
     above = PARTS[PARTS.index(part) + 1 :]
     assert not [
-        (module, found)
-        for module in modules()
-        if part_of(module) == part
-        for found in graph()[module]
-        if part_of(found) in above
+        (each.importer, each.imported)
+        for each in imports()
+        if part_of(each.importer) == part and not each.typing and part_of(each.imported) in above
     ]
 
 
@@ -259,15 +260,23 @@ def test_a_worker_knows_no_event_loop():
     ]
 
 
-@pytest.mark.parametrize(("one", "other"), [("http", "wsgi"), ("wsgi", "http")])
-def test_http_and_wsgi_stand_beside_each_other(one, other):
-    prefix = f"waterspout.{other}"
+@pytest.mark.parametrize(("one", "other"), [*permutations(("http", "websocket", "wsgi"), 2)])
+def test_each_half_serves_alone(one, other):
+    """Whatever comes with it."""
     assert not [
-        (each.importer, each.imported)
-        for each in imports()
-        if f"{each.importer}.".startswith(f"waterspout.{one}.")
-        and f"{each.imported}.".startswith(f"{prefix}.")
+        (module, found)
+        for module in modules()
+        if f"{module}.".startswith(f"waterspout.{one}.")
+        for found in reachable(module)
+        if f"{found}.".startswith(f"waterspout.{other}.")
     ]
+
+
+@pytest.mark.parametrize("part", ["http", "hub", "websocket"])
+def test_what_serves_anybody_imports_only_leaves_beside_itself(part):
+    leaves = {*modules_that_say("Leaf"), *modules_that_say("Pure"), *DOORS}
+    own = {module for module in modules() if part_of(module) == part}
+    assert {found for module in own for found in reachable(module)} - own <= leaves
 
 
 def test_there_are_no_circles():

@@ -1,4 +1,4 @@
-"""Waterspout: a Tornado in front of your Flask.
+"""Waterspout: a Tornado over your Flask.
 
 Native async routes are answered by `tornado.web.RequestHandler`s on the event loop; everything else goes to
 a WSGI app on lanes. The names below are the whole of the everyday interface.

@@ -34,11 +34,11 @@ from waterspout.routing.gathering import Gathering
 from waterspout.routing.route import Match, MovedHandler, Route
 from waterspout.routing.rulemap import RuleMap
 from waterspout.routing.table import Table
-from waterspout.routing.urls import Endpoints
 from waterspout.websocket.private import is_closing
 from waterspout.websocket.protocol import WebSocketProtocol
 from waterspout.wsgi.container import Container
 from waterspout.wsgi.settings import check_size
+from waterspout.wsgi.urls import Endpoints
 
 
 class Application(TornadoApplication):

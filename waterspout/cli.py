@@ -35,7 +35,7 @@ from waterspout.options import (
     find_misspelt,
 )
 from waterspout.routes.command import make_routes_command
-from waterspout.serving.ending import end_by, end_when_told
+from waterspout.serving.deadline import end_by, end_when_told
 from waterspout.serving.reloading import take_inherited, wait_and_restart
 from waterspout.serving.server import Server, describe
 from waterspout.settings import ServeSettings
@@ -129,8 +129,8 @@ def _run(
         if inherited:
             say("waiting for a change of the code")
             wait_and_restart([socket.socket(fileno=number) for number in inherited])
-        end_by(time.monotonic() + EXIT_GRACE, before, getattr(error, "exit_code", 1))
-        context.exit(getattr(error, "exit_code", 1))
+        end_by(time.monotonic() + EXIT_GRACE, before, error.exit_code)
+        context.exit(error.exit_code)
 
 
 def _build_settings(context: click.Context, options: dict[str, Any]) -> ServeSettings:

@@ -13,13 +13,18 @@ WaterspoutError
 ├── ClientDisconnected     the client: gone before its request's body was whole
 ├── InvalidResponse        the app: a status, header or body that PEP 3333 does not allow
 └── FrameError             us: bytes on a lane that are no frame
+
+Others stand with what raises them, below WaterspoutError, too: ProtocolError (`waterspout.websocket`),
+TooManyFollowers (`waterspout.native.live`), DatabaseError (`waterspout.service.sql`).
 """
 
 from __future__ import annotations
 
 
 class WaterspoutError(Exception):
-    """Base of every error that Waterspout raises on purpose."""
+    """Base of every error that Waterspout raises on purpose. `exit_code`: of a command that it ends."""
+
+    exit_code = 1
 
 
 class ConfigurationError(WaterspoutError, ValueError):

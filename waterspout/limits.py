@@ -1,5 +1,4 @@
-"""Limits and times, with their reasons; those that only one module uses stand in that module. Pure: imports
-nothing of ours.
+"""What bounds something: limits and times, with their reasons. Pure: imports nothing of ours.
 
 Rule: a limit that an operator may want to move is an option (`waterspout.options`); what stands here is
 its default, or a property of the protocol that nobody should need to move.
@@ -126,26 +125,6 @@ CHUNK_EXTENSIONS = 16 * KIB
 TRAILER_SIZE = 8 * KIB
 #: A request's head must be whole this long after its first byte, or after the connection came (seconds).
 HEAD_TIMEOUT = 15.0
-#: The garbage collector's thresholds in the server (gc.set_threshold). What a thousand requests at a time
-#: hold alive stays below the first.
-GC_THRESHOLDS = (50_000, 20, 20)
-#: A reference cycle that holds megabytes counts as a few objects there. So it also runs when the process's
-#: memory has grown by so much (bytes), and by so much of what was left when it ran last; on all generations
-#: when that is twice as much ...
-COLLECT_GROWTH = 64 * MIB
-COLLECT_GROWTH_SHARE = 0.25
-#: ... which is looked at this often (seconds).
-COLLECT_LOOK = 0.25
-#: Nobody is served while it runs on all generations: 8 ms with 1000 WebSockets, 115 ms with 10,000. It may
-#: take this share of the time, so that few of the slowest hundredth of requests are slow because of it ...
-COLLECT_SHARE = 0.0025
-#: ... and this one on the young generations: mostly below 1 ms, and 8 ms more where it frees 128 MiB.
-COLLECT_YOUNG_SHARE = 0.05
-#: Freed memory at its heap's end that the server's process keeps: some turns at full rate (bytes).
-FREED_MEMORY = 4 * MIB
-#: Blocks from this size on are mapped, and given back when they are freed: larger than any piece of a body
-#: that the loop handles at a time (bytes).
-MAPPED_BLOCK = 1 * MIB
 #: A timer that fires so much too late shows that the server has stood still: that time is not counted against
 #: its clients (seconds).
 STOOD_STILL = 1.0
@@ -315,14 +294,40 @@ CUT_GRACE = 0.5
 DRAIN_LOOK = 0.5
 #: Between two lines that say that requests are refused (seconds).
 REFUSED_PAUSE = 5.0
+#: What a 503 tells the client to wait (seconds).
+RETRY_AFTER = 1
+
+# --- memory ----------------------------------------------------------------------------------------------
+
+#: The garbage collector's thresholds in the server (gc.set_threshold). What a thousand requests at a time
+#: hold alive stays below the first.
+GC_THRESHOLDS = (50_000, 20, 20)
+#: A reference cycle that holds megabytes counts as a few objects there. So it also runs when the process's
+#: memory has grown by so much (bytes), and by so much of what was left when it ran last; on all generations
+#: when that is twice as much ...
+COLLECT_GROWTH = 64 * MIB
+COLLECT_GROWTH_SHARE = 0.25
+#: ... which is looked at this often (seconds).
+COLLECT_LOOK = 0.25
+#: Nobody is served while it runs on all generations: 8 ms with 1000 WebSockets, 115 ms with 10,000. It may
+#: take this share of the time, so that few of the slowest hundredth of requests are slow because of it ...
+COLLECT_SHARE = 0.0025
+#: ... and this one on the young generations: mostly below 1 ms, and 8 ms more where it frees 128 MiB.
+COLLECT_YOUNG_SHARE = 0.05
+#: Freed memory at its heap's end that the server's process keeps: some turns at full rate (bytes).
+FREED_MEMORY = 4 * MIB
+#: Blocks from this size on are mapped, and given back when they are freed: larger than any piece of a body
+#: that the loop handles at a time (bytes).
+MAPPED_BLOCK = 1 * MIB
+
+# --- publish ---------------------------------------------------------------------------------------------
+
 #: Published messages waiting for the event loop in one process; past that the oldest go.
 OUTBOX_MESSAGES = 10_000
 #: ... and their bytes, together.
 OUTBOX_SIZE = 64 * MIB
 #: Largest published message, encoded (bytes).
 MESSAGE_SIZE = 512 * KIB
-#: What a 503 tells the client to wait (seconds).
-RETRY_AFTER = 1
 
 # --- figures ---------------------------------------------------------------------------------------------
 

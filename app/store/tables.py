@@ -137,8 +137,8 @@ class Incident(Base):
 class Update(Base):
     """What was said about an incident, and the state it was in from then on.
 
-    Ids grow in the order in which updates become visible, since writers queue up (`database.Backend`): the
-    newest id that a reader has seen tells which updates it has not.
+    Ids grow in the order in which updates become visible, since writers queue up
+    (`waterspout.service.sql.engines`): the newest id that a reader has seen tells which updates it has not.
     """
 
     __tablename__ = "incident_update"

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from threading import Thread
 
-from waterspout.system.lane_thread import LaneThread
+from waterspout.system.daemon_thread import DaemonThread
 
 
 def app(environ, start_response):
@@ -21,13 +21,13 @@ def load_with_few_threads():
     start, started = Thread.start, []
 
     def start_few(self):
-        if isinstance(self, LaneThread):
+        if isinstance(self, DaemonThread):
             started.append(self)
             if len(started) > 2:
                 raise RuntimeError("can't start new thread")
         start(self)
 
-    LaneThread.start = start_few
+    DaemonThread.start = start_few
     return app
 
 

@@ -2,7 +2,7 @@
 application. Knows nothing of WSGI, and imports nothing else of ours but leaves.
 
     server.py      HTTPServer: listeners, the clock, the connections that are open
-    connection.py  Connection: one socket, how long its client may take, and how it ends
+    connection.py  Connection: one socket, and how it ends
     intake.py      Intake: a connection that reads requests, one after the other, for their delegates
     patience.py    how long its client may take
     exchange.py    Exchange: one request's reply; Tornado's `HTTPConnection`

@@ -21,7 +21,7 @@ from waterspout.limits import (
     TLS_SHUTDOWN_TIMEOUT,
 )
 from waterspout.logs.tally import Tally
-from waterspout.system.collecting import collector
+from waterspout.system.garbage import collector
 
 #: No descriptor or no memory is left for one more connection.
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))

@@ -28,8 +28,8 @@ class RequestContext(_HTTPRequestContext):
     """What `HTTPConnection.context` is: who the client is. The adapter for `xheaders` rewrites it.
 
     Attributes: `address`, `address_family`, `remote_ip`, `protocol` ("http" or "https"),
-    `trusted_downstream`; `is_secure`, whether the connection itself is; `local_address`, where the client
-    came in, as far as it is known.
+    `trusted_downstream`; `is_secure`, whether the connection itself is; `ends`, both ends of the connection,
+    once `message/proxies.py` has found them.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ from waterspout.http.gone import GONE
 from waterspout.http.sendfile import FilePart
 from waterspout.limits import WRITE_SIZE
 from waterspout.message.closing import RESET_ON_CLOSE
-from waterspout.system.kernel import CAN_TELL, held_by_kernel
+from waterspout.system.unacknowledged import CAN_TELL, held_by_kernel
 
 #: From so many waiting futures on, those that were cancelled are swept out.
 _FEW = 32

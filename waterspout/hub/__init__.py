@@ -5,6 +5,7 @@ same whichever form the WSGI app runs in, and no subscriber can change what anot
 
     view, in any thread ── publish() ── Outbox ──[control channel]── Hub ── Subscription ── async for
 
-May be imported by anybody; imports nothing of Tornado, Flask, or `waterspout.wsgi`. `outbox` is for a WSGI
-process, which has no event loop, so nothing of `local` may be loaded with it: import the modules themselves.
+May be imported by anybody; imports nothing of Tornado, Flask, or `waterspout.wsgi`. `outbox.py` is for
+a WSGI process, which has no event loop, so nothing of `local.py` may be loaded with it: import the modules
+themselves.
 """

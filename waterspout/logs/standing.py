@@ -16,7 +16,7 @@ from typing import Any, Final
 from waterspout.importer import is_foreign
 from waterspout.limits import PLACE_FRAMES, PLACE_TEXT
 from waterspout.logs.loggers import escape
-from waterspout.system.lane_thread import LaneThread
+from waterspout.system.daemon_thread import DaemonThread
 
 #: Stands for the main thread, where a thread's number is asked for.
 MAIN_THREAD: Final = 0
@@ -83,7 +83,7 @@ def find_threads(before: Collection[threading.Thread] = ()) -> list[threading.Th
     return [
         thread
         for thread in threading.enumerate()
-        if not (thread.daemon or thread is main or thread in before or isinstance(thread, LaneThread))
+        if not (thread.daemon or thread is main or thread in before or isinstance(thread, DaemonThread))
     ]
 
 

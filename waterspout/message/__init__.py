@@ -5,6 +5,6 @@ framing.py    where its body ends                                        (pure)
 forwarded.py  what its fields say of a client behind a proxy             (pure)
 proxies.py    which of them to believe: one verdict for each request, for both sides
 origin.py     the fields Date and Server of every reply
-closing.py    which requests are the last of their connection
+closing.py    which requests are the last of their connection, and how a reply is cut
 record.py     what is known of one request and its reply: the access log
 """

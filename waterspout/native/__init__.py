@@ -1,6 +1,13 @@
 """Base classes for native handlers: Tornado's interface, with less work for each request.
 
-`waterspout.native.live` has those of streams, sockets and long-polls; docs/native.md shows all at work.
+    handler.py, json_handler.py, document.py, static.py   the base classes
+    lean.py, transform.py, encoding.py, request.py         what makes them quick
+    access.py, methods.py, replacing.py                    what is said at a handler
+    delegate.py                                            from a request's head to its handler
+    cache.py, shared.py                                    what is made once for many
+    live/                                                  streams, sockets and long-polls
+
+docs/native.md shows all at work.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from waterspout.message.record import record_of, word_for
 from waterspout.native.handler import LeanRequestHandler, follow_get, keep_converted, retrieve
 from waterspout.native.request import Request
 from waterspout.native.transform import ALONE, RecordTransform
-from waterspout.system.exits import contain_exit
+from waterspout.system.system_exit import contain_exit
 from waterspout.wsgi.exchange.reply import Reply
 
 if TYPE_CHECKING:

@@ -19,14 +19,15 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A body, its media type, and a strong ETag (RFC 9110, section 8.8.3)."""
+    """A body, what its Content-Type is, and a strong ETag (RFC 9110, section 8.8.3)."""
 
     body: bytes
-    media_type: str
+    content_type: str
     etag: str
 
     @classmethod
     def of(cls, text: str, media_type: str) -> Self:
+        """`media_type` without parameters: that it is UTF-8 is added."""
         body = text.encode()
         return cls(body, f"{media_type}; charset=UTF-8", f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
@@ -37,6 +38,7 @@ class Document:
 
     @classmethod
     def of_json(cls, value: Any) -> Self:
+        """Raises what `json.dumps` raises."""
         return cls.of(json.dumps(value), "application/json")
 
 
@@ -62,7 +64,7 @@ class DocumentHandler(JSONHandler):
                 "a DocumentHandler needs the setting documents=waterspout.native.Cache(...)"
             )
         document = await documents.get(key, make)
-        self.set_header("Content-Type", document.media_type)
+        self.set_header("Content-Type", document.content_type)
         self.set_header("Cache-Control", f"public, max-age={self.max_age}")
         if self.allowed_origin is not None:
             self.set_header("Access-Control-Allow-Origin", self.allowed_origin)

@@ -1,11 +1,11 @@
-"""What an operator can see: figures of the pools and of the event loop, and an address that tells them.
+"""What an operator can see: figures of the pools, of native handlers and of the event loop.
 
     quantiles.py   many durations, in bounded memory (pure)
-    figures.py     what one pool counts (pure)
+    figures.py     what one pool counts
     lag.py         how late the event loop is
+    natives.py     which requests of native handlers run
     gauges.py      all of it as one JSON value, with what `wsgi/pool/telling.py` reads off pools
     address.py     what --ops-bind says (pure)
-    server.py      the address that answers GET /-/stats and /-/health
 
 Rule: `wsgi` may count here, so nothing here imports it.
 """

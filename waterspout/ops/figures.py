@@ -1,4 +1,4 @@
-"""What one pool counts: its requests, how long they waited and ran, and the server's own answers. Pure."""
+"""What one pool counts: its requests, how long they waited and ran, and the server's own answers. Leaf."""
 
 from __future__ import annotations
 

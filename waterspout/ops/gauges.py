@@ -10,6 +10,7 @@ from typing import Any
 from waterspout import __version__
 from waterspout.ops.lag import LoopLag
 from waterspout.ops.natives import find_natives, tell_natives
+from waterspout.system.processes import read_rss
 
 
 class Gauges:
@@ -63,12 +64,3 @@ class Gauges:
 def read_answers(counts: list[int]) -> dict[str, int]:
     """Of native handlers, by class of status."""
     return {f"{digit}xx": count for digit, count in enumerate(counts) if digit}
-
-
-def read_rss(pid: int) -> int | None:
-    """What of a process lies in memory; None: it is gone, or this system does not tell."""
-    try:
-        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError, ValueError):
-        return None

@@ -69,7 +69,7 @@ def _run(
         click.echo(f"waterspout: {error}", err=True)
         # The application itself refuses to be without that word: for --check it is what was looked for.
         undeclared = isinstance(error, TargetRaised) and isinstance(error.__cause__, AccessUndeclared)
-        context.exit(1 if check and undeclared else getattr(error, "exit_code", 1))
+        context.exit(1 if check and undeclared else error.exit_code)
     _print(report, check=check, as_json=as_json, markdown=markdown)
     context.exit(1 if check and report.undeclared else 0)
 

@@ -3,5 +3,12 @@
     ("/incidents/<int:id>", IncidentHandler)      as in Flask, matched by `werkzeug.routing`
     (r"/files/(.*)", StaticFileHandler, {...})    as in Tornado, a regular expression
 
+    rule.py       one native rule, written Flask's way
+    gathering.py  rules as people write them, made Tornado's
+    rulemap.py    rules of Flask's notation, matched by Werkzeug
+    table.py      all rules of an application as one list
+    route.py      where a rule leads
+    paths.py      how a path is decoded, and which patterns are Flask's    (pure)
+
 See docs/routing.md.
 """

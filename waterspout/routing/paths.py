@@ -67,8 +67,3 @@ def is_flask_style(pattern: str) -> bool:
 def is_literal(path: str) -> bool:
     """Whether nothing in it is a sign of a regular expression, but for a dot."""
     return _REGEX_SIGNS.isdisjoint(path)
-
-
-def find_arguments(pattern: str) -> list[str]:
-    """The names of a Flask-style pattern's arguments, in their order."""
-    return [part[1:-1].rpartition(":")[2].strip() for part in _CONVERTER.findall(pattern)]

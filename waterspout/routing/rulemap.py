@@ -13,9 +13,10 @@ from werkzeug.routing import BaseConverter, BuildError, Map, RequestRedirect, Ru
 
 from waterspout.exceptions import ConfigurationError
 from waterspout.native.methods import find_methods
-from waterspout.routing.paths import decode_path, find_arguments
+from waterspout.routing.paths import decode_path
 from waterspout.routing.route import Match, Route
 from waterspout.routing.rule import PathRule
+from waterspout.wsgi.naming import find_arguments
 
 if TYPE_CHECKING:
     from waterspout.application import Application

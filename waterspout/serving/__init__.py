@@ -7,5 +7,7 @@ notifying.py       what a service manager is told
 reloading.py       `--reload`
 underway.py        what it has in hand as it is told to stop, for the log
 shutdown.py        the end of what it runs, while its event loop goes on
-ending.py          the end of the process, behind that
+deadline.py        the end of the process, behind that: by when
+ops_server.py      the address that answers GET /-/stats and /-/health
+watchdog.py        what holds the event loop, said while it does
 """

@@ -21,19 +21,20 @@ from waterspout.limits import GC_THRESHOLDS, READY_TIMEOUT, SAME_SIGNAL
 from waterspout.logs.saying import say
 from waterspout.message.proxies import Proxies
 from waterspout.message.record import log_refusal
-from waterspout.ops.gauges import Gauges, read_rss
-from waterspout.ops.server import OpsServer
-from waterspout.ops.watchdog import LoopWatchdog
+from waterspout.ops.gauges import Gauges
 from waterspout.serving.certificate import Certificate
 from waterspout.serving.notifying import Notifier
+from waterspout.serving.ops_server import OpsServer
 from waterspout.serving.reloading import Watcher, check_watcher, find_native_files, restart
 from waterspout.serving.shutdown import shut_down
 from waterspout.serving.tornado_server import DrainingServer
 from waterspout.serving.underway import describe_underway
+from waterspout.serving.watchdog import LoopWatchdog
 from waterspout.settings import ServeSettings, is_local
 from waterspout.system.allocator import keep_freed_memory
-from waterspout.system.collecting import collector
+from waterspout.system.garbage import collector
 from waterspout.system.listeners import Listeners, adopt, listen_tcp, listen_unix
+from waterspout.system.processes import read_rss
 from waterspout.system.signals import keep_from_children, spare_forked_children
 from waterspout.wsgi.container import Container
 from waterspout.wsgi.settings import PoolSettings

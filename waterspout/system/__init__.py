@@ -1,13 +1,14 @@
 """This process, and what it has of the operating system. Knows nothing of HTTP.
 
-listeners.py     where it listens
-descriptors.py   how many descriptors it may have
-signals.py       signals, and what a child that an app forks must not keep
-surroundings.py  the streams and signal handlers that it was started with
-lane_thread.py   a daemon thread whose own threads are none
-exits.py         a SystemExit in a task, which must not end the event loop
-kernel.py        how much of what was sent has not been acknowledged
-loopback.py      which addresses only this machine can reach
-allocator.py     the C library's memory
-collecting.py    Python's garbage collector
+listeners.py       where it listens
+descriptors.py     how many descriptors it may have
+signals.py         signals, and what a child that an app forks must not keep
+surroundings.py    the streams and signal handlers that it was started with
+daemon_thread.py   a daemon thread whose own threads are none
+system_exit.py     a SystemExit in a task, which must not end the event loop
+processes.py       memory and time of a process, this one or another
+unacknowledged.py  how much of what was sent the other side has not acknowledged
+loopback.py        which addresses only this machine can reach
+allocator.py       the C library's memory
+garbage.py         Python's garbage collector
 """

@@ -1,9 +1,9 @@
 """For the tests of an application, with unittest, pytest, or any plugin of it: see docs/testing.md.
 
-    with serving(app) as url: ...           a real server on a free port, in a thread
-    with published() as messages: ...       what views publish while nothing serves
-    know_native(flask_app, routes)          `url_for` finds native rules in a bare test client, too
-    started_app = testing.started_app       in a conftest.py: a fixture for pytest-tornado
+    with serving(app) as url: ...           a real server on a free port, in a thread (server.py)
+    with published() as messages: ...       what views publish while nothing serves (messages.py)
+    know_native(flask_app, routes)          `url_for` finds native rules without a server (native_names.py)
+    started_app = testing.started_app       in a conftest.py: a fixture for pytest-tornado (fixtures.py)
 
 The fixture alone needs pytest, which is imported when it is asked for.
 """

@@ -21,7 +21,7 @@ from tornado.log import gen_log
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from waterspout.limits import LINGER, WRITE_TIMEOUT
-from waterspout.system.exits import contain_exit
+from waterspout.system.system_exit import contain_exit
 from waterspout.websocket import frames
 from waterspout.websocket.deflate import Deflater
 from waterspout.websocket.frames import ProtocolError

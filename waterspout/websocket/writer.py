@@ -8,8 +8,8 @@ from typing import Final
 from tornado.log import gen_log
 from tornado.websocket import WebSocketClosedError
 
-from waterspout.limits import WRITE_TIMEOUT
-from waterspout.system.kernel import held_by_kernel
+from waterspout.limits import JOINED_SIZE, WRITE_TIMEOUT
+from waterspout.system.unacknowledged import held_by_kernel
 from waterspout.websocket.deflate import Deflater
 from waterspout.websocket.frames import CLOSE, PONG, build_close, build_frame, build_header
 
@@ -21,8 +21,6 @@ UNSENT: Final = 16 * 1024 * 1024
 #: Or who has been heard so often meanwhile, and so answered: from Python 3.12 on asyncio counts each message
 #: that is unsent at every write. What a handler sends unasked is not the client's doing.
 UNSENT_MESSAGES: Final = 1000
-#: A larger message is not copied behind its header: a second write costs less (bytes).
-JOINED: Final = 64 * 1024
 
 
 class FrameWriter:
@@ -130,7 +128,7 @@ class FrameWriter:
     def _send(self, opcode: int, payload: bytes, *, compressed: bool = False) -> None:
         if self._transport.is_closing():
             return
-        if len(payload) <= JOINED:
+        if len(payload) <= JOINED_SIZE:  # a copy of a larger one costs more than a second write
             frame = build_frame(opcode, payload, compressed=compressed)
             self._written += len(frame)
             self._transport.write(frame)

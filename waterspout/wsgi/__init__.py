@@ -9,7 +9,7 @@
     lanes/        the event loop's ends of lanes, and the processes or threads at their other ends
     worker/       a lane's blocking end, and a WSGI process from within
     frames.py     what travels between the two; backlog.py, what lies ready there
-    naming.py     what each side's URLs are called; linking.py tells the other
+    naming.py     what each side's URLs are called; linking.py tells the other; urls.py builds them
     layers.py     what an app is made of
     settings.py   a pool's settings
 

@@ -25,7 +25,7 @@ from waterspout.wsgi.frames import ANSWER, ReplyHead, parse_answer
 try:
     from fcntl import fcntl, ioctl
     from termios import FIONREAD
-except ImportError:  # Windows, which `pool.py` refuses in words
+except ImportError:  # Windows, which `pool/pool.py` refuses in words
     fcntl = ioctl = None  # type: ignore[assignment]
 
 #: Before the request in a packet: its token.

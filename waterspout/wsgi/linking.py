@@ -21,7 +21,7 @@ def link(app: Any, native: Names) -> Names | None:
     handlers = getattr(flask, "url_build_error_handlers", None)  # Werkzeug's own apps have a map, and no more
     if handlers is not None and native.rules:
         # Only where Flask is, which needs it, too: a process of another app stays small.
-        from waterspout.routing.urls import NativeUrls
+        from waterspout.wsgi.urls import NativeUrls
 
         handlers[:] = [handler for handler in handlers if not isinstance(handler, NativeUrls)]
         urls = NativeUrls(native)

@@ -7,12 +7,19 @@ endpoint of the Flask app, whether that runs in this process or in others: `link
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypedDict
 
 #: Rules in one frame: some ten KiB, far below `FRAME_LIMIT`.
 _TOLD_AT_ONCE: Final = 200
+_CONVERTER: Final = re.compile(r"<[^<>]+>")
+
+
+def find_arguments(pattern: str) -> list[str]:
+    """The names of a Flask-style pattern's arguments, in their order."""
+    return [part[1:-1].rpartition(":")[2].strip() for part in _CONVERTER.findall(pattern)]
 
 
 class NamedRule(TypedDict):

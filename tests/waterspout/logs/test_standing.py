@@ -14,7 +14,7 @@ from tests.server import poll
 from waterspout import limits
 from waterspout.logs import standing as module
 from waterspout.logs.standing import MAIN_THREAD, find_place
-from waterspout.system.lane_thread import LaneThread
+from waterspout.system.daemon_thread import DaemonThread
 
 VIEWS = """
 def lock(wait):
@@ -147,7 +147,7 @@ def test_threads_that_python_waits_for_are_found(gate):
     before = threading.enumerate()
     old, new = start(gate), start(gate)
     start(gate, daemon=True)
-    lane = LaneThread(gate.wait)
+    lane = DaemonThread(gate.wait, "lane")
     lane.start()
     assert module.find_threads([*before, old]) == [new]
     assert threading.main_thread() not in module.find_threads()

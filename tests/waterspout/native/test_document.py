@@ -35,7 +35,7 @@ def app():
 def test_a_document_has_the_hash_of_its_body():
     one, same, other = (Document.of(text, "text/plain") for text in ("a", "a", "b"))
     assert one.etag == same.etag != other.etag
-    assert one.media_type == "text/plain; charset=UTF-8"
+    assert one.content_type == "text/plain; charset=UTF-8"
 
 
 def test_what_xml_can_not_say_is_replaced():

@@ -7,7 +7,7 @@ from werkzeug.wsgi import get_path_info
 
 from waterspout.exceptions import ConfigurationError
 from waterspout.message.target import decode_path_info
-from waterspout.routing.paths import decode_path, find_arguments, is_flask_style, is_plain
+from waterspout.routing.paths import decode_path, is_flask_style, is_plain
 
 
 @given(st.text(st.characters(max_codepoint=255, exclude_characters="?#")).map(lambda text: f"/{text}"))
@@ -72,7 +72,3 @@ def test_all_else_is_a_regular_expression(pattern):
 def test_half_and_half_is_refused(pattern):
     with pytest.raises(ConfigurationError, match="mixes <converters>"):
         is_flask_style(pattern)
-
-
-def test_arguments_stand_in_their_order():
-    assert find_arguments('/<a>/<int(min=1):b>/x/<regex("a:b"):c>') == ["a", "b", "c"]

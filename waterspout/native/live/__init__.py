@@ -7,6 +7,11 @@
 A `Source` says which state is the newest, by a cursor, and makes the event that brings a reader from an older
 cursor there. What is published is only a wake-up: each reader is brought from its own cursor to the newest
 state, so a lost message loses nothing. Each event is made once, however many wait for it.
+
+    watch.py                             Watch and Follower
+    cursor.py, event.py                  what a reader knows, and what it is sent
+    following.py                         what the three doors have in common:
+    stream.py, poll.py, websocket.py     StreamHandler, PollHandler, SocketHandler
 """
 
 from __future__ import annotations

@@ -40,7 +40,9 @@ class Following(TornadoRequestHandler):
         return heartbeat if heartbeat > 0 else None
 
     def cursor(self, last_event_id: str | None = None) -> Cursor | None:
-        """What the client says that it knows; None, if it says nothing."""
+        """What the client says that it knows; None, if it says nothing, or nothing that is a cursor. Raises
+        HTTPError (400) where Tornado does for an argument.
+        """
         return parse_cursor(last_event_id or self.get_query_argument("since", ""))
 
 

@@ -2,7 +2,8 @@
 
     event: <name>    what the source made
     event: reload    {}: ask for the page again
-    event: beat      {}: first, and every 15 seconds, so that both ends notice when the other is gone
+    event: beat      {}: first, and when nothing else has come for `heartbeat` seconds (a setting; 15), so
+                     that both ends notice when the other is gone
 
 An event's id is a cursor. A reader that comes back sends it (`Last-Event-ID`; a page that has just been
 loaded, `?since=`) and first gets what it has missed.

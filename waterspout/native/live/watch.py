@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterator
 from typing import Protocol, Self
 
+from waterspout.exceptions import WaterspoutError
 from waterspout.hub.local import Subscription, subscribe
 from waterspout.limits import EVENTS_KEPT, FOLLOWERS, FOLLOWERS_WOKEN_AT_ONCE, SOURCE_INTERVAL
 from waterspout.native.cache import Cache
@@ -28,7 +29,9 @@ class Source(Protocol):
     """What there is to follow."""
 
     async def newest(self) -> Cursor:
-        """Return the cursor of the newest state. Asked once a second: make it cheap."""
+        """Return the cursor of the newest state. Asked every `interval` seconds of the watch, and when
+        something is published: make it cheap.
+        """
 
     async def event(self, since: Cursor) -> Event:
         """Return what brings a reader from there to the newest state.
@@ -37,7 +40,7 @@ class Source(Protocol):
         """
 
 
-class TooManyFollowers(RuntimeError):
+class TooManyFollowers(WaterspoutError, RuntimeError):
     """There are as many as there may be."""
 
 
@@ -105,7 +108,8 @@ class Follower:
 class Watch:
     """The followers of a source, and the one task that works for all of them, as long as there are any.
 
-    `topic` is what changes are published on, `interval` how often the source is asked all the same (seconds).
+    `topic` is what changes of `source` are published on, `interval` how often that is asked all the same
+    (seconds), `limit` how many may follow.
     Attributes: `newest`, the newest cursor, as far as is known; `ended`: the server drains.
     """
 

@@ -43,7 +43,7 @@ class SocketHandler(Following, JSONErrors, WebSocketHandler):
 
     async def talk(self) -> None:
         try:
-            with self.watch.follow(self.heartbeat) as self.follower:
+            with self.watch.follow(None) as self.follower:  # pings are the sign of life
                 await self.follower.begin(self._since)
                 async for event in self.follower:
                     if event is not None:

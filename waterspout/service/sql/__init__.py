@@ -1,5 +1,11 @@
 """One database for both sides, by SQLAlchemy: Flask's views write and read it, native handlers read it.
 
+    url.py         which database
+    engines.py     how it is opened, read and written
+    stores.py      Store and AsyncStore
+    preparing.py   what is done before a service serves
+    migrations.py  its tables, brought up to date
+
 Needs the extra `sql`, and `postgres` for PostgreSQL. SQLite and PostgreSQL are set up so that several
 processes may write at once, and readers never wait for them.
 """

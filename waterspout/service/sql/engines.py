@@ -17,6 +17,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import Session
 
+from waterspout.exceptions import WaterspoutError
+
 # How long a writer waits for another one. A post takes milliseconds; five seconds is a sick disk.
 BUSY_TIMEOUT = 5.0
 BUSY_PAUSE = 0.02
@@ -25,7 +27,7 @@ BUSY_PAUSE = 0.02
 WRITERS_LOCK = 0x7761746572
 
 
-class DatabaseError(RuntimeError):
+class DatabaseError(WaterspoutError, RuntimeError):
     """The database can't be opened or created; the message says which, and why."""
 
 

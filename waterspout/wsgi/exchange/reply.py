@@ -23,6 +23,8 @@ class Reply:
 
     `request_headers` are those that the server keeps, too: what it would do wrong because of one of them is
     prevented by deleting it.
+
+    Attributes: `begun`, its head has been written; `finished`, all of it has.
     """
 
     # What most replies never change stands on the class.

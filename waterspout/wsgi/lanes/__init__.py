@@ -5,7 +5,6 @@ crew.py      Crew: lanes whose workers live and die together
 threads.py   ... as threads of this process
 process.py   ... as a process of their own             command.py  ... and how that is started
 prefetch.py  what is laid ready behind a request that still runs
-starving.py  whether a worker is slow, or only lacks a core
 longest.py   what has been running longest
 scarcity.py  lanes that can't be had, for the log
 """

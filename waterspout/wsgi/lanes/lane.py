@@ -85,10 +85,10 @@ class Lane(asyncio.Protocol):
 
     `on_idle`, `on_lost`, `on_slept` and `on_paused` are called with the lane. Attributes: `user`, the
     exchange on it, None when free, when that is in the backlog, or when its client is gone and what still
-    comes is thrown away; `quiet`, for how long its view has sent nothing although it could, as `watch.py`
-    counts it (seconds), or `MOVED`; `stuck`, that was too long; `takes_more`, small requests may be `put`
-    behind what it runs; `steps`, replies that have ended; `thread`, the number of the worker's; `opened`,
-    when, by the loop's clock; `kept`, what is closed once the worker has said something.
+    comes is thrown away; `busy`, until IDLE; `quiet`, for how long its view has sent nothing although it
+    could, as `pool/watch.py` counts it (seconds), or `MOVED`; `stuck`, that was too long; `takes_more`, small
+    requests may be `put` behind what it runs; `steps`, replies that have ended; `thread`, the number of the
+    worker's; `opened`, when, by the loop's clock; `kept`, what is closed once the worker has said something.
     """
 
     def __init__(

@@ -26,8 +26,8 @@ from waterspout.limits import (
     SPREAD_TIME,
     SPREAD_TOLERANCE,
 )
+from waterspout.system.processes import is_ready, read_cpu_time
 from waterspout.wsgi.lanes.lane import Lane
-from waterspout.wsgi.lanes.starving import is_ready, read_cpu_time
 
 
 class Progress:

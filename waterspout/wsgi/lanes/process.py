@@ -32,8 +32,8 @@ from waterspout.exceptions import (
 from waterspout.importer import Home
 from waterspout.limits import END_SAID, EXIT_GRACE, PLACES_ASKED, READY_TIMEOUT
 from waterspout.logs.standing import LEFT, describe_place
-from waterspout.ops.gauges import read_rss
 from waterspout.system.descriptors import describe_limit
+from waterspout.system.processes import read_rss
 from waterspout.system.signals import GROUP_SIGNALS
 from waterspout.wsgi.backlog import BacklogEnd
 from waterspout.wsgi.frames import (
@@ -73,7 +73,7 @@ _FAILURES: Final = {error.__name__: error for error in (TargetNotFound, TargetRa
 
 class ProcessCrew(Crew):
     """One WSGI process and its lanes. `gone`: it has ended. `awaited`: a sign of life was asked for, and has
-    not come; `silence`: for how long, as `watch.py` counts it (seconds). `ended_here`: we kill it.
+    not come; `silence`: for how long, as `pool/watch.py` counts it (seconds). `ended_here`: we kill it.
     """
 
     def __init__(self, spec: CrewSpec, events: CrewEvents) -> None:

@@ -10,13 +10,13 @@ from waterspout.exceptions import WaterspoutError
 from waterspout.limits import EXIT_GRACE
 from waterspout.logs import loggers
 from waterspout.logs.lateness import said_when_late
-from waterspout.system.lane_thread import LaneThread
+from waterspout.system.daemon_thread import DaemonThread
 from waterspout.wsgi.backlog import BacklogEnd
 from waterspout.wsgi.lanes.crew import Crew, CrewEvents, CrewSpec
 from waterspout.wsgi.lanes.lane import Lane
 from waterspout.wsgi.lanes.scarcity import MORE_DESCRIPTORS, MORE_THREADS
 from waterspout.wsgi.linking import link
-from waterspout.wsgi.worker.worker import LaneWorker
+from waterspout.wsgi.worker.worker import LANE_THREAD, LaneWorker
 
 logger = logging.getLogger("waterspout.wsgi")
 
@@ -78,7 +78,7 @@ class ThreadCrew(Crew):
             company=self._company,
         )
         try:
-            LaneThread(worker.run).start()
+            DaemonThread(worker.run, LANE_THREAD).start()
         except RuntimeError as error:
             raise OSError(str(error)) from error  # no more threads: as with descriptors, later perhaps
         return None

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from waterspout.limits import LONGEST
-from waterspout.ops.gauges import read_rss
+from waterspout.system.processes import read_rss
 from waterspout.wsgi.lanes.crew import Crew
 from waterspout.wsgi.lanes.longest import find_longest
 from waterspout.wsgi.pool.pool import Pool

@@ -3,9 +3,9 @@
 worker.py    LaneWorker: one thread, one request at a time
 environ.py   the environ of PEP 3333                   (pure)
 body.py      wsgi.input
-response.py  start_response, and what follows it       (pure)
-fields.py    ... status and fields, checked            (pure)
-allow.py     405 and Allow, where native handlers own other methods    (pure)
+response.py  start_response, and what follows it
+fields.py    ... status and fields, checked
+allow.py     405 and Allow, where native handlers own other methods
 alive.py     whether somebody still waits, for views that ask
 sleep.py     whether views wait for something
 child.py     a WSGI process, from within               control.py  ... its end of the control channel

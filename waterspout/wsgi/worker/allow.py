@@ -1,4 +1,4 @@
-"""The Allow field and the 405 of a WSGI app, at paths where native handlers own other methods. Pure.
+"""The Allow field and the 405 of a WSGI app, at paths where native handlers own other methods. Leaf.
 
 The client sees one resource: `Allow` names the methods of both sides (RFC 9110 section 10.2.1), and a method
 that neither side has is a 405, not the app's 404.

@@ -13,7 +13,7 @@ from typing import Any, Final
 from waterspout.exceptions import ConfigurationError, TargetRaised, WaterspoutError
 from waterspout.hub.outbox import open_outbox
 from waterspout.logs import loggers
-from waterspout.system.lane_thread import LaneThread
+from waterspout.system.daemon_thread import DaemonThread
 from waterspout.system.signals import ignore_group_signals
 from waterspout.system.surroundings import name_process, open_streams, tell_stacks
 from waterspout.wsgi.backlog import BacklogEnd
@@ -23,7 +23,7 @@ from waterspout.wsgi.naming import Names
 from waterspout.wsgi.worker.control import Control
 from waterspout.wsgi.worker.loading import WSGIApp, load_app
 from waterspout.wsgi.worker.priority import give_way
-from waterspout.wsgi.worker.worker import LaneWorker
+from waterspout.wsgi.worker.worker import LANE_THREAD, LaneWorker
 
 #: The name of the process, in place of `python`; of 15 characters, as many as the kernel keeps.
 _NAME: Final = "waterspout-wsgi"
@@ -89,7 +89,7 @@ def _open_lanes(control: Control, app: WSGIApp, spec: dict[str, Any]) -> list[th
             company=company,
         )
         threads = [thread for thread in threads if thread.is_alive()]
-        thread = LaneThread(lane.run)
+        thread = DaemonThread(lane.run, LANE_THREAD)
         try:
             thread.start()
         except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""What an app may say in the head of its reply: status and headers, checked. Pure.
+"""What an app may say in the head of its reply: status and headers, checked. Leaf.
 
 PEP 3333 decides what the app may do; RFC 9110 and 9112 decide what may reach the client. A value that fails a
 check is named in the log and never echoed to the client.

@@ -1,4 +1,4 @@
-"""start_response, and the reply that follows it. Pure: chunks in, frames out, no I/O."""
+"""start_response, and the reply that follows it. Leaf: chunks in, frames out."""
 
 from __future__ import annotations
 

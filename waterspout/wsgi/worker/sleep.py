@@ -6,7 +6,7 @@ from typing import Final
 
 try:
     import resource
-except ImportError:  # Windows, which `pool.py` refuses in words
+except ImportError:  # Windows, which `pool/pool.py` refuses in words
     resource = None  # type: ignore[assignment]
 
 #: So many requests are looked at together, at most.

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, Final, NoReturn
 
 from waterspout.exceptions import FrameError
 from waterspout.limits import LANE_READ, QUICK_VIEW
@@ -52,6 +52,8 @@ from waterspout.wsgi.worker.sleep import SleepMeter
 
 logger = logging.getLogger("waterspout.wsgi")
 
+#: What the thread that runs one is called.
+LANE_THREAD: Final = "waterspout-lane"
 _IDLE = pack(IDLE)
 _SLEPT = pack(SLEPT)
 

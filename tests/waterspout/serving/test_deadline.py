@@ -11,7 +11,7 @@ import pytest
 
 CODE = """
 import atexit, multiprocessing, sys, threading, time
-from waterspout.serving.ending import end_by
+from waterspout.serving.deadline import end_by
 
 def wait(seconds):
     time.sleep(seconds)

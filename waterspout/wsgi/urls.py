@@ -14,8 +14,7 @@ from werkzeug.routing import BaseConverter, BuildError, Map, Rule
 
 from waterspout.exceptions import WaterspoutError
 from waterspout.importer import resolve
-from waterspout.routing.paths import find_arguments
-from waterspout.wsgi.naming import Link, NamedRule, Names
+from waterspout.wsgi.naming import Link, NamedRule, Names, find_arguments
 
 #: What an anchor may hold as it is (the fragment of RFC 3986 section 3.5, and % as it was written).
 _IN_ANCHOR: Final = "%!#$&'()*+,/:;=?@"

@@ -1,7 +1,8 @@
-"""Whether a thread of another process is ready to run, and only lacks a core. Linux only."""
+"""What Linux tells of a process, this one or another: its memory, its time, and who of it would run. Leaf."""
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Final
 
@@ -25,3 +26,12 @@ def is_ready(pid: int, thread: int) -> bool:
     except OSError:
         return False
     return rest.startswith(b"R")
+
+
+def read_rss(pid: int) -> int | None:
+    """What of a process lies in memory; None: it is gone, or this system does not tell."""
+    try:
+        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError, ValueError):
+        return None

@@ -1,4 +1,4 @@
-"""Who holds the event loop, said while he does: nothing else can say it, because nothing else runs there."""
+"""What holds the event loop, said while it holds it: by a thread, since nothing runs on the loop then."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ import time
 import pytest
 
 from tests.server import poll
-from waterspout.ops import watchdog
-from waterspout.ops.watchdog import LoopWatchdog, find_culprit
+from waterspout.serving import watchdog
+from waterspout.serving.watchdog import LoopWatchdog, find_culprit
 
 STANDS = "the event loop has stood still for "
 GOES_ON = "the event loop goes on, after "

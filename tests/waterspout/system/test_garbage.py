@@ -7,8 +7,8 @@ import weakref
 import pytest
 
 from waterspout.limits import COLLECT_GROWTH, COLLECT_SHARE, COLLECT_YOUNG_SHARE, MIB
-from waterspout.system import collecting
-from waterspout.system.collecting import Collector
+from waterspout.system import garbage as collecting
+from waterspout.system.garbage import Collector
 
 START = 100 * MIB
 

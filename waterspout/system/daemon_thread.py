@@ -1,4 +1,4 @@
-"""The thread of a lane."""
+"""A daemon thread that makes none of those that it starts. Leaf."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import threading
 from collections.abc import Callable
 
 
-class LaneThread(threading.Thread):
+class DaemonThread(threading.Thread):
     """A daemon, so that a view that never returns can't keep the process alive; the threads that a view
     starts are none, unless it says so. By Python's rule they would be what the thread that starts them is: a
     mail that a view sends in a thread of its own would be lost whenever the process ends.
     """
 
-    def __init__(self, run: Callable[[], None]) -> None:
-        super().__init__(name="waterspout-lane", target=run, daemon=True)
+    def __init__(self, run: Callable[[], None], name: str) -> None:
+        super().__init__(name=name, target=run, daemon=True)
         self._serves = False
 
     def run(self) -> None:

@@ -10,7 +10,7 @@ from waterspout.exceptions import WaterspoutError
 from waterspout.http.counting import Connections
 from waterspout.ops.address import OpsAddress
 from waterspout.ops.gauges import Gauges
-from waterspout.ops.server import OpsServer
+from waterspout.serving.ops_server import OpsServer
 
 pytestmark = pytest.mark.gen_test(timeout=20)
 

@@ -7,8 +7,8 @@ import sys
 from types import SimpleNamespace
 
 from tests.server import poll
-from waterspout.system import kernel
-from waterspout.system.kernel import CAN_TELL, held_by_kernel
+from waterspout.system import unacknowledged as kernel
+from waterspout.system.unacknowledged import CAN_TELL, held_by_kernel
 
 
 def test_it_is_what_the_other_side_has_no_room_for():

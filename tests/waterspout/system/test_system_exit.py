@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from waterspout.system.exits import contain_exit
+from waterspout.system.system_exit import contain_exit
 
 pytestmark = pytest.mark.gen_test
 

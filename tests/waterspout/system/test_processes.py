@@ -1,5 +1,6 @@
 """Processes that sleep, and that compute, and what can be seen of them from outside."""
 
+import os
 import subprocess
 import sys
 import time
@@ -7,8 +8,8 @@ import time
 import pytest
 
 from tests.server import poll
+from waterspout.system.processes import is_ready, read_cpu_time, read_rss
 from waterspout.wsgi.backlog import is_possible
-from waterspout.wsgi.lanes.starving import is_ready, read_cpu_time
 
 pytestmark = pytest.mark.skipif(not is_possible(), reason="asked of Linux, where there are backlogs")
 
@@ -52,3 +53,8 @@ def test_of_a_process_that_is_gone_nothing_is_said():
 
 def test_a_thread_whose_number_is_not_known_is_not_ready(start):
     assert not is_ready(start("while True: pass"), 0)
+
+
+def test_the_size_of_a_process_that_is_gone_is_not_known():
+    assert read_rss(os.getpid()) > 1_000_000
+    assert read_rss(2**22 + 1) is None

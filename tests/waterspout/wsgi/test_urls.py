@@ -9,10 +9,10 @@ from werkzeug.exceptions import NotFound
 from werkzeug.routing import BuildError, IntegerConverter, Map, Rule
 
 from tests.apps.linked_converters import Slug, Word
-from waterspout.routing.urls import NativeUrls, ToldUrls, find_importable, find_loaded
 from waterspout.wsgi.frames import FRAME_LIMIT
 from waterspout.wsgi.linking import link
 from waterspout.wsgi.naming import Names
+from waterspout.wsgi.urls import NativeUrls, ToldUrls, find_importable, find_loaded
 
 
 class Padded(IntegerConverter):
