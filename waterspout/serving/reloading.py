@@ -42,7 +42,7 @@ def _import_watcher() -> Any:
         import watchfiles  # optional: only --reload wants it
     except ImportError:
         raise ConfigurationError(
-            "--reload needs watchfiles: pip install watchfiles, or 'waterspout[reload]'"
+            "--reload needs watchfiles: pip install watchfiles"
         ) from None
     return watchfiles
 
