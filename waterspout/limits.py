@@ -118,9 +118,11 @@ REMEMBERED_HEAD = 4 * KIB
 EMPTY_LINES = 2
 #: Chunks that are taken out of what was read until others have their turn.
 CHUNKS_AT_ONCE = 256
-#: Extension of one chunk, and of all chunks of a body: nobody uses them (bytes).
+#: Extension of one chunk, and of all chunks of a body, as far as they are longer than this and twice the data
+#: of their chunk: hardly anybody uses them (bytes).
 CHUNK_EXTENSION = 256
 CHUNK_EXTENSIONS = 16 * KIB
+CHUNK_EXTENSION_FREE = 16
 #: The lines behind a chunked body (bytes).
 TRAILER_SIZE = 8 * KIB
 #: A request's head must be whole this long after its first byte, or after the connection came (seconds).

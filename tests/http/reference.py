@@ -11,6 +11,7 @@ _VALUE = frozenset([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
 _DIGITS = frozenset(b"0123456789")
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 _HOST = _DIGITS | frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~!$&'()*+;=")
+_ZONE = _DIGITS | frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~%")
 _SINGLE = (b"host", b"content-type", b"content-length", b"transfer-encoding")
 _LINE, _HEAD, _FIELDS, _FIELD = 8190, 65536, 100, 16384
 _EXTENSION, _EXTENSIONS, _TRAILERS, _BODY = 256, 16384, 8192, 1 << 20
@@ -155,8 +156,10 @@ def _judge_host(head: _Head) -> None:
 
 def _judge_authority(host: bytes) -> None:
     if host.startswith(b"["):
-        address, bracket, port = host[1:].partition(b"]")
+        literal, bracket, port = host[1:].partition(b"]")
+        address, percent, zone = literal.partition(b"%")
         _require(bracket and address and _only(address, _HEX | frozenset(b"v:.")))
+        _require(not percent or (zone and _only(zone, _ZONE)))
         _require(port == b"" or port.startswith(b":"))
         port = port[1:]
     else:
@@ -208,7 +211,8 @@ def _read_chunks(data: bytes, at: int) -> tuple[bytes, int]:
     extensions = 0
     while True:
         size, extension, at = _read_size(data, at)
-        extensions += extension
+        # What is small beside its data costs nothing.
+        extensions = max(0, extensions + extension - 16 - 2 * size)
         _require(extensions <= _EXTENSIONS)
         if size == 0:
             return bytes(body), _read_trailers(data, at)

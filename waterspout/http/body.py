@@ -90,10 +90,12 @@ class ChunkedBody:
             if _SIZE_LINE_BEGUN.fullmatch(data, position) is None:
                 raise RequestRefused(400, "invalid chunk size")
             return -1
-        self._extensions += len(match[2])
+        self._left = int(match[1], 16)
+        # What is small beside its data costs nothing, however long the body is.
+        free = limits.CHUNK_EXTENSION_FREE + 2 * self._left
+        self._extensions = max(0, self._extensions + len(match[2]) - free)
         if self._extensions > limits.CHUNK_EXTENSIONS:
             raise RequestRefused(400, "chunk extensions without end")
-        self._left = int(match[1], 16)
         self._step = ChunkedBody._read_data if self._left else ChunkedBody._read_trailers
         return match.end()
 

@@ -332,9 +332,9 @@ class Exchange(HTTPConnection):
             keep_alive = False
         if self.switches_protocols or closes:
             pass
-        elif not keep_alive and modern:
+        elif not keep_alive:  # to HTTP/1.0, too: the status line says 1.1, by which it would stay
             more.append(("Connection", "close"))
-        elif keep_alive and not modern:
+        elif not modern:
             more.append(("Connection", "Keep-Alive"))
         return left, chunked, keep_alive, more
 

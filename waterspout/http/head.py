@@ -25,8 +25,9 @@ _REQUEST_LINE: Final = re.compile(rf"({TOKEN}) ({_TARGET}) HTTP/([0-9]\.[0-9])\r
 #: HTAB, SP, visible ASCII and obs-text; no control character, and no line folding.
 _FIELDS: Final = re.compile(rf"(?:{TOKEN}:[\t\x20-\x7e\x80-\xff]*\r\n)*")
 _FIELD: Final = re.compile(r"([^:]+):[ \t]*([^\r]*)\r\n")
+#: With the zone of an address (RFC 6874), which no client should send, and Python's urllib does.
 _HOST: Final = re.compile(
-    r"(?:(?:[0-9A-Za-z\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})*|\[[0-9A-Fa-fv:.]+\])(?::[0-9]*)?"
+    r"(?:(?:[0-9A-Za-z\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})*|\[[0-9A-Fa-fv:.]+(?:%[0-9A-Za-z\-._~%]+)?\])(?::[0-9]*)?"
 )
 _ABSOLUTE: Final = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)")
 #: Fields that may stand in a head only once: two servers could go by different ones.

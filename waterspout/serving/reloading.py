@@ -41,9 +41,7 @@ def _import_watcher() -> Any:
     try:
         import watchfiles  # optional: only --reload wants it
     except ImportError:
-        raise ConfigurationError(
-            "--reload needs watchfiles: pip install watchfiles"
-        ) from None
+        raise ConfigurationError("--reload needs watchfiles: pip install watchfiles") from None
     return watchfiles
 
 

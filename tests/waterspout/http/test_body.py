@@ -107,6 +107,13 @@ def test_what_has_no_end_is_refused():
     assert status_of(chunk(b"x", extension) * 100) == 400
 
 
+def test_extensions_that_are_small_beside_their_data_may_go_on():
+    """A signature in each chunk, say."""
+    signed = [chunk(b"x" * 8192, ";sig=0123456789abcdef")] * 1000
+    assert len(chunked(*signed, b"0\r\n\r\n")[0]) == 8192 * 1000
+    assert len(chunked(*[chunk(b"x", ";sig=0123456789")] * 2000, b"0\r\n\r\n")[0]) == 2000
+
+
 def test_it_never_holds_more_than_a_line_or_the_trailers():
     body = ChunkedBody(HeadLimits())
     held = 0

@@ -53,7 +53,19 @@ async def test_for_http_1_0_it_ends_with_the_connection():
     async with serve(answering(in_pieces)) as served:
         asked_for_more = b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
         for request in (OLD, asked_for_more):
-            assert await served.ask(request) == b"HTTP/1.1 200 OK\r\n\r\nonetwothree"
+            told = await served.ask(request)
+            assert told == b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nonetwothree"
+
+
+@on_loops
+async def test_for_http_1_0_it_says_whether_the_connection_stays():
+    """The status line says 1.1: without a word the client would think that it does (RFC 9112 section 9.3)."""
+    async with serve() as served, served.client() as client:
+        client.send(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        assert (await client.read_reply())[1]["connection"] == "Keep-Alive"
+        client.send(OLD)
+        assert (await client.read_reply())[1]["connection"] == "close"
+        assert await client.rest() == b""
 
 
 @pytest.mark.parametrize("status", [204, 304])

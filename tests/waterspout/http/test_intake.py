@@ -274,3 +274,38 @@ async def test_the_next_reply_never_takes_the_place_of_one_whose_head_was_refuse
 
     async with serve(answering(answer)) as served:
         assert await served.ask(GET + GET.replace(b" / ", b" /next ")) == b""
+
+
+@pytest.mark.parametrize("behind", [b"\r\n", b"GET /more HTTP/1.1\r\nHost: x\r\n\r\n", b"x" * 10_000])
+@pytest.mark.parametrize("last", ["Connection: close", "1.0"])
+@on_loops
+async def test_what_comes_behind_the_last_request_costs_no_reply(last, behind):
+    """Unread, it would make the kernel answer with a reset, and that can eat the reply."""
+    version, line = ("1.0", "X: 1") if last == "1.0" else ("1.1", last)
+    whole = b"x" * 200_000
+    async with serve(answering(lambda exchange: reply(exchange, whole))) as served:
+        async with served.client(receive=4096) as client:
+            client.send(post(b"form", line, version=version))
+            await until(lambda: served.delegates)
+            await asyncio.sleep(0.05)  # the server has written, and would have closed
+            client.send(behind)
+            await asyncio.sleep(0.05)
+            status, _, body = await client.read_reply()
+            assert (status, len(body)) == (200, len(whole))
+            assert await client.rest() == b""
+        await until(lambda: not served.server._open)
+        assert len(served.delegates) == 1
+
+
+@on_loops
+async def test_a_client_that_goes_behind_the_last_reply_is_not_waited_for():
+    async with serve() as served:
+        for leave in ("rest", "half_close"):
+            async with served.client() as client:
+                if leave == "half_close":
+                    client.send(post(b"form", "Connection: close"))
+                    client.half_close()
+                else:
+                    client.send(post(b"form", "Connection: close"))
+                await client.rest()
+            await until(lambda: not served.server._open, 1)  # LINGER is 2 s

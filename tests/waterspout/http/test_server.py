@@ -431,6 +431,7 @@ def test_a_thread_that_has_no_event_loop_yet():
         ready.set()
         loop.start()
         server.stop()
+        loop.run_sync(server.close_all_connections)  # it lingers: the client may still be sending
         loop.close(all_fds=False)
 
     thread = threading.Thread(target=run)
