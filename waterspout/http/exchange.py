@@ -108,7 +108,7 @@ class Exchange(HTTPConnection):
         """The reply is whole. Raises HTTPOutputError: it is shorter than its Content-Length."""
         if self.finished:
             return
-        if self._left and not self._writer.closed:
+        if self._left and not self._writer.closed and not self._writer.is_lost:
             self.close()
             raise HTTPOutputError(f"Tried to write {self._left} bytes less than Content-Length")
         if self._chunked:
@@ -284,7 +284,7 @@ class Exchange(HTTPConnection):
     @property
     def is_lost(self) -> bool:
         """The connection has ended under it: the client left, or was cut."""
-        return self._connection.is_over and not self.detached
+        return (self._connection.is_over or self._writer.is_lost) and not self.detached
 
     @property
     def no_keep_alive(self) -> bool:

@@ -61,8 +61,7 @@ class Writer:
 
     def write(self, data: _Bytes) -> asyncio.Future[None]:
         """The future is done when there is room for more, or fails with StreamClosedError."""
-        if self.closed or self._transport.is_closing():
-            # The second, because a handler that never has to wait never lets the loop tell us.
+        if self.closed or self.is_lost:
             return self._failed()
         if self._queue is None and len(data) <= WRITE_SIZE:
             self._written += len(data)
@@ -77,6 +76,13 @@ class Writer:
         """Behind all that has been written. `on_room` is called as a transport would: it calls `resume`."""
         part.bind(self._count, on_room, on_failure)
         self._put(part, part.left)
+
+    @property
+    def is_lost(self) -> bool:
+        """The transport ends, and not by us: `close` is about to come. A handler that never has to wait never
+        lets the loop say so; and by TLS it is a while from the client's goodbye to that.
+        """
+        return not self.closed and self._transport.is_closing()
 
     @property
     def holds(self) -> bool:

@@ -11,6 +11,7 @@ import pytest
 import tornado.test
 from tornado.httputil import HTTPHeaders, ResponseStartLine
 from tornado.iostream import StreamClosedError
+from tornado.web import Application, RequestHandler
 
 from tests.waterspout.http.harness import (
     GET,
@@ -283,3 +284,49 @@ async def test_a_probe_that_connects_and_leaves_is_no_warning(caplog):
             await asyncio.sleep(0.05)
         await asyncio.sleep(0.1)
         assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def leave_at_once(port):
+    """Ask, and say goodbye in the same packet. What comes until the server closes."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    secure = CLIENT.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with socket.create_connection(("127.0.0.1", port), 10) as sock:
+        while True:
+            try:
+                secure.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                sock.sendall(outgoing.read())
+                incoming.write(sock.recv(65536))
+        secure.write(GET)
+        with contextlib.suppress(ssl.SSLError):
+            secure.unwrap()
+        sock.sendall(outgoing.read())
+        with contextlib.suppress(ConnectionResetError):
+            while sock.recv(65536):
+                pass
+
+
+@on_loops
+async def test_who_says_goodbye_behind_a_request_has_left_and_nothing_is_wrong(caplog):
+    size, found = 8 * limits.MIB, []
+
+    class Large(RequestHandler):
+        async def get(self):
+            self.set_header("Content-Length", size)
+            try:
+                for _ in range(size // 65536):
+                    self.write(b"x" * 65536)
+                    await self.flush()
+            except StreamClosedError:
+                pass  # the client has left
+
+        def on_finish(self):
+            found.append(self.request.connection.is_lost)
+
+    async with serve(Application([("/", Large)]), ssl_options=SERVER) as served:
+        for count in range(1, 6):
+            await asyncio.to_thread(leave_at_once, served.port)
+            await until(lambda count=count: len(found) == count)
+    assert found == [True] * 5
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
