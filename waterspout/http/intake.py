@@ -172,8 +172,8 @@ class Intake(Connection):
             if not self.is_whole and delegate is not None and exchange is not None:
                 # As Tornado tells it: else who waits for the body waits for ever.
                 self.server.loop.call_soon(tell, variables, delegate.on_connection_close)
-            # What the client sends behind its last request, a CRLF say, would cost it what it has not yet read
-            # of the reply. By TLS there is no closing of one side, and a goodbye by both.
+            # What the client sends behind its last request, a CRLF say, would cost it what it has not yet
+            # read of the reply. By TLS there is no closing of one side, and a goodbye by both.
             is_plain = not self.context.is_secure
             self.close(linger=not self.is_whole or (is_plain and not self._half_closed))
 
