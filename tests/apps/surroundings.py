@@ -16,19 +16,24 @@ def app(environ, start_response):
     return [links.encode()]
 
 
-def load_with_few_threads():
+def load_with_few_threads(few=2):
     """As if the third lane's thread, and all after it, were more than the machine allows."""
     start, started = Thread.start, []
 
     def start_few(self):
         if isinstance(self, DaemonThread):
             started.append(self)
-            if len(started) > 2:
+            if len(started) > few:
                 raise RuntimeError("can't start new thread")
         start(self)
 
     DaemonThread.start = start_few
     return app
+
+
+def load_with_no_threads():
+    """As if the machine allowed none."""
+    return load_with_few_threads(0)
 
 
 def load_with_a_helper():

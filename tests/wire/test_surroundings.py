@@ -106,6 +106,18 @@ def test_lanes_that_can_not_have_threads_are_done_without(run, tmp_path):
     assert log.read_bytes().count(b"and no more") == 1
 
 
+def test_who_waits_for_lanes_that_can_not_have_threads_is_told_in_time(run):
+    """Each time that such a lane is given up, the time that it has been waited for goes on."""
+    words = ("--wsgi-threads", "4", "--wsgi-queue-timeout", "3")
+    server = run("--wsgi", f"{APP}:load_with_no_threads()", *words)
+    assert poll(server.is_up, 30)
+    began = time.monotonic()
+    with Connection(("127.0.0.1", server.port), timeout=30) as connection:
+        reply = connection.ask("GET", "/")
+    assert (reply.status, reply.header("Retry-After")) == (503, "1")
+    assert time.monotonic() - began < 6  # 7.5, if each lane begins anew
+
+
 def test_a_server_whose_own_threads_are_too_few_says_so_and_can_not_serve(run, tmp_path):
     server = run("--wsgi", f"{APP}:load_with_few_threads()", "--wsgi-threads", "4", "--wsgi-workers", "0")
     assert server.process.wait(30) == 1

@@ -82,6 +82,10 @@ class FakePool:
         self.submitted += 1
         self.waiting.append(exchange)
 
+    def resubmit(self, exchange):
+        self.started -= 1
+        self.submit(exchange)
+
     def find_admission(self, record):
         return self.admission
 

@@ -31,6 +31,9 @@ class Dispatcher(Protocol):
     def submit(self, exchange: Any) -> None:
         """`start` it on a lane, now or when one is free, or `refuse` it."""
 
+    def resubmit(self, exchange: Any) -> None:
+        """It was given to a lane, and nobody has read it there: it waits on, where it stood."""
+
     def withdraw(self, exchange: Any) -> None:
         """It waits in the queue, and nobody waits for it any more."""
 

@@ -380,8 +380,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
         if unread:
             self._upload.detach()
             self.leave_lane()
-            self._pool.started -= 1
-            self._pool.submit(self)
+            self._pool.resubmit(self)
             return
         if not stopped:
             self._pool.died += 1

@@ -300,6 +300,16 @@ class Pool:
         else:
             self._queue.add(exchange)
 
+    def resubmit(self, exchange: Exchange) -> None:
+        """Nobody has read it on the lane that it was given to: it waits on, before those that came later."""
+        self.started -= 1
+        if self.stopping or self._supervisor.broken:
+            self._refuse(exchange)
+            return
+        for surplus in self._queue.put_back([exchange]):
+            self._refuse(surplus)
+        self._serve_queue()
+
     def find_admission(self, record: Record) -> Admission:
         """Its own."""
         return self.admission

@@ -109,6 +109,9 @@ class Pools:
         """Hand it to the pool that its path belongs to, for good."""
         exchange.hand_to(self.all[self._rules.find(_target_of(exchange.record))])
 
+    def resubmit(self, exchange: Exchange) -> None:
+        """As `submit`: it has been handed on, and this is asked of its pool."""
+
     def withdraw(self, exchange: Exchange) -> None:
         """It has been handed on: this is asked of its pool."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 
@@ -41,12 +42,15 @@ class WaitingQueue:
             self._timer = loop.call_at(self._due, self._look)
 
     def put_back(self, exchanges: list[Exchange]) -> list[Exchange]:
-        """Put them before all others, in their order. Returns those at the end that are too many now."""
-        later, self._deadlines = self._deadlines, {}
+        """Put them where they stand by when they came. Returns those at the end that are too many now."""
         now = time.perf_counter()
         for exchange in exchanges:
             self.add(exchange, waited=now - exchange.record.submitted)
-        self._deadlines |= later
+        self._deadlines = dict(sorted(self._deadlines.items(), key=lambda waiting: waiting[1]))
+        if self._timer is not None and next(iter(self._deadlines.values()), math.inf) < self._due:
+            self._timer.cancel()
+            self._timer = None
+            self._look_later()
         surplus = list(self._deadlines)[self._length :]
         for exchange in surplus:
             del self._deadlines[exchange]

@@ -6,13 +6,18 @@ import time
 import pytest
 
 from waterspout.limits import STOOD_STILL
+from waterspout.message.record import Record
 from waterspout.wsgi.pool.queue import WaitingQueue
 
 pytestmark = pytest.mark.gen_test(timeout=10)
 
 
 class Waiter:
-    """Stands for an exchange."""
+    """Stands for an exchange, which came so many seconds ago."""
+
+    def __init__(self, ago=0.0):
+        self.record = Record("wsgi", "GET", "/", "127.0.0.1", "id")
+        self.record.submitted -= ago
 
 
 @pytest.fixture
@@ -116,3 +121,23 @@ async def test_a_loop_that_stood_still_makes_nobody_late(late):
     assert late == []
     await asyncio.sleep(0.5 + STOOD_STILL + 0.5)
     assert len(late) == 1
+
+
+async def test_who_comes_back_stands_where_he_stood(late):
+    queue = WaitingQueue(4, 5.0, late.append)
+    first, second, third, fourth, fifth = [Waiter(ago) for ago in (4.0, 3.0, 2.0, 1.0, 0.0)]
+    for waiter in (second, fourth, fifth):
+        queue.add(waiter, waited=time.perf_counter() - waiter.record.submitted)
+    assert queue.put_back([third]) == []
+    assert queue.put_back([first]) == [fifth]
+    assert queue.clear() == [first, second, third, fourth]
+
+
+async def test_who_comes_back_is_late_in_his_own_time(late):
+    queue = WaitingQueue(4, 1.0, late.append)
+    queue.add(Waiter())
+    returned = Waiter(ago=0.9)
+    queue.put_back([returned])
+    await asyncio.sleep(0.5)
+    assert late == [returned]
+    queue.clear()
