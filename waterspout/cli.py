@@ -206,9 +206,9 @@ def _build_application(
 ) -> TornadoApplication:
     application = build_application(target, options["native"], options["wsgi"])
     if isinstance(application, Application):
+        application.configure(**settings.application)
         for doubt in application.doubts:
             say(doubt)
-        application.configure(**settings.application)
         _warn_of_copy(application)
     elif unheard := {"trusted_proxies", "proxy_headers", "root_path"}.intersection(settings.application):
         raise ConfigurationError(

@@ -281,7 +281,8 @@ def test_what_can_hardly_be_meant_so_is_told():
     typo, guarded = Application(rules).doubts
     assert "Typo defines no method (get, post, ...) and no prepare()" in typo
     assert "Guarded is authenticated, and nobody can be: give the application a login_loader" in guarded
-    (typo,) = Application([("/a", public(Typo)), ("/d", Guarded)], login_loader=lambda handler: None).doubts
+    known = {"login_loader": lambda handler: None, "login_url": "/login"}
+    (typo,) = Application([("/a", public(Typo)), ("/d", Guarded)], **known).doubts
     assert "Typo defines no method" in typo
 
 

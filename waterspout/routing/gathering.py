@@ -15,6 +15,7 @@ from werkzeug.routing import BaseConverter
 
 from waterspout.exceptions import AccessUndeclared, ConfigurationError
 from waterspout.native.access import ask_loader_for_tornados, find_undeclared, lets_nobody_in
+from waterspout.native.login import sends_to_login
 from waterspout.native.methods import answers_nothing, find_methods
 from waterspout.routing.paths import is_literal
 from waterspout.routing.rule import PathRule, read_rules, spell_matcher, spell_target
@@ -34,7 +35,7 @@ class Gathering:
     by name. `has_login`: each handler has to say who may use it.
 
     Attributes: `maps`, of all rules that are written Flask's way; `doubts`, what is probably a mistake, a
-    line for each, for people.
+    line for each, for people; `sent_to_login`, handlers that send whoever is not signed in to `login_url`.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Gathering:
         self._undeclared: dict[str, str] = {}
         self.maps: list[RuleMap] = []
         self.doubts: list[str] = []
+        self.sent_to_login: list[type[RequestHandler]] = []
 
     def gather(self, rules: Iterable[Any], *handlers: Any) -> list[Any]:
         """Tornado's rules: neighbours that are written Flask's way become one map at their place. `handlers`:
@@ -151,6 +153,8 @@ class Gathering:
             self.doubts.append(
                 f"{named} defines no method (get, post, ...) and no prepare(): it answers 405 to everything"
             )
+        if sends_to_login(target) and target not in self.sent_to_login:
+            self.sent_to_login.append(target)
         if not self._has_login:
             if lets_nobody_in(target):
                 self.doubts.append(
