@@ -347,6 +347,12 @@ def test_a_port_that_is_not_for_us_says_no_place_to_listen(served):
         (("tests.waterspout.natives:routes",), "no tornado.web.Application, but list"),
         ((APP,), f"--wsgi {APP}"),
         (("--native", APP), "no list of Tornado rules"),
+        (("--native", "shop.native"), "like mypackage.native:routes"),
+        (("shop",), "like mypackage.main:app"),
+        (
+            ("--native", "tests.waterspout.natives:ours"),
+            "is a tornado.web.Application: waterspout serve tests.waterspout.natives:ours",
+        ),
         (("--native", "tests.waterspout.natives:nothing"), "has no 'nothing'"),
         (("--wsgi", APP, "--debug", "--host", "0.0.0.0"), "loopback only"),
         (("--wsgi", APP, "--debug", "--wsgi-workers", "2"), "one WSGI process"),
