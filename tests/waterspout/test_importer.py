@@ -324,7 +324,7 @@ def test_a_factory_is_given_its_arguments_in_a_module(spec, line):
 
 
 def test_the_example_is_one_of_what_is_asked_for():
-    with pytest.raises(TargetNotFound, match="like mypackage.native:routes$"):
+    with pytest.raises(TargetNotFound, match=r"like mypackage\.native:routes$"):
         resolve("shop.native", "mypackage.native:routes")
 
 
