@@ -236,6 +236,7 @@ async def test_a_host_that_can_t_be_is_a_bad_request():
         ([("items/7", Reads)], "the rule 'items/7' matches nothing: write '/items/7'"),
         ([("/outer.*", [("/a",)])], "is no rule: write"),
         ([("/a", "nosuchmodule.Handler")], "the rule '/a' leads to 'nosuchmodule.Handler': No module named"),
+        ([(r"/a(.*)", "nosuchmodule.Handler")], "leads to 'nosuchmodule.Handler': No module named"),
     ],
 )
 def test_what_is_no_rule_is_named(rules, said):
@@ -310,6 +311,7 @@ def answer(request):
         (("/healthz", f"{__name__}.health"), "/healthz", "health"),
         (("/items/<int:id>", health), "/items/<int:id>", "health"),
         ((r"/files/(.*)", health), r"/files/\(\.\*\)", "health"),
+        ((r"/named/(.*)", f"{__name__}.health"), r"/named/\(\.\*\)", "health"),
         (("/events", events), "/events", "events"),
         (("/part", functools.partial(health, 1)), "/part", "health"),
         (("/api", Asgi()), "/api", "Asgi"),

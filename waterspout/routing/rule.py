@@ -71,11 +71,11 @@ def _read(rule: Any) -> Any:
         _check_target(spell_matcher(rule.matcher), rule.target)
         return rule
     _check_shape(rule)
-    _check_target(spell_matcher(rule[0]), rule[1])
+    path = spell_matcher(rule[0])
+    target = _import(path, rule[1]) if isinstance(rule[1], str) else rule[1]
+    _check_target(path, target)
     if not (isinstance(rule[0], str) and is_flask_style(rule[0])):
-        return rule
-    target = _import(rule[0], rule[1]) if isinstance(rule[1], str) else rule[1]
-    _check_target(rule[0], target)
+        return (rule[0], target, *rule[2:])
     is_handler = isclass(target) and issubclass(target, RequestHandler)
     return PathRule(rule[0], target, *rule[2:]) if is_handler or "<" in rule[0] else rule
 
