@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dis
-import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
@@ -13,9 +11,6 @@ from tornado.websocket import WebSocketHandler
 from waterspout.exceptions import ConfigurationError
 from waterspout.native.access import find_access
 from waterspout.native.methods import defines
-
-#: By these a loader answers itself, without a login page.
-_ANSWERS: Final = frozenset({"finish", "redirect", "send_error"})
 
 
 def check_loader(loader: Any) -> None:
@@ -40,34 +35,15 @@ def sends_to_login(handler_class: type[RequestHandler]) -> bool:
 def doubt_login(
     handlers: Sequence[type[RequestHandler]], settings: Mapping[str, Any], root_path: str
 ) -> list[str]:
-    """What is said of `login_url`, a line for each, where these handlers send somebody there. `settings` of
-    the application; `root_path`: what it is mounted under, or "".
+    """What is said of the setting `login_url`, where these handlers send somebody there. `root_path`: what
+    the application is mounted under, or "".
     """
     url = settings.get("login_url")
-    if not handlers:
-        return []
-    if url is None and settings.get("login_loader") is not None and not _answers(settings["login_loader"]):
-        first = f"{handlers[0].__module__}.{handlers[0].__qualname__}"
-        others = f" (and {len(handlers) - 1} more)" if len(handlers) > 1 else ""
-        return [
-            f"{first}{others} is authenticated, and it is not said where to sign in: GET is answered with "
-            "500 then; give the application a login_url, or the handler a get_login_url()"
-        ]
     is_path = isinstance(url, str) and url[:1] == "/" and url[:2] != "//"
-    if root_path and is_path and not f"{url}/".replace("?", "/").startswith(f"{root_path}/"):
-        return [
-            f"login_url {url!r} is not below --root-path {root_path!r}: whoever has to sign in is sent out "
-            "of it; let get_login_url() return self.reverse_url(...)"
-        ]
-    return []
-
-
-def _answers(loader: Any) -> bool:
-    """Whether it may answer whom it does not know by itself: it raises (HTTPError(401)), or finishes."""
-    function = inspect.unwrap(loader)
-    function = getattr(function, "__func__", function)
-    code = getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
-    if code is None:
-        return True  # built in, or compiled: it can't be told
-    raises = any(step.opname == "RAISE_VARARGS" for step in dis.get_instructions(code))
-    return raises or not _ANSWERS.isdisjoint(code.co_names)
+    is_inside = f"{url}/".replace("?", "/").startswith(f"{root_path}/")
+    if not handlers or not root_path or not is_path or is_inside:
+        return []
+    return [
+        f"login_url {url!r} is not below --root-path {root_path!r}: whoever has to sign in is sent out "
+        "of it; let get_login_url() return self.reverse_url(...)"
+    ]

@@ -1,8 +1,7 @@
 """Where whoever is not signed in is sent, and what is said at the start when that can't be right."""
 
 import pytest
-import tornado.web
-from tornado.web import HTTPError, RequestHandler
+from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
 from waterspout import Application, authenticated, public
@@ -11,12 +10,6 @@ from waterspout.exceptions import ConfigurationError
 
 class Account(RequestHandler):
     @authenticated
-    def get(self):
-        pass
-
-
-class Orders(RequestHandler):
-    @tornado.web.authenticated
     def get(self):
         pass
 
@@ -56,49 +49,10 @@ def load(handler):
     return None
 
 
-async def load_later(handler):
-    return load(handler)
-
-
-class Loader:
-    async def __call__(self, handler):
-        return load(handler)
-
-
-def refuse(handler):
-    raise HTTPError(401)
-
-
-async def answer(handler):
-    handler.redirect("https://sign.in")
-
-
 @pytest.mark.parametrize("loader", ["shop.users:load", {}, 1, False])
 def test_a_loader_is_a_function(loader):
     with pytest.raises(ConfigurationError, match="login_loader is a function, from a handler to its user"):
         Application([("/account", Account)], login_loader=loader)
-
-
-@pytest.mark.parametrize("loader", [load, load_later, Loader(), lambda handler: None])
-def test_that_nobody_says_where_to_sign_in_is_told(loader):
-    (said,) = Application([("/account", Account), *NOT_SENT], login_loader=loader).doubts
-    assert said.startswith(f"{__name__}.Account is authenticated, and it is not said where to sign in")
-    assert "500" in said
-    (said,) = Application([("/account", Account), ("/orders", Orders)], login_loader=loader).doubts
-    assert said.startswith(f"{__name__}.Account (and 1 more) is")
-
-
-@pytest.mark.parametrize("loader", [refuse, answer, print])
-def test_a_loader_that_answers_itself_needs_no_place_to_sign_in(loader):
-    assert Application([("/account", Account)], login_loader=loader).doubts == []
-
-
-def test_who_is_sent_nowhere_needs_no_place_to_sign_in():
-    assert Application(NOT_SENT, login_loader=load).doubts == []
-    assert Application([("/account", Account)], login_loader=load, login_url="/login").doubts == []
-    application = Application([("/account", Account)], login_loader=load)
-    application.settings["login_url"] = "/login"  # as Tornado allows
-    assert application.doubts == []
 
 
 @pytest.mark.parametrize("url", ["/auth/login", "/", "/shopping/login"])
