@@ -11,9 +11,11 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "options.md"
 
 MARK = "<!-- options: written by make options -->\n"
 #: Options that are said in code by another word, or by a setting of their own.
-SETTINGS = {"native": "native", "wsgi": "wsgi", "wsgi_pool": "wsgi_pools", "debug": "debug"} | {
+SETTINGS = {"native": "native", "wsgi": "wsgi", "wsgi_pool": "wsgi_pools"} | {
     name: name for name in (*CONTAINER_SETTINGS, "native_max_body_size")
 }
+#: One that is said in two places. (`debug` of an application is Tornado's.)
+IN_WORDS = {"debug": "`serve_traceback`, and `debug` of a `Container`"}
 
 
 def print_tables():
@@ -39,7 +41,7 @@ def _describe(option):
     default = option.default if isinstance(option.default, (str, int, float)) else None
     yield f"`{names}{value}`".replace("|", "\\|")
     yield _print_default(option, default)
-    yield f"`{setting}`" if setting else ""
+    yield IN_WORDS.get(option.name) or (f"`{setting}`" if setting else "")
     yield option.help.replace("|", "\\|")
 
 

@@ -47,6 +47,7 @@ PARTS = (
     "opening",
     "container_settings",
     "application",
+    "foreign_options",
     "option_types",
     "options",
     "settings",

@@ -15,7 +15,7 @@ from tornado.web import ErrorHandler, FallbackHandler, OutputTransform, RequestH
 from tornado.websocket import WebSocketProtocol as AnyProtocol
 
 from waterspout import limits
-from waterspout.container_settings import CONTAINER_SETTINGS, check_names, make_container
+from waterspout.container_settings import CONTAINER_SETTINGS, check_names, doubt_names, make_container
 from waterspout.exceptions import ConfigurationError
 from waterspout.http.exchange import Exchange
 from waterspout.hub.local import hub
@@ -25,6 +25,7 @@ from waterspout.message.target import split_target
 from waterspout.native.access import ask_before_body
 from waterspout.native.delegate import NativeDelegate, PlainDelegate, run
 from waterspout.native.lean import LeanClasses
+from waterspout.native.login import check_loader, doubt_login
 from waterspout.native.methods import find_methods, owns
 from waterspout.native.request import Request
 from waterspout.native.transform import RecordTransform
@@ -82,6 +83,7 @@ class Application(TornadoApplication):
         **settings: Any,
     ) -> None:
         self.container = make_container(wsgi, settings)
+        check_loader(settings.get("login_loader"))
         #: What can be read off: see docs/stats.md.
         self.gauges = Gauges() if self.container is None else self.container.gauges
         self._answers = self.gauges.native
@@ -232,8 +234,10 @@ class Application(TornadoApplication):
 
     @property
     def doubts(self) -> list[str]:
-        """Native rules that are probably mistakes, a line for each, for people."""
-        return list(dict.fromkeys(self._gathering.doubts))
+        """Native rules and settings that are probably mistakes, a line for each, for people."""
+        named = doubt_names(self.settings, has_app=self.container is not None)
+        login = doubt_login(self._gathering.sent_to_login, self.settings, self.proxies.root_path)
+        return list(dict.fromkeys((*self._gathering.doubts, *named, *login)))
 
     @property
     def native_rules(self) -> int:

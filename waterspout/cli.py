@@ -21,7 +21,7 @@ from waterspout.application import Application
 from waterspout.container_settings import CONTAINER_SETTINGS
 from waterspout.exceptions import ConfigurationError, TargetRaised, WaterspoutError
 from waterspout.http import HeadLimits, HTTPSettings
-from waterspout.importer import is_loaded, look_here
+from waterspout.importer import is_loaded, is_made, look_here
 from waterspout.limits import EXIT_GRACE
 from waterspout.logs import loggers
 from waterspout.logs.saying import say
@@ -206,9 +206,9 @@ def _build_application(
 ) -> TornadoApplication:
     application = build_application(target, options["native"], options["wsgi"])
     if isinstance(application, Application):
+        application.configure(**settings.application)
         for doubt in application.doubts:
             say(doubt)
-        application.configure(**settings.application)
         _warn_of_copy(application)
     elif unheard := {"trusted_proxies", "proxy_headers", "root_path"}.intersection(settings.application):
         raise ConfigurationError(
@@ -230,10 +230,17 @@ def _heed_application(settings: ServeSettings, application: TornadoApplication) 
 def _warn_of_copy(application: Application) -> None:
     """An app that native code imports lives in the server, too, and serves nobody there."""
     pool = application.container.pool if application.container is not None else None
-    if pool is not None and pool.settings.workers and isinstance(pool.target, str) and is_loaded(pool.target):
+    if pool is None or not pool.settings.workers or not isinstance(pool.target, str):
+        return
+    if is_loaded(pool.target):
         say(
             f"{pool.target} is loaded in the server, too, because native code imports it: threads that it "
             "starts run twice, and SIGHUP does not renew this copy; keep it in a module of its own"
+        )
+    elif is_made(pool.target):
+        say(
+            f"{pool.target} has been called in the server, too, by what native code imports: threads that it "
+            "starts run twice, and SIGHUP does not renew this copy; leave that to the WSGI processes"
         )
 
 

@@ -29,6 +29,15 @@ CONTAINER_SETTINGS: Final = {
     **{name: name for name in PROXY_SETTINGS},
 }
 _OTHERS: Final = ("native_max_body_size", "login_loader", "url_converters")
+#: Options of `waterspout serve` that are no settings: of the server, which an application knows nothing of.
+OPTIONS_ALONE: Final = frozenset(
+    {
+        *("host", "port", "unix", "unix_mode", "fd", "certfile", "keyfile"),
+        *("limit_request_line", "limit_request_fields", "limit_request_field_size", "limit_request_head"),
+        *("head_timeout", "keep_alive_timeout", "body_timeout", "body_rate", "write_timeout", "write_rate"),
+        *("server", "loop", "ops_bind", "access_log", "reload"),
+    }
+)
 
 
 def make_container(wsgi: Any, settings: dict[str, Any]) -> Container | None:
@@ -51,6 +60,8 @@ def make_container(wsgi: Any, settings: dict[str, Any]) -> Container | None:
 
 def check_names(settings: dict[str, Any]) -> None:
     """Raises ConfigurationError for a setting that is nearly one of ours: Tornado would swallow it."""
+    if "handlers" in settings:
+        raise ConfigurationError("'handlers' is Tornado's word: the rules are native=")
     ours = [*CONTAINER_SETTINGS, *_OTHERS]
     for name in settings:
         near = difflib.get_close_matches(name, ours, cutoff=0.85)
@@ -59,3 +70,18 @@ def check_names(settings: dict[str, Any]) -> None:
         if name not in ours and (near or name.startswith("wsgi_")):
             hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(ours)}"
             raise ConfigurationError(f"unknown setting {name!r}{hint}")
+
+
+def doubt_names(settings: dict[str, Any], *, has_app: bool) -> list[str]:
+    """What is said of settings that only look like ours, a line for each: Tornado takes any name, and nobody
+    looks at these. One that is no number or word is the application's own: it may keep its queue there.
+    """
+    plain = {name for name, value in settings.items() if isinstance(value, (bool, int, float, str))}
+    said = [
+        f"{name!r} is an option of waterspout serve, and no setting: it does nothing here"
+        for name in sorted(plain & OPTIONS_ALONE)
+    ]
+    for name in sorted(plain) if has_app else ():
+        if f"wsgi_{name}" in CONTAINER_SETTINGS:
+            said.append(f"{name!r} is no setting, and does nothing here: did you mean 'wsgi_{name}'?")
+    return said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import gc
 import inspect
 import os
 import re
@@ -16,6 +17,11 @@ from waterspout.exceptions import TargetNotFound, TargetRaised
 from waterspout.limits import CAUSE_TEXT
 
 _SPEC: Final = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_][\w.]*)(\(\))?")
+#: A call with something between the brackets.
+_CALL: Final = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)(\((?!\s*\)).+\))")
+#: What an app is usually called, and what makes one.
+_APPS: Final = ("app", "application")
+_FACTORIES: Final = ("create_app", "make_app")
 _INSTALLED: Final = frozenset(("site-packages", "dist-packages"))
 #: Packages that the user has named: his own, though they may be installed.
 _named: set[str] = set()
@@ -54,19 +60,20 @@ def look_here() -> None:
         sys.path.insert(0, Home.path)
 
 
-def resolve(spec: str) -> Any:
-    """Import what `spec` names; with `()` behind the name, call it without arguments.
+def resolve(spec: str, like: str = "mypackage.web:app") -> Any:
+    """Import what `spec` names; with `()` behind the name, call it without arguments. `like`: an example, for
+    who has written something else.
 
     Raises TargetNotFound: not of this form, or no such module or name. TargetRaised: the module or the
     factory raised.
     """
-    module_name, path, call = split_spec(spec)
+    module_name, path, call = split_spec(spec, like)
     found = _import(spec, module_name)
     for name in path.split("."):
         try:
             found = getattr(found, name)
         except AttributeError:
-            near = _suggest(found, name)
+            near = _suggest(found, name, module_name)
             raise TargetNotFound(f"{spec!r}: {module_name!r} has no {path!r}{near}") from None
     if not call:
         return found
@@ -80,6 +87,7 @@ def resolve(spec: str) -> Any:
 def resolve_callable(spec: str) -> Any:
     """`resolve`, for what must be a WSGI callable. Raises TargetNotFound, TargetRaised."""
     found = resolve(spec)
+    check_no_tornado(spec, found)
     if not callable(found):
         hint = "; does the factory return the app?" if found is None and spec.endswith("()") else ""
         raise TargetNotFound(f"{spec!r} is no WSGI callable, but {type(found).__name__}{hint}")
@@ -91,6 +99,13 @@ def resolve_callable(spec: str) -> Any:
     return found
 
 
+def check_no_tornado(spec: str, found: Any) -> None:
+    """Raises TargetNotFound: it is a whole application, and not only one side of it."""
+    web = sys.modules.get("tornado.web")  # not loaded for this: a WSGI process does without
+    if web is not None and isinstance(found, web.Application):
+        raise TargetNotFound(f"{spec!r} is a tornado.web.Application: waterspout serve {spec}")
+
+
 def is_loaded(spec: str) -> bool:
     """Whether the object that `spec` names is here already, because something has imported it."""
     module_name, path, call = split_spec(spec)
@@ -100,16 +115,41 @@ def is_loaded(spec: str) -> bool:
     return found is not None and not call
 
 
-def _suggest(found: Any, name: str) -> str:
+def is_made(spec: str) -> bool:
+    """Whether the factory that `spec` names has been called here, as far as can be told: a Flask app of its
+    module lives here. One without views is no such app: it holds keys (`FlaskSessions`).
+    """
+    module_name, path, call = split_spec(spec)
+    factory: Any = sys.modules.get(module_name)
+    flask: Any = getattr(sys.modules.get("flask"), "Flask", None)
+    if not call or factory is None or flask is None:
+        return False
+    for name in path.split("."):
+        factory = inspect.getattr_static(factory, name, None)
+    homes = (module_name, getattr(factory, "__module__", module_name))
+    apps = [each for each in gc.get_objects() if issubclass(type(each), flask)]
+    return any(app.import_name in homes and not app.view_functions.keys() <= {"static"} for app in apps)
+
+
+def _suggest(found: Any, name: str, module_name: str) -> str:
+    factories = [each for each in _FACTORIES if callable(getattr(found, each, None))]
+    if name in _APPS and inspect.ismodule(found) and factories and _takes(getattr(found, factories[0]), 0):
+        return f"; did you mean {module_name}:{factories[0]}()?"
     near = difflib.get_close_matches(name, dir(found), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def split_spec(spec: str) -> tuple[str, str, bool]:
+def split_spec(spec: str, like: str = "mypackage.web:app") -> tuple[str, str, bool]:
     """Module, dotted name in it, whether that is to be called. Raises TargetNotFound: not of that form."""
     match = _SPEC.fullmatch(spec)
+    if match is None and (call := _CALL.fullmatch(spec)):
+        module, factory, arguments = call.groups()
+        raise TargetNotFound(
+            f"{spec!r}: arguments can't be given here: write a module of two lines, from {module} import "
+            f"{factory} and app = {factory}{arguments}; or a factory without arguments"
+        )
     if match is None:
-        raise TargetNotFound(f"{spec!r}: write MODULE:NAME or MODULE:FACTORY(), like mypackage.web:app")
+        raise TargetNotFound(f"{spec!r}: write MODULE:NAME or MODULE:FACTORY(), like {like}")
     return match[1], match[2], bool(match[3])
 
 

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError
+from waterspout.foreign_options import find_ours
 from waterspout.message.proxies import FAMILIES, check_headers, check_root_path
 from waterspout.ops.address import parse_ops_address
 from waterspout.option_types import (
@@ -247,7 +248,17 @@ _OURS_ALONE: Final = tuple(name for name in (*HEAD_LIMITS, *TIMES) if name not i
 
 
 class ServeCommand(click.Command):
-    """Its help has a heading for each group of options."""
+    """Its help has a heading for each group of options; those of other servers are answered with ours."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            ours = find_ours(error.option_name)
+            if not ours:
+                raise
+            said = f"no such option: {error.option_name}; {ours}"
+            raise click.NoSuchOption(error.option_name, said, ctx=ctx) from None
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for heading, options in (*OPTIONS.items(), ("This help", [self.get_help_option(ctx)])):
@@ -267,13 +278,19 @@ def find_given(context: click.Context) -> set[str]:
 
 def find_misspelt(environ: Collection[str]) -> list[str]:
     """What is said of variables that are nearly one of ours: nobody reads them."""
-    ours = {option.envvar for group in OPTIONS.values() for option in group if isinstance(option.envvar, str)}
+    options = [option for group in OPTIONS.values() for option in group]
+    ours = {option.envvar for option in options if isinstance(option.envvar, str)}
+    switches = {option.envvar for option in options if option.is_flag}
     said = []
     for name in sorted(set(environ) - ours):
         if not name.startswith(_PREFIX):
             continue
         whole = f"{_PREFIX}WSGI_{name.removeprefix(_PREFIX)}"
-        near = [whole] if whole in ours else difflib.get_close_matches(name, ours, n=1, cutoff=0.9)
+        switch = f"{_PREFIX}{name.removeprefix(f'{_PREFIX}NO_')}"
+        if switch in switches:
+            near = [f"{switch}=0"]
+        else:
+            near = [whole] if whole in ours else difflib.get_close_matches(name, ours, n=1, cutoff=0.9)
         said += [f"{name} is no option, and ignored: did you mean {meant}?" for meant in near]
     return said
 

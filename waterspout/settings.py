@@ -47,13 +47,18 @@ class ServeSettings:
         """Raises ConfigurationError."""
         if not 0 <= self.graceful_timeout < math.inf:
             raise ConfigurationError(f"the graceful timeout is in seconds, not {self.graceful_timeout}")
-        place = self._find_way_in()
-        if self.debug and place is not None:
+        if self.debug:
+            self.refuse_debugger("--debug")
+
+    def refuse_debugger(self, said_by: str) -> None:
+        """Raises ConfigurationError: somebody beside this machine's browser could use it."""
+        place = self.find_way_in()
+        if place is not None:
             raise ConfigurationError(
-                f"--debug lets whoever reaches {place} run code: it is for loopback only (--host 127.0.0.1)"
+                f"{said_by} lets whoever reaches {place} run code: it is for loopback only (--host 127.0.0.1)"
             )
 
-    def _find_way_in(self) -> str | None:
+    def find_way_in(self) -> str | None:
         """Where somebody beside this machine's browser may come in, by way of a proxy perhaps."""
         if self.descriptors:
             return "an inherited socket"

@@ -8,7 +8,7 @@ from tornado.web import Application as TornadoApplication
 
 from waterspout.application import Application
 from waterspout.exceptions import ConfigurationError, TargetNotFound
-from waterspout.importer import resolve
+from waterspout.importer import check_no_tornado, resolve
 from waterspout.logs.lateness import said_when_late
 
 
@@ -30,7 +30,7 @@ def build_application(target: str | None, native: str | None, wsgi: str | None) 
         if target is None:
             raise ConfigurationError("nothing to serve: give TARGET, or --native and/or --wsgi")
         with said_when_late(target):
-            application = resolve(target)
+            application = resolve(target, "mypackage.main:app")
         if not isinstance(application, TornadoApplication):
             is_list = isinstance(application, (list, tuple))
             meant = "rules are served with --native" if is_list else "a WSGI app is served with --wsgi"
@@ -45,7 +45,8 @@ def build_application(target: str | None, native: str | None, wsgi: str | None) 
 
 def _load_rules(native: str) -> list[Any] | tuple[Any, ...]:
     with said_when_late(native):
-        rules = resolve(native)
+        rules = resolve(native, "mypackage.native:routes")
+    check_no_tornado(native, rules)
     if not isinstance(rules, (list, tuple)):
         raise TargetNotFound(f"{native!r} is no list of Tornado rules, but {type(rules).__name__}")
     return rules

@@ -1,9 +1,11 @@
 """Owners of paths and methods, where no WSGI app is there, and where Tornado's routers decide."""
 
 import abc
+import functools
 from contextlib import asynccontextmanager
 
 import pytest
+import tornado.wsgi
 from tornado.httpserver import HTTPServer
 from tornado.routing import PathMatches, Rule
 from tornado.web import RequestHandler, stream_request_body, url
@@ -12,7 +14,7 @@ from tornado.websocket import WebSocketHandler
 import waterspout.http
 from tests.waterspout.http import harness
 from tests.waterspout.http.harness import on_loops
-from waterspout import Application, Decline, PathRule, authenticated, public
+from waterspout import Application, Container, Decline, PathRule, authenticated, public
 from waterspout.exceptions import ConfigurationError
 
 
@@ -234,6 +236,7 @@ async def test_a_host_that_can_t_be_is_a_bad_request():
         ([("items/7", Reads)], "the rule 'items/7' matches nothing: write '/items/7'"),
         ([("/outer.*", [("/a",)])], "is no rule: write"),
         ([("/a", "nosuchmodule.Handler")], "the rule '/a' leads to 'nosuchmodule.Handler': No module named"),
+        ([(r"/a(.*)", "nosuchmodule.Handler")], "leads to 'nosuchmodule.Handler': No module named"),
     ],
 )
 def test_what_is_no_rule_is_named(rules, said):
@@ -279,8 +282,67 @@ def test_what_can_hardly_be_meant_so_is_told():
     typo, guarded = Application(rules).doubts
     assert "Typo defines no method (get, post, ...) and no prepare()" in typo
     assert "Guarded is authenticated, and nobody can be: give the application a login_loader" in guarded
-    (typo,) = Application([("/a", public(Typo)), ("/d", Guarded)], login_loader=lambda handler: None).doubts
+    known = {"login_loader": lambda handler: None, "login_url": "/login"}
+    (typo,) = Application([("/a", public(Typo)), ("/d", Guarded)], **known).doubts
     assert "Typo defines no method" in typo
+
+
+async def health(request):
+    """As aiohttp and Starlette have it."""
+
+
+async def events(request):
+    yield "as Starlette has it, too"
+
+
+class Asgi:
+    async def __call__(self, scope, receive, send):
+        pass
+
+
+def answer(request):
+    """What Tornado's routers allow."""
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "named"),
+    [
+        (("/healthz", health), "/healthz", "health"),
+        (("/healthz", f"{__name__}.health"), "/healthz", "health"),
+        (("/items/<int:id>", health), "/items/<int:id>", "health"),
+        ((r"/files/(.*)", health), r"/files/\(\.\*\)", "health"),
+        ((r"/named/(.*)", f"{__name__}.health"), r"/named/\(\.\*\)", "health"),
+        (("/events", events), "/events", "events"),
+        (("/part", functools.partial(health, 1)), "/part", "health"),
+        (("/api", Asgi()), "/api", "Asgi"),
+        (Rule(PathMatches("/rule"), health), "/rule", "health"),
+        (("/outer.*", [("/inner", health)]), "/inner", "health"),
+    ],
+)
+def test_a_coroutine_function_is_no_handler(rule, path, named):
+    said = (
+        f"the rule '{path}' leads to the coroutine function {__name__}.{named}: a handler is a class, "
+        "derived from tornado.web.RequestHandler"
+    )
+    with pytest.raises(ConfigurationError, match=f"^{said}$"):
+        Application([rule])
+
+
+def test_a_rule_that_leads_to_a_function_is_told_what_that_has_to_do():
+    container = tornado.wsgi.WSGIContainer(print)
+    assert Application([("/a", container), ("/b", Container(print)), ("/c", [("/d", Reads)])]).doubts == []
+    rules = [
+        ("/plain", answer),
+        ("/part", functools.partial(answer)),
+        (r"/lambda/(.*)", lambda request, *words: None),
+        ("/class", Asgi),
+    ]
+    plain, part, anonymous, other = Application(rules).doubts
+    for said, path, named in ((plain, "/plain", "answer"), (part, "/part", "answer")):
+        assert said.startswith(f"the rule {path!r} leads to {__name__}.{named}, which is no RequestHandler")
+        assert "has to finish that itself" in said
+    assert "<lambda>" in anonymous
+    assert ".Asgi, which is no RequestHandler class" in other
 
 
 @pytest.mark.parametrize("name", ["login_loder", "loginloader", "url_convertors"])

@@ -96,7 +96,7 @@ def test_a_service_knows_what_it_serves(served):
     [
         (
             ("--trusted-proxies", "unix,localhost"),
-            "'localhost' does not appear to be an IPv4 or IPv6 network",
+            "'localhost' does not appear to be an IPv4 or IPv6 network, like 127.0.0.1 or 10.0.0.0/8",
         ),
         (("--trusted-proxies", "*"), "name networks"),
         (("--proxy-headers", "forwarded"), "of which proxies?"),
@@ -124,6 +124,12 @@ def test_fields_of_proxies_reach_both_sides(served, by_variable):
     application = served[0][0]
     for proxies in (application.proxies, application.container.proxies):
         assert proxies.headers == "x-forwarded-for,x-forwarded-proto"
+
+
+@pytest.mark.parametrize("name", ["ACCESS_LOG", "RELOAD", "DEBUG"])
+def test_a_switch_is_turned_off_by_its_variable(served, name):
+    assert run("--wsgi", APP, env={f"WATERSPOUT_{name}": "0"}).exit_code == 0
+    assert getattr(served[0][1], name.lower()) is False
 
 
 @pytest.mark.parametrize("words", [("--trusted-proxies", "::1"), ("--root-path", "/board")])
@@ -347,6 +353,12 @@ def test_a_port_that_is_not_for_us_says_no_place_to_listen(served):
         (("tests.waterspout.natives:routes",), "no tornado.web.Application, but list"),
         ((APP,), f"--wsgi {APP}"),
         (("--native", APP), "no list of Tornado rules"),
+        (("--native", "shop.native"), "like mypackage.native:routes"),
+        (("shop",), "like mypackage.main:app"),
+        (
+            ("--native", "tests.waterspout.natives:ours"),
+            "is a tornado.web.Application: waterspout serve tests.waterspout.natives:ours",
+        ),
         (("--native", "tests.waterspout.natives:nothing"), "has no 'nothing'"),
         (("--wsgi", APP, "--debug", "--host", "0.0.0.0"), "loopback only"),
         (("--wsgi", APP, "--debug", "--wsgi-workers", "2"), "one WSGI process"),

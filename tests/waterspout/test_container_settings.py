@@ -3,9 +3,18 @@
 import inspect
 
 import pytest
+from tornado.web import RequestHandler
 
-from waterspout.container_settings import CONTAINER_SETTINGS, check_names, make_container
+from waterspout import Application
+from waterspout.container_settings import (
+    CONTAINER_SETTINGS,
+    OPTIONS_ALONE,
+    check_names,
+    doubt_names,
+    make_container,
+)
 from waterspout.exceptions import ConfigurationError
+from waterspout.options import OPTIONS
 from waterspout.wsgi.container import Container
 
 
@@ -47,3 +56,60 @@ def test_what_is_tornado_s_or_the_app_s_is_left_alone(name):
 def test_what_is_nearly_one_of_ours_is_refused(name, hint):
     with pytest.raises(ConfigurationError, match=hint):
         check_names({name: 1})
+
+
+def test_each_option_is_a_setting_or_known_to_be_none():
+    options = {option.name for options in OPTIONS.values() for option in options}
+    others = {"native", "wsgi", "wsgi_pool", "debug", "native_max_body_size"}
+    assert options - set(CONTAINER_SETTINGS) - others == OPTIONS_ALONE
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"port": 9000},
+        {"host": "0.0.0.0"},
+        {"head_timeout": 3},
+        {"access_log": False},
+        {"ops_bind": "x"},
+        {"reload": True},
+    ],
+)
+def test_an_option_that_is_no_setting_is_told(settings):
+    (name,) = settings
+    said = f"'{name}' is an option of waterspout serve, and no setting: it does nothing here"
+    assert Application([("/a", RequestHandler)], **settings).doubts[1:] == [said]
+
+
+def test_a_setting_without_its_wsgi_is_told_where_there_is_an_app():
+    settings = {"workers": 4, "threads": 3}
+    said = [
+        f"{name!r} is no setting, and does nothing here: did you mean 'wsgi_{name}'?" for name in settings
+    ]
+    assert sorted(Application(wsgi="a:b", **settings).doubts) == sorted(said)
+    assert Application([], **settings).doubts == []
+
+
+def test_an_object_of_the_application_s_own_may_be_called_as_it_likes():
+    assert doubt_names({"queue": object(), "loop": [], "server": {}, "debug": True}, has_app=True) == []
+
+
+def test_tornado_s_word_for_the_rules_is_answered_with_ours():
+    with pytest.raises(ConfigurationError, match="the rules are native="):
+        Application(handlers=[("/a", RequestHandler)])
+
+
+@pytest.mark.parametrize("pools", ["reports:/reports/*:1x4", ["reports"]])
+def test_pools_are_a_dictionary(pools):
+    with pytest.raises(ConfigurationError, match=r'wsgi pools are a dictionary, \{"reports": \{"workers": 1'):
+        Application(wsgi="a:b", wsgi_pools=pools)
+
+
+def test_a_container_s_settings_have_no_wsgi_before_them():
+    said = "^threads: a Container's settings have no wsgi_ before them$"
+    with pytest.raises(ConfigurationError, match=said):
+        Container("a:b", wsgi_threads=4)
+    with pytest.raises(ConfigurationError, match=said):
+        Container("a:b").configure(wsgi_threads=4)
+    with pytest.raises(ConfigurationError, match="unknown setting 'colour'"):
+        Container("a:b", colour=4)

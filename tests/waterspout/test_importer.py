@@ -8,7 +8,15 @@ from textwrap import dedent
 import pytest
 
 from waterspout.exceptions import TargetNotFound, TargetRaised
-from waterspout.importer import describe, is_foreign, is_loaded, resolve, resolve_callable
+from waterspout.importer import (
+    check_no_tornado,
+    describe,
+    is_foreign,
+    is_loaded,
+    is_made,
+    resolve,
+    resolve_callable,
+)
 
 TARGETS = {
     "web.py": """
@@ -40,6 +48,17 @@ TARGETS = {
         typed = Typed()
     """,
     "parsing.py": "import json\njson.loads('nonsense')",
+    "making.py": """
+        from flask import Flask
+        def create_app():
+            app = Flask(__name__)
+            app.add_url_rule("/", "home", print)
+            return app
+        def make_app(): return None
+        App = "near"
+    """,
+    "wanting.py": "def create_app(config): pass\nmake_app = 7\nApp = 'near'",
+    "tornados.py": "from tornado.web import Application\napp = Application()\ndef make(): return app",
     "broken.py": "1 / 0",
     "silent.py": "raise ValueError",
     "caused.py": "import json\ntry:\n    json.loads('')\nexcept ValueError as e:\n"
@@ -112,7 +131,6 @@ def test_with_brackets_a_factory_is_called():
         "web.app",
         "web/py:app",
         "web:app()()",
-        "web:app(1)",
         "web:app( )",
         " web:app",
         "web:app\n",
@@ -120,7 +138,6 @@ def test_with_brackets_a_factory_is_called():
         "web:1app",
         ".web:app",
         "web:app[0]",
-        "web:__import__('os')",
     ],
 )
 def test_what_is_no_such_spec_is_refused_with_an_example(spec):
@@ -288,3 +305,57 @@ def test_a_command_that_works_shows_the_whole_traceback(modules, spec):
     assert done.returncode == 1
     assert done.stderr.startswith("Traceback")
     assert text.partition(" raised ")[2].partition(":")[0] in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("spec", "line"),
+    [
+        ('web:make("prod")', 'from web import make and app = make("prod")'),
+        ("web:app(1)", "from web import app and app = app(1)"),
+        ("web:__import__('os')", "from web import __import__ and app = __import__('os')"),
+    ],
+)
+def test_a_factory_is_given_its_arguments_in_a_module(spec, line):
+    with pytest.raises(
+        TargetNotFound, match="arguments can't be given here: write a module of two lines"
+    ) as caught:
+        resolve(spec)
+    assert f"two lines, {line}; or a factory without arguments" in str(caught.value)
+
+
+def test_the_example_is_one_of_what_is_asked_for():
+    with pytest.raises(TargetNotFound, match=r"like mypackage\.native:routes$"):
+        resolve("shop.native", "mypackage.native:routes")
+
+
+@pytest.mark.parametrize("name", ["app", "application"])
+def test_where_there_is_no_app_a_factory_is_meant(name):
+    with pytest.raises(TargetNotFound, match=r"; did you mean making:create_app\(\)\?$"):
+        resolve(f"making:{name}")
+    with pytest.raises(TargetNotFound, match="has no 'create'; did you mean 'create_app'"):
+        resolve("making:create")
+    with pytest.raises(TargetNotFound) as caught:
+        resolve(f"wanting:{name}")
+    assert "()?" not in str(caught.value)
+
+
+@pytest.mark.parametrize("spec", ["tornados:app", "tornados:make()"])
+def test_an_application_of_tornado_s_is_served_whole(spec):
+    with pytest.raises(TargetNotFound) as caught:
+        resolve_callable(spec)
+    assert str(caught.value) == f"{spec!r} is a tornado.web.Application: waterspout serve {spec}"
+    check_no_tornado("web:routes", [])
+
+
+def test_a_factory_that_something_has_called_has_made_its_app_here():
+    spec = "making:create_app()"
+    assert not is_made(spec)
+    making = import_module("making")
+    keys = making.Flask("making")  # as the documents have it for FlaskSessions
+    other = making.Flask("other")
+    other.add_url_rule("/", "home", print)
+    assert not is_made(spec)
+    app = making.create_app()
+    assert is_made(spec)
+    assert not is_made("making:app")
+    del app, keys

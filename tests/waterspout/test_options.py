@@ -20,6 +20,9 @@ def test_what_is_an_option_or_nobody_s_is_no_matter(name):
         ("WATERSPOUT_ACESS_LOG", "WATERSPOUT_ACCESS_LOG"),
         ("WATERSPOUT_THREADS", "WATERSPOUT_WSGI_THREADS"),
         ("WATERSPOUT_TIMEOUT", "WATERSPOUT_WSGI_TIMEOUT"),
+        ("WATERSPOUT_NO_ACCESS_LOG", "WATERSPOUT_ACCESS_LOG=0"),
+        ("WATERSPOUT_NO_RELOAD", "WATERSPOUT_RELOAD=0"),
+        ("WATERSPOUT_NO_DEBUG", "WATERSPOUT_DEBUG=0"),
     ],
 )
 def test_a_variable_that_is_nearly_an_option_is_told(name, meant):

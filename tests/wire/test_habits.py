@@ -64,6 +64,23 @@ def test_an_app_that_native_code_imports_lives_in_the_server_too_and_that_is_sai
     server.stop()
 
 
+def test_a_factory_that_native_code_calls_makes_its_app_in_the_server_too_and_that_is_said(
+    start_server, tmp_path
+):
+    (tmp_path / "fac.py").write_text(
+        "from flask import Flask\ndef create_app():\n    app = Flask(__name__)\n"
+        "    app.add_url_rule('/', 'home', lambda: 'home')\n    return app\n"
+    )
+    (tmp_path / "calls.py").write_text("import fac\napp = fac.create_app()\nroutes = []\n")
+    (tmp_path / "imports.py").write_text("import fac\nroutes = []\n")
+    for native, said in (("calls", True), ("imports", False)):
+        words = ("--native", f"{native}:routes", "--wsgi", "fac:create_app()")
+        server = start_server(*words, form="process", cwd=tmp_path)
+        assert server.get("/").text == "home"
+        server.stop()
+        assert ("fac:create_app() has been called in the server, too, by what native" in server.log) == said
+
+
 @pytest.mark.parametrize("by", ["thread", "executor"])
 def test_what_a_view_has_begun_in_the_background_is_finished_at_the_end(start, by):
     server, ident = start(), new_id()

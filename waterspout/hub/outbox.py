@@ -24,7 +24,8 @@ _MAX_TOPIC: Final = 255
 #: Said where nobody takes messages.
 OUTSIDE: Final = (
     "publish() needs a running Waterspout server: it works in views and handlers served by "
-    "`waterspout serve`, not in a script, a shell, a forked child or a bare test client"
+    "`waterspout serve`, not in a script, a shell, a forked child or a bare test client: "
+    "docs/native.md#publishing-from-elsewhere, and waterspout.testing.published() for tests"
 )
 
 

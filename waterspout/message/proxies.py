@@ -276,7 +276,7 @@ def _build_trust(networks: tuple[str, ...]) -> Trust:
             word: ip_network(_UNIX if word == "unix" else word, strict=False) for word in words if word != "*"
         }
     except ValueError as error:
-        raise ConfigurationError(f"trusted proxies: {error}") from None
+        raise ConfigurationError(f"trusted proxies: {error}, like 127.0.0.1 or 10.0.0.0/8") from None
     for word in words:
         if word == "*" or trusted[word].prefixlen == 0:
             raise ConfigurationError(

@@ -2,7 +2,7 @@
 
     handler.py, json_handler.py, document.py, static.py   the base classes
     lean.py, transform.py, encoding.py, request.py         what makes them quick
-    access.py, methods.py, replacing.py                    what is said at a handler
+    access.py, methods.py, replacing.py, login.py          what is said at a handler
     delegate.py                                            from a request's head to its handler
     cache.py, shared.py                                    what is made once for many
     live/                                                  streams, sockets and long-polls

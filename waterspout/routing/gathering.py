@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
-from inspect import isclass
+from functools import partial
+from inspect import isclass, isroutine
 from typing import TYPE_CHECKING, Any
 
 from tornado.routing import AnyMatches, PathMatches, Rule
@@ -14,9 +15,10 @@ from werkzeug.routing import BaseConverter
 
 from waterspout.exceptions import AccessUndeclared, ConfigurationError
 from waterspout.native.access import ask_loader_for_tornados, find_undeclared, lets_nobody_in
+from waterspout.native.login import sends_to_login
 from waterspout.native.methods import answers_nothing, find_methods
 from waterspout.routing.paths import is_literal
-from waterspout.routing.rule import PathRule, read_rules
+from waterspout.routing.rule import PathRule, read_rules, spell_matcher, spell_target
 from waterspout.routing.rulemap import RuleMap
 from waterspout.routing.table import PlainPathMatches
 from waterspout.wsgi.container import Container
@@ -33,7 +35,7 @@ class Gathering:
     by name. `has_login`: each handler has to say who may use it.
 
     Attributes: `maps`, of all rules that are written Flask's way; `doubts`, what is probably a mistake, a
-    line for each, for people.
+    line for each, for people; `sent_to_login`, handlers that send whoever is not signed in to `login_url`.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Gathering:
         self._undeclared: dict[str, str] = {}
         self.maps: list[RuleMap] = []
         self.doubts: list[str] = []
+        self.sent_to_login: list[type[RequestHandler]] = []
 
     def gather(self, rules: Iterable[Any], *handlers: Any) -> list[Any]:
         """Tornado's rules: neighbours that are written Flask's way become one map at their place. `handlers`:
@@ -118,11 +121,28 @@ class Gathering:
         if isinstance(target, (tuple, list)):
             rule.target = self._gather(target)
             return rule
+        self._doubt_call(rule)
         leads_to_app = isinstance(rule.target_kwargs.get("fallback"), Container)
         is_handler = isclass(target) and issubclass(target, RequestHandler) and not leads_to_app
         if self._container is not None and is_handler and type(rule.matcher) is PathMatches:
             rule.matcher = PlainPathMatches(rule.matcher.regex)
         return rule
+
+    def _doubt_call(self, rule: Rule) -> None:
+        """Tornado calls a function, or a class that is no handler, with the request, and heeds no result. (An
+        object that can be called is somebody's who knows that: a `WSGIContainer`.)
+        """
+        target: Any = rule.target
+        if isclass(target):
+            is_called = not issubclass(target, RequestHandler)
+        else:
+            is_called = isroutine(target) or isinstance(target, partial)
+        if is_called:
+            self.doubts.append(
+                f"the rule {spell_matcher(rule.matcher)!r} leads to {spell_target(target)}, which is no "
+                "RequestHandler class: it is called with the request, and has to finish that itself "
+                "(request.connection); what it returns is sent to nobody"
+            )
 
     def _check_access(self, target: Any) -> None:
         """Deny by default: where there is a login, each handler has to say who may use it."""
@@ -133,6 +153,8 @@ class Gathering:
             self.doubts.append(
                 f"{named} defines no method (get, post, ...) and no prepare(): it answers 405 to everything"
             )
+        if sends_to_login(target) and target not in self.sent_to_login:
+            self.sent_to_login.append(target)
         if not self._has_login:
             if lets_nobody_in(target):
                 self.doubts.append(

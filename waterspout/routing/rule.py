@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from inspect import isclass
+from functools import partial
+from inspect import isasyncgenfunction, isclass, iscoroutinefunction
 from typing import Any, Final
 
 from tornado.routing import Matcher, Rule
@@ -57,21 +58,52 @@ class PathRule:
 def read_rules(rules: Iterable[Any]) -> list[Any]:
     """Rules as an `Application` takes them: those written Flask's way as `PathRule`, others as they are.
 
-    Raises ConfigurationError: one of them is no rule.
+    Raises ConfigurationError: one of them is no rule, or leads to a coroutine function.
     """
     return [_read(rule) for rule in rules]
 
 
 def _read(rule: Any) -> Any:
     """A literal path that leads elsewhere than to a handler (a list of rules, a function) stays Tornado's."""
-    if isinstance(rule, (PathRule, Rule)):
+    if isinstance(rule, PathRule):
+        return rule
+    if isinstance(rule, Rule):
+        _check_target(spell_matcher(rule.matcher), rule.target)
         return rule
     _check_shape(rule)
+    path = spell_matcher(rule[0])
+    target = _import(path, rule[1]) if isinstance(rule[1], str) else rule[1]
+    _check_target(path, target)
     if not (isinstance(rule[0], str) and is_flask_style(rule[0])):
-        return rule
-    target = _import(rule[0], rule[1]) if isinstance(rule[1], str) else rule[1]
+        return (rule[0], target, *rule[2:])
     is_handler = isclass(target) and issubclass(target, RequestHandler)
     return PathRule(rule[0], target, *rule[2:]) if is_handler or "<" in rule[0] else rule
+
+
+def spell_matcher(matcher: Any) -> str:
+    """What a rule matches, as its author wrote it; but for a `$`, which Tornado adds."""
+    if isinstance(matcher, str):
+        return matcher
+    regex = getattr(matcher, "regex", None) or getattr(matcher, "host_pattern", None)
+    return str(getattr(regex, "pattern", type(matcher).__name__)).removesuffix("$")
+
+
+def spell_target(target: Any) -> str:
+    """`module.name` of a function or class, or of the class of what is neither."""
+    while isinstance(target, partial):
+        target = target.func
+    named = target if hasattr(target, "__qualname__") else type(target)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def _check_target(path: str, target: Any) -> None:
+    """Tornado would call it and wait for nothing: its client would for ever. Raises ConfigurationError."""
+    called = (target, type(target).__call__) if callable(target) and not isclass(target) else ()
+    if any(iscoroutinefunction(each) or isasyncgenfunction(each) for each in called):
+        raise ConfigurationError(
+            f"the rule {path!r} leads to the coroutine function {spell_target(target)}: "
+            "a handler is a class, derived from tornado.web.RequestHandler"
+        )
 
 
 def _check_shape(rule: Any) -> None:

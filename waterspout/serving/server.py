@@ -22,6 +22,7 @@ from waterspout.logs.saying import say
 from waterspout.message.proxies import Proxies
 from waterspout.message.record import log_refusal
 from waterspout.ops.gauges import Gauges
+from waterspout.routes.listing import find_container
 from waterspout.serving.certificate import Certificate
 from waterspout.serving.notifying import Notifier
 from waterspout.serving.ops_server import OpsServer
@@ -85,6 +86,7 @@ class Server:
         if self._settings.reload:
             native_files = find_native_files()  # before the WSGI app is loaded, perhaps into this process
             check_watcher()
+        self._doubt_debug()
         tls = self._certificate.load() if self._certificate is not None else None
         with self._listen() as listeners:
             self._doubt_trust(listeners)
@@ -179,6 +181,18 @@ class Server:
         proxies.tell_of_untrusted()
         if doubt := proxies.find_doubt({sock.family for sock in listeners.sockets}):
             say(doubt)
+
+    def _doubt_debug(self) -> None:
+        """What --debug may not, no setting in code may either. `debug` of an application is Tornado's: its
+        tracebacks run no code. Raises ConfigurationError.
+        """
+        container = find_container(self._application)
+        if container is not None and container.pool.settings.debug:
+            self._settings.refuse_debugger("debug=True of the Container")
+        settings, place = self._application.settings, self._settings.find_way_in()
+        if place is not None and settings.get("serve_traceback"):
+            name = "debug" if settings.get("debug") else "serve_traceback"
+            say(f"{name}=True of the application shows tracebacks to whoever reaches {place}")
 
     def _listen_ops(self) -> None:
         """From before the app is loaded: whoever asks can see that it is not. Raises WaterspoutError."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, Never
 
 from tornado.httputil import HTTPConnection, HTTPServerConnectionDelegate, HTTPServerRequest
 from tornado.wsgi import WSGIContainer
@@ -72,7 +72,10 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         nice: int = limits.WSGI_NICE,
         pools: NamedSettings | None = None,
         pool_rules: Iterable[Rule] = (),
+        **unknown: Never,
     ) -> None:
+        if unknown:
+            raise _refuse(min(unknown))
         if workers is None:
             workers = limits.WSGI_WORKERS if isinstance(wsgi, str) else 0
         self.max_body_size = check_size("max_body_size", max_body_size)
@@ -117,7 +120,7 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         named = changes.pop("pools", self._named)
         rules = tuple(changes.pop("pool_rules", self._rules))
         if unknown := changes.keys() - {field.name for field in fields(PoolSettings)}:
-            raise ConfigurationError(f"unknown setting {min(unknown)!r}")
+            raise _refuse(min(unknown))
         self._build(self.pool.target, replace(self.pool.settings, **changes), named, rules)
         self.max_body_size, self.proxies = size, proxies
 
@@ -179,3 +182,11 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         exchange.request = request
         exchange.allow = getattr(request, "denied", frozenset())
         exchange.execute()
+
+
+def _refuse(name: str) -> ConfigurationError:
+    """What is said of a setting that there is not."""
+    if name.startswith("wsgi_"):
+        bare = name.removeprefix("wsgi_")
+        return ConfigurationError(f"{bare}: a Container's settings have no wsgi_ before them")
+    return ConfigurationError(f"unknown setting {name!r}")

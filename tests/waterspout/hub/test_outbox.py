@@ -87,7 +87,8 @@ def test_any_other_topic_is_refused(outbox, topic):
 
 
 def test_outside_a_server_there_is_nobody_to_tell():
-    with pytest.raises(NotServing, match="waterspout serve"):
+    read = r": docs/native\.md#publishing-from-elsewhere, and waterspout\.testing\.published\(\) for tests$"
+    with pytest.raises(NotServing, match=f"waterspout serve.*{read}"):
         publish("topic", 1)
 
 

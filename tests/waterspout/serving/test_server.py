@@ -12,12 +12,12 @@ import pytest
 from tornado.httpclient import AsyncHTTPClient
 from tornado.testing import bind_unused_port
 from tornado.web import Application as TornadoApplication
-from tornado.web import RequestHandler
+from tornado.web import FallbackHandler, RequestHandler
 
 from tests.waterspout.clients import connect, open_client
 from tests.waterspout.wsgi import apps
-from waterspout import Application, NotServing, publish
-from waterspout.exceptions import TargetNotFound, WaterspoutError
+from waterspout import Application, Container, NotServing, publish
+from waterspout.exceptions import ConfigurationError, TargetNotFound, WaterspoutError
 from waterspout.limits import GC_THRESHOLDS
 from waterspout.serving.server import DrainingServer, Server, _calm_collector, describe
 from waterspout.settings import ServeSettings
@@ -40,6 +40,11 @@ class GatedHandler(RequestHandler):
 class QuickHandler(RequestHandler):
     def get(self):
         self.write("quick")
+
+
+class RaisesHandler(RequestHandler):
+    def get(self):
+        raise ValueError("of the handler")
 
 
 ROUTES = [(r"/gated", GatedHandler), (r"/quick", QuickHandler)]
@@ -248,6 +253,41 @@ async def test_any_application_of_tornado_s_is_served(serve):
     assert (await serving.ask("/quick")).body == b"quick"
     os.kill(os.getpid(), signal.SIGTERM)
     assert "tornado.web.Application" in await serving.end()
+
+
+@pytest.mark.parametrize("make", [Application, TornadoApplication])
+@pytest.mark.parametrize("name", ["debug", "serve_traceback"])
+async def test_tracebacks_for_whoever_comes_in_are_told(serve, make, name):
+    """A socket that was inherited may be anywhere's."""
+    said = f"{name}=True of the application shows tracebacks to whoever reaches an inherited socket"
+    application = make([("/raises", RaisesHandler)], **{name: True, "autoreload": False})
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = await serve(application, descriptors=(listener.detach(),))
+    assert said in serving.said
+    assert b"ValueError: of the handler" in (await serving.ask("/raises")).body  # Tornado's own meaning
+    os.kill(os.getpid(), signal.SIGTERM)
+    await serving.end()
+
+
+async def test_on_loopback_tracebacks_are_nobody_else_s(serve):
+    serving = await serve(Application(ROUTES, debug=True, autoreload=False))
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert "tracebacks" not in await serving.end()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda container: Application(ROUTES, wsgi=container),
+        lambda container: TornadoApplication([(".*", FallbackHandler, {"fallback": container})]),
+    ],
+)
+async def test_a_debugger_for_whoever_comes_in_is_refused(make, tmp_path):
+    application = make(Container(apps.app, debug=True))
+    said = r"^debug=True of the Container lets whoever reaches unix:.* run code"
+    with pytest.raises(ConfigurationError, match=said):
+        await Server(application, ServeSettings(unix=str(tmp_path / "s"))).serve()
+    assert not (tmp_path / "s").exists()
 
 
 async def test_the_same_signal_twice_at_once_is_one_stop(serve, gate):

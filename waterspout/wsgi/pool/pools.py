@@ -53,6 +53,10 @@ class Pools:
         rules: Iterable[Rule] = (),
         link: Link | None = None,
     ) -> None:
+        if not isinstance(named, (Mapping, type(None))):
+            raise ConfigurationError(
+                f'wsgi pools are a dictionary, {{"reports": {{"workers": 1, "threads": 4}}}}, not {named!r}'
+            )
         own = {name: _build_settings(name, given, settings) for name, given in (named or {}).items()}
         self._rules = PoolRules(rules, own)
         together = {MAIN: settings, **own}

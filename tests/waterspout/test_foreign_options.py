@@ -1,0 +1,52 @@
+"""Who comes from another server is told what an option of it is here."""
+
+import re
+
+import pytest
+from click.testing import CliRunner
+
+from waterspout import foreign_options
+from waterspout.cli import main, make_serve_command
+from waterspout.foreign_options import find_ours
+from waterspout.options import OPTIONS
+
+OURS = {name for options in OPTIONS.values() for option in options for name in option.opts}
+THEIRS = sorted({*foreign_options._HERE, *foreign_options._NOT_HERE})
+
+
+def test_what_is_ours_is_nobody_else_s():
+    assert OURS.isdisjoint(THEIRS)
+    assert find_ours("--nonsense") == find_ours("--host") == ""
+
+
+@pytest.mark.parametrize("name", THEIRS)
+def test_each_leads_to_options_that_there_are(name):
+    said = find_ours(name)
+    assert set(re.findall(r"--[\w-]+", said)) <= OURS
+    assert said.endswith("(docs/gunicorn.md)")
+    assert len(said) < 110
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--bind", "0.0.0.0:80"], "no such option: --bind; here it is --host and --port (docs/gunicorn.md)"),
+        (["-b0.0.0.0:80"], "no such option: -b; here it is --host and --port (docs/gunicorn.md)"),
+        (["--workers=4"], "no such option: --workers; here it is --wsgi-workers (docs/gunicorn.md)"),
+        (["-w", "4", "--threads", "8"], "no such option: -w; here it is --wsgi-workers (docs/gunicorn.md)"),
+        (["-k", "gevent"], "here it is processes of threads: --wsgi-workers and --wsgi-threads"),
+        (["--preload"], "there is none here: each WSGI process loads the app by itself"),
+    ],
+)
+@pytest.mark.parametrize("is_own", [True, False])
+def test_the_command_says_so(words, said, is_own):
+    command, before = (make_serve_command("a:b"), []) if is_own else (main, ["serve"])
+    result = CliRunner().invoke(command, [*before, *words])
+    assert result.exit_code == 2
+    line = result.stderr.strip().splitlines()[-1]
+    assert said in line
+    assert "Did you mean" not in line
+
+
+def test_what_is_nearly_ours_is_still_suggested():
+    assert "--wsgi-threads" in CliRunner().invoke(main, ["serve", "--wsgi-thread", "4"]).stderr

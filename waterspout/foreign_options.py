@@ -1,0 +1,90 @@
+"""Options of gunicorn, uvicorn, waitress and `flask run`, and what is said here instead. Pure.
+
+docs/gunicorn.md is the longer word.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_PLACE: Final = "--host and --port"
+_VARIABLES: Final = "variables: WATERSPOUT_WSGI_THREADS=16"
+_KINDS: Final = "processes of threads: --wsgi-workers and --wsgi-threads"
+_LOG: Final = "the log goes to stderr; what is logged there is the app's to configure"
+
+#: Theirs -> ours.
+_HERE: Final = {
+    "-b": _PLACE,
+    "--bind": _PLACE,
+    "--listen": _PLACE,
+    "-p": "--port",
+    "--uds": "--unix",
+    "--unix-socket": "--unix",
+    "-w": "--wsgi-workers",
+    "--workers": "--wsgi-workers",
+    "--threads": "--wsgi-threads",
+    "--backlog": "--wsgi-queue",
+    "--limit-concurrency": "--wsgi-queue",
+    "-t": "--wsgi-timeout",
+    "--timeout": "--wsgi-timeout",
+    "--max-requests": "--wsgi-max-requests",
+    "--max-requests-jitter": "--wsgi-max-requests-jitter",
+    "--limit-max-requests": "--wsgi-max-requests",
+    "--keep-alive": "--keep-alive-timeout",
+    "--timeout-keep-alive": "--keep-alive-timeout",
+    "--timeout-graceful-shutdown": "--graceful-timeout",
+    "--limit-request-field_size": "--limit-request-field-size",
+    "--forwarded-allow-ips": "--trusted-proxies, and --proxy-headers for what yours sets",
+    "--trusted-proxy": "--trusted-proxies",
+    "--trusted-proxy-headers": "--proxy-headers",
+    "--access-logfile": "--access-log, which is the default, to stderr",
+    "--ssl-certfile": "--certfile",
+    "--cert": "--certfile",
+    "--ssl-keyfile": "--keyfile",
+    "--key": "--keyfile",
+    "-A": "--wsgi",
+    "--app": "--wsgi",
+    "--factory": "a pair of brackets: --wsgi 'shop:create_app()'",
+    "--call": "a pair of brackets: --wsgi 'shop:create_app()'",
+    "--debugger": "--debug",
+    "-c": _VARIABLES,
+    "--config": _VARIABLES,
+    "-k": _KINDS,
+    "--worker-class": _KINDS,
+    "--worker-connections": _KINDS,
+    "--with-threads": _KINDS,
+}
+#: Theirs, of which there is nothing here -> what to do instead.
+_NOT_HERE: Final = {
+    "--preload": "each WSGI process loads the app by itself",
+    "--log-level": _LOG,
+    "--log-config": _LOG,
+    "--log-file": _LOG,
+    "--error-logfile": _LOG,
+    "--access-logformat": "the format is fixed",
+    "-D": "a service manager does that",
+    "--daemon": "a service manager does that",
+    "--pid": "a service manager knows it",
+    "--chdir": "cd before",
+    "--app-dir": "cd before",
+    "-u": "systemd's User= does that",
+    "--user": "systemd's User= does that",
+    "-g": "systemd's Group= does that",
+    "--group": "systemd's Group= does that",
+    "-m": "systemd's UMask= does that",
+    "--umask": "systemd's UMask= does that",
+    "--paste": "write a module that makes the app of the ini file",
+    "--proxy-protocol": "the PROXY protocol is not spoken",
+    "--ca-certs": "certificates of clients are a proxy's business",
+    "--cert-reqs": "certificates of clients are a proxy's business",
+    "--ciphers": "a proxy's business",
+}
+
+
+def find_ours(name: str) -> str:
+    """What is said of an option that is somebody else's; "": it is nobody's that we know."""
+    if name in _HERE:
+        return f"here it is {_HERE[name]} (docs/gunicorn.md)"
+    if name in _NOT_HERE:
+        return f"there is none here: {_NOT_HERE[name]} (docs/gunicorn.md)"
+    return ""

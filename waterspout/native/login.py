@@ -1,0 +1,49 @@
+"""Where a native handler sends whoever is not signed in, and what is wrong with that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tornado.web import RequestHandler
+from tornado.websocket import WebSocketHandler
+
+from waterspout.exceptions import ConfigurationError
+from waterspout.native.access import find_access
+from waterspout.native.methods import defines
+
+
+def check_loader(loader: Any) -> None:
+    """Raises ConfigurationError: a `login_loader` that can't be called."""
+    if loader is not None and not callable(loader):
+        raise ConfigurationError(f"login_loader is a function, from a handler to its user, not {loader!r}")
+
+
+def sends_to_login(handler_class: type[RequestHandler]) -> bool:
+    """Whether a GET of somebody unknown is sent to the setting `login_url`, as far as can be told: it has no
+    `get_login_url()` of its own, nor a `prepare()`, which may answer before.
+    """
+    return (
+        defines(handler_class, "GET")
+        and find_access(handler_class, "GET") == "authenticated"
+        and handler_class.get_login_url is RequestHandler.get_login_url
+        and handler_class.prepare is RequestHandler.prepare
+        and not issubclass(handler_class, WebSocketHandler)
+    )
+
+
+def doubt_login(
+    handlers: Sequence[type[RequestHandler]], settings: Mapping[str, Any], root_path: str
+) -> list[str]:
+    """What is said of the setting `login_url`, where these handlers send somebody there. `root_path`: what
+    the application is mounted under, or "".
+    """
+    url = settings.get("login_url")
+    is_path = isinstance(url, str) and url[:1] == "/" and url[:2] != "//"
+    is_inside = f"{url}/".replace("?", "/").startswith(f"{root_path}/")
+    if not handlers or not root_path or not is_path or is_inside:
+        return []
+    return [
+        f"login_url {url!r} is not below --root-path {root_path!r}: whoever has to sign in is sent out "
+        "of it; let get_login_url() return self.reverse_url(...)"
+    ]
