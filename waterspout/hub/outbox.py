@@ -109,6 +109,11 @@ def witnessed(witness: Callable[[str, bytes], object]) -> Iterator[None]:
         _witnesses = tuple(each for each in _witnesses if each is not witness)
 
 
+def is_witnessed() -> bool:
+    """Whether a test listens: that nothing serves is no error."""
+    return bool(_witnesses)
+
+
 def check_topic(topic: str) -> str:
     """Raises ValueError unless `topic` is a name: a printable str of 1 to 255 characters."""
     if not isinstance(topic, str) or not topic.isprintable() or not 0 < len(topic) <= _MAX_TOPIC:

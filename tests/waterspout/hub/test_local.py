@@ -10,11 +10,12 @@ from contextlib import suppress
 import pytest
 
 import waterspout
-from tests.waterspout.processes import running_thread
+from tests.waterspout.processes import fork_and_ask, running_thread
 from waterspout.exceptions import NotServing
 from waterspout.hub.local import Hub, subscribe
 from waterspout.hub.local import hub as process_hub
 from waterspout.hub.outbox import publish
+from waterspout.testing import published
 
 
 @pytest.fixture
@@ -367,6 +368,39 @@ async def test_a_subscriber_on_another_loop_gets_its_messages_and_its_end(hub):
 def test_subscribing_needs_an_event_loop():
     with pytest.raises(NotServing, match="native handlers"):
         subscribe("a")
+
+
+@pytest.mark.gen_test
+async def test_subscribing_needs_a_server():
+    with pytest.raises(NotServing, match="in its own process, would hear nothing"):
+        subscribe("a")
+
+
+@pytest.mark.gen_test
+async def test_where_a_test_listens_in_it_needs_none():
+    with published() as messages:
+        async with subscribe("a"):
+            publish("a", 1)
+    assert messages == [("a", 1)]
+
+
+@pytest.mark.gen_test
+async def test_in_a_forked_child_nobody_would_hear():
+    def try_to_subscribe():
+        async def main():
+            subscribe("a")
+
+        try:
+            asyncio.run(main())
+        except NotServing:
+            return 7
+        return 0
+
+    process_hub.open()
+    try:
+        assert fork_and_ask(try_to_subscribe) == 7
+    finally:
+        process_hub.close()
 
 
 @pytest.mark.gen_test
