@@ -307,6 +307,30 @@ def leave_at_once(port):
                 pass
 
 
+@pytest.mark.parametrize("later", [False, True])
+@on_loops
+async def test_a_reply_to_who_has_said_goodbye_fell_short_whatever_its_length(later):
+    """Written in vain: in one piece, too."""
+    found = []
+
+    class Quick(RequestHandler):
+        async def get(self):
+            self.set_header("Content-Length", 5)
+            self.write("x" * 5)
+            while not self.request.connection.stream.closed():
+                await asyncio.sleep(0.005)
+            if later:  # the event loop has told by now
+                await asyncio.sleep(0.05)
+
+        def on_finish(self):
+            found.append(self.request.connection.fell_short)
+
+    async with serve(Application([("/", Quick)]), ssl_options=SERVER) as served:
+        await asyncio.to_thread(leave_at_once, served.port)
+        await until(lambda: found)
+    assert found == [True]
+
+
 @on_loops
 async def test_who_says_goodbye_behind_a_request_has_left_and_nothing_is_wrong(caplog):
     size, found = 8 * limits.MIB, []
