@@ -163,13 +163,6 @@ def test_a_view_that_subscribes_hears_or_is_told_that_it_can_t(server, form):
         assert "a view, in its own process, would hear nothing" in text
 
 
-def test_subscribing_outside_of_a_server_raises_a_clear_error():
-    code = "import asyncio, waterspout\nasync def main(): waterspout.subscribe('topic')\nasyncio.run(main())"
-    done = run_python(code)
-    assert done.returncode != 0
-    assert "NotServing: subscribe() works in native handlers" in done.stderr.splitlines()[-1]
-
-
 def run_python(code):
     """In a process of its own, away from whatever the tests have running."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from waterspout.exceptions import NotServing
-from waterspout.hub.outbox import OUTSIDE, Outbox, check_topic, is_witnessed, open_outbox
+from waterspout.hub.outbox import OUTSIDE, Outbox, check_topic, find_outbox, open_outbox
 from waterspout.limits import SUBSCRIBER_QUEUE
 
 logger = logging.getLogger("waterspout.hub")
@@ -159,10 +159,12 @@ class Hub:
         self._drain_scheduled = False
 
     @property
-    def serves(self) -> bool:
-        """Whether messages come here: not in a WSGI process, a forked child, or where nobody opened it."""
-        outbox = self._outbox
-        return outbox is not None and outbox.pid == os.getpid()
+    def is_elsewhere(self) -> bool:
+        """Whether messages come to the hub of another process: this is a WSGI process, or a forked child.
+        (Where nobody has opened it, somebody still may: a container starts with its first request.)
+        """
+        outbox = find_outbox()
+        return outbox is not None and (outbox is not self._outbox or outbox.pid != os.getpid())
 
     def open(self) -> None:
         """Start serving on the running event loop."""
@@ -312,11 +314,11 @@ hub = Hub()
 def subscribe(topic: str, max_queue: int = SUBSCRIBER_QUEUE) -> Subscription:
     """Subscribe a native handler to `topic`; messages come from `publish` anywhere on this server.
 
-    On any event loop of the server's process. Raises NotServing where no event loop runs, and in a process
-    that no server runs in, a WSGI process too; ValueError for a topic that is no name, or `max_queue` < 1.
+    On any event loop of the server's process. Raises NotServing where no event loop runs, in a WSGI process
+    and in a forked child; ValueError for a topic that is no name, or `max_queue` < 1.
     """
     if _running_loop() is None:
         raise NotServing("subscribe() works in native handlers, on the event loop of a server")
-    if not hub.serves and not is_witnessed():
+    if hub.is_elsewhere:
         raise NotServing(_ELSEWHERE)
     return hub.subscribe(topic, max_queue)

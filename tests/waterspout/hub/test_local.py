@@ -15,7 +15,6 @@ from waterspout.exceptions import NotServing
 from waterspout.hub.local import Hub, subscribe
 from waterspout.hub.local import hub as process_hub
 from waterspout.hub.outbox import publish
-from waterspout.testing import published
 
 
 @pytest.fixture
@@ -371,17 +370,15 @@ def test_subscribing_needs_an_event_loop():
 
 
 @pytest.mark.gen_test
-async def test_subscribing_needs_a_server():
-    with pytest.raises(NotServing, match="in its own process, would hear nothing"):
-        subscribe("a")
-
-
-@pytest.mark.gen_test
-async def test_where_a_test_listens_in_it_needs_none():
-    with published() as messages:
-        async with subscribe("a"):
+async def test_who_subscribes_before_a_server_starts_hears_it_then():
+    """A container starts with its first request, and a handler may have been asked before."""
+    async with subscribe("a") as messages:
+        process_hub.open()
+        try:
             publish("a", 1)
-    assert messages == [("a", 1)]
+            assert await anext(messages) == 1
+        finally:
+            process_hub.close()
 
 
 @pytest.mark.gen_test

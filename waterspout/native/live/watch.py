@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Protocol, Self
 
 from waterspout.exceptions import WaterspoutError
-from waterspout.hub.local import Subscription, hub
+from waterspout.hub.local import Subscription, subscribe
 from waterspout.limits import EVENTS_KEPT, FOLLOWERS, FOLLOWERS_WOKEN_AT_ONCE, SOURCE_INTERVAL
 from waterspout.native.cache import Cache
 from waterspout.native.live.cursor import NOTHING, Cursor
@@ -147,8 +147,7 @@ class Watch:
         self._followers.add(follower)
         if (self._task is None or self._task.done()) and not self.ended:
             # Subscribed before anything is read: what is posted from now on is either read or announced.
-            # Where no server serves, nothing is announced, and it is read all the same.
-            self._task = asyncio.create_task(self._run(hub.subscribe(self._topic)))
+            self._task = asyncio.create_task(self._run(subscribe(self._topic)))
         try:
             yield follower
         finally:
