@@ -4,6 +4,7 @@ python -m tests.floors [pytest arguments]
 """
 
 import configparser
+import re
 import subprocess
 import sys
 import tempfile
@@ -13,9 +14,11 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".venv-floors"
 #: The oldest Flask that is served: older ones don't know the Werkzeug that the router needs.
 FLASK = "flask == 2.2.5"
-#: What tells most of a dependency in little time: the router, the options, both sides on the wire.
+#: What tells most of a dependency in little time: the router, the database, the options, both sides on the
+#: wire.
 TESTS = (
     "tests/waterspout/routing",
+    "tests/waterspout/service/sql",
     "tests/waterspout/test_option_types.py",
     "tests/wire/test_native.py",
     "tests/wire/test_two_sides.py",
@@ -23,11 +26,14 @@ TESTS = (
 
 
 def find_floors():
-    """What `install_requires` says, each at its lowest."""
+    """What `install_requires` and the extra `sql` say, each at its lowest."""
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
-    requires = setup["options"]["install_requires"].strip().splitlines()
-    return [line.replace(">=", "==") for line in requires] + [FLASK]
+    requires = setup["options"]["install_requires"] + setup["options.extras_require"]["sql"]
+    # A constraint names no extras of its own.
+    return [re.sub(r"\[.*\]", "", line).replace(">=", "==") for line in requires.strip().splitlines()] + [
+        FLASK
+    ]
 
 
 def prepare(floors):
@@ -38,7 +44,8 @@ def prepare(floors):
         constraints.write("\n".join(floors))
         constraints.flush()
         install = [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        wanted = ["--constraint", constraints.name, "--editable", f"{ROOT}[test]", "flask", "flask-login"]
+        wanted = ["--constraint", constraints.name, "--editable", f"{ROOT}[sql,test]", "alembic"]
+        wanted += ["flask", "flask-login"]
         subprocess.run([*install, *wanted], check=True)
     return interpreter
 

@@ -231,6 +231,10 @@ class Server:
         children = [pid for pid, parent, _ in living() if parent == self.pid]
         return [pid for pid in children if b"waterspout" in command_line(pid)]
 
+    def descriptors(self):
+        """How many it holds."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
     def rss_total(self):
         return sum(map(rss_of, self.session_pids()))
 

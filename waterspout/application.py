@@ -20,7 +20,7 @@ from waterspout.exceptions import ConfigurationError
 from waterspout.http.exchange import Exchange
 from waterspout.hub.local import hub
 from waterspout.message.proxies import PROXY_SETTINGS, Proxies
-from waterspout.message.record import Record, is_logged, record_of
+from waterspout.message.record import Record, is_logged, record_of, word_for
 from waterspout.message.target import split_target
 from waterspout.native.access import ask_before_body
 from waterspout.native.delegate import NativeDelegate, PlainDelegate, run
@@ -453,8 +453,8 @@ class Application(TornadoApplication):
             return
         record = record_of(request)
         record.status = status
-        if not record.note and getattr(request.connection, "is_lost", False):
-            record.note = "client-left"
+        if not record.note and getattr(request.connection, "fell_short", False):
+            record.note = word_for(request.connection.refused)
         record.log()
 
     def log_refused(self, record: Record) -> None:

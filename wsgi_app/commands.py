@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from app.first_run import prepare_database
 from app.passwords import hash_new_password
 from app.store import Refused, Unknown
+from app.store.names import check_name
 from app.store.operators import (
     INVITATION_LASTS,
     add_invitation,
@@ -19,7 +20,7 @@ from app.store.operators import (
     read_operators,
     set_password,
 )
-from app.store.tables import NAME_LENGTH, Attachment
+from app.store.tables import Attachment
 from waterspout.service.sql import DatabaseError
 from wsgi_app.attachments import folder
 from wsgi_app.resources import current_settings, current_store
@@ -57,9 +58,7 @@ def upgrade() -> None:
 @in_one_line()
 def create_operator(name: str) -> None:
     """Make an operator. The password is asked for."""
-    name = " ".join(name.split())
-    if not name.isprintable() or not 1 <= len(name) <= NAME_LENGTH:
-        raise click.ClickException(f"a name has 1 to {NAME_LENGTH} printable characters")
+    name = check_name(name)  # before the password is asked for
     current_store().write(add_operator, name, ask_password())
     click.echo(f"{name} can sign in now.")
 

@@ -1,7 +1,6 @@
 """What the forms take. Each complaint is a sentence for the person who filled one in."""
 
 import re
-import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -26,15 +25,13 @@ from wtforms.validators import DataRequired, InputRequired, Length
 
 from app.passwords import PASSWORD_LENGTH, PASSWORD_LENGTH_AT_MOST, hash_new_password
 from app.store import Refused, Unknown
-from app.store.components import read_components
+from app.store.components import NO_COMPONENT, read_components
 from app.store.incidents import read_board, read_incident
+from app.store.names import check_characters, check_name
 from app.store.tables import NAME_LENGTH, TEXT_LENGTH, TITLE_LENGTH, Impact, State
 from wsgi_app.attachments import stored
 from wsgi_app.resources import current_store
 from wsgi_app.sessions import current_actor
-
-# Unicode's control characters and lone surrogates: nobody types them, and PostgreSQL refuses some.
-UNPRINTABLE = frozenset({"Cc", "Cs"})
 
 CHOOSE = SelectChoice("", "Choose…")
 AS_IT_IS = SelectChoice("", "As it is")
@@ -44,7 +41,6 @@ IMPACTS = [
     SelectChoice(Impact.MAJOR, "Major: partly out of order"),
     SelectChoice(Impact.CRITICAL, "Critical: out of order"),
 ]
-NO_COMPONENT = "One of these components is no longer there. Choose again."
 
 T = TypeVar("T")
 
@@ -67,15 +63,29 @@ def number(raw: object) -> int:
 
 
 def check_printable(form: BaseForm, field: Field) -> None:
-    text = (field.data or "").replace("\n", "").replace("\t", "")
-    if any(unicodedata.category(character) in UNPRINTABLE for character in text):
-        raise ValidationError("Remove the control characters.")
+    try:
+        check_characters((field.data or "").replace("\n", "").replace("\t", ""))
+    except Refused as error:
+        raise ValidationError(str(error)) from error
 
 
-def line(label: str, if_empty: str, limit: int = NAME_LENGTH) -> StringField:
-    """A text of one line that must be there."""
-    too_long = Length(max=limit, message=f"Shorten this to {limit} characters.")
-    return StringField(label, [DataRequired(if_empty), too_long, check_printable], filters=[one_line])
+def check_named(form: BaseForm, field: Field) -> None:
+    try:
+        check_name(field.data or "")
+    except Refused as error:
+        raise ValidationError(str(error)) from error
+
+
+def name_line(if_empty: str) -> StringField:
+    """The name of an operator or a component."""
+    validators = [DataRequired(if_empty), check_named]
+    return StringField("Name", validators, filters=[one_line], render_kw={"maxlength": NAME_LENGTH})
+
+
+def title_line(if_empty: str) -> StringField:
+    """A title, which must be there."""
+    too_long = Length(max=TITLE_LENGTH, message=f"Shorten this to {TITLE_LENGTH} characters.")
+    return StringField("Title", [DataRequired(if_empty), too_long, check_printable], filters=[one_line])
 
 
 def message(label: str, if_empty: str) -> TextAreaField:
@@ -191,7 +201,7 @@ class UpdateForm(PostForm):
 class IncidentForm(PostForm):
     """A new incident, with the first that is said about it."""
 
-    title = line("Title", "Give the incident a title.", TITLE_LENGTH)
+    title = title_line("Give the incident a title.")
     impact = choice("Impact", Impact, "Choose an impact.", IMPACTS, default=Impact.MINOR)
     components = tick_components()
 
@@ -205,7 +215,7 @@ class ConcernForm(BoardForm):
 class MaintenanceForm(BoardForm):
     """Work to announce."""
 
-    title = line("Title", "Give it a title.", TITLE_LENGTH)
+    title = title_line("Give it a title.")
     text = message("What to expect", "Say what to expect.")
     components = tick_components()
     starts_at = UTCField("From (UTC)")
@@ -215,7 +225,7 @@ class MaintenanceForm(BoardForm):
 class ComponentForm(BoardForm):
     """A component's name."""
 
-    name = line("Name", "Give it a name.")
+    name = name_line("Give it a name.")
 
 
 class SignInForm(BoardForm):
@@ -228,7 +238,7 @@ class SignInForm(BoardForm):
 class JoinForm(BoardForm):
     """A new operator, who has been invited."""
 
-    name = line("Name", "Give your name.")
+    name = name_line("Give your name.")
     password = PasswordField(
         "Password",
         [InputRequired("Choose a password.")],

@@ -8,11 +8,14 @@ from sqlalchemy.orm import Session
 
 from app.store import Refused, Unknown
 from app.store.audit import MACHINE, Actor, note
+from app.store.names import check_name
 from app.store.rows import find
 from app.store.tables import Component
 
 # A board that nobody could take in at a glance is none.
 COMPONENTS_AT_MOST = 100
+
+NO_COMPONENT = "One of these components is no longer there. Choose again."
 
 
 def read_components(session: Session) -> Sequence[Component]:
@@ -31,12 +34,13 @@ def read_chosen(session: Session, ids: Iterable[int]) -> list[Component]:
     wanted = set(ids)
     chosen = [component for component in read_components(session) if component.id in wanted]
     if len(chosen) < len(wanted):
-        raise Refused("One of these components is no longer there. Choose again.", "components")
+        raise Refused(NO_COMPONENT, "components")
     return chosen
 
 
 def add_component(session: Session, name: str, by: Actor = MACHINE) -> Component:
     """Add a component behind the others; raises `Refused`."""
+    name = check_name(name)
     refuse_taken(session, name)
     if len(read_components(session)) >= COMPONENTS_AT_MOST:
         raise Refused(f"There are {COMPONENTS_AT_MOST} components already. Archive one first.", "name")
@@ -51,6 +55,7 @@ def add_component(session: Session, name: str, by: Actor = MACHINE) -> Component
 def rename_component(session: Session, component_id: int, name: str, by: Actor = MACHINE) -> Component:
     """Give a component another name; raises `Unknown`, `Refused`."""
     component = find(session, Component, component_id)
+    name = check_name(name)
     if name != component.name:
         refuse_taken(session, name)
         note(session, by, "renamed component", f"{component.name} → {name}")

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.store import Refused, Unknown
 from app.store.audit import MACHINE, Actor, note
+from app.store.names import check_name
 from app.store.tables import Guess, Invitation, Operator
 
 INVITATION_LASTS = timedelta(days=3)
@@ -45,6 +46,7 @@ def find_operator(session: Session, name: str) -> Operator:
 
 def add_operator(session: Session, name: str, password_hash: str, by: Actor = MACHINE) -> Operator:
     """Add an operator; raises `Refused`. Names differ in more than the case of letters."""
+    name = check_name(name)
     taken = select(Operator.id).where(func.lower(Operator.name) == name.lower())
     if session.scalars(taken).first() is not None:
         raise Refused("There is an operator of this name already.", "name")

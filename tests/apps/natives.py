@@ -11,6 +11,7 @@ from tornado.web import RequestHandler, stream_request_body
 from tornado.websocket import WebSocketHandler
 
 import waterspout
+from waterspout.native.live import Event, StreamHandler, Watch
 
 
 class Ping(RequestHandler):
@@ -37,6 +38,54 @@ class Events(RequestHandler):
         async for message in messages:
             self.write(f"data: {json.dumps(message)}\n\n")
             await self.flush()
+
+
+class Orders(RequestHandler):
+    """The event stream of the README: it ends tidily when its client has gone."""
+
+    orders = None
+
+    async def get(self):
+        self.set_header("Content-Type", "text/event-stream")
+        async with waterspout.subscribe("orders") as orders:
+            self.orders = orders
+            self.write(": begun\n\n")
+            await self.flush()
+            async for order in orders:
+                self.write(f"data: {order}\n\n")
+                await self.flush()
+
+    def on_connection_close(self):
+        if self.orders is not None:
+            self.orders.close()
+
+
+class Still:
+    """A source in which nothing happens."""
+
+    async def newest(self):
+        return (1,)
+
+    async def event(self, since):
+        return Event.reload((1,))
+
+
+class Live(StreamHandler):
+    watch = Watch("still", Still())
+
+
+class Ready(RequestHandler):
+    """Has sent all that it said it would, and ends when its client has gone."""
+
+    async def get(self):
+        self.left = asyncio.Event()
+        self.set_header("Content-Length", "5")
+        self.write("whole")
+        await self.flush()
+        await self.left.wait()
+
+    def on_connection_close(self):
+        self.left.set()
 
 
 class Numbers(RequestHandler):
@@ -204,6 +253,9 @@ routes = [
     (r"/native/raises", Raises),
     (r"/native/events", Events),
     (r"/native/beats", Beats),
+    (r"/native/orders", Orders),
+    (r"/native/live", Live),
+    (r"/native/ready", Ready),
     (r"/native/numbers/(\d+)", Numbers),
     (r"/native/ws", Socket),
     (r"/native/slow", Slow),

@@ -1,5 +1,6 @@
 """A WSGI app that publishes, from the request's thread and from threads of its own."""
 
+import asyncio
 import json
 import threading
 
@@ -82,3 +83,18 @@ def publish_mid_stream(environ, start_response):
     yield b"before;"
     waterspout.publish(parameter(environ, "topic"), "from a generator")
     yield b"after"
+
+
+@app.view
+def subscribe_on_its_own_loop(environ, start_response):
+    """As an `async def` view of Flask's does."""
+
+    async def hear(topic):
+        async with waterspout.subscribe(topic) as messages:
+            waterspout.publish(topic, "of its own")
+            return await asyncio.wait_for(anext(messages), 10)
+
+    try:
+        return told(start_response, asyncio.run(hear(parameter(environ, "topic"))))
+    except waterspout.NotServing as error:
+        return told(start_response, str(error))

@@ -1,6 +1,5 @@
 """SIGHUP again and again under load: nobody loses anything."""
 
-import os
 import signal
 import time
 from contextlib import ExitStack
@@ -14,10 +13,6 @@ from tests.wire.test_drain import next_frame, open_websocket
 pytestmark = pytest.mark.faults
 
 RELOADS = 10
-
-
-def count_descriptors(server):
-    return len(os.listdir(f"/proc/{server.pid}/fd"))
 
 
 def say(connection, text):
@@ -38,7 +33,7 @@ def test_ten_reloads_lose_no_request_and_no_socket(start_server):
     head = events.head()
     assert b"ready" in events.next_chunk(head)
     seen = set(server.wsgi_pids())
-    descriptors = count_descriptors(server)
+    descriptors = server.descriptors()
     with ExitStack() as stack:
         loads = [
             stack.enter_context(Load(server, "/canary?id=1", 3)),
@@ -56,6 +51,6 @@ def test_ten_reloads_lose_no_request_and_no_socket(start_server):
         assert load.told[200] > 50
     assert len(seen) >= 2 * RELOADS
     assert poll(lambda: len(server.wsgi_pids()) == 2, 10)
-    assert poll(lambda: count_descriptors(server) == descriptors), "descriptors are left open"
+    assert poll(lambda: server.descriptors() == descriptors), "descriptors are left open"
     assert events.is_silent(0.1)
     server.stop()

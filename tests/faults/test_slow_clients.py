@@ -1,6 +1,5 @@
 """A thousand clients that send or take too little: others are answered, and each is cut at its limit."""
 
-import os
 import time
 
 import pytest
@@ -73,26 +72,22 @@ def connect_all(server, others, request):
     return clients
 
 
-def descriptors(server):
-    return len(os.listdir(f"/proc/{server.pid}/fd"))
-
-
 def wait_until_cut(server, others, before):
     """Seconds until the server holds as few descriptors as before, while others ask."""
     begun = time.monotonic()
 
     def are_gone():
         others.ask()
-        return descriptors(server) <= before
+        return server.descriptors() <= before
 
-    assert poll(are_gone, LIMIT + LATE, pause=0.05), f"{descriptors(server)} open, {before} before"
+    assert poll(are_gone, LIMIT + LATE, pause=0.05), f"{server.descriptors()} open, {before} before"
     return time.monotonic() - begun
 
 
 def test_slow_heads_are_refused_and_nobody_else_waits(server):
     others = Others(server)
     others.ask()
-    before = descriptors(server)
+    before = server.descriptors()
     with MemoryWatch(server) as memory:
         clients = connect_all(server, others, build_head("GET", "/ping")[:-2])
         for number, client in enumerate(clients):
@@ -111,10 +106,10 @@ def test_slow_heads_are_refused_and_nobody_else_waits(server):
 def test_slow_readers_are_cut_and_nobody_else_waits(server, target):
     others = Others(server)
     others.ask()
-    before = descriptors(server)
+    before = server.descriptors()
     with MemoryWatch(server) as memory:
         clients = connect_all(server, others, build_request("GET", target))
-        assert descriptors(server) > before + COUNT - 10
+        assert server.descriptors() > before + COUNT - 10
         assert wait_until_cut(server, others, before) > LIMIT / 2
     assert all(len(client.everything()) < SIZE for client in clients[:: COUNT // 20])
     others.check()

@@ -60,10 +60,6 @@ def open_spool(server):
     return None
 
 
-def descriptors(server):
-    return len(os.listdir(f"/proc/{server.pid}/fd"))
-
-
 class Trickle(threading.Thread):
     """Sends a piece of each connection's body now and then, until it is told to stop."""
 
@@ -232,7 +228,7 @@ def test_all_spools_together_stay_within_their_limit(start_server):
 def test_clients_that_leave_while_they_are_spooled_leave_nothing(start_server, form):
     server, ident = start_server(*STREAMING, form=form), new_id()
     server.get(f"/counted?id={ident}&size=10")
-    before = descriptors(server)
+    before = server.descriptors()
     for ending in ("close", "reset"):
         readers = [server.connect(receive_buffer=65_536) for _ in range(16)]
         for reader in readers:
@@ -241,7 +237,7 @@ def test_clients_that_leave_while_they_are_spooled_leave_nothing(start_server, f
         assert poll(lambda: open_spool(server))
         for reader in readers:
             getattr(reader, ending)()
-        assert poll(lambda: descriptors(server) <= before and open_spool(server) is None)
+        assert poll(lambda: server.descriptors() <= before and open_spool(server) is None)
     server.stop()
 
 

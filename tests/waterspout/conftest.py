@@ -29,6 +29,13 @@ def is_serving():
 
 
 @pytest.fixture
+def access_log(caplog):
+    """`caplog`, with the access lines."""
+    caplog.set_level(logging.INFO, "waterspout.access")
+    return caplog
+
+
+@pytest.fixture
 def keep_logging():
     """What a test configures of our loggers and Tornado's is undone afterwards."""
     names = ("waterspout", "waterspout.access", "tornado")

@@ -1,5 +1,6 @@
 """Other processes and other threads, for tests that need them."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -84,6 +85,12 @@ def children():
         with suppress(FileNotFoundError), open(f"/proc/self/task/{task}/children") as file:
             found.update(map(int, file.read().split()))
     return {pid for pid in found if is_alive(pid)}
+
+
+def belongings():
+    """How many descriptors, threads and processes this one has."""
+    gc.collect()
+    return len(os.listdir("/proc/self/fd")), threading.active_count(), len(children())
 
 
 def wait_until(condition, seconds=DEADLINE):

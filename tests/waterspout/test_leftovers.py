@@ -15,8 +15,9 @@ from tornado.web import HTTPError, RequestHandler, StaticFileHandler, stream_req
 from tornado.websocket import WebSocketHandler
 
 import waterspout.native
-from tests.waterspout.http.harness import HTTPServer, on_loops, serve, tls_contexts, until
+from tests.waterspout.http.harness import HTTPServer, on_loops, serve, until
 from tests.waterspout.leftovers import nothing_left
+from tests.waterspout.tls import tls_contexts
 from tests.waterspout.websocket import raw
 from waterspout import Application, Decline
 from waterspout.serving.tornado_server import DrainingServer

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from tests.server import ON_TORNADO, new_id, poll
-from tests.wire.client import Cut
+from tests.server import new_id, poll
+from tests.wire.client import Connection, Cut
 
 NATIVE = ("--native", "tests.apps.natives:routes")
 SERVE = (*NATIVE, "--wsgi", "tests.apps.streaming:app", "--wsgi-threads", "1")
@@ -177,12 +177,24 @@ def test_a_cut_reply_is_logged_once(start_server, form):
     line_of(server, mark)
 
 
-@pytest.mark.skipif(ON_TORNADO, reason="Tornado's server does not tell who ended the connection")
-def test_a_native_stream_whose_client_left_says_so(server):
+@pytest.mark.parametrize("leave", [Connection.close, Connection.reset])
+@pytest.mark.parametrize("path", ["beats", "orders", "live"])
+def test_a_native_stream_whose_client_left_says_so(server, path, leave):
     left, stayed = new_id(), new_id()
     with server.connect() as connection:
-        connection.send_request("GET", f"/native/beats?mark={left}")
+        connection.send_request("GET", f"/native/{path}?mark={left}")
         connection.next_chunk(connection.head())
+        leave(connection)
     assert line_of(server, left).endswith(" client-left")
     server.get(f"/native/ping?mark={stayed}", [("Connection", "close")])
     assert not line_of(server, stayed).endswith("client-left")
+
+
+@pytest.mark.parametrize("leave", [Connection.close, Connection.reset])
+def test_a_native_reply_that_was_whole_before_its_client_left_does_not(server, leave):
+    mark = new_id()
+    with server.connect() as connection:
+        connection.send_request("GET", f"/native/ready?mark={mark}")
+        assert connection.reply().body == b"whole"
+        leave(connection)
+    assert not line_of(server, mark).endswith("client-left")

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.server import new_id, poll
+from tests.wire.gated import assert_answered, queue
 
 SIZE = {"threads": "0x2", "process": "1x2"}
 
@@ -27,20 +28,6 @@ def hold(server, path="/gated"):
     ident, connection = queue(server, path)
     server.wait_for_note("ran", ident)
     return ident, connection
-
-
-def queue(server, path="/gated"):
-    """A request that is with its pool when this returns: a native answer comes after it was read."""
-    ident, connection = new_id(), server.connect()
-    connection.send_request("GET", f"{path}?id={ident}")
-    assert server.get("/native/ping").text == "pong"
-    return ident, connection
-
-
-def assert_answered(server, ident, connection):
-    server.open_gate(ident)
-    reply = connection.reply()
-    assert (reply.status, reply.text) == (200, f"done {ident}")
 
 
 def test_a_full_pool_of_slow_reports_does_not_hold_up_sign_in(server):

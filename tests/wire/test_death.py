@@ -9,6 +9,7 @@ import pytest
 
 from tests.server import PATIENCE, freeze, has_ended, is_alive, new_id, poll
 from tests.wire.client import Cut
+from tests.wire.gated import begin
 
 THREADS = 20
 
@@ -23,18 +24,6 @@ def start(start_server):
         )
 
     return start
-
-
-def begin(server, path, count=1):
-    """So many running requests: (id, connection)."""
-    requests = []
-    for _ in range(count):
-        ident, connection = new_id(), server.connect()
-        connection.send_request("GET", f"{path}?id={ident}")
-        requests.append((ident, connection))
-    for ident, _ in requests:
-        server.wait_for_note("ran", ident)
-    return requests
 
 
 def kill_worker(server):

@@ -154,6 +154,15 @@ def test_publishing_outside_of_a_server_raises_a_clear_error():
     assert "server" in done.stderr.splitlines()[-1].lower()
 
 
+def test_a_view_that_subscribes_hears_or_is_told_that_it_can_t(server, form):
+    """On an event loop of its own: in the server's process it hears, in another it would wait for ever."""
+    text = server.get(f"/subscribe-on-its-own-loop?topic={new_id()}", timeout=20).text
+    if form == "threads":
+        assert text == "of its own"
+    else:
+        assert "a view, in its own process, would hear nothing" in text
+
+
 def run_python(code):
     """In a process of its own, away from whatever the tests have running."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

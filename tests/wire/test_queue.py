@@ -6,6 +6,7 @@ import time
 import pytest
 
 from tests.server import ON_TORNADO, new_id, poll
+from tests.wire.gated import assert_answered, queue
 
 SERVE = (
     *("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.working:app"),
@@ -21,15 +22,6 @@ def hold_the_lane(server):
     return ident, connection
 
 
-def queue(server, path="/gated"):
-    """One request that must wait."""
-    ident, connection = new_id(), server.connect()
-    connection.send_request("GET", f"{path}?id={ident}")
-    # The native answer comes after the server has read what was sent before it.
-    assert server.get("/native/ping").text == "pong"
-    return ident, connection
-
-
 def queue_when_there_is_room(server):
     """One request that must wait, as soon as the server has noticed that others left."""
 
@@ -40,12 +32,6 @@ def queue_when_there_is_room(server):
     waiting = poll(queued)
     assert waiting, "the queue stays full"
     return waiting
-
-
-def assert_answered(server, ident, connection):
-    server.open_gate(ident)
-    reply = connection.reply()
-    assert (reply.status, reply.text) == (200, f"done {ident}")
 
 
 def test_a_request_past_the_queue_is_a_fast_503(server):

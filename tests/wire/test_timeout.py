@@ -7,6 +7,7 @@ import pytest
 
 from tests.server import new_id, poll
 from tests.wire.client import Cut
+from tests.wire.gated import begin
 
 SERVE = ("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.hanging:app", "--wsgi-timeout")
 SHORT = "0.6"
@@ -26,18 +27,6 @@ def start_process(start_server):
         return start_server(*SERVE, timeout, "--wsgi-threads", str(threads), *more, form="process")
 
     return start
-
-
-def begin(server, path, count=1):
-    """So many running requests: (id, connection)."""
-    requests = []
-    for _ in range(count):
-        ident, connection = new_id(), server.connect()
-        connection.send_request("GET", f"{path}?id={ident}")
-        requests.append((ident, connection))
-    for ident, _ in requests:
-        server.wait_for_note("ran", ident)
-    return requests
 
 
 def test_a_view_that_sends_nothing_is_a_504(start):

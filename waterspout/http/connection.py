@@ -349,7 +349,10 @@ class Connection(asyncio.Protocol):
         self.set_body_timeout(None)
         if self._eof_timer is not None:
             self._eof_timer.cancel()
-        if exchange is None or (delegate is None and not self.is_whole):
+        if exchange is None:
+            return
+        exchange.was_abandoned = not exchange.is_sent
+        if delegate is None and not self.is_whole:
             return
         callback = (
             exchange.close_callback if delegate is None or self.is_whole else delegate.on_connection_close

@@ -32,7 +32,8 @@ class Exchange(HTTPConnection):
     Attributes: `response_started`; `finished`, nothing more will be written; `keep_alive`, whether another
     request may follow; `detached`, whatever was HTTP here is over; `half_close_grace`, how long a reply that
     has not begun is worth waiting for, in seconds, when the client has closed its sending side: it may have
-    left altogether; `half_close_callback`, called once when that is seen; `verdict`, the application's
+    left altogether; `half_close_callback`, called once when that is seen; `was_abandoned`,
+    the server has given up a reply that was not whole; `verdict`, the application's
     `waterspout.message.proxies.Verdict` on the request; None: it is as it came.
     """
 
@@ -46,6 +47,7 @@ class Exchange(HTTPConnection):
     response_started = False
     switches_protocols = False
     finished = False
+    was_abandoned = False
     detached = False
     half_close_grace = HALF_CLOSED
     #: The task that writes the reply, kept here where nobody else keeps it.
@@ -280,6 +282,18 @@ class Exchange(HTTPConnection):
     def is_delimited(self) -> bool:
         """Whether the client can tell a reply that is cut from one that is whole."""
         return not self._head_written or self._chunked or self._left is not None
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether all that the reply's head has promised is written, `finish` or not."""
+        return self._head_written and self._left == 0 and not self._writer.wrote_in_vain
+
+    @property
+    def fell_short(self) -> bool:
+        """The client left, or was cut, before the reply was whole: then its handler, which was told, may have
+        come to a tidy end before the connection has.
+        """
+        return self.was_abandoned or (self.is_lost and not self.is_sent)
 
     @property
     def is_lost(self) -> bool:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from tornado import httputil
-from tornado.http1connection import _GzipMessageDelegate
+from tornado.http1connection import HTTP1Connection, _GzipMessageDelegate
 from tornado.httpserver import _HTTPRequestContext
 from tornado.httputil import HTTPHeaders, _normalize_header
 
@@ -22,6 +22,13 @@ normalize_header = _normalize_header
 def max_arguments() -> int:
     """How many arguments a query may have; `tornado.httputil.set_parse_body_config` changes it."""
     return int(httputil._DEFAULT_PARSE_BODY_CONFIG.urlencoded.max_arguments)
+
+
+def is_all_sent(connection: HTTP1Connection) -> bool:
+    """Whether a connection of Tornado's own server has been handed all that its reply's head has promised;
+    no, where that is not a length.
+    """
+    return connection._expected_content_remaining == 0
 
 
 class RequestContext(_HTTPRequestContext):

@@ -29,7 +29,8 @@ _Bytes = bytes | bytearray | memoryview
 class Writer:
     """Writes to `transport`. `done`: a future that is done, the answer to every write that need not wait.
 
-    Attributes: `closed`, nothing that is written goes anywhere; `paused`, the client is slow.
+    Attributes: `closed`, nothing that is written goes anywhere; `paused`, the client is slow;
+    `wrote_in_vain`, something was written when nobody was there any more.
     """
 
     __slots__ = (
@@ -42,6 +43,7 @@ class Writer:
         "_written",
         "closed",
         "paused",
+        "wrote_in_vain",
     )
 
     def __init__(self, transport: asyncio.Transport, done: asyncio.Future[None]) -> None:
@@ -54,6 +56,7 @@ class Writer:
         self._waiters_limit = _FEW
         self.closed = False
         self.paused = False
+        self.wrote_in_vain = False
 
     def forget_transport(self) -> None:
         """It is gone, or somebody else's."""
@@ -62,6 +65,7 @@ class Writer:
     def write(self, data: _Bytes) -> asyncio.Future[None]:
         """The future is done when there is room for more, or fails with StreamClosedError."""
         if self.closed or self.is_lost:
+            self.wrote_in_vain = self.wrote_in_vain or len(data) > 0
             return self._failed()
         if self._queue is None and len(data) <= WRITE_SIZE:
             self._written += len(data)

@@ -14,11 +14,16 @@ from types import TracebackType
 from typing import Any, Final
 
 from waterspout.exceptions import NotServing
-from waterspout.hub.outbox import OUTSIDE, Outbox, check_topic, open_outbox
+from waterspout.hub.outbox import OUTSIDE, Outbox, check_topic, find_outbox, open_outbox
 from waterspout.limits import SUBSCRIBER_QUEUE
 
 logger = logging.getLogger("waterspout.hub")
 
+#: Said where an event loop runs, and no message ever comes.
+_ELSEWHERE: Final = (
+    "subscribe() works in native handlers, in the process of a server; a view, in its own process, "
+    "would hear nothing: docs/native.md#live"
+)
 #: Messages delivered in one go.
 _DRAIN_AT_ONCE: Final = 100
 #: So many topics may be there without a look for those that nobody subscribes to any more.
@@ -152,6 +157,14 @@ class Hub:
         self._loop: asyncio.AbstractEventLoop | None = None  # the one that empties the outbox
         self._outbox: Outbox | None = None
         self._drain_scheduled = False
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether messages come to the hub of another process: this is a WSGI process, or a forked child.
+        (Where nobody has opened it, somebody still may: a container starts with its first request.)
+        """
+        outbox = find_outbox()
+        return outbox is not None and (outbox is not self._outbox or outbox.pid != os.getpid())
 
     def open(self) -> None:
         """Start serving on the running event loop."""
@@ -301,8 +314,11 @@ hub = Hub()
 def subscribe(topic: str, max_queue: int = SUBSCRIBER_QUEUE) -> Subscription:
     """Subscribe a native handler to `topic`; messages come from `publish` anywhere on this server.
 
-    Raises NotServing where no event loop runs; ValueError for a topic that is no name, or `max_queue` < 1.
+    On any event loop of the server's process. Raises NotServing where no event loop runs, in a WSGI process
+    and in a forked child; ValueError for a topic that is no name, or `max_queue` < 1.
     """
     if _running_loop() is None:
         raise NotServing("subscribe() works in native handlers, on the event loop of a server")
+    if hub.is_elsewhere:
+        raise NotServing(_ELSEWHERE)
     return hub.subscribe(topic, max_queue)

@@ -92,6 +92,11 @@ def open_outbox(outbox: Outbox | None) -> None:
     _current = outbox
 
 
+def find_outbox() -> Outbox | None:
+    """The one that `publish` uses in this process; None: nothing serves here, or not yet."""
+    return _current
+
+
 #: Whom `publish` tells beside the server: see `witnessed`.
 _witnesses: tuple[Callable[[str, bytes], object], ...] = ()
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.web import OutputTransform
 
-from waterspout.http.private import ReplyHeaders
+from waterspout.http.private import ReplyHeaders, is_all_sent
 from waterspout.message.origin import SERVER
 from waterspout.message.record import record_of
 
@@ -20,6 +21,7 @@ class RecordTransform(OutputTransform):
 
     def __init__(self, request: HTTPServerRequest) -> None:
         self._record = record_of(request)
+        self._connection: Any = request.connection
 
     def transform_first_chunk(
         self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
@@ -29,8 +31,22 @@ class RecordTransform(OutputTransform):
         if type(headers) is not ReplyHeaders and headers.get("Server", "").startswith("TornadoServer/"):
             headers["Server"] = SERVER  # both sides say the same, and neither says which version
         self._record.bytes_sent += len(chunk)
+        if finishing:
+            self._look_for_client()
         return status_code, headers, chunk
 
     def transform_chunk(self, chunk: bytes, finishing: bool) -> bytes:
         self._record.bytes_sent += len(chunk)
+        if finishing:
+            self._look_for_client()
         return chunk
+
+    def _look_for_client(self) -> None:
+        """On Tornado's own server, which closes behind its last reply before anybody writes the access line:
+        then who has left can't be told any more. Ours tells: see `Exchange.fell_short`.
+        """
+        connection = self._connection
+        if not isinstance(connection, HTTP1Connection) or connection.stream is None:
+            return
+        if connection.stream.closed() and not is_all_sent(connection):
+            self._record.note = self._record.note or "client-left"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import Any, Final
 
 from tornado.web import Application as TornadoApplication
@@ -322,14 +323,24 @@ def _find_undeclared(application: Application, natives: Sequence[Native]) -> lis
 
 
 def _find_stale(natives: Sequence[Native], views: Sequence[View], sites: Sequence[Site]) -> list[str]:
-    """Endpoints that a handler replaces, and that are not there."""
-    known = {view.row.target for view in views}
-    return [
-        f"{native.row.target} replaces {endpoint!r}, which is no endpoint of the Flask app"
+    """Endpoints that a handler replaces, and that are not there: once, however many rules it has."""
+    if not any(site.flask is not None for site in sites):
+        return []
+    known = sorted({view.row.target for view in views})
+    wrong = [
+        (native.row.target, endpoint)
         for native in natives
-        for endpoint in sorted(native.replaced - known)
-        if any(site.flask is not None for site in sites)
+        for endpoint in sorted(native.replaced.difference(known))
     ]
+    return [
+        f"{target} replaces {endpoint!r}, which is no endpoint of the Flask app" + _guess(endpoint, known)
+        for target, endpoint in dict.fromkeys(wrong)
+    ]
+
+
+def _guess(endpoint: str, known: Sequence[str]) -> str:
+    near = get_close_matches(endpoint, known, 1)
+    return f": did you mean {near[0]!r}?" if near else ""
 
 
 def _name(native: Native) -> str:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+import re
+import time
 from collections.abc import Mapping
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from flask import Flask
-from itsdangerous import BadSignature
+from itsdangerous import BadSignature, BadTimeSignature, SignatureExpired
 from tornado.web import RequestHandler
 from werkzeug.http import parse_cookie
 
+from waterspout.limits import FOREIGN_SESSIONS_PAUSE
+from waterspout.logs.tally import Tally
 from waterspout.native.access import vary_with_cookies
+
+_logger = logging.getLogger(__name__)
+#: What Flask's sessions look like: what is kept, when that was signed, the signature. Packed, it begins with
+#: a dot.
+_SESSION: Final = re.compile(r"\.?[\w-]+={0,2}\.[\w-]+\.[\w-]+", re.ASCII)
 
 
 class FlaskSessions:
@@ -29,14 +40,14 @@ class FlaskSessions:
 
     def __init__(self, app: Flask) -> None:
         find = getattr(app.session_interface, "get_signing_serializer", None)
-        serializer = None if find is None else find(app)
-        if serializer is None:
-            raise ValueError(
-                "sessions can be read from a cookie that is signed with the app's secret_key only"
-            )
-        self._serializer = serializer
+        if find is None:
+            raise ValueError("sessions are kept elsewhere: let the login_loader read them there")
+        self._serializer = find(app)
+        if self._serializer is None:
+            raise ValueError("the app has no SECRET_KEY")
         self._cookie = app.config["SESSION_COOKIE_NAME"]
         self._max_age = int(app.permanent_session_lifetime.total_seconds())
+        self._foreign = Tally(FOREIGN_SESSIONS_PAUSE)
 
     def read(self, handler: RequestHandler) -> Mapping[str, Any]:
         """The session of the request; empty, if it has none, or one that is forged or too old.
@@ -47,7 +58,25 @@ class FlaskSessions:
         try:
             # As Flask reads it: of two cookies of one name it takes the first, Tornado the last.
             cookies = parse_cookie(";".join(handler.request.headers.get_list("Cookie")))
-            found = self._serializer.loads(cookies.get(self._cookie, ""), max_age=self._max_age)
-        except (BadSignature, UnicodeError):
+            cookie = cookies.get(self._cookie, "")
+            found = self._serializer.loads(cookie, max_age=self._max_age)
+        except BadSignature as error:
+            if self._is_foreign(cookie, error):
+                self._say_foreign()
+            return {}
+        except UnicodeError:
             return {}
         return found if isinstance(found, Mapping) else {}
+
+    def _is_foreign(self, cookie: str, error: BadSignature) -> bool:
+        """Whether it looks like a session that would count, and its signature alone is wrong."""
+        signed_at = error.date_signed if isinstance(error, BadTimeSignature) else None
+        if signed_at is None or isinstance(error, SignatureExpired) or not _SESSION.fullmatch(cookie):
+            return False
+        return 0 <= (datetime.now(UTC) - signed_at).total_seconds() <= self._max_age
+
+    def _say_foreign(self) -> None:
+        """Once in a while: whoever is signed in by another key is sent to the login page for ever."""
+        if count := self._foreign.count(time.monotonic()):
+            what = "a session cookie is" if count == 1 else f"{count} session cookies are"
+            _logger.warning("%s not signed with this key: does keys load what the app loads?", what)

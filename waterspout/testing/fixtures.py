@@ -23,7 +23,9 @@ def started_app(request: pytest.FixtureRequest, io_loop: IOLoop, app: Any) -> It
     """
     # Asked for above, too: pytest looks for parameters among the fixtures that are named there.
     name = request.config.getoption("app_fixture")
-    application: Application = app if name == "app" else request.getfixturevalue(name)
+    application = app if name == "app" else request.getfixturevalue(name)
+    if not isinstance(application, Application):
+        pytest.fail(f"{name} is no waterspout.Application: name the fixture by --app-fixture", pytrace=False)
     io_loop.run_sync(application.start)
     yield application
     io_loop.run_sync(lambda: application.stop(timeout=5))

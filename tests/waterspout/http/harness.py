@@ -5,13 +5,10 @@ import functools
 import gc
 import inspect
 import socket
-import ssl
 import struct
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
-import tornado.test
 import uvloop
 from tornado.httputil import (
     HTTPHeaders,
@@ -221,13 +218,3 @@ async def until(condition, seconds=10):
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.005)
-
-
-def tls_contexts():
-    """A server's context with the certificate of Tornado's own tests, and a client's that believes it."""
-    folder = Path(tornado.test.__file__).parent
-    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server.load_cert_chain(folder / "test.crt", folder / "test.key")
-    client = ssl.create_default_context()
-    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
-    return server, client

@@ -8,7 +8,7 @@ import socket
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tornado import http1connection, httpserver, httputil
+from tornado import http1connection, httpserver, httputil, iostream
 from tornado.httputil import HTTPHeaders, HTTPInputError
 
 from waterspout.http.private import (
@@ -16,6 +16,7 @@ from waterspout.http.private import (
     ReplyHeaders,
     RequestContext,
     RequestHeaders,
+    is_all_sent,
     max_arguments,
     normalize_header,
 )
@@ -53,6 +54,32 @@ def test_the_delegate_that_decompresses():
     assert issubclass(GzipMessageDelegate, httputil.HTTPMessageDelegate)
     for name in ("headers_received", "data_received", "finish", "on_connection_close"):
         assert name in vars(GzipMessageDelegate)
+
+
+@pytest.mark.parametrize(
+    ("headers", "chunks", "is_sent"),
+    [
+        ({"Content-Length": "5"}, [b"whole"], True),
+        ({"Content-Length": "5"}, [b"who"], False),
+        ({"Content-Length": "5"}, [b"who", b"le"], True),
+        ({}, [b"whole"], False),
+    ],
+)
+@pytest.mark.gen_test
+async def test_whether_all_is_sent(headers, chunks, is_sent):
+    ours, theirs = socket.socketpair()
+    stream = iostream.IOStream(ours)
+    connection = http1connection.HTTP1Connection(stream, False)
+    connection._request_start_line = httputil.RequestStartLine("GET", "/", "HTTP/1.1")
+    connection._request_headers = HTTPHeaders()
+    assert not is_all_sent(connection)
+    start_line = httputil.ResponseStartLine("HTTP/1.1", 200, "OK")
+    await connection.write_headers(start_line, HTTPHeaders(headers), chunks[0])
+    for chunk in chunks[1:]:
+        await connection.write(chunk)
+    assert is_all_sent(connection) == is_sent
+    stream.close()
+    theirs.close()
 
 
 @pytest.mark.parametrize(

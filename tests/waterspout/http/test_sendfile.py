@@ -11,7 +11,8 @@ from tornado.httputil import HTTPHeaders, ResponseStartLine
 from tornado.iostream import StreamClosedError
 from tornado.log import gen_log
 
-from tests.waterspout.http.harness import GET, Delegate, answering, on_loops, serve, tls_contexts, until
+from tests.waterspout.http.harness import GET, Delegate, answering, on_loops, serve, until
+from tests.waterspout.tls import tls_contexts
 from waterspout.http import HTTPSettings, sendfile
 from waterspout.http.sendfile import FilePart
 from waterspout.limits import MIB, SENDFILE_PIECE

@@ -25,9 +25,9 @@ from tests.waterspout.http.harness import (
     post,
     reply,
     serve,
-    tls_contexts,
     until,
 )
+from tests.waterspout.tls import tls_contexts
 from waterspout import limits
 from waterspout.http import HTTPServer, HTTPSettings
 

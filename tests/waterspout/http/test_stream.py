@@ -13,9 +13,9 @@ from tests.waterspout.http.harness import (
     on_loops,
     post,
     serve,
-    tls_contexts,
     until,
 )
+from tests.waterspout.tls import tls_contexts
 from waterspout import limits
 
 FORMS = pytest.mark.parametrize("secure", [False, True], ids=["tcp", "tls"])

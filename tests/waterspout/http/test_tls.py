@@ -22,9 +22,9 @@ from tests.waterspout.http.harness import (
     post,
     reply,
     serve,
-    tls_contexts,
     until,
 )
+from tests.waterspout.tls import tls_contexts
 from waterspout import limits
 from waterspout.http import HTTPSettings
 
@@ -305,6 +305,30 @@ def leave_at_once(port):
         with contextlib.suppress(ConnectionResetError):
             while sock.recv(65536):
                 pass
+
+
+@pytest.mark.parametrize("later", [False, True])
+@on_loops
+async def test_a_reply_to_who_has_said_goodbye_fell_short_whatever_its_length(later):
+    """Written in vain: in one piece, too."""
+    found = []
+
+    class Quick(RequestHandler):
+        async def get(self):
+            self.set_header("Content-Length", 5)
+            self.write("x" * 5)
+            while not self.request.connection.stream.closed():
+                await asyncio.sleep(0.005)
+            if later:  # the event loop has told by now
+                await asyncio.sleep(0.05)
+
+        def on_finish(self):
+            found.append(self.request.connection.fell_short)
+
+    async with serve(Application([("/", Quick)]), ssl_options=SERVER) as served:
+        await asyncio.to_thread(leave_at_once, served.port)
+        await until(lambda: found)
+    assert found == [True]
 
 
 @on_loops

@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 import waterspout
-from tests.waterspout.processes import running_thread
+from tests.waterspout.processes import fork_and_ask, running_thread
 from waterspout.exceptions import NotServing
 from waterspout.hub.local import Hub, subscribe
 from waterspout.hub.local import hub as process_hub
@@ -367,6 +367,37 @@ async def test_a_subscriber_on_another_loop_gets_its_messages_and_its_end(hub):
 def test_subscribing_needs_an_event_loop():
     with pytest.raises(NotServing, match="native handlers"):
         subscribe("a")
+
+
+@pytest.mark.gen_test
+async def test_who_subscribes_before_a_server_starts_hears_it_then():
+    """A container starts with its first request, and a handler may have been asked before."""
+    async with subscribe("a") as messages:
+        process_hub.open()
+        try:
+            publish("a", 1)
+            assert await anext(messages) == 1
+        finally:
+            process_hub.close()
+
+
+@pytest.mark.gen_test
+async def test_in_a_forked_child_nobody_would_hear():
+    def try_to_subscribe():
+        async def main():
+            subscribe("a")
+
+        try:
+            asyncio.run(main())
+        except NotServing:
+            return 7
+        return 0
+
+    process_hub.open()
+    try:
+        assert fork_and_ask(try_to_subscribe) == 7
+    finally:
+        process_hub.close()
 
 
 @pytest.mark.gen_test

@@ -34,12 +34,6 @@ def test_ids_are_never_repeated():
     assert len({make_request_id(None) for _ in range(1000)}) == 1000
 
 
-@pytest.fixture
-def access_log(caplog):
-    caplog.set_level(logging.INFO, "waterspout.access")
-    return caplog
-
-
 def test_the_line_says_who_asked_what_and_got_what(access_log):
     record = make_record()
     record.status, record.bytes_sent = 200, 5

@@ -10,8 +10,9 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import RequestHandler, StaticFileHandler
 
-from tests.waterspout.http.harness import Client, on_loops, tls_contexts
+from tests.waterspout.http.harness import Client, on_loops
 from tests.waterspout.http.harness import serve as serve_http
+from tests.waterspout.tls import tls_contexts
 from waterspout.application import Application
 from waterspout.http.exchange import Exchange
 from waterspout.limits import MIB, SENDFILE_FLOOR

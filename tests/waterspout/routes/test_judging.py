@@ -131,6 +131,21 @@ def test_a_shadow_that_is_meant_is_declared_by_the_endpoint_s_name():
     assert '@waterspout.replaces("more") above Item' in report.undeclared[0].advice
 
 
+@waterspout.replaces("products", "nothing.like.it")
+class Products(Get):
+    pass
+
+
+def test_a_wrong_name_is_said_once_with_the_one_that_may_be_meant():
+    flask = make_flask(("/products/<id>", "api.products"), ("/orders", "api.orders"))
+    report = judge([("/products/<id>", Products), ("/products/new", Products)], flask)
+    who, stale = f"{__name__}.Products replaces", "which is no endpoint of the Flask app"
+    assert report.notes == [
+        f"{who} 'nothing.like.it', {stale}",
+        f"{who} 'products', {stale}: did you mean 'api.products'?",
+    ]
+
+
 def test_only_who_has_not_declared_it_is_asked_to():
     native = [("/items/<int:id>", Item), ("/items/new", Get)]
     (finding,) = judge(native, make_flask(("/items/<id>", "item"))).undeclared

@@ -1,13 +1,16 @@
 """Who signed in at Flask is known to native handlers."""
 
+import time
 from datetime import timedelta
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 from flask import Flask, session
-from flask.sessions import SessionInterface
+from flask.sessions import SecureCookieSessionInterface, SessionInterface
 from tornado.httputil import HTTPHeaders
 
+from waterspout.logs.tally import Tally
 from waterspout.service.sessions import FlaskSessions
 
 
@@ -65,6 +68,58 @@ def test_neither_is_that_of_another_key_nor_one_that_is_too_old():
     assert FlaskSessions(old).read(request_with(cookie)) == {}
 
 
+FOREIGN = "a session cookie is not signed with this key: does keys load what the app loads?"
+
+
+@pytest.mark.parametrize("name", ["anna", "a" * 3000])  # the long one is packed
+def test_a_session_of_another_key_is_said_once_in_a_while(caplog, name):
+    cookie = ("session", sign_in(make_app(), name))
+    sessions = FlaskSessions(make_app("another"))
+    for _ in range(3):
+        assert sessions.read(request_with(cookie)) == {}
+    assert caplog.messages == [FOREIGN]
+    sessions._foreign = Tally(0)
+    sessions.read(request_with(cookie))
+    assert caplog.messages == [FOREIGN, FOREIGN]
+
+
+def test_what_was_not_said_is_counted(caplog):
+    cookie = ("session", sign_in(make_app()))
+    sessions = FlaskSessions(make_app("another"))
+    sessions._foreign = Tally(0.2)
+    for _ in range(3):
+        sessions.read(request_with(cookie))
+    time.sleep(0.3)
+    sessions.read(request_with(cookie))
+    assert caplog.messages == [FOREIGN, FOREIGN.replace("a session cookie is", "3 session cookies are")]
+
+
+def forge(age, key="another"):
+    """A session that was signed with a key so long ago (seconds)."""
+    moment = time.time() - age
+    with mock.patch("itsdangerous.timed.time.time", return_value=moment):
+        return (
+            SecureCookieSessionInterface().get_signing_serializer(make_app(key)).dumps({"_user_id": "anna"})
+        )
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        "",
+        "a.b.c",
+        "a-token-of-someone-else",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJl",  # a JWT
+        forge(age=32 * 24 * 3600),
+        forge(age=32 * 24 * 3600, key="a key"),
+        forge(age=-3600),
+    ],
+)
+def test_nothing_is_said_of_what_would_not_count_anyway(caplog, cookie):
+    assert FlaskSessions(make_app()).read(request_with(("session", cookie))) == {}
+    assert caplog.messages == []
+
+
 def test_an_older_key_still_counts():
     cookie = ("session", sign_in(make_app("old")))
     app = make_app("new", SECRET_KEY_FALLBACKS=["old"])
@@ -72,11 +127,11 @@ def test_an_older_key_still_counts():
 
 
 def test_an_app_whose_sessions_can_t_be_read_is_refused():
-    with pytest.raises(ValueError, match="secret_key"):
+    with pytest.raises(ValueError, match="the app has no SECRET_KEY"):
         FlaskSessions(make_app(None))
     app = make_app()
     app.session_interface = SessionInterface()
-    with pytest.raises(ValueError, match="secret_key"):
+    with pytest.raises(ValueError, match="sessions are kept elsewhere: let the login_loader read them there"):
         FlaskSessions(app)
 
 

@@ -34,16 +34,27 @@ async def test_the_wsgi_app_is_there(started_app, http_client, base_url):
     assert (await http_client.fetch(base_url + "/identity")).code == 200
 
 
-def test_the_application_may_have_another_fixture(tmp_path):
-    (tmp_path / "conftest.py").write_text(CONFTEST)
-    (tmp_path / "test_it.py").write_text(TEST)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--app-fixture", "site", "-W"]
+def run_tests(folder, *arguments):
+    (folder / "conftest.py").write_text(CONFTEST)
+    (folder / "test_it.py").write_text(TEST)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments, "-W"]
     ignored = "ignore::DeprecationWarning"
     environment = os.environ | {"PYTHONPATH": str(Path(waterspout.__file__).parent.parent)}
     done = subprocess.run(
-        [*command, ignored], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+        [*command, ignored], cwd=folder, env=environment, capture_output=True, text=True, timeout=60
     )
-    assert "1 passed" in done.stdout, done.stdout
+    return done.stdout
+
+
+def test_the_application_may_have_another_fixture(tmp_path):
+    said = run_tests(tmp_path, "--app-fixture", "site")
+    assert "1 passed" in said, said
+
+
+def test_what_is_no_application_is_told_how_to_name_one(tmp_path):
+    said = run_tests(tmp_path)
+    assert "app is no waterspout.Application: name the fixture by --app-fixture" in said, said
+    assert "has no attribute" not in said
 
 
 CONFTEST = """

@@ -1,9 +1,7 @@
 """serving(): a real server in a thread, for a test that asks it as a browser does."""
 
 import asyncio
-import gc
 import http.client
-import os
 import sys
 import threading
 import time
@@ -16,7 +14,7 @@ import pytest
 from tornado.web import Application, RequestHandler
 
 import waterspout
-from tests.waterspout.processes import children, wait_until
+from tests.waterspout.processes import belongings, wait_until
 from waterspout.exceptions import PoolError, TargetNotFound, TargetRaised
 from waterspout.testing import serving
 
@@ -73,11 +71,6 @@ def nothing_is_left_over():
     sys.unraisablehook = hook
     assert belongings() == before
     assert [str(each.exc_value) for each in said] == []
-
-
-def belongings():
-    gc.collect()
-    return len(os.listdir("/proc/self/fd")), threading.active_count(), len(children())
 
 
 def get(url):

@@ -3,13 +3,10 @@
 import asyncio
 import functools
 import importlib
-import ssl
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
-from pathlib import Path
 from typing import NamedTuple
 
-import tornado.test
 import uvloop
 from tornado.netutil import bind_sockets
 from tornado.web import Application
@@ -49,16 +46,6 @@ def scenario(test):
             runner.run(within())
 
     return run
-
-
-def tls():
-    """A server's context, with the certificate of Tornado's own tests, and a client's that believes it."""
-    folder = Path(tornado.test.__file__).parent
-    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server.load_cert_chain(folder / "test.crt", folder / "test.key")
-    client = ssl.create_default_context()
-    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
-    return server, client
 
 
 class Witness(WebSocketHandler):

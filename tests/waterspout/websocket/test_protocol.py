@@ -11,6 +11,7 @@ from tornado import gen
 from tornado.websocket import WebSocketClosedError
 from tornado.websocket import WebSocketProtocol as TornadoProtocol
 
+from tests.waterspout.tls import tls_contexts
 from tests.waterspout.websocket.raw import (
     ACCEPT,
     BINARY,
@@ -24,7 +25,7 @@ from tests.waterspout.websocket.raw import (
     frame,
     request,
 )
-from tests.waterspout.websocket.serving import Echo, Witness, scenario, serve, tls
+from tests.waterspout.websocket.serving import Echo, Witness, scenario, serve
 from waterspout.websocket.protocol import WebSocketProtocol
 
 # -- messages --------------------------------------------------------------------------------------------
@@ -363,7 +364,7 @@ async def test_an_option_is_nothing_to_fail_of_when_the_client_has_left(form, mo
 
 @scenario
 async def test_a_client_over_tls(form):
-    server, client_side = tls()
+    server, client_side = tls_contexts()
     async with serve(form, ssl_options=server) as served:
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port, ssl=client_side)
         client = Client(reader, writer)

@@ -8,7 +8,8 @@ from tornado.websocket import WebSocketClosedError
 
 from tests.waterspout.websocket.raw import BINARY, PING, PONG, TEXT
 from tests.waterspout.websocket.serving import FORMS, scenario
-from waterspout.websocket.writer import JOINED, WRITE_TURN, FrameWriter
+from waterspout.limits import JOINED_SIZE
+from waterspout.websocket.writer import WRITE_TURN, FrameWriter
 
 
 @pytest.fixture(params=FORMS[:1], ids=lambda form: form.name)
@@ -43,8 +44,8 @@ class Transport(asyncio.Transport):
 async def test_small_messages_are_one_write_and_large_ones_two(form):
     writer = FrameWriter(transport := Transport(), None)
     assert writer.send_message(TEXT, b"a").done()
-    writer.send_message(BINARY, bytes(JOINED + 1))
-    assert [len(piece) for piece in transport.written] == [3, 10, JOINED + 1]
+    writer.send_message(BINARY, bytes(JOINED_SIZE + 1))
+    assert [len(piece) for piece in transport.written] == [3, 10, JOINED_SIZE + 1]
 
 
 @scenario

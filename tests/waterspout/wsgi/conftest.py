@@ -1,6 +1,5 @@
 """Fixtures for the tests of lanes and of what runs on them."""
 
-import logging
 import os
 import signal
 
@@ -18,12 +17,6 @@ def client(io_loop, http_server, http_port):
     client = io_loop.run_sync(lambda: open_client(http_port))
     yield client
     client.stream.close()
-
-
-@pytest.fixture
-def access_log(caplog):
-    caplog.set_level(logging.INFO, "waterspout.access")
-    return caplog
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import Session
 
 from waterspout.exceptions import WaterspoutError
+from waterspout.service.sql.extras import naming_extras
 
 # How long a writer waits for another one. A post takes milliseconds; five seconds is a sick disk.
 BUSY_TIMEOUT = 5.0
@@ -59,17 +60,19 @@ BACKENDS = {
 
 
 def make_engine(url: URL) -> Engine:
-    """Return the blocking engine. Nothing is opened before its first use."""
+    """Return the blocking engine. Nothing is opened before its first use. Raises ImportError: no driver."""
     backend = BACKENDS[url.get_backend_name()]
-    engine = create_engine(url.set(drivername=backend.driver), **backend.options)
+    with naming_extras():
+        engine = create_engine(url.set(drivername=backend.driver), **backend.options)
     listen(engine, backend)
     return engine
 
 
 def make_async_engine(url: URL) -> AsyncEngine:
-    """Return the asyncio engine. Nothing is opened before its first use."""
+    """Return the asyncio engine. Nothing is opened before its first use. Raises ImportError: no driver."""
     backend = BACKENDS[url.get_backend_name()]
-    engine = create_async_engine(url.set(drivername=backend.async_driver), **backend.options)
+    with naming_extras("greenlet"):  # some SQLAlchemys miss it at the first query only
+        engine = create_async_engine(url.set(drivername=backend.async_driver), **backend.options)
     listen(engine.sync_engine, backend)
     return engine
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from waterspout.service.sql.engines import DatabaseError
+from waterspout.service.sql.extras import naming_extras
+
+with naming_extras():
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
 
 
 def upgrade_tables(connection: Connection, migrations: Path) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from waterspout.service.sql.extras import NEEDS_POSTGRES
+
 # What people write -> the name that SQLAlchemy gives the one driver that works both blocking and async.
 # (SQLite has two: the engine's maker chooses.)
 _DRIVERS = {
@@ -33,7 +35,7 @@ def parse_url(text: str) -> URL:
     if url.drivername == "sqlite":
         return _check_sqlite(url)
     if importlib.util.find_spec("psycopg") is None:
-        raise ValueError("asks for PostgreSQL, which needs psycopg: pip install 'psycopg[binary]'")
+        raise ValueError(f"asks for PostgreSQL, which {NEEDS_POSTGRES}")
     return url.set(drivername=_DRIVERS[url.drivername])
 
 

@@ -35,5 +35,7 @@ def test_anything_else_is_refused_without_its_password(text):
 
 def test_a_driver_that_is_missing_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match="pip install"):
+    with pytest.raises(
+        ValueError, match=r"^asks for PostgreSQL, which needs the extra postgres: pip install"
+    ):
         parse_url("postgresql://localhost/board")

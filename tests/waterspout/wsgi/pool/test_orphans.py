@@ -2,15 +2,13 @@
 
 import asyncio
 import gc
-import os
 import subprocess
 import sys
-import threading
 import warnings
 
 import pytest
 
-from tests.waterspout.processes import children, wait_until
+from tests.waterspout.processes import belongings, children, wait_until
 from tests.waterspout.wsgi.jobs import ask, pid_of, submit
 from waterspout.exceptions import NotServing, PoolError
 from waterspout.hub.outbox import publish
@@ -45,12 +43,6 @@ def run(work):
         return loop.run_until_complete(work)
     finally:
         loop.close()
-
-
-def belongings():
-    """Descriptors, threads and processes."""
-    gc.collect()
-    return len(os.listdir("/proc/self/fd")), threading.active_count(), len(children())
 
 
 async def start_and_ask(pool):

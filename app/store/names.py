@@ -1,0 +1,26 @@
+"""Names of operators and components: what they may hold."""
+
+import unicodedata
+
+from app.store import Refused
+from app.store.tables import NAME_LENGTH
+
+# Unicode's control characters and lone surrogates: nobody types them, and PostgreSQL refuses some.
+UNPRINTABLE = frozenset({"Cc", "Cs"})
+
+
+def check_name(name: str) -> str:
+    """Return the name with its blanks tidied; raises `Refused`."""
+    tidy = " ".join(name.split())
+    if not tidy:
+        raise Refused("Give a name.", "name")
+    if len(tidy) > NAME_LENGTH:
+        raise Refused(f"Shorten this to {NAME_LENGTH} characters.", "name")
+    check_characters(tidy, "name")
+    return tidy
+
+
+def check_characters(text: str, field: str = "") -> None:
+    """Raises `Refused` for what nobody can read."""
+    if any(unicodedata.category(character) in UNPRINTABLE for character in text):
+        raise Refused("Remove the control characters.", field)

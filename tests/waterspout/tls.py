@@ -1,0 +1,16 @@
+"""TLS for tests that speak to real sockets."""
+
+import ssl
+from pathlib import Path
+
+import tornado.test
+
+
+def tls_contexts():
+    """A server's context with the certificate of Tornado's own tests, and a client's that believes it."""
+    folder = Path(tornado.test.__file__).parent
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(folder / "test.crt", folder / "test.key")
+    client = ssl.create_default_context()
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    return server, client
