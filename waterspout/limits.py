@@ -173,6 +173,8 @@ JOINED_SIZE = 64 * KIB
 SENDFILE_FLOOR = 128 * KIB
 #: One call of sendfile: a fast client must not keep the loop from the others (bytes).
 SENDFILE_PIECE = 1 * MIB
+#: When no thread can be started, one that would wait for a disk is tried for again so much later (seconds).
+THREAD_PAUSE = 1.0
 #: Largest piece of a body that a delegate is given at once, unless `chunk_size` says otherwise (bytes).
 BODY_PIECE = 256 * KIB
 #: Between two lines that say that no descriptors are left (seconds).
