@@ -179,6 +179,8 @@ THREAD_PAUSE = 1.0
 BODY_PIECE = 256 * KIB
 #: Between two lines that say that no descriptors are left (seconds).
 EXHAUSTED_PAUSE = 60.0
+#: With one of so many, the last ones of all, it is looked whether there are any left.
+LAST_DESCRIPTORS = 8
 #: When none are left, connections on which nothing was asked for so long make room (seconds).
 IDLE_FOR_OTHERS = 5.0
 #: When the server stops, a client that asks for nothing may have a request on its way, and has so long to be
