@@ -3,7 +3,7 @@
 import os
 import sys
 
-from app.settings import Settings, SettingsError
+from app.settings import Settings, SettingsError, check_folder
 from waterspout.cli import make_serve_command
 
 PROGRAM = "python -m app"
@@ -12,7 +12,7 @@ PROGRAM = "python -m app"
 def main() -> None:
     """Serve; or say in one line what is wrong with the environment, and exit with 2."""
     try:
-        Settings.from_environment(os.environ)
+        check_folder(Settings.from_environment(os.environ).folder)
     except SettingsError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         sys.exit(2)
