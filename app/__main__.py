@@ -3,8 +3,12 @@
 import os
 import sys
 
-from app.settings import Settings, SettingsError, check_folder
-from waterspout.cli import make_serve_command
+from waterspout.system.surroundings import end_early
+
+end_early()  # before anything large is loaded
+
+from app.settings import Settings, SettingsError, check_folder  # noqa: E402  # behind the line above
+from waterspout.cli import make_serve_command  # noqa: E402
 
 PROGRAM = "python -m app"
 
