@@ -3,8 +3,12 @@
 import os
 import sys
 
-from app.settings import Settings, SettingsError
-from waterspout.cli import make_serve_command
+from waterspout.system.surroundings import end_early
+
+end_early()  # before anything large is loaded
+
+from app.settings import Settings, SettingsError, check_folder  # noqa: E402  # behind the line above
+from waterspout.cli import make_serve_command  # noqa: E402
 
 PROGRAM = "python -m app"
 
@@ -12,7 +16,7 @@ PROGRAM = "python -m app"
 def main() -> None:
     """Serve; or say in one line what is wrong with the environment, and exit with 2."""
     try:
-        Settings.from_environment(os.environ)
+        check_folder(Settings.from_environment(os.environ).folder)
     except SettingsError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         sys.exit(2)

@@ -1,5 +1,7 @@
 """What the service is told by its environment, read and checked once, when it starts."""
 
+import errno
+import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -98,6 +100,16 @@ def find_secret_key(given: str | None, example: Path | None) -> str:
         return check_key(keep_key(example), f"the file {example}")
     except OSError as error:
         raise SettingsError(f"{example} can't be made or read: {error.strerror}. Set BOARD_FOLDER") from error
+
+
+def check_folder(folder: Path) -> None:
+    """Make the folder, if need be: at the start, and not when the first attachment comes."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "nothing can be written there")
+    except OSError as error:
+        raise SettingsError(f"BOARD_FOLDER {folder} can't be made or used: {error.strerror}") from error
 
 
 def check_key(key: str, place: str) -> str:

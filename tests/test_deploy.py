@@ -1,10 +1,14 @@
 """What lies in deploy/ is right, as far as can be told without a machine to deploy it to."""
 
+import json
 import re
 import shlex
 import shutil
 import subprocess
+import sys
+import threading
 from fnmatch import fnmatch
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import click
@@ -100,8 +104,45 @@ def test_the_container_serves_what_it_exposes_and_is_asked_for_its_health(instru
     assert options["host"] == "0.0.0.0"
     assert values_of(instructions, "EXPOSE") == [str(options["port"])]
     (health,) = values_of(instructions, "HEALTHCHECK")
-    assert re.search(r"127\.0\.0\.1:(\d+)(/\w+)", health).groups() == (str(options["port"]), "/healthz")
+    assert re.findall(r"http://127\.0\.0\.1:(\d+)", health) == [str(options["port"])]
     assert "/healthz" in {rule.path for rule in handlers.routes}
+
+
+class Asked(BaseHTTPRequestHandler):
+    """200 for `server.healthy`, else 404; `server.asked`: for what."""
+
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        self.send_response(200 if self.path == self.server.healthy else 404)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("environ", [{}, {"http_proxy": "http://127.0.0.1:9"}])
+@pytest.mark.parametrize("root", ["", "/status", "/status/"])
+def test_the_container_s_health_is_asked_for_below_the_root_path_and_past_proxies(
+    instructions, environ, root
+):
+    (health,) = values_of(instructions, "HEALTHCHECK")
+    program, *arguments = json.loads(health[health.index("CMD") + 3 :])
+    assert program == "python"
+    with HTTPServer(("127.0.0.1", 0), Asked) as server:
+        server.healthy, server.asked = root.rstrip("/") + "/healthz", []
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        arguments[1] = arguments[1].replace("8888", str(server.server_port))
+        try:
+            environ = environ | ({"WATERSPOUT_ROOT_PATH": root} if root else {})
+            subprocess.run([sys.executable, *arguments], env=environ, timeout=30, check=True)
+            server.healthy = "nowhere"
+            ill = subprocess.run(
+                [sys.executable, *arguments], env=environ, timeout=30, check=False, capture_output=True
+            )
+        finally:
+            server.shutdown()
+    assert ill.returncode != 0
+    assert server.asked == [root.rstrip("/") + "/healthz"] * 2
 
 
 def test_the_container_s_environment_is_one_that_the_board_takes(instructions):

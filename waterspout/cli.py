@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import threading
@@ -39,6 +40,7 @@ from waterspout.serving.deadline import end_by, end_when_told
 from waterspout.serving.reloading import take_inherited, wait_and_restart
 from waterspout.serving.server import Server, describe
 from waterspout.settings import ServeSettings
+from waterspout.system.descriptors import describe_limit
 from waterspout.system.listeners import take_activated
 from waterspout.system.signals import spare_forked_children
 from waterspout.system.surroundings import (
@@ -116,8 +118,15 @@ def _run(
             application = _build_application(target or default_target, options, settings)
         settings = _heed_application(settings, application)
         server = Server(application, settings)
-        with asyncio.Runner(loop_factory=_loop_factory(settings.loop)) as runner:
-            runner.run(server.serve())
+        runner = asyncio.Runner(loop_factory=_loop_factory(settings.loop))
+        _make_loop(runner)
+        with runner:
+            try:
+                runner.run(server.serve())
+            except OSError as error:
+                if error.errno != errno.EMFILE:
+                    raise
+                raise WaterspoutError(f"can't serve: {error}{describe_limit(error)}") from error
             end_when_told(runner.get_loop())
             # Before the runner waits for tasks, and for threads of its own (`asyncio.to_thread`).
             end_by(max(server.ends_by, time.monotonic() + EXIT_GRACE), before, 0, runner.get_loop())
@@ -242,6 +251,17 @@ def _warn_of_copy(application: Application) -> None:
             f"{pool.target} has been called in the server, too, by what native code imports: threads that it "
             "starts run twice, and SIGHUP does not renew this copy; leave that to the WSGI processes"
         )
+
+
+def _make_loop(runner: asyncio.Runner) -> None:
+    """Have the runner make its event loop. Raises WaterspoutError: the system does not allow for one."""
+    try:
+        loop = runner.get_loop()
+        begun = loop.create_future()
+        begun.set_result(None)
+        loop.run_until_complete(begun)  # uvloop opens some of what it needs when it first runs
+    except OSError as error:
+        raise WaterspoutError(f"no event loop can be made: {error}{describe_limit(error)}") from error
 
 
 def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -173,10 +173,14 @@ JOINED_SIZE = 64 * KIB
 SENDFILE_FLOOR = 128 * KIB
 #: One call of sendfile: a fast client must not keep the loop from the others (bytes).
 SENDFILE_PIECE = 1 * MIB
+#: When no thread can be started, one that would wait for a disk is tried for again so much later (seconds).
+THREAD_PAUSE = 1.0
 #: Largest piece of a body that a delegate is given at once, unless `chunk_size` says otherwise (bytes).
 BODY_PIECE = 256 * KIB
 #: Between two lines that say that no descriptors are left (seconds).
 EXHAUSTED_PAUSE = 60.0
+#: With one of so many, the last ones of all, it is looked whether there are any left.
+LAST_DESCRIPTORS = 8
 #: When none are left, connections on which nothing was asked for so long make room (seconds).
 IDLE_FOR_OTHERS = 5.0
 #: When the server stops, a client that asks for nothing may have a request on its way, and has so long to be

@@ -107,6 +107,14 @@ def test_a_readers_connection_does_not_hold_up_the_stop(tmp_path):
     [
         ({"DATABASE_URL": "mysql://root:hunter2@localhost/board"}, "DATABASE_URL starts with mysql"),
         ({"BOARD_NAME": "x" * 99}, "BOARD_NAME must have"),
+        (
+            {
+                "BOARD_FOLDER": "/dev/null/board",
+                "DATABASE_URL": "sqlite:////tmp/none",
+                "SECRET_KEY": "k" * 32,
+            },
+            "BOARD_FOLDER /dev/null/board can't be made or used: Not a directory",
+        ),
     ],
 )
 def test_an_unusable_environment_is_one_line_and_exit_code_2(tmp_path, environ, complaint):

@@ -1,10 +1,19 @@
 import importlib.util
+import os
 from pathlib import Path
 
 import pytest
 
 from app import settings as settings_module
-from app.settings import DEFAULT_BOARD_NAME, DEFAULT_FOLDER, ROOT, TEMPLATES, Settings, SettingsError
+from app.settings import (
+    DEFAULT_BOARD_NAME,
+    DEFAULT_FOLDER,
+    ROOT,
+    TEMPLATES,
+    Settings,
+    SettingsError,
+    check_folder,
+)
 
 KEY = "k" * 32
 
@@ -169,3 +178,15 @@ def test_proxies_are_counted():
 def test_other_counts_are_refused(text):
     with pytest.raises(SettingsError, match="BOARD_PROXIES"):
         read(BOARD_PROXIES=text)
+
+
+def test_a_folder_for_attachments_is_made(tmp_path):
+    check_folder(tmp_path / "srv" / "board")
+    check_folder(tmp_path / "srv" / "board")
+    assert (tmp_path / "srv" / "board").is_dir()
+
+
+def test_a_folder_that_can_t_be_written_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(SettingsError, match="can't be made or used: nothing can be written there"):
+        check_folder(tmp_path)

@@ -68,6 +68,24 @@ def test_when_descriptors_are_free_again_it_accepts_again(start_server, loop):
     assert MOST / 2 < int(found[1]) < MOST
 
 
+def test_a_crowd_that_is_gone_in_a_moment_is_said_all_the_same(start_server):
+    """Who comes last of them is turned away by libuv, which does not say so."""
+    server = start_server(*SERVE, "--loop", "uvloop", form="process")
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (MOST, MOST))
+    server.connect().ask("GET", "/quick")
+    time.sleep(1.1)  # it looks for its limit once a second
+    crowd = []
+    for _ in range(MOST):
+        with suppress(OSError):
+            crowd.append(server.connect())
+    assert poll(lambda: len(os.listdir(f"/proc/{server.pid}/fd")) >= MOST)
+    for connection in crowd:
+        connection.close()
+    assert poll(lambda: answers(server, "/native/ping"))
+    assert poll(lambda: server.log_lines("no connection can be accepted"))
+    server.stop()
+
+
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 def test_idle_connections_make_room_for_who_asks(start_server, loop):
     """As nginx does it: a client that keeps a connection for later has no right to it before others."""

@@ -1,9 +1,11 @@
 """What the command line takes, what it refuses, and with which exit code. Nothing is really served."""
 
 import asyncio
+import errno
 import gc
 import os
 import socket
+import subprocess
 import sys
 
 import click
@@ -244,6 +246,29 @@ def test_the_event_loop_is_the_one_that_was_asked_for(served, name, module):
     pytest.importorskip("uvloop")
     assert run("tests.waterspout.natives:stock", "--loop", name).exit_code == 0
     assert served[0][2] == module
+
+
+def test_an_event_loop_that_can_t_be_made_is_one_line(served, monkeypatch):
+    def fail():
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(asyncio.events, "new_event_loop", fail)
+    line = "waterspout: no event loop can be made: [Errno 1] Operation not permitted"
+    assert refuse("--wsgi", APP, "--loop", "asyncio") == (1, line)
+
+
+@pytest.mark.parametrize("most", [8, 10, 14])
+def test_too_few_descriptors_for_a_loop_are_no_traceback(most):
+    """uvloop opens some when it is made, some when it first runs; behind that modules are loaded."""
+    code = f"import os, resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, ({most}, {most})); "
+    code += "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    serve = ["-m", "waterspout", "serve", "--wsgi", APP, "--port", "0", "--loop", "uvloop"]
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *serve], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ran.returncode == 1
+    assert "Traceback" not in ran.stderr
+    assert f"Too many open files (ulimit -n is {most})" in ran.stderr
 
 
 def test_without_uvloop_the_loop_is_asyncio_s(served, monkeypatch):

@@ -9,19 +9,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import math
 import os
 from collections.abc import Callable
-from typing import BinaryIO, Final
+from typing import BinaryIO, ClassVar, Final
 
 from tornado.log import app_log, gen_log
 
-from waterspout.limits import SENDFILE_PIECE
+from waterspout.limits import EXHAUSTED_PAUSE, SENDFILE_PIECE, THREAD_PAUSE
+from waterspout.logs.tally import Tally
 
 IS_THERE: Final = hasattr(os, "sendfile")
 #: Linux alone can say whether reading would wait for a disk.
 _NOWAIT: Final = getattr(os, "RWF_NOWAIT", 0)
 #: This file system, or sandbox, has no sendfile.
 _UNABLE: Final = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP))
+#: That no thread waits for a disk.
+_unread: Final = Tally(EXHAUSTED_PAUSE)
 
 
 class FilePart:
@@ -30,9 +34,11 @@ class FilePart:
     `on_sent(size)`: so much is with the kernel. `on_room`: the socket has taken more, after a `send` that
     gave False; call `send` again. `on_failure`: it will never be whole.
 
-    Attributes: `sent`, `left`, in bytes.
+    Attributes: `sent`, `left`, in bytes; `no_threads_until`, of all parts: there are none to be had (time of
+    the loop).
     """
 
+    no_threads_until: ClassVar[float] = -math.inf
     __slots__ = (
         "_file",
         "_on_failure",
@@ -73,9 +79,7 @@ class FilePart:
         """Send one piece, if the socket takes it. Whether all has been sent; if not, `on_room` is called."""
         if self.left and self._warming is None and self._target >= 0:
             size = min(self.left, SENDFILE_PIECE)
-            if _is_cold(self._file, self.offset + size - 1):
-                self._warm(size)
-            else:
+            if not _is_cold(self._file, self.offset + size - 1) or not self._warm(size):
                 self._send(size)
         return not self.left
 
@@ -135,11 +139,22 @@ class FilePart:
 
     # -- a file that is not in memory --------------------------------------------------------------------
 
-    def _warm(self, size: int) -> None:
-        """Let a thread wait for the disk."""
+    def _warm(self, size: int) -> bool:
+        """Let a thread wait for the disk. False: there is none for that, so the loop has to."""
+        now = self.loop.time()
+        if now < FilePart.no_threads_until:
+            return False
+        try:
+            self._warming = self.loop.run_in_executor(None, _read_ahead, self._file, self.offset, size)
+        except RuntimeError as error:
+            # Not tried for each piece: the executor keeps what it has no thread for.
+            FilePart.no_threads_until = now + THREAD_PAUSE
+            if _unread.count(now):
+                app_log.warning("%s: the event loop itself waits for files that are not in memory", error)
+            return False
         self._stop_waiting()
-        self._warming = self.loop.run_in_executor(None, _read_ahead, self._file, self.offset, size)
         self._warming.add_done_callback(self._on_warm)
+        return True
 
     def _on_warm(self, warming: asyncio.Future[None]) -> None:
         self._warming = None

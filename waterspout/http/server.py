@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Sequence
@@ -27,6 +28,7 @@ from waterspout.http.exchange import Exchange
 from waterspout.http.intake import Intake
 from waterspout.http.private import RequestContext
 from waterspout.http.settings import HTTPSettings
+from waterspout.system.descriptors import find_limit
 from waterspout.system.listeners import describe_socket
 
 
@@ -70,6 +72,9 @@ class HTTPServer(httpserver.HTTPServer):
         self._open: set[Connection] = set()
         #: By the name that Tornado has for it: it is where others look for the port (jupyter, distributed).
         self._sockets: dict[int, socket.socket] = {}
+        #: Descriptors from this one on are the last that there can be.
+        self._last_descriptors: float = math.inf
+        self._is_short = False
         self._shortage = Shortage(lambda: self.count_connections(), self._describe)
         self._sweeper: asyncio.TimerHandle | None = None
         self._interval = min(limits.SWEEP_INTERVAL, self.settings.shortest / 4)
@@ -88,6 +93,7 @@ class HTTPServer(httpserver.HTTPServer):
         if self.ssl_options is not None:
             self.ssl_options = ssl_options_to_context(self.ssl_options, server_side=True)
         self._listen_on(sockets)
+        self._look_for_shortage(self.now)
 
     def _listen_on(self, sockets: Iterable[socket.socket]) -> None:
         loop, listeners = self.loop, list(self._listeners)
@@ -136,6 +142,9 @@ class HTTPServer(httpserver.HTTPServer):
         for sock in self._sockets.values():
             sock.close()
         self._sockets.clear()
+        if self._sweeper is not None and not self._open:
+            self._sweeper.cancel()
+            self._sweeper = None
 
     async def close_all_connections(self) -> None:
         """Close all connections that speak HTTP, at once, and wait until they are."""
@@ -205,20 +214,34 @@ class HTTPServer(httpserver.HTTPServer):
         family = sock.family if sock is not None else None
         return RequestContext(address, family, protocol, secure, self.trusted)
 
-    def on_connection(self, connection: Connection) -> None:
+    def on_connection(self, connection: Connection, transport: asyncio.Transport) -> None:
         self._open.add(connection)
         if self._sweeper is None:
             self._turn()
-            self._sweeper = self.loop.call_later(self._interval, self._sweep)
+            self._sweep_later()
+        if not self._is_short and _find_descriptor(transport) >= self._last_descriptors:
+            # At once: libuv turns away whoever comes next, and when we sweep there may be some again.
+            self._look_for_shortage(self.loop.time())
 
     def _turn(self) -> float:
         self.now = self.loop.time()
         self.soon = self.now + self._interval
+        limit = find_limit()
+        self._last_descriptors = math.inf if limit is None else limit - limits.LAST_DESCRIPTORS
         return self.now
+
+    def _sweep_later(self) -> None:
+        self._sweeper = self.loop.call_later(self._interval, self._sweep)
+
+    def _look_for_shortage(self, now: float) -> bool:
+        self._is_short = self._shortage.look(now)
+        if self._is_short and self._sweeper is None and self._sockets:
+            self._sweep_later()  # nobody may ever connect who would have it done
+        return self._is_short
 
     def _sweep(self) -> None:
         """One timer for all connections: a timer for each request costs more than looking at each now and
-        then. While nobody is connected there is none.
+        then. While nobody is connected there is none, unless nobody can be.
         """
         self._sweeper = None
         before = self.now
@@ -235,10 +258,10 @@ class HTTPServer(httpserver.HTTPServer):
             except Exception:
                 app_log.error("%s can't be looked after: it is cut", connection.context, exc_info=True)
                 connection.abort()
-        if self._shortage.look(now):
+        if self._look_for_shortage(now):
             self._make_room(now)
-        if self._open:
-            self._sweeper = self.loop.call_later(self._interval, self._sweep)
+        if self._sweeper is None and self._open:
+            self._sweep_later()
 
     def _make_room(self, now: float) -> None:
         """Close idle connections to accept others: an eighth of them, the longest idle first."""
@@ -246,3 +269,8 @@ class HTTPServer(httpserver.HTTPServer):
         idle.sort(key=lambda one: one.idle_for(now), reverse=True)
         for connection in idle[: max(1, len(idle) // 8)]:
             connection.make_room()
+
+
+def _find_descriptor(transport: asyncio.Transport) -> int:
+    sock = transport.get_extra_info("socket")
+    return -1 if sock is None else int(sock.fileno())

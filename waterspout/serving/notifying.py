@@ -10,11 +10,16 @@ import logging
 import os
 import re
 import socket
+import time
 from collections.abc import Mapping
 from typing import Final
 
+from waterspout.logs.tally import Tally
+
 #: A manager whose queue is full is told again in (seconds).
 _AGAIN: Final = 0.1
+#: Between two lines that say that it can't be given a sign of life (seconds).
+_SAID_PAUSE: Final = 60.0
 logger = logging.getLogger("waterspout.server")
 
 
@@ -28,6 +33,7 @@ class Notifier:
         self._address = re.sub("^@", "\0", environ.get("NOTIFY_SOCKET", ""))
         self._interval = _find_interval(environ) if self._address else 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._unheard = Tally(_SAID_PAUSE)
 
     def tell(self, state: str) -> None:
         """One datagram: READY=1, STOPPING=1: those are said again until the manager takes them."""
@@ -41,6 +47,8 @@ class Notifier:
             if not state.startswith("WATCHDOG"):  # the next sign of life comes anyway
                 asyncio.get_running_loop().call_later(_AGAIN, self.tell, state)
         except OSError as error:
+            if state.startswith("WATCHDOG") and not self._unheard.count(time.monotonic()):
+                return
             logger.warning("the service manager can't be told %s: %s", state, error)
 
     def start(self) -> None:

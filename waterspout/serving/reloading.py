@@ -113,8 +113,16 @@ class Watcher:
 
 
 def _say_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        logger.error("changes of files are not seen any more", exc_info=task.exception())
+    error = None if task.cancelled() else task.exception()
+    if isinstance(error, RuntimeError):
+        _say_blind(error)
+    elif error is not None:
+        logger.error("changes of files are not seen any more", exc_info=error)
+
+
+def _say_blind(error: RuntimeError) -> None:
+    """The system tells watchfiles nothing: it has no inotify, or none left."""
+    logger.error("changes of files are not seen (%s); with WATCHFILES_FORCE_POLLING=1 they are", error)
 
 
 def find_folders() -> list[str]:
@@ -214,11 +222,14 @@ def take_inherited() -> tuple[int, ...]:
 def wait_and_restart(sockets: Iterable[socket.socket]) -> None:
     """A server that has restarted itself can't load its code: wait until that has changed, and try again.
 
-    Does not return, unless it is interrupted.
+    Does not return, unless it is interrupted, or changes can't be seen.
     """
     changes = _import_watcher().watch(
         *find_folders(), watch_filter=_make_filter(), raise_interrupt=False, **_WAITING
     )
-    for found in changes:
-        if found or find_changed(_started):
-            restart(sockets)
+    try:
+        for found in changes:
+            if found or find_changed(_started):
+                restart(sockets)
+    except RuntimeError as error:
+        _say_blind(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 from tornado.web import Application as TornadoApplication
@@ -33,8 +34,9 @@ def _describe_running(pools: list[Pool], natives: list[NativeRequest]) -> str:
     lanes = [lane for pool in pools for crew in pool.crews for lane in crew.lanes if not lane.stuck]
     now = time.perf_counter()
     running = [(native.seconds, native.request) for native in natives]
-    running += [(now - (lane.record.started or now), lane.view) for lane in find_longest(lanes, 1)]
-    many = len(natives) + sum(pool.running + pool.prefetched for pool in pools)
+    busy = find_longest(lanes, sys.maxsize)  # what a pool counts has in it the idle lanes of a killed process
+    running += [(now - (lane.record.started or now), lane.view) for lane in busy[:1]]
+    many = len(natives) + len(busy) + sum(pool.prefetched for pool in pools)
     said = _count(many, "runs", "run")
     if not said or not running:
         return said

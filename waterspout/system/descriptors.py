@@ -14,7 +14,10 @@ def find_limit() -> int | None:
     """`ulimit -n`, that of this moment; None: there is none, or this system does not tell."""
     if resource is None:
         return None
-    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    except (OSError, ValueError):
+        return None  # a sandbox forbids to ask
     return None if soft == resource.RLIM_INFINITY else soft
 
 

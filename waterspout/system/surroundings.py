@@ -65,6 +65,21 @@ def hear_children() -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
+def end_early() -> None:
+    """For the first process of a container, before anything large is loaded, and until `answer_signals`:
+    SIGTERM ends it with 0. The kernel keeps from it what it has no handler for; others end by that anyway.
+    """
+    is_first = os.getpid() == 1 and _is_main_thread()
+    if is_first and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _end_early)
+
+
+def _end_early(number: int, _frame: object) -> None:
+    with contextlib.suppress(OSError):
+        os.write(2, b"waterspout: stopped (SIGTERM): the server was still being loaded\n")
+    os._exit(0)  # what runs is an import, at any place
+
+
 def answer_signals(on_stop: Callable[[str], None], on_hangup: Callable[[], None]) -> None:
     """Until the event loop hears signals: SIGTERM and Ctrl-C end the process with 0, which as the first one
     of a container they would not; SIGHUP, a reload that comes too early, does not. `on_stop` is told which it

@@ -2,8 +2,10 @@
 
 import asyncio
 import errno
+import math
 import os
 import socket
+import threading
 from contextlib import contextmanager, suppress
 
 import pytest
@@ -16,6 +18,7 @@ from tests.waterspout.tls import tls_contexts
 from waterspout.http import HTTPSettings, sendfile
 from waterspout.http.sendfile import FilePart
 from waterspout.limits import MIB, SENDFILE_PIECE
+from waterspout.logs.tally import Tally
 
 SIZE = 8 * MIB
 CONTENT = os.urandom(MIB) * 8
@@ -166,6 +169,43 @@ async def test_a_thread_waits_for_the_disk(path, monkeypatch):
         await until(lambda: told["room"])
         assert part.send()
     assert len(disk.read) >= 3
+
+
+@pytest.fixture
+def without_threads(monkeypatch):
+    """How often one was asked for, and when that may be again, as nobody has asked before."""
+    tried = []
+
+    def refuse(thread):
+        tried.append(thread)
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(FilePart, "no_threads_until", -math.inf)
+    monkeypatch.setattr(sendfile, "_unread", Tally(60))
+    return tried
+
+
+@on_loops
+async def test_where_no_thread_can_be_started_the_loop_waits_for_the_disk(
+    path, monkeypatch, without_threads, caplog
+):
+    disk = ColdDisk(monkeypatch)
+    with part_of(path, 0, 4 * SENDFILE_PIECE) as (part, theirs, told):
+        assert not part.send()
+        assert await read(theirs, 4 * SENDFILE_PIECE) == CONTENT[: 4 * SENDFILE_PIECE]
+        await until(lambda: told["room"])
+        assert part.send()
+        assert (told["failures"], disk.read) == (0, [])
+    assert len(without_threads) == 1
+    assert caplog.text.count("can't start new thread: the event loop itself waits for files") == 1
+    monkeypatch.undo()
+    disk = ColdDisk(monkeypatch)
+    monkeypatch.setattr(FilePart, "no_threads_until", asyncio.get_running_loop().time() - 0.01)
+    with part_of(path, 0, SENDFILE_PIECE) as (part, theirs, told):
+        part.send()
+        await read(theirs, SENDFILE_PIECE)
+    assert (0, SENDFILE_PIECE) in disk.read
 
 
 @on_loops

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import errno
 import gc
 import socket
 import threading
@@ -402,6 +403,48 @@ async def test_a_server_without_clients_has_no_timer():
         assert served.server._sweeper is None
         await served.ask(GET)
         await until(lambda: served.server._sweeper is None)
+
+
+@pytest.fixture
+def short_of_descriptors(monkeypatch):
+    """A call that takes them all, as far as the server can tell, which sweeps after seconds."""
+    monkeypatch.setattr(limits, "SWEEP_INTERVAL", 1000.0)
+    monkeypatch.setattr("waterspout.http.server.find_limit", lambda: 10)
+
+    def take(error=OSError(errno.EMFILE, "Too many open files")):  # noqa: B008 - the same for all
+        monkeypatch.setattr("waterspout.http.accepting._try_to_open", lambda: error)
+
+    return take
+
+
+@on_loops
+async def test_who_gets_the_last_descriptor_has_it_said_at_once(short_of_descriptors, caplog):
+    """libuv closes whoever comes next, and a moment later there may be some again."""
+    async with serve() as served:
+        await served.ask(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        await until(lambda: not served.server._open)
+        assert "no connection can be accepted" not in caplog.text
+        short_of_descriptors()
+        for _ in range(2):
+            await served.ask(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        assert caplog.text.count("no connection can be accepted") == 1
+        assert "Too many open files (1 connections are open" in caplog.text
+
+
+@on_loops
+async def test_a_server_that_nobody_can_connect_to_says_so(short_of_descriptors, monkeypatch, caplog):
+    monkeypatch.setattr(limits, "SWEEP_INTERVAL", 0.01)
+    short_of_descriptors()
+    async with serve() as served:
+        assert "no connection can be accepted" in caplog.text
+        assert served.server._sweeper is not None
+        short_of_descriptors(None)
+        await until(lambda: served.server._sweeper is None)
+        short_of_descriptors()
+        await served.ask(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        await until(lambda: not served.server._open)
+        assert served.server._sweeper is not None
+    assert served.server._sweeper is None
 
 
 @on_loops

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import time
 
 import pytest
 
@@ -44,6 +45,20 @@ async def test_an_abstract_name_begins_with_an_at():
 async def test_a_manager_that_can_t_be_reached_stops_nobody(path, caplog):
     Notifier({"NOTIFY_SOCKET": path}).tell("READY=1")
     assert ("can't be told" in caplog.text) == bool(path)
+
+
+async def test_signs_of_life_that_nobody_hears_are_said_once_a_minute(monkeypatch, caplog):
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    notifier = Notifier({"NOTIFY_SOCKET": "/none/of/these"})
+    for _ in range(5):
+        notifier.tell("WATCHDOG=1")
+    assert caplog.text.count("can't be told WATCHDOG=1") == 1
+    now += 60.0
+    notifier.tell("WATCHDOG=1")
+    assert caplog.text.count("can't be told WATCHDOG=1") == 2
+    notifier.tell("STOPPING=1")
+    assert "can't be told STOPPING=1" in caplog.text
 
 
 async def test_a_manager_that_does_not_read_holds_nobody_up(manager):

@@ -8,9 +8,11 @@ import sysconfig
 import time
 
 import pytest
+import watchfiles
 
 from tests.waterspout.wsgi.jobs import wait_for
 from waterspout.exceptions import ConfigurationError
+from waterspout.serving import reloading
 from waterspout.serving.reloading import (
     Watcher,
     _find_homes,
@@ -19,6 +21,7 @@ from waterspout.serving.reloading import (
     find_folders,
     find_native_files,
     take_inherited,
+    wait_and_restart,
 )
 
 pytestmark = pytest.mark.gen_test(timeout=20)
@@ -35,6 +38,34 @@ async def test_without_watchfiles_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "watchfiles", None)
     with pytest.raises(ConfigurationError, match="pip install watchfiles"):
         check_watcher()
+
+
+class Blind:
+    """In place of watchfiles, where the system has no inotify, or none left."""
+
+    DefaultFilter = watchfiles.DefaultFilter
+
+    @staticmethod
+    async def awatch(*_, **__):
+        raise RuntimeError("Error creating recommended watcher: Too many open files (os error 24)")
+        yield
+
+    @staticmethod
+    def watch(*_, **__):
+        raise RuntimeError("Error creating recommended watcher: Too many open files (os error 24)")
+        yield
+
+
+async def test_where_changes_can_t_be_seen_one_line_says_what_to_do(folder, monkeypatch, caplog):
+    monkeypatch.setattr(reloading, "_import_watcher", lambda: Blind)
+    watcher = Watcher(frozenset(), list, list)
+    watcher.start()
+    await wait_for(lambda: caplog.text)
+    await watcher.stop()
+    wait_and_restart([])
+    assert caplog.text.count("changes of files are not seen (Error creating recommended watcher") == 2
+    assert caplog.text.count("with WATCHFILES_FORCE_POLLING=1 they are") == 2
+    assert "Traceback" not in caplog.text
 
 
 async def test_native_files_are_those_of_loaded_modules_but_no_library_s():

@@ -37,3 +37,14 @@ async def test_what_waits_for_a_lane_is_told_from_what_runs(tmp_path):
     assert [await job.outcome for job in (first, second)] == ["whole", "whole"]
     await wait_for(lambda: describe_underway(application, 0) == "")
     await application.stop(1)
+
+
+async def test_a_process_that_is_being_killed_runs_no_more_than_it_did():
+    application = Application(wsgi=apps.app, wsgi_workers=0, wsgi_threads=3)
+    await application.start()
+    (crew,) = application.container.pool.crews
+    kept, crew.idle = crew.idle, type(crew.idle)()  # it takes no more requests
+    assert crew.busy == 3
+    assert describe_underway(application, 0) == ""
+    crew.idle = kept
+    await application.stop(1)

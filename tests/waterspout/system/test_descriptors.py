@@ -21,6 +21,15 @@ def test_a_system_without_such_limits_has_none(monkeypatch):
     assert describe_limit(OSError(errno.EMFILE, "Too many open files")) == ""
 
 
+@pytest.mark.parametrize("error", [PermissionError(errno.EPERM, "no"), ValueError("no such limit")])
+def test_where_it_can_t_be_asked_it_is_unknown(monkeypatch, error):
+    def refuse(which):
+        raise error
+
+    monkeypatch.setattr(resource, "getrlimit", refuse)
+    assert find_limit() is None
+
+
 def test_it_is_named_behind_the_error_that_it_causes(monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda which: (20, 20))
     assert describe_limit(OSError(errno.EMFILE, "Too many open files")) == " (ulimit -n is 20)"

@@ -57,6 +57,8 @@ class Admission:
         self._timer: asyncio.TimerHandle | None = None
         self.cut = 0
         self._cuts = SpokenTally(SLOW_SAID_PAUSE, _say_cut)
+        self._unspooled = SpokenTally(SLOW_SAID_PAUSE, self._say_unspooled)
+        self._failure: OSError | None = None
 
     # -- exchanges call these ----------------------------------------------------------------------------
 
@@ -95,6 +97,12 @@ class Admission:
     def say_rest(self) -> None:
         """The pool stops: say what was counted for the log, and not said yet."""
         self._cuts.say_rest()
+        self._unspooled.say_rest()
+
+    def say_unspooled(self, error: OSError) -> None:
+        """The disk does not take a reply: its client holds the lane, unless it is cut because others wait."""
+        self._failure = error
+        self._unspooled.count()
 
     @property
     def is_pressed(self) -> bool:
@@ -178,6 +186,14 @@ class Admission:
             client.cut_slow()
         if slowest:
             self._cuts.count(len(slowest))
+
+    def _say_unspooled(self, unsaid: int, is_rest: bool) -> None:
+        logger.error(
+            "replies can't be spooled (%d since the last such line): %s; slow clients hold their lanes, and "
+            "are cut while others wait for one (TMPDIR)",
+            unsaid,
+            self._failure,
+        )
 
     # -- in short ----------------------------------------------------------------------------------------
 

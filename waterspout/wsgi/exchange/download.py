@@ -13,7 +13,8 @@ class Download:
     `space` (bytes).
 
     `on_drained` is called when all that came has gone to the reply, and its `end` has come, or there is room
-    for more; or when the spool is broken. `on_room`: the spool may not be full any more.
+    for more; or when the spool is broken. `on_room`: the spool may not be full any more. `on_failure`, once:
+    why nothing more goes to the disk; what is in memory still goes to the reply.
 
     Attributes: `spool`; `end`, what the worker has said of the end, None before.
     """
@@ -25,10 +26,12 @@ class Download:
         limit: int,
         on_drained: Callable[[], None],
         on_room: Callable[[], None],
+        on_failure: Callable[[OSError], None],
     ) -> None:
         self._reply = reply
         self._on_drained = on_drained
         self._on_room = on_room
+        self._on_failure: Callable[[OSError], None] | None = on_failure
         self._waits = True  # it is begun because the reply has no room
         self._closed = False
         self.end: bytes | None = None
@@ -56,6 +59,9 @@ class Download:
             self._reply.write(piece)
         if self._closed:
             return
+        if self.spool.failed is not None and self._on_failure is not None:
+            on_failure, self._on_failure = self._on_failure, None
+            on_failure(self.spool.failed)
         is_drained = not self.spool.size and (self.end is not None or not self._waits)
         if is_drained or self.spool.broken is not None:
             self._on_drained()
@@ -67,3 +73,4 @@ class Download:
         self._closed = True
         self.spool.close()
         self._on_drained = self._on_room = tell_nobody  # their owner has us: else a cycle
+        self._on_failure = None

@@ -84,7 +84,12 @@ class SlowClient(Concluding):
         if self._download is None:
             admission = self._admission
             self._download = Download(
-                self._reply, admission.space, admission.reply_limit, self._on_drained, self._resume_lane
+                self._reply,
+                admission.space,
+                admission.reply_limit,
+                self._on_drained,
+                self._resume_lane,
+                admission.say_unspooled,
             )
             self._resume_lane()
 

@@ -51,4 +51,7 @@ class SleepMeter:
 
 
 def _count_switches() -> int:
-    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+    try:
+        return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+    except OSError:
+        return 0  # a sandbox forbids to ask: nobody is seen to sleep

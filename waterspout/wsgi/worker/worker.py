@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import errno
 import io
 import logging
 import os
@@ -54,6 +55,8 @@ logger = logging.getLogger("waterspout.wsgi")
 
 #: What the thread that runs one is called.
 LANE_THREAD: Final = "waterspout-lane"
+#: What a lane says of itself whose other end is gone, or that was shut down here.
+_GONE: Final = frozenset((errno.EBADF, errno.ECONNRESET, errno.ENOTCONN, errno.EPIPE))
 _IDLE = pack(IDLE)
 _SLEPT = pack(SLEPT)
 
@@ -113,8 +116,11 @@ class LaneWorker:
                 head = parse_request(self._next())
                 contextvars.Context().run(self._serve, head)
                 self._leave_if_forked()
-        except (LaneClosed, OSError):
+        except LaneClosed:
             pass
+        except OSError as error:
+            if error.errno not in _GONE:
+                logger.error("a lane is lost, and what it runs with it: %s", error, exc_info=True)
         finally:
             self._company.discard(self)
             self.give_up()

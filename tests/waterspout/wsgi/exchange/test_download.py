@@ -1,11 +1,13 @@
 """A reply between a lane and a client that takes it when it likes."""
 
+import errno
 import random
 
 import pytest
 
 from tests.waterspout.wsgi.jobs import wait_for
 from waterspout.limits import SPOOL_BLOCK
+from waterspout.wsgi.exchange import disk
 from waterspout.wsgi.exchange.download import Download
 from waterspout.wsgi.exchange.spool import SpoolSpace
 from waterspout.wsgi.frames import WHOLE
@@ -40,13 +42,16 @@ class FakeReply:
 
 
 class House:
-    """`drained`, `room`: how often that was said."""
+    """`drained`, `room`: how often that was said; `failures`, of the disk, that it was told of."""
 
     def __init__(self, limit=64 * SPOOL_BLOCK):
         self.reply = FakeReply()
         self.drained = self.room = 0
         self.space = SpoolSpace(64 * SPOOL_BLOCK)
-        self.download = Download(self.reply, self.space, limit, self.on_drained, self.on_room)
+        self.failures = []
+        self.download = Download(
+            self.reply, self.space, limit, self.on_drained, self.on_room, self.failures.append
+        )
 
     def on_drained(self):
         self.drained += 1
@@ -103,6 +108,27 @@ async def test_room_in_the_spool_is_told():
     house.reply.has_room = True
     house.download.room()
     assert house.room > before
+    house.download.close()
+
+
+async def test_a_disk_that_fails_is_told_once_and_nothing_is_lost(house, monkeypatch):
+    def fail(pieces, descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(disk, "_write", fail)
+    data = random.Random(1).randbytes(10 * SPOOL_BLOCK)
+    house.download.put(data)
+    await wait_for(lambda: house.failures)
+    house.download.end = WHOLE
+    house.download.room()
+
+    def take():
+        house.reply.flush()
+        return house.drained
+
+    await wait_for(take)
+    assert house.reply.written == data
+    assert [error.errno for error in house.failures] == [errno.ENOSPC]
     house.download.close()
 
 

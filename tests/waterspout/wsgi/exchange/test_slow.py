@@ -4,6 +4,7 @@ import asyncio
 import errno
 import hashlib
 import random
+import tempfile
 
 import pytest
 
@@ -206,6 +207,26 @@ async def test_a_disk_that_takes_nothing_makes_the_view_wait(client, pool, app, 
     await wait_for(lambda: lane.orders[-1] == "resume")
     lane.user.on_reply(None, BODY[said:], WHOLE)
     assert await client.read_bytes(len(BODY) - said) == BODY[said:]
+
+
+async def test_replies_that_a_disk_does_not_take_are_said_with_the_reason(
+    client, pool, app, monkeypatch, caplog
+):
+    def fail(**_):
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", fail)
+    lane = await begin(client, pool, app)
+    said = await say(lane, BODY)
+    await wait_for(lambda: "replies can't be spooled (1 since" in caplog.text)
+    assert "No usable temporary directory found" in caplog.text
+    assert "slow clients hold their lanes, and are cut while others wait for one (TMPDIR)" in caplog.text
+    while lane.orders[-1] != "pause":
+        await asyncio.sleep(0.01)
+        said += await say(lane, BODY[said:])
+    assert caplog.text.count("can't be spooled") == 1
+    await client.read_head()
+    assert await client.read_bytes(said) == BODY[:said]
 
 
 async def test_a_disk_that_gives_nothing_back_cuts_the_reply(client, pool, app, access_log, monkeypatch):

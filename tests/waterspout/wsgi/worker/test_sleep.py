@@ -1,5 +1,7 @@
 """Threads that sleep, compute and wait for each other, and what is said of them."""
 
+import errno
+import resource
 import time
 
 import pytest
@@ -31,6 +33,14 @@ def run(*requests, alone=True):
 
 def test_views_that_compute_do_not_sleep():
     assert sum(len(run(*[compute] * 100)) for _ in range(5)) <= 1  # a page fault may be one
+
+
+def test_where_it_can_t_be_asked_nobody_sleeps(monkeypatch):
+    def refuse(_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(resource, "getrusage", refuse)
+    assert run(sleep, sleep, sleep, sleep) == []
 
 
 def test_a_view_that_sleeps_is_found_out_at_once():

@@ -1,6 +1,7 @@
 """One lane worker, one request after the other: from environ to close(), and what apps do in between."""
 
 import contextvars
+import errno
 import json
 import logging
 import sys
@@ -70,6 +71,18 @@ def test_requests_follow_each_other(views_wire):
     for number in range(20):
         body = b"%d" % number
         assert views_wire.ask("/echo", body, method="POST").body == body
+
+
+@pytest.mark.parametrize(("number", "lines"), [(errno.EIO, 1), (errno.EPIPE, 0), (errno.ECONNRESET, 0)])
+def test_what_ends_a_lane_is_said_unless_its_other_end_is_gone(monkeypatch, caplog, number, lines):
+    def fail(_):
+        raise OSError(number, "of the system")
+
+    monkeypatch.setattr("waterspout.wsgi.worker.worker.parse_request", fail)
+    with open_wire(views) as wire:
+        wire.begin("/hello")
+        assert wire.is_closed()
+    assert caplog.text.count("a lane is lost, and what it runs with it: ") == lines
 
 
 @pytest.mark.parametrize("multithread", [True, False])

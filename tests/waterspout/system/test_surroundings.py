@@ -1,0 +1,59 @@
+"""What the first process of a container does about SIGTERM before it is loaded. The rest: tests/wire."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.server import ROOT
+
+#: Gets SIGTERM when it begins to load the module argv[1], and takes itself for the process argv[2].
+LOADING = """
+import os, signal, sys
+own, number = os.getpid(), int(sys.argv[2])
+if number:
+    os.getpid = lambda: number
+
+class Hook:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            os.kill(own, signal.SIGTERM)
+
+sys.meta_path.insert(0, Hook())
+if sys.argv[3] == "ignored":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+del sys.argv[2:]
+"""
+MODULES = [
+    ("waterspout.cli", "import runpy; runpy.run_module('waterspout', run_name='__main__')"),
+    ("waterspout.cli", "from waterspout.__main__ import main; main()"),
+    ("app.settings", "import runpy; runpy.run_module('app', run_name='__main__')"),
+]
+
+
+def end_of(module, code, number, how=""):
+    """(exit status, what it said) of one that is ended while it loads `module`, as process `number`."""
+    command = [sys.executable, "-c", LOADING + code, module, str(number), how]
+    environ = os.environ | {"SECRET_KEY": ""}
+    ran = subprocess.run(
+        command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    return ran.returncode, ran.stderr
+
+
+@pytest.mark.parametrize(("module", "code"), MODULES)
+def test_the_first_process_of_a_container_ends_while_it_is_loaded(module, code):
+    said = "waterspout: stopped (SIGTERM): the server was still being loaded\n"
+    assert end_of(module, code, 1) == (0, said)
+
+
+@pytest.mark.parametrize(("module", "code"), MODULES)
+def test_any_other_process_ends_by_the_signal_itself(module, code):
+    assert end_of(module, code, 0) == (-signal.SIGTERM, "")
+
+
+def test_where_it_is_ignored_it_stays_so():
+    code = "sys.argv[1:] = ['--version']; from waterspout.__main__ import main; main()"
+    assert end_of("waterspout.cli", code, 1, "ignored") == (0, "")
