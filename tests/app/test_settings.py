@@ -70,7 +70,7 @@ def test_postgresql_is_driven_by_psycopg(scheme):
 
 def test_postgresql_without_psycopg_says_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(SettingsError, match="pip install 'psycopg"):
+    with pytest.raises(SettingsError, match="needs the extra postgres"):
         read(DATABASE_URL="postgresql://localhost/board")
 
 

@@ -346,9 +346,9 @@ class Exchange(HTTPConnection):
             keep_alive = False
         if self.switches_protocols or closes:
             pass
-        elif not keep_alive:  # to HTTP/1.0, too: the status line says 1.1, by which it would stay
+        elif not keep_alive and (modern or head.keep_alive):  # HTTP/1.0 expects it, unless it asked for more
             more.append(("Connection", "close"))
-        elif not modern:
+        elif keep_alive and not modern:
             more.append(("Connection", "Keep-Alive"))
         return left, chunked, keep_alive, more
 
