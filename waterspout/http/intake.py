@@ -59,6 +59,7 @@ class Intake(Connection):
         if self.context.is_secure or self.state >= LINGER:
             return False
         self._half_closed = True
+        self._lingers = False  # nothing more comes that could cost a reply
         if self.state == REPLY and self.exchange is not None:
             self._wait_half_closed(self.exchange)
         self._advance()  # what is not whole now never will be

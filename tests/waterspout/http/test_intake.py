@@ -309,3 +309,20 @@ async def test_a_client_that_goes_behind_the_last_reply_is_not_waited_for():
                     client.send(post(b"form", "Connection: close"))
                 await client.rest()
             await until(lambda: not served.server._open, 1)  # LINGER is 2 s
+
+
+@on_loops
+async def test_nor_is_one_that_stops_sending_while_it_is_still_on_its_way():
+    whole = b"x" * (8 * limits.MIB)
+    async with (
+        serve(answering(lambda exchange: reply(exchange, whole))) as served,
+        served.client(receive=4096, limit=1024) as client,
+    ):
+        client.send(post(b"form", "Connection: close"))
+        await until(lambda: served.delegates)
+        await asyncio.sleep(0.05)  # what the kernels take has gone out
+        client.half_close()
+        await asyncio.sleep(0.05)
+        assert len((await client.read_reply())[2]) == len(whole)
+        assert await client.rest() == b""
+        await until(lambda: not served.server._open, 1)  # LINGER is 2 s
