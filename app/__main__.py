@@ -8,7 +8,7 @@ from waterspout.system.surroundings import end_early
 end_early()  # before anything large is loaded
 
 from app.settings import Settings, SettingsError, check_folder  # noqa: E402  # behind the line above
-from waterspout.cli import make_serve_command  # noqa: E402
+from waterspout.cli import make_serve_command  # noqa: E402  # behind it, too
 
 PROGRAM = "python -m app"
 

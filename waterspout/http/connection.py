@@ -59,6 +59,7 @@ class Connection(asyncio.Protocol):
         "_detached",
         "_eof_timer",
         "_gone",
+        "_half_closed",
         "_linger_size",
         "_linger_until",
         "_lingers",
@@ -89,6 +90,7 @@ class Connection(asyncio.Protocol):
         self._received = 0
         self._reading_paused = False
         self._thrown_away = 0
+        self._half_closed = False
         self._lingers = False
         self._linger_size = 0
         self._linger_until = 0.0
@@ -197,7 +199,7 @@ class Connection(asyncio.Protocol):
         """Close, as soon as the writer holds nothing back; the transport sends out what it has."""
         if self.state != CLOSING or self.writer.holds or self._transport.is_closing():
             return
-        if not self._lingers:
+        if not self._lingers or self._half_closed:  # behind the end of what it sends nothing comes
             self._end()
             return
         self.state = LINGER

@@ -26,13 +26,12 @@ class Intake(Connection):
     at a time.
     """
 
-    __slots__ = ("_blocked_since", "_half_closed", "_head_begun", "_headers", "_piece", "_tiny_chunks")
+    __slots__ = ("_blocked_since", "_head_begun", "_headers", "_piece", "_tiny_chunks")
 
     def __init__(self, server: HTTPServer) -> None:
         super().__init__(server)
         self._headers: RequestHeaders | None = None
         self._head_begun = False
-        self._half_closed = False
         self._blocked_since = 0.0
         self._piece = b""
         self._tiny_chunks = False
@@ -59,7 +58,6 @@ class Intake(Connection):
         if self.context.is_secure or self.state >= LINGER:
             return False
         self._half_closed = True
-        self._lingers = False  # nothing more comes that could cost a reply
         if self.state == REPLY and self.exchange is not None:
             self._wait_half_closed(self.exchange)
         self._advance()  # what is not whole now never will be
@@ -175,8 +173,7 @@ class Intake(Connection):
                 self.server.loop.call_soon(tell, variables, delegate.on_connection_close)
             # What the client sends behind its last request, a CRLF say, would cost it what it has not yet
             # read of the reply. By TLS there is no closing of one side, and a goodbye by both.
-            is_plain = not self.context.is_secure
-            self.close(linger=not self.is_whole or (is_plain and not self._half_closed))
+            self.close(linger=not self.is_whole or not self.context.is_secure)
 
     def become_whole(self) -> bytes | None:
         """The request's body, if all of it is here: then nobody is told of it. None: it is to be received."""

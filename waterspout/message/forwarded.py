@@ -82,7 +82,8 @@ _CONNECTION: Final = frozenset(
 )
 _SCHEMES: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https"}  # Traefik says ws
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
-#: What `waterspout.http` takes for a Host, but not an empty one.
+#: What `waterspout.http` takes for a Host, but not an empty one, and no zone behind an address: it means
+#: nothing to anybody else.
 _HOST: Final = re.compile(r"((?:[0-9A-Za-z\-._~]{1,255})|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _NODE: Final = re.compile(
