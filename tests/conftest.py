@@ -2,16 +2,38 @@
 
 import asyncio
 import gc
+import os
 import signal
+from pathlib import Path
 
 import pytest
 
-from tests.server import FORMS, Server, reserved_port
+from tests.server import FORMS, ROOT, STARTED, Server, reserved_port
 
 
 def pytest_configure():
     """A run that is ended from outside shall end its servers too: the default would skip every teardown."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_ignore_collect(collection_path):
+    """Of the test modules only those that this file names (tests/matrix.py)."""
+    if (chosen := os.environ.get("WATERSPOUT_TEST_MODULES")) and collection_path.is_file():
+        return str(collection_path.relative_to(ROOT)) not in Path(chosen).read_text().splitlines() or None
+    return None
+
+
+def pytest_runtest_logreport(report):
+    """What is skipped here may start a server where it isn't."""
+    if report.skipped:
+        STARTED.add(report.nodeid.partition("::")[0])
+
+
+def pytest_sessionfinish(session):
+    """Which test modules may end otherwise on another server or loop, unless not all have run."""
+    seen = os.environ.get("WATERSPOUT_TEST_SEEN")
+    if seen and not (session.shouldstop or session.shouldfail):
+        Path(seen).write_text("\n".join(sorted(STARTED)))
 
 
 class Shared:

@@ -2,6 +2,9 @@
 
 python -m tests.matrix [--jobs N] [--only WORD]... [pytest arguments]
 
+The first combination of a Python runs everything. What starts no server is the same in the others: they run
+the modules that the first saw start one.
+
 `--jobs`: so many combinations at once (3: tests wait more than they compute). `--only`: those that have this
 word in their name, such as python3.13 or asyncio; given twice, both.
 """
@@ -44,11 +47,14 @@ def prepare(name, path):
     return interpreter
 
 
-def run(interpreter, combination, arguments):
-    """The exit code of pytest. What it says goes to a file; that it has ended, and how, is said here."""
+def run(interpreter, combination, arguments, modules):
+    """The exit code of pytest. What it says goes to a file; that it has ended, and how, is said here.
+
+    `modules`: the variable that says which test modules run, or the one that says where to note them.
+    """
     _, server, loop = combination
     title = " ".join(combination)
-    choice = {"WATERSPOUT_TEST_SERVER": server, "WATERSPOUT_TEST_LOOP": loop}
+    choice = {"WATERSPOUT_TEST_SERVER": server, "WATERSPOUT_TEST_LOOP": loop} | modules
     command = [interpreter, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
     path = LOGS / f"{'-'.join(combination)}.log"
     print(f"=== {title}: {path.relative_to(ROOT)}", flush=True)
@@ -60,6 +66,29 @@ def run(interpreter, combination, arguments):
     last = path.read_text(errors="replace").rstrip().rpartition("\n")[2]
     print(f"=== {title}: {last} (status {code}, {time.monotonic() - began:.0f} s)", flush=True)
     return code
+
+
+def run_all(combinations, interpreters, arguments, jobs):
+    """The exit code of each. The first of each Python goes before the others: they need what it saw."""
+    firsts = {name: next(each for each in combinations if each[0] == name) for name in interpreters}
+    codes = {}
+
+    def run_first(combination):
+        seen = LOGS / f"{combination[0]}.modules"
+        seen.unlink(missing_ok=True)
+        return run(interpreters[combination[0]], combination, arguments, {"WATERSPOUT_TEST_SEEN": str(seen)})
+
+    def run_other(combination):
+        codes[firsts[combination[0]]].result()
+        seen = LOGS / f"{combination[0]}.modules"
+        # A run that was cut short has not seen all of them.
+        modules = {"WATERSPOUT_TEST_MODULES": str(seen)} if seen.exists() else {}
+        return run(interpreters[combination[0]], combination, arguments, modules)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        codes.update({each: pool.submit(run_first, each) for each in firsts.values()})
+        codes.update({each: pool.submit(run_other, each) for each in combinations if each not in codes})
+    return [codes[each].result() for each in combinations]
 
 
 def main(arguments):
@@ -78,8 +107,7 @@ def main(arguments):
     ]
     interpreters = {name: prepare(name, pythons[name]) for name in sorted({each[0] for each in combinations})}
     LOGS.mkdir(exist_ok=True)
-    with ThreadPoolExecutor(options.jobs) as jobs:
-        codes = list(jobs.map(lambda each: run(interpreters[each[0]], each, arguments), combinations))
+    codes = run_all(combinations, interpreters, arguments, options.jobs)
     for combination, code in zip(combinations, codes, strict=True):
         print(*combination, "holds" if code == 0 else f"FAILS ({code})")
     return int(any(codes) or not codes)

@@ -24,6 +24,8 @@ COMBINATION = tuple(
     for argument in (f"--{option}", value)
 )
 ON_TORNADO = "tornado" in COMBINATION
+#: The test modules that started a server: all others are the same in every combination (tests/matrix.py).
+STARTED = set()
 START_DEADLINE = 60.0
 STOP_DEADLINE = 20.0
 #: How long a test waits for what should come at once (seconds): longer than a machine that does other things
@@ -141,6 +143,12 @@ def environment(folder, extra):
     return kept | ours | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"} | (extra or {})
 
 
+def choose_combination():
+    """The options that every server of this run gets; its test's module is noted."""
+    STARTED.add(os.environ["PYTEST_CURRENT_TEST"].partition("::")[0])
+    return COMBINATION
+
+
 class Server:
     """`waterspout serve` in a session of its own, on a free port; or where the words in `listen` say.
 
@@ -168,7 +176,7 @@ class Server:
         listen = ("--host", host, "--port", "0") if listen is None else listen
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*command, *COMBINATION, *listen],
+                [*command, *choose_combination(), *listen],
                 cwd=cwd,
                 env=environment(self.folder, env),
                 stdin=stdin,

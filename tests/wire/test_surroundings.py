@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.server import (
-    COMBINATION,
     ON_TORNADO,
     ROOT,
+    choose_combination,
     environment,
     freeze,
     is_alive,
@@ -31,7 +31,8 @@ class Started:
 
     def __init__(self, folder, port, *words, redirections=""):
         self.port = port
-        command = [sys.executable, "-m", "waterspout", "serve", *words, *COMBINATION, "--port", str(port)]
+        options = [*words, *choose_combination(), "--port", str(port)]
+        command = [sys.executable, "-m", "waterspout", "serve", *options]
         with (folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
                 ["/bin/sh", "-c", f'exec "$@" {redirections}', "sh", *command],
