@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import frexp
+from bisect import bisect
 from typing import Final, TypedDict
 
 from waterspout.limits import FIGURES_WINDOW
@@ -12,7 +12,6 @@ from waterspout.limits import FIGURES_WINDOW
 _LEAST: Final = -16
 _MOST: Final = 13
 _BUCKETS: Final = (_MOST - _LEAST + 1) * 4
-_OFFSET: Final = -_LEAST * 4 - 4  # frexp's fractions begin at one half, that is four eighths
 _SHARES: Final = (0.5, 0.9, 0.99)
 
 
@@ -29,10 +28,10 @@ class Summary(TypedDict):
 class Durations:
     """Durations in seconds, by the order of their size. Two windows, so that what is told is recent."""
 
-    __slots__ = ("_before", "_max", "_max_before", "_now", "_turn", "count")
+    __slots__ = ("_before", "_earlier", "_max", "_max_before", "_now", "_turn")
 
     def __init__(self) -> None:
-        self.count = 0
+        self._earlier = 0  # how many came before this window
         self._now = [0] * _BUCKETS
         self._before = [0] * _BUCKETS
         self._max = self._max_before = 0.0
@@ -42,16 +41,14 @@ class Durations:
         """Count one. `now`: any clock that only goes forward. Once for each request, so it is kept cheap."""
         if now >= self._turn:
             self._begin_window(now)
-        self.count += 1
         if seconds > self._max:
             self._max = seconds
-        fraction, exponent = frexp(seconds)
-        index = exponent * 4 + int(fraction * 8) + _OFFSET
-        if index < 0 or seconds <= 0.0:
-            index = 0
-        elif index >= _BUCKETS:
-            index = _BUCKETS - 1
-        self._now[index] += 1
+        self._now[bisect(_BOUNDS, seconds)] += 1
+
+    @property
+    def count(self) -> int:
+        """How many there have been since the beginning."""
+        return self._earlier + sum(self._now)
 
     def summarize(self, now: float) -> Summary:
         """The quantiles of this window and the one before."""
@@ -64,6 +61,7 @@ class Durations:
 
     def _begin_window(self, now: float) -> None:
         missed = now >= self._turn + FIGURES_WINDOW  # nothing came for a whole window
+        self._earlier += sum(self._now)
         self._before = [0] * _BUCKETS if missed else self._now
         self._max_before = 0.0 if missed else self._max
         self._now = [0] * _BUCKETS
@@ -78,10 +76,15 @@ def _quantile(counts: list[int], share: float, most: float) -> float | None:
     for index, count in enumerate(counts):
         seen += count
         if count and seen >= wanted:
-            return min(_middle(index), most)
+            return min(_edge(index + 0.5), most)
     return None
 
 
-def _middle(index: int) -> float:
-    exponent, eighths = divmod(index, 4)
-    return float((eighths + 4.5) / 8 * 2.0 ** (exponent + _LEAST))
+def _edge(index: float) -> float:
+    """Where a bucket begins; of half an index more, its middle."""
+    exponent, quarters = divmod(index, 4)
+    return float((quarters + 4) / 8 * 2.0 ** (exponent + _LEAST))
+
+
+#: Between two buckets each: what is smaller than all lies in the first, what is larger in the last.
+_BOUNDS: Final = [_edge(index) for index in range(1, _BUCKETS)]
