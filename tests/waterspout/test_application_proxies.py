@@ -25,7 +25,7 @@ TOLD = {
 
 
 class Told(RequestHandler):
-    def get(self):
+    def get(self, *path):
         request = self.request
         self.write(
             {
@@ -118,6 +118,16 @@ async def test_wherever_it_is_it_believes_nobody_else(serve, nest):
     assert native["claims"] == []
     assert not [name for name in app if name.startswith("HTTP_X_FORWARDED")]
     assert await ask_both(base) == (404, 404)
+    await ours.stop()
+
+
+@pytest.mark.parametrize("rule", ["/", "/?", "/(.*)"])
+async def test_a_native_rule_answers_at_the_root_path_itself(serve, rule):
+    ours = Application(native=[(rule, Told)], wsgi=apps.app, root_path="/in")
+    base = serve(ours)
+    for target in ("/in", "/in?a=b", "/in/"):
+        facts = await ask(base + target)
+        assert (facts["SCRIPT_NAME"], facts["RAW_URI"]) == ("/in", target)
     await ours.stop()
 
 

@@ -381,8 +381,17 @@ def test_everything_is_mounted_under_the_root_path(start, word):
     assert facts["link"] == "http://test.example/board/told"
     for path in ("/leave", "/native/leave"):
         assert server.get("/board" + path).header("Location") == "/board/told"
-    assert server.get("/board").text == server.get("/board/").text == server.get("/board?x").text == "home"
+    assert server.get("/board/").text == server.get("/board/?x").text == "home"
     assert server.get("http://test.example/board/told").json()["path"] == "/told"
+
+
+def test_a_flask_app_sends_from_the_root_path_itself_to_what_is_below_it(start):
+    """As behind gunicorn: else links of its first page that are relative would lead out of it."""
+    server = start("--root-path", "/board")
+    for target, location in (("/board", "/board/"), ("/board?a=%2F", "/board/?a=%2F")):
+        reply = server.get(target)
+        assert (reply.status, reply.header("Location")) == (308, "http://test.example" + location)
+    assert server.get("/board", [("X-Forwarded-Prefix", "/board")]).status == 308
 
 
 @pytest.mark.parametrize(

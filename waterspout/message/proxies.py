@@ -70,8 +70,10 @@ class Verdict(NamedTuple):
 
     @property
     def path(self) -> str:
-        """The path that rules are matched against; outside, all of it."""
-        return self.target.partition("?")[0][0 if self.outside else len(self.root_path) :]
+        """The path that rules are matched against; outside, all of it. Of the root path itself it is `/`: an
+        empty one is the WSGI app's alone to send elsewhere (PEP 3333 on PATH_INFO).
+        """
+        return self.target.partition("?")[0][0 if self.outside else len(self.root_path) :] or "/"
 
 
 class Proxies:
@@ -153,8 +155,8 @@ class Proxies:
             return stripped, path, False
         is_below = (path + "/").startswith(root + "/")
         if stripped.endswith(root):  # it knows of ours, and may have taken it off, or not
-            return stripped, (path[len(root) :] or "/") if is_below else path, False
-        return stripped + root, path[len(root) :] or "/", not is_below
+            return stripped, path[len(root) :] if is_below else path, False
+        return stripped + root, path[len(root) :], not is_below
 
     def tell_of_untrusted(self) -> None:
         """Warn once of a proxy that is not trusted, as it seems. For `waterspout serve`, whose option it is:

@@ -148,9 +148,9 @@ def test_without_a_host_the_server_s_name_stays():
     ("target", "path", "amended"),
     [
         ("/r/a?b", "/a", "/r/a?b"),
-        ("/r", "/", "/r/"),
-        ("/r?b", "/", "/r/?b"),
-        ("/r?", "/", "/r/?"),
+        ("/r", "/", "/r"),
+        ("/r?b", "/", "/r?b"),
+        ("/r?", "/", "/r?"),
         ("/r//a", "//a", "/r//a"),
         ("http://x/r/a", "/a", "/r/a"),
     ],

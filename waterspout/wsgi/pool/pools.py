@@ -122,7 +122,8 @@ class Pools:
 
 def _target_of(record: Record) -> str:
     """As it is below the root path, which is no part of what rules match."""
-    return record.target[len(record.root_path) :]
+    rest = record.target[len(record.root_path) :]
+    return rest if rest[:1] not in ("", "?") else "/" + rest
 
 
 def _build_settings(name: str, given: Mapping[str, Any], main: PoolSettings) -> PoolSettings:
