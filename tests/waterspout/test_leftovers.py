@@ -223,6 +223,14 @@ async def spool(served):
         assert len(await slow.rest()) >= 10_000_000
 
 
+async def leave_reply(served):
+    """The client resets its connection while a view would have gone on."""
+    async with served.client(receive=4096, limit=4096, **served.options) as client:
+        client.send(b"GET /flask/large HTTP/1.1\r\nHost: x\r\n\r\n")
+        await client.head()
+        client.reset()
+
+
 CLOSE = raw.close(1000)
 
 
@@ -298,6 +306,7 @@ SCENARIOS = {
     "Flask, with a large body": ask("/flask/view", "POST", body=LARGE),
     "Flask, with a chunked body": ask("/flask/view", "POST", body=LARGE, chunked=True),
     "Flask, with a reply that is spooled": spool,
+    "Flask whose client leaves": leave_reply,
     "WebSocket": socket_scenario("/echo", "hello"),
     "WebSocket that is reset": socket_scenario("/echo", "hello", end=None),
     "WebSocket that fails": socket_scenario("/echo", "hello", end=raw.frame(raw.TEXT, "fail")),
@@ -404,7 +413,9 @@ async def test_nothing_is_left_of_handlers_that_others_have_wrapped(name, tmp_pa
             await scenario(served)
 
 
-@pytest.mark.parametrize("name", ["GET", "HEAD", "upload", "detach", "WebSocket with pings"])
+@pytest.mark.parametrize(
+    "name", ["GET", "HEAD", "upload", "detach", "Flask whose client leaves", "WebSocket with pings"]
+)
 @on_loops
 async def test_nothing_is_left_behind_tls(name, tmp_path):
     server_context, client_context = tls_contexts()

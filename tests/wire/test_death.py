@@ -16,11 +16,11 @@ THREADS = 20
 
 @pytest.fixture
 def start(start_server):
-    def start(threads=THREADS):
+    def start(*options, workers=1, threads=THREADS):
         return start_server(
             *("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.working:app"),
-            *("--wsgi-threads", str(threads)),
-            form="process",
+            *("--wsgi-workers", str(workers), "--wsgi-threads", str(threads)),
+            *options,
         )
 
     return start
@@ -120,6 +120,20 @@ def test_a_request_that_a_dying_process_has_not_read_runs_once_on_the_next_one(s
     assert reply.status == 200
     assert int(reply.text) != old
     assert len(server.notes("ran", ident)) == 1
+
+
+def test_what_a_dead_process_has_not_read_goes_to_an_idle_lane_where_nobody_may_wait(start):
+    server = start("--wsgi-queue", "0", workers=2)
+    dying, living = server.wsgi_pids()
+    for pid in (dying, living):
+        freeze(pid)
+    with server.connect() as first, server.connect() as second:
+        for connection in (first, second):
+            connection.send_request("GET", f"/quick?id={new_id()}")
+            time.sleep(0.2)  # one lies on a lane of each
+        os.kill(dying, signal.SIGKILL)
+        os.kill(living, signal.SIGCONT)
+        assert [first.reply().status, second.reply().status] == [200, 200]
 
 
 def test_a_started_request_is_never_run_twice(start):

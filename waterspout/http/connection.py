@@ -209,6 +209,17 @@ class Connection(asyncio.Protocol):
         self._linger_until = now + (limits.LINGER_LONGEST if is_body else limits.LINGER)
         self._patience.wait(now, limits.LINGER)
         shut_down_writing(self._transport)
+        if self.server.draining:
+            self._end_unheard_soon()
+
+    def _end_unheard_soon(self) -> None:
+        """A stop does not wait for who has had a last reply, and sends nothing more."""
+        if self._linger_size != limits.LINGER_SIZE:
+            self.server.loop.call_later(limits.DRAIN_IDLE, self._end_unheard)
+
+    def _end_unheard(self) -> None:
+        if self.state == LINGER and not self._thrown_away:
+            self._end()
 
     def _end(self) -> None:
         """Close. By TLS both sides say goodbye, and a client that doesn't is not waited for."""
@@ -260,6 +271,8 @@ class Connection(asyncio.Protocol):
         elif not self.exchange.response_started:
             self.exchange.keep_alive = False
         self._linger_until = min(self._linger_until, self.server.now + limits.LINGER)
+        if self.state == LINGER:
+            self._end_unheard_soon()
 
     def _close_idle_soon(self) -> None:
         self.server.loop.call_later(limits.DRAIN_IDLE, self._close_idle)
@@ -359,7 +372,7 @@ class Connection(asyncio.Protocol):
         callback = (
             exchange.close_callback if delegate is None or self.is_whole else delegate.on_connection_close
         )
-        exchange.close_callback = None
+        exchange.close_callback = exchange.half_close_callback = None  # no reference cycle
         self.state = max(self.state, REPLY)
         if callback is not None:
             tell(exchange.variables, callback)

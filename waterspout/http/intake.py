@@ -68,7 +68,7 @@ class Intake(Connection):
         # In a turn of its own: asyncio's transport must not be closed while it tells us this.
         if self.state == CLOSING:
             self.server.loop.call_soon(self._close_written)
-        elif self.state == IDLE and self._parser.held:
+        elif self.state == IDLE and (self._parser.held or self._half_closed):
             self._resume_reading()
             self.server.loop.call_soon(self._advance)
 

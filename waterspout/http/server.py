@@ -216,6 +216,8 @@ class HTTPServer(httpserver.HTTPServer):
 
     def on_connection(self, connection: Connection, transport: asyncio.Transport) -> None:
         self._open.add(connection)
+        if self.draining:
+            connection.drain()  # its TLS handshake was under way when the stop began
         if self._sweeper is None:
             self._turn()
             self._sweep_later()

@@ -75,7 +75,8 @@ class Stream:
         self._connection = self._close_callback = None
 
     def on_lost(self, error: BaseException | None) -> None:
-        self.error = error
+        # Its traceback leads to who wrote last, and from there to us: a circle.
+        self.error = None if error is None else error.with_traceback(None)
         callback = self._close_callback
         self.on_over()
         if callback is not None:

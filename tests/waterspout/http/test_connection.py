@@ -202,6 +202,17 @@ async def test_pipelined_requests_before_a_half_close_are_all_answered():
 
 
 @on_loops
+async def test_a_half_closed_client_that_reads_a_large_reply_slowly_is_not_kept_behind_it():
+    large = answering(lambda exchange: reply(exchange, bytes(8 * limits.MIB)))
+    async with serve(large) as served, served.client(limit=1024, receive=4096) as client:
+        client.send(GET)
+        client.half_close()
+        await until(lambda: served.delegates and served.delegates[0].exchange.finished)
+        async with asyncio.timeout(limits.KEEP_ALIVE_TIMEOUT / 2):
+            assert len(await client.rest()) > 8 * limits.MIB
+
+
+@on_loops
 async def test_a_half_close_while_the_head_is_being_judged():
     class Slow(Delegate):
         async def headers_received(self, start_line, headers):

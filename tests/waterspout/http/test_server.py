@@ -271,6 +271,25 @@ async def test_drain_waits_for_running_requests_and_closes_idle_connections():
         assert len(served.delegates) == 1
 
 
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+@on_loops
+async def test_drain_does_not_wait_for_who_does_not_close_behind_a_last_reply(when, monkeypatch):
+    monkeypatch.setattr(limits, "LINGER", 30.0)
+    async with serve(Silent) as served, served.client() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        await until(lambda: served.delegates)
+        if when == "before":
+            reply(served.delegates[0].exchange)
+            await client.head()
+        draining = asyncio.ensure_future(served.server.drain(30))
+        await asyncio.sleep(0)
+        if when == "meanwhile":
+            reply(served.delegates[0].exchange)
+        async with asyncio.timeout(10):
+            await draining
+        assert not served.server._open
+
+
 @on_loops
 async def test_drain_has_an_end():
     async with serve(Silent) as served, served.client() as client:

@@ -232,6 +232,25 @@ async def test_stopping_with_a_handshake_under_way():
 
 
 @on_loops
+async def test_a_client_whose_handshake_ends_during_a_stop_has_a_moment_to_ask():
+    async with (
+        serve(Silent, ssl_options=SERVER) as served,
+        served.client() as late,
+        served.client(ssl=CLIENT) as running,
+    ):
+        running.send(GET)
+        await until(lambda: served.delegates)
+        draining = asyncio.ensure_future(served.server.drain(10))
+        await asyncio.sleep(0)
+        await late.writer.start_tls(CLIENT, server_hostname="localhost")
+        async with asyncio.timeout(limits.HEAD_TIMEOUT / 2):
+            assert await late.rest() == b""
+        assert not draining.done()
+        reply(served.delegates[0].exchange)
+        await draining
+
+
+@on_loops
 async def test_nothing_is_left_of_connections():
     async with serve(Delegate, ssl_options=SERVER) as served:
         for _ in range(3):

@@ -306,6 +306,8 @@ class Pool:
         if self.stopping or self._supervisor.broken:
             self._refuse(exchange)
             return
+        if not self._queue and self._place(exchange):
+            return
         for surplus in self._queue.put_back([exchange]):
             self._refuse(surplus)
         self._serve_queue()
