@@ -3,6 +3,7 @@
 It knows nothing of the server, and looks at the whole stream at once, so it has no splits to get wrong.
 """
 
+import socket
 from typing import NamedTuple
 
 _TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -11,7 +12,7 @@ _VALUE = frozenset([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
 _DIGITS = frozenset(b"0123456789")
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 _HOST = _DIGITS | frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~!$&'()*+;=")
-_ZONE = _DIGITS | frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~%")
+_ZONE = _DIGITS | frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~")
 _SINGLE = (b"host", b"content-type", b"content-length", b"transfer-encoding")
 _LINE, _HEAD, _FIELDS, _FIELD = 8190, 65536, 100, 16384
 _EXTENSION, _EXTENSIONS, _TRAILERS, _BODY = 256, 16384, 8192, 1 << 20
@@ -158,14 +159,27 @@ def _judge_authority(host: bytes) -> None:
     if host.startswith(b"["):
         literal, bracket, port = host[1:].partition(b"]")
         address, percent, zone = literal.partition(b"%")
-        _require(bracket and address and _only(address, _HEX | frozenset(b"v:.")))
-        _require(not percent or (zone and _only(zone, _ZONE)))
+        if address.startswith(b"v"):
+            version, dot, rest = literal[1:].partition(b".")
+            _require(version and _only(version, _HEX) and dot and rest and _only(rest, _HOST | {0x3A}))
+        else:
+            _require(_is_ipv6(address))
+            _require(not percent or (zone and _only(zone, _ZONE)))
+        _require(bracket)
         _require(port == b"" or port.startswith(b":"))
         port = port[1:]
     else:
         name, _, port = host.partition(b":")
         _judge_name(name)
     _require(_only(port, _DIGITS))
+
+
+def _is_ipv6(address: bytes) -> bool:
+    try:
+        socket.inet_pton(socket.AF_INET6, address.decode("ascii"))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _judge_name(name: bytes) -> None:

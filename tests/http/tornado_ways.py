@@ -15,6 +15,7 @@ _DIFFERS = {
         chunk/trailer-length chunk/trailer-co*
         chunk/cut-trailer pipeline/*trailer* pipeline/mixed""",
     "a Host with the zone of an address is refused": "host/ipv6-zone",
+    "between brackets `v` may stand for an address": "host/bad-ip-future-*",
     "a chunk's size may have up to 62 digits": "chunk/size-17-digits smuggle/chunk-zero-prefix-overflow",
     "closes without a word when a size line is longer than 64 bytes": """
         chunk/size-100-digits chunk/size-ext-257 chunk/size-ext-64k""",

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from waterspout import limits
 from waterspout.exceptions import NotHTTP, RequestRefused
-from waterspout.message.forwarded import has_claims
+from waterspout.message.forwarded import has_claims, is_ipv6
 from waterspout.message.framing import TOKEN, body_length
 
 #: Visible ASCII; a fragment (`#`) is never sent (RFC 9112 section 3.2).
@@ -27,7 +27,9 @@ _FIELDS: Final = re.compile(rf"(?:{TOKEN}:[\t\x20-\x7e\x80-\xff]*\r\n)*")
 _FIELD: Final = re.compile(r"([^:]+):[ \t]*([^\r]*)\r\n")
 #: With the zone of an address (RFC 6874), which no client should send, and Python's urllib does.
 _HOST: Final = re.compile(
-    r"(?:(?:[0-9A-Za-z\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})*|\[[0-9A-Fa-fv:.]+(?:%[0-9A-Za-z\-._~%]+)?\])(?::[0-9]*)?"
+    r"(?:(?:[0-9A-Za-z\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})*"
+    r"|\[([0-9A-Fa-f:.]+(?:%[0-9A-Za-z\-._~]+)?)\]"
+    r"|\[v[0-9A-Fa-f]+\.[0-9A-Za-z\-._~!$&'()*+;=:]+\])(?::[0-9]*)?"
 )
 _ABSOLUTE: Final = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)")
 #: Fields that may stand in a head only once: two servers could go by different ones.
@@ -220,7 +222,7 @@ def _check_target(head: Head) -> None:
     if absolute is None:
         raise RequestRefused(400, "a target that is neither a path nor a URL")
     authority = absolute[1].rpartition("@")[2]  # RFC 9110 section 4.2.4: userinfo is never passed on
-    if absolute[1].count("@") > 1 or authority[:1] in ("", ":") or not _HOST.fullmatch(authority):
+    if absolute[1].count("@") > 1 or authority[:1] in ("", ":") or not _is_host(authority):
         raise RequestRefused(400, "a malformed authority in the target")
     if "host" in head.names:
         _check_host(head)
@@ -235,8 +237,16 @@ def _check_host(head: Head) -> None:
     if host is None:
         if head.version == "HTTP/1.1":
             raise RequestRefused(400, "Missing Host header")
-    elif not _HOST.fullmatch(host):
+    elif not _is_host(host):
         raise RequestRefused(400, "Invalid Host header")
+
+
+def _is_host(text: str) -> bool:
+    """RFC 3986 section 3.2.2, and the zone of RFC 6874. What is no address between brackets, Python's own
+    `urlsplit` raises for, in every view that asks for its URL.
+    """
+    match = _HOST.fullmatch(text)
+    return match is not None and (match[1] is None or is_ipv6(match[1]))
 
 
 def _explain_request_line(text: str, bounds: HeadLimits) -> RequestRefused:

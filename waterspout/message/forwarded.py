@@ -84,7 +84,7 @@ _SCHEMES: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 #: What `waterspout.http` takes for a Host, but not an empty one, and no zone behind an address: it means
 #: nothing to anybody else.
-_HOST: Final = re.compile(r"((?:[0-9A-Za-z\-._~]{1,255})|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?")
+_HOST: Final = re.compile(r"((?:[0-9A-Za-z\-._~]{1,255})|\[([0-9A-Fa-f:.]{2,45})\])(?::([0-9]{1,5}))?")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _NODE: Final = re.compile(
     r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9.]{7,15}))(?::([0-9]{1,5}))?|([0-9A-Fa-f:.]{2,45})"
@@ -147,6 +147,15 @@ def parse_address(text: str) -> IPAddress | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
+def is_ipv6(text: str) -> bool:
+    """Whether it is an address of IPv6, perhaps with a zone (RFC 4007 section 11)."""
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def read_x_forwarded(fields: dict[str, str], scheme: str, host: str, is_trusted: Trust) -> Client:
     """What `X-Forwarded-For, -Proto, -Host, -Port, -Prefix` say. `fields`: name in lower case -> its lines,
     joined with commas, and those that are not believed left out; `scheme`, `host`: of the request as it came.
@@ -196,14 +205,14 @@ def build_host(host: str, scheme: str, port: str = "") -> str:
 @lru_cache(maxsize=1024)
 def _build_known_host(host: str, scheme: str, port: str) -> str:
     match = _HOST.fullmatch(host)
-    if match is None:
+    if match is None or (match[2] is not None and not is_ipv6(match[2])):
         return ""
-    name, own = match.groups()
+    name, own = match[1], match[3]
     if own is None and _PORT.fullmatch(port) and port not in _DEFAULT_PORTS.values():
         own = port
     number = int(own or 0)
     if not 0 < number < 65536 or str(number) == _DEFAULT_PORTS[scheme]:
-        return str(name)
+        return name
     return f"{name}:{number}"
 
 

@@ -108,6 +108,7 @@ def test_an_address_of_ipv4_is_one_however_it_is_written():
         ("a", "https", "80", "a"),
         ("a:0", "http", "", "a"),
         ("[::1]", "http", "8080", "[::1]:8080"),
+        ("[1:2]", "http", "", ""),
         ("", "http", "80", ""),
         ("a b", "http", "", ""),
         ("a:80:80", "http", "", ""),
