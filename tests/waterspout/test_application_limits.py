@@ -4,10 +4,14 @@ import logging
 from types import SimpleNamespace
 
 import pytest
+from tornado.httpserver import HTTPServer as TornadoServer
+from tornado.testing import bind_unused_port
 from tornado.web import RequestHandler, stream_request_body
 
 from tests.waterspout.clients import connect
+from tests.waterspout.wsgi import apps
 from waterspout import Application
+from waterspout.http import HTTPServer
 
 pytestmark = pytest.mark.gen_test(timeout=30)
 
@@ -101,6 +105,32 @@ async def test_a_chunked_one_is_413_once_it_is_too_large(http_port, http_server,
         await client.stream.write(b"%x\r\n" % size + bytes(size) + b"\r\n")
         assert (await client.read_reply())[0] == 413
     assert StreamHandler.closed == (path == "/stream")
+
+
+@pytest.mark.parametrize("server_class", [HTTPServer, TornadoServer])
+@pytest.mark.parametrize("given", [500, 10**9, None])
+async def test_the_smaller_limit_counts_the_server_s_or_the_application_s(server_class, given, http_client):
+    """The server's, if somebody gave it one: its default of 100 MiB is none."""
+    app = Application(
+        native=[("/buffered", BufferedHandler), ("/stream", StreamHandler)],
+        wsgi=apps.app,
+        native_max_body_size=NATIVE_MAX,
+        max_body_size=STREAM_MAX,
+    )
+    server = server_class(app, max_body_size=given)
+    sock, port = bind_unused_port()
+    server.add_socket(sock)
+    limits = {"/buffered": NATIVE_MAX, "/stream": STREAM_MAX, "/describe": STREAM_MAX}
+    for path, own in limits.items():
+        limit = min(own, given or own)
+        for size, is_taken in ((limit, True), (limit + 1, False)):
+            response = await http_client.fetch(
+                f"http://127.0.0.1:{port}{path}", method="POST", body=bytes(size), raise_error=False
+            )
+            assert response.code == (200 if is_taken else 413), (path, size)
+    server.stop()
+    await server.close_all_connections()
+    await app.stop()
 
 
 async def test_who_asks_before_sending_is_told_no(http_port, http_server):

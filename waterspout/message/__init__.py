@@ -2,6 +2,7 @@
 
 target.py     what a request is for: its path, and how paths are read    (pure)
 framing.py    where its body ends                                        (pure)
+size.py       how large that may be
 forwarded.py  what its fields say of a client behind a proxy             (pure)
 proxies.py    which of them to believe: one verdict for each request, for both sides
 origin.py     the fields Date and Server of every reply

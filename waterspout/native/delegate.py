@@ -19,6 +19,7 @@ from tornado.web import Application, RequestHandler
 
 from waterspout.message.closing import may_serve
 from waterspout.message.record import record_of, word_for
+from waterspout.message.size import find_size
 from waterspout.native.handler import LeanRequestHandler, follow_get, keep_converted, retrieve
 from waterspout.native.request import Request
 from waterspout.native.transform import ALONE, RecordTransform
@@ -120,7 +121,8 @@ class NativeDelegate(HTTPMessageDelegate):
         self._request = request
         self._delegate = delegate
         streams = bool(delegate.stream_request_body)
-        self._limit = application.max_body_size if streams else application.native_max_body_size
+        most = application.max_body_size if streams else application.native_max_body_size
+        self._limit = find_size(request.connection, most)
         self._received = 0
         self._refusal: Reply | None = None
         self._ignored = False

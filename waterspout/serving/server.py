@@ -208,17 +208,17 @@ class Server:
 
     def _make_http_server(self, tls: ssl.SSLContext | None) -> HTTPServer | DrainingServer:
         settings = self._settings
+        # An application of ours has limits for either side.
+        size = None if isinstance(self._application, Application) else settings.max_body_size
         if settings.server == "tornado":
             return DrainingServer(
                 self._application,
                 ssl_options=tls,
-                max_body_size=settings.max_body_size,
+                max_body_size=size,
                 max_header_size=settings.http.head.head,
                 idle_connection_timeout=settings.http.keep_alive_timeout,
             )
-        server = HTTPServer(
-            self._application, ssl_options=tls, max_body_size=settings.max_body_size, settings=settings.http
-        )
+        server = HTTPServer(self._application, ssl_options=tls, max_body_size=size, settings=settings.http)
         server.on_refused = log_refusal
         return server
 

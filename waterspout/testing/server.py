@@ -88,7 +88,7 @@ class _Live:
         assert task is not None
         self._running.set_result((loop, task))
         application = self._application
-        server = HTTPServer(application, max_body_size=getattr(application, "max_body_size", None))
+        server = HTTPServer(application)
         server.on_refused = log_refusal
         with listen_tcp("127.0.0.1", 0) as listeners:
             if isinstance(application, Application):
