@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Callable
 from typing import Final
 
+from tornado.ioloop import IOLoop
 from tornado.log import gen_log
 
 from waterspout.http.counting import Connections
@@ -35,30 +36,45 @@ class Acceptor:
     """Accepts on `sock`, and gives each connection's socket and the client's address to `on_socket`.
 
     When that fails, because no descriptor is left, for example, it tries again a little later; clients wait
-    in the backlog meanwhile.
+    in the backlog meanwhile. `on_loop_closed`: called when the loop is, by `close(all_fds=True)`; Tornado's
+    test cases do that behind each test, and its own server has no open socket then.
     """
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        loop: IOLoop,
         sock: socket.socket,
         on_socket: Callable[[socket.socket, object], None],
+        on_loop_closed: Callable[[], None] = lambda: None,
     ) -> None:
         self._sock = sock
         self._on_socket = on_socket
+        self._on_loop_closed = on_loop_closed
         self._loop = loop
-        self._pause: asyncio.TimerHandle | None = None
+        self._pause: object | None = None
         sock.setblocking(False)
         self._resume()
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Accept no more."""
         if self._pause is not None:
-            self._pause.cancel()
-        self._loop.remove_reader(self._sock.fileno())
+            self._loop.remove_timeout(self._pause)
+        self._loop.remove_handler(self)
+
+    def fileno(self) -> int:
+        """For the loop."""
+        return self._sock.fileno()
+
+    def close(self) -> None:
+        """For the loop, which is being closed."""
+        self._sock.close()
+        self._on_loop_closed()
 
     def _resume(self) -> None:
-        self._loop.add_reader(self._sock.fileno(), self._accept)
+        self._loop.add_handler(self, self._on_event, IOLoop.READ)
+
+    def _on_event(self, _self: object, _events: int) -> None:
+        self._accept()
 
     def _accept(self) -> None:
         for _ in range(BACKLOG):  # then others want to be served, too
@@ -71,7 +87,7 @@ class Acceptor:
                     collector.collect()  # there may be some in what is over
                 else:
                     gen_log.warning("a connection can't be accepted: %s", error)  # a firewall, a network down
-                self._loop.remove_reader(self._sock.fileno())
+                self._loop.remove_handler(self)
                 self._pause = self._loop.call_later(_PAUSE, self._resume)
                 return
             try:
@@ -88,23 +104,24 @@ class PlainListener:
     """Accepts on `sock` by hand, and starts what `make_protocol` gives on each connection.
 
     For asyncio's event loop: when no descriptor is left, its own server writes a thousand log entries a
-    second, and nobody is served meanwhile.
+    second, and nobody is served meanwhile. `on_loop_closed` is for the `Acceptor`.
     """
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        loop: IOLoop,
         sock: socket.socket,
         make_protocol: Callable[[], asyncio.Protocol],
+        on_loop_closed: Callable[[], None] = lambda: None,
     ) -> None:
         self._make_protocol = make_protocol
-        self._loop = loop
+        self._loop: asyncio.AbstractEventLoop = loop.asyncio_loop  # type: ignore[attr-defined]  # all have one
         self._tasks: set[asyncio.Task[None]] = set()
-        self._acceptor = Acceptor(loop, sock, self._start)
+        self._acceptor = Acceptor(loop, sock, self._start, on_loop_closed)
 
     def close(self) -> None:
         """Accept no more. Connections that are being started go on."""
-        self._acceptor.close()
+        self._acceptor.stop()
 
     def _start(self, sock: socket.socket, address: object) -> None:
         task = self._loop.create_task(self._connect(sock, address))
@@ -129,14 +146,15 @@ class TLSListener(PlainListener):
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        loop: IOLoop,
         sock: socket.socket,
         make_protocol: Callable[[], asyncio.Protocol],
+        on_loop_closed: Callable[[], None],
         find_context: Callable[[], ssl.SSLContext],
     ) -> None:
         self._find_context = find_context
         self._failures: dict[str, Tally] = {}
-        super().__init__(loop, sock, make_protocol)
+        super().__init__(loop, sock, make_protocol, on_loop_closed)
 
     async def _connect(self, sock: socket.socket, address: object) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import socket
 from collections.abc import Callable
 from contextvars import Context
 from functools import partial
@@ -294,6 +295,12 @@ class Connection(asyncio.Protocol):
         """Close now; what the kernel holds for the client is lost, too."""
         self.writer.reset_on_close()
         self._transport.abort()
+
+    def shut_down(self) -> None:
+        """The event loop is being closed, with which all else would have to be done."""
+        sock = self._transport.get_extra_info("socket")
+        with contextlib.suppress(OSError, AttributeError):  # it may be closed, or forgotten
+            sock.shutdown(socket.SHUT_RDWR)
 
     @property
     def is_over(self) -> bool:

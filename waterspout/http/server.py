@@ -85,8 +85,9 @@ class HTTPServer(httpserver.HTTPServer):
     def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
         """Accept connections on `sockets`, which listen already."""
         # By way of Tornado, which makes one where there is none yet: `listen()` in a thread, before the loop.
-        self.loop = loop = IOLoop.current().asyncio_loop  # type: ignore[attr-defined]  # all of them have one
-        self.done: asyncio.Future[None] = loop.create_future()
+        self._io_loop = IOLoop.current()
+        self.loop: asyncio.AbstractEventLoop = self._io_loop.asyncio_loop  # type: ignore[attr-defined]  # all have
+        self.done: asyncio.Future[None] = self.loop.create_future()
         self.done.set_result(None)
         self._turn()
         self.variables = copy_context()
@@ -96,15 +97,24 @@ class HTTPServer(httpserver.HTTPServer):
         self._look_for_shortage(self.now)
 
     def _listen_on(self, sockets: Iterable[socket.socket]) -> None:
-        loop, listeners = self.loop, list(self._listeners)
+        def make() -> Intake:
+            return Intake(self)
+
+        loop, listeners, lost = self._io_loop, list(self._listeners), self._on_loop_closed
         for sock in sockets:
             self._sockets[sock.fileno()] = sock
             if self.ssl_options is not None:
-                listeners.append(TLSListener(loop, sock, lambda: Intake(self), self._find_context))
+                listeners.append(TLSListener(loop, sock, make, lost, self._find_context))
+            elif isinstance(self.loop, asyncio.BaseEventLoop):
+                listeners.append(PlainListener(loop, sock, make, lost))
             else:
-                kind = PlainListener if isinstance(loop, asyncio.BaseEventLoop) else Listener
-                listeners.append(kind(loop, sock, lambda: Intake(self)))
+                listeners.append(Listener(self.loop, sock, make))
         self._listeners = listeners
+
+    def _on_loop_closed(self) -> None:
+        """Nobody will ever answer: let the clients see that."""
+        for connection in self._open:
+            connection.shut_down()
 
     @property
     def ssl_options(self) -> ssl.SSLContext | dict[str, Any] | None:

@@ -5,10 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 
-def find_size(connection: Any, most: int) -> int:
-    """`most`, or what `max_body_size` of the server of this `HTTPConnection` says, if that is less (bytes).
-
-    Its default says nothing: whoever gave no limit there means the application's.
+def has_limit(connection: Any) -> bool:
+    """Whether the server of this `HTTPConnection` was given a `max_body_size`. Its default says nothing: who
+    gave no limit there means the application's.
     """
-    given: int | None = getattr(getattr(connection, "params", None), "max_body_size", None)
+    return _find_given(connection) is not None
+
+
+def find_limit(connection: Any, most: int) -> int:
+    """`most`, or what the server was given, if that is less (bytes)."""
+    given = _find_given(connection)
     return most if given is None else min(most, given)
+
+
+def _find_given(connection: Any) -> int | None:
+    given: int | None = getattr(getattr(connection, "params", None), "max_body_size", None)
+    return given

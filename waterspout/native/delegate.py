@@ -19,7 +19,7 @@ from tornado.web import Application, RequestHandler
 
 from waterspout.message.closing import may_serve
 from waterspout.message.record import record_of, word_for
-from waterspout.message.size import find_size
+from waterspout.message.size import find_limit, has_limit
 from waterspout.native.handler import LeanRequestHandler, follow_get, keep_converted, retrieve
 from waterspout.native.request import Request
 from waterspout.native.transform import ALONE, RecordTransform
@@ -121,8 +121,12 @@ class NativeDelegate(HTTPMessageDelegate):
         self._request = request
         self._delegate = delegate
         streams = bool(delegate.stream_request_body)
-        most = application.max_body_size if streams else application.native_max_body_size
-        self._limit = find_size(request.connection, most)
+        self._streams = streams
+        self._limit = (
+            application.max_body_size
+            if streams
+            else find_limit(request.connection, application.native_max_body_size)
+        )
         self._received = 0
         self._refusal: Reply | None = None
         self._ignored = False
@@ -136,8 +140,10 @@ class NativeDelegate(HTTPMessageDelegate):
             self._ignored = not may_serve(connection)
             if self._ignored:
                 return None
-        # The limit is ours, and so is the answer: 413, where Tornado would say 400.
-        connection.set_max_body_size(sys.maxsize)
+        # The limit is ours, and so is the answer: 413, where Tornado would say 400. But what the server was
+        # told, a handler that streams may raise: that is the server's to keep.
+        if not (self._streams and has_limit(connection)):
+            connection.set_max_body_size(sys.maxsize)
         length = headers.get("Content-Length", "").lstrip("0")
         if length.isascii() and length.isdecimal() and int(length[:20]) > self._limit:
             # What is beyond sys.maxsize Tornado refuses to read: there is nothing to wait for.

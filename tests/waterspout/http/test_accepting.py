@@ -6,6 +6,7 @@ import os
 import socket
 
 import pytest
+from tornado.ioloop import IOLoop
 
 from waterspout.http.accepting import Acceptor, PlainListener, Shortage
 from waterspout.http.counting import Connections
@@ -45,7 +46,7 @@ async def test_who_comes_when_nothing_is_left_or_nobody_may_waits(listener, numb
     listener.number = number
     accepted = asyncio.get_running_loop().create_future()
     acceptor = Acceptor(
-        asyncio.get_running_loop(), listener, lambda sock, address: accepted.set_result((sock, address))
+        IOLoop.current(), listener, lambda sock, address: accepted.set_result((sock, address))
     )
     _, writer = await connect(listener)
     sock, address = await accepted
@@ -54,17 +55,17 @@ async def test_who_comes_when_nothing_is_left_or_nobody_may_waits(listener, numb
     assert not sock.getblocking()
     said = [record.getMessage() for record in caplog.records if "can't be accepted" in record.getMessage()]
     assert len(said) == (0 if number == errno.EMFILE else listener.refusals)  # `Shortage` says the first
-    acceptor.close()
+    acceptor.stop()
     writer.close()
     sock.close()
 
 
 async def test_a_closed_acceptor_asks_no_more(listener):
-    acceptor = Acceptor(asyncio.get_running_loop(), listener, lambda sock, address: pytest.fail("accepted"))
+    acceptor = Acceptor(IOLoop.current(), listener, lambda sock, address: pytest.fail("accepted"))
     listener.refusals = 100
     _, writer = await connect(listener)
     await asyncio.sleep(0.1)
-    acceptor.close()
+    acceptor.stop()
     await asyncio.sleep(0.7)
     assert listener.tries == 1
     writer.close()
@@ -76,7 +77,7 @@ async def test_who_can_t_be_served_is_let_go_and_the_next_one_served(listener, m
     accepted, refused = asyncio.get_running_loop().create_future(), []
     listener.refusals = 0
     clients = [socket.create_connection(listener.getsockname()) for _ in range(2)]
-    acceptor = Acceptor(asyncio.get_running_loop(), listener, lambda sock, _: accepted.set_result(sock))
+    acceptor = Acceptor(IOLoop.current(), listener, lambda sock, _: accepted.set_result(sock))
     original = getattr(socket.socket, call)
 
     def refuse_first(sock, *option):
@@ -87,7 +88,7 @@ async def test_who_can_t_be_served_is_let_go_and_the_next_one_served(listener, m
 
     monkeypatch.setattr(socket.socket, call, refuse_first)
     sock = await accepted
-    acceptor.close()
+    acceptor.stop()
     assert [sock.fileno() for sock in refused] == [-1]
     assert clients[0].recv(1) == b""
     for each in (sock, *clients):
@@ -101,7 +102,7 @@ async def test_a_protocol_is_started_on_each_connection(listener):
             transport.close()
 
     listener.refusals = 0
-    plain = PlainListener(asyncio.get_running_loop(), listener, Greeter)
+    plain = PlainListener(IOLoop.current(), listener, Greeter)
     for _ in range(2):
         reader, writer = await connect(listener)
         assert await reader.read() == b"hello"
@@ -121,7 +122,7 @@ async def test_a_connection_that_can_t_be_served_is_told_unless_the_client_has_l
     listener.refusals = 0
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(loop, "connect_accepted_socket", fail)
-    plain = PlainListener(loop, listener, asyncio.Protocol)
+    plain = PlainListener(IOLoop.current(), listener, asyncio.Protocol)
     reader, writer = await connect(listener)
     assert await reader.read() == b""
     assert len(caplog.messages) == said
