@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Dialect, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import Session
 
@@ -27,9 +27,19 @@ BUSY_PAUSE = 0.02
 # Any number will do, as long as nobody else in the same PostgreSQL database takes it: "water" in ASCII.
 WRITERS_LOCK = 0x7761746572
 
+# PostgreSQL's code for it (its documentation, appendix A).
+READ_ONLY_TRANSACTION = "25006"
+
+ONLY_READS = (
+    "AsyncStore only reads, and nothing was written: write with the blocking Store, "
+    "await asyncio.to_thread(store.write, ...)"
+)
+
 
 class DatabaseError(WaterspoutError, RuntimeError):
-    """The database can't be opened or created; the message says which, and why."""
+    """The database can't be opened or created, or was to be written by who only reads; the message says
+    which, and why, or what to do.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +48,7 @@ class Backend:
 
     `begin_writing` makes writers queue up before they read anything: so no update appears whose id is lower
     than one already seen, and SQLite never has to refuse a transaction that read first and wrote later.
+    `reading`: options beside `options` for an engine that only reads.
     """
 
     driver: str
@@ -45,6 +56,7 @@ class Backend:
     begin_reading: str | None
     begin_writing: str
     options: dict[str, Any] = field(default_factory=dict)
+    reading: dict[str, Any] = field(default_factory=dict)
 
 
 BACKENDS = {
@@ -55,6 +67,7 @@ BACKENDS = {
         None,  # psycopg begins by itself
         f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})",
         {"pool_pre_ping": True},  # a restarted server costs a reconnect, not an error
+        {"execution_options": {"postgresql_readonly": True}},  # costs no round trip: psycopg says it at BEGIN
     ),
 }
 
@@ -68,12 +81,18 @@ def make_engine(url: URL) -> Engine:
     return engine
 
 
-def make_async_engine(url: URL) -> AsyncEngine:
-    """Return the asyncio engine. Nothing is opened before its first use. Raises ImportError: no driver."""
+def make_async_engine(url: URL, *, only_reads: bool = False) -> AsyncEngine:
+    """Return the asyncio engine. Nothing is opened before its first use. Raises ImportError: no driver.
+
+    `only_reads`: makes no file, and what writes is a DatabaseError.
+    """
     backend = BACKENDS[url.get_backend_name()]
+    options = backend.options | (backend.reading if only_reads else {})
     with naming_extras("greenlet"):  # some SQLAlchemys miss it at the first query only
-        engine = create_async_engine(url.set(drivername=backend.async_driver), **backend.options)
+        engine = create_async_engine(url.set(drivername=backend.async_driver), **options)
     listen(engine.sync_engine, backend)
+    if only_reads:
+        keep_from_writing(engine.sync_engine)
     return engine
 
 
@@ -81,6 +100,7 @@ def listen(engine: Engine, backend: Backend) -> None:
     """Prepare each new connection of the engine, and begin its transactions as the backend wants."""
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", prepare_sqlite_connection)
+        event.listen(engine, "handle_error", name_sqlite_file)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -98,6 +118,53 @@ def prepare_sqlite_connection(connection: Any, _record: object) -> None:
     cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def name_sqlite_file(context: ExceptionContext) -> None:
+    """Say which file has no such table: it is another one, where two sides read one URL in two ways."""
+    if context.sqlalchemy_exception is not None and "no such table" in str(context.original_exception):
+        path = Path(context.dialect.create_connect_args(context.engine.url)[0][0] if context.engine else "")
+        context.sqlalchemy_exception.add_note(f"the database is {path}{find_instance(path)}")
+
+
+def find_instance(path: Path) -> str:
+    """Flask-SQLAlchemy's relative paths begin in the app's instance folder, not where the process does."""
+    other = path.parent / "instance" / path.name
+    return f"; there is {other}, where Flask-SQLAlchemy keeps {path.name}" if other.exists() else ""
+
+
+def keep_from_writing(engine: Engine) -> None:
+    """What a reader writes would be lost in silence: nobody commits it."""
+    event.listen(engine, "handle_error", refuse_writing, retval=True)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "do_connect", find_sqlite_file)
+        event.listen(engine, "connect", turn_writing_off)
+
+
+def find_sqlite_file(_dialect: Dialect, _record: object, arguments: Sequence[Any], _named: object) -> None:
+    """SQLite would make a file that is missing, and find no table in it. Raises DatabaseError."""
+    path = Path(arguments[0])
+    if path.is_absolute() and not path.exists():  # else it is one in memory
+        raise DatabaseError(
+            f"there is no file {path}, and who only reads makes none: name the file that is there by its "
+            f"whole path, as sqlite:////srv/app.db{find_instance(path)}"
+        )
+
+
+def turn_writing_off(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA query_only = ON")
+    cursor.close()
+
+
+def refuse_writing(context: ExceptionContext) -> DatabaseError | None:
+    """The exception in place of the driver's that it is forbidden."""
+    error: Any = context.original_exception
+    is_forbidden = (
+        getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY
+        or getattr(error, "sqlstate", None) == READ_ONLY_TRANSACTION
+    )
+    return DatabaseError(ONLY_READS) if is_forbidden else None
 
 
 @contextmanager

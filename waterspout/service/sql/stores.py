@@ -13,7 +13,13 @@ from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
-from waterspout.service.sql.engines import make_async_engine, make_engine, writing
+from waterspout.service.sql.engines import (
+    ONLY_READS,
+    DatabaseError,
+    make_async_engine,
+    make_engine,
+    writing,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,15 +46,29 @@ class Store:
 
 
 class AsyncStore:
-    """The reading half of `Store` for an event loop."""
+    """The reading half of `Store` for an event loop. A handler writes with the blocking one, in a thread:
+    `await asyncio.to_thread(store.write, ...)`.
+    """
 
     def __init__(self, url: URL) -> None:
-        self.engine = make_async_engine(url)
+        self.engine = make_async_engine(url, only_reads=True)
 
     async def close(self) -> None:
         await self.engine.dispose()
 
     async def read(self, read: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what `read(session, ...)` returns, or raise what it raises."""
+        """Return what `read(session, ...)` returns, or raise what it raises.
+
+        Raises DatabaseError: it writes, or leaves rows changed that nobody would write; or there is no file.
+        """
         async with AsyncSession(self.engine) as session:
-            return await session.run_sync(read, *args, **kwargs)
+            return await session.run_sync(_read_only, read, *args, **kwargs)
+
+
+def _read_only(
+    session: Session, read: Callable[Concatenate[Session, P], T], /, *args: P.args, **kwargs: P.kwargs
+) -> T:
+    found = read(session, *args, **kwargs)
+    if session.new or session.deleted or any(session.is_modified(row) for row in session.dirty):
+        raise DatabaseError(ONLY_READS)  # not even flushed: the database has heard nothing of it
+    return found

@@ -1,13 +1,30 @@
+import os
 import sqlite3
+from contextlib import asynccontextmanager
 
 import pytest
 from sqlalchemy import URL, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from waterspout.service.sql import AsyncStore, DatabaseError, Store, prepare
+from waterspout.service.sql import AsyncStore, DatabaseError, Store, parse_url, prepare
+
+# A PostgreSQL database whose tables may be dropped: see tests/app/databases.py.
+POSTGRESQL = "WATERSPOUT_TEST_DATABASE"
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Note(Base):
+    __tablename__ = "note"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    body: Mapped[str]
 
 
 def make_table(session):
-    session.execute(text("CREATE TABLE IF NOT EXISTS note (id INTEGER PRIMARY KEY, body TEXT)"))
+    Base.metadata.create_all(session.connection())
 
 
 def add(session, body, *, fails=False):
@@ -76,3 +93,125 @@ async def test_the_event_loop_reads_the_same(url, store):
     async_store = AsyncStore(url)
     assert await async_store.read(read) == ["one"]
     await async_store.close()
+
+
+@asynccontextmanager
+async def reading(url):
+    async_store = AsyncStore(url)
+    try:
+        yield async_store.read
+    finally:
+        await async_store.close()
+
+
+def add_row(session):
+    session.add(Note(body="lost"))
+
+
+def change_row(session):
+    session.get(Note, 1).body = "lost"
+
+
+def remove_row(session):
+    session.delete(session.get(Note, 1))
+
+
+def add_and_commit(session):
+    add_row(session)
+    session.commit()
+
+
+def make_another_table(session):
+    session.execute(text("CREATE TABLE another (id INTEGER)"))
+
+
+WRITES = [add, add_row, change_row, remove_row, add_and_commit, make_another_table]
+ONLY_READS = (
+    r"^AsyncStore only reads, and nothing was written: write with the blocking Store, "
+    r"await asyncio\.to_thread\(store\.write, \.\.\.\)$"
+)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_url(request, url):
+    if request.param == "sqlite":
+        yield url
+        return
+    if not os.environ.get(POSTGRESQL):
+        pytest.skip(f"{POSTGRESQL} names no database")
+    url = parse_url(os.environ[POSTGRESQL])
+    prepare(url, lambda session: Base.metadata.drop_all(session.connection()))
+    prepare(url, make_table)
+    yield url
+
+
+@pytest.mark.parametrize("write", WRITES)
+@pytest.mark.gen_test
+async def test_what_writes_where_only_reading_is_done_is_told_how(any_url, write):
+    store = Store(any_url)
+    store.write(lambda session: session.add(Note(id=1, body="one")))
+    async with reading(any_url) as read_async:
+        with pytest.raises(DatabaseError, match=ONLY_READS):
+            await read_async(write, *(["lost"] if write is add else []))
+        assert await read_async(read) == ["one"]
+    assert store.read(read) == ["one"]
+    store.close()
+
+
+@pytest.mark.gen_test
+async def test_what_only_reads_may_load_and_forget_as_it_likes(any_url):
+    def load(session):
+        note = session.get(Note, 1)
+        note.body = note.body  # nothing is changed by that
+        session.expunge(note)
+        note.body = "one more"
+        return note
+
+    store = Store(any_url)
+    store.write(lambda session: session.add(Note(id=1, body="one")))
+    async with reading(any_url) as read_async:
+        assert (await read_async(load)).body == "one more"
+    store.close()
+
+
+@pytest.mark.gen_test
+async def test_a_statement_that_fails_in_reading_fails_as_ever(any_url):
+    async with reading(any_url) as read_async:
+        with pytest.raises(DBAPIError, match="SELECT nonsense"):
+            await read_async(lambda session: session.execute(text("SELECT nonsense")))
+
+
+@pytest.mark.gen_test
+async def test_who_only_reads_makes_no_file(tmp_path):
+    path = tmp_path / "app.db"
+    async with reading(URL.create("sqlite", database=str(path))) as read_async:
+        with pytest.raises(DatabaseError) as refused:
+            await read_async(read)
+    assert str(refused.value) == (
+        f"there is no file {path}, and who only reads makes none: name the file that is there by its whole "
+        "path, as sqlite:////srv/app.db"
+    )
+    assert not path.exists()
+
+
+@pytest.mark.gen_test
+async def test_the_file_that_flask_sqlalchemy_means_is_named(tmp_path):
+    (tmp_path / "instance").mkdir()
+    (tmp_path / "instance" / "app.db").touch()
+    path = tmp_path / "app.db"
+    said = f"there is {tmp_path / 'instance' / 'app.db'}, where Flask-SQLAlchemy keeps app.db"
+    async with reading(URL.create("sqlite", database=str(path))) as read_async:
+        with pytest.raises(DatabaseError, match=f"; {said}$"):
+            await read_async(read)
+        path.touch()
+        with pytest.raises(OperationalError, match="no such table") as failed:
+            await read_async(read)
+    assert failed.value.__notes__ == [f"the database is {path}; {said}"]
+
+
+def test_a_view_s_store_names_its_file_too(tmp_path):
+    store = Store(URL.create("sqlite", database=str(tmp_path / "app.db")))
+    with pytest.raises(OperationalError, match="no such table") as failed:
+        store.read(read)
+    assert failed.value.__notes__ == [f"the database is {tmp_path / 'app.db'}"]
+    store.close()
