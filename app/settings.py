@@ -79,7 +79,7 @@ def parse_database_url(text: str) -> URL:
     try:
         return parse_url(text)
     except ValueError as error:
-        raise SettingsError(f"DATABASE_URL {error}") from error
+        raise SettingsError(f"DATABASE_URL: {error}") from error
 
 
 def parse_board_name(text: str) -> str:

@@ -105,7 +105,10 @@ def test_a_readers_connection_does_not_hold_up_the_stop(tmp_path):
 @pytest.mark.parametrize(
     ("environ", "complaint"),
     [
-        ({"DATABASE_URL": "mysql://root:hunter2@localhost/board"}, "DATABASE_URL starts with mysql"),
+        (
+            {"DATABASE_URL": "mysql://root:hunter2@localhost/board"},
+            "DATABASE_URL: 'mysql://root:***@localhost/board' is a",
+        ),
         ({"BOARD_NAME": "x" * 99}, "BOARD_NAME must have"),
         (
             {

@@ -78,9 +78,7 @@ def test_postgresql_without_psycopg_says_what_to_install(monkeypatch):
     "text",
     [
         "mysql://root:hunter2@localhost/board",
-        "postgresql+psycopg2://board:hunter2@localhost/board",
         "postgresql+asyncpg://board:hunter2@localhost/board",
-        "sqlite+aiosqlite:///board.db",
         "sqlite://",
         "sqlite:///",
         "sqlite:///:memory:",

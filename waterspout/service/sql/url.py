@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
@@ -11,37 +12,68 @@ from sqlalchemy.exc import ArgumentError
 from waterspout.service.sql.extras import NEEDS_POSTGRES
 
 # What people write -> the name that SQLAlchemy gives the one driver that works both blocking and async.
-# (SQLite has two: the engine's maker chooses.)
+# (SQLite has two: the engine's maker chooses.) Of drivers whose URLs say all else as ours does: psycopg2's
+# are libpq's, too, while asyncpg and pg8000 have arguments of their own.
 _DRIVERS = {
     "sqlite": "sqlite",
+    "sqlite+pysqlite": "sqlite",
+    "sqlite+aiosqlite": "sqlite",
     "postgres": "postgresql+psycopg",
     "postgresql": "postgresql+psycopg",
     "postgresql+psycopg": "postgresql+psycopg",
+    "postgresql+psycopg2": "postgresql+psycopg",
 }
+_EXAMPLES = "sqlite:////srv/board.sqlite3 or postgresql://user:password@host/name"
 
 
-def parse_url(text: str) -> URL:
-    """Return the URL of a SQLite file (its path made absolute) or of PostgreSQL through psycopg.
+def parse_url(text: str | URL | None) -> URL:
+    """Return the URL of a SQLite file (its path made absolute) or of PostgreSQL through psycopg, whichever of
+    their drivers it names, as the app's own may.
 
-    Raises ValueError: its text goes on where a sentence begins with the setting's name, and never holds the
-    password.
+    Raises ValueError: it is none, or None, a setting that is missing; the message never holds the password.
     """
+    if text is None or text == "":
+        raise ValueError(f"There is no database URL: is the variable set? One is written {_EXAMPLES}.")
+    if isinstance(text, URL):
+        text = text.render_as_string(hide_password=False)
     try:
         url = make_url(text.strip())
-    except (ArgumentError, ValueError) as error:
-        raise ValueError("is not a database URL, such as sqlite:////srv/board.sqlite3") from error
+    except (ArgumentError, ValueError):
+        # Not `from` it: SQLAlchemy's own says all of the text.
+        raise ValueError(f"{_show(text)} is no database URL: write {_EXAMPLES}.") from None
     if url.drivername not in _DRIVERS:
-        raise ValueError(f"starts with {url.drivername}: but only sqlite: and postgresql: are taken")
-    if url.drivername == "sqlite":
-        return _check_sqlite(url)
+        raise ValueError(f"{_show(text)} {_refuse(url)}")
+    if _DRIVERS[url.drivername] == "sqlite":
+        return _find_file(url, text)
     if importlib.util.find_spec("psycopg") is None:
-        raise ValueError(f"asks for PostgreSQL, which {NEEDS_POSTGRES}")
+        raise ValueError(f"{_show(text)} is a PostgreSQL database, which {NEEDS_POSTGRES}")
     return url.set(drivername=_DRIVERS[url.drivername])
 
 
-def _check_sqlite(url: URL) -> URL:
-    """Return the URL with an absolute path. (A database in memory would be another one in every process.)"""
+def _find_file(url: URL, text: str) -> URL:
+    """Return the URL with an absolute path."""
     database = url.database or ""
     if not database or database.startswith((":memory:", "file:")):
-        raise ValueError("names no SQLite file, as sqlite:////srv/board.sqlite3 does")
-    return url.set(database=str(Path(database).expanduser().absolute()))
+        raise ValueError(
+            f"{_show(text)} names no SQLite file, and one in memory is another one in each process: write "
+            "sqlite:////srv/board.sqlite3."
+        )
+    return url.set(drivername="sqlite", database=str(Path(database).expanduser().absolute()))
+
+
+def _refuse(url: URL) -> str:
+    kind, _, driver = url.drivername.partition("+")
+    if kind in ("postgres", "postgresql") and driver:
+        return (
+            f"names the driver {driver}, and here it is psycopg: write postgresql://, with what psycopg "
+            "takes behind the ? if there is one."
+        )
+    return f"is a database of the kind {kind}, and only two are known: write {_EXAMPLES}."
+
+
+def _show(text: str) -> str:
+    """What was written, in quotes and without a password, as far as can be told where that stands."""
+    if not text.lstrip().startswith("/") and "://" not in text:
+        return "What was given, which is not shown here,"
+    hidden = re.sub(r"(//[^:@/]*):.*@", r"\1:***@", text.strip(), flags=re.DOTALL)
+    return repr(re.sub(r"(?i)(password=)[^&]*", r"\1***", hidden))

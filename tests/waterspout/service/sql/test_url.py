@@ -1,6 +1,8 @@
+import traceback
 from pathlib import Path
 
 import pytest
+from sqlalchemy import URL
 
 from waterspout.service.sql import parse_url
 
@@ -11,7 +13,7 @@ def test_a_file_is_absolute(monkeypatch, tmp_path):
     assert parse_url("sqlite:///~/file.db").database == str(Path.home() / "file.db")
 
 
-@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2"])
 def test_postgresql_has_the_one_driver_that_does_both(scheme):
     pytest.importorskip("psycopg", reason="psycopg is not installed")
     url = parse_url(f"{scheme}://board:secret@db.internal:5433/board?sslmode=require")
@@ -25,17 +27,55 @@ def test_postgresql_has_the_one_driver_that_does_both(scheme):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x", "mysql://root:hunter2@localhost/board", "sqlite://", "sqlite:///:memory:"]
+    ("text", "said"),
+    [
+        ("", "There is no database URL: is the variable set? One is written {}."),
+        (None, "There is no database URL: is the variable set? One is written {}."),
+        ("hunter2", "What was given, which is not shown here, is no database URL: write {}."),
+        ("/srv/app.db", "'/srv/app.db' is no database URL: write {}."),
+        ("://u:hunter2@x/y", "'://u:***@x/y' is no database URL: write {}."),
+        ("postgresql://u:hunter2@x:port/y", "'postgresql://u:***@x:port/y' is no database URL: write {}."),
+        (
+            "mysql://root:hunter2@localhost/board",
+            "'mysql://root:***@localhost/board' is a database of the kind mysql, and only two are known: "
+            "write {}.",
+        ),
+        (
+            "postgresql+asyncpg://u@x/y?password=hunter2&ssl=on",
+            "'postgresql+asyncpg://u@x/y?password=***&ssl=on' names the driver asyncpg, and here it is "
+            "psycopg: write postgresql://, with what psycopg takes behind the ? if there is one.",
+        ),
+        (
+            "sqlite://",
+            "'sqlite://' names no SQLite file, and one in memory is another one in each process: write "
+            "sqlite:////srv/board.sqlite3.",
+        ),
+        (
+            "sqlite:///:memory:",
+            "'sqlite:///:memory:' names no SQLite file, and one in memory is another one in each process: "
+            "write sqlite:////srv/board.sqlite3.",
+        ),
+    ],
 )
-def test_anything_else_is_refused_without_its_password(text):
-    with pytest.raises(ValueError, match=r"^(is|starts|names)\b") as refused:
+def test_anything_else_is_refused_in_a_sentence_without_its_password(text, said):
+    with pytest.raises(ValueError, match=r"^['WT]") as refused:
         parse_url(text)
-    assert "hunter2" not in str(refused.value)
+    examples = "sqlite:////srv/board.sqlite3 or postgresql://user:password@host/name"
+    assert str(refused.value) == said.format(examples)
+    assert "hunter2" not in "".join(traceback.format_exception(refused.value))
 
 
 def test_a_driver_that_is_missing_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(
-        ValueError, match=r"^asks for PostgreSQL, which needs the extra postgres: pip install"
-    ):
-        parse_url("postgresql://localhost/board")
+    said = r"^'postgresql://u:\*{3}@localhost/board' is a PostgreSQL database, which needs the extra postgres: "
+    with pytest.raises(ValueError, match=said):
+        parse_url("postgresql://u:hunter2@localhost/board")
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "sqlite+pysqlite", "sqlite+aiosqlite"])
+def test_sqlite_s_drivers_are_chosen_by_who_opens_it(scheme):
+    assert parse_url(f"{scheme}:////srv/app.db") == URL.create("sqlite", database="/srv/app.db")
+
+
+def test_a_url_that_is_one_already_is_taken():
+    assert parse_url(URL.create("sqlite", database="/srv/app.db")).database == "/srv/app.db"
