@@ -72,6 +72,8 @@ LATE_IMPORTS = {
 #: Who imports by name, at run time, and why.
 DYNAMIC_IMPORTS = {
     "waterspout": "its interface is loaded when first used, so that a WSGI process stays small",
+    "waterspout.native": "the same, for live",
+    "waterspout.service": "its modules need Flask and SQLAlchemy, which not everybody has",
     "waterspout.testing": "its fixture needs pytest, which unittest does without",
     "waterspout.wsgi": "the same, for Container",
     "waterspout.importer": "MODULE:NAME on the command line",

@@ -3,7 +3,8 @@
 Native async routes are answered by `tornado.web.RequestHandler`s on the event loop; everything else goes to
 a WSGI app on lanes. The names below are the whole of the everyday interface.
 
-They are loaded when first used: a WSGI process that only publishes never imports Tornado.
+They are loaded when first used: a WSGI process that only publishes never imports Tornado. So are the folders
+that users name: `waterspout.native`, `http`, `service`, `testing` and `wsgi`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from waterspout import http as http
+    from waterspout import native as native
+    from waterspout import service as service
+    from waterspout import testing as testing
+    from waterspout import wsgi as wsgi
     from waterspout.application import Application
     from waterspout.exceptions import ClientDisconnected, Decline, NotServing, WaterspoutError
     from waterspout.hub.local import Subscription, subscribe
@@ -39,6 +45,8 @@ _HOMES = {
     "subscribe": "waterspout.hub.local",
 }
 
+_FOLDERS = ("http", "native", "service", "testing", "wsgi")
+
 __all__ = [
     "Application",
     "ClientDisconnected",
@@ -57,10 +65,12 @@ __all__ = [
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*__all__, *_FOLDERS, "__version__"]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _FOLDERS:
+        return import_module(f"waterspout.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'waterspout' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -12,9 +12,23 @@ docs/native.md shows all at work.
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from waterspout.native.cache import Cache
 from waterspout.native.document import Document, DocumentHandler
 from waterspout.native.handler import RequestHandler
 from waterspout.native.json_handler import JSONErrors, JSONHandler
 
+if TYPE_CHECKING:
+    from waterspout.native import live as live
+
 __all__ = ["Cache", "Document", "DocumentHandler", "JSONErrors", "JSONHandler", "RequestHandler"]
+
+if not TYPE_CHECKING:  # with it any name would do for a type checker
+
+    def __getattr__(name: str) -> Any:
+        """`live` is loaded when first used."""
+        if name != "live":
+            raise AttributeError(f"module 'waterspout.native' has no attribute {name!r}")
+        return import_module("waterspout.native.live")

