@@ -53,8 +53,6 @@ def make_container(wsgi: Any, settings: dict[str, Any]) -> Container | None:
         if wsgi is not None and options:
             wsgi.configure(**options)
         return wsgi
-    if not isinstance(wsgi, str) and not callable(wsgi):
-        raise ConfigurationError(f"wsgi must be an import string or a WSGI callable, not {wsgi!r}")
     return Container(wsgi, **options)
 
 

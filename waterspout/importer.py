@@ -91,12 +91,21 @@ def resolve_callable(spec: str) -> Any:
     if not callable(found):
         hint = "; does the factory return the app?" if found is None and spec.endswith("()") else ""
         raise TargetNotFound(f"{spec!r} is no WSGI callable, but {type(found).__name__}{hint}")
-    if inspect.iscoroutinefunction(found) or inspect.iscoroutinefunction(type(found).__call__):
-        raise TargetNotFound(f"{spec!r} is an async (ASGI) app; this serves WSGI")
-    if not _takes(found, 2):
-        hint = f": if it is a factory, write {spec}()" if _takes(found, 0) and not spec.endswith("()") else ""
-        raise TargetNotFound(f"{spec!r} does not take (environ, start_response){hint}")
+    if fault := find_fault(found, "" if spec.endswith("()") else f"{spec}()"):
+        raise TargetNotFound(f"{spec!r} {fault}")
     return found
+
+
+def find_fault(app: Any, call: str) -> str:
+    """Why a callable can't be a WSGI app, as far as Python can tell, for behind its name; "": it can. `call`
+    is what to write if it is a factory.
+    """
+    if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__):
+        return "is an async (ASGI) app; this serves WSGI"
+    if _takes(app, 2):
+        return ""
+    hint = f": if it is a factory, write {call}" if call and _takes(app, 0) else ""
+    return f"does not take (environ, start_response){hint}"
 
 
 def check_no_tornado(spec: str, found: Any) -> None:

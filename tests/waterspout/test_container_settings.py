@@ -113,3 +113,61 @@ def test_a_container_s_settings_have_no_wsgi_before_them():
         Container("a:b").configure(wsgi_threads=4)
     with pytest.raises(ConfigurationError, match="unknown setting 'colour'"):
         Container("a:b", colour=4)
+
+
+def create_app(config=None):
+    return print
+
+
+class Asgi:
+    async def __call__(self, scope, receive, send):
+        pass
+
+
+def make_local():
+    def make():
+        return print
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("wsgi", "said"),
+    [
+        (
+            create_app,
+            f"wsgi, {__name__}.create_app, does not take (environ, start_response): if it is a factory, "
+            f"write create_app(), or '{__name__}:create_app()'",
+        ),
+        (
+            make_local(),
+            f"wsgi, {__name__}.make_local.<locals>.make, does not take (environ, start_response): if it is "
+            "a factory, write make()",
+        ),
+        (lambda environ: [], f"wsgi, {__name__}.<lambda>, does not take (environ, start_response)"),
+        (Asgi(), f"wsgi, of {__name__}.Asgi, is an async (ASGI) app; this serves WSGI"),
+        (
+            Application([]),
+            "wsgi, of waterspout.application.Application, does not take (environ, start_response)",
+        ),
+        ({}, "wsgi must be an import string or a WSGI callable, not {}"),
+    ],
+)
+@pytest.mark.parametrize("make", [lambda wsgi: Application(wsgi=wsgi), Container])
+def test_an_object_that_is_no_wsgi_app_is_refused_before_its_first_request(make, wsgi, said):
+    with pytest.raises(ConfigurationError) as refused:
+        make(wsgi)
+    assert str(refused.value) == said
+
+
+@pytest.mark.parametrize(
+    ("native", "example"),
+    [("shop.native:routes", "from shop.native import routes and native=routes"), ("routes", "native=[...]")],
+)
+def test_rules_in_code_are_no_name(native, example):
+    with pytest.raises(ConfigurationError) as refused:
+        Application(native=native)
+    assert str(refused.value) == (
+        f"native={native!r} is a string, and rules are a list: write {example}; only waterspout serve "
+        "--native takes the name of one"
+    )

@@ -58,8 +58,15 @@ class PathRule:
 def read_rules(rules: Iterable[Any]) -> list[Any]:
     """Rules as an `Application` takes them: those written Flask's way as `PathRule`, others as they are.
 
-    Raises ConfigurationError: one of them is no rule, or leads to a coroutine function.
+    Raises ConfigurationError: one of them is no rule, or leads to a coroutine function; or they are a name.
     """
+    if isinstance(rules, str):
+        module, _, name = rules.partition(":")
+        example = f"from {module} import {name} and native={name}" if module and name else "native=[...]"
+        raise ConfigurationError(
+            f"native={rules!r} is a string, and rules are a list: write {example}; only waterspout serve "
+            "--native takes the name of one"
+        )
     return [_read(rule) for rule in rules]
 
 

@@ -11,6 +11,7 @@ from tornado.wsgi import WSGIContainer
 
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError
+from waterspout.importer import find_fault
 from waterspout.message.proxies import PROXY_SETTINGS, Proxies
 from waterspout.ops.gauges import Gauges
 from waterspout.wsgi.exchange.exchange import Exchange
@@ -76,6 +77,7 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
     ) -> None:
         if unknown:
             raise _refuse(min(unknown))
+        _check_app(wsgi)
         if workers is None:
             workers = limits.WSGI_WORKERS if isinstance(wsgi, str) else 0
         self.max_body_size = check_size("max_body_size", max_body_size)
@@ -182,6 +184,23 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         exchange.request = request
         exchange.allow = getattr(request, "denied", frozenset())
         exchange.execute()
+
+
+def _check_app(wsgi: Any) -> None:
+    """What an import string leads to is checked where it is loaded. Raises ConfigurationError."""
+    if isinstance(wsgi, str):
+        return
+    if not callable(wsgi):
+        raise ConfigurationError(f"wsgi must be an import string or a WSGI callable, not {wsgi!r}")
+    name = getattr(wsgi, "__qualname__", "")
+    if not name:
+        named, call = f"wsgi, of {type(wsgi).__module__}.{type(wsgi).__qualname__},", ""
+    elif "<" in name:  # of a function, or a lambda: no string leads there
+        named, call = f"wsgi, {wsgi.__module__}.{name},", f"{name.rpartition('.')[2]}()"
+    else:
+        named, call = f"wsgi, {wsgi.__module__}.{name},", f"{name}(), or '{wsgi.__module__}:{name}()'"
+    if fault := find_fault(wsgi, call):
+        raise ConfigurationError(f"{named} {fault}")
 
 
 def _refuse(name: str) -> ConfigurationError:
