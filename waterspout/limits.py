@@ -300,8 +300,8 @@ CUT_GRACE = 0.5
 DRAIN_LOOK = 0.5
 #: Between two lines that say that requests are refused (seconds).
 REFUSED_PAUSE = 5.0
-#: Between two lines that say that sessions are signed with a key that is not known: clients send them with
-#: each request, and anybody can forge some (seconds).
+#: Between two lines that say that sessions are signed with a key that is not known, or are kept elsewhere:
+#: clients send them with each request, and anybody can forge some (seconds).
 FOREIGN_SESSIONS_PAUSE = 60.0
 #: What a 503 tells the client to wait (seconds).
 RETRY_AFTER = 1

@@ -22,6 +22,8 @@ _logger = logging.getLogger(__name__)
 #: What Flask's sessions look like: what is kept, when that was signed, the signature. Packed, it begins with
 #: a dot.
 _SESSION: Final = re.compile(r"\.?[\w-]+={0,2}\.[\w-]+\.[\w-]+", re.ASCII)
+#: What Flask-Session's and its like look like: some 32 characters of chance or more, perhaps signed.
+_IDENTIFIER: Final = re.compile(r"[\w-]{32,128}(\.[\w-]{27,86})?", re.ASCII)
 
 
 class FlaskSessions:
@@ -48,6 +50,7 @@ class FlaskSessions:
         self._cookie = app.config["SESSION_COOKIE_NAME"]
         self._max_age = int(app.permanent_session_lifetime.total_seconds())
         self._foreign = Tally(FOREIGN_SESSIONS_PAUSE)
+        self._kept_elsewhere = Tally(FOREIGN_SESSIONS_PAUSE)
 
     def read(self, handler: RequestHandler) -> Mapping[str, Any]:
         """The session of the request; empty, if it has none, or one that is forged or too old.
@@ -61,8 +64,7 @@ class FlaskSessions:
             cookie = cookies.get(self._cookie, "")
             found = self._serializer.loads(cookie, max_age=self._max_age)
         except BadSignature as error:
-            if self._is_foreign(cookie, error):
-                self._say_foreign()
+            self._tell_why(cookie, error)
             return {}
         except UnicodeError:
             return {}
@@ -75,8 +77,24 @@ class FlaskSessions:
             return False
         return 0 <= (datetime.now(UTC) - signed_at).total_seconds() <= self._max_age
 
-    def _say_foreign(self) -> None:
-        """Once in a while: whoever is signed in by another key is sent to the login page for ever."""
-        if count := self._foreign.count(time.monotonic()):
-            what = "a session cookie is" if count == 1 else f"{count} session cookies are"
-            _logger.warning("%s not signed with this key: does keys load what the app loads?", what)
+    def _tell_why(self, cookie: str, error: BadSignature) -> None:
+        """Once in a while: else whoever is signed in is sent to the login page for ever, and nobody knows."""
+        now = time.monotonic()
+        if self._is_foreign(cookie, error):
+            if count := self._foreign.count(now):
+                _logger.warning(
+                    "%s not signed with the SECRET_KEY that FlaskSessions has: give it the settings that the "
+                    "app loads (a key that is made at each start, as by os.urandom, is another one in each "
+                    "process)",
+                    _name(count),
+                )
+        elif _IDENTIFIER.fullmatch(cookie) and (count := self._kept_elsewhere.count(now)):
+            _logger.warning(
+                "%s none that Flask signs, but like an identifier: if the app keeps its sessions elsewhere "
+                "(Flask-Session), let the login_loader read them there; FlaskSessions can't",
+                _name(count),
+            )
+
+
+def _name(count: int) -> str:
+    return "a session cookie is" if count == 1 else f"{count} session cookies are"

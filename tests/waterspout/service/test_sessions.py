@@ -1,6 +1,8 @@
 """Who signed in at Flask is known to native handlers."""
 
+import secrets
 import time
+import uuid
 from datetime import timedelta
 from types import SimpleNamespace
 from unittest import mock
@@ -8,6 +10,7 @@ from unittest import mock
 import pytest
 from flask import Flask, session
 from flask.sessions import SecureCookieSessionInterface, SessionInterface
+from itsdangerous import Signer
 from tornado.httputil import HTTPHeaders
 
 from waterspout.logs.tally import Tally
@@ -68,7 +71,14 @@ def test_neither_is_that_of_another_key_nor_one_that_is_too_old():
     assert FlaskSessions(old).read(request_with(cookie)) == {}
 
 
-FOREIGN = "a session cookie is not signed with this key: does keys load what the app loads?"
+FOREIGN = (
+    "a session cookie is not signed with the SECRET_KEY that FlaskSessions has: give it the settings that "
+    "the app loads (a key that is made at each start, as by os.urandom, is another one in each process)"
+)
+KEPT_ELSEWHERE = (
+    "a session cookie is none that Flask signs, but like an identifier: if the app keeps its sessions "
+    "elsewhere (Flask-Session), let the login_loader read them there; FlaskSessions can't"
+)
 
 
 @pytest.mark.parametrize("name", ["anna", "a" * 3000])  # the long one is packed
@@ -92,6 +102,33 @@ def test_what_was_not_said_is_counted(caplog):
     time.sleep(0.3)
     sessions.read(request_with(cookie))
     assert caplog.messages == [FOREIGN, FOREIGN.replace("a session cookie is", "3 session cookies are")]
+
+
+SIGNER = Signer("a key", salt="flask-session", key_derivation="hmac")
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        secrets.token_urlsafe(32),
+        str(uuid.uuid4()),
+        uuid.uuid4().hex,
+        SIGNER.sign(secrets.token_urlsafe(32)).decode(),
+        SIGNER.sign(str(uuid.uuid4())).decode(),
+    ],
+    ids=["token", "uuid", "hex", "signed-token", "signed-uuid"],
+)
+def test_sessions_that_are_kept_elsewhere_are_said_once_in_a_while(caplog, identifier):
+    cookie = ("session", identifier)
+    sessions = FlaskSessions(make_app())
+    for _ in range(3):
+        assert sessions.read(request_with(cookie)) == {}
+    assert caplog.messages == [KEPT_ELSEWHERE]
+    assert sessions.read(request_with(("session", sign_in(make_app("another"))))) == {}
+    assert caplog.messages == [KEPT_ELSEWHERE, FOREIGN]
+    sessions._kept_elsewhere = Tally(0)
+    sessions.read(request_with(cookie))
+    assert caplog.messages == [KEPT_ELSEWHERE, FOREIGN, KEPT_ELSEWHERE]
 
 
 def forge(age, key="another"):
