@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from waterspout.application import Application
 from waterspout.container_settings import CONTAINER_SETTINGS
 from waterspout.exceptions import ConfigurationError, TargetRaised, WaterspoutError
 from waterspout.http import HeadLimits, HTTPSettings
-from waterspout.importer import is_loaded, is_made, look_here
+from waterspout.importer import find_flasks, is_loaded, is_made, look_here
 from waterspout.limits import EXIT_GRACE
 from waterspout.logs import loggers
 from waterspout.logs.saying import say
@@ -51,6 +52,7 @@ from waterspout.system.surroundings import (
     tell_stacks,
 )
 from waterspout.targets import build_application, check_named
+from waterspout.wsgi.naming import Names
 from waterspout.wsgi.pool.bulkheads import NamedPool
 
 #: Settings of the application that an option of the same name gives; two of them are --wsgi-pool's instead.
@@ -238,19 +240,36 @@ def _heed_application(settings: ServeSettings, application: TornadoApplication) 
 
 def _warn_of_copy(application: Application) -> None:
     """An app that native code imports lives in the server, too, and serves nobody there."""
-    pool = application.container.pool if application.container is not None else None
-    if pool is None or not pool.settings.workers or not isinstance(pool.target, str):
+    container = application.container
+    target = container.pool.target if container is not None else None
+    if container is None or not container.pool.settings.workers or not isinstance(target, str):
         return
-    if is_loaded(pool.target):
+    if is_loaded(target):
         say(
-            f"{pool.target} is loaded in the server, too, because native code imports it: threads that it "
+            f"{target} is loaded in the server, too, because native code imports it: threads that it "
             "starts run twice, and SIGHUP does not renew this copy; keep it in a module of its own"
         )
-    elif is_made(pool.target):
-        say(
-            f"{pool.target} has been called in the server, too, by what native code imports: threads that it "
-            "starts run twice, and SIGHUP does not renew this copy; leave that to the WSGI processes"
-        )
+    elif is_made(target):
+        _say_made(f"{target} has been called")
+    elif apps := find_flasks():
+        # Which of them is it, if any? A module that has `app = create_app()` names none of the factory's.
+        container.link.on_flask = partial(_warn_of_twin, target, apps)
+
+
+def _warn_of_twin(target: str, apps: list[tuple[str, frozenset[str]]], loaded: Names) -> None:
+    """What a WSGI process has loaded lives in the server, too, as far as can be told: an app of the same
+    module with the same endpoints.
+    """
+    endpoints = {rule["endpoint"] for rule in loaded.rules}
+    if any(name == loaded.app and endpoints == known for name, known in apps):
+        _say_made(f"the app of {target}, {loaded.app}, has been made")
+
+
+def _say_made(what: str) -> None:
+    say(
+        f"{what} in the server, too, by what native code imports: threads that it starts run twice, and "
+        "SIGHUP does not renew this copy; leave that to the WSGI processes"
+    )
 
 
 def _make_loop(runner: asyncio.Runner) -> None:

@@ -126,18 +126,28 @@ def is_loaded(spec: str) -> bool:
 
 def is_made(spec: str) -> bool:
     """Whether the factory that `spec` names has been called here, as far as can be told: a Flask app of its
-    module lives here. One without views is no such app: it holds keys (`FlaskSessions`).
+    module lives here.
     """
     module_name, path, call = split_spec(spec)
     factory: Any = sys.modules.get(module_name)
-    flask: Any = getattr(sys.modules.get("flask"), "Flask", None)
-    if not call or factory is None or flask is None:
+    if not call or factory is None:
         return False
     for name in path.split("."):
         factory = inspect.getattr_static(factory, name, None)
     homes = (module_name, getattr(factory, "__module__", module_name))
+    return any(home in homes for home, _ in find_flasks())
+
+
+def find_flasks() -> list[tuple[str, frozenset[str]]]:
+    """Of each Flask app that lives here, its `import_name` and its endpoints. One without views serves
+    nothing: it holds keys (`FlaskSessions`).
+    """
+    flask: Any = getattr(sys.modules.get("flask"), "Flask", None)
+    if flask is None:
+        return []
     apps = [each for each in gc.get_objects() if issubclass(type(each), flask)]
-    return any(app.import_name in homes and not app.view_functions.keys() <= {"static"} for app in apps)
+    found = [(app.import_name, frozenset(app.view_functions)) for app in apps]
+    return [(name, endpoints) for name, endpoints in found if not endpoints <= {"static"}]
 
 
 def _suggest(found: Any, name: str, module_name: str) -> str:

@@ -81,6 +81,26 @@ def test_a_factory_that_native_code_calls_makes_its_app_in_the_server_too_and_th
         assert ("fac:create_app() has been called in the server, too, by what native" in server.log) == said
 
 
+def test_so_is_an_app_that_a_module_has_made_by_the_factory_that_native_code_calls(start_server, tmp_path):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").write_text(
+        "from flask import Flask\ndef create_app(more=False):\n    app = Flask(__name__)\n"
+        "    app.add_url_rule('/', 'home', lambda: 'home')\n"
+        "    if more: app.add_url_rule('/more', 'more', lambda: 'more')\n    return app\n"
+    )
+    (tmp_path / "wsgi.py").write_text("from shop import create_app\napp = create_app()\n")
+    (tmp_path / "twin.py").write_text("import shop\napp = shop.create_app()\nroutes = []\n")
+    (tmp_path / "other.py").write_text("import shop\napp = shop.create_app(more=True)\nroutes = []\n")
+    (tmp_path / "keys.py").write_text("import flask\nkeys = flask.Flask('shop')\nroutes = []\n")
+    for native, count in (("twin", 1), ("other", 0), ("keys", 0)):
+        words = ("--native", f"{native}:routes", "--wsgi", "wsgi:app", "--wsgi-workers", "2")
+        server = start_server(*words, form="process", cwd=tmp_path)
+        assert server.get("/").text == "home"
+        server.stop()
+        said = "the app of wsgi:app, shop, has been made in the server, too, by what native code imports: "
+        assert server.log.count(said) == count
+
+
 @pytest.mark.parametrize("by", ["thread", "executor"])
 def test_what_a_view_has_begun_in_the_background_is_finished_at_the_end(start, by):
     server, ident = start(), new_id()

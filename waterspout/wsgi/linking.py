@@ -27,13 +27,14 @@ def link(app: Any, native: Names) -> Names | None:
         urls = NativeUrls(native)
         handlers.append(urls)
         urls.answer_for(flask.url_map)
-    return _list_endpoints(flask.url_map)
+    return _list_endpoints(flask.url_map, getattr(flask, "import_name", ""))
 
 
-def _list_endpoints(url_map: Any) -> Names:
+def _list_endpoints(url_map: Any, app: Any) -> Names:
     usual = type(url_map).default_converters
     names = Names(
-        converters={name: own for name, own in url_map.converters.items() if usual.get(name) is not own}
+        converters={name: own for name, own in url_map.converters.items() if usual.get(name) is not own},
+        app=app if isinstance(app, str) else "",
     )
     for rule in url_map.iter_rules():
         if isinstance(rule.endpoint, str):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypedDict
 
@@ -35,11 +35,12 @@ class NamedRule(TypedDict):
 @dataclass
 class Names:
     """Rules that can be named, and the custom converters in them by name: as classes, or told by another
-    process (see `_describe_converter`).
+    process (see `_describe_converter`). `app`: the Flask app's `import_name`, "" if it has none.
     """
 
     rules: list[NamedRule] = field(default_factory=list)
     converters: dict[str, Any] = field(default_factory=dict)
+    app: str = ""
 
     def add(
         self,
@@ -70,7 +71,10 @@ class Names:
             self.rules[start : start + _TOLD_AT_ONCE] for start in range(0, len(self.rules), _TOLD_AT_ONCE)
         ]
         first, *others = pieces or [[]]
-        told = [{"converters": converters, "rules": first}, *({"rules": rules} for rules in others)]
+        told = [
+            {"app": self.app, "converters": converters, "rules": first},
+            *({"rules": rules} for rules in others),
+        ]
         return [json.dumps(each, default=str).encode() for each in told]
 
     def unpack(self, payload: bytes) -> None:
@@ -78,22 +82,28 @@ class Names:
         told = json.loads(payload)
         self.rules += told["rules"]
         self.converters |= told.get("converters", {})
+        self.app = told.get("app", self.app)
 
 
 @dataclass
 class Link:
     """What the two sides of one application know of each other: `native`, names of native rules; `flask`, of
-    the app's endpoints, None if it is not Flask's or not loaded yet; `loaded`, it has been.
+    the app's endpoints, None if it is not Flask's or not loaded yet; `loaded`, it has been. `on_flask` is
+    called with the first of them.
     """
 
     native: Names = field(default_factory=Names)
     flask: Names | None = None
     loaded: bool = False
+    on_flask: Callable[[Names], object] | None = None
 
     def learn(self, flask: Names | None) -> None:
         """The app has been loaded, perhaps again."""
         self.flask = flask
         self.loaded = True
+        if flask is not None and self.on_flask is not None:
+            call, self.on_flask = self.on_flask, None
+            call(flask)
 
 
 def _describe_converter(converter: Any) -> Any:

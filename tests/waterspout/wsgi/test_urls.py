@@ -137,7 +137,13 @@ def test_a_converter_in_place_of_the_usual_one_is_used(across):
 def test_thousands_of_rules_are_told_in_small_pieces():
     names = make_names(*((f"/{'x' * 200}/{number}", str(number)) for number in range(5000)))
     assert tell(names).rules == names.rules
-    assert Names().pack() == [b'{"converters": {}, "rules": []}']
+    assert Names().pack() == [b'{"app": "", "converters": {}, "rules": []}']
+
+
+def test_the_app_is_told_by_its_import_name():
+    names = link(make_flask(*((f"/{number}", str(number)) for number in range(300))), Names())
+    assert len(names.pack()) == 2
+    assert (tell(names).app, tell(names).rules) == ("shop", names.rules)
 
 
 def test_a_default_that_json_can_t_say_goes_as_its_text():
