@@ -1,6 +1,9 @@
 """Examples of docs/routing.md, served together as they stand there."""
 
+import os
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -8,7 +11,7 @@ import pytest
 from flask import Flask
 from itsdangerous import TimestampSigner
 
-from tests.server import Server
+from tests.server import ROOT, Server
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "routing.md"
 SETTINGS = """
@@ -46,10 +49,99 @@ class Shop(API):
 routes = [("/orders", Orders), ("/status", Status), ("/api", Shop)]
 """
 
+FACTORY = """
+from flask import Flask, abort, flash, g, render_template, request, session, url_for
+
+
+def create_app():
+    app = Flask(__name__)
+    app.secret_key = "a key"
+
+    @app.before_request
+    def greet():
+        g.greeting = f"hello {session.get('name', 'stranger')}"
+
+    @app.get("/in")
+    def sign_in():
+        session["name"] = "anna"
+        flash("<welcome>")
+        return url_for("main.explore", page=2)
+
+    @app.get("/about")
+    def about():
+        return render_template("about.html", page=request.args.get("page", 1, type=int))
+
+    @app.post("/json")
+    def take():
+        return request.get_json()
+
+    @app.get("/api/articles/<slug>")
+    def article(slug):
+        return f"Flask's {slug}"
+
+    @app.get("/api/articles/feed")
+    def feed():
+        return "Flask's feed"
+
+    return app
+"""
+TEMPLATE = "{{ g.greeting }} {{ page }} {{ url_for('about') }} {{ get_flashed_messages() }}\n"
+PORTED = """
+import waterspout
+from flask import abort
+from tornado.escape import json_decode
+from tornado.web import HTTPError
+
+
+class Explore(RequestHandler):
+    def get(self):
+        self.write(str(int(self.get_query_argument("page", "1"))))
+
+
+class Gone(RequestHandler):
+    def get(self, by):
+        self.set_header("X-Lost", "1")
+        if by == "werkzeug":
+            abort(404)
+        raise HTTPError(404)
+
+
+class JSON(RequestHandler):
+    def post(self):
+        self.write(json_decode(self.request.body))
+
+
+class Article(RequestHandler):
+    def get(self, slug):
+        if slug == "feed":
+            raise waterspout.Decline
+        self.write(f"native {slug}")
+
+
+routes = [
+    ("/native/about", About),
+    ("/gone/<by>", Gone),
+    ("/native/json", JSON),
+    waterspout.PathRule("/explore", Explore, name="main.explore"),
+    %s,
+]
+"""
+#: The three ways out, each with what `waterspout routes --check` wants to be told.
+WAYS_OUT = {
+    "declining": '("/api/articles/<slug>", waterspout.replaces("article", "feed")(Article))',
+    "pattern": r'(r"/api/articles/(?!feed$)([^/]+)", waterspout.replaces("article")(Article))',
+    "rule": '("/api/articles/<slug>", waterspout.replaces("article")(Article)), '
+    '("/api/articles/feed", waterspout.replaces("feed")(Explore))',
+}
+
+
+def find_blocks():
+    return re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.S)
+
 
 @pytest.fixture
 def server(tmp_path):
-    blocks = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.S)
+    blocks = find_blocks()
     (login,) = [block for block in blocks if "def load_user" in block]
     (cors,) = [block for block in blocks if "class API" in block]
     handlers, application = re.split(r"(?m)^(?=app = )", login)
@@ -102,3 +194,40 @@ def test_a_browser_s_question_is_answered_without_a_view(server):
         reply = client.ask("OPTIONS", "/api", asks)
         assert (reply.status, reply.header("Access-Control-Allow-Origin")) == (200, "https://spa.example")
         assert reply.header("Access-Control-Allow-Methods") == "GET, POST"
+
+
+@pytest.fixture(params=WAYS_OUT)
+def ported(request, tmp_path):
+    (page,) = [block for block in find_blocks() if "class About" in block]
+    package = tmp_path / "shop"
+    (package / "templates").mkdir(parents=True)
+    (package / "__init__.py").write_text(FACTORY)
+    (package / "templates" / "about.html").write_text(TEMPLATE)
+    (tmp_path / "native.py").write_text(page + PORTED % WAYS_OUT[request.param])
+    return request.param, ("--native", "native:routes", "--wsgi", "shop:create_app()"), tmp_path
+
+
+def test_what_is_said_of_a_route_that_is_ported_is_so(ported):
+    way, words, folder = ported
+    command = [sys.executable, "-m", "waterspout", "routes", "--check", *words]
+    path = os.pathsep.join([str(folder), str(ROOT)])
+    subprocess.run(command, cwd=folder, env=os.environ | {"PYTHONPATH": path}, check=True, timeout=60)
+    server = Server(*words, form="process", folder=folder, cwd=folder)
+    with server.connect() as client:
+        signed_in = client.ask("GET", "/in")
+        assert signed_in.body == b"/explore?page=2"
+        cookie = [("Cookie", signed_in.header("Set-Cookie").partition(";")[0])]
+        natively = [client.ask("GET", "/native/about?page=x", cookie).body for _ in range(2)]
+        assert natively == [client.ask("GET", "/about?page=x", cookie).body] * 2
+        assert natively[0] == b"hello anna 1 /about [&#39;&lt;welcome&gt;&#39;]"
+        assert client.ask("GET", "/explore?page=2").body == b"2"
+        for path, status in (("/explore?page=x", 500), ("/gone/tornado", 404), ("/gone/werkzeug", 500)):
+            reply = client.ask("GET", path)
+            assert (reply.status, reply.header("X-Lost")) == (status, None)
+        for path, status in (("/json", 400), ("/native/json", 500)):
+            assert client.ask("POST", path, [("Content-Type", "application/json")], b"{").status == status
+        assert client.ask("GET", "/api/articles/new").body == b"native new"
+        feed = b"1" if way == "rule" else b"Flask's feed"
+        assert client.ask("GET", "/api/articles/feed").body == feed
+    server.stop()
+    assert "shop:create_app() has been called in the server, too" in server.log
