@@ -192,15 +192,16 @@ def _check_app(wsgi: Any) -> None:
         return
     if not callable(wsgi):
         raise ConfigurationError(f"wsgi must be an import string or a WSGI callable, not {wsgi!r}")
-    name = getattr(wsgi, "__qualname__", "")
-    if not name:
-        named, call = f"wsgi, of {type(wsgi).__module__}.{type(wsgi).__qualname__},", ""
-    elif "<" in name:  # of a function, or a lambda: no string leads there
-        named, call = f"wsgi, {wsgi.__module__}.{name},", f"{name.rpartition('.')[2]}()"
+    if not find_fault(wsgi, ""):
+        return
+    name, call = getattr(wsgi, "__qualname__", None), ""
+    if not isinstance(name, str):
+        named = f"of {type(wsgi).__module__}.{type(wsgi).__qualname__}"
     else:
-        named, call = f"wsgi, {wsgi.__module__}.{name},", f"{name}(), or '{wsgi.__module__}:{name}()'"
-    if fault := find_fault(wsgi, call):
-        raise ConfigurationError(f"{named} {fault}")
+        named, call = f"{wsgi.__module__}.{name}", f"{name.rpartition('.')[2]}()"
+        if "<" not in name:  # else it is a function's, and no string leads there
+            call = f"{name}(), or '{wsgi.__module__}:{name}()'"
+    raise ConfigurationError(f"wsgi, {named}, {find_fault(wsgi, call)}")
 
 
 def _refuse(name: str) -> ConfigurationError:
