@@ -15,6 +15,7 @@ from tornado.web import HTTPError, RequestHandler
 from tornado.websocket import WebSocketHandler
 
 from waterspout.native.methods import defines, find_methods
+from waterspout.native.varying import vary_with_cookies
 
 #: On a handler class, or a method of one: how it was decorated.
 _MARK: Final = "__waterspout_access__"
@@ -115,15 +116,6 @@ def _guard_tornados(method: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return called
-
-
-def vary_with_cookies(handler: RequestHandler) -> None:
-    """Tell caches that the reply depends on who asks (RFC 9110 section 12.5.5). Too late, it does nothing."""
-    if getattr(handler, "_headers_written", True):  # or a test's stand-in
-        return
-    names = [name.strip() for name in handler._headers.get("Vary", "").split(",")]
-    if not {"*", "cookie"}.intersection(name.lower() for name in names):
-        handler.set_header("Vary", ", ".join(filter(None, [*names, "Cookie"])))
 
 
 def find_access(handler_class: type[RequestHandler], method: str) -> str | None:

@@ -32,6 +32,7 @@ from waterspout.native.encoding import encode_json
 from waterspout.native.methods import UNDEFINED, defines, find_methods, format_allow
 from waterspout.native.request import Request
 from waterspout.native.transform import ALONE, RecordTransform
+from waterspout.native.varying import MARK, say_cookie
 
 _HTML = "text/html; charset=UTF-8"
 _METHODS = {name: name.lower() for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}
@@ -176,6 +177,8 @@ class LeanRequestHandler(TornadoRequestHandler):
         fields = headers if headers.plain is None else headers.plain
         fields["Content-Length"] = str(len(body))
         fields["X-Request-Id"] = request.request_id
+        if MARK in request.__dict__:
+            say_cookie(headers)
         self._headers_written = True
         future: Future[None] = request.connection.write_reply(self._status_code, self._reason, headers, body)
         self._log()

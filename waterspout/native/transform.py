@@ -11,6 +11,7 @@ from tornado.web import OutputTransform
 from waterspout.http.private import ReplyHeaders, is_all_sent
 from waterspout.message.origin import SERVER
 from waterspout.message.record import record_of
+from waterspout.native.varying import MARK, say_cookie
 
 #: A handler's transforms, when there is `RecordTransform` alone, and no object has been made for it yet.
 ALONE: Final[list[OutputTransform]] = []
@@ -20,6 +21,7 @@ class RecordTransform(OutputTransform):
     """Sees every native reply go out: counts it, and adds the request's id."""
 
     def __init__(self, request: HTTPServerRequest) -> None:
+        self._request = request
         self._record = record_of(request)
         self._connection: Any = request.connection
 
@@ -30,6 +32,8 @@ class RecordTransform(OutputTransform):
         headers["X-Request-Id"] = self._record.request_id
         if type(headers) is not ReplyHeaders and headers.get("Server", "").startswith("TornadoServer/"):
             headers["Server"] = SERVER  # both sides say the same, and neither says which version
+        if MARK in self._request.__dict__:
+            say_cookie(headers)
         self._record.bytes_sent += len(chunk)
         if finishing:
             self._look_for_client()

@@ -16,7 +16,7 @@ from werkzeug.http import parse_cookie
 
 from waterspout.limits import FOREIGN_SESSIONS_PAUSE
 from waterspout.logs.tally import Tally
-from waterspout.native.access import vary_with_cookies
+from waterspout.native.varying import vary_with_cookies
 
 _logger = logging.getLogger(__name__)
 #: What Flask's sessions look like: what is kept, when that was signed, the signature. Packed, it begins with

@@ -1,0 +1,81 @@
+"""Native handlers that look who asks, and answer with an error."""
+
+from flask import Flask
+from tornado.web import HTTPError, RequestHandler, authenticated
+
+import waterspout
+from waterspout.native import JSONHandler
+from waterspout.native import RequestHandler as LeanHandler
+from waterspout.service.sessions import FlaskSessions
+
+keys = Flask("keys")
+keys.secret_key = "of these tests alone"
+sessions = FlaskSessions(keys)
+
+
+def load_user(handler):
+    return handler.get_cookie("user")
+
+
+class Noticed:
+    """A base of classes that are left alone, because they notice being subclassed."""
+
+    def __init_subclass__(cls):
+        cls.noticed = True
+
+
+class Answers:
+    async def get(self, status):
+        if status == 500:
+            raise ValueError("not a secret")
+        if status == 200:
+            self.set_header("Vary", "Accept")
+            self.write("mine")
+            return
+        raise HTTPError(status)
+
+    post = get
+
+
+@waterspout.authenticated
+class Plain(Answers, RequestHandler):
+    pass
+
+
+@waterspout.authenticated
+class Lean(Answers, LeanHandler):
+    pass
+
+
+@waterspout.authenticated
+class Speaks(Answers, JSONHandler):
+    pass
+
+
+@waterspout.authenticated
+class LeftAlone(Answers, RequestHandler, Noticed):
+    pass
+
+
+class Tornados(RequestHandler):
+    @authenticated
+    def get(self, status):
+        raise HTTPError(status)
+
+    post = get
+
+
+@waterspout.public
+class Reads(Answers, RequestHandler):
+    def prepare(self):
+        assert not sessions.read(self)
+
+
+@waterspout.public
+class Indifferent(Answers, RequestHandler):
+    pass
+
+
+classes = (Plain, Lean, Speaks, LeftAlone, Tornados, Reads, Indifferent)
+routes = [(f"/{handler.__name__.lower()}/<int:status>", handler) for handler in classes]
+app = waterspout.Application(routes, "tests.apps.working:app", login_loader=load_user, login_url="/login")
