@@ -8,7 +8,7 @@ from asyncio import AbstractEventLoop, get_running_loop
 from collections.abc import Callable
 from typing import Any, cast
 
-from tornado.httputil import HTTPConnection, HTTPMessageDelegate, HTTPServerRequest
+from tornado.httputil import HTTPConnection, HTTPInputError, HTTPMessageDelegate, HTTPServerRequest
 from tornado.log import app_log
 from tornado.web import Application as TornadoApplication
 from tornado.web import ErrorHandler, FallbackHandler, OutputTransform, RequestHandler
@@ -16,14 +16,15 @@ from tornado.websocket import WebSocketProtocol as AnyProtocol
 
 from waterspout import limits
 from waterspout.container_settings import CONTAINER_SETTINGS, check_names, doubt_names, make_container
-from waterspout.exceptions import ConfigurationError
+from waterspout.exceptions import ConfigurationError, RequestRefused
 from waterspout.http.exchange import Exchange
 from waterspout.hub.local import hub
 from waterspout.message.proxies import PROXY_SETTINGS, Proxies
 from waterspout.message.record import Record, is_logged, record_of, word_for
 from waterspout.message.target import split_target
 from waterspout.native.access import ask_before_body
-from waterspout.native.delegate import NativeDelegate, PlainDelegate, run
+from waterspout.native.delegate import NativeDelegate, PlainDelegate, Unfound, run
+from waterspout.native.failure import FAILURES, fail
 from waterspout.native.lean import LeanClasses
 from waterspout.native.login import check_loader, doubt_login
 from waterspout.native.methods import find_methods, owns
@@ -277,7 +278,10 @@ class Application(TornadoApplication):
             or (verdict is not None and verdict.outside)
         ):
             return self.start_request(server_conn, exchange)
-        route, args, kwargs, denied, _ = table.find(head.method, path)
+        try:
+            route, args, kwargs, denied, _ = table.find(head.method, path)
+        except FAILURES:
+            return self.start_request(server_conn, exchange)  # it finds the same, and tells
         if route is None:
             return self.start_request(server_conn, exchange)
         if route.container is not None:
@@ -298,14 +302,26 @@ class Application(TornadoApplication):
         request = Request(head.method, target, head.version, (path, query), exchange, server_conn)
         if body:
             request.body = body
-        handler = route.handler_class(self, request, **route.arguments)
+        try:
+            handler = route.handler_class(self, request, **route.arguments)
+        except FAILURES as error:
+            fail(self, request, error, route.target, route.arguments).finish()
+            return None
         exchange.task = run(handler, *args, **kwargs) if args or kwargs else run(handler)
         return None
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
         """Native rules see the path of a target in absolute form, as the WSGI app does: else
-        `GET http://host/admin` would go round the native `/admin`.
+        `GET http://host/admin` would go round the native `/admin`. If a converter raises, the answer is 500.
         """
+        try:
+            return self._find_handler(request, **kwargs)
+        except (HTTPInputError, RequestRefused):
+            raise  # the server's to answer
+        except FAILURES as error:
+            return NativeDelegate(self, request, Unfound(error))
+
+    def _find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
         if not hasattr(request, "root_path"):
             adopt(self.proxies, request)
         if is_outside(request):

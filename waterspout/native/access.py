@@ -200,6 +200,7 @@ def _admitting(handler_class: type[RequestHandler], admit: Admit) -> Callable[..
     notices being subclassed is left alone.
     """
 
+    @functools.wraps(handler_class, updated=())  # its name, for the log
     def make(*args: Any, **kwargs: Any) -> RequestHandler:
         handler = handler_class(*args, **kwargs)
         own = vars(handler).get("prepare")

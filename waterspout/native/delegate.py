@@ -20,6 +20,7 @@ from tornado.web import Application, RequestHandler
 from waterspout.message.closing import may_serve
 from waterspout.message.record import record_of, word_for
 from waterspout.message.size import find_limit, has_limit
+from waterspout.native.failure import FAILURES, fail
 from waterspout.native.handler import LeanRequestHandler, follow_get, keep_converted, retrieve
 from waterspout.native.request import Request
 from waterspout.native.transform import ALONE, RecordTransform
@@ -87,7 +88,12 @@ class PlainDelegate(HTTPMessageDelegate):
         copy_context().run(self._execute)
 
     def _execute(self) -> None:
-        handler = self.handler = self._handler_class(self._application, self._request, **self._handler_kwargs)
+        application, request, kwargs = self._application, self._request, self._handler_kwargs
+        try:
+            handler = self.handler = self._handler_class(application, request, **kwargs)
+        except FAILURES as error:
+            fail(application, request, error, self._handler_class, kwargs).finish()
+            return
         self._task = run(handler, *self._path_args, **self._path_kwargs)
         self._request.connection.task = self._task  # whoever stops the server cancels it
 
@@ -107,6 +113,21 @@ def run(handler: RequestHandler, *args: Any, **kwargs: Any) -> asyncio.Task[None
     if not ours:
         task.add_done_callback(retrieve)
     return task
+
+
+class Unfound(HTTPMessageDelegate):
+    """In place of a handler's delegate, where the search for a rule ended with `error`."""
+
+    stream_request_body = False
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def finish(self) -> None:
+        """Raises `error`: who hands the request on answers it."""
+        raise self._error
+
+    execute = finish
 
 
 class NativeDelegate(HTTPMessageDelegate):
@@ -150,7 +171,11 @@ class NativeDelegate(HTTPMessageDelegate):
             self._refuse(headers, linger=len(length) < 19)
             return None
         headers["X-Request-Id"] = record_of(self._request).request_id
-        awaitable = self._variables.run(self._delegate.headers_received, start_line, headers)
+        try:
+            awaitable = self._variables.run(self._delegate.headers_received, start_line, headers)
+        except FAILURES as error:
+            self._fail_early(error, headers)
+            return None
         return cast("Awaitable[None] | None", awaitable)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
@@ -173,7 +198,10 @@ class NativeDelegate(HTTPMessageDelegate):
         if self._refusal is not None:
             self._refusal.finish()
         elif not self._ignored:
-            self._variables.run(self._delegate.finish)
+            try:
+                self._variables.run(self._delegate.finish)
+            except FAILURES as error:
+                self._fail(error).finish()
 
     def on_connection_close(self) -> None:
         if self._refusal is not None:
@@ -192,22 +220,43 @@ class NativeDelegate(HTTPMessageDelegate):
 
     def execute(self) -> Awaitable[None] | None:
         """The whole request is here: `Application.__call__`, for nested applications."""
-        return cast("Awaitable[None] | None", self._delegate.execute())
+        try:
+            return cast("Awaitable[None] | None", self._delegate.execute())
+        except FAILURES as error:
+            self._fail(error).finish()
+            return None
+
+    def _fail(self, error: BaseException, *, close: bool = False) -> Reply:
+        """Answer 500 where there is no handler."""
+        handler_class = getattr(self._delegate, "handler_class", None)
+        arguments = getattr(self._delegate, "handler_kwargs", None)
+        return fail(self._application, self._request, error, handler_class, arguments, close=close)
+
+    def _fail_early(self, error: BaseException, headers: HTTPHeaders) -> None:
+        """As `_fail`, of a handler that streams: nobody reads the body, if one comes."""
+        has_body = "Content-Length" in headers or "Transfer-Encoding" in headers
+        self._refusal = self._fail(error, close=has_body)
+        if has_body:
+            self._end_refusal(self._refusal, headers, linger=True)
 
     def _refuse(self, headers: HTTPHeaders, *, linger: bool) -> None:
         """Answer 413; or cut, when a streaming handler has begun a reply. `linger`: more is coming."""
         request, record = self._request, record_of(self._request)
-        self._refusal = Reply(request.connection, request.version, headers, record)
+        refusal = self._refusal = Reply(request.connection, request.version, headers, record)
         record.note = "body-too-large"
         if record.status:
-            self._refusal.cut()
+            refusal.cut()
             return
-        self._refusal.answer(413, close=True)
+        refusal.answer(413, close=True)
         self._application.log_refused(record)
+        self._end_refusal(refusal, headers, linger=linger)
+
+    @staticmethod
+    def _end_refusal(refusal: Reply, headers: HTTPHeaders, *, linger: bool) -> None:
         if "Expect" in headers:
             del headers["Expect"]  # the answer is here: no 100 Continue, and no body will come
             linger = False
         if linger:
-            self._refusal.finish_later()
+            refusal.finish_later()
         else:
-            self._refusal.finish()
+            refusal.finish()

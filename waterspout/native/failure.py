@@ -1,0 +1,57 @@
+"""A request that fails before it has a handler: a rule's converter raised, or the handler's constructor."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from tornado.httputil import HTTPInputError
+from tornado.log import app_log
+
+from waterspout.exceptions import RequestRefused
+from waterspout.message.record import describe_request, record_of
+from waterspout.wsgi.exchange.reply import Reply
+
+#: What ends the request, and not the server.
+FAILURES: Final = (Exception, SystemExit)
+
+
+def fail(
+    application: Any,
+    request: Any,
+    error: BaseException,
+    handler_class: Any = None,
+    arguments: Any = None,
+    *,
+    close: bool = False,
+) -> Reply:
+    """Answer 500, whole, as a handler that raises is answered: with one line in the log, an access line, and
+    counted. The caller finishes the reply. `handler_class`, `arguments`: what could not be made, and of what;
+    None: no rule was found. `close`: its body is still to come, and nobody reads it.
+
+    Raises `error`: it is the client's, and has an answer of its own; or a reply has begun.
+    """
+    if isinstance(error, (HTTPInputError, RequestRefused)) or getattr(
+        request.connection, "response_started", False
+    ):
+        raise error
+    record = record_of(request)
+    app_log.error(
+        "Uncaught exception %s (%s) %s: %s",
+        describe_request(record.method, record.target),
+        record.remote_addr,
+        record.request_id,
+        "no rule could be found" if handler_class is None else _describe(handler_class, arguments),
+        exc_info=error,
+    )
+    reply = Reply(request.connection, request.version, request.headers, record)
+    reply.answer(500, close=close)
+    application.log_refused(record)
+    return reply
+
+
+def _describe(handler_class: Any, arguments: Any) -> str:
+    """By the arguments' names alone: what they hold may be a secret."""
+    name = f"{handler_class.__module__}.{handler_class.__qualname__}"
+    return f"{name} can't be made" + (
+        f": its rule gives initialize() {', '.join(arguments)}" if arguments else ""
+    )
