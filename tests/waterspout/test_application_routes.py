@@ -279,7 +279,7 @@ def test_what_can_hardly_be_meant_so_is_told():
             return "somebody"
 
     rules = [("/a", Typo), ("/b", Typo), ("/c", Prepared), ("/d", Guarded), ("/e", Knows), (r"/f(.*)", Typo)]
-    typo, guarded = Application(rules).doubts
+    typo, guarded = Application(rules, login_url="/login").doubts
     assert "Typo defines no method (get, post, ...) and no prepare()" in typo
     assert "Guarded is authenticated, and nobody can be: give the application a login_loader" in guarded
     known = {"login_loader": lambda handler: None, "login_url": "/login"}

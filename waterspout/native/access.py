@@ -21,8 +21,12 @@ from waterspout.native.varying import vary_with_cookies
 _MARK: Final = "__waterspout_access__"
 _PUBLIC: Final = "public"
 _AUTHENTICATED: Final = "authenticated"
+#: On a class that was decorated `authenticated`, whatever it defines.
+_GUARDED: Final = "__waterspout_guarded__"
 #: On a method that is guarded: what asks who it is, before it is called.
 _ADMIT: Final = "__waterspout_admit__"
+#: As Tornado spells them by default.
+_METHODS: Final = frozenset(RequestHandler.SUPPORTED_METHODS)
 #: What Tornado's own decorator wraps methods in.
 _TORNADOS: Final = tornado.web.authenticated(lambda self: None).__code__
 #: True of a handler whose user is known; any other it answers.
@@ -51,6 +55,7 @@ def authenticated(target: Target) -> Target:
     if not inspect.isclass(target):
         return cast(Target, _guard(target))
     handler_class = cast(type[RequestHandler], target)
+    setattr(handler_class, _GUARDED, True)
     for name in handler_class.SUPPORTED_METHODS:
         if defines(handler_class, name) and _read_mark(getattr(handler_class, name.lower())) is None:
             setattr(handler_class, name.lower(), _guard(getattr(handler_class, name.lower())))
@@ -73,6 +78,8 @@ async def _admit(handler: RequestHandler) -> bool:
     if loader is not None and handler.__dict__.get("_current_user") is None:
         user = loader(handler)
         handler.current_user = await user if inspect.isawaitable(user) else user
+    if getattr(handler.current_user, "is_authenticated", None) is False:
+        handler.current_user = None  # an object for nobody, as Flask-Login and Django have one
     return _admit_known(handler)
 
 
@@ -130,6 +137,21 @@ def find_undeclared(handler_class: type[RequestHandler]) -> list[str]:
     """The methods of a handler of which it was not said who may use them."""
     methods = find_methods(handler_class) or frozenset(handler_class.SUPPORTED_METHODS)
     return sorted(method for method in methods if find_access(handler_class, method) is None)
+
+
+def find_unguarded(handler_class: type[RequestHandler]) -> str | None:
+    """What is wrong with a handler whose class is `authenticated`, and has no method to guard."""
+    if _GUARDED not in vars(handler_class) or find_methods(handler_class) is not None:
+        return None
+    if handler_class.prepare is not RequestHandler.prepare:
+        return (
+            "@waterspout.authenticated can't guard a handler that answers in prepare(), which runs before "
+            "anybody is asked for: let it define a method (get, post, ...) for that"
+        )
+    alike = [name for name in dir(handler_class) if name.lower().removeprefix("on_").upper() in _METHODS]
+    alike = [name for name in alike if name not in map(str.lower, handler_class.SUPPORTED_METHODS)]
+    has = f"; what it has is {', '.join(alike)}" if alike else ""
+    return f"it defines no method (get, post, ...) that @waterspout.authenticated could guard{has}"
 
 
 def lets_nobody_in(handler_class: type[RequestHandler]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
@@ -11,6 +11,9 @@ from tornado.websocket import WebSocketHandler
 from waterspout.exceptions import ConfigurationError
 from waterspout.native.access import find_access
 from waterspout.native.methods import defines
+
+#: Handlers that are named; there may be hundreds.
+_NAMED: Final = 5
 
 
 def check_loader(loader: Any) -> None:
@@ -39,6 +42,8 @@ def doubt_login(
     the application is mounted under, or "".
     """
     url = settings.get("login_url")
+    if handlers and not url:
+        return [_doubt_missing(handlers)]
     is_path = isinstance(url, str) and url[:1] == "/" and url[:2] != "//"
     is_inside = f"{url}/".replace("?", "/").startswith(f"{root_path}/")
     if not handlers or not root_path or not is_path or is_inside:
@@ -47,3 +52,13 @@ def doubt_login(
         f"login_url {url!r} is not below --root-path {root_path!r}: whoever has to sign in is sent out "
         "of it; let get_login_url() return self.reverse_url(...)"
     ]
+
+
+def _doubt_missing(handlers: Sequence[type[RequestHandler]]) -> str:
+    names = [f"{handler.__module__}.{handler.__qualname__}" for handler in handlers]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return (
+        f"login_url is not set: each GET of somebody who is not signed in will be a 500 at "
+        f'{", ".join(names[:_NAMED])}{more}; give the application login_url="/path/to/sign/in", or the '
+        "handler a get_login_url()"
+    )

@@ -14,7 +14,7 @@ from tornado.web import FallbackHandler, RequestHandler
 from werkzeug.routing import BaseConverter
 
 from waterspout.exceptions import AccessUndeclared, ConfigurationError
-from waterspout.native.access import ask_loader_for_tornados, find_undeclared, lets_nobody_in
+from waterspout.native.access import ask_loader_for_tornados, find_undeclared, find_unguarded, lets_nobody_in
 from waterspout.native.login import sends_to_login
 from waterspout.native.methods import answers_nothing, find_methods
 from waterspout.routing.paths import is_literal
@@ -149,10 +149,13 @@ class Gathering:
         if not (isclass(target) and issubclass(target, RequestHandler)) or target is FallbackHandler:
             return
         named = f"{target.__module__}.{target.__qualname__}"
+        unguarded = find_unguarded(target)
         if answers_nothing(target):
             self.doubts.append(
                 f"{named} defines no method (get, post, ...) and no prepare(): it answers 405 to everything"
             )
+        elif unguarded:
+            self.doubts.append(f"{named}: {unguarded}")
         if sends_to_login(target) and target not in self.sent_to_login:
             self.sent_to_login.append(target)
         if not self._has_login:
@@ -162,6 +165,8 @@ class Gathering:
                     "the handler a get_current_user()"
                 )
             return
+        if unguarded:
+            raise ConfigurationError(f"{named}: {unguarded}")
         ask_loader_for_tornados(target)
         undeclared = find_undeclared(target)
         if undeclared:

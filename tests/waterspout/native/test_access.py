@@ -349,3 +349,99 @@ async def test_a_plain_method_under_tornado_s_own_decorator_may_call_another():
             assert (status, body) == (200, b"the page")
     finally:
         await application.stop()
+
+
+@authenticated
+class Shouts(RequestHandler):
+    async def GET(self):
+        pass
+
+    def on_post(self):
+        pass
+
+
+@authenticated
+class Empty(RequestHandler):
+    pass
+
+
+@authenticated
+class InPrepare(RequestHandler):
+    def prepare(self):
+        self.finish("everybody")
+
+
+@pytest.mark.parametrize(
+    ("handler", "said"),
+    [
+        (
+            Shouts,
+            "it defines no method (get, post, ...) that @waterspout.authenticated could guard; what it has "
+            "is GET, on_post",
+        ),
+        (Empty, "it defines no method (get, post, ...) that @waterspout.authenticated could guard"),
+        (
+            InPrepare,
+            "@waterspout.authenticated can't guard a handler that answers in prepare(), which runs before "
+            "anybody is asked for: let it define a method (get, post, ...) for that",
+        ),
+    ],
+)
+def test_a_guard_without_anything_to_guard_is_told(handler, said):
+    with pytest.raises(ConfigurationError) as raised:
+        Application([("/a", handler)], login_loader=load)
+    assert str(raised.value) == f"{__name__}.{handler.__name__}: {said}"
+
+
+def test_without_a_login_an_answer_in_prepare_is_a_doubt():
+    (said,) = Application([("/a", InPrepare)]).doubts
+    assert said.startswith(
+        f"{__name__}.InPrepare: @waterspout.authenticated can't guard a handler that answers"
+    )
+
+
+class Nobody:
+    """As Flask-Login's AnonymousUserMixin."""
+
+    is_authenticated = False
+
+
+class Somebody(str):
+    is_authenticated = True
+
+
+class BroughtNobody(Closed):
+    @authenticated
+    def get(self):
+        self.write(f"hello {self.current_user}")
+
+    def prepare(self):
+        self.current_user = Nobody()
+
+
+@pytest.mark.parametrize("is_slow", [False, True])
+@on_loops
+async def test_an_object_for_nobody_is_nobody(is_slow):
+    async def slowly(handler):
+        return quickly(handler)
+
+    def quickly(handler):
+        return Somebody(name) if (name := load(handler)) else Nobody()
+
+    rules = [("/closed", Closed), ("/tornados", Tornados), ("/brought", BroughtNobody)]
+    loader = slowly if is_slow else quickly
+    application = Application(rules, login_loader=loader, login_url="/login")
+    try:
+        async with harness.serve(application) as served, served.client() as client:
+            for target, known in (
+                ("/closed", (302, b"")),
+                ("/closed?user=ada", (200, b"hello ada")),
+                ("/tornados", (302, b"")),
+                ("/tornados?user=ada", (200, b"hello ada")),
+                ("/brought", (302, b"")),
+            ):
+                client.send(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                status, _, body = await client.read_reply()
+                assert (status, body) == known, target
+    finally:
+        await application.stop()

@@ -1,6 +1,7 @@
 """Where whoever is not signed in is sent, and what is said at the start when that can't be right."""
 
 import pytest
+import tornado.web
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
@@ -26,7 +27,15 @@ class Pays(RequestHandler):
         pass
 
 
+class PaysAsKnown(Pays):
+    def get_current_user(self):
+        return None
+
+
 class Elsewhere(Account):
+    def get_current_user(self):
+        return None
+
     def get_login_url(self):
         return self.reverse_url("login")
 
@@ -71,6 +80,27 @@ def test_a_place_to_sign_in_outside_of_the_root_path_is_told(url):
 def test_one_that_is_inside_or_another_site_s_is_not(url):
     rules = [("/account", Account)]
     assert Application(rules, login_loader=load, login_url=url, root_path="/shop").doubts == []
+
+
+@pytest.mark.parametrize("settings", [{}, {"login_url": ""}, {"login_url": None, "login_loader": load}])
+def test_a_place_to_sign_in_that_nobody_has_named_is_told(settings):
+    class Tornados(RequestHandler):
+        def get_current_user(self):
+            return None
+
+        @tornado.web.authenticated
+        def get(self):
+            pass
+
+    (said,) = Application([("/t", Tornados), ("/else", Elsewhere), ("/pay", PaysAsKnown)], **settings).doubts
+    assert said == (
+        "login_url is not set: each GET of somebody who is not signed in will be a 500 at "
+        f'{__name__}.{Tornados.__qualname__}; give the application login_url="/path/to/sign/in", or the '
+        "handler a get_login_url()"
+    )
+    many = [(f"/{number}", type(f"Many{number}", (Tornados,), {})) for number in range(7)]
+    (said,) = Application(many, **settings).doubts
+    assert f"{__name__}.Many4 and 2 more; give" in said
 
 
 def test_nobody_is_sent_out_by_handlers_that_say_it_themselves():
