@@ -65,7 +65,9 @@ def examine(application: TornadoApplication, wsgi: Any, flask: Any, wsgi_name: s
         return Report(rows, (), notes)
     judge = Judge(natives, views, table, sites)
     findings = [*judge.find_shadows(), *judge.find_unreachable(), *_find_undeclared(application, natives)]
-    return Report(rows, findings, [*notes, *judge.notes, *_find_stale(natives, views, sites)])
+    stale = _find_stale(natives, views, sites)
+    idle = [] if list_others(application) else judge.find_idle()  # those may lead to the same handlers
+    return Report(rows, findings, [*notes, *judge.notes, *stale, *idle])
 
 
 def _lay_table(application: TornadoApplication) -> Table:
@@ -224,6 +226,28 @@ class Judge:
             declared=not undeclared,
         )
 
+    def find_idle(self) -> list[str]:
+        """Endpoints that a handler replaces, and none of whose requests any of its rules takes: once."""
+        found = []
+        meant = [(native.route.target, name) for native in self._natives for name in sorted(native.replaced)]
+        for handler, endpoint in dict.fromkeys(meant):
+            views = [view for view in self._views if view.row.target == endpoint]
+            own = {id(native.route): native for native in self._natives if native.route.target is handler}
+            asked = [view for view in views if self._find_takers(view) is not None]
+            if len(asked) < len(views) or any(own.keys() & (self._find_takers(view) or ()) for view in asked):
+                continue
+            if asked:
+                requests = _join(f"{', '.join(view.methods)} {view.row.path}" for view in asked)
+                target = next(iter(own.values())).row.target
+                found.append(f"{target} replaces {endpoint!r}, but takes none of its requests ({requests})")
+        return found
+
+    def _find_takers(self, view: View) -> set[int] | None:
+        """The native rules that take any of a view's requests; None: no sample reaches it, or them."""
+        keys = [(id(view), method) for method in view.methods]
+        taken = [self._taken[key] for key in keys if key in self._taken]
+        return {route for by in taken for route in by} if taken or any(map(self._free.get, keys)) else None
+
     def find_unreachable(self) -> list[Finding]:
         """Rules of both sides that are behind others of their own side, which take all their requests."""
         native = [
@@ -323,7 +347,9 @@ def _find_undeclared(application: Application, natives: Sequence[Native]) -> lis
 
 
 def _find_stale(natives: Sequence[Native], views: Sequence[View], sites: Sequence[Site]) -> list[str]:
-    """Endpoints that a handler replaces, and that are not there: once, however many rules it has."""
+    """Endpoints that a handler replaces, and that are not there: once, however many rules it has. Where the
+    port is done, and a native rule has taken over the name, for `url_for`, none that is like it is meant.
+    """
     if not any(site.flask is not None for site in sites):
         return []
     known = sorted({view.row.target for view in views})
@@ -332,8 +358,13 @@ def _find_stale(natives: Sequence[Native], views: Sequence[View], sites: Sequenc
         for native in natives
         for endpoint in sorted(native.replaced.difference(known))
     ]
+    names = {native.row.name for native in natives}
     return [
-        f"{target} replaces {endpoint!r}, which is no endpoint of the Flask app" + _guess(endpoint, known)
+        f"{target} replaces {endpoint!r}, which is gone: a native rule bears its name, and "
+        "@waterspout.replaces can go as well"
+        if endpoint in names
+        else f"{target} replaces {endpoint!r}, which is no endpoint of the Flask app"
+        + _guess(endpoint, known)
         for target, endpoint in dict.fromkeys(wrong)
     ]
 

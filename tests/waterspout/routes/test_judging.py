@@ -59,8 +59,9 @@ def make_flask(*rules, **options):
     """Each (path, endpoint), or (path, endpoint, methods)."""
     app = Flask("shop", static_folder=None, **options)
     app.url_map.converters["slug"] = Slug
+    answer = functools.partial(view)
     for path, endpoint, *methods in rules:
-        app.add_url_rule(path, endpoint, functools.partial(view), methods=methods[0] if methods else None)
+        app.add_url_rule(path, endpoint, answer, methods=methods[0] if methods else None)
     return app
 
 
@@ -164,6 +165,47 @@ def test_a_declaration_of_what_is_not_there_is_said():
     report = judge([("/other", Item)], make_flask(("/x", "x")))
     assert report.undeclared == []
     assert "'item', which is no endpoint" in report.notes[0]
+
+
+@pytest.mark.parametrize("rule", [("/me", Item), ("/items/<int:id>/x", Item), (r"/item/(?P<id>\d+)", Item)])
+def test_a_declaration_of_what_the_handler_never_takes_is_said_once(rule):
+    """As when the prefix of a blueprint is forgotten."""
+    flask = make_flask(("/shop/items/<int:id>", "item"), ("/shop/item", "item", ["GET", "PUT"]))
+    report = judge([rule, ("/other", Item)], flask)
+    assert report.findings == []
+    assert report.notes == [
+        f"{__name__}.Item replaces 'item', but takes none of its requests (GET /shop/items/<int:id> and "
+        "GET, PUT /shop/item)"
+    ]
+
+
+def test_so_is_one_of_other_methods():
+    @waterspout.replaces("item")
+    class Posts(Post):
+        pass
+
+    (note,) = judge([("/items/<int:id>", Posts)], make_flask(("/items/<int:id>", "item"))).notes
+    assert note.endswith("Posts replaces 'item', but takes none of its requests (GET /items/<int:id>)")
+
+
+def test_a_handler_that_takes_some_of_it_by_one_of_its_rules_is_not_worth_a_word():
+    flask = make_flask(("/items/<id>", "item", ["GET", "POST"]), ("/item", "item"))
+    assert judge([("/me", Item), ("/items/<int:id>", Item)], flask).notes == []
+
+
+def test_a_handler_whose_rules_are_not_all_known_is_not_judged_by_those_that_are():
+    elsewhere = Rule(HostMatches("shop.example"), [("/items/<int:id>", Item)])
+    (note,) = judge([elsewhere, ("/me", Item)], make_flask(("/items/<int:id>", "item"))).notes
+    assert note.startswith("not judged, Tornado's routers decide")
+
+
+def test_a_view_that_is_gone_leaves_its_name_to_the_native_rule():
+    native = [PathRule("/items/<int:id>", Item, name="item")]
+    (note,) = judge(native, make_flask(("/items", "items"))).notes
+    assert note == (
+        f"{__name__}.Item replaces 'item', which is gone: a native rule bears its name, and "
+        "@waterspout.replaces can go as well"
+    )
 
 
 def test_a_native_rule_behind_others_is_unreachable():
