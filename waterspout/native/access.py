@@ -96,12 +96,14 @@ def _admit_known(handler: RequestHandler) -> bool:
 
 def _guard(method: Callable[..., Any], admit: Admit = _admit) -> Callable[..., Any]:
     @functools.wraps(method)
-    async def guarded(self: RequestHandler, *args: Any, **kwargs: Any) -> None:
+    async def guarded(self: RequestHandler, *args: Any, **kwargs: Any) -> Any:
+        result = None
         if await admit(self):
             result = method(self, *args, **kwargs)
             if result is not None:
-                await result
+                result = await result
         vary_with_cookies(self)  # it may have said something of its own
+        return result
 
     setattr(guarded, _MARK, _AUTHENTICATED)
     setattr(guarded, _ADMIT, admit)

@@ -32,6 +32,7 @@ from waterspout.native.encoding import encode_json
 from waterspout.native.methods import UNDEFINED, defines, find_methods, format_allow
 from waterspout.native.request import Request
 from waterspout.native.transform import ALONE, RecordTransform
+from waterspout.native.unheeded import tell_unheeded
 from waterspout.native.varying import MARK, say_cookie
 
 _HTML = "text/html; charset=UTF-8"
@@ -232,8 +233,10 @@ class LeanRequestHandler(TornadoRequestHandler):
             else:
                 result = method()
             if result is not None:
-                await result
+                result = await result
             if self._auto_finish and not self._finished:
+                if result is not None:
+                    tell_unheeded(self, getattr(method, "__name__", name.lower()), result)
                 self.finish()
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             self._answer_exception(error)

@@ -1,0 +1,34 @@
+"""What a handler's coroutine returns goes nowhere: said once of each class, where its reply is empty."""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from typing import Any, Final
+
+from tornado.web import RequestHandler
+
+from waterspout.exceptions import Decline
+
+_logger = logging.getLogger(__name__)
+_told: Final[weakref.WeakSet[type[RequestHandler]]] = weakref.WeakSet()
+
+
+def tell_unheeded(handler: RequestHandler, name: str, result: Any) -> None:
+    """Warn, if `handler` is about to send an empty reply, and the coroutine of its method `name` has returned
+    `result`, which is not None. (Of a plain function that returns something Tornado says so itself: 500.)
+    """
+    handler_class = handler.__class__  # the author's own
+    is_empty = not handler._write_buffer and not handler._headers_written
+    if not is_empty or handler.get_status() in (204, 304) or handler_class in _told:
+        return
+    _told.add(handler_class)
+    is_decline = isinstance(result, Decline) or result is Decline
+    _logger.warning(
+        "%s.%s: %s() returned %s, which nobody heeds, and wrote nothing: the reply is empty; %s",
+        handler_class.__module__,
+        handler_class.__qualname__,
+        name,
+        "Decline" if is_decline else f"something of type {type(result).__qualname__}",
+        "raise it" if is_decline else "say self.write(...) or self.finish(...)",
+    )
