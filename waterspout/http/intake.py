@@ -16,6 +16,7 @@ from waterspout.http.exchange import Exchange
 from waterspout.http.head import Head
 from waterspout.http.parser import END
 from waterspout.http.private import GzipMessageDelegate, RequestHeaders
+from waterspout.logs.loggers import escape
 
 if TYPE_CHECKING:
     from waterspout.http.server import HTTPServer
@@ -279,7 +280,11 @@ class Intake(Connection):
             app_log.error("Uncaught exception", exc_info=error)
             self.close()  # the reply is whole: nothing may follow it
         else:
-            app_log.error("Uncaught exception", exc_info=error)
+            head = self.exchange.head
+            path = escape(head.target.partition("?")[0])  # a query may hold what no log should
+            app_log.error(
+                "Uncaught exception %s %.200s (%s)", head.method, path, self.context.remote_ip, exc_info=error
+            )
             self.refuse(RequestRefused(500, "an application that failed"))
 
 

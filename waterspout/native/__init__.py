@@ -3,7 +3,8 @@
     handler.py, json_handler.py, document.py, static.py   the base classes
     lean.py, transform.py, encoding.py, request.py         what makes them quick
     access.py, methods.py, replacing.py, login.py          what is said at a handler
-    delegate.py                                            from a request's head to its handler
+    delegate.py, failure.py                                from a request's head to its handler, or to none
+    varying.py, unheeded.py                                what its reply shall say, and what it will not
     cache.py, shared.py                                    what is made once for many
     live/                                                  streams, sockets and long-polls
 

@@ -47,10 +47,11 @@ def authenticated(target: Target) -> Target:
     """A handler class, or a method of one, for users whom the application's `login_loader` knows.
 
     Others are answered as `tornado.web.authenticated` does it: GET and HEAD are sent to the setting
-    `login_url`, the rest gets 403, a WebSocket too. Caches are told that replies vary with cookies. The
-    loader is asked after `prepare`, and before a handler that streams (`stream_request_body`) is handed any
-    of the body. On a class it guards all methods that are defined there or above, but for those that are
-    `public`; not those that a class below it defines.
+    `login_url`, the rest gets 403, a WebSocket too. An object whose `is_authenticated` is False is nobody.
+    Caches are told that replies vary with cookies, errors too. The loader is asked after `prepare`, and
+    before a handler that streams (`stream_request_body`) is handed any of the body. On a class it guards all
+    methods that are defined there or above, but for those that are `public`; not those that a class below it
+    defines.
     """
     if not inspect.isclass(target):
         return cast(Target, _guard(target))

@@ -347,7 +347,7 @@ async def test_an_error_in_the_application_is_answered_500_and_ends_it():
 
 @pytest.mark.parametrize("step", ["headers_received", "data_received", "finish"])
 @on_loops
-async def test_an_awaitable_that_fails_is_answered_500(step):
+async def test_an_awaitable_that_fails_is_answered_500(step, caplog):
     async def fail(*_):
         await asyncio.sleep(0)
         raise RuntimeError("broken")
@@ -356,6 +356,7 @@ async def test_an_awaitable_that_fails_is_answered_500(step):
         data = await served.ask(post(b"body") + GET)
         assert data.startswith(b"HTTP/1.1 500 ")
         assert data.count(b"HTTP/1.1") == 1
+    assert caplog.messages == ["Uncaught exception POST / (127.0.0.1)"]
 
 
 @on_loops
