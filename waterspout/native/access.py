@@ -14,7 +14,7 @@ import tornado.web
 from tornado.web import HTTPError, RequestHandler
 from tornado.websocket import WebSocketHandler
 
-from waterspout.native.methods import defines, find_methods
+from waterspout.native.methods import defines, find_methods, makes_others
 from waterspout.native.varying import vary_with_cookies
 
 #: On a handler class, or a method of one: how it was decorated.
@@ -144,7 +144,9 @@ def find_undeclared(handler_class: type[RequestHandler]) -> list[str]:
 
 def find_unguarded(handler_class: type[RequestHandler]) -> str | None:
     """What is wrong with a handler whose class is `authenticated`, and has no method to guard."""
-    if _GUARDED not in vars(handler_class) or find_methods(handler_class) is not None:
+    if _GUARDED not in vars(handler_class) or makes_others(handler_class):
+        return None
+    if find_methods(handler_class) is not None:
         return None
     if handler_class.prepare is not RequestHandler.prepare:
         return (

@@ -23,7 +23,7 @@ def find_methods(handler_class: type[RequestHandler]) -> Methods:
     `FallbackHandler` do: it has no method, or only the OPTIONS that a base class defines for CORS. And for
     one that makes instances of another class (`__new__`).
     """
-    if _makes_others(handler_class):
+    if makes_others(handler_class):
         return None
     found = {name for name in handler_class.SUPPORTED_METHODS if defines(handler_class, name)}
     follows = "HEAD" in handler_class.SUPPORTED_METHODS and not issubclass(handler_class, WebSocketHandler)
@@ -42,12 +42,12 @@ def defines(handler_class: type[RequestHandler], method: str) -> bool:
 
 def answers_nothing(handler_class: type[RequestHandler]) -> bool:
     """Whether it can only say 405: it defines no method, and does nothing before one."""
-    if _makes_others(handler_class) or handler_class.prepare is not RequestHandler.prepare:
+    if makes_others(handler_class) or handler_class.prepare is not RequestHandler.prepare:
         return False
     return find_methods(handler_class) is None
 
 
-def _makes_others(handler_class: type[RequestHandler]) -> bool:
+def makes_others(handler_class: type[RequestHandler]) -> bool:
     """Whether its instances may be of a class that nobody knows."""
     return handler_class.__new__ is not object.__new__
 

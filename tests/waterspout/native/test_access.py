@@ -393,6 +393,16 @@ def test_a_guard_without_anything_to_guard_is_told(handler, said):
     assert str(raised.value) == f"{__name__}.{handler.__name__}: {said}"
 
 
+def test_whose_instances_may_be_others_is_not_judged():
+    @authenticated
+    class Chooses(RequestHandler):
+        def __new__(cls, *args, **kwargs):
+            return object.__new__(Closed)
+
+    with pytest.raises(ConfigurationError, match=r"Chooses: who may use"):
+        Application([("/a", Chooses)], login_loader=load)
+
+
 def test_without_a_login_an_answer_in_prepare_is_a_doubt():
     (said,) = Application([("/a", InPrepare)]).doubts
     assert said.startswith(
