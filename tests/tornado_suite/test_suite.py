@@ -32,16 +32,23 @@ def run(*arguments):
     return {**report, "broken": broken}
 
 
+def run_patiently(expected, *options):
+    """The report of one run. What is broken and not expected to be is asked again, three times at most: some
+    of them give a client a tenth of a second, which a busy machine has not.
+    """
+    whole = run(*options)
+    for _ in range(3):
+        if unexpected := sorted(whole["broken"].keys() - expected.keys()):
+            again = run(*options, *unexpected)["broken"]
+            for name in unexpected:
+                if name not in again:
+                    del whole["broken"][name]
+    return whole
+
+
 @pytest.fixture(scope="module")
 def report():
-    """One run. What is broken and not expected to be is asked once more: some of them depend on the time."""
-    whole = run()
-    if unexpected := sorted(whole["broken"].keys() - DIFFERENCES.keys()):
-        again = run(*unexpected)["broken"]
-        for name in unexpected:
-            if name not in again:
-                del whole["broken"][name]
-    return whole
+    return run_patiently(DIFFERENCES)
 
 
 def test_what_differs_is_what_is_listed(report):
@@ -66,7 +73,4 @@ def test_the_suite_has_run(report):
 def test_our_application_differs_in_what_is_listed_too():
     """In place of Tornado's own, with its handlers made lean."""
     expected = {**DIFFERENCES, **WITH_OUR_APPLICATION}
-    whole = run("--application")
-    unexpected = sorted(whole["broken"].keys() - expected.keys())
-    assert not unexpected or run("--application", *unexpected)["broken"] == {}
-    assert expected.keys() - whole["broken"].keys() == set()
+    assert run_patiently(expected, "--application")["broken"].keys() == expected.keys()
