@@ -13,6 +13,7 @@ from pathlib import Path
 
 from app import first_run
 from app.settings import ROOT
+from tests.server import choose_combination
 
 # Both places that the Flask app can run in.
 FORMS = {"process": ("--wsgi-workers", "1"), "threads": ("--wsgi-workers", "0")}
@@ -42,7 +43,8 @@ def start_board(folder: Path, *arguments: str, **environ: str) -> Iterator[tuple
     environ = {"BOARD_FOLDER": str(folder), "WATERSPOUT_WSGI_NICE": "0", **environ}
     with log.open("wb") as messages:
         server = subprocess.Popen(
-            [sys.executable, "-m", "app", "--port", "0", *arguments],  # the last --port counts
+            # The last --port counts, and the last --server.
+            [sys.executable, "-m", "app", "--port", "0", *choose_combination(), *arguments],
             cwd=ROOT,
             env={**os.environ, **environ},
             stdin=subprocess.DEVNULL,
