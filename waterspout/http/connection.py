@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import socket
 from collections.abc import Callable
 from contextvars import Context
 from functools import partial
@@ -24,6 +23,7 @@ from waterspout.http.patience import Patience
 from waterspout.http.refusal import serialize_refusal
 from waterspout.http.stream import DetachedStream, Stream, detach_stream
 from waterspout.http.writer import Writer
+from waterspout.system.transport import close_transport
 
 if TYPE_CHECKING:
     from waterspout.http.server import HTTPServer
@@ -298,9 +298,7 @@ class Connection(asyncio.Protocol):
 
     def shut_down(self) -> None:
         """The event loop is being closed, with which all else would have to be done."""
-        sock = self._transport.get_extra_info("socket")
-        with contextlib.suppress(OSError, AttributeError):  # it may be closed, or forgotten
-            sock.shutdown(socket.SHUT_RDWR)
+        close_transport(self._transport)
 
     @property
     def is_over(self) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Protocol, cast
 from waterspout.exceptions import FrameError
 from waterspout.limits import ONE_READ
 from waterspout.message.record import Record, describe_request
+from waterspout.system.transport import close_transport
 from waterspout.wsgi.backlog import Answer, Backlog
 from waterspout.wsgi.frames import (
     CANCEL,
@@ -220,7 +221,7 @@ class Lane(asyncio.Protocol):
 
     def abandon(self) -> None:
         """`close`, when the event loop is closed: nobody is told."""
-        _close_transport(self._transport)
+        close_transport(self._transport)
         self._transport = None
         self.let_go()
         self._drop_backlog()
@@ -404,14 +405,6 @@ class Lane(asyncio.Protocol):
             _tell(user, user.on_lane_lost, unread, self._stopped)
         for user, untouched in lost:
             _tell(user, user.on_lane_lost, untouched, self._stopped)
-
-
-def _close_transport(transport: Any) -> None:
-    """Close the socket below `transport`, whose event loop is closed and can't do it any more."""
-    sock = getattr(transport, "_sock", None)  # asyncio has no public name for it; uvloop closes its own
-    if sock is not None:
-        transport._sock = None  # or it says, when it is collected, that it was forgotten
-        sock.close()
 
 
 def _is_reset(transport: asyncio.Transport) -> bool:
