@@ -292,9 +292,12 @@ SAME_SIGNAL = 1.0
 #: What was told to end and has not by then, the server or a WSGI process, is waited for; the log says for
 #: what (seconds).
 END_SAID = 0.5
-#: After being told to stop, a WSGI process that has no more requests gets this long to exit (seconds).
+#: After being told to stop, a WSGI process gets this long to exit: agents send what they have gathered, and
+#: that is worth as much where a view hangs (seconds).
 EXIT_GRACE = 3.0
-#: ... and when requests are cut because the graceful timeout is over (seconds).
+#: ... of which its views, whose requests are over or cut, have so much (seconds).
+VIEWS_GRACE = 0.3
+#: ... but if one still runs, and no thread gives a sign of life, or if it never came up (seconds).
 CUT_GRACE = 0.5
 #: A pool that drains looks at least this often whether something still runs (seconds).
 DRAIN_LOOK = 0.5

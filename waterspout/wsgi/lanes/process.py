@@ -30,7 +30,7 @@ from waterspout.exceptions import (
     WaterspoutError,
 )
 from waterspout.importer import Home
-from waterspout.limits import END_SAID, EXIT_GRACE, PLACES_ASKED, READY_TIMEOUT
+from waterspout.limits import CUT_GRACE, END_SAID, EXIT_GRACE, PLACES_ASKED, READY_TIMEOUT
 from waterspout.logs.standing import LEFT, describe_place
 from waterspout.system.descriptors import describe_limit
 from waterspout.system.processes import read_rss
@@ -136,34 +136,48 @@ class ProcessCrew(Crew):
             return
         if self._untold:
             self.kill()  # in the middle of a frame nothing else can be said
-        saying = asyncio.get_running_loop().create_task(self._say_awaited())
+        saying = self._loop.create_task(self._say_awaited())
+        if not self._is_free:
+            self.ping()
+        silent = self._loop.call_later(CUT_GRACE, self._end_silent)
         try:
             self._order(STOP)
             await asyncio.wait_for(asyncio.shield(self._exited), self._ends_by - now)
         except (OSError, TimeoutError) as error:
-            if isinstance(error, TimeoutError) and self._is_free:
+            if isinstance(error, TimeoutError):
                 await self._say_left(grace)
             self.kill()
             await asyncio.shield(self._exited)  # others wait for it, too
         finally:
             saying.cancel()
+            silent.cancel()
+
+    def _end_silent(self) -> None:
+        """A view that holds the interpreter's lock keeps all other threads from leaving, too."""
+        if not self._is_free and self.awaited:
+            self.kill()
 
     async def _say_awaited(self) -> None:
         """What it is waited for, while there is time to do something about it."""
         await asyncio.sleep(END_SAID)
-        left = await self.find_place(LEFT) if self._is_free else ""
+        left = await self.find_place(LEFT)
         remains = (self._ends_by or 0.0) - asyncio.get_running_loop().time()
         if left and remains > 0 and not self.gone:
             logger.info(
-                "%s has nothing to serve and is waited for: %s: for %.0f s at most", self, left, remains
+                "%s %sis waited for: %s: for %.0f s at most",
+                self,
+                "has nothing to serve and " if self._is_free else "",
+                left,
+                remains,
             )
 
     async def _say_left(self, grace: float) -> None:
-        """It had nothing to serve, and goes on. What is cut, as far as it can say."""
+        """It goes on. What is cut, as far as it can say."""
         left = await self.find_place(LEFT)
         logger.warning(
-            "%s had nothing to serve and did not end within %g s: %s; it is waited for no longer",
+            "%s %sdid not end within %g s: %s; it is waited for no longer",
             self,
+            "had nothing to serve and " if self._is_free else "",
             round(grace, 1),
             left or "it does not say what still runs there",
         )

@@ -157,9 +157,8 @@ class Pool:
         except TimeoutError:
             # None are left, perhaps: connections may have taken all the time that there was.
             if left := self.running + self.prefetched + self.waiting:
-                grace = limits.CUT_GRACE
                 logger.warning("%s%d requests are cut: the graceful timeout is over", self._says, left)
-        await self._end(limits.CUT_GRACE if self.stuck else grace)
+        await self._end(grace)
 
     def reload(self) -> None:
         """New WSGI processes, with the app's code as it is now, take over from those that there are."""

@@ -89,11 +89,15 @@ class Supervisor:
         self._stopping = True
 
     async def stop(self, grace: float) -> None:
-        """End everything, whatever state it is in; what runs on gets `grace` seconds."""
+        """End everything, whatever state it is in; what runs on gets `grace` seconds, and no more than
+        `EXIT_GRACE` where a view is left behind.
+        """
         self._stopping = True
         for task in [*self._births, *self._tasks]:
             task.cancel()
-        await asyncio.gather(*(crew.stop(grace) for crew in self.all), return_exceptions=True)
+        busy = min(grace, limits.EXIT_GRACE)
+        stops = [crew.stop(busy if crew.busy else grace) for crew in self.all]
+        await asyncio.gather(*stops, return_exceptions=True)
         self.crews.clear()
         self.draining.clear()
         self.lingering.clear()
@@ -265,7 +269,7 @@ class Supervisor:
             if crew.running:
                 logger.warning("%s ends: %d requests are cut after %.0f s", crew, crew.running, grace)
         if crew.busy:
-            await crew.stop(limits.CUT_GRACE)  # what still runs is stuck, or out of time
+            await crew.stop(limits.EXIT_GRACE)  # what still runs is stuck, or out of time
             return
         patience = limits.EXIT_GRACE
         if crew in self.draining:

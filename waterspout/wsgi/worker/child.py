@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import socket
 import sys
 import threading
+import time
 import traceback
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from waterspout.exceptions import ConfigurationError, TargetRaised, WaterspoutError
 from waterspout.hub.outbox import open_outbox
+from waterspout.limits import VIEWS_GRACE
 from waterspout.logs import loggers
 from waterspout.system.daemon_thread import DaemonThread
 from waterspout.system.signals import ignore_group_signals
-from waterspout.system.surroundings import name_process, open_streams, tell_stacks
+from waterspout.system.surroundings import drop_streams, name_process, open_streams, tell_stacks
 from waterspout.wsgi.backlog import BacklogEnd
 from waterspout.wsgi.frames import LANE, URLS
 from waterspout.wsgi.linking import link
@@ -46,9 +49,28 @@ def serve_process(control: Control) -> int:
         control.say_urls(names.pack())
     give_way(spec["nice"])
     control.say_ready()
-    for thread in _open_lanes(control, app, spec):
-        thread.join()
+    lanes = _open_lanes(control, app, spec)
+    if not _join(lanes, threading.TIMEOUT_MAX if control.is_orphan else VIEWS_GRACE):
+        _leave_views()
     return 0
+
+
+def _join(threads: list[threading.Thread], patience: float) -> bool:
+    """Wait until all have ended, for so many seconds in all. Whether they have."""
+    deadline = time.monotonic() + patience
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return not any(thread.is_alive() for thread in threads)
+
+
+def _leave_views() -> NoReturn:
+    """End the process as Python does, but for the last part of it: below a view that goes on, to print or to
+    compute in C, that may crash or hang. `multiprocessing` ends its processes by the same means.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads that are no daemons
+    atexit._run_exitfuncs()
+    drop_streams()
+    os._exit(0)
 
 
 def _adopt(spec: dict[str, Any]) -> None:

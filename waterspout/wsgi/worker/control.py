@@ -41,7 +41,8 @@ class Control:
     """Reads orders in a thread of its own, from the first moment on: while the app is imported, too.
 
     `orders`: what the main thread has to do. When the server is gone, or says STOP while the app is still
-    being imported, the process must end whatever its other threads do: the reader sees to it.
+    being imported, the process must end whatever its other threads do: the reader sees to it. `is_orphan`:
+    the server is gone.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -56,7 +57,7 @@ class Control:
         self._descriptors: list[tuple[int, ...]] = []
         self.orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
         self.outbox = Outbox(self._tell_published)
-        self.ready = False
+        self.ready = self.is_orphan = False
 
     def start(self) -> None:
         for name, work in (("orders", self._read), ("publish", self._write_published)):
@@ -165,6 +166,7 @@ class Control:
 
     def _end_orphan(self) -> None:
         """The server is gone. Views notice that their lanes are closed; nothing else is waited for."""
+        self.is_orphan = True
         if self.ready:
             self.orders.put((STOP, b"", ()))
             threading.Event().wait(ORPHAN_GRACE)

@@ -328,3 +328,12 @@ async def test_while_it_stops_nobody_is_replaced():
     await asyncio.sleep(0.02)
     assert len(house.made) == 1
     await house.supervisor.stop(0)
+
+
+@pytest.mark.parametrize(("grace", "given"), [(20.0, limits.EXIT_GRACE), (0.2, 0.2)])
+async def test_a_process_that_leaves_a_view_behind_is_not_waited_for_as_long_as_others(grace, given):
+    house = House(workers=2)
+    await house.supervisor.start()
+    house.made[0].lanes = {object()}
+    await house.supervisor.stop(grace)
+    assert [crew.stopped_with for crew in house.made] == [given, grace]
