@@ -1,5 +1,6 @@
 """A real server for a test: started as a user starts it, watched from outside, and gone afterwards."""
 
+import fcntl
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 import uuid
 from contextlib import contextmanager, suppress
@@ -152,7 +154,7 @@ def choose_combination():
 class Server:
     """`waterspout serve` in a session of its own, on a free port; or where the words in `listen` say.
 
-    `address` is None when that is a UNIX socket.
+    `address` is None when that is a UNIX socket. `terminal`: its stdin is one, and that of its session.
     """
 
     def __init__(
@@ -167,6 +169,7 @@ class Server:
         cwd=ROOT,
         pass_fds=(),
         stdin=subprocess.DEVNULL,
+        terminal=False,
     ):
         self.folder = Path(folder)
         self.form = form
@@ -184,6 +187,7 @@ class Server:
                 stderr=log,
                 start_new_session=True,
                 pass_fds=pass_fds,
+                preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if terminal else None,
             )
         try:
             self.address = self._wait_for_address()

@@ -42,6 +42,33 @@ def test_an_app_that_configures_logging_does_not_silence_the_server(start):
     server.stop()
 
 
+STARTING = """
+import logging.config
+
+import waterspout
+from tests.apps.natives import routes
+
+class Shop(waterspout.Application):
+    async def start(self):
+        await super().start()
+        logging.config.dictConfig({"version": 1})
+
+app = Shop(native=routes, wsgi="tests.apps.habits:load()")
+"""
+
+
+def test_an_application_that_configures_logging_as_it_starts_does_not_silence_the_server(
+    start_server, tmp_path
+):
+    (tmp_path / "starting.py").write_text(STARTING)
+    server = start_server("starting:app", cwd=tmp_path)
+    for path in ("/native/ping?mark", "/slowly?mark"):
+        assert server.get(path).status == 200
+        assert server.log_lines(f"{path} 200")
+    server.stop()
+    assert server.log_lines("stopping (SIGTERM)")
+
+
 def test_an_app_that_goes_to_another_directory_finds_its_modules_later(start, tmp_path):
     (tmp_path / "lazily_loaded.py").write_text("TEXT = 'found'")
     server = start(habit="directory", cwd=tmp_path)

@@ -160,12 +160,36 @@ def test_a_server_without_a_wsgi_app_has_nothing_to_reload(start_server):
     assert server.get("/native/ping").text == "pong"
 
 
-def test_a_terminal_that_closes_stops_its_server(start):
+def start_on_terminal(start, **options):
+    """A server whose stdin is a terminal, and that terminal's other end."""
     ours, theirs = pty.openpty()
     try:
-        server = start(stdin=theirs)
+        return start(stdin=theirs, **options), ours
     finally:
         os.close(theirs)
-    os.close(ours)
-    server.signal(signal.SIGHUP)
+
+
+def test_a_terminal_that_closes_stops_its_server(start):
+    server, ours = start_on_terminal(start, terminal=True)
+    os.close(ours)  # the kernel sends it SIGHUP
     assert server.wait() == 0
+    assert server.log_lines("stopping (SIGHUP)")
+
+
+def test_while_its_terminal_is_there_sighup_reloads(start, site):
+    server, ours = start_on_terminal(start, terminal=True)
+    site("two!")
+    server.signal(signal.SIGHUP)
+    assert poll(lambda: version(server) == "two!", 20)
+    os.close(ours)
+    assert server.wait() == 0
+
+
+def test_a_terminal_that_closes_and_is_another_session_s_keeps_nobody_from_a_reload(start, site):
+    """`setsid waterspout serve`: no end of that terminal has ever been told."""
+    server, ours = start_on_terminal(start)
+    os.close(ours)
+    site("two!")
+    server.signal(signal.SIGHUP)
+    assert poll(lambda: version(server) == "two!", 20)
+    server.stop()

@@ -18,6 +18,7 @@ from waterspout.application import Application
 from waterspout.exceptions import ConfigurationError
 from waterspout.http import HTTPServer
 from waterspout.limits import GC_THRESHOLDS, READY_TIMEOUT, SAME_SIGNAL
+from waterspout.logs import loggers
 from waterspout.logs.saying import say
 from waterspout.message.proxies import Proxies
 from waterspout.message.record import log_refusal
@@ -37,6 +38,7 @@ from waterspout.system.garbage import collector
 from waterspout.system.listeners import Listeners, adopt, listen_tcp, listen_unix
 from waterspout.system.processes import read_rss
 from waterspout.system.signals import keep_from_children, spare_forked_children
+from waterspout.system.surroundings import is_own_terminal
 from waterspout.wsgi.container import Container
 from waterspout.wsgi.settings import PoolSettings
 
@@ -228,7 +230,7 @@ class Server:
             _SLOW_START,
             lambda: say(f"waiting for the WSGI app to load, at most {READY_TIMEOUT:.0f} s"),
         )
-        starting = asyncio.ensure_future(application.start())
+        starting = asyncio.ensure_future(_start_heard(application))
         stopping = asyncio.ensure_future(self._stop.wait())
         try:
             await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -252,12 +254,12 @@ class Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._handle_stop, number)
-        self._on_terminal = os.isatty(0)
+        self._on_terminal = is_own_terminal()
         loop.add_signal_handler(signal.SIGHUP, self._handle_hangup)
 
     def _handle_hangup(self) -> None:
         """Reload; but when it is our terminal that has gone, nobody is there to ask for that."""
-        if self._on_terminal and not os.isatty(0):
+        if self._on_terminal and not is_own_terminal():
             self._handle_stop(signal.SIGHUP)
         else:
             self._renew_certificate()
@@ -336,6 +338,12 @@ class Server:
         """Nothing new comes in; what runs ends; the rest is cut at the deadline."""
         self.ends_by = time.monotonic() + timeout
         await shut_down(server, self._application, timeout)
+
+
+async def _start_heard(application: Application) -> None:
+    """What begins with the server may configure logging, as an app does that is loaded."""
+    with loggers.kept():
+        await application.start()
 
 
 def _calm_collector() -> bool:

@@ -87,7 +87,7 @@ def answer_signals(on_stop: Callable[[str], None], on_hangup: Callable[[], None]
     """
     if not _is_main_thread():
         return
-    on_terminal = _is_terminal()
+    on_terminal = is_own_terminal()
 
     def stop(number: int, _frame: object) -> None:
         on_stop(signal.Signals(number).name)
@@ -95,7 +95,7 @@ def answer_signals(on_stop: Callable[[str], None], on_hangup: Callable[[], None]
         os._exit(0)  # what runs is code of others, at any place
 
     def hang_up(number: int, frame: object) -> None:
-        if on_terminal and not _is_terminal():
+        if on_terminal and not is_own_terminal():
             stop(number, frame)
         else:
             on_hangup()
@@ -128,8 +128,15 @@ def silence(descriptor: int) -> None:
     os.close(null)
 
 
-def _is_terminal() -> bool:
-    return os.isatty(0)
+def is_own_terminal() -> bool:
+    """Whether stdin is the terminal of this process's session: no other sends SIGHUP when it closes. False
+    once it has gone.
+    """
+    try:
+        os.tcgetpgrp(0)
+    except OSError:
+        return False
+    return True
 
 
 def _is_main_thread() -> bool:

@@ -1,4 +1,6 @@
-"""What the first process of a container does about SIGTERM before it is loaded. The rest: tests/wire."""
+"""What the first process of a container does about SIGTERM before it is loaded, and whose a terminal is. The
+rest: tests/wire.
+"""
 
 import os
 import signal
@@ -57,3 +59,28 @@ def test_any_other_process_ends_by_the_signal_itself(module, code):
 def test_where_it_is_ignored_it_stays_so():
     code = "sys.argv[1:] = ['--version']; from waterspout.__main__ import main; main()"
     assert end_of("waterspout.cli", code, 1, "ignored") == (0, "")
+
+
+#: Says whether the terminal at its stdin is its own: before it is, while it is, and when it has gone.
+ON_TERMINAL = """
+import fcntl, os, pty, signal, termios
+from waterspout.system.surroundings import is_own_terminal
+
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+os.setsid()
+print(is_own_terminal())
+ours, theirs = pty.openpty()
+os.dup2(theirs, 0)
+print(is_own_terminal())
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+print(is_own_terminal())
+os.close(ours)
+print(is_own_terminal())
+"""
+
+
+def test_a_terminal_is_its_own_while_it_is_that_of_its_session():
+    command = [sys.executable, "-c", ON_TERMINAL]
+    with open(os.devnull) as null:
+        done = subprocess.run(command, cwd=ROOT, stdin=null, capture_output=True, text=True, timeout=30)
+    assert done.stdout.split() == ["False", "False", "True", "False"], done.stderr
