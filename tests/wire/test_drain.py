@@ -200,12 +200,12 @@ def test_a_request_on_a_kept_connection_while_it_stops_is_answered_or_the_connec
     assert_gone(fresh)
 
 
-def open_websocket(server):
+def open_websocket(server, path="/native/ws"):
     connection = server.connect()
     key = base64.b64encode(b"0123456789abcdef").decode()
     connection.send_head(
         "GET",
-        "/native/ws",
+        path,
         [
             ("Upgrade", "websocket"),
             ("Connection", "Upgrade"),
@@ -287,6 +287,36 @@ def test_a_websocket_that_never_answers_the_close_does_not_hold_the_end_up_for_e
     server.signal(signal.SIGTERM)
     assert next_frame(connection)[0] == 8
     assert server.wait() is not None
+
+
+NOTING = """
+from tornado.websocket import WebSocketHandler
+
+class Noting(WebSocketHandler):
+    def open(self, name):
+        self.name = name
+
+    def on_close(self):
+        with open("closed", "a") as file:
+            print(self.name, file=file)
+        raise LookupError("once its name is there")
+
+routes = [(r"/noting/(\\w+)", Noting)]
+"""
+
+
+@pytest.mark.parametrize("form", ["asyncio", "uvloop", "tornado"])
+def test_the_handlers_of_those_that_never_answer_the_close_hear_of_the_end(start_server, tmp_path, form):
+    (tmp_path / "noting.py").write_text(NOTING)
+    options = ("--server", form) if form == "tornado" else ("--loop", form)
+    server = start_server("--native", "noting:routes", *options, cwd=tmp_path)
+    silent = [open_websocket(server, f"/noting/{name}") for name in ("first", "second")]
+    answering = open_websocket(server, "/noting/third")
+    server.signal(signal.SIGTERM)
+    assert_closed(answering, 1001)
+    assert [next_frame(connection)[0] for connection in silent] == [8, 8]
+    assert_gone(server)
+    assert sorted((tmp_path / "closed").read_text().split()) == ["first", "second", "third"]
 
 
 def test_an_event_stream_is_ended_cleanly(fresh):

@@ -67,8 +67,8 @@ def configure(level: int = logging.INFO, *, access_log: bool = True) -> None:
 
 @contextlib.contextmanager
 def kept() -> Iterator[None]:
-    """While an app is loaded, or started. One that configures its logging by `dictConfig` or `fileConfig` turns all
-    loggers off that it doesn't name, unless it says otherwise; ours are not the app's.
+    """While an app is loaded, or started. One that configures its logging by `dictConfig` or `fileConfig`
+    turns all loggers off that it doesn't name, unless it says otherwise; ours are not the app's.
     """
     silent = {name for name in _find_ours() if logging.getLogger(name).disabled}
     try:

@@ -56,6 +56,7 @@ async def shut_down(
     end_streams()
     if isinstance(application, Application):
         await _wait_for_goodbyes(application, deadline)
+        await _end_sockets(application)
         await application.stop(max(0.0, deadline - loop.time()))
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(server.close_all_connections(), CUT_TIME)
@@ -86,3 +87,14 @@ async def _wait_for_goodbyes(application: Application, deadline: float) -> None:
         if now >= deadline or (now >= soon and not any(protocol.unsent for protocol in closing)):
             break
         await asyncio.sleep(0.02)
+
+
+async def _end_sockets(application: Application) -> None:
+    """Those whose clients have not answered are cut, while the application is there yet: their handlers'
+    `on_close` may need it.
+    """
+    for protocol in application.closing_sockets:
+        protocol.on_connection_close()
+    deadline = asyncio.get_running_loop().time() + CUT_TIME
+    while application.closing_sockets and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(0.005)

@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import socket
 import sys
 import threading
 import time
@@ -12,6 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 from tornado.web import Application, RequestHandler
+from tornado.websocket import WebSocketHandler
 
 import waterspout
 from tests.waterspout.processes import belongings, wait_until
@@ -50,8 +52,15 @@ class Blocks(RequestHandler):
         time.sleep(2)
 
 
+class Talks(WebSocketHandler):
+    closed = 0
+
+    def on_close(self):
+        Talks.closed += 1
+
+
 def make_app(target="app", **options):
-    routes = [("/native", Native), ("/follows", Follows), ("/waits", Waits)]
+    routes = [("/native", Native), ("/follows", Follows), ("/waits", Waits), ("/talks", Talks)]
     return waterspout.Application(native=routes, wsgi=APPS + target, wsgi_threads=1, **options)
 
 
@@ -174,6 +183,21 @@ def test_a_stream_that_is_open_does_not_keep_it(path):
     assert time.monotonic() - begun < LONG
     reply.close()
     client.close()
+
+
+def test_of_a_websocket_that_does_not_answer_the_close_nothing_is_left():
+    before, begun = Talks.closed, time.monotonic()
+    with serving(make_app(wsgi_workers=0), timeout=0.5) as url:
+        client = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 10)
+        client.sendall(
+            b"GET /talks HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        assert client.recv(1000).startswith(b"HTTP/1.1 101 ")
+    assert time.monotonic() - begun < LONG
+    assert Talks.closed == before + 1
+    with client:
+        assert b"".join(iter(lambda: client.recv(1000), b"")).startswith(b"\x88")
 
 
 def test_who_blocks_the_loop_is_not_waited_for_for_ever(monkeypatch):
