@@ -316,19 +316,20 @@ class LeanRequestHandler(TornadoRequestHandler):
         value: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        """As Tornado's (which Sentry, Datadog and their like wrap), with the request's id, as the access line
-        has it. A client that left while its reply was written is no error; the access line says so.
+        """As Tornado's (which Sentry, Datadog and their like wrap). A client that left while its reply was
+        written is no error; the access line says so.
         """
         request: Any = self.request
         if isinstance(value, StreamClosedError) and is_left(request.connection):
             record_of(request).note = "client-left"
             return
-        summary = f"{self._request_summary()} {record_of(request).request_id}"
-        self._request_summary = lambda: summary  # type: ignore[method-assign]  # for this one line
-        try:
-            super().log_exception(typ, value, tb)
-        finally:
-            del self._request_summary
+        super().log_exception(typ, value, tb)
+
+    def _request_summary(self) -> str:
+        """For Tornado's own lines: with the request's id, as our access line has it. Not in `log_exception`:
+        OpenTelemetry sets one on the handler's class, and beneath that it is Tornado's.
+        """
+        return f"{super()._request_summary()} {record_of(self.request).request_id}"
 
     def _answer_options(self, *_args: Any, **_kwargs: Any) -> None:
         self._say_allow()

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import pytest
 from tornado.web import Application as TornadoApplication
+from tornado.web import HTTPError
 from tornado.web import RequestHandler as TornadoRequestHandler
 
 from tests.waterspout.http import harness
@@ -459,6 +460,29 @@ async def test_who_wraps_the_logging_of_exceptions_sees_them(monkeypatch, caplog
         assert (await client.read_reply())[0] == 500
     assert [str(value) for value in seen] == ["of this test"]
     assert "Uncaught exception GET / (127.0.0.1) its-id" in caplog.text
+
+
+@on_loops
+async def test_who_wraps_it_on_the_class_of_a_handler_has_the_request_s_id_too(monkeypatch, caplog):
+    """OpenTelemetry does, when it first sees one; `super()` is Tornado's there."""
+    initialize = TornadoRequestHandler.__init__
+
+    class Raises(TornadoRequestHandler):
+        def get(self):
+            raise HTTPError(400, "a bad one") if self.get_argument("bad", "") else ValueError("of this test")
+
+    def watched(self, *args, **kwargs):
+        log_exception = self.__class__.log_exception
+        self.__class__.log_exception = lambda *about: log_exception(*about)
+        initialize(self, *args, **kwargs)
+
+    monkeypatch.setattr(TornadoRequestHandler, "__init__", watched)
+    async with serve(Application([("/", Raises)])) as served, served.client() as client:
+        for target, status in (("/", 500), ("/?bad=1", 400)):
+            client.send(make_request(target, [f"X-Request-Id: its-{status}"]))
+            assert (await client.read_reply())[0] == status
+    assert "Uncaught exception GET / (127.0.0.1) its-500\n" in caplog.text
+    assert "400 GET /?bad=1 (127.0.0.1) its-400: a bad one" in caplog.text
 
 
 def test_declining_works_then_too(seen):
