@@ -2,6 +2,7 @@
 
 import re
 import socket
+import threading
 
 import pytest
 
@@ -113,6 +114,34 @@ def test_a_restart_that_fails_is_tried_again_after_the_next_change(server, site)
     change(site, "my_native.py", NATIVE, "second")
     assert said(server, "/native", "second")
     server.stop()
+
+
+@pytest.fixture
+def noise(site):
+    """A log beside the code, to which a line is written all the time."""
+    over = threading.Event()
+
+    def write():
+        with (site / "site.log").open("a") as log:
+            while not over.wait(0.01):
+                print("a line", file=log, flush=True)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+
+
+def test_what_changes_while_code_is_loaded_is_seen_whatever_is_written_beside_it(server, site, noise):
+    slow = 'import time\nopen("begun", "w").close()\ntime.sleep(1)\n'
+    (site / "my_native.py").write_text(f"{slow}raise ValueError")
+    assert poll((site / "begun").exists, WAIT)
+    (site / "my_native.py").write_text(f"{slow}{NATIVE.format(version='second')}")  # no watcher is there yet
+    assert said(server, "/native", "second")
+    (site / "begun").unlink()
+    change(site, "my_native.py", NATIVE, "third")
+    assert said(server, "/native", "third")
 
 
 def test_without_watchfiles_it_says_what_to_install(start_server, site):

@@ -25,8 +25,9 @@ logger = logging.getLogger("waterspout.reload")
 #: Where a server finds the descriptors of the sockets that it listened on before it restarted itself.
 _INHERITED: Final = "WATERSPOUT_INHERITED_SOCKETS"
 _TEMPLATES: Final = (".html", ".htm", ".jinja", ".jinja2", ".j2")
-#: The watcher looks up this often (milliseconds), and gives nothing then.
-_WAITING: Final = {"rust_timeout": 1000, "yield_on_timeout": True}
+#: The watcher looks up this often (milliseconds), and gives nothing then. What it gives we sort ourselves: it
+#: would say nothing at all as long as a log, say, is written beside the code.
+_WAITING: Final = {"rust_timeout": 1000, "yield_on_timeout": True, "watch_filter": None}
 
 #: What changes while this process loads its code, no watcher has seen.
 _started = time.time()
@@ -83,11 +84,9 @@ class Watcher:
             await asyncio.wait([self._task])
 
     async def _watch(self) -> None:
-        late = True
-        async for found in _import_watcher().awatch(
-            *find_folders(), watch_filter=_make_filter(), stop_event=self._stop, **_WAITING
-        ):
-            self._changed.update(path for _, path in found)
+        late, is_wanted = True, _make_filter()
+        async for found in _import_watcher().awatch(*find_folders(), stop_event=self._stop, **_WAITING):
+            self._changed.update(path for change, path in found if is_wanted(change, path))
             if late:
                 self._changed.update(find_changed(_started))
                 late = False
@@ -224,12 +223,11 @@ def wait_and_restart(sockets: Iterable[socket.socket]) -> None:
 
     Does not return, unless it is interrupted, or changes can't be seen.
     """
-    changes = _import_watcher().watch(
-        *find_folders(), watch_filter=_make_filter(), raise_interrupt=False, **_WAITING
-    )
+    late, is_wanted = True, _make_filter()
     try:
-        for found in changes:
-            if found or find_changed(_started):
+        for found in _import_watcher().watch(*find_folders(), raise_interrupt=False, **_WAITING):
+            if any(is_wanted(change, path) for change, path in found) or (late and find_changed(_started)):
                 restart(sockets)
+            late = False
     except RuntimeError as error:
         _say_blind(error)
