@@ -115,7 +115,6 @@ class PlainListener:
         on_loop_closed: Callable[[], None] = lambda: None,
     ) -> None:
         self._make_protocol = make_protocol
-        self._loop: asyncio.AbstractEventLoop = loop.asyncio_loop  # type: ignore[attr-defined]  # all have one
         self._tasks: set[asyncio.Task[None]] = set()
         self._acceptor = Acceptor(loop, sock, self._start, on_loop_closed)
 
@@ -124,13 +123,13 @@ class PlainListener:
         self._acceptor.stop()
 
     def _start(self, sock: socket.socket, address: object) -> None:
-        task = self._loop.create_task(self._connect(sock, address))
+        task = asyncio.get_running_loop().create_task(self._connect(sock, address))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _connect(self, sock: socket.socket, address: object) -> None:
         try:
-            await self._loop.connect_accepted_socket(self._make_protocol, sock)
+            await asyncio.get_running_loop().connect_accepted_socket(self._make_protocol, sock)
         except OSError as error:
             if error.errno != errno.EINVAL:  # macOS: the client has left
                 gen_log.warning("a connection can't be served: %s", error)
@@ -158,7 +157,7 @@ class TLSListener(PlainListener):
 
     async def _connect(self, sock: socket.socket, address: object) -> None:
         try:
-            await self._loop.connect_accepted_socket(
+            await asyncio.get_running_loop().connect_accepted_socket(
                 self._make_protocol,
                 sock,
                 ssl=self._find_context(),
@@ -179,7 +178,7 @@ class TLSListener(PlainListener):
         if reason not in self._failures and len(self._failures) >= _REASONS:
             reason = ""  # OpenSSL knows hundreds
         tally = self._failures.setdefault(reason, Tally(TLS_SAID_PAUSE))
-        if failed := tally.count(self._loop.time()):
+        if failed := tally.count(asyncio.get_running_loop().time()):
             gen_log.warning(
                 "SSL Error with %s: %s%s",
                 address,

@@ -86,8 +86,8 @@ class HTTPServer(httpserver.HTTPServer):
         """Accept connections on `sockets`, which listen already."""
         # By way of Tornado, which makes one where there is none yet: `listen()` in a thread, before the loop.
         self._io_loop = IOLoop.current()
-        self.loop: asyncio.AbstractEventLoop = self._io_loop.asyncio_loop  # type: ignore[attr-defined]  # all have
-        self.done: asyncio.Future[None] = self.loop.create_future()
+        self.loop = loop = self._io_loop.asyncio_loop  # type: ignore[attr-defined]  # all of them have one
+        self.done: asyncio.Future[None] = loop.create_future()
         self.done.set_result(None)
         self._turn()
         self.variables = copy_context()

@@ -12,7 +12,7 @@ def has_limit(connection: Any) -> bool:
     return _find_given(connection) is not None
 
 
-def find_limit(connection: Any, most: int) -> int:
+def lower_limit(connection: Any, most: int) -> int:
     """`most`, or what the server was given, if that is less (bytes)."""
     given = _find_given(connection)
     return most if given is None else min(most, given)

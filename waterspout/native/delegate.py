@@ -19,7 +19,7 @@ from tornado.web import Application, RequestHandler
 
 from waterspout.message.closing import may_serve
 from waterspout.message.record import record_of, word_for
-from waterspout.message.size import find_limit, has_limit
+from waterspout.message.size import has_limit, lower_limit
 from waterspout.native.failure import FAILURES, fail
 from waterspout.native.handler import LeanRequestHandler, follow_get, keep_converted, retrieve
 from waterspout.native.request import Request
@@ -146,7 +146,7 @@ class NativeDelegate(HTTPMessageDelegate):
         self._limit = (
             application.max_body_size
             if streams
-            else find_limit(request.connection, application.native_max_body_size)
+            else lower_limit(request.connection, application.native_max_body_size)
         )
         self._received = 0
         self._refusal: Reply | None = None

@@ -22,7 +22,7 @@ from waterspout.message.closing import may_serve, wants_close
 from waterspout.message.framing import CHUNKED, body_length
 from waterspout.message.proxies import Proxies, find_ends, judge_once, verdict_of
 from waterspout.message.record import Record, make_request_id, word_for
-from waterspout.message.size import find_limit
+from waterspout.message.size import lower_limit
 from waterspout.wsgi.backlog import Answer, fits
 from waterspout.wsgi.exchange.concluding import Dispatcher
 from waterspout.wsgi.exchange.reply import Reply
@@ -85,7 +85,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
     ) -> None:
         assert isinstance(start_line, RequestStartLine)
         # The limit is ours, and so is the answer: 413, where Tornado would say 400.
-        self._max_body_size = find_limit(self._connection, self._max_body_size)
+        self._max_body_size = lower_limit(self._connection, self._max_body_size)
         self._connection.set_max_body_size(sys.maxsize)
         if not self._open(start_line, headers) or not self._length:
             return

@@ -138,7 +138,7 @@ def any_url(request, url):
         yield url
         return
     if not os.environ.get(POSTGRESQL):
-        pytest.skip(f"{POSTGRESQL} names no database")
+        pytest.skip(f"{POSTGRESQL} names no database")  # .ci/run starts one for these tests
     url = parse_url(os.environ[POSTGRESQL])
     prepare(url, lambda session: Base.metadata.drop_all(session.connection()))
     prepare(url, make_table)
