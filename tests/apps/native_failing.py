@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tornado.web import Finish, RequestHandler, stream_request_body
+from tornado.web import Finish, HTTPError, RequestHandler, stream_request_body
 from tornado.websocket import WebSocketHandler
 
 import waterspout
@@ -77,22 +77,38 @@ class ExitsEarly(RequestHandler):
 
 
 @stream_request_body
-class ExitsAmidBody(RequestHandler):
+class FailsAmidBody(RequestHandler):
+    """Fails at its body's first piece, in the way that the query says."""
+
+    async def prepare(self):
+        if self.get_argument("begun", ""):
+            self.write("half")
+            await self.flush()
+
     def data_received(self, chunk):
-        raise SystemExit(5)
+        match self.get_argument("by"):
+            case "raise":
+                raise ValueError("a secret of the handler")
+            case "exit":
+                raise SystemExit(5)
+            case "status":
+                raise HTTPError(409, "not now")
+            case "finish":
+                self.write("enough")
+                raise Finish
+
+    def on_finish(self):
+        note("finished", {"QUERY_STRING": self.request.query})
 
     def put(self):
-        self.write("never")
+        note("ran", {"QUERY_STRING": self.request.query})
 
 
 @stream_request_body
-class ExitsAmidBodyLater(RequestHandler):
+class FailsAmidBodyLater(FailsAmidBody):
     async def data_received(self, chunk):
         await asyncio.sleep(0)
-        raise SystemExit(5)
-
-    def put(self):
-        self.write("never")
+        super().data_received(chunk)
 
 
 class ExitsInCache(RequestHandler):
@@ -130,8 +146,8 @@ routes = [
     ("/lean-half", LeanHalf),
     ("/exits", Exits),
     ("/exits-early", ExitsEarly),
-    ("/exits-amid-body", ExitsAmidBody),
-    ("/exits-amid-body-later", ExitsAmidBodyLater),
+    ("/fails-amid-body", FailsAmidBody),
+    ("/fails-amid-body-later", FailsAmidBodyLater),
     ("/exits-in-cache", ExitsInCache),
     ("/waits", Waits),
     ("/wrong-length", WrongLength),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from tornado.httputil import (
     HTTPHeaders,
+    HTTPInputError,
     HTTPMessageDelegate,
     HTTPServerRequest,
     RequestStartLine,
@@ -17,14 +18,20 @@ from tornado.httputil import (
 )
 from tornado.web import Application, RequestHandler
 
+from waterspout.exceptions import RequestRefused
 from waterspout.message.closing import may_serve
 from waterspout.message.record import record_of, word_for
 from waterspout.message.size import has_limit, lower_limit
 from waterspout.native.failure import FAILURES, fail
-from waterspout.native.handler import LeanRequestHandler, follow_get, keep_converted, retrieve
+from waterspout.native.handler import (
+    LeanRequestHandler,
+    answer_exception,
+    follow_get,
+    keep_converted,
+    retrieve,
+)
 from waterspout.native.request import Request
 from waterspout.native.transform import ALONE, RecordTransform
-from waterspout.system.system_exit import contain_exit
 from waterspout.wsgi.exchange.reply import Reply
 
 if TYPE_CHECKING:
@@ -188,11 +195,29 @@ class NativeDelegate(HTTPMessageDelegate):
             self._tell_closed()  # drops what it holds; a streaming handler is told
             self._refuse(self._request.headers, linger=True)
             return None
-        waits = self._variables.run(self._delegate.data_received, chunk)
-        if asyncio.iscoroutine(waits):
-            loop = asyncio.get_running_loop()
-            return loop.create_task(contain_exit(waits), context=self._variables)
-        return cast("Awaitable[None] | None", waits)
+        try:
+            waits = self._variables.run(self._delegate.data_received, chunk)
+        except FAILURES as error:
+            self._variables.run(self._answer, error)
+            return None
+        if waits is None:
+            return None
+        return asyncio.get_running_loop().create_task(self._take(waits), context=self._variables)
+
+    async def _take(self, waits: Awaitable[None]) -> None:
+        """A piece of the body, by a handler that streams."""
+        try:
+            await waits
+        except FAILURES as error:
+            self._answer(error)
+
+    def _answer(self, error: BaseException) -> None:
+        """The handler raised in the middle of its body: as anywhere else the reply is its own. It is the last
+        one of its connection, which ends behind it, and with it the wait for the rest of the body.
+        """
+        if isinstance(error, (HTTPInputError, RequestRefused)):
+            raise error  # the client's fault, and answered as such
+        answer_exception(self._delegate.handler, error)
 
     def finish(self) -> None:
         if self._refusal is not None:

@@ -263,15 +263,15 @@ class LeanRequestHandler(TornadoRequestHandler):
         """The handler raised, or its task was cancelled: then the client gets a 500 and the task its end."""
         task = asyncio.current_task()
         is_cancelled = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling()
+        if not is_cancelled:
+            answer_exception(self, error)
+            return
         try:
-            if not is_cancelled:
-                self._handle_request_exception(error)
-            elif not self._finished:
+            if not self._finished:
                 self.send_error(500)
         except Exception:
-            app_log.error("Exception in exception handler", exc_info=True)
-        if is_cancelled:
-            raise error
+            _log_unanswered()
+        raise error
 
     def _handle_request_exception(self, e: BaseException) -> None:
         if not (isinstance(e, Decline) and self._pass_on()):
@@ -371,6 +371,18 @@ class LeanRequestHandler(TornadoRequestHandler):
     def _break_cycles(self) -> None:
         if "ui" in self.__dict__:
             super()._break_cycles()
+
+
+def answer_exception(handler: TornadoRequestHandler, error: BaseException) -> None:
+    """Let `handler` answer for what it raised; called where that is caught (Tornado asks `sys.exc_info`)."""
+    try:
+        handler._handle_request_exception(error)
+    except Exception:
+        _log_unanswered()
+
+
+def _log_unanswered() -> None:
+    app_log.error("Exception in exception handler", exc_info=True)
 
 
 def is_left(connection: Any) -> bool:
