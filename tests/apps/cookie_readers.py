@@ -76,6 +76,20 @@ class Indifferent(Answers, RequestHandler):
     pass
 
 
+@waterspout.public
+class Declines(RequestHandler):
+    def get(self):
+        if not sessions.read(self):
+            raise waterspout.Decline
+        self.write("mine")
+
+    def post(self):
+        raise waterspout.Decline
+
+
 classes = (Plain, Lean, Speaks, LeftAlone, Tornados, Reads, Indifferent)
 routes = [(f"/{handler.__name__.lower()}/<int:status>", handler) for handler in classes]
-app = waterspout.Application(routes, "tests.apps.working:app", login_loader=load_user, login_url="/login")
+routes.append(("/vary", Declines))
+app = waterspout.Application(
+    routes, "tests.apps.cookie_views:app", login_loader=load_user, login_url="/login"
+)

@@ -1,5 +1,7 @@
 """What is for one user alone, a shared cache gives to nobody else: errors, too, say `Vary: Cookie`."""
 
+from urllib.parse import quote
+
 import pytest
 
 SERVE = ("tests.apps.cookie_readers:app",)
@@ -30,6 +32,24 @@ def test_so_does_what_somebody_unknown_is_told(server, handler):
 @pytest.mark.parametrize("handler", [name for name in HANDLERS if name != "tornados"])
 def test_what_a_handler_says_itself_is_kept(server, handler):
     assert server.get(f"/{handler}/200", SIGNED_IN).all("Vary") == ["Accept, Cookie"]
+
+
+@pytest.mark.parametrize(
+    ("says", "said"),
+    [
+        ("", ["Cookie"]),
+        ("Accept", ["Accept", "Cookie"]),
+        ("Accept, cookie", ["Accept, cookie"]),
+        ("*", ["*"]),
+    ],
+)
+def test_what_a_view_answers_where_a_handler_declined_by_the_cookies_varies_with_them(server, says, said):
+    reply = server.get(f"/vary?says={quote(says)}")
+    assert (reply.text, reply.all("Vary")) == ("everybody's", said)
+
+
+def test_what_is_declined_whatever_the_cookies_does_not(server):
+    assert server.ask("POST", "/vary", body=b"").all("Vary") == []
 
 
 def test_who_looks_at_nobody_varies_with_nothing(server):

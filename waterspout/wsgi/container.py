@@ -183,6 +183,7 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         exchange = self.start_request(request.server_connection, request.connection)
         exchange.request = request
         exchange.allow = getattr(request, "denied", frozenset())
+        exchange.varies = getattr(request, "depends_on_cookies", False)
         exchange.execute()
 
 

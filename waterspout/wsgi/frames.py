@@ -102,7 +102,7 @@ class RequestHead(NamedTuple):
     the peer claimed to speak for another client, and was not believed; its claims are not among the
     `headers`. `root_path`: the part of the target's path that is SCRIPT_NAME. `allow`: the methods that
     native handlers own at this path, like "GET, HEAD", if none of them owns the method of this request; or
-    with it, if a handler has declined the request.
+    with it, if a handler has declined the request. `varies`: which side answers depends on the cookies.
     """
 
     body_length: int
@@ -119,6 +119,7 @@ class RequestHead(NamedTuple):
     server_port: str
     root_path: str
     allow: str
+    varies: bool
     headers: Headers
 
 

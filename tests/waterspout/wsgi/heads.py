@@ -12,6 +12,7 @@ PLAIN = RequestHead(
     server_name="192.0.2.1",
     server_port="8888",
     allow="",
+    varies=False,
     request_id="id-1",
     content_length="",
     disbelieved=False,

@@ -54,12 +54,13 @@ class Exchange(SlowClient, HTTPMessageDelegate):
     A small body travels with its request, once it is whole; a larger one is sent as the view asks for it.
 
     Attributes: `request`, set by whoever calls `execute()`; `allow`, the methods that native handlers own at
-    this path, which none of them could answer.
+    this path, which none of them could answer; `varies`, one of them has declined it by its cookies.
     """
 
     # What most exchanges never change stands on the class.
     request: HTTPServerRequest | None = None
     allow: frozenset[str] = frozenset()
+    varies = False
     _fields: Headers | None = None  # what the app is told, where that is not what the server keeps
     _half_closed = False
 
@@ -127,6 +128,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
                     *find_ends(connection),
                     root_path,
                     ", ".join(sorted(self.allow)) if self.allow else "",
+                    False,  # what a handler has declined is opened as any other request
                     head.fields,
                 )
             ),
@@ -269,6 +271,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
             *find_ends(self._connection),
             self.record.root_path,
             ", ".join(sorted(self.allow)) if self.allow else "",
+            self.varies,
             list(headers.get_all()) if self._fields is None else self._fields,
         )
 

@@ -6,6 +6,7 @@ body.py      wsgi.input
 response.py  start_response, and what follows it
 fields.py    ... status and fields, checked
 allow.py     405 and Allow, where native handlers own other methods
+varying.py   Vary, where a native handler has declined by the cookies
 alive.py     whether somebody still waits, for views that ask
 sleep.py     whether views wait for something
 child.py     a WSGI process, from within               control.py  ... its end of the control channel

@@ -50,6 +50,7 @@ from waterspout.wsgi.worker.environ import build_environ
 from waterspout.wsgi.worker.loading import WSGIApp
 from waterspout.wsgi.worker.response import Response
 from waterspout.wsgi.worker.sleep import SleepMeter
+from waterspout.wsgi.worker.varying import vary_with_cookies
 
 logger = logging.getLogger("waterspout.wsgi")
 
@@ -318,7 +319,10 @@ class LaneWorker:
             )
             environ[KEY] = Presence(self)
             app = AllowMerger(self._app, head.allow) if head.allow else self._app
-            self._respond(response, app(environ, response.start_response))
+            start_response = response.start_response
+            if head.varies:
+                start_response = vary_with_cookies(start_response)
+            self._respond(response, app(environ, start_response))
         except (Cancelled, LaneClosed):
             pass
         except BaseException as error:

@@ -1,0 +1,27 @@
+"""Replies of the WSGI app to requests that a native handler has declined by their cookies. Leaf.
+
+Another client's reply is the handler's: a shared cache has to be told, though the view looks at no cookie
+(RFC 9110 section 12.5.5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+def vary_with_cookies(start_response: Callable[..., Any]) -> Callable[..., Any]:
+    """`start_response`, with Cookie among the names in Vary."""
+
+    def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        names = {
+            name.strip().lower()
+            for field, value in headers
+            if field.lower() == "vary"
+            for name in value.split(",")
+        }
+        if not {"*", "cookie"}.intersection(names):
+            headers = [*headers, ("Vary", "Cookie")]
+        return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+
+    return start
