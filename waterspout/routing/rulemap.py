@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tornado.httputil import HTTPInputError, HTTPMessageDelegate, HTTPServerRequest
-from tornado.routing import ReversibleRouter
+from tornado.routing import Matcher, ReversibleRouter
+from tornado.routing import Rule as TornadoRule
 from tornado.web import RequestHandler
 from werkzeug.exceptions import BadHost, MethodNotAllowed, NotFound
 from werkzeug.routing import BaseConverter, BuildError, Map, RequestRedirect, Rule
@@ -44,7 +45,6 @@ class RuleMap(ReversibleRouter):
         is_guarded: bool = False,
     ) -> None:
         self._is_guarded = is_guarded
-        #: Not `rules`, which are Tornado's to whoever walks through its routers (OpenTelemetry does).
         self.path_rules = rules
         self._application = application
         #: Whether a path always leads to the same rule: a converter with a `to_python` of its own may refuse
@@ -57,6 +57,8 @@ class RuleMap(ReversibleRouter):
         #: Each rule as it was written, as Werkzeug has it, and where it leads.
         self.listed: list[tuple[PathRule, Rule, Route]] = []
         self._named: dict[str, PathRule] = {}
+        #: The last that `lead` was asked, and what it said.
+        self._led: tuple[str, str, Route | None] = ("", "", None)
         self._roots: set[str] = set()
         for rule in rules:
             self._add(rule, find_lean(rule.handler))
@@ -88,6 +90,7 @@ class RuleMap(ReversibleRouter):
 
     def renew(self, find_lean: Callable[[type[RequestHandler]], type[RequestHandler]]) -> None:
         """Let the classes run that `find_lean` gives now."""
+        self._led = ("", "", None)
         for place, (rule, made, route) in enumerate(self.listed):
             renewed = Route(route.target, find_lean(route.target), route.arguments)
             self._routes[id(made)] = renewed
@@ -110,6 +113,23 @@ class RuleMap(ReversibleRouter):
         except RequestRedirect:
             return Match(None, moved_by=self)
         return Match(self._routes[id(rule)], kwargs=values)
+
+    def lead(self, method: str, path: str) -> Route | None:
+        """Who answers here, if only that the method is not allowed. None: nobody."""
+        led = self._led
+        if led[:2] != (method, path):
+            match = self.search(method, path)
+            if match is not None and match.denied:
+                match = self.search(min(match.denied), path)
+            led = self._led = method, path, match and match.route
+        return led[2]
+
+    @property
+    def rules(self) -> list[TornadoRule]:
+        """As a router of Tornado's has them, for who looks there which one a request has had: OpenTelemetry
+        does, and names it.
+        """
+        return [TornadoRule(_Leads(self, rule, route), route.target) for rule, _, route in self.listed]
 
     def find_location(self, request: HTTPServerRequest) -> str:
         """Where a request for a path that is written otherwise is sent: as a whole URL, as Flask does it.
@@ -150,6 +170,25 @@ class RuleMap(ReversibleRouter):
             return self._adapter.build(name, values)
         except BuildError as error:
             raise ValueError(f"the rule {rule.path!r} named {name!r} can't be built with {values}") from error
+
+
+class _Leads(Matcher):
+    """Whether a request leads to `route`, and how the path of its `rule` is written."""
+
+    def __init__(self, rule_map: RuleMap, rule: PathRule, route: Route) -> None:
+        self._map = rule_map
+        self._rule = rule
+        self._route = route
+
+    def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
+        is_led = self._map.lead(request.method or "", request.path) is self._route
+        return {} if is_led else None
+
+    def _find_groups(self) -> tuple[str, int]:
+        """The name is that of `tornado.routing.PathMatches` (6.6.1): the pattern, and how many of its groups
+        are left out there. Flask's notation leaves out none.
+        """
+        return self._rule.path, 0
 
 
 def _find_root(path: str) -> str:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from tornado.httputil import HTTPInputError
+from tornado.routing import PathMatches
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 from werkzeug.routing import BaseConverter
@@ -166,3 +167,42 @@ def test_rules_are_told_apart():
     with pytest.raises(ConfigurationError, match="not written Flask's way"):
         PathRule(r"/(\d+)", Reads)
     assert read_rules([("/a", "tornado.web.RequestHandler")])[0].handler is RequestHandler
+
+
+def name_route(rules, path, method="GET"):
+    """As OpenTelemetry's instrumentation looks for it: the first rule that matches, and how it is written."""
+    for rule in rules.rules:
+        if rule.matcher.match(SimpleNamespace(method=method, path=path)) is not None:
+            pattern, groups = rule.matcher._find_groups()
+            assert groups == 0
+            return pattern, rule.target
+    return None
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "found"),
+    [
+        ("GET", "/items/7", ("/items/<int:id>", Reads)),
+        ("POST", "/items/7", ("/items/<int:id>", Writes)),
+        ("GET", "/items/new", ("/items/new", Reads)),
+        ("PUT", "/items/new", ("/items/<name>", All)),
+        ("PUT", "/folder/", ("/folder/", Reads)),
+        ("GET", "/folder", None),
+        ("GET", "/nowhere", None),
+    ],
+)
+def test_who_walks_through_tornado_s_routers_finds_the_rule_of_a_request(method, path, found):
+    assert name_route(RULES, path, method) == found
+
+
+def test_it_is_found_when_the_classes_that_run_have_changed():
+    rules = make_map(("/items/<int:id>", Reads))
+    assert name_route(rules, "/items/7") == ("/items/<int:id>", Reads)
+    rules.renew(lambda handler: handler)
+    assert name_route(rules, "/items/7") == ("/items/<int:id>", Reads)
+
+
+def test_a_pattern_of_tornado_s_tells_how_it_is_written_by_the_same_name():
+    """A private one: where it is gone, ours names nothing any more."""
+    assert PathMatches("/items/([0-9]+)")._find_groups() == ("/items/%s", 1)
+    assert PathMatches("/items")._find_groups() == ("/items", 0)
