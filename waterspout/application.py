@@ -109,10 +109,12 @@ class Application(TornadoApplication):
             # tokens for.
             settings.setdefault("cross_origin_protection", True)
         self._endpoints = None if self.container is None else Endpoints(self.container.link)
-        rules = self._gathering.gather(native or [], settings.get("default_handler_class"))
+        # Tornado makes rules of `static_path` by itself: the setting says that those files are everybody's.
+        static_class = settings.get("static_handler_class") if settings.get("static_path") else None
+        rules = self._gathering.gather(native or [], settings.get("default_handler_class"), static_class)
         if self.container is not None:
             rules.append((r".*", FallbackHandler, {"fallback": self.container}))
-        super().__init__(rules, default_host, transforms, **settings)
+        super().__init__(rules, default_host, None if transforms is None else [*transforms], **settings)
         self.add_transform(RecordTransform)
         #: Protocols: `WebSocketProtocol`, unless a handler makes its own.
         self._sockets: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -424,6 +426,10 @@ class Application(TornadoApplication):
 
     def add_handlers(self, host_pattern: str, host_handlers: Any) -> None:
         super().add_handlers(host_pattern, self._gathering.gather(host_handlers))
+        if self.container is not None and self.default_host is not None:
+            # Tornado has put those for the default host last: behind the WSGI app's, which stays there.
+            rules = self.wildcard_router.rules
+            rules.append(rules.pop(-2))
 
     # -- URLs by name --------------------------------------------------------------------------------------
 

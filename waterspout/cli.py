@@ -226,6 +226,10 @@ def _build_application(
             f"{', '.join(sorted(unheard))}: only a waterspout.Application knows what to do with that, not "
             f"{describe(application)}"
         )
+    if application.settings.get("autoreload") and not settings.reload:
+        say(
+            "the application's autoreload (debug=True sets it) does nothing here: --reload loads changed code"
+        )
     if settings.debug:
         application.settings["serve_traceback"] = True
     return application

@@ -1,7 +1,9 @@
 """Owners of paths and methods, where no WSGI app is there, and where Tornado's routers decide."""
 
 import abc
+import asyncio
 import functools
+import gc
 from contextlib import asynccontextmanager
 
 import pytest
@@ -123,6 +125,72 @@ async def test_head_of_what_never_ends_is_answered():
         client.send(b"HEAD /flows HTTP/1.1\r\nHost: x\r\n\r\nGET /a/7 HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await client.head())[0] == 200
         assert (await client.read_reply())[0] == 200
+
+
+class FlowsInTask(Flows):
+    """... in a task of its own, whose end it waits for."""
+
+    async def get(self):
+        task = asyncio.create_task(super().get())
+        await asyncio.Event().wait()
+        await task
+
+
+class FlowsInGroup(Flows):
+    async def get(self):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(super().get())
+
+
+@pytest.mark.parametrize("handler", [FlowsInTask, FlowsInGroup])
+@on_loops
+async def test_head_of_what_flows_in_a_task_of_its_own_is_answered(handler, caplog):
+    async with serve(Application([("/flows", handler), *RULES])) as client:
+        client.send(b"HEAD /flows HTTP/1.1\r\nHost: x\r\n\r\nGET /a/7 HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await client.head())[0] == 200
+        assert (await client.read_reply())[0] == 200
+    gc.collect()
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+REDIRECTED = [("/folder/", Reads), ("/<name>", Writes), PathRule("/folder/", Writes)]
+
+
+@pytest.mark.parametrize("server_class", [HTTPServer, waterspout.http.HTTPServer])
+@pytest.mark.parametrize("hosts", [False, True])
+@pytest.mark.parametrize("has_app", [False, True])
+@on_loops
+async def test_a_method_that_one_rule_refuses_where_another_redirects(has_app, hosts, server_class):
+    application = Application([] if hosts else REDIRECTED, app if has_app else None)
+    if hosts:
+        application.add_handlers("x", REDIRECTED)
+    async with serve(application, server_class=server_class) as client:
+        status, body, fields = await ask(client, "PUT", "/folder")
+        if has_app:
+            assert (status, body) == (200, "the app's /folder")
+        else:
+            assert (status, fields["allow"]) == (405, "OPTIONS, POST")
+        assert (await ask(client, "OPTIONS", "/folder"))[0] == 200
+
+
+@pytest.mark.parametrize("has_app", [False, True])
+@on_loops
+async def test_rules_of_the_default_host_come_before_the_app(has_app):
+    application = Application([("/a", Reads)], app if has_app else None, default_host="shop")
+    application.add_handlers("shop", [("/b", Reads)])
+    application.add_handlers("shop", [("/c", Reads)])
+    async with serve(application) as client:
+        for path in ("/a", "/b", "/c"):
+            for host in ("shop", "another"):
+                assert (await ask(client, "GET", path, host))[1] == "read () {}"
+        status, body, _ = await ask(client, "GET", "/d", "shop")
+        assert (status, body) == (200, "the app's /d") if has_app else status == 404
+
+
+def test_transforms_that_were_given_stay_as_they_are():
+    given = []
+    assert Application(RULES, transforms=given).transforms == Application(RULES, transforms=given).transforms
+    assert given == []
 
 
 @on_loops
@@ -254,6 +322,19 @@ def test_all_forms_of_a_rule_are_taken():
         Rule(PathMatches("/e"), [("/e", Reads)]),
     ]
     assert Application(rules).doubts == []
+
+
+def test_flask_s_notation_where_it_is_a_regular_expression_is_told():
+    rules = [
+        url("/items/<int:id>", Reads),
+        Rule(PathMatches("/<x>"), Reads),
+        url("/(?P<a>a|b)/(?<!c)", Reads),
+    ]
+    items, other = Application(rules).doubts
+    assert items.startswith(
+        "the rule '/items/<int:id>' is a regular expression, with url() or Rule() around it"
+    )
+    assert other.startswith("the rule '/<x>' is")
 
 
 def test_what_can_hardly_be_meant_so_is_told():

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from tornado.web import Application as TornadoApplication
 
+from tests.waterspout import natives
 from waterspout import Application, __version__, cli, limits
 from waterspout.cli import main, make_serve_command, serving_address
 from waterspout.http import HeadLimits, HTTPSettings
@@ -277,6 +278,20 @@ def test_without_uvloop_the_loop_is_asyncio_s(served, monkeypatch):
     assert served[0][2].startswith("asyncio")
     code, line = refuse("tests.waterspout.natives:stock", "--loop", "uvloop")
     assert (code, "pip install uvloop" in line) == (2, True)
+
+
+def test_autoreload_of_the_application_is_told(served, monkeypatch):
+    application = TornadoApplication()
+    application.settings["autoreload"] = True  # as its constructor does, which starts it
+    monkeypatch.setattr(natives, "reloading", application, raising=False)
+    for word, options, is_told in (
+        ("reloading", (), True),
+        ("reloading", ("--reload",), False),
+        ("stock", (), False),
+    ):
+        ran = run(f"tests.waterspout.natives:{word}", *options)
+        assert ran.exit_code == 0
+        assert ("--reload loads changed code" in ran.stderr) == is_told
 
 
 def test_debug_shows_tracebacks_and_loads_the_debugger(served):

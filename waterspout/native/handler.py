@@ -30,7 +30,7 @@ from waterspout.message.origin import SERVER, http_date
 from waterspout.message.record import record_of
 from waterspout.native.encoding import encode_json
 from waterspout.native.methods import UNDEFINED, defines, find_methods, format_allow
-from waterspout.native.request import Request
+from waterspout.native.request import Request, on_demand
 from waterspout.native.transform import ALONE, RecordTransform
 from waterspout.native.unheeded import tell_unheeded
 from waterspout.native.varying import MARK, say_cookie
@@ -41,13 +41,21 @@ _JSON = "application/json; charset=UTF-8"
 
 
 class Forwarding(type):
-    """The type of a class that stands in for its first base: what is set on it is set there."""
+    """The type of a class that stands in for its first base: what is set on it is set there, and what is kept
+    by that class is found by this one.
+    """
 
     def __setattr__(cls, name: str, value: Any) -> None:
         setattr(cls.__mro__[1], name, value)
 
     def __delattr__(cls, name: str) -> None:
         delattr(cls.__mro__[1], name)
+
+    def __eq__(cls, other: object) -> bool:
+        return other is cls or other is cls.__mro__[1]
+
+    def __hash__(cls) -> int:
+        return hash(cls.__mro__[1])
 
 
 class _Else:
@@ -100,14 +108,13 @@ class LeanRequestHandler(TornadoRequestHandler):
         request.connection.set_close_callback(self.on_connection_close)  # type: ignore[union-attr]
         self.initialize(**kwargs)
 
-    def __getattr__(self, name: str) -> Any:
-        """`ui`, what templates call modules and methods by: made when first asked for."""
-        if name != "ui":
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+    @on_demand
+    def ui(self) -> ObjectDict:
+        """What templates call modules and methods by."""
         application = self.application
-        self.ui = ObjectDict((key, self._ui_method(method)) for key, method in application.ui_methods.items())
-        self.ui["_tt_modules"] = self.ui["modules"] = _UIModuleNamespace(self, application.ui_modules)
-        return self.ui
+        ui = ObjectDict((key, self._ui_method(method)) for key, method in application.ui_methods.items())
+        ui["_tt_modules"] = ui["modules"] = _UIModuleNamespace(self, application.ui_modules)
+        return ui
 
     def clear(self) -> None:
         self._headers = ReplyHeaders({"Server": SERVER, "Content-Type": _HTML, "Date": http_date()})
@@ -117,7 +124,11 @@ class LeanRequestHandler(TornadoRequestHandler):
         self._reason = "OK"
 
     def write(self, chunk: str | bytes | dict[str, Any]) -> None:
-        if type(chunk) is dict and not self._finished:
+        if (
+            type(chunk) is dict
+            and not self._finished
+            and type(self).set_header is TornadoRequestHandler.set_header
+        ):
             self._headers["Content-Type"] = _JSON
             self._write_buffer.append(encode_json(chunk))
         else:
@@ -128,23 +139,35 @@ class LeanRequestHandler(TornadoRequestHandler):
             self._transforms = [RecordTransform(self.request)]
         flushed = super().flush(include_footers)
         if not include_footers and self.request.method == "HEAD" and find_head(self) is not None:
-            raise Finish  # HEAD that follows GET is answered: a stream would go on for nobody
+            # HEAD that follows GET is answered: a stream would go on for nobody.
+            task = getattr(self.request.connection, "task", None)
+            if task is not None and task is not asyncio.current_task():
+                # What a task of its own raises reaches nobody, or comes in a group.
+                if not self._finished:
+                    self.finish()
+                task.cancel()
+                raise asyncio.CancelledError
+            raise Finish
         return flushed
 
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> Future[None]:
         """As Tornado's; what most handlers give goes out by a way of its own, in one piece."""
         if self._status_code == 405 and not self._headers_written:
             self._say_allow()
-        if (
-            self._steps_aside  # whoever has wrapped Tornado's methods may look at the connection's, too
-            or self._finished
-            or self._headers_written
-            or self._transforms is not ALONE
-            or "_new_cookie" in self.__dict__
-        ):
+        # Whoever has wrapped Tornado's methods may look at the connection's, too.
+        if self._steps_aside or self._finished:
             return super().finish(chunk)
         if chunk is not None:
-            self.write(chunk)
+            self.write(chunk)  # a handler's own may flush, or set a cookie
+        cls = type(self)
+        if (
+            self._headers_written
+            or self._transforms is not ALONE
+            or "_new_cookie" in self.__dict__
+            or cls.flush is not LeanRequestHandler.flush
+            or cls.set_header is not TornadoRequestHandler.set_header
+        ):
+            return super().finish()
         method, status, headers = self.request.method, self._status_code, self._headers
         plain = headers.plain if type(headers) is ReplyHeaders else None
         if (

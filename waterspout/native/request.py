@@ -74,7 +74,7 @@ class Request(HTTPServerRequest):
         self.path, self.query = parts
         self.connection = connection
         self.server_connection = server_connection
-        if self.query and self.query.count("&") > _FEW_FIELDS:
+        if self.query and self.query.count("&") >= min(_FEW_FIELDS, max_arguments()):
             self.arguments = self._parse_query()
 
     @on_demand

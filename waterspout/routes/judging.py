@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from tornado.web import Application as TornadoApplication
-from tornado.web import FallbackHandler
+from tornado.web import FallbackHandler, StaticFileHandler
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
@@ -41,6 +41,8 @@ _WORDS: Final = 60
 _WORDS_FOR_ALL: Final = 6000
 #: Examples that a finding shows.
 _EXAMPLES: Final = 3
+#: So much of what a converter raises is told (characters).
+_SAID: Final = 200
 _WORD: Final = re.compile(r"[\w.~-]+")
 
 
@@ -116,6 +118,7 @@ class Judge:
         self._taken: dict[tuple[int, str], dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
         self._reached: set[int] = set()
         self._redirected: set[str] = set()
+        self._raised: set[str] = set()
         self._native_paths = self._spell_natives()
         self._view_paths = self._spell_views()
         self._ask()
@@ -176,20 +179,34 @@ class Judge:
                 continue
             except HTTPException:
                 continue
+            except Exception as error:
+                self._note_raised(error, path)
+                continue
             if id(rule) in site.by_rule:
                 found.append(site.by_rule[id(rule)])
         return found
 
     def find_native(self, method: str, path: str) -> Native | None:
         """Who answers instead of the WSGI app, if only by sending the client elsewhere."""
-        match = self._table.find(method, path)
-        if match.moved_by is not None:
-            match = self._table.find(method, f"{path}/")
+        try:
+            match = self._table.find(method, path)
+            if match.moved_by is not None:
+                match = self._table.find(method, f"{path}/")
+        except Exception as error:
+            self._note_raised(error, path)
+            return None
         native = self._by_route.get(id(match.route))
         if native is None or not owns(native.route.methods, method):
             return None
         self._reached.add(id(native.route))
         return native
+
+    def _note_raised(self, error: Exception, path: str) -> None:
+        """By a converter, which may want an application context, or a database. Each error is told once."""
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        if what not in self._raised:
+            self._raised.add(what)
+            self.notes.append(f"not judged, a converter raises at {path}: {what[:_SAID]}")
 
     # -- what was found ------------------------------------------------------------------------------------
 
@@ -327,10 +344,16 @@ def _find_undeclared(application: Application, natives: Sequence[Native]) -> lis
     says = any(word in native.row.access for native in natives for word in ("public", "authenticated"))
     if not has_login and not says:
         return []
+    # Tornado has made rules of `static_path`: the setting says that those files are everybody's.
+    static_path = application.settings.get("static_path")
     open_ended = {
         native.row.target: native
         for native in natives
-        if "not declared" in native.row.access and native.route.target is not FallbackHandler
+        if "not declared" in native.row.access
+        and native.route.target is not FallbackHandler
+        and not (
+            native.route.target is StaticFileHandler and native.route.arguments.get("path") == static_path
+        )
     }
     return [
         Finding(

@@ -146,6 +146,8 @@ def list_views(flask: Any, prefix: str = "") -> list[View]:
         why = "its host varies" if "<" in f"{rule.subdomain}{rule.host}" else ""
         if rule.websocket:
             why = "it is a WebSocket's"
+        elif rule.redirect_to is not None:
+            why = "it only redirects"
         found.append(View(row, rule, None if why else Shape(prefix + rule.rule, find_converters(rule)), why))
     return found
 
@@ -168,7 +170,7 @@ def _find_own_methods(rule: Any) -> tuple[str, ...] | None:
 
 def _find_login(flask: Any, endpoint: str) -> str:
     """Whether Flask-Login guards a view: by a decorator, or in what runs before each request."""
-    names = endpoint.split(".")[:-1]
+    names = str(endpoint).split(".")[:-1]  # by a `url_map` of its own an app may have others
     scopes = [None, *(".".join(names[:size]) for size in range(1, len(names) + 1))]
     before = [function for scope in scopes for function in flask.before_request_funcs.get(scope, ())]
     for function in (flask.view_functions.get(endpoint), *before):

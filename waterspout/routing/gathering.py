@@ -122,11 +122,23 @@ class Gathering:
             rule.target = self._gather(target)
             return rule
         self._doubt_call(rule)
+        self._doubt_pattern(rule)
         leads_to_app = isinstance(rule.target_kwargs.get("fallback"), Container)
         is_handler = isclass(target) and issubclass(target, RequestHandler) and not leads_to_app
         if self._container is not None and is_handler and type(rule.matcher) is PathMatches:
             rule.matcher = PlainPathMatches(rule.matcher.regex)
         return rule
+
+    def _doubt_pattern(self, rule: Rule) -> None:
+        """`url("/items/<int:id>", ...)` and its like are regular expressions, whatever they look like."""
+        if not isinstance(rule.matcher, PathMatches):
+            return
+        pattern = rule.matcher.regex.pattern.removesuffix("$")
+        if "<" in pattern and "(?" not in pattern:
+            self.doubts.append(
+                f"the rule {pattern!r} is a regular expression, with url() or Rule() around it, and matches "
+                "only a path that has these very signs: for Flask's notation write a tuple, or PathRule"
+            )
 
     def _doubt_call(self, rule: Rule) -> None:
         """Tornado calls a function, or a class that is no handler, with the request, and heeds no result. (An

@@ -13,6 +13,7 @@ from werkzeug.exceptions import BadHost, MethodNotAllowed, NotFound
 from werkzeug.routing import BaseConverter, BuildError, Map, RequestRedirect, Rule
 
 from waterspout.exceptions import ConfigurationError
+from waterspout.native.handler import LeanRequestHandler
 from waterspout.native.methods import find_methods
 from waterspout.routing.paths import decode_path
 from waterspout.routing.route import Match, Route
@@ -65,6 +66,8 @@ class RuleMap(ReversibleRouter):
         self._has_any_root = any("<" in root for root in self._roots)
         self._adapter = self._map.bind(_HOST)
         self._map.update()
+        refusing = Route(LeanRequestHandler, LeanRequestHandler, {})
+        self._refuses = Match(refusing)
 
     def _add(self, rule: PathRule, handler_class: type[RequestHandler]) -> None:
         methods = find_methods(rule.handler)
@@ -131,6 +134,13 @@ class RuleMap(ReversibleRouter):
         """
         return [TornadoRule(_Leads(self, rule, route), route.target) for rule, _, route in self.listed]
 
+    def find_owner(self, methods: frozenset[str], path: str) -> Match:
+        """Who says 405 for `path`, which rules take with `methods`: one of them, unless a rule that comes
+        before them sends each of `methods` elsewhere.
+        """
+        found = (self.search(method, path) for method in sorted(methods))
+        return next((match for match in found if match is not None and match.moved_by is None), self._refuses)
+
     def find_location(self, request: HTTPServerRequest) -> str:
         """Where a request for a path that is written otherwise is sent: as a whole URL, as Flask does it.
 
@@ -153,8 +163,7 @@ class RuleMap(ReversibleRouter):
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate | None:
         match = self.search(request.method or "", request.path)
         if match is not None and match.denied:
-            owner = self.search(min(match.denied), request.path)
-            match = owner and owner._replace(denied=match.denied)
+            match = self.find_owner(match.denied, request.path)._replace(denied=match.denied)
         return match and self._application.open_match(request, match)
 
     def reverse_url(self, name: str, *args: Any, **kwargs: Any) -> str | None:

@@ -180,7 +180,7 @@ def _may_be_kept(method: str, path: str, found: Match) -> bool:
 
 def _give(place: Pattern | RuleMap, path: str, methods: frozenset[str]) -> Match | None:
     """The match for `path`, with any of `methods`: of the handler that says 405."""
-    return place.give(path) if isinstance(place, Pattern) else place.search(min(methods), path)
+    return place.give(path) if isinstance(place, Pattern) else place.find_owner(methods, path)
 
 
 def _flatten(application: Application) -> list[Rule]:

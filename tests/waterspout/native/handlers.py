@@ -239,6 +239,64 @@ class Facts(RequestHandler):
     post = get
 
 
+class OwnFlush(RequestHandler):
+    def flush(self, include_footers=False):
+        if not self._headers_written:
+            self.set_header("X-At-Flush", "1")
+        return super().flush(include_footers)
+
+    def get(self):
+        self.write("flushed")
+
+
+class WritesThrough(RequestHandler):
+    def write(self, chunk):
+        super().write(chunk)
+        self.flush()
+
+    def get(self, way):
+        if way == "fails":
+            raise HTTPError(403)
+        self.finish("through")
+
+
+class CookieInWrite(RequestHandler):
+    def write(self, chunk):
+        self.set_cookie("seen", "1")
+        super().write(chunk)
+
+    def get(self):
+        self.finish("with a cookie")
+
+
+class OwnSetHeader(RequestHandler):
+    def set_header(self, name, value):
+        super().set_header(f"X-{name}", value)
+
+    def get(self):
+        self.write({"own": "set_header"})
+
+
+class Delegates(RequestHandler):
+    """What it has not itself, somebody else has."""
+
+    def __getattr__(self, name):
+        return getattr("somebody else", name)
+
+    def get(self):
+        self.write(f"{self.upper()} {sorted(self.ui)}")
+
+
+class ByType(RequestHandler):
+    def get(self):
+        self.write(f"{WORDS[type(self)]} {type(self) in {ByType}} {type(self) in {Delegates}}")
+
+    head = get
+
+
+WORDS = {ByType: "found"}
+
+
 class Task(RequestHandler):
     """What asyncio offers to who runs in a task."""
 
@@ -305,6 +363,12 @@ ROUTES = [
     (r"/unnamed/([^/]*)/([^/]*)", Unnamed),
     (r"/form", Form),
     (r"/facts", Facts),
+    (r"/own-flush", OwnFlush),
+    (r"/writes-through/(.*)", WritesThrough),
+    (r"/cookie-in-write", CookieInWrite),
+    (r"/own-set-header", OwnSetHeader),
+    (r"/delegates", Delegates),
+    (r"/by-type", ByType),
     (r"/task", Task),
     (r"/rendered", Rendered),
     (r"/upload", Upload),

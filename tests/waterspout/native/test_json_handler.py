@@ -16,12 +16,22 @@ class BrokenHandler(JSONHandler):
         raise tornado.web.HTTPError(500, log_message="a secret")
 
 
+class NothingHandler(JSONHandler):
+    def get(self) -> None:
+        raise tornado.web.HTTPError(204)
+
+
 class AnswerHandler(JSONHandler):
     def get(self) -> None:
         self.write({"answer": 42})
 
 
-ROUTES = [("/teapot", TeapotHandler), ("/broken", BrokenHandler), ("/answer", AnswerHandler)]
+ROUTES = [
+    ("/teapot", TeapotHandler),
+    ("/broken", BrokenHandler),
+    ("/answer", AnswerHandler),
+    ("/nothing", NothingHandler),
+]
 
 
 @pytest.fixture
@@ -40,6 +50,12 @@ async def test_errors_are_json(http_client, base_url, path, status, reason):
     assert response.headers["Content-Type"] == "application/json; charset=UTF-8"
     assert json.loads(response.body) == {"error": reason}
     assert b"secret" not in response.body
+
+
+@pytest.mark.gen_test
+async def test_a_status_that_has_no_body_is_answered_without_one(http_client, base_url):
+    response = await http_client.fetch(base_url + "/nothing", raise_error=False, request_timeout=5)
+    assert (response.code, response.body) == (204, b"")
 
 
 @pytest.mark.gen_test

@@ -3,17 +3,19 @@
 import functools
 
 import pytest
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, current_app
 from flask.views import View
 from flask_login import LoginManager, login_required
-from tornado.routing import HostMatches, Rule
+from tornado.routing import HostMatches
+from tornado.routing import Rule as TornadoRule
 from tornado.web import Application as TornadoApplication
-from tornado.web import FallbackHandler, RequestHandler
+from tornado.web import FallbackHandler, RequestHandler, StaticFileHandler
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
-from werkzeug.routing import BaseConverter
+from werkzeug.routing import BaseConverter, Rule
 
 import waterspout
 from waterspout import Application, Container, PathRule
+from waterspout.exceptions import AccessUndeclared
 from waterspout.routes.judging import examine
 from waterspout.routes.listing import find_container
 
@@ -194,7 +196,7 @@ def test_a_handler_that_takes_some_of_it_by_one_of_its_rules_is_not_worth_a_word
 
 
 def test_a_handler_whose_rules_are_not_all_known_is_not_judged_by_those_that_are():
-    elsewhere = Rule(HostMatches("shop.example"), [("/items/<int:id>", Item)])
+    elsewhere = TornadoRule(HostMatches("shop.example"), [("/items/<int:id>", Item)])
     (note,) = judge([elsewhere, ("/me", Item)], make_flask(("/items/<int:id>", "item"))).notes
     assert note.startswith("not judged, Tornado's routers decide")
 
@@ -246,6 +248,56 @@ def test_access_that_is_not_declared_is_told_where_it_matters():
     (finding,) = judge([("/a", Get), ("/b", Public)], flask).findings
     assert (finding.kind, finding.target) == ("access-undeclared", f"{__name__}.Get")
     assert judge([("/b", Public)], flask, login_loader=lambda handler: None).findings == []
+
+
+class Wants(BaseConverter):
+    """Asks an app that is not there while rules are judged."""
+
+    def to_python(self, value):
+        return current_app.config[value]
+
+
+def test_a_rule_whose_converter_raises_is_named_and_the_others_are_judged():
+    flask = make_flask(("/", "home"))
+    flask.url_map.converters["wants"] = Wants
+    flask.add_url_rule("/<wants:tenant>/orders", "orders", view)
+    flask.add_url_rule("/<name>/profile", "profile", view)
+    report = judge([("/<org>/orders", Get), ("/<name>/profile", Get)], flask)
+    assert find_kinds(report) == [("shadowed", "profile", False)]
+    (note,) = [note for note in report.notes if "converter raises" in note]
+    assert note.startswith("not judged, a converter raises at /")
+    assert note.endswith("Working outside of application context.") or "application context" in note
+
+
+def test_so_is_a_native_one():
+    report = judge(
+        [("/<wants:tenant>/x", Get), ("/a", Get)],
+        make_flask(("/<name>/x", "x"), ("/a", "a")),
+        url_converters={"wants": Wants},
+    )
+    assert find_kinds(report) == [("shadowed", "a", False)]
+    assert any("a converter raises at /" in note for note in report.notes)
+
+
+def test_a_rule_that_only_redirects_is_not_judged():
+    flask = make_flask(("/new", "new"))
+    flask.url_map.add(Rule("/old", endpoint=("not", "a string"), redirect_to="/new"))
+    report = judge([("/old", Get)], flask)
+    assert report.findings == []
+    assert any(note.startswith("not judged, it only redirects: /old") for note in report.notes)
+
+
+def test_files_of_static_path_are_everybody_s(tmp_path):
+    settings = {"login_loader": lambda handler: None, "login_url": "/l", "static_path": str(tmp_path)}
+    assert judge([("/b", Public)], make_flask(), **settings).findings == []
+
+    class Files(StaticFileHandler):
+        pass
+
+    with pytest.raises(AccessUndeclared, match="Files: who may use GET"):
+        Application([("/b", Public)], static_handler_class=Files, **settings)
+    files = waterspout.public(Files)
+    assert judge([("/b", Public)], make_flask(), static_handler_class=files, **settings).findings == []
 
 
 def test_access_is_told_by_method():
@@ -311,7 +363,8 @@ def test_rules_are_listed_in_the_order_in_which_they_are_asked():
 def test_what_a_table_can_t_say_is_named_and_the_rest_is_judged():
     app = make_flask(("/a", "a"))
     application = Application(
-        native=[(r"/nested", [(r"/nested/x", Get)]), Rule(HostMatches("api"), Get), ("/a", Get)], wsgi=app
+        native=[(r"/nested", [(r"/nested/x", Get)]), TornadoRule(HostMatches("api"), Get), ("/a", Get)],
+        wsgi=app,
     )
     application.add_handlers("admin.example", [(r"/a", Get)])
     report = examine(application, app, app)
