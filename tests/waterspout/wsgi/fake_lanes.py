@@ -112,10 +112,9 @@ class FakePool:
 class FakeLoad:
     """How busy the lanes are said to be."""
 
-    def __init__(self, running=0, lacking=0):
-        self.running = running
-        self.stuck = 0
-        self.lacking = lacking
+    def __init__(self):
+        self.has_idle_lane = True
+        self.lacking = 0
 
 
 class Site(HTTPServerConnectionDelegate):

@@ -209,7 +209,7 @@ class Admission:
 
     @property
     def _is_lane_idle(self) -> bool:
-        return not self._pool.lacking and self._pool.running + self._pool.stuck < self._lanes
+        return not self._pool.lacking and self._pool.has_idle_lane
 
     def _look_soon(self) -> None:
         if self._timer is None:

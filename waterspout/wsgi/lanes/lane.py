@@ -256,9 +256,9 @@ class Lane(asyncio.Protocol):
 
     def _find_running(self) -> None:
         """Once it takes no more, all that is left in the backlog has been taken: the first there is the one
-        that runs.
+        that runs. What ran before is over, if nobody waits for it: of that the worker says no end.
         """
-        if not self.takes_more and self._ended and self._behind:
+        if not self.takes_more and self._behind and (self._ended or self.user is None):
             token, user = next(iter(self._behind.items()))
             self._take_up(user, token)
 

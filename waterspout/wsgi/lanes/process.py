@@ -207,6 +207,10 @@ class ProcessCrew(Crew):
             self._process.send_signal(signal.SIGUSR1)
         self._loop.call_later(_LAST_WORDS, self._kill)
 
+    def _on_lane_idle(self, lane: Lane) -> None:
+        if not self.ended_here:  # what it were given now would be killed with it
+            super()._on_lane_idle(lane)
+
     def _kill(self) -> None:
         self._take_nothing()
         if self._process is not None and self._process.returncode is None:

@@ -263,7 +263,12 @@ class Pool:
     @property
     def lacking(self) -> int:
         """How many requests wait because no lane is free: not those that wait for room in a backlog."""
-        return 0 if any(crew.idle for crew in self._supervisor.crews) else len(self._queue)
+        return 0 if self.has_idle_lane else len(self._queue)
+
+    @property
+    def has_idle_lane(self) -> bool:
+        """Whether a request would be run at once; or as soon as the pool is up, which starts by itself."""
+        return not self.is_open or any(crew.idle for crew in self._supervisor.crews)
 
     @property
     def crews(self) -> list[Crew]:

@@ -59,6 +59,10 @@ class Watch:
                 self._judge_process(crew, passed)
                 if measure:
                     self._judge_size(crew, now)
+            # Asked at each look: it is refused while too many others finish what they run. And of the lanes
+            # that there are: a machine that is short of threads gives it fewer.
+            if crew.stuck * 2 > min(len(crew.lanes), crew.spec.threads):
+                self._supervisor.replace(crew, "more than half of its lanes are stuck")
             crew.check_drained()
         self._crowd.look(now, had_idle=self.had_idle)
         self.had_idle = False
@@ -86,8 +90,6 @@ class Watch:
         )
         if lane.thread:
             crew.locate(lane.thread, lambda place: _say_place(lane, record, place))
-        if crew.stuck * 2 > crew.spec.threads:
-            self._supervisor.replace(crew, "more than half of its lanes are stuck")
 
     # -- processes ---------------------------------------------------------------------------------------
 

@@ -138,13 +138,13 @@ async def test_the_only_lane_is_not_for_a_short_pause(monkeypatch):
 
 
 async def test_nobody_who_pauses_has_a_lane_while_none_is_idle(house):
-    house.load.running = 4
+    house.load.has_idle_lane = False
     client = house.enter()
     await asyncio.sleep(0.2)
     assert client.orders == []
     client.send(STRETCH)
     assert client.orders == ["run"]  # it waits among the others
-    house.load.running = 3
+    house.load.has_idle_lane = True
     late = house.enter()
     await wait_for(lambda: late.orders == ["run"])
 
@@ -170,7 +170,7 @@ async def test_who_expects_100_has_an_idle_lane_at_once(house):
 
 
 async def test_who_expects_100_and_finds_no_lane_is_told_to_go_on(house):
-    house.load.running = 4
+    house.load.has_idle_lane = False
     client = house.enter(expects_continue=True)
     assert client.orders == []
     await wait_for(lambda: client.orders == ["continue"])
@@ -180,7 +180,7 @@ async def test_who_expects_100_and_finds_no_lane_is_told_to_go_on(house):
 
 async def test_who_finds_no_room_on_disk_need_not_be_brisk(house):
     client = house.enter()
-    house.load.running = 4
+    house.load.has_idle_lane = False
     await asyncio.sleep(0.03)
     client.wants_space = True
     await wait_for(lambda: "run" in client.orders)
@@ -288,7 +288,7 @@ async def test_a_reader_that_takes_nothing_is_cut_in_the_end_if_nobody_else_does
 async def test_the_slowest_makes_room_for_who_finds_none():
     house = House(space=SPOOL_BLOCK)
     house.space.take()
-    house.load.running = 4
+    house.load.has_idle_lane = False
     full = [house.start(takes_space=True) for _ in range(2)]
     await asyncio.sleep(0.05)
     brisk = house.enter(wants_space=True)

@@ -248,13 +248,13 @@ async def test_a_disk_that_gives_nothing_back_cuts_the_reply(client, pool, app, 
 
 
 async def test_a_trickled_body_has_a_lane_when_it_is_whole(client, pool, app):
-    app.load.running = 8
+    app.load.has_idle_lane = False
     await client.send(*post(900_000))
     for start in range(0, 900_000, 50_000):
         await client.stream.write(BODY[start : start + 50_000])
         await asyncio.sleep(0.01)
         if start == 50_000:
-            app.load.running = 8
+            app.load.has_idle_lane = False
     lane = await pool.start_next()
     lane.user.on_read(1_000_000)
     await wait_for(lambda: lane.body_ended)
@@ -291,7 +291,7 @@ async def test_a_spooled_body_that_nobody_reads_leaves_nothing(client, pool, app
 
 
 async def test_a_client_that_leaves_while_its_body_is_spooled(client, pool, app, access_log):
-    app.load.running = 8
+    app.load.has_idle_lane = False
     await client.send(*post(MAX_BODY))
     await client.stream.write(bytes(STRETCH - 1))
     await wait_for(lambda: app.admission._collecting)
@@ -324,7 +324,7 @@ async def test_a_disk_that_is_full_is_a_507(client, pool, app, monkeypatch):
 
 
 async def test_who_is_told_to_go_on_gets_its_100_once(client, pool, app):
-    app.load.running = 8
+    app.load.has_idle_lane = False
     await client.send(*post(100_000, "Expect: 100-continue"))
     assert (await client.read_head())[0] == "HTTP/1.1 100 Continue"
     await client.stream.write(bytes(100_000))

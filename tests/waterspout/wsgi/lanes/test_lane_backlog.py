@@ -407,3 +407,19 @@ async def test_requests_that_a_worker_takes_and_never_answers_are_lost_and_not_w
     assert await jobs[0].answer() == b"gate"
     assert await jobs[1].end() == "lost"
     assert "1 requests of a backlog were taken and not answered" in caplog.text
+
+
+async def test_behind_one_whose_client_left_the_one_that_runs_is_known(joined):
+    """Of a request that is cancelled the worker says no end."""
+    gone, slow = Job("/endless"), Job("/gate")
+    gone.start(joined.lane)
+    assert slow.put_behind(joined.lane)
+    await wait_for(lambda: gone.body)
+    joined.lane.cancel(gone)
+    await wait_for(lambda: "/gate" in joined.app.ran)
+    assert joined.lane.take_back() == []
+    assert joined.lane.user is slow
+    assert joined.lane.record is slow.record
+    joined.app.open.set()
+    assert await slow.answer() == b"gate"
+    await joined.until_idle()

@@ -97,6 +97,66 @@ async def test_threads_take_the_place_of_stuck_ones_once(make_pool, gate, caplog
     await wait_for(lambda: len(crew.lanes) == 2)
 
 
+async def test_threads_that_took_the_place_of_stuck_ones_are_idle_lanes(make_pool, gate):
+    pool = make_pool(threads=2, timeout=SHORT)
+    assert pool.has_idle_lane  # it starts by itself
+    await pool.start()
+    jobs = [await occupy(pool, gate) for _ in range(2)]
+    assert not pool.has_idle_lane
+    assert [await job.end() for job in jobs] == ["timed out"] * 2
+    await wait_for(lambda: pool.has_idle_lane)
+    assert pool.stuck == 2
+    gate.touch()
+
+
+async def test_a_process_of_stuck_lanes_is_replaced_as_soon_as_others_have_finished(
+    make_pool, gate, monkeypatch
+):
+    """Too many may be at that when its last lane gets stuck, and nothing would ask again."""
+    pool = make_pool(workers=1, threads=2, timeout=SHORT)
+    await pool.start()
+    monkeypatch.setattr(type(pool._supervisor), "_most_draining", 0)
+    pid = await pid_of(pool)
+    jobs = [submit(pool, f"/gated?{gate}") for _ in range(2)]
+    assert [await job.end() for job in jobs] == ["timed out"] * 2
+    await asyncio.sleep(2 * SHORT)
+    assert pool.restarts == 0
+    monkeypatch.setattr(type(pool._supervisor), "_most_draining", 1)
+    assert await pid_of(pool) != pid
+    assert pool.restarts == 1
+    gate.touch()
+
+
+async def test_a_process_that_has_fewer_lanes_than_it_should_is_replaced_when_all_are_stuck(make_pool, gate):
+    pool = make_pool(workers=1, threads=4, timeout=SHORT)
+    await pool.start()
+    pid = await pid_of(pool)
+    await wait_until_free(pool)
+    [crew] = pool._supervisor.crews
+    crew._fill = lambda: None  # the machine has no more threads
+    for lane in list(crew.lanes)[:2]:
+        lane.close()
+    await wait_for(lambda: len(crew.lanes) == 2)
+    jobs = [submit(pool, f"/gated?{gate}") for _ in range(2)]
+    assert [await job.end() for job in jobs] == ["timed out"] * 2
+    assert await pid_of(pool) != pid
+    gate.touch()
+
+
+async def test_a_process_that_is_about_to_be_killed_gets_nothing_more(make_pool, gate):
+    """Its last words take a moment, in which the interpreter's lock may be let go."""
+    pool = make_pool(workers=1, threads=1)
+    await pool.start()
+    job = await occupy(pool, gate)
+    [crew] = pool._supervisor.crews
+    waiting = submit(pool, "/hello")
+    crew.dump_and_kill()
+    gate.touch()
+    assert await job.end() == "whole"
+    assert await waiting.answer() == b"hello"
+    assert await ask(pool, "/hello") == b"hello"
+
+
 async def test_a_process_that_does_not_answer_is_killed_when_it_runs_something(make_pool, caplog):
     pool = make_pool(workers=1, threads=2, timeout=SHORT)
     await pool.start()
