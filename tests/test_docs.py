@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests import options_table
+from waterspout import limits
 from waterspout.http import HeadLimits, HTTPSettings
+from waterspout.websocket.writer import UNSENT, UNSENT_MESSAGES
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -15,11 +17,47 @@ BEHAVIOUR = ROOT / "docs" / "behaviour.md"
 ENGINE = ROOT / "waterspout"
 
 
+def anchors(document):
+    """Of its headings, as they are made on the web."""
+    titles = re.findall(r"^#+ (.*)$", document.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(document):
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text()):
-        if "://" not in target:
-            assert (document.parent / target).exists(), target
+    for path, anchor in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", document.read_text()):
+        if "://" in path:
+            continue
+        target = document.parent / path if path else document
+        assert target.exists(), path
+        assert not anchor or anchor in anchors(target), f"{path}#{anchor}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("BACKLOG_LOOK", 0.003, "goes to other lanes after 3 ms without progress"),
+        ("BODY_PAUSE", 0.5, "its client pauses for half a second"),
+        ("DRAIN_IDLE", 0.5, "Idle connections are closed after 0.5 s"),
+        ("EXPECT_PATIENCE", 1.0, "but after a second if no lane is to spare"),
+        ("HALF_CLOSED_QUEUED", 0.1, "is waited with for 0.1 s"),
+        ("IDLE_FOR_OTHERS", 5.0, "asked for 5 s it closes some, the longest idle first"),
+        ("LINGER", 2.0, "until the client closes, for 2 s at most"),
+        ("LINGER_LONGEST", 30.0, "until nothing has come for 2 s, for 30 s or 1 GiB at most"),
+        ("POLL_PATIENCE", 25.0, "after 25 seconds when there is none"),
+        ("STRETCH_TIME_FULL", 0.5, "and after half a second already"),
+        ("TLS_GOODBYE", 0.5, "does not say goodbye is cut after half a second"),
+    ],
+)
+def test_the_contract_s_times_are_those_of_the_code(name, value, said):
+    """Tests wait for longer than that, where a machine may be slow."""
+    assert said in " ".join(BEHAVIOUR.read_text().split())
+    assert getattr(limits, name) == value
+
+
+def test_so_are_the_limits_of_a_websocket_that_takes_nothing():
+    assert "leaves 16 MiB unread, or has sent 1000 messages while" in BEHAVIOUR.read_text()
+    assert (UNSENT, UNSENT_MESSAGES) == (16 * limits.MIB, 1000)
 
 
 def promises():

@@ -86,7 +86,8 @@ class ProcessCrew(Crew):
         self._untold = False
         self.ended_here = False
         self._lost: deque[tuple[float, Lane]] = deque(maxlen=spec.threads)  # that ran something, and when
-        self._ends_by: float | None = None  # once it was told to stop, of the loop's time
+        self._told_at = 0.0  # when it was told to stop, of the loop's time
+        self._ends_by: float | None = None  # once it was
         self._is_free = False  # it had nothing to serve then
         self._asked: dict[int, Callable[[str], None]] = {}  # by the thread that it is about
         self._process: subprocess.Popen[bytes] | None = None
@@ -128,7 +129,7 @@ class ProcessCrew(Crew):
     async def stop(self, grace: float = EXIT_GRACE) -> None:
         now = asyncio.get_running_loop().time()
         if self._ends_by is None:
-            self._ends_by, self._is_free = now + grace, not self.busy
+            self._told_at, self._ends_by, self._is_free = now, now + grace, not self.busy
         # Told again, by a stop of the whole pool: it has no more time than it had.
         self._ends_by = min(self._ends_by, now + grace)
         self._close_lanes(stopped=True)
@@ -145,7 +146,7 @@ class ProcessCrew(Crew):
             await asyncio.wait_for(asyncio.shield(self._exited), self._ends_by - now)
         except (OSError, TimeoutError) as error:
             if isinstance(error, TimeoutError):
-                await self._say_left(grace)
+                await self._say_left(self._ends_by - self._told_at)
             self.kill()
             await asyncio.shield(self._exited)  # others wait for it, too
         finally:

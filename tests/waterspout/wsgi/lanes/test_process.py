@@ -256,6 +256,18 @@ async def test_signals_of_the_group_do_not_end_it(start_crew, number):
     assert await crew.ask("/hello") == b"hello"
 
 
+async def test_one_that_is_told_twice_to_stop_is_said_to_have_had_the_time_that_it_had(start_crew, caplog):
+    crew = await start_crew()
+    assert await crew.ask("/hello") == b"hello"
+    await wait_for(lambda: not crew.busy)
+    freeze(crew.pid)
+    first = asyncio.create_task(crew.stop(0.3))
+    await asyncio.sleep(0.1)
+    await asyncio.gather(first, crew.stop(30))
+    assert caplog.text.count("did not end within 0.3 s") == 2
+    assert "within 30 s" not in caplog.text
+
+
 async def test_without_pidfds_a_thread_waits_for_its_end(start_crew, monkeypatch):
     """As on macOS."""
     monkeypatch.delattr(os, "pidfd_open", raising=False)
