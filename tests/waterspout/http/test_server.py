@@ -635,3 +635,27 @@ async def test_tornados_own_name_can_be_told_to_mean_it():
         server.stop()
     finally:
         tornado.httpserver.HTTPServer.configure(None)
+
+
+class Idle:
+    """A connection that has been idle for so long (seconds)."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+        self.is_closed = False
+
+    def idle_for(self, _now):
+        return self.seconds
+
+    def make_room(self):
+        self.is_closed = True
+
+
+def test_an_eighth_of_the_idle_makes_room_and_those_that_have_been_idle_longest():
+    server = HTTPServer(Application([]))
+    connections = [Idle(seconds) for seconds in (7, 3, 60, 5, 9, 4.9, *range(100, 0, -1))]
+    server._open = set(connections)
+    server._make_room(0.0)
+    idle = [one.seconds for one in connections if one.seconds >= 5]
+    closed = sorted(one.seconds for one in connections if one.is_closed)
+    assert closed == sorted(idle)[-(len(idle) // 8) :]

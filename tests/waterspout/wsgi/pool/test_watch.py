@@ -9,6 +9,7 @@ from tests.server import freeze
 from tests.waterspout.wsgi.jobs import ask, occupy, pid_of, submit, wait_for, wait_until_free
 from waterspout import limits
 from waterspout.wsgi.lanes.lane import MOVED
+from waterspout.wsgi.lanes.process import ProcessCrew
 
 pytestmark = pytest.mark.gen_test(timeout=30)
 
@@ -178,10 +179,22 @@ async def test_a_process_that_has_grown_is_replaced(make_pool, monkeypatch, capl
     monkeypatch.setattr(limits, "WATCH_INTERVAL", 0.05)
     pool = make_pool(workers=1, max_rss=1)
     await pool.start()
-    pid = await pid_of(pool)
     await wait_for(lambda: "MiB of memory (--wsgi-max-rss)" in caplog.text)
     await wait_for(lambda: pool.restarts)
-    assert pid
+
+
+@pytest.mark.parametrize(("size", "age"), [(limits.MIB, 0.0), (2 * limits.MIB, 1000.0)])
+async def test_one_that_has_not_or_is_young_is_kept(make_pool, monkeypatch, size, age):
+    """`age`: so old it has to be (seconds)."""
+    monkeypatch.setattr(limits, "RSS_INTERVAL", 0.05)
+    monkeypatch.setattr(limits, "SHORT_LIFE", age)
+    monkeypatch.setattr(limits, "WATCH_INTERVAL", 0.05)
+    asked = []
+    monkeypatch.setattr(ProcessCrew, "measure", lambda crew: asked.append(crew) or size)
+    pool = make_pool(workers=1, max_rss=limits.MIB)
+    await pool.start()
+    await wait_for(lambda: len(asked) > 3)
+    assert pool.restarts == 0
 
 
 async def test_a_process_that_has_served_enough_is_replaced(make_pool):
