@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, Final, NoReturn
 
 from waterspout.exceptions import FrameError
 from waterspout.limits import LANE_READ, QUICK_VIEW
+from waterspout.logs.raised import log_raised
 from waterspout.system.signals import fork_generation
 from waterspout.wsgi.backlog import BacklogEnd
 from waterspout.wsgi.frames import (
@@ -363,15 +364,14 @@ class LaneWorker:
         """The reply is decided by now: what close() raises is logged, never sent."""
         try:
             close()
-        except Exception:
-            logger.exception("close() of the app's iterable raised")
+        except Exception as error:
+            log_raised(logger, error, "close() of the app's iterable raised")
 
     def _report(self, head: RequestHead, response: Response, error: BaseException) -> None:
         """Log what the app raised and answer for it, if anybody still listens."""
         if self.inbox.cancelled and isinstance(error, OSError):
             return  # the view let ClientDisconnected through: nobody is there to be answered
-        logger.error(
-            "request %s: %s %s raised", head.request_id, head.method, ascii(head.target)[1:-1], exc_info=error
-        )
+        target = ascii(head.target)[1:-1]
+        log_raised(logger, error, "request %s: %s %s raised", head.request_id, head.method, target)
         with contextlib.suppress(Cancelled, LaneClosed):
             response.fail()

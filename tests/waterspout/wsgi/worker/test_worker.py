@@ -259,6 +259,42 @@ def test_a_body_that_is_too_short_cuts_the_reply(caplog):
     assert "3 of 5 bytes" in caplog.text
 
 
+class Forgetful(logging.Filter):
+    """As many are: it reads what is there within a request alone."""
+
+    def filter(self, record):
+        raise RuntimeError("out of context")
+
+
+@pytest.fixture
+def forgetful():
+    logger, broken = logging.getLogger("waterspout.wsgi"), Forgetful()
+    logger.addFilter(broken)
+    yield
+    logger.removeFilter(broken)
+
+
+@pytest.mark.parametrize(
+    ("make", "status", "end", "what"),
+    [
+        (failing, 500, WHOLE, "request id-1: GET /path raised"),
+        (lambda: failing(b"some"), 200, CUT, "request id-1: GET /path raised"),
+        (lambda: Watched([b"some"], ValueError("on the way")), 200, WHOLE, "close() of the app's iterable"),
+    ],
+    ids=["before the first byte", "behind it", "in close"],
+)
+def test_a_log_that_raises_costs_no_reply_and_the_app_s_error_is_said_all_the_same(
+    make, status, end, what, forgetful, capfd
+):
+    with open_wire(lambda *call: answering(make())(*call)) as wire:
+        for _ in range(2):
+            reply = wire.ask("/path")
+            assert (reply.status, reply.end) == (status, end)
+    said = capfd.readouterr().err
+    for text in (f"can't be logged: {what}", "ValueError: on the way", "RuntimeError: out of context"):
+        assert said.count(text) == 2
+
+
 def test_no_target_can_forge_a_line_of_the_log(caplog):
     with open_wire(views) as wire, caplog.at_level(logging.ERROR, "waterspout.wsgi"):
         wire.ask("/fails\x1b[2J\xe9/\r", method="GET")
