@@ -13,13 +13,16 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from waterspout.exceptions import ClientDisconnected
 from waterspout.limits import FILE_BLOCK, READ_WINDOW
 
 if TYPE_CHECKING:
     from waterspout.wsgi.worker.worker import LaneWorker
+
+#: So far back the causes of an error are looked at; apps can make circles of them.
+_CAUSES: Final = 16
 
 
 class Inbox:
@@ -124,6 +127,18 @@ def _join_error(theirs: type[Any]) -> type[ClientDisconnected]:
 
     ours = ClientDisconnected
     return type(ours.__name__, (ours, theirs), {"__init__": __init__, "__module__": ours.__module__})
+
+
+def comes_of_leaving(error: BaseException) -> bool:
+    """Whether a view has raised this because the client is gone: `ClientDisconnected`, or an OSError that was
+    made of it, as Django does. Any other OSError, a database's TimeoutError, is the view's own.
+    """
+    link: BaseException | None = error if isinstance(error, OSError) else None
+    for _ in range(_CAUSES):
+        if link is None or isinstance(link, ClientDisconnected):
+            break
+        link = link.__cause__ if link.__suppress_context__ else link.__context__
+    return isinstance(link, ClientDisconnected)
 
 
 def open_body(body_length: int, lane: LaneWorker) -> BinaryIO:

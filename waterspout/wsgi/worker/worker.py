@@ -46,7 +46,7 @@ from waterspout.wsgi.frames import (
 )
 from waterspout.wsgi.worker.alive import KEY, Presence
 from waterspout.wsgi.worker.allow import AllowMerger
-from waterspout.wsgi.worker.body import FileWrapper, Inbox, open_body
+from waterspout.wsgi.worker.body import FileWrapper, Inbox, comes_of_leaving, open_body
 from waterspout.wsgi.worker.environ import build_environ
 from waterspout.wsgi.worker.loading import WSGIApp
 from waterspout.wsgi.worker.response import Response
@@ -369,8 +369,8 @@ class LaneWorker:
 
     def _report(self, head: RequestHead, response: Response, error: BaseException) -> None:
         """Log what the app raised and answer for it, if anybody still listens."""
-        if self.inbox.cancelled and isinstance(error, OSError):
-            return  # the view let ClientDisconnected through: nobody is there to be answered
+        if self.inbox.cancelled and comes_of_leaving(error):
+            return  # nobody is there to be answered, and nothing has failed
         target = ascii(head.target)[1:-1]
         log_raised(logger, error, "request %s: %s %s raised", head.request_id, head.method, target)
         with contextlib.suppress(Cancelled, LaneClosed):

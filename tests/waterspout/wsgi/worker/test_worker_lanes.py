@@ -10,11 +10,12 @@ import pytest
 
 from tests.waterspout.processes import wait_for_exit, wait_until
 from tests.waterspout.wsgi.apps import app as views
-from tests.waterspout.wsgi.wires import open_wire
+from tests.waterspout.wsgi.wires import DEADLINE, open_wire
 from tests.waterspout.wsgi.worker.test_worker import TEXT, Watched, answering
 from waterspout.exceptions import ClientDisconnected
 from waterspout.limits import READ_WINDOW
 from waterspout.wsgi.frames import BODY, BODY_END, CANCEL, WHOLE, pack, pack_about
+from waterspout.wsgi.worker.alive import client_alive
 
 
 def is_waiting(reply):
@@ -190,6 +191,41 @@ def test_what_a_view_raises_because_of_something_else_is_still_logged(caplog):
         wire.send(CANCEL, b"gone")
         wire.finish()
     assert "of its own" in caplog.text
+
+
+@pytest.mark.parametrize("kind", [TimeoutError, BrokenPipeError, ConnectionError, ValueError])
+def test_an_error_of_the_view_s_own_is_logged_though_nobody_waits_for_it(kind, caplog):
+    """After a 504 it may be what the view was waiting for."""
+    is_cancelled = threading.Event()
+
+    def app(environ, start_response):
+        assert is_cancelled.wait(DEADLINE)
+        client_alive(environ)
+        raise kind("the database does not answer")
+
+    with open_wire(app) as wire:
+        wire.begin()
+        wire.send(CANCEL, b"the view ran out of time")
+        is_cancelled.set()
+        assert wire.finish().head is None
+    assert "the database does not answer" in caplog.text
+
+
+def test_what_a_framework_makes_of_a_client_that_left_is_not_logged(caplog):
+    """Django's UnreadablePostError, for one."""
+
+    def app(environ, start_response):
+        try:
+            environ["wsgi.input"].read()
+        except OSError as error:
+            raise OSError(*error.args) from error
+
+    with open_wire(app) as wire:
+        wire.begin("/", None, method="POST")
+        wire.read_until(is_waiting)
+        wire.send(CANCEL, b"gone")
+        assert wire.finish().head is None
+    assert "raised" not in caplog.text
 
 
 # --- a server that goes --------------------------------------------------------------------------------
