@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import Final
@@ -50,7 +51,8 @@ class Response:
     `start_response` may be called again with `exc_info` until then (PEP 3333, "The start_response()
     Callable").
 
-    Attributes: `started`, the head is out; `ended`, END is out: whatever the app still yields is dropped.
+    Attributes: `started`, the head is out; `ended`, END is out, or nobody wants it: whatever the app still
+    yields is dropped.
     """
 
     def __init__(self, method: str, request_id: str, send: Callable[[bytes], None]) -> None:
@@ -62,6 +64,7 @@ class Response:
         self._length = -1
         self._sent = 0
         self._bodiless = False
+        self._turn = threading.Lock()
         self.started = False
         self.ended = False
 
@@ -89,7 +92,12 @@ class Response:
         # From here on nothing raises: a refused call leaves all as it was.
         self._status, self._headers, self._length = parsed, checked, checked.length
         self._bodiless = not has_body(self._method, parsed[0])
-        return self.write
+        return self._write_in_turn
+
+    def _write_in_turn(self, chunk: bytes) -> None:
+        """PEP 3333's `write`. A thread that the view has started may call it at any time."""
+        with self._turn:
+            self.write(chunk)
 
     # -- what the lane worker calls ----------------------------------------------------------------------
 
@@ -161,6 +169,13 @@ class Response:
         answer = pack_answer(self._build_head(), body if has_body(self._method, 500) else b"")
         self.ended = True
         self._send(answer)
+
+    def leave(self) -> None:
+        """Whatever became of it, it is over: what is being written is waited for, what comes later dropped.
+        The lane is another client's then.
+        """
+        with self._turn:
+            self.ended = True
 
     # -- framing -----------------------------------------------------------------------------------------
 

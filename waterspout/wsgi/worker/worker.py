@@ -117,7 +117,6 @@ class LaneWorker:
             while True:
                 head = parse_request(self._next())
                 contextvars.Context().run(self._serve, head)
-                self._leave_if_forked()
         except LaneClosed:
             pass
         except OSError as error:
@@ -330,6 +329,8 @@ class LaneWorker:
             # SystemExit and KeyboardInterrupt too: an app can raise anything, and the lane must live on.
             self._report(head, response, error)
         finally:
+            self._leave_if_forked()
+            response.leave()
             if head.body_length < 0 and body is not None:
                 body.close()  # a thread that the view left behind must not read from the lane
 

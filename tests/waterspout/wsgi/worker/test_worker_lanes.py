@@ -5,10 +5,11 @@ import os
 import socket
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
-from tests.waterspout.processes import wait_for_exit, wait_until
+from tests.waterspout.processes import running_thread, wait_for_exit, wait_until
 from tests.waterspout.wsgi.apps import app as views
 from tests.waterspout.wsgi.wires import DEADLINE, open_wire
 from tests.waterspout.wsgi.worker.test_worker import TEXT, Watched, answering
@@ -16,6 +17,7 @@ from waterspout.exceptions import ClientDisconnected
 from waterspout.limits import READ_WINDOW
 from waterspout.wsgi.frames import BODY, BODY_END, CANCEL, WHOLE, pack, pack_about
 from waterspout.wsgi.worker.alive import client_alive
+from waterspout.wsgi.worker.worker import Cancelled
 
 
 def is_waiting(reply):
@@ -105,6 +107,74 @@ def test_a_thread_that_a_view_leaves_behind_can_t_read_from_the_lane():
         with pytest.raises(ValueError, match="closed"):
             bodies[0].read()
         assert wire.ask().body == b"done"
+
+
+class Standing(bytes):
+    """A chunk that stands still in the middle of its write until it may go on."""
+
+    def __new__(cls, text):
+        self = super().__new__(cls, text)
+        self.entered, self.may_go_on = threading.Event(), threading.Event()
+        return self
+
+    def __bool__(self):
+        return True
+
+    def __len__(self):
+        self.entered.set()
+        assert self.may_go_on.wait(DEADLINE)
+        return super().__len__()
+
+
+def handing_out(writes):
+    """An app that lets others have the `write` of its first request."""
+
+    def app(environ, start_response):
+        write = start_response("200 OK", TEXT)
+        if not writes:
+            writes.append(write)
+            return endless()
+        return iter([b"one ", b"two"])
+
+    return app
+
+
+def test_what_a_thread_that_a_view_leaves_behind_writes_never_reaches_the_next_client():
+    writes = []
+    with open_wire(handing_out(writes)) as wire:
+        wire.begin()
+        wire.read_until(lambda reply: reply.body)
+        wire.send(CANCEL, b"gone")
+        wire.finish()
+        writes[0](b"nobody's")
+        wire.begin()
+        writes[0](b"nobody's")
+        assert wire.finish().body == b"one two"
+
+
+def test_nor_does_what_it_is_just_writing():
+    writes, chunk = [], Standing(b"nobody's")
+
+    def write():
+        with suppress(Cancelled):
+            writes[0](chunk)
+
+    with open_wire(handing_out(writes)) as wire:
+        wire.begin()
+        wire.read_until(lambda reply: reply.body)
+        with running_thread(write):
+            assert chunk.entered.wait(DEADLINE)
+            wire.send(CANCEL, b"gone")
+            wire.sock.settimeout(0.5)  # in which a worker that does not wait for it is done
+            with suppress(TimeoutError):
+                wire.finish()
+                wire.begin()
+                wire.read_until(lambda reply: reply.status)
+            wire.sock.settimeout(DEADLINE)
+            chunk.may_go_on.set()
+            wire.finish()
+        assert b"nobody's" not in wire.reply.body
+        assert wire.ask().body == b"one two"
 
 
 # --- clients that leave --------------------------------------------------------------------------------
