@@ -30,10 +30,10 @@ except ImportError:  # Windows, which `pool/pool.py` refuses in words
 
 #: Before the request in a packet: its token.
 _TOKEN: Final = struct.Struct("!I")
-#: Before the ANSWER in a packet: its token, and for how many microseconds the request ran.
-_TIMED: Final = struct.Struct("!II")
+#: Before the ANSWER in a packet: its token, and for how many seconds the request ran.
+_TIMED: Final = struct.Struct("!Id")
 #: Both, and the ANSWER's own header.
-_BEFORE_ANSWER: Final = struct.Struct("!IIBI")
+_BEFORE_ANSWER: Final = struct.Struct("!IdBI")
 _COUNT: Final = struct.Struct("i")
 _SET_PIPE_SIZE: Final = 1031  # F_SETPIPE_SZ of fcntl(2)
 _TOKENS: Final = 2**32
@@ -115,12 +115,12 @@ class Backlog(Generic[User]):
         data = self._rest + _read_all(self._answers) + rest
         position, size = 0, len(data)
         while size - position >= _BEFORE_ANSWER.size:
-            token, run_time, _kind, length = _BEFORE_ANSWER.unpack_from(data, position)
+            token, seconds, _kind, length = _BEFORE_ANSWER.unpack_from(data, position)
             start = position + _BEFORE_ANSWER.size
             if start + length > size:
                 break
             position = start + length
-            found.append((token, Answer(run_time / 1e6, *parse_answer(data, start, position))))
+            found.append((token, Answer(seconds, *parse_answer(data, start, position))))
         self._rest = data[position:]
         return found
 
@@ -168,7 +168,7 @@ class BacklogEnd:
         """
         if frame[0] != ANSWER or not self._has_room:
             return None
-        data = _TIMED.pack(token, int(seconds * 1e6)) + frame
+        data = _TIMED.pack(token, seconds) + frame
         try:
             rest = data[os.write(self._answering, data) :]
         except OSError:

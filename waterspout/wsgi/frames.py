@@ -78,6 +78,7 @@ SCANT: Final = 28
 _HEADER: Final = struct.Struct("!BI")
 _CREDIT: Final = struct.Struct("!I")
 _TOKEN: Final = struct.Struct("!I")
+_TAKEN: Final = struct.Struct("!Id")
 #: Before a reply's head: its status, and its Content-Length or -1.
 _REPLY: Final = struct.Struct("!Hq")
 #: Before the head in an ANSWER: how long it is.
@@ -190,12 +191,13 @@ def parse_about(payload: bytes) -> tuple[int, str]:
 
 def pack_taken(token: int, seconds: float) -> bytes:
     """The request with this token runs, for so long already."""
-    return pack(TAKEN, _TOKEN.pack(token) + _TOKEN.pack(int(seconds * 1e6)))
+    return pack(TAKEN, _TAKEN.pack(token, seconds))
 
 
 def parse_taken(payload: bytes) -> tuple[int, float]:
     """The inverse of `pack_taken`."""
-    return _TOKEN.unpack_from(payload)[0], _TOKEN.unpack_from(payload, _TOKEN.size)[0] / 1e6
+    token, seconds = _TAKEN.unpack(payload)
+    return token, seconds
 
 
 def serialize_request(head: RequestHead) -> bytes:

@@ -46,10 +46,10 @@ def test_answers_find_their_users(backlog):
     for name in ("first", "second", "third"):
         backlog.put(name, b"request")
     assert backlog.end.answer(1, 0.000_25, ANSWER) == b""
-    assert backlog.end.answer(3, 0.5, ANSWER) == b""
+    assert backlog.end.answer(3, 4295.5, ANSWER) == b""
     assert backlog.collect() == [
         (1, Answer(0.000_25, HEAD, b"hello")),
-        (3, Answer(0.5, HEAD, b"hello")),
+        (3, Answer(4295.5, HEAD, b"hello")),
     ]
     assert [backlog.users.pop(1), backlog.users.pop(3)] == ["first", "third"]
     assert backlog.users == {2: "second"}

@@ -25,6 +25,7 @@ from waterspout.wsgi.frames import (
     REQUEST,
     SPEC,
     STOP,
+    TAKEN,
     WHOLE,
     FrameParser,
     build_reply,
@@ -32,9 +33,11 @@ from waterspout.wsgi.frames import (
     pack_answer,
     pack_header,
     pack_read,
+    pack_taken,
     parse_read,
     parse_reply,
     parse_request,
+    parse_taken,
     serialize_reply,
     serialize_request,
 )
@@ -94,6 +97,12 @@ def test_a_control_frame_may_be_empty(kind):
 @pytest.mark.parametrize("kind", STREAMED)
 def test_an_empty_piece_of_a_body_says_nothing(kind):
     assert FrameParser().feed(pack(kind) + pack(IDLE)) == [(IDLE, b"")]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.25, 4295.0, 1e9], ids=str)
+def test_a_request_may_have_run_for_any_time(seconds):
+    [(kind, payload)] = FrameParser().feed(pack_taken(2**32 - 1, seconds))
+    assert (kind, parse_taken(payload)) == (TAKEN, (2**32 - 1, seconds))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 6, 7, 64, 299, 10_000])
