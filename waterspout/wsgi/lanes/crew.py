@@ -218,6 +218,7 @@ class Crew:
         for _ in range(count):
             await self._open_lane()
         self._opened = True
+        self._fill()  # some of them may be lost already
 
     async def _open_lane(self) -> None:
         near_end, far_end = socket.socketpair()

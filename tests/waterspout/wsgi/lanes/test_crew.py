@@ -124,6 +124,22 @@ async def test_a_lost_lane_is_replaced(crew, busy):
     assert crew.busy == 0
 
 
+async def test_so_is_one_that_is_lost_while_the_others_are_still_being_opened(crew, monkeypatch):
+    """There was no thread for it, for a moment."""
+    hand_over = crew._hand_over
+
+    def lose_the_first(far_end, backlog):
+        if len(crew.held) == 1 and crew.lanes:
+            raise BlockingIOError  # until it is seen to be lost
+        hand_over(far_end, backlog)
+        if len(crew.held) == 1:
+            far_end.close()
+
+    monkeypatch.setattr(crew, "_hand_over", lose_the_first)
+    await crew.start()
+    await wait_for(lambda: len(crew.held) == 4 and len(crew.idle) == 3)
+
+
 async def test_a_lane_that_is_lost_at_the_end_is_not_replaced(crew):
     await crew.start()
     crew.held[0].close()
