@@ -104,5 +104,7 @@ class WaitingQueue:
 
     def _look_later(self) -> None:
         if self._timer is None and self._deadlines:
-            self._due = next(iter(self._deadlines.values()))
-            self._timer = asyncio.get_running_loop().call_at(self._due, self._look)
+            loop = asyncio.get_running_loop()
+            # Whoever comes back may be late already: that is no timer which comes too late.
+            self._due = max(loop.time(), next(iter(self._deadlines.values())))
+            self._timer = loop.call_at(self._due, self._look)

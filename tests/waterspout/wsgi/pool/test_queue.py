@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from tests.waterspout.wsgi.jobs import wait_for
 from waterspout.limits import STOOD_STILL
 from waterspout.message.record import Record
 from waterspout.wsgi.pool.queue import WaitingQueue
@@ -140,4 +141,24 @@ async def test_who_comes_back_is_late_in_his_own_time(late):
     queue.put_back([returned])
     await asyncio.sleep(0.5)
     assert late == [returned]
+    queue.clear()
+
+
+async def test_who_comes_back_too_late_gives_nobody_else_more_time(late, monkeypatch):
+    """His deadline has passed without that the loop had stood still."""
+    queue = WaitingQueue(4, 60.0, late.append)
+    loop, times = asyncio.get_running_loop(), []
+    at = loop.call_at
+
+    def note(when, call, *arguments, **options):
+        if getattr(call, "__self__", None) is queue:
+            times.append(when)
+        return at(when, call, *arguments, **options)
+
+    monkeypatch.setattr(loop, "call_at", note)
+    queue.add(Waiter(), waited=30.0)
+    returned = Waiter(ago=60.0 + 10 * STOOD_STILL)
+    queue.put_back([returned])
+    await wait_for(lambda: late == [returned])
+    assert times[-1] == pytest.approx(times[0], abs=5 * STOOD_STILL)
     queue.clear()
