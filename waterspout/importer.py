@@ -64,15 +64,17 @@ def resolve(spec: str, like: str = "mypackage.web:app") -> Any:
     """Import what `spec` names; with `()` behind the name, call it without arguments. `like`: an example, for
     who has written something else.
 
-    Raises TargetNotFound: not of this form, or no such module or name. TargetRaised: the module or the
-    factory raised.
+    Raises TargetNotFound: not of this form, or no such module or name. TargetRaised: the module, what it
+    loads for that name, or the factory raised.
     """
     module_name, path, call = split_spec(spec, like)
     found = _import(spec, module_name)
     for name in path.split("."):
         try:
             found = getattr(found, name)
-        except AttributeError:
+        except (Exception, SystemExit) as error:  # a module that loads the name only now (PEP 562)
+            if not _is_missing(error, found, name):
+                raise TargetRaised(describe(spec, error)) from error
             near = _suggest(found, name, module_name)
             raise TargetNotFound(f"{spec!r}: {module_name!r} has no {path!r}{near}") from None
     if not call:
@@ -150,10 +152,17 @@ def find_flasks() -> list[tuple[str, frozenset[str]]]:
     return [(name, endpoints) for name, endpoints in found if not endpoints <= {"static"}]
 
 
+def _is_missing(error: BaseException, found: Any, name: str) -> bool:
+    """Whether this AttributeError is about that very name, and not of what was run to find it."""
+    return isinstance(error, AttributeError) and error.obj is found and error.name == name
+
+
 def _suggest(found: Any, name: str, module_name: str) -> str:
-    factories = [each for each in _FACTORIES if callable(getattr(found, each, None))]
-    if name in _APPS and inspect.ismodule(found) and factories and _takes(getattr(found, factories[0]), 0):
-        return f"; did you mean {module_name}:{factories[0]}()?"
+    # Statically: a module's __getattr__ would import them now.
+    factories = {each: inspect.getattr_static(found, each, None) for each in _FACTORIES}
+    given = next((each for each, factory in factories.items() if callable(factory)), None)
+    if name in _APPS and inspect.ismodule(found) and given and _takes(factories[given], 0):
+        return f"; did you mean {module_name}:{given}()?"
     near = difflib.get_close_matches(name, dir(found), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
@@ -252,7 +261,9 @@ def _find_reason(error: BaseException) -> str:
 def _show(spec: str) -> str:
     """The same by hand, for a shell. (`--debug` is refused where others can reach the server.)"""
     module, name, call = split_spec(spec)
-    return f"{sys.executable or 'python'} -c 'import {module}{f'; {module}.{name}()' if call else ''}'"
+    is_imported = module in sys.modules  # so it was the name that raised
+    then = f"; {module}.{name}{'()' if call else ''}" if call or is_imported else ""
+    return f"{sys.executable or 'python'} -c 'import {module}{then}'"
 
 
 def _place(frame: traceback.FrameSummary) -> str:

@@ -71,6 +71,22 @@ TARGETS = {
     "unparsable.py": "x = 1\ndef broken(:\n",
     "needy.py": "import no_such_dependency",
     "reaching.py": "from json import no_such_name",
+    # PEP 562, as lazy_loader of scientific-python writes it.
+    "lazy.py": """
+        import importlib, os
+        def __getattr__(name):
+            if name in ("app", "needy"):
+                return importlib.import_module("needy")
+            if name == "reaching":
+                return os.no_such_name
+            if name == "leaves":
+                raise SystemExit("bye")
+            if name == "create_app":
+                raise LookupError("of the loader")
+            if name == "web":
+                return importlib.import_module("web")
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """,
     "package/__init__.py": "",
     "package/inner.py": "app = print",
     "package/needy.py": "import package.missing",
@@ -154,6 +170,8 @@ def test_what_is_no_such_spec_is_refused_with_an_example(spec):
         ("web.inner:app", "there is no module 'web.inner'"),
         ("web:nothing", "'web' has no 'nothing'"),
         ("web:Site.nothing", "'web' has no 'Site.nothing'"),
+        ("lazy:application", "'lazy' has no 'application'"),
+        ("lazy:web.nothing", "'lazy' has no 'web.nothing'"),
         ("web:needs()", "a factory is called without arguments"),
         ("web:number()", "what it names can't be called"),
     ],
@@ -174,6 +192,9 @@ def test_what_does_not_resolve_is_named(spec, text):
         ("needy:app", "ModuleNotFoundError: No module named 'no_such_dependency'"),
         ("package.needy:app", "ModuleNotFoundError: No module named 'package.missing'"),
         ("reaching:app", "ImportError: cannot import name"),
+        ("lazy:app", "ModuleNotFoundError: No module named 'no_such_dependency'"),
+        ("lazy:reaching", "AttributeError: module 'os' has no attribute 'no_such_name'"),
+        ("lazy:leaves", "SystemExit: bye"),
         ("web:fails()", "LookupError: no such table"),
         ("web:leaves()", "SystemExit: bye"),
     ],
@@ -295,11 +316,13 @@ def test_a_package_that_was_named_is_nobody_else_s_though_it_is_installed(module
     assert is_foreign(str(home / "installed_other.py"))
 
 
-@pytest.mark.parametrize("spec", ["caused:app", "chained:outer()", "package.needy:app", "web:Site.fails()"])
+@pytest.mark.parametrize(
+    "spec", ["caused:app", "chained:outer()", "package.needy:app", "web:Site.fails()", "lazy:app"]
+)
 def test_a_command_that_works_shows_the_whole_traceback(modules, spec):
     text = message_of(spec)
     assert "--debug" not in text
-    command = text.rpartition("; ")[2] if "()" not in spec else text[text.index(sys.executable) :]
+    command = text[text.index(sys.executable) :]
     command = command.removesuffix(" shows the whole traceback")
     done = subprocess.run(command, shell=True, cwd=modules, capture_output=True, text=True, check=False)
     assert done.returncode == 1
