@@ -7,6 +7,7 @@ arrival.py     crews that start
 watch.py       one look a second at all that runs
 orphans.py     processes that outlive their event loop
 pools.py       Pools: several of them for one app
+starting.py    ... which start once for all who ask
 bulkheads.py   ... and which of them a path belongs to    (pure)
 telling.py     their figures
 """

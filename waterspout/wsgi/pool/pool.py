@@ -122,8 +122,10 @@ class Pool:
     # -- life --------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Start all crews; harmless when started. Raises what kept the app from being loaded; PoolError: it
-        is started on another event loop, which is not closed, or in another process.
+        """Start all crews; harmless when started. Nobody asks again meanwhile: `Pools` see to it.
+
+        Raises what kept the app from being loaded; PoolError: it is started on another event loop, which is
+        not closed, or in another process.
         """
         if self._is_home():
             return

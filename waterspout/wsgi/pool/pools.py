@@ -20,6 +20,7 @@ from waterspout.wsgi.exchange.spool import SpoolSpace
 from waterspout.wsgi.naming import Link
 from waterspout.wsgi.pool.bulkheads import MAIN, PoolRules, Rule, check_name
 from waterspout.wsgi.pool.pool import Pool, Shared
+from waterspout.wsgi.pool.starting import SharedStart
 from waterspout.wsgi.settings import PoolSettings
 from waterspout.wsgi.worker.loading import WSGIApp, load_app
 
@@ -66,6 +67,7 @@ class Pools:
             for name, each in together.items()
         }
         self.main = self.all[MAIN]
+        self._start = SharedStart(self._start_all)
 
     @property
     def dispatcher(self) -> Pool | Pools:
@@ -73,7 +75,12 @@ class Pools:
         return self if len(self.all) > 1 else self.main
 
     async def start(self) -> None:
-        """Start all; harmless when started. Raises what kept the app from being loaded: then none runs."""
+        """Start all; harmless when started, and who asks meanwhile waits, too. Raises what kept the app from
+        being loaded: then none runs.
+        """
+        await self._start.wait()
+
+    async def _start_all(self) -> None:
         starts = [asyncio.ensure_future(pool.start()) for pool in self.all.values()]
         try:
             results = await asyncio.gather(*starts, return_exceptions=True)

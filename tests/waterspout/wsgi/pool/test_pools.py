@@ -9,6 +9,7 @@ import pytest
 from tests.waterspout.clients import connect
 from tests.waterspout.processes import children
 from tests.waterspout.wsgi import apps
+from tests.waterspout.wsgi.jobs import wait_for
 from waterspout import Container
 from waterspout.exceptions import ConfigurationError, TargetRaised
 from waterspout.wsgi.pool.pool import Pool
@@ -235,6 +236,75 @@ async def test_a_start_that_is_cancelled_leaves_nothing_behind():
     with pytest.raises(asyncio.CancelledError):
         await starting
     assert children() - before == set()
+
+
+@pytest.fixture
+def waiting(io_loop, tmp_path, monkeypatch):
+    """Pools of an app that is loaded as soon as `waiting.gate` is there."""
+    (tmp_path / "waiting_to_load.py").write_text(
+        "import time\n"
+        "from pathlib import Path\n"
+        "while not Path(__file__).with_name('gate').exists():\n"
+        "    time.sleep(0.01)\n"
+        "from tests.waterspout.wsgi.apps import app\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    pools = make("waiting_to_load:app", {}, [], workers=1, threads=1)
+    pools.gate = tmp_path / "gate"
+    yield pools
+    io_loop.run_sync(lambda: pools.stop(0))
+
+
+async def start_twice(pools):
+    """Two tasks, when the first has begun and the second waits."""
+    before = children()
+    tasks = [asyncio.ensure_future(pools.start()) for _ in range(2)]
+    await wait_for(lambda: children() - before)
+    await asyncio.sleep(0.05)
+    assert not any(task.done() for task in tasks)
+    return tasks
+
+
+async def test_who_asks_for_the_start_again_waits_for_it_too(waiting):
+    starts = await start_twice(waiting)
+    waiting.gate.touch()
+    await asyncio.wait(starts, return_when=asyncio.FIRST_COMPLETED)
+    assert [crew.ready for crew in waiting.main.crews] == [True]
+    await asyncio.gather(*starts)
+
+
+@pytest.mark.parametrize("gone", [0, 1])
+async def test_who_waits_for_the_start_no_longer_takes_it_from_nobody(waiting, gone):
+    starts = await start_twice(waiting)
+    starts[gone].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starts[gone]
+    waiting.gate.touch()
+    await starts[1 - gone]
+    assert [crew.ready for crew in waiting.main.crews] == [True]
+
+
+async def test_when_nobody_waits_for_it_any_more_it_is_given_up_and_can_be_asked_for_anew(waiting):
+    before = children()
+    starts = await start_twice(waiting)
+    for start in starts:
+        start.cancel()
+    await asyncio.sleep(0)  # it ends now, which takes a moment
+    again = asyncio.ensure_future(waiting.start())
+    for start in starts:
+        with pytest.raises(asyncio.CancelledError):
+            await start
+    waiting.gate.touch()
+    await again
+    assert len(children() - before) == 1
+    await waiting.stop(1)
+    assert children() - before == set()
+
+
+async def test_what_keeps_it_from_starting_all_are_told_who_wait_for_it():
+    pools = make("tests.waterspout.wsgi.apps:raise_at_once()", {}, [], workers=1)
+    raised = await asyncio.gather(pools.start(), pools.start(), return_exceptions=True)
+    assert [type(error) for error in raised] == [TargetRaised] * 2
 
 
 async def test_a_process_of_a_named_pool_is_named_in_the_log(caplog):
