@@ -193,6 +193,9 @@ SWEEP_INTERVAL = 1.0
 
 #: Largest control frame or head on a lane. A reply head past this is the app's error (bytes).
 FRAME_LIMIT = 1 * MIB
+#: ... and so this is the most that `--limit-request-head` may say: `marshal` takes two bytes for a character
+#: that is not ASCII, and twelve for an empty field, which has four in a head (bytes).
+HEAD_SIZE_MOST = FRAME_LIMIT // 4
 #: Largest body frame: between two of them a lane worker looks whether the client is still there (bytes).
 DATA_FRAME = 256 * KIB
 #: A whole reply of at most this, known with its first chunk, is one frame (bytes).

@@ -28,8 +28,9 @@ class Size(_Type):
     name = "size"
     _UNITS: Final = {"": 1, "b": 1, "kib": limits.KIB, "mib": limits.MIB, "gib": limits.GIB}
 
-    def __init__(self, least: int = 0) -> None:
+    def __init__(self, least: int = 0, most: float = math.inf) -> None:
         self._least = least
+        self._most = most
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
@@ -40,6 +41,8 @@ class Size(_Type):
         size = int(match[1]) * self._UNITS[match[2]]
         if size < self._least:
             self.fail(f"{value!r} is too small: at least {self._least}", param, ctx)
+        if size > self._most:
+            self.fail(f"{value!r} is too large: at most {format_size(int(self._most))}", param, ctx)
         return size
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Collection
 from typing import Any, Final
 
@@ -38,8 +39,8 @@ def _option(*names: str, **attributes: Any) -> click.Option:
     return click.Option(names, envvar=variable, show_envvar=True, show_default=True, **attributes)
 
 
-def _size(name: str, default: int, text: str, least: int = 0) -> click.Option:
-    return _option(name, type=Size(least), default=format_size(default), help=text)
+def _size(name: str, default: int, text: str, least: int = 0, most: float = math.inf) -> click.Option:
+    return _option(name, type=Size(least, most), default=format_size(default), help=text)
 
 
 def _seconds(name: str, default: float, text: str) -> click.Option:
@@ -160,7 +161,13 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
         _size("--limit-request-line", limits.REQUEST_LINE, "Longest request line.", 1),
         _count("--limit-request-fields", 1, None, limits.HEADER_FIELDS, "Most header fields."),
         _size("--limit-request-field-size", limits.FIELD_SIZE, "Largest header field.", 1),
-        _size("--limit-request-head", limits.HEAD_SIZE, "Largest head: request line and all fields.", 1),
+        _size(
+            "--limit-request-head",
+            limits.HEAD_SIZE,
+            f"Largest head: request line and all fields. At most {format_size(limits.HEAD_SIZE_MOST)}.",
+            1,
+            limits.HEAD_SIZE_MOST,
+        ),
     ),
     "How long a client may take": (
         _seconds("--head-timeout", limits.HEAD_TIMEOUT, "For a request's head."),

@@ -424,6 +424,13 @@ def test_what_can_t_be_is_one_line_and_exit_code_2(served, arguments, text):
     assert served == []
 
 
+def test_a_head_that_no_lane_could_carry_can_t_be_allowed(served):
+    code, line = refuse("--wsgi", APP, "--limit-request-head", "257KiB")
+    assert code == 2
+    assert "'257KiB' is too large: at most 256KiB" in line
+    assert served == []
+
+
 @pytest.mark.parametrize("name", [*HEAD_LIMITS, *TIMES])
 def test_a_limit_that_tornado_s_server_does_not_know_is_refused(served, name):
     code, line = refuse("--wsgi", APP, "--server", "tornado", f"--{name.replace('_', '-')}", "1")

@@ -63,6 +63,15 @@ def test_any_other_size_is_refused_with_examples(text):
         Size().convert(text, None, None)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"), [("99", "at least 100"), ("1025", "at most 1KiB"), ("1MiB", "at most 1KiB")]
+)
+def test_a_size_out_of_its_bounds_is_refused_with_them(text, said):
+    assert [Size(100, 1024).convert(each, None, None) for each in ("100", "1KiB")] == [100, 1024]
+    with pytest.raises(click.BadParameter, match=said):
+        Size(100, 1024).convert(text, None, None)
+
+
 @pytest.mark.parametrize("text", ["1", "8190", "1KiB", "64KiB", "10MiB", "1GiB"])
 def test_a_default_is_written_as_it_is_read(text):
     assert format_size(Size().convert(text, None, None)) == text

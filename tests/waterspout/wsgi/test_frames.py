@@ -6,7 +6,8 @@ import pytest
 
 from tests.waterspout.wsgi.heads import make_head
 from waterspout.exceptions import FrameError
-from waterspout.limits import FRAME_LIMIT
+from waterspout.http.head import HeadLimits, parse_head
+from waterspout.limits import FRAME_LIMIT, HEAD_SIZE_MOST
 from waterspout.wsgi.frames import (
     ANSWER,
     BODY,
@@ -138,6 +139,16 @@ def test_an_unknown_kind_is_refused_as_soon_as_its_header_is_there(kind):
 def test_an_oversize_control_frame_is_refused_before_it_is_collected(kind):
     with pytest.raises(FrameError, match=str(FRAME_LIMIT + 1)):
         FrameParser().feed(pack_header(kind, FRAME_LIMIT + 1))
+
+
+@pytest.mark.parametrize("line", ["a:\r\n", "a:\xe9\r\n", "a:b\r\n", "a:" + 1000 * "\xe9" + "\r\n"])
+def test_the_largest_head_that_may_be_allowed_fits_into_a_frame(line):
+    text = "GET / HTTP/1.1\r\nHost: x\r\n"
+    text += line * ((HEAD_SIZE_MOST - len(text)) // len(line))
+    head = parse_head(text, HeadLimits(head=HEAD_SIZE_MOST, fields=HEAD_SIZE_MOST, field=HEAD_SIZE_MOST))
+    payload = serialize_request(make_head(headers=head.fields))
+    assert len(payload) < FRAME_LIMIT
+    assert FrameParser().feed(pack(REQUEST, payload)) == [(REQUEST, payload)]
 
 
 def test_a_control_frame_of_the_largest_size_is_taken():
