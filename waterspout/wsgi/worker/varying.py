@@ -11,17 +11,22 @@ from typing import Any
 
 
 def vary_with_cookies(start_response: Callable[..., Any]) -> Callable[..., Any]:
-    """`start_response`, with Cookie among the names in Vary."""
+    """`start_response`, with Cookie among the names in Vary. What can't be headers is handed on as it is, to
+    be refused there.
+    """
 
     def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        names = {
-            name.strip().lower()
-            for field, value in headers
-            if field.lower() == "vary"
-            for name in value.split(",")
-        }
-        if not {"*", "cookie"}.intersection(names):
+        if isinstance(headers, list) and not _varies(headers):
             headers = [*headers, ("Vary", "Cookie")]
         return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
 
     return start
+
+
+def _varies(headers: list[tuple[str, str]]) -> bool:
+    try:
+        said = [value for name, value in headers if name.lower() == "vary"]
+        names = {name.strip().lower() for value in said for name in value.split(",")}
+    except (AttributeError, TypeError, ValueError):
+        return False  # not even that can be said of them
+    return not names.isdisjoint(("*", "cookie"))
