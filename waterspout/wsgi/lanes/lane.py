@@ -293,7 +293,8 @@ class Lane(asyncio.Protocol):
             self.let_go()
         try:
             frames = self._parser.feed(data)
-        except FrameError:
+        except FrameError as error:
+            logger.error("a lane is lost, and what it runs with it: %s", error)
             self.close()
             return
         for kind, payload in frames:

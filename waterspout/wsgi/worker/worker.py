@@ -59,6 +59,7 @@ logger = logging.getLogger("waterspout.wsgi")
 LANE_THREAD: Final = "waterspout-lane"
 #: What a lane says of itself whose other end is gone, or that was shut down here.
 _GONE: Final = frozenset((errno.EBADF, errno.ECONNRESET, errno.ENOTCONN, errno.EPIPE))
+_LOST: Final = "a lane is lost, and what it runs with it: %s"
 _IDLE = pack(IDLE)
 _SLEPT = pack(SLEPT)
 
@@ -121,7 +122,7 @@ class LaneWorker:
             pass
         except OSError as error:
             if error.errno not in _GONE:
-                logger.error("a lane is lost, and what it runs with it: %s", error, exc_info=True)
+                log_raised(logger, error, _LOST, error)
         finally:
             self._company.discard(self)
             self.give_up()
@@ -266,6 +267,7 @@ class LaneWorker:
         try:
             frames = self._parser.feed(data)
         except FrameError as error:
+            log_raised(logger, error, _LOST, error)
             self._lose(error)  # what follows can't be understood, either
         self._sort_all(frames)
         if self._waiting:

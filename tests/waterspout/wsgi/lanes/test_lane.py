@@ -419,3 +419,11 @@ async def test_what_is_kept_is_closed_when_the_lane_is_lost(peer, end):
     await asyncio.sleep(0.02)
     assert (kept.fileno(), peer.lane.kept) == (-1, None)
     other.close()
+
+
+async def test_a_frame_that_can_t_be_understood_ends_the_lane_and_is_said(peer, caplog):
+    heard = peer.begin()
+    await peer.say(pack_header(99, 7))
+    await wait_for(lambda: heard)
+    assert heard == [("lost", "read")]
+    assert "a lane is lost, and what it runs with it: no frame of ours: kind 99, 7 bytes" in caplog.text

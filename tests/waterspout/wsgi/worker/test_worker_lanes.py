@@ -14,8 +14,8 @@ from tests.waterspout.wsgi.apps import app as views
 from tests.waterspout.wsgi.wires import DEADLINE, open_wire
 from tests.waterspout.wsgi.worker.test_worker import TEXT, Watched, answering
 from waterspout.exceptions import ClientDisconnected
-from waterspout.limits import READ_WINDOW
-from waterspout.wsgi.frames import BODY, BODY_END, CANCEL, WHOLE, pack, pack_about
+from waterspout.limits import FRAME_LIMIT, READ_WINDOW
+from waterspout.wsgi.frames import BODY, BODY_END, CANCEL, REQUEST, WHOLE, pack, pack_about, pack_header
 from waterspout.wsgi.worker.alive import client_alive
 from waterspout.wsgi.worker.worker import Cancelled
 
@@ -415,3 +415,14 @@ def test_nor_in_the_middle_of_a_reply():
     assert b"two" not in said
     assert b"three" not in said
     assert chunks.closed == 1
+
+
+def test_a_frame_that_can_t_be_understood_ends_the_lane_and_is_said(caplog):
+    """A head above FRAME_LIMIT, from a server that was told to let it in."""
+    with open_wire(views) as wire:
+        wire.sock.sendall(pack_header(REQUEST, FRAME_LIMIT + 1))
+        assert wire.is_closed()
+    assert (
+        f"a lane is lost, and what it runs with it: no frame of ours: kind 1, {FRAME_LIMIT + 1} bytes"
+        in caplog.text
+    )
