@@ -9,7 +9,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from app.settings import parse_database_url
-from app.store.incidents import CHANGES_LISTED
+from app.store.incidents import CHANGES_LISTED, add_update
+from app.store.tables import UPDATES_LISTED, State
 from tests.app.databases import post_incidents
 from tests.app.operating import read_password
 from tests.app.serving import COMPONENTS, FORMS, serve_board, start_board, wait_for_address
@@ -282,6 +283,24 @@ def test_a_page_that_has_missed_too_much_asks_for_everything(windows, tmp_path, 
         wait_for_address(server, log)
         reader.wait_for("[data-part=summary] .detail", f"{CHANGES_LISTED + 2} open incidents", 40)
     assert reader.same_page()
+
+
+def test_the_page_of_an_incident_has_all_that_was_said_while_it_was_away(windows, tmp_path, port):
+    reader, _ = windows
+    with start_board(tmp_path, "--port", port) as (server, log):
+        address = wait_for_address(server, log)
+        reader.watch(f"{address}/incidents/3")
+    store = Store(parse_database_url(f"sqlite:///{tmp_path}/board.sqlite3"))
+    said = [f"While you were away: {n}." for n in range(UPDATES_LISTED + 2)]
+    for text in said:
+        store.write(add_update, 3, State.IDENTIFIED, text)
+    store.close()
+    with start_board(tmp_path, "--port", port) as (server, log):
+        wait_for_address(server, log)
+        reader.wait_for(".update .text", said[-1], 40)
+    assert reader.same_page()
+    shown = [each.text for each in reader.front().find_elements(By.CSS_SELECTOR, ".update .text")]
+    assert shown[: len(said)] == said[::-1]
 
 
 @pytest.mark.usefixtures("no_complaints")

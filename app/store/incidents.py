@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, selectinload
 from app.store.audit import MACHINE, Actor, note
 from app.store.components import read_chosen
 from app.store.rows import find
-from app.store.tables import Attachment, Impact, Incident, State, Update
+from app.store.tables import UPDATES_LISTED, Attachment, Impact, Incident, State, Update
 
 INCIDENTS_LISTED = 50
 CHANGES_LISTED = 20
@@ -29,7 +29,7 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Changes(Board):
-    """What a reader of an older version has missed; not `complete` if it can't be listed."""
+    """What a reader of an older version has missed; not `complete` if there is more than is listed."""
 
     complete: bool
 
@@ -67,7 +67,15 @@ def read_changes(session: Session, since: Sequence[int]) -> Changes:
     changed = SELECT_INCIDENTS.where(Incident.id.in_(updated) | (Incident.edited_in > line))
     # One too many tells that the list is cut.
     found = session.scalars(changed.order_by(Incident.id.desc()).limit(CHANGES_LISTED + 1)).all()
-    return Changes(found[:CHANGES_LISTED], read_open_count(session), len(found) <= CHANGES_LISTED)
+    complete = len(found) <= CHANGES_LISTED and not read_left_out(session, update)
+    return Changes(found[:CHANGES_LISTED], read_open_count(session), complete)
+
+
+def read_left_out(session: Session, since: int) -> bool:
+    """Whether an update newer than this one is not among the recent ones of its incident any more."""
+    newer = select(Update.id).join(Incident).where(Update.id > since)
+    left_out = newer.where(Update.number <= Incident.update_count - UPDATES_LISTED)
+    return session.scalars(left_out.limit(1)).first() is not None
 
 
 def add_incident(

@@ -8,7 +8,7 @@ from app.settings import TEMPLATES
 from app.store.components import add_component
 from app.store.history import read_version
 from app.store.incidents import CHANGES_LISTED, add_incident, add_update, change_components
-from app.store.tables import Impact, State
+from app.store.tables import UPDATES_LISTED, Impact, State
 from handlers.feed import Feed
 from tests.app.databases import post_incidents
 from waterspout.limits import EVENTS_KEPT
@@ -87,6 +87,18 @@ async def test_an_event_never_breaks_a_line(feed, store):
 async def test_too_many_changes_are_a_reload(feed, store):
     post_incidents(store, CHANGES_LISTED + 1)
     assert await feed.event(NOTHING) == Event.reload(version_of(store))
+
+
+@pytest.mark.gen_test
+async def test_more_updates_of_one_incident_than_an_event_has_are_a_reload(feed, store):
+    (incident,) = post_incidents(store, 1)
+    before = version_of(store)
+    for n in range(UPDATES_LISTED):
+        store.write(add_update, incident, State.IDENTIFIED, f"Said {n}.")
+    (change,) = parse(await feed.event(before))["incidents"]
+    assert all(f"Said {n}." in change["html"] for n in range(UPDATES_LISTED))
+    store.write(add_update, incident, State.IDENTIFIED, "And one.")
+    assert await feed.event(before) == Event.reload(version_of(store))
 
 
 class CountingStore:
