@@ -2,7 +2,8 @@
 
     event: changes   {"incidents": [{"id", "open", "html"}, ...], "parts": {name: html, ...}}
 
-Too many changes to be listed are a "reload". The markup is that of the page: the same templates.
+Too many changes to be listed are a "reload", and so are other components, other names or another order of
+them. The markup is that of the page: the same templates.
 """
 
 from collections.abc import Sequence

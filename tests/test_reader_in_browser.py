@@ -13,7 +13,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from app.settings import parse_database_url
-from app.store.components import add_component
+from app.store.components import add_component, archive_component, move_component, rename_component
 from app.store.history import read_statuses
 from app.store.incidents import add_incident, add_update
 from app.store.maintenance import add_maintenance
@@ -139,6 +139,24 @@ def test_all_parts_of_the_page_are_live(chrome, board):
 
 def components_of(session):
     return [status.component for status in read_statuses(session)]
+
+
+def test_components_are_live(chrome, board):
+    """Their names, their order, and which there are: on the board, and beside what an incident concerns."""
+    address, store = board
+    (renamed,) = [each for each in store.read(components_of) if each.name == "Public API"]
+    watch(chrome, address)
+    store.write(rename_component, renamed.id, "API for all")
+    wait_for(chrome, f"[data-component='{renamed.id}'] h3", "API for all")
+    wait_for(chrome, "[data-section=past]", "API for all")
+    added = store.write(add_component, "Added later")
+    wait_for(chrome, f"[data-component='{added.id}'] h3", "Added later")
+    store.write(move_component, added.id, True)
+    wait_for(chrome, f"[data-component='{added.id}'] + [data-component]", "Newsletters")
+    store.write(archive_component, renamed.id, True)
+    waiting = WebDriverWait(chrome, PATIENCE, 0.05)
+    waiting.until(lambda _: not chrome.find_elements(By.CSS_SELECTOR, f"[data-component='{renamed.id}']"))
+    assert is_same_page(chrome)
 
 
 def test_where_no_stream_comes_through_it_polls(chrome, board):

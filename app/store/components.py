@@ -10,10 +10,15 @@ from app.store import Refused, Unknown
 from app.store.audit import MACHINE, Actor, note
 from app.store.names import check_name
 from app.store.rows import find
-from app.store.tables import Component
+from app.store.tables import AuditLine, Component
 
 # A board that nobody could take in at a glance is none.
 COMPONENTS_AT_MOST = 100
+
+# What the audit says of each change to them: read there, too, by who was away.
+ADDED, RENAMED, MOVED = "added component", "renamed component", "moved component"
+ARCHIVED, RESTORED = "archived component", "restored component"
+CHANGES = (ADDED, RENAMED, MOVED, ARCHIVED, RESTORED)
 
 NO_COMPONENT = "One of these components is no longer there. Choose again."
 
@@ -27,6 +32,12 @@ def read_components(session: Session) -> Sequence[Component]:
 def read_archived(session: Session) -> Sequence[Component]:
     archived = select(Component).where(Component.archived_at.is_not(None))
     return session.scalars(archived.order_by(Component.name)).all()
+
+
+def have_changed(session: Session, line: int) -> bool:
+    """Whether there are others since this line of the audit, another of their names, or another order."""
+    changes = select(AuditLine.id).where(AuditLine.id > line, AuditLine.action.in_(CHANGES))
+    return session.scalars(changes.limit(1)).first() is not None
 
 
 def read_chosen(session: Session, ids: Iterable[int]) -> list[Component]:
@@ -48,7 +59,7 @@ def add_component(session: Session, name: str, by: Actor = MACHINE) -> Component
     component = Component(name=name, position=last + 1, created_at=datetime.now(UTC))
     session.add(component)
     session.flush()
-    note(session, by, "added component", name)
+    note(session, by, ADDED, name)
     return component
 
 
@@ -58,7 +69,7 @@ def rename_component(session: Session, component_id: int, name: str, by: Actor =
     name = check_name(name)
     if name != component.name:
         refuse_taken(session, name)
-        note(session, by, "renamed component", f"{component.name} → {name}")
+        note(session, by, RENAMED, f"{component.name} → {name}")
         component.name = name
     return component
 
@@ -79,11 +90,11 @@ def move_component(session: Session, component_id: int, up: bool, by: Actor = MA
     order.insert(new, order.pop(old))
     for position, each in enumerate(order, 1):
         each.position = position
-    note(session, by, "moved component", component.name)
+    note(session, by, MOVED, component.name)
 
 
 def archive_component(session: Session, component_id: int, archived: bool, by: Actor = MACHINE) -> None:
     """Put a component away, or show it again; raises `Unknown`."""
     component = find(session, Component, component_id)
     component.archived_at = datetime.now(UTC) if archived else None
-    note(session, by, "archived component" if archived else "restored component", component.name)
+    note(session, by, ARCHIVED if archived else RESTORED, component.name)

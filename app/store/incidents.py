@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
 
 from app.store.audit import MACHINE, Actor, note
-from app.store.components import read_chosen
+from app.store.components import have_changed, read_chosen
 from app.store.rows import find
 from app.store.tables import UPDATES_LISTED, Attachment, Impact, Incident, State, Update
 
@@ -29,7 +29,9 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Changes(Board):
-    """What a reader of an older version has missed; not `complete` if there is more than is listed."""
+    """What a reader of an older version has missed; not `complete` if there is more than is listed, or the
+    components are others now.
+    """
 
     complete: bool
 
@@ -61,14 +63,18 @@ def read_incident(session: Session, incident_id: int) -> Incident:
 
 
 def read_changes(session: Session, since: Sequence[int]) -> Changes:
-    """Return what has changed since a version (see `history.read_version`; its beginning will do)."""
+    """Return what has changed since a version (see `history.read_version`).
+
+    Its beginning will do: an update's number alone tells nothing of components, which count as known then.
+    """
     update, line = (*since, 0, 0)[:2]
     updated = select(Update.incident_id).where(Update.id > update)
     changed = SELECT_INCIDENTS.where(Incident.id.in_(updated) | (Incident.edited_in > line))
     # One too many tells that the list is cut.
     found = session.scalars(changed.order_by(Incident.id.desc()).limit(CHANGES_LISTED + 1)).all()
-    complete = len(found) <= CHANGES_LISTED and not read_left_out(session, update)
-    return Changes(found[:CHANGES_LISTED], read_open_count(session), complete)
+    cut = len(found) > CHANGES_LISTED or read_left_out(session, update)
+    rearranged = len(since) > 1 and have_changed(session, line)
+    return Changes(found[:CHANGES_LISTED], read_open_count(session), not (cut or rearranged))
 
 
 def read_left_out(session: Session, since: int) -> bool:

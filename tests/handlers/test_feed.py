@@ -5,7 +5,7 @@ import jinja2
 import pytest
 
 from app.settings import TEMPLATES
-from app.store.components import add_component
+from app.store.components import add_component, archive_component, move_component, rename_component
 from app.store.history import read_version
 from app.store.incidents import CHANGES_LISTED, add_incident, add_update, change_components
 from app.store.tables import UPDATES_LISTED, Impact, State
@@ -99,6 +99,36 @@ async def test_more_updates_of_one_incident_than_an_event_has_are_a_reload(feed,
     assert all(f"Said {n}." in change["html"] for n in range(UPDATES_LISTED))
     store.write(add_update, incident, State.IDENTIFIED, "And one.")
     assert await feed.event(before) == Event.reload(version_of(store))
+
+
+@pytest.mark.gen_test
+async def test_other_components_names_or_another_order_are_a_reload(feed, store):
+    nothing = version_of(store)
+    first, second = (store.write(add_component, name).id for name in ("Harbour", "Ferry"))
+    assert await feed.event(nothing) == Event.reload(version_of(store))
+    for change, *arguments in (
+        (add_component, "Bridge"),
+        (rename_component, first, "Port"),
+        (move_component, second, True),
+        (archive_component, first, True),
+        (archive_component, first, False),
+    ):
+        before = version_of(store)
+        store.write(change, *arguments)
+        assert await feed.event(before) == Event.reload(version_of(store)), change
+        post_incidents(store, 1)
+        assert await feed.event(before) == Event.reload(version_of(store)), change
+        before = version_of(store)
+        post_incidents(store, 1)
+        assert parse(await feed.event(before))["incidents"]
+
+
+@pytest.mark.gen_test
+async def test_who_names_an_update_alone_has_no_components_to_know_of(feed, store):
+    store.write(add_component, "Harbour")
+    post_incidents(store, 2)
+    (incident,) = parse(await feed.event((1,)))["incidents"]
+    assert incident["id"] == 2
 
 
 class CountingStore:

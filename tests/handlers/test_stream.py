@@ -2,6 +2,7 @@ import asyncio
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tornado.httputil import HTTPHeaders
@@ -13,6 +14,7 @@ from app.store import TOPIC
 from app.store.components import add_component
 from app.store.history import read_version
 from app.store.incidents import CHANGES_LISTED, add_incident, add_update, read_cursor
+from app.store.maintenance import add_maintenance
 from app.store.tables import State
 from tests.app.databases import post_incidents
 from waterspout.hub.local import hub
@@ -175,11 +177,23 @@ async def test_what_nobody_announced_is_found(connect, store):
 
 @pytest.mark.gen_test
 async def test_what_is_no_update_is_told_too(connect, store):
+    component, now = store.write(add_component, "Harbour"), datetime.now(UTC)
     async with connect() as reader:
         await reader.wait_until_following()
-        component = store.write(add_component, "Harbour")
+        store.write(
+            add_maintenance, "Dredging", "Wait.", now, now + timedelta(hours=1), components=[component.id]
+        )
         event = await reader.read_event()
-        assert f"condition-{component.id}" in json.loads(event["data"])["parts"]
+        parts = json.loads(event["data"])["parts"]
+        assert "Under maintenance" in parts[f"condition-{component.id}"]
+
+
+@pytest.mark.gen_test
+async def test_another_component_is_a_page_to_load_again(connect, store):
+    async with connect() as reader:
+        await reader.wait_until_following()
+        store.write(add_component, "Harbour")
+        assert (await reader.read_event())["event"] == "reload"
 
 
 @pytest.mark.gen_test

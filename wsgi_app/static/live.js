@@ -1,10 +1,11 @@
 "use strict";
 
 /*
- * Keeps the page as the server would render it now. The page comes complete and works without this file; here it
- * follows /api/stream from the cursor (the board's version) that the page was rendered at, or, where no stream
- * comes through, /api/poll. The markup in the events is made by the same templates as the page's, and escaped
- * there.
+ * Keeps the page as the server would render it now, but for the history of the days before today. The page comes
+ * complete and works without this file; here it follows /api/stream from the cursor (the board's version) that the
+ * page was rendered at, or, where no stream comes through, /api/poll. The markup in the events is made by the same
+ * templates as the page's, and escaped there. Where no event can say what has changed (much, or the components
+ * themselves), "reload" has it fetch the page again.
  */
 (() => {
   const STATUS = { connecting: "Connecting…", live: "Live", lost: "Disconnected", offline: "Offline" };
