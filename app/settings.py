@@ -2,9 +2,11 @@
 
 import errno
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -30,6 +32,10 @@ BOARD_NAME_LENGTH = 60
 KEY_LENGTH = 32
 MAKE_A_KEY = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
 PROXIES_AT_MOST = 9
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+HOST = re.compile(r"[a-z0-9._-]+")
+NO_BOARD_URL = "BOARD_URL must be the board's address alone, such as https://status.example.com"
 
 
 class SettingsError(ValueError):
@@ -125,16 +131,31 @@ def parse_fallbacks(text: str) -> tuple[str, ...]:
 
 
 def parse_board_url(text: str) -> str:
-    """Return the board's public address, as browsers write an origin, or nothing."""
+    """Return the board's public address as browsers write an origin (RFC 6454, 6.2), or nothing."""
+    if not text:
+        return ""
     try:
         parts = urlsplit(text.strip().rstrip("/").lower())
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        parts, port = urlsplit("//"), ""
-    origin = f"{parts.scheme}://{parts.hostname}{port}"
-    if text and (parts.scheme not in ("http", "https") or origin != parts.geturl()):
-        raise SettingsError("BOARD_URL must be the board's address alone, such as https://status.example.com")
-    return origin if text else ""
+        host, port = encode_host(parts.hostname or ""), parts.port
+    except SettingsError:
+        raise
+    except ValueError as error:
+        raise SettingsError(NO_BOARD_URL) from error
+    if parts.scheme not in DEFAULT_PORTS or "@" in parts.netloc or parts[2:] != ("", "", "") or port == 0:
+        raise SettingsError(NO_BOARD_URL)
+    return f"{parts.scheme}://{host}" + ("" if port in (None, DEFAULT_PORTS[parts.scheme]) else f":{port}")
+
+
+def encode_host(host: str) -> str:
+    """Return the host as browsers send it; raises ValueError as well: it is none."""
+    if ":" in host and "%" not in host:
+        return f"[{IPv6Address(host)}]"
+    encoded = host.encode("idna").decode()
+    if not host.isascii() and encoded.encode().decode("idna") != host:
+        raise SettingsError("BOARD_URL: write the name of the host as browsers send it, xn--...")
+    if not HOST.fullmatch(encoded):
+        raise SettingsError(NO_BOARD_URL)
+    return encoded
 
 
 def parse_proxies(text: str) -> int:

@@ -80,7 +80,9 @@ def describe_limit() -> str:
 
 def is_cross_site(request: Request, public_url: str = "") -> bool:
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    return sites.is_cross_site(site, origin, {request.host_url.rstrip("/"), public_url} - {""})
+    # As it was sent: `host_url` is as people read it, with letters that no origin has.
+    own = f"{request.scheme}://{request.host.lower()}"
+    return sites.is_cross_site(site, origin, {own, public_url} - {""})
 
 
 def is_private(request: Request, public_url: str = "") -> bool:

@@ -148,6 +148,12 @@ class TestSecretKey:
         ("https://status.example.com", "https://status.example.com"),
         (" HTTPS://Status.Example.com:8443/ ", "https://status.example.com:8443"),
         ("http://localhost:8888", "http://localhost:8888"),
+        ("https://status.example.com:443", "https://status.example.com"),
+        ("http://status.example.com:80/", "http://status.example.com"),
+        ("http://status.example.com:443", "http://status.example.com:443"),
+        ("https://[2001:DB8:0::1]", "https://[2001:db8::1]"),
+        ("https://[::1]:8443", "https://[::1]:8443"),
+        ("https://Stätus.example.com", "https://xn--sttus-hra.example.com"),
         ("", ""),
     ],
 )
@@ -159,12 +165,20 @@ def test_the_boards_address_is_an_origin(text, url):
     "text",
     [
         *("status.example.com", "ftp://x", "https://", "https://x/board", "https://x?y", "https://u@x"),
-        *("https://x:port", "https://x:99999", "//x", "/", "https://x#y"),
+        *("https://x:port", "https://x:99999", "//x", "/", "https://x#y", "https://x:0", "https://@x"),
+        *("https://[fe80::1%eth0]", "https://[x]", "https://[::1", "https://x..y", "https://a,b", "https://"),
     ],
 )
 def test_another_address_is_refused(text):
     with pytest.raises(SettingsError, match="BOARD_URL"):
         read(BOARD_URL=text)
+
+
+def test_a_name_that_browsers_read_in_another_way_is_to_be_given_as_they_send_it():
+    """Python's rules for names (of 2003) make two letters of it."""
+    with pytest.raises(SettingsError, match="as browsers send it, xn--"):
+        read(BOARD_URL="https://straße.example.com")
+    assert read(BOARD_URL="https://xn--strae-oqa.example.com").url == "https://xn--strae-oqa.example.com"
 
 
 def test_proxies_are_counted():

@@ -2,6 +2,7 @@ import pytest
 from flask import Request
 from werkzeug.test import EnvironBuilder
 
+from app.settings import parse_board_url
 from wsgi_app.guards import is_cross_site, is_private
 
 PUBLIC = "https://status.example.com"
@@ -51,6 +52,24 @@ def test_what_travels_over_tls_is_private():
 )
 def test_posts_of_our_own_pages(headers):
     assert not is_cross_site(make_request(**headers), PUBLIC)
+
+
+@pytest.mark.parametrize("host", ["xn--sttus-hra.example.com", "[2001:db8::1]:8888", "Pier:8888"])
+def test_a_host_is_written_as_browsers_send_it(host):
+    """Not as people read it: `Request.host_url` does."""
+    assert not is_cross_site(make_request(host=host, Origin=f"http://{host.lower()}"))
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://status.example.com:443", "https://status.example.com"),
+        ("https://[2001:DB8:0::1]", "https://[2001:db8::1]"),
+        ("https://Stätus.example.com", "https://xn--sttus-hra.example.com"),
+    ],
+)
+def test_the_public_address_is_compared_as_browsers_write_it(url, origin):
+    assert not is_cross_site(make_request(Origin=origin), parse_board_url(url))
 
 
 FOREIGN = [
