@@ -1,5 +1,7 @@
 """What the example says when it starts: how to sign in. A board of one's own says nothing of the kind."""
 
+from contextlib import suppress
+
 import click
 
 from app.first_run import EXAMPLE_OPERATOR
@@ -21,12 +23,13 @@ def greet(settings: Settings) -> None:
         return
     password = derive_password(settings.secret_key, EXAMPLE_OPERATOR)
     if settings.example and has_password(settings, password):
-        click.echo(
-            "\nThis is the example board, for you to play with.\n"
-            f"Sign in at {serving_address()}/login\n"
-            f"    Name      {EXAMPLE_OPERATOR}\n"
-            f"    Password  {password}\n"
-        )
+        with suppress(OSError):  # a full disk, a reader that has gone: whoever needs it starts it once more
+            click.echo(
+                "\nThis is the example board, for you to play with.\n"
+                f"Sign in at {serving_address()}/login\n"
+                f"    Name      {EXAMPLE_OPERATOR}\n"
+                f"    Password  {password}\n"
+            )
 
 
 def has_password(settings: Settings, password: str) -> bool:

@@ -1,3 +1,7 @@
+import os
+import sys
+from contextlib import suppress
+
 import pytest
 
 from app.first_run import EXAMPLE_OPERATOR, prepare_database
@@ -49,3 +53,14 @@ def test_a_board_of_ones_own_says_nothing(tmp_path, capsys):
     prepare_database(settings)
     greet(settings)
     assert capsys.readouterr().out == ""
+
+
+def test_where_nothing_can_be_printed_the_board_starts_all_the_same(settings, monkeypatch):
+    reading, writing = os.pipe()
+    os.close(reading)
+    greeted = False
+    with suppress(BrokenPipeError), os.fdopen(writing, "w") as broken:  # closing it says it once more
+        monkeypatch.setattr(sys, "stdout", broken)
+        greet(settings)
+        greeted = True
+    assert greeted
