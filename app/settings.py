@@ -64,7 +64,7 @@ class Settings:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
         """Read what docs/deployment.md lists; an empty value counts as none; raises SettingsError."""
-        folder = Path(environ.get("BOARD_FOLDER") or DEFAULT_FOLDER).expanduser().absolute()
+        folder = parse_folder(environ.get("BOARD_FOLDER") or str(DEFAULT_FOLDER))
         database = environ.get("DATABASE_URL")
         return cls(
             database_url=parse_database_url(database or f"sqlite:///{folder / EXAMPLE_DATABASE}"),
@@ -79,6 +79,14 @@ class Settings:
 
 
 # Each of the following raises `SettingsError` for what is not usable.
+
+
+def parse_folder(text: str) -> Path:
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:
+        message = f"BOARD_FOLDER {text} begins with a home directory that is not there"
+        raise SettingsError(message) from error
 
 
 def parse_database_url(text: str) -> URL:
@@ -106,6 +114,9 @@ def find_secret_key(given: str | None, example: Path | None) -> str:
         return check_key(keep_key(example), f"the file {example}")
     except OSError as error:
         raise SettingsError(f"{example} can't be made or read: {error.strerror}. Set BOARD_FOLDER") from error
+    except UnicodeDecodeError as error:
+        message = f"the file {example} holds no key (it is no text): remove it, and a new one is made"
+        raise SettingsError(message) from error
 
 
 def check_folder(folder: Path) -> None:

@@ -59,6 +59,18 @@ def test_a_home_directory_is_expanded():
     assert read(DATABASE_URL="sqlite:///~/file.db").database_url.database == str(Path.home() / "file.db")
 
 
+NOBODYS_HOME = "~nobody-of-this-name/board"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("BOARD_FOLDER", NOBODYS_HOME), ("DATABASE_URL", f"sqlite:///{NOBODYS_HOME}.db")]
+)
+def test_the_home_directory_of_nobody_is_refused_in_one_line(name, value):
+    with pytest.raises(SettingsError, match=f"^{name}.*{NOBODYS_HOME}.*home directory") as refused:
+        read(**{name: value})
+    assert "\n" not in str(refused.value)
+
+
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
 @pytest.mark.usefixtures("psycopg_installed")
 def test_postgresql_is_driven_by_psycopg(scheme):
@@ -137,6 +149,12 @@ class TestSecretKey:
         (tmp_path / "file").touch()
         with pytest.raises(SettingsError, match="Set BOARD_FOLDER"):
             Settings.from_environment({"BOARD_FOLDER": str(tmp_path / "file")})
+
+    def test_a_file_that_holds_no_text_is_named(self, tmp_path):
+        (tmp_path / "secret_key").write_bytes(b"\xff\xfe\x80" * 20)
+        with pytest.raises(SettingsError, match=r"secret_key holds no key .*remove it") as refused:
+            Settings.from_environment({"BOARD_FOLDER": str(tmp_path)})
+        assert "\n" not in str(refused.value)
 
     def test_it_is_never_printed_with_the_rest(self):
         assert KEY not in repr(read(SECRET_KEY_FALLBACKS=KEY))

@@ -11,7 +11,10 @@ from waterspout.service.folder import sync_names
 
 
 def keep_key(path: Path) -> str:
-    """Return the key in the file, which is made, for its owner alone, when there is none; raises OSError."""
+    """Return the key in the file, which is made, for its owner alone, when there is none.
+
+    Raises OSError, and ValueError: what is in it is no text.
+    """
     try:
         return path.read_text().strip()
     except FileNotFoundError:

@@ -1,5 +1,7 @@
 import threading
 
+import pytest
+
 from waterspout.service.keys import keep_key
 
 
@@ -22,3 +24,9 @@ def test_nobody_else_may_read_it(tmp_path):
 
 def test_keys_differ(tmp_path):
     assert keep_key(tmp_path / "one") != keep_key(tmp_path / "another")
+
+
+def test_what_is_no_text_is_none(tmp_path):
+    (tmp_path / "key").write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match="decode"):
+        keep_key(tmp_path / "key")

@@ -58,7 +58,11 @@ def _find_file(url: URL, text: str) -> URL:
             f"{_show(text)} names no SQLite file, and one in memory is another one in each process: write "
             "sqlite:////srv/board.sqlite3."
         )
-    return url.set(drivername="sqlite", database=str(Path(database).expanduser().absolute()))
+    try:
+        path = Path(database).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{_show(text)} begins with a home directory that is not there.") from None
+    return url.set(drivername="sqlite", database=str(path.absolute()))
 
 
 def _refuse(url: URL) -> str:

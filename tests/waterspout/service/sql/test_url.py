@@ -51,6 +51,10 @@ def test_postgresql_has_the_one_driver_that_does_both(scheme):
             "sqlite:////srv/board.sqlite3.",
         ),
         (
+            "sqlite:///~nobody-of-this-name/x.db",
+            "'sqlite:///~nobody-of-this-name/x.db' begins with a home directory that is not there.",
+        ),
+        (
             "sqlite:///:memory:",
             "'sqlite:///:memory:' names no SQLite file, and one in memory is another one in each process: "
             "write sqlite:////srv/board.sqlite3.",
