@@ -71,10 +71,15 @@ def end_sessions(session: Session, by: Actor) -> None:
 
 
 def disable_operator(session: Session, name: str, by: Actor = MACHINE) -> None:
-    """Keep the operator out from now on; raises `Unknown`, and `Refused` for oneself."""
+    """Keep the operator out from now on; raises `Unknown`, and `Refused` for oneself, or who is out already:
+    two who disable each other at once would leave nobody.
+    """
     operator = find_operator(session, name)
     if name == by.name:
         raise Refused("You can't disable yourself: ask another operator.")
+    disabled = select(Operator.id).where(Operator.name == by.name, Operator.disabled_at.is_not(None))
+    if session.scalars(disabled).first() is not None:
+        raise Refused("You have been disabled meanwhile.")
     operator.disabled_at = operator.disabled_at or datetime.now(UTC)
     note(session, by, "disabled operator", name)
 

@@ -69,6 +69,34 @@ def test_nobody_disables_themselves(store):
     assert store.read(find_operator, "anna").disabled_at is None
 
 
+def test_two_who_disable_each_other_at_once_leave_one(store):
+    for name in ("anna", "bert"):
+        store.write(add_operator, name, "a hash")
+    begun, refused = threading.Barrier(2), []
+
+    def disable(name: str, by: str) -> None:
+        begun.wait()
+        try:
+            store.write(disable_operator, name, Actor(by, ADDRESS))
+        except Refused as error:
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=disable, args=names) for names in (("anna", "bert"), ("bert", "anna"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert refused == ["You have been disabled meanwhile."]
+    assert [each.disabled_at is None for each in store.read(read_operators)].count(True) == 1
+
+
+def test_the_command_line_can_disable_all(store):
+    for name in ("anna", "bert"):
+        store.write(add_operator, name, "a hash")
+        store.write(disable_operator, name)
+    assert all(each.disabled_at for each in store.read(read_operators))
+
+
 class TestInvitation:
     def test_it_makes_one_operator(self, store):
         token = store.write(add_invitation)
