@@ -124,6 +124,8 @@ def count_guess(session: Session, name: str, address: str) -> None:
     """Count a guess before it is tried; raises TooManyGuesses: it is not counted, and must not be tried."""
     now = datetime.now(UTC)
     session.execute(delete(Guess).where(Guess.made_at <= now - GUESSES_WITHIN))
+    # Of a clock that was ahead: neither forgiven, nor held against anybody until that hour comes.
+    session.execute(update(Guess).where(Guess.made_at > now).values(made_at=now))
     for counted_by, limit in guess_limits(name, address).items():
         made = select(Guess.made_at).where(Guess.counted_by == counted_by).order_by(Guess.made_at.desc())
         oldest_that_counts = session.scalars(made.offset(limit - 1).limit(1)).first()

@@ -188,6 +188,16 @@ class TestGuesses:
         store.write(count_guess, "anna", ADDRESS)
         assert len(store.read(lambda s: s.scalars(Guess.__table__.select()).all())) == 2
 
+    def test_those_of_a_clock_that_was_ahead_count_from_now(self, store):
+        for _ in range(GUESSES_EACH_NAME):
+            store.write(count_guess, "anna", ADDRESS)
+        future = datetime.now(UTC) + timedelta(hours=6)
+        store.write(lambda session: session.execute(update(Guess).values(made_at=future)))
+        store.write(count_guess, "bert", "198.51.100.1")
+        with pytest.raises(TooManyGuesses) as refused:
+            store.write(count_guess, "anna", ADDRESS)
+        assert 0 < refused.value.retry_after <= GUESSES_WITHIN.total_seconds()
+
     def test_a_right_one_forgets_those_of_the_name(self, store):
         for _ in range(GUESSES_EACH_NAME):
             store.write(count_guess, "anna", ADDRESS)
