@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import PurePath
 
 from flask import Blueprint, abort, send_file
 from werkzeug.datastructures import FileStorage
@@ -85,6 +86,6 @@ def store_file(upload: FileStorage) -> Attachment:
 
 def safe_name(name: str) -> str:
     """Return what people see, and save the file as: no path, no control characters, not too long."""
-    stem, dot, ending = secure_filename(name).rpartition(".")
-    ending = (dot + ending)[:20]
-    return stem[: FILE_NAME_LENGTH - len(ending)] + ending or NAMELESS
+    path = PurePath(secure_filename(name))
+    ending = path.suffix[:20]
+    return path.stem[: FILE_NAME_LENGTH - len(ending)] + ending or NAMELESS

@@ -84,6 +84,8 @@ def test_a_file_that_was_lost_is_not_found(attach, client, settings):
         (".htaccess", "htaccess"),
         ("🌪.png", "png"),
         ("x" * 500 + ".png", "x" * (FILE_NAME_LENGTH - 4) + ".png"),
+        ("postmortem_of_the_outage_2026_11_27", "postmortem_of_the_outage_2026_11_27"),
+        ("x" * 500, "x" * FILE_NAME_LENGTH),
         ("x." + "y" * 500, "x." + "y" * 19),
     ],
 )
