@@ -1,6 +1,6 @@
 """Error pages: for everything that Flask, a view or the store refuses, and for what fails."""
 
-from flask import Flask, render_template
+from flask import Flask, current_app, render_template
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import Conflict, HTTPException, NotFound
 from werkzeug.wrappers import Response
@@ -24,6 +24,14 @@ def show_error(error: HTTPException) -> Response:
     if isinstance(error, CSRFError):
         error.description = BAD_TOKEN
     response = Response.force_type(error.get_response())
-    response.set_data(render_template("error.html", error=error))
+    response.set_data(render_error(error))
     response.content_type = "text/html; charset=utf-8"
     return response
+
+
+def render_error(error: HTTPException) -> str:
+    """Return the page: that of a failure asks nothing of the database, which may be what has failed."""
+    if (error.code or 500) < 500:
+        return render_template("error.html", error=error)
+    # Not `render_template`, which asks who is signed in.
+    return current_app.jinja_env.get_template("error.html").render(error=error)

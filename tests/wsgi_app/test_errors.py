@@ -1,4 +1,5 @@
 import pytest
+from sqlalchemy import text
 
 from wsgi_app.public import public
 
@@ -33,6 +34,17 @@ def test_a_failing_view_tells_nothing(flask_app, client, monkeypatch):
     assert response.status_code == 500
     assert "<h1>Internal Server Error</h1>" in response.text
     assert "secret" not in response.text
+
+
+def test_who_is_signed_in_has_the_page_of_an_error_of_the_database_too(flask_app, operator, store):
+    """The page itself asks who that is."""
+    flask_app.config["PROPAGATE_EXCEPTIONS"] = False
+    store.write(lambda session: session.execute(text("ALTER TABLE operator RENAME TO elsewhere")))
+    for path in ("/", "/nowhere", "/admin/"):
+        response = operator.get(path)
+        assert response.status_code == 500
+        assert "<h1>Internal Server Error</h1>" in response.text
+        assert "Back to the status board" in response.text
 
 
 @pytest.mark.parametrize("host", ["", "[", "a b", "evil.example", "\x00"])
