@@ -7,6 +7,8 @@ from app.store.tables import NAME_LENGTH
 
 # Unicode's control characters and lone surrogates: nobody types them, and PostgreSQL refuses some.
 UNPRINTABLE = frozenset({"Cc", "Cs"})
+# No characters, and all that XML refuses besides: one of them in a title, and no reader takes the feed.
+NONCHARACTERS = frozenset("\ufffe\uffff")
 
 
 def check_name(name: str) -> str:
@@ -22,5 +24,5 @@ def check_name(name: str) -> str:
 
 def check_characters(text: str, field: str = "") -> None:
     """Raises `Refused` for what nobody can read."""
-    if any(unicodedata.category(character) in UNPRINTABLE for character in text):
+    if NONCHARACTERS & set(text) or any(unicodedata.category(each) in UNPRINTABLE for each in text):
         raise Refused("Remove the control characters.", field)

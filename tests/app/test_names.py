@@ -14,6 +14,8 @@ WRONG = [
     ("a\x00b", "control characters"),
     ("a\x07b", "control characters"),
     ("a\udce9b", "control characters"),
+    ("a\ufffeb", "control characters"),
+    ("a\uffffb", "control characters"),
 ]
 
 
