@@ -158,3 +158,19 @@ def test_what_a_stop_cuts_is_not_the_client_s_fault(start_server, method, path, 
     assert lines.index(said) < lines.index(line)
     assert "headers written" not in server.log
     assert "Traceback" not in server.log
+
+
+def test_a_stop_says_nothing_of_a_stream_whose_client_had_left(start_server):
+    """Its handler sleeps on, and is cancelled with the event loop."""
+    server = start_server(*SERVE, "--graceful-timeout", "0.5")
+    ident = new_id()
+    with server.connect() as connection:
+        connection.send_request("GET", f"/waits?id={ident}&begun=yes")
+        connection.head()
+        connection.reset()
+    server.canary()
+    server.signal(15)
+    assert server.wait() == 0
+    [line] = [line for line in server.log.splitlines() if ident in line and "access" in line]
+    assert line.endswith(" client-left")
+    assert "ERROR" not in server.log

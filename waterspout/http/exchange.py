@@ -51,7 +51,7 @@ class Exchange(HTTPConnection):
     detached = False
     half_close_grace = HALF_CLOSED
     #: The task that writes the reply, kept here where nobody else keeps it.
-    task: asyncio.Task[None] | None = None
+    task: asyncio.Future[None] | None = None
     verdict: Any = None
     #: The context variables that the application sees.
     variables: Context

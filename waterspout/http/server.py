@@ -183,7 +183,7 @@ class HTTPServer(httpserver.HTTPServer):
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._quiet.wait(), timeout)
 
-    def running_tasks(self) -> list[asyncio.Task[None]]:
+    def running_tasks(self) -> list[asyncio.Future[None]]:
         """The tasks of native handlers whose replies are not whole, as far as the application has told."""
         exchanges = (connection.exchange for connection in self._open)
         tasks = [exchange.task for exchange in exchanges if exchange is not None]

@@ -15,6 +15,7 @@ from tornado.iostream import IOStream
 from tornado.log import app_log
 
 from waterspout.http.gone import GONE
+from waterspout.system.secure_socket import find_socket
 
 if TYPE_CHECKING:
     from waterspout.http.connection import Connection
@@ -54,9 +55,7 @@ class Stream:
     @property
     def socket(self) -> Any:
         """For its names and options; of TLS it has what an `ssl.SSLSocket` has, too."""
-        sock = self._transport.get_extra_info("socket")
-        secure = self._transport.get_extra_info("ssl_object")
-        return sock if secure is None else _SecureSocket(sock, secure)
+        return find_socket(self._transport)
 
     @property
     def io_loop(self) -> IOLoop:
@@ -84,18 +83,6 @@ class Stream:
                 callback()
             except Exception:  # a handler's: the connection has its own end to come to
                 app_log.error("Uncaught exception", exc_info=True)
-
-
-class _SecureSocket:
-    """A socket and its TLS, as `ssl.SSLSocket` is both: names and options, and `getpeercert`."""
-
-    def __init__(self, sock: Any, secure: Any) -> None:
-        self._sock = sock
-        self._secure = secure
-
-    def __getattr__(self, name: str) -> Any:
-        of_socket = hasattr(self._sock, name)
-        return getattr(self._sock if of_socket else self._secure, name)
 
 
 class DetachedStream(IOStream):

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from tornado.gen import convert_yielded
 from tornado.httputil import (
     HTTPHeaders,
     HTTPInputError,
@@ -105,21 +106,28 @@ class PlainDelegate(HTTPMessageDelegate):
         self._request.connection.task = self._task  # whoever stops the server cancels it
 
 
-def run(handler: RequestHandler, *args: Any, **kwargs: Any) -> asyncio.Task[None]:
+def run(handler: RequestHandler, *args: Any, **kwargs: Any) -> asyncio.Future[None]:
     """Let `handler` answer, in a task of its own, which the caller holds."""
     request, classes = handler.request, handler.application.transforms
-    ours = type(handler)._execute is LeanRequestHandler._execute
-    if ours and len(classes) == 1 and classes[0] is RecordTransform and type(request) is Request:
+    if type(handler)._execute is not LeanRequestHandler._execute:
+        return _run_other(handler, args, kwargs)
+    if len(classes) == 1 and classes[0] is RecordTransform and type(request) is Request:
         return asyncio.get_running_loop().create_task(handler._execute(ALONE, *args, **kwargs))
-    if not ours:
-        keep_converted(handler, kwargs)
-        if request.method == "HEAD":
-            follow_get(handler)
     running = handler._execute([transform(request) for transform in classes], *args, **kwargs)
-    task = asyncio.get_running_loop().create_task(running)
-    if not ours:
-        task.add_done_callback(retrieve)
-    return task
+    return asyncio.get_running_loop().create_task(running)
+
+
+def _run_other(
+    handler: RequestHandler, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> asyncio.Future[None]:
+    """One that was left alone, or has an `_execute` of its own: under `gen.coroutine` that gives a future."""
+    keep_converted(handler, kwargs)
+    if handler.request.method == "HEAD":
+        follow_get(handler)
+    transforms = [transform(handler.request) for transform in handler.application.transforms]
+    running = convert_yielded(handler._execute(transforms, *args, **kwargs))
+    running.add_done_callback(retrieve)
+    return running
 
 
 class Unfound(HTTPMessageDelegate):

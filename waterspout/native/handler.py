@@ -318,15 +318,14 @@ class LeanRequestHandler(TornadoRequestHandler):
     def _cut(self, reason: Any) -> None:
         request: Any = self.request
         connection, record = request.connection, record_of(request)
-        if not record.note and (reason is None or not isinstance(reason[1], StreamClosedError)):
+        error = None if reason is None else reason[1]
+        # More or less than its Content-Length: then the server has closed.
+        has_left = is_left(connection) and not isinstance(error, HTTPOutputError)
+        if not (record.note or has_left or isinstance(error, StreamClosedError)):
             gen_log.error("Cannot send error response after headers written: %s is cut", record.request_id)
         connection.set_close_callback(None)  # it is we who close: `on_finish` says so
-        if is_left(connection):
-            # More or less than its Content-Length: then the server has closed.
-            is_ours = reason is not None and isinstance(reason[1], HTTPOutputError)
-            record.note = record.note or ("cut" if is_ours else "client-left")
-        else:
-            record.note = record.note or "cut"
+        record.note = record.note or ("client-left" if has_left else "cut")
+        if not is_left(connection):
             cut_reply(connection, is_delimited=request.version == "HTTP/1.1")
         self._finished = True
         self._log()
@@ -446,7 +445,7 @@ def forget_frames(received: Future[None] | None) -> None:
             error.__traceback__ = None
 
 
-def retrieve(task: asyncio.Task[None]) -> None:
+def retrieve(task: Future[None]) -> None:
     """A handler answers for its own exceptions; what gets through is raised where the loop logs it."""
     if not task.cancelled():
         task.result()

@@ -61,7 +61,7 @@ class DrainingServer(HTTPServer):
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._quiet.wait(), timeout - pause)
 
-    def running_tasks(self) -> list[asyncio.Task[None]]:
+    def running_tasks(self) -> list[asyncio.Future[None]]:
         """The tasks of native handlers whose replies are not whole, as far as the application has told."""
         tasks = [getattr(request_conn, "task", None) for request_conn in self._running.values()]
         return [task for task in tasks if task is not None and not task.done()]

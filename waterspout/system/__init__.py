@@ -8,6 +8,7 @@ daemon_thread.py   a daemon thread whose own threads are none
 system_exit.py     a SystemExit in a task, which must not end the event loop
 processes.py       memory and time of a process, this one or another
 transport.py       one whose event loop is closed
+secure_socket.py   a socket and its TLS in one
 unacknowledged.py  how much of what was sent the other side has not acknowledged
 loopback.py        which addresses only this machine can reach
 allocator.py       the C library's memory

@@ -5,6 +5,7 @@
     protocol.py   WebSocketProtocol: one connection from the 101 to the end; an asyncio protocol
     writer.py     FrameWriter: what is sent, and who waits for room
     keepalive.py  KeepAlive: pings, made only where they are wanted
+    seen.py       ws_connection.stream, as handlers look at it
     stream.py     a Tornado `IOStream` as an asyncio transport, for Tornado's own HTTPServer
     frames.py     bytes in, frames out                                (pure)
     deflate.py    permessage-deflate: what is agreed on, and doing it (pure)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import socket
 import sys
 from collections.abc import Callable
+from socket import AF_INET, AF_INET6, IPPROTO_TCP, TCP_NODELAY
 from typing import Any, Final, cast
 
 import tornado.websocket
@@ -21,12 +21,14 @@ from tornado.log import gen_log
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from waterspout.limits import LINGER, WRITE_TIMEOUT
+from waterspout.system.secure_socket import find_socket
 from waterspout.system.system_exit import contain_exit
 from waterspout.websocket import frames
 from waterspout.websocket.deflate import Deflater
 from waterspout.websocket.frames import ProtocolError
 from waterspout.websocket.handshake import answer, take_over
 from waterspout.websocket.keepalive import KeepAlive
+from waterspout.websocket.seen import SeenStream
 from waterspout.websocket.writer import FrameWriter
 
 #: What may come while the handler is at a message; past it nothing is read (bytes).
@@ -153,9 +155,19 @@ class WebSocketProtocol(asyncio.Protocol):
     def set_nodelay(self, x: bool) -> None:
         """Whether small messages go out at once. asyncio has seen to that from the start."""
         sock = self._transport.get_extra_info("socket")
-        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        if sock is not None and sock.family in (AF_INET, AF_INET6):
             with contextlib.suppress(OSError):  # macOS: EINVAL, the client has left
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, int(x))
+                sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, int(x))
+
+    @property
+    def socket(self) -> Any:
+        """For its names and options. None: the connection has ended, or not begun."""
+        return None if self.is_over or self._transport.is_closing() else find_socket(self._transport)
+
+    @property
+    def stream(self) -> SeenStream:
+        """What of Tornado's `WebSocketProtocol.stream` handlers and libraries look at."""
+        return SeenStream(self)
 
     def on_connection_close(self) -> None:
         """The client left, or the handler says so."""

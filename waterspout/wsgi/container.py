@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields, replace
 from typing import Any, Never
@@ -169,6 +170,15 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         """
         self._pools.reload()
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Raises ConfigurationError: it defines what Tornado's container calls, and this one can't."""
+        super().__init_subclass__(**options)
+        if cls.environ is not WSGIContainer.environ:
+            raise ConfigurationError(
+                f"{cls.__qualname__}.environ() is not asked: the app may run in another process, which makes "
+                "the environ. Wrap the WSGI app instead, in a function that adds to it"
+            )
+
     # -- Tornado calls these -----------------------------------------------------------------------------
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> Exchange:
@@ -179,12 +189,24 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
 
     def __call__(self, request: HTTPServerRequest) -> None:
         """A fallback's interface: the request is here as a whole."""
+        self._open(request).execute()
+
+    async def handle_request(self, request: HTTPServerRequest) -> None:
+        """The same, for a handler that has something to tidy up behind it: this waits until the reply is
+        whole, or nobody waits for that any more.
+        """
+        exchange = self._open(request)
+        exchange.over = asyncio.get_running_loop().create_future()
+        exchange.execute()
+        await exchange.over
+
+    def _open(self, request: HTTPServerRequest) -> Exchange:
         assert request.connection is not None
         exchange = self.start_request(request.server_connection, request.connection)
         exchange.request = request
         exchange.allow = getattr(request, "denied", frozenset())
         exchange.varies = getattr(request, "depends_on_cookies", False)
-        exchange.execute()
+        return exchange
 
 
 def _check_app(wsgi: Any) -> None:

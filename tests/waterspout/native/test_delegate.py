@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import logging
 
+from tornado import gen
 from tornado.web import RequestHandler, stream_request_body
 
 from tests.waterspout.http.harness import on_loops
@@ -183,3 +184,19 @@ async def test_a_body_over_the_limit_is_refused_however_it_comes():
             async with served.client() as client:
                 client.send(*pieces)
                 assert (await client.read_reply())[0] == 413
+
+
+class Yields(Shows):
+    """As libraries from before coroutines have it."""
+
+    @gen.coroutine
+    def _execute(self, transforms, *args, **kwargs):
+        yield super()._execute(transforms, *args, **kwargs)
+
+
+@on_loops
+async def test_an_execute_under_gen_coroutine():
+    async with serve(Application([("/", Yields), ("/<n>", Yields)])) as served, served.client() as client:
+        for path in (b"/", b"/x"):
+            status, _, body = await ask(client, path)
+            assert (status, b'"alone": false' in body) == (200, True)

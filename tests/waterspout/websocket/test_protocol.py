@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from tornado import gen
+from tornado.ioloop import IOLoop
 from tornado.websocket import WebSocketClosedError
 from tornado.websocket import WebSocketProtocol as TornadoProtocol
 
@@ -344,6 +345,34 @@ async def test_tornados_interface(form):
         assert await client.read() is None
         assert connection.is_closing()
         assert await served.until_closed() == (None, None)
+
+
+@scenario
+async def test_what_libraries_look_at_of_its_stream(form):
+    class Looks(Echo):
+        def open(self, *words):
+            super().open(*words)
+            stream = self.ws_connection.stream
+            stream.set_nodelay(True)
+            self.write_message(f"{stream.socket.getpeername()[0]} {stream.closed()}")
+            assert stream.io_loop is IOLoop.current()
+
+    server, client_side = tls_contexts()
+    async with serve(form, Looks) as served, connect(served.port) as client:
+        assert await client.read_text() == "127.0.0.1 False"
+        stream = served.handler.ws_connection.stream
+        stream.close()
+        assert await client.read() is None
+        assert await served.until_closed() == (None, None)
+        assert (stream.socket, stream.closed()) == (None, True)
+    async with serve(form, Looks, ssl_options=server) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port, ssl=client_side)
+        client = Client(reader, writer)
+        client.send(request())
+        assert (await client.head())[0] == 101
+        assert await client.read_text() == "127.0.0.1 False"
+        assert served.handler.ws_connection.stream.socket.version().startswith("TLS")
+        writer.close()
 
 
 @scenario

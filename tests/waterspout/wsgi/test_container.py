@@ -16,6 +16,7 @@ from tornado.wsgi import WSGIContainer
 import waterspout.http
 from tests.waterspout.clients import connect
 from tests.waterspout.wsgi import apps
+from tests.waterspout.wsgi.jobs import wait_for
 from waterspout import Container
 from waterspout.exceptions import ConfigurationError, TargetNotFound
 from waterspout.limits import SMALL_BODY
@@ -122,6 +123,48 @@ async def test_a_fast_upload_to_an_idle_lane_meets_no_disk(container, monkeypatc
     server.stop()
     await server.close_all_connections()
     assert disks == []
+
+
+class Tidies(RequestHandler):
+    """Lets the app answer, and has something to do behind that."""
+
+    def initialize(self, container, events):
+        self.container, self.events = container, events
+
+    async def post(self):
+        self._auto_finish = False
+        await self.container.handle_request(self.request)
+        self.events.append("tidied")
+
+
+async def test_a_handler_may_wait_until_the_app_has_answered(container, tmp_path):
+    gate, events = tmp_path / "gate", []
+    arguments = {"container": container, "events": events}
+    server = HTTPServer(TornadoApplication([(r"/.*", Tidies, arguments)]))
+    sock, port = bind_unused_port()
+    server.add_socket(sock)
+    async with connect(port) as client:
+        await client.send(f"POST /half?{gate} HTTP/1.1", "Host: x", "Content-Length: 0")
+        await client.read_head()
+        assert events == []
+        gate.touch()
+        await wait_for(lambda: events == ["tidied"])
+    async with connect(port) as client:
+        gate.unlink()
+        await client.send(f"POST /half?{gate} HTTP/1.1", "Host: x", "Content-Length: 0")
+        await client.read_head()
+    await wait_for(lambda: events == ["tidied"] * 2)  # whose client has left
+    gate.touch()
+    server.stop()
+
+
+def test_an_environ_of_its_own_is_refused():
+    """It would never be asked: that may be where the app learns who the user is."""
+    with pytest.raises(ConfigurationError, match=r"Knows.environ\(\) is not asked.*Wrap the WSGI app"):
+
+        class Knows(Container):
+            def environ(self, request):
+                return {**super().environ(request), "REMOTE_USER": "ann"}
 
 
 @ANYWHERE

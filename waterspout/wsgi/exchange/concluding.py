@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import Any, Protocol
 
@@ -46,7 +47,7 @@ class Concluding:
     `run_unfinished`.
 
     Attributes: `record`, of its request; `received`, bytes of the body that the client has sent;
-    `expects_continue`, it waits for 100 Continue.
+    `expects_continue`, it waits for 100 Continue; `over`, set by who waits until it is concluded.
     """
 
     # What most exchanges never change stands on the class.
@@ -58,6 +59,7 @@ class Concluding:
     _submitted = False
     _concluded = False
     _known = False  # to the admission, as the client of a request that may become slow
+    over: asyncio.Future[None] | None = None
 
     _pool: Dispatcher
     _reply: Reply
@@ -119,6 +121,12 @@ class Concluding:
         if self._known:
             self._forget()
         self._let_go()
+        if self.over is not None:
+            self._tell_over()
+
+    def _tell_over(self) -> None:
+        if self.over is not None and not self.over.done():
+            self.over.set_result(None)
 
     def _forget(self) -> None:
         """Drop what is kept for a slow client. `SlowClient` defines it."""

@@ -237,6 +237,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
         if not may_serve(self._connection):
             self._upload.discard()
             self._concluded = True
+            self._tell_over()
             return False
         if wants_close(headers):
             self._reply.close_when_done()

@@ -1,0 +1,40 @@
+"""`ws_connection.stream`: what handlers and libraries ask of Tornado's `WebSocketProtocol.stream`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tornado.ioloop import IOLoop
+
+if TYPE_CHECKING:
+    from waterspout.websocket.protocol import WebSocketProtocol
+
+
+class SeenStream:
+    """The connection of a WebSocket, as an `IOStream` shows one. It is made when somebody asks for it, and so
+    costs an idle WebSocket nothing.
+    """
+
+    __slots__ = ("_protocol",)
+
+    def __init__(self, protocol: WebSocketProtocol) -> None:
+        self._protocol = protocol
+
+    @property
+    def socket(self) -> Any:
+        """None: it is closed."""
+        return self._protocol.socket
+
+    @property
+    def io_loop(self) -> IOLoop:
+        return IOLoop.current()
+
+    def closed(self) -> bool:
+        return self._protocol.socket is None
+
+    def close(self, exc_info: Any = False) -> None:
+        """At once, without a word to the client."""
+        self._protocol.on_connection_close()
+
+    def set_nodelay(self, value: bool) -> None:
+        self._protocol.set_nodelay(value)
