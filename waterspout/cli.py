@@ -122,26 +122,54 @@ def _run(
         server = Server(application, settings)
         runner = asyncio.Runner(loop_factory=_loop_factory(settings.loop))
         _make_loop(runner)
-        with runner:
-            try:
-                runner.run(server.serve())
-            except OSError as error:
-                if error.errno != errno.EMFILE:
-                    raise
-                raise WaterspoutError(f"can't serve: {error}{describe_limit(error)}") from error
-            end_when_told(runner.get_loop())
-            # Before the runner waits for tasks, and for threads of its own (`asyncio.to_thread`).
-            end_by(max(server.ends_by, time.monotonic() + EXIT_GRACE), before, 0, runner.get_loop())
-        drop_streams()
     except WaterspoutError as error:
-        if debug and isinstance(error, TargetRaised):
-            traceback.print_exc()
-        say(str(error))
+        _say_failure(error, debug)
         if inherited:
-            say("waiting for a change of the code")
-            wait_and_restart([socket.socket(fileno=number) for number in inherited])
+            _wait_for_change(inherited)
         end_by(time.monotonic() + EXIT_GRACE, before, error.exit_code)
         context.exit(error.exit_code)
+    with runner:
+        failure = _serve(runner, server)
+        if failure is not None:
+            _say_failure(failure, debug)
+            if inherited and not server.has_served:
+                _wait_for_change(inherited)
+        status = 0 if failure is None else getattr(failure, "exit_code", 1)
+        end_when_told(runner.get_loop())
+        # Before the runner waits for tasks, and for threads of its own (`asyncio.to_thread`).
+        end_by(max(server.ends_by, time.monotonic() + EXIT_GRACE), before, status, runner.get_loop())
+    drop_streams()
+    context.exit(status)
+
+
+def _serve(runner: asyncio.Runner, server: Server) -> BaseException | None:
+    """Serve until told to stop; what has kept the server from that, or from its end."""
+    try:
+        runner.run(server.serve())
+    except BaseException as error:
+        # Whatever it is: of an application's own `start()` and `stop()`, also what Python would end by.
+        if isinstance(error, OSError) and error.errno == errno.EMFILE:
+            return WaterspoutError(f"can't serve: {error}{describe_limit(error)}")
+        return error
+    return None
+
+
+def _say_failure(error: BaseException, debug: bool) -> None:
+    """One line of what was foreseen; where it comes from, of what was not."""
+    if not isinstance(error, WaterspoutError) or (debug and isinstance(error, TargetRaised)):
+        traceback.print_exception(error)
+    if isinstance(error, WaterspoutError):
+        say(str(error))
+
+
+def _wait_for_change(inherited: Collection[int]) -> None:
+    """Does not return, unless changes can't be seen."""
+    answer_signals(  # those of an event loop would be heard by nobody
+        lambda name: say(f"stopped ({name}): a change of the code was waited for"),
+        lambda: say("SIGHUP: what is waited for is a change of the code"),
+    )
+    say("waiting for a change of the code")
+    wait_and_restart([socket.socket(fileno=number) for number in inherited])
 
 
 def _build_settings(context: click.Context, options: dict[str, Any]) -> ServeSettings:

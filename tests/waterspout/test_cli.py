@@ -36,6 +36,7 @@ def served(monkeypatch):
 
     class FakeServer:
         ends_by = 0.0
+        has_served = False
 
         def __init__(self, application, settings):
             self.told = application, settings

@@ -116,6 +116,53 @@ def test_a_restart_that_fails_is_tried_again_after_the_next_change(server, site)
     server.stop()
 
 
+STARTING = """
+import waterspout
+from my_native import routes
+
+class Shop(waterspout.Application):
+    async def start(self):
+        await super().start()
+        {start}
+
+    async def stop(self, timeout=None):
+        await super().stop(timeout)
+        {stop}
+
+app = Shop(native=routes, wsgi="my_wsgi:app")
+"""
+RAISES = "raise RuntimeError('no redis')"
+
+
+@pytest.fixture
+def start_shop(start_server, site):
+    """A server of an application with a start and a stop of its own."""
+
+    def start(first="pass", last="pass"):
+        (site / "my_shop.py").write_text(STARTING.format(start=first, stop=last))
+        return start_server("my_shop:app", "--reload", cwd=site, env={"PYTHONDONTWRITEBYTECODE": "1"})
+
+    return start
+
+
+def test_a_start_that_raises_behind_a_change_waits_for_the_next(start_shop, site):
+    server = start_shop()
+    (site / "my_shop.py").write_text(STARTING.format(start=RAISES, stop="pass"))
+    assert server.log_lines("waiting for a change of the code", WAIT)
+    assert server.log_lines("RuntimeError: no redis")
+    (site / "my_shop.py").write_text(STARTING.format(start="pass", stop="pass"))
+    assert said(server, "/native", "one")
+    server.stop()
+
+
+def test_who_waits_for_a_change_can_be_stopped(start_shop, site):
+    server = start_shop()
+    (site / "my_shop.py").write_text(STARTING.format(start=RAISES, stop="pass"))
+    assert server.log_lines("waiting for a change of the code", WAIT)
+    server.stop()
+    assert server.log_lines("stopped (SIGTERM): a change of the code was waited for")
+
+
 @pytest.fixture
 def noise(site):
     """A log beside the code, to which a line is written all the time."""

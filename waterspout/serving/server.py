@@ -56,7 +56,8 @@ _SLOW_START = 2.0
 class Server:
     """Serves `application`, ours or any of Tornado's, as `settings` say.
 
-    Attributes: `ends_by`, when the graceful timeout of its end is over, of `time.monotonic()`.
+    Attributes: `ends_by`, when the graceful timeout of its end is over, of `time.monotonic()`; `has_served`,
+    anybody who came.
     """
 
     def __init__(self, application: TornadoApplication, settings: ServeSettings) -> None:
@@ -73,6 +74,7 @@ class Server:
         self._watchdog = LoopWatchdog()
         self._manager = Notifier(os.environ)
         self.ends_by = 0.0
+        self.has_served = False
 
     def _find_gauges(self) -> Gauges:
         application = self._application
@@ -123,6 +125,7 @@ class Server:
             collector.start(partial(read_rss, os.getpid()))
         keep_freed_memory()
         server.add_sockets(listeners.sockets)
+        self.has_served = True
         for descriptor in self._settings.inherited:
             os.close(descriptor)
         self._watchdog.start()  # not before: threads of this process load the app on the loop

@@ -1,0 +1,100 @@
+"""A start, or a stop, that fails ends all the same: it says why at once, and is held up by nothing."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.server import environment, poll
+
+#: `{begun}`: what the application has started by then; `{first}`, `{last}`: what fails.
+SHOP = """
+import asyncio, sys, threading, time
+import waterspout
+
+class Shop(waterspout.Application):
+    async def start(self):
+        {begun}
+        await asyncio.sleep(0.1)
+        {first}
+        await super().start()
+
+    async def stop(self, timeout=None):
+        await super().stop(timeout)
+        {last}
+
+    async def go_on(self):
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                pass
+
+app = Shop(native=[], wsgi="{wsgi}")
+"""
+BEGUN = {
+    "a thread": "threading.Thread(target=time.sleep, args=(60,)).start()",
+    "a task": "self.task = asyncio.create_task(self.go_on())",
+    "a call": "self.call = asyncio.create_task(asyncio.to_thread(time.sleep, 60))",
+}
+WSGI = "tests.apps.working:app"
+#: Longer than a slow machine takes for a start and EXIT_GRACE, and shorter than what goes on.
+PATIENCE = 40
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Starts a server that can't, and waits for its end: (exit code, what it said)."""
+
+    def run(wsgi=WSGI, begun="pass", first="pass"):
+        (tmp_path / "broken.py").write_text("raise ValueError('no database')")
+        (tmp_path / "shop.py").write_text(SHOP.format(begun=begun, first=first, last="pass", wsgi=wsgi))
+        done = subprocess.run(
+            [sys.executable, "-m", "waterspout", "serve", "shop:app", "--port", "0"],
+            cwd=tmp_path,
+            env=environment(tmp_path, None),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        return done.returncode, done.stderr
+
+    return run
+
+
+@pytest.mark.parametrize("begun", BEGUN.values(), ids=BEGUN)
+def test_an_app_that_can_t_be_loaded_ends_the_start_whatever_that_has_begun(run, begun):
+    code, said = run("broken:app", begun)
+    assert code == 3
+    first, *_, last = said.splitlines()
+    assert "ValueError: no database" in first
+    assert last.endswith(": the graceful timeout is over")
+
+
+@pytest.mark.parametrize("first", ["raise ConnectionError('no redis')", "sys.exit('no redis')"])
+def test_a_start_that_raises_ends_whatever_it_has_begun(run, first):
+    code, said = run(begun=BEGUN["a thread"], first=first)
+    assert code == 1
+    assert said.index("no redis") < said.index("threads that the app has started still run (Thread-")
+    assert said.count("Traceback") == 1
+
+
+def test_where_nothing_is_left_a_start_that_raises_ends_at_once(run):
+    code, said = run(first="raise ConnectionError('no redis')")
+    assert code == 1
+    assert said.rstrip().endswith("ConnectionError: no redis")
+
+
+def test_a_stop_that_raises_ends_with_the_graceful_timeout(start_server, tmp_path):
+    text = SHOP.format(
+        begun=BEGUN["a thread"], first="pass", last="raise ConnectionError('no redis')", wsgi=WSGI
+    )
+    (tmp_path / "shop.py").write_text(text)
+    server = start_server("shop:app", "--graceful-timeout", "1", cwd=tmp_path)
+    server.signal(signal.SIGTERM)
+    assert poll(lambda: "ConnectionError: no redis" in server.log)
+    assert server.wait(PATIENCE) == 1
+    assert server.log_lines("threads that the app has started still run (Thread-")
