@@ -8,6 +8,7 @@ import pytest
 
 from tests.server import ON_TORNADO, StartError, new_id, poll
 from tests.wire.client import Cut
+from tests.wire.test_listeners import connect_unix
 
 WSGI = """
 import os
@@ -114,6 +115,29 @@ def test_a_restart_that_fails_is_tried_again_after_the_next_change(server, site)
     change(site, "my_native.py", NATIVE, "second")
     assert said(server, "/native", "second")
     server.stop()
+
+
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_a_unix_socket_outlives_restarts_that_fail(start_server, site, is_removed):
+    server = start_server(
+        *("--native", "my_native:routes", "--wsgi", "my_wsgi:app", "--wsgi-workers", "0", "--reload"),
+        listen=("--unix", "s"),
+        cwd=site,
+        env={"PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    path = site / "s"
+    (site / "my_wsgi.py").write_text("raise ValueError")
+    assert server.log_lines("waiting for a change of the code", WAIT)
+    assert path.is_socket()
+    if is_removed:
+        path.unlink()  # then nobody comes in, and the server goes on
+    change(site, "my_wsgi.py", WSGI, "second")
+    assert server.log_lines("serves unix:", WAIT, 2)
+    if not is_removed:
+        with connect_unix(path) as connection:
+            assert connection.ask("GET", "/").text.startswith("second")
+    server.stop()
+    assert not path.exists()
 
 
 STARTING = """

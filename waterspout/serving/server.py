@@ -106,6 +106,10 @@ class Server:
                 if self._settings.reload:
                     self._watcher = Watcher(native_files, self._reload_wsgi, self._restart)
                 await self._serve(listeners, tls)
+            except BaseException:
+                if self._settings.inherited and not self.has_served:
+                    listeners.keep_file()  # there will be another start, on the same sockets
+                raise
             finally:
                 self._watchdog.stop()
                 collector.stop()

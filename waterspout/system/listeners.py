@@ -28,7 +28,9 @@ _FAMILIES: Final = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 
 
 class Listeners:
-    """Sockets that listen; a context manager that closes them. `file`: the path of a UNIX socket of ours."""
+    """Sockets that listen; a context manager that closes them. `file`: the path of a UNIX socket of ours, if
+    it is still there.
+    """
 
     def __init__(self, sockets: list[socket.socket], file: str | None = None) -> None:
         self.sockets = sockets
@@ -42,10 +44,13 @@ class Listeners:
         other file is given its inode.
         """
         file, self._file = self._file, None
-        if file:
+        if file and self._identity and _identify(file) == self._identity:
             with contextlib.suppress(OSError):
-                if _identify(file) == self._identity:
-                    os.unlink(file)
+                os.unlink(file)
+
+    def keep_file(self) -> None:
+        """Leave it to whoever listens next, on the same socket."""
+        self._file = None
 
     def close(self) -> None:
         """Harmless when repeated, and when a server has closed the sockets."""
@@ -64,8 +69,12 @@ class Listeners:
         return " and ".join(describe_socket(sock, secure) for sock in self.sockets)
 
 
-def _identify(file: str) -> tuple[int, int]:
-    status = os.lstat(file)
+def _identify(file: str) -> tuple[int, int] | None:
+    """None: it is not there, or can't be seen."""
+    try:
+        status = os.lstat(file)
+    except OSError:
+        return None
     return status.st_dev, status.st_ino
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from waterspout.exceptions import ConfigurationError, WaterspoutError
 from waterspout.limits import NOT_SENT
-from waterspout.system.listeners import adopt, listen_tcp, listen_unix, take_activated
+from waterspout.system.listeners import Listeners, adopt, listen_tcp, listen_unix, take_activated
 
 
 @pytest.fixture
@@ -72,6 +72,24 @@ def test_its_file_can_go_before_it_does(path):
         with listen_unix(str(path), 0o660):
             listeners.close()
             assert path.is_socket()
+
+
+def test_its_file_can_be_left_to_the_next_one_on_the_same_socket(path):
+    with listen_unix(str(path), 0o660) as listeners:
+        sock = listeners.sockets[0].dup()
+        listeners.keep_file()
+    assert path.is_socket()
+    with Listeners([sock], str(path)):
+        pass
+    assert not path.exists()
+
+
+def test_a_file_that_somebody_else_has_removed_need_not_be_there(path):
+    with listen_unix(str(path), 0o660) as listeners:
+        path.unlink()
+        with Listeners([listeners.sockets[0].dup()], str(path)):
+            path.write_text("precious")
+    assert path.read_text() == "precious"
 
 
 def test_a_relative_path_is_still_known_in_another_directory(path, monkeypatch):
