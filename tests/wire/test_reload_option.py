@@ -1,8 +1,10 @@
 """`--reload`: what somebody changes while developing is served without being asked for."""
 
 import re
+import signal
 import socket
 import threading
+import time
 
 import pytest
 
@@ -185,6 +187,47 @@ def test_who_waits_for_a_change_can_be_stopped(start_shop, site):
     assert server.log_lines("waiting for a change of the code", WAIT)
     server.stop()
     assert server.log_lines("stopped (SIGTERM): a change of the code was waited for")
+
+
+def test_a_stop_that_raises_keeps_nobody_from_the_restart(start_shop, site):
+    server = start_shop(last=RAISES)
+    change(site, "my_native.py", NATIVE, "second")
+    assert said(server, "/native", "second")
+    assert server.log_lines("RuntimeError: no redis")
+
+
+SLOW = """
+import asyncio
+from tornado.web import RequestHandler
+
+class Slow(RequestHandler):
+    async def get(self):
+        self.write("begun")
+        await self.flush()
+        await asyncio.sleep(60)
+
+routes = [(r"/native", Slow)]
+# {version}
+"""
+
+
+def test_the_first_signal_during_a_restart_is_a_stop_and_no_second_one(start_server, site):
+    change(site, "my_native.py", SLOW, "one")
+    server = start_server(
+        *("--native", "my_native:routes", "--reload", "--graceful-timeout", "10"),
+        cwd=site,
+        env={"PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    with server.connect() as connection:
+        connection.send_request("GET", "/native")
+        assert connection.next_chunk(connection.head()) == b"begun"
+        change(site, "my_native.py", SLOW, "second")
+        assert server.log_lines("the server restarts", WAIT)
+        time.sleep(0.5)  # it waits for the reply: 2 s, or 10 if it is told before that
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+    assert server.log_lines("stopping (SIGTERM): ")
+    assert server.log.count(" serves ") == 1
 
 
 @pytest.fixture

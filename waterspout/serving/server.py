@@ -138,16 +138,12 @@ class Server:
         self._manager.start()
         self._doubt_certificate_later()
         await self._wait_for_stop()
-        if not self._restarts:  # whoever says STOPPING=1 is killed, unless it ends
-            self._manager.tell("STOPPING=1")
         if ops is not None:
             ops.stopping = True
         if self._restarts:
-            kept = [sock.dup() for sock in listeners.sockets]
-            await self._shutdown(server, min(_RESTART_GRACE, self._settings.graceful_timeout))
-            if ops is not None:
-                await ops.close()
-            restart(kept)
+            await self._restart_on(listeners, server)
+            return
+        self._manager.tell("STOPPING=1")  # whoever says so is killed, unless it ends
         logger.info(
             "stopping (%s): running requests get at most %g s (once more ends at once)%s",
             self._stop_signal,
@@ -156,6 +152,21 @@ class Server:
         )
         listeners.remove_file()
         await self._shutdown(server, self._settings.graceful_timeout)
+
+    async def _restart_on(self, listeners: Listeners, server: HTTPServer | DrainingServer) -> None:
+        """Begin anew on the same sockets. Returns only when it is told to stop meanwhile."""
+        kept = [sock.dup() for sock in listeners.sockets]
+        try:
+            await self._shutdown(server, min(_RESTART_GRACE, self._settings.graceful_timeout))
+        except Exception:
+            logger.exception("what the application's stop() raises keeps nobody from the restart")
+        if self._ops is not None:
+            await self._ops.close()
+        if self._restarts:
+            restart(kept)
+        logger.info("stopping (%s): instead of the restart", self._stop_signal)
+        for sock in kept:
+            sock.close()
 
     def _find_descriptors(self, listeners: Listeners) -> list[int]:
         """Of all sockets that others are at the other end of."""
@@ -326,7 +337,8 @@ class Server:
 
     def _handle_stop(self, number: signal.Signals) -> None:
         now = asyncio.get_running_loop().time()
-        if not self._stop.is_set():
+        if self._restarts or not self._stop.is_set():
+            self._restarts = False
             self._stop_signalled = now
             self._stop_signal = number.name
             self._stop.set()
