@@ -139,14 +139,16 @@ def find_folders() -> list[str]:
 
 
 def find_changed(since: float) -> set[str]:
-    """Files that would be watched, and have changed after that time."""
-    is_wanted = _make_filter()
+    """Files that would be watched, and have changed after that time. One that is to come tells of a clock, and
+    of no change.
+    """
+    is_wanted, now = _make_filter(), time.time()
     found = set()
     for top in find_folders():
         for folder, folders, files in os.walk(top):
             folders[:] = [name for name in folders if name not in is_wanted.ignore_dirs]
             for path in (os.path.join(folder, name) for name in files):
-                if is_wanted(None, path) and _find_time(path) > since:
+                if is_wanted(None, path) and since < _find_time(path) <= now:
                     found.add(path)
     return found
 
