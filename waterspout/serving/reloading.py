@@ -139,9 +139,7 @@ def find_folders() -> list[str]:
 
 
 def find_changed(since: float) -> set[str]:
-    """Files that would be watched, and have changed after that time. One that is to come tells of a clock, and
-    of no change.
-    """
+    """Files that would be watched, and have changed after that time. A time to come tells of a clock alone."""
     is_wanted, now = _make_filter(), time.time()
     found = set()
     for top in find_folders():
@@ -178,13 +176,17 @@ def _find_homes() -> tuple[str, ...]:
 
 
 def _make_filter() -> Any:
-    """Python files and templates; not those of virtual environments, caches and version control."""
+    """Python files and templates; not those of virtual environments, caches and version control. What the
+    watched folders lie in says nothing of them.
+    """
     watchfiles = _import_watcher()
+    tops = tuple(os.path.join(folder, "") for folder in find_folders())
 
     class Sources(watchfiles.DefaultFilter):  # type: ignore[misc, name-defined]
         def __call__(self, change: Any, path: str) -> bool:
-            wanted = path.endswith((".py", *_TEMPLATES)) or "templates" in Path(path).parts
-            return wanted and super().__call__(change, path)
+            inner = next((path.removeprefix(top) for top in tops if path.startswith(top)), path)
+            wanted = inner.endswith((".py", *_TEMPLATES)) or "templates" in Path(inner).parts
+            return wanted and super().__call__(change, inner)
 
     return Sources()
 

@@ -107,6 +107,25 @@ async def test_sources_and_templates_count_and_nothing_else(folder):
     assert find_changed(time.time() + 10) == set()
 
 
+async def test_a_time_to_come_is_no_change(folder):
+    """What a machine whose clock is ahead has written: else the server would restart for ever."""
+    (folder / "a.py").touch()
+    os.utime(folder / "a.py", (time.time() + 3600,) * 2)
+    assert find_changed(time.time() - 10) == set()
+
+
+@pytest.mark.parametrize("name", ["templates", "node_modules", "site"])
+async def test_what_the_watched_folder_lies_in_says_nothing_of_its_files(tmp_path, monkeypatch, name):
+    project = tmp_path / name / "shop"
+    (project / "templates").mkdir(parents=True)
+    for file in ("a.py", "site.log", "templates/e.txt"):
+        (project / file).touch()
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(sys, "path", [""])
+    found = {os.path.relpath(path, project) for path in find_changed(time.time() - 10)}
+    assert found == {"a.py", "templates/e.txt"}
+
+
 @pytest.fixture
 def told():
     return []
