@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.server import ON_TORNADO, StartError, new_id, poll
+from tests.server import ON_TORNADO, ROOT, StartError, new_id, poll
 from tests.wire.client import Cut
 from tests.wire.test_listeners import connect_unix
 
@@ -114,6 +114,41 @@ def test_code_that_can_t_be_compiled_is_waited_for(server, site):
 def test_a_restart_that_fails_is_tried_again_after_the_next_change(server, site):
     (site / "my_native.py").write_text("import no_such_module_of_anybody")
     assert server.log_lines("waiting for a change of the code", WAIT)
+    change(site, "my_native.py", NATIVE, "second")
+    assert said(server, "/native", "second")
+    server.stop()
+
+
+#: Its directory is removed, and then it becomes the server.
+LEAVE = """
+import os, sys
+os.rmdir(os.getcwd())
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+GOES = """
+import os
+from pathlib import Path
+os.chdir(Path(__file__).parent / "templates")
+"""
+
+
+def test_native_code_that_goes_to_another_directory_is_restarted_in_the_first(start_server, site):
+    change(site, "my_native.py", GOES + NATIVE, "one")
+    server = start_server(
+        "--native", "my_native:routes", "--reload", cwd=site, env={"PYTHONDONTWRITEBYTECODE": "1"}
+    )
+    for version in ("second", "third"):
+        change(site, "my_native.py", GOES + NATIVE, version)
+        assert said(server, "/native", version)
+    assert server.log_lines("INFO waterspout.reload my_native.py changed")
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_directory_that_is_gone_is_not_watched(start_server, site, tmp_path_factory, named):
+    gone = tmp_path_factory.mktemp("gone")
+    env = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": f"{ROOT}:{site}", "PWD": str(gone) if named else ""}
+    words = "--native", "my_native:routes", "--reload"
+    server = start_server(*words, cwd=gone, python=("-c", LEAVE), env=env)
     change(site, "my_native.py", NATIVE, "second")
     assert said(server, "/native", "second")
     server.stop()

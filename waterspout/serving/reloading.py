@@ -7,6 +7,7 @@ server itself has loaded restarts the server, on the same sockets.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from waterspout.exceptions import ConfigurationError
+from waterspout.importer import Home
 
 logger = logging.getLogger("waterspout.reload")
 
@@ -57,7 +59,7 @@ def find_native_files() -> frozenset[str]:
 
 
 class Watcher:
-    """Watches the current directory, and those of `sys.path` that nothing is installed in.
+    """Watches the directory of the start, and those of `sys.path` that nothing is installed in.
 
     `on_wsgi` is called when files of the WSGI app have changed, `on_native` when one of `native_files` has;
     neither while a changed file can't even be compiled.
@@ -102,7 +104,7 @@ class Watcher:
             return
         paths, self._changed = self._changed, set()
         native = self._native_files.intersection(map(os.path.realpath, paths))
-        named = ", ".join(sorted(os.path.relpath(path) for path in native or paths))
+        named = ", ".join(sorted(os.path.relpath(path, _find_start()) for path in native or paths))
         if native:
             logger.info("%s changed: the server restarts", named)
             self._on_native()
@@ -127,8 +129,9 @@ def _say_blind(error: RuntimeError) -> None:
 def find_folders() -> list[str]:
     """Each once, and none that lies within another."""
     folders: list[Path] = []
+    home = _find_start()
     for name in ("", *sys.path):
-        folder = Path(name or os.getcwd()).resolve()
+        folder = Path(home, name).resolve()
         if folder.is_dir() and not (name and _is_installed(str(folder))):
             folders.append(folder)
     return [
@@ -139,7 +142,7 @@ def find_folders() -> list[str]:
 
 
 def find_changed(since: float) -> set[str]:
-    """Files that would be watched, and have changed after that time. A time to come tells of a clock alone."""
+    """Files that would be watched, and have changed after that time. One to come tells of a clock alone."""
     is_wanted, now = _make_filter(), time.time()
     found = set()
     for top in find_folders():
@@ -149,6 +152,11 @@ def find_changed(since: float) -> set[str]:
                 if is_wanted(None, path) and since < _find_time(path) <= now:
                     found.add(path)
     return found
+
+
+def _find_start() -> str:
+    """The directory of the start, wherever code has gone from there; if it is gone itself, no folder."""
+    return os.path.realpath(os.path.join(os.sep, Home.path or os.getcwd()))
 
 
 def _find_time(path: str) -> float:
@@ -200,7 +208,7 @@ def _find_error(path: str) -> str | None:
     except FileNotFoundError:
         return None
     except (SyntaxError, ValueError, OSError) as error:
-        return f"{os.path.relpath(path)}: {error}"
+        return f"{os.path.relpath(path, _find_start())}: {error}"
     return None
 
 
@@ -214,6 +222,8 @@ def restart(sockets: Iterable[socket.socket]) -> None:
         os.set_inheritable(descriptor, True)
     os.environ[_INHERITED] = ",".join(map(str, descriptors))
     sys.stderr.flush()
+    with contextlib.suppress(OSError):  # the directory is gone, and modules are found elsewhere
+        os.chdir(Home.path or ".")
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 

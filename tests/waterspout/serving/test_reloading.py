@@ -12,6 +12,7 @@ import watchfiles
 
 from tests.waterspout.wsgi.jobs import wait_for
 from waterspout.exceptions import ConfigurationError
+from waterspout.importer import Home
 from waterspout.serving import reloading
 from waterspout.serving.reloading import (
     Watcher,
@@ -25,6 +26,12 @@ from waterspout.serving.reloading import (
 )
 
 pytestmark = pytest.mark.gen_test(timeout=20)
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch):
+    """No command line has said where it was started."""
+    monkeypatch.setattr(Home, "path", None)
 
 
 @pytest.fixture
