@@ -103,6 +103,8 @@ CONTENT_LENGTH_DIGITS = 64
 
 #: Connections that wait to be accepted; the kernel's net.core.somaxconn caps it.
 BACKLOG = 1024
+#: Servers that listen in one folder take turns, but none waits longer: somebody else may lock it (seconds).
+LISTEN_TURN = 2.0
 #: Longest request line; Apache's LimitRequestLine is 8190 (bytes).
 REQUEST_LINE = 8190
 #: Largest head, request line and all fields: Tornado's own max_header_size (bytes).

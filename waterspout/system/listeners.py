@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import re
 import socket
 import stat
 import sys
-from collections.abc import Iterable, MutableMapping
+import time
+from collections.abc import Iterable, Iterator, MutableMapping
 from typing import Final
 
 from tornado.netutil import bind_sockets
 
 from waterspout.exceptions import ConfigurationError, WaterspoutError
-from waterspout.limits import BACKLOG, NOT_SENT
+from waterspout.limits import BACKLOG, LISTEN_TURN, NOT_SENT
 
 #: Where systemd's descriptors begin (sd_listen_fds(3)).
 _FIRST_ACTIVATED: Final = 3
@@ -24,6 +26,8 @@ _ACTIVATION: Final = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDF
 _SHOWS_TAKEN: Final = (
     "ss -ltnp 'sport = :{port}'" if sys.platform == "linux" else "lsof -nP -iTCP:{port} -sTCP:LISTEN"
 )
+#: How often somebody who waits for his turn looks (seconds).
+_LOCK_LOOK: Final = 0.02
 _FAMILIES: Final = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 
 
@@ -128,17 +132,46 @@ def listen_unix(path: str, mode: int, option: str = "--unix") -> Listeners:
     """
     if not path:
         raise ConfigurationError(f"{option} is empty: give the path of a socket")
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with _turn_in(os.path.dirname(path) or os.curdir):
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            _clear(path)
+            sock.bind(path)
+        except OSError as error:
+            sock.close()
+            raise _explain(path, error, option) from None
+        except BaseException:
+            sock.close()
+            raise
+        return _open_to_clients(sock, path, mode, option)
+
+
+@contextlib.contextmanager
+def _turn_in(folder: str) -> Iterator[None]:
+    """One server at a time: a socket that is bound, and does not listen yet, looks like a dead server's. A
+    folder that can't be locked (it may not be read, or lies on NFS) is nobody's turn: then nobody waits.
+    """
+    descriptor = -1
     try:
-        _clear(path)
-        sock.bind(path)
-    except OSError as error:
-        sock.close()
-        raise _explain(path, error, option) from None
-    except BaseException:
-        sock.close()
-        raise
-    return _open_to_clients(sock, path, mode, option)
+        with contextlib.suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            _lock(descriptor, time.monotonic() + LISTEN_TURN)
+        yield
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _lock(descriptor: int, deadline: float) -> None:
+    """Raises OSError: it can't be locked, or not by then."""
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(_LOCK_LOOK)
 
 
 def _open_to_clients(sock: socket.socket, path: str, mode: int, option: str) -> Listeners:

@@ -1,15 +1,19 @@
 """Sockets that listen, and what of them is removed afterwards."""
 
 import errno
+import fcntl
 import gc
 import os
 import socket
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from waterspout.exceptions import ConfigurationError, WaterspoutError
 from waterspout.limits import NOT_SENT
+from waterspout.system import listeners as listeners_module
 from waterspout.system.listeners import Listeners, adopt, listen_tcp, listen_unix, take_activated
 
 
@@ -106,6 +110,42 @@ def test_what_a_dead_server_left_is_replaced(path):
     assert path.is_socket()
     with listen_unix(str(path), 0o660), socket.socket(socket.AF_UNIX) as client:
         client.connect(str(path))
+
+
+def test_of_two_that_begin_at_once_one_listens_and_the_other_is_told(path, monkeypatch):
+    """What is bound, and does not listen yet, is no dead server's."""
+    bound, goes_on = threading.Event(), threading.Event()
+
+    def stand_still(*_):
+        bound.set()
+        assert goes_on.wait(30)
+
+    monkeypatch.setattr(listeners_module, "LISTEN_TURN", 30)
+    monkeypatch.setattr(os, "chmod", stand_still)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(listen_unix, str(path), 0o660)
+        assert bound.wait(30)
+        second = threads.submit(listen_unix, str(path), 0o660)
+        with pytest.raises(TimeoutError):
+            second.result(0.3)
+        goes_on.set()
+        with first.result(30), pytest.raises(WaterspoutError, match="a server listens there"):
+            second.result(30)
+
+
+def test_a_folder_that_somebody_else_locks_or_hides_is_listened_in_all_the_same(path, monkeypatch):
+    monkeypatch.setattr(listeners_module, "LISTEN_TURN", 0.1)
+    folder = os.open(path.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    listen_unix(str(path), 0o660).close()
+    os.close(folder)
+
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "open", refuse)
+    listen_unix(str(path), 0o660).close()
+    assert list(path.parent.iterdir()) == []
 
 
 def test_what_somebody_listens_on_is_left_alone(path):
