@@ -31,7 +31,7 @@ def server(tmp_path, monkeypatch):
         (package / f"{name}.py").write_text(code.replace("asyncio.sleep(10)", "asyncio.sleep(0.2)"))
     (package / "__init__.py").touch()
     (package / "main.py").write_text(MAIN)
-    server = Server("yourpackage.main:app", form="threads", folder=tmp_path, cwd=tmp_path)
+    server = Server("yourpackage.main:app", folder=tmp_path, cwd=tmp_path)
     yield server
     server.stop()
 

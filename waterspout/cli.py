@@ -31,12 +31,15 @@ from waterspout.options import (
     HEAD_LIMITS,
     OPTIONS,
     TIMES,
+    WSGI_OPTIONS,
     ServeCommand,
     check_together,
     find_given,
     find_misspelt,
+    find_said,
 )
 from waterspout.routes.command import make_routes_command
+from waterspout.routes.listing import find_container
 from waterspout.serving.deadline import end_by, end_when_told
 from waterspout.serving.reloading import take_inherited, wait_and_restart
 from waterspout.serving.server import Server, describe
@@ -117,7 +120,7 @@ def _run(
         look_here()
         check_named(target, options["native"], options["wsgi"])
         with loggers.kept():
-            application = _build_application(target or default_target, options, settings)
+            application = _build_application(context, target or default_target, settings)
         settings = _heed_application(settings, application)
         server = Server(application, settings)
         runner = asyncio.Runner(loop_factory=_loop_factory(settings.loop))
@@ -241,19 +244,15 @@ def _build_pools(named: Collection[NamedPool]) -> dict[str, Any]:
 
 
 def _build_application(
-    target: str | None, options: dict[str, Any], settings: ServeSettings
+    context: click.Context, target: str | None, settings: ServeSettings
 ) -> TornadoApplication:
-    application = build_application(target, options["native"], options["wsgi"])
+    application = build_application(target, context.params["native"], context.params["wsgi"])
+    _check_heeded(context, settings, application)
     if isinstance(application, Application):
         application.configure(**settings.application)
         for doubt in application.doubts:
             say(doubt)
         _warn_of_copy(application)
-    elif unheard := {"trusted_proxies", "proxy_headers", "root_path"}.intersection(settings.application):
-        raise ConfigurationError(
-            f"{', '.join(sorted(unheard))}: only a waterspout.Application knows what to do with that, not "
-            f"{describe(application)}"
-        )
     if application.settings.get("autoreload") and not settings.reload:
         say(
             "the application's autoreload (debug=True sets it) does nothing here: --reload loads changed code"
@@ -261,6 +260,32 @@ def _build_application(
     if settings.debug:
         application.settings["serve_traceback"] = True
     return application
+
+
+def _check_heeded(context: click.Context, settings: ServeSettings, application: TornadoApplication) -> None:
+    """Raises ConfigurationError: an option is given that nobody here looks at. A variable may be meant for
+    other services; but whom to trust is nothing to be mistaken about.
+    """
+    container, named = find_container(application), describe(application)
+    if isinstance(application, Application):
+        names = () if container is not None else WSGI_OPTIONS
+        why = "there is no WSGI app; drop that, or say --wsgi"
+    else:
+        unheard = {"trusted_proxies", "proxy_headers", "root_path"}.intersection(settings.application)
+        if unheard:
+            raise ConfigurationError(
+                f"{', '.join(sorted(unheard))}: only a waterspout.Application knows what to do with that, "
+                f"not {named}"
+            )
+        names = (*WSGI_OPTIONS, "native_max_body_size")
+        why = f"only a waterspout.Application heeds that, not {named}"
+        if container is not None:
+            why += "; say it where the Container is made"
+    said, by_variable = find_said(context, names)
+    if said:
+        raise ConfigurationError(f"{', '.join(said)}: {why}")
+    if by_variable and container is not None:
+        say(f"{', '.join(by_variable)}: ignored, for {why}")
 
 
 def _heed_application(settings: ServeSettings, application: TornadoApplication) -> ServeSettings:

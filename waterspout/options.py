@@ -229,6 +229,8 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
     ),
 }
 
+#: Options that are of no use without a WSGI app.
+WSGI_OPTIONS: Final = tuple(option.name for option in OPTIONS["The WSGI app"] if option.name is not None)
 #: Where to listen is said in one of these ways.
 _PLACES: Final = (("host", "port"), ("unix",), ("fd",))
 #: An option -> what it is of no use without.
@@ -300,6 +302,16 @@ def find_misspelt(environ: Collection[str]) -> list[str]:
             near = [whole] if whole in ours else difflib.get_close_matches(name, ours, n=1, cutoff=0.9)
         said += [f"{name} is no option, and ignored: did you mean {meant}?" for meant in near]
     return said
+
+
+def find_said(context: click.Context, names: Collection[str]) -> tuple[list[str], list[str]]:
+    """Those of them that stand on the command line, and those that variables say, as each was given."""
+    sources = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+    said, by_variable = (
+        [_spell(context, name) for name in names if context.get_parameter_source(name) is source]
+        for source in sources
+    )
+    return said, by_variable
 
 
 def check_together(context: click.Context, given: Collection[str]) -> None:

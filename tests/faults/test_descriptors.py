@@ -108,7 +108,7 @@ def test_idle_connections_make_room_for_who_asks(start_server, loop):
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 def test_descriptors_in_circles_are_found_again(start_server, loop):
     """As a handler leaves them whose exception holds its frames, and those the files that it has opened."""
-    server = start_server("--native", "tests.apps.circles:routes", "--loop", loop, form="process")
+    server = start_server("--native", "tests.apps.circles:routes", "--loop", loop)
     resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (MOST, MOST))
     with server.connect() as kept:
         while kept.ask("GET", "/file").status == 200:

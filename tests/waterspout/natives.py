@@ -1,9 +1,9 @@
 """Native routes and whole applications, named by import strings in tests."""
 
 from tornado.web import Application as TornadoApplication
-from tornado.web import RequestHandler
+from tornado.web import FallbackHandler, RequestHandler
 
-from waterspout import Application
+from waterspout import Application, Container
 
 
 class HelloHandler(RequestHandler):
@@ -13,6 +13,9 @@ class HelloHandler(RequestHandler):
 
 routes = [(r"/hello", HelloHandler)]
 stock = TornadoApplication(routes)
+stock_with_container = TornadoApplication(
+    [(r".*", FallbackHandler, {"fallback": Container("tests.waterspout.wsgi.apps:app")})]
+)
 ours = Application(native=routes, wsgi="tests.waterspout.wsgi.apps:app", wsgi_queue=5)
 
 with_pools = Application(

@@ -143,6 +143,36 @@ def test_an_application_that_knows_no_proxies_is_not_left_alone_with_them(words)
     assert "only a waterspout.Application" in result.output
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--native", "tests.waterspout.natives:routes"), "there is no WSGI app; drop that, or say --wsgi"),
+        (("tests.waterspout.natives:make_ours()",), "there is no WSGI app; drop that, or say --wsgi"),
+        (
+            ("tests.waterspout.natives:stock",),
+            "only a waterspout.Application heeds that, not tornado.web.Application",
+        ),
+        (
+            ("tests.waterspout.natives:stock_with_container",),
+            "only a waterspout.Application heeds that, not tornado.web.Application; "
+            "say it where the Container is made",
+        ),
+    ],
+)
+def test_options_that_nobody_would_look_at_are_refused_and_variables_may_be_for_others(served, words, said):
+    options = ("--wsgi-timeout", "5", "--wsgi-pool", "reports:/reports:1x1")
+    assert refuse(*words, *options) == (2, f"waterspout: --wsgi-timeout, --wsgi-pool: {said}")
+    ran = run(*words, env={"WATERSPOUT_WSGI_TIMEOUT": "5"})
+    assert ran.exit_code == 0
+    is_told = f"WATERSPOUT_WSGI_TIMEOUT: ignored, for {said}" in ran.stderr
+    assert is_told == ("Container" in said)
+
+
+def test_a_limit_that_a_stock_application_does_not_know_is_refused(served):
+    code, line = refuse("tests.waterspout.natives:stock", "--native-max-body-size", "1KiB")
+    assert (code, "--native-max-body-size: only a waterspout.Application" in line) == (2, True)
+
+
 def test_a_target_is_more_than_the_service_s_own(served):
     command = make_serve_command("tests.waterspout.natives:stock")
     assert run("tests.waterspout.natives:ours", command=command).exit_code == 0

@@ -169,7 +169,7 @@ def test_what_tls_holds_goes_with_its_connection(start_server, certificate):
 
 def test_a_circle_that_holds_much_is_collected(start_server):
     """Python's collector counts objects, and of those there are few."""
-    server = start_server("--native", "tests.apps.circles:routes", form="process")
+    server = start_server("--native", "tests.apps.circles:routes")
     with MemoryWatch(server) as memory, server.connect() as connection:
         for _ in range(300):
             assert connection.ask("GET", "/memory").status == 200

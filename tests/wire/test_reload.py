@@ -160,6 +160,25 @@ def test_a_server_without_a_wsgi_app_has_nothing_to_reload(start_server):
     assert server.get("/native/ping").text == "pong"
 
 
+STOCK = """
+import waterspout
+from tornado.web import Application, FallbackHandler
+
+container = waterspout.Container("versioned:app")
+app = Application([(".*", FallbackHandler, {"fallback": container})])
+"""
+
+
+def test_the_container_of_a_stock_application_is_reloaded_too(start_server, site):
+    (site.folder / "stock.py").write_text(STOCK)
+    server = start_server("stock:app", cwd=site.folder)
+    assert version(server) == "one"
+    site("two")
+    server.signal(signal.SIGHUP)
+    assert poll(lambda: version(server) == "two", 20)
+    server.stop()
+
+
 def start_on_terminal(start, **options):
     """A server whose stdin is a terminal, and that terminal's other end."""
     ours, theirs = pty.openpty()

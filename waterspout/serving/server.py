@@ -66,7 +66,8 @@ class Server:
         self._stop = asyncio.Event()
         self._stop_signalled = 0.0
         self._stop_signal = ""
-        self._restarts = self._started = False
+        self._restarts = False
+        self._started = not isinstance(application, Application)  # what others have in it is their own matter
         self._watcher: Watcher | None = None
         self._ops = OpsServer(settings.ops, self._find_gauges()) if settings.ops is not None else None
         self._certificate = Certificate(settings.certfile, settings.keyfile) if settings.certfile else None
@@ -321,7 +322,7 @@ class Server:
 
     @property
     def _container(self) -> Container | None:
-        return self._application.container if isinstance(self._application, Application) else None
+        return find_container(self._application)
 
     def _reload_wsgi(self) -> None:
         """Code of the WSGI app has changed. In threads it can only be loaded with everything else."""
