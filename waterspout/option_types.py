@@ -89,14 +89,14 @@ class Seconds(click.FloatRange):
 class Port(click.IntRange):
     """A port, or 0 for any free one.
 
-    Where a Service is called "waterspout", Kubernetes sets WATERSPOUT_PORT to tcp://10.0.0.1:80: not meant
-    for us, so the default is taken, and nobody has said a port.
+    Where a Service is called "waterspout", Kubernetes sets WATERSPOUT_PORT to tcp://10.0.0.1:80 (or udp, or
+    sctp): not meant for us, so the default is taken, and nobody has said a port.
     """
 
     name = "port"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if str(value).startswith("tcp://"):
+        if str(value).startswith(("tcp://", "udp://", "sctp://")):
             click.echo(f"waterspout: WATERSPOUT_PORT={value} is not for us: ignored", err=True)
             value = DEFAULT_PORT
             if ctx is not None and param is not None and param.name is not None:

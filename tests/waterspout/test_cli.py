@@ -544,8 +544,9 @@ def test_a_port_that_is_taken_is_one_line_and_exit_code_1():
     gc.collect()
 
 
-def test_a_port_that_kubernetes_set_for_others_is_not_for_us(served):
-    result = run("--wsgi", APP, env={"WATERSPOUT_PORT": "tcp://10.0.0.1:80"})
+@pytest.mark.parametrize("protocol", ["tcp", "udp", "sctp"])
+def test_a_port_that_kubernetes_set_for_others_is_not_for_us(served, protocol):
+    result = run("--wsgi", APP, env={"WATERSPOUT_PORT": f"{protocol}://10.0.0.1:80"})
     assert (result.exit_code, served[0][1].port) == (0, 8888)
     assert "not for us" in result.stderr
     assert run("--wsgi", APP, env={"WATERSPOUT_PORT": "9000"}).exit_code == 0
