@@ -307,3 +307,4 @@ def test_threads_are_restarted_with_everything(start_server, site):
     )
     change(site, "my_wsgi.py", WSGI, "second")
     assert said(server, f"/?{new_id()}", "second")
+    assert server.log_lines("the server restarts")

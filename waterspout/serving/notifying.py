@@ -1,4 +1,4 @@
-"""What a service manager is told: ready, reloading, stopping, alive. Leaf.
+"""What a service manager is told: ready, stopping, alive. Leaf.
 
 The protocol is systemd's, which others speak, too: sd_notify(3), sd_watchdog_enabled(3).
 """

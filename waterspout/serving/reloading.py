@@ -105,12 +105,8 @@ class Watcher:
         paths, self._changed = self._changed, set()
         native = self._native_files.intersection(map(os.path.realpath, paths))
         named = ", ".join(sorted(os.path.relpath(path, _find_start()) for path in native or paths))
-        if native:
-            logger.info("%s changed: the server restarts", named)
-            self._on_native()
-        else:
-            logger.info("%s changed: the WSGI app is loaded again", named)
-            self._on_wsgi()
+        logger.info("%s changed", named)
+        (self._on_native if native else self._on_wsgi)()
 
 
 def _say_failure(task: asyncio.Task[None]) -> None:

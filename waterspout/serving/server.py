@@ -333,6 +333,7 @@ class Server:
 
     def _restart(self) -> None:
         if not self._stop.is_set():
+            logger.info("the server restarts")
             self._restarts = True
             self._stop.set()
 
