@@ -1,5 +1,4 @@
 PYTHON ?= python3
-PORT ?= 8888
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -16,8 +15,8 @@ $(STAMP): setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[app,test,dev]'
 	@touch $@
 
-run: $(STAMP) ## Serve the status board (PORT=8888, ARGS="--wsgi-workers 0")
-	@$(BIN)/python -m app --port $(PORT) $(ARGS)
+run: $(STAMP) ## Serve the status board (PORT=9000, ARGS="--wsgi-workers 0")
+	@$(BIN)/python -m app $(if $(PORT),--port $(PORT)) $(ARGS)
 
 test: $(STAMP) ## Run all tests (ARGS="-k lanes -x")
 	$(BIN)/python -m pytest $(ARGS)
