@@ -45,7 +45,7 @@ from waterspout.serving.reloading import take_inherited, wait_and_restart
 from waterspout.serving.server import Server, describe
 from waterspout.settings import ServeSettings
 from waterspout.system.descriptors import describe_limit
-from waterspout.system.listeners import take_activated
+from waterspout.system.listeners import remove_files, take_activated
 from waterspout.system.signals import spare_forked_children
 from waterspout.system.surroundings import (
     answer_signals,
@@ -107,7 +107,7 @@ def _run(
     hear_children()
     spare_forked_children()  # an app may fork as it is loaded
     answer_signals(
-        lambda name: say(f"stopped ({name}): the app was still being loaded"),
+        partial(_end_before_serving, "the app was still being loaded"),
         lambda: say("SIGHUP: still loading; send it again when that is done"),
     )
     inherited = take_inherited()
@@ -165,10 +165,15 @@ def _say_failure(error: BaseException, debug: bool) -> None:
         say(str(error))
 
 
+def _end_before_serving(what: str, name: str) -> None:
+    say(f"stopped ({name}): {what}")
+    remove_files()
+
+
 def _wait_for_change(inherited: Collection[int]) -> None:
     """Does not return, unless changes can't be seen."""
     answer_signals(  # those of an event loop would be heard by nobody
-        lambda name: say(f"stopped ({name}): a change of the code was waited for"),
+        partial(_end_before_serving, "a change of the code was waited for"),
         lambda: say("SIGHUP: what is waited for is a change of the code"),
     )
     say("waiting for a change of the code")

@@ -285,15 +285,19 @@ def test_the_shell_s_name_of_the_directory_is_a_hint_and_no_more(tmp_path, named
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_app_that_hangs_as_it_is_loaded_by_the_server_itself_can_be_stopped(tmp_path, number):
     log, env = tmp_path / "log", os.environ | {"WITNESS_FOLDER": str(tmp_path), "LOADS_FOR": "60"}
-    words = ("serve", "--wsgi", "tests.apps.habits:load_slowly()", "--port", "0", "--wsgi-workers", "0")
+    words = ("serve", "--wsgi", "tests.apps.habits:load_slowly()", "--wsgi-workers", "0")
+    words += ("--unix", str(tmp_path / "s"), "--ops-bind", f"unix:{tmp_path / 'ops'}")
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-m", "waterspout", *words], cwd=ROOT, env=env, stderr=stderr
         )
     assert poll((tmp_path / "loading").exists, 30)
+    sockets = [tmp_path / "s", tmp_path / "ops"]
+    assert all(path.is_socket() for path in sockets)
     process.send_signal(number)
     assert process.wait(20) == 0
     assert f"stopped ({number.name}): the app was still being loaded" in log.read_text()
+    assert not any(path.exists() for path in sockets)
 
 
 def test_the_server_s_own_handlers_of_signals_are_the_last_word(start):

@@ -199,9 +199,10 @@ RAISES = "raise RuntimeError('no redis')"
 def start_shop(start_server, site):
     """A server of an application with a start and a stop of its own."""
 
-    def start(first="pass", last="pass"):
+    def start(first="pass", last="pass", listen=None):
         (site / "my_shop.py").write_text(STARTING.format(start=first, stop=last))
-        return start_server("my_shop:app", "--reload", cwd=site, env={"PYTHONDONTWRITEBYTECODE": "1"})
+        env = {"PYTHONDONTWRITEBYTECODE": "1"}
+        return start_server("my_shop:app", "--reload", cwd=site, env=env, listen=listen)
 
     return start
 
@@ -217,11 +218,13 @@ def test_a_start_that_raises_behind_a_change_waits_for_the_next(start_shop, site
 
 
 def test_who_waits_for_a_change_can_be_stopped(start_shop, site):
-    server = start_shop()
+    server = start_shop(listen=("--unix", "s"))
     (site / "my_shop.py").write_text(STARTING.format(start=RAISES, stop="pass"))
     assert server.log_lines("waiting for a change of the code", WAIT)
+    assert (site / "s").is_socket()
     server.stop()
     assert server.log_lines("stopped (SIGTERM): a change of the code was waited for")
+    assert not (site / "s").exists()
 
 
 def test_a_stop_that_raises_keeps_nobody_from_the_restart(start_shop, site):

@@ -12,7 +12,7 @@ import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator, MutableMapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from tornado.netutil import bind_sockets
 
@@ -31,6 +31,18 @@ _LOCK_LOOK: Final = 0.02
 _FAMILIES: Final = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 
 
+class _File(NamedTuple):
+    """Of a UNIX socket: where it is, wherever the app goes, and which one it is."""
+
+    path: str
+    device: int
+    inode: int
+
+
+#: Those of all our sockets that are there.
+_files: set[_File] = set()
+
+
 class Listeners:
     """Sockets that listen; a context manager that closes them. `file`: the path of a UNIX socket of ours, if
     it is still there.
@@ -38,8 +50,9 @@ class Listeners:
 
     def __init__(self, sockets: list[socket.socket], file: str | None = None) -> None:
         self.sockets = sockets
-        self._file = file and os.path.abspath(file)  # the app may change the current directory
-        self._identity = file and _identify(file)
+        self._file = None if file is None else _find_file(file)
+        if self._file is not None:
+            _files.add(self._file)
         for sock in sockets:
             _bound_memory(sock)
 
@@ -48,9 +61,8 @@ class Listeners:
         other file is given its inode.
         """
         file, self._file = self._file, None
-        if file and self._identity and _identify(file) == self._identity:
-            with contextlib.suppress(OSError):
-                os.unlink(file)
+        if file is not None:
+            _remove(file)
 
     def keep_file(self) -> None:
         """Leave it to whoever listens next, on the same socket."""
@@ -73,13 +85,27 @@ class Listeners:
         return " and ".join(describe_socket(sock, secure) for sock in self.sockets)
 
 
-def _identify(file: str) -> tuple[int, int] | None:
+def remove_files() -> None:
+    """Those of all sockets of this process, which ends at once; those that were kept, too."""
+    for file in list(_files):
+        _remove(file)
+
+
+def _remove(file: _File) -> None:
+    """Unless it is another server's by now."""
+    _files.discard(file)
+    if _find_file(file.path) == file:
+        with contextlib.suppress(OSError):
+            os.unlink(file.path)
+
+
+def _find_file(path: str) -> _File | None:
     """None: it is not there, or can't be seen."""
     try:
-        status = os.lstat(file)
+        status = os.lstat(path)
+        return _File(os.path.abspath(path), status.st_dev, status.st_ino)
     except OSError:
         return None
-    return status.st_dev, status.st_ino
 
 
 def _bound_memory(sock: socket.socket) -> None:

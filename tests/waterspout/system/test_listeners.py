@@ -14,7 +14,14 @@ import pytest
 from waterspout.exceptions import ConfigurationError, WaterspoutError
 from waterspout.limits import NOT_SENT
 from waterspout.system import listeners as listeners_module
-from waterspout.system.listeners import Listeners, adopt, listen_tcp, listen_unix, take_activated
+from waterspout.system.listeners import (
+    Listeners,
+    adopt,
+    listen_tcp,
+    listen_unix,
+    remove_files,
+    take_activated,
+)
 
 
 @pytest.fixture
@@ -86,6 +93,15 @@ def test_its_file_can_be_left_to_the_next_one_on_the_same_socket(path):
     with Listeners([sock], str(path)):
         pass
     assert not path.exists()
+
+
+def test_where_a_process_ends_at_once_its_files_go_and_nobody_else_s(path, tmp_path):
+    with listen_unix(str(path), 0o660), listen_unix(str(tmp_path / "t"), 0o660):
+        path.unlink()
+        path.write_text("precious")
+        remove_files()
+        assert path.read_text() == "precious"
+        assert not (tmp_path / "t").exists()
 
 
 def test_a_file_that_somebody_else_has_removed_need_not_be_there(path):
