@@ -160,7 +160,7 @@ def _serve(runner: asyncio.Runner, server: Server) -> BaseException | None:
 def _say_failure(error: BaseException, debug: bool) -> None:
     """One line of what was foreseen; where it comes from, of what was not."""
     if not isinstance(error, WaterspoutError) or (debug and isinstance(error, TargetRaised)):
-        traceback.print_exception(error)
+        say("".join(traceback.format_exception(error)).rstrip(), mark="")
     if isinstance(error, WaterspoutError):
         say(str(error))
 
