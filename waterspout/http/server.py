@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextvars import Context, copy_context
 from dataclasses import replace
 from inspect import signature
-from typing import Any
+from typing import Any, Final
 
 from tornado import httpserver
 from tornado.httputil import HTTPMessageDelegate, HTTPServerConnectionDelegate
@@ -30,6 +30,9 @@ from waterspout.http.private import RequestContext
 from waterspout.http.settings import HTTPSettings
 from waterspout.system.descriptors import find_limit
 from waterspout.system.listeners import describe_socket
+
+#: What an event loop has accepted it hands over so many turns later, at most.
+_ACCEPT_TURNS: Final = 3
 
 
 class HTTPServer(httpserver.HTTPServer):
@@ -176,6 +179,8 @@ class HTTPServer(httpserver.HTTPServer):
         self.stop()
         self.draining = True
         self._quiet = asyncio.Event()
+        for _ in range(_ACCEPT_TURNS):
+            await asyncio.sleep(0)
         for connection in list(self._open):
             connection.drain()
         if not self._open:

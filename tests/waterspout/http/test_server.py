@@ -301,6 +301,27 @@ async def test_drain_waits_for_running_requests_and_closes_idle_connections():
         assert len(served.delegates) == 1
 
 
+@on_loops
+async def test_drain_answers_whom_the_event_loop_has_accepted_in_the_turns_before():
+    """It hands a connection over later; whoever has not been accepted waits for the next on that socket."""
+    for turns in range(6):
+        listening = socket.create_server(("127.0.0.1", 0))
+        with listening.dup() as kept, socket.create_connection(listening.getsockname()) as client:
+            kept.setblocking(False)
+            server = HTTPServer(App(answering(lambda exchange: reply(exchange, b"served"))))
+            server.add_sockets([listening])
+            client.sendall(GET)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await server.drain(10)
+            await server.close_all_connections()
+            client.setblocking(False)
+            try:
+                kept.accept()[0].close()
+            except BlockingIOError:
+                assert client.recv(1000).endswith(b"served")
+
+
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
 @on_loops
 async def test_drain_does_not_wait_for_who_does_not_close_behind_a_last_reply(when, monkeypatch):
