@@ -69,7 +69,6 @@ LATE_IMPORTS = {
     ("waterspout.serving.reloading", "watchfiles"): "optional: only --reload wants it",
     ("waterspout.cli", "uvloop"): "optional: there is none for Windows and PyPy",
     ("waterspout.routes.command", "waterspout.routes.judging"): "waterspout serve starts sooner without",
-    ("waterspout.routes.command", "waterspout.routes.listing"): "the same",
 }
 #: Who imports by name, at run time, and why.
 DYNAMIC_IMPORTS = {

@@ -268,13 +268,13 @@ def _build_application(
 
 
 def _check_heeded(context: click.Context, settings: ServeSettings, application: TornadoApplication) -> None:
-    """Raises ConfigurationError: an option is given that nobody here looks at. A variable may be meant for
-    other services; but whom to trust is nothing to be mistaken about.
+    """Say which options nobody here looks at; a variable may be meant for other services. Raises
+    ConfigurationError: one of them says whom to trust, which is nothing to be mistaken about.
     """
     container, named = find_container(application), describe(application)
     if isinstance(application, Application):
         names = () if container is not None else WSGI_OPTIONS
-        why = "there is no WSGI app; drop that, or say --wsgi"
+        why = "there is no WSGI app"
     else:
         unheard = {"trusted_proxies", "proxy_headers", "root_path"}.intersection(settings.application)
         if unheard:
@@ -285,12 +285,11 @@ def _check_heeded(context: click.Context, settings: ServeSettings, application: 
         names = (*WSGI_OPTIONS, "native_max_body_size")
         why = f"only a waterspout.Application heeds that, not {named}"
         if container is not None:
-            why += "; say it where the Container is made"
+            why += ": say it where the Container is made"
     said, by_variable = find_said(context, names)
-    if said:
-        raise ConfigurationError(f"{', '.join(said)}: {why}")
-    if by_variable and container is not None:
-        say(f"{', '.join(by_variable)}: ignored, for {why}")
+    ignored = said if container is None else said + by_variable
+    if ignored:
+        say(f"{', '.join(ignored)}: ignored, for {why}")
 
 
 def _heed_application(settings: ServeSettings, application: TornadoApplication) -> ServeSettings:

@@ -315,7 +315,7 @@ def find_said(context: click.Context, names: Collection[str]) -> tuple[list[str]
 
 
 def check_together(context: click.Context, given: Collection[str]) -> None:
-    """Nothing that was given may contradict another, or be ignored. Raises ConfigurationError."""
+    """Nothing that was given may contradict another. Raises ConfigurationError."""
     said = [name for place in _PLACES if (name := next((name for name in place if name in given), None))]
     if len(said) > 1:
         first, second = (_spell(context, name) for name in said[:2])

@@ -14,6 +14,7 @@ from waterspout.application import Application
 from waterspout.exceptions import AccessUndeclared, TargetRaised, WaterspoutError
 from waterspout.importer import look_here
 from waterspout.options import OPTIONS
+from waterspout.routes.listing import find_container
 from waterspout.targets import build_application, check_named
 from waterspout.wsgi.layers import find_flask
 from waterspout.wsgi.worker.loading import load_app
@@ -77,7 +78,6 @@ def _run(
 def _examine(application: TornadoApplication) -> Report:
     # Here, because `waterspout serve` needs none of it, and starts a twentieth sooner without.
     from waterspout.routes.judging import examine
-    from waterspout.routes.listing import find_container
 
     container = find_container(application)
     if container is None:
