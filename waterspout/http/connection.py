@@ -323,7 +323,7 @@ class Connection(asyncio.Protocol):
         return stream
 
     def switch_protocols(self, protocol: asyncio.Protocol) -> None:
-        """Leave HTTP. `protocol` takes the transport over, and what the client has sent already."""
+        """Leave HTTP. `protocol` takes the transport over, what the client has sent already, and its end."""
         rest, transport = self._let_go(), self._transport
         transport.set_protocol(protocol)
         if self.context.is_secure:
@@ -331,8 +331,12 @@ class Connection(asyncio.Protocol):
         protocol.connection_made(transport)
         if transport.is_closing():
             protocol.connection_lost(None)
-        elif rest:
+            return
+        if rest:
             protocol.data_received(rest)
+        # What the event loop has told us it tells nobody again.
+        if self._half_closed and not transport.is_closing() and not protocol.eof_received():
+            transport.close()
 
     def _let_go(self) -> bytes:
         self.state = OVER

@@ -273,7 +273,8 @@ class Exchange(HTTPConnection):
     def switch_protocols(self, protocol: asyncio.Protocol) -> None:
         """Leave HTTP: `protocol` takes the transport over, and what the client has sent already.
 
-        It is called as asyncio calls a new protocol: `connection_made`, then `data_received`.
+        It is called as asyncio calls a new protocol: `connection_made`, then `data_received` and, if the
+        client has said that it sends no more, `eof_received`.
         """
         self.detached = self.finished = True
         self._connection.switch_protocols(protocol)

@@ -1,6 +1,7 @@
 """The stream that handlers see, and the one that they get when they leave HTTP."""
 
 import asyncio
+import math
 
 import pytest
 from tornado.httputil import HTTPHeaders, ResponseStartLine
@@ -167,6 +168,53 @@ async def test_another_protocol_takes_the_transport_over(secure, when):
         assert served.server._open == set()
         client.writer.close()
         await until(lambda: served.delegates[0].left.events == ["made", "lost"])
+
+
+async def half_closed(served, client):
+    """The exchange of a request, behind which the client sends "behind", and then no more."""
+    client.send(GET, b"behind")
+    await until(lambda: served.delegates)
+    exchange = served.delegates[0].exchange
+    exchange.half_close_grace = math.inf
+    client.half_close()
+    await until(lambda: exchange._connection._half_closed)
+    return exchange
+
+
+class Listener(Echo):
+    """Stays when the client sends no more, if it is asked to."""
+
+    stays = True
+
+    def eof_received(self):
+        self.events.append("eof")
+        return self.stays
+
+
+@pytest.mark.parametrize("stays", [True, False])
+@on_loops
+async def test_another_protocol_is_told_that_the_client_sends_no_more(stays):
+    """The event loop has told us, and does not do so twice."""
+    async with serve(Silent) as served, served.client() as client:
+        exchange = await half_closed(served, client)
+        protocol = Listener()
+        protocol.stays = stays
+        exchange.switch_protocols(protocol)
+        if stays:
+            await asyncio.sleep(0.05)
+            assert protocol.events == ["made", "eof"]
+            protocol.transport.close()
+        assert await client.rest() == b"behind"
+        await until(lambda: protocol.events == ["made", "eof", "lost"])
+
+
+@on_loops
+async def test_a_detached_stream_sees_that_the_client_had_stopped_sending():
+    async with serve(Silent) as served, served.client() as client:
+        stream = (await half_closed(served, client)).detach()
+        assert await stream.read_bytes(6) == b"behind"
+        with pytest.raises(StreamClosedError):
+            await stream.read_bytes(1)
 
 
 @on_loops

@@ -18,7 +18,7 @@ from tests.waterspout.websocket.raw import (
     frame,
     request,
 )
-from tests.waterspout.websocket.serving import Witness, scenario, serve
+from tests.waterspout.websocket.serving import TORNADO, Witness, scenario, serve
 from waterspout.websocket import protocol as module
 
 # -- the end ---------------------------------------------------------------------------------------------
@@ -181,6 +181,27 @@ async def test_a_client_that_leaves_before_the_answer(form):
         await asyncio.sleep(0.05)
         assert "open" not in served.events
         assert len(served.closings) == 1
+
+
+@scenario
+@pytest.mark.parametrize("before", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["alone", "pipelined"])
+async def test_a_client_that_stops_sending_before_the_answer(form, before):
+    """The end of what it sends belongs to the WebSocket, as what it has sent does: nobody would end it."""
+
+    class Slow(Witness):
+        async def prepare(self):
+            await asyncio.sleep(0.05)
+
+    async with serve(form, Slow) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(before + request())
+        writer.write_eof()
+        data = await reader.read()  # until the server closes
+        if b" 101 " in data:
+            assert await served.until_closed() == (None, None)
+        else:
+            assert form.server == TORNADO  # to which it has left
+        writer.close()
 
 
 # -- failures --------------------------------------------------------------------------------------------
