@@ -53,6 +53,19 @@ def test_it_turns_false_when_the_client_leaves_amid_its_body(server):
     assert judged(server, ident) is False
 
 
+@pytest.mark.skipif(ON_TORNADO, reason="there a client that half-closes counts as gone")
+@pytest.mark.parametrize("size", [100_000, 300_000])
+def test_it_turns_false_when_the_client_left_right_behind_its_body(server, size):
+    """What it sent last and its end come together, while the body is still on its way to the view."""
+    ident, connection = new_id(), server.connect()
+    path = f"/watching?id={ident}&read={size}"
+    connection.send_head("POST", path, [("Content-Length", str(size))])
+    connection.send(bytes(size))
+    connection.close()
+    server.wait_for_note("ran", ident)
+    assert judged(server, ident) is False
+
+
 def test_it_stays_true_while_nothing_happens(server):
     ident, connection = begin(server)
     assert connection.is_silent(0.3)

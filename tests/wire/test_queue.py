@@ -89,6 +89,21 @@ def test_a_queued_request_whose_client_left_is_never_run(server):
     assert server.notes("ran", left) == server.notes("ran", reset) == []
 
 
+@pytest.mark.skipif(ON_TORNADO, reason="it reads no further than the body that it holds back")
+def test_nor_is_a_queued_upload_whose_client_left_when_no_disk_may_hold_it(start_server, form):
+    server = start_server(*SERVE, "--wsgi-spool", "0", form=form)
+    held = hold_the_lane(server)
+    left, connection = new_id(), server.connect()
+    # More than memory holds of it, and less behind that than hides from the server that the client has left.
+    connection.send_request("POST", f"/quick?id={left}", body=bytes(250_000))
+    connection.close()
+    waiting = [queue_when_there_is_room(server), queue_when_there_is_room(server)]
+    for ident, connection in (held, *waiting):
+        assert_answered(server, ident, connection)
+    server.canary()
+    assert server.notes("ran", left) == []
+
+
 @pytest.mark.skipif(ON_TORNADO, reason="there a client that half-closes counts as gone")
 def test_a_client_that_half_closes_when_all_lanes_are_busy_for_a_moment_is_answered(server):
     """Two at a time on one lane, which may say a moment after its last reply that it is free."""

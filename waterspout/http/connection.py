@@ -423,13 +423,18 @@ class Connection(asyncio.Protocol):
         grace = (
             limits.HALF_CLOSED if self.writer.unsent else min(exchange.half_close_grace, limits.HALF_CLOSED)
         )
+        if self._eof_timer is not None:
+            self._eof_timer.cancel()
         self._eof_timer = self.server.loop.call_later(grace, self._judge_half_closed, exchange)
 
     def _judge_half_closed(self, exchange: Exchange) -> None:
-        if self.exchange is not exchange or self.state != REPLY:
+        if self.exchange is not exchange or self.state not in (BODY, REPLY):
             return
         took_something = self.writer.sent != self._sent_at_eof or self.writer.unsent
-        if took_something or (exchange.half_close_grace == math.inf and not exchange.response_started):
+        is_run = exchange.half_close_grace == math.inf and not exchange.response_started
+        # Of a body that is here, and that somebody is at work on, nothing shall be lost.
+        is_read = self.state == BODY and exchange.half_close_grace >= limits.HALF_CLOSED
+        if took_something or is_run or is_read:
             self._wait_half_closed(exchange)
             return
         self._abandon()

@@ -54,12 +54,14 @@ class Intake(Connection):
 
     def eof_received(self) -> bool:
         """The client sends no more. It may wait for replies to requests that are whole: keep the connection
-        for those.
+        for those. How long is judged when the request is whole for its delegate, too (`_end_request`), or
+        when that takes no more of the body.
         """
         if self.context.is_secure or self.state >= LINGER:
             return False
         self._half_closed = True
-        if self.state == REPLY and self.exchange is not None:
+        is_held_up = self.state == BODY and self._blocked
+        if self.exchange is not None and (self.state == REPLY or is_held_up):
             self._wait_half_closed(self.exchange)
         self._advance()  # what is not whole now never will be
         return not self._transport.is_closing()
@@ -137,8 +139,6 @@ class Intake(Connection):
             delegate = GzipMessageDelegate(delegate, server.chunk_size, exchange.max_body_size)
         head = exchange.head  # an application may have amended it
         self._delegate = delegate
-        if self._half_closed:
-            self._wait_half_closed(exchange)
         headers = RequestHeaders(head.fields, head.names)
         start_line = RequestStartLine(head.method, head.target, head.version)
         if head.body_length == 0:
@@ -233,7 +233,10 @@ class Intake(Connection):
         self._headers = None
         if self._has_body_timeout:
             self.set_body_timeout(None)
-        self._call(self._delegate.finish)  # type: ignore[union-attr]  # there is one in this state
+        exchange: Exchange = self.exchange  # type: ignore[assignment]  # there is one in this state
+        self._call(self._delegate.finish)  # type: ignore[union-attr]
+        if self._half_closed and self.exchange is exchange:
+            self._wait_half_closed(exchange)
         return False  # one request for each turn of the loop: others want to be served, too
 
     def _wait(self) -> bool:

@@ -238,6 +238,86 @@ async def test_a_half_close_behind_a_whole_body_that_is_still_being_delivered():
         assert (await client.rest()).endswith(b"/ body")
 
 
+@pytest.mark.parametrize("step", ["headers_received", "data_received"])
+@pytest.mark.parametrize("before", [b"", GET], ids=["alone", "pipelined"])
+@on_loops
+async def test_a_client_that_left_while_its_whole_body_was_delivered_is_found_gone(step, before):
+    """It is seen when the body still goes to the delegate, which may be at work on it for long."""
+    delivered = asyncio.Event()
+
+    class Slow(Silent):
+        async def headers_received(self, start_line, headers):
+            Delegate.headers_received(self, start_line, headers)
+            if step == "headers_received" and start_line.method == "POST":
+                await delivered.wait()
+
+        async def data_received(self, chunk):
+            Delegate.data_received(self, chunk)
+            if step == "data_received":
+                await delivered.wait()
+
+        def answer(self):
+            if self.start_line.method == "GET":
+                reply(self.exchange)
+
+    async with serve(Slow) as served, served.client() as client:
+        client.send(before, post(b"body"))
+        client.half_close()
+        await until(lambda: served.delegates and served.delegates[-1].events[-1:] in (["headers"], [4]))
+        await until(lambda: served.delegates[-1].start_line.method == "POST")
+        await asyncio.sleep(
+            limits.HALF_CLOSED + 0.1
+        )  # the client may wait for a reply, and all is to come yet
+        assert "gone" not in served.delegates[-1].events
+        delivered.set()
+        await until(lambda: served.delegates[-1].events == ["headers", 4, "finish", "left"])
+        await client.rest()
+
+
+@on_loops
+async def test_a_reply_in_finish_to_a_client_that_left_while_its_body_was_delivered():
+    """The connection is at its end by then, and waits for nobody."""
+    delivered = asyncio.Event()
+
+    class Slow(Delegate):
+        async def data_received(self, chunk):
+            await delivered.wait()
+            Delegate.data_received(self, chunk)
+
+    async with serve(Slow) as served, served.client() as client:
+        client.send(post(b"body"), post(b"more"))
+        client.half_close()
+        await until(lambda: served.delegates and served.delegates[0].exchange._connection._half_closed)
+        delivered.set()
+        assert (await client.rest()).count(b"HTTP/1.1 200") == 2
+        assert [delegate.events for delegate in served.delegates] == [["headers", 4, "finish"]] * 2
+
+
+@pytest.mark.parametrize("grace", [0.0, limits.HALF_CLOSED, math.inf])
+@on_loops
+async def test_a_client_that_left_is_given_up_amid_its_body_if_its_request_only_waits_its_turn(grace):
+    """Who is at work on a body goes on with it: a client that waits for a reply has sent all it has to."""
+    delivered = asyncio.Event()
+
+    class Slow(Delegate):
+        async def data_received(self, chunk):
+            Delegate.data_received(self, chunk)
+            self.exchange.half_close_grace = grace
+            await delivered.wait()
+
+    async with serve(Slow) as served, served.client() as client:
+        client.send(post(b"body"))
+        await until(lambda: served.delegates and served.delegates[0].body)
+        client.half_close()
+        if grace:
+            await asyncio.sleep(limits.HALF_CLOSED + 0.1)
+            delivered.set()
+        replies = (await client.rest()).count(b"HTTP/1.1 200")
+        assert replies == bool(grace)
+        assert served.delegates[0].events == ["headers", 4, "finish" if grace else "gone"]
+        delivered.set()
+
+
 @on_loops
 async def test_a_half_closed_client_that_reads_nothing_costs_no_turns_of_the_loop():
     def answer(exchange):
