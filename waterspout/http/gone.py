@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, Final
 
+_NOBODY: Final = asyncio.Protocol()
+
 
 class GoneTransport(asyncio.Transport):
     """A closed transport that holds nothing.
 
     A connection that has ended may wait in a reference cycle for the garbage collector, and would keep the
-    event loop's own transport, to which TLS has 256 KiB of buffers.
+    event loop's own transport, to which TLS has 256 KiB of buffers. Every method of a transport's stands
+    here: those of asyncio's class raise NotImplementedError, and a WebSocket, too, may be handed this one.
     """
 
     def is_closing(self) -> bool:
@@ -20,8 +23,17 @@ class GoneTransport(asyncio.Transport):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return default
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        pass
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return _NOBODY
+
     def get_write_buffer_size(self) -> int:
         return 0
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        return 0, 0
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         pass
@@ -37,6 +49,9 @@ class GoneTransport(asyncio.Transport):
 
     def write_eof(self) -> None:
         pass
+
+    def is_reading(self) -> bool:
+        return False
 
     def pause_reading(self) -> None:
         pass

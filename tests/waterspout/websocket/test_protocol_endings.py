@@ -7,6 +7,7 @@ import struct
 import pytest
 from tornado.websocket import WebSocketClosedError
 
+from tests.waterspout.tls import tls_contexts
 from tests.waterspout.websocket.raw import (
     BINARY,
     CLOSE,
@@ -163,15 +164,19 @@ async def test_a_client_that_leaves_while_open_runs(form):
 
 
 @scenario
-async def test_a_client_that_leaves_before_the_answer(form):
+@pytest.mark.parametrize("secure", [False, True], ids=["tcp", "tls"])
+async def test_a_client_that_leaves_before_the_answer(form, secure, caplog):
     class Slow(Witness):
         async def prepare(self):
             self.events.append("prepare")
             await asyncio.sleep(0.1)
             self.events.append("prepared")
 
-    async with serve(form, Slow) as served:
-        _reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    ours, theirs = tls_contexts() if secure else (None, None)
+    async with serve(form, Slow, ssl_options=ours) as served:
+        name = "localhost" if secure else None
+        address = ("127.0.0.1", served.port)
+        _reader, writer = await asyncio.open_connection(*address, ssl=theirs, server_hostname=name)
         writer.write(request())
         await served.until("prepare")
         sock = writer.get_extra_info("socket")
@@ -181,6 +186,7 @@ async def test_a_client_that_leaves_before_the_answer(form):
         await asyncio.sleep(0.05)
         assert "open" not in served.events
         assert len(served.closings) == 1
+    assert not caplog.records
 
 
 @scenario
