@@ -339,6 +339,7 @@ class Connection(asyncio.Protocol):
             transport.close()
 
     def _let_go(self) -> bytes:
+        self.writer.hand_over()
         self.state = OVER
         self.server.on_close(self)
         if self.exchange is not None:

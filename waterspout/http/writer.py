@@ -148,10 +148,23 @@ class Writer:
         self.paused = False
         self._drain_queue()
         if not self.paused and self._queue is None:
-            waiters, self._waiters = self._waiters, []
-            for future in waiters:
-                if not future.done():
-                    future.set_result(None)
+            self._wake()
+
+    def hand_over(self) -> None:
+        """Nothing more may be written, and the transport is about to be somebody else's: what has been
+        written is all with it, and goes out before what they write. (Not from a file on: that would have to
+        be read, so it is given up.)
+        """
+        while self._queue and not self._transport.is_closing():
+            part = self._queue[0]
+            if isinstance(part, FilePart):
+                break
+            self._queue.popleft()
+            self._count(len(part))
+            self._transport.write(part)
+        if not self._queue and not self._transport.is_closing():
+            self._wake()
+        self.close()
 
     def end(self) -> None:
         """Nothing more may be written; what has been still goes out."""
@@ -175,6 +188,12 @@ class Writer:
             if not future.done():
                 future.set_exception(StreamClosedError())
                 future.exception()  # not everybody looks at what `write` gives
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for future in waiters:
+            if not future.done():
+                future.set_result(None)
 
     def _put(self, part: memoryview | FilePart, size: int) -> None:
         if self._queue is None:

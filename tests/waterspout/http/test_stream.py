@@ -131,6 +131,35 @@ async def test_what_was_written_before_comes_first(secure):
         served.delegates[1].stream.close()
 
 
+@pytest.mark.parametrize("leave", ["detach", "switch_protocols"])
+@FORMS
+@on_loops
+async def test_a_large_piece_that_nobody_waited_for_comes_first_too(secure, leave):
+    """Most of it lies in our own queue when the handler leaves HTTP."""
+    size = 16 * limits.MIB
+
+    class Leaving(Delegate):
+        def answer(self):
+            fields = HTTPHeaders({"Content-Length": str(size)})
+            self.written = self.exchange.write_headers(ResponseStartLine("", 200, ""), fields, b"x" * size)
+            self.exchange.write(b"")
+            if leave == "detach":
+                self.stream = self.exchange.detach()
+                self.stream.write(b"hello")
+            else:
+                self.exchange.switch_protocols(Echo())
+
+    server_options, client_options = form(secure)
+    async with serve(Leaving, **server_options) as served, served.client(**client_options) as client:
+        client.send(GET, b"hello" if leave == "switch_protocols" else b"")
+        await asyncio.sleep(0.2)
+        assert len((await client.read_reply())[2]) == size
+        assert await client.reader.readexactly(5) == b"hello"
+        await served.delegates[0].written
+        if leave == "detach":
+            served.delegates[0].stream.close()
+
+
 class Echo(asyncio.Protocol):
     def __init__(self):
         self.events = []

@@ -218,3 +218,31 @@ async def test_the_room_is_asked_again_after_each_write(writer, transport):
             transport.take(10**9)
         assert future.done()
     assert transport.data == large(2) * 10
+
+
+@with_writer
+async def test_all_that_was_written_goes_with_the_transport(writer, transport):
+    waiting = writer.write(large() + b"end")
+    writer.write(b"behind")
+    writer.hand_over()
+    assert transport.data == large() + b"endbehind"
+    await waiting
+    assert (writer.closed, writer.holds) == (True, False)
+    assert writer.unsent == transport.held
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_from_a_file_on_it_does_not_nor_when_the_client_has_left(left):
+    @with_writer
+    async def hand_over(writer, transport):
+        part, waiting = Part(), writer.write(large())
+        gone, transport.closing = len(transport.data), left
+        writer.write_file(part, writer.resume, lambda: None)
+        behind = writer.when_room()
+        writer.hand_over()
+        assert transport.data == large()[: gone if left else None]
+        assert part.closed
+        for future in (waiting, behind):
+            assert isinstance(future.exception(), StreamClosedError)
+
+    hand_over()
