@@ -124,8 +124,7 @@ class Connection(asyncio.Protocol):
             self._stream.on_lost(exc)
         if self._detached is not None:
             self._detached.on_handed_over()
-        if self._gone is not None and not self._gone.done():
-            self._gone.set_result(None)
+        self._tell_gone()
         if not was_over:
             self.server.on_close(self)
         if self.context.is_secure:
@@ -342,6 +341,7 @@ class Connection(asyncio.Protocol):
         self.writer.hand_over()
         self.state = OVER
         self.server.on_close(self)
+        self._tell_gone()
         if self.exchange is not None:
             self.exchange.variables = self.server.variables
         self.exchange = self._delegate = None
@@ -352,10 +352,14 @@ class Connection(asyncio.Protocol):
         return self._parser.take_rest()
 
     async def wait_closed(self) -> None:
-        """Until the socket is closed."""
+        """Until the socket is closed, or somebody else's."""
         if self.state != OVER:
             self._gone = self._gone or self.server.loop.create_future()
             await asyncio.shield(self._gone)
+
+    def _tell_gone(self) -> None:
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
 
     def _throw_away(self, size: int) -> None:
         self._thrown_away += size

@@ -257,6 +257,19 @@ async def test_close_all_connections_waits_until_they_are():
                 await client.head()
 
 
+@pytest.mark.parametrize("leave", ["detach", "switch_protocols"])
+@on_loops
+async def test_close_all_connections_does_not_wait_for_what_leaves_http_meanwhile(leave):
+    async with serve(Silent) as served, served.client() as client:
+        client.send(GET)
+        await until(lambda: served.delegates)
+        exchange = served.delegates[0].exchange
+        arguments = [asyncio.Protocol()] if leave == "switch_protocols" else []
+        asyncio.get_running_loop().call_soon(getattr(exchange, leave), *arguments)
+        await served.server.close_all_connections()
+        assert not served.server._open
+
+
 @pytest.mark.parametrize("server_class", [HTTPServer, tornado.httpserver.HTTPServer])
 def test_a_loop_that_is_closed_with_all_descriptors_leaves_nothing_open(server_class):
     """As `AsyncTestCase.tearDown` closes it, behind each test."""
