@@ -179,9 +179,13 @@ class Admission:
     def _cut_slowest(
         self, clients: list[tuple[Pace, SlowClient]], most: int, patience: float, now: float
     ) -> None:
-        late = [(pace.waited(now), client) for pace, client in clients if pace.waited(now) > patience]
-        slowest = sorted(late, key=lambda each: each[0], reverse=True)[:most]
-        for _, client in slowest:
+        late: dict[SlowClient, float] = {}  # one that both sends and takes too slowly is one client
+        for pace, client in clients:
+            waited = pace.waited(now)
+            if waited > patience:
+                late[client] = max(waited, late.get(client, waited))
+        slowest = sorted(late, key=late.__getitem__, reverse=True)[:most]
+        for client in slowest:
             self.cut += 1
             client.cut_slow()
         if slowest:

@@ -218,6 +218,15 @@ async def test_no_more_are_cut_than_wait_and_the_slowest_first(house):
     assert second.orders == ["run"]
 
 
+async def test_who_both_sends_and_takes_too_slowly_is_cut_once(house):
+    client = house.start(is_starving=True, is_held_up=True, is_behind=True, takes_space=True)
+    house.admission.watch(client)
+    await asyncio.sleep(0.3)
+    house.load.lacking = 2
+    await wait_for(lambda: "cut" in client.orders)
+    assert client.orders.count("cut") == house.admission.cut == 1
+
+
 async def test_a_brisk_upload_that_waits_for_a_slow_one_counts_as_waiting(house):
     slow = [house.start(is_starving=True) for _ in range(2)]
     brisk = house.enter()
