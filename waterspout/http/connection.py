@@ -458,6 +458,8 @@ class Connection(asyncio.Protocol):
         return self._body_timer is not None
 
     def _on_body_timeout(self) -> None:
+        if self.state >= CLOSING:
+            return  # it is answered: what still goes out, and comes in, has a time of its own
         gen_log.info("Timeout reading body from %s", self.context)
         self._abandon()
         self.abort()  # as Tornado does, whose option this is

@@ -260,6 +260,22 @@ async def test_a_body_must_be_whole_in_time():
 
 
 @on_loops
+async def test_a_body_timeout_does_not_cut_a_reply_that_came_before():
+    """Of the body nothing is waited for then, and what is thrown away of it has its own time."""
+    size = 16 * limits.MIB
+
+    class Early(Delegate):
+        def data_received(self, chunk):
+            reply(self.exchange, bytes(size), 403)
+
+    async with serve(Early, body_timeout=0.1) as served, served.client(limit=1024, receive=4096) as client:
+        client.send(post(b"half", length=10))
+        await until(lambda: served.delegates and served.delegates[0].exchange.finished)
+        await asyncio.sleep(0.3)
+        assert len((await client.read_reply())[2]) == size
+
+
+@on_loops
 async def test_the_next_reply_never_takes_the_place_of_one_whose_head_was_refused():
     """Nothing of the first has gone out, so nothing may follow it."""
 
