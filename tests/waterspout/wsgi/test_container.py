@@ -355,3 +355,20 @@ async def test_alone_it_is_mounted_under_its_root_path(http_client, base_url, co
     response = await http_client.fetch(base_url + "/here/describe")
     assert json.loads(response.body)["SCRIPT_NAME"] == "/here"
     assert (await http_client.fetch(base_url + "/describe", raise_error=False)).code == 404
+
+
+@pytest.mark.parametrize("server_class", [HTTPServer, waterspout.http.HTTPServer])
+async def test_alone_it_says_that_a_connection_ends_behind_what_is_outside(container, server_class):
+    """Where nothing is said, the client goes on with the next request."""
+    container.configure(root_path="/here")
+    server, (sock, port) = server_class(container), bind_unused_port()
+    server.add_sockets([sock])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for path in ("/describe", "/here/hello"):
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert b"\r\nConnection: close\r\n" in answer
+    assert answer.count(b"HTTP/1.1") == 1
+    writer.close()
+    server.stop()

@@ -228,7 +228,8 @@ class Exchange(SlowClient, HTTPMessageDelegate):
             self._refuse_body()
             return False
         if verdict is not None and verdict.outside:
-            self._answer(404, "outside", close=self._length != 0)
+            # In the middle of a request that is not handed over whole our server ends the connection.
+            self._answer(404, "outside", close=self._length != 0 or self.request is None)
             return False
         return True
 
