@@ -11,6 +11,7 @@ from tornado.web import FallbackHandler, RequestHandler
 
 from tests.waterspout.wsgi import apps
 from waterspout import Application, Container
+from waterspout.exceptions import ConfigurationError
 from waterspout.http import HTTPServer
 
 pytestmark = pytest.mark.gen_test(timeout=30)
@@ -163,4 +164,47 @@ async def test_a_container_in_a_stock_application_decides_for_its_app(serve):
         "/out/in",
     )
     assert await ask(base + "/describe") == 404
+    await container.stop()
+
+
+RULES = {
+    "regular expression": lambda container: [(r"/describe.*", FallbackHandler, {"fallback": container})],
+    "fallback": lambda container: [(r"/describe", FallbackHandler, {"fallback": container})],
+    "target": lambda container: [(r"/describe", container)],
+    "nested": lambda container: [
+        (r"/describe.*", [(r"/describe", FallbackHandler, {"fallback": container})])
+    ],
+}
+RULED = pytest.mark.parametrize("rules", RULES.values(), ids=RULES)
+
+
+@RULED
+@pytest.mark.parametrize(
+    "told", [{"root_path": "/describe"}, {"trusted_proxies": ["127.0.0.1"]}, {"proxy_headers": "none"}]
+)
+async def test_a_container_in_a_rule_of_ours_has_no_word_of_its_own(rules, told):
+    """It would be heard for the requests alone of which the application has nothing to say."""
+    container = Container(apps.app, **told)
+    with pytest.raises(ConfigurationError, match=r"'/describe(\.\*)?' leads to a Container with"):
+        Application(native=rules(container))
+    application = Application()
+    with pytest.raises(ConfigurationError, match="of its own"):
+        application.add_handlers(r".*", rules(container))
+
+
+@RULED
+@pytest.mark.parametrize("own", [False, True])
+async def test_a_container_in_a_rule_of_ours_goes_by_the_application_s_word(serve, rules, own):
+    """Also where it says the same."""
+    told = {"trusted_proxies": ["127.0.0.1"], "root_path": "/in"}
+    container = Container(apps.app, **(told if own else {}))
+    base = serve(Application(native=rules(container), **told))
+    for method, body in (("GET", None), ("POST", b"body")):
+        for claim in ({}, {"X-Forwarded-For": "203.0.113.9"}):
+            response = await AsyncHTTPClient().fetch(
+                base + "/in/describe", method=method, body=body, headers=claim, raise_error=False
+            )
+            facts = json.loads(response.body)
+            expected = claim.get("X-Forwarded-For", "127.0.0.1")
+            assert (facts["REMOTE_ADDR"], facts["SCRIPT_NAME"]) == (expected, "/in")
     await container.stop()

@@ -107,6 +107,13 @@ class Proxies:
         self.root_path = check_root_path(root_path or "")
         self._tells = False
 
+    def adds_nothing_to(self, others: Proxies) -> bool:
+        """Whether these say no more than `others` do, before which they may stand: the same, or nothing."""
+        ours, theirs, nothing = (
+            (each._trusted, each.headers, each.root_path) for each in (self, others, Proxies())
+        )
+        return ours in (theirs, nothing)
+
     def judge(self, connection: Any, target: str, fields: Iterable[tuple[str, str]]) -> Verdict | None:
         """What is true of a request with this `target` and these `fields`, which come in on a Tornado
         `HTTPConnection`. None: all is as it came.

@@ -14,6 +14,7 @@ from tornado.web import FallbackHandler, RequestHandler
 from werkzeug.routing import BaseConverter
 
 from waterspout.exceptions import AccessUndeclared, ConfigurationError
+from waterspout.message.proxies import PROXY_SETTINGS
 from waterspout.native.access import ask_loader_for_tornados, find_undeclared, find_unguarded, lets_nobody_in
 from waterspout.native.login import sends_to_login
 from waterspout.native.methods import answers_nothing, find_methods
@@ -81,6 +82,7 @@ class Gathering:
         for rule in read_rules(rules):
             if isinstance(rule, PathRule):
                 self._check_access(rule.handler)
+                self._check_proxies(rule.path, (rule.kwargs or {}).get("fallback"))
                 neighbours.append(rule)
                 continue
             gathered += self._join(neighbours)
@@ -123,11 +125,26 @@ class Gathering:
             return rule
         self._doubt_call(rule)
         self._doubt_pattern(rule)
-        leads_to_app = isinstance(rule.target_kwargs.get("fallback"), Container)
+        fallback = rule.target_kwargs.get("fallback")
+        leads_to_app = isinstance(fallback, Container)
+        self._check_proxies(spell_matcher(rule.matcher), target, fallback)
         is_handler = isclass(target) and issubclass(target, RequestHandler) and not leads_to_app
         if self._container is not None and is_handler and type(rule.matcher) is PathMatches:
             rule.matcher = PlainPathMatches(rule.matcher.regex)
         return rule
+
+    def _check_proxies(self, path: str, *targets: Any) -> None:
+        """Who a request is from, and below what, is said once, for both sides: a second word would be heard
+        for some requests only. Raises ConfigurationError.
+        """
+        for target in targets:
+            if isinstance(target, Container) and not target.proxies.adds_nothing_to(
+                self._application.proxies
+            ):
+                raise ConfigurationError(
+                    f"the rule {path!r} leads to a Container with {', '.join(PROXY_SETTINGS)} of its own: "
+                    "here the application says these, for both sides; give them to waterspout.Application"
+                )
 
     def _doubt_pattern(self, rule: Rule) -> None:
         """`url("/items/<int:id>", ...)` and its like are regular expressions, whatever they look like."""
