@@ -358,7 +358,8 @@ class Exchange(HTTPConnection):
         closes = False
         self.switches_protocols = status == _SWITCHING_PROTOCOLS
         if "Connection" in headers and not self.switches_protocols:
-            closes = "close" in headers["Connection"].lower()
+            options = headers["Connection"].lower().split(",")
+            closes = "close" in [option.strip() for option in options]
             if not closes:
                 del headers["Connection"]
         length = headers.get("Content-Length")

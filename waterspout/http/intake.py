@@ -291,12 +291,8 @@ class Intake(Connection):
             self.refuse(RequestRefused(500, "an application that failed"))
 
 
+#: By the connection's state.
 _STEPS: Final[tuple[Callable[[Intake], bool], ...]] = (
-    Intake._read_head,
-    Intake._begin_body,
-    Intake._read_body,
-    Intake._wait,
-    Intake._wait,
-    Intake._wait,
-    Intake._wait,
+    *(Intake._read_head, Intake._begin_body, Intake._read_body),
+    *(Intake._wait,) * 4,
 )

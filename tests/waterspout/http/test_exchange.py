@@ -160,10 +160,11 @@ async def test_an_informational_reply_comes_before_the_reply(fields):
             assert (await client.read_reply())[2] == b"ok"
 
 
+@pytest.mark.parametrize("said", ["keep-alive", "not-close, closed"])
 @on_loops
-async def test_what_a_handler_says_of_the_connection_gives_way_to_what_is_true():
+async def test_what_a_handler_says_of_the_connection_gives_way_to_what_is_true(said):
     def answer(exchange):
-        write_head(exchange, 200, b"ok", Connection="keep-alive", Content_Length="2")
+        write_head(exchange, 200, b"ok", Connection=said, Content_Length="2")
         exchange.finish()
 
     async with serve(answering(answer)) as served, served.client() as client:
@@ -171,13 +172,14 @@ async def test_what_a_handler_says_of_the_connection_gives_way_to_what_is_true()
         assert (await client.read_reply())[1] == {"content-length": "2"}
 
 
+@pytest.mark.parametrize("said", ["close", "TE, Close"])
 @on_loops
-async def test_a_handler_can_end_the_connection():
+async def test_a_handler_can_end_the_connection(said):
     async with serve(
-        answering(lambda exchange: reply(exchange, fields={"Connection": "close"}.items()))
+        answering(lambda exchange: reply(exchange, fields={"Connection": said}.items()))
     ) as served:
         data = await served.ask(GET + GET)
-        assert data.count(b"HTTP/1.1") == data.count(b"Connection: close") == 1
+        assert data.count(b"HTTP/1.1") == data.count(b"Connection: " + said.encode()) == 1
 
 
 @on_loops
