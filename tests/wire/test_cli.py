@@ -57,6 +57,14 @@ def run(project, *arguments, env=None):
     )
 
 
+#: Who loads what an option names.
+WHERE = pytest.mark.parametrize(
+    ("option", "form"),
+    [*(("--wsgi", words) for words in FORMS.values()), ("--native", ())],
+    ids=[*FORMS, "native"],
+)
+
+
 def assert_one_line(done, code, *words):
     lines = done.stderr.strip().splitlines()
     assert done.returncode == code, done.stderr
@@ -65,8 +73,7 @@ def assert_one_line(done, code, *words):
         assert word in lines[0]
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("option", ["--wsgi", "--native"])
+@WHERE
 @pytest.mark.parametrize(
     ("name", "word"),
     [
@@ -83,8 +90,8 @@ def assert_one_line(done, code, *words):
         ("", ""),
     ],
 )
-def test_a_name_that_does_not_resolve_is_one_line_and_exit_code_2(project, form, option, name, word):
-    done = run(project, option, name, *FORMS[form], "--port", "0")
+def test_a_name_that_does_not_resolve_is_one_line_and_exit_code_2(project, option, form, name, word):
+    done = run(project, option, name, *form, "--port", "0")
     assert_one_line(done, UNRESOLVED, word)
 
 
@@ -97,8 +104,7 @@ def test_routes_that_are_no_routes_are_one_line_and_exit_code_2(project):
     assert_one_line(run(project, "--native", "native:text", "--port", "0"), UNRESOLVED, "native:text")
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("option", ["--wsgi", "--native"])
+@WHERE
 @pytest.mark.parametrize(
     ("module", "words"),
     [
@@ -109,9 +115,9 @@ def test_routes_that_are_no_routes_are_one_line_and_exit_code_2(project):
     ],
 )
 def test_a_module_that_raises_is_one_line_with_its_last_frame_and_exit_code_3(
-    project, form, option, module, words
+    project, option, form, module, words
 ):
-    done = run(project, option, f"{module}:app", *FORMS[form], "--port", "0")
+    done = run(project, option, f"{module}:app", *form, "--port", "0")
     assert_one_line(done, BROKEN, *words)
 
 
