@@ -2,11 +2,12 @@
 
 import hashlib
 import hmac
-from base64 import b32encode
+from base64 import b32encode, b64encode
 from threading import BoundedSemaphore
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 
 from app.store import Refused
 
@@ -24,6 +25,15 @@ AT_ONCE = BoundedSemaphore(2)
 def hash_password(password: str) -> str:
     with AT_ONCE:
         return hasher.hash(password)
+
+
+def make_decoy() -> str:
+    """Return a hash that no password has, and that takes as long as any to be compared; made without one."""
+    salt, digest = (
+        b64encode(bytes(size)).decode().rstrip("=") for size in (hasher.salt_len, hasher.hash_len)
+    )
+    cost = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    return f"$argon2id$v={ARGON2_VERSION}${cost}${salt}${digest}"
 
 
 def is_password(password: str, password_hash: str) -> bool:

@@ -12,20 +12,16 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.settings import TEMPLATE_OPTIONS, TEMPLATES, Settings, SettingsError
 from waterspout.service.sql import Store
-from wsgi_app.admin import admin
-from wsgi_app.attachments import attachments
-from wsgi_app.commands import commands
-from wsgi_app.errors import add_error_pages
-from wsgi_app.guards import guard
 from wsgi_app.headers import add_headers
-from wsgi_app.public import public
 from wsgi_app.resources import add_resources, native_url
 from wsgi_app.sessions import init_sessions
-from wsgi_app.sign_in import sign_in
 
 
 def create_app(settings: Settings | None = None) -> Flask:
     """Return the Flask app. Without `settings`: by the environment; raises SettingsError."""
+    # Here, and not above: the server, which reads sessions alone, starts sooner without pages and forms.
+    from wsgi_app.pages import add_pages
+
     settings = settings or read_settings()
     app = Flask(__name__, template_folder=str(TEMPLATES))
     app.jinja_options = TEMPLATE_OPTIONS
@@ -34,10 +30,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, settings.proxies, settings.proxies, 0)  # type: ignore[method-assign]
     add_resources(app, settings, Store(settings.database_url))
     init_sessions(app, settings)
-    guard(app)
-    for blueprint in (public, attachments, sign_in, admin, commands):
-        app.register_blueprint(blueprint)
-    add_error_pages(app)
+    add_pages(app)
     app.context_processor(lambda: {"root_path": request.script_root})
     app.after_request(add_headers)
     return app

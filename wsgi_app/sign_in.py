@@ -6,7 +6,7 @@ from flask import Blueprint, abort, redirect, render_template, request, session,
 from flask_login import current_user, login_user, logout_user
 from werkzeug.wrappers import Response
 
-from app.passwords import hash_password, is_outdated, is_password
+from app.passwords import hash_password, is_outdated, is_password, make_decoy
 from app.store import Refused, Unknown
 from app.store.audit import Actor, note
 from app.store.operators import (
@@ -27,8 +27,8 @@ from wsgi_app.sessions import SignedIn, current_actor
 
 sign_in = Blueprint("sign_in", __name__)
 
-# Hashed when nobody has the name, so that the time of the answer does not tell who has.
-NOBODYS_HASH = hash_password("")
+# Compared when nobody has the name, so that the time of the answer does not tell who has.
+NOBODYS_HASH = make_decoy()
 
 
 @sign_in.get("/login")

@@ -1,5 +1,6 @@
 import pytest
 from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
 
 from app import passwords
 from app.passwords import (
@@ -10,6 +11,7 @@ from app.passwords import (
     hash_password,
     is_outdated,
     is_password,
+    make_decoy,
 )
 from app.store import Refused
 
@@ -21,6 +23,15 @@ def test_a_password_is_known_by_its_hash():
     assert is_password("correct horse", hashed)
     assert not is_password("Correct horse", hashed)
     assert not is_outdated(hashed)
+
+
+def test_a_decoy_is_a_hash_by_today_s_rules_and_of_no_password():
+    decoy = make_decoy()
+    assert len(decoy) == len(hash_password(""))
+    assert not is_outdated(decoy)
+    assert not is_password("", decoy)
+    with pytest.raises(VerifyMismatchError):  # compared to the end, and not refused for what it is
+        passwords.hasher.verify(decoy, "")
 
 
 @pytest.mark.parametrize("hashed", ["", "correct horse", "$argon2id$", "$2b$12$" + "x" * 53])
