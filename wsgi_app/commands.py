@@ -8,7 +8,6 @@ from flask import Blueprint
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from app.first_run import prepare_database
 from app.passwords import hash_new_password
 from app.store import Refused, Unknown
 from app.store.names import check_name
@@ -49,6 +48,9 @@ def ask_password() -> str:
 @in_one_line()
 def upgrade() -> None:
     """Make the database's tables, or bring them up to date."""
+    # Here, and not above: who serves pages does without Alembic.
+    from app.first_run import prepare_database
+
     prepare_database(current_settings())
     click.echo("The database is up to date.")
 
