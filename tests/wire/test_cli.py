@@ -73,7 +73,6 @@ def assert_one_line(done, code, *words):
         assert word in lines[0]
 
 
-@WHERE
 @pytest.mark.parametrize(
     ("name", "word"),
     [
@@ -90,9 +89,16 @@ def assert_one_line(done, code, *words):
         ("", ""),
     ],
 )
-def test_a_name_that_does_not_resolve_is_one_line_and_exit_code_2(project, option, form, name, word):
-    done = run(project, option, name, *form, "--port", "0")
+def test_a_name_that_does_not_resolve_is_one_line_and_exit_code_2(project, name, word):
+    """More of them: `waterspout/test_importer.py`."""
+    done = run(project, "--wsgi", name, *FORMS["process"], "--port", "0")
     assert_one_line(done, UNRESOLVED, word)
+
+
+@WHERE
+@pytest.mark.parametrize("name", ["nowhere:app", "good:nothing", "good:number()"])
+def test_whoever_loads_it(project, option, form, name):
+    assert_one_line(run(project, option, name, *form, "--port", "0"), UNRESOLVED, name.strip("()"))
 
 
 def test_a_target_that_does_not_resolve_is_one_line_and_exit_code_2(project):
