@@ -7,10 +7,12 @@ from waterspout.system.surroundings import end_early, open_streams
 open_streams()  # before anything else is loaded: ctypes, for one, opens a file
 end_early()
 
+is_collecting = gc.isenabled()
 gc.disable()  # nothing of what is loaded is garbage: to look at it again and again is a tenth of the start
 from waterspout.cli import main  # noqa: E402  # behind the lines above
 
-gc.enable()
+if is_collecting:
+    gc.enable()
 
 if __name__ == "__main__":
     main()

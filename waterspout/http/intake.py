@@ -234,7 +234,7 @@ class Intake(Connection):
         if self._has_body_timeout:
             self.set_body_timeout(None)
         exchange: Exchange = self.exchange  # type: ignore[assignment]  # there is one in this state
-        self._call(self._delegate.finish)  # type: ignore[union-attr]
+        self._call(self._delegate.finish)  # type: ignore[union-attr]  # and one of these
         if self._half_closed and self.exchange is exchange:
             self._wait_half_closed(exchange)
         return False  # one request for each turn of the loop: others want to be served, too

@@ -123,7 +123,7 @@ class RuleMap(ReversibleRouter):
         if led[:2] != (method, path):
             match = self.search(method, path)
             if match is not None and match.denied:
-                match = self.search(min(match.denied), path)
+                match = self.find_owner(match.denied, path)
             led = self._led = method, path, match and match.route
         return led[2]
 
