@@ -300,6 +300,8 @@ class Supervisor:
             while self._reloading:
                 self._reload_again = False
                 await self._wait_for_room()
+                if self._stopping:
+                    break
                 await self._renew()
                 self._reloading = self._reload_again
         finally:

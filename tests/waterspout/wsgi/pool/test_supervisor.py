@@ -258,6 +258,21 @@ async def test_reloads_that_are_asked_for_during_one_become_one_more(caplog):
     await wait_for(lambda: caplog.text.count("have taken over") == 3)
 
 
+async def test_a_reload_that_waits_behind_another_is_not_begun_once_the_pool_stops(caplog):
+    caplog.set_level(logging.INFO, "waterspout.wsgi")
+    house = House()
+    await house.supervisor.start()
+    house.starting = asyncio.Event()
+    house.supervisor.reload()
+    await wait_for(lambda: len(house.made) == 2)
+    house.supervisor.reload()
+    house.supervisor.refrain()
+    house.starting.set()
+    await wait_for(lambda: "have taken over" in caplog.text)
+    await wait_for(lambda: not house.supervisor._tasks)
+    assert len(house.made) == 2
+
+
 async def test_what_hangs_is_given_up_for_a_newer_reload_and_what_failed_is_still_said(monkeypatch, caplog):
     caplog.set_level(logging.INFO, "waterspout.wsgi")
     monkeypatch.setattr(limits, "RELOAD_ANEW", 0.0)
