@@ -3,9 +3,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-# Images of containers often forbid bytecode: each of some thousand servers that tests start would compile all of it again.
-unexport PYTHONDONTWRITEBYTECODE
-
 .DEFAULT_GOAL := help
 .PHONY: help run test lint types coverage docs options routes bench fuzz matrix floors clean
 

@@ -1,6 +1,7 @@
 """Fixtures for every test that needs a real server, in both forms of the lanes."""
 
 import asyncio
+import compileall
 import gc
 import os
 import signal
@@ -14,6 +15,18 @@ from tests.server import FORMS, ROOT, STARTED, Server, reserved_port
 def pytest_configure():
     """A run that is ended from outside shall end its servers too: the default would skip every teardown."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _compile()
+
+
+def _compile():
+    """Here, once: not in each of some thousand servers, where the environment forbids to write bytecode.
+
+    And it does so for all of them. Two versions of a module that are as long as each other, and of the same
+    second, are one to Python where there is bytecode of the first.
+    """
+    for folder in ("waterspout", "app", "handlers", "wsgi_app", "tests/apps"):
+        compileall.compile_dir(ROOT / folder, quiet=1)
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 
 def pytest_ignore_collect(collection_path):

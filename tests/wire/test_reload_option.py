@@ -47,7 +47,6 @@ def server(start_server, site):
     return start_server(
         *("--native", "my_native:routes", "--wsgi", "my_wsgi:app", "--reload"),
         cwd=site,
-        env={"PYTHONDONTWRITEBYTECODE": "1"},
     )
 
 
@@ -134,9 +133,7 @@ os.chdir(Path(__file__).parent / "templates")
 
 def test_native_code_that_goes_to_another_directory_is_restarted_in_the_first(start_server, site):
     change(site, "my_native.py", GOES + NATIVE, "one")
-    server = start_server(
-        "--native", "my_native:routes", "--reload", cwd=site, env={"PYTHONDONTWRITEBYTECODE": "1"}
-    )
+    server = start_server("--native", "my_native:routes", "--reload", cwd=site)
     for version in ("second", "third"):
         change(site, "my_native.py", GOES + NATIVE, version)
         assert said(server, "/native", version)
@@ -146,7 +143,7 @@ def test_native_code_that_goes_to_another_directory_is_restarted_in_the_first(st
 @pytest.mark.parametrize("named", [True, False])
 def test_a_directory_that_is_gone_is_not_watched(start_server, site, tmp_path_factory, named):
     gone = tmp_path_factory.mktemp("gone")
-    env = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": f"{ROOT}:{site}", "PWD": str(gone) if named else ""}
+    env = {"PYTHONPATH": f"{ROOT}:{site}", "PWD": str(gone) if named else ""}
     words = "--native", "my_native:routes", "--reload"
     server = start_server(*words, cwd=gone, python=("-c", LEAVE), env=env)
     change(site, "my_native.py", NATIVE, "second")
@@ -160,7 +157,6 @@ def test_a_unix_socket_outlives_restarts_that_fail(start_server, site, is_remove
         *("--native", "my_native:routes", "--wsgi", "my_wsgi:app", "--wsgi-workers", "0", "--reload"),
         listen=("--unix", "s"),
         cwd=site,
-        env={"PYTHONDONTWRITEBYTECODE": "1"},
     )
     path = site / "s"
     (site / "my_wsgi.py").write_text("raise ValueError")
@@ -201,8 +197,7 @@ def start_shop(start_server, site):
 
     def start(first="pass", last="pass", listen=None):
         (site / "my_shop.py").write_text(STARTING.format(start=first, stop=last))
-        env = {"PYTHONDONTWRITEBYTECODE": "1"}
-        return start_server("my_shop:app", "--reload", cwd=site, env=env, listen=listen)
+        return start_server("my_shop:app", "--reload", cwd=site, listen=listen)
 
     return start
 
@@ -254,7 +249,6 @@ def test_the_first_signal_during_a_restart_is_a_stop_and_no_second_one(start_ser
     server = start_server(
         *("--native", "my_native:routes", "--reload", "--graceful-timeout", "10"),
         cwd=site,
-        env={"PYTHONDONTWRITEBYTECODE": "1"},
     )
     with server.connect() as connection:
         connection.send_request("GET", "/native")
@@ -306,7 +300,6 @@ def test_threads_are_restarted_with_everything(start_server, site):
     server = start_server(
         *("--wsgi", "my_wsgi:app", "--reload", "--wsgi-workers", "0"),
         cwd=site,
-        env={"PYTHONDONTWRITEBYTECODE": "1"},
     )
     change(site, "my_wsgi.py", WSGI, "second")
     assert said(server, f"/?{new_id()}", "second")
