@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import os
 import threading
 import weakref
@@ -16,8 +15,9 @@ from typing import Any, Final
 from waterspout.exceptions import NotServing
 from waterspout.hub.outbox import OUTSIDE, Outbox, check_topic, find_outbox, open_outbox
 from waterspout.limits import SUBSCRIBER_QUEUE
+from waterspout.logs.steady import steady
 
-logger = logging.getLogger("waterspout.hub")
+logger = steady("waterspout.hub")
 
 #: Said where an event loop runs, and no message ever comes.
 _ELSEWHERE: Final = (

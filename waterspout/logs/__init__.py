@@ -1,6 +1,7 @@
 """What is said while the server runs, and how often.
 
 loggers.py   our own, to stderr; what an app does to them while it is loaded
+steady.py    loggers that never raise, and that no `dictConfig` turns off
 saying.py    what goes to the operator beside them
 raised.py    errors of the app, though its logging may fail
 tally.py     a limit on how often a line is said                            (pure)

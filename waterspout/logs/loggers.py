@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
+from waterspout.logs.steady import steady
+
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _OURS: Final = ("waterspout", "tornado")
 _ACCESS: Final = "waterspout.access"
@@ -63,6 +65,7 @@ def configure(level: int = logging.INFO, *, access_log: bool = True) -> None:
     # At INFO Tornado quotes what a hostile client sent, header values too.
     logging.getLogger("tornado").setLevel(max(level, logging.WARNING))
     logging.getLogger(_ACCESS).disabled = not access_log
+    _make_steady()
 
 
 @contextlib.contextmanager
@@ -76,6 +79,15 @@ def kept() -> Iterator[None]:
     finally:
         for name in _find_ours():
             logging.getLogger(name).disabled = name in silent
+        _make_steady()
+
+
+def _make_steady() -> None:
+    """All that there are by now; and what an event loop says of its callbacks, which is all that catches
+    what they raise.
+    """
+    for name in (*_find_ours(), "asyncio"):
+        steady(name)
 
 
 def _find_ours() -> list[str]:

@@ -7,7 +7,6 @@ fields of the request said of it is gone by then, so that nobody can read someth
 
 from __future__ import annotations
 
-import logging
 import socket
 from collections.abc import Collection, Iterable
 from functools import lru_cache
@@ -15,6 +14,7 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from waterspout.exceptions import ConfigurationError
+from waterspout.logs.steady import steady
 from waterspout.message.forwarded import (
     X_FORWARDED,
     Client,
@@ -32,7 +32,7 @@ from waterspout.message.target import split_target
 if TYPE_CHECKING:
     from tornado.httputil import HTTPHeaders, RequestStartLine
 
-logger = logging.getLogger("waterspout.proxies")
+logger = steady("waterspout.proxies")
 
 #: Which fields of a trusted proxy are believed. `none`: not one, and all are passed on.
 FAMILIES: Final = ("x-forwarded", "forwarded", "none")

@@ -15,9 +15,10 @@ from typing import Any, Final
 from waterspout.exceptions import RequestRefused
 from waterspout.limits import VIEW_TEXT
 from waterspout.logs.loggers import escape
+from waterspout.logs.steady import steady
 from waterspout.message.framing import TOKEN_CHARACTER
 
-access_log = logging.getLogger("waterspout.access")
+access_log = steady("waterspout.access")
 
 #: A request id that is taken from the client: a token of RFC 9110, not endless.
 _WELL_FORMED: Final = re.compile(TOKEN_CHARACTER + "{1,128}")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import logging
 import socket
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from waterspout.exceptions import FrameError
 from waterspout.limits import ONE_READ
+from waterspout.logs.steady import steady
 from waterspout.message.record import Record, describe_request
 from waterspout.system.transport import close_transport
 from waterspout.wsgi.backlog import Answer, Backlog
@@ -38,7 +38,7 @@ from waterspout.wsgi.frames import (
     parse_taken,
 )
 
-logger = logging.getLogger("waterspout.wsgi")
+logger = steady("waterspout.wsgi")
 
 
 class LaneUser(Protocol):

@@ -1,0 +1,98 @@
+"""What an app does to logging costs lines, and neither replies, nor the server, nor its stop."""
+
+import signal
+
+import pytest
+
+# The recipe of docs/operating.md, with a filter as Flask apps have it, in a module that both sides import.
+RECIPE = """
+import logging
+from flask import request
+
+class Paths(logging.Filter):
+    def filter(self, record):
+        record.path = request.path  # outside of a request this raises
+        return True
+
+for name in ("waterspout", "tornado"):
+    logging.getLogger(name).handlers.clear()
+    logging.getLogger(name).propagate = True
+logging.basicConfig(level=logging.INFO, format="%(path)s %(message)s")
+logging.getLogger().handlers[0].addFilter(Paths())
+"""
+NATIVE = """
+import my_logging
+from waterspout.native import RequestHandler
+
+class Ping(RequestHandler):
+    async def get(self):
+        self.write("pong")
+
+class Fails(RequestHandler):
+    async def get(self):
+        raise ValueError("of the handler")
+
+routes = [("/ping", Ping), ("/fails", Fails)]
+"""
+FLASK = """
+import my_logging
+from flask import Flask
+
+app = Flask(__name__)
+
+@app.get("/streams")
+def streams():
+    return iter(["some ", "words"])  # its end is an empty chunk, or there is none
+
+@app.get("/raises")
+def raises():
+    raise ValueError("of the view")
+"""
+SWEEPING = """
+import logging.config
+from flask import Flask
+
+app = Flask(__name__)
+
+@app.get("/sweeps")
+def sweeps():
+    logging.config.dictConfig({"version": 1})
+    return "swept"
+
+def serve(environ, start_response):
+    if environ["PATH_INFO"] == "/raises":
+        raise ValueError("of the app")
+    return app(environ, start_response)
+"""
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_a_filter_that_raises_over_every_line_costs_nothing_else(start_server, form, loop, tmp_path):
+    for name, text in (("my_logging", RECIPE), ("my_native", NATIVE), ("my_flask", FLASK)):
+        (tmp_path / f"{name}.py").write_text(text)
+    # The last of two options is heard: whatever the suite runs on, this asks both loops.
+    arguments = ("--native", "my_native:routes", "--wsgi", "my_flask:app")
+    server = start_server(*arguments, form=form, cwd=tmp_path, listen=("--port", "0", "--loop", loop))
+    with server.connect() as connection:
+        for _ in range(2):
+            assert connection.ask("GET", "/streams").body == b"some words"
+            assert connection.ask("GET", "/ping").body == b"pong"
+            assert connection.ask("GET", "/raises").status == 500
+            assert connection.ask("GET", "/fails").status == 500
+    assert "can't be logged: 127.0.0.1 GET /ping 200" in server.log
+    assert "ValueError: of the handler" in server.log
+    assert "ValueError: of the view" in server.log
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+
+
+def test_a_view_that_configures_logging_turns_none_of_our_lines_off(start_server, form, tmp_path):
+    (tmp_path / "my_sweeping.py").write_text(SWEEPING)
+    server = start_server("--wsgi", "my_sweeping:serve", form=form, cwd=tmp_path)
+    assert server.get("/sweeps").body == b"swept"
+    assert server.get("/raises").status == 500
+    assert server.log_lines("ValueError: of the app")
+    assert server.log_lines("GET /raises 500")
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert server.log_lines("waterspout.server stopped")
