@@ -45,6 +45,8 @@ def test_links_lead_somewhere(document):
         ("LINGER", 2.0, "until the client closes, for 2 s at most"),
         ("LINGER_LONGEST", 30.0, "until nothing has come for 2 s, for 30 s or 1 GiB at most"),
         ("POLL_PATIENCE", 25.0, "after 25 seconds when there is none"),
+        ("STANDING_GRACE", 20.0, "one that blocks the event loop ends the process 20 s after it"),
+        ("STOP_GRACE", 5.0, "is cancelled 5 s after `--graceful-timeout`"),
         ("STRETCH_TIME_FULL", 0.5, "and after half a second already"),
         ("TLS_GOODBYE", 0.5, "does not say goodbye is cut after half a second"),
     ],

@@ -304,6 +304,12 @@ EXIT_GRACE = 3.0
 VIEWS_GRACE = 0.3
 #: ... but if one still runs, and no thread gives a sign of life, or if it never came up (seconds).
 CUT_GRACE = 0.5
+#: `stop()` of an application gets so much longer than it was told, EXIT_GRACE included: then the end goes on
+#: without it (seconds).
+STOP_GRACE = 5.0
+#: A server whose event loop stands still while it stops is ended so long behind its graceful timeout: more
+#: than a stop takes whose every step is out of time (seconds).
+STANDING_GRACE = 20.0
 #: A pool that drains looks at least this often whether something still runs (seconds).
 DRAIN_LOOK = 0.5
 #: Between two lines that say that requests are refused (seconds).

@@ -98,3 +98,33 @@ def test_a_stop_that_raises_ends_with_the_graceful_timeout(start_server, tmp_pat
     assert poll(lambda: "ConnectionError: no redis" in server.log)
     assert server.wait(PATIENCE) == 1
     assert server.log_lines("threads that the app has started still run (Thread-")
+
+
+@pytest.mark.parametrize(
+    ("hangs", "code", "said"),
+    [
+        ("await asyncio.Event().wait()", 0, "stop() of the application is cancelled"),
+        ("await self.go_on()", 0, "stop() of the application is cancelled"),
+        ("time.sleep(60)", 1, "the event loop does not come to its end"),
+    ],
+    ids=["that waits", "that can't be cancelled", "that blocks"],
+)
+def test_a_stop_that_hangs_ends_and_the_log_says_where(start_server, tmp_path, hangs, code, said):
+    (tmp_path / "shop.py").write_text(SHOP.format(begun="pass", first="pass", last=hangs, wsgi=WSGI))
+    server = start_server("shop:app", "--graceful-timeout", "0.5", cwd=tmp_path)
+    server.signal(signal.SIGTERM)
+    assert server.wait(PATIENCE) == code
+    [line] = server.log_lines(said)
+    assert "it stands at shop.py:" in line
+
+
+def test_a_restart_is_not_held_up_by_a_stop_that_hangs(start_server, tmp_path):
+    def write(last):
+        (tmp_path / "shop.py").write_text(SHOP.format(begun="pass", first="pass", last=last, wsgi=WSGI))
+
+    write("await asyncio.Event().wait()")
+    server = start_server("shop:app", "--reload", "--graceful-timeout", "0.5", cwd=tmp_path)
+    write("pass")
+    assert server.log_lines("stop() of the application is cancelled", PATIENCE)
+    assert len(server.log_lines(" serves http://", PATIENCE, enough=2)) == 2
+    assert server.get("/canary?id=x").status == 200

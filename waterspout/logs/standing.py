@@ -41,6 +41,16 @@ def find_place(thread: int) -> str:
         return ""
 
 
+def find_awaited(waiting: Any) -> str:
+    """The same of a coroutine that waits: where in the app's own code, or where at all."""
+    frames: list[FrameType] = []
+    while (frame := getattr(waiting, "cr_frame", None)) is not None and len(frames) < PLACE_FRAMES:
+        frames.append(frame)
+        waiting = waiting.cr_await
+    own = [each for each in frames if not is_foreign(each.f_code.co_filename)]
+    return escape(_name((own or frames)[-1]))[:PLACE_TEXT] if frames else ""
+
+
 def describe_place(place: str) -> str:
     """For a line about a process that was asked; `place`: its answer, "" when there was none."""
     if place:

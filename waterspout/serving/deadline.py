@@ -9,11 +9,18 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from waterspout.limits import END_SAID, SAME_SIGNAL
-from waterspout.logs.standing import describe_left, find_children, find_threads
+from waterspout.logs.standing import (
+    MAIN_THREAD,
+    describe_left,
+    describe_place,
+    find_children,
+    find_place,
+    find_threads,
+)
 from waterspout.system.surroundings import drop_streams
 
 logger = logging.getLogger("waterspout.server")
@@ -40,6 +47,27 @@ def end_by(
     # Now: Python starts no thread any more when it ends. Without one it waits, as it does by itself.
     with contextlib.suppress(RuntimeError):
         threading.Thread(target=_watch, args=(before, threads, deadline, status, loop), daemon=True).start()
+
+
+@contextlib.contextmanager
+def standing_ended(deadline: float) -> Iterator[None]:
+    """Should the event loop stand still in here until `deadline` (of `time.monotonic()`), nothing on it ends
+    the process, nor hears a signal: then this does, with 1.
+    """
+    timer = threading.Timer(max(0.0, deadline - time.monotonic()), _end_standing)
+    timer.daemon = True
+    with contextlib.suppress(RuntimeError):  # no thread can be started
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _end_standing() -> None:
+    logger.error("the event loop does not come to its end: %s", describe_place(find_place(MAIN_THREAD)))
+    _end_children()
+    _end(1)
 
 
 def end_when_told(loop: asyncio.AbstractEventLoop) -> None:
@@ -75,10 +103,7 @@ def _watch(
         return  # the program goes on
     left = left or describe_left(threads)
     logger.warning("%s: the graceful timeout is over", left)
-    for child in find_children():
-        if child.daemon:
-            with contextlib.suppress(Exception):  # an app's own kind of child: the end goes on
-                child.terminate()  # as Python would, had it come to that
+    _end_children()
     _end(status)
 
 
@@ -102,6 +127,13 @@ def _name_tasks(loop: asyncio.AbstractEventLoop) -> str:
     names = {getattr(coroutine, "__qualname__", type(coroutine).__name__) for coroutine in coroutines}
     names = {name for name in names if not name.endswith("shutdown_default_executor")}  # waits for threads
     return ", ".join(sorted(names)[:_NAMES])
+
+
+def _end_children() -> None:
+    for child in find_children():
+        if child.daemon:
+            with contextlib.suppress(Exception):  # an app's own kind of child: the end goes on
+                child.terminate()  # as Python would, had it come to that
 
 
 def _end(status: int) -> None:

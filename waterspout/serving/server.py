@@ -17,7 +17,7 @@ from waterspout import __version__, limits
 from waterspout.application import Application
 from waterspout.exceptions import ConfigurationError
 from waterspout.http import HTTPServer
-from waterspout.limits import GC_THRESHOLDS, READY_TIMEOUT, SAME_SIGNAL
+from waterspout.limits import GC_THRESHOLDS, READY_TIMEOUT, SAME_SIGNAL, STANDING_GRACE
 from waterspout.logs import loggers
 from waterspout.logs.saying import say
 from waterspout.message.proxies import Proxies
@@ -25,6 +25,7 @@ from waterspout.message.record import log_refusal
 from waterspout.ops.gauges import Gauges
 from waterspout.routes.listing import find_container
 from waterspout.serving.certificate import Certificate
+from waterspout.serving.deadline import standing_ended
 from waterspout.serving.notifying import Notifier
 from waterspout.serving.ops_server import OpsServer
 from waterspout.serving.reloading import Watcher, check_watcher, find_native_files, restart
@@ -358,7 +359,8 @@ class Server:
     async def _shutdown(self, server: HTTPServer | DrainingServer, timeout: float) -> None:
         """Nothing new comes in; what runs ends; the rest is cut at the deadline."""
         self.ends_by = time.monotonic() + timeout
-        await shut_down(server, self._application, timeout)
+        with standing_ended(self.ends_by + STANDING_GRACE):
+            await shut_down(server, self._application, timeout)
 
 
 async def _start_heard(application: Application) -> None:

@@ -12,7 +12,8 @@ from tornado.web import Application as TornadoApplication
 from waterspout.application import Application
 from waterspout.http import HTTPServer
 from waterspout.hub.local import hub
-from waterspout.limits import DRAIN_IDLE
+from waterspout.limits import DRAIN_IDLE, STOP_GRACE
+from waterspout.logs.standing import describe_place, find_awaited
 from waterspout.serving.tornado_server import DrainingServer
 
 logger = logging.getLogger("waterspout.server")
@@ -57,9 +58,26 @@ async def shut_down(
     if isinstance(application, Application):
         await _wait_for_goodbyes(application, deadline)
         await _end_sockets(application)
-        await application.stop(max(0.0, deadline - loop.time()))
+        await _stop(application, max(0.0, deadline - loop.time()))
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(server.close_all_connections(), CUT_TIME)
+
+
+async def _stop(application: Application, timeout: float) -> None:
+    """What an application adds to `stop()` may wait for a queue, or a broker that does not answer."""
+    stopping = asyncio.ensure_future(application.stop(timeout))
+    try:
+        await asyncio.wait((stopping,), timeout=timeout + STOP_GRACE)
+        if stopping.done():
+            stopping.result()
+            return
+        logger.warning(
+            "stop() of the application is cancelled: the graceful timeout is over; %s",
+            describe_place(find_awaited(stopping.get_coro())),
+        )
+    finally:
+        stopping.cancel()
+    await asyncio.wait((stopping,), timeout=CUT_TIME)
 
 
 async def _cut_natives(server: HTTPServer | DrainingServer, application: TornadoApplication) -> None:
