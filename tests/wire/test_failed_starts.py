@@ -1,8 +1,11 @@
 """A start, or a stop, that fails ends all the same: it says why at once, and is held up by nothing."""
 
+import json
 import signal
+import socket
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -128,3 +131,36 @@ def test_a_restart_is_not_held_up_by_a_stop_that_hangs(start_server, tmp_path):
     assert server.log_lines("stop() of the application is cancelled", PATIENCE)
     assert len(server.log_lines(" serves http://", PATIENCE, enough=2)) == 2
     assert server.get("/canary?id=x").status == 200
+
+
+def read_health(path):
+    """What the operations address at this UNIX socket says of it."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PATIENCE)
+        client.connect(str(path))
+        client.sendall(b"GET /-/health HTTP/1.0\r\n\r\n")
+        head, _, body = b"".join(iter(partial(client.recv, 4096), b"")).partition(b"\r\n\r\n")
+        return int(head.split()[1]), json.loads(body)
+
+
+@pytest.mark.parametrize("wsgi", [f'"{WSGI}"', "None"], ids=["behind the pools", "without an app"])
+def test_a_start_that_waits_is_named_and_no_server_is_healthy_in_it(tmp_path, wsgi):
+    first = "await super().start(); await asyncio.Event().wait()"
+    text = SHOP.format(begun="pass", first=first, last="pass", wsgi=WSGI)
+    (tmp_path / "shop.py").write_text(text.replace(f'"{WSGI}"', wsgi))
+    log, ops = tmp_path / "log", tmp_path / "ops"
+    words = ("-m", "waterspout", "serve", "shop:app", "--port", "0", "--ops-bind", f"unix:{ops}")
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, *words], cwd=tmp_path, env=environment(tmp_path, None), stderr=stderr
+        )
+    try:
+        assert poll(lambda: "waiting for start() of the application" in log.read_text(), PATIENCE)
+        assert "it stands at shop.py:" in log.read_text()
+        status, told = read_health(ops)
+        assert (status, told["starting"], told["down"]) == (503, True, [])
+    finally:
+        process.terminate()
+        code = process.wait(PATIENCE)
+    assert code == 0
+    assert "stopping (SIGTERM): start() is still under way" in log.read_text()

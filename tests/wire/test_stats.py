@@ -116,7 +116,12 @@ def test_the_operations_address_tells_nothing_else(watched):
 
 
 def test_health_is_bad_from_the_moment_that_the_server_stops(watched):
-    assert watched.ask("/-/health").json() == {"healthy": True, "stopping": False, "down": []}
+    assert watched.ask("/-/health").json() == {
+        "healthy": True,
+        "starting": False,
+        "stopping": False,
+        "down": [],
+    }
     ident, connection = begin(watched)
     watched.server.signal(signal.SIGTERM)
     watched.server.log_lines("stopping")

@@ -27,8 +27,9 @@ class PublicServer(Protocol):
 class OpsServer:
     """Tells what `gauges` reads. Serves from `listen()` to `close()`, while the server starts and stops, too.
 
-    Attributes: `public`, the server whose connections are told, None until there is one; `stopping`, set
-    when it takes no more requests: its health is bad from then on.
+    Attributes: `public`, the server whose connections are told, None until there is one; `starting`, until it
+    serves: `start()` of the application may take its time when the pools are up; `stopping`, set when it
+    takes no more requests. Its health is bad in both.
     """
 
     def __init__(self, address: OpsAddress, gauges: Gauges) -> None:
@@ -36,6 +37,7 @@ class OpsServer:
         self._gauges = gauges
         self._listeners: Listeners | None = None
         self.public: PublicServer | None = None
+        self.starting = True
         self.stopping = False
         told = {"ops": self}
         routes = [(r"/-/stats", _Stats, told), (r"/-/health", _Health, told)]
@@ -85,7 +87,8 @@ class OpsServer:
     def read_health(self) -> dict[str, Any]:
         """For /-/health."""
         down = self._gauges.find_down()
-        return {"healthy": not down and not self.stopping, "stopping": self.stopping, "down": down}
+        healthy = not (down or self.starting or self.stopping)
+        return {"healthy": healthy, "starting": self.starting, "stopping": self.stopping, "down": down}
 
 
 class _Answer(RequestHandler):

@@ -20,6 +20,7 @@ from waterspout.http import HTTPServer
 from waterspout.limits import GC_THRESHOLDS, READY_TIMEOUT, SAME_SIGNAL, STANDING_GRACE
 from waterspout.logs import loggers
 from waterspout.logs.saying import say
+from waterspout.logs.standing import describe_place, find_awaited
 from waterspout.message.proxies import Proxies
 from waterspout.message.record import log_refusal
 from waterspout.ops.gauges import Gauges
@@ -132,6 +133,8 @@ class Server:
         keep_freed_memory()
         server.add_sockets(listeners.sockets)
         self.has_served = True
+        if ops is not None:
+            ops.starting = False
         for descriptor in self._settings.inherited:
             os.close(descriptor)
         self._watchdog.start()  # not before: threads of this process load the app on the loop
@@ -245,17 +248,17 @@ class Server:
         return server
 
     async def _start(self, application: Application) -> bool:
-        """Wait for the WSGI app; say so when that takes long. False: we were told to stop meanwhile."""
-        late = asyncio.get_running_loop().call_later(
-            _SLOW_START,
-            lambda: say(f"waiting for the WSGI app to load, at most {READY_TIMEOUT:.0f} s"),
-        )
+        """Wait for the WSGI app, and whatever else is started; say so when that takes long. False: we were
+        told to stop meanwhile.
+        """
         starting = asyncio.ensure_future(_start_heard(application))
+        late = asyncio.get_running_loop().call_later(_SLOW_START, self._say_late, starting)
         stopping = asyncio.ensure_future(self._stop.wait())
         try:
             await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
             if self._stop.is_set():
-                logger.info("stopping (%s): the WSGI app is still being loaded", self._stop_signal)
+                what = "the WSGI app is still being loaded" if self._loads else "start() is still under way"
+                logger.info("stopping (%s): %s", self._stop_signal, what)
                 starting.cancel()
                 await asyncio.gather(starting, return_exceptions=True)
                 await application.stop(0)
@@ -269,6 +272,20 @@ class Server:
                 await asyncio.gather(starting, return_exceptions=True)
         self._started = True
         return True
+
+    def _say_late(self, starting: asyncio.Task[None]) -> None:
+        if self._loads:
+            say(f"waiting for the WSGI app to load, at most {READY_TIMEOUT:.0f} s")
+        else:
+            say(
+                f"waiting for start() of the application; {describe_place(find_awaited(starting.get_coro()))}"
+            )
+
+    @property
+    def _loads(self) -> bool:
+        """It is the WSGI app that is waited for, and not what an application does before it, or behind."""
+        pools = self._container.pools.values() if self._container is not None else ()
+        return any(pool.is_open and not any(crew.ready for crew in pool.crews) for pool in pools)
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()

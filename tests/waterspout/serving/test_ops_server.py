@@ -36,6 +36,7 @@ def ops(io_loop, gauges):
     async def listen():
         ops = OpsServer(OpsAddress("127.0.0.1", 0), gauges)
         ops.listen()
+        ops.starting = False
         return ops
 
     ops = io_loop.run_sync(listen)
@@ -58,6 +59,12 @@ async def test_a_server_that_stops_is_not_healthy(ops):
     ops.stopping = True
     assert (await fetch(ops, "/-/health")).code == 503
     assert json.loads((await fetch(ops, "/-/stats")).body)["stopping"] is True
+
+
+async def test_nor_is_one_that_starts(ops):
+    ops.starting = True
+    answer = await fetch(ops, "/-/health")
+    assert (answer.code, json.loads(answer.body)["starting"]) == (503, True)
 
 
 async def test_the_connections_are_those_of_the_public_server(ops):
