@@ -126,3 +126,24 @@ def test_an_app_that_is_not_flask_s_tells_no_endpoints(start_server, form):
         "--native", "tests.apps.linked:plain", "--wsgi", "tests.apps.working:app", form=form
     )
     assert reverse_url(server, "item").endswith("the WSGI app is not Flask's: it tells no endpoints")
+
+
+LARGE = """
+import enum
+from flask import Flask
+
+app = Flask(__name__)
+
+class Unit(enum.Enum):
+    METRE = "m"
+
+@app.get("/table/<int:n>", defaults={"table": list(range(200_000)), "units": {Unit.METRE: 1}})
+def find(n, table, units):
+    return str(table[n])
+"""
+
+
+def test_an_app_with_any_kind_of_default_starts(start_server, form, tmp_path):
+    (tmp_path / "my_large.py").write_text(LARGE)
+    server = start_server("--wsgi", "my_large:app", form=form, cwd=tmp_path)
+    assert server.get("/table/7").text == "7"

@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypedDict
 
-#: Rules in one frame: some ten KiB, far below `FRAME_LIMIT`.
-_TOLD_AT_ONCE: Final = 200
+#: Rules in one frame: so many characters, far below `FRAME_LIMIT`.
+_TOLD_AT_ONCE: Final = 50_000
+#: Of a default that JSON can't say, or only at length: so many.
+_DEFAULT_TEXT: Final = 200
 _CONVERTER: Final = re.compile(r"<[^<>]+>")
 
 
@@ -63,19 +65,17 @@ class Names:
         )
 
     def pack(self) -> list[bytes]:
-        """Payloads of frames, each far below the limit of one; one at least. A default that JSON can't say
-        goes as its text.
-        """
+        """Payloads of frames, each far below the limit of one; one at least."""
         converters = {name: _describe_converter(found) for name, found in self.converters.items()}
-        pieces = [
-            self.rules[start : start + _TOLD_AT_ONCE] for start in range(0, len(self.rules), _TOLD_AT_ONCE)
-        ]
-        first, *others = pieces or [[]]
-        told = [
-            {"app": self.app, "converters": converters, "rules": first},
-            *({"rules": rules} for rules in others),
-        ]
-        return [json.dumps(each, default=str).encode() for each in told]
+        told: list[dict[str, Any]] = [{"app": self.app, "converters": converters, "rules": []}]
+        room = _TOLD_AT_ONCE
+        for rule in map(_tell_rule, self.rules):
+            room -= len(json.dumps(rule))
+            if room < 0:
+                told.append({"rules": []})
+                room = _TOLD_AT_ONCE
+            told[-1]["rules"].append(rule)
+        return [json.dumps(each).encode() for each in told]
 
     def unpack(self, payload: bytes) -> None:
         """Add what one of them holds."""
@@ -104,6 +104,25 @@ class Link:
         if flask is not None and self.on_flask is not None:
             call, self.on_flask = self.on_flask, None
             call(flask)
+
+
+def _tell_rule(rule: NamedRule) -> NamedRule:
+    defaults = rule["defaults"]
+    if defaults is None:
+        return rule
+    return {**rule, "defaults": {name: _tell_default(value) for name, value in defaults.items()}}
+
+
+def _tell_default(value: Any) -> Any:
+    """A default decides only which rule suits the arguments that `url_for` is given: what is no short value
+    is given by nobody, and goes as text.
+    """
+    if value is None or type(value) in (bool, float) or (type(value) is int and value.bit_length() < 64):
+        return value
+    try:
+        return str(value)[:_DEFAULT_TEXT]
+    except Exception:  # an app's own `__str__`
+        return type(value).__name__
 
 
 def _describe_converter(converter: Any) -> Any:

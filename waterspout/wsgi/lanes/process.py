@@ -85,6 +85,7 @@ class ProcessCrew(Crew):
         self._names: Names | None = None
         self._untold = False
         self.ended_here = False
+        self._is_deaf = False  # no order reaches it
         self._lost: deque[tuple[float, Lane]] = deque(maxlen=spec.threads)  # that ran something, and when
         self._told_at = 0.0  # when it was told to stop, of the loop's time
         self._ends_by: float | None = None  # once it was
@@ -326,9 +327,11 @@ class ProcessCrew(Crew):
         try:
             sent = socket.send_fds(self._control, [frame], descriptors)
         except (BrokenPipeError, ConnectionResetError):
-            self._kill()  # it hears nothing more: if it lives, the app has taken it over (os.execv)
+            self._is_deaf = True
+            self._kill()  # if it lives, the app has taken it over (os.execv)
             raise
         if sent < len(frame):
+            self._is_deaf = True
             self._kill()  # behind half an order it understands no other
             raise OSError("the control channel can't take so large an order")
 
@@ -349,7 +352,11 @@ class ProcessCrew(Crew):
             frames = self._parser.feed(data)
         except BlockingIOError:
             return False
-        except (OSError, FrameError):
+        except OSError:
+            data, frames = b"", []
+        except FrameError as error:  # nothing behind it can be understood
+            logger.error("%s: its control channel brought what no code of ours has sent: %s", self, error)
+            self.kill()
             data, frames = b"", []
         if not data:
             self._loop.remove_reader(self._control)  # its exit, not this, says that it is dead
@@ -422,15 +429,28 @@ class ProcessCrew(Crew):
         self._loop.remove_writer(self._control)
         self._untold = False
         self._control.close()
-        self.crashed = not self._stopping and self.ready
+        # Killed while it drains it may have been told to end: its lanes were seen to close first.
+        self.crashed = self.ready and (self.killed or not self._stopping)
         if self.crashed:
-            is_ours = self.ended_here and status in (-signal.SIGKILL, -signal.SIGUSR1)
-            how = "killed by this server" if is_ours else _describe_status(status)
-            how += " (the app has ended it: os._exit(), or C code)" if status >= 0 else ""
-            logger.error("%s ended: %s; it ran %s; starting another", self, how, self._describe_last())
+            self._say_crashed(status)
         self._close_lanes()
         self._exited.set_result(None)
         self._events.on_gone(self)
+
+    def _say_crashed(self, status: int) -> None:
+        if self.ended_here and status in (-signal.SIGKILL, -signal.SIGUSR1):
+            how = "killed by this server"
+        elif self._is_deaf and status == -signal.SIGKILL:
+            how = (
+                "killed, by this server if nobody else did: it heard no orders (os.execv, closed descriptors)"
+            )
+        else:
+            how = _describe_status(status)
+        how += " (the app has ended it: os._exit(), or C code)" if status >= 0 else ""
+        then = "; starting another"
+        if self.draining or self._stopping:
+            then = "; another has taken its place" if self.draining else ""
+        logger.error("%s ended: %s; it ran %s%s", self, how, self._describe_last(), then)
 
     def _on_lane_lost(self, lane: Lane) -> None:
         if lane.busy:

@@ -17,7 +17,7 @@ from tests.server import freeze
 from tests.waterspout.processes import is_alive
 from tests.waterspout.wsgi.jobs import Job, wait_for
 from waterspout.exceptions import ConfigurationError, TargetNotFound, TargetRaised, WaterspoutError
-from waterspout.wsgi.frames import THREAD, pack_about
+from waterspout.wsgi.frames import PING, THREAD, pack_about
 from waterspout.wsgi.lanes import process
 from waterspout.wsgi.lanes.crew import CrewEvents, CrewSpec
 from waterspout.wsgi.lanes.process import ProcessCrew
@@ -182,6 +182,37 @@ async def test_a_process_that_is_killed_is_gone_once_and_so_is_what_it_ran(start
     assert f"WSGI process {crew.pid} ended: killed by SIGKILL" in caplog.text
     assert "; it ran GET /half for 0 s, GET /half for 0 s; starting another" in caplog.text
     assert crew.crashed
+
+
+async def test_one_that_is_killed_as_it_drains_has_crashed(start_crew, tmp_path, caplog):
+    crew = await start_crew()
+    job = crew.begin(f"/half?{tmp_path / 'never'}")
+    await wait_for(lambda: job.body)
+    crew.draining = True
+    os.kill(crew.pid, signal.SIGKILL)
+    await crew.stop()
+    assert crew.crashed
+    assert f"WSGI process {crew.pid} ended: killed by SIGKILL" in caplog.text
+    assert "; it ran GET /half for 0 s; another has taken its place" in caplog.text
+
+
+async def test_one_that_hears_no_orders_is_not_said_to_lack_memory(start_crew, caplog):
+    crew = await start_crew()
+    crew._control.shutdown(socket.SHUT_RDWR)
+    with pytest.raises(OSError):
+        crew._order(PING)
+    await wait_for(lambda: crew.gone)
+    assert "killed, by this server if nobody else did: it heard no orders" in caplog.text
+    assert "memory" not in caplog.text
+
+
+async def test_one_whose_control_channel_is_garbled_is_ended(start_crew, caplog):
+    crew = await start_crew()
+    crew._parser.feed(b"\xff\xff\xff")  # what was sent by nobody, before the rest
+    crew.ping()
+    await wait_for(lambda: crew.gone)
+    assert "its control channel brought what no code of ours has sent" in caplog.text
+    assert "killed by this server" in caplog.text
 
 
 async def test_a_process_that_is_killed_when_it_is_idle_is_gone_too(start_crew):
