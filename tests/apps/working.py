@@ -1,6 +1,7 @@
 """Requests that last, to fill lanes, be killed or drained under; and requests that start processes."""
 
 import ctypes
+import json
 import multiprocessing
 import os
 import resource
@@ -63,6 +64,26 @@ def stuck(environ, start_response):
     while time.monotonic() < deadline:
         time.sleep(0.2)
     return answer(start_response, "never")
+
+
+@app.view
+def forking_to_exit(environ, start_response):
+    """A child that ends as programs do, and one that fails."""
+    statuses = []
+    for ends in (lambda: sys.exit(0), lambda: sys.exit(7), lambda: sys.exit("no more"), lambda: 1 / 0):
+        child = os.fork()
+        if child == 0:
+            ends()
+        statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    return answer(start_response, json.dumps(statuses))
+
+
+@app.view
+def detaching(environ, start_response):
+    """Takes the body's stream apart."""
+    environ["wsgi.input"].read(1)
+    environ["wsgi.input"].detach()
+    return answer(start_response, "detached")
 
 
 @app.view

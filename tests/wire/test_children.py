@@ -74,3 +74,12 @@ def test_descriptors_and_threads_do_not_grow_with_requests(server):
     descriptors, threads = poll(lambda: figures() <= before and before) or figures()
     assert descriptors <= before[0] + 2
     assert threads <= before[1] + 1
+
+
+def test_a_forked_child_ends_with_the_status_that_it_asks_for_and_its_request_has_not_failed(server):
+    ident = new_id()
+    assert json.loads(server.get(f"/forking-to-exit?id={ident}").text) == [0, 7, 1, 1]
+    assert server.log_lines("a process that a view has forked ends")
+    assert "ZeroDivisionError" in server.log
+    assert "SystemExit" not in server.log
+    assert "raised" not in server.log

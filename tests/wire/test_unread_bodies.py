@@ -122,3 +122,10 @@ def test_the_reply_to_an_unread_upload_comes_before_the_upload_ends(server):
         connection.send_head("POST", "/refuses", [("Content-Length", str(SIZE))])
         connection.send(b"x" * 1_000)
         assert connection.reply().status == 413
+
+
+def test_a_body_that_the_app_takes_apart_costs_no_lane(start_server, form):
+    server = start_server("--wsgi", "tests.apps.working:app", "--wsgi-threads", "1", form=form)
+    for _ in range(2):
+        assert server.ask("POST", "/detaching", body=b"x" * 200_000).text == "detached"
+    assert "Traceback" not in server.log

@@ -23,6 +23,7 @@ from waterspout.exceptions import FrameError
 from waterspout.limits import LANE_READ, QUICK_VIEW
 from waterspout.logs.raised import log_raised
 from waterspout.system.signals import fork_generation
+from waterspout.system.surroundings import drop_streams
 from waterspout.wsgi.backlog import BacklogEnd
 from waterspout.wsgi.frames import (
     BODY,
@@ -299,10 +300,17 @@ class LaneWorker:
         elif kind == EOF and token > self._token:
             self._silent.add(token)
 
-    def _leave_if_forked(self) -> None:
-        """A child that the app forked must not speak on its parent's lane."""
-        if fork_generation() != self._generation:
-            os._exit(1)
+    def _leave_if_forked(self, error: BaseException | None = None) -> None:
+        """A child that the app forked must not speak on its parent's lane. `error`: what it ends by."""
+        if fork_generation() == self._generation:
+            return
+        status = 1
+        if isinstance(error, SystemExit):
+            status = _status_of(error)
+        elif error is not None:
+            log_raised(logger, error, "a process that a view has forked ends")
+        drop_streams()
+        os._exit(status)
 
     # -- one request -------------------------------------------------------------------------------------
 
@@ -329,12 +337,14 @@ class LaneWorker:
             pass
         except BaseException as error:
             # SystemExit and KeyboardInterrupt too: an app can raise anything, and the lane must live on.
+            self._leave_if_forked(error)
             self._report(head, response, error)
         finally:
             self._leave_if_forked()
             response.leave()
             if head.body_length < 0 and body is not None:
-                body.close()  # a thread that the view left behind must not read from the lane
+                with contextlib.suppress(ValueError):  # the app has detached it
+                    body.close()  # a thread that the view left behind must not read from the lane
 
     def _respond(self, response: Response, iterable: Any) -> None:
         try:
@@ -378,3 +388,11 @@ class LaneWorker:
         log_raised(logger, error, "request %s: %s %s raised", head.request_id, head.method, target)
         with contextlib.suppress(Cancelled, LaneClosed):
             response.fail()
+
+
+def _status_of(error: SystemExit) -> int:
+    """As Python ends by it."""
+    if error.code is None or isinstance(error.code, int):
+        return (error.code or 0) & 0xFF
+    sys.stderr.write(f"{error.code}\n")
+    return 1
