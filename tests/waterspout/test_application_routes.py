@@ -245,8 +245,10 @@ async def test_a_regular_expression_gets_no_path_that_the_app_reads_otherwise(ho
         application.add_handlers("other", [url(r"/b/(.*)", Reads)])
     async with serve(application, server_class=server_class) as client:
         assert (await ask(client, "GET", "/x/a%20b"))[1] == "read ('a b',) {}"
-        assert (await ask(client, "GET", "/x/%61"))[1] == "the app's /x/a"
-        assert (await ask(client, "GET", "/b/%61", "other"))[1] == "the app's /b/a"
+        assert (await ask(client, "GET", "/x/a%40b%3A(1)"))[1] == "read ('a@b:(1)',) {}"
+        assert (await ask(client, "GET", "/%78/%61"))[1] == "read ('a',) {}"
+        assert (await ask(client, "GET", "/x%2Fa"))[1] == "the app's /x/a"
+        assert (await ask(client, "GET", "/b/a%2Fb", "other"))[1] == "the app's /b/a/b"
         assert (await ask(client, "GET", "/b/a", "other"))[1] == (
             "read ('a',) {}" if hosts else "the app's /b/a"
         )
@@ -430,3 +432,26 @@ def test_a_rule_that_leads_to_a_function_is_told_what_that_has_to_do():
 def test_a_setting_that_is_nearly_ours_is_refused(name):
     with pytest.raises(ConfigurationError, match=r"did you mean '(login_loader|url_converters)'"):
         Application([], **{name: None})
+
+
+class Hooks(Reads):
+    """Other sites may write to it."""
+
+    def post(self):
+        self.write("taken")
+
+    def check_xsrf_cookie(self):
+        pass
+
+    def check_trusted_origin(self, origin):
+        return True
+
+
+@pytest.mark.gen_test
+async def test_whoever_may_write_to_it_from_elsewhere_is_sent_to_where_it_stands():
+    application = Application([("/hooks/", Hooks)], xsrf_cookies=True, cross_origin_protection=True)
+    async with serve(application) as client:
+        for target, expected in (("/hooks/", 200), ("/hooks", 308)):
+            lines = [f"POST {target} HTTP/1.1", "Host: x", "Sec-Fetch-Site: cross-site", "Origin: http://y"]
+            client.send("\r\n".join([*lines, "Content-Length: 0", "", ""]).encode())
+            assert (await client.read_reply())[0] == expected

@@ -120,7 +120,10 @@ class Gathering:
             rule = Rule(_compile(matcher) if isinstance(matcher, str) else matcher, *rest)
         target: Any = rule.target
         self._check_access(target)
-        if isinstance(target, (tuple, list)):
+        is_group = isinstance(target, (tuple, list))
+        if is_group and self._container is not None and type(rule.matcher) is PathMatches:
+            rule.matcher = PlainPathMatches(rule.matcher.regex)
+        if is_group:
             rule.target = self._gather(target)
             return rule
         self._doubt_call(rule)

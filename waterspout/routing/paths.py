@@ -25,21 +25,21 @@ def decode_path(path: str) -> str:
     return decode_path_info(path).encode("latin-1").decode("utf-8", "replace")
 
 
-def is_plain(path: str) -> bool:
-    """Whether a regular expression, asked about the path as it is on the wire, can't be misled: every escape
-    in it stands for what needs one, and is written in the usual way.
+def spell_plain(path: str) -> str | None:
+    """`path`, as it is on the wire, in the one spelling that a regular expression is asked about: what needs
+    no escape has none, and others are written in the usual way. So nobody goes round a rule by another
+    spelling, nor misses it by that of his own library: `/%61%40` is `/a@`, `/%c3%a9` is `/%C3%A9`.
 
-    `/caf%C3%A9%20x` is plain; `/%61`, `/a%2Fb`, `/%c3%a9`, `/%FF` and `é` without an escape are not.
+    None: no expression is asked. To a WSGI app an escaped slash is one, and what isn't UTF-8 is replaced.
     """
-    if not path.isascii():
-        return False
-    if "%" not in path:
-        return True
+    if "%" not in path and path.isascii():
+        return path
+    if "%2f" in path.lower():
+        return None
     try:
-        decoded = unquote_to_bytes(path).decode()
-    except UnicodeDecodeError:
-        return False
-    return quote(decoded, safe=PLAIN) == path
+        return quote(unquote_to_bytes(path.encode("latin-1")).decode(), safe=PLAIN)
+    except UnicodeError:
+        return None
 
 
 def is_flask_style(pattern: str) -> bool:

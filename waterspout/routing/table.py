@@ -15,7 +15,7 @@ from tornado.web import Application, RequestHandler
 from waterspout.limits import KEPT_PATH, KEPT_PATHS
 from waterspout.message.target import join_slashes
 from waterspout.native.methods import owns
-from waterspout.routing.paths import is_literal, is_plain
+from waterspout.routing.paths import is_literal, spell_plain
 from waterspout.routing.route import NOTHING, Match, Route
 from waterspout.routing.rulemap import RuleMap
 
@@ -23,15 +23,16 @@ _UNCHANGING: Final = frozenset({bytes, float, int, str, uuid.UUID, type(None)})
 
 
 class PlainPathMatches(PathMatches):
-    """Matches a path as the WSGI app would read it, and none that the app would read in another way. A
+    """Matches a path as the WSGI app would read it, however it is spelled, and none that can't be spelled. A
     matcher, because that is the only place where Tornado's routers can be told so, and they decide where
     there are rules for hosts.
     """
 
     def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
-        if not is_plain(request.path):
+        spelled = spell_plain(request.path)
+        if spelled is None:
             return None
-        path = join_slashes(request.path)
+        path = join_slashes(spelled)
         if path != request.path:
             request = copy(request)
             request.path = path
@@ -70,8 +71,11 @@ class Pattern:
     def search(self, method: str, path: str) -> Match | None:
         """As `RuleMap.search`."""
         if self._wants_plain:
-            path = join_slashes(path)
-        if self._match(path) is None or (self._wants_plain and not is_plain(path)):
+            spelled = spell_plain(path)
+            if spelled is None:
+                return None
+            path = join_slashes(spelled)
+        if self._match(path) is None:
             return None
         if not owns(self.route.methods, method):
             return self._denied
@@ -82,7 +86,7 @@ class Pattern:
         if not self._has_groups:
             return self._bare
         if self._wants_plain:
-            path = join_slashes(path)
+            path = join_slashes(spell_plain(path) or path)
         found = self._matcher.match(_Path(path)) or {}  # type: ignore[arg-type]  # it has what is looked at
         return Match(self.route, found["path_args"], found["path_kwargs"])
 
