@@ -97,6 +97,7 @@ class LeanRequestHandler(TornadoRequestHandler):
         if self._steps_aside:
             super().__init__(application, request, **kwargs)
             return
+        super(TornadoRequestHandler, self).__init__()  # of what stands behind Tornado's among the bases
         # Not super().__init__: it makes the namespace for templates.
         self.application = application
         self.request = request
@@ -129,8 +130,9 @@ class LeanRequestHandler(TornadoRequestHandler):
             and not self._finished
             and type(self).set_header is TornadoRequestHandler.set_header
         ):
+            encoded = encode_json(chunk)  # before anything is said of it: it may raise
             self._headers["Content-Type"] = _JSON
-            self._write_buffer.append(encode_json(chunk))
+            self._write_buffer.append(encoded)
         else:
             super().write(chunk)
 
@@ -250,6 +252,7 @@ class LeanRequestHandler(TornadoRequestHandler):
                 await prepared
             if self._finished:
                 return
+            name = request.method  # `prepare` may have changed it, to what a client can't send
             method = getattr(self, _METHODS[name] if name in _METHODS else name.lower())
             if self.path_args or self.path_kwargs:
                 result = method(*self.path_args, **self.path_kwargs)

@@ -16,7 +16,8 @@ class JSONErrors(TornadoRequestHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Write the error and no word of its cause; in debug mode the traceback that Tornado writes."""
-        if self.settings.get("serve_traceback") or self._should_not_send_content(status_code):
+        is_traced = "exc_info" in kwargs and self.settings.get("serve_traceback")
+        if is_traced or self._should_not_send_content(status_code):
             super().write_error(status_code, **kwargs)
             return
         if status_code == 503:

@@ -57,7 +57,7 @@ class RuleMap(ReversibleRouter):
         self._routes: dict[int, Route] = {}
         #: Each rule as it was written, as Werkzeug has it, and where it leads.
         self.listed: list[tuple[PathRule, Rule, Route]] = []
-        self._named: dict[str, PathRule] = {}
+        self._named: dict[str, list[PathRule]] = {}
         #: The last that `lead` was asked, and what it said.
         self._led: tuple[str, str, Route | None] = ("", "", None)
         self._roots: set[str] = set()
@@ -89,7 +89,7 @@ class RuleMap(ReversibleRouter):
         self.listed.append((rule, made, route))
         self._roots.add(_find_root(rule.path))
         if rule.name is not None:
-            self._named[rule.name] = rule
+            self._named.setdefault(rule.name, []).append(rule)
 
     def renew(self, find_lean: Callable[[type[RequestHandler]], type[RequestHandler]]) -> None:
         """Let the classes run that `find_lean` gives now."""
@@ -171,14 +171,19 @@ class RuleMap(ReversibleRouter):
 
         Raises ValueError: not its arguments.
         """
-        rule = self._named.get(name)
-        if rule is None:
+        rules = self._named.get(name)
+        if rules is None:
             return None
-        values = {**dict(zip(find_arguments(rule.path), args, strict=False)), **kwargs}
+        places = [find_arguments(rule.path) for rule in rules]
+        names = next((each for each in places if len(each) == len(args)), places[-1])
+        if len(args) > len(names):
+            raise ValueError(f"{name!r} takes {len(names)} arguments, not {len(args)}")
+        values = {**dict(zip(names, args, strict=False)), **kwargs}
         try:
             return self._adapter.build(name, values)
         except BuildError as error:
-            raise ValueError(f"the rule {rule.path!r} named {name!r} can't be built with {values}") from error
+            paths = " or ".join(repr(rule.path) for rule in rules)
+            raise ValueError(f"the rule {paths} named {name!r} can't be built with {values}") from error
 
 
 class _Leads(Matcher):

@@ -61,10 +61,17 @@ class Folder:
         orphans = [
             path.name
             for path in (self.path.iterdir() if self.path.exists() else ())
-            if _NAME.fullmatch(path.name) and path.name not in known and path.stat().st_mtime < old
+            if _NAME.fullmatch(path.name) and path.name not in known and _is_older(path, old)
         ]
         self.remove(*orphans)
         return len(orphans)
+
+
+def _is_older(path: Path, when: float) -> bool:
+    try:
+        return path.stat().st_mtime < when
+    except FileNotFoundError:
+        return False  # another sweep has removed it
 
 
 def sync_names(folder: Path) -> None:

@@ -297,6 +297,45 @@ class ByType(RequestHandler):
 WORDS = {ByType: "found"}
 
 
+class Overridden(RequestHandler):
+    """Asks for another method, as those do who believe X-HTTP-Method-Override."""
+
+    def prepare(self):
+        self.request.method = "DELETE"
+
+    def get(self):
+        self.write("got")
+
+    def delete(self):
+        self.write("deleted")
+
+    head = get
+
+
+class State:
+    def __init__(self):
+        self.state = "made"
+
+
+class Mixed(RequestHandler, State):
+    """What stands behind Tornado's class is made, too: that calls it."""
+
+    def get(self):
+        self.write(self.state)
+
+    head = get
+
+
+class Unencodable(RequestHandler):
+    def get(self):
+        try:
+            self.write({"a": object()})
+        except TypeError:
+            self.write("<p>It can't be told.</p>")
+
+    head = get
+
+
 class Task(RequestHandler):
     """What asyncio offers to who runs in a task."""
 
@@ -369,6 +408,9 @@ ROUTES = [
     (r"/own-set-header", OwnSetHeader),
     (r"/delegates", Delegates),
     (r"/by-type", ByType),
+    (r"/overridden", Overridden),
+    (r"/mixed", Mixed),
+    (r"/unencodable", Unencodable),
     (r"/task", Task),
     (r"/rendered", Rendered),
     (r"/upload", Upload),

@@ -28,7 +28,7 @@ TARGETS = [
     *("/prepared/x", "/prepared-to-the-end", "/old", "/named/a%20b/c%2Fd", "/named/%ff/x", "/unnamed/a/b"),
     *("/unnamed//", "/form?a=1&a=%C3%A9", "/facts?a=1&a=2&empty=&%C3%A9=%C3%A9", "/facts?", "/task"),
     *("/own-flush", "/writes-through/all", "/writes-through/fails", "/cookie-in-write", "/own-set-header"),
-    *("/delegates", "/by-type"),
+    *("/delegates", "/by-type", "/overridden", "/mixed", "/unencodable"),
     *("/rendered", "/upload", "/missing", "/dict/", "/bare", "/facts?" + "a&" * 2000),
 ]
 FIELDS = [

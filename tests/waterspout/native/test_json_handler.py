@@ -21,6 +21,11 @@ class NothingHandler(JSONHandler):
         raise tornado.web.HTTPError(204)
 
 
+class MissingHandler(JSONHandler):
+    def get(self) -> None:
+        self.send_error(404)
+
+
 class AnswerHandler(JSONHandler):
     def get(self) -> None:
         self.write({"answer": 42})
@@ -31,6 +36,7 @@ ROUTES = [
     ("/broken", BrokenHandler),
     ("/answer", AnswerHandler),
     ("/nothing", NothingHandler),
+    ("/missing", MissingHandler),
 ]
 
 
@@ -63,6 +69,14 @@ async def test_in_debug_mode_an_error_has_its_traceback(app, http_client, base_u
     app.settings["serve_traceback"] = True
     response = await http_client.fetch(base_url + "/broken", raise_error=False)
     assert b"Traceback" in response.body
+
+
+@pytest.mark.gen_test
+async def test_but_what_has_none_is_json_there_too(app, http_client, base_url):
+    app.settings["serve_traceback"] = True
+    response = await http_client.fetch(base_url + "/missing", raise_error=False)
+    assert response.headers["Content-Type"] == "application/json; charset=UTF-8"
+    assert json.loads(response.body) == {"error": "Not Found"}
 
 
 @pytest.mark.gen_test

@@ -149,6 +149,14 @@ def test_a_rule_is_built_by_its_name():
         RULES.reverse_url("item")
 
 
+def test_of_several_rules_of_one_name_the_number_of_arguments_chooses():
+    rules = make_map(("/items/<int:page>", Reads, None, "items"), ("/items", Reads, None, "items"))
+    assert rules.reverse_url("items") == "/items"
+    assert rules.reverse_url("items", 3) == rules.reverse_url("items", page=3) == "/items/3"
+    with pytest.raises(ValueError, match="'items' takes 0 arguments, not 2"):
+        rules.reverse_url("items", 3, 4)
+
+
 @pytest.mark.parametrize("path", ["/<unknown:a>", "/<a>/<a>", "/<int(min=:a>"])
 def test_what_werkzeug_can_t_read_is_a_clear_error(path):
     with pytest.raises(ConfigurationError, match="can't be read"):
