@@ -250,15 +250,16 @@ class Intake(Connection):
         variables = self.server.variables.copy() if self.exchange is None else self.exchange.variables
         try:
             awaitable: Awaitable[None] | None = variables.run(method, *arguments)
+            # What can't be awaited is a failure, too.
+            future = None if awaitable is None else variables.run(asyncio.ensure_future, awaitable)
         except (Exception, SystemExit) as error:
             self._on_failure(error)
             return False
-        if awaitable is not None:
-            future = variables.run(asyncio.ensure_future, awaitable)
-            if not future.done() or future.cancelled() or future.exception() is not None:
-                self._blocked = True
-                self._blocked_since = self.server.now
-                future.add_done_callback(self._on_awaited)
+        if future is None or (future.done() and not future.cancelled() and future.exception() is None):
+            return True
+        self._blocked = True
+        self._blocked_since = self.server.now
+        future.add_done_callback(self._on_awaited)
         return True
 
     def _on_awaited(self, future: asyncio.Future[None]) -> None:

@@ -33,6 +33,8 @@ from waterspout.system.listeners import describe_socket
 
 #: What an event loop has accepted it hands over so many turns later, at most.
 _ACCEPT_TURNS: Final = 3
+#: All connections are looked at no more often, whatever times somebody has asked for (seconds).
+_LEAST_INTERVAL: Final = 0.01
 
 
 class HTTPServer(httpserver.HTTPServer):
@@ -80,13 +82,14 @@ class HTTPServer(httpserver.HTTPServer):
         self._is_short = False
         self._shortage = Shortage(lambda: self.count_connections(), self._describe)
         self._sweeper: asyncio.TimerHandle | None = None
-        self._interval = min(limits.SWEEP_INTERVAL, self.settings.shortest / 4)
+        self._interval = max(_LEAST_INTERVAL, min(limits.SWEEP_INTERVAL, self.settings.shortest / 4))
         self._quiet: asyncio.Event | None = None
 
     # -- Tornado's interface -----------------------------------------------------------------------------
 
     def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
         """Accept connections on `sockets`, which listen already."""
+        self.draining = False  # it may have been drained, and goes on
         # By way of Tornado, which makes one where there is none yet: `listen()` in a thread, before the loop.
         self._io_loop = IOLoop.current()
         self.loop = loop = self._io_loop.asyncio_loop  # type: ignore[attr-defined]  # all of them have one

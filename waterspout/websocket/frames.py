@@ -99,11 +99,12 @@ def build_frame(opcode: int, payload: bytes, *, compressed: bool = False) -> byt
     return build_header(opcode, len(payload), compressed=compressed) + payload
 
 
-def build_close(code: int | None, reason: str | None) -> bytes:
-    """The payload of a close frame. A reason alone gets the code 1000."""
+def build_close(code: int | None, reason: str | bytes | None) -> bytes:
+    """The payload of a close frame. A reason alone gets the code 1000; it may be bytes, as in Tornado."""
     if code is None and reason is None:
         return b""
-    return _LENGTH_16.pack(NORMAL if code is None else code) + (reason or "").encode()
+    text = reason if isinstance(reason, bytes) else (reason or "").encode()
+    return _LENGTH_16.pack(NORMAL if code is None else code) + text
 
 
 def parse_close(payload: bytes) -> tuple[int | None, str | None]:

@@ -205,6 +205,20 @@ async def test_errors_of_delegates(step, error):
         assert served.delegates[0].events.count("gone") == (step != "finish")
 
 
+@pytest.mark.parametrize("step", ["headers_received", "data_received", "finish"])
+@on_loops
+async def test_a_delegate_that_gives_what_can_t_be_awaited_has_failed(step):
+    """Behind another request, too, where nobody but us hears of it."""
+
+    def fail(self, *arguments):
+        return 7 if len(served.delegates) == 2 else getattr(Delegate, step)(self, *arguments)
+
+    async with serve(type("Odd", (Delegate,), {step: fail})) as served, served.client() as client:
+        client.send(GET, post(b"body"))
+        assert (await client.read_reply())[0] == 200
+        assert (await client.read_reply())[0] == 500
+
+
 @on_loops
 async def test_a_compressed_body():
     async with serve(decompress_request=True, max_body_size=10_000) as served, served.client() as client:

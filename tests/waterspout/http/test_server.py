@@ -315,6 +315,28 @@ async def test_drain_waits_for_running_requests_and_closes_idle_connections():
 
 
 @on_loops
+async def test_a_server_that_was_drained_can_serve_on():
+    async with serve() as served:
+        await served.server.drain(1)
+        with socket.create_server(("127.0.0.1", 0)) as again:
+            again.setblocking(False)
+            served.server.add_sockets([again.dup()])
+            client = Client(*await asyncio.open_connection(*again.getsockname()))
+            client.send(GET, GET)
+            for _ in range(2):
+                _, fields, _ = await client.read_reply()
+                assert "connection" not in fields
+            client.writer.transport.abort()
+
+
+@on_loops
+async def test_times_of_nothing_cost_no_core():
+    settings = HTTPSettings(write_timeout=0, body_timeout=0)
+    async with serve(settings=settings) as served, served.client():
+        assert served.server._interval > 0
+
+
+@on_loops
 async def test_drain_answers_whom_the_event_loop_has_accepted_in_the_turns_before():
     """It hands a connection over later; whoever has not been accepted waits for the next on that socket."""
     for turns in range(6):

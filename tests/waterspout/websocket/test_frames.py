@@ -265,6 +265,7 @@ def test_broken_close_frames(payload, code):
         (1001, None, b"\x03\xe9"),
         (4000, "bye", b"\x0f\xa0bye"),
         (None, "bye", b"\x03\xe8bye"),
+        (1000, b"bye", b"\x03\xe8bye"),
     ],
 )
 def test_what_a_close_frame_says(code, reason, payload):
