@@ -66,9 +66,10 @@ class Span:
     end: datetime
 
     def days_from(self, first: date) -> Iterator[date]:
-        """The days from `first` on that it touches."""
+        """The days from `first` on that it touches: what ends at midnight is no matter of the next."""
         day = max(first, self.start.date())
-        while day <= self.end.date():
+        last = max(self.start, self.end - timedelta.resolution).date()
+        while day <= last:
             yield day
             day += timedelta(days=1)
 

@@ -47,8 +47,9 @@ def find_operator(session: Session, name: str) -> Operator:
 def add_operator(session: Session, name: str, password_hash: str, by: Actor = MACHINE) -> Operator:
     """Add an operator; raises `Refused`. Names differ in more than the case of letters."""
     name = check_name(name)
-    taken = select(Operator.id).where(func.lower(Operator.name) == name.lower())
-    if session.scalars(taken).first() is not None:
+    # Compared here: SQLite knows the case of ASCII alone. And who did what at the command line stays plain.
+    taken = {each.casefold() for each in session.scalars(select(Operator.name))} | {MACHINE.name}
+    if name.casefold() in taken:
         raise Refused("There is an operator of this name already.", "name")
     operator = Operator(name=name, password=password_hash, created_at=datetime.now(UTC))
     session.add(operator)
@@ -71,8 +72,9 @@ def end_sessions(session: Session, by: Actor) -> None:
 
 
 def disable_operator(session: Session, name: str, by: Actor = MACHINE) -> None:
-    """Keep the operator out from now on; raises `Unknown`, and `Refused` for oneself, or who is out already:
-    two who disable each other at once would leave nobody.
+    """Keep the operator out from now on, and whoever holds an invitation, which may be of their making.
+    Raises `Unknown`, and `Refused` for oneself, or who is out already: two who disable each other at once
+    would leave nobody.
     """
     operator = find_operator(session, name)
     if name == by.name:
@@ -81,6 +83,7 @@ def disable_operator(session: Session, name: str, by: Actor = MACHINE) -> None:
     if session.scalars(disabled).first() is not None:
         raise Refused("You have been disabled meanwhile.")
     operator.disabled_at = operator.disabled_at or datetime.now(UTC)
+    session.execute(delete(Invitation).where(Invitation.used_at.is_(None)))
     note(session, by, "disabled operator", name)
 
 

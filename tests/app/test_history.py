@@ -104,6 +104,12 @@ class TestDays:
         wrong = [day for day, condition in self.days(store).items() if condition is Condition.MAJOR]
         assert wrong == [NOON.date() - timedelta(days=n) for n in (5, 4, 3)]
 
+    def test_what_ends_at_midnight_is_no_matter_of_the_next_day(self, store, web):
+        midnight = datetime(NOON.year, NOON.month, NOON.day, tzinfo=UTC)
+        store.write(maintain, web, midnight - timedelta(hours=2), midnight)
+        wrong = [day for day, condition in self.days(store).items() if condition is Condition.MAINTENANCE]
+        assert wrong == [NOON.date() - timedelta(days=1)]
+
     def test_an_open_one_goes_on_until_today(self, store, web):
         post(store, web, at=NOON - timedelta(days=200))
         assert set(self.days(store).values()) == {Condition.MAJOR}

@@ -34,10 +34,16 @@ ADDRESS = "192.0.2.1"
 
 def test_names_are_unique_whatever_their_case(store):
     store.write(add_operator, "Anna", "a hash")
-    for name in ("Anna", "anna", "ANNA"):
+    store.write(add_operator, "Ömer", "a hash")
+    for name in ("Anna", "anna", "ANNA", "Ömer", "ÖMER", "ömer"):
         with pytest.raises(Refused):
             store.write(add_operator, name, "another")
-    assert [operator.name for operator in store.read(read_operators)] == ["Anna"]
+    assert [operator.name for operator in store.read(read_operators)] == ["Anna", "Ömer"]
+
+
+def test_nobody_is_called_what_the_command_line_is_in_the_audit(store):
+    with pytest.raises(Refused):
+        store.write(add_operator, "Command line", "a hash")
 
 
 def test_a_password_is_changed(store):
@@ -60,6 +66,14 @@ def test_a_disabled_operator_stays(store):
     store.write(add_operator, "anna", "a hash")
     store.write(disable_operator, "anna")
     assert store.read(find_operator, "anna").disabled_at is not None
+
+
+def test_an_invitation_that_they_may_have_made_lets_nobody_in_again(store):
+    store.write(add_operator, "anna", "a hash")
+    token = store.write(add_invitation, Actor("anna", ADDRESS))
+    store.write(disable_operator, "anna")
+    with pytest.raises(Refused):
+        store.read(find_invitation, token)
 
 
 def test_nobody_disables_themselves(store):
