@@ -455,3 +455,19 @@ async def test_whoever_may_write_to_it_from_elsewhere_is_sent_to_where_it_stands
             lines = [f"POST {target} HTTP/1.1", "Host: x", "Sec-Fetch-Site: cross-site", "Origin: http://y"]
             client.send("\r\n".join([*lines, "Content-Length: 0", "", ""]).encode())
             assert (await client.read_reply())[0] == expected
+
+
+class Links(RequestHandler):
+    def get(self):
+        here = self.static_url("page.css", include_version=False)
+        self.write(here + " " + self.static_url("page.css", include_host=True, include_version=False))
+
+
+@pytest.mark.gen_test
+async def test_static_files_are_linked_below_the_root_path(tmp_path):
+    (tmp_path / "page.css").write_text("p {}")
+    application = Application([("/links", Links)], static_path=str(tmp_path), root_path="/board")
+    async with serve(application) as client:
+        link, full = (await ask(client, "GET", "/board/links"))[1].split()
+        assert (link, full) == ("/board/static/page.css", "http://x/board/static/page.css")
+        assert (await ask(client, "GET", link))[1] == "p {}"

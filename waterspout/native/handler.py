@@ -393,6 +393,14 @@ class LeanRequestHandler(TornadoRequestHandler):
         root_path = getattr(self.request, "root_path", "")
         return f"{root_path}{self.application.reverse_url(name, *args, **kwargs)}"
 
+    def static_url(self, path: str, include_host: bool | None = None, **kwargs: Any) -> str:
+        """As Tornado's, below the root path; where it is of this server."""
+        url = super().static_url(path, include_host, **kwargs)
+        root_path = getattr(self.request, "root_path", "")
+        here = f"{self.request.protocol}://{self.request.host}"
+        base, place = (here, url.removeprefix(here)) if url.startswith(here) else ("", url)
+        return f"{base}{root_path}{place}" if place.startswith("/") else url
+
     def _break_cycles(self) -> None:
         if "ui" in self.__dict__:
             super()._break_cycles()
