@@ -85,7 +85,8 @@ class ProcessCrew(Crew):
         self._names: Names | None = None
         self._untold = False
         self.ended_here = False
-        self._is_deaf = False  # no order reaches it
+        self._is_deaf = False  # it lives, and no order reaches it
+        self._was_dead = False  # when an order was for it
         self._lost: deque[tuple[float, Lane]] = deque(maxlen=spec.threads)  # that ran something, and when
         self._told_at = 0.0  # when it was told to stop, of the loop's time
         self._ends_by: float | None = None  # once it was
@@ -195,8 +196,8 @@ class ProcessCrew(Crew):
         return self._process
 
     def kill(self) -> None:
-        """End the process at once. Nothing is given to it from now on."""
-        self.ended_here = True
+        """End the process at once, if nothing else has. Nothing is given to it from now on."""
+        self.ended_here = self.ended_here or not self._was_dead
         self._kill()
 
     def dump_and_kill(self) -> None:
@@ -327,8 +328,10 @@ class ProcessCrew(Crew):
         try:
             sent = socket.send_fds(self._control, [frame], descriptors)
         except (BrokenPipeError, ConnectionResetError):
-            self._is_deaf = True
-            self._kill()  # if it lives, the app has taken it over (os.execv)
+            assert self._process is not None
+            self._was_dead = self._process.poll() is not None
+            self._is_deaf = not self._was_dead  # the app has taken it over (os.execv)
+            self._kill()
             raise
         if sent < len(frame):
             self._is_deaf = True
@@ -429,8 +432,8 @@ class ProcessCrew(Crew):
         self._loop.remove_writer(self._control)
         self._untold = False
         self._control.close()
-        # Killed while it drains it may have been told to end: its lanes were seen to close first.
-        self.crashed = self.ready and (self.killed or not self._stopping)
+        # Where it died as it drained it may have been stopped: its lanes were seen to close first.
+        self.crashed = self.ready and (self.killed or self._was_dead or not self._stopping)
         if self.crashed:
             self._say_crashed(status)
         self._close_lanes()

@@ -196,6 +196,31 @@ async def test_one_that_is_killed_as_it_drains_has_crashed(start_crew, tmp_path,
     assert "; it ran GET /half for 0 s; another has taken its place" in caplog.text
 
 
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGSEGV"])
+async def test_one_that_had_died_before_it_was_told_to_stop_has_crashed(start_crew, tmp_path, caplog, name):
+    """Its lanes are seen to close first, and it is sent off, before its exit is heard of."""
+    crew = await start_crew()
+    job = crew.begin(f"/half?{tmp_path / 'never'}")
+    await wait_for(lambda: job.body)
+    crew.draining = True
+    os.kill(crew.pid, signal.Signals[name])
+    os.waitid(os.P_PID, crew.pid, os.WEXITED | os.WNOWAIT)
+    await crew.stop()
+    assert crew.crashed
+    assert f"WSGI process {crew.pid} ended: killed by {name}" in caplog.text
+    assert "this server" not in caplog.text
+    assert "; another has taken its place" in caplog.text
+
+
+async def test_one_that_is_told_to_stop_and_hears_no_orders_has_not_crashed(start_crew, caplog):
+    crew = await start_crew()
+    crew._control.shutdown(socket.SHUT_RDWR)
+    freeze(crew.pid)
+    await crew.stop()
+    assert not crew.crashed
+    assert "ended" not in caplog.text
+
+
 async def test_one_that_hears_no_orders_is_not_said_to_lack_memory(start_crew, caplog):
     crew = await start_crew()
     crew._control.shutdown(socket.SHUT_RDWR)
