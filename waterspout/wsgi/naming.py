@@ -117,12 +117,18 @@ def _tell_default(value: Any) -> Any:
     """A default decides only which rule suits the arguments that `url_for` is given: what is no short value
     is given by nobody, and goes as text.
     """
-    if value is None or type(value) in (bool, float) or (type(value) is int and value.bit_length() < 64):
+    if value is None or isinstance(value, (bool, float)) or _is_short_int(value):
         return value
     try:
+        if isinstance(value, str):  # a member of an Enum, too: its value is what it is equal to
+            return str.__str__(value)[:_DEFAULT_TEXT]
         return str(value)[:_DEFAULT_TEXT]
     except Exception:  # an app's own `__str__`
         return type(value).__name__
+
+
+def _is_short_int(value: Any) -> bool:
+    return isinstance(value, int) and int.bit_length(value) < 64
 
 
 def _describe_converter(converter: Any) -> Any:

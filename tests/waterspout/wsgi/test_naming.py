@@ -12,6 +12,14 @@ class Unit(enum.Enum):
     METRE = "m"
 
 
+class Language(str, enum.Enum):  # noqa: UP042  # what StrEnum says is its value anyway
+    GERMAN = "de"
+
+
+class Size(enum.IntEnum):
+    LARGE = 3
+
+
 class Unspeakable:
     def __str__(self):
         raise ValueError
@@ -38,6 +46,8 @@ def tell(names):
         (0.5, 0.5),
         ("de", "de"),
         (Unit.METRE, "Unit.METRE"),
+        (Language.GERMAN, "de"),
+        (Size.LARGE, 3),
         ({Unit.METRE: 1, (1, 2): 3}, str({Unit.METRE: 1, (1, 2): 3})),
         (Unspeakable(), "Unspeakable"),
         (10**5000, "int"),
