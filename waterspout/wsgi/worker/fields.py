@@ -144,8 +144,8 @@ def leave_body(headers: CheckedHeaders) -> CheckedHeaders:
 def _format_field(name: str, value: str) -> tuple[int, str]:
     """What `check_header` says, and the line that goes to the client."""
     kind = check_header(name, value)
-    value = value.strip(" \t")
-    return kind, f"{name}: {value}\r\n"
+    # Not by formatting: what derives from str (an Enum) may say of itself what has not been checked.
+    return kind, "".join((name, ": ", str.strip(value, " \t"), "\r\n"))
 
 
 #: An app says much the same in every reply: looking a field up costs a tenth of checking it.

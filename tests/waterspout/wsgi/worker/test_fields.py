@@ -111,6 +111,18 @@ def test_headers_keep_their_case_their_order_and_their_repetitions():
     assert check_headers(headers).fields == [f"{name}: {value}\r\n" for name, value in headers]
 
 
+def test_what_goes_out_is_the_text_that_was_checked():
+    class Field(str):
+        __slots__ = ()
+
+        def __str__(self):
+            return "no name\r\n"
+
+        __format__ = strip = lambda self, _: str(self)
+
+    assert check_headers([(Field("A"), Field(" b"))]).fields == ["A: b\r\n"]
+
+
 def test_blanks_around_a_value_are_no_part_of_it():
     assert check_headers([("A", " \tb c\t "), ("B", "\xa0d\xa0")]).fields == [
         "A: b c\r\n",
