@@ -98,6 +98,7 @@ class Crew:
         self.ready_at = 0.0
         self.expiring = False
         self.draining = False
+        self.is_last = False  # the pool stops: no other one takes its place
         self.killed = False
         self.crashed = False
         self.started = 0

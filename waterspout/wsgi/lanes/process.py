@@ -451,8 +451,8 @@ class ProcessCrew(Crew):
             how = _describe_status(status)
         how += " (the app has ended it: os._exit(), or C code)" if status >= 0 else ""
         then = "; starting another"
-        if self.draining or self._stopping:
-            then = "; another has taken its place" if self.draining else ""
+        if self.draining or self._stopping or self.is_last:
+            then = "; another has taken its place" if self.draining and not self.is_last else ""
         logger.error("%s ended: %s; it ran %s%s", self, how, self._describe_last(), then)
 
     def _on_lane_lost(self, lane: Lane) -> None:

@@ -87,6 +87,8 @@ class Supervisor:
     def refrain(self) -> None:
         """Replace nothing any more: the pool stops."""
         self._stopping = True
+        for crew in self.all:
+            crew.is_last = True
 
     async def stop(self, grace: float) -> None:
         """End everything, whatever state it is in; what runs on gets `grace` seconds, and no more than

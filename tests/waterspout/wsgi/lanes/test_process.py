@@ -212,6 +212,15 @@ async def test_one_that_had_died_before_it_was_told_to_stop_has_crashed(start_cr
     assert "; another has taken its place" in caplog.text
 
 
+async def test_of_one_that_dies_as_the_pool_stops_no_other_is_said_to_be_started(start_crew, caplog):
+    crew = await start_crew()
+    crew.is_last = crew.draining = True
+    os.kill(crew.pid, signal.SIGKILL)
+    await wait_for(lambda: crew.gone)
+    assert f"WSGI process {crew.pid} ended: killed by SIGKILL" in caplog.text
+    assert "another" not in caplog.text
+
+
 async def test_one_that_is_told_to_stop_and_hears_no_orders_has_not_crashed(start_crew, caplog):
     crew = await start_crew()
     crew._control.shutdown(socket.SHUT_RDWR)
