@@ -363,7 +363,7 @@ class Exchange(HTTPConnection):
             if not closes:
                 del headers["Connection"]
         length = headers.get("Content-Length")
-        if "Transfer-Encoding" in headers:  # of another server's reply, copied with all the rest
+        if length is None and "Transfer-Encoding" in headers:
             del headers["Transfer-Encoding"]
         connection = self._connection
         # A native handler that answers before all of its request is here ends the connection: see

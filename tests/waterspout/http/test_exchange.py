@@ -383,18 +383,3 @@ async def test_writing_on_after_too_much_was_written_fails_as_for_a_closed_strea
     async with serve(answering(answer)) as served:
         await served.ask(GET)
     assert [type(error) for error in raised] == [HTTPOutputError, StreamClosedError, StreamClosedError]
-
-
-@on_loops
-async def test_a_length_of_a_handler_s_own_goes_without_another_server_s_framing():
-    """As a handler copies them that is a proxy (RFC 9112 section 6.2: never both)."""
-
-    def answer(exchange):
-        headers = HTTPHeaders({"Content-Length": "2", "Transfer-Encoding": "chunked"})
-        exchange.write_headers(ResponseStartLine("", 200, "OK"), headers, b"ok")
-        exchange.finish()
-
-    async with serve(answering(answer)) as served, served.client() as client:
-        client.send(GET)
-        _, fields, body = await client.read_reply()
-        assert (body, "transfer-encoding" in fields) == (b"ok", False)
