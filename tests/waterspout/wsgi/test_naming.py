@@ -4,7 +4,7 @@ import enum
 
 import pytest
 
-from waterspout.limits import FRAME_LIMIT
+from tests.waterspout.wsgi.telling import tell
 from waterspout.wsgi.naming import Names, find_arguments
 
 
@@ -27,14 +27,6 @@ class Unspeakable:
 
 def test_arguments_stand_in_their_order():
     assert find_arguments('/<a>/<int(min=1):b>/x/<regex("a:b"):c>') == ["a", "b", "c"]
-
-
-def tell(names):
-    told = Names()
-    for payload in names.pack():
-        assert len(payload) < FRAME_LIMIT / 2
-        told.unpack(payload)
-    return told
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from werkzeug.exceptions import NotFound
 from werkzeug.routing import BuildError, IntegerConverter, Map, Rule
 
 from tests.apps.linked_converters import Slug, Word
-from waterspout.wsgi.frames import FRAME_LIMIT
+from tests.waterspout.wsgi.telling import tell
 from waterspout.wsgi.linking import link
 from waterspout.wsgi.naming import Names
 from waterspout.wsgi.urls import NativeUrls, ToldUrls, find_importable, find_loaded
@@ -42,15 +42,6 @@ def make_names(*rules, **converters):
     for path, endpoint, *defaults in rules:
         names.add(path, endpoint, defaults=defaults[0] if defaults else None, methods=["GET"])
     return names
-
-
-def tell(names):
-    """As they arrive in another process."""
-    told = Names()
-    for payload in names.pack():
-        assert len(payload) < FRAME_LIMIT / 4
-        told.unpack(payload)
-    return told
 
 
 @pytest.fixture(params=["here", "told"])
