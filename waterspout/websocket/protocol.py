@@ -55,6 +55,7 @@ class WebSocketProtocol(asyncio.Protocol):
         "_deflater",
         "_end_timer",
         "_eof",
+        "_gone",
         "_keep_alive",
         "_lost",
         "_parser",
@@ -87,17 +88,24 @@ class WebSocketProtocol(asyncio.Protocol):
         self._deflater: Deflater | None = None
         self._keep_alive: KeepAlive | None = None
         self._end_timer: asyncio.TimerHandle | None = None
+        self._gone: asyncio.Future[None] | None = None
 
     # -- the handler calls these -------------------------------------------------------------------------
 
     async def accept_connection(self, handler: WebSocketHandler) -> None:
-        """Answer the handshake, take the connection over, and run `open`: messages wait until it is done."""
+        """Answer the handshake, take the connection over, and run `open`: messages wait until it is done.
+
+        A handler with a `get` of its own goes on there behind `on_close`, as with Tornado.
+        """
         agreed = answer(handler)
         if agreed is None:
             handler.ws_connection = None
             return
         self.selected_subprotocol, self._parser, self._deflater = agreed
         take_over(handler, self)
+        # Nobody else would do anything then; and a coroutine that waits costs an idle connection 2.4 KiB.
+        is_wrapped = type(handler).get is not WebSocketHandler.get
+        self._gone = asyncio.get_running_loop().create_future() if is_wrapped else None
         try:
             await self._open(handler)
         finally:
@@ -107,6 +115,8 @@ class WebSocketProtocol(asyncio.Protocol):
             request.connection.task = None  # this one, which has nothing left to do
             self._busy = False
             self._advance()
+        if self._gone is not None:
+            await self._gone
 
     def write_message(
         self, message: str | bytes | dict[str, Any], binary: bool = False
@@ -374,6 +384,8 @@ class WebSocketProtocol(asyncio.Protocol):
             self._context.run(self.handler.on_ws_connection_close, self.close_code, self.close_reason)
         except (Exception, SystemExit):
             self._context.run(self.handler.log_exception, *sys.exc_info())
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
 
 
 # For `isinstance`. There is nothing in it to inherit, and its instances have a dictionary.

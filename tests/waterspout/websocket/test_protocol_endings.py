@@ -1,6 +1,7 @@
 """How a connection ends, on real sockets: by the client, by the handler, by a failure of either."""
 
 import asyncio
+import contextlib
 import socket
 import struct
 
@@ -307,6 +308,57 @@ async def test_an_open_that_is_cancelled(form, caplog):
     async with serve(form, Cancelled) as served, connect(served.port) as client:
         assert await client.read() is None
         assert await served.until_closed() == (None, None)
+
+
+@scenario
+@pytest.mark.parametrize("where", ["open", "message", "left at once"])
+async def test_a_get_of_the_handlers_own_goes_on_behind_on_close(form, where):
+    class Wrapped(Witness):
+        async def get(self, *args):
+            async with self.place():
+                await super().get(*args)
+
+        @contextlib.asynccontextmanager
+        async def place(self):
+            self.events.append("taken")
+            try:
+                yield
+            finally:
+                self.events.append("given back")
+
+        def open(self, *args):
+            super().open()
+            if where == "open":
+                raise ValueError
+
+    async with serve(form, Wrapped) as served, connect(served.port) as client:
+        if where == "message":
+            client.text("a")
+            await served.until("a")
+        elif where == "open":
+            assert await client.read_close() == (1011, "")
+        assert "given back" not in served.events
+        client.writer.transport.abort()
+        await served.until("given back")
+    assert [event for event in served.events if event != "a"] == [
+        *("taken", "open", ("close", None, None), "given back")
+    ]
+
+
+@scenario
+async def test_a_get_of_the_handlers_own_is_over_when_there_is_no_websocket(form):
+    class Wrapped(Witness):
+        async def get(self, *args):
+            try:
+                await super().get(*args)
+            finally:
+                self.events.append("over")
+
+    async with serve(form, Wrapped) as served:
+        _, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(request(drop=["Sec-WebSocket-Key"]))
+        await served.until("over")
+        writer.close()
 
 
 @scenario
