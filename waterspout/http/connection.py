@@ -55,6 +55,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_blocked",
+        "_body_timeout",
         "_body_timer",
         "_delegate",
         "_detached",
@@ -96,6 +97,7 @@ class Connection(asyncio.Protocol):
         self._linger_size = 0
         self._linger_until = 0.0
         self._sent_at_eof = 0
+        self._body_timeout: float | None = None
         self._body_timer: asyncio.TimerHandle | None = None
         self._eof_timer: asyncio.TimerHandle | None = None
         self._stream: Stream | None = None
@@ -347,7 +349,7 @@ class Connection(asyncio.Protocol):
         self.exchange = self._delegate = None
         if self._stream is not None:
             self._stream.on_over()
-        self.set_body_timeout(None)
+        self._stop_body_timer()
         self._resume_reading()
         return self._parser.take_rest()
 
@@ -375,7 +377,7 @@ class Connection(asyncio.Protocol):
         """The client is gone, or will hear nothing more: tell who works for it."""
         exchange, self.exchange = self.exchange, None
         delegate, self._delegate = self._delegate, None
-        self.set_body_timeout(None)
+        self._stop_body_timer()
         if self._eof_timer is not None:
             self._eof_timer.cancel()
         if exchange is None:
@@ -446,16 +448,20 @@ class Connection(asyncio.Protocol):
         self.close()
 
     def set_body_timeout(self, timeout: float | None) -> None:
-        """The request's body must be whole in `timeout` seconds from now; None: no longer."""
+        """The request's body must be whole in `timeout` seconds from when it is received; None: no longer."""
+        self._body_timeout = timeout
+        self._stop_body_timer()
+        if self.state == BODY:
+            self._start_body_timer()
+
+    def _start_body_timer(self) -> None:
+        if self._body_timeout is not None:
+            self._body_timer = self.server.loop.call_later(self._body_timeout, self._on_body_timeout)
+
+    def _stop_body_timer(self) -> None:
         if self._body_timer is not None:
             self._body_timer.cancel()
             self._body_timer = None
-        if timeout is not None and not self.is_whole:
-            self._body_timer = self.server.loop.call_later(timeout, self._on_body_timeout)
-
-    @property
-    def _has_body_timeout(self) -> bool:
-        return self._body_timer is not None
 
     def _on_body_timeout(self) -> None:
         if self.state >= CLOSING:

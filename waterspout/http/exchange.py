@@ -132,8 +132,10 @@ class Exchange(HTTPConnection):
         """Largest body of this request, in bytes; a larger one is refused with 413."""
         self.max_body_size = size
 
-    def set_body_timeout(self, timeout: float) -> None:
-        """Seconds that this request's body may take, from now on."""
+    def set_body_timeout(self, timeout: float | None) -> None:
+        """Seconds that this request's body may take, counted from when its head has been handed on, or from
+        now if it has been; None: however long, as far as the server's own limits go.
+        """
         self._connection.set_body_timeout(timeout)
 
     def detach(self) -> IOStream:

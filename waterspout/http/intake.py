@@ -148,6 +148,7 @@ class Intake(Connection):
             return
         self._headers = headers
         self._received = 0
+        self._body_timeout = server.conn_params.body_timeout
         self._call(delegate.headers_received, start_line, headers)
 
     def on_reply_finished(self) -> None:
@@ -196,8 +197,7 @@ class Intake(Connection):
             raise RequestRefused(413, "Content-Length too long")
         self.state = BODY
         self._patience.expect_body(self.server.now, self._received)
-        if self.server.conn_params.body_timeout is not None and not self._has_body_timeout:
-            self.set_body_timeout(self.server.conn_params.body_timeout)
+        self._start_body_timer()
         # A delegate that wants to say 100 Continue itself, later or never, has deleted the field.
         if head.expects_continue and not exchange.response_started and "Expect" in cast(Any, self._headers):
             self.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -231,10 +231,11 @@ class Intake(Connection):
         self.state = REPLY
         self.is_whole = True
         self._headers = None
-        if self._has_body_timeout:
-            self.set_body_timeout(None)
+        self._stop_body_timer()
         exchange: Exchange = self.exchange  # type: ignore[assignment]  # there is one in this state
-        self._call(self._delegate.finish)  # type: ignore[union-attr]  # and one of these
+        delegate: HTTPMessageDelegate = self._delegate  # type: ignore[assignment]  # and one of these
+        if not self._call(delegate.finish):
+            tell(exchange.variables, delegate.on_connection_close)  # as when another of its methods fails
         if self._half_closed and self.exchange is exchange:
             self._wait_half_closed(exchange)
         return False  # one request for each turn of the loop: others want to be served, too
