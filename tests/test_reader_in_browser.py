@@ -159,6 +159,31 @@ def test_components_are_live(chrome, board):
     assert is_same_page(chrome)
 
 
+SLOW_PAGES = """
+    const fetch = window.fetch;
+    window.fetch = async (...what) => {
+      const reply = await fetch(...what);
+      const text = await reply.text();
+      window.rendered = true;
+      await new Promise((arrive) => setTimeout(arrive, 1500));
+      return new Response(text, reply);
+    };
+"""
+
+
+def test_what_is_posted_while_the_page_is_fetched_again_is_not_lost(chrome, board):
+    address, store = board
+    (component,) = [each for each in store.read(components_of) if each.name == "Public API"]
+    watch(chrome, address)
+    chrome.execute_script(SLOW_PAGES)
+    store.write(rename_component, component.id, "API for all")
+    WebDriverWait(chrome, PATIENCE, 0.05).until(lambda _: chrome.execute_script("return window.rendered"))
+    update = store.write(add_update, 3, State.RESOLVED, "Meanwhile.")
+    wait_for(chrome, f"[data-component='{component.id}'] h3", "API for all")
+    wait_for(chrome, f"[data-update='{update.id}']", "Meanwhile.")
+    assert is_same_page(chrome)
+
+
 def test_where_no_stream_comes_through_it_polls(chrome, board):
     address, store = board
     chrome.execute_cdp_cmd("Network.enable", {})

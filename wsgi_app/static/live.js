@@ -24,7 +24,7 @@
 
   let cursor = document.getElementById("board").dataset.cursor;
   let source = null;
-  let polling = null;
+  let asking = null;
   let retry = null;
   let watchdog = null;
   let wait = 1000;
@@ -141,25 +141,9 @@
   }
 
   function receive(event) {
+    if (event.event === "reload") return reload(); // until the page is there, the cursor stays where it was
     cursor = event.cursor;
-    if (event.event === "reload") reload();
-    else merge(event.data);
-  }
-
-  /* Everything again, as a reload would show it. Not all readers in the same moment. */
-  function reload() {
-    setTimeout(async () => {
-      try {
-        const reply = await fetch(location.href, { headers: { Accept: "text/html" } });
-        if (!reply.ok) throw new Error(reply.statusText);
-        const page = new DOMParser().parseFromString(await reply.text(), "text/html");
-        const board = document.adoptNode(page.getElementById("board"));
-        localize(board);
-        document.getElementById("board").replaceWith(board);
-      } catch {
-        setTimeout(reload, LONGEST_WAIT);
-      }
-    }, Math.random() * 1500);
+    merge(event.data);
   }
 
   /* ---- Where the events come from ---- */
@@ -206,35 +190,63 @@
     });
   }
 
-  async function ask(query) {
-    const signal = AbortSignal.any([polling.signal, AbortSignal.timeout(POLL_WAIT)]);
-    const reply = await fetch(`${urls.poll}?since=${cursor}${query}`, { signal, cache: "no-store" });
+  async function request(url, options) {
+    const signal = AbortSignal.any([asking.signal, AbortSignal.timeout(POLL_WAIT)]);
+    const reply = await fetch(url, { signal, ...options });
     if (!reply.ok) throw new Error(reply.statusText);
-    const news = await reply.json();
-    news.events.forEach(receive);
-    cursor = news.cursor;
-    succeeded();
+    return reply;
   }
 
-  async function poll() {
+  async function ask(query) {
+    const reply = await request(`${urls.poll}?since=${cursor}${query}`, { cache: "no-store" });
+    const news = await reply.json();
+    succeeded();
+    if (news.events.length) news.events.forEach(receive);
+    else cursor = news.cursor;
+  }
+
+  /* Do what asks the server, and try again with `next` if that fails, unless something else has been begun. */
+  async function attempt(work, next) {
     disconnect();
-    const current = (polling = new AbortController());
+    const current = (asking = new AbortController());
     try {
-      await ask("&wait=0"); // whether it works: to be told at once
-      for (let count = 0; count < POLLS && !current.signal.aborted; count++) await ask("");
-      if (!current.signal.aborted) connect();
+      await work(current.signal);
     } catch {
-      if (current.signal.aborted) return; // something else has been begun
+      if (current.signal.aborted) return;
       showLost();
-      later(connect);
+      later(next);
     }
+  }
+
+  const poll = () =>
+    attempt(async (signal) => {
+      await ask("&wait=0"); // whether it works: to be told at once
+      for (let count = 0; count < POLLS && !signal.aborted; count++) await ask("");
+      if (!signal.aborted) connect();
+    }, connect);
+
+  /* Everything again, as a reload would show it, and on from there: what is told meanwhile is in the page, or comes
+   * after it. Not all readers in the same moment. */
+  function reload() {
+    disconnect();
+    retry = setTimeout(attempt, Math.random() * 1500, showAgain, reload);
+  }
+
+  async function showAgain() {
+    const reply = await request(location.href, { headers: { Accept: "text/html" } });
+    const page = new DOMParser().parseFromString(await reply.text(), "text/html");
+    const board = document.adoptNode(page.getElementById("board"));
+    localize(board);
+    document.getElementById("board").replaceWith(board);
+    cursor = board.dataset.cursor;
+    connect();
   }
 
   function disconnect() {
     clearTimeout(retry);
     clearTimeout(watchdog);
     source?.close();
-    polling?.abort();
+    asking?.abort();
   }
 
   localize(document);
