@@ -154,6 +154,12 @@ class UTCField(DateTimeLocalField):
 class BoardForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     """A form with Flask-WTF's token, which every post is asked for before its view runs."""
 
+    class Meta(FlaskForm.Meta):  # type: ignore[misc]  # the same
+        def wrap_formdata(self, form: BaseForm, formdata: Any) -> Any:
+            """Return what fills the fields in. Where no files are asked for, none is taken for a text."""
+            sent = super().wrap_formdata(form, formdata)
+            return sent if sent in (None, formdata) or "files" in form else request.form
+
     def submit(self, write: Callable[..., T], *args: Any, **more: Any) -> T | None:
         """Commit what the form says, and return what `write` does: a function of the store that takes the
         fields by their names. None, if something is wrong: that is said beside its field.

@@ -9,6 +9,7 @@ from app.store.incidents import INCIDENTS_LISTED, read_cursor, read_incident
 from app.store.rows import LARGEST_ID
 from app.store.tables import TEXT_LENGTH, Impact, State
 from tests.app.databases import post_incidents
+from tests.wsgi_app.conftest import PASSWORD
 from wsgi_app.guards import MAX_CONTENT_LENGTH
 
 INCIDENT = {"title": "Slow", "state": "investigating", "impact": "major", "text": "We look."}
@@ -124,6 +125,28 @@ def test_files_are_not_fields(operator, store):
     response = operator.post("/admin/", data={**INCIDENT, "title": (io.BytesIO(b"x"), "x.txt")})
     assert response.status_code == 400
     assert store.read(read_cursor) == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        *[("/login", "name"), ("/login", "password"), ("/admin/components/", "name")],
+        *[("/admin/maintenance/", "title"), ("/admin/maintenance/", "starts_at")],
+    ],
+)
+def test_nor_where_no_files_are_asked_for(operator, path, field):
+    fields = {"name": "anna", "password": PASSWORD, "title": "Upgrade"}
+    response = operator.post(path, data={**fields, field: (io.BytesIO(b"x"), "x.txt")})
+    assert response.status_code == 400
+    assert f'-{field}-problem"' in response.text
+
+
+def test_nor_is_json(operator):
+    """A form is taken as JSON by Flask-WTF, too; a number in it is no password."""
+    headers = {"X-CSRFToken": operator.token("/login")}
+    for path in ("/login", "/admin/maintenance/"):
+        fields = {"name": 1, "password": 2, "title": 3, "starts_at": 4}
+        assert operator.open(path, method="POST", json=fields, headers=headers).status_code == 400
 
 
 def test_a_body_that_is_too_large_is_refused(operator, store):
