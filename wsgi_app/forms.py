@@ -126,11 +126,11 @@ def component_choices() -> list[SelectChoice]:
 
 
 def incident_choices() -> list[SelectChoice]:
-    """The incidents of the board, and the one that a link led here for."""
+    """The incidents of the board, and the one that a link led here for, or was chosen then."""
     store = current_store()
     listed = list(store.read(read_board).incidents)
     with suppress(Unknown, ValueError):
-        wanted = number(request.args.get("incident"))
+        wanted = number(request.values.get("incident"))
         if wanted not in {incident.id for incident in listed}:
             listed.insert(0, store.read(read_incident, wanted))
     return [CHOOSE, *(SelectChoice(str(each.id), f"{each.title} ({each.state.value})") for each in listed)]

@@ -276,9 +276,12 @@ def test_components_that_there_are_not_are_refused(operator, store, components):
     assert store.read(read_cursor) == 0
 
 
-def test_an_old_incident_can_be_chosen_by_its_link(operator, store):
+def test_an_old_incident_can_be_chosen_by_its_link_and_stays_so(operator, store):
     first = post_incidents(store, INCIDENTS_LISTED + 1)[0]
     assert f'<option selected value="{first}">' in operator.get(f"/admin/?incident={first}").text
+    response = operator.post("/admin/", data={"incident": first, "state": "", "text": "Refused at first."})
+    assert response.status_code == 400
+    assert f'<option selected value="{first}">' in response.text
 
 
 def test_who_posted_is_in_the_audit(operator, store):
