@@ -1,12 +1,12 @@
 """Attachments: taken with an update by operators, sent to everybody."""
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import PurePath
+from os.path import splitext
 
 from flask import Blueprint, abort, send_file
 from werkzeug.datastructures import FileStorage
-from werkzeug.utils import secure_filename
 from werkzeug.wrappers import Response
 
 from app.store import Refused
@@ -25,6 +25,9 @@ FILES_EACH_UPDATE = 5
 # Nothing in the file may run, ask for anything, or be framed, whatever a browser makes of it.
 POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'"
 KEPT_FOR = 3600
+
+# Letters with what belongs to them, figures, and pictures: in all scripts.
+SAFE = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "So"})
 
 # For a name of which nothing safe is left.
 NAMELESS = "file"
@@ -86,6 +89,12 @@ def store_file(upload: FileStorage) -> Attachment:
 
 def safe_name(name: str) -> str:
     """Return what people see, and save the file as: no path, no control characters, not too long."""
-    path = PurePath(secure_filename(name))
-    ending = path.suffix[:20]
-    return path.stem[: FILE_NAME_LENGTH - len(ending)] + ending or NAMELESS
+    stem, ending = splitext(unicodedata.normalize("NFC", name))  # a Mac takes letters and accents apart
+    ending = keep_safe(ending)[:20].rstrip("._")
+    return (keep_safe(stem).strip("._")[: FILE_NAME_LENGTH - len(ending)] or NAMELESS) + ending
+
+
+def keep_safe(text: str) -> str:
+    """Return what of the text means nothing to any file system, nor turns the direction of what follows."""
+    joined = "_".join(text.replace("/", " ").split())
+    return "".join(each for each in joined if each in "._-" or unicodedata.category(each) in SAFE)

@@ -1,5 +1,6 @@
 import hashlib
 import io
+from urllib.parse import quote
 
 import pytest
 
@@ -55,6 +56,13 @@ def test_everybody_can_save_it_and_no_browser_runs_it(attach, client):
         assert response.data == b"<script>"
 
 
+def test_it_is_saved_under_its_name_in_any_script(attach, client):
+    attach(("отчёт за май.txt", b"Requests: 12"))
+    assert "отчёт_за_май.txt" in client.get("/incidents/1").text
+    with client.get("/attachments/1") as response:
+        assert f"filename*=UTF-8''{quote('отчёт_за_май.txt')}" in response.headers["Content-Disposition"]
+
+
 @pytest.mark.parametrize(
     "path", ["0", "2", "x", "1/../../board.sqlite3", "..%2f..%2fboard.sqlite3", "9" * 5000]
 )
@@ -82,7 +90,17 @@ def test_a_file_that_was_lost_is_not_found(attach, client, settings):
         ("..", "file"),
         ("", "file"),
         (".htaccess", "htaccess"),
-        ("🌪.png", "png"),
+        ("🌪.png", "🌪.png"),
+        ("отчёт.pdf", "отчёт.pdf"),
+        ("スクリーンショット 1.png", "スクリーンショット_1.png"),
+        ("U\u0308bersicht.pdf", "Übersicht.pdf"),
+        ("रिपोर्ट.txt", "रिपोर्ट.txt"),
+        ("invoice_\u202efdp.txt", "invoice_fdp.txt"),
+        ("\uff0fetc\u2215passwd\u2028", "etcpasswd"),
+        ("\ud83c.png", "file.png"),
+        ("<>.png", "file.png"),
+        ("name.", "name"),
+        ("日" * 500 + ".txt", "日" * (FILE_NAME_LENGTH - 4) + ".txt"),
         ("x" * 500 + ".png", "x" * (FILE_NAME_LENGTH - 4) + ".png"),
         ("postmortem_of_the_outage_2026_11_27", "postmortem_of_the_outage_2026_11_27"),
         ("x" * 500, "x" * FILE_NAME_LENGTH),
