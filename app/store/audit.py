@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.store.tables import NAME_LENGTH, AuditLine
@@ -30,6 +30,18 @@ def note(session: Session, by: Actor, action: str, subject: str = "") -> AuditLi
     line = AuditLine(at=datetime.now(UTC), who=who, address=address, action=action, subject=subject)
     session.add(line)
     return line
+
+
+def note_change(session: Session, by: Actor, action: str, subject: str = "") -> int:
+    """Add a line about what everybody sees, and return the number of this change."""
+    number = read_change(session) + 1
+    note(session, by, action, subject).change = number
+    return number
+
+
+def read_change(session: Session) -> int:
+    """Return the number of the newest change that everybody sees and that is no update, or 0."""
+    return session.scalars(select(func.coalesce(func.max(AuditLine.change), 0))).one()
 
 
 def read_audit(session: Session, before: int | None = None) -> Sequence[AuditLine]:

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.store import Refused, Unknown
-from app.store.audit import MACHINE, Actor, note
+from app.store.audit import MACHINE, Actor, note_change
 from app.store.names import check_name
 from app.store.rows import find
 from app.store.tables import AuditLine, Component
@@ -34,9 +34,9 @@ def read_archived(session: Session) -> Sequence[Component]:
     return session.scalars(archived.order_by(Component.name)).all()
 
 
-def have_changed(session: Session, line: int) -> bool:
-    """Whether there are others since this line of the audit, another of their names, or another order."""
-    changes = select(AuditLine.id).where(AuditLine.id > line, AuditLine.action.in_(CHANGES))
+def have_changed(session: Session, since: int) -> bool:
+    """Whether there are others since this change, another of their names, or another order."""
+    changes = select(AuditLine.id).where(AuditLine.change > since, AuditLine.action.in_(CHANGES))
     return session.scalars(changes.limit(1)).first() is not None
 
 
@@ -59,7 +59,7 @@ def add_component(session: Session, name: str, by: Actor = MACHINE) -> Component
     component = Component(name=name, position=last + 1, created_at=datetime.now(UTC))
     session.add(component)
     session.flush()
-    note(session, by, ADDED, name)
+    note_change(session, by, ADDED, name)
     return component
 
 
@@ -69,7 +69,7 @@ def rename_component(session: Session, component_id: int, name: str, by: Actor =
     name = check_name(name)
     if name != component.name:
         refuse_taken(session, name)
-        note(session, by, RENAMED, f"{component.name} → {name}")
+        note_change(session, by, RENAMED, f"{component.name} → {name}")
         component.name = name
     return component
 
@@ -90,11 +90,11 @@ def move_component(session: Session, component_id: int, up: bool, by: Actor = MA
     order.insert(new, order.pop(old))
     for position, each in enumerate(order, 1):
         each.position = position
-    note(session, by, MOVED, component.name)
+    note_change(session, by, MOVED, component.name)
 
 
 def archive_component(session: Session, component_id: int, archived: bool, by: Actor = MACHINE) -> None:
     """Put a component away, or show it again; raises `Unknown`."""
     component = find(session, Component, component_id)
     component.archived_at = datetime.now(UTC) if archived else None
-    note(session, by, ARCHIVED if archived else RESTORED, component.name)
+    note_change(session, by, ARCHIVED if archived else RESTORED, component.name)

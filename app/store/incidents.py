@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
 
-from app.store.audit import MACHINE, Actor, note
+from app.store.audit import MACHINE, Actor, note, note_change
 from app.store.components import have_changed, read_chosen
 from app.store.rows import find
 from app.store.tables import UPDATES_LISTED, Attachment, Impact, Incident, State, Update
@@ -67,13 +67,13 @@ def read_changes(session: Session, since: Sequence[int]) -> Changes:
 
     Its beginning will do: an update's number alone tells nothing of components, which count as known then.
     """
-    update, line = (*since, 0, 0)[:2]
+    update, change = (*since, 0, 0)[:2]
     updated = select(Update.incident_id).where(Update.id > update)
-    changed = SELECT_INCIDENTS.where(Incident.id.in_(updated) | (Incident.edited_in > line))
+    changed = SELECT_INCIDENTS.where(Incident.id.in_(updated) | (Incident.edited_in > change))
     # One too many tells that the list is cut.
     found = session.scalars(changed.order_by(Incident.id.desc()).limit(CHANGES_LISTED + 1)).all()
     cut = len(found) > CHANGES_LISTED or read_left_out(session, update)
-    rearranged = len(since) > 1 and have_changed(session, line)
+    rearranged = len(since) > 1 and have_changed(session, change)
     return Changes(found[:CHANGES_LISTED], read_open_count(session), not (cut or rearranged))
 
 
@@ -161,7 +161,5 @@ def change_components(
     if {each.id for each in incident.components} != {each.id for each in (*chosen, *archived)}:
         incident.components = [*chosen, *archived]
         names = ", ".join(component.name for component in incident.components) or "none"
-        line = note(session, by, "changed components", f"{incident.title}: {names}")
-        session.flush()
-        incident.edited_in = line.id
+        incident.edited_in = note_change(session, by, "changed components", f"{incident.title}: {names}")
     return incident

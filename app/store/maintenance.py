@@ -7,7 +7,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, selectinload
 
 from app.store import Refused
-from app.store.audit import MACHINE, Actor, note
+from app.store.audit import MACHINE, Actor, note_change
 from app.store.components import read_chosen
 from app.store.rows import find
 from app.store.tables import Maintenance, Phase
@@ -55,7 +55,7 @@ def add_maintenance(
     maintenance.components = read_chosen(session, components)
     session.add(maintenance)
     session.flush()
-    note(session, by, "planned maintenance", title)
+    note_change(session, by, "planned maintenance", title)
     return maintenance
 
 
@@ -64,10 +64,10 @@ def end_maintenance(session: Session, maintenance_id: int, by: Actor = MACHINE) 
     maintenance, now = find(session, Maintenance, maintenance_id), datetime.now(UTC)
     if maintenance.phase is Phase.SCHEDULED:
         maintenance.cancelled_at = now
-        note(session, by, "cancelled maintenance", maintenance.title)
+        note_change(session, by, "cancelled maintenance", maintenance.title)
     elif maintenance.phase is Phase.RUNNING:
         maintenance.ends_at = now
-        note(session, by, "ended maintenance", maintenance.title)
+        note_change(session, by, "ended maintenance", maintenance.title)
     else:
         raise Refused("This maintenance is over already.")
     return maintenance

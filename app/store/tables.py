@@ -112,7 +112,7 @@ def newest_updates(limit: int) -> Relationship[list["Update"]]:
 
 class Incident(Base):
     """Something that went wrong. `state` and `update_count` are the newest update's state and number;
-    `edited_in` is the number of the audit's line in which anything else was changed last, or 0.
+    `edited_in` is the number of the last change of anything else (`AuditLine.change`), or 0.
     """
 
     title: Mapped[str] = mapped_column(String(TITLE_LENGTH))
@@ -217,7 +217,11 @@ class Guess(Base):
 
 
 class AuditLine(Base):
-    """Who did what, when, from where. Written in the transaction that did it."""
+    """Who did what, when, from where. Written in the transaction that did it.
+
+    `change` numbers what everybody sees of the board, but for updates, which have their own; it is 0 of all
+    else, so that what nobody may see leaves no gap.
+    """
 
     __tablename__ = "audit_line"
     __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 (SQLAlchemy declares it so)
@@ -227,3 +231,4 @@ class AuditLine(Base):
     address: Mapped[str] = mapped_column(String(60))
     action: Mapped[str] = mapped_column(String(40))
     subject: Mapped[str] = mapped_column(String(200))
+    change: Mapped[int] = mapped_column(server_default="0", index=True)

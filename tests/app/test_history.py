@@ -2,7 +2,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from app.store.audit import Actor
+from app.store.audit import Actor, note
 from app.store.components import add_component, archive_component, rename_component
 from app.store.history import HISTORY_DAYS, Condition, read_history, read_statuses, read_version
 from app.store.incidents import add_incident, add_update
@@ -151,6 +151,17 @@ class TestVersion:
             versions.append(store.read(read_version))
         assert len(set(versions)) == len(changes) + 1
         assert store.read(read_version) == versions[-1]
+
+    def test_it_tells_nothing_of_what_the_public_does_not_see(self, store, web):
+        """Not even by a gap in the numbers of what it does."""
+        store.write(rename_component, web, "Pages")
+        before = store.read(read_version)
+        for _ in range(5):
+            store.write(note, Actor("anna"), "failed to sign in")
+        assert store.read(read_version) == before
+        store.write(rename_component, web, "Web")
+        update, change, *rest = before.split(".")
+        assert store.read(read_version).split(".") == [update, str(int(change) + 1), *rest]
 
     def test_it_changes_with_the_clock(self, store, web):
         store.write(maintain, web, NOON, NOON + timedelta(hours=1))

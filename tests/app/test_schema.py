@@ -74,9 +74,32 @@ def test_a_file_of_the_first_release_is_taken_over(old_file):
     assert [update.text for update in old.updates] == ["Done.", "We look."]
 
 
+def test_open_pages_know_the_changes_from_before_these_were_numbered(path, tmp_path):
+    """Those of version 0004 knew them by the line of the audit."""
+    engine = make_engine(sqlite_url(path))
+    with writing(engine) as session:
+        upgrade_tables(session.connection(), copy_migrations(tmp_path, "000[234]"))
+        for action in ("signed in", "renamed component", "failed to sign in"):
+            values = f"VALUES ('2026-01-01 10:00:00', 'anna', '', '{action}', '')"
+            session.execute(text(f"INSERT INTO audit_line (at, who, address, action, subject) {values}"))
+    prepare_database(Settings(sqlite_url(path)))
+    with engine.connect() as connection:
+        numbers = connection.scalars(text("SELECT change FROM audit_line ORDER BY id")).all()
+    engine.dispose()
+    assert numbers == [0, 2, 0]
+
+
+def copy_migrations(folder: Path, versions: str = "*") -> Path:
+    """Return a copy, with these versions alone."""
+    copy = folder / "migrations"
+    shutil.copytree(MIGRATIONS, copy)
+    for file in set((copy / "versions").glob("0*.py")) - set((copy / "versions").glob(f"{versions}_*.py")):
+        file.unlink()
+    return copy
+
+
 def test_what_fails_halfway_leaves_nothing(old_file, tmp_path):
-    broken = tmp_path / "migrations"
-    shutil.copytree(MIGRATIONS, broken)
+    broken = copy_migrations(tmp_path)
     second = broken / "versions" / "0002_board.py"
     second.write_text(second.read_text().replace("    add_audit()\n", "    raise ZeroDivisionError\n"))
     engine = make_engine(sqlite_url(old_file))

@@ -51,6 +51,13 @@ class TestSigningIn:
         assert all("Name or password is wrong." in page for page in pages)
         assert [len(page) for page in pages] == [len(pages[0])] * 2
 
+    def test_nor_does_the_board(self, client, anna):
+        """Neither its page nor the cursor in it, which all open pages wait for."""
+        before = client.get("/").text
+        for name in ("anna", "bert"):
+            client.sign_in(name, "wrong")
+            assert client.get("/").text == before
+
     def test_the_password_is_never_sent_back(self, client, anna):
         assert "hunter2" not in client.sign_in("anna", "hunter2").text
 
