@@ -1,7 +1,8 @@
 """What the forms take. Each complaint is a sentence for the person who filled one in."""
 
+import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -26,9 +27,9 @@ from wtforms.validators import DataRequired, InputRequired, Length
 from app.passwords import PASSWORD_LENGTH, PASSWORD_LENGTH_AT_MOST, hash_new_password
 from app.store import Refused, Unknown
 from app.store.components import NO_COMPONENT, read_components
-from app.store.incidents import read_board, read_incident
+from app.store.incidents import Repeated, read_board, read_incident
 from app.store.names import check_characters, check_name
-from app.store.tables import NAME_LENGTH, TEXT_LENGTH, TITLE_LENGTH, Impact, State
+from app.store.tables import NAME_LENGTH, TEXT_LENGTH, TITLE_LENGTH, Attachment, Impact, State
 from wsgi_app.attachments import stored
 from wsgi_app.resources import current_store
 from wsgi_app.sessions import current_actor
@@ -180,15 +181,31 @@ class BoardForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
 
 
 class PostForm(BoardForm):
-    """What is said about an incident: files with it are kept if it is posted, and only then."""
+    """What is said about an incident: files with it are kept if it is posted, and only then. One that is sent
+    twice, by a double click, is posted once.
+    """
 
     state = choice("State", State, "Choose a state.", [CHOOSE, *STATES], required=True)
     text = message("Message", "Say what is going on.")
     files = MultipleFileField("Files")
 
-    def commit(self, write: Callable[..., T], *args: Any, **more: Any) -> T:
-        with stored(self.files.data or []) as files:
-            return super().commit(write, *args, **more, files=files)
+    def commit(self, write: Callable[..., Any], *args: Any, **more: Any) -> Any:
+        try:
+            with stored(self.files.data or []) as files:
+                return super().commit(write, *args, **more, files=files, form=fingerprint(files))
+        except Repeated as error:
+            return error.update
+
+
+def fingerprint(files: Iterable[Attachment]) -> str:
+    """Return what tells the form that was sent from all others: by its token, and all that is in it.
+
+    Nothing for one without a token: of a script, which has it in a header.
+    """
+    if "csrf_token" not in request.form:
+        return ""
+    content = (sorted(request.form.items(multi=True)), [file.sha256 for file in files])
+    return hashlib.sha256(repr(content).encode()).hexdigest()
 
 
 class UpdateForm(PostForm):
@@ -197,7 +214,7 @@ class UpdateForm(PostForm):
     incident = choice("Incident", number, "Choose an incident.", incident_choices, required=True)
     impact = choice("Impact", Impact, "Choose an impact.", [AS_IT_IS, *IMPACTS])
 
-    def commit(self, write: Callable[..., T], *args: Any, **more: Any) -> T:
+    def commit(self, write: Callable[..., Any], *args: Any, **more: Any) -> Any:
         try:
             return super().commit(write, *args, **more)
         except Unknown as error:

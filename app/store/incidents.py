@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
@@ -14,6 +14,17 @@ from app.store.tables import UPDATES_LISTED, Attachment, Impact, Incident, State
 
 INCIDENTS_LISTED = 50
 CHANGES_LISTED = 20
+
+# So much later the same form, with the same in it, is no double click, nor a browser that tries again.
+REPEATED_WITHIN = timedelta(minutes=10)
+
+
+class Repeated(Exception):
+    """This form was posted a moment ago. Attributes: `update`, what came of it then."""
+
+    def __init__(self, update: Update) -> None:
+        super().__init__("this form was posted a moment ago")
+        self.update = update
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +105,17 @@ def add_incident(
     impact: Impact = Impact.MINOR,
     components: Iterable[int] = (),
     files: Iterable[Attachment] = (),
+    form: str = "",
     by: Actor = MACHINE,
 ) -> Update:
-    """Add an incident with its first update, which is returned; raises `Refused`."""
+    """Add an incident with its first update, which is returned; raises `Refused`, `Repeated`."""
     posted_at = posted_at or datetime.now(UTC)
     incident = Incident(title=title, state=state, impact=impact, opened_at=posted_at, update_count=0)
     incident.components = read_chosen(session, components)
     session.add(incident)
     session.flush()
     note(session, by, "opened incident", title)
-    return append_update(session, incident, state, text, posted_at, files)
+    return append_update(session, incident, state, text, posted_at, files, form)
 
 
 def add_update(
@@ -115,16 +127,17 @@ def add_update(
     *,
     impact: Impact | None = None,
     files: Iterable[Attachment] = (),
+    form: str = "",
     by: Actor = MACHINE,
 ) -> Update:
-    """Add an update to the incident of this number, and return it; raises `Unknown`.
+    """Add an update to the incident of this number, and return it; raises `Unknown`, `Repeated`.
 
     Without an impact, that stays as it was.
     """
     found = find(session, Incident, incident)
     found.impact = impact or found.impact
     note(session, by, f"posted update: {state.value}", found.title)
-    return append_update(session, found, state, text, posted_at or datetime.now(UTC), files)
+    return append_update(session, found, state, text, posted_at or datetime.now(UTC), files, form)
 
 
 def append_update(
@@ -134,18 +147,34 @@ def append_update(
     text: str,
     posted_at: datetime,
     files: Iterable[Attachment],
+    form: str,
 ) -> Update:
     """Append an update, and bring the incident to its state. The session must be a `writing` one."""
+    refuse_repeated(session, form)
     incident.state = state
     incident.resolved_at = posted_at if state is State.RESOLVED else None
     incident.update_count += 1
     update = Update(
-        incident_id=incident.id, number=incident.update_count, state=state, text=text, posted_at=posted_at
+        incident_id=incident.id,
+        number=incident.update_count,
+        state=state,
+        text=text,
+        posted_at=posted_at,
+        form=form,
     )
     update.attachments = list(files)
     session.add(update)
     session.flush()
     return update
+
+
+def refuse_repeated(session: Session, form: str) -> None:
+    """Raises `Repeated`. Writers queue up: of two forms at once, the second finds the first."""
+    recently = Update.posted_at > datetime.now(UTC) - REPEATED_WITHIN
+    posted = session.scalars(select(Update).where(Update.form == form, recently)).first() if form else None
+    if posted:
+        session.expunge(posted)  # the transaction ends here
+        raise Repeated(posted)
 
 
 def change_components(

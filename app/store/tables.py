@@ -135,7 +135,8 @@ class Incident(Base):
 
 
 class Update(Base):
-    """What was said about an incident, and the state it was in from then on.
+    """What was said about an incident, and the state it was in from then on. `form` tells which one it came
+    by, if any.
 
     Ids grow in the order in which updates become visible, since writers queue up
     (`waterspout.service.sql.engines`): the newest id that a reader has seen tells which updates it has not.
@@ -149,6 +150,7 @@ class Update(Base):
     state: Mapped[State]
     text: Mapped[str] = mapped_column(String(TEXT_LENGTH))
     posted_at: Mapped[datetime]
+    form: Mapped[str] = mapped_column(String(64), server_default="", index=True)
 
     attachments: Mapped[list["Attachment"]] = relationship(order_by="Attachment.id", lazy="raise")
 

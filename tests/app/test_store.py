@@ -10,8 +10,10 @@ from app.store import Unknown
 from app.store.incidents import (
     CHANGES_LISTED,
     INCIDENTS_LISTED,
+    REPEATED_WITHIN,
     Board,
     Changes,
+    Repeated,
     add_incident,
     add_update,
     read_board,
@@ -77,6 +79,31 @@ class TestPosting:
                     incident_id=7, number=1, state=State.RESOLVED, text="Lost", posted_at=datetime.now(UTC)
                 )
             )
+
+    def test_a_form_is_posted_once_by_all_who_send_it_at_once(self, store):
+        outcomes = []
+
+        def post():
+            try:
+                outcomes.append(store.write(add_incident, "Slow", State.INVESTIGATING, "We look.", form="f"))
+            except Repeated as error:
+                outcomes.append(error.update)
+
+        threads = [threading.Thread(target=post) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert {(update.id, update.incident_id) for update in outcomes} == {(1, 1)}
+        assert len(outcomes) == 8
+        assert titles(store.read(read_board)) == ["Slow"]
+
+    def test_a_form_may_say_the_same_again_later(self, store):
+        long_ago = datetime.now(UTC) - REPEATED_WITHIN
+        (incident_id,) = post_incidents(store, 1)
+        for moment in (long_ago, None):
+            store.write(add_update, incident_id, State.MONITORING, "Still so.", moment, form="f")
+        assert store.read(read_cursor) == 3
 
     def test_many_threads_may_post_at_once(self, store):
         incident_id = store.write(add_incident, "Busy", State.INVESTIGATING, "0").incident_id

@@ -9,7 +9,7 @@ from app.store.incidents import INCIDENTS_LISTED, read_cursor, read_incident
 from app.store.rows import LARGEST_ID
 from app.store.tables import TEXT_LENGTH, Impact, State
 from tests.app.databases import post_incidents
-from tests.wsgi_app.conftest import PASSWORD
+from tests.wsgi_app.conftest import PASSWORD, PNG
 from wsgi_app.guards import MAX_CONTENT_LENGTH
 
 INCIDENT = {"title": "Slow", "state": "investigating", "impact": "major", "text": "We look."}
@@ -55,6 +55,22 @@ def test_an_update_is_posted(operator, store, published):
     assert incident.updates[0].text == "Done.\nReally."
     (topic, message, seen) = published[0]
     assert (topic, message["incident"], message["update"], seen) == ("incidents", 1, 3, 3)
+
+
+@pytest.mark.parametrize("form", [INCIDENT, {"incident": "1", "state": "resolved", "text": "Done."}])
+def test_a_form_that_is_sent_twice_is_posted_once(operator, store, settings, form):
+    """A double click; a browser that tries again."""
+    post_incidents(store, 1)
+    form = {**form, "csrf_token": operator.token()}
+    replies = [
+        operator.post("/admin/", data={**form, "files": [(io.BytesIO(PNG), "a.png")]}) for _ in range(2)
+    ]
+    assert [reply.status_code for reply in replies] == [303, 303]
+    assert replies[0].headers["Location"] == replies[1].headers["Location"]
+    assert store.read(read_cursor) == 2
+    assert len(list((settings.folder / "attachments").iterdir())) == 1
+    operator.post("/admin/", data={**form, "text": "And another thing.", "files": []})
+    assert store.read(read_cursor) == 3
 
 
 def test_without_a_server_posting_works(operator, store):
