@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from itertools import zip_longest
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, load_only
 
 from app.store.audit import read_change
 from app.store.components import read_components
@@ -16,13 +17,14 @@ from app.store.tables import (
     Incident,
     Maintenance,
     State,
+    Update,
     incident_component,
     maintenance_component,
 )
 
 HISTORY_DAYS = 90
 
-# More spans than anybody's board has in 90 days; beyond it the oldest are left out, and a reply stays fast.
+# More updates than anybody's board has in 90 days; beyond it the oldest are left out, and a reply stays fast.
 SPANS_READ = 5000
 
 
@@ -81,9 +83,12 @@ def worst(conditions: Iterable[Condition]) -> Condition:
 def read_statuses(session: Session, now: datetime | None = None) -> Sequence[ComponentStatus]:
     """Return each component that is shown, in order, with its condition now."""
     now = now or datetime.now(UTC)
-    spans = [span for span in read_spans(session, now, now) if span.end >= now]
+    concerned = incident_component.c.component_id
+    open_now = select(concerned, Incident.impact).join(Incident).where(Incident.state != State.RESOLVED)
+    found = [(number, Condition(impact)) for number, impact in session.execute(open_now.limit(SPANS_READ))]
+    found += [(span.component_id, span.condition) for span in read_maintained(session, now, now)]
     return [
-        ComponentStatus(each, worst(span.condition for span in spans if span.component_id == each.id))
+        ComponentStatus(each, worst(condition for number, condition in found if number == each.id))
         for each in read_components(session)
     ]
 
@@ -112,16 +117,38 @@ def judge_day(component: Component, day: date, conditions: Sequence[Condition]) 
 
 
 def read_spans(session: Session, since: datetime, now: datetime) -> Iterator[Span]:
-    """The spans that reach beyond `since`, up to now: of incidents, and of maintenance that took place."""
-    concerned = incident_component.c.component_id
-    incidents = (
-        select(concerned, Incident.impact, Incident.opened_at, Incident.resolved_at)
-        .join(Incident)
-        .where((Incident.state != State.RESOLVED) | (Incident.resolved_at > since))
-        .order_by(Incident.id.desc())
-    )
-    for component_id, impact, start, end in session.execute(incidents.limit(SPANS_READ)):
-        yield Span(component_id, Condition(impact.value), start, end or now)
+    """All spans up to now that reach beyond `since`, and perhaps some from before."""
+    yield from read_troubled(session, since, now)
+    yield from read_maintained(session, since, now)
+
+
+def read_troubled(session: Session, since: datetime, now: datetime) -> Iterator[Span]:
+    """The spans of incidents, as their updates told them: what is said today changes no day before."""
+    recent = (Incident.state != State.RESOLVED) | (Incident.resolved_at > since)
+    needed = load_only(Update.incident_id, Update.state, Update.impact, Update.posted_at)
+    updates = select(Update).options(needed).join(Incident).where(recent).order_by(Update.id.desc())
+    stories: dict[int, list[Update]] = {}
+    for update in reversed(session.scalars(updates.limit(SPANS_READ)).all()):
+        stories.setdefault(update.incident_id, []).append(update)
+    for incident_id, component_id in session.execute(select(incident_component).join(Incident).where(recent)):
+        for update, end in follow(stories.get(incident_id, []), now):
+            yield Span(component_id, Condition(update.impact), update.posted_at, end)
+
+
+def follow(story: Sequence[Update], now: datetime) -> Iterator[tuple[Update, datetime]]:
+    """Those updates of an incident that tell how bad it was, the oldest first, and until when each does: the
+    next one, or now. What resolves it tells of its own moment; what is said when it is over, of none.
+    """
+    over = False
+    for update, following in zip_longest(story, story[1:]):
+        resolved = update.state is State.RESOLVED
+        if not (resolved and over):
+            yield update, update.posted_at if resolved else following.posted_at if following else now
+        over = resolved
+
+
+def read_maintained(session: Session, since: datetime, now: datetime) -> Iterator[Span]:
+    """The spans of maintenance that took place."""
     begun = (Maintenance.starts_at <= now) & (Maintenance.ends_at > since)
     maintained = (
         select(maintenance_component.c.component_id, Maintenance.starts_at, Maintenance.ends_at)

@@ -158,6 +158,7 @@ def append_update(
         incident_id=incident.id,
         number=incident.update_count,
         state=state,
+        impact=incident.impact,
         text=text,
         posted_at=posted_at,
         form=form,

@@ -111,7 +111,7 @@ def newest_updates(limit: int) -> Relationship[list["Update"]]:
 
 
 class Incident(Base):
-    """Something that went wrong. `state` and `update_count` are the newest update's state and number;
+    """Something that went wrong. `state`, `impact` and `update_count` are the newest update's;
     `edited_in` is the number of the last change of anything else (`AuditLine.change`), or 0.
     """
 
@@ -135,8 +135,8 @@ class Incident(Base):
 
 
 class Update(Base):
-    """What was said about an incident, and the state it was in from then on. `form` tells which one it came
-    by, if any.
+    """What was said about an incident, and the state and impact that it had from then on. `form` tells which
+    one it came by, if any.
 
     Ids grow in the order in which updates become visible, since writers queue up
     (`waterspout.service.sql.engines`): the newest id that a reader has seen tells which updates it has not.
@@ -148,6 +148,7 @@ class Update(Base):
     incident_id: Mapped[int] = mapped_column(ForeignKey("incident.id"))
     number: Mapped[int]
     state: Mapped[State]
+    impact: Mapped[Impact] = mapped_column(server_default=Impact.MINOR.value)
     text: Mapped[str] = mapped_column(String(TEXT_LENGTH))
     posted_at: Mapped[datetime]
     form: Mapped[str] = mapped_column(String(64), server_default="", index=True)

@@ -121,6 +121,39 @@ class TestDays:
         assert days[NOON.date()] is Condition.MINOR
         assert days[NOON.date() - timedelta(days=1)] is Condition.MAINTENANCE
 
+    def test_what_comes_back_was_well_in_between(self, store, web):
+        update = post(store, web, at=NOON - timedelta(days=5), until=NOON - timedelta(days=5, hours=-1))
+        store.write(add_update, update.incident_id, State.MONITORING, "Back.", NOON - timedelta(days=1))
+        assert self.wrong(store) == {5: Condition.MAJOR, 1: Condition.MAJOR, 0: Condition.MAJOR}
+
+    def test_another_impact_counts_from_then_on(self, store, web):
+        update = post(store, web, impact=Impact.CRITICAL, at=NOON - timedelta(days=3))
+        for days, impact in ((2, Impact.MAJOR), (1, Impact.MINOR)):
+            moment = NOON - timedelta(days=days)
+            store.write(add_update, update.incident_id, State.MONITORING, "Better.", moment, impact=impact)
+        bad = [Condition.CRITICAL, Condition.CRITICAL, Condition.MAJOR, Condition.MINOR]
+        assert self.wrong(store) == dict(zip((3, 2, 1, 0), bad, strict=True))
+
+    def test_the_impact_that_it_had_in_the_end_counts(self, store, web):
+        """Of what is said when all is over, too; but not what is said of it later."""
+        moments = (NOON - timedelta(days=days) for days in (4, 3))
+        update = post(store, web, impact=Impact.MINOR, at=next(moments))
+        for moment in (*moments, NOON):
+            store.write(
+                *(add_update, update.incident_id, State.RESOLVED, "It was bad.", moment),
+                impact=Impact.CRITICAL,
+            )
+        assert self.wrong(store) == {4: Condition.MINOR, 3: Condition.CRITICAL}
+
+    def wrong(self, store) -> dict[int, Condition | None]:
+        """The days on which not all was well: how many ago, and how it was."""
+        days = self.days(store).items()
+        return {
+            (NOON.date() - day).days: condition
+            for day, condition in days
+            if condition is not Condition.OPERATIONAL
+        }
+
     def test_what_is_announced_is_no_history(self, store, web):
         store.write(maintain, web, NOON + timedelta(minutes=1), NOON + timedelta(hours=1))
         assert self.days(store)[NOON.date()] is Condition.OPERATIONAL

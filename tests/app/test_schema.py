@@ -69,6 +69,7 @@ def test_a_file_of_the_first_release_is_taken_over(old_file):
     old, new = store.read(read_incident, 1), store.read(read_incident, 2)
     store.close()
     assert (old.title, old.state, old.impact) == ("Old", State.RESOLVED, Impact.MINOR)
+    assert {update.impact for update in old.updates} == {Impact.MINOR}
     assert old.resolved_at == old.updates[0].posted_at
     assert new.resolved_at is None
     assert [update.text for update in old.updates] == ["Done.", "We look."]
