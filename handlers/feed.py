@@ -2,11 +2,11 @@
 
     event: changes   {"incidents": [{"id", "open", "html"}, ...], "parts": {name: html, ...}}
 
-Too many changes to be listed are a "reload", and so are other components, other names or another order of
-them. The markup is that of the page: the same templates.
+Too many changes to be listed are a "reload", or too many days, and so are other components, other names or
+another order of them. The markup is that of the page: the same templates.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,32 +14,45 @@ from typing import Any
 import jinja2
 from sqlalchemy.orm import Session
 
-from app.store.history import ComponentStatus, read_statuses, read_version
+from app.store.history import ComponentStatus, Day, read_history, read_statuses, read_version
 from app.store.incidents import Changes, read_changes
 from app.store.maintenance import read_maintenance
 from app.store.tables import Maintenance
 from waterspout.native.live import NOTHING, Cursor, Event, parse_cursor
 from waterspout.service.sql import AsyncStore
 
+# A page that has slept for longer is loaded again.
+DAYS_TOLD = 7
+
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What an event tells: which incidents have changed, and how everything is now."""
+    """What an event tells: which incidents have changed, how everything is now, and how it was on each day
+    since; None, if those are too many.
+    """
 
     cursor: Cursor
     changes: Changes
     components: Sequence[ComponentStatus]
+    days: Mapping[int, Sequence[Day]] | None
     maintenance: Sequence[Maintenance]
 
 
-def read_cursor(session: Session) -> Cursor:
-    return parse_cursor(read_version(session)) or NOTHING
+def read_cursor(session: Session, now: datetime | None = None) -> Cursor:
+    return parse_cursor(read_version(session, now)) or NOTHING
 
 
 def read_news(session: Session, since: Cursor) -> News:
-    cursor = read_cursor(session)  # first: see `waterspout.native.live.Source`
-    changes = read_changes(session, since)
-    return News(cursor, changes, read_statuses(session), read_maintenance(session))
+    now = datetime.now(UTC)
+    cursor = read_cursor(session, now)  # first: see `waterspout.native.live.Source`
+    changes, count = read_changes(session, since), count_days(since, cursor)
+    days = read_history(session, count, now) if 0 < count <= DAYS_TOLD else None
+    return News(cursor, changes, read_statuses(session, now), days, read_maintenance(session, now))
+
+
+def count_days(since: Cursor, cursor: Cursor) -> int:
+    """How many days a reader does not know, or not to their end: today, and those since its cursor's."""
+    return cursor[3] - since[3] + 1 if len(since) > 3 else 1
 
 
 class Feed:
@@ -54,25 +67,27 @@ class Feed:
 
     async def event(self, since: Cursor) -> Event:
         news = await self.store.read(read_news, since)
-        if not news.changes.complete:
+        if not news.changes.complete or news.days is None:
             return Event.reload(news.cursor)
         incidents = [
             {"id": each.id, "open": each.open, "html": self.render("incident", incident=each)}
             for each in news.changes.incidents
         ]
-        return Event.make("changes", news.cursor, {"incidents": incidents, "parts": self.render_parts(news)})
+        return Event.make(
+            "changes", news.cursor, {"incidents": incidents, "parts": self.render_parts(news, news.days)}
+        )
 
-    def render_parts(self, news: News) -> dict[str, str]:
+    def render_parts(self, news: News, days: Mapping[int, Sequence[Day]]) -> dict[str, str]:
         """Return the markup of each part of the page that tells how things are now, by its name."""
         whole = {"components": news.components, "maintenance": news.maintenance}
         parts = {
             "summary": self.render("summary", open_count=news.changes.open_count, **whole),
             "maintenance": self.render("maintenance", **whole),
         }
-        today = datetime.now(UTC).date()
         for status in news.components:
-            for name in ("condition", "today"):
-                parts[f"{name}-{status.component.id}"] = self.render(name, status=status, today=today)
+            number = status.component.id
+            parts[f"condition-{number}"] = self.render("condition", status=status)
+            parts[f"days-{number}"] = self.render("days", days=days[number])
         return parts
 
     def render(self, name: str, **values: Any) -> str:

@@ -159,6 +159,38 @@ def test_components_are_live(chrome, board):
     assert is_same_page(chrome)
 
 
+# The page as it was made two days ago.
+OLD_PAGE = """
+    document.addEventListener("readystatechange", () => {
+      const board = document.getElementById("board");
+      if (document.readyState !== "interactive" || !board) return;
+      const [, start, today] = board.dataset.cursor.match(/(.*\\.)(\\d+)/);
+      board.dataset.cursor = start + (today - 2);
+      for (const history of board.querySelectorAll(".history")) {
+        const day = new Date(history.lastElementChild.dataset.day);
+        for (let n = 0; n < 2; n++) history.prepend(history.lastElementChild);
+        history.lastElementChild.dataset.day = new Date(day - 2 * 864e5).toISOString().slice(0, 10);
+      }
+    });
+"""
+DAYS = "return [...document.querySelector('.history').children].map((day) => day.title)"
+
+
+def test_a_page_that_slept_has_the_days_that_it_slept_through(chrome, board):
+    address, _ = board
+    watch(chrome, address)
+    days = chrome.execute_script(DAYS)
+    script = chrome.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": OLD_PAGE})
+    try:
+        watch(chrome, address)
+        waiting = WebDriverWait(chrome, PATIENCE, 0.05)
+        waiting.until(lambda _: chrome.execute_script(DAYS)[-3:] == days[-3:])
+        assert len(chrome.execute_script(DAYS)) == 90
+        assert is_same_page(chrome)
+    finally:
+        chrome.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+
+
 SLOW_PAGES = """
     const fetch = window.fetch;
     window.fetch = async (...what) => {

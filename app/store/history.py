@@ -171,4 +171,4 @@ def read_version(session: Session, now: datetime | None = None) -> str:
     started = select(func.count()).where(Maintenance.starts_at <= now)
     ended = select(func.count()).where(Maintenance.ends_at <= now)
     clock = session.scalars(started).one() + session.scalars(ended).one()
-    return f"{read_cursor(session)}.{read_change(session)}.{clock}.{now:%Y%j}"
+    return f"{read_cursor(session)}.{read_change(session)}.{clock}.{now.toordinal()}"

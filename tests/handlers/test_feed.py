@@ -1,5 +1,7 @@
 import asyncio
 import json
+import re
+from datetime import UTC, datetime, timedelta
 
 import jinja2
 import pytest
@@ -9,7 +11,7 @@ from app.store.components import add_component, archive_component, move_componen
 from app.store.history import read_version
 from app.store.incidents import CHANGES_LISTED, add_incident, add_update, change_components
 from app.store.tables import UPDATES_LISTED, Impact, State
-from handlers.feed import Feed
+from handlers.feed import DAYS_TOLD, Feed
 from tests.app.databases import post_incidents
 from waterspout.limits import EVENTS_KEPT
 from waterspout.native.live import NOTHING, Event, Watch, format_cursor, parse_cursor
@@ -62,9 +64,58 @@ async def test_an_event_tells_how_every_component_is(feed, store):
     )
     parts = parse(await feed.event(NOTHING))["parts"]
     assert "Partial outage" in parts[f"condition-{component.id}"]
-    assert "Partial outage" in parts[f"today-{component.id}"]
+    assert "Partial outage" in parts[f"days-{component.id}"]
     assert "Affected: Harbour &lt;1&gt;" in parts["summary"]
     assert "article" not in parts["maintenance"]
+
+
+def days_of(parts, component) -> list[tuple[str, str]]:
+    cells = re.findall(r'data-day="([^"]+)" data-condition="(\w+)"', parts[f"days-{component.id}"])
+    assert cells
+    return cells
+
+
+@pytest.mark.gen_test
+async def test_an_event_tells_of_today_what_the_page_would(feed, store):
+    """What is over again, too, and what has turned out to be nothing."""
+    harbour, ferry = (store.write(add_component, name) for name in ("Harbour", "Ferry"))
+    before = version_of(store)
+    said = {"impact": Impact.MAJOR, "components": [harbour.id, ferry.id]}
+    incident = store.write(add_incident, "Storm", State.INVESTIGATING, "Wind.", **said).incident_id
+    store.write(add_update, incident, State.RESOLVED, "Calm.")
+    parts = parse(await feed.event(before))["parts"]
+    today = str(datetime.now(UTC).date())
+    assert days_of(parts, harbour) == days_of(parts, ferry) == [(today, "major")]
+    before = version_of(store)
+    store.write(change_components, incident, [harbour.id])
+    parts = parse(await feed.event(before))["parts"]
+    assert days_of(parts, ferry) == [(today, "operational")]
+
+
+@pytest.mark.gen_test
+async def test_who_slept_is_told_of_each_day(feed, store):
+    harbour = store.write(add_component, "Harbour")
+    *rest, today = version_of(store)
+    now = datetime.now(UTC)
+    moments = (now - timedelta(days=2), now - timedelta(days=2) + timedelta(seconds=1))
+    storm = store.write(
+        *(add_incident, "Storm", State.INVESTIGATING, "Wind.", moments[0]), components=[harbour.id]
+    )
+    store.write(add_update, storm.incident_id, State.RESOLVED, "Calm.", moments[1])
+    parts = parse(await feed.event((*rest, today - 3)))["parts"]
+    days = [str(now.date() - timedelta(days=n)) for n in (3, 2, 1, 0)]
+    assert [day for day, _ in days_of(parts, harbour)] == days
+    assert days_of(parts, harbour)[1] == (days[1], "minor")
+
+
+@pytest.mark.parametrize("days", [DAYS_TOLD, 10_000, -1])
+@pytest.mark.gen_test
+async def test_who_slept_for_too_long_is_told_to_reload(feed, store, days):
+    """So is a page from before days were counted so, which seems to come from the future."""
+    store.write(add_component, "Harbour")
+    *rest, today = version_of(store)
+    post_incidents(store, 1)
+    assert await feed.event((*rest, today - days)) == Event.reload(version_of(store))
 
 
 @pytest.mark.gen_test

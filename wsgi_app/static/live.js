@@ -1,15 +1,13 @@
 "use strict";
 
 /*
- * Keeps the page as the server would render it now, but for the history of the days before today. The page comes
- * complete and works without this file; here it follows /api/stream from the cursor (the board's version) that the
- * page was rendered at, or, where no stream comes through, /api/poll. The markup in the events is made by the same
- * templates as the page's, and escaped there. Where no event can say what has changed (much, or the components
- * themselves), "reload" has it fetch the page again.
+ * Keeps the page as the server would render it now. The page comes complete and works without this file; here it
+ * follows /api/stream from the cursor (the board's version) that the page was rendered at, or, where no stream comes
+ * through, /api/poll. The markup in the events is made by the same templates as the page's, and escaped there. Where
+ * no event can say what has changed (much, or the components themselves), "reload" has it fetch the page again.
  */
 (() => {
   const STATUS = { connecting: "Connecting…", live: "Live", lost: "Disconnected", offline: "Offline" };
-  const CONDITIONS = ["unknown", "operational", "maintenance", "minor", "major", "critical"];
   const LONGEST_WAIT = 30000;
   const BEAT_WAIT = 40000; // the server's heart beats every 15 s
   const STREAM_WAIT = 10000; // for its first beat: a proxy that holds streams back never lets it through
@@ -34,7 +32,7 @@
   function parse(html) {
     const template = document.createElement("template");
     template.innerHTML = html;
-    return template.content.firstElementChild;
+    return Array.from(template.content.children);
   }
 
   /* ---- What the page shows ---- */
@@ -105,7 +103,7 @@
   function mergeIncident(change) {
     const only = document.getElementById("board").dataset.only;
     if (only && Number(only) !== change.id) return;
-    const fresh = parse(change.html);
+    const [fresh] = parse(change.html);
     const shown = find(`[data-incident="${change.id}"]`);
     const news = markNews(fresh, shown);
     announce(fresh, news);
@@ -114,25 +112,26 @@
     else place(fresh, shown, change.open);
   }
 
-  /* Today, at the end of a component's history: the worst that it was. A new day begins with a cell of its own. */
-  function mergeToday(component, fresh) {
+  /* At the end of a component's history: the day that was the last, as it is now, and those after it. */
+  function mergeDays(component, days) {
     const history = find(`[data-component="${component}"] .history`);
-    const last = history?.lastElementChild;
-    if (!last) return;
-    const rank = (day) => CONDITIONS.indexOf(day.dataset.condition);
-    if (last.dataset.day < fresh.dataset.day) {
-      history.append(fresh);
-      history.firstElementChild.remove();
-    } else if (rank(last) < rank(fresh)) {
-      last.replaceWith(fresh);
+    if (!history) return;
+    for (const day of days) {
+      const last = history.lastElementChild;
+      if (last.dataset.day === day.dataset.day) {
+        last.replaceWith(day);
+      } else if (last.dataset.day < day.dataset.day) {
+        history.append(day);
+        history.firstElementChild.remove();
+      }
     }
   }
 
   function mergePart(name, html) {
     const fresh = parse(html);
-    localize(fresh);
-    if (name.startsWith("today-")) mergeToday(name.slice("today-".length), fresh);
-    else find(`[data-part="${name}"]`)?.replaceWith(fresh);
+    fresh.forEach(localize);
+    if (name.startsWith("days-")) mergeDays(name.slice("days-".length), fresh);
+    else find(`[data-part="${name}"]`)?.replaceWith(...fresh);
   }
 
   function merge(changes) {
