@@ -48,7 +48,8 @@ class Settings:
 
     `database_url` is normalised (`waterspout.service.sql.parse_url`); `board_name` is the title of each page.
     `folder` holds the attachments and, of the example, everything. `url` is where the public finds the board,
-    without a "/" at the end, or empty. `proxies` is how many of them have added to `X-Forwarded-For`.
+    without a "/" at the end, or empty; `root_path`, such as "/status", what the server mounts it under there,
+    as far as the environment says. `proxies` is how many of them have added to `X-Forwarded-For`.
     `example`: nobody named a database, so this is the one to play with.
     """
 
@@ -58,6 +59,7 @@ class Settings:
     secret_key: str = field(default_factory=lambda: secrets.token_hex(KEY_LENGTH), repr=False)
     secret_key_fallbacks: tuple[str, ...] = field(default=(), repr=False)
     url: str = ""
+    root_path: str = ""
     proxies: int = 0
     example: bool = False
 
@@ -73,6 +75,7 @@ class Settings:
             secret_key=find_secret_key(environ.get("SECRET_KEY"), None if database else folder / EXAMPLE_KEY),
             secret_key_fallbacks=parse_fallbacks(environ.get("SECRET_KEY_FALLBACKS") or ""),
             url=parse_board_url(environ.get("BOARD_URL") or ""),
+            root_path=parse_root_path(environ.get("WATERSPOUT_ROOT_PATH") or ""),
             proxies=parse_proxies(environ.get("BOARD_PROXIES") or "0"),
             example=not database,
         )
@@ -167,6 +170,13 @@ def encode_host(host: str) -> str:
     if not HOST.fullmatch(encoded):
         raise SettingsError(NO_BOARD_URL)
     return encoded
+
+
+def parse_root_path(text: str) -> str:
+    """Return it without a slash at the end. What it may consist of, the server says."""
+    if text and not text.startswith("/"):
+        raise SettingsError("WATERSPOUT_ROOT_PATH must be a path, such as /status")
+    return text.removesuffix("/")
 
 
 def parse_proxies(text: str) -> int:

@@ -79,10 +79,10 @@ def change_password(name: str) -> None:
 def invite() -> None:
     """Print a link by which one person becomes an operator."""
     token = current_store().write(add_invitation)
-    public_url = current_settings().url
-    if not public_url:
+    settings = current_settings()
+    if not settings.url:
         click.echo("Put the board's address before it (or set BOARD_URL):", err=True)
-    click.echo(f"{public_url}/join/{token}")
+    click.echo(f"{settings.url}{settings.root_path}/join/{token}")
     click.echo(f"It works once, within {INVITATION_LASTS.days} days.", err=True)
 
 

@@ -220,3 +220,15 @@ def test_a_folder_that_can_t_be_written_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(SettingsError, match="can't be made or used: nothing can be written there"):
         check_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "root_path"), [("", ""), ("/", ""), ("/status", "/status"), ("/a/b/", "/a/b")]
+)
+def test_what_the_server_mounts_it_under(text, root_path):
+    assert read(WATERSPOUT_ROOT_PATH=text).root_path == root_path
+
+
+def test_which_is_a_path():
+    with pytest.raises(SettingsError, match="WATERSPOUT_ROOT_PATH"):
+        read(WATERSPOUT_ROOT_PATH="status")

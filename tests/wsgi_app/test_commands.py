@@ -63,6 +63,14 @@ def test_a_link_is_printed(run, store):
     store.read(find_invitation, result.stdout.strip().removeprefix("/join/"))
 
 
+@pytest.mark.parametrize("root_path", ["/status", "/status/"])
+def test_the_link_is_below_what_the_board_is_mounted_under(tmp_path, root_path):
+    environ = {"DATABASE_URL": f"sqlite:///{tmp_path}/board.sqlite3", "SECRET_KEY": "k" * 32}
+    assert run_flask(environ, "upgrade").returncode == 0
+    below = {"BOARD_URL": "https://example.org", "WATERSPOUT_ROOT_PATH": root_path}
+    assert run_flask(environ | below, "invite").stdout.startswith("https://example.org/status/join/")
+
+
 def test_operators_are_listed_and_disabled(run, operator):
     assert run("disable-operator", "anna").exit_code == 0
     name, _, state = run("list-operators").output.strip().split("\t")
