@@ -65,7 +65,12 @@ def current_actor() -> Actor:
 
 
 class PrivateCookies(SecureCookieSessionInterface):
-    """Sessions in a cookie that travels over TLS only, unless it never leaves this machine."""
+    """Sessions in a cookie that travels over TLS only, unless it never leaves this machine; and to the board
+    alone, where that shares its host with others.
+    """
+
+    def get_cookie_path(self, app: Flask) -> str:
+        return request.script_root or "/"
 
     def get_cookie_secure(self, app: Flask) -> bool:
         https = request.is_secure or current_settings().url.startswith("https:")

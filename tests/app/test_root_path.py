@@ -38,6 +38,13 @@ def test_a_stranger_is_sent_to_the_login_below_it(board):
         assert reply.url.startswith(f"{address}/login?next=")
 
 
+def test_the_cookie_of_the_session_stays_below_it(board):
+    _, operator = board
+    assert [(cookie.name, cookie.path) for cookie in operator.cookies] == [("board", ROOT)]
+    operator.post("/logout")
+    assert list(operator.cookies) == []
+
+
 def test_every_link_is_below_it(board):
     address, operator = board
     page = read(f"{address}/")
