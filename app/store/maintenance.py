@@ -44,15 +44,19 @@ def add_maintenance(
     components: Iterable[int] = (),
     by: Actor = MACHINE,
 ) -> Maintenance:
-    """Announce maintenance; raises `Refused`."""
+    """Announce maintenance; raises `Refused`. The same once more, as by a double click, is the first one."""
     if not timedelta(0) < ends_at - starts_at <= LONGEST_MAINTENANCE:
         raise Refused(
             f"The end must be after the start, by {LONGEST_MAINTENANCE.days} days at most.", "ends_at"
         )
     if ends_at <= datetime.now(UTC):
         raise Refused("The end is in the past.", "ends_at")
-    maintenance = Maintenance(title=title, text=text, starts_at=starts_at, ends_at=ends_at)
-    maintenance.components = read_chosen(session, components)
+    said = {"title": title, "text": text, "starts_at": starts_at, "ends_at": ends_at}
+    chosen = read_chosen(session, components)
+    for same in session.scalars(SELECT_MAINTENANCE.filter_by(**said, cancelled_at=None)):
+        if same.components == chosen:
+            return same
+    maintenance = Maintenance(**said, components=chosen)
     session.add(maintenance)
     session.flush()
     note_change(session, by, "planned maintenance", title)

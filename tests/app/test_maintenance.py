@@ -38,6 +38,17 @@ def test_what_runs_and_what_is_to_come(store, now):
     assert titles(store.read(read_past_maintenance, now + 2 * HOUR)) == ["Now"]
 
 
+def test_the_same_is_announced_once(store, now):
+    """A double click. For other components it is another; and what was called off may be announced again."""
+    web = store.write(add_component, "Web").id
+    same = ("Later", "Text", now + 5 * HOUR, now + 6 * HOUR)
+    first, second = (store.write(add_maintenance, *same, components=[web]).id for _ in range(2))
+    assert first == second
+    assert store.write(add_maintenance, *same).id != first
+    store.write(end_maintenance, first)
+    assert store.write(add_maintenance, *same, components=[web]).id != first
+
+
 def test_what_has_not_begun_is_called_off(store, now):
     store.write(add_maintenance, "Later", "Text", now + 5 * HOUR, now + 6 * HOUR)
     assert store.write(end_maintenance, 1).phase is Phase.CANCELLED
