@@ -233,6 +233,8 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
 WSGI_OPTIONS: Final = tuple(option.name for option in OPTIONS["The WSGI app"] if option.name is not None)
 #: Where to listen is said in one of these ways.
 _PLACES: Final = (("host", "port"), ("unix",), ("fd",))
+#: Said empty, they would open more than was meant: all interfaces, plain HTTP.
+_NEVER_EMPTY: Final = ("host", "unix", "certfile", "keyfile")
 #: An option -> what it is of no use without.
 _NEEDS: Final = {"unix_mode": "unix", "keyfile": "certfile"}
 #: An option -> its field of HeadLimits.
@@ -315,7 +317,8 @@ def find_said(context: click.Context, names: Collection[str]) -> tuple[list[str]
 
 
 def check_together(context: click.Context, given: Collection[str]) -> None:
-    """Nothing that was given may contradict another. Raises ConfigurationError."""
+    """Nothing that was given may contradict another, nor say nothing. Raises ConfigurationError."""
+    _check_empty(context)
     said = [name for place in _PLACES if (name := next((name for name in place if name in given), None))]
     if len(said) > 1:
         first, second = (_spell(context, name) for name in said[:2])
@@ -328,6 +331,14 @@ def check_together(context: click.Context, given: Collection[str]) -> None:
     if context.params["server"] == "tornado":
         _check_tornado(context, given)
     _check_head(context, given)
+
+
+def _check_empty(context: click.Context) -> None:
+    for name in _NEVER_EMPTY:
+        if context.params[name] == "":
+            raise ConfigurationError(
+                f"{_spell(context, name)} is empty: give it a value, or leave it out (is a variable not set?)"
+            )
 
 
 def _check_tornado(context: click.Context, given: Collection[str]) -> None:
