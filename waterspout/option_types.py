@@ -96,12 +96,18 @@ class Port(click.IntRange):
     name = "port"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if str(value).startswith(("tcp://", "udp://", "sctp://")):
-            click.echo(f"waterspout: WATERSPOUT_PORT={value} is not for us: ignored", err=True)
-            value = DEFAULT_PORT
-            if ctx is not None and param is not None and param.name is not None:
-                ctx.set_parameter_source(param.name, ParameterSource.DEFAULT)
+        is_theirs = str(value).startswith(("tcp://", "udp://", "sctp://"))
+        if is_theirs and ctx is not None and param is not None and param.name is not None:
+            value = self._replace(value, param.name, ctx)
         return super().convert(value, param, ctx)
+
+    def _replace(self, value: Any, name: str, ctx: click.Context) -> Any:
+        """On the command line it is a mistake like another."""
+        if ctx.get_parameter_source(name) is not ParameterSource.ENVIRONMENT:
+            return value
+        click.echo(f"waterspout: WATERSPOUT_PORT={value} is not for us: ignored", err=True)
+        ctx.set_parameter_source(name, ParameterSource.DEFAULT)
+        return DEFAULT_PORT
 
 
 class Mode(_Type):

@@ -559,6 +559,13 @@ def test_a_port_that_kubernetes_set_for_others_is_not_for_us(served, protocol):
     assert served[1][1].port == 9000
 
 
+def test_on_the_command_line_such_a_port_is_a_wrong_option(served):
+    for env in ({}, {"WATERSPOUT_PORT": "9000"}):
+        result = run("--wsgi", APP, "--port", "tcp://10.0.0.1:80", env=env)
+        assert (result.exit_code, served) == (2, [])
+        assert "'tcp://10.0.0.1:80' is not a valid" in result.stderr
+
+
 # --- help ----------------------------------------------------------------------------------------------
 
 
