@@ -45,7 +45,7 @@ from waterspout.serving.reloading import take_inherited, wait_and_restart
 from waterspout.serving.server import Server, describe
 from waterspout.settings import ServeSettings
 from waterspout.system.descriptors import describe_limit
-from waterspout.system.listeners import remove_files, take_activated
+from waterspout.system.listeners import find_missent, remove_files, take_activated
 from waterspout.system.signals import spare_forked_children
 from waterspout.system.surroundings import (
     answer_signals,
@@ -206,6 +206,7 @@ def _build_settings(context: click.Context, options: dict[str, Any]) -> ServeSet
 
 def _find_descriptors(options: dict[str, Any], given: Collection[str]) -> tuple[int, ...]:
     """Those of --fd; or systemd's, unless it was said where to listen."""
+    missent = find_missent(os.environ)
     activated = take_activated(os.environ)  # whoever listens: no child may believe the variables
     elsewhere = {"host", "port", "unix"}.intersection(given)
     if activated and elsewhere:
@@ -213,6 +214,8 @@ def _find_descriptors(options: dict[str, Any], given: Collection[str]) -> tuple[
         say(f"LISTEN_FDS is ignored: where to listen was said ({said})")
     if elsewhere or "fd" in given:
         return tuple(chain.from_iterable(options["fd"]))
+    if missent:
+        say(missent)
     return activated
 
 

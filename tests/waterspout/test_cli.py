@@ -391,9 +391,15 @@ def test_systemd_s_descriptors_are_found(served):
     assert served[0][1].descriptors == (3, 4)
 
 
-def test_those_of_another_process_are_not(served):
-    assert run("--wsgi", APP, env={"LISTEN_PID": "1", "LISTEN_FDS": "2"}).exit_code == 0
-    assert served[0][1].descriptors == ()
+def test_those_of_another_process_are_not_and_that_is_said(served):
+    env = {"LISTEN_PID": "1", "LISTEN_FDS": "2"}
+    ran = run("--wsgi", APP, env=env)
+    assert (ran.exit_code, served[0][1].descriptors) == (0, ())
+    assert f"it was meant for process 1 (LISTEN_PID), and this one is {os.getpid()}" in ran.stderr
+    assert "write exec before it, or --fd 3\n" in ran.stderr
+    for words in (("--fd", "7"), ("--port", "0")):  # who says where to listen misses nothing
+        assert "LISTEN_FDS" not in run("--wsgi", APP, *words, env=env).stderr
+    assert "LISTEN_FDS" not in run("--wsgi", APP, env={"LISTEN_PID": "1"}).stderr
 
 
 @pytest.mark.parametrize(

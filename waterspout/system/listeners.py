@@ -11,7 +11,7 @@ import socket
 import stat
 import sys
 import time
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import Final, NamedTuple
 
 from tornado.netutil import bind_sockets
@@ -291,6 +291,19 @@ def _no_listener(descriptor: int, reason: str | None) -> ConfigurationError:
     return ConfigurationError(
         f"descriptor {descriptor} is no listening socket ({reason}): whoever starts the server must open it, "
         "listen on it, and let it be inherited"
+    )
+
+
+def find_missent(environ: Mapping[str, str]) -> str:
+    """What is said of descriptors that systemd has handed to another process: a shell, say, whose child this
+    one is. "": there are none.
+    """
+    pid, count = (environ.get(name, "") for name in _ACTIVATION[:2])
+    if not (pid and count) or pid == str(os.getpid()):
+        return ""
+    return (
+        f"LISTEN_FDS is ignored: it was meant for process {pid} (LISTEN_PID), and this one is {os.getpid()}; "
+        f"where a shell starts the server, write exec before it, or --fd {_FIRST_ACTIVATED}"
     )
 
 
