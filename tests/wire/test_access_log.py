@@ -198,3 +198,17 @@ def test_a_native_reply_that_was_whole_before_its_client_left_does_not(server, l
         assert connection.reply().body == b"whole"
         leave(connection)
     assert not line_of(server, mark).endswith("client-left")
+
+
+@pytest.mark.parametrize("words", [(), ("--no-access-log",)])
+def test_a_stock_application_has_tornado_s_lines_unless_they_are_switched_off(start_server, words):
+    server = start_server("tests.waterspout.natives:stock", *words)
+    assert [server.get(path).status for path in ("/hello?mark=1", "/missing")] == [200, 404]
+    server.stop()
+    lines = [line for line in server.log.splitlines() if "tornado.access" in line]
+    if words:
+        assert lines == []
+    else:
+        found, missing = lines
+        assert re.search(r"INFO tornado\.access 200 GET /hello\?mark=1 \(127\.0\.0\.1\) [\d.]+ms$", found)
+        assert re.search(r"WARNING tornado\.access 404 GET /missing ", missing)

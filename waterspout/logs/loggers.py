@@ -15,9 +15,10 @@ from waterspout.logs.steady import steady
 
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _OURS: Final = ("waterspout", "tornado")
-_ACCESS: Final = "waterspout.access"
-#: Quotes what clients have sent.
-_QUOTING: Final = "tornado.general"
+#: One line for each request; of a stock `tornado.web.Application` it is Tornado's.
+_ACCESS: Final = ("waterspout.access", "tornado.access")
+#: Quote what clients have sent.
+_QUOTING: Final = ("tornado.general", "tornado.access")
 
 
 def escape(text: str) -> str:
@@ -36,7 +37,7 @@ class LineFormatter(logging.Formatter):
     _latest = (-1, "")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        if record.name == _QUOTING:
+        if record.name in _QUOTING:
             record.message = escape(record.message)
         return super().formatMessage(record)
 
@@ -64,7 +65,9 @@ def configure(level: int = logging.INFO, *, access_log: bool = True) -> None:
         logging.lastResort.setFormatter(LineFormatter(_FORMAT))
     # At INFO Tornado quotes what a hostile client sent, header values too.
     logging.getLogger("tornado").setLevel(max(level, logging.WARNING))
-    logging.getLogger(_ACCESS).disabled = not access_log
+    logging.getLogger("tornado.access").setLevel(level)
+    for name in _ACCESS:
+        logging.getLogger(name).disabled = not access_log
     _make_steady()
 
 

@@ -46,11 +46,12 @@ def test_a_higher_level_silences_both(capsys, name):
     assert "loud" in shown
 
 
+@pytest.mark.parametrize("name", ["waterspout.access", "tornado.access"])
 @pytest.mark.parametrize("shown", [True, False])
-def test_the_access_log_can_be_switched_off_and_on_again(capsys, shown):
+def test_the_access_log_can_be_switched_off_and_on_again(capsys, shown, name):
     loggers.configure(access_log=not shown)
     loggers.configure(access_log=shown)
-    logging.getLogger("waterspout.access").info("a request")
+    logging.getLogger(name).info("a request")
     logging.getLogger("waterspout").info("something else")
     text = capsys.readouterr().err
     assert ("a request" in text) is shown
