@@ -361,12 +361,14 @@ def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def serving_address() -> str:
-    """Return where the command in hand will serve, as far as its options tell; "" if they don't."""
+    """Return where the command in hand will serve, as far as its options tell: `http://127.0.0.1:8888/board`,
+    or `/board` alone, or "".
+    """
     context = click.get_current_context(silent=True)
     options = context.params if context else {}
-    host, port = options.get("host"), options.get("port")
-    if not host or not port or options.get("unix"):
-        return ""
+    host, port, root_path = options.get("host"), options.get("port"), options.get("root_path") or ""
+    if not host or not port or options.get("unix") or options.get("fd"):
+        return root_path
     scheme = "https" if options.get("certfile") else "http"
     name = "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-    return f"{scheme}://{name}:{port}"
+    return f"{scheme}://{name}:{port}{root_path}"

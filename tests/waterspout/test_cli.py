@@ -598,6 +598,9 @@ def test_the_version_is_told():
         ({"host": "127.0.0.1", "port": 8888, "certfile": "x"}, "https://127.0.0.1:8888"),
         ({"host": "127.0.0.1", "port": 0}, ""),
         ({"host": "127.0.0.1", "port": 8888, "unix": "/run/board"}, ""),
+        ({"host": "127.0.0.1", "port": 8888, "fd": ((3,),)}, ""),
+        ({"host": "127.0.0.1", "port": 8888, "root_path": "/board"}, "http://127.0.0.1:8888/board"),
+        ({"host": "127.0.0.1", "port": 8888, "root_path": "/board", "unix": "/run/board"}, "/board"),
         ({}, ""),
     ],
 )
