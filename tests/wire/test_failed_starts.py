@@ -143,24 +143,75 @@ def read_health(path):
         return int(head.split()[1]), json.loads(body)
 
 
+@pytest.fixture
+def begin(tmp_path):
+    """Starts a server that may never serve: its process, its log, and its operations address."""
+    begun = []
+
+    def begin(*words, first, wsgi=f'"{WSGI}"'):
+        text = SHOP.format(begun="pass", first=first, last="pass", wsgi=WSGI)
+        (tmp_path / "shop.py").write_text(text.replace(f'"{WSGI}"', wsgi))
+        log, ops = tmp_path / "log", tmp_path / "ops"
+        words = ("shop:app", "--port", "0", "--ops-bind", f"unix:{ops}", *words)
+        with log.open("wb") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "waterspout", "serve", *words],
+                cwd=tmp_path,
+                env=environment(tmp_path, None),
+                stderr=stderr,
+            )
+        begun.append(process)
+        return process, log, ops
+
+    yield begin
+    for process in begun:
+        process.kill()
+        process.wait(PATIENCE)
+
+
 @pytest.mark.parametrize("wsgi", [f'"{WSGI}"', "None"], ids=["behind the pools", "without an app"])
-def test_a_start_that_waits_is_named_and_no_server_is_healthy_in_it(tmp_path, wsgi):
-    first = "await super().start(); await asyncio.Event().wait()"
-    text = SHOP.format(begun="pass", first=first, last="pass", wsgi=WSGI)
-    (tmp_path / "shop.py").write_text(text.replace(f'"{WSGI}"', wsgi))
-    log, ops = tmp_path / "log", tmp_path / "ops"
-    words = ("-m", "waterspout", "serve", "shop:app", "--port", "0", "--ops-bind", f"unix:{ops}")
-    with log.open("wb") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, *words], cwd=tmp_path, env=environment(tmp_path, None), stderr=stderr
-        )
-    try:
-        assert poll(lambda: "waiting for start() of the application" in log.read_text(), PATIENCE)
-        assert "it stands at shop.py:" in log.read_text()
-        status, told = read_health(ops)
-        assert (status, told["starting"], told["down"]) == (503, True, [])
-    finally:
-        process.terminate()
-        code = process.wait(PATIENCE)
-    assert code == 0
+def test_a_start_that_waits_is_named_and_no_server_is_healthy_in_it(begin, wsgi):
+    process, log, ops = begin(first="await super().start(); await asyncio.Event().wait()", wsgi=wsgi)
+    assert poll(lambda: "waiting for start() of the application" in log.read_text(), PATIENCE)
+    assert "it stands at shop.py:" in log.read_text()
+    status, told = read_health(ops)
+    assert (status, told["starting"], told["down"]) == (503, True, [])
+    process.terminate()
+    assert process.wait(PATIENCE) == 0
     assert "stopping (SIGTERM): start() is still under way" in log.read_text()
+
+
+#: Waits in C for a lock that it has itself: no handler in Python runs meanwhile.
+LOCKED = (
+    "import sqlite3; held = [sqlite3.connect('shop.db', timeout=60) for _ in range(2)]; "
+    "[each.execute('BEGIN EXCLUSIVE') for each in held]"
+)
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("first", ["time.sleep(60)", LOCKED], ids=["in Python", "in C"])
+def test_a_start_that_blocks_the_loop_is_named_and_the_second_signal_ends_it(begin, loop, first):
+    def says(text):
+        return poll(lambda: f"{text}; it stands at shop.py:" in log.read_text(), PATIENCE)
+
+    process, log, ops = begin("--loop", loop, first=first, wsgi="None")
+    assert says("waiting for start() of the application")
+    process.terminate()
+    assert says("told to stop, but the event loop stands still (once more ends at once)")
+    process.terminate()
+    assert process.wait(PATIENCE) == 1
+    assert says("stopped a second time (SIGTERM): ending at once; the event loop stands still")
+    assert not ops.exists()
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_handler_that_blocks_the_loop_is_ended_by_the_second_signal(start_server, loop):
+    server = start_server("--native", "tests.apps.natives:routes", "--loop", loop)
+    with server.connect() as connection:
+        connection.send_request("GET", "/native/block?seconds=60")
+        assert server.log_lines("the event loop has stood still for ")
+        server.signal(signal.SIGTERM)
+        [line] = server.log_lines("told to stop, but the event loop stands still")
+        assert "natives.py:" in line
+        server.signal(signal.SIGINT)
+        assert server.wait(PATIENCE) == 1

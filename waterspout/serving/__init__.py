@@ -4,6 +4,7 @@ server.py          Server: listen, serve until told to stop, drain
 certificate.py     what it shows by TLS; validity.py, for how long that holds
 tornado_server.py  Tornado's own HTTP server, made able to drain
 notifying.py       what a service manager is told
+hearing.py         signals that its event loop does not hear
 reloading.py       `--reload`
 underway.py        what it has in hand as it is told to stop, for the log
 shutdown.py        the end of what it runs, while its event loop goes on

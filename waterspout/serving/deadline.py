@@ -21,6 +21,7 @@ from waterspout.logs.standing import (
     find_place,
     find_threads,
 )
+from waterspout.system.listeners import remove_files
 from waterspout.system.surroundings import drop_streams
 
 logger = logging.getLogger("waterspout.server")
@@ -67,7 +68,7 @@ def standing_ended(deadline: float) -> Iterator[None]:
 def _end_standing() -> None:
     logger.error("the event loop does not come to its end: %s", describe_place(find_place(MAIN_THREAD)))
     _end_children()
-    _end(1)
+    end_now(1)
 
 
 def end_when_told(loop: asyncio.AbstractEventLoop) -> None:
@@ -80,7 +81,7 @@ def end_when_told(loop: asyncio.AbstractEventLoop) -> None:
     since = time.monotonic()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.remove_signal_handler(number)
-        signal.signal(number, lambda *_: _end(1) if time.monotonic() > since + SAME_SIGNAL else None)
+        signal.signal(number, lambda *_: end_now(1) if time.monotonic() > since + SAME_SIGNAL else None)
     loop.remove_signal_handler(signal.SIGHUP)
     signal.signal(signal.SIGHUP, lambda *_: None)
 
@@ -104,7 +105,7 @@ def _watch(
     left = left or describe_left(threads)
     logger.warning("%s: the graceful timeout is over", left)
     _end_children()
-    _end(status)
+    end_now(status)
 
 
 def _describe_left(
@@ -136,6 +137,8 @@ def _end_children() -> None:
                 child.terminate()  # as Python would, had it come to that
 
 
-def _end(status: int) -> None:
+def end_now(status: int) -> None:
+    """Whatever still runs. WSGI processes end when their control channel closes."""
+    remove_files()
     drop_streams()
     os._exit(status)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
 import signal
 import ssl
+import threading
 import time
 from functools import partial
 
@@ -17,16 +19,17 @@ from waterspout import __version__, limits
 from waterspout.application import Application
 from waterspout.exceptions import ConfigurationError
 from waterspout.http import HTTPServer
-from waterspout.limits import GC_THRESHOLDS, READY_TIMEOUT, SAME_SIGNAL, STANDING_GRACE
+from waterspout.limits import GC_THRESHOLDS, LOOP_STANDS, READY_TIMEOUT, SAME_SIGNAL, STANDING_GRACE
 from waterspout.logs import loggers
 from waterspout.logs.saying import say
-from waterspout.logs.standing import describe_place, find_awaited
+from waterspout.logs.standing import MAIN_THREAD, describe_place, find_awaited, find_place
 from waterspout.message.proxies import Proxies
 from waterspout.message.record import log_refusal
 from waterspout.ops.gauges import Gauges
 from waterspout.routes.listing import find_container
 from waterspout.serving.certificate import Certificate
-from waterspout.serving.deadline import standing_ended
+from waterspout.serving.deadline import end_now, standing_ended
+from waterspout.serving.hearing import Hearing
 from waterspout.serving.notifying import Notifier
 from waterspout.serving.ops_server import OpsServer
 from waterspout.serving.reloading import Watcher, check_watcher, find_native_files, restart
@@ -75,6 +78,7 @@ class Server:
         self._certificate = Certificate(settings.certfile, settings.keyfile) if settings.certfile else None
         self._http: HTTPServer | DrainingServer | None = None
         self._watchdog = LoopWatchdog()
+        self._hearing = Hearing(self._stop.is_set)
         self._manager = Notifier(os.environ)
         self.ends_by = 0.0
         self.has_served = False
@@ -117,6 +121,7 @@ class Server:
                 self._watchdog.stop()
                 collector.stop()
                 self._manager.stop()
+                self._hearing.end()
                 if self._ops is not None:
                     await self._ops.close()
         logger.info("stopped")
@@ -252,7 +257,12 @@ class Server:
         told to stop meanwhile.
         """
         starting = asyncio.ensure_future(_start_heard(application))
-        late = asyncio.get_running_loop().call_later(_SLOW_START, self._say_late, starting)
+        standing = threading.Timer(_SLOW_START + LOOP_STANDS, _say_standing)
+        standing.daemon = True
+        if self._loads_elsewhere:  # else the app is loaded on the loop, of which `said_when_late` tells
+            with contextlib.suppress(RuntimeError):  # no thread can be started
+                standing.start()
+        late = asyncio.get_running_loop().call_later(_SLOW_START, self._say_late, starting, standing)
         stopping = asyncio.ensure_future(self._stop.wait())
         try:
             await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -266,6 +276,7 @@ class Server:
             await starting
         finally:
             late.cancel()
+            standing.cancel()
             stopping.cancel()
             if not starting.done():  # whoever waits for us has given up
                 starting.cancel()
@@ -273,13 +284,12 @@ class Server:
         self._started = True
         return True
 
-    def _say_late(self, starting: asyncio.Task[None]) -> None:
+    def _say_late(self, starting: asyncio.Task[None], standing: threading.Timer) -> None:
+        standing.cancel()
         if self._loads:
             say(f"waiting for the WSGI app to load, at most {READY_TIMEOUT:.0f} s")
         else:
-            say(
-                f"waiting for start() of the application; {describe_place(find_awaited(starting.get_coro()))}"
-            )
+            _say_start(find_awaited(starting.get_coro()))
 
     @property
     def _loads(self) -> bool:
@@ -293,6 +303,7 @@ class Server:
             loop.add_signal_handler(number, self._handle_stop, number)
         self._on_terminal = is_own_terminal()
         loop.add_signal_handler(signal.SIGHUP, self._handle_hangup)
+        self._hearing.begin()
 
     def _handle_hangup(self) -> None:
         """Reload; but when it is our terminal that has gone, nobody is there to ask for that."""
@@ -364,7 +375,7 @@ class Server:
             self._stop.set()
         elif now - self._stop_signalled > SAME_SIGNAL:
             logger.warning("stopped a second time (%s): ending at once", number.name)
-            os._exit(1)  # WSGI processes end when their control channel closes
+            end_now(1)
 
     def _announce(self, address: str) -> None:
         loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
@@ -378,6 +389,15 @@ class Server:
         self.ends_by = time.monotonic() + timeout
         with standing_ended(self.ends_by + STANDING_GRACE):
             await shut_down(server, self._application, timeout)
+
+
+def _say_start(place: str) -> None:
+    say(f"waiting for start() of the application; {describe_place(place)}")
+
+
+def _say_standing() -> None:
+    """It blocks the event loop, on which nobody else says so."""
+    _say_start(find_place(MAIN_THREAD))
 
 
 async def _start_heard(application: Application) -> None:

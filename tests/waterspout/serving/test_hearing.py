@@ -1,0 +1,83 @@
+"""Signals reach the event loop by way of a thread. What that is for: tests/wire/test_failed_starts.py."""
+
+import asyncio
+import os
+import signal
+import threading
+
+import pytest
+
+from waterspout.serving.hearing import Hearing
+
+
+def find_wakeup():
+    descriptor = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(descriptor)
+    return descriptor
+
+
+def find_threads():
+    return [thread for thread in threading.enumerate() if thread.name == "waterspout-hearing"]
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request):
+    """Runs a coroutine on a new loop of this kind."""
+    module = pytest.importorskip(request.param)
+
+    def run(coroutine):
+        with asyncio.Runner(loop_factory=module.new_event_loop) as runner:
+            return runner.run(asyncio.wait_for(coroutine, 30))
+
+    return run
+
+
+def test_the_loop_hears_all_the_same_and_by_itself_afterwards(run):
+    async def main():
+        loop, heard = asyncio.get_running_loop(), asyncio.Queue()
+
+        async def hears():
+            os.kill(os.getpid(), signal.SIGUSR2)
+            return await heard.get()
+
+        loop.add_signal_handler(signal.SIGUSR2, heard.put_nowait, "SIGUSR2")
+        before = find_wakeup()
+        hearing = Hearing(lambda: False)
+        hearing.begin()
+        assert find_wakeup() != before
+        assert await hears() == "SIGUSR2"
+        loop.add_signal_handler(signal.SIGUSR2, heard.put_nowait, "anew")
+        hearing.begin()
+        assert len(find_threads()) == 1
+        assert await hears() == "anew"
+        hearing.end()
+        hearing.end()
+        assert (find_wakeup(), find_threads()) == (before, [])
+        assert await hears() == "anew"
+        assert heard.empty()
+
+    run(main())
+
+
+def test_one_that_never_began_ends():
+    Hearing(lambda: False).end()
+
+
+def test_without_a_thread_the_loop_hears_by_itself(run, monkeypatch):
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    async def main():
+        heard = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, heard.set)
+        before = find_wakeup()
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            hearing = Hearing(lambda: False)
+            hearing.begin()
+        assert find_wakeup() == before
+        os.kill(os.getpid(), signal.SIGUSR2)
+        await heard.wait()
+        hearing.end()
+
+    run(main())

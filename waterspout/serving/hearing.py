@@ -1,0 +1,110 @@
+"""Signals that the event loop does not hear while it stands still."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from waterspout.limits import END_SAID, LOOP_STANDS, SAME_SIGNAL
+from waterspout.logs.standing import MAIN_THREAD, describe_place, find_place
+from waterspout.serving.deadline import end_now
+
+logger = logging.getLogger("waterspout.server")
+
+_STOPS: Final = (signal.SIGTERM, signal.SIGINT)
+#: So many signals are read at a time.
+_READ: Final = 64
+
+
+class Hearing:
+    """A thread between Python's own handler, in C, and the event loop: it hands on what it hears, and ends
+    the process when it is told to stop a second time and the loop, which should do that, does not. Code in C
+    that waits (a database's client) keeps handlers in Python from running, too, but no thread.
+
+    `is_heard`: whether the loop has been told to stop.
+    """
+
+    def __init__(self, is_heard: Callable[[], bool]) -> None:
+        self._is_heard = is_heard
+        self._ours: socket.socket | None = None
+        self._loops = -1
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """In the main thread, behind each `add_signal_handler` of the running loop, which takes the place of
+        what is written to. Where no thread or descriptor can be had, the loop hears by itself.
+        """
+        if self._ours is None:
+            with contextlib.suppress(OSError, RuntimeError):
+                self._start()
+        if self._ours is not None:
+            before = signal.set_wakeup_fd(self._ours.fileno(), warn_on_full_buffer=False)
+            if before != self._ours.fileno():
+                self._loops = before
+
+    def end(self) -> None:
+        """The loop hears by itself again. Harmless when it never began, and when repeated."""
+        ours, self._ours = self._ours, None
+        if ours is None or self._thread is None:
+            return
+        if signal.set_wakeup_fd(-1) == ours.fileno():
+            signal.set_wakeup_fd(self._loops, warn_on_full_buffer=False)
+        ours.close()
+        self._thread.join(END_SAID)
+
+    def _start(self) -> None:
+        """Raises OSError, RuntimeError."""
+        reading, writing = socket.socketpair()
+        writing.setblocking(False)
+        thread = threading.Thread(target=self._hear, args=(reading,), name="waterspout-hearing", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            reading.close()
+            writing.close()
+            raise
+        self._ours, self._thread = writing, thread
+
+    def _hear(self, reading: socket.socket) -> None:
+        first = None
+        with reading:
+            while True:
+                try:
+                    heard = reading.recv(_READ)
+                except TimeoutError:
+                    reading.settimeout(None)
+                    self._say_unheard()
+                    continue
+                if not heard:
+                    return
+                with contextlib.suppress(OSError):  # full of what it has not taken
+                    os.write(self._loops, heard)
+                if stops := [number for number in heard if number in _STOPS]:
+                    now = time.monotonic()
+                    if first is None:
+                        first = now
+                        reading.settimeout(LOOP_STANDS)
+                    elif now - first > SAME_SIGNAL:
+                        _end(signal.Signals(stops[-1]).name)
+
+    def _say_unheard(self) -> None:
+        if not self._is_heard():
+            logger.warning(
+                "told to stop, but the event loop stands still (once more ends at once); %s",
+                describe_place(find_place(MAIN_THREAD)),
+            )
+
+
+def _end(name: str) -> None:
+    """Unless the loop does so first."""
+    time.sleep(END_SAID)
+    place = describe_place(find_place(MAIN_THREAD))
+    logger.warning("stopped a second time (%s): ending at once; the event loop stands still; %s", name, place)
+    end_now(1)
