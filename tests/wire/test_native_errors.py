@@ -160,6 +160,35 @@ def test_what_a_stop_cuts_is_not_the_client_s_fault(start_server, method, path, 
     assert "Traceback" not in server.log
 
 
+STUBBORN = """
+import asyncio
+from tornado.web import RequestHandler
+
+class Stubborn(RequestHandler):
+    async def get(self):
+        await self.flush()
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except BaseException:
+                pass
+
+routes = [("/stubborn", Stubborn)]
+"""
+
+
+def test_a_handler_that_goes_on_when_it_is_cancelled_is_named(start_server, tmp_path):
+    (tmp_path / "shop.py").write_text(STUBBORN)
+    server = start_server("--native", "shop:routes", "--graceful-timeout", "0.5", cwd=tmp_path)
+    with server.connect() as connection:
+        connection.send_request("GET", "/stubborn?key=secret")
+        connection.head()
+        server.signal(15)
+        server.wait()
+    [line] = [line for line in server.log.splitlines() if "though it is cancelled; " in line]
+    assert "GET /stubborn goes on, though it is cancelled; it stands at shop.py:10 in get" in line
+
+
 def test_a_stop_says_nothing_of_a_stream_whose_client_had_left(start_server):
     """Its handler sleeps on, and is cancelled with the event loop."""
     server = start_server(*SERVE, "--graceful-timeout", "0.5")

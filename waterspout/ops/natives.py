@@ -42,6 +42,13 @@ def find_natives() -> list[NativeRequest]:
     return sorted(found, key=lambda native: native.seconds, reverse=True)
 
 
+def name_native(task: asyncio.Task[Any]) -> str:
+    """Method and path of the request that this task answers, or else the task's coroutine."""
+    handler = _find_handler(task)
+    coroutine = task.get_coro()
+    return getattr(coroutine, "__qualname__", "a task") if handler is None else _describe(handler).request
+
+
 def tell_natives(natives: Iterable[NativeRequest]) -> dict[str, Any]:
     """For JSON. Whose reply has begun may be meant to stay: it is counted, and not among the longest."""
     natives = list(natives)

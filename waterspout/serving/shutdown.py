@@ -14,6 +14,7 @@ from waterspout.http import HTTPServer
 from waterspout.hub.local import hub
 from waterspout.limits import DRAIN_IDLE, STOP_GRACE
 from waterspout.logs.standing import describe_place, find_awaited
+from waterspout.ops.natives import name_native
 from waterspout.serving.tornado_server import DrainingServer
 
 logger = logging.getLogger("waterspout.server")
@@ -21,6 +22,8 @@ logger = logging.getLogger("waterspout.server")
 #: How long cancelled handlers, connections that are cut, and WebSockets whose clients have received
 #: everything get (seconds).
 CUT_TIME: Final = 2.0
+#: So many of those handlers that go on all the same are named.
+_NAMED: Final = 5
 
 
 async def shut_down(
@@ -91,7 +94,11 @@ async def _cut_natives(server: HTTPServer | DrainingServer, application: Tornado
         application.is_cutting_short = True
     for task in running:
         task.cancel()
-    await asyncio.wait(running, timeout=CUT_TIME)
+    _, left = await asyncio.wait(running, timeout=CUT_TIME)
+    for task in list(left)[:_NAMED]:
+        if isinstance(task, asyncio.Task):
+            place = describe_place(find_awaited(task.get_coro()))
+            logger.warning("%s goes on, though it is cancelled; %s", name_native(task), place)
 
 
 async def _wait_for_goodbyes(application: Application, deadline: float) -> None:
