@@ -63,6 +63,21 @@ def test_running_requests_are_answered_before_the_end(fresh, ending):
     assert_gone(fresh)
 
 
+def test_who_waits_for_a_lane_is_answered_though_the_process_dies_meanwhile(start_server):
+    server = start_server(*SERVE, "--wsgi-threads", "1", form="process")
+    _, running = begin(server, "/gated")
+    waiting = [server.connect() for _ in range(2)]
+    for connection in waiting:
+        connection.send_request("GET", "/canary?id=x")
+    server.signal(signal.SIGTERM)
+    assert server.log_lines("; 2 wait for a lane")
+    os.kill(*server.wsgi_pids(), signal.SIGKILL)
+    assert running.reply().status == 502
+    assert [connection.reply().status for connection in waiting] == [200, 200]
+    assert server.log_lines("; starting another")
+    assert_gone(server)
+
+
 def test_a_stop_says_what_it_waits_for(fresh):
     requests = [begin(fresh, "/gated") for _ in range(2)]
     socket, native, stream = open_websocket(fresh), fresh.connect(), fresh.connect()
