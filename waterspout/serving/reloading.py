@@ -203,8 +203,8 @@ def _find_error(path: str) -> str | None:
         compile(Path(path).read_bytes(), path, "exec", dont_inherit=True)
     except FileNotFoundError:
         return None
-    except (SyntaxError, ValueError, OSError) as error:
-        return f"{os.path.relpath(path, _find_start())}: {error}"
+    except Exception as error:  # RecursionError and MemoryError, too: what is nested too deeply
+        return f"{os.path.relpath(path, _find_start())}: {str(error) or type(error).__name__}"
     return None
 
 

@@ -163,8 +163,13 @@ async def test_a_change_is_told_as_what_it_is(watcher, folder, told):
     await wait_for(lambda: "native" in told)
 
 
-async def test_nothing_is_told_while_a_changed_file_can_t_be_compiled(watcher, folder, told, caplog):
-    (folder / "view.py").write_text("def (")
+@pytest.mark.parametrize(
+    "text",
+    ["def (", "x = '\0'", "x = " + "+".join("1" * 100_000), "x = " + "-" * 100_000 + "1"],
+    ids=["wrong", "with a NUL", "that recurses too deeply", "that is nested too deeply"],
+)
+async def test_nothing_is_told_while_a_changed_file_can_t_be_compiled(watcher, folder, told, caplog, text):
+    (folder / "view.py").write_text(text)
     await wait_for(lambda: "nothing is loaded until that is right" in caplog.text)
     (folder / "native.py").write_text("x = 2")
     await asyncio.sleep(1.5)
