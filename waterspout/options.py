@@ -58,7 +58,11 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
         _option("--wsgi", metavar="MODULE:CALLABLE", help="A WSGI app; followed by (), a factory of one."),
     ),
     "Where it listens": (
-        _option("--host", default="127.0.0.1", help="Address or name to listen on."),
+        _option(
+            "--host",
+            default="127.0.0.1",
+            help="Address or name to listen on; ::, all there are; 0.0.0.0, those of IPv4.",
+        ),
         _option("--port", type=Port(0, 65535), default=DEFAULT_PORT, metavar="N", help="0: any free port."),
         _option("--unix", metavar="PATH", help="Listen on a UNIX socket instead."),
         _option("--unix-mode", type=Mode(), default="660", help="Who may connect to it."),

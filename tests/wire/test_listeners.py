@@ -450,10 +450,9 @@ def test_a_descriptor_that_does_not_listen_is_one_clear_line(tmp_path):
 
 
 @needs_ipv6
-@pytest.mark.parametrize("host", ["::1", "::"])
-def test_an_ipv6_address_is_told_in_brackets_and_is_ipv6_alone(start_server, host):
-    server = start_server(*SERVE, host=host)
-    assert f"http://[{host}]:{server.port} " in server.log
+def test_an_ipv6_address_is_told_in_brackets_and_is_ipv6_alone(start_server):
+    server = start_server(*SERVE, host="::1")
+    assert f"http://[::1]:{server.port} " in server.log
     with Connection(("::1", server.port)) as connection:
         assert connection.ask("GET", "/flask/hello").text == "hello"
     with pytest.raises(ConnectionRefusedError):
@@ -461,11 +460,11 @@ def test_an_ipv6_address_is_told_in_brackets_and_is_ipv6_alone(start_server, hos
 
 
 @needs_ipv6
-@pytest.mark.parametrize("host", ["localhost", ""])
+@pytest.mark.parametrize("host", ["localhost", "::"])
 def test_every_address_of_a_name_is_served(start_server, host):
-    addresses = {each[4][0] for each in socket.getaddrinfo(host or "localhost", 80, type=socket.SOCK_STREAM)}
+    addresses = {each[4][0] for each in socket.getaddrinfo("localhost", 80, type=socket.SOCK_STREAM)}
     server = start_server(*SERVE, host=host)
-    for address in addresses if host else ("127.0.0.1", "::1"):
+    for address in addresses if host == "localhost" else ("127.0.0.1", "::1"):
         with Connection((address, server.port)) as connection:
             assert connection.ask("GET", "/flask/hello").text == "hello"
     server.stop()

@@ -133,12 +133,13 @@ def describe_socket(sock: socket.socket, secure: bool) -> str:
 
 
 def listen_tcp(host: str, port: int, option: str = "") -> Listeners:
-    """On every address of `host`; "": on all of this machine. `option` said so, or --host and --port.
+    """On every address of `host`; "" or "::": on all of this machine, IPv4 as well, as other servers have it.
+    `option` said so, or --host and --port.
 
     Raises WaterspoutError.
     """
     try:
-        return Listeners(bind_sockets(port, host, backlog=BACKLOG))
+        return Listeners(bind_sockets(port, "" if host == "::" else host, backlog=BACKLOG))
     except (OSError, UnicodeError) as error:  # UnicodeError: a name that is too long for DNS
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         advice = f"choose another {option or '--port'}" if taken else f"see {option or '--host and --port'}"

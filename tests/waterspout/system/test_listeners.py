@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.wire.test_environ import has_ipv6
 from waterspout.exceptions import ConfigurationError, WaterspoutError
 from waterspout.limits import NOT_SENT
 from waterspout.system import listeners as listeners_module
@@ -43,6 +44,15 @@ def test_a_tcp_port_is_described_as_a_client_writes_it():
         assert listeners.describe(secure=False) == f"http://127.0.0.1:{port}"
         assert listeners.describe(secure=True) == f"https://127.0.0.1:{port}"
     assert sock.fileno() == -1
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize("host", ["::", ""])
+def test_all_addresses_are_those_of_ipv4_too(host):
+    with listen_tcp(host, 0) as listeners:
+        (port,) = {sock.getsockname()[1] for sock in listeners.sockets}
+        for address in ("127.0.0.1", "::1"):
+            socket.create_connection((address, port)).close()
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="Linux and macOS have it")
