@@ -20,6 +20,19 @@ for name in ("waterspout", "tornado"):
 logging.basicConfig(level=logging.INFO, format="%(path)s %(message)s")
 logging.getLogger().handlers[0].addFilter(Paths())
 """
+FACTORY = """
+import logging
+from flask import request
+
+make = logging.getLogRecordFactory()
+
+def make_with_path(*arguments, **options):
+    record = make(*arguments, **options)
+    record.path = request.path  # outside of a request this raises
+    return record
+
+logging.setLogRecordFactory(make_with_path)
+"""
 NATIVE = """
 import my_logging
 from waterspout.native import RequestHandler
@@ -67,8 +80,13 @@ def serve(environ, start_response):
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-def test_a_filter_that_raises_over_every_line_costs_nothing_else(start_server, form, loop, tmp_path):
-    for name, text in (("my_logging", RECIPE), ("my_native", NATIVE), ("my_flask", FLASK)):
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [(RECIPE, "can't be logged: 127.0.0.1 GET /ping 200"), (FACTORY, "access 127.0.0.1 GET /ping 200")],
+    ids=["a filter", "a record factory"],
+)
+def test_what_raises_over_every_line_costs_nothing_else(start_server, form, loop, tmp_path, recipe, said):
+    for name, text in (("my_logging", recipe), ("my_native", NATIVE), ("my_flask", FLASK)):
         (tmp_path / f"{name}.py").write_text(text)
     # The last of two options is heard: whatever the suite runs on, this asks both loops.
     arguments = ("--native", "my_native:routes", "--wsgi", "my_flask:app")
@@ -79,7 +97,7 @@ def test_a_filter_that_raises_over_every_line_costs_nothing_else(start_server, f
             assert connection.ask("GET", "/ping").body == b"pong"
             assert connection.ask("GET", "/raises").status == 500
             assert connection.ask("GET", "/fails").status == 500
-    assert "can't be logged: 127.0.0.1 GET /ping 200" in server.log
+    assert said in server.log
     assert "ValueError: of the handler" in server.log
     assert "ValueError: of the view" in server.log
     server.signal(signal.SIGTERM)

@@ -5,11 +5,33 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+from collections.abc import Mapping
 from traceback import format_exception
+from typing import Any
 
 
 class Steady(logging.Logger):
     """Mixed into a logger by `steady`."""
+
+    def makeRecord(
+        self,
+        name: str,
+        level: int,
+        fn: str,
+        lno: int,
+        msg: object,
+        args: Any,
+        exc_info: Any,
+        func: str | None = None,
+        extra: Mapping[str, object] | None = None,
+        sinfo: str | None = None,
+    ) -> logging.LogRecord:
+        """Where the app's record factory raises, the record is Python's own, and stderr has the reason."""
+        try:
+            return super().makeRecord(name, level, fn, lno, msg, args, exc_info, func, extra, sinfo)
+        except (Exception, SystemExit) as fault:
+            _write("waterspout: the factory of log records has raised", fault)
+            return logging.LogRecord(name, level, fn, lno, msg, args, exc_info, func, sinfo)
 
     def handle(self, record: logging.LogRecord) -> None:
         """Where a filter or a handler raises (one that reads `flask.request` outside of a request), what
@@ -19,8 +41,7 @@ class Steady(logging.Logger):
         try:
             super().handle(record)
         except (Exception, SystemExit) as fault:
-            with contextlib.suppress(Exception):  # stderr is closed, or its disk is full
-                sys.stderr.write(_describe(record, fault))
+            _write(_describe(record), fault)
 
     def __setattr__(self, name: str, value: object) -> None:
         """`dictConfig` and `fileConfig` turn off all loggers that they don't name, unless told: ours
@@ -45,10 +66,18 @@ def _caller() -> str:
     return str(sys._getframe(2).f_globals.get("__name__"))
 
 
-def _describe(record: logging.LogRecord, fault: BaseException) -> str:
-    lines = [f"waterspout: can't be logged: {record.getMessage()}\n"]
+def _describe(record: logging.LogRecord) -> str:
+    try:
+        text = record.getMessage()
+    except Exception:  # its words don't fit
+        text = str(record.msg)
+    lines = [f"waterspout: can't be logged: {text}\n"]
     if record.exc_info and record.exc_info[1] is not None:
         lines += format_exception(record.exc_info[1])
+    return "".join([*lines, "waterspout: because the logging has raised"])
+
+
+def _write(text: str, fault: BaseException) -> None:
     # Not what it is the consequence of: that has just been said.
-    lines += ["waterspout: because the logging has raised\n", *format_exception(fault, chain=False)]
-    return "".join(lines)
+    with contextlib.suppress(Exception):  # stderr is closed, or its disk is full
+        sys.stderr.write("".join([f"{text}\n", *format_exception(fault, chain=False)]))

@@ -51,6 +51,29 @@ def test_a_line_whose_words_don_t_fit_raises_nothing_either(logger, capsys):
 
     logger.addFilter(refuse)
     logger.warning("%d", "no number")
+    assert "can't be logged: %d\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("of the factory"), SystemExit(3)])
+def test_where_the_record_factory_raises_the_line_is_logged_all_the_same(
+    logger, capsys, caplog, monkeypatch, fault
+):
+    def refuse(*arguments, **options):
+        raise fault
+
+    monkeypatch.setattr(logging, "_logRecordFactory", refuse)
+    logger.error("request %s", "id-1", exc_info=ValueError("of the view"))
+    monkeypatch.undo()
+    (record,) = caplog.records
+    assert (record.levelname, record.getMessage(), record.filename) == (
+        "ERROR",
+        "request id-1",
+        "test_steady.py",
+    )
+    assert str(record.exc_info[1]) == "of the view"
+    said = capsys.readouterr().err
+    assert said.startswith("waterspout: the factory of log records has raised\nTraceback")
+    assert type(fault).__name__ in said
 
 
 @pytest.fixture
