@@ -10,7 +10,6 @@ import contextlib
 import contextvars
 import errno
 import io
-import logging
 import os
 import socket
 import sys
@@ -21,7 +20,7 @@ from typing import Any, BinaryIO, Final, NoReturn
 
 from waterspout.exceptions import FrameError
 from waterspout.limits import LANE_READ, QUICK_VIEW
-from waterspout.logs.raised import log_raised
+from waterspout.logs.steady import steady
 from waterspout.system.signals import fork_generation
 from waterspout.system.surroundings import drop_streams
 from waterspout.wsgi.backlog import BacklogEnd
@@ -54,7 +53,7 @@ from waterspout.wsgi.worker.response import Response
 from waterspout.wsgi.worker.sleep import SleepMeter
 from waterspout.wsgi.worker.varying import vary_with_cookies
 
-logger = logging.getLogger("waterspout.wsgi")
+logger = steady("waterspout.wsgi")
 
 #: What the thread that runs one is called.
 LANE_THREAD: Final = "waterspout-lane"
@@ -123,7 +122,7 @@ class LaneWorker:
             pass
         except OSError as error:
             if error.errno not in _GONE:
-                log_raised(logger, error, _LOST, error)
+                logger.error(_LOST, error, exc_info=error)
         finally:
             self._company.discard(self)
             self.give_up()
@@ -268,7 +267,7 @@ class LaneWorker:
         try:
             frames = self._parser.feed(data)
         except FrameError as error:
-            log_raised(logger, error, _LOST, error)
+            logger.error(_LOST, error, exc_info=error)
             self._lose(error)  # what follows can't be understood, either
         self._sort_all(frames)
         if self._waiting:
@@ -308,7 +307,7 @@ class LaneWorker:
         if isinstance(error, SystemExit):
             status = _status_of(error)
         elif error is not None:
-            log_raised(logger, error, "a process that a view has forked ends")
+            logger.error("a process that a view has forked ends", exc_info=error)
         drop_streams()
         os._exit(status)
 
@@ -378,14 +377,14 @@ class LaneWorker:
         try:
             close()
         except Exception as error:
-            log_raised(logger, error, "close() of the app's iterable raised")
+            logger.error("close() of the app's iterable raised", exc_info=error)
 
     def _report(self, head: RequestHead, response: Response, error: BaseException) -> None:
         """Log what the app raised and answer for it, if anybody still listens."""
         if self.inbox.cancelled and comes_of_leaving(error):
             return  # nobody is there to be answered, and nothing has failed
         target = ascii(head.target)[1:-1]
-        log_raised(logger, error, "request %s: %s %s raised", head.request_id, head.method, target)
+        logger.error("request %s: %s %s raised", head.request_id, head.method, target, exc_info=error)
         with contextlib.suppress(Cancelled, LaneClosed):
             response.fail()
 
