@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import time
 from collections.abc import Iterable
@@ -43,10 +44,14 @@ def find_natives() -> list[NativeRequest]:
 
 
 def name_native(task: asyncio.Task[Any]) -> str:
-    """Method and path of the request that this task answers, or else the task's coroutine."""
-    handler = _find_handler(task)
+    """Method and path of the request that this task answers, or else the task's coroutine. Never raises."""
     coroutine = task.get_coro()
-    return getattr(coroutine, "__qualname__", "a task") if handler is None else _describe(handler).request
+    with contextlib.suppress(Exception):  # what an app has made of its handler: an end waits for this
+        handler = _find_handler(task)
+        if handler is not None:
+            return _describe(handler).request
+    name: str = getattr(coroutine, "__qualname__", type(coroutine).__name__)
+    return name
 
 
 def tell_natives(natives: Iterable[NativeRequest]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from waterspout.logs.standing import (
     find_place,
     find_threads,
 )
+from waterspout.ops.natives import name_native
 from waterspout.system.listeners import remove_files
 from waterspout.system.surroundings import drop_streams
 
@@ -124,8 +125,7 @@ def _describe_left(
 
 
 def _name_tasks(loop: asyncio.AbstractEventLoop) -> str:
-    coroutines = [task.get_coro() for task in asyncio.all_tasks(loop)]
-    names = {getattr(coroutine, "__qualname__", type(coroutine).__name__) for coroutine in coroutines}
+    names = set(map(name_native, asyncio.all_tasks(loop)))
     names = {name for name in names if not name.endswith("shutdown_default_executor")}  # waits for threads
     return ", ".join(sorted(names)[:_NAMES])
 
