@@ -23,7 +23,7 @@ from waterspout.message.proxies import PROXY_SETTINGS, Proxies
 from waterspout.message.record import Record, is_logged, record_of, word_for
 from waterspout.message.target import split_target
 from waterspout.native.access import ask_before_body
-from waterspout.native.delegate import NativeDelegate, PlainDelegate, Unfound, run
+from waterspout.native.delegate import NativeDelegate, PlainDelegate, Unfound, complete_others, run
 from waterspout.native.failure import FAILURES, fail
 from waterspout.native.lean import LeanClasses
 from waterspout.native.login import check_loader, doubt_login
@@ -418,6 +418,7 @@ class Application(TornadoApplication):
         if not self._caches_templates or getattr(target_class, "_stream_request_body", False):
             stock = super().get_handler_delegate(request, target_class, target_kwargs, path_args, path_kwargs)
             ask_before_body(stock)
+            complete_others(stock, target_class)
             return NativeDelegate(self, request, stock)
         plain = PlainDelegate(self, request, target_class, target_kwargs, path_args, path_kwargs)
         if getattr(request, "bodiless", False):  # there is no limit to keep

@@ -30,11 +30,22 @@ class Writes(RequestHandler):
         self.write(f"written {args} {kwargs}")
 
 
-class Base(RequestHandler, abc.ABC):
+class Base(RequestHandler, metaclass=type("Meta", (type,), {})):
     """Its metaclass keeps it from being made lean."""
 
     def get(self, number):
         self.write(f"{number!r} {self.request.method}")
+
+
+@stream_request_body
+class StreamsBased(Base):
+    def data_received(self, chunk):
+        pass
+
+
+class Abstract(RequestHandler, abc.ABC):
+    def get(self):
+        raise Decline
 
 
 @stream_request_body
@@ -65,7 +76,9 @@ RULES = [
     (r"/a/(\d+)", Writes),
     ("/based/<int:number>", Base),
     ("/streams/<int:number>", Streams),
+    ("/streams-based/<int:number>", StreamsBased),
     ("/declines", Declines),
+    ("/abstract", Abstract),
     ("/flows", Flows),
     ("/folder/", Reads),
     PathRule("/named/<name>/<int:number>", Reads, name="named"),
@@ -193,12 +206,26 @@ def test_transforms_that_were_given_stay_as_they_are():
     assert given == []
 
 
+@pytest.mark.parametrize("settings", [{}, {"debug": True, "autoreload": False}])
+@pytest.mark.parametrize("path", ["/based/7", "/streams-based/7"])
 @on_loops
-async def test_a_handler_with_a_metaclass_follows_get_too():
-    async with serve(Application(RULES)) as client:
-        client.send(b"HEAD /based/7 HTTP/1.1\r\nHost: x\r\n\r\n")
+async def test_a_handler_with_a_metaclass_has_converted_arguments_and_follows_get_too(path, settings):
+    async with serve(Application(RULES, **settings)) as client:
+        client.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert (await client.read_reply())[::2] == (200, b"7 GET")
+        client.send(f"HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         status, fields = await client.head()
         assert (status, fields["content-length"]) == (200, "6")
+
+
+@on_loops
+async def test_a_handler_with_an_abstract_class_above_it_declines_and_is_told_what_it_does_not_own():
+    async with serve(Application(RULES)) as client:
+        client.send(b"GET /abstract HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await client.read_reply())[0] == 404
+        client.send(b"PUT /abstract HTTP/1.1\r\nHost: x\r\n\r\n")
+        status, fields, _ = await client.read_reply()
+        assert (status, fields["allow"]) == (405, "GET, HEAD, OPTIONS")
 
 
 def test_custom_converters_are_the_application_s():

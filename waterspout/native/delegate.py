@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
 from collections.abc import Awaitable, Mapping, Sequence
 from contextvars import copy_context
@@ -121,13 +122,32 @@ def _run_other(
     handler: RequestHandler, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> asyncio.Future[None]:
     """One that was left alone, or has an `_execute` of its own: under `gen.coroutine` that gives a future."""
-    keep_converted(handler, kwargs)
-    if handler.request.method == "HEAD":
-        follow_get(handler)
+    _complete(handler, kwargs)
     transforms = [transform(handler.request) for transform in handler.application.transforms]
     running = convert_yielded(handler._execute(transforms, *args, **kwargs))
     running.add_done_callback(retrieve)
     return running
+
+
+def complete_others(delegate: Any, handler_class: type[RequestHandler]) -> None:
+    """Let the handler that Tornado's `delegate` makes have what it lacks, if its class was left alone."""
+    if handler_class._execute is LeanRequestHandler._execute:
+        return
+    make, kwargs = delegate.handler_class, delegate.path_kwargs
+
+    @functools.wraps(make, updated=())  # its name, for the log
+    def make_complete(*args: Any, **arguments: Any) -> RequestHandler:
+        handler: RequestHandler = make(*args, **arguments)
+        _complete(handler, kwargs)
+        return handler
+
+    delegate.handler_class = make_complete
+
+
+def _complete(handler: RequestHandler, kwargs: dict[str, Any]) -> None:
+    keep_converted(handler, kwargs)
+    if handler.request.method == "HEAD":
+        follow_get(handler)
 
 
 class Unfound(HTTPMessageDelegate):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import weakref
+from abc import ABCMeta
 from asyncio import Future
 from collections.abc import Callable
 from types import MethodType, TracebackType
@@ -41,21 +42,34 @@ _JSON = "application/json; charset=UTF-8"
 
 
 class Forwarding(type):
-    """The type of a class that stands in for its first base: what is set on it is set there, and what is kept
-    by that class is found by this one.
+    """The type of a class that stands in for its first base: what is set on it, once it is made, is set there,
+    and what is kept by that class is found by this one.
     """
 
+    _is_made = False
+
+    def __init__(cls, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        super().__setattr__("_is_made", True)
+
     def __setattr__(cls, name: str, value: Any) -> None:
-        setattr(cls.__mro__[1], name, value)
+        if "_is_made" in vars(cls):
+            setattr(cls.__mro__[1], name, value)
+        else:
+            super().__setattr__(name, value)  # ABCMeta's and Generic's, who keep something of each class
 
     def __delattr__(cls, name: str) -> None:
         delattr(cls.__mro__[1], name)
 
     def __eq__(cls, other: object) -> bool:
-        return other is cls or other is cls.__mro__[1]
+        return other is cls or cls.__mro__[1] == other  # which may be one itself
 
     def __hash__(cls) -> int:
         return hash(cls.__mro__[1])
+
+
+class ForwardingABC(Forwarding, ABCMeta):
+    """The same, where the first base is an abstract one, or has one above it."""
 
 
 class _Else:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from types import FunctionType
-from typing import Any, Final, cast
+from typing import Any, Final, Generic, cast
 
 from tornado.web import RequestHandler, StaticFileHandler, authenticated
 from tornado.websocket import WebSocketHandler
 
-from waterspout.native.handler import Forwarding, LeanRequestHandler
+from waterspout.native.handler import Forwarding, ForwardingABC, LeanRequestHandler
 from waterspout.native.static import SendingFileHandler
 from waterspout.websocket.handler import with_protocol
 
@@ -51,11 +52,8 @@ def make_lean(
     subclassed (`__init_subclass__`, a metaclass) is left alone.
     """
     instrumented = is_instrumented()
-    notices = type(handler_class) is not type or "__init_subclass__" in {
-        name for base in handler_class.__mro__[:-1] for name in vars(base)
-    }
     is_lean = issubclass(handler_class, LeanRequestHandler)
-    if notices or (is_lean and not instrumented) or handler_class is RequestHandler:
+    if notices(handler_class) or (is_lean and not instrumented) or handler_class is RequestHandler:
         return handler_class
     body: dict[str, Any] = {
         name: getattr(handler_class, name) for name in ("__module__", "__qualname__", "__doc__")
@@ -67,5 +65,12 @@ def make_lean(
         bases: tuple[type[RequestHandler], ...] = (handler_class,)
     else:
         bases = (beneath,) if issubclass(beneath, handler_class) else (handler_class, beneath)
-    made = Forwarding(handler_class.__name__, bases, body)
-    return cast(type[RequestHandler], made)
+    metaclass = Forwarding if type(handler_class) is type else ForwardingABC
+    return cast(type[RequestHandler], metaclass(handler_class.__name__, bases, body))
+
+
+def notices(handler_class: type) -> bool:
+    """Whether anybody is told of its subclasses. What `ABC` and `Generic` do is none of an application's."""
+    heirs = [base for base in handler_class.__mro__[:-1] if base is not Generic]
+    hooks = [base for base in heirs if "__init_subclass__" in vars(base)]
+    return bool(hooks) or type(handler_class) not in (type, ABCMeta)

@@ -1,5 +1,9 @@
 """Which classes run in place of handlers."""
 
+import abc
+from typing import Generic, TypeVar
+
+import pytest
 from tornado.web import RequestHandler, StaticFileHandler
 from tornado.websocket import WebSocketHandler
 
@@ -34,6 +38,52 @@ def test_a_class_is_made_once_and_again_after_a_clearing():
     assert lean[Handler] is first
     lean.clear()
     assert lean[Handler] is not first
+
+
+T = TypeVar("T")
+
+
+class Abstract(RequestHandler, abc.ABC):
+    @abc.abstractmethod
+    def find(self): ...
+
+
+class Concrete(Abstract):
+    def find(self):
+        return 7
+
+
+class Typed(RequestHandler, Generic[T]):
+    pass
+
+
+class Bound(Typed[int]):
+    pass
+
+
+class AbstractSocket(WebSocketHandler, abc.ABC):
+    pass
+
+
+@pytest.mark.parametrize("cls", [Concrete, Typed, Bound, AbstractSocket])
+def test_abstract_and_generic_classes_are_made_lean_and_stay_as_they_were(cls):
+    before = {name: value for name, value in vars(cls).items() if not name.startswith("_waterspout")}
+    lean = LeanClasses()[cls]
+    assert issubclass(lean, (cls, LeanRequestHandler))
+    assert lean == cls
+    assert {name: value for name, value in vars(cls).items() if not name.startswith("_waterspout")} == before
+    assert Typed.__parameters__ == (T,)
+    assert Typed[str]
+    assert cls.__abstractmethods__ == frozenset() if isinstance(cls, abc.ABCMeta) else True
+    lean.counted = 1
+    assert vars(cls)["counted"] == cls.counted == 1
+    del lean.counted
+    assert "counted" not in vars(cls)
+
+
+def test_a_class_that_is_still_abstract_makes_no_handlers():
+    with pytest.raises(TypeError, match="abstract"):
+        make_lean(Abstract)(None, None)
 
 
 class Metaclassed(RequestHandler, metaclass=type("Meta", (type,), {})):
