@@ -33,7 +33,7 @@ from waterspout.native.handler import (
     retrieve,
 )
 from waterspout.native.request import Request
-from waterspout.native.transform import ALONE, RecordTransform
+from waterspout.native.transform import RecordTransform
 from waterspout.wsgi.exchange.reply import Reply
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def run(handler: RequestHandler, *args: Any, **kwargs: Any) -> asyncio.Future[No
     if type(handler)._execute is not LeanRequestHandler._execute:
         return _run_other(handler, args, kwargs)
     if len(classes) == 1 and classes[0] is RecordTransform and type(request) is Request:
-        return asyncio.get_running_loop().create_task(handler._execute(ALONE, *args, **kwargs))
+        return asyncio.get_running_loop().create_task(handler._execute(None, *args, **kwargs))  # type: ignore[arg-type]  # ours, which takes it
     running = handler._execute([transform(request) for transform in classes], *args, **kwargs)
     return asyncio.get_running_loop().create_task(running)
 

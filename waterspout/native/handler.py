@@ -32,7 +32,7 @@ from waterspout.message.record import record_of
 from waterspout.native.encoding import encode_json
 from waterspout.native.methods import UNDEFINED, defines, find_methods, format_allow
 from waterspout.native.request import Request, on_demand
-from waterspout.native.transform import ALONE, RecordTransform
+from waterspout.native.transform import RecordTransform
 from waterspout.native.unheeded import tell_unheeded
 from waterspout.native.varying import MARK, say_cookie
 
@@ -42,11 +42,9 @@ _JSON = "application/json; charset=UTF-8"
 
 
 class Forwarding(type):
-    """The type of a class that stands in for its first base: what is set on it, once it is made, is set there,
-    and what is kept by that class is found by this one.
+    """The type of a class that stands in for its first base: what is set on it, once it is made, is set
+    there, and what is kept by that class is found by this one.
     """
-
-    _is_made = False
 
     def __init__(cls, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -131,6 +129,11 @@ class LeanRequestHandler(TornadoRequestHandler):
         ui["_tt_modules"] = ui["modules"] = _UIModuleNamespace(self, application.ui_modules)
         return ui
 
+    @on_demand
+    def _transforms(self) -> list[OutputTransform]:
+        """As long as nobody asks for them, no object is made for the one that each reply has."""
+        return [RecordTransform(self.request)]
+
     def clear(self) -> None:
         self._headers = ReplyHeaders({"Server": SERVER, "Content-Type": _HTML, "Date": http_date()})
         self.set_default_headers()
@@ -151,8 +154,6 @@ class LeanRequestHandler(TornadoRequestHandler):
             super().write(chunk)
 
     def flush(self, include_footers: bool = False) -> Future[None]:
-        if self._transforms is ALONE:
-            self._transforms = [RecordTransform(self.request)]
         flushed = super().flush(include_footers)
         if not include_footers and self.request.method == "HEAD" and find_head(self) is not None:
             # HEAD that follows GET is answered: a stream would go on for nobody.
@@ -178,7 +179,7 @@ class LeanRequestHandler(TornadoRequestHandler):
         cls = type(self)
         if (
             self._headers_written
-            or self._transforms is not ALONE
+            or "_transforms" in self.__dict__
             or "_new_cookie" in self.__dict__
             or cls.flush is not LeanRequestHandler.flush
             or cls.set_header is not TornadoRequestHandler.set_header
@@ -236,8 +237,8 @@ class LeanRequestHandler(TornadoRequestHandler):
             return False
         return super().check_etag_header()
 
-    async def _execute(self, transforms: list[OutputTransform], *args: bytes, **kwargs: bytes) -> None:
-        """As Tornado's, for a handler that is handed its body whole."""
+    async def _execute(self, transforms: list[OutputTransform] | None, *args: bytes, **kwargs: bytes) -> None:
+        """As Tornado's, for a handler that is handed its body whole. `transforms`: None for ours alone."""
         request = self.request
         name = request.method
         if self._steps_aside or self._prepared_future is not None or name not in self.SUPPORTED_METHODS:
@@ -247,13 +248,15 @@ class LeanRequestHandler(TornadoRequestHandler):
             # Whoever stops the server cancels it in the end. Tornado's own delegate keeps none.
             request.connection.task = asyncio.current_task()  # type: ignore[union-attr]  # an open object
             try:
-                await super()._execute(transforms, *args, **kwargs)
+                given = self._transforms if transforms is None else transforms
+                await super()._execute(given, *args, **kwargs)
             except (SystemExit, asyncio.CancelledError) as error:
                 self._answer_exception(error)
             finally:
                 forget_frames(getattr(request, "_body_future", None))
             return
-        self._transforms = transforms
+        if transforms is not None:
+            self._transforms = transforms
         try:
             if args or kwargs or type(request) is not Request or request.says("content-type"):
                 self._parse_arguments(args, kwargs)

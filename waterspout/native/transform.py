@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
@@ -12,9 +12,6 @@ from waterspout.http.private import ReplyHeaders, is_all_sent
 from waterspout.message.origin import SERVER
 from waterspout.message.record import record_of
 from waterspout.native.varying import MARK, say_cookie
-
-#: A handler's transforms, when there is `RecordTransform` alone, and no object has been made for it yet.
-ALONE: Final[list[OutputTransform]] = []
 
 
 class RecordTransform(OutputTransform):

@@ -5,19 +5,19 @@ import gzip
 import logging
 
 from tornado import gen
-from tornado.web import RequestHandler, stream_request_body
+from tornado.web import OutputTransform, RequestHandler, stream_request_body
 
 from tests.waterspout.http.harness import on_loops
 from tests.waterspout.native.test_handler import serve
 from waterspout import Application
-from waterspout.native.transform import ALONE, RecordTransform
+from waterspout.native.transform import RecordTransform
 
 GET = b"GET %b HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n"
 
 
 class Shows(RequestHandler):
     def get(self, *args, **kwargs):
-        self.write({"alone": self._transforms is ALONE, "args": args, **kwargs})
+        self.write({"alone": "_transforms" not in vars(self), "args": args, **kwargs})
 
     post = get
 
@@ -51,6 +51,22 @@ class Ignores(RequestHandler):
         self.write("plain")
 
 
+class Upper(OutputTransform):
+    def transform_first_chunk(self, status_code, headers, chunk, finishing):
+        headers["X-Upper"] = "yes"
+        return status_code, headers, chunk.upper()
+
+
+class Appends(RequestHandler):
+    """As some do that change one reply."""
+
+    def prepare(self):
+        self._transforms.append(Upper(self.request))
+
+    def get(self):
+        self.write("text")
+
+
 @stream_request_body
 class Streams(Shows):
     def data_received(self, chunk):
@@ -61,6 +77,7 @@ ROUTES = [
     ("/", Shows),
     ("/executes", Executes),
     ("/ignores", Ignores),
+    ("/appends", Appends),
     ("/args/(.)", Shows),
     ("/streams", Streams),
     ("/large", Large),
@@ -81,6 +98,17 @@ async def test_a_handler_whose_transforms_are_ours_alone():
         assert (await ask(client, b"/streams"))[2] == b'{"alone": false, "args": []}'
         status, fields, body = await ask(client, b"/ignores")
         assert (status, body, "x-request-id" in fields) == (200, b"plain", False)
+
+
+@on_loops
+async def test_a_transform_that_a_handler_appends_is_its_own():
+    async with serve(Application(ROUTES)) as served, served.client() as client:
+        for _ in range(2):
+            status, fields, body = await ask(client, b"/appends")
+            assert (status, fields["x-upper"], body) == (200, "yes", b"TEXT")
+            assert "x-request-id" in fields
+        status, fields, body = await ask(client)
+        assert ("x-upper" in fields, body) == (False, b'{"alone": true, "args": []}')
 
 
 @on_loops

@@ -6,7 +6,7 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 from waterspout.http.private import ReplyHeaders
 from waterspout.message.origin import SERVER
 from waterspout.message.record import record_of
-from waterspout.native.transform import ALONE, RecordTransform
+from waterspout.native.transform import RecordTransform
 
 
 @pytest.fixture
@@ -30,7 +30,3 @@ def test_a_server_that_a_handler_names_is_kept(request_):
     headers = HTTPHeaders({"Server": "own"})
     RecordTransform(request_).transform_first_chunk(200, headers, b"", True)
     assert headers["Server"] == "own"
-
-
-def test_alone_there_is_no_object():
-    assert ALONE == []
