@@ -10,7 +10,7 @@ import pytest
 import tornado.wsgi
 from tornado.httpserver import HTTPServer
 from tornado.routing import PathMatches, Rule
-from tornado.web import RequestHandler, stream_request_body, url
+from tornado.web import RequestHandler, StaticFileHandler, addslash, removeslash, stream_request_body, url
 from tornado.websocket import WebSocketHandler
 
 import waterspout.http
@@ -498,3 +498,60 @@ async def test_static_files_are_linked_below_the_root_path(tmp_path):
         link, full = (await ask(client, "GET", "/board/links"))[1].split()
         assert (link, full) == ("/board/static/page.css", "http://x/board/static/page.css")
         assert (await ask(client, "GET", link))[1] == "p {}"
+
+
+class Slashed(RequestHandler):
+    @addslash
+    def get(self):
+        self.write("slashed")
+
+
+class Unslashed(RequestHandler):
+    @removeslash
+    def get(self):
+        self.write("unslashed")
+
+
+class Elsewhere(RequestHandler):
+    def get(self):
+        self.redirect(self.get_query_argument("to"))
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("/slashed?a=b", "/board/slashed/?a=b"),
+        ("/unslashed/", "/board/unslashed"),
+        ("/files/folder", "/board/files/folder/"),
+        ("/elsewhere?to=/elsewhere", "/board/elsewhere"),
+        ("/elsewhere?to=/login", "/login"),
+        ("/elsewhere?to=/board/elsewhere", "/board/elsewhere"),
+        ("/elsewhere?to=//elsewhere", "//elsewhere"),
+        ("/elsewhere?to=elsewhere", "elsewhere"),
+    ],
+)
+@on_loops
+async def test_a_handler_that_sends_to_its_own_path_sends_below_the_root_path(path, location, tmp_path):
+    (tmp_path / "folder").mkdir()
+    rules = [
+        (r"/slashed/?", Slashed),
+        (r"/unslashed/?", Unslashed),
+        ("/elsewhere", Elsewhere),
+        (r"/files/(.*)", StaticFileHandler, {"path": str(tmp_path), "default_filename": "index.html"}),
+    ]
+    for root_path in ("/board", ""):
+        async with serve(Application(rules, root_path=root_path)) as client:
+            client.send(f"GET {root_path}{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            status, fields, _ = await client.read_reply()
+            expected = location.replace("/board", "", "to=/board" not in path and not root_path)
+            assert (status // 100, fields["location"]) == (3, expected)
+
+
+@on_loops
+async def test_a_log_function_that_raises_breaks_no_reply(caplog):
+    def fail(handler):
+        raise RuntimeError("log")
+
+    async with serve(Application([("/", Reads)], log_function=fail)) as client:
+        assert [(await ask(client, "GET", "/"))[0] for _ in range(2)] == [200, 200]
+    assert caplog.messages == ["Uncaught exception in log_request"] * 2

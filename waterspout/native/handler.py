@@ -367,6 +367,13 @@ class LeanRequestHandler(TornadoRequestHandler):
             return
         super().log_exception(typ, value, tb)
 
+    def _log(self) -> None:
+        """As Tornado's; but a reply that has gone out is not broken by what the application writes of it."""
+        try:
+            self.application.log_request(self)
+        except (Exception, SystemExit):
+            app_log.error("Uncaught exception in log_request", exc_info=True)
+
     def _request_summary(self) -> str:
         """For Tornado's own lines: with the request's id, as our access line has it. Not in `log_exception`:
         OpenTelemetry sets one on the handler's class, and beneath that it is Tornado's.
@@ -409,6 +416,14 @@ class LeanRequestHandler(TornadoRequestHandler):
         """The path of the rule or Flask endpoint of that name, below the root path that the client sees."""
         root_path = getattr(self.request, "root_path", "")
         return f"{root_path}{self.application.reverse_url(name, *args, **kwargs)}"
+
+    def redirect(self, url: str, permanent: bool = False, status: int | None = None) -> None:
+        """As Tornado's. To the handler's own path, with or without the slash at its end, it is below the root
+        path, of which that says nothing: so Tornado's `addslash`, `removeslash` and static files send.
+        """
+        root_path, path = getattr(self.request, "root_path", ""), url.partition("?")[0]
+        is_own = path.startswith("/") and path.rstrip("/") == self.request.path.rstrip("/")
+        super().redirect(f"{root_path}{url}" if is_own else url, permanent, status)
 
     def static_url(self, path: str, include_host: bool | None = None, **kwargs: Any) -> str:
         """As Tornado's, below the root path; where it is of this server."""
