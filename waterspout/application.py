@@ -342,10 +342,11 @@ class Application(TornadoApplication):
 
     def _refuse_outside(self, request: HTTPServerRequest) -> Any:
         """404, as Tornado answers what no rule matches."""
-        handler_class: type[RequestHandler] = self.settings.get("default_handler_class", ErrorHandler)
-        arguments = {"status_code": 404} if handler_class is ErrorHandler else None
-        arguments = self.settings.get("default_handler_args", arguments)
-        return self.get_handler_delegate(request, handler_class, arguments)
+        handler_class = self.settings.get("default_handler_class")
+        if handler_class:
+            arguments = self.settings.get("default_handler_args")
+            return self.get_handler_delegate(request, handler_class, arguments)
+        return self.get_handler_delegate(request, ErrorHandler, {"status_code": 404})
 
     def open_match(self, request: HTTPServerRequest, match: Match) -> HTTPMessageDelegate | None:
         """The delegate for what the search for a rule has found; None: no rule of ours answers."""

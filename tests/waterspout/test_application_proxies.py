@@ -139,6 +139,14 @@ async def test_what_is_outside_is_answered_by_the_application_s_own_handler(serv
     await ours.stop()
 
 
+@pytest.mark.parametrize("settings", [{"default_handler_class": None}, {"default_handler_args": {"a": 1}}])
+async def test_what_is_outside_is_tornado_s_own_404_without_one(serve, settings):
+    ours = make_ours(root_path="/in", **settings)
+    response = await AsyncHTTPClient().fetch(serve(ours) + "/native", raise_error=False)
+    assert (response.code, b"404: Not Found" in response.body) == (404, True)
+    await ours.stop()
+
+
 @pytest.mark.parametrize("trusted", [(), ("127.0.0.1",)])
 async def test_xheaders_of_tornado_s_go_on(serve, trusted):
     """It believes anybody; where the application trusts the peer, its own word counts."""

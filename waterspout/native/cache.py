@@ -22,8 +22,12 @@ class Entry(Generic[T]):
     begun: float
 
     def serves(self, lifetime: float) -> bool:
-        """Whether a caller that asks now is served by it: a value that is young enough, or is being made."""
-        return not self.task.done() or time.monotonic() - self.begun < lifetime
+        """Whether a caller that asks now is served by it: a value that is young enough, or is being made on
+        this event loop. For what was left behind on one that is closed everybody would wait for ever.
+        """
+        if self.task.done():
+            return time.monotonic() - self.begun < lifetime
+        return self.task.get_loop() is asyncio.get_running_loop()
 
 
 class Cache(Generic[T]):

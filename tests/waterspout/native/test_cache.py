@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 
 import pytest
 
@@ -115,3 +116,21 @@ async def test_what_failed_for_nobody_is_told_to_nobody(source):
     await asyncio.sleep(0.05)
     source.fails = False
     assert await cache.get("a", source) == 2
+
+
+def test_what_was_left_behind_on_a_closed_event_loop_is_made_anew():
+    cache = Cache(60, 10)
+
+    async def leave():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(cache.get("a", asyncio.Event().wait), 0.01)
+
+    left = asyncio.new_event_loop()
+    left.run_until_complete(leave())
+    left.close()
+
+    async def ask():
+        async with asyncio.timeout(5):
+            return await cache.get("a", Source())
+
+    assert asyncio.run(ask()) == 1
