@@ -132,7 +132,9 @@ class Intake(Connection):
             self._on_failure(error)
             return
         if delegate is None:
-            if self._half_closed and self.exchange is exchange:
+            if self.state == OPENING:  # nobody has taken the request: it would never be answered
+                self._on_failure(TypeError("start_request has given no delegate"))
+            elif self._half_closed and self.exchange is exchange:
                 self._wait_half_closed(exchange)
             return
         if server.conn_params.decompress:

@@ -6,7 +6,7 @@ import gzip
 import pytest
 from tornado.httputil import HTTPHeaders, HTTPInputError, ResponseStartLine
 
-from tests.waterspout.http.harness import GET, Delegate, answering, on_loops, post, reply, serve, until
+from tests.waterspout.http.harness import GET, App, Delegate, answering, on_loops, post, reply, serve, until
 from waterspout import limits
 
 CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -203,6 +203,14 @@ async def test_errors_of_delegates(step, error):
         assert answer.startswith(b"HTTP/1.1 400 " if isinstance(error, HTTPInputError) else b"HTTP/1.1 500 ")
         assert answer.count(b"HTTP/1.1") == 1
         assert served.delegates[0].events.count("gone") == 1
+
+
+@pytest.mark.parametrize("data", [GET, post(b"body"), CHUNKED])
+@on_loops
+async def test_an_application_that_gives_no_delegate_is_answered_for(data, caplog):
+    async with serve(App(lambda exchange: None)) as served:
+        assert (await served.ask(data)).startswith(b"HTTP/1.1 500 ")
+    assert caplog.messages == [f"Uncaught exception {data.split()[0].decode()} / (127.0.0.1)"]
 
 
 @pytest.mark.parametrize("step", ["headers_received", "data_received", "finish"])
