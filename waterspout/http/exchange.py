@@ -81,13 +81,14 @@ class Exchange(HTTPConnection):
 
         The future is done when there is room for more, or fails with StreamClosedError. Raises ValueError:
         CR, LF, NUL or what latin-1 can't hold in the head. Raises HTTPOutputError: `chunk` is longer than
-        the Content-Length.
+        the Content-Length, or `finish` has been called.
         """
         assert isinstance(start_line, ResponseStartLine)
         if start_line.code < 200 and start_line.code != _SWITCHING_PROTOCOLS:
             # RFC 9110 section 15.2: the reply is still to come.
             return self._writer.write(_format(start_line.code, start_line.reason, list(headers.get_all())))
         self.response_started = True
+        self._refuse_finished(b"a head")
         return self._write_head(self._serialize_headers(start_line.code, start_line.reason, headers), chunk)
 
     def _write_head(self, head: bytes, chunk: bytes | None) -> asyncio.Future[None]:
@@ -104,6 +105,7 @@ class Exchange(HTTPConnection):
         self.response_started = True
         if self._writer.closed:
             return self._writer.write(chunk)  # which fails
+        self._refuse_finished(chunk)
         return self._writer.write(self._frame(chunk))
 
     def finish(self) -> None:
@@ -378,6 +380,11 @@ class Exchange(HTTPConnection):
         self._left, self._chunked, self.keep_alive = left, chunked, keep_alive
         self._head_written = True
         return text
+
+    def _refuse_finished(self, more: bytes | None) -> None:
+        """What is written behind a whole reply would be taken for the next one's."""
+        if self.finished and more and not self._writer.closed:
+            raise HTTPOutputError("Tried to write more data behind the end of the reply")
 
     def _frame(self, chunk: bytes) -> bytes:
         if self._left is not None:

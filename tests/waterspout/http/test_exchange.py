@@ -383,3 +383,23 @@ async def test_writing_on_after_too_much_was_written_fails_as_for_a_closed_strea
     async with serve(answering(answer)) as served:
         await served.ask(GET)
     assert [type(error) for error in raised] == [HTTPOutputError, StreamClosedError, StreamClosedError]
+
+
+@on_loops
+async def test_nothing_is_written_behind_the_end_of_a_reply():
+    """The client would take it for the next one's."""
+    raised = []
+
+    def answer(exchange):
+        in_pieces(exchange)
+        for write in (exchange.write, lambda data: write_head(exchange, chunk=data)):
+            with pytest.raises(HTTPOutputError) as caught:
+                write(b"more")
+            raised.append(caught.type)
+        exchange.write(b"")  # a `flush` behind `finish`
+
+    async with serve(answering(answer)) as served, served.client() as client:
+        for _ in range(2):
+            client.send(GET)
+            assert (await client.read_reply())[2] == b"onetwothree"
+    assert raised == [HTTPOutputError] * 4
