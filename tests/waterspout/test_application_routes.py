@@ -547,6 +547,20 @@ async def test_a_handler_that_sends_to_its_own_path_sends_below_the_root_path(pa
             assert (status // 100, fields["location"]) == (3, expected)
 
 
+class SendsBytes(RequestHandler):
+    def get(self):
+        self.redirect(b"/bytes?again")
+
+
+@pytest.mark.parametrize("root_path", ["", "/board"])
+@on_loops
+async def test_a_handler_may_say_in_bytes_where_it_sends(root_path):
+    async with serve(Application([("/bytes", SendsBytes)], root_path=root_path)) as client:
+        client.send(f"GET {root_path}/bytes HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        status, fields, _ = await client.read_reply()
+        assert (status, fields["location"]) == (302, f"{root_path}/bytes?again")
+
+
 @on_loops
 async def test_a_log_function_that_raises_breaks_no_reply(caplog):
     def fail(handler):

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from types import MethodType, TracebackType
 from typing import Any
 
+from tornado.escape import to_unicode
 from tornado.httputil import HTTPInputError, HTTPOutputError, HTTPServerRequest
 from tornado.iostream import StreamClosedError
 from tornado.log import app_log, gen_log
@@ -421,9 +422,12 @@ class LeanRequestHandler(TornadoRequestHandler):
         """As Tornado's. To the handler's own path, with or without the slash at its end, it is below the root
         path, of which that says nothing: so Tornado's `addslash`, `removeslash` and static files send.
         """
-        root_path, path = getattr(self.request, "root_path", ""), url.partition("?")[0]
-        is_own = path.startswith("/") and path.rstrip("/") == self.request.path.rstrip("/")
-        super().redirect(f"{root_path}{url}" if is_own else url, permanent, status)
+        if root_path := getattr(self.request, "root_path", ""):
+            url = to_unicode(url)  # Tornado's takes bytes, too
+            path = url.partition("?")[0]
+            if path.startswith("/") and path.rstrip("/") == self.request.path.rstrip("/"):
+                url = f"{root_path}{url}"
+        super().redirect(url, permanent, status)
 
     def static_url(self, path: str, include_host: bool | None = None, **kwargs: Any) -> str:
         """As Tornado's, below the root path; where it is of this server."""
