@@ -53,7 +53,9 @@ def make_lean(
     """
     instrumented = is_instrumented()
     is_lean = issubclass(handler_class, LeanRequestHandler)
-    if notices(handler_class) or (is_lean and not instrumented) or handler_class is RequestHandler:
+    hides_ui = getattr(handler_class, "ui", LeanRequestHandler.ui) is not LeanRequestHandler.ui
+    is_ready = is_lean and not instrumented and not hides_ui
+    if notices(handler_class) or is_ready or handler_class is RequestHandler:
         return handler_class
     body: dict[str, Any] = {
         name: getattr(handler_class, name) for name in ("__module__", "__qualname__", "__doc__")
@@ -61,6 +63,8 @@ def make_lean(
     body["__class__"] = property(lambda self: handler_class)
     if instrumented:
         body["_steps_aside"] = True
+    if hides_ui:
+        body["ui"] = LeanRequestHandler.ui  # Tornado sets one on each handler, whatever its class calls so
     if is_lean:
         bases: tuple[type[RequestHandler], ...] = (handler_class,)
     else:

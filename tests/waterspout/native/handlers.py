@@ -356,6 +356,12 @@ class Rendered(RequestHandler):
         self.write(Template(text).generate(**self.get_template_namespace()))
 
 
+class NamesUi(Rendered):
+    """Tornado gives each handler a `ui` of its own, and that counts."""
+
+    ui = "dashboard"
+
+
 @stream_request_body
 class Upload(RequestHandler):
     def prepare(self):
@@ -413,6 +419,7 @@ ROUTES = [
     (r"/unencodable", Unencodable),
     (r"/task", Task),
     (r"/rendered", Rendered),
+    (r"/names-ui", NamesUi),
     (r"/upload", Upload),
     (r"/bare", RequestHandler),
 ]

@@ -29,7 +29,7 @@ TARGETS = [
     *("/unnamed//", "/form?a=1&a=%C3%A9", "/facts?a=1&a=2&empty=&%C3%A9=%C3%A9", "/facts?", "/task"),
     *("/own-flush", "/writes-through/all", "/writes-through/fails", "/cookie-in-write", "/own-set-header"),
     *("/delegates", "/by-type", "/overridden", "/mixed", "/unencodable"),
-    *("/rendered", "/upload", "/missing", "/dict/", "/bare", "/facts?" + "a&" * 2000),
+    *("/rendered", "/names-ui", "/upload", "/missing", "/dict/", "/bare", "/facts?" + "a&" * 2000),
 ]
 FIELDS = [
     [],

@@ -86,6 +86,13 @@ def test_a_class_that_is_still_abstract_makes_no_handlers():
         make_lean(Abstract)(None, None)
 
 
+@pytest.mark.parametrize("base", [RequestHandler, OurRequestHandler])
+def test_what_a_class_calls_ui_hides_no_handler_s(base):
+    cls = type("Named", (base,), {"ui": "dashboard"})
+    assert make_lean(cls).ui is LeanRequestHandler.ui
+    assert cls.ui == "dashboard"
+
+
 class Metaclassed(RequestHandler, metaclass=type("Meta", (type,), {})):
     pass
 
