@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import weakref
-from abc import ABCMeta
 from asyncio import Future
 from collections.abc import Callable
 from types import MethodType, TracebackType
@@ -55,7 +54,7 @@ class Forwarding(type):
         if "_is_made" in vars(cls):
             setattr(cls.__mro__[1], name, value)
         else:
-            super().__setattr__(name, value)  # ABCMeta's and Generic's, who keep something of each class
+            super().__setattr__(name, value)  # ABCMeta's, Generic's, Protocol's: they keep some of each class
 
     def __delattr__(cls, name: str) -> None:
         delattr(cls.__mro__[1], name)
@@ -65,10 +64,6 @@ class Forwarding(type):
 
     def __hash__(cls) -> int:
         return hash(cls.__mro__[1])
-
-
-class ForwardingABC(Forwarding, ABCMeta):
-    """The same, where the first base is an abstract one, or has one above it."""
 
 
 class _Else:

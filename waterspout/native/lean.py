@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from abc import ABCMeta
-from types import FunctionType
-from typing import Any, Final, Generic, cast
+from types import FunctionType, new_class
+from typing import Any, Final, Generic, Protocol, cast
 
 from tornado.web import RequestHandler, StaticFileHandler, authenticated
 from tornado.websocket import WebSocketHandler
 
-from waterspout.native.handler import Forwarding, ForwardingABC, LeanRequestHandler
+from waterspout.native.handler import Forwarding, LeanRequestHandler
 from waterspout.native.static import SendingFileHandler
 from waterspout.websocket.handler import with_protocol
 
 _TORNADOS_FILE: Final = authenticated.__code__.co_filename
+
+#: Python's own metaclasses, and bases with an `__init_subclass__`: what they keep of a class is on it alone.
+_HARMLESS: Final = (type, ABCMeta, type(Protocol))
+_HARMLESS_BASES: Final = (Generic, Protocol)
 
 
 class LeanClasses(dict[type[RequestHandler], type[RequestHandler]]):
@@ -69,12 +73,15 @@ def make_lean(
         bases: tuple[type[RequestHandler], ...] = (handler_class,)
     else:
         bases = (beneath,) if issubclass(beneath, handler_class) else (handler_class, beneath)
-    metaclass = Forwarding if type(handler_class) is type else ForwardingABC
+    theirs = type(handler_class)
+    metaclass = Forwarding if theirs is type else new_class("Forwarding", (Forwarding, theirs))
     return cast(type[RequestHandler], metaclass(handler_class.__name__, bases, body))
 
 
 def notices(handler_class: type) -> bool:
-    """Whether anybody is told of its subclasses. What `ABC` and `Generic` do is none of an application's."""
-    heirs = [base for base in handler_class.__mro__[:-1] if base is not Generic]
+    """Whether anybody is told of its subclasses. What `ABC`, `Generic` and `Protocol` do is none of an
+    application's.
+    """
+    heirs = [base for base in handler_class.__mro__[:-1] if base not in _HARMLESS_BASES]
     hooks = [base for base in heirs if "__init_subclass__" in vars(base)]
-    return bool(hooks) or type(handler_class) not in (type, ABCMeta)
+    return bool(hooks) or type(handler_class) not in _HARMLESS

@@ -1,7 +1,7 @@
 """Which classes run in place of handlers."""
 
 import abc
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import pytest
 from tornado.web import RequestHandler, StaticFileHandler
@@ -61,19 +61,33 @@ class Bound(Typed[int]):
     pass
 
 
+@runtime_checkable
+class Finds(Protocol):
+    def find(self) -> int: ...
+
+
+class Conforming(RequestHandler, Finds):
+    """Says which protocol it has, for type checkers."""
+
+    def find(self):
+        return 7
+
+
 class AbstractSocket(WebSocketHandler, abc.ABC):
     pass
 
 
-@pytest.mark.parametrize("cls", [Concrete, Typed, Bound, AbstractSocket])
-def test_abstract_and_generic_classes_are_made_lean_and_stay_as_they_were(cls):
+@pytest.mark.parametrize("cls", [Concrete, Typed, Bound, Conforming, AbstractSocket])
+def test_classes_of_abc_s_and_typing_s_are_made_lean_and_stay_as_they_were(cls):
     before = {name: value for name, value in vars(cls).items() if not name.startswith("_waterspout")}
     lean = LeanClasses()[cls]
-    assert issubclass(lean, (cls, LeanRequestHandler))
+    assert issubclass(lean, cls)
+    assert issubclass(lean, LeanRequestHandler)
     assert lean == cls
     assert {name: value for name, value in vars(cls).items() if not name.startswith("_waterspout")} == before
     assert Typed.__parameters__ == (T,)
     assert Typed[str]
+    assert issubclass(lean, Finds) == issubclass(cls, Finds)
     assert cls.__abstractmethods__ == frozenset() if isinstance(cls, abc.ABCMeta) else True
     lean.counted = 1
     assert vars(cls)["counted"] == cls.counted == 1
