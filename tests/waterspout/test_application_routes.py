@@ -4,6 +4,7 @@ import abc
 import asyncio
 import functools
 import gc
+import json
 from contextlib import asynccontextmanager
 
 import pytest
@@ -545,6 +546,37 @@ async def test_a_handler_that_sends_to_its_own_path_sends_below_the_root_path(pa
             status, fields, _ = await client.read_reply()
             expected = location.replace("/board", "", "to=/board" not in path and not root_path)
             assert (status // 100, fields["location"]) == (3, expected)
+
+
+class Changes(RequestHandler):
+    def post(self):
+        request = self.request
+        request.method = "PUT"
+        request.headers["X-Told"] = "by the handler"
+        del request.headers["Cookie"]
+        request.path, request.query, request.arguments = "/other", "other", {}
+        request.remote_ip, request.protocol = "192.0.2.1", "https"
+        raise Decline
+
+
+def show_environ(environ, start_response):
+    names = ("REQUEST_METHOD", "HTTP_X_TOLD", "HTTP_COOKIE", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING")
+    shown = {name: environ.get(name) for name in (*names, "REMOTE_ADDR", "wsgi.url_scheme")}
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps(shown).encode(), environ["wsgi.input"].read()]
+
+
+@pytest.mark.parametrize("root_path", ["", "/board"])
+@on_loops
+async def test_a_handler_that_declines_may_change_headers_and_method_and_no_more(root_path):
+    async with serve(Application([("/changes", Changes)], show_environ, root_path=root_path)) as client:
+        client.send(f"POST {root_path}/changes?a=b HTTP/1.1\r\nHost: x\r\nCookie: a=b\r\n".encode())
+        client.send(b"Content-Length: 4\r\n\r\nbody")
+        status, _, body = await client.read_reply()
+        shown, end, read = body.rpartition(b"}")
+        changed, kept = ["PUT", "by the handler", None], [root_path, "/changes", "a=b", "127.0.0.1", "http"]
+        assert (status, list(json.loads(shown + end).values())) == (200, changed + kept)
+        assert read == b"body"
 
 
 class SendsBytes(RequestHandler):
