@@ -87,7 +87,7 @@ class Feed:
         for status in news.components:
             number = status.component.id
             parts[f"condition-{number}"] = self.render("condition", status=status)
-            parts[f"days-{number}"] = self.render("days", days=days[number])
+            parts[f"days-{number}"] = self.render("days", days=days.get(number, ()))
         return parts
 
     def render(self, name: str, **values: Any) -> str:

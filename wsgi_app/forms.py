@@ -157,7 +157,11 @@ class BoardForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
 
     class Meta(FlaskForm.Meta):  # type: ignore[misc]  # the same
         def wrap_formdata(self, form: BaseForm, formdata: Any) -> Any:
-            """Return what fills the fields in. Where no files are asked for, none is taken for a text."""
+            """Return what fills the fields in. Where no files are asked for, none is taken for a text; nor is
+            JSON for a form, which Flask-WTF does, whatever is in it.
+            """
+            if request.is_json:
+                return None
             sent = super().wrap_formdata(form, formdata)
             return sent if sent in (None, formdata) or "files" in form else request.form
 

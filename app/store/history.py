@@ -123,7 +123,9 @@ def read_spans(session: Session, since: datetime, now: datetime) -> Iterator[Spa
 
 
 def read_troubled(session: Session, since: datetime, now: datetime) -> Iterator[Span]:
-    """The spans of incidents, as their updates told them: what is said today changes no day before."""
+    """The spans of incidents, as their updates told them: what is said today changes no day before. Which
+    components an incident concerns is corrected for all of its days.
+    """
     recent = (Incident.state != State.RESOLVED) | (Incident.resolved_at > since)
     needed = load_only(Update.incident_id, Update.state, Update.impact, Update.posted_at)
     updates = select(Update).options(needed).join(Incident).where(recent).order_by(Update.id.desc())

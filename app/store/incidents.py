@@ -85,7 +85,16 @@ def read_changes(session: Session, since: Sequence[int]) -> Changes:
     found = session.scalars(changed.order_by(Incident.id.desc()).limit(CHANGES_LISTED + 1)).all()
     cut = len(found) > CHANGES_LISTED or read_left_out(session, update)
     rearranged = len(since) > 1 and have_changed(session, change)
-    return Changes(found[:CHANGES_LISTED], read_open_count(session), not (cut or rearranged))
+    complete = not (cut or rearranged or have_changed_past(found, since))
+    return Changes(found[:CHANGES_LISTED], read_open_count(session), complete)
+
+
+def have_changed_past(changed: Iterable[Incident], since: Sequence[int]) -> bool:
+    """Whether some concern other components by now, and did not begin on the day of this version: then days
+    before it are others than they were.
+    """
+    before = [each for each in changed if each.opened_at.toordinal() < since[3]] if len(since) > 3 else []
+    return any(each.edited_in > since[1] for each in before)
 
 
 def read_left_out(session: Session, since: int) -> bool:
@@ -170,9 +179,12 @@ def append_update(
 
 
 def refuse_repeated(session: Session, form: str) -> None:
-    """Raises `Repeated`. Writers queue up: of two forms at once, the second finds the first."""
+    """Raises `Repeated`. Writers queue up: of two forms at once, the second finds the first. Behind something
+    else that was said it is meant.
+    """
     recently = Update.posted_at > datetime.now(UTC) - REPEATED_WITHIN
-    posted = session.scalars(select(Update).where(Update.form == form, recently)).first() if form else None
+    newest = select(Update).join(Incident).where(Update.number == Incident.update_count)
+    posted = session.scalars(newest.where(Update.form == form, recently)).first() if form else None
     if posted:
         session.expunge(posted)  # the transaction ends here
         raise Repeated(posted)

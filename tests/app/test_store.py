@@ -98,6 +98,15 @@ class TestPosting:
         assert len(outcomes) == 8
         assert titles(store.read(read_board)) == ["Slow"]
 
+    def test_a_form_is_meant_once_more_behind_something_else(self, store):
+        incident = store.write(add_incident, "Slow", State.INVESTIGATING, "We look.").incident_id
+        done = (incident, State.RESOLVED, "Done.")
+        store.write(add_update, *done, form="f")
+        with pytest.raises(Repeated):
+            store.write(add_update, *done, form="f")
+        store.write(add_update, incident, State.INVESTIGATING, "Not quite.")
+        assert store.write(add_update, *done, form="f").number == 4
+
     def test_a_form_may_say_the_same_again_later(self, store):
         long_ago = datetime.now(UTC) - REPEATED_WITHIN
         (incident_id,) = post_incidents(store, 1)

@@ -118,6 +118,19 @@ async def test_who_slept_for_too_long_is_told_to_reload(feed, store, days):
     assert await feed.event((*rest, today - days)) == Event.reload(version_of(store))
 
 
+@pytest.mark.parametrize("days", [0, 2])
+@pytest.mark.gen_test
+async def test_other_components_of_an_incident_from_before_are_a_reload(feed, store, days):
+    """They are others on each of its days, of which the event tells today."""
+    first, second = (store.write(add_component, name) for name in ("Harbour", "Ferry"))
+    began = datetime.now(UTC) - timedelta(days=days)
+    storm = store.write(add_incident, "Storm", State.INVESTIGATING, "Wind.", began, components=[first.id])
+    before = version_of(store)
+    store.write(change_components, storm.incident_id, [second.id])
+    event = await feed.event(before)
+    assert (event == Event.reload(version_of(store))) == (days > 0)
+
+
 @pytest.mark.gen_test
 async def test_markup_in_what_people_write_is_escaped(feed, store):
     store.write(add_incident, "<script>alert(1)</script>", State.IDENTIFIED, "</p><img src=x>")

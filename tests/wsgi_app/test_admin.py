@@ -161,8 +161,8 @@ def test_nor_is_json(operator):
     """A form is taken as JSON by Flask-WTF, too; a number in it is no password."""
     headers = {"X-CSRFToken": operator.token("/login")}
     for path in ("/login", "/admin/maintenance/"):
-        fields = {"name": 1, "password": 2, "title": 3, "starts_at": 4}
-        assert operator.open(path, method="POST", json=fields, headers=headers).status_code == 400
+        for sent in ({"name": 1, "password": 2, "title": 3, "starts_at": 4}, 1, [1], None):
+            assert operator.open(path, method="POST", json=sent, headers=headers).status_code == 400
 
 
 def test_a_body_that_is_too_large_is_refused(operator, store):
