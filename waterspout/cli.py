@@ -82,12 +82,26 @@ _HELP: Final = """Serve native Tornado routes and a WSGI app on one port.
 
 TARGET is MODULE:APPLICATION or MODULE:FACTORY(), giving a tornado.web.Application; or give --native, --wsgi,
 or both. Modules are looked for in the current directory, too."""
-_EPILOG: Final = """Example: waterspout serve --native shop.native:routes --wsgi shop.web:app
+_EPILOG: Final = """Examples: waterspout serve --wsgi shop.web:app, a Flask app by itself;
+waterspout serve --native shop.native:routes --wsgi shop.web:app, with routes in front of it.
 
 Exit status: 0 stopped, 1 can't serve, 2 a wrong option or name, 3 the app raised while it was loaded."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """Says what was probably meant, where the command is left out."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[Any, Any, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if ":" not in args[0]:
+                raise
+            hint = f"{error.message} Did you mean: waterspout serve --wsgi {args[0]}"
+            raise click.UsageError(hint, ctx) from None
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="waterspout")
 def main() -> None:
     """A Tornado over your Flask: native async routes and any WSGI app on one port."""

@@ -613,3 +613,12 @@ def test_the_address_is_that_of_the_command(options, address):
 
 def test_without_a_command_there_is_none():
     assert serving_address() == ""
+
+
+def test_a_command_that_is_left_out_is_told():
+    result = CliRunner().invoke(main, ["shop.web:app", "--port", "8000"])
+    assert result.exit_code == 2
+    assert (
+        "No such command 'shop.web:app'. Did you mean: waterspout serve --wsgi shop.web:app" in result.output
+    )
+    assert "Did you mean" not in CliRunner().invoke(main, ["run"]).output

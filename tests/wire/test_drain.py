@@ -69,6 +69,7 @@ def test_who_waits_for_a_lane_is_answered_though_the_process_dies_meanwhile(star
     waiting = [server.connect() for _ in range(2)]
     for connection in waiting:
         connection.send_request("GET", "/canary?id=x")
+    assert server.get("/native/ping").text == "pong"  # so those before it have been read
     server.signal(signal.SIGTERM)
     assert server.log_lines("; 2 wait for a lane")
     os.kill(*server.wsgi_pids(), signal.SIGKILL)

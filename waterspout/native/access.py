@@ -15,6 +15,7 @@ from tornado.web import HTTPError, RequestHandler
 from tornado.websocket import WebSocketHandler
 
 from waterspout.native.methods import defines, find_methods, makes_others
+from waterspout.native.unheeded import check_awaitable
 from waterspout.native.varying import vary_with_cookies
 
 #: On a handler class, or a method of one: how it was decorated.
@@ -102,6 +103,7 @@ def _guard(method: Callable[..., Any], admit: Admit = _admit) -> Callable[..., A
         if await admit(self):
             result = method(self, *args, **kwargs)
             if result is not None:
+                check_awaitable(self, getattr(method, "__name__", "it"), result)
                 result = await result
         vary_with_cookies(self)  # it may have said something of its own
         return result

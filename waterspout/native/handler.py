@@ -13,7 +13,7 @@ import inspect
 import weakref
 from asyncio import Future
 from collections.abc import Callable
-from types import MethodType, TracebackType
+from types import CoroutineType, MethodType, TracebackType
 from typing import Any
 
 from tornado.escape import to_unicode
@@ -33,7 +33,7 @@ from waterspout.native.encoding import encode_json
 from waterspout.native.methods import UNDEFINED, defines, find_methods, format_allow
 from waterspout.native.request import Request, on_demand
 from waterspout.native.transform import RecordTransform
-from waterspout.native.unheeded import tell_unheeded
+from waterspout.native.unheeded import check_awaitable, tell_unheeded
 from waterspout.native.varying import MARK, say_cookie
 
 _HTML = "text/html; charset=UTF-8"
@@ -272,6 +272,8 @@ class LeanRequestHandler(TornadoRequestHandler):
             else:
                 result = method()
             if result is not None:
+                if type(result) is not CoroutineType:
+                    check_awaitable(self, getattr(method, "__name__", name.lower()), result)
                 result = await result
             if self._auto_finish and not self._finished:
                 if result is not None:

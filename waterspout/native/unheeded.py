@@ -1,7 +1,10 @@
-"""What a handler's coroutine returns goes nowhere: said once of each class, where its reply is empty."""
+"""What a handler returns goes nowhere. Of a coroutine that is said once of each class, where its reply is
+empty; of a plain method Tornado takes it for something to wait for.
+"""
 
 from __future__ import annotations
 
+import inspect
 import logging
 import weakref
 from typing import Any, Final
@@ -16,7 +19,7 @@ _told: Final[weakref.WeakSet[type[RequestHandler]]] = weakref.WeakSet()
 
 def tell_unheeded(handler: RequestHandler, name: str, result: Any) -> None:
     """Warn, if `handler` is about to send an empty reply, and the coroutine of its method `name` has returned
-    `result`, which is not None. (Of a plain function that returns something Tornado says so itself: 500.)
+    `result`, which is not None.
     """
     handler_class = handler.__class__  # the author's own
     is_empty = not handler._write_buffer and not handler._headers_written
@@ -32,3 +35,13 @@ def tell_unheeded(handler: RequestHandler, name: str, result: Any) -> None:
         "Decline" if is_decline else f"something of type {type(result).__qualname__}",
         "raise it" if is_decline else "say self.write(...) or self.finish(...)",
     )
+
+
+def check_awaitable(handler: RequestHandler, name: str, result: Any) -> None:
+    """Raises TypeError: `result`, which the method `name` has returned, is its reply, and can't be awaited."""
+    if not inspect.isawaitable(result):
+        raise TypeError(
+            f"{handler.__class__.__qualname__}.{name}() returned something of type "
+            f"{type(result).__qualname__}: a handler writes its reply, by self.write(...) or "
+            "self.finish(...), and returns nothing"
+        )

@@ -101,3 +101,37 @@ async def test_what_has_a_reply_is_not_told(caplog):
     for method in ("GET", "POST", "DELETE", "PATCH", "OPTIONS"):
         await serve_and_ask(Writes, method=method)
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize("base", [RequestHandler, JSONHandler])
+@on_loops
+async def test_a_plain_method_that_returns_its_reply_is_told_so(base, caplog):
+    @authenticated
+    class Plain(base):
+        def get(self):
+            return "hello"
+
+    assert (await serve_and_ask(Plain, times=1))[0] == 500
+    (record,) = [record for record in caplog.records if record.exc_info]
+    said = str(record.exc_info[1])
+    assert said.startswith(
+        "test_a_plain_method_that_returns_its_reply_is_told_so.<locals>.Plain.get() returned "
+    )
+    assert "type str: a handler writes its reply, by self.write(...)" in said
+
+
+@pytest.mark.parametrize("base", [RequestHandler, JSONHandler])
+@on_loops
+async def test_whatever_can_be_awaited_is(base, caplog):
+    class Awaited:
+        def __await__(self):
+            return asyncio.sleep(0).__await__()
+
+    @authenticated
+    class Plain(base):
+        def get(self):
+            self.write({"a": 1})
+            return Awaited()
+
+    assert (await serve_and_ask(Plain))[0] == 200
+    assert not [record for record in caplog.records if record.exc_info]
