@@ -38,7 +38,7 @@ def tell_unheeded(handler: RequestHandler, name: str, result: Any) -> None:
 
 
 def check_awaitable(handler: RequestHandler, name: str, result: Any) -> None:
-    """Raises TypeError: `result`, which the method `name` has returned, is its reply, and can't be awaited."""
+    """Raises TypeError: what the method `name` has returned is its reply, and can't be awaited."""
     if not inspect.isawaitable(result):
         raise TypeError(
             f"{handler.__class__.__qualname__}.{name}() returned something of type "
