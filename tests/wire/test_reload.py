@@ -36,7 +36,9 @@ def site(tmp_path):
 
     def write(version):
         text = APP.format(version=version, length=len(version))
-        (tmp_path / "versioned.py").write_text(f"{text}\n{write.hold}\n")
+        fresh = tmp_path / "versioned.new"
+        fresh.write_text(f"{text}\n{write.hold}\n")
+        fresh.replace(tmp_path / "versioned.py")  # at once: who loads it just now has one or the other
 
     write.folder = tmp_path
     write.hold = ""
