@@ -1,15 +1,19 @@
 """A start, or a stop, that fails ends all the same: it says why at once, and is held up by nothing."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from functools import partial
 
 import pytest
 
 from tests.server import environment, poll
+from waterspout.limits import LOOP_STANDS, SAME_SIGNAL
 
 #: `{begun}`: what the application has started by then; `{first}`, `{last}`: what fails.
 SHOP = """
@@ -202,6 +206,41 @@ def test_a_start_that_blocks_the_loop_is_named_and_the_second_signal_ends_it(beg
     assert process.wait(PATIENCE) == 1
     assert says("stopped a second time (SIGTERM): ending at once; the event loop stands still")
     assert not ops.exists()
+
+
+def test_a_start_that_blocked_and_is_over_is_not_waited_for(begin):
+    """On asyncio what was due meanwhile comes before the end of the start is seen."""
+    process, log, _ = begin("--loop", "asyncio", first="time.sleep(4)", wsgi="None")
+    assert poll(lambda: " serves http" in log.read_text(), PATIENCE)
+    assert log.read_text().count("waiting for start()") == 1
+    process.terminate()
+    assert process.wait(PATIENCE) == 0
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_server_that_stands_in_its_log_is_ended_by_the_second_signal(tmp_path, loop):
+    """Its stderr is a pipe that nobody reads."""
+    words = ("--native", "tests.apps.natives:routes", "--port", "0", "--loop", loop)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "waterspout", "serve", *words],
+        env=environment(tmp_path, None),
+        stderr=subprocess.PIPE,
+    )
+    try:
+        port = int(re.search(rb"http://127\.0\.0\.1:(\d+)", process.stderr.readline())[1])
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as client, suppress(TimeoutError):
+            for _ in range(5000):
+                client.sendall(b"GET /native/ping?%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"x" * 300))
+                assert client.recv(65536)
+        process.terminate()
+        time.sleep(LOOP_STANDS + SAME_SIGNAL + 0.5)
+        assert process.poll() is None
+        process.terminate()
+        assert process.wait(PATIENCE) == 1
+    finally:
+        process.kill()
+        process.wait(PATIENCE)
+        process.stderr.close()
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])

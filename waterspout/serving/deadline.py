@@ -67,8 +67,9 @@ def standing_ended(deadline: float) -> Iterator[None]:
 
 
 def _end_standing() -> None:
-    logger.error("the event loop does not come to its end: %s", describe_place(find_place(MAIN_THREAD)))
     _end_children()
+    end_soon(1)
+    logger.error("the event loop does not come to its end: %s", describe_place(find_place(MAIN_THREAD)))
     end_now(1)
 
 
@@ -104,8 +105,9 @@ def _watch(
     if not left and (loop is None or loop.is_closed()):
         return  # the program goes on
     left = left or describe_left(threads)
-    logger.warning("%s: the graceful timeout is over", left)
     _end_children()
+    end_soon(status)
+    logger.warning("%s: the graceful timeout is over", left)
     end_now(status)
 
 
@@ -139,6 +141,21 @@ def _end_children() -> None:
 
 def end_now(status: int) -> None:
     """Whatever still runs. WSGI processes end when their control channel closes."""
-    remove_files()
+    end_soon(status)
     drop_streams()
+    _leave(status)
+
+
+def end_soon(status: int) -> None:
+    """In END_SAID at the latest, though nobody reads what is written until then: a line of the log, or what
+    stdout and stderr still hold.
+    """
+    timer = threading.Timer(END_SAID, _leave, (status,))
+    timer.daemon = True
+    with contextlib.suppress(RuntimeError):  # no thread can be started
+        timer.start()
+
+
+def _leave(status: int) -> None:
+    remove_files()
     os._exit(status)

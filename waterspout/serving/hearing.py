@@ -14,7 +14,7 @@ from typing import Final
 
 from waterspout.limits import END_SAID, LOOP_STANDS, SAME_SIGNAL
 from waterspout.logs.standing import MAIN_THREAD, describe_place, find_place
-from waterspout.serving.deadline import end_now
+from waterspout.serving.deadline import end_now, end_soon
 
 logger = logging.getLogger("waterspout.server")
 
@@ -54,8 +54,10 @@ class Hearing:
         ours, self._ours = self._ours, None
         if ours is None or self._thread is None:
             return
-        if signal.set_wakeup_fd(-1) == ours.fileno():
-            signal.set_wakeup_fd(self._loops, warn_on_full_buffer=False)
+        before = signal.set_wakeup_fd(-1)
+        # Not ours, where the app has added a handler since.
+        loops = self._loops if before == ours.fileno() else before
+        signal.set_wakeup_fd(loops, warn_on_full_buffer=False)
         ours.close()
         self._thread.join(END_SAID)
 
@@ -80,7 +82,7 @@ class Hearing:
                     heard = reading.recv(_READ)
                 except TimeoutError:
                     reading.settimeout(None)
-                    self._say_unheard()
+                    self._say_if_unheard()
                     continue
                 if not heard:
                     return
@@ -94,17 +96,22 @@ class Hearing:
                     elif now - first > SAME_SIGNAL:
                         _end(signal.Signals(stops[-1]).name)
 
-    def _say_unheard(self) -> None:
+    def _say_if_unheard(self) -> None:
         if not self._is_heard():
-            logger.warning(
-                "told to stop, but the event loop stands still (once more ends at once); %s",
-                describe_place(find_place(MAIN_THREAD)),
-            )
+            place = describe_place(find_place(MAIN_THREAD))
+            # Not here: what the loop stands in may be a line of the log, that nobody reads.
+            with contextlib.suppress(RuntimeError):
+                threading.Thread(target=_say_unheard, args=(place,), daemon=True).start()
+
+
+def _say_unheard(place: str) -> None:
+    logger.warning("told to stop, but the event loop stands still (once more ends at once); %s", place)
 
 
 def _end(name: str) -> None:
     """Unless the loop does so first."""
     time.sleep(END_SAID)
     place = describe_place(find_place(MAIN_THREAD))
+    end_soon(1)
     logger.warning("stopped a second time (%s): ending at once; the event loop stands still; %s", name, place)
     end_now(1)

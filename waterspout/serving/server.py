@@ -286,6 +286,8 @@ class Server:
 
     def _say_late(self, starting: asyncio.Task[None], standing: threading.Timer) -> None:
         standing.cancel()
+        if starting.done():
+            return  # it has blocked the loop for so long, and is over
         if self._loads:
             say(f"waiting for the WSGI app to load, at most {READY_TIMEOUT:.0f} s")
         else:
