@@ -116,7 +116,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._busy = False
             self._advance()
         if self._gone is not None:
-            await self._gone
+            await self._wait_gone(self._gone)
 
     def write_message(
         self, message: str | bytes | dict[str, Any], binary: bool = False
@@ -236,6 +236,16 @@ class WebSocketProtocol(asyncio.Protocol):
             raise
         except (Exception, SystemExit) as error:
             self._on_failure(error)
+
+    async def _wait_gone(self, gone: asyncio.Future[None]) -> None:
+        """Until `on_close` has been called. Whoever is cancelled here, by a timeout say, cuts the connection,
+        as with Tornado, and goes on behind that all the same.
+        """
+        try:
+            await asyncio.shield(gone)
+        except asyncio.CancelledError:
+            self._abort()
+            await asyncio.shield(gone)
 
     @property
     def is_behind(self) -> bool:

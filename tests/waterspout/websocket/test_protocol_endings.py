@@ -345,6 +345,26 @@ async def test_a_get_of_the_handlers_own_goes_on_behind_on_close(form, where):
     ]
 
 
+@pytest.mark.parametrize("how", ["timeout", "cancel"])
+@scenario
+async def test_a_get_of_the_handlers_own_that_is_cut_short_cuts_the_connection(form, how):
+    """As with Tornado: behind `on_close` it goes on, and raises nothing."""
+
+    class Limited(Witness):
+        async def get(self, *args):
+            task = asyncio.current_task()
+            if how == "cancel":
+                asyncio.get_running_loop().call_later(0.1, task.cancel)
+            async with asyncio.timeout(0.1 if how == "timeout" else None):
+                await super().get(*args)
+            self.events.append("gone on")
+
+    async with serve(form, Limited) as served, connect(served.port) as client:
+        assert await client.read() is None
+        await served.until("gone on")
+    assert served.events == ["open", ("close", None, None), "gone on"]
+
+
 @scenario
 async def test_a_get_of_the_handlers_own_is_over_when_there_is_no_websocket(form):
     class Wrapped(Witness):
