@@ -55,7 +55,7 @@ class Certificate:
         if shown is None or not (doubt := shown.find_doubt(datetime.now(UTC))):
             return
         there = read_validity(self._locate(self._certfile))
-        is_renewed = there is not None and there.ends > shown.ends
+        is_renewed = there is not None and there.usable_until > shown.usable_until
         hint = "; the file holds a newer one: SIGHUP loads it" if is_renewed else ""
         logger.warning("%s: %s%s", self._certfile, doubt, hint)
 

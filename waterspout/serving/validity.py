@@ -14,42 +14,59 @@ _decode: Any = getattr(_ssl, "_test_decode_cert", None)
 
 
 class Validity(NamedTuple):
-    """`begins`, `ends`: with a time zone. `whose`: for the log."""
+    """`begins`, `ends`: with a time zone. `whose`: for the log. `issuer`: of the certificate that has
+    signed it, None if that is not in the file.
+    """
 
     begins: datetime
     ends: datetime
     whose: str = "the certificate"
+    issuer: Validity | None = None
 
     def find_doubt(self, now: datetime) -> str:
-        """What is wrong with it at this moment, with a date of UTC; "": nothing."""
+        """What is wrong with it at this moment, or else with its issuer's, with a date; "": nothing."""
         if now < self.begins:
             return f"{self.whose} is not valid before {self.begins:%Y-%m-%d}"
         if now > self.ends:
             return f"{self.whose} expired {self.ends:%Y-%m-%d}"
         if now > self.ends - SOON:
             return f"{self.whose} expires {self.ends:%Y-%m-%d}"
-        return ""
+        return "" if self.issuer is None else self.issuer.find_doubt(now)
+
+    @property
+    def usable_until(self) -> datetime:
+        """Until when clients take it."""
+        return self.ends if self.issuer is None else min(self.ends, self.issuer.ends)
 
 
 def read_validity(path: str) -> Validity | None:
-    """That of the first certificate in a PEM file, which is the server's own; or of one of its chain, if that
-    ends sooner. None: it can't be read.
+    """That of the first certificate in a PEM file, which is the server's own. None: it can't be read.
+
+    Of the others its issuer's counts: behind that, clients may know another way to a root that they trust.
     """
     try:
-        own = _find_dates(_decode(path))
-        chain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        chain.load_verify_locations(path)
-        others = [_find_dates(told, _name(told)) for told in chain.get_ca_certs()]
-    except (OSError, TypeError, ValueError):  # SSLError is an OSError
+        told = _decode(path)
+        return _find_dates(told)._replace(issuer=_find_issuer(path, told["issuer"]))
+    except (OSError, TypeError, ValueError):
         return None
-    return min([own, *others], key=lambda validity: validity.ends)
 
 
-def _find_dates(told: dict[str, Any], *whose: str) -> Validity:
+def _find_issuer(path: str, name: object) -> Validity | None:
+    """That which ends last: a renewed one may be there beside the old one."""
+    chain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        chain.load_verify_locations(path)
+    except OSError:  # SSLError is one: something in the file is no certificate, and none of our concern
+        return None
+    issuers = [_find_dates(told, _name(told)) for told in chain.get_ca_certs() if told["subject"] == name]
+    return max(issuers, key=lambda validity: validity.ends, default=None)
+
+
+def _find_dates(told: Any, whose: str = "the certificate") -> Validity:
     begins, ends = (ssl.cert_time_to_seconds(told[name]) for name in ("notBefore", "notAfter"))
-    return Validity(datetime.fromtimestamp(begins, UTC), datetime.fromtimestamp(ends, UTC), *whose)
+    return Validity(datetime.fromtimestamp(begins, UTC), datetime.fromtimestamp(ends, UTC), whose)
 
 
-def _name(told: dict[str, Any]) -> str:
+def _name(told: Any) -> str:
     parts = dict(part for parts in told["subject"] for part in parts)
     return f"{parts.get('commonName', told['serialNumber'])!a} of the certificate's chain"
