@@ -155,7 +155,7 @@ class UTCField(DateTimeLocalField):
 class BoardForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     """A form with Flask-WTF's token, which every post is asked for before its view runs."""
 
-    class Meta(FlaskForm.Meta):  # type: ignore[misc]  # the same
+    class Meta(FlaskForm.Meta):  # type: ignore[misc]  # Flask-WTF has no types
         def wrap_formdata(self, form: BaseForm, formdata: Any) -> Any:
             """Return what fills the fields in. Where no files are asked for, none is taken for a text; nor is
             JSON for a form, which Flask-WTF does, whatever is in it.

@@ -525,6 +525,8 @@ class Elsewhere(RequestHandler):
         ("/unslashed/", "/board/unslashed"),
         ("/files/folder", "/board/files/folder/"),
         ("/elsewhere?to=/elsewhere", "/board/elsewhere"),
+        ("/elsewhere?to=/elsewhere%23a", "/board/elsewhere#a"),
+        ("/elsewhere?to=/elsewhere/%3Fa%23b", "/board/elsewhere/?a#b"),
         ("/elsewhere?to=/login", "/login"),
         ("/elsewhere?to=/board/elsewhere", "/board/elsewhere"),
         ("/elsewhere?to=//elsewhere", "//elsewhere"),

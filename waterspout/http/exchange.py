@@ -84,11 +84,11 @@ class Exchange(HTTPConnection):
         the Content-Length, or `finish` has been called.
         """
         assert isinstance(start_line, ResponseStartLine)
+        self._refuse_finished(b"a head")
         if start_line.code < 200 and start_line.code != _SWITCHING_PROTOCOLS:
             # RFC 9110 section 15.2: the reply is still to come.
             return self._writer.write(_format(start_line.code, start_line.reason, list(headers.get_all())))
         self.response_started = True
-        self._refuse_finished(b"a head")
         return self._write_head(self._serialize_headers(start_line.code, start_line.reason, headers), chunk)
 
     def _write_head(self, head: bytes, chunk: bytes | None) -> asyncio.Future[None]:

@@ -235,7 +235,7 @@ class Intake(Connection):
         self._headers = None
         self._stop_body_timer()
         exchange: Exchange = self.exchange  # type: ignore[assignment]  # there is one in this state
-        delegate: HTTPMessageDelegate = self._delegate  # type: ignore[assignment]  # and one of these
+        delegate: HTTPMessageDelegate = self._delegate  # type: ignore[assignment]  # there is one, too
         if not self._call(delegate.finish):
             tell(exchange.variables, delegate.on_connection_close)  # as when another of its methods fails
         if self._half_closed and self.exchange is exchange:

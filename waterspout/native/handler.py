@@ -421,7 +421,7 @@ class LeanRequestHandler(TornadoRequestHandler):
         """
         if root_path := getattr(self.request, "root_path", ""):
             url = to_unicode(url)  # Tornado's takes bytes, too
-            path = url.partition("?")[0]
+            path = url.partition("#")[0].partition("?")[0]
             if path.startswith("/") and path.rstrip("/") == self.request.path.rstrip("/"):
                 url = f"{root_path}{url}"
         super().redirect(url, permanent, status)
