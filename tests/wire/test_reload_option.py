@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.server import ON_TORNADO, ROOT, StartError, new_id, poll
+from tests.server import ON_TORNADO, ROOT, StartError, is_alive, new_id, poll
 from tests.wire.client import Cut
 from tests.wire.test_listeners import connect_unix
 
@@ -28,7 +28,16 @@ class Version(RequestHandler):
     def get(self):
         self.write("{version}")
 
-routes = [(r"/native", Version)]
+class Page(RequestHandler):
+    def get(self):
+        self.render("templates/page.html")
+
+class Late(RequestHandler):
+    def get(self):
+        import my_late
+        self.write(my_late.VERSION)
+
+routes = [(r"/native", Version), ("/page", Page), ("/late", Late)]
 """
 WAIT = 30
 
@@ -88,6 +97,20 @@ def test_a_changed_template_reloads_the_wsgi_app(server, site):
     assert server.get("/template").text == "another page"
 
 
+def test_a_changed_template_of_a_native_handler_is_read_again(server, site):
+    assert server.get("/page").text == "a page"
+    (site / "templates" / "page.html").write_text("another page")
+    assert said(server, "/page", "another page")
+    assert "restarts" not in server.log
+
+
+def test_a_module_that_native_code_loads_as_it_serves_is_native_code(server, site):
+    (site / "my_late.py").write_text("VERSION = 'one'")
+    assert said(server, "/late", "one", (200, 500))
+    (site / "my_late.py").write_text("VERSION = 'second'")
+    assert said(server, "/late", "second")
+
+
 def test_changed_native_code_restarts_the_server_on_the_same_sockets(server, site):
     with socket.create_connection(server.address, WAIT) as early:
         change(site, "my_native.py", NATIVE, "second")
@@ -100,6 +123,34 @@ def test_changed_native_code_restarts_the_server_on_the_same_sockets(server, sit
     assert len(ports) == 3
     assert len(set(ports)) == 1
     assert len(server.wsgi_pids()) == 1
+
+
+STARTS = """
+import multiprocessing, time
+from concurrent.futures import ProcessPoolExecutor
+fork = multiprocessing.get_context("fork")
+workers = ProcessPoolExecutor(1, fork)
+helper = fork.Process(target=time.sleep, args=(600,), daemon=True)
+
+class Started(RequestHandler):
+    def get(self):
+        if not helper.pid:
+            helper.start()
+            workers.submit(pow, 1, 1).result(20)
+        self.write(" ".join(map(str, [helper.pid, *workers._processes])))
+
+routes.append(("/started", Started))
+"""
+
+
+def test_processes_that_native_code_has_started_end_with_its_old_version(start_server, site):
+    change(site, "my_native.py", NATIVE + STARTS, "one")
+    server = start_server("--native", "my_native:routes", "--reload", cwd=site)
+    started = [int(word) for word in server.get("/started").text.split()]
+    assert len(started) == 2
+    change(site, "my_native.py", NATIVE + STARTS, "second")
+    assert said(server, "/native", "second")
+    assert poll(lambda: not any(map(is_alive, started)), WAIT)
 
 
 def test_code_that_can_t_be_compiled_is_waited_for(server, site):

@@ -422,7 +422,8 @@ class LeanRequestHandler(TornadoRequestHandler):
         if root_path := getattr(self.request, "root_path", ""):
             url = to_unicode(url)  # Tornado's takes bytes, too
             path = url.partition("#")[0].partition("?")[0]
-            if path.startswith("/") and path.rstrip("/") == self.request.path.rstrip("/"):
+            is_ours = path.startswith("/") and path.rstrip("/") == self.request.path.rstrip("/")
+            if is_ours and path.rstrip("/") != root_path:  # which is the way home, spelled like our own path
                 url = f"{root_path}{url}"
         super().redirect(url, permanent, status)
 
@@ -477,6 +478,13 @@ def keep_converted(handler: TornadoRequestHandler, kwargs: dict[str, Any]) -> No
         handler.decode_argument = lambda value, name=None: (  # type: ignore[method-assign]  # this one's alone
             decode.__get__(find(), cls)(value, name) if isinstance(value, bytes) else value
         )
+
+
+def forget_templates() -> None:
+    """Let Tornado's loaders read what has changed since they did."""
+    with TornadoRequestHandler._template_loader_lock:
+        for loader in TornadoRequestHandler._template_loaders.values():
+            loader.reset()
 
 
 def forget_frames(received: Future[None] | None) -> None:

@@ -9,8 +9,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Collection, Iterator
-from typing import Final
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, Final
 
 from waterspout.limits import END_SAID, SAME_SIGNAL
 from waterspout.logs.standing import (
@@ -67,7 +67,7 @@ def standing_ended(deadline: float) -> Iterator[None]:
 
 
 def _end_standing() -> None:
-    _end_children()
+    _end_daemons()
     end_soon(1)
     logger.error("the event loop does not come to its end: %s", describe_place(find_place(MAIN_THREAD)))
     end_now(1)
@@ -105,7 +105,7 @@ def _watch(
     if not left and (loop is None or loop.is_closed()):
         return  # the program goes on
     left = left or describe_left(threads)
-    _end_children()
+    _end_daemons()
     end_soon(status)
     logger.warning("%s: the graceful timeout is over", left)
     end_now(status)
@@ -132,11 +132,16 @@ def _name_tasks(loop: asyncio.AbstractEventLoop) -> str:
     return ", ".join(sorted(names)[:_NAMES])
 
 
-def _end_children() -> None:
-    for child in find_children():
-        if child.daemon:
-            with contextlib.suppress(Exception):  # an app's own kind of child: the end goes on
-                child.terminate()  # as Python would, had it come to that
+def end_children(children: Iterable[Any]) -> None:
+    """By SIGTERM. `children`: some of `find_children()`."""
+    for child in children:
+        with contextlib.suppress(Exception):  # an app's own kind of child: the end goes on
+            child.terminate()
+
+
+def _end_daemons() -> None:
+    """As Python would, had it come to that."""
+    end_children(child for child in find_children() if child.daemon)
 
 
 def end_now(status: int) -> None:

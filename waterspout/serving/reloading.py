@@ -21,6 +21,8 @@ from typing import Any, Final
 
 from waterspout.exceptions import ConfigurationError
 from waterspout.importer import Home
+from waterspout.logs.standing import find_children
+from waterspout.serving.deadline import end_children
 
 logger = logging.getLogger("waterspout.reload")
 
@@ -61,14 +63,11 @@ def find_native_files() -> frozenset[str]:
 class Watcher:
     """Watches the directory of the start, and those of `sys.path` that nothing is installed in.
 
-    `on_wsgi` is called when files of the WSGI app have changed, `on_native` when one of `native_files` has;
-    neither while a changed file can't even be compiled.
+    `on_wsgi` is called when files of the WSGI app have changed, `on_native` when one of a module has that
+    this process has loaded by then; neither while a changed file can't even be compiled.
     """
 
-    def __init__(
-        self, native_files: frozenset[str], on_wsgi: Callable[[], None], on_native: Callable[[], None]
-    ) -> None:
-        self._native_files = native_files
+    def __init__(self, on_wsgi: Callable[[], None], on_native: Callable[[], None]) -> None:
         self._on_wsgi = on_wsgi
         self._on_native = on_native
         self._changed: set[str] = set()
@@ -103,7 +102,7 @@ class Watcher:
         if errors:
             return
         paths, self._changed = self._changed, set()
-        native = self._native_files.intersection(map(os.path.realpath, paths))
+        native = find_native_files().intersection(map(os.path.realpath, paths))
         named = ", ".join(sorted(os.path.relpath(path, _find_start()) for path in native or paths))
         logger.info("%s changed", named)
         (self._on_native if native else self._on_wsgi)()
@@ -218,6 +217,7 @@ def restart(sockets: Iterable[socket.socket]) -> None:
         os.set_inheritable(descriptor, True)
     os.environ[_INHERITED] = ",".join(map(str, descriptors))
     sys.stderr.flush()
+    end_children(find_children())  # the new server does not know them, and nobody else would end them
     with contextlib.suppress(OSError):  # the directory is gone, and modules are found elsewhere
         os.chdir(Home.path or ".")
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

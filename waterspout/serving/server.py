@@ -25,6 +25,7 @@ from waterspout.logs.saying import say
 from waterspout.logs.standing import MAIN_THREAD, describe_place, find_awaited, find_place
 from waterspout.message.proxies import Proxies
 from waterspout.message.record import log_refusal
+from waterspout.native.handler import forget_templates
 from waterspout.ops.gauges import Gauges
 from waterspout.routes.listing import find_container
 from waterspout.serving.certificate import Certificate
@@ -32,7 +33,7 @@ from waterspout.serving.deadline import end_now, standing_ended
 from waterspout.serving.hearing import Hearing
 from waterspout.serving.notifying import Notifier
 from waterspout.serving.ops_server import OpsServer
-from waterspout.serving.reloading import Watcher, check_watcher, find_native_files, restart
+from waterspout.serving.reloading import Watcher, check_watcher, restart
 from waterspout.serving.shutdown import shut_down
 from waterspout.serving.tornado_server import DrainingServer
 from waterspout.serving.underway import describe_underway
@@ -93,9 +94,7 @@ class Server:
 
     async def serve(self) -> None:
         """Serve until SIGTERM or SIGINT, then drain. Raises WaterspoutError: it can't start."""
-        native_files: frozenset[str] = frozenset()
         if self._settings.reload:
-            native_files = find_native_files()  # before the WSGI app is loaded, perhaps into this process
             check_watcher()
         self._doubt_debug()
         tls = self._certificate.load() if self._certificate is not None else None
@@ -111,7 +110,7 @@ class Server:
                     logger.info("stopped")
                     return
                 if self._settings.reload:
-                    self._watcher = Watcher(native_files, self._reload_wsgi, self._restart)
+                    self._watcher = Watcher(self._reload_wsgi, self._restart)
                 await self._serve(listeners, tls)
             except BaseException:
                 if self._settings.inherited and not self.has_served:
@@ -358,6 +357,7 @@ class Server:
     def _reload_wsgi(self) -> None:
         """Code of the WSGI app has changed. In threads it can only be loaded with everything else."""
         if self._container is not None and self._loads_elsewhere:
+            forget_templates()  # native handlers may render the one that has changed
             self._reload()
         else:
             self._restart()

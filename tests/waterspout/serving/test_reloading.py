@@ -6,6 +6,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+import types
 
 import pytest
 import watchfiles
@@ -65,7 +66,7 @@ class Blind:
 
 async def test_where_changes_can_t_be_seen_one_line_says_what_to_do(folder, monkeypatch, caplog):
     monkeypatch.setattr(reloading, "_import_watcher", lambda: Blind)
-    watcher = Watcher(frozenset(), list, list)
+    watcher = Watcher(list, list)
     watcher.start()
     await wait_for(lambda: caplog.text)
     await watcher.stop()
@@ -138,14 +139,21 @@ def told():
     return []
 
 
+def load(monkeypatch, path):
+    """As if this process had loaded a module from there."""
+    module = types.ModuleType(path.stem)
+    module.__file__ = str(path)
+    monkeypatch.setitem(sys.modules, path.stem, module)
+
+
 @pytest.fixture
-def watcher(io_loop, folder, told):
+def watcher(io_loop, folder, told, monkeypatch):
     (folder / "native.py").touch()
     os.utime(folder / "native.py", (0, 0))
+    load(monkeypatch, folder / "native.py")
 
     async def start():
-        native = frozenset([os.path.realpath(folder / "native.py")])
-        made = Watcher(native, lambda: told.append("wsgi"), lambda: told.append("native"))
+        made = Watcher(lambda: told.append("wsgi"), lambda: told.append("native"))
         made.start()
         await asyncio.sleep(0.3)
         return made
@@ -161,6 +169,13 @@ async def test_a_change_is_told_as_what_it_is(watcher, folder, told):
     assert set(told) == {"wsgi"}
     (folder / "native.py").write_text("x = 1")
     await wait_for(lambda: "native" in told)
+
+
+async def test_what_this_process_has_loaded_since_is_native(watcher, folder, told, monkeypatch):
+    load(monkeypatch, folder / "late.py")
+    (folder / "late.py").write_text("x = 1")
+    await wait_for(lambda: told)
+    assert told == ["native"]
 
 
 @pytest.mark.parametrize(
