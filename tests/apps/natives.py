@@ -5,6 +5,7 @@ import contextlib
 import contextvars
 import json
 import multiprocessing
+import signal
 import time
 
 from tornado.web import RequestHandler, stream_request_body
@@ -125,9 +126,12 @@ def sleep_as_no_handler_should(seconds):
 
 
 class Block(RequestHandler):
-    """Holds the event loop."""
+    """Holds the event loop. `listens`: a second after it has taken up a signal of its own."""
 
-    def get(self):
+    async def get(self):
+        if self.get_argument("listens", ""):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, print)
+            await asyncio.sleep(1)
         sleep_as_no_handler_should(float(self.get_argument("seconds")))
         self.write("done")
 

@@ -243,11 +243,12 @@ def test_a_server_that_stands_in_its_log_is_ended_by_the_second_signal(tmp_path,
         process.stderr.close()
 
 
+@pytest.mark.parametrize("listens", ["", "yes"])
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_a_handler_that_blocks_the_loop_is_ended_by_the_second_signal(start_server, loop):
+def test_a_handler_that_blocks_the_loop_is_ended_by_the_second_signal(start_server, loop, listens):
     server = start_server("--native", "tests.apps.natives:routes", "--loop", loop)
     with server.connect() as connection:
-        connection.send_request("GET", "/native/block?seconds=60")
+        connection.send_request("GET", f"/native/block?seconds=60&listens={listens}")
         assert server.log_lines("the event loop has stood still for ")
         server.signal(signal.SIGTERM)
         [line] = server.log_lines("told to stop, but the event loop stands still")

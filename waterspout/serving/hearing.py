@@ -44,6 +44,10 @@ class Hearing:
         if self._ours is None:
             with contextlib.suppress(OSError, RuntimeError):
                 self._start()
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Now and then, in the main thread: native code may have added a handler of its own since."""
         if self._ours is not None:
             before = signal.set_wakeup_fd(self._ours.fileno(), warn_on_full_buffer=False)
             if before != self._ours.fileno():
@@ -58,6 +62,8 @@ class Hearing:
         # Not ours, where the app has added a handler since.
         loops = self._loops if before == ours.fileno() else before
         signal.set_wakeup_fd(loops, warn_on_full_buffer=False)
+        with contextlib.suppress(OSError):
+            ours.shutdown(socket.SHUT_RDWR)  # a child that the app has forked may have it, too
         ours.close()
         self._thread.join(END_SAID)
 

@@ -78,8 +78,8 @@ class Server:
         self._ops = OpsServer(settings.ops, self._find_gauges()) if settings.ops is not None else None
         self._certificate = Certificate(settings.certfile, settings.keyfile) if settings.certfile else None
         self._http: HTTPServer | DrainingServer | None = None
-        self._watchdog = LoopWatchdog()
         self._hearing = Hearing(self._stop.is_set)
+        self._watchdog = LoopWatchdog(self._hearing.go_on)
         self._manager = Notifier(os.environ)
         self.ends_by = 0.0
         self.has_served = False

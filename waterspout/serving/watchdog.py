@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
@@ -26,10 +27,11 @@ class LoopWatchdog:
     """A thread that looks for a sign of life of the event loop, and tells where it stands when there is none.
 
     A process that was stopped as a whole, or code that holds the interpreter lock, stops the thread, too: of
-    those it says nothing.
+    those it says nothing. `on_beat` is called at each sign of life.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_beat: Callable[[], None] = lambda: None) -> None:
+        self._on_beat = on_beat
         self._stopped = threading.Event()
         self._beaten = 0.0
         self._told = -LOOP_PAUSE
@@ -57,6 +59,7 @@ class LoopWatchdog:
     def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
         self._beaten = time.monotonic()
         self._timer = loop.call_later(LOOP_LOOK, self._beat, loop)
+        self._on_beat()
 
     def _watch(self, loop_thread: int) -> None:
         stands_since = 0.0

@@ -59,6 +59,37 @@ def test_the_loop_hears_all_the_same_and_by_itself_afterwards(run):
     run(main())
 
 
+def test_it_hears_again_what_the_loop_has_taken_from_it_and_not_behind_its_end(run):
+    async def main():
+        hearing = Hearing(lambda: False)
+        hearing.begin()
+        ours = find_wakeup()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, print)
+        hearing.go_on()
+        assert find_wakeup() == ours
+        hearing.end()
+        loops = find_wakeup()
+        hearing.go_on()
+        assert (find_wakeup(), find_threads()) == (loops, [])
+        assert loops != ours
+
+    run(main())
+
+
+def test_it_ends_though_a_forked_child_has_its_socket_too(run):
+    async def main():
+        hearing = Hearing(lambda: False)
+        hearing.begin()
+        kept = os.dup(find_wakeup())
+        try:
+            hearing.end()
+            assert find_threads() == []
+        finally:
+            os.close(kept)
+
+    run(main())
+
+
 def test_one_that_never_began_ends():
     Hearing(lambda: False).end()
 
