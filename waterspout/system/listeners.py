@@ -139,7 +139,10 @@ def listen_tcp(host: str, port: int, option: str = "") -> Listeners:
     Raises WaterspoutError.
     """
     try:
-        return Listeners(bind_sockets(port, "" if host == "::" else host, backlog=BACKLOG))
+        sockets = bind_sockets(port, "" if host == "::" else host, backlog=BACKLOG)
+        if not sockets:  # Tornado passes over an IPv6 address where the kernel has none
+            raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+        return Listeners(sockets)
     except (OSError, UnicodeError) as error:  # UnicodeError: a name that is too long for DNS
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         advice = f"choose another {option or '--port'}" if taken else f"see {option or '--host and --port'}"

@@ -71,6 +71,15 @@ def test_an_address_that_can_t_be_is_told(host):
     gc.collect()
 
 
+def test_where_the_kernel_has_no_ipv6_nobody_listens_there_in_silence(monkeypatch):
+    def refuse(family, *_):
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    monkeypatch.setattr("tornado.netutil.socket.socket", refuse)
+    with pytest.raises(WaterspoutError, match="can't listen on ::1 port 0: Address family not supported"):
+        listen_tcp("::1", 0)
+
+
 # --- UNIX sockets --------------------------------------------------------------------------------------
 
 
