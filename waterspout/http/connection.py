@@ -318,7 +318,7 @@ class Connection(asyncio.Protocol):
     def detach(self) -> IOStream:
         """Leave HTTP. The socket as an `IOStream`, with what the client has sent behind its request."""
         rest = self._let_go()
-        stream, self._detached = detach_stream(self._transport, rest)
+        stream, self._detached = detach_stream(self._transport, rest, full=self.writer.paused)
         if self.context.is_secure:
             self._forget_transport()
         return stream

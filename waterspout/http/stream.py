@@ -113,8 +113,9 @@ class DetachedStream(IOStream):
 class _Pump(asyncio.Protocol):
     """Copies what one transport receives to another, at the pace of the slower one."""
 
-    def __init__(self, rest: bytes = b"") -> None:
+    def __init__(self, rest: bytes = b"", *, full: bool = False) -> None:
         self._waiting = [rest] if rest else []
+        self.full = full
         self._target: asyncio.Transport | None = None
         self._source: Any = None
         self._lost = False
@@ -138,10 +139,12 @@ class _Pump(asyncio.Protocol):
             self._waiting.append(data)
 
     def pause_writing(self) -> None:
+        self.full = True
         if self.peer is not None and self.peer._source is not None:
             self.peer._source.pause_reading()
 
     def resume_writing(self) -> None:
+        self.full = False
         if self.peer is not None and self.peer._source is not None and not self.peer._source.is_closing():
             self.peer._source.resume_reading()
 
@@ -156,7 +159,9 @@ class _Pump(asyncio.Protocol):
             self._target = None
 
 
-def detach_stream(transport: asyncio.Transport, rest: bytes) -> tuple[IOStream, DetachedStream | None]:
+def detach_stream(
+    transport: asyncio.Transport, rest: bytes, *, full: bool
+) -> tuple[IOStream, DetachedStream | None]:
     """An `IOStream` on the socket of `transport`; `rest` comes before what the socket gives.
 
     Of TLS the event loop knows the keys, so it goes on reading and writing, and the stream is one end of a
@@ -173,7 +178,7 @@ def detach_stream(transport: asyncio.Transport, rest: bytes) -> tuple[IOStream, 
         transport.close()
         return detached, detached
     ours, theirs = socket.socketpair()
-    inward, outward = _Pump(rest), _Pump()
+    inward, outward = _Pump(rest, full=full), _Pump()
     inward.peer, outward.peer = outward, inward
     inward.connection_made(transport)
     transport.set_protocol(inward)
@@ -183,6 +188,8 @@ def detach_stream(transport: asyncio.Transport, rest: bytes) -> tuple[IOStream, 
         pair, _ = await loop.create_connection(lambda: outward, sock=ours)
         outward.attach(transport)
         inward.attach(pair)
+        if inward.full:  # by what HTTP has written: the transport says it once only
+            pair.pause_reading()
 
     task = asyncio.get_running_loop().create_task(connect())
     inward.keep = task  # type: ignore[attr-defined]  # a task that nobody holds may be collected

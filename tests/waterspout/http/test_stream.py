@@ -131,6 +131,33 @@ async def test_what_was_written_before_comes_first(secure):
         served.delegates[1].stream.close()
 
 
+@on_loops
+async def test_a_detached_stream_waits_where_its_client_already_reads_less_than_was_written():
+    """By TLS: what it writes goes through a transport that has said to somebody else that it is full."""
+
+    class Leaving(Delegate):
+        def answer(self):
+            fields = HTTPHeaders({"Content-Length": str(64 * limits.MIB)})
+            piece = b"x" * (16 * limits.MIB)
+            self.written = self.exchange.write_headers(ResponseStartLine("", 200, ""), fields, piece)
+            self.stream = self.exchange.detach()
+
+    server_options, client_options = form(secure=True)
+    async with serve(Leaving, **server_options) as served, served.client(**client_options) as client:
+        client.writer.transport.pause_reading()
+        client.send(GET)
+        await until(lambda: served.delegates)
+        stream = served.delegates[0].stream
+        await asyncio.sleep(0.2)
+        writing = asyncio.ensure_future(stream.write(b"y" * (48 * limits.MIB)))
+        assert (await asyncio.wait([writing], timeout=1))[0] == set()
+        client.writer.transport.resume_reading()
+        body = (await client.read_reply())[2]
+        assert (len(body), body[-1:]) == (64 * limits.MIB, b"y")
+        await writing
+        stream.close()
+
+
 @pytest.mark.parametrize("leave", ["detach", "switch_protocols"])
 @FORMS
 @on_loops
