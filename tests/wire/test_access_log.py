@@ -64,6 +64,14 @@ def test_errors_and_odd_methods_are_logged_alike(server, method, path, status):
     assert method in line
 
 
+@pytest.mark.parametrize("path", ["/native/ping", "/flask/context"])
+def test_the_answer_to_head_has_no_bytes(server, path):
+    mark = new_id()
+    with server.connect() as connection:
+        connection.ask("HEAD", f"{path}?mark={mark}")
+    assert " 0B " in line_of(server, f"{path}?mark={mark}")
+
+
 def test_a_request_whose_client_left_is_logged_once(server):
     mark = new_id()
     with server.connect() as connection:

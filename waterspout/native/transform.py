@@ -21,6 +21,7 @@ class RecordTransform(OutputTransform):
         self._request = request
         self._record = record_of(request)
         self._connection: Any = request.connection
+        self._bodiless = request.method == "HEAD"  # what its handler writes is dropped behind us
 
     def transform_first_chunk(
         self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
@@ -31,13 +32,15 @@ class RecordTransform(OutputTransform):
             headers["Server"] = SERVER  # both sides say the same, and neither says which version
         if MARK in self._request.__dict__:
             say_cookie(headers)
-        self._record.bytes_sent += len(chunk)
+        if not self._bodiless:
+            self._record.bytes_sent += len(chunk)
         if finishing:
             self._look_for_client()
         return status_code, headers, chunk
 
     def transform_chunk(self, chunk: bytes, finishing: bool) -> bytes:
-        self._record.bytes_sent += len(chunk)
+        if not self._bodiless:
+            self._record.bytes_sent += len(chunk)
         if finishing:
             self._look_for_client()
         return chunk
