@@ -550,6 +550,19 @@ async def test_a_handler_that_sends_to_its_own_path_sends_below_the_root_path(pa
             assert (status // 100, fields["location"]) == (3, expected)
 
 
+class Home(RequestHandler):
+    def get(self):
+        self.redirect(self.reverse_url("home"))
+
+
+@on_loops
+async def test_the_way_home_is_known_where_a_path_is_spelled_like_the_root_path():
+    rules = [("/", Reads, {}, "home"), ("/board", Home)]
+    async with serve(Application(rules, root_path="/board")) as client:
+        client.send(b"GET /board/board HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await client.read_reply())[1]["location"] == "/board/"
+
+
 class Changes(RequestHandler):
     def post(self):
         request = self.request
