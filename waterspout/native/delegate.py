@@ -19,6 +19,7 @@ from tornado.httputil import (
     ResponseStartLine,
 )
 from tornado.web import Application, RequestHandler
+from tornado.websocket import WebSocketHandler
 
 from waterspout.exceptions import RequestRefused
 from waterspout.message.closing import may_serve
@@ -34,6 +35,7 @@ from waterspout.native.handler import (
 )
 from waterspout.native.request import Request
 from waterspout.native.transform import RecordTransform
+from waterspout.websocket.handler import adapt
 from waterspout.wsgi.exchange.reply import Reply
 
 if TYPE_CHECKING:
@@ -146,6 +148,8 @@ def complete_others(delegate: Any, handler_class: type[RequestHandler]) -> None:
 
 def _complete(handler: RequestHandler, kwargs: dict[str, Any]) -> None:
     keep_converted(handler, kwargs)
+    if isinstance(handler, WebSocketHandler):
+        adapt(handler)
     if handler.request.method == "HEAD":
         follow_get(handler)
 

@@ -15,6 +15,9 @@ from waterspout.websocket.handler import with_protocol
 
 _TORNADOS_FILE: Final = authenticated.__code__.co_filename
 
+#: What is not inherited, or says something else of a subclass.
+_OWN_ALONE: Final = ("__annotations__", "__orig_bases__", "__type_params__")
+
 #: Python's own metaclasses, and bases with an `__init_subclass__`: what they keep of a class is on it alone.
 _HARMLESS: Final = (type, ABCMeta, type(Protocol))
 _HARMLESS_BASES: Final = (Generic, Protocol)
@@ -29,7 +32,7 @@ class LeanClasses(dict[type[RequestHandler], type[RequestHandler]]):
     def __missing__(self, handler_class: type[RequestHandler]) -> type[RequestHandler]:
         is_static = issubclass(handler_class, StaticFileHandler)
         lean = make_lean(handler_class, SendingFileHandler if is_static else LeanRequestHandler)
-        if issubclass(lean, WebSocketHandler):
+        if issubclass(lean, WebSocketHandler) and (lean is not handler_class or not notices(lean)):
             lean = with_protocol(lean)
         self[handler_class] = lean
         return lean
@@ -64,6 +67,8 @@ def make_lean(
     body: dict[str, Any] = {
         name: getattr(handler_class, name) for name in ("__module__", "__qualname__", "__doc__")
     }
+    # What Python looks for on the very class: of its typing and its bases.
+    body |= {name: vars(handler_class)[name] for name in _OWN_ALONE if name in vars(handler_class)}
     body["__class__"] = property(lambda self: handler_class)
     if instrumented:
         body["_steps_aside"] = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import types
+import weakref
 from collections.abc import Callable
 from typing import Any, Final, cast
 
@@ -39,23 +40,36 @@ def with_protocol(handler_class: type[WebSocketHandler]) -> type[WebSocketHandle
     return made
 
 
+def adapt(handler: WebSocketHandler) -> None:
+    """Let a handler whose class was left alone (it notices being subclassed) speak so, too."""
+    find = weakref.ref(handler)  # a bound method, kept on it, would be a cycle
+    for name, method in _find_methods(type(handler)).items():
+        setattr(handler, name, lambda *args, _method=method, **kwargs: _method(find(), *args, **kwargs))
+
+
 def _make(handler_class: type[WebSocketHandler]) -> type[WebSocketHandler]:
     members: dict[str, Any] = {
         "__module__": handler_class.__module__,
         "__qualname__": handler_class.__qualname__,
         "__doc__": handler_class.__doc__,
-        "get_websocket_protocol": _watch(_make_protocol),
     }
     if "__class__" not in vars(handler_class):  # `make_lean` has left it alone
         members["__class__"] = property(lambda self: handler_class)
-    if handler_class.get_websocket_protocol is WebSocketHandler.get_websocket_protocol:
-        members |= {name: _refuse_when_upgraded(getattr(handler_class, name)) for name in _HTTP_ONLY}
-    else:
-        members["get_websocket_protocol"] = _watch(handler_class.get_websocket_protocol)
+    members |= _find_methods(handler_class)
     made = types.new_class(
         handler_class.__name__, (handler_class,), exec_body=lambda body: body.update(members)
     )
     return cast(type[WebSocketHandler], made)
+
+
+def _find_methods(handler_class: type[WebSocketHandler]) -> dict[str, Callable[..., Any]]:
+    """What stands in for methods of it, by their names."""
+    theirs = handler_class.get_websocket_protocol
+    if theirs is not WebSocketHandler.get_websocket_protocol:
+        return {"get_websocket_protocol": _watch(theirs)}
+    return {name: _refuse_when_upgraded(getattr(handler_class, name)) for name in _HTTP_ONLY} | {
+        "get_websocket_protocol": _watch(_make_protocol)
+    }
 
 
 def _watch(make: _MakeProtocol) -> _MakeProtocol:

@@ -107,6 +107,20 @@ def test_what_a_class_calls_ui_hides_no_handler_s(base):
     assert cls.ui == "dashboard"
 
 
+def test_what_is_asked_of_the_very_class_is_said_by_the_lean_one():
+    class Declares(RequestHandler, Generic[T]):
+        page: int
+
+    class Declared(Declares[int]):
+        size: str
+
+    for cls in (Declares, Declared):
+        lean = make_lean(cls)
+        assert lean.__annotations__ == cls.__annotations__ != {}
+        assert lean.__orig_bases__ == cls.__orig_bases__  # of types.get_original_bases(), of Python 3.12
+        assert "__orig_bases__" in vars(lean)
+
+
 class Metaclassed(RequestHandler, metaclass=type("Meta", (type,), {})):
     pass
 

@@ -113,12 +113,18 @@ class Served:
 
 
 @asynccontextmanager
-async def serve(form, handler=Echo, *, ssl_options=None, **settings):
-    """`handler`, on our protocol, at every path; the path without its slash is the argument of `open`."""
+async def serve(form, handler=Echo, *, ssl_options=None, ours=None, **settings):
+    """`handler`, on our protocol, at every path; the path without its slash is the argument of `open`.
+
+    `ours`: the kind of application that sees to the protocol itself.
+    """
     (sock,) = bind_sockets(0, "127.0.0.1")
     served = Served(sock.getsockname()[1])
     settings |= {"events": served.events, "witnesses": served.handlers, "log_function": lambda handler: None}
-    application = Application([("/(.*)", with_protocol(handler))], **settings)
+    if ours is None:
+        application = Application([("/(.*)", with_protocol(handler))], **settings)
+    else:
+        application = ours([("/(.*)", handler)], **settings)
     module, _, name = form.server.rpartition(".")
     server = getattr(importlib.import_module(module), name)(application, ssl_options=ssl_options)
     server.add_sockets([sock])

@@ -7,8 +7,10 @@ import pytest
 from tornado.web import RequestHandler, stream_request_body
 from tornado.websocket import WebSocketHandler, WebSocketProtocol13
 
+import waterspout
 from tests.waterspout.websocket.raw import connect, request
 from tests.waterspout.websocket.serving import Echo, Witness, scenario, serve
+from waterspout.native.lean import LeanClasses
 from waterspout.websocket import with_protocol
 from waterspout.websocket.protocol import WebSocketProtocol
 
@@ -41,6 +43,58 @@ async def test_a_handler_of_a_class_with_a_metaclass_can_t_tell(form):
         await served.until("open")
         assert (type(served.handler) is Counts, served.handler.__class__ is Counts) == (False, True)
         assert Counts.count == 1
+
+
+def test_an_application_of_ours_makes_none_of_a_class_that_would_notice():
+    topics = {}
+
+    class Topic(Echo):
+        def __init_subclass__(cls, /, topic):
+            assert topic not in topics
+            topics[topic] = cls
+
+    class News(Topic, topic="news"):
+        pass
+
+    class Counts(Echo, metaclass=type("Meta", (type,), {})):
+        pass
+
+    for cls in (News, Counts):
+        assert LeanClasses()[cls] is cls
+    assert topics == {"news": News}
+
+
+class Noticing(Echo, metaclass=type("Meta", (type,), {})):
+    opened = 0
+
+    def open(self, path):
+        super().open(path)
+        type(self).opened += 1
+        with pytest.raises(RuntimeError, match="not supported for Web Sockets"):
+            self.finish()
+
+
+@stream_request_body
+class NoticingStream(Noticing):
+    pass
+
+
+class NoticingOwn(Noticing):
+    def get_websocket_protocol(self):
+        return super().get_websocket_protocol()
+
+
+@scenario
+@pytest.mark.parametrize("cls", [Noticing, NoticingStream, NoticingOwn])
+async def test_such_a_class_speaks_through_our_protocol_all_the_same_and_is_known(form, cls):
+    cls.opened = 0
+    async with serve(form, cls, ours=waterspout.Application) as served, connect(served.port) as client:
+        client.text("a")
+        assert await client.read_text() == "a"
+        handler = served.handler
+        expected = WebSocketProtocol13 if cls is NoticingOwn else WebSocketProtocol
+        assert (type(handler), type(handler.ws_connection)) == (cls, expected)
+        assert (cls.opened, handler.application.open_sockets) == (1, 1)
 
 
 def test_it_is_made_once():
