@@ -1,5 +1,6 @@
 """Examples of docs/routing.md, served together as they stand there."""
 
+import asyncio
 import os
 import re
 import subprocess
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from itsdangerous import TimestampSigner
+from tornado.httpclient import HTTPClientError
+from tornado.websocket import websocket_connect
 
 from tests.server import ROOT, Server
 
@@ -33,6 +36,8 @@ def who():
 NEEDED = """
 from types import SimpleNamespace
 
+import tornado.websocket
+import waterspout.native
 from tornado.web import RequestHandler
 
 
@@ -46,7 +51,31 @@ class Shop(API):
         self.write("posted")
 
 
-routes = [("/orders", Orders), ("/status", Status), ("/api", Shop)]
+class TornadosPrices(ForScripts):
+    @tornado.web.authenticated
+    def get(self):
+        self.write({})
+
+
+@waterspout.authenticated
+class Live(ForScripts, waterspout.native.live.StreamHandler):
+    pass
+
+
+@waterspout.authenticated
+class Socket(tornado.websocket.WebSocketHandler):
+    pass
+
+
+routes = [
+    ("/orders", Orders),
+    ("/status", Status),
+    ("/api", Shop),
+    ("/prices", Prices),
+    ("/tornado-prices", TornadosPrices),
+    ("/live", Live),
+    ("/socket", Socket),
+]
 """
 
 FACTORY = """
@@ -144,6 +173,7 @@ def server(tmp_path):
     blocks = find_blocks()
     (login,) = [block for block in blocks if "def load_user" in block]
     (cors,) = [block for block in blocks if "class API" in block]
+    (scripts,) = [block for block in blocks if "class ForScripts" in block]
     handlers, application = re.split(r"(?m)^(?=app = )", login)
     package = tmp_path / "shop"
     package.mkdir()
@@ -151,7 +181,7 @@ def server(tmp_path):
         ("__init__", ""),
         ("settings", SETTINGS),
         ("web", WEB),
-        ("native", "\n".join([NEEDED, handlers, cors, ROUTES, application])),
+        ("native", "\n".join([NEEDED, handlers, cors, scripts, ROUTES, application])),
     ):
         (package / f"{name}.py").write_text(code)
     server = Server("shop.native:app", form="process", folder=tmp_path, cwd=tmp_path)
@@ -186,6 +216,26 @@ def test_both_sides_know_the_same_session(server):
             who = client.ask("GET", "/who", headers)
             orders = client.ask("GET", "/orders", headers)
             assert (who.body, orders.status) == ((b"anna", 200) if known else (b"nobody", 302))
+
+
+@pytest.mark.parametrize("path", ["/prices", "/tornado-prices", "/live"])
+def test_a_script_that_nobody_has_signed_in_for_is_told_so(server, path):
+    for method in ("GET", "HEAD"):
+        reply = server.ask(method, path, [("Accept", "text/event-stream")])
+        assert (reply.status, reply.header("Location"), reply.header("Vary")) == (401, None, "Cookie")
+
+
+def test_a_script_that_somebody_has_signed_in_for_is_answered(server):
+    assert server.get("/prices", sign("a key")).body == b'{"chairs": 12}'
+    assert server.get("/tornado-prices", sign("a key")).status == 200
+
+
+def test_a_socket_that_nobody_has_signed_in_for_is_refused(server):
+    async def open_socket():
+        await websocket_connect(f"ws://127.0.0.1:{server.port}/socket")
+
+    with pytest.raises(HTTPClientError, match="403"):
+        asyncio.run(open_socket())
 
 
 def test_a_browser_s_question_is_answered_without_a_view(server):
