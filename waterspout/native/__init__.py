@@ -5,6 +5,7 @@
     access.py, methods.py, replacing.py, login.py          what is said at a handler
     delegate.py, failure.py                                from a request's head to its handler, or to none
     varying.py, unheeded.py                                what its reply shall say, and what it will not
+    outside.py                                             Flask's own names, called in a handler
     cache.py, shared.py                                    what is made once for many
     live/                                                  streams, sockets and long-polls
 

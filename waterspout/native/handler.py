@@ -31,6 +31,7 @@ from waterspout.message.origin import SERVER, http_date
 from waterspout.message.record import record_of
 from waterspout.native.encoding import encode_json
 from waterspout.native.methods import UNDEFINED, defines, find_methods, format_allow
+from waterspout.native.outside import tell_outside
 from waterspout.native.request import Request, on_demand
 from waterspout.native.transform import RecordTransform
 from waterspout.native.unheeded import check_awaitable, tell_unheeded
@@ -364,6 +365,7 @@ class LeanRequestHandler(TornadoRequestHandler):
             record_of(request).note = "client-left"
             return
         super().log_exception(typ, value, tb)
+        tell_outside(value)
 
     def _log(self) -> None:
         """As Tornado's; but a reply that has gone out is not broken by what the application writes of it."""
