@@ -190,6 +190,8 @@ IDLE_FOR_OTHERS = 5.0
 DRAIN_IDLE = 0.5
 #: How often slow clients are looked for, at the least (seconds).
 SWEEP_INTERVAL = 1.0
+#: A WebSocket's `open()` that has run for so long is worth a line: no message is read meanwhile (seconds).
+OPEN_SAID = 10.0
 
 # --- lanes -----------------------------------------------------------------------------------------------
 

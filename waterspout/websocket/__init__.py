@@ -4,6 +4,7 @@
     handshake.py  the client's upgrade request, and the answer to it
     protocol.py   WebSocketProtocol: one connection from the 101 to the end; an asyncio protocol
     writer.py     FrameWriter: what is sent, and who waits for room
+    late.py       an open() that does not end is said
     keepalive.py  KeepAlive: pings, made only where they are wanted
     seen.py       ws_connection.stream, as handlers look at it
     stream.py     a Tornado `IOStream` as an asyncio transport, for Tornado's own HTTPServer

@@ -20,7 +20,7 @@ from tornado.gen import convert_yielded
 from tornado.log import gen_log
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from waterspout.limits import LINGER, WRITE_TIMEOUT
+from waterspout.limits import LINGER, OPEN_SAID, WRITE_TIMEOUT
 from waterspout.system.secure_socket import find_socket
 from waterspout.system.system_exit import contain_exit
 from waterspout.websocket import frames
@@ -28,6 +28,7 @@ from waterspout.websocket.deflate import Deflater
 from waterspout.websocket.frames import ProtocolError
 from waterspout.websocket.handshake import answer, take_over
 from waterspout.websocket.keepalive import KeepAlive
+from waterspout.websocket.late import tell_late
 from waterspout.websocket.seen import SeenStream
 from waterspout.websocket.writer import FrameWriter
 
@@ -230,7 +231,11 @@ class WebSocketProtocol(asyncio.Protocol):
         try:
             opened = handler.open(*handler.open_args, **handler.open_kwargs)
             if opened is not None:
-                await opened
+                late = asyncio.get_running_loop().call_later(OPEN_SAID, tell_late, handler)
+                try:
+                    await opened
+                finally:
+                    late.cancel()
         except asyncio.CancelledError:
             self._abort()
             raise

@@ -1,0 +1,28 @@
+"""An `open()` that does not come to its end: said, once of each class. Its client would wait in silence."""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from typing import Final
+
+from tornado.websocket import WebSocketHandler
+
+from waterspout.limits import OPEN_SAID
+
+_logger = logging.getLogger(__name__)
+_told: Final[weakref.WeakSet[type[WebSocketHandler]]] = weakref.WeakSet()
+
+
+def tell_late(handler: WebSocketHandler) -> None:
+    """Warn: the `open()` of `handler` has run for OPEN_SAID."""
+    handler_class = handler.__class__  # the author's own
+    if handler_class not in _told:
+        _told.add(handler_class)
+        _logger.warning(
+            "%s.%s: open() has not ended for %.0f s, and until it has, nothing that its client sends is "
+            "heard, nor that it leaves: what waits belongs in a task of its own (said once)",
+            handler_class.__module__,
+            handler_class.__qualname__,
+            OPEN_SAID,
+        )
