@@ -116,8 +116,10 @@ def create_app():
 """
 TEMPLATE = "{{ g.greeting }} {{ page }} {{ url_for('about') }} {{ get_flashed_messages() }}\n"
 PORTED = """
+import json
+
 import waterspout
-from flask import abort
+from flask import abort, url_for
 from tornado.escape import json_decode
 from tornado.web import HTTPError
 
@@ -140,6 +142,24 @@ class JSON(RequestHandler):
         self.write(json_decode(self.request.body))
 
 
+class Parts(RequestHandler):
+    def get(self, part):
+        if part == "list":
+            self.write([1])
+        elif part == "json":
+            self.set_header("Content-Type", "application/json")
+            self.write(json.dumps([1]))
+        elif part == "last":
+            self.write(self.get_query_argument("x"))
+        elif part == "url":
+            path = self.reverse_url("article", slug="new")
+            self.write(f"{self.request.protocol}://{self.request.host}{path}")
+        elif part == "redirect":
+            self.redirect(self.reverse_url("article", slug="new"))
+        else:
+            self.write(url_for("article", slug="new"))
+
+
 class Article(RequestHandler):
     def get(self, slug):
         if slug == "feed":
@@ -151,6 +171,7 @@ routes = [
     ("/native/about", About),
     ("/gone/<by>", Gone),
     ("/native/json", JSON),
+    ("/parts/<part>", Parts),
     waterspout.PathRule("/explore", Explore, name="main.explore"),
     %s,
 ]
@@ -276,8 +297,20 @@ def test_what_is_said_of_a_route_that_is_ported_is_so(ported):
             assert (reply.status, reply.header("X-Lost")) == (status, None)
         for path, status in (("/json", 400), ("/native/json", 500)):
             assert client.ask("POST", path, [("Content-Type", "application/json")], b"{").status == status
+        for target, status, body in (
+            ("/parts/list", 500, None),
+            ("/parts/json", 200, b"[1]"),
+            ("/parts/last?x=1&x=%202%20", 200, b"2"),
+            ("/parts/last", 400, None),
+            ("/parts/url", 200, b"http://x/api/articles/new"),
+            ("/parts/redirect", 302, b""),
+            ("/parts/flask", 500, None),
+        ):
+            reply = client.ask("GET", target, [("Host", "x")])
+            assert (reply.status, reply.body if body is not None else None) == (status, body), target
         assert client.ask("GET", "/api/articles/new").body == b"native new"
         feed = b"1" if way == "rule" else b"Flask's feed"
         assert client.ask("GET", "/api/articles/feed").body == feed
     server.stop()
     assert "shop:create_app() has been called in the server, too" in server.log
+    assert server.log.count("docs/routing.md says (Porting a route)") == 1
