@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from flask import template_rendered
 
-from app.store.components import add_component, rename_component
-from app.store.history import read_version
+from app.store.components import add_component, archive_component, rename_component
+from app.store.history import read_statuses, read_version
 from app.store.incidents import add_incident, add_update
 from app.store.maintenance import add_maintenance
 from app.store.tables import UPDATES_LISTED, Impact, State
@@ -238,6 +238,25 @@ def test_every_change_is_on_the_next_page(client, store):
     assert "Lighthouse" in client.get("/").text
     store.write(rename_component, component.id, "Pier")
     assert "Lighthouse" not in client.get("/").text
+
+
+def test_a_page_is_of_one_moment(client, store, harbour, monkeypatch):
+    """What is changed while it is read comes to the next page, as a whole."""
+
+    def read_and_be_late(session):
+        statuses = read_statuses(session)
+        store.write(archive_component, harbour.id, True)
+        store.write(add_incident, "Storm", State.IDENTIFIED, "Wind.")
+        return statuses
+
+    with monkeypatch.context() as patch:
+        patch.setattr("wsgi_app.public.read_statuses", read_and_be_late)
+        page = client.get("/").text
+    assert "<h3>Harbour &lt;pier&gt;</h3>" in page
+    assert "Storm" not in page
+    page = client.get("/").text
+    assert "<h3>Harbour &lt;pier&gt;</h3>" not in page
+    assert "Storm" in page
 
 
 def test_without_the_native_side_the_pages_are_whole_and_name_nothing_of_it(settings):

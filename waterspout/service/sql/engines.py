@@ -48,7 +48,8 @@ class Backend:
 
     `begin_writing` makes writers queue up before they read anything: so no update appears whose id is lower
     than one already seen, and SQLite never has to refuse a transaction that read first and wrote later.
-    `reading`: options beside `options` for an engine that only reads.
+    `reading`: how a connection is used to read; all that is read in one transaction is of one moment.
+    `only_reading`: how it is where nothing may be written.
     """
 
     driver: str
@@ -57,6 +58,7 @@ class Backend:
     begin_writing: str
     options: dict[str, Any] = field(default_factory=dict)
     reading: dict[str, Any] = field(default_factory=dict)
+    only_reading: dict[str, Any] = field(default_factory=dict)
 
 
 BACKENDS = {
@@ -67,7 +69,10 @@ BACKENDS = {
         None,  # psycopg begins by itself
         f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})",
         {"pool_pre_ping": True},  # a restarted server costs a reconnect, not an error
-        {"execution_options": {"postgresql_readonly": True}},  # costs no round trip: psycopg says it at BEGIN
+        # Neither costs a round trip: psycopg says them at BEGIN. By its default each statement sees what was
+        # committed before it, and what is read by two would not fit together.
+        {"isolation_level": "REPEATABLE READ"},
+        {"postgresql_readonly": True},
     ),
 }
 
@@ -87,11 +92,11 @@ def make_async_engine(url: URL, *, only_reads: bool = False) -> AsyncEngine:
     `only_reads`: makes no file, and what writes is a DatabaseError.
     """
     backend = BACKENDS[url.get_backend_name()]
-    options = backend.options | (backend.reading if only_reads else {})
     with naming_extras("greenlet"):  # some SQLAlchemys miss it at the first query only
-        engine = create_async_engine(url.set(drivername=backend.async_driver), **options)
+        engine = create_async_engine(url.set(drivername=backend.async_driver), **backend.options)
     listen(engine.sync_engine, backend)
     if only_reads:
+        engine.update_execution_options(**backend.reading, **backend.only_reading)
         keep_from_writing(engine.sync_engine)
     return engine
 
@@ -165,6 +170,14 @@ def refuse_writing(context: ExceptionContext) -> DatabaseError | None:
         or getattr(error, "sqlstate", None) == READ_ONLY_TRANSACTION
     )
     return DatabaseError(ONLY_READS) if is_forbidden else None
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Session]:
+    """A session that sees the database as it is at its first statement; nothing that it does is committed."""
+    options = BACKENDS[engine.dialect.name].reading
+    with Session(engine.execution_options(**options)) as session:
+        yield session
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from waterspout.service.sql.engines import (
     DatabaseError,
     make_async_engine,
     make_engine,
+    reading,
     writing,
 )
 
@@ -35,8 +36,10 @@ class Store:
         self.engine.dispose()
 
     def read(self, read: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what `read(session, ...)` returns, or raise what it raises."""
-        with Session(self.engine) as session:
+        """Return what `read(session, ...)` returns, or raise what it raises. All that it reads is of one
+        moment.
+        """
+        with reading(self.engine) as session:
             return read(session, *args, **kwargs)
 
     def write(self, write: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -57,7 +60,7 @@ class AsyncStore:
         await self.engine.dispose()
 
     async def read(self, read: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what `read(session, ...)` returns, or raise what it raises.
+        """Return what `read(session, ...)` returns, or raise what it raises; of one moment, as with `Store`.
 
         Raises DatabaseError: it writes, or leaves rows changed that nobody would write; or there is no file.
         """

@@ -1,5 +1,6 @@
 import os
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 import pytest
@@ -179,6 +180,44 @@ async def test_a_statement_that_fails_in_reading_fails_as_ever(any_url):
     async with reading(any_url) as read_async:
         with pytest.raises(DBAPIError, match="SELECT nonsense"):
             await read_async(lambda session: session.execute(text("SELECT nonsense")))
+
+
+@pytest.mark.gen_test
+async def test_what_is_read_is_of_one_moment(any_url):
+    """Whatever is committed between two statements: PostgreSQL's own way is another moment for each."""
+    store = Store(any_url)
+    store.write(lambda session: session.add(Note(id=1, body="one")))
+
+    def read_twice(session, late):
+        before = read(session)
+        store.write(lambda session: session.add(Note(id=late, body="late")))
+        return before == read(session)
+
+    assert store.read(read_twice, 2)
+    async with reading(any_url) as read_async:
+        assert await read_async(read_twice, 3)
+    assert store.read(read) == ["one", "late", "late"]
+    store.close()
+
+
+@pytest.mark.gen_test
+async def test_what_is_written_is_behind_all_that_was_written_before(any_url):
+    """Who waits for another writer finds what that has written, and is not refused for it."""
+    store = Store(any_url)
+    store.write(lambda session: session.add(Note(id=1, body="0")))
+
+    def count(session):
+        note = session.get(Note, 1)
+        note.body = str(int(note.body) + 1)
+
+    def work(_):
+        store.read(read)  # which leaves the connection as it was
+        store.write(count)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, range(40)))
+    assert store.read(read) == ["40"]
+    store.close()
 
 
 @pytest.mark.gen_test
