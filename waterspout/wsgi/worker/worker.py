@@ -331,12 +331,9 @@ class LaneWorker:
             start_response = response.start_response
             if head.varies:
                 start_response = vary_with_cookies(start_response)
-            self._respond(response, app(environ, start_response))
-        except (Cancelled, LaneClosed):
-            pass
+            self._respond(head, response, app(environ, start_response))
         except BaseException as error:
             # SystemExit and KeyboardInterrupt too: an app can raise anything, and the lane must live on.
-            self._leave_if_forked(error)
             self._report(head, response, error)
         finally:
             self._leave_if_forked()
@@ -345,7 +342,7 @@ class LaneWorker:
                 with contextlib.suppress(ValueError):  # the app has detached it
                     body.close()  # a thread that the view left behind must not read from the lane
 
-    def _respond(self, response: Response, iterable: Any) -> None:
+    def _respond(self, head: RequestHead, response: Response, iterable: Any) -> None:
         try:
             if isinstance(iterable, (list, tuple)) and len(iterable) == 1:
                 # PEP 3333, "Handling the Content-Length Header": one chunk, so its length is known.
@@ -353,6 +350,8 @@ class LaneWorker:
             else:
                 self._iterate(response, iterable)
             response.end()
+        except BaseException as error:
+            self._report(head, response, error)  # before close(), for which the client need not wait
         finally:
             close = getattr(iterable, "close", None)
             if close is not None:
@@ -381,6 +380,9 @@ class LaneWorker:
 
     def _report(self, head: RequestHead, response: Response, error: BaseException) -> None:
         """Log what the app raised and answer for it, if anybody still listens."""
+        if isinstance(error, (Cancelled, LaneClosed)):
+            return
+        self._leave_if_forked(error)
         if self.inbox.cancelled and comes_of_leaving(error):
             return  # nobody is there to be answered, and nothing has failed
         target = ascii(head.target)[1:-1]

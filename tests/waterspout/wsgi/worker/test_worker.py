@@ -178,6 +178,25 @@ def test_an_iterable_that_fails_is_closed_once(chunks):
     assert watched.closed == 1
 
 
+@pytest.mark.parametrize(("chunks", "end"), [(failing(), WHOLE), (failing(b"some"), CUT)])
+def test_who_is_told_of_a_failure_waits_for_no_close(chunks, end):
+    told = threading.Event()
+
+    class Slow(Watched):
+        def close(self):
+            super().close()
+            assert told.wait(30.0)
+
+    watched = Slow(chunks)
+    with open_wire(answering(watched)) as wire:
+        wire.begin()
+        reply = wire.read_until(lambda reply: reply.end is not None)
+        assert (reply.status, reply.end, reply.idle) == (200 if end == CUT else 500, end, False)
+        told.set()
+        wire.finish()
+    assert watched.closed == 1
+
+
 @pytest.mark.parametrize("error", [ValueError("in close"), SystemExit(1), KeyboardInterrupt()])
 def test_what_close_raises_changes_no_reply(error, caplog):
     with open_wire(answering(Watched([b"all ", b"there"], error))) as wire:
