@@ -92,12 +92,7 @@ class Response:
         # From here on nothing raises: a refused call leaves all as it was.
         self._status, self._headers, self._length = parsed, checked, checked.length
         self._bodiless = not has_body(self._method, parsed[0])
-        return self._write_in_turn
-
-    def _write_in_turn(self, chunk: bytes) -> None:
-        """PEP 3333's `write`. A thread that the view has started may call it at any time."""
-        with self._turn:
-            self.write(chunk)
+        return self.write
 
     # -- what the lane worker calls ----------------------------------------------------------------------
 
@@ -107,10 +102,15 @@ class Response:
         return self._status is not None and self._bodiless
 
     def write(self, chunk: bytes, *, only: bool = False) -> None:
-        """One chunk of the body; `only`: nothing follows it, so its length is the body's.
+        """One chunk of the body; `only`: nothing follows it, so its length is the body's. For the app it is
+        PEP 3333's `write`, which a thread that the view has started may call at any time.
 
         Raises InvalidResponse: not bytes, or no `start_response` yet.
         """
+        with self._turn:
+            self._write(chunk, only)
+
+    def _write(self, chunk: bytes, only: bool) -> None:
         if not isinstance(chunk, bytes):
             raise InvalidResponse(f"the body must be bytes, not {type(chunk).__name__}")
         if self._status is None:
@@ -135,6 +135,10 @@ class Response:
 
     def end(self) -> None:
         """The end of the iterable. Raises InvalidResponse if the app never started."""
+        with self._turn:
+            self._conclude()
+
+    def _conclude(self) -> None:
         if self.ended:
             return
         if self._status is None:
@@ -157,6 +161,10 @@ class Response:
 
     def fail(self) -> None:
         """The app raised: 500 if nothing is out yet, else the connection is cut."""
+        with self._turn:
+            self._fail()
+
+    def _fail(self) -> None:
         if self.ended:
             return
         if self.started:

@@ -1,6 +1,7 @@
 """A reply from start_response to its last byte, and what becomes of an app that fails on the way."""
 
 import sys
+import threading
 
 import pytest
 
@@ -136,6 +137,28 @@ def test_start_response_returns_write(response, sent):
     response.write(b"two")
     response.end()
     assert (sent.body, sent.end) == (b"one two", WHOLE)
+
+
+@pytest.mark.parametrize("meanwhile", ["write", "end", "fail"])
+def test_what_a_thread_writes_and_what_the_app_returns_take_turns(sent, meanwhile):
+    """What comes while something else is being sent goes behind it: the head is first, and the end last."""
+    threads = []
+
+    def send(frames):
+        if not threads:
+            act = getattr(response, meanwhile)
+            threads.append(threading.Thread(target=act, args=(b"two",) if meanwhile == "write" else ()))
+            threads[0].start()
+            threads[0].join(0.2)
+        sent.send(frames)
+
+    response = Response("GET", "id-1", send)
+    write = response.start_response("200 OK", TEXT)
+    write(b"one " * DATA_FRAME)  # goes in pieces
+    threads[0].join()
+    response.end()
+    assert sent.body == b"one " * DATA_FRAME + (b"two" if meanwhile == "write" else b"")
+    assert sent.end == (CUT if meanwhile == "fail" else WHOLE)
 
 
 def test_an_only_chunk_behind_what_was_written_is_not_the_whole_body(response, sent):
