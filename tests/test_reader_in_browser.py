@@ -4,7 +4,9 @@ Screenshots of it all are left in var/screenshots.
 """
 
 import json
+import re
 import time
+import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -130,11 +132,22 @@ def test_all_parts_of_the_page_are_live(chrome, board):
     assert today.get_attribute("data-condition") == "critical"
     cells = chrome.find_elements(By.CSS_SELECTOR, f"[data-component='{component.id}'] .history i")
     assert len(cells) == 90
+    history = find(chrome, f"[data-component='{component.id}'] .history")
+    words = history.get_attribute("aria-label")
+    assert words == told_of_history(address, component)
+    assert int(words.split()[0]) in (3, 4)  # with the one that took 30 hours
     starts_at = datetime.now(UTC) + timedelta(days=1)
     store.write(add_maintenance, "Later", "Some work.", starts_at, starts_at + timedelta(hours=1))
     wait_for(chrome, "[data-part=maintenance]", "Some work.")
     assert "UTC" not in find(chrome, "[data-part=maintenance] .range").text
     assert is_same_page(chrome)
+
+
+def told_of_history(address, component):
+    """What a page that is loaded now has for who does not see the bars."""
+    with urllib.request.urlopen(address, timeout=PATIENCE) as response:
+        _, _, rest = response.read().decode().partition(f'data-component="{component.id}"')
+    return re.search(r'aria-label="([^"]+)"', rest)[1]
 
 
 def components_of(session):

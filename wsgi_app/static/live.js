@@ -112,7 +112,8 @@
     else place(fresh, shown, change.open);
   }
 
-  /* At the end of a component's history: the day that was the last, as it is now, and those after it. */
+  /* At the end of a component's history: the day that was the last, as it is now, and those after it. In words, how
+   * many were not well. */
   function mergeDays(component, days) {
     const history = find(`[data-component="${component}"] .history`);
     if (!history) return;
@@ -125,6 +126,9 @@
         history.firstElementChild.remove();
       }
     }
+    const troubled = "[data-condition]:not([data-condition=operational], [data-condition=unknown])";
+    const words = history.getAttribute("aria-label");
+    history.setAttribute("aria-label", words.replace(/^\d+/, history.querySelectorAll(troubled).length));
   }
 
   function mergePart(name, html) {
