@@ -1,5 +1,6 @@
 """Attachments: taken with an update by operators, sent to everybody."""
 
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,12 @@ SAFE = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "N
 
 # For a name of which nothing safe is left.
 NAMELESS = "file"
+
+# File systems take 255, and who saves it twice wants room for " (1)".
+FILE_NAME_BYTES = 240
+
+# Windows knows devices by these, whatever stands behind the dot.
+DEVICE = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[0-9¹²³])(?:\.|$)", re.IGNORECASE)
 
 
 @attachments.get("/attachments/<int:attachment_id>")
@@ -91,10 +98,19 @@ def safe_name(name: str) -> str:
     """Return what people see, and save the file as: no path, no control characters, not too long."""
     stem, ending = splitext(unicodedata.normalize("NFC", name))  # a Mac takes letters and accents apart
     ending = keep_safe(ending)[:20].rstrip("._")
-    return (keep_safe(stem).strip("._")[: FILE_NAME_LENGTH - len(ending)] or NAMELESS) + ending
+    stem = keep_safe(stem).strip("._") or NAMELESS
+    if DEVICE.match(stem):
+        stem = f"_{stem}"
+    stem = stem[: FILE_NAME_LENGTH - len(ending)]
+    return stem.encode()[: FILE_NAME_BYTES - len(ending.encode())].decode(errors="ignore") + ending
 
 
 def keep_safe(text: str) -> str:
     """Return what of the text means nothing to any file system, nor turns the direction of what follows."""
     joined = "_".join(text.replace("/", " ").split())
-    return "".join(each for each in joined if each in "._-" or unicodedata.category(each) in SAFE)
+    return "".join(each for each in joined if each in "._-" or is_safe(each))
+
+
+def is_safe(letter: str) -> bool:
+    """A sign like "℀" is not: who takes it apart, as Werkzeug does for old clients, has a slash of it."""
+    return unicodedata.category(letter) in SAFE and "/" not in unicodedata.normalize("NFKD", letter)
