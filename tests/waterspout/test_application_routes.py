@@ -583,7 +583,7 @@ def show_environ(environ, start_response):
 
 @pytest.mark.parametrize("root_path", ["", "/board"])
 @on_loops
-async def test_a_handler_that_declines_may_change_headers_and_method_and_no_more(root_path):
+async def test_a_handler_that_declines_may_change_headers_and_method_and_neither_path_nor_address(root_path):
     async with serve(Application([("/changes", Changes)], show_environ, root_path=root_path)) as client:
         client.send(f"POST {root_path}/changes?a=b HTTP/1.1\r\nHost: x\r\nCookie: a=b\r\n".encode())
         client.send(b"Content-Length: 4\r\n\r\nbody")
@@ -592,6 +592,38 @@ async def test_a_handler_that_declines_may_change_headers_and_method_and_no_more
         changed, kept = ["PUT", "by the handler", None], [root_path, "/changes", "a=b", "127.0.0.1", "http"]
         assert (status, list(json.loads(shown + end).values())) == (200, changed + kept)
         assert read == b"body"
+
+
+class ChangesBody(RequestHandler):
+    def prepare(self):
+        self.request.body = b"x" * int(self.request.query)
+        raise Decline
+
+    get = post = RequestHandler._unimplemented_method
+
+
+def show_length(environ, start_response):
+    """What an app reads that goes by CONTENT_LENGTH, as PEP 3333 has it, and how much more there is."""
+    length = environ.get("CONTENT_LENGTH")
+    read, rest = environ["wsgi.input"].read(int(length or 0)), environ["wsgi.input"].read()
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps([length, len(read), len(rest)]).encode()]
+
+
+@pytest.mark.parametrize("size", [0, 3, 4, 5, 100_000])
+@on_loops
+async def test_a_handler_that_declines_may_put_another_body_in_place(size):
+    """Its length is what the app is told; but of chunks, which have none."""
+    head = f"POST /changes?{size} HTTP/1.1\r\nHost: x\r\n"
+    async with serve(Application([("/changes", ChangesBody)], show_length)) as client:
+        for request, length in (
+            (f"{head}Content-Length: 4\r\n\r\nbody", str(size)),
+            (f"{head}\r\n", str(size) if size else None),
+            (f"{head}Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n", None),
+        ):
+            client.send(request.encode())
+            _, _, body = await client.read_reply()
+            assert json.loads(body) == [length, *((0, size) if length is None else (size, 0))]
 
 
 class SendsBytes(RequestHandler):

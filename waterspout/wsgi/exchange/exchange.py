@@ -186,6 +186,9 @@ class Exchange(SlowClient, HTTPMessageDelegate):
         if not self._open(start_line, request.headers):
             return
         self.expects_continue = False  # the body is here
+        if self._length not in (CHUNKED, len(request.body)):  # a handler has put another in its place
+            self._length = len(request.body)
+            request.headers["Content-Length"] = str(self._length)
         if len(request.body) > self._max_body_size:
             self._answer(413, "body-too-large", close=True)
         elif len(request.body) > SMALL_BODY:
