@@ -41,14 +41,14 @@ def find_programs() -> tuple[str, str]:
 
 
 @contextmanager
-def open_browser() -> Iterator[webdriver.Chrome]:
-    """A fresh browser, with a profile of its own that goes with it."""
+def open_browser(*arguments: str) -> Iterator[webdriver.Chrome]:
+    """A fresh browser, with a profile of its own that goes with it; `arguments` are its own, too."""
     browser, driver = find_programs()
     options = webdriver.ChromeOptions()
     options.binary_location = browser
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        for argument in (*ARGUMENTS, f"--user-data-dir={profile}"):
+        for argument in (*ARGUMENTS, *arguments, f"--user-data-dir={profile}"):
             options.add_argument(argument)
         chrome = webdriver.Chrome(options=options, service=Service(executable_path=driver))
         try:

@@ -271,6 +271,27 @@ def test_a_page_says_that_it_is_cut_off_and_catches_up(windows, tmp_path, port):
     assert reader.same_page()
 
 
+def test_a_password_is_never_sent_readable(tmp_path, port):
+    """Where the board has https, and a proxy hands on who comes without."""
+    host = f"board.test:{port}"
+    with (
+        start_board(tmp_path, "--port", port, BOARD_URL=f"https://{host}") as (server, log),
+        open_browser("--host-resolver-rules=MAP board.test 127.0.0.1") as chrome,
+    ):
+        wait_for_address(server, log)
+        chrome.get(f"http://{host}/login")
+        chrome.find_element(By.ID, "login-name").send_keys("anna")
+        chrome.find_element(By.ID, "login-password").send_keys("a word for nobody", Keys.ENTER)
+        told = []
+
+        def is_told(_):
+            told.extend(entry["message"] for entry in chrome.get_log("browser"))
+            return "POST /login" in log.read_text() or any(f"https://{host}/login" in line for line in told)
+
+        WebDriverWait(chrome, PATIENCE, 0.05).until(is_told)
+        assert "POST /login" not in log.read_text()
+
+
 def test_a_page_that_has_missed_too_much_asks_for_everything(windows, tmp_path, port):
     reader, _ = windows
     with start_board(tmp_path, "--port", port) as (server, log):

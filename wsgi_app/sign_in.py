@@ -20,15 +20,28 @@ from app.store.operators import (
     replace_hash,
 )
 from app.store.tables import Operator
-from waterspout.service.sites import customer_of
+from waterspout.service.sites import customer_of, is_loopback_name
 from wsgi_app.forms import JoinForm, SignInForm
-from wsgi_app.resources import current_store
+from wsgi_app.headers import HEADERS
+from wsgi_app.resources import current_settings, current_store
 from wsgi_app.sessions import SignedIn, current_actor
 
 sign_in = Blueprint("sign_in", __name__)
 
 # Compared when nobody has the name, so that the time of the answer does not tell who has.
 NOBODYS_HASH = make_decoy()
+
+
+@sign_in.after_request
+def keep_private(response: Response) -> Response:
+    """Let browsers send the form by https, where BOARD_URL says that this is the board's, and a proxy let the
+    page be fetched without: to us both look the same, if it does not tell.
+    """
+    has_tls = current_settings().url.startswith("https:")
+    if has_tls and not request.is_secure and not is_loopback_name(request.host):
+        policy = HEADERS["Content-Security-Policy"]
+        response.headers["Content-Security-Policy"] = f"{policy}; upgrade-insecure-requests"
+    return response
 
 
 @sign_in.get("/login")

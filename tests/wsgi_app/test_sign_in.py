@@ -1,5 +1,6 @@
 import re
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -205,6 +206,24 @@ class TestCookies:
         response = app.test_client().get("/login", base_url="http://status.example.com")
         assert response.status_code == 200
         assert "Secure" in response.headers["Set-Cookie"]
+        app.extensions["store"].close()
+
+    @pytest.mark.parametrize(
+        ("board", "page", "upgrades"),
+        [
+            ("https://status.example.com", "http://status.example.com", True),
+            ("https://status.example.com", "https://status.example.com", False),
+            ("https://status.example.com", "http://localhost:8888", False),
+            ("http://status.example.com", "http://status.example.com", False),
+        ],
+    )
+    def test_the_form_goes_by_tls_where_the_page_may_have_come_without(self, settings, board, page, upgrades):
+        app = create_app(replace(settings, url=board))
+        policy = app.test_client().get("/login", base_url=page).headers["Content-Security-Policy"]
+        assert ("; upgrade-insecure-requests" in policy) is upgrades
+        assert "default-src 'none'" in policy
+        policy = app.test_client().get("/", base_url=page).headers["Content-Security-Policy"]
+        assert "upgrade" not in policy  # from there a stream would be another site's
         app.extensions["store"].close()
 
     def test_readers_get_none(self, client, store):
