@@ -135,8 +135,9 @@ class Response:
 
     def end(self) -> None:
         """The end of the iterable. Raises InvalidResponse if the app never started."""
-        with self._turn:
-            self._conclude()
+        if not self.ended:  # most are: it never becomes False again
+            with self._turn:
+                self._conclude()
 
     def _conclude(self) -> None:
         if self.ended:
