@@ -326,6 +326,7 @@ async def test_a_host_that_can_t_be_is_a_bad_request():
         ([(5, Reads)], "is no rule: write"),
         ([()], "is no rule: write"),
         ([("/a", Reads, "name")], "the rule '/a': kwargs are a dictionary or None, not 'name'"),
+        ([("/a", Reads, {5: 1})], "the rule '/a': kwargs go by names, and 5 is no string"),
         ([("/a", Reads, {}, 5)], "the rule '/a': its name is a string, not 5"),
         (("/a", Reads), "'/a' is no rule: rules are a list of tuples"),
         ([Reads], "is no rule: rules are a list of tuples"),
@@ -340,6 +341,13 @@ async def test_a_host_that_can_t_be_is_a_bad_request():
 def test_what_is_no_rule_is_named(rules, said):
     with pytest.raises(ConfigurationError, match=said):
         Application(rules)
+
+
+@pytest.mark.parametrize("said", ["kwargs", "defaults"])
+def test_what_a_handler_is_given_goes_by_names(said):
+    for values, wrong in (({1: 2}, "and 1 is no string"), (["n"], r"are a dictionary or None, not \['n'\]")):
+        with pytest.raises(ConfigurationError, match=f"the rule '/a': {said} .*{wrong}"):
+            PathRule("/a", Reads, **{said: values})
 
 
 def test_all_forms_of_a_rule_are_taken():

@@ -53,6 +53,8 @@ class PathRule:
             raise ConfigurationError(
                 f"the rule {self.path!r} leads to {self.handler!r}, which is no RequestHandler class"
             )
+        for said, named in (("kwargs", self.kwargs), ("defaults", self.defaults)):
+            _check_named(self.path, said, named)
 
 
 def read_rules(rules: Iterable[Any]) -> list[Any]:
@@ -120,12 +122,19 @@ def _check_shape(rule: Any) -> None:
     if not (2 <= len(rule) <= 4 and isinstance(rule[0], (str, Matcher))):
         raise ConfigurationError(f"{rule!r} is no rule: write {_WRITTEN}")
     kwargs, name = (*rule[2:], None, None)[:2]
-    if not isinstance(kwargs, (Mapping, type(None))):
-        raise ConfigurationError(
-            f"the rule {rule[0]!r}: kwargs are a dictionary or None, not {kwargs!r}; write {_WRITTEN}"
-        )
+    _check_named(rule[0], "kwargs", kwargs)
     if not isinstance(name, (str, type(None))):
         raise ConfigurationError(f"the rule {rule[0]!r}: its name is a string, not {name!r}")
+
+
+def _check_named(path: Any, said: str, values: Any) -> None:
+    """Raises ConfigurationError: nobody could be called with them by their names."""
+    if not isinstance(values, (Mapping, type(None))):
+        hint = f"; write {_WRITTEN}" if said == "kwargs" else ""
+        raise ConfigurationError(f"the rule {path!r}: {said} are a dictionary or None, not {values!r}{hint}")
+    for name in values or ():
+        if not isinstance(name, str):
+            raise ConfigurationError(f"the rule {path!r}: {said} go by names, and {name!r} is no string")
 
 
 def _import(path: str, name: str) -> Any:

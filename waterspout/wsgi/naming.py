@@ -110,7 +110,9 @@ def _tell_rule(rule: NamedRule) -> NamedRule:
     defaults = rule["defaults"]
     if defaults is None:
         return rule
-    return {**rule, "defaults": {name: _tell_default(value) for name, value in defaults.items()}}
+    # `url_for` is given no name that is not a string, and JSON has none.
+    told = {name: _tell_default(value) for name, value in defaults.items() if isinstance(name, str)}
+    return {**rule, "defaults": told or None}
 
 
 def _tell_default(value: Any) -> Any:

@@ -52,6 +52,13 @@ def test_every_default_is_told_one_that_is_no_plain_value_as_text(default, told)
     assert tell(names).rules[0]["defaults"] == {"default": told}
 
 
+def test_a_default_without_a_name_that_could_be_given_stops_nobody():
+    names = Names()
+    names.add("/a", "a", defaults={("x", 1): 1, "b": 2}, methods=None)
+    names.add("/b", "b", defaults={("x", 1): 1}, methods=None)
+    assert [rule["defaults"] for rule in tell(names).rules] == [{"b": 2}, None]
+
+
 def test_rules_of_any_number_and_length_fit_into_frames():
     names = Names()
     for number in range(3000):
