@@ -104,9 +104,9 @@ def find_fault(app: Any, call: str) -> str:
     """
     if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__):
         return "is an async (ASGI) app; this serves WSGI"
-    if _takes(app, 2):
+    if takes(app, 2):
         return ""
-    hint = f": if it is a factory, write {call}" if call and _takes(app, 0) else ""
+    hint = f": if it is a factory, write {call}" if call and takes(app, 0) else ""
     return f"does not take (environ, start_response){hint}"
 
 
@@ -161,7 +161,7 @@ def _suggest(found: Any, name: str, module_name: str) -> str:
     # Statically: a module's __getattr__ would import them now.
     factories = {each: inspect.getattr_static(found, each, None) for each in _FACTORIES}
     given = next((each for each, factory in factories.items() if callable(factory)), None)
-    if name in _APPS and inspect.ismodule(found) and given and _takes(factories[given], 0):
+    if name in _APPS and inspect.ismodule(found) and given and takes(factories[given], 0):
         return f"; did you mean {module_name}:{given}()?"
     near = difflib.get_close_matches(name, dir(found), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
@@ -184,11 +184,11 @@ def split_spec(spec: str, like: str = "mypackage.web:app") -> tuple[str, str, bo
 def _check_factory(spec: str, found: Any) -> None:
     if not callable(found):
         raise TargetNotFound(f"{spec!r}: what it names can't be called: leave out the ()")
-    if not _takes(found, 0):
+    if not takes(found, 0):
         raise TargetNotFound(f"{spec!r}: a factory is called without arguments, and this one needs some")
 
 
-def _takes(function: Any, count: int) -> bool:
+def takes(function: Any, count: int) -> bool:
     """Whether it can be called with so many positional arguments, as far as Python can tell."""
     try:
         # Not of what a decorator wraps: Werkzeug's Request.application calls that with other arguments.

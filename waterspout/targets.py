@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from inspect import isclass
 from typing import Any
 
 from tornado.web import Application as TornadoApplication
 
 from waterspout.application import Application
 from waterspout.exceptions import ConfigurationError, TargetNotFound
-from waterspout.importer import check_no_tornado, resolve
+from waterspout.importer import check_no_tornado, resolve, takes
 from waterspout.logs.lateness import said_when_late
 
 
@@ -48,5 +49,17 @@ def _load_rules(native: str) -> list[Any] | tuple[Any, ...]:
         rules = resolve(native, "mypackage.native:routes")
     check_no_tornado(native, rules)
     if not isinstance(rules, (list, tuple)):
-        raise TargetNotFound(f"{native!r} is no list of Tornado rules, but {type(rules).__name__}")
+        raise TargetNotFound(
+            f"{native!r} is no list of Tornado rules, but {type(rules).__name__}{_guess(native, rules)}"
+        )
     return rules
+
+
+def _guess(native: str, found: Any) -> str:
+    """What was probably meant by what is no list of rules."""
+    if callable(found) and not isclass(found):
+        if takes(found, 0) and not native.endswith("()"):
+            return f"; if it makes them, write {native}()"
+        if takes(found, 2):
+            return f"; a WSGI app is served with --wsgi {native}"
+    return "; write [(path, handler), ...]"

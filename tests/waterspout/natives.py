@@ -12,6 +12,7 @@ class HelloHandler(RequestHandler):
 
 
 routes = [(r"/hello", HelloHandler)]
+by_path = {"/hello": HelloHandler}
 stock = TornadoApplication(routes)
 stock_with_container = TornadoApplication(
     [(r".*", FallbackHandler, {"fallback": Container("tests.waterspout.wsgi.apps:app")})]
@@ -27,3 +28,7 @@ with_pools = Application(
 
 def make_ours():
     return Application(native=routes)
+
+
+def make_routes():
+    return routes

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import tornado.wsgi
+from flask import Flask
 from tornado.httpserver import HTTPServer
 from tornado.routing import PathMatches, Rule
 from tornado.web import RequestHandler, StaticFileHandler, addslash, removeslash, stream_request_body, url
@@ -336,6 +337,23 @@ async def test_a_host_that_can_t_be_is_a_bad_request():
         ([("/outer.*", [("/a",)])], "is no rule: write"),
         ([("/a", "nosuchmodule.Handler")], "the rule '/a' leads to 'nosuchmodule.Handler': No module named"),
         ([(r"/a(.*)", "nosuchmodule.Handler")], "leads to 'nosuchmodule.Handler': No module named"),
+        ({"/a": Reads}, r"native={'/a': .*}: rules are a list of tuples, \(path, handler\)"),
+        (Reads, "native=<class .*Reads'>: rules are a list of tuples"),
+        ([("/a", 5)], "the rule '/a' leads to 5, which is no RequestHandler class: a handler is a class"),
+        ([(r"/a(.*)", {})], "leads to {}, which is no RequestHandler class"),
+        ([Rule(PathMatches("/a"), None)], "the rule '/a' leads to None, which is no"),
+        (
+            [("/<a>", lambda request: None)],
+            "leads to .*<lambda>, which is no RequestHandler class: a handler",
+        ),
+        ([("/a", lambda: None)], "'/a' leads to .*<lambda>, which can't be called with a request alone"),
+        ([("/a", Flask("shop"))], "leads to flask.app.Flask, .* a WSGI app is waterspout.Container"),
+        ([("a/<int:b>", Reads)], "the rule 'a/<int:b>' begins with no slash: write '/a/<int:b>'$"),
+        ([("/<int:a", Reads)], "can't be read: .*; each < needs its >$"),
+        ([("/<integer:a>", Reads)], "'integer' does not exist; did you mean <int:a>[?]$"),
+        ([("/<a:int>", Reads)], "'a' does not exist; did you mean <int:a>[?]$"),
+        ([("/<regex('a'):a>", Reads)], "; there are any, float, int, path, string, uuid, and those that the"),
+        ([("/<string(a)>", Reads)], r"written <name> or <int:name>, and 'string\(a\)' is no name"),
     ],
 )
 def test_what_is_no_rule_is_named(rules, said):
@@ -373,6 +391,15 @@ def test_flask_s_notation_where_it_is_a_regular_expression_is_told():
         "the rule '/items/<int:id>' is a regular expression, with url() or Rule() around it"
     )
     assert other.startswith("the rule '/<x>' is")
+
+
+def test_what_varies_as_other_frameworks_write_it_is_told():
+    paths = ["/{item}", "/of/:item", "/int:item>", r"/a(?:b|c)/{item:int}"]
+    said = Application([(path, Reads) for path in paths]).doubts
+    for path, doubt in zip(paths, said, strict=True):
+        assert doubt.startswith(f"the rule {path!r} matches only a path that has these very signs")
+    fine = ["/v1/items:copy", r"/a{2}", r"/\{a\}", r"/\N{DIGIT ONE}", r"/(?>a)", r"/(?:a)", "/<int:item>"]
+    assert Application([(path, Reads) for path in fine]).doubts == []
 
 
 def test_what_can_hardly_be_meant_so_is_told():
@@ -460,6 +487,7 @@ def test_a_rule_that_leads_to_a_function_is_told_what_that_has_to_do():
     for said, path, named in ((plain, "/plain", "answer"), (part, "/part", "answer")):
         assert said.startswith(f"the rule {path!r} leads to {__name__}.{named}, which is no RequestHandler")
         assert "has to finish that itself" in said
+        assert said.endswith("a handler is a class, derived from tornado.web.RequestHandler")
     assert "<lambda>" in anonymous
     assert ".Asgi, which is no RequestHandler class" in other
 

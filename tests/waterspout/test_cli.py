@@ -431,7 +431,15 @@ def test_a_port_that_is_not_for_us_says_no_place_to_listen(served):
         (("nonsense",), "write MODULE:NAME"),
         (("tests.waterspout.natives:routes",), "no tornado.web.Application, but list"),
         ((APP,), f"--wsgi {APP}"),
-        (("--native", APP), "no list of Tornado rules"),
+        (
+            ("--native", APP),
+            f"no list of Tornado rules, but function; a WSGI app is served with --wsgi {APP}",
+        ),
+        (
+            ("--native", "tests.waterspout.natives:make_routes"),
+            "; if it makes them, write tests.waterspout.nat",
+        ),
+        (("--native", "tests.waterspout.natives:by_path"), "but dict; write [(path, handler), ...]"),
         (("--native", "shop.native"), "like mypackage.native:routes"),
         (("shop",), "like mypackage.main:app"),
         (

@@ -18,8 +18,8 @@ from waterspout.message.proxies import PROXY_SETTINGS
 from waterspout.native.access import ask_loader_for_tornados, find_undeclared, find_unguarded, lets_nobody_in
 from waterspout.native.login import sends_to_login
 from waterspout.native.methods import answers_nothing, find_methods
-from waterspout.routing.paths import is_literal
-from waterspout.routing.rule import PathRule, read_rules, spell_matcher, spell_target
+from waterspout.routing.paths import is_foreign, is_literal
+from waterspout.routing.rule import A_HANDLER, PathRule, read_rules, spell_matcher, spell_target
 from waterspout.routing.rulemap import RuleMap
 from waterspout.routing.table import PlainPathMatches
 from waterspout.wsgi.container import Container
@@ -83,6 +83,7 @@ class Gathering:
             if isinstance(rule, PathRule):
                 self._check_access(rule.handler)
                 self._check_proxies(rule.path, (rule.kwargs or {}).get("fallback"))
+                self._doubt_path(rule.path)
                 neighbours.append(rule)
                 continue
             gathered += self._join(neighbours)
@@ -154,10 +155,20 @@ class Gathering:
         if not isinstance(rule.matcher, PathMatches):
             return
         pattern = rule.matcher.regex.pattern.removesuffix("$")
+        self._doubt_path(pattern)
         if "<" in pattern and "(?" not in pattern:
             self.doubts.append(
                 f"the rule {pattern!r} is a regular expression, with url() or Rule() around it, and matches "
                 "only a path that has these very signs: for Flask's notation write a tuple, or PathRule"
+            )
+
+    def _doubt_path(self, path: str) -> None:
+        """A slip of whoever meant Flask's notation, and wrote what is taken as it stands."""
+        lacks_sign = ">" in path and "<" not in path and "(?" not in path
+        if lacks_sign or is_foreign(path):
+            self.doubts.append(
+                f"the rule {path!r} matches only a path that has these very signs: what varies is written "
+                "<name> or <int:name>"
             )
 
     def _doubt_call(self, rule: Rule) -> None:
@@ -173,7 +184,7 @@ class Gathering:
             self.doubts.append(
                 f"the rule {spell_matcher(rule.matcher)!r} leads to {spell_target(target)}, which is no "
                 "RequestHandler class: it is called with the request, and has to finish that itself "
-                "(request.connection); what it returns is sent to nobody"
+                f"(request.connection); what it returns is sent to nobody; {A_HANDLER}"
             )
 
     def _check_access(self, target: Any) -> None:

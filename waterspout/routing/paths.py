@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Collection
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
@@ -12,6 +14,8 @@ from waterspout.message.target import decode_path_info
 #: What a path may hold as it is (RFC 3986 section 3.3), beside letters, digits and `-._~`.
 PLAIN: Final = "/:@!$&'()*+,;="
 _CONVERTER: Final = re.compile(r"<[^<>]+>")
+#: No sign of a regular expression, either: there a brace has numbers in it, or a name behind `\\N`.
+_FOREIGN: Final = re.compile(r"/:[A-Za-z_]|(?<!\\)(?<!\\N)\{[A-Za-z_]")
 _ESCAPE: Final = re.compile("%[0-9A-Fa-f]{2}")
 _REGEX_SIGNS: Final = frozenset("\\^$|?*+()[]{}")
 
@@ -57,11 +61,41 @@ def is_flask_style(pattern: str) -> bool:
         or pattern[:2] == "//"
         or (rest == pattern and _ESCAPE.search(pattern) is not None)
     )
+    if is_regex and len(rest) < len(pattern) and pattern[:1] != "/" and is_literal(rest):
+        raise ConfigurationError(f"the rule {pattern!r} begins with no slash: write {'/' + pattern!r}")
     if is_regex and len(rest) < len(pattern):
         raise ConfigurationError(
             f"the rule {pattern!r} mixes <converters> with a regular expression: write it in one of the ways"
         )
     return not is_regex
+
+
+def find_slip(path: str, converters: Collection[str]) -> str:
+    """What was probably meant by a path of Flask's notation that Werkzeug can't read, for behind its error;
+    "": nobody knows. `converters`: the names of those that there are.
+    """
+    if not {"<", ">"}.isdisjoint(_CONVERTER.sub("", path)):
+        return "; each < needs its >"
+    for argument in _CONVERTER.findall(path):
+        written, colon, name = (part.strip() for part in argument[1:-1].rpartition(":"))
+        converter = written.partition("(")[0].rstrip()
+        if not name.isidentifier():
+            return f"; what varies is written <name> or <int:name>, and {name!r} is no name"
+        if not colon or converter in converters:
+            continue
+        if name in converters:
+            return f"; did you mean <{name}:{converter}>?"
+        near = difflib.get_close_matches(converter, converters, n=1)
+        if near:
+            return f"; did you mean <{near[0]}:{name}>?"
+        known = ", ".join(sorted(set(converters) - {"default"}))
+        return f"; there are {known}, and those that the setting url_converters names"
+    return ""
+
+
+def is_foreign(path: str) -> bool:
+    """Whether what varies seems to be written as other frameworks have it: `/{id}`, `/:id`."""
+    return _FOREIGN.search(path) is not None
 
 
 def is_literal(path: str) -> bool:

@@ -6,15 +6,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from inspect import isasyncgenfunction, isclass, iscoroutinefunction
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
+from tornado.httputil import HTTPServerConnectionDelegate
 from tornado.routing import Matcher, Rule
 from tornado.util import import_object
 from tornado.web import RequestHandler
 
 from waterspout.exceptions import ConfigurationError
+from waterspout.importer import takes
 from waterspout.routing.paths import is_flask_style
 
+A_HANDLER: Final = "a handler is a class, derived from tornado.web.RequestHandler"
 _WRITTEN: Final = "(path, handler), (path, handler, kwargs) or (path, handler, kwargs, name)"
 
 
@@ -50,9 +53,7 @@ class PathRule:
                 "what varies; a regular expression stands in a tuple, (pattern, handler)"
             )
         if not (isclass(self.handler) and issubclass(self.handler, RequestHandler)):
-            raise ConfigurationError(
-                f"the rule {self.path!r} leads to {self.handler!r}, which is no RequestHandler class"
-            )
+            _refuse(self.path, self.handler)
         for said, named in (("kwargs", self.kwargs), ("defaults", self.defaults)):
             _check_named(self.path, said, named)
 
@@ -60,7 +61,7 @@ class PathRule:
 def read_rules(rules: Iterable[Any]) -> list[Any]:
     """Rules as an `Application` takes them: those written Flask's way as `PathRule`, others as they are.
 
-    Raises ConfigurationError: one of them is no rule, or leads to a coroutine function; or they are a name.
+    Raises ConfigurationError: one of them is no rule, or leads to nothing that answers; or they are no list.
     """
     if isinstance(rules, str):
         module, _, name = rules.partition(":")
@@ -69,6 +70,8 @@ def read_rules(rules: Iterable[Any]) -> list[Any]:
             f"native={rules!r} is a string, and rules are a list: write {example}; only waterspout serve "
             "--native takes the name of one"
         )
+    if isinstance(rules, Mapping) or not isinstance(rules, Iterable):
+        raise ConfigurationError(f"native={rules!r}: rules are a list of tuples, {_WRITTEN}")
     return [_read(rule) for rule in rules]
 
 
@@ -105,13 +108,30 @@ def spell_target(target: Any) -> str:
     return f"{named.__module__}.{named.__qualname__}"
 
 
+def _refuse(path: str, target: Any) -> NoReturn:
+    named = spell_target(target) if callable(target) else repr(target)
+    raise ConfigurationError(
+        f"the rule {path!r} leads to {named}, which is no RequestHandler class: {A_HANDLER}"
+    )
+
+
 def _check_target(path: str, target: Any) -> None:
-    """Tornado would call it and wait for nothing: its client would for ever. Raises ConfigurationError."""
+    """Tornado would call it and wait for nothing: its client would for ever. Or it would pass the rule by, or
+    fail at each request. Raises ConfigurationError.
+    """
     called = (target, type(target).__call__) if callable(target) and not isclass(target) else ()
     if any(iscoroutinefunction(each) or isasyncgenfunction(each) for each in called):
         raise ConfigurationError(
-            f"the rule {path!r} leads to the coroutine function {spell_target(target)}: "
-            "a handler is a class, derived from tornado.web.RequestHandler"
+            f"the rule {path!r} leads to the coroutine function {spell_target(target)}: {A_HANDLER}"
+        )
+    if isclass(target) or isinstance(target, (list, tuple, HTTPServerConnectionDelegate)):
+        return
+    if not callable(target):
+        _refuse(path, target)
+    if not takes(target, 1):
+        raise ConfigurationError(
+            f"the rule {path!r} leads to {spell_target(target)}, which can't be called with a request alone: "
+            f"{A_HANDLER}; a WSGI app is waterspout.Container(app)"
         )
 
 

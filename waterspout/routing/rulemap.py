@@ -15,7 +15,7 @@ from werkzeug.routing import BaseConverter, BuildError, Map, RequestRedirect, Ru
 from waterspout.exceptions import ConfigurationError
 from waterspout.native.handler import LeanRequestHandler
 from waterspout.native.methods import find_methods
-from waterspout.routing.paths import decode_path
+from waterspout.routing.paths import decode_path, find_slip
 from waterspout.routing.route import Match, Route
 from waterspout.routing.rule import PathRule
 from waterspout.wsgi.naming import find_arguments
@@ -83,7 +83,8 @@ class RuleMap(ReversibleRouter):
         try:
             self._map.add(made)
         except (LookupError, SyntaxError, TypeError, ValueError) as error:
-            raise ConfigurationError(f"the rule {rule.path!r} can't be read: {error}") from error
+            slip = find_slip(rule.path, self._map.converters)
+            raise ConfigurationError(f"the rule {rule.path!r} can't be read: {error}{slip}") from error
         route = Route(rule.handler, handler_class, dict(rule.kwargs or {}))
         self._routes[id(made)] = route
         self.listed.append((rule, made, route))

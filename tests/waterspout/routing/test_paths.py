@@ -75,7 +75,9 @@ def test_all_else_is_a_regular_expression(pattern):
     assert not is_flask_style(pattern)
 
 
-@pytest.mark.parametrize("pattern", ["/<int:id>(.*)", "/<a>/\\d+", "<a>", "/<a>$"])
+@pytest.mark.parametrize("pattern", ["/<int:id>(.*)", "/<a>/\\d+", "<a>$", "/<a>$"])
 def test_half_and_half_is_refused(pattern):
     with pytest.raises(ConfigurationError, match="mixes <converters>"):
         is_flask_style(pattern)
+    with pytest.raises(ConfigurationError, match="'<a>' begins with no slash"):
+        is_flask_style("<a>")
