@@ -3,6 +3,7 @@
     handler.py, json_handler.py, document.py, static.py   the base classes
     lean.py, transform.py, encoding.py, request.py         what makes them quick
     access.py, methods.py, replacing.py, login.py          what is said at a handler
+    fitting.py                                             whether it takes what its rule gives it
     delegate.py, failure.py                                from a request's head to its handler, or to none
     varying.py, unheeded.py                                what its reply shall say, and what it will not
     outside.py                                             Flask's own names, called in a handler

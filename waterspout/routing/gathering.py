@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from copy import copy
 from functools import partial
 from inspect import isclass, isroutine
@@ -16,6 +16,7 @@ from werkzeug.routing import BaseConverter
 from waterspout.exceptions import AccessUndeclared, ConfigurationError
 from waterspout.message.proxies import PROXY_SETTINGS
 from waterspout.native.access import ask_loader_for_tornados, find_undeclared, find_unguarded, lets_nobody_in
+from waterspout.native.fitting import find_misfits
 from waterspout.native.login import sends_to_login
 from waterspout.native.methods import answers_nothing, find_methods
 from waterspout.routing.paths import is_foreign, is_literal
@@ -23,6 +24,7 @@ from waterspout.routing.rule import A_HANDLER, PathRule, read_rules, spell_match
 from waterspout.routing.rulemap import RuleMap
 from waterspout.routing.table import PlainPathMatches
 from waterspout.wsgi.container import Container
+from waterspout.wsgi.naming import find_arguments
 
 if TYPE_CHECKING:
     from waterspout.application import Application
@@ -84,6 +86,8 @@ class Gathering:
                 self._check_access(rule.handler)
                 self._check_proxies(rule.path, (rule.kwargs or {}).get("fallback"))
                 self._doubt_path(rule.path)
+                given = dict.fromkeys((*find_arguments(rule.path), *(rule.defaults or ())))
+                self._doubt_fit(rule.path, rule.handler, rule.kwargs, names=given)
                 neighbours.append(rule)
                 continue
             gathered += self._join(neighbours)
@@ -133,6 +137,11 @@ class Gathering:
         leads_to_app = isinstance(fallback, Container)
         self._check_proxies(spell_matcher(rule.matcher), target, fallback)
         is_handler = isclass(target) and issubclass(target, RequestHandler) and not leads_to_app
+        if is_handler and isinstance(rule.matcher, PathMatches):
+            regex = rule.matcher.regex
+            groups = 0 if regex.groupindex else regex.groups
+            path = spell_matcher(rule.matcher)
+            self._doubt_fit(path, target, rule.target_kwargs, groups=groups, names=[*regex.groupindex])
         if self._container is not None and is_handler and type(rule.matcher) is PathMatches:
             rule.matcher = PlainPathMatches(rule.matcher.regex)
         return rule
@@ -170,6 +179,19 @@ class Gathering:
                 f"the rule {path!r} matches only a path that has these very signs: what varies is written "
                 "<name> or <int:name>"
             )
+
+    def _doubt_fit(
+        self,
+        path: str,
+        target: type[RequestHandler],
+        kwargs: Mapping[str, Any] | None,
+        *,
+        groups: int = 0,
+        names: Collection[str],
+    ) -> None:
+        """A handler that can't be called with what its rule says fails at each request, and only then."""
+        misfits = find_misfits(target, groups, names, kwargs or ())
+        self.doubts += [f"the rule {path!r} {misfit}" for misfit in misfits]
 
     def _doubt_call(self, rule: Rule) -> None:
         """Tornado calls a function, or a class that is no handler, with the request, and heeds no result. (An
