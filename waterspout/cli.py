@@ -23,7 +23,7 @@ from waterspout.application import Application
 from waterspout.container_settings import CONTAINER_SETTINGS
 from waterspout.exceptions import ConfigurationError, TargetRaised, WaterspoutError
 from waterspout.http import HeadLimits, HTTPSettings
-from waterspout.importer import find_flasks, is_loaded, is_made, look_here
+from waterspout.importer import find_flasks, is_loaded, is_made, look_here, suggest_spec
 from waterspout.limits import EXIT_GRACE
 from waterspout.logs import loggers
 from waterspout.logs.saying import say
@@ -95,9 +95,10 @@ class Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            if ":" not in args[0]:
+            if ":" not in args[0] and not args[0].endswith(".py"):
                 raise
-            hint = f"{error.message} Did you mean: waterspout serve --wsgi {args[0]}"
+            meant = args[0] if ":" in args[0] else suggest_spec(args[0], "shop.web:app")
+            hint = f"{error.message} Did you mean: waterspout serve --wsgi {meant}"
             raise click.UsageError(hint, ctx) from None
 
 

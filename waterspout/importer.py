@@ -19,6 +19,8 @@ from waterspout.limits import CAUSE_TEXT
 _SPEC: Final = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_][\w.]*)(\(\))?")
 #: A call with something between the brackets.
 _CALL: Final = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)(\((?!\s*\)).+\))")
+#: A module alone, or its file.
+_MODULE: Final = re.compile(r"([A-Za-z_]\w*(?:[./][A-Za-z_]\w*)*?)(?:[.](app|application)|[.]py)?")
 #: What an app is usually called, and what makes one.
 _APPS: Final = ("app", "application")
 _FACTORIES: Final = ("create_app", "make_app")
@@ -106,7 +108,13 @@ def find_fault(app: Any, call: str) -> str:
         return "is an async (ASGI) app; this serves WSGI"
     if takes(app, 2):
         return ""
-    hint = f": if it is a factory, write {call}" if call and takes(app, 0) else ""
+    hint = ""
+    if call and takes(app, 0):
+        hint = f": if it is a factory, write {call}"
+    elif call and inspect.isfunction(app):
+        spec = _SPEC.fullmatch(call)
+        how = _spell_call(spec[1], spec[2]) if spec is not None else "call it with them"
+        hint = f": if it is a factory, it needs arguments: {how}"
     return f"does not take (environ, start_response){hint}"
 
 
@@ -163,29 +171,51 @@ def _suggest(found: Any, name: str, module_name: str) -> str:
     given = next((each for each, factory in factories.items() if callable(factory)), None)
     if name in _APPS and inspect.ismodule(found) and given and takes(factories[given], 0):
         return f"; did you mean {module_name}:{given}()?"
+    if name in _APPS and inspect.ismodule(found) and given and inspect.isfunction(factories[given]):
+        return f"; {given}() makes one, and needs arguments: {_spell_call(module_name, given)}"
     near = difflib.get_close_matches(name, dir(found), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def suggest_spec(text: str, like: str) -> str:
+    """What `text` was probably meant to be, if that is a module or a file; else `like`, an example."""
+    match = _MODULE.fullmatch(text)
+    if match is None:
+        return like
+    name = match[2] or like.partition(":")[2]
+    return f"{match[1].replace('/', '.')}:{name}"
 
 
 def split_spec(spec: str, like: str = "mypackage.web:app") -> tuple[str, str, bool]:
     """Module, dotted name in it, whether that is to be called. Raises TargetNotFound: not of that form."""
     match = _SPEC.fullmatch(spec)
     if match is None and (call := _CALL.fullmatch(spec)):
-        module, factory, arguments = call.groups()
         raise TargetNotFound(
-            f"{spec!r}: arguments can't be given here: write a module of two lines, from {module} import "
-            f"{factory} and app = {factory}{arguments}; or a factory without arguments"
+            f"{spec!r}: arguments can't be given here: {_spell_call(*call.groups())}; or a factory without "
+            "arguments"
         )
     if match is None:
-        raise TargetNotFound(f"{spec!r}: write MODULE:NAME or MODULE:FACTORY(), like {like}")
+        raise TargetNotFound(
+            f"{spec!r}: write MODULE:NAME or MODULE:FACTORY(), like {suggest_spec(spec, like)}"
+        )
     return match[1], match[2], bool(match[3])
+
+
+def _spell_call(module: str, factory: str, arguments: str = "(...)") -> str:
+    """How a factory is called with arguments."""
+    name = factory.partition(".")[0]
+    return f"write a module of two lines, from {module} import {name} and app = {factory}{arguments}"
 
 
 def _check_factory(spec: str, found: Any) -> None:
     if not callable(found):
         raise TargetNotFound(f"{spec!r}: what it names can't be called: leave out the ()")
     if not takes(found, 0):
-        raise TargetNotFound(f"{spec!r}: a factory is called without arguments, and this one needs some")
+        module, factory, _ = split_spec(spec)
+        raise TargetNotFound(
+            f"{spec!r}: a factory is called without arguments, and this one needs some: "
+            f"{_spell_call(module, factory)}"
+        )
 
 
 def takes(function: Any, count: int) -> bool:

@@ -99,6 +99,11 @@ class Port(click.IntRange):
         is_theirs = str(value).startswith(("tcp://", "udp://", "sctp://"))
         if is_theirs and ctx is not None and param is not None and param.name is not None:
             value = self._replace(value, param.name, ctx)
+        place = parse_place(str(value))
+        if place is not None:
+            host, port = place
+            meant = f"--host {host} --port {port}" if host else f"--port {port}"
+            self.fail(f"{value!r} is a host, too: write {meant}", param, ctx)
         return super().convert(value, param, ctx)
 
     def _replace(self, value: Any, name: str, ctx: click.Context) -> Any:
@@ -108,6 +113,14 @@ class Port(click.IntRange):
         click.echo(f"waterspout: WATERSPOUT_PORT={value} is not for us: ignored", err=True)
         ctx.set_parameter_source(name, ParameterSource.DEFAULT)
         return DEFAULT_PORT
+
+
+def parse_place(text: str) -> tuple[str, str] | None:
+    """Host and port of what has both, as other servers take it (HOST:PORT, :PORT, [::1]:PORT); None: it has
+    not.
+    """
+    match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:/\[\]]*):([0-9]{1,5})", text)
+    return None if match is None else (match[1].strip("[]"), match[2])
 
 
 class Mode(_Type):

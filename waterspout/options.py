@@ -25,6 +25,7 @@ from waterspout.option_types import (
     Seconds,
     Size,
     format_size,
+    parse_place,
 )
 from waterspout.wsgi.pool.bulkheads import parse_pool
 
@@ -32,11 +33,23 @@ from waterspout.wsgi.pool.bulkheads import parse_pool
 _PREFIX: Final = "WATERSPOUT_"
 
 
+class _Option(click.Option):
+    """Is named as it was given in what is said of a wrong value."""
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        source = None if ctx is None or self.name is None else ctx.get_parameter_source(self.name)
+        if source is ParameterSource.ENVIRONMENT:
+            return f"'{self.envvar}'"
+        if source is ParameterSource.COMMANDLINE:
+            return click.Parameter.get_error_hint(self, ctx)
+        return super().get_error_hint(ctx)
+
+
 def _option(*names: str, **attributes: Any) -> click.Option:
     """An option with its WATERSPOUT_... variable and its default in the help."""
     name = names[0].partition("/")[0].lstrip("-").replace("-", "_")
     variable = f"{_PREFIX}{name.upper()}"
-    return click.Option(names, envvar=variable, show_envvar=True, show_default=True, **attributes)
+    return _Option(names, envvar=variable, show_envvar=True, show_default=True, **attributes)
 
 
 def _size(name: str, default: int, text: str, least: int = 0, most: float = math.inf) -> click.Option:
@@ -323,6 +336,7 @@ def find_said(context: click.Context, names: Collection[str]) -> tuple[list[str]
 def check_together(context: click.Context, given: Collection[str]) -> None:
     """Nothing that was given may contradict another, nor say nothing. Raises ConfigurationError."""
     _check_empty(context)
+    _check_host(context)
     said = [name for place in _PLACES if (name := next((name for name in place if name in given), None))]
     if len(said) > 1:
         first, second = (_spell(context, name) for name in said[:2])
@@ -343,6 +357,16 @@ def _check_empty(context: click.Context) -> None:
             raise ConfigurationError(
                 f"{_spell(context, name)} is empty: give it a value, or leave it out (is a variable not set?)"
             )
+
+
+def _check_host(context: click.Context) -> None:
+    host = context.params["host"]
+    place = parse_place(host)
+    if place is not None:
+        meant = f"--host {place[0] or '0.0.0.0'} --port {place[1]}"
+        raise ConfigurationError(f"{_spell(context, 'host')} {host}: a host, and no port: write {meant}")
+    if host.startswith("[") and host.endswith("]"):
+        raise ConfigurationError(f"{_spell(context, 'host')} {host}: write it without brackets: {host[1:-1]}")
 
 
 def _check_tornado(context: click.Context, given: Collection[str]) -> None:

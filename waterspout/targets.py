@@ -9,7 +9,7 @@ from tornado.web import Application as TornadoApplication
 
 from waterspout.application import Application
 from waterspout.exceptions import ConfigurationError, TargetNotFound
-from waterspout.importer import check_no_tornado, resolve, takes
+from waterspout.importer import check_no_tornado, resolve, suggest_spec, takes
 from waterspout.logs.lateness import said_when_late
 
 
@@ -29,9 +29,12 @@ def build_application(target: str | None, native: str | None, wsgi: str | None) 
     """
     if native is None and wsgi is None:
         if target is None:
-            raise ConfigurationError("nothing to serve: give TARGET, or --native and/or --wsgi")
+            raise ConfigurationError(
+                "nothing to serve: give TARGET, or --native and/or --wsgi; a Flask app, for example, by "
+                "--wsgi shop.web:app"
+            )
         with said_when_late(target):
-            application = resolve(target, "mypackage.main:app")
+            application = _load_target(target)
         if not isinstance(application, TornadoApplication):
             is_list = isinstance(application, (list, tuple))
             meant = "rules are served with --native" if is_list else "a WSGI app is served with --wsgi"
@@ -42,6 +45,16 @@ def build_application(target: str | None, native: str | None, wsgi: str | None) 
         return application
     rules = _load_rules(native) if native is not None else []
     return Application(native=rules, wsgi=wsgi)
+
+
+def _load_target(target: str) -> Any:
+    try:
+        return resolve(target, "mypackage.main:app")
+    except TargetNotFound as error:
+        if ":" in target:
+            raise
+        meant = suggest_spec(target, "mypackage.web:app")
+        raise TargetNotFound(f"{error}; a WSGI app, like Flask's, is served with --wsgi {meant}") from None
 
 
 def _load_rules(native: str) -> list[Any] | tuple[Any, ...]:

@@ -424,7 +424,7 @@ def test_a_port_that_is_not_for_us_says_no_place_to_listen(served):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ((), "nothing to serve"),
+        ((), "nothing to serve: give TARGET, or --native and/or --wsgi; a Flask app, for example, by --wsgi"),
         (("tests.waterspout.natives:ours", "--wsgi", APP), "not both"),
         (("tests.waterspout.natives:ours", "--native", "x:y"), "not both"),
         (("no_such_module:app",), "there is no module 'no_such_module'"),
@@ -440,8 +440,9 @@ def test_a_port_that_is_not_for_us_says_no_place_to_listen(served):
             "; if it makes them, write tests.waterspout.nat",
         ),
         (("--native", "tests.waterspout.natives:by_path"), "but dict; write [(path, handler), ...]"),
-        (("--native", "shop.native"), "like mypackage.native:routes"),
-        (("shop",), "like mypackage.main:app"),
+        (("--native", "shop.native"), "write MODULE:NAME or MODULE:FACTORY(), like shop.native:routes"),
+        (("shop",), "like shop:app; a WSGI app, like Flask's, is served with --wsgi shop:app"),
+        (("shop.py",), "is served with --wsgi shop:app"),
         (
             ("--native", "tests.waterspout.natives:ours"),
             "is a tornado.web.Application: waterspout serve tests.waterspout.natives:ours",
@@ -458,6 +459,10 @@ def test_a_port_that_is_not_for_us_says_no_place_to_listen(served):
         (("--wsgi", APP, "--wsgi-max-requests-jitter", "5"), "max_requests_jitter is of no use without"),
         (("--wsgi", APP, "--keyfile", "k"), "--keyfile is of no use without --certfile"),
         (("--wsgi", APP, "--host", ""), "--host is empty: give it a value, or leave it out"),
+        (("--wsgi", APP, "--host", "localhost:80"), "write --host localhost --port 80"),
+        (("--wsgi", APP, "--host", ":80"), "--host :80: a host, and no port: write --host 0.0.0.0 --port 80"),
+        (("--wsgi", APP, "--host", "[::1]:80"), "a host, and no port: write --host ::1 --port 80"),
+        (("--wsgi", APP, "--host", "[::1]"), "write it without brackets: ::1"),
         (("--wsgi", APP, "--unix", ""), "--unix is empty"),
         (("--wsgi", APP, "--certfile", "", "--keyfile", ""), "--certfile is empty"),
         (("--wsgi", APP, "--certfile", "both.pem", "--keyfile", ""), "--keyfile is empty"),
@@ -580,6 +585,30 @@ def test_on_the_command_line_such_a_port_is_a_wrong_option(served):
         assert "'tcp://10.0.0.1:80' is not a valid" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("0.0.0.0:8912", "'0.0.0.0:8912' is a host, too: write --host 0.0.0.0 --port 8912"),
+        (":8912", "write --port 8912"),
+        ("[::]:8912", "write --host :: --port 8912"),
+        ("http", "'http' is not a valid"),
+        ("a:b", "'a:b' is not a valid"),
+    ],
+)
+def test_a_port_that_is_a_host_too_is_told_how_that_is_said(served, place, said):
+    code, line = refuse("--wsgi", APP, "--port", place)
+    assert (code, said in line, served) == (2, True, [])
+
+
+def test_a_wrong_value_is_that_of_the_option_or_the_variable_that_gave_it(served):
+    _, line = refuse("--wsgi", APP, "--port", "http", env={"WATERSPOUT_PORT": "9000"})
+    assert line.startswith("Error: Invalid value for '--port': ")
+    _, line = refuse("--wsgi", APP, env={"WATERSPOUT_PORT": "http"})
+    assert line.startswith("Error: Invalid value for 'WATERSPOUT_PORT': ")
+    _, line = refuse("--wsgi", APP, env={"WATERSPOUT_HOST": "localhost:80"})
+    assert line.startswith("waterspout: WATERSPOUT_HOST localhost:80: a host, and no port")
+
+
 # --- help ----------------------------------------------------------------------------------------------
 
 
@@ -629,4 +658,6 @@ def test_a_command_that_is_left_out_is_told():
     assert (
         "No such command 'shop.web:app'. Did you mean: waterspout serve --wsgi shop.web:app" in result.output
     )
+    result = CliRunner().invoke(main, ["shop.py"])
+    assert "Did you mean: waterspout serve --wsgi shop:app" in result.output
     assert "Did you mean" not in CliRunner().invoke(main, ["run"]).output

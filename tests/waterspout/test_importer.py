@@ -1,5 +1,6 @@
 """MODULE:NAME becomes an object, or one clear line."""
 
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -16,6 +17,7 @@ from waterspout.importer import (
     is_made,
     resolve,
     resolve_callable,
+    suggest_spec,
 )
 
 TARGETS = {
@@ -27,6 +29,9 @@ TARGETS = {
             @staticmethod
             def fails():
                 raise LookupError("of the site")
+            @staticmethod
+            def needs(argument):
+                return argument
         def app(environ, start_response): return []
         def factory(): return app
         def needs(argument): return app
@@ -172,7 +177,16 @@ def test_what_is_no_such_spec_is_refused_with_an_example(spec):
         ("web:Site.nothing", "'web' has no 'Site.nothing'"),
         ("lazy:application", "'lazy' has no 'application'"),
         ("lazy:web.nothing", "'lazy' has no 'web.nothing'"),
-        ("web:needs()", "a factory is called without arguments"),
+        (
+            "web:needs()",
+            "a factory is called without arguments, and this one needs some: write a module of two lines, "
+            "from web import needs and app = needs(...)",
+        ),
+        ("web:Site.needs()", "from web import Site and app = Site.needs(...)"),
+        (
+            "wanting:app",
+            "; create_app() makes one, and needs arguments: write a module of two lines, from want",
+        ),
         ("web:number()", "what it names can't be called"),
     ],
 )
@@ -212,7 +226,7 @@ def test_what_raises_is_quoted_in_one_line_with_its_place(spec, text):
 def test_the_place_is_where_it_was_raised(modules):
     with pytest.raises(TargetRaised) as caught:
         resolve("web:fails()")
-    assert f"({modules / 'web.py'}:12 in fails)" in str(caught.value)
+    assert f"({modules / 'web.py'}:15 in fails)" in str(caught.value)
 
 
 def test_a_syntax_error_is_placed_in_the_file_that_has_it(modules):
@@ -240,7 +254,11 @@ def test_a_wsgi_app_takes_environ_and_start_response(name):
     [
         ("number", "is no WSGI callable, but int"),
         ("factory", "does not take (environ, start_response): if it is a factory, write web:factory()"),
-        ("needs", "does not take (environ, start_response)"),
+        (
+            "needs",
+            "does not take (environ, start_response): if it is a factory, it needs arguments: write a module "
+            "of two lines, from web import needs and app = needs(...)",
+        ),
         ("Asgi()", "is an async (ASGI) app"),
         ("asgi", "is an async (ASGI) app"),
     ],
@@ -348,7 +366,25 @@ def test_a_factory_is_given_its_arguments_in_a_module(spec, line):
 
 def test_the_example_is_one_of_what_is_asked_for():
     with pytest.raises(TargetNotFound, match=r"like mypackage\.native:routes$"):
-        resolve("shop.native", "mypackage.native:routes")
+        resolve("1shop", "mypackage.native:routes")
+
+
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        ("shop", "shop:routes"),
+        ("shop.native", "shop.native:routes"),
+        ("shop.app", "shop:app"),
+        ("shop/native.py", "shop.native:routes"),
+        ("app.py", "app:routes"),
+        ("./shop.py", "mypackage.native:routes"),
+        ("", "mypackage.native:routes"),
+    ],
+)
+def test_a_module_or_a_file_is_taken_for_what_was_meant(text, spec):
+    assert suggest_spec(text, "mypackage.native:routes") == spec
+    with pytest.raises(TargetNotFound, match=f"or MODULE:FACTORY.., like {re.escape(spec)}$"):
+        resolve(text, "mypackage.native:routes")
 
 
 @pytest.mark.parametrize("name", ["app", "application"])
