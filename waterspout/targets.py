@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inspect import isclass
+from inspect import isclass, isfunction
 from typing import Any
 
 from tornado.web import Application as TornadoApplication
@@ -36,15 +36,21 @@ def build_application(target: str | None, native: str | None, wsgi: str | None) 
         with said_when_late(target):
             application = _load_target(target)
         if not isinstance(application, TornadoApplication):
-            is_list = isinstance(application, (list, tuple))
-            meant = "rules are served with --native" if is_list else "a WSGI app is served with --wsgi"
             raise TargetNotFound(
                 f"{target!r} is no tornado.web.Application, but {type(application).__name__}; "
-                f"{meant} {target}"
+                f"{_guess_option(target, application)}"
             )
         return application
     rules = _load_rules(native) if native is not None else []
     return Application(native=rules, wsgi=wsgi)
+
+
+def _guess_option(target: str, found: Any) -> str:
+    """What was probably meant by what is no application."""
+    if isinstance(found, (list, tuple)):
+        return f"rules are served with --native {target}"
+    made = f"if it makes one, write {target}(); " if isfunction(found) and takes(found, 0) else ""
+    return f"{made}a WSGI app is served with --wsgi {target}"
 
 
 def _load_target(target: str) -> Any:

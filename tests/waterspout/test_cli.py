@@ -430,7 +430,11 @@ def test_a_port_that_is_not_for_us_says_no_place_to_listen(served):
         (("no_such_module:app",), "there is no module 'no_such_module'"),
         (("nonsense",), "write MODULE:NAME"),
         (("tests.waterspout.natives:routes",), "no tornado.web.Application, but list"),
-        ((APP,), f"--wsgi {APP}"),
+        ((APP,), f"but function; a WSGI app is served with --wsgi {APP}"),
+        (
+            ("tests.waterspout.natives:make_ours",),
+            "; if it makes one, write tests.waterspout.natives:make_ours()",
+        ),
         (
             ("--native", APP),
             f"no list of Tornado rules, but function; a WSGI app is served with --wsgi {APP}",
