@@ -242,6 +242,20 @@ class Application(TornadoApplication):
         login = doubt_login(self._gathering.sent_to_login, self.settings, self.proxies.root_path)
         return list(dict.fromkeys((*self._gathering.doubts, *named, *login)))
 
+    def find_native(self, method: str, path: str) -> type[RequestHandler] | None:
+        """The handler that answers `path`, as it is on the wire, if only by sending the client to the same
+        with a slash behind it. None: the WSGI app does, or nobody; or hosts and nested rules decide.
+        """
+        table = self._table if self._table.is_current else self._lay_table()
+        if not table.is_flat:
+            return None
+        match = table.find(method, path)
+        if match.moved_by is not None:
+            match = table.find(method, f"{path}/")
+        if match.route is None or match.denied or match.route.container is not None:
+            return None
+        return match.route.target
+
     @property
     def native_rules(self) -> int:
         """How many native rules there are."""

@@ -40,6 +40,7 @@ from waterspout.options import (
 )
 from waterspout.routes.command import make_routes_command
 from waterspout.routes.listing import find_container
+from waterspout.routes.shadows import tell_shadows
 from waterspout.serving.deadline import end_by, end_when_told
 from waterspout.serving.reloading import take_inherited, wait_and_restart
 from waterspout.serving.server import Server, describe
@@ -276,6 +277,8 @@ def _build_application(
         for doubt in application.doubts:
             say(doubt)
         _warn_of_copy(application)
+        if application.container is not None and application.native_rules:
+            application.container.link.on_flask.append(partial(tell_shadows, application))
     if application.settings.get("autoreload") and not settings.reload:
         say(
             "the application's autoreload (debug=True sets it) does nothing here: --reload loads changed code"
@@ -332,7 +335,7 @@ def _warn_of_copy(application: Application) -> None:
         _say_made(f"{target} has been called")
     elif apps := find_flasks():
         # Which of them is it, if any? A module that has `app = create_app()` names none of the factory's.
-        container.link.on_flask = partial(_warn_of_twin, target, apps)
+        container.link.on_flask.append(partial(_warn_of_twin, target, apps))
 
 
 def _warn_of_twin(target: str, apps: list[tuple[str, frozenset[str]]], loaded: Names) -> None:

@@ -128,6 +128,28 @@ def test_so_is_an_app_that_a_module_has_made_by_the_factory_that_native_code_cal
         assert server.log.count(said) == count
 
 
+def test_views_that_native_rules_take_are_said_at_the_start_once(start_server, tmp_path):
+    (tmp_path / "shop.py").write_text(
+        "from flask import Flask\napp = Flask(__name__)\n"
+        "app.add_url_rule('/items/<int:n>', 'item', lambda n: 'item')\n"
+        "app.add_url_rule('/', 'home', lambda: 'home')\n"
+    )
+    (tmp_path / "ported.py").write_text(
+        "from tornado.web import RequestHandler\nimport waterspout\n"
+        "class Item(RequestHandler):\n    def get(self, n): self.write('native')\n"
+        "@waterspout.replaces('item')\nclass Meant(Item): pass\n"
+        "routes = [('/items/<int:n>', Item)]\nmeant = [('/items/<int:n>', Meant)]\n"
+    )
+    said = "native rules take requests of a view of Flask's (item): waterspout routes --check"
+    for native, workers, count in (("routes", "2", 1), ("routes", "0", 1), ("meant", "1", 0)):
+        words = ("--native", f"ported:{native}", "--wsgi", "shop:app", "--wsgi-workers", workers)
+        server = start_server(*words, form="process", cwd=tmp_path)
+        assert server.get("/items/7").text == "native"
+        server.stop()
+        assert server.log.count(said) == count
+        assert server.log.count("native rules take") == count
+
+
 @pytest.mark.parametrize("by", ["thread", "executor"])
 def test_what_a_view_has_begun_in_the_background_is_finished_at_the_end(start, by):
     server, ident = start(), new_id()

@@ -88,22 +88,21 @@ class Names:
 @dataclass
 class Link:
     """What the two sides of one application know of each other: `native`, names of native rules; `flask`, of
-    the app's endpoints, None if it is not Flask's or not loaded yet; `loaded`, it has been. `on_flask` is
+    the app's endpoints, None if it is not Flask's or not loaded yet; `loaded`, it has been. `on_flask` are
     called with the first of them.
     """
 
     native: Names = field(default_factory=Names)
     flask: Names | None = None
     loaded: bool = False
-    on_flask: Callable[[Names], object] | None = None
+    on_flask: list[Callable[[Names], object]] = field(default_factory=list)
 
     def learn(self, flask: Names | None) -> None:
         """The app has been loaded, perhaps again."""
         self.flask = flask
         self.loaded = True
-        if flask is not None and self.on_flask is not None:
-            call, self.on_flask = self.on_flask, None
-            call(flask)
+        while flask is not None and self.on_flask:
+            self.on_flask.pop(0)(flask)
 
 
 def _tell_rule(rule: NamedRule) -> NamedRule:

@@ -1,0 +1,111 @@
+"""What is said of shadowed views at the start: nothing that `waterspout routes --check` would not say."""
+
+import pytest
+from flask import Flask
+from tornado.routing import HostMatches
+from tornado.web import RequestHandler
+from werkzeug.routing import BaseConverter
+
+import waterspout
+from waterspout import Application
+from waterspout.routes.judging import examine
+from waterspout.routes.shadows import find_shadowed, tell_shadows
+from waterspout.wsgi.linking import link
+from waterspout.wsgi.naming import Names
+
+
+class Reads(RequestHandler):
+    def get(self, *args, **kwargs):
+        pass
+
+
+@waterspout.replaces("meant")
+class Meant(Reads):
+    pass
+
+
+class Slug(BaseConverter):
+    regex = "[a-z-]+"
+
+
+class Raises(BaseConverter):
+    def to_python(self, value):
+        raise LookupError("no database")
+
+
+def make_flask(**rules):
+    """Of an endpoint each: its path, or path and methods."""
+    flask = Flask("shop")
+    flask.url_map.converters["slug"] = Slug
+    for endpoint, rule in rules.items():
+        path, *methods = rule.split()
+        flask.add_url_rule(path, endpoint, print, methods=methods or ["GET"])
+    return flask
+
+
+VIEWS = {
+    "home": "/",
+    "feed": "/articles/feed",
+    "article": "/articles/<slug:name>",
+    "item": "/items/<int:number>",
+    "named": "/items/<name>",
+    "bounded": "/items/<int(min=5):number>/<name>",
+    "posted": "/items/new POST",
+    "both": "/both GET POST",
+    "meant": "/meant",
+    "dotted": "/dotted/<float:x>/<uuid:y>",
+    "slashed": "/slashed",
+    "spoken": "/größe",
+    "files": "/files/<path:file>",
+}
+
+
+@pytest.mark.parametrize(
+    ("rules", "found"),
+    [
+        ([("/other", Reads)], []),
+        ([("/", Reads)], ["home"]),
+        ([("/articles/<name>", Reads)], ["feed"]),
+        ([("/items/<int:n>", Reads)], ["item"]),
+        ([(r"/items/([^/]+)", Reads)], ["item", "named"]),
+        ([("/both", Reads)], ["both"]),
+        ([("/meant", Meant), ("/both", Meant)], ["both"]),
+        ([("/dotted/<x>/<y>", Reads)], ["dotted"]),
+        ([("/slashed/", Reads)], ["slashed"]),
+        ([("/größe", Reads)], ["spoken"]),
+        ([(r"/(static|files)/(.*)", Reads)], ["static", "files"]),
+        ([("/raises/<raises:x>", Reads), ("/both", Reads)], ["both"]),
+        ([("/<raises:x>", Reads), ("/articles/feed", Reads)], ["feed"]),
+    ],
+)
+def test_the_views_are_found_that_a_thorough_look_finds_too(rules, found):
+    flask = make_flask(**VIEWS)
+    application = Application(rules, wsgi=flask, url_converters={"raises": Raises})
+    assert find_shadowed(application, link(flask, Names())) == found
+    known = {finding.target for finding in examine(application, flask, flask).undeclared}
+    assert known.issuperset(found)
+
+
+def test_where_hosts_decide_nothing_is_concluded():
+    application = Application([("/", Reads)], wsgi=make_flask(home="/"))
+    application.add_handlers("shop.example", [("/", Reads)])
+    assert find_shadowed(application, link(make_flask(home="/"), Names())) == []
+    rules = [(HostMatches("x"), [("/", Reads)])]
+    assert find_shadowed(Application(rules, wsgi=print), link(make_flask(home="/"), Names())) == []
+
+
+def test_a_rule_of_another_host_is_none_of_ours():
+    flask = Flask("shop", host_matching=True, static_host="shop.example")
+    flask.add_url_rule("/", "home", print, host="shop.example")
+    assert find_shadowed(Application([("/", Reads)], wsgi=flask), link(flask, Names())) == []
+
+
+def test_it_is_one_line_with_the_first_names(capsys):
+    flask = make_flask(**{name: f"/{name}" for name in "abcde"})
+    for size, said in ((0, ""), (1, "a view of Flask's (a): "), (5, "5 of Flask's views (a, b, c, ...): ")):
+        rules = [(f"/{name}", Reads) for name in "abcde"[:size]]
+        tell_shadows(Application(rules, wsgi=flask), link(flask, Names()))
+        told = capsys.readouterr().err
+        assert told.count("\n") == bool(size)
+        assert said in told
+    assert "waterspout routes --check" in told
