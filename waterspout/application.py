@@ -461,10 +461,14 @@ class Application(TornadoApplication):
             if found is not None:
                 return found
         native: str | None = self.default_router.reverse_url(name, *args)
-        if native is None and self._endpoints is not None:
-            return self._endpoints.build(name, args, kwargs)
         if native is None:
-            raise KeyError(f"{name} not found in named urls")
+            try:
+                if self._endpoints is None:
+                    raise KeyError(f"{name} not found in named urls")
+                return self._endpoints.build(name, args, kwargs)
+            except KeyError as error:
+                self._gathering.names.explain(error)
+                raise
         if kwargs:
             raise ValueError(f"the rule {name!r} is a regular expression: give its arguments in their order")
         return native

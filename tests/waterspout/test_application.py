@@ -404,3 +404,16 @@ def test_a_name_that_nothing_has_is_a_key_error_that_says_why():
         make_named().reverse_url("c")
     with pytest.raises(KeyError, match=r"await application\.start"):
         make_named("tests.apps.linked:app").reverse_url("shop.item", 7)
+
+
+def test_rules_without_a_name_are_told_to_who_asks_for_what_nothing_is_called():
+    for wsgi in (None, "tests.apps.linked:app"):
+        application = Application([("/a", NativeHandler), ("/b", NativeHandler, None, "b")], wsgi=wsgi)
+        with pytest.raises(KeyError) as caught:
+            application.reverse_url("a")
+        assert caught.value.__notes__[0].startswith(
+            "a native rule has no name, by which a URL could be built"
+        )
+    with pytest.raises(KeyError) as caught:
+        make_named().reverse_url("c")
+    assert not hasattr(caught.value, "__notes__")

@@ -24,7 +24,7 @@ from waterspout.routing.rule import A_HANDLER, PathRule, read_rules, spell_match
 from waterspout.routing.rulemap import RuleMap
 from waterspout.routing.table import PlainPathMatches
 from waterspout.wsgi.container import Container
-from waterspout.wsgi.naming import find_arguments
+from waterspout.wsgi.naming import Names, find_arguments
 
 if TYPE_CHECKING:
     from waterspout.application import Application
@@ -56,6 +56,8 @@ class Gathering:
         self._converters = converters
         self._has_login = has_login
         self._undeclared: dict[str, str] = {}
+        #: What `url_for` of the Flask app is told.
+        self.names = container.link.native if container is not None else Names()
         self.maps: list[RuleMap] = []
         self.doubts: list[str] = []
         self.sent_to_login: list[type[RequestHandler]] = []
@@ -107,14 +109,13 @@ class Gathering:
 
     def _tell_names(self, rules: list[PathRule]) -> None:
         """`url_for` of the Flask app shall find them, wherever that is loaded."""
-        if self._container is None:
-            return
-        native = self._container.link.native
-        native.converters.update(self._converters)
+        self.names.converters.update(self._converters)
         for rule in rules:
-            if rule.name is not None:
-                methods = find_methods(rule.handler)
-                native.add(rule.path, rule.name, defaults=rule.defaults, methods=methods)
+            if rule.name is None:
+                self.names.unnamed += 1
+                continue
+            methods = find_methods(rule.handler)
+            self.names.add(rule.path, rule.name, defaults=rule.defaults, methods=methods)
 
     def _take(self, given: Any) -> Rule:
         """One rule of Tornado's, as its routers would make it, with what we ask of it."""

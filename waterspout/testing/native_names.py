@@ -17,6 +17,10 @@ def know_native(flask_app: Any, rules: Iterable[Any], **converters: Any) -> None
     """
     names = Names(converters=converters)
     for rule in read_rules(rules):
-        if isinstance(rule, PathRule) and rule.name is not None:
+        if not isinstance(rule, PathRule):
+            continue
+        if rule.name is None:
+            names.unnamed += 1
+        else:
             names.add(rule.path, rule.name, defaults=rule.defaults, methods=find_methods(rule.handler))
     link(flask_app, names)

@@ -19,7 +19,7 @@ def link(app: Any, native: Names) -> Names | None:
     if flask is None:
         return None
     handlers = getattr(flask, "url_build_error_handlers", None)  # Werkzeug's own apps have a map, and no more
-    if handlers is not None and native.rules:
+    if handlers is not None and (native.rules or native.unnamed):
         # Only where Flask is, which needs it, too: a process of another app stays small.
         from waterspout.wsgi.urls import NativeUrls
 

@@ -37,12 +37,14 @@ class NamedRule(TypedDict):
 @dataclass
 class Names:
     """Rules that can be named, and the custom converters in them by name: as classes, or told by another
-    process (see `_describe_converter`). `app`: the Flask app's `import_name`, "" if it has none.
+    process (see `_describe_converter`). `app`: the Flask app's `import_name`, "" if it has none. `unnamed`:
+    how many native rules there are beside these.
     """
 
     rules: list[NamedRule] = field(default_factory=list)
     converters: dict[str, Any] = field(default_factory=dict)
     app: str = ""
+    unnamed: int = 0
 
     def add(
         self,
@@ -64,10 +66,20 @@ class Names:
             )
         )
 
+    def explain(self, error: Exception) -> None:
+        """Let the traceback of `error`, that there is no such name, say what else there is."""
+        if self.unnamed:
+            has = "a native rule has" if self.unnamed == 1 else f"{self.unnamed} native rules have"
+            error.add_note(
+                f"{has} no name, by which a URL could be built: (path, handler, kwargs, name) gives one"
+            )
+
     def pack(self) -> list[bytes]:
         """Payloads of frames, each far below the limit of one; one at least."""
         converters = {name: _describe_converter(found) for name, found in self.converters.items()}
-        told: list[dict[str, Any]] = [{"app": self.app, "converters": converters, "rules": []}]
+        told: list[dict[str, Any]] = [
+            {"app": self.app, "converters": converters, "unnamed": self.unnamed, "rules": []}
+        ]
         room = _TOLD_AT_ONCE
         for rule in map(_tell_rule, self.rules):
             room -= len(json.dumps(rule))
@@ -83,6 +95,7 @@ class Names:
         self.rules += told["rules"]
         self.converters |= told.get("converters", {})
         self.app = told.get("app", self.app)
+        self.unnamed = told.get("unnamed", self.unnamed)
 
 
 @dataclass

@@ -149,6 +149,7 @@ class NativeUrls:
     """
 
     def __init__(self, names: Names) -> None:
+        self._names = names
         self._urls = ToldUrls(names, find_importable)
 
     def answer_for(self, known: Map) -> None:
@@ -169,6 +170,8 @@ class NativeUrls:
     def __call__(self, error: BuildError, endpoint: str, values: dict[str, Any]) -> str | None:
         """None: there is no such native rule, either. Raises BuildError: it can't be built of that."""
         url_map, known = self._urls.find_map(endpoint), error.adapter
+        if url_map is None:
+            self._names.explain(error)
         if url_map is None or known is None:
             return None
         given = dict(values)

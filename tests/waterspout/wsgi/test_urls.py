@@ -128,7 +128,7 @@ def test_a_converter_in_place_of_the_usual_one_is_used(across):
 def test_thousands_of_rules_are_told_in_small_pieces():
     names = make_names(*((f"/{'x' * 200}/{number}", str(number)) for number in range(5000)))
     assert tell(names).rules == names.rules
-    assert Names().pack() == [b'{"app": "", "converters": {}, "rules": []}']
+    assert Names().pack() == [b'{"app": "", "converters": {}, "unnamed": 0, "rules": []}']
 
 
 def test_the_app_is_told_by_its_import_name():
@@ -241,6 +241,19 @@ def test_an_app_without_native_names_is_left_alone():
     link(app, Names())
     assert app.url_build_error_handlers == []
     assert link(lambda environ, start_response: [], make_names(*NATIVE)) is None
+
+
+def test_that_native_rules_without_a_name_can_t_be_built_is_said(across):
+    for rules, unnamed, said in (((), 2, "2 native rules have"), (NATIVE, 1, "a native rule has")):
+        app, names = make_flask(), make_names(*rules)
+        names.unnamed = unnamed
+        link(app, across(names))
+        with app.test_request_context(), pytest.raises(BuildError, match="endpoint 'nothing'") as caught:
+            url_for("nothing")
+        (note,) = caught.value.__notes__
+        assert (
+            note == f"{said} no name, by which a URL could be built: (path, handler, kwargs, name) gives one"
+        )
 
 
 def test_it_is_only_names_that_are_shared():
