@@ -41,8 +41,14 @@ class OpsServer:
         self.stopping = False
         told = {"ops": self}
         routes = [(r"/-/stats", _Stats, told), (r"/-/health", _Health, told)]
+        paths = {"paths": [path for path, *_ in routes]}
         # No access lines: somebody asks every few seconds.
-        application = Application(routes, log_function=lambda _: None)
+        application = Application(
+            routes,
+            default_handler_class=_Nothing,
+            default_handler_args=paths,
+            log_function=lambda _: None,
+        )
         self._server = HTTPServer(application, max_body_size=SMALL_BODY)  # nobody has to send one
         # A lack of descriptors is said by this server, too, and its own connections are few.
         self._server.count_connections = self.count_public  # type: ignore[method-assign]  # on this one alone
@@ -94,23 +100,36 @@ class OpsServer:
 class _Answer(RequestHandler):
     """JSON of this moment."""
 
-    def initialize(self, ops: OpsServer) -> None:
-        self.ops = ops
-
     def say(self, value: dict[str, Any]) -> None:
         self.set_header("Content-Type", "application/json")
         self.set_header("Cache-Control", "no-store")
         self.finish(json.dumps(value, indent=2) + "\n")
 
 
-class _Stats(_Answer):
+class _Nothing(_Answer):
+    """404, with the paths that there are."""
+
+    def initialize(self, paths: list[str]) -> None:
+        self.paths = paths
+
+    def prepare(self) -> None:
+        self.set_status(404)
+        self.say({"error": "Not Found", "paths": self.paths})
+
+
+class _Figures(_Answer):
+    def initialize(self, ops: OpsServer) -> None:
+        self.ops = ops
+
+
+class _Stats(_Figures):
     def get(self) -> None:
         self.say(self.ops.read_stats())
 
     head = get
 
 
-class _Health(_Answer):
+class _Health(_Figures):
     def get(self) -> None:
         health = self.ops.read_health()
         self.set_status(200 if health["healthy"] else 503)

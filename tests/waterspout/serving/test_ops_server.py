@@ -55,6 +55,14 @@ async def test_health_says_which_pools_are_down(ops, gauges):
     assert (answer.code, json.loads(answer.body)["down"]) == (503, ["main"])
 
 
+@pytest.mark.parametrize("path", ["/", "/-/nothing", "/metrics", "/-/health/"])
+async def test_elsewhere_it_says_what_there_is(ops, path):
+    answer = await fetch(ops, path)
+    assert (answer.code, json.loads(answer.body)["paths"]) == (404, ["/-/stats", "/-/health"])
+    answer = await AsyncHTTPClient().fetch(ops.describe() + path, method="POST", body="", raise_error=False)
+    assert answer.code == 404
+
+
 async def test_a_server_that_stops_is_not_healthy(ops):
     ops.stopping = True
     assert (await fetch(ops, "/-/health")).code == 503
