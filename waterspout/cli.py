@@ -22,6 +22,7 @@ from waterspout import __version__
 from waterspout.application import Application
 from waterspout.container_settings import CONTAINER_SETTINGS
 from waterspout.exceptions import ConfigurationError, TargetRaised, WaterspoutError
+from waterspout.foreign_options import find_unread
 from waterspout.http import HeadLimits, HTTPSettings
 from waterspout.importer import find_flasks, is_loaded, is_made, look_here, suggest_spec
 from waterspout.limits import EXIT_GRACE
@@ -133,6 +134,7 @@ def _run(
         loggers.configure(access_log=settings.access_log)
         for misspelt in find_misspelt(os.environ):
             say(misspelt)
+        _tell_unread(context, settings)
         look_here()
         check_named(target, options["native"], options["wsgi"])
         with loggers.kept():
@@ -194,6 +196,17 @@ def _wait_for_change(inherited: Collection[int]) -> None:
     )
     say("waiting for a change of the code")
     wait_and_restart([socket.socket(fileno=number) for number in inherited])
+
+
+def _tell_unread(context: click.Context, settings: ServeSettings) -> None:
+    """Of what an application of one's own may say there is nothing to tell."""
+    given = find_given(context)
+    if "wsgi" not in given:
+        given |= {"wsgi_workers", "trusted_proxies"}
+    if settings.descriptors:
+        given.add("fd")  # systemd's
+    if unread := find_unread(os.environ, given):
+        say(unread)
 
 
 def _build_settings(context: click.Context, options: dict[str, Any]) -> ServeSettings:

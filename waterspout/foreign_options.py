@@ -1,10 +1,11 @@
-"""Options of gunicorn, uvicorn, waitress and `flask run`, and what is said here instead. Pure.
+"""Options of gunicorn, uvicorn, waitress and `flask run`, variables too, and what is said here instead. Pure.
 
 docs/gunicorn.md is the longer word.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Final
 
 _PLACE: Final = "--host and --port"
@@ -79,6 +80,31 @@ _NOT_HERE: Final = {
     "--cert-reqs": "certificates of clients are a proxy's business",
     "--ciphers": "a proxy's business",
 }
+
+#: Variables that platforms set, or their users, because gunicorn reads them -> our option, and others that
+#: say as much.
+_UNREAD: Final = {
+    "PORT": ("port", "unix", "fd"),
+    "WEB_CONCURRENCY": ("wsgi_workers",),
+    "FORWARDED_ALLOW_IPS": ("trusted_proxies",),
+}
+
+
+def find_unread(environ: Mapping[str, str], given: Collection[str]) -> str:
+    """What is said of variables of others' that somebody may count on, as far as no option says the same; "":
+    nothing. `given`: the options that somebody gave.
+
+    No word of those that only `flask run` reads, by their names; nor of HOST, which is a shell's; nor of what
+    Kubernetes sets for a Service.
+    """
+    unread = [
+        f"{name}={environ[name]} (here --{ours[0].replace('_', '-')})"
+        for name, ours in _UNREAD.items()
+        if environ.get(name) and "://" not in environ[name] and not set(ours).intersection(given)
+    ]
+    if environ.get("GUNICORN_CMD_ARGS"):
+        unread.append("GUNICORN_CMD_ARGS")
+    return f"not read here: {', '.join(unread)}; docs/gunicorn.md" if unread else ""
 
 
 def find_ours(name: str) -> str:

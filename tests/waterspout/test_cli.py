@@ -613,6 +613,35 @@ def test_a_wrong_value_is_that_of_the_option_or_the_variable_that_gave_it(served
     assert line.startswith("waterspout: WATERSPOUT_HOST localhost:80: a host, and no port")
 
 
+def test_variables_that_nobody_reads_are_told_at_the_start_where_no_option_says_the_same(served):
+    env = {"PORT": "5000", "WEB_CONCURRENCY": "4"}
+    line = run("--wsgi", APP, env=env).stderr
+    assert "waterspout: not read here: PORT=5000 (here --port), WEB_CONCURRENCY=4 (here --wsgi-wor" in line
+    assert "not read" not in run("--wsgi", APP, "--port", "5000", "--wsgi-workers", "4", env=env).stderr
+    by_variable = env | {"WATERSPOUT_PORT": "5000", "WATERSPOUT_WSGI_WORKERS": "4"}
+    assert "not read" not in run("--wsgi", APP, env=by_variable).stderr
+    # An application of one's own says by itself how many processes it wants.
+    line = run("tests.waterspout.natives:ours", env=env).stderr
+    assert "not read here: PORT=5000 (here --port); docs" in line
+    activated = env | {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
+    assert "not read" not in run("tests.waterspout.natives:ours", env=activated).stderr
+    assert len(served) == 5
+
+
+@pytest.mark.parametrize(
+    ("flask_app", "wsgi"),
+    [
+        ("hello", "hello:app"),
+        ("hello.py", "hello:app"),
+        ("shop.py:create_app()", "shop:create_app()"),
+        ("", "shop.web:app"),
+    ],
+)
+def test_who_has_told_flask_what_the_app_is_gets_that_as_the_example(flask_app, wsgi):
+    code, line = refuse(env={"FLASK_APP": flask_app})
+    assert (code, line.endswith(f" by --wsgi {wsgi}")) == (2, True)
+
+
 # --- help ----------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from waterspout import foreign_options
 from waterspout.cli import main, make_serve_command
-from waterspout.foreign_options import find_ours
+from waterspout.foreign_options import find_ours, find_unread
 from waterspout.options import OPTIONS
 
 OURS = {name for options in OPTIONS.values() for option in options for name in option.opts}
@@ -46,6 +46,31 @@ def test_the_command_says_so(words, said, is_own):
     line = result.stderr.strip().splitlines()[-1]
     assert said in line
     assert "Did you mean" not in line
+
+
+@pytest.mark.parametrize(
+    ("environ", "given", "said"),
+    [
+        ({}, (), ""),
+        ({"PORT": "5000"}, (), "not read here: PORT=5000 (here --port); docs/gunicorn.md"),
+        ({"PORT": "5000"}, ("port",), ""),
+        ({"PORT": "5000"}, ("unix",), ""),
+        ({"PORT": "5000"}, ("fd",), ""),
+        ({"PORT": ""}, (), ""),
+        ({"PORT": "tcp://10.0.0.1:80"}, (), ""),
+        (
+            {"WEB_CONCURRENCY": "4", "FORWARDED_ALLOW_IPS": "*", "PORT": "80"},
+            ("host",),
+            "not read here: PORT=80 (here --port), WEB_CONCURRENCY=4 (here --wsgi-workers), "
+            "FORWARDED_ALLOW_IPS=* (here --trusted-proxies); docs/gunicorn.md",
+        ),
+        ({"WEB_CONCURRENCY": "4", "FORWARDED_ALLOW_IPS": "*"}, ("wsgi_workers", "trusted_proxies"), ""),
+        ({"GUNICORN_CMD_ARGS": "--bind x"}, ("port",), "not read here: GUNICORN_CMD_ARGS; docs/gunicorn.md"),
+        ({"FLASK_APP": "shop", "FLASK_RUN_PORT": "1", "HOST": "h", "GUNICORN_CMD_ARGS": ""}, (), ""),
+    ],
+)
+def test_a_variable_that_gunicorn_would_read_is_told(environ, given, said):
+    assert find_unread(environ, given) == said
 
 
 def test_what_is_nearly_ours_is_still_suggested():
