@@ -98,13 +98,13 @@ def find_unread(environ: Mapping[str, str], given: Collection[str]) -> str:
     Kubernetes sets for a Service.
     """
     unread = [
-        f"{name}={environ[name]} (here --{ours[0].replace('_', '-')})"
+        f"{name}={environ[name]} (ours is --{ours[0].replace('_', '-')})"
         for name, ours in _UNREAD.items()
         if environ.get(name) and "://" not in environ[name] and not set(ours).intersection(given)
     ]
     if environ.get("GUNICORN_CMD_ARGS"):
         unread.append("GUNICORN_CMD_ARGS")
-    return f"not read here: {', '.join(unread)}; docs/gunicorn.md" if unread else ""
+    return f"set, and not read here: {', '.join(unread)}; see docs/gunicorn.md" if unread else ""
 
 
 def find_ours(name: str) -> str:

@@ -616,13 +616,15 @@ def test_a_wrong_value_is_that_of_the_option_or_the_variable_that_gave_it(served
 def test_variables_that_nobody_reads_are_told_at_the_start_where_no_option_says_the_same(served):
     env = {"PORT": "5000", "WEB_CONCURRENCY": "4"}
     line = run("--wsgi", APP, env=env).stderr
-    assert "waterspout: not read here: PORT=5000 (here --port), WEB_CONCURRENCY=4 (here --wsgi-wor" in line
+    assert (
+        "waterspout: set, and not read here: PORT=5000 (ours is --port), WEB_CONCURRENCY=4 (ours is" in line
+    )
     assert "not read" not in run("--wsgi", APP, "--port", "5000", "--wsgi-workers", "4", env=env).stderr
     by_variable = env | {"WATERSPOUT_PORT": "5000", "WATERSPOUT_WSGI_WORKERS": "4"}
     assert "not read" not in run("--wsgi", APP, env=by_variable).stderr
     # An application of one's own says by itself how many processes it wants.
     line = run("tests.waterspout.natives:ours", env=env).stderr
-    assert "not read here: PORT=5000 (here --port); docs" in line
+    assert "set, and not read here: PORT=5000 (ours is --port); see docs" in line
     activated = env | {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
     assert "not read" not in run("tests.waterspout.natives:ours", env=activated).stderr
     assert len(served) == 5

@@ -52,7 +52,7 @@ def test_the_command_says_so(words, said, is_own):
     ("environ", "given", "said"),
     [
         ({}, (), ""),
-        ({"PORT": "5000"}, (), "not read here: PORT=5000 (here --port); docs/gunicorn.md"),
+        ({"PORT": "5000"}, (), "set, and not read here: PORT=5000 (ours is --port); see docs/gunicorn.md"),
         ({"PORT": "5000"}, ("port",), ""),
         ({"PORT": "5000"}, ("unix",), ""),
         ({"PORT": "5000"}, ("fd",), ""),
@@ -61,11 +61,15 @@ def test_the_command_says_so(words, said, is_own):
         (
             {"WEB_CONCURRENCY": "4", "FORWARDED_ALLOW_IPS": "*", "PORT": "80"},
             ("host",),
-            "not read here: PORT=80 (here --port), WEB_CONCURRENCY=4 (here --wsgi-workers), "
-            "FORWARDED_ALLOW_IPS=* (here --trusted-proxies); docs/gunicorn.md",
+            "set, and not read here: PORT=80 (ours is --port), WEB_CONCURRENCY=4 (ours is --wsgi-workers), "
+            "FORWARDED_ALLOW_IPS=* (ours is --trusted-proxies); see docs/gunicorn.md",
         ),
         ({"WEB_CONCURRENCY": "4", "FORWARDED_ALLOW_IPS": "*"}, ("wsgi_workers", "trusted_proxies"), ""),
-        ({"GUNICORN_CMD_ARGS": "--bind x"}, ("port",), "not read here: GUNICORN_CMD_ARGS; docs/gunicorn.md"),
+        (
+            {"GUNICORN_CMD_ARGS": "--bind x"},
+            ("port",),
+            "set, and not read here: GUNICORN_CMD_ARGS; see docs/gunicorn.md",
+        ),
         ({"FLASK_APP": "shop", "FLASK_RUN_PORT": "1", "HOST": "h", "GUNICORN_CMD_ARGS": ""}, (), ""),
     ],
 )
