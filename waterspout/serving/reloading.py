@@ -47,6 +47,10 @@ def _import_watcher() -> Any:
         import watchfiles  # optional: only --reload wants it
     except ImportError:
         raise ConfigurationError("--reload needs watchfiles: pip install watchfiles") from None
+    said = logging.getLogger("watchfiles")
+    if said.level == logging.NOTSET:
+        # It tells of each change, at INFO: where the log is a file beside the code, for ever of its own line.
+        said.setLevel(logging.WARNING)
     return watchfiles
 
 

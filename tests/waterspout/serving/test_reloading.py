@@ -1,6 +1,7 @@
 """`--reload`: which files count, and what a change of one means. On the wire: test_reload_option.py."""
 
 import asyncio
+import logging
 import os
 import subprocess
 import sys
@@ -176,6 +177,22 @@ async def test_what_this_process_has_loaded_since_is_native(watcher, folder, tol
     (folder / "late.py").write_text("x = 1")
     await wait_for(lambda: told)
     assert told == ["native"]
+
+
+async def test_nobody_logs_that_the_log_has_changed(watcher, folder):
+    """A log of everything, in a file beside the code."""
+    log, root = logging.FileHandler(folder / "dev.log"), logging.getLogger()
+    level = root.level
+    root.addHandler(log)
+    root.setLevel(logging.INFO)
+    try:
+        logging.getLogger("shop").info("begins")
+        await asyncio.sleep(2.5)
+        assert (folder / "dev.log").read_text() == "begins\n"
+    finally:
+        root.removeHandler(log)
+        root.setLevel(level)
+        log.close()
 
 
 @pytest.mark.parametrize(
