@@ -256,11 +256,13 @@ def describe(spec: str, error: BaseException) -> str:
     led to it; and a command that shows all of it.
     """
     said = f"{spec!r} raised {_name(error)}"
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{said} ({error.filename}:{error.lineno})"
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not is_foreign(frame.filename)]
-    places = [_place(frame) for frame in (*own[-1:], *frames[-1:])]
+    places = [_place(frame) for frame in own[-1:]]
+    if isinstance(error, SyntaxError) and error.filename:
+        places.append(f"{error.filename}:{error.lineno}")  # which no frame has come to
+    else:
+        places += [_place(frame) for frame in frames[-1:]]
     by_way = ", by way of ".join(dict.fromkeys(reversed(places)))
     return f"{said} ({by_way}){_find_reason(error)}; {_show(spec)} shows the whole traceback"
 

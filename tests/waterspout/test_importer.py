@@ -294,6 +294,15 @@ def test_the_innermost_reason_is_named_in_one_line_that_ends():
     assert "\n" not in text
 
 
+def test_who_imports_what_can_t_be_compiled_is_named_too(modules):
+    (modules / "wrong.py").write_text("def f(:")
+    (modules / "imports_wrong.py").write_text("import wrong")
+    text = message_of("imports_wrong:app")
+    assert "wrong.py:1, by way of " in text
+    assert "imports_wrong.py:1 in <module>); " in text
+    assert text.endswith(" shows the whole traceback")
+
+
 def test_what_the_app_hides_or_did_not_have_is_no_reason():
     assert "because of" not in message_of("silenced:app")
     assert "because of" not in message_of("broken:app")

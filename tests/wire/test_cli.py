@@ -117,7 +117,7 @@ def test_routes_that_are_no_routes_are_one_line_and_exit_code_2(project):
         ("raising", ("ValueError", "while importing", "raising.py", "inner")),
         ("caused", ("no settings", "because of ValueError: invalid literal", "-c 'import caused'")),
         ("lacking", ("surely_no_such_module", "lacking.py")),
-        ("wrong", ("SyntaxError", "wrong.py")),
+        ("wrong", ("SyntaxError", "wrong.py", "-c 'import wrong' shows the whole traceback")),
     ],
 )
 def test_a_module_that_raises_is_one_line_with_its_last_frame_and_exit_code_3(
