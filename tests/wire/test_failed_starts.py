@@ -185,6 +185,27 @@ def test_a_start_that_waits_is_named_and_no_server_is_healthy_in_it(begin, wsgi)
     assert "stopping (SIGTERM): start() is still under way" in log.read_text()
 
 
+#: The second process to load it takes its time.
+UNEVEN = """
+import os, time
+try:
+    os.close(os.open("first", os.O_CREAT | os.O_EXCL))
+except FileExistsError:
+    time.sleep(5)
+from tests.apps.working import app
+"""
+
+
+def test_the_slower_of_two_processes_is_no_start_of_the_application_s(begin, tmp_path):
+    (tmp_path / "uneven.py").write_text(UNEVEN)
+    process, log, _ = begin("--wsgi-workers", "2", first="pass", wsgi='"uneven:app"')
+    assert poll(lambda: " serves http" in log.read_text(), PATIENCE)
+    assert "waiting for the WSGI app to load" in log.read_text()
+    assert "waiting for start()" not in log.read_text()
+    process.terminate()
+    assert process.wait(PATIENCE) == 0
+
+
 #: Waits in C for a lock that it has itself: no handler in Python runs meanwhile.
 LOCKED = (
     "import sqlite3; held = [sqlite3.connect('shop.db', timeout=60) for _ in range(2)]; "

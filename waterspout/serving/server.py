@@ -296,7 +296,9 @@ class Server:
     def _loads(self) -> bool:
         """It is the WSGI app that is waited for, and not what an application does before it, or behind."""
         pools = self._container.pools.values() if self._container is not None else ()
-        return any(pool.is_open and not any(crew.ready for crew in pool.crews) for pool in pools)
+        return any(
+            pool.is_open and not (pool.crews and all(crew.ready for crew in pool.crews)) for pool in pools
+        )
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
