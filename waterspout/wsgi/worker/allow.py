@@ -57,21 +57,23 @@ class AllowMerger:
                     *(field for field in headers if field[0].lower() not in _OF_THE_BODY),
                     ("Content-Type", "text/plain; charset=utf-8"),
                     ("Content-Length", str(len(answers[0]))),
-                    self._merge([]),
+                    self._merge([], ()),
                 ]
             elif status.startswith("405") or (options and self._is_automatic(environ, headers)):
-                headers = [*(field for field in headers if field[0].lower() != "allow"), self._merge(headers)]
+                methods = () if options else _find_methods(environ)
+                merged = self._merge(headers, methods)
+                headers = [*(field for field in headers if field[0].lower() != "allow"), merged]
             write = start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
             return (lambda _chunk: None) if answers else write
 
         iterable: Iterable[bytes] = self._app(environ, start)
         return _Replaced(iterable, answers) if answers or not started else iterable
 
-    def _merge(self, headers: list[tuple[str, str]]) -> tuple[str, str]:
+    def _merge(self, headers: list[tuple[str, str]], methods: Iterable[str]) -> tuple[str, str]:
         said = {
             name.strip() for field in headers if field[0].lower() == "allow" for name in field[1].split(",")
         }
-        return "Allow", ", ".join(sorted((said | self._native | {"OPTIONS"}) - {""}))
+        return "Allow", ", ".join(sorted((said.union(methods) | self._native | {"OPTIONS"}) - {""}))
 
     def _has_rule(self, environ: dict[str, Any]) -> bool:
         """Whether the app's 404 is of a view of its own. Of an app that is not Flask's nobody knows."""
@@ -98,6 +100,12 @@ class AllowMerger:
             # werkzeug.exceptions.NotFound; all else (another method, a redirect) says that there is one.
             return None if getattr(error, "code", None) == 404 else True
         return rule
+
+
+def _find_methods(environ: dict[str, Any]) -> Iterable[str]:
+    """Those that a Flask app has at the path of its 405, which a page of its own for that may not say."""
+    error = getattr(environ.get("werkzeug.request"), "routing_exception", None)
+    return getattr(error, "valid_methods", None) or ()
 
 
 def _bind(flask: Any, environ: dict[str, Any]) -> Any:

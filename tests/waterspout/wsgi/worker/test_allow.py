@@ -180,3 +180,32 @@ def test_a_view_s_own_404_stands_in_an_app_that_is_mounted_in_another():
     for path, expected in (("/in/things", ("404 NOT FOUND", b"no such thing")), ("/in/none", None)):
         status, _headers, body, _iterable = call(mounted, "POST", path)
         assert (status, body) == (expected or ("405 METHOD NOT ALLOWED", b"405 Method Not Allowed\n"))
+
+
+@pytest.mark.parametrize("says", [None, "PATCH"])
+def test_a_405_of_the_app_s_own_making_names_its_methods_too(says):
+    """An API's page for that seldom has an Allow."""
+    flask = Flask("api")
+
+    @flask.patch("/things")
+    def change():
+        return "changed"
+
+    @flask.errorhandler(405)
+    def refuse(error):
+        return {"error": "not allowed"}, 405, {"Allow": says} if says else {}
+
+    status, headers, body, _iterable = call(flask, "DELETE", "/things")
+    assert (status, b"not allowed" in body) == ("405 METHOD NOT ALLOWED", True)
+    assert headers["Allow"] == "GET, HEAD, OPTIONS, PATCH"
+
+
+def test_a_view_that_refuses_its_own_method_says_what_it_says():
+    flask = Flask("api")
+
+    @flask.patch("/things")
+    def change():
+        return "no", 405
+
+    _status, headers, _body, _iterable = call(flask, "PATCH", "/things")
+    assert headers["Allow"] == "GET, HEAD, OPTIONS"
