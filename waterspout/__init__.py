@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from waterspout.hub.outbox import publish
     from waterspout.native.access import authenticated, public
     from waterspout.native.replacing import replaces
+    from waterspout.routing.native_names import know_native
     from waterspout.routing.rule import PathRule
     from waterspout.wsgi.container import Container
 
@@ -39,6 +40,7 @@ _HOMES = {
     "Subscription": "waterspout.hub.local",
     "WaterspoutError": "waterspout.exceptions",
     "authenticated": "waterspout.native.access",
+    "know_native": "waterspout.routing.native_names",
     "public": "waterspout.native.access",
     "publish": "waterspout.hub.outbox",
     "replaces": "waterspout.native.replacing",
@@ -57,6 +59,7 @@ __all__ = [
     "Subscription",
     "WaterspoutError",
     "authenticated",
+    "know_native",
     "public",
     "publish",
     "replaces",

@@ -2,7 +2,7 @@
 
     with serving(app) as url: ...           a real server on a free port, in a thread (server.py)
     with published() as messages: ...       what views publish while nothing serves (messages.py)
-    know_native(flask_app, routes)          `url_for` finds native rules without a server (native_names.py)
+    know_native(flask_app, routes)          `url_for` finds native rules without a server
     started_app = testing.started_app       in a conftest.py: a fixture for pytest-tornado (fixtures.py)
 
 The fixture alone needs pytest, which is imported when it is asked for.
@@ -13,8 +13,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from waterspout.routing.native_names import know_native
 from waterspout.testing.messages import published
-from waterspout.testing.native_names import know_native
 from waterspout.testing.server import serving
 
 if TYPE_CHECKING:

@@ -30,12 +30,14 @@ def link(app: Any, native: Names) -> Names | None:
     return _list_endpoints(flask.url_map, getattr(flask, "import_name", ""))
 
 
-def _list_endpoints(url_map: Any, app: Any) -> Names:
+def find_converters(url_map: Any) -> dict[str, Any]:
+    """The custom ones of a Werkzeug map, by name."""
     usual = type(url_map).default_converters
-    names = Names(
-        converters={name: own for name, own in url_map.converters.items() if usual.get(name) is not own},
-        app=app if isinstance(app, str) else "",
-    )
+    return {name: own for name, own in url_map.converters.items() if usual.get(name) is not own}
+
+
+def _list_endpoints(url_map: Any, app: Any) -> Names:
+    names = Names(converters=find_converters(url_map), app=app if isinstance(app, str) else "")
     for rule in url_map.iter_rules():
         if isinstance(rule.endpoint, str):
             hosted = bool(rule.host) or (rule.subdomain or "") != url_map.default_subdomain

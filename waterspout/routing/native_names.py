@@ -1,4 +1,4 @@
-"""The names of native rules, for a Flask app that is tested alone."""
+"""The names of native rules, for a Flask app where nobody serves it: tests, `flask run`, commands, Celery."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from typing import Any
 
 from waterspout.native.methods import find_methods
 from waterspout.routing.rule import PathRule, read_rules
-from waterspout.wsgi.linking import link
+from waterspout.wsgi.layers import find_flask
+from waterspout.wsgi.linking import find_converters, link
 from waterspout.wsgi.naming import Names
 
 
 def know_native(flask_app: Any, rules: Iterable[Any], **converters: Any) -> None:
-    """Let `url_for` of a Flask app that is tested alone find native `rules` by their names, as it does when
-    it is served. `converters`: custom ones, by name.
+    """Let `url_for` of a Flask app that nobody serves find native `rules` by their names, as it does in a
+    server. `converters`: custom ones, by name, beside the app's own.
+
+    Raises LookupError: a rule has a converter that is neither.
     """
-    names = Names(converters=converters)
+    flask = find_flask(flask_app)
+    names = Names(converters=({} if flask is None else find_converters(flask.url_map)) | converters)
     for rule in read_rules(rules):
         if not isinstance(rule, PathRule):
             continue
