@@ -73,6 +73,33 @@ def test_a_reload_brings_new_code_and_keeps_native_connections(start, site):
     assert events.is_silent(0.2)
 
 
+def test_native_code_that_has_changed_is_told(start_server, tmp_path):
+    """Both by its name, which leads to another release by now, and by its own file."""
+    releases = [tmp_path / name for name in ("one", "second")]
+    for release in releases:
+        release.mkdir()
+        (release / "shared.py").write_text(f"RELEASE = {release.name!r}")
+        (release / "same.py").write_text("")
+        (release / "web.py").write_text("from tests.apps.working import app")
+        (release / "site_routes.py").write_text("import same, shared\nroutes = []")
+    current = tmp_path / "current"
+    current.symlink_to(releases[0])
+    words = ("--native", "site_routes:routes", "--wsgi", "web:app")
+    server = start_server(*words, cwd=current, env={"PWD": str(current)})
+
+    def reload(count):
+        server.signal(signal.SIGHUP)
+        assert poll(lambda: len(server.log_lines("have taken over", 10)) == count)
+
+    reload(1)
+    assert "native code" not in server.log
+    current.unlink()
+    current.symlink_to(releases[1])
+    reload(2)
+    [line] = server.log_lines("native code has changed since the start (")
+    assert line.endswith("(shared.py): a restart loads it")
+
+
 def test_what_runs_is_finished_by_the_old_code(start, site):
     server = start()
     ident, running = new_id(), server.connect()

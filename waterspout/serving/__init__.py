@@ -6,6 +6,7 @@ tornado_server.py  Tornado's own HTTP server, made able to drain
 notifying.py       what a service manager is told
 hearing.py         signals that its event loop does not hear
 reloading.py       `--reload`
+sources.py         native code that has changed, which SIGHUP does not load
 underway.py        what it has in hand as it is told to stop, for the log
 shutdown.py        the end of what it runs, while its event loop goes on
 deadline.py        the end of the process, behind that: by when

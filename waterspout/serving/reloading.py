@@ -59,7 +59,7 @@ def find_native_files() -> frozenset[str]:
     found = set()
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if file and not _is_installed(file):
+        if file and not is_installed(file):
             found.add(os.path.realpath(file))
     return frozenset(found)
 
@@ -131,7 +131,7 @@ def find_folders() -> list[str]:
     home = _find_start()
     for name in ("", *sys.path):
         folder = Path(home, name).resolve()
-        if folder.is_dir() and not (name and _is_installed(str(folder))):
+        if folder.is_dir() and not (name and is_installed(str(folder))):
             folders.append(folder)
     return [
         str(folder)
@@ -165,7 +165,7 @@ def _find_time(path: str) -> float:
         return 0.0
 
 
-def _is_installed(path: str) -> bool:
+def is_installed(path: str) -> bool:
     """The standard library's, or an installed package's."""
     if {"site-packages", "dist-packages"}.intersection(Path(path).parts):
         return True

@@ -35,6 +35,7 @@ from waterspout.serving.notifying import Notifier
 from waterspout.serving.ops_server import OpsServer
 from waterspout.serving.reloading import Watcher, check_watcher, restart
 from waterspout.serving.shutdown import shut_down
+from waterspout.serving.sources import Sources
 from waterspout.serving.tornado_server import DrainingServer
 from waterspout.serving.underway import describe_underway
 from waterspout.serving.watchdog import LoopWatchdog
@@ -80,6 +81,7 @@ class Server:
         self._http: HTTPServer | DrainingServer | None = None
         self._hearing = Hearing(self._stop.is_set)
         self._watchdog = LoopWatchdog(self._hearing.go_on)
+        self._sources = Sources()
         self._manager = Notifier(os.environ)
         self.ends_by = 0.0
         self.has_served = False
@@ -143,6 +145,7 @@ class Server:
             os.close(descriptor)
         self._watchdog.start()  # not before: threads of this process load the app on the loop
         self._announce(listeners.describe(secure=tls is not None))
+        self._sources.remember()
         self._manager.tell("READY=1")
         self._manager.start()
         self._doubt_certificate_later()
@@ -345,6 +348,8 @@ class Server:
             logger.warning("SIGHUP: the WSGI app is still being loaded; send it again when that is done")
         elif not self._stop.is_set():
             self._container.reload()
+            if not self._settings.reload:  # else it restarts by itself
+                self._sources.tell_changed()
 
     @property
     def _loads_elsewhere(self) -> bool:
