@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple, cast
 
-from tornado.httputil import HTTPServerRequest
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
@@ -18,11 +17,12 @@ from waterspout.message.record import describe_request
 
 
 class NativeRequest(NamedTuple):
-    """`seconds`, since it is here; `replies`, its reply has begun, as that of a stream has; `is_left`, its
-    client has gone.
+    """`task`, in which its handler runs; `seconds`, since it is here; `replies`, its reply has begun, as that
+    of a stream has; `is_left`, its client has gone.
     """
 
-    made_of: HTTPServerRequest
+    handler: RequestHandler
+    task: asyncio.Task[Any]
     seconds: float
     replies: bool
     is_left: bool
@@ -30,7 +30,13 @@ class NativeRequest(NamedTuple):
     @property
     def request(self) -> str:
         """Method and path, as a line of the log names them."""
-        return describe_request(self.made_of.method or "", self.made_of.uri or "")
+        request = self.handler.request
+        return describe_request(request.method or "", request.uri or "")
+
+    @property
+    def handler_class(self) -> type[RequestHandler]:
+        """Its author's own."""
+        return self.handler.__class__
 
 
 def find_natives() -> list[NativeRequest]:
@@ -38,18 +44,23 @@ def find_natives() -> list[NativeRequest]:
     first; but for who asks, and for WebSockets.
     """
     here = asyncio.current_task()
-    handlers = [_find_handler(task) for task in asyncio.all_tasks() if task is not here]
-    found = [_describe(handler) for handler in handlers if handler is not None]
+    found = filter(None, (find_native(task) for task in asyncio.all_tasks() if task is not here))
     return sorted(found, key=lambda native: native.seconds, reverse=True)
+
+
+def find_native(task: asyncio.Task[Any]) -> NativeRequest | None:
+    """The request that this task answers, if it does, and has not done so yet."""
+    handler = _find_handler(task)
+    return None if handler is None else _describe(handler, task)
 
 
 def name_native(task: asyncio.Task[Any]) -> str:
     """Method and path of the request that this task answers, or else the task's coroutine. Never raises."""
     coroutine = task.get_coro()
     with contextlib.suppress(Exception):  # what an app has made of its handler: an end waits for this
-        handler = _find_handler(task)
-        if handler is not None:
-            return _describe(handler).request
+        native = find_native(task)
+        if native is not None:
+            return native.request
     name: str = getattr(coroutine, "__qualname__", type(coroutine).__name__)
     return name
 
@@ -82,12 +93,13 @@ def _find_handler(task: asyncio.Task[Any]) -> RequestHandler | None:
     return None if is_socket else handler
 
 
-def _describe(handler: RequestHandler) -> NativeRequest:
+def _describe(handler: RequestHandler, task: asyncio.Task[Any]) -> NativeRequest:
     request = handler.request
     connection = cast(Any, request.connection)
     opened: float | None = getattr(request, "opened", None)
     return NativeRequest(
-        request,
+        handler,
+        task,
         request.request_time() if opened is None else time.perf_counter() - opened,
         handler._headers_written or bool(getattr(connection, "detached", False)),
         _is_left(connection),

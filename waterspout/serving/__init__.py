@@ -11,5 +11,6 @@ underway.py        what it has in hand as it is told to stop, for the log
 shutdown.py        the end of what it runs, while its event loop goes on
 deadline.py        the end of the process, behind that: by when
 ops_server.py      the address that answers GET /-/stats and /-/health
+waiting.py         native requests that have not been answered for long
 watchdog.py        what holds the event loop, said while it does
 """

@@ -38,6 +38,7 @@ from waterspout.serving.shutdown import shut_down
 from waterspout.serving.sources import Sources
 from waterspout.serving.tornado_server import DrainingServer
 from waterspout.serving.underway import describe_underway
+from waterspout.serving.waiting import LateNatives
 from waterspout.serving.watchdog import LoopWatchdog
 from waterspout.settings import ServeSettings, is_local
 from waterspout.system.allocator import keep_freed_memory
@@ -82,6 +83,7 @@ class Server:
         self._hearing = Hearing(self._stop.is_set)
         self._watchdog = LoopWatchdog(self._hearing.go_on)
         self._sources = Sources()
+        self._late = LateNatives()
         self._manager = Notifier(os.environ)
         self.ends_by = 0.0
         self.has_served = False
@@ -120,6 +122,7 @@ class Server:
                 raise
             finally:
                 self._watchdog.stop()
+                self._late.stop()
                 collector.stop()
                 self._manager.stop()
                 self._hearing.end()
@@ -144,6 +147,7 @@ class Server:
         for descriptor in self._settings.inherited:
             os.close(descriptor)
         self._watchdog.start()  # not before: threads of this process load the app on the loop
+        self._late.start()
         self._announce(listeners.describe(secure=tls is not None))
         self._sources.remember()
         self._manager.tell("READY=1")

@@ -71,8 +71,8 @@ async def test_who_asks_is_not_among_them(served):
 
 
 async def test_at_most_five_are_named_and_none_that_replies():
-    requests = [SimpleNamespace(method="GET", uri=f"/{n}?q") for n in range(9)]
-    natives = [NativeRequest(requests[n], 20.0 - n, n == 0, n == 7) for n in range(9)]
+    requests = [SimpleNamespace(request=SimpleNamespace(method="GET", uri=f"/{n}?q")) for n in range(9)]
+    natives = [NativeRequest(requests[n], None, 20.0 - n, n == 0, n == 7) for n in range(9)]
     told = tell_natives(natives)
     assert told["requests"] == {"running": 9, "replying": 1, "abandoned": 1}
     assert [each["request"] for each in told["longest"]] == [f"GET /{n}" for n in range(1, 6)]

@@ -1,0 +1,89 @@
+"""Native requests that wait for something which does not come."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+from tornado.web import RequestHandler, stream_request_body
+
+from tests.waterspout.http.harness import serve
+from waterspout import Application
+from waterspout.serving import waiting
+from waterspout.serving.waiting import LateNatives
+
+pytestmark = pytest.mark.gen_test(timeout=20)
+
+
+class Hangs(RequestHandler):
+    async def get(self):
+        await self.settings["gate"].wait()
+
+
+class Replies(RequestHandler):
+    async def get(self):
+        await self.flush()
+        await self.settings["gate"].wait()
+
+
+@stream_request_body
+class Takes(RequestHandler):
+    def data_received(self, chunk):
+        """Slowly."""
+
+    async def get(self):
+        await self.settings["gate"].wait()
+
+
+@pytest.fixture
+def said(caplog):
+    return lambda: [line for line in caplog.messages if "answered" in line]
+
+
+@asynccontextmanager
+async def watched(monkeypatch):
+    """A server, and how to ask it and go away: the gate that all wait for opens then."""
+    monkeypatch.setattr(waiting, "NATIVE_LATE", 0.2)
+    monkeypatch.setattr(waiting, "NATIVE_LATE_LOOK", 0.05)
+    gate = asyncio.Event()
+    application = Application([("/hangs", Hangs), ("/replies", Replies), ("/takes", Takes)], gate=gate)
+    late = LateNatives()
+    late.start()
+    try:
+        async with serve(application) as served:
+            yield served, gate
+    finally:
+        gate.set()
+        late.stop()
+        await application.stop()
+
+
+def ask(path):
+    return f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+
+
+async def test_it_is_said_of_a_class_each_time_that_it_begins(monkeypatch, said):
+    async with watched(monkeypatch) as (served, gate):
+        for times in (1, 2):
+            async with served.client() as one, served.client() as other:
+                one.send(ask("/hangs?secret=x"))
+                await asyncio.sleep(0.1)
+                other.send(ask("/hangs"))
+                await asyncio.sleep(0.6)
+                gate.set()
+                assert (await one.read_reply())[0] == (await other.read_reply())[0] == 200
+                gate.clear()
+                await asyncio.sleep(0.2)
+            assert len(said()) == times
+        for line in said():
+            assert line.startswith("GET /hangs has not been answered for 0 s (")
+            assert f"{__name__}.Hangs" in line
+            assert "it stands at " in line
+            assert "test_waiting.py:" in line
+
+
+async def test_nothing_is_said_of_replies_that_have_begun_nor_of_bodies_that_come(monkeypatch, said):
+    async with watched(monkeypatch) as (served, _gate), served.client() as one, served.client() as other:
+        one.send(ask("/replies"))
+        other.send(ask("/takes"))
+        await asyncio.sleep(0.6)
+        assert said() == []

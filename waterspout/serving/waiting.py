@@ -1,0 +1,82 @@
+"""Native requests that have not been answered for long, said while they wait: of a view its lane says so."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Final
+
+from tornado.web import RequestHandler
+
+from waterspout.limits import NATIVE_LATE, NATIVE_LATE_LOOK
+from waterspout.logs.standing import describe_place, find_awaited
+from waterspout.ops.natives import NativeRequest, find_native
+
+logger = logging.getLogger("waterspout.ops")
+
+#: So many tasks are looked at in one turn of the loop: a look at 10,000 streams takes 50 ms.
+_AT_ONCE: Final = 100
+#: Their handlers are handed the body as it comes: what they wait for may be that.
+_STREAMS: Final = "_stream_request_body"
+
+
+class LateNatives:
+    """Looks for them every now and then, and names each handler class that has some: once, until it has none.
+
+    So a long-poll that is meant to wait is one line, and a database that hangs is one each time that it does.
+    """
+
+    def __init__(self) -> None:
+        self._told: frozenset[type[RequestHandler]] = frozenset()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """On the running loop, until `stop()`."""
+        self._task = asyncio.get_running_loop().create_task(self._watch())
+
+    def stop(self) -> None:
+        """Look no more. Harmless when repeated."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(NATIVE_LATE_LOOK)
+            await self._look()  # which keeps nobody's request until the next one
+
+    async def _look(self) -> None:
+        late: dict[type[RequestHandler], NativeRequest] = {}
+        for number, task in enumerate(asyncio.all_tasks()):
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+            with contextlib.suppress(Exception):  # what an app has made of its handler: we go on
+                native = find_native(task)
+                if native is not None and _is_late(native):
+                    late[native.handler_class] = _choose(native, late.get(native.handler_class))
+        for handler_class, native in late.items():
+            if handler_class not in self._told:
+                _tell(handler_class, native)
+        self._told = frozenset(late)
+
+
+def _choose(one: NativeRequest, other: NativeRequest | None) -> NativeRequest:
+    """The one that waits for longer."""
+    return one if other is None or one.seconds > other.seconds else other
+
+
+def _is_late(native: NativeRequest) -> bool:
+    if native.seconds < NATIVE_LATE or native.replies or native.is_left:
+        return False
+    return not getattr(native.handler_class, _STREAMS, False)
+
+
+def _tell(handler_class: type[RequestHandler], native: NativeRequest) -> None:
+    logger.warning(
+        "%s has not been answered for %.0f s (%s.%s); %s",
+        native.request,
+        native.seconds,
+        handler_class.__module__,
+        handler_class.__qualname__,
+        describe_place(find_awaited(native.task.get_coro())),
+    )
