@@ -597,6 +597,9 @@ async def test_the_way_home_is_known_where_a_path_is_spelled_like_the_root_path(
     async with serve(Application(rules, root_path="/board")) as client:
         client.send(b"GET /board/board HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await client.read_reply())[1]["location"] == "/board/"
+    async with serve(Application([(r"/board/?", Slashed)], root_path="/board")) as client:
+        client.send(b"GET /board/board HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await client.read_reply())[1]["location"] == "/board/board/"
 
 
 class Changes(RequestHandler):
@@ -660,6 +663,47 @@ async def test_a_handler_that_declines_may_put_another_body_in_place(size):
             client.send(request.encode())
             _, _, body = await client.read_reply()
             assert json.loads(body) == [length, *((0, size) if length is None else (size, 0))]
+
+
+class PutsInPlace(RequestHandler):
+    def post(self):
+        request = self.request
+        request.body = {"text": "é", "none": None, "dict": {}}[self.get_query_argument("what")]
+        raise Decline
+
+
+@on_loops
+async def test_a_body_that_a_handler_has_made_is_encoded_and_what_can_t_be_one_is_its_mistake(caplog):
+    async with serve(Application([("/puts", PutsInPlace)], show_length)) as client:
+        for what, expected in (("text", ["2", 2, 0]), ("dict", 500), ("none", ["0", 0, 0])):
+            head = f"POST /puts?what={what} HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody"
+            client.send(head.encode())
+            status, _, body = await client.read_reply()
+            assert (status if status == 500 else json.loads(body)) == expected
+    assert caplog.messages.count("Exception in exception handler") == 1
+
+
+class LogsNothing(RequestHandler):
+    def get(self):
+        raise ValueError
+
+    def log_exception(self, *_):
+        raise RuntimeError("log")
+
+
+class EndsNothing(LogsNothing):
+    def finish(self, chunk=None):
+        raise RuntimeError("finish")
+
+
+@on_loops
+async def test_a_handler_that_can_t_even_fail_leaves_no_client_waiting(caplog):
+    rules = [("/logs", LogsNothing), ("/ends", EndsNothing)]
+    async with serve(Application(rules)) as client:
+        client.send(b"GET /logs HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await client.read_reply())[0] == 500
+        client.send(b"GET /ends HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert await client.rest() == b""
 
 
 class SendsBytes(RequestHandler):

@@ -9,6 +9,7 @@ it sees, is as in Tornado 6.6.1, where this was read: `tests/waterspout/native/t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import weakref
 from asyncio import Future
@@ -425,7 +426,8 @@ class LeanRequestHandler(TornadoRequestHandler):
             url = to_unicode(url)  # Tornado's takes bytes, too
             path = url.partition("#")[0].partition("?")[0]
             is_ours = path.startswith("/") and path.rstrip("/") == self.request.path.rstrip("/")
-            if is_ours and path.rstrip("/") != root_path:  # which is the way home, spelled like our own path
+            # The way home may be spelled like our own path; those three say that it is for good.
+            if is_ours and (permanent or path.rstrip("/") != root_path):
                 url = f"{root_path}{url}"
         super().redirect(url, permanent, status)
 
@@ -448,6 +450,19 @@ def answer_exception(handler: TornadoRequestHandler, error: BaseException) -> No
         handler._handle_request_exception(error)
     except Exception:
         _log_unanswered()
+        if not handler._finished:
+            _answer_anyway(handler)
+
+
+def _answer_anyway(handler: TornadoRequestHandler) -> None:
+    """What was to answer has raised itself, and the client would wait for ever."""
+    try:
+        handler.send_error(500)
+    except Exception:
+        _log_unanswered()
+        request: Any = handler.request
+        if not is_left(request.connection):
+            cut_reply(request.connection, is_delimited=request.version == "HTTP/1.1")
 
 
 def _log_unanswered() -> None:
@@ -486,7 +501,8 @@ def forget_templates() -> None:
     """Let Tornado's loaders read what has changed since they did."""
     with TornadoRequestHandler._template_loader_lock:
         for loader in TornadoRequestHandler._template_loaders.values():
-            loader.reset()
+            with contextlib.suppress(Exception):  # an application's own, which need not have it
+                loader.reset()
 
 
 def forget_frames(received: Future[None] | None) -> None:

@@ -96,7 +96,10 @@ class Watcher:
                 self._changed.update(find_changed(_started))
                 late = False
             if self._changed:
-                self._judge()
+                try:
+                    self._judge()
+                except Exception:
+                    logger.exception("a change of the code could not be followed")
 
     def _judge(self) -> None:
         errors = list(filter(None, map(_find_error, sorted(self._changed))))

@@ -172,6 +172,17 @@ async def test_a_change_is_told_as_what_it_is(watcher, folder, told):
     await wait_for(lambda: "native" in told)
 
 
+async def test_a_change_that_can_t_be_followed_is_not_the_last(watcher, folder, told, monkeypatch, caplog):
+    def fail():
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(watcher, "_on_wsgi", fail)
+    (folder / "view.py").write_text("x = 1")
+    await wait_for(lambda: "a change of the code could not be followed" in caplog.text)
+    (folder / "native.py").write_text("x = 1")
+    await wait_for(lambda: told == ["native"])
+
+
 async def test_what_this_process_has_loaded_since_is_native(watcher, folder, told, monkeypatch):
     load(monkeypatch, folder / "late.py")
     (folder / "late.py").write_text("x = 1")

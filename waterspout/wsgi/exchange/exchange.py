@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Any, Final
 
+from tornado.escape import utf8
 from tornado.httputil import (
     HTTPHeaders,
     HTTPMessageDelegate,
@@ -180,6 +181,8 @@ class Exchange(SlowClient, HTTPMessageDelegate):
         assert request.method is not None
         assert request.uri is not None
         start_line = RequestStartLine(request.method, request.uri, request.version)
+        if not isinstance(request.body, (bytes, bytearray, memoryview)):
+            request.body = utf8(request.body) or b""  # a handler has put it there
         if request.body:
             self._upload = Upload()
             self._upload.end()
