@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from flask_login import encode_cookie
 from itsdangerous import TimestampSigner
 from tornado.httpclient import HTTPClientError
 from tornado.websocket import websocket_connect
@@ -24,14 +25,31 @@ PERMANENT_SESSION_LIFETIME = 60
 """
 WEB = """
 from flask import Flask, session
+from flask_login import LoginManager, UserMixin, current_user, login_required
 
 app = Flask("shop")
 app.config.from_object("shop.settings")
+logins = LoginManager(app)
+logins.login_view = "auth.login"
+app.add_url_rule("/login", "auth.login", lambda: "the form")
+
+
+@logins.user_loader
+def load_user(user_id):
+    user = UserMixin()
+    user.id = user_id
+    return user
 
 
 @app.get("/who")
 def who():
     return session.get("_user_id", "nobody")
+
+
+@app.route("/invoices", methods=["GET", "POST"])
+@login_required
+def invoices():
+    return f"Flask's, of {current_user.id}"
 """
 NEEDED = """
 from types import SimpleNamespace
@@ -58,6 +76,22 @@ class TornadosPrices(ForScripts):
 
 
 @waterspout.authenticated
+class Paper(Page):
+    def get(self):
+        self.write({})
+
+
+@waterspout.replaces("invoices")
+@waterspout.authenticated
+class Forgetful(Invoices):
+    def prepare(self):
+        pass
+
+    def get(self):
+        self.write("let in")
+
+
+@waterspout.authenticated
 class Live(ForScripts, waterspout.native.live.StreamHandler):
     pass
 
@@ -73,6 +107,9 @@ routes = [
     ("/api", Shop),
     ("/prices", Prices),
     ("/tornado-prices", TornadosPrices),
+    ("/paper", Paper),
+    ("/invoices", Invoices),
+    ("/forgetful", Forgetful),
     ("/live", Live),
     ("/socket", Socket),
 ]
@@ -193,8 +230,12 @@ def find_blocks():
 def server(tmp_path):
     blocks = find_blocks()
     (login,) = [block for block in blocks if "def load_user" in block]
-    (cors,) = [block for block in blocks if "class API" in block]
-    (scripts,) = [block for block in blocks if "class ForScripts" in block]
+    bases = [
+        block
+        for block in blocks
+        if any(f"class {name}(" in block for name in ("API", "ForScripts", "Page", "KnownOrFlask"))
+    ]
+    assert len(bases) == 4
     handlers, application = re.split(r"(?m)^(?=app = )", login)
     package = tmp_path / "shop"
     package.mkdir()
@@ -202,10 +243,11 @@ def server(tmp_path):
         ("__init__", ""),
         ("settings", SETTINGS),
         ("web", WEB),
-        ("native", "\n".join([NEEDED, handlers, cors, scripts, ROUTES, application])),
+        ("native", "\n".join([NEEDED, handlers, *bases, ROUTES, application])),
     ):
         (package / f"{name}.py").write_text(code)
-    server = Server("shop.native:app", form="process", folder=tmp_path, cwd=tmp_path)
+    options = ("--trusted-proxies", "127.0.0.1")
+    server = Server("shop.native:app", *options, form="process", folder=tmp_path, cwd=tmp_path)
     yield server
     server.stop()
 
@@ -257,6 +299,28 @@ def test_a_socket_that_nobody_has_signed_in_for_is_refused(server):
 
     with pytest.raises(HTTPClientError, match="403"):
         asyncio.run(open_socket())
+
+
+def test_whoever_is_unknown_where_the_view_is_kept_is_flask_s(server):
+    assert server.get("/invoices", sign("a key")).body == b'{"of": "anna"}'
+    for method in ("GET", "POST"):
+        reply = server.ask(method, "/invoices")
+        assert (reply.status, reply.header("Location")) == (302, "/login?next=%2Finvoices")
+    remembered = server.get("/invoices", [("Cookie", f"remember_token={encode_cookie('anna', 'a key')}")])
+    assert remembered.body == b"Flask's, of anna"
+    session = [("Cookie", remembered.header("Set-Cookie").partition(";")[0])]
+    assert server.get("/invoices", session).body == b'{"of": "anna"}'
+
+
+def test_who_forgets_to_decline_lets_in_nobody_all_the_same(server):
+    assert server.get("/forgetful").status == 302
+    assert server.get("/forgetful", sign("a key")).body == b"let in"
+
+
+def test_an_address_that_is_asked_for_is_below_the_proxy_s_prefix(server):
+    proxied = [("X-Forwarded-For", "192.0.2.1"), ("X-Forwarded-Prefix", "/app")]
+    assert server.get("/paper", proxied).header("Location") == "/app/login?next=%2Fapp%2Fpaper"
+    assert server.get("/orders", proxied).header("Location") == "/login?next=%2Fapp%2Forders"
 
 
 def test_a_browser_s_question_is_answered_without_a_view(server):
