@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,97 @@ from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.websocket import websocket_connect
 
 from tests.server import Server
+from waterspout.native.live import Event
+from waterspout.native.live.stream import BEAT, RETRY
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "native.md"
+SIGNED_IN = """
+from pathlib import Path
+from types import SimpleNamespace
+
+
+async def load_user(handler):
+    user_id = handler.get_cookie("user", "")
+    is_enabled = bool(user_id) and not Path(user_id).exists()
+    return SimpleNamespace(id=user_id) if is_enabled else None
+"""
+WAYS_IN = """
+from tornado.web import HTTPError
+from waterspout.native.live import Event, SocketHandler, StreamHandler, Watch
+from yourpackage.chat import Chat
+
+
+class Still:
+    async def newest(self):
+        return (0,)
+
+
+@waterspout.authenticated
+class LiveSocket(UntilSignedOut, SocketHandler):
+    pass
+
+
+@waterspout.authenticated
+class LiveStream(UntilSignedOut, StreamHandler):
+    pass
+
+
+@waterspout.authenticated
+class OwnSocket(UntilSignedOut, Chat):
+    pass
+
+
+@waterspout.authenticated
+class OwnStream(UntilSignedOut, Notes):
+    pass
+
+
+@waterspout.public
+class Errors(JSONHandler):
+    def get(self, status):
+        raise HTTPError(int(status))
+
+
+@waterspout.public
+class OwnErrors(API):
+    def get(self, status):
+        raise HTTPError(int(status))
+
+
+app = waterspout.Application(
+    native=[
+        *routes,
+        ("/ws", LiveSocket),
+        ("/stream", LiveStream),
+        ("/own-ws", OwnSocket),
+        ("/own-stream", OwnStream),
+        ("/errors/<status>", Errors),
+        ("/own-errors/<status>", OwnErrors),
+    ],
+    wsgi="yourpackage.web:app",
+    login_loader=load_user,
+    login_url="/login",
+    watch=Watch("still", Still()),
+)
+"""
+WEB = """
+import waterspout
+from flask import Flask, request
+
+app = Flask(__name__)
+
+
+@app.post("/notes/<user_id>")
+def note(user_id):
+    waterspout.publish(f"notes:{user_id}", request.get_json())
+    return ""
+
+
+@app.post("/logout/<user_id>")
+def leave(user_id):
+    waterspout.publish(f"sign-out:{user_id}", None)
+    return ""
+"""
 MAIN = """
 from yourpackage import chat, hook
 from yourpackage.shop import Shop
@@ -20,15 +110,22 @@ app = Shop(native=[*chat.routes, *hook.routes])
 """
 
 
+def find_code(sign):
+    (code,) = [
+        block for block in re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.S) if sign in block
+    ]
+    return code
+
+
 @pytest.fixture
 def server(tmp_path, monkeypatch):
     monkeypatch.setenv("HOOK_SECRET", "a word of theirs")
     package = tmp_path / "yourpackage"
     package.mkdir()
-    blocks = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.S)
     for name, sign in (("chat", "class Chat"), ("hook", "class Publish"), ("shop", "class Shop")):
-        (code,) = [block for block in blocks if sign in block]
-        (package / f"{name}.py").write_text(code.replace("asyncio.sleep(10)", "asyncio.sleep(0.2)"))
+        (package / f"{name}.py").write_text(
+            find_code(sign).replace("asyncio.sleep(10)", "asyncio.sleep(0.2)")
+        )
     (package / "__init__.py").touch()
     (package / "main.py").write_text(MAIN)
     server = Server("yourpackage.main:app", folder=tmp_path, cwd=tmp_path)
@@ -61,3 +158,161 @@ async def use(port):
 
 def test_the_socket_the_hook_and_what_runs_with_the_server_work_together(server):
     asyncio.run(asyncio.wait_for(use(server.port), 20))
+
+
+@pytest.fixture
+def signing_late(tmp_path):
+    """Streams, sockets and errors; what the document says happens in a minute, or in 15 s, sooner. `answer`:
+    what the loader says when it is asked again.
+    """
+    servers = []
+
+    def start(answer=None):
+        package = tmp_path / "yourpackage"
+        package.mkdir()
+        (package / "__init__.py").touch()
+        (package / "chat.py").write_text(find_code("class Chat"))
+        (package / "web.py").write_text(WEB)
+        parts = [find_code("class Notes"), find_code("class UntilSignedOut"), find_code("class API"), WAYS_IN]
+        code = "\n".join([SIGNED_IN, *parts]).replace("notes), 15)", "notes), 0.3)")
+        code = code.replace("sign_outs), 60)", "sign_outs), 0.3)")
+        if answer is not None:
+            again = f"    if handler.current_user is not None:\n        return {answer}\n"
+            code = code.replace("async def load_user(handler):\n", "async def load_user(handler):\n" + again)
+        (package / "main.py").write_text(code)
+        servers.append(Server("yourpackage.main:app", form="process", folder=tmp_path, cwd=tmp_path))
+        return servers[0]
+
+    yield start
+    servers[0].stop()
+
+
+@pytest.fixture
+def signing(signing_late):
+    return signing_late()
+
+
+def open_stream(connection, path, user="7"):
+    connection.send_request("GET", path, [("Cookie", f"user={user}")])
+    head = connection.head()
+    assert head.status == 200
+    return head
+
+
+def test_a_stream_of_one_s_own_beats_and_loses_nothing(signing):
+    with signing.connect() as stream:
+        head = open_stream(stream, "/notes")
+        assert [stream.next_chunk(head) for _ in range(2)] == [b": \n\n"] * 2
+        for number in range(5):
+            signing.ask("POST", "/notes/8", [("Content-Type", "application/json")], b'"another\'s"')
+            signing.ask("POST", "/notes/7", [("Content-Type", "application/json")], b"%d" % number)
+        chunks = [stream.next_chunk(head) for _ in range(5)]
+        while len(notes := [chunk for chunk in chunks if chunk != b": \n\n"]) < 5:
+            chunks.append(stream.next_chunk(head))
+    assert notes == [b"data: %d\n\n" % number for number in range(5)]
+    assert signing.log_lines("/notes 200")[0].endswith("client-left")
+
+
+def end(signing, way, folder):
+    if way == "signs out":
+        assert signing.ask("POST", "/logout/7").status == 200
+    else:
+        (folder / "7").touch()
+
+
+@pytest.mark.parametrize("way", ["signs out", "is disabled"])
+def test_what_is_open_ends_when_its_user(signing, tmp_path, way):
+    async def use(path):
+        async def open_socket(user):
+            request = HTTPRequest(f"ws://127.0.0.1:{signing.port}{path}", headers={"Cookie": f"user={user}"})
+            return await websocket_connect(request)
+
+        socket, other = await open_socket("7"), await open_socket("8")
+        await asyncio.sleep(1)  # several looks
+        end(signing, way, tmp_path)
+        while await socket.read_message() is not None:
+            pass
+        assert (socket.close_code, socket.close_reason) == (4401, "signed out")
+        socket.close()
+        assert other.close_code is None
+        other.close()
+        while await other.read_message() is not None:
+            pass
+        (tmp_path / "7").unlink(missing_ok=True)
+
+    for path in ("/ws", "/own-ws"):
+        asyncio.run(asyncio.wait_for(use(path), 20))
+    for path in ("/stream", "/own-stream"):
+        with signing.connect() as stream, signing.connect() as other:
+            head = open_stream(stream, path)
+            other_head = open_stream(other, path, "8")
+            end(signing, way, tmp_path)
+            while stream.next_chunk(head):
+                pass
+            while path == "/own-stream" and other.next_chunk(other_head) != b": \n\n":
+                pass
+        (tmp_path / "7").unlink(missing_ok=True)
+
+
+def test_a_socket_that_nobody_signs_out_of_hears_of_the_stop(signing):
+    async def use():
+        request = HTTPRequest(f"ws://127.0.0.1:{signing.port}/ws", headers={"Cookie": "user=7"})
+        socket = await websocket_connect(request)
+        signing.signal(signal.SIGTERM)
+        while await socket.read_message() is not None:
+            pass
+        socket.close()
+        return socket.close_code
+
+    assert asyncio.run(asyncio.wait_for(use(), 20)) == 1001
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("None", b""),
+        ("1 / 0", b"whether 7 has signed out can't be asked"),
+        ("await asyncio.sleep(0)", b""),
+    ],
+)
+def test_whoever_is_unknown_as_it_opens_is_not_kept(signing_late, answer, said):
+    signing = signing_late(answer)
+
+    async def use():
+        request = HTTPRequest(f"ws://127.0.0.1:{signing.port}/ws", headers={"Cookie": "user=7"})
+        socket = await websocket_connect(request)
+        while await socket.read_message() is not None:
+            pass
+        socket.close()
+        return socket.close_code
+
+    assert asyncio.run(asyncio.wait_for(use(), 20)) == 4401
+    assert said in signing.log_bytes
+    with signing.connect() as stream:
+        head = open_stream(stream, "/own-stream")
+        while stream.next_chunk(head):
+            pass
+
+
+def test_errors_have_the_form_that_is_said(signing):
+    for path, status, said in (
+        ("/errors/403", 403, {"error": "Forbidden"}),
+        ("/errors/x", 500, {"error": "Internal Server Error"}),
+        ("/own-errors/404", 404, {"error": {"code": 404, "message": "not found"}}),
+    ):
+        reply = signing.get(path)
+        assert (reply.status, json.loads(reply.body)) == (status, said)
+        assert reply.header("Content-Type") == "application/json; charset=UTF-8"
+    reply = signing.ask("POST", "/errors/403")
+    assert (reply.status, reply.header("Content-Type")) == (405, "text/plain; charset=utf-8")
+    assert reply.text.strip() == "405 Method Not Allowed"
+
+
+def test_events_look_as_is_said():
+    event = Event.make("score", (12,), {"points": 3})
+    document = DOCUMENT.read_text()
+    assert f"`{event.message}`" in document
+    assert f'`{{"cursor": "12", "events": [{event.message}]}}`' in document
+    assert ", ".join(f"`{line}`" for line in event.block.decode().split("\n") if line) in document
+    assert ", ".join(f"`{line}`" for line in BEAT.decode().split("\n") if line) in document
+    assert f"({RETRY.start} to {RETRY.stop - 1} ms)" in document

@@ -53,6 +53,25 @@ async def test_a_published_message_reaches_every_subscriber_of_its_topic(hub):
     assert await next_of(other) == "end"
 
 
+@pytest.mark.parametrize("comes_first", [True, False])
+@pytest.mark.gen_test
+async def test_who_waits_no_longer_loses_no_message(hub, comes_first):
+    """It comes in the very turn in which the time is over: docs/native.md has readers wait like that."""
+    subscription = hub.subscribe("a")
+    for number in range(2):  # one that waits, and one that has got another before
+        reading = asyncio.create_task(anext(subscription))
+        await asyncio.sleep(0)
+        if comes_first:
+            hub.deliver("a", b'"%d"' % number)
+        reading.cancel()
+        if not comes_first:
+            hub.deliver("a", b'"%d"' % number)
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        assert await next_of(subscription) == str(number)
+    assert subscription.dropped == 0
+
+
 @pytest.mark.gen_test
 async def test_messages_keep_their_order(hub):
     subscription = hub.subscribe("a", max_queue=1000)
