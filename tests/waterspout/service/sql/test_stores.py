@@ -1,12 +1,13 @@
 import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 import pytest
-from sqlalchemy import URL, text
+from sqlalchemy import URL, ForeignKey, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm.exc import DetachedInstanceError
 
 from waterspout.service.sql import AsyncStore, DatabaseError, Store, parse_url, prepare
 
@@ -22,6 +23,8 @@ class Note(Base):
     __tablename__ = "note"
     id: Mapped[int] = mapped_column(primary_key=True)
     body: Mapped[str]
+    about_id: Mapped[int | None] = mapped_column(ForeignKey("note.id"))
+    about: Mapped["Note | None"] = relationship(remote_side=[id])
 
 
 def make_table(session):
@@ -218,6 +221,54 @@ async def test_what_is_written_is_behind_all_that_was_written_before(any_url):
         list(threads.map(work, range(40)))
     assert store.read(read) == ["40"]
     store.close()
+
+
+@pytest.mark.gen_test
+async def test_an_app_s_own_models_do_as_docs_native_md_says(any_url):
+    def name_both(session):
+        return [(note.body, note.about.body) for note in session.scalars(select(Note).where(Note.id == 2))]
+
+    store = Store(any_url)
+    store.write(lambda session: session.add(Note(id=2, body="two", about=Note(id=1, body="one"))))
+    async with reading(any_url) as read_async:
+        assert await read_async(name_both) == store.read(name_both) == [("two", "one")]
+        note = await read_async(lambda session: session.get(Note, 2))
+    assert note.body == "two"
+    with pytest.raises(DetachedInstanceError):
+        note.about  # noqa: B018
+    store.close()
+
+
+@pytest.mark.gen_test
+async def test_so_many_connections_as_docs_native_md_says(url):
+    """And a read that waits for one of them so long."""
+    store, async_store = Store(url), AsyncStore(url)
+    for pool in (store.engine.pool, async_store.engine.pool):
+        assert (pool.size(), pool.size() + pool._max_overflow, pool._timeout) == (5, 15, 30)
+    store.close()
+    await async_store.close()
+
+
+def test_a_file_of_the_app_s_own_is_switched_so_that_readers_do_not_wait(tmp_path):
+    path = tmp_path / "app.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE note (id INTEGER)")
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    prepare(URL.create("sqlite", database=str(path)), lambda session: None)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+@pytest.mark.gen_test
+async def test_what_postgresql_is_told_stands_in_the_url():
+    if not os.environ.get(POSTGRESQL):
+        pytest.skip(f"{POSTGRESQL} names no database")
+    told = "connect_timeout=3&options=-c%20statement_timeout%3D2000"
+    text_of_url = os.environ[POSTGRESQL]
+    url = parse_url(text_of_url + ("&" if "?" in text_of_url else "?") + told)
+    async with reading(url) as read_async:
+        shown = await read_async(lambda session: session.scalar(text("SHOW statement_timeout")))
+    assert shown == "2s"
 
 
 @pytest.mark.gen_test
