@@ -224,7 +224,7 @@ async def test_what_is_written_is_behind_all_that_was_written_before(any_url):
 
 
 @pytest.mark.gen_test
-async def test_an_app_s_own_models_do_as_docs_native_md_says(any_url):
+async def test_an_app_s_own_models_do_and_load_what_they_lead_to(any_url):
     def name_both(session):
         return [(note.body, note.about.body) for note in session.scalars(select(Note).where(Note.id == 2))]
 
