@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Iterator
-from typing import Any, Final
+import sys
+from collections.abc import Iterator, Sequence
+from types import CodeType
+from typing import Any, Final, NamedTuple
 
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
@@ -17,36 +19,56 @@ _OURS: Final = frozenset({"tornado", "waterspout"})
 _ARGUMENTS: Final = frozenset({"path_args", "path_kwargs"})
 
 
-def find_misfits(
-    handler_class: type[RequestHandler], groups: int, names: Collection[str], kwargs: Collection[str]
-) -> Iterator[str]:
-    """What its methods can't be called with, a text for each, for behind the name of the rule: so many
-    `groups` of its pattern, or arguments called `names`; and `kwargs`, those of its `initialize()`.
+class Given(NamedTuple):
+    """What a rule gives its handler: so many `groups` of its pattern, or arguments called `names`; and
+    `kwargs`, those of its `initialize()`. `path`: how the rule is written.
+    """
+
+    path: str
+    groups: int
+    names: tuple[str, ...]
+    kwargs: tuple[str, ...]
+
+
+def find_misfits(handler_class: type[RequestHandler], rules: Sequence[Given]) -> Iterator[str]:
+    """What the class can't be called with, by the `rules` that lead to it, a sentence for each: a method that
+    none of them fits, or a rule that fits none of the methods. One that fits some is meant so: of `/orders`
+    and `/orders/<int:id>` PUT is for the second.
     """
     if makes_others(handler_class):
         return
     has_initialize = handler_class.initialize is not RequestHandler.initialize
-    if (kwargs or has_initialize) and _is_ours(handler_class.__init__):
-        yield from _find_misfit(handler_class, "initialize", 0, kwargs)
-    if not _is_ours(handler_class._execute) or _changes_arguments(handler_class):
+    if _is_ours(_strip(handler_class.__init__)):
+        for rule in rules:
+            if rule.kwargs or has_initialize:
+                yield from _find_misfit(
+                    handler_class, "initialize", rule._replace(groups=0, names=rule.kwargs)
+                )
+    if not _is_ours(_strip(handler_class._execute)) or _changes_arguments(handler_class):
         return
-    for name in _find_called(handler_class):
-        yield from _find_misfit(handler_class, name, groups, names)
+    methods = [*_find_called(handler_class)]
+    found = {
+        (rule, method): text
+        for rule in rules
+        for method in methods
+        for text in _find_misfit(handler_class, method, rule)
+    }
+    for (rule, method), text in found.items():
+        fits_no_rule = all((each, method) in found for each in rules)
+        fits_no_method = all((rule, each) in found for each in methods)
+        if fits_no_method or (fits_no_rule and rule is rules[0]):
+            yield text
 
 
 def _find_called(handler_class: type[RequestHandler]) -> Iterator[str]:
     """The methods that are called with what its path says."""
     yield from (name.lower() for name in handler_class.SUPPORTED_METHODS if defines(handler_class, name))
-    if issubclass(handler_class, WebSocketHandler) and _is_ours(handler_class.get):
+    if issubclass(handler_class, WebSocketHandler) and _is_ours(_strip(handler_class.get)):
         yield "open"
 
 
-def _find_misfit(
-    handler_class: type[RequestHandler], name: str, count: int, names: Collection[str]
-) -> Iterator[str]:
-    function = inspect.getattr_static(handler_class, name, None)
-    while _is_ours(function) and hasattr(function, "__wrapped__"):
-        function = function.__wrapped__
+def _find_misfit(handler_class: type[RequestHandler], name: str, rule: Given) -> Iterator[str]:
+    function = _strip(inspect.getattr_static(handler_class, name, None))
     if not inspect.isfunction(function):
         return
     try:
@@ -55,12 +77,21 @@ def _find_misfit(
     except Exception:  # its annotations, which Python 3.14 evaluates only now
         return
     try:
-        signature.bind(None, *[None] * count, **dict.fromkeys(names))
+        signature.bind(None, *[None] * rule.groups, **dict.fromkeys(rule.names))
     except TypeError as error:
-        given = ", ".join(names) or (f"{count} argument{'s' * (count > 1)}" if count else "no argument")
+        count = rule.groups
+        given = ", ".join(rule.names) or (f"{count} argument{'s' * (count > 1)}" if count else "no argument")
         called = f"{handler_class.__module__}.{handler_class.__qualname__}.{name}"
         takes = ", ".join(signature.parameters)
-        yield f"gives {given} to {called}({takes}), which fails at each request: {error}"
+        fails = f"{called}({takes}), which fails at each request: {error}"
+        yield f"the rule {rule.path!r} gives {given} to {fails}"
+
+
+def _strip(function: Any) -> Any:
+    """What our decorators, and Tornado's, wrap."""
+    while _is_ours(function) and hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    return function
 
 
 def _is_ours(function: Any) -> bool:
@@ -69,10 +100,28 @@ def _is_ours(function: Any) -> bool:
 
 
 def _changes_arguments(handler_class: type[RequestHandler]) -> bool:
-    """Whether code of the class, or of one above it, so much as names what its methods are called with."""
+    """Whether code of the class, or of one above it, or of their modules, which it may call, so much as names
+    what its methods are called with.
+    """
+    bases = [base for base in handler_class.__mro__ if base.__module__.partition(".")[0] not in _OURS]
+    places = {id(place): place for base in bases for place in (base, sys.modules.get(base.__module__))}
     return any(
-        inspect.isfunction(each) and not _ARGUMENTS.isdisjoint(each.__code__.co_names)
-        for base in handler_class.__mro__
-        if base.__module__.partition(".")[0] not in _OURS
-        for each in vars(base).values()
+        not _ARGUMENTS.isdisjoint(_find_words(function.__code__))
+        for place in places.values()
+        for function in map(_unwrap, list(getattr(place, "__dict__", {}).values()))
+        if inspect.isfunction(function)
     )
+
+
+def _unwrap(function: Any) -> Any:
+    return inspect.unwrap(function) if inspect.isfunction(function) else function
+
+
+def _find_words(code: CodeType) -> Iterator[str]:
+    """Names and texts in it, and in the functions that it makes."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, str):
+            yield constant
+        elif isinstance(constant, CodeType):
+            yield from _find_words(constant)

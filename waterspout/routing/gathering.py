@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from functools import partial
 from inspect import isclass, isroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tornado.routing import AnyMatches, PathMatches, Rule
 from tornado.web import FallbackHandler, RequestHandler
@@ -16,7 +16,7 @@ from werkzeug.routing import BaseConverter
 from waterspout.exceptions import AccessUndeclared, ConfigurationError
 from waterspout.message.proxies import PROXY_SETTINGS
 from waterspout.native.access import ask_loader_for_tornados, find_undeclared, find_unguarded, lets_nobody_in
-from waterspout.native.fitting import find_misfits
+from waterspout.native.fitting import Given, find_misfits
 from waterspout.native.login import sends_to_login
 from waterspout.native.methods import answers_nothing, find_methods
 from waterspout.routing.paths import is_foreign, is_literal
@@ -37,8 +37,8 @@ class Gathering:
     behind them, if there is one; its `url_for` is told their names. `converters`: custom ones of Werkzeug's,
     by name. `has_login`: each handler has to say who may use it.
 
-    Attributes: `maps`, of all rules that are written Flask's way; `doubts`, what is probably a mistake, a
-    line for each, for people; `sent_to_login`, handlers that send whoever is not signed in to `login_url`.
+    Attributes: `maps`, of all rules that are written Flask's way; `sent_to_login`, handlers that send whoever
+    is not signed in to `login_url`.
     """
 
     def __init__(
@@ -59,8 +59,15 @@ class Gathering:
         #: What `url_for` of the Flask app is told.
         self.names = container.link.native if container is not None else Names()
         self.maps: list[RuleMap] = []
-        self.doubts: list[str] = []
+        self._doubts: list[str] = []
+        self._given: dict[type[RequestHandler], list[Given]] = {}
         self.sent_to_login: list[type[RequestHandler]] = []
+
+    @property
+    def doubts(self) -> list[str]:
+        """What is probably a mistake, a line for each, for people."""
+        misfits = [text for each, given in self._given.items() for text in find_misfits(each, given)]
+        return [*self._doubts, *misfits]
 
     def gather(self, rules: Iterable[Any], *handlers: Any) -> list[Any]:
         """Tornado's rules: neighbours that are written Flask's way become one map at their place. `handlers`:
@@ -88,8 +95,9 @@ class Gathering:
                 self._check_access(rule.handler)
                 self._check_proxies(rule.path, (rule.kwargs or {}).get("fallback"))
                 self._doubt_path(rule.path)
-                given = dict.fromkeys((*find_arguments(rule.path), *(rule.defaults or ())))
-                self._doubt_fit(rule.path, rule.handler, rule.kwargs, names=given)
+                names = dict.fromkeys((*find_arguments(rule.path), *(rule.defaults or ())))
+                given = Given(rule.path, 0, tuple(names), tuple(rule.kwargs or ()))
+                self._given.setdefault(rule.handler, []).append(given)
                 neighbours.append(rule)
                 continue
             gathered += self._join(neighbours)
@@ -138,11 +146,11 @@ class Gathering:
         leads_to_app = isinstance(fallback, Container)
         self._check_proxies(spell_matcher(rule.matcher), target, fallback)
         is_handler = isclass(target) and issubclass(target, RequestHandler) and not leads_to_app
-        if is_handler and isinstance(rule.matcher, PathMatches):
-            regex = rule.matcher.regex
-            groups = 0 if regex.groupindex else regex.groups
-            path = spell_matcher(rule.matcher)
-            self._doubt_fit(path, target, rule.target_kwargs, groups=groups, names=[*regex.groupindex])
+        if is_handler and type(rule.matcher) in (PathMatches, PlainPathMatches):
+            regex = cast(PathMatches, rule.matcher).regex
+            groups, path = 0 if regex.groupindex else regex.groups, spell_matcher(rule.matcher)
+            given = Given(path, groups, tuple(regex.groupindex), tuple(rule.target_kwargs or ()))
+            self._given.setdefault(target, []).append(given)
         if self._container is not None and is_handler and type(rule.matcher) is PathMatches:
             rule.matcher = PlainPathMatches(rule.matcher.regex)
         return rule
@@ -167,7 +175,7 @@ class Gathering:
         pattern = rule.matcher.regex.pattern.removesuffix("$")
         self._doubt_path(pattern)
         if "<" in pattern and "(?" not in pattern:
-            self.doubts.append(
+            self._doubts.append(
                 f"the rule {pattern!r} is a regular expression, with url() or Rule() around it, and matches "
                 "only a path that has these very signs: for Flask's notation write a tuple, or PathRule"
             )
@@ -176,23 +184,10 @@ class Gathering:
         """A slip of whoever meant Flask's notation, and wrote what is taken as it stands."""
         lacks_sign = ">" in path and "<" not in path and "(?" not in path
         if lacks_sign or is_foreign(path):
-            self.doubts.append(
+            self._doubts.append(
                 f"the rule {path!r} matches only a path that has these very signs: what varies is written "
                 "<name> or <int:name>"
             )
-
-    def _doubt_fit(
-        self,
-        path: str,
-        target: type[RequestHandler],
-        kwargs: Mapping[str, Any] | None,
-        *,
-        groups: int = 0,
-        names: Collection[str],
-    ) -> None:
-        """A handler that can't be called with what its rule says fails at each request, and only then."""
-        misfits = find_misfits(target, groups, names, kwargs or ())
-        self.doubts += [f"the rule {path!r} {misfit}" for misfit in misfits]
 
     def _doubt_call(self, rule: Rule) -> None:
         """Tornado calls a function, or a class that is no handler, with the request, and heeds no result. (An
@@ -204,7 +199,7 @@ class Gathering:
         else:
             is_called = isroutine(target) or isinstance(target, partial)
         if is_called:
-            self.doubts.append(
+            self._doubts.append(
                 f"the rule {spell_matcher(rule.matcher)!r} leads to {spell_target(target)}, which is no "
                 "RequestHandler class: it is called with the request, and has to finish that itself "
                 f"(request.connection); what it returns is sent to nobody; {A_HANDLER}"
@@ -217,16 +212,16 @@ class Gathering:
         named = f"{target.__module__}.{target.__qualname__}"
         unguarded = find_unguarded(target)
         if answers_nothing(target):
-            self.doubts.append(
+            self._doubts.append(
                 f"{named} defines no method (get, post, ...) and no prepare(): it answers 405 to everything"
             )
         elif unguarded:
-            self.doubts.append(f"{named}: {unguarded}")
+            self._doubts.append(f"{named}: {unguarded}")
         if sends_to_login(target) and target not in self.sent_to_login:
             self.sent_to_login.append(target)
         if not self._has_login:
             if lets_nobody_in(target):
-                self.doubts.append(
+                self._doubts.append(
                     f"{named} is authenticated, and nobody can be: give the application a login_loader, or "
                     "the handler a get_current_user()"
                 )

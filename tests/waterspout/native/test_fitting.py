@@ -4,6 +4,7 @@ import functools
 
 import pytest
 from tornado import gen
+from tornado.routing import PathMatches, Rule
 from tornado.web import (
     FallbackHandler,
     RedirectHandler,
@@ -17,7 +18,7 @@ from tornado.websocket import WebSocketHandler
 import waterspout
 from waterspout import Application, PathRule
 from waterspout.native import JSONHandler
-from waterspout.native.fitting import find_misfits
+from waterspout.native.fitting import Given, find_misfits
 from waterspout.native.live import SocketHandler
 
 
@@ -144,16 +145,105 @@ def name(texts):
     ],
 )
 def test_the_methods_that_can_t_take_it_are_told(handler, groups, names, told):
-    assert sorted(name(find_misfits(handler, groups, names, ()))) == told
+    given = Given("/x", groups, tuple(names), ())
+    assert sorted(name(find_misfits(handler, [given]))) == told
 
 
 def test_what_initialize_is_given_is_known_too():
-    (said,) = find_misfits(Bare, 0, [], ["store"])
+    (said,) = find_misfits(Bare, [Given("/x", 0, (), ("store",))])
     assert said.startswith(
-        f"gives store to {__name__}.Bare.initialize(self), which fails at each request: got an"
+        f"the rule '/x' gives store to {__name__}.Bare.initialize(self), which fails at each request: got an"
     )
-    assert list(find_misfits(Constructed, 0, [], ["store"])) == []
-    assert list(find_misfits(StaticFileHandler, 1, [], ["path"])) == []
+    assert list(find_misfits(Constructed, [Given("/x", 0, (), ("store",))])) == []
+    assert list(find_misfits(StaticFileHandler, [Given("/x", 1, (), ("path",))])) == []
+
+
+class Orders(RequestHandler):
+    """As REST has it, for two rules."""
+
+    def get(self, number=None):
+        pass
+
+    def post(self):
+        pass
+
+    def put(self, number):
+        pass
+
+    def patch(self, name):
+        pass
+
+
+def test_a_method_that_fits_one_of_the_rules_is_meant_for_that_one():
+    rules = [Given("/orders", 0, (), ()), Given("/orders/<number>", 0, ("number",), ())]
+    (said,) = find_misfits(Orders, rules)
+    assert said.startswith(f"the rule '/orders' gives no argument to {__name__}.Orders.patch(self, name), ")
+    assert sorted(name(find_misfits(Orders, [rules[0]]))) == ["patch", "put"]
+
+
+class Coroutine(RequestHandler):
+    @gen.coroutine
+    def prepare(self):
+        self.path_args = []
+
+    get = Bare.get
+
+
+class Guarded(RequestHandler):
+    @authenticated
+    def prepare(self):
+        del self.path_args[:]
+
+    get = Bare.get
+
+
+class Nested(RequestHandler):
+    def prepare(self):
+        def strip():
+            self.path_args.clear()
+
+        strip()
+
+    get = Bare.get
+
+
+class Spelled(RequestHandler):
+    def prepare(self):
+        self.__dict__["path_args"] = []
+
+    get = Bare.get
+
+
+class OpensGuarded(WebSocketHandler):
+    @authenticated
+    async def get(self, room):
+        self.room = room
+        await super().get()
+
+    def open(self):
+        pass
+
+
+class OpensCoroutine(WebSocketHandler):
+    @gen.coroutine
+    def get(self, room):
+        yield super().get()
+
+    def open(self):
+        pass
+
+
+@pytest.mark.parametrize("handler", [Coroutine, Guarded, Nested, Spelled, OpensGuarded, OpensCoroutine])
+def test_nothing_is_said_of_one_that_may_change_what_it_is_given(handler):
+    assert list(find_misfits(handler, [Given("/x", 1, (), ())])) == []
+
+
+def test_nothing_is_said_of_a_matcher_that_may_give_something_else():
+    class Gives(PathMatches):
+        def match(self, request):
+            return {"path_args": [], "path_kwargs": {}}
+
+    assert Application([Rule(Gives("/(.*)"), Bare)]).doubts == []
 
 
 def test_a_rule_of_either_notation_is_told_by_its_path():
