@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator, Sequence
-from types import CodeType
+from collections.abc import Collection, Iterator, Sequence
+from types import CodeType, ModuleType
 from typing import Any, Final, NamedTuple
 
 from tornado.web import RequestHandler
@@ -15,6 +15,8 @@ from waterspout.native.methods import defines, makes_others
 
 #: Whose decorators, and whose methods that call others, hand on what they are given.
 _OURS: Final = frozenset({"tornado", "waterspout"})
+#: Whose classes an application has not written.
+_ALIEN: Final = _OURS | {"builtins", "abc", "typing"}
 #: What a handler that has other plans with its arguments changes before its method is called.
 _ARGUMENTS: Final = frozenset({"path_args", "path_kwargs"})
 
@@ -100,28 +102,35 @@ def _is_ours(function: Any) -> bool:
 
 
 def _changes_arguments(handler_class: type[RequestHandler]) -> bool:
-    """Whether code of the class, or of one above it, or of their modules, which it may call, so much as names
-    what its methods are called with.
+    """Whether its code, or that of its bases' modules, which it may call, so much as names what its methods
+    are called with.
     """
-    bases = [base for base in handler_class.__mro__ if base.__module__.partition(".")[0] not in _OURS]
-    places = {id(place): place for base in bases for place in (base, sys.modules.get(base.__module__))}
+    modules = [sys.modules.get(base.__module__) for base in _find_bases(handler_class)]
+    return speaks_of(_ARGUMENTS, handler_class, *filter(None, modules))
+
+
+def speaks_of(words: Collection[str], handler_class: type[RequestHandler], *modules: ModuleType) -> bool:
+    """Whether one of these names is in the code of the class, or of what it inherits from an application; or
+    in that of a function of `modules`.
+    """
+    places = {id(place): place for place in (*_find_bases(handler_class), *modules)}
     return any(
-        not _ARGUMENTS.isdisjoint(_find_words(function.__code__))
+        not _find_words(function.__code__).isdisjoint(words)
         for place in places.values()
-        for function in map(_unwrap, list(getattr(place, "__dict__", {}).values()))
+        for function in map(_unwrap, list(vars(place).values()))
         if inspect.isfunction(function)
     )
+
+
+def _find_bases(handler_class: type[RequestHandler]) -> list[type]:
+    return [base for base in handler_class.__mro__ if base.__module__.partition(".")[0] not in _ALIEN]
 
 
 def _unwrap(function: Any) -> Any:
     return inspect.unwrap(function) if inspect.isfunction(function) else function
 
 
-def _find_words(code: CodeType) -> Iterator[str]:
+def _find_words(code: CodeType) -> set[str]:
     """Names and texts in it, and in the functions that it makes."""
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, str):
-            yield constant
-        elif isinstance(constant, CodeType):
-            yield from _find_words(constant)
+    words = {*code.co_names, *(each for each in code.co_consts if isinstance(each, str))}
+    return words.union(*(_find_words(each) for each in code.co_consts if isinstance(each, CodeType)))

@@ -4,13 +4,18 @@ Flask app has told of its rules. `waterspout routes --check` takes a thorough on
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from contextlib import suppress
 from typing import Final
 from urllib.parse import quote
 
+from tornado.web import RequestHandler, StaticFileHandler
+
 from waterspout.application import Application
 from waterspout.logs.saying import say
+from waterspout.native.fitting import speaks_of
 from waterspout.native.replacing import find_replaced
 from waterspout.routing.paths import PLAIN
 from waterspout.wsgi.naming import NamedRule, Names
@@ -26,8 +31,8 @@ _SAMPLES: Final = {
     "uuid": "8f14e45f-ceea-467f-a0e6-a3d1f1d0ac3b",
 }
 _ARGUMENT: Final = re.compile(r"<([^<>]+)>")
-#: So many rules are looked at, in some hundredths of a second.
-_RULES: Final = 500
+#: So long rules are looked at, on the event loop (seconds): hundreds of them, as a rule.
+_TIME: Final = 0.1
 #: So many views are named.
 _NAMED: Final = 3
 
@@ -36,7 +41,7 @@ def tell_shadows(application: Application, flask: Names) -> None:
     """Say which endpoints of `flask` native rules answer, unless the handler says that this is meant: in one
     line, or in none.
     """
-    found = find_shadowed(application, flask)
+    found = find_shadowed(application, flask, _TIME)
     if not found:
         return
     views = "a view of Flask's" if len(found) == 1 else f"{len(found)} of Flask's views"
@@ -47,14 +52,17 @@ def tell_shadows(application: Application, flask: Names) -> None:
     )
 
 
-def find_shadowed(application: Application, flask: Names) -> list[str]:
-    """Those endpoints, in the order of their rules."""
+def find_shadowed(application: Application, flask: Names, seconds: float = math.inf) -> list[str]:
+    """Those endpoints, in the order of their rules, as far as so many `seconds` lead."""
     literal = {rule["rule"] for rule in flask.rules}
     found: dict[str, None] = {}
-    for rule in flask.rules[:_RULES]:
-        path = _spell(rule["rule"], flask)
-        if path is None or rule["hosted"] or (path != rule["rule"] and path in literal):
+    deadline = time.perf_counter() + seconds
+    for rule in flask.rules:
+        path = _spell(rule["rule"], flask) if rule["answers"] and not rule["hosted"] else None
+        if path is None or (path != rule["rule"] and path in literal):
             continue
+        if time.perf_counter() > deadline:
+            break
         with suppress(Exception):  # a converter's, of a native rule: it says so when it is asked in earnest
             if _is_taken(application, rule, path):
                 found[rule["endpoint"]] = None
@@ -74,5 +82,12 @@ def _spell(rule: str, flask: Names) -> str | None:
 def _is_taken(application: Application, rule: NamedRule, path: str) -> bool:
     methods = set(rule["methods"] or ("GET",)) - {"HEAD", "OPTIONS"}  # Flask adds these
     path = quote(path, safe=PLAIN)
-    handlers = [application.find_native(method, path) for method in methods]
-    return any(each is not None and rule["endpoint"] not in find_replaced(each) for each in handlers)
+    handlers = {application.find_native(method, path) for method in methods} - {None}
+    return any(not _is_meant(each, rule["endpoint"]) for each in handlers if each is not None)
+
+
+def _is_meant(handler_class: type[RequestHandler], endpoint: str) -> bool:
+    """It is said so; or it may decline; or `static_path`, a setting, is of files that Flask has, too."""
+    if handler_class is StaticFileHandler:
+        return endpoint == "static"
+    return endpoint in find_replaced(handler_class) or speaks_of({"Decline"}, handler_class)

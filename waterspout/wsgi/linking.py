@@ -41,5 +41,7 @@ def _list_endpoints(url_map: Any, app: Any) -> Names:
     for rule in url_map.iter_rules():
         if isinstance(rule.endpoint, str):
             hosted = bool(rule.host) or (rule.subdomain or "") != url_map.default_subdomain
-            names.add(rule.rule, rule.endpoint, defaults=rule.defaults, methods=rule.methods, hosted=hosted)
+            answers = not (rule.build_only or rule.websocket or rule.redirect_to is not None)
+            told = {"defaults": rule.defaults, "methods": rule.methods, "hosted": hosted, "answers": answers}
+            names.add(rule.rule, rule.endpoint, **told)
     return names

@@ -25,13 +25,16 @@ def find_arguments(pattern: str) -> list[str]:
 
 
 class NamedRule(TypedDict):
-    """`rule`: the path as in Flask. `hosted`: it is of a host of its own, so a path does not lead there."""
+    """`rule`: the path as in Flask. `hosted`: it is of a host of its own, so a path does not lead there.
+    `answers`: a view does; else it only builds URLs, or sends elsewhere.
+    """
 
     rule: str
     endpoint: str
     defaults: dict[str, Any] | None
     methods: list[str] | None
     hosted: bool
+    answers: bool
 
 
 @dataclass
@@ -54,6 +57,7 @@ class Names:
         defaults: Mapping[str, Any] | None,
         methods: Iterable[str] | None,
         hosted: bool = False,
+        answers: bool = True,
     ) -> None:
         told = None if methods is None else sorted(methods)
         self.rules.append(
@@ -63,6 +67,7 @@ class Names:
                 defaults=dict(defaults or {}) or None,
                 methods=told,
                 hosted=hosted,
+                answers=answers,
             )
         )
 

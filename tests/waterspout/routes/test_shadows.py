@@ -1,13 +1,17 @@
 """What is said of shadowed views at the start: nothing that `waterspout routes --check` would not say."""
 
+import math
+import time
+
 import pytest
 from flask import Flask
 from tornado.routing import HostMatches
 from tornado.web import RequestHandler
-from werkzeug.routing import BaseConverter
+from werkzeug.routing import BaseConverter, Rule
 
 import waterspout
 from waterspout import Application
+from waterspout.routes import shadows
 from waterspout.routes.judging import examine
 from waterspout.routes.shadows import find_shadowed, tell_shadows
 from waterspout.wsgi.linking import link
@@ -31,6 +35,12 @@ class Slug(BaseConverter):
 class Raises(BaseConverter):
     def to_python(self, value):
         raise LookupError("no database")
+
+
+class Slow(BaseConverter):
+    def to_python(self, value):
+        time.sleep(0.01)
+        return value
 
 
 def make_flask(**rules):
@@ -100,7 +110,38 @@ def test_a_rule_of_another_host_is_none_of_ours():
     assert find_shadowed(Application([("/", Reads)], wsgi=flask), link(flask, Names())) == []
 
 
-def test_it_is_one_line_with_the_first_names(capsys):
+def test_what_no_view_answers_is_shadowed_by_nobody():
+    flask = make_flask(home="/")
+    for name, options in (
+        ("built", {"build_only": True}),
+        ("sent", {"redirect_to": "/"}),
+        ("ws", {"websocket": True}),
+    ):
+        flask.url_map.add(Rule(f"/{name}", endpoint=name, **options))
+    rules = [(f"/{name}", Reads) for name in ("built", "sent", "ws")]
+    assert find_shadowed(Application(rules, wsgi=flask), link(flask, Names())) == []
+
+
+def test_nothing_is_said_of_a_handler_that_may_decline_nor_of_the_setting_for_static_files(tmp_path):
+    class Declines(Reads):
+        def prepare(self):
+            raise waterspout.Decline
+
+    flask = make_flask(home="/")
+    application = Application([("/", Declines)], wsgi=flask, static_path=str(tmp_path))
+    assert find_shadowed(application, link(flask, Names())) == []
+    application = Application([(r"/static/(.*)", Reads)], wsgi=flask)
+    assert find_shadowed(application, link(flask, Names())) == ["static"]
+
+
+def test_the_loop_is_held_for_no_longer_than_that():
+    flask = make_flask(**{f"view{number}": f"/{number}" for number in range(50)})
+    application = Application([("/<slow:number>", Reads)], wsgi=flask, url_converters={"slow": Slow})
+    assert len(find_shadowed(application, link(flask, Names()), 0.05)) < 50
+
+
+def test_it_is_one_line_with_the_first_names(capsys, monkeypatch):
+    monkeypatch.setattr(shadows, "_TIME", math.inf)
     flask = make_flask(**{name: f"/{name}" for name in "abcde"})
     for size, said in ((0, ""), (1, "a view of Flask's (a): "), (5, "5 of Flask's views (a, b, c, ...): ")):
         rules = [(f"/{name}", Reads) for name in "abcde"[:size]]
