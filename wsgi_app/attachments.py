@@ -99,7 +99,7 @@ def safe_name(name: str) -> str:
     stem, ending = splitext(unicodedata.normalize("NFC", name))  # a Mac takes letters and accents apart
     ending = keep_safe(ending)[:20].rstrip("._")
     stem = keep_safe(stem).strip("._") or NAMELESS
-    if DEVICE.match(stem):
+    if DEVICE.match(unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()):
         stem = f"_{stem}"
     stem = stem[: FILE_NAME_LENGTH - len(ending)]
     return stem.encode()[: FILE_NAME_BYTES - len(ending.encode())].decode(errors="ignore") + ending

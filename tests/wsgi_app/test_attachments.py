@@ -112,6 +112,7 @@ def test_a_file_that_was_lost_is_not_found(attach, client, settings):
         ("🌪" * 500 + "." + "🌪" * 500, "🌪" * 40 + "." + "🌪" * 19),
         ("℀ ℅ a\u2100b.txt", "ab.txt"),
         ("CON", "_CON"),
+        ("\uff23\uff2f\uff2e.txt", "_\uff23\uff2f\uff2e.txt"),
         ("nul.tar.gz", "_nul.tar.gz"),
         ("com¹.txt", "_com¹.txt"),
         ("console.txt", "console.txt"),
