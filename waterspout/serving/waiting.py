@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import Final
+import os
+import weakref
+from typing import Any, Final
 
 from tornado.web import RequestHandler
 
@@ -15,6 +17,9 @@ from waterspout.ops.natives import NativeRequest, find_native
 
 logger = logging.getLogger("waterspout.ops")
 
+#: What waits for a future, as that of `gen.coroutine`, doesn't say where that was made: we wait, for all that
+#: can be seen.
+_OURS: Final = os.path.join("waterspout", "native", "handler.py")
 #: So many tasks are looked at in one turn of the loop: a look at 10,000 streams takes 50 ms.
 _AT_ONCE: Final = 100
 #: Their handlers are handed the body as it comes: what they wait for may be that.
@@ -29,6 +34,8 @@ class LateNatives:
 
     def __init__(self) -> None:
         self._told: frozenset[type[RequestHandler]] = frozenset()
+        #: When each was first seen. Not since its head is here: its body may have come slowly.
+        self._seen: weakref.WeakKeyDictionary[asyncio.Task[Any], float] = weakref.WeakKeyDictionary()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -47,12 +54,16 @@ class LateNatives:
 
     async def _look(self) -> None:
         late: dict[type[RequestHandler], NativeRequest] = {}
+        now = asyncio.get_running_loop().time()
         for number, task in enumerate(asyncio.all_tasks()):
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
             with contextlib.suppress(Exception):  # what an app has made of its handler: we go on
                 native = find_native(task)
-                if native is not None and _is_late(native):
+                if native is None or not _is_awaited(native):
+                    continue
+                native = native._replace(seconds=now - self._seen.setdefault(task, now))
+                if native.seconds >= NATIVE_LATE:
                     late[native.handler_class] = _choose(native, late.get(native.handler_class))
         for handler_class, native in late.items():
             if handler_class not in self._told:
@@ -65,18 +76,19 @@ def _choose(one: NativeRequest, other: NativeRequest | None) -> NativeRequest:
     return one if other is None or one.seconds > other.seconds else other
 
 
-def _is_late(native: NativeRequest) -> bool:
-    if native.seconds < NATIVE_LATE or native.replies or native.is_left:
+def _is_awaited(native: NativeRequest) -> bool:
+    if native.replies or native.is_left:
         return False
     return not getattr(native.handler_class, _STREAMS, False)
 
 
 def _tell(handler_class: type[RequestHandler], native: NativeRequest) -> None:
+    place = find_awaited(native.task.get_coro())
     logger.warning(
-        "%s has not been answered for %.0f s (%s.%s); %s",
+        "%s has not been answered for %.0f s (%s.%s)%s",
         native.request,
         native.seconds,
         handler_class.__module__,
         handler_class.__qualname__,
-        describe_place(find_awaited(native.task.get_coro())),
+        "" if _OURS in place else f"; {describe_place(place)}",
     )

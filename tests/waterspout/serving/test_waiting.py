@@ -4,6 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
+from tornado import gen
 from tornado.web import RequestHandler, stream_request_body
 
 from tests.waterspout.http.harness import serve
@@ -46,6 +47,7 @@ async def watched(monkeypatch):
     monkeypatch.setattr(waiting, "NATIVE_LATE_LOOK", 0.05)
     gate = asyncio.Event()
     application = Application([("/hangs", Hangs), ("/replies", Replies), ("/takes", Takes)], gate=gate)
+    application.add_handlers(".*", [("/handed", Handed), ("/coroutine", Coroutine)])
     late = LateNatives()
     late.start()
     try:
@@ -79,6 +81,37 @@ async def test_it_is_said_of_a_class_each_time_that_it_begins(monkeypatch, said)
             assert f"{__name__}.Hangs" in line
             assert "it stands at " in line
             assert "test_waiting.py:" in line
+
+
+class Handed(RequestHandler):
+    async def post(self):
+        await asyncio.sleep(0.1)
+        self.write(self.request.body)
+
+
+async def test_a_body_that_comes_slowly_is_not_the_handler_s(monkeypatch, said):
+    async with watched(monkeypatch) as (served, _gate), served.client() as client:
+        client.send(b"POST /handed HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbo")
+        await asyncio.sleep(0.6)
+        client.send(b"dy")
+        assert (await client.read_reply())[2] == b"body"
+        assert said() == []
+
+
+class Coroutine(RequestHandler):
+    @gen.coroutine
+    def get(self):
+        yield self.settings["gate"].wait()
+
+
+async def test_what_can_t_be_seen_is_not_said(monkeypatch, said):
+    async with watched(monkeypatch) as (served, gate), served.client() as client:
+        client.send(ask("/coroutine"))
+        await asyncio.sleep(0.6)
+        gate.set()
+        assert (await client.read_reply())[0] == 200
+    (line,) = said()
+    assert line.endswith(f"({__name__}.Coroutine)")
 
 
 async def test_nothing_is_said_of_replies_that_have_begun_nor_of_bodies_that_come(monkeypatch, said):
