@@ -378,6 +378,8 @@ LOOP_LOOK = 0.25
 LOOP_PAUSE = 60.0
 #: ... but for one that stands so long, and perhaps for ever (seconds).
 LOOP_STUCK = 5.0
+#: What processes of native code have to end in, where `--reload` restarts the server (seconds).
+RESTART_END = 1.0
 #: A native request that has not been answered for so long is named in the log (seconds): longer than a
 #: long-poll takes, as a rule, since proxies give up after 60.
 NATIVE_LATE = 60.0

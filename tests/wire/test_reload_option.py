@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.server import ON_TORNADO, ROOT, StartError, is_alive, new_id, poll
+from tests.server import ON_TORNADO, ROOT, StartError, new_id, poll, stat_of
 from tests.wire.client import Cut
 from tests.wire.test_listeners import connect_unix
 
@@ -126,11 +126,15 @@ def test_changed_native_code_restarts_the_server_on_the_same_sockets(server, sit
 
 
 STARTS = """
-import multiprocessing, time
+import multiprocessing, signal, time
 from concurrent.futures import ProcessPoolExecutor
 fork = multiprocessing.get_context("fork")
 workers = ProcessPoolExecutor(1, fork)
-helper = fork.Process(target=time.sleep, args=(600,), daemon=True)
+def stay():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(600)
+
+helper = fork.Process(target=stay, daemon=True)
 
 class Started(RequestHandler):
     def get(self):
@@ -150,7 +154,7 @@ def test_processes_that_native_code_has_started_end_with_its_old_version(start_s
     assert len(started) == 2
     change(site, "my_native.py", NATIVE + STARTS, "second")
     assert said(server, "/native", "second")
-    assert poll(lambda: not any(map(is_alive, started)), WAIT)
+    assert poll(lambda: not any(map(stat_of, started)), WAIT)  # no zombies, either
 
 
 def test_code_that_can_t_be_compiled_is_waited_for(server, site):

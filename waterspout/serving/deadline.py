@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 from waterspout.limits import END_SAID, SAME_SIGNAL
@@ -132,16 +132,22 @@ def _name_tasks(loop: asyncio.AbstractEventLoop) -> str:
     return ", ".join(sorted(names)[:_NAMES])
 
 
-def end_children(children: Iterable[Any]) -> None:
-    """By SIGTERM. `children`: some of `find_children()`."""
+def end_children(children: Collection[Any], seconds: float = 0) -> None:
+    """By SIGTERM; who has so many `seconds`, and goes on, by SIGKILL. `children`: of `find_children()`."""
+    deadline = time.monotonic() + seconds
     for child in children:
         with contextlib.suppress(Exception):  # an app's own kind of child: the end goes on
             child.terminate()
+    for child in children if seconds else ():
+        with contextlib.suppress(Exception):
+            child.join(max(0.0, deadline - time.monotonic()))
+            child.kill()
+            child.join(seconds)
 
 
 def _end_daemons() -> None:
     """As Python would, had it come to that."""
-    end_children(child for child in find_children() if child.daemon)
+    end_children([child for child in find_children() if child.daemon])
 
 
 def end_now(status: int) -> None:

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from waterspout.exceptions import ConfigurationError
 from waterspout.importer import Home
+from waterspout.limits import RESTART_END
 from waterspout.logs.standing import find_children
 from waterspout.serving.deadline import end_children
 
@@ -224,7 +225,7 @@ def restart(sockets: Iterable[socket.socket]) -> None:
         os.set_inheritable(descriptor, True)
     os.environ[_INHERITED] = ",".join(map(str, descriptors))
     sys.stderr.flush()
-    end_children(find_children())  # the new server does not know them, and nobody else would end them
+    end_children(find_children(), RESTART_END)  # the new server would not know them
     with contextlib.suppress(OSError):  # the directory is gone, and modules are found elsewhere
         os.chdir(Home.path or ".")
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
