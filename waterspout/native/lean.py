@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from abc import ABCMeta
 from types import FunctionType, new_class
-from typing import Any, Final, Generic, Protocol, cast
+from typing import Final, Generic, Protocol, cast
 
 from tornado.web import RequestHandler, StaticFileHandler, authenticated
 from tornado.websocket import WebSocketHandler
 
 from waterspout.native.handler import Forwarding, LeanRequestHandler
 from waterspout.native.static import SendingFileHandler
-from waterspout.websocket.handler import with_protocol
+from waterspout.websocket.handler import find_look, with_protocol
 
 _TORNADOS_FILE: Final = authenticated.__code__.co_filename
-
-#: What is not inherited, or says something else of a subclass.
-_OWN_ALONE: Final = ("__annotations__", "__orig_bases__", "__type_params__")
 
 #: Python's own metaclasses, and bases with an `__init_subclass__`: what they keep of a class is on it alone.
 _HARMLESS: Final = (type, ABCMeta, type(Protocol))
@@ -64,11 +61,7 @@ def make_lean(
     is_ready = is_lean and not instrumented and not hides_ui
     if notices(handler_class) or is_ready or handler_class is RequestHandler:
         return handler_class
-    body: dict[str, Any] = {
-        name: getattr(handler_class, name) for name in ("__module__", "__qualname__", "__doc__")
-    }
-    # What Python looks for on the very class: of its typing and its bases.
-    body |= {name: vars(handler_class)[name] for name in _OWN_ALONE if name in vars(handler_class)}
+    body = find_look(handler_class)
     body["__class__"] = property(lambda self: handler_class)
     if instrumented:
         body["_steps_aside"] = True

@@ -16,6 +16,8 @@ from waterspout.websocket.protocol import WebSocketProtocol
 #: Where a class keeps the subclass that was made of it. There, both are collected together: a weak dictionary
 #: would hold the class by its subclass.
 _MADE: Final = "_waterspout_websocket_handler"
+#: What is not inherited, or says something else of a subclass.
+_OWN_ALONE: Final = ("__annotations__", "__orig_bases__", "__type_params__")
 #: Of a `get_websocket_protocol` that was made here.
 _WATCHES: Final = "_watches_waterspout"
 #: What makes no sense once the connection speaks no HTTP. Tornado replaces them on every instance; on the
@@ -48,11 +50,7 @@ def adapt(handler: WebSocketHandler) -> None:
 
 
 def _make(handler_class: type[WebSocketHandler]) -> type[WebSocketHandler]:
-    members: dict[str, Any] = {
-        "__module__": handler_class.__module__,
-        "__qualname__": handler_class.__qualname__,
-        "__doc__": handler_class.__doc__,
-    }
+    members = find_look(handler_class)
     if "__class__" not in vars(handler_class):  # `make_lean` has left it alone
         members["__class__"] = property(lambda self: handler_class)
     members |= _find_methods(handler_class)
@@ -60,6 +58,14 @@ def _make(handler_class: type[WebSocketHandler]) -> type[WebSocketHandler]:
         handler_class.__name__, (handler_class,), exec_body=lambda body: body.update(members)
     )
     return cast(type[WebSocketHandler], made)
+
+
+def find_look(handler_class: type) -> dict[str, Any]:
+    """What a subclass has that is to look like it: names, docstring, and what Python looks for on the very
+    class, of its typing and its bases.
+    """
+    look = {name: getattr(handler_class, name) for name in ("__module__", "__qualname__", "__doc__")}
+    return look | {name: vars(handler_class)[name] for name in _OWN_ALONE if name in vars(handler_class)}
 
 
 def _find_methods(handler_class: type[WebSocketHandler]) -> dict[str, Callable[..., Any]]:

@@ -97,6 +97,15 @@ async def test_such_a_class_speaks_through_our_protocol_all_the_same_and_is_know
         assert (cls.opened, handler.application.open_sockets) == (1, 1)
 
 
+def test_its_annotations_are_those_of_the_one_it_is_made_of():
+    class Declares(Echo):
+        topic: str
+
+    assert (
+        LeanClasses()[Declares].__annotations__ == with_protocol(Declares).__annotations__ == {"topic": str}
+    )
+
+
 def test_it_is_made_once():
     assert with_protocol(Documented) is with_protocol(Documented)
     assert with_protocol(with_protocol(Documented)) is with_protocol(Documented)
