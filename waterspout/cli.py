@@ -205,7 +205,7 @@ def _tell_unread(context: click.Context, settings: ServeSettings) -> None:
         given |= {"wsgi_workers", "trusted_proxies"}
     if settings.descriptors:
         given.add("fd")  # systemd's
-    if unread := find_unread(os.environ, given):
+    if unread := find_unread(os.environ, given, context.params):
         say(unread)
 
 

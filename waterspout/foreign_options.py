@@ -90,9 +90,9 @@ _UNREAD: Final = {
 }
 
 
-def find_unread(environ: Mapping[str, str], given: Collection[str]) -> str:
+def find_unread(environ: Mapping[str, str], given: Collection[str], values: Mapping[str, object]) -> str:
     """What is said of variables of others' that somebody may count on, as far as no option says the same; "":
-    nothing. `given`: the options that somebody gave.
+    nothing. `given`: the options that somebody gave; `values`: of all, by name.
 
     No word of those that only `flask run` reads, by their names; nor of HOST, which is a shell's; nor of what
     Kubernetes sets for a Service.
@@ -100,7 +100,10 @@ def find_unread(environ: Mapping[str, str], given: Collection[str]) -> str:
     unread = [
         f"{name}={environ[name]} (ours is --{ours[0].replace('_', '-')})"
         for name, ours in _UNREAD.items()
-        if environ.get(name) and "://" not in environ[name] and not set(ours).intersection(given)
+        if environ.get(name)
+        and "://" not in environ[name]
+        and environ[name] != str(values.get(ours[0]))
+        and not set(ours).intersection(given)
     ]
     if environ.get("GUNICORN_CMD_ARGS"):
         unread.append("GUNICORN_CMD_ARGS")

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import traceback
+from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from typing import Any, Final
@@ -178,12 +179,16 @@ def _suggest(found: Any, name: str, module_name: str) -> str:
 
 
 def suggest_spec(text: str, like: str) -> str:
-    """What `text` was probably meant to be, if that is a module or a file; else `like`, an example."""
-    match = _MODULE.fullmatch(text)
+    """What `text` was probably meant to be, if that is a module or a file, with or without a name behind a
+    colon; else `like`, an example.
+    """
+    place, _, name = text.partition(":")
+    match = _MODULE.fullmatch(place)
     if match is None:
         return like
-    name = match[2] or like.partition(":")[2]
-    return f"{match[1].replace('/', '.')}:{name}"
+    name = name or match[2] or like.partition(":")[2]
+    meant = f"{match[1].replace('/', '.')}:{name}{'()' if name in _FACTORIES else ''}"
+    return meant if _SPEC.fullmatch(meant) else like
 
 
 def split_spec(spec: str, like: str = "mypackage.web:app") -> tuple[str, str, bool]:
@@ -218,8 +223,10 @@ def _check_factory(spec: str, found: Any) -> None:
         )
 
 
-def takes(function: Any, count: int) -> bool:
-    """Whether it can be called with so many positional arguments, as far as Python can tell."""
+def takes(function: Any, count: int, names: Iterable[str] = ()) -> bool:
+    """Whether it can be called with so many positional arguments, and others by these names, as far as Python
+    can tell.
+    """
     try:
         # Not of what a decorator wraps: Werkzeug's Request.application calls that with other arguments.
         signature = inspect.signature(function, follow_wrapped=False)
@@ -228,7 +235,7 @@ def takes(function: Any, count: int) -> bool:
         # raise: a NameError, where a name is imported for type checkers alone.
         return True
     try:
-        signature.bind(*[None] * count)
+        signature.bind(*[None] * count, **dict.fromkeys(names))
     except TypeError:
         return False
     return True

@@ -32,7 +32,7 @@ def build_application(target: str | None, native: str | None, wsgi: str | None) 
         if target is None:
             raise ConfigurationError(
                 "nothing to serve: give TARGET, or --native and/or --wsgi; a Flask app, for example, by "
-                f"--wsgi {_find_example(os.environ.get('FLASK_APP', ''))}"
+                f"--wsgi {suggest_spec(os.environ.get('FLASK_APP', ''), 'shop.web:app')}"
             )
         with said_when_late(target):
             application = _load_target(target)
@@ -44,11 +44,6 @@ def build_application(target: str | None, native: str | None, wsgi: str | None) 
         return application
     rules = _load_rules(native) if native is not None else []
     return Application(native=rules, wsgi=wsgi)
-
-
-def _find_example(flask_app: str) -> str:
-    """The app that the variable FLASK_APP names, as it is named here, if it does; else any."""
-    return flask_app.replace(".py:", ":") if ":" in flask_app else suggest_spec(flask_app, "shop.web:app")
 
 
 def _guess_option(target: str, found: Any) -> str:

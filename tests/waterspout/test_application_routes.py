@@ -393,6 +393,28 @@ def test_flask_s_notation_where_it_is_a_regular_expression_is_told():
     assert other.startswith("the rule '/<x>' is")
 
 
+def test_a_function_may_take_all_that_tornado_gives_it():
+    class Other(PathMatches):
+        pass
+
+    def takes_path(request, path_args, path_kwargs):
+        pass
+
+    def takes_kwargs(request, target_kwargs):
+        pass
+
+    def takes_something(request, something):
+        pass
+
+    Application(
+        [
+            Rule(PathMatches(r"/path/(.*)"), takes_path),
+            (r"/kwargs/?", takes_kwargs, {"a": 1}),
+            Rule(Other("/other"), takes_something),
+        ]
+    )
+
+
 def test_what_varies_as_other_frameworks_write_it_is_told():
     paths = ["/{item}", "/of/:item", "/int:item>", r"/a(?:b|c)/{item:int}"]
     said = Application([(path, Reads) for path in paths]).doubts

@@ -636,6 +636,9 @@ def test_variables_that_nobody_reads_are_told_at_the_start_where_no_option_says_
         ("hello", "hello:app"),
         ("hello.py", "hello:app"),
         ("shop.py:create_app()", "shop:create_app()"),
+        ("shop/site.py:wsgi", "shop.site:wsgi"),
+        ("shop.site:create_app", "shop.site:create_app()"),
+        ("shop.site:create_app('x')", "shop.web:app"),
         ("", "shop.web:app"),
     ],
 )

@@ -57,6 +57,7 @@ def test_the_command_says_so(words, said, is_own):
         ({"PORT": "5000"}, ("unix",), ""),
         ({"PORT": "5000"}, ("fd",), ""),
         ({"PORT": ""}, (), ""),
+        ({"PORT": "8888", "WEB_CONCURRENCY": "1"}, (), ""),
         ({"PORT": "tcp://10.0.0.1:80"}, (), ""),
         (
             {"WEB_CONCURRENCY": "4", "FORWARDED_ALLOW_IPS": "*", "PORT": "80"},
@@ -74,7 +75,7 @@ def test_the_command_says_so(words, said, is_own):
     ],
 )
 def test_a_variable_that_gunicorn_would_read_is_told(environ, given, said):
-    assert find_unread(environ, given) == said
+    assert find_unread(environ, given, {"port": 8888, "wsgi_workers": 1}) == said
 
 
 def test_what_is_nearly_ours_is_still_suggested():

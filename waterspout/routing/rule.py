@@ -18,6 +18,11 @@ from waterspout.importer import takes
 from waterspout.routing.paths import is_flask_style
 
 A_HANDLER: Final = "a handler is a class, derived from tornado.web.RequestHandler"
+#: What a function is called with beside the request: what Tornado's matchers say, and the rule's kwargs.
+_GIVEN: Final = (
+    *((), ("path_args", "path_kwargs"), ("target_kwargs",)),
+    ("path_args", "path_kwargs", "target_kwargs"),
+)
 _WRITTEN: Final = "(path, handler), (path, handler, kwargs) or (path, handler, kwargs, name)"
 
 
@@ -80,12 +85,12 @@ def _read(rule: Any) -> Any:
     if isinstance(rule, PathRule):
         return rule
     if isinstance(rule, Rule):
-        _check_target(spell_matcher(rule.matcher), rule.target)
+        _check_target(rule.matcher, rule.target)
         return rule
     _check_shape(rule)
     path = spell_matcher(rule[0])
     target = _import(path, rule[1]) if isinstance(rule[1], str) else rule[1]
-    _check_target(path, target)
+    _check_target(rule[0], target)
     if not (isinstance(rule[0], str) and is_flask_style(rule[0])):
         return (rule[0], target, *rule[2:])
     is_handler = isclass(target) and issubclass(target, RequestHandler)
@@ -115,10 +120,11 @@ def _refuse(path: str, target: Any) -> NoReturn:
     )
 
 
-def _check_target(path: str, target: Any) -> None:
+def _check_target(matcher: str | Matcher, target: Any) -> None:
     """Tornado would call it and wait for nothing: its client would for ever. Or it would pass the rule by, or
     fail at each request. Raises ConfigurationError.
     """
+    path = spell_matcher(matcher)
     called = (target, type(target).__call__) if callable(target) and not isclass(target) else ()
     if any(iscoroutinefunction(each) or isasyncgenfunction(each) for each in called):
         raise ConfigurationError(
@@ -128,7 +134,8 @@ def _check_target(path: str, target: Any) -> None:
         return
     if not callable(target):
         _refuse(path, target)
-    if not takes(target, 1):
+    is_known = isinstance(matcher, str) or type(matcher).__module__ == Matcher.__module__
+    if is_known and not any(takes(target, 1, names) for names in _GIVEN):
         raise ConfigurationError(
             f"the rule {path!r} leads to {spell_target(target)}, which can't be called with a request alone: "
             f"{A_HANDLER}; a WSGI app is waterspout.Container(app)"
