@@ -55,14 +55,23 @@ def _import_watcher() -> Any:
     return watchfiles
 
 
-def find_native_files() -> frozenset[str]:
-    """The files of all modules that this process has loaded, and that somebody may be working on."""
+def find_own_files() -> set[str]:
+    """The files of all modules that this process has loaded, and that somebody may be working on, by their
+    names when they were loaded.
+    """
     found = set()
     for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None)
-        if file and not is_installed(file):
-            found.add(os.path.realpath(file))
-    return frozenset(found)
+        with contextlib.suppress(AttributeError):  # what stands there in place of a module
+            # Not of the module itself: one that `importlib.util.LazyLoader` has made would be loaded by that.
+            file = object.__getattribute__(module, "__dict__").get("__file__")
+            if isinstance(file, str) and file and not _is_installed(file):
+                found.add(file)
+    return found
+
+
+def find_native_files() -> frozenset[str]:
+    """The same, where links lead."""
+    return frozenset(map(os.path.realpath, find_own_files()))
 
 
 class Watcher:
@@ -135,7 +144,7 @@ def find_folders() -> list[str]:
     home = _find_start()
     for name in ("", *sys.path):
         folder = Path(home, name).resolve()
-        if folder.is_dir() and not (name and is_installed(str(folder))):
+        if folder.is_dir() and not (name and _is_installed(str(folder))):
             folders.append(folder)
     return [
         str(folder)
@@ -169,7 +178,7 @@ def _find_time(path: str) -> float:
         return 0.0
 
 
-def is_installed(path: str) -> bool:
+def _is_installed(path: str) -> bool:
     """The standard library's, or an installed package's."""
     if {"site-packages", "dist-packages"}.intersection(Path(path).parts):
         return True

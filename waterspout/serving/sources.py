@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterable
 from typing import Final
 
 from waterspout.importer import Home
-from waterspout.serving.reloading import is_installed
+from waterspout.serving.reloading import find_own_files
 
 logger = logging.getLogger("waterspout.server")
 
@@ -38,8 +37,7 @@ class Sources:
         _start(self._tell_changed)
 
     def _remember(self) -> None:
-        files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-        self._loaded = _read(file for file in files if isinstance(file, str) and not is_installed(file))
+        self._loaded = _read(find_own_files())
 
     def _tell_changed(self) -> None:
         now = _read(self._loaded)

@@ -1,6 +1,7 @@
 """`--reload`: which files count, and what a change of one means. On the wire: test_reload_option.py."""
 
 import asyncio
+import importlib.util
 import logging
 import os
 import subprocess
@@ -81,6 +82,19 @@ async def test_native_files_are_those_of_loaded_modules_but_no_library_s():
     files = find_native_files()
     assert os.path.realpath(__file__) in files
     assert not any("site-packages" in file or file.endswith("asyncio/__init__.py") for file in files)
+
+
+async def test_a_module_that_is_to_be_loaded_when_it_is_used_is_not_by_being_asked_for_its_file(
+    folder, monkeypatch
+):
+    (folder / "lazy.py").write_text("raise AssertionError")
+    spec = importlib.util.spec_from_file_location("lazy", folder / "lazy.py")
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    lazy = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(lazy)
+    monkeypatch.setitem(sys.modules, "lazy", lazy)
+    monkeypatch.setitem(sys.modules, "odd", 7)
+    assert os.path.realpath(folder / "lazy.py") in find_native_files()
 
 
 async def test_folders_are_each_named_once(folder, monkeypatch):
