@@ -112,10 +112,8 @@ def find_fault(app: Any, call: str) -> str:
     hint = ""
     if call and takes(app, 0):
         hint = f": if it is a factory, write {call}"
-    elif call and inspect.isfunction(app):
-        spec = _SPEC.fullmatch(call)
-        how = _spell_call(spec[1], spec[2]) if spec is not None else "call it with them"
-        hint = f": if it is a factory, it needs arguments: {how}"
+    elif inspect.isfunction(app) and (spec := _SPEC.fullmatch(call)):
+        hint = f": if it is a factory, it needs arguments: {_spell_call(spec[1], spec[2])}"
     return f"does not take (environ, start_response){hint}"
 
 

@@ -106,6 +106,7 @@ class Server:
             self._doubt_trust(listeners)
             keep_from_children(lambda: self._find_descriptors(listeners))  # an app may fork when it is loaded
             try:
+                self._sources.remember()
                 self._listen_ops()
                 if self._loads_elsewhere:
                     self._handle_signals()  # before: an app that hangs as it is loaded can be stopped
@@ -140,6 +141,7 @@ class Server:
         if _calm_collector():
             collector.start(partial(read_rss, os.getpid()))
         keep_freed_memory()
+        self._sources.settle()
         server.add_sockets(listeners.sockets)
         self.has_served = True
         if ops is not None:
@@ -149,7 +151,6 @@ class Server:
         self._watchdog.start()  # not before: threads of this process load the app on the loop
         self._late.start()
         self._announce(listeners.describe(secure=tls is not None))
-        self._sources.remember()
         self._manager.tell("READY=1")
         self._manager.start()
         self._doubt_certificate_later()

@@ -17,20 +17,28 @@ logger = logging.getLogger("waterspout.server")
 
 #: A line names so many files, at most.
 _NAMED: Final = 3
+#: It takes some hundredths of a second, as a rule.
+_PATIENCE: Final = 1.0
 
 
 class Sources:
     """What the modules of this process were made of, by the names of their files: where such a name leads
-    through a link to the current release, the next one is compared. Both are done in a thread, as a disk may
-    be slow.
+    through a link to the current release, the next one is compared. Both are done in a thread: a disk may be
+    slow, and the WSGI app is loaded meanwhile.
     """
 
     def __init__(self) -> None:
         self._loaded: dict[str, int] = {}
+        self._thread: threading.Thread | None = None
 
     def remember(self) -> None:
         """They are loaded."""
-        _start(self._remember)
+        self._thread = _start(self._remember)
+
+    def settle(self) -> None:
+        """Wait until that is done, or takes too long: who serves has no descriptor to spare."""
+        if self._thread is not None:
+            self._thread.join(_PATIENCE)
 
     def tell_changed(self) -> None:
         """Warn of those whose files are others now; not of those that are gone."""
@@ -52,9 +60,13 @@ class Sources:
         )
 
 
-def _start(target: Callable[[], None]) -> None:
-    with contextlib.suppress(RuntimeError):  # no thread can be started
-        threading.Thread(target=target, name="waterspout-sources", daemon=True).start()
+def _start(target: Callable[[], None]) -> threading.Thread | None:
+    thread = threading.Thread(target=target, name="waterspout-sources", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # no thread can be started
+        return None
+    return thread
 
 
 def _read(files: Iterable[str]) -> dict[str, int]:

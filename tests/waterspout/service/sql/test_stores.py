@@ -8,6 +8,7 @@ from sqlalchemy import URL, ForeignKey, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.orm.exc import DetachedInstanceError
+from sqlalchemy.pool import NullPool
 
 from waterspout.service.sql import AsyncStore, DatabaseError, Store, parse_url, prepare
 
@@ -244,6 +245,9 @@ async def test_so_many_connections_as_docs_native_md_says(url):
     """And a read that waits for one of them so long."""
     store, async_store = Store(url), AsyncStore(url)
     for pool in (store.engine.pool, async_store.engine.pool):
+        if isinstance(pool, NullPool):  # of SQLite's by asyncio, in an older SQLAlchemy: none is kept
+            assert async_store.engine.dialect.name == "sqlite"
+            continue
         assert (pool.size(), pool.size() + pool._max_overflow, pool._timeout) == (5, 15, 30)
     store.close()
     await async_store.close()
