@@ -717,15 +717,38 @@ class EndsNothing(LogsNothing):
     def finish(self, chunk=None):
         raise RuntimeError("finish")
 
+    def on_finish(self):
+        self.settings["ended"].append(self.request.path)
+
+
+@stream_request_body
+class StreamsNothing(EndsNothing):
+    def data_received(self, chunk):
+        """Nobody sends one."""
+
+
+class CancelsItself(EndsNothing):
+    async def get(self):
+        asyncio.current_task().cancel()
+        await asyncio.sleep(0)
+
 
 @on_loops
 async def test_a_handler_that_can_t_even_fail_leaves_no_client_waiting(caplog):
+    ended = []
     rules = [("/logs", LogsNothing), ("/ends", EndsNothing)]
-    async with serve(Application(rules)) as client:
-        client.send(b"GET /logs HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert (await client.read_reply())[0] == 500
-        client.send(b"GET /ends HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert await client.rest() == b""
+    rules += [("/streams", StreamsNothing), ("/cancels", CancelsItself)]
+    application = Application(rules, ended=ended)
+    async with harness.serve(application) as served:
+        async with served.client() as client:
+            client.send(b"GET /logs HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await client.read_reply())[0] == 500
+        for path in ("/ends", "/streams", "/cancels"):
+            async with served.client() as client:
+                client.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                assert await client.rest() == b""
+    await application.stop()
+    assert ended == ["/ends", "/streams", "/cancels"]
 
 
 class SendsBytes(RequestHandler):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import sys
-from collections.abc import Collection, Iterator, Sequence
-from types import CodeType, ModuleType
+from collections.abc import Iterator, Sequence
+from types import CodeType, FunctionType
 from typing import Any, Final, NamedTuple
 
 from tornado.web import RequestHandler
@@ -17,8 +16,6 @@ from waterspout.native.methods import defines, makes_others
 _OURS: Final = frozenset({"tornado", "waterspout"})
 #: Whose classes an application has not written.
 _ALIEN: Final = _OURS | {"builtins", "abc", "typing"}
-#: What a handler that has other plans with its arguments changes before its method is called.
-_ARGUMENTS: Final = frozenset({"path_args", "path_kwargs"})
 
 
 class Given(NamedTuple):
@@ -46,7 +43,8 @@ def find_misfits(handler_class: type[RequestHandler], rules: Sequence[Given]) ->
                 yield from _find_misfit(
                     handler_class, "initialize", rule._replace(groups=0, names=rule.kwargs)
                 )
-    if not _is_ours(_strip(handler_class._execute)) or _changes_arguments(handler_class):
+    # Behind `prepare()` its arguments may be others.
+    if not all(_is_ours(_strip(each)) for each in (handler_class._execute, handler_class.prepare)):
         return
     methods = [*_find_called(handler_class)]
     found = {
@@ -101,36 +99,27 @@ def _is_ours(function: Any) -> bool:
     return str(module).partition(".")[0] in _OURS
 
 
-def _changes_arguments(handler_class: type[RequestHandler]) -> bool:
-    """Whether its code, or that of its bases' modules, which it may call, so much as names what its methods
-    are called with.
+def speaks_of(word: str, handler_class: type[RequestHandler]) -> bool:
+    """Whether the name is in the code of the class, of its decorators, or of what it inherits from an
+    application.
     """
-    modules = [sys.modules.get(base.__module__) for base in _find_bases(handler_class)]
-    return speaks_of(_ARGUMENTS, handler_class, *filter(None, modules))
+    bases = [base for base in handler_class.__mro__ if base.__module__.partition(".")[0] not in _ALIEN]
+    values = [value for base in bases for value in vars(base).values()]
+    return any(word in _find_words(each.__code__) for value in values for each in _chain(value))
 
 
-def speaks_of(words: Collection[str], handler_class: type[RequestHandler], *modules: ModuleType) -> bool:
-    """Whether one of these names is in the code of the class, or of what it inherits from an application; or
-    in that of a function of `modules`.
+def _chain(value: Any) -> Iterator[FunctionType]:
+    """A function, and those that it wraps. Nothing else is so much as asked what it is: there are objects
+    that load, or connect, when they are.
     """
-    places = {id(place): place for place in (*_find_bases(handler_class), *modules)}
-    return any(
-        not _find_words(function.__code__).isdisjoint(words)
-        for place in places.values()
-        for function in map(_unwrap, list(vars(place).values()))
-        if inspect.isfunction(function)
-    )
-
-
-def _find_bases(handler_class: type[RequestHandler]) -> list[type]:
-    return [base for base in handler_class.__mro__ if base.__module__.partition(".")[0] not in _ALIEN]
-
-
-def _unwrap(function: Any) -> Any:
-    return inspect.unwrap(function) if inspect.isfunction(function) else function
+    seen: list[FunctionType] = []
+    while type(value) is FunctionType and value not in seen:
+        seen.append(value)
+        yield value
+        value = vars(value).get("__wrapped__")
 
 
 def _find_words(code: CodeType) -> set[str]:
-    """Names and texts in it, and in the functions that it makes."""
-    words = {*code.co_names, *(each for each in code.co_consts if isinstance(each, str))}
-    return words.union(*(_find_words(each) for each in code.co_consts if isinstance(each, CodeType)))
+    """Names in it, and in the functions that it makes."""
+    inner = (each for each in code.co_consts if isinstance(each, CodeType))
+    return set(code.co_names).union(*map(_find_words, inner))

@@ -15,7 +15,7 @@ import weakref
 from asyncio import Future
 from collections.abc import Callable
 from types import CoroutineType, MethodType, TracebackType
-from typing import Any
+from typing import Any, cast
 
 from tornado.escape import to_unicode
 from tornado.httputil import HTTPInputError, HTTPOutputError, HTTPServerRequest
@@ -313,12 +313,15 @@ class LeanRequestHandler(TornadoRequestHandler):
             if not self._finished:
                 self.send_error(500)
         except Exception:
-            _log_unanswered()
+            _leave_anyway(self)
         raise error
 
     def _handle_request_exception(self, e: BaseException) -> None:
-        if not (isinstance(e, Decline) and self._pass_on()):
-            super()._handle_request_exception(e)
+        try:
+            if not (isinstance(e, Decline) and self._pass_on()):
+                super()._handle_request_exception(e)
+        except Exception:  # else Tornado's own `_execute` would be content with a line of the log
+            _answer_anyway(self)
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         """As Tornado's; but a reply that has begun is cut, where Tornado's ends as if it were whole; and what
@@ -343,8 +346,14 @@ class LeanRequestHandler(TornadoRequestHandler):
         has_left = is_left(connection) and not isinstance(error, HTTPOutputError)
         if not (record.note or has_left or isinstance(error, StreamClosedError)):
             gen_log.error("Cannot send error response after headers written: %s is cut", record.request_id)
-        connection.set_close_callback(None)  # it is we who close: `on_finish` says so
         record.note = record.note or ("client-left" if has_left else "cut")
+        self._leave()
+
+    def _leave(self) -> None:
+        """Cut the reply: nothing more is said."""
+        request: Any = self.request
+        connection = request.connection
+        connection.set_close_callback(None)  # it is we who close: `on_finish` says so
         if not is_left(connection):
             cut_reply(connection, is_delimited=request.version == "HTTP/1.1")
         self._finished = True
@@ -449,20 +458,33 @@ def answer_exception(handler: TornadoRequestHandler, error: BaseException) -> No
     try:
         handler._handle_request_exception(error)
     except Exception:
-        _log_unanswered()
-        if not handler._finished:
-            _answer_anyway(handler)
+        _answer_anyway(handler)
 
 
 def _answer_anyway(handler: TornadoRequestHandler) -> None:
     """What was to answer has raised itself, and the client would wait for ever."""
+    _log_unanswered()
     try:
-        handler.send_error(500)
+        if not handler._finished:
+            handler.send_error(500)
+    except Exception:
+        _leave_anyway(handler)
+
+
+def _leave_anyway(handler: TornadoRequestHandler) -> None:
+    """Nothing can be answered: cut it, unless the reply is out, and what comes behind it has raised."""
+    _log_unanswered()
+    if handler._finished:
+        return
+    record, request = record_of(handler.request), cast(Any, handler.request)
+    record.note = record.note or "cut"
+    try:
+        if isinstance(handler, LeanRequestHandler):
+            handler._leave()
+        elif not is_left(request.connection):
+            cut_reply(request.connection, is_delimited=request.version == "HTTP/1.1")
     except Exception:
         _log_unanswered()
-        request: Any = handler.request
-        if not is_left(request.connection):
-            cut_reply(request.connection, is_delimited=request.version == "HTTP/1.1")
 
 
 def _log_unanswered() -> None:

@@ -90,4 +90,4 @@ def _is_meant(handler_class: type[RequestHandler], endpoint: str) -> bool:
     """It is said so; or it may decline; or `static_path`, a setting, is of files that Flask has, too."""
     if handler_class is StaticFileHandler:
         return endpoint == "static"
-    return endpoint in find_replaced(handler_class) or speaks_of({"Decline"}, handler_class)
+    return endpoint in find_replaced(handler_class) or speaks_of("Decline", handler_class)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from copy import copy
 from functools import partial
 from inspect import isclass, isroutine
@@ -66,8 +67,11 @@ class Gathering:
     @property
     def doubts(self) -> list[str]:
         """What is probably a mistake, a line for each, for people."""
-        misfits = [text for each, given in self._given.items() for text in find_misfits(each, given)]
-        return [*self._doubts, *misfits]
+        doubts = list(self._doubts)
+        for handler_class, given in self._given.items():
+            with suppress(Exception):  # what cannot be looked at is not doubted
+                doubts += find_misfits(handler_class, given)
+        return doubts
 
     def gather(self, rules: Iterable[Any], *handlers: Any) -> list[Any]:
         """Tornado's rules: neighbours that are written Flask's way become one map at their place. `handlers`:

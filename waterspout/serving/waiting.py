@@ -50,7 +50,10 @@ class LateNatives:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(NATIVE_LATE_LOOK)
-            await self._look()  # which keeps nobody's request until the next one
+            try:
+                await self._look()  # which keeps nobody's request until the next one
+            except Exception:  # threads that make tasks, say, while these are counted
+                logger.exception("native requests that wait could not be looked for")
 
     async def _look(self) -> None:
         late: dict[type[RequestHandler], NativeRequest] = {}
