@@ -420,7 +420,16 @@ def test_what_varies_as_other_frameworks_write_it_is_told():
     said = Application([(path, Reads) for path in paths]).doubts
     for path, doubt in zip(paths, said, strict=True):
         assert doubt.startswith(f"the rule {path!r} matches only a path that has these very signs")
-    fine = ["/v1/items:copy", r"/a{2}", r"/\{a\}", r"/\N{DIGIT ONE}", r"/(?>a)", r"/(?:a)", "/<int:item>"]
+    fine = [
+        "/v1/items:copy",
+        r"/a{2}",
+        r"/\{a\}",
+        r"/\N{DIGIT ONE}",
+        r"/(?>a)",
+        r"/(?:a)",
+        "/<int:item>",
+        "/a->b",
+    ]
     assert Application([(path, Reads) for path in fine]).doubts == []
 
 

@@ -186,8 +186,7 @@ class Gathering:
 
     def _doubt_path(self, path: str) -> None:
         """A slip of whoever meant Flask's notation, and wrote what is taken as it stands."""
-        lacks_sign = ">" in path and "<" not in path and "(?" not in path
-        if lacks_sign or is_foreign(path):
+        if is_foreign(path):
             self._doubts.append(
                 f"the rule {path!r} matches only a path that has these very signs: what varies is written "
                 "<name> or <int:name>"

@@ -14,8 +14,9 @@ from waterspout.message.target import decode_path_info
 #: What a path may hold as it is (RFC 3986 section 3.3), beside letters, digits and `-._~`.
 PLAIN: Final = "/:@!$&'()*+,;="
 _CONVERTER: Final = re.compile(r"<[^<>]+>")
-#: No sign of a regular expression, either: there a brace has numbers in it, or a name behind `\\N`.
-_FOREIGN: Final = re.compile(r"/:[A-Za-z_]|(?<!\\)(?<!\\N)\{[A-Za-z_]")
+#: No sign of a regular expression, either: there a brace has numbers in it, or a name behind `\\N`. The last
+#: is Flask's own, without its `<`.
+_FOREIGN: Final = re.compile(r"/:[A-Za-z_]|(?<!\\)(?<!\\N)\{[A-Za-z_]|/(?:\w+:)?[A-Za-z_]\w*>")
 _ESCAPE: Final = re.compile("%[0-9A-Fa-f]{2}")
 _REGEX_SIGNS: Final = frozenset("\\^$|?*+()[]{}")
 
@@ -94,7 +95,9 @@ def find_slip(path: str, converters: Collection[str]) -> str:
 
 
 def is_foreign(path: str) -> bool:
-    """Whether what varies seems to be written as other frameworks have it: `/{id}`, `/:id`."""
+    """Whether what varies seems to be written as other frameworks have it, or half of it is: `/{id}`, `/:id`,
+    `/int:id>`.
+    """
     return _FOREIGN.search(path) is not None
 
 

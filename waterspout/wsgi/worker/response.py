@@ -108,76 +108,68 @@ class Response:
         Raises InvalidResponse: not bytes, or no `start_response` yet.
         """
         with self._turn:
-            self._write(chunk, only)
-
-    def _write(self, chunk: bytes, only: bool) -> None:
-        if not isinstance(chunk, bytes):
-            raise InvalidResponse(f"the body must be bytes, not {type(chunk).__name__}")
-        if self._status is None:
-            raise InvalidResponse("the app sends a body before start_response()")
-        if not chunk or self.ended:
-            return
-        if only and self._length < 0 and not self._bodiless and not self.started:
-            self._length = len(chunk)
-        if self._bodiless:
-            self._finish(WHOLE)
-            return
-        if self._length >= 0:
-            chunk = self._cut_to_length(chunk)
-        if len(chunk) == self._length and not self.started and len(chunk) <= SMALL_REPLY:
-            answer = pack_answer(self._build_head(), chunk)
-            self.ended = True
-            self._send(answer)
-        elif chunk:
-            self._write_data(chunk)
-        else:
-            self._finish(WHOLE)
+            if not isinstance(chunk, bytes):
+                raise InvalidResponse(f"the body must be bytes, not {type(chunk).__name__}")
+            if self._status is None:
+                raise InvalidResponse("the app sends a body before start_response()")
+            if not chunk or self.ended:
+                return
+            if only and self._length < 0 and not self._bodiless and not self.started:
+                self._length = len(chunk)
+            if self._bodiless:
+                self._finish(WHOLE)
+                return
+            if self._length >= 0:
+                chunk = self._cut_to_length(chunk)
+            if len(chunk) == self._length and not self.started and len(chunk) <= SMALL_REPLY:
+                answer = pack_answer(self._build_head(), chunk)
+                self.ended = True
+                self._send(answer)
+            elif chunk:
+                self._write_data(chunk)
+            else:
+                self._finish(WHOLE)
 
     def end(self) -> None:
         """The end of the iterable. Raises InvalidResponse if the app never started."""
-        if not self.ended:  # most are: it never becomes False again
-            with self._turn:
-                self._conclude()
-
-    def _conclude(self) -> None:
         if self.ended:
-            return
-        if self._status is None:
-            raise InvalidResponse("the app never called start_response()")
-        if not self.started and not self._bodiless:
-            if self._length > 0:
-                # The app's length is the file's, which a proxy sends in place of this reply's body.
-                self._headers = leave_body(self._headers)
-                self._length = self._headers.length
-            self._length = max(0, self._length)
-        whole = self._bodiless or self._length < 0 or self._sent == self._length
-        if not whole:
-            logger.error(
-                "request %s: the body ended after %d of %d bytes: the connection is cut",
-                self._request_id,
-                self._sent,
-                self._length,
-            )
-        self._finish(WHOLE if whole else CUT)
+            return  # most are, and it never becomes False again
+        with self._turn:
+            if self.ended:
+                return
+            if self._status is None:
+                raise InvalidResponse("the app never called start_response()")
+            if not self.started and not self._bodiless:
+                if self._length > 0:
+                    # The app's length is the file's, which a proxy sends in place of this reply's body.
+                    self._headers = leave_body(self._headers)
+                    self._length = self._headers.length
+                self._length = max(0, self._length)
+            whole = self._bodiless or self._length < 0 or self._sent == self._length
+            if not whole:
+                logger.error(
+                    "request %s: the body ended after %d of %d bytes: the connection is cut",
+                    self._request_id,
+                    self._sent,
+                    self._length,
+                )
+            self._finish(WHOLE if whole else CUT)
 
     def fail(self) -> None:
         """The app raised: 500 if nothing is out yet, else the connection is cut."""
         with self._turn:
-            self._fail()
-
-    def _fail(self) -> None:
-        if self.ended:
-            return
-        if self.started:
-            self._send(self._end(CUT))
-            return
-        body = b"500 Internal Server Error\n"
-        self._status = (500, "Internal Server Error")
-        self._headers = check_headers([("Content-Type", "text/plain; charset=utf-8")])
-        self._length = len(body)
-        answer = pack_answer(self._build_head(), body if has_body(self._method, 500) else b"")
-        self.ended = True
-        self._send(answer)
+            if self.ended:
+                return
+            if self.started:
+                self._send(self._end(CUT))
+                return
+            body = b"500 Internal Server Error\n"
+            self._status = (500, "Internal Server Error")
+            self._headers = check_headers([("Content-Type", "text/plain; charset=utf-8")])
+            self._length = len(body)
+            answer = pack_answer(self._build_head(), body if has_body(self._method, 500) else b"")
+            self.ended = True
+            self._send(answer)
 
     def leave(self) -> None:
         """Whatever became of it, it is over: what is being written is waited for, what comes later dropped.
