@@ -86,8 +86,9 @@ class Exchange(HTTPConnection):
         assert isinstance(start_line, ResponseStartLine)
         self._refuse_finished(b"a head")
         if start_line.code < 200 and start_line.code != _SWITCHING_PROTOCOLS:
-            # RFC 9110 section 15.2: the reply is still to come.
-            return self._writer.write(_format(start_line.code, start_line.reason, list(headers.get_all())))
+            # RFC 9110 section 15.2: the reply is still to come, and HTTP/1.0 knows of no such thing.
+            interim = _format(start_line.code, start_line.reason, list(headers.get_all()))
+            return self._writer.write(b"" if self.head.version == "HTTP/1.0" else interim)
         self.response_started = True
         return self._write_head(self._serialize_headers(start_line.code, start_line.reason, headers), chunk)
 

@@ -160,6 +160,21 @@ async def test_an_informational_reply_comes_before_the_reply(fields):
             assert (await client.read_reply())[2] == b"ok"
 
 
+@on_loops
+async def test_http_1_0_gets_no_informational_reply():
+    """RFC 9110 section 15.2: it would take it for the reply."""
+
+    def answer(exchange):
+        write_head(exchange, 103, Link="</x.css>")
+        write_head(exchange, 200, b"ok", Content_Length="2")
+        exchange.finish()
+
+    async with serve(answering(answer)) as served, served.client() as client:
+        client.send(b"GET / HTTP/1.0\r\n\r\n")
+        status, _, body = await client.read_reply()
+        assert (status, body) == (200, b"ok")
+
+
 @pytest.mark.parametrize("said", ["keep-alive", "not-close, closed"])
 @on_loops
 async def test_what_a_handler_says_of_the_connection_gives_way_to_what_is_true(said):
