@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from tornado.ioloop import IOLoop
 
-if TYPE_CHECKING:
-    from waterspout.websocket.protocol import WebSocketProtocol
+
+class Shown(Protocol):
+    """What is shown here: a `WebSocketProtocol`."""
+
+    @property
+    def socket(self) -> Any:
+        """None: it is closed."""
+
+    def on_connection_close(self) -> None: ...
+
+    def set_nodelay(self, x: bool) -> None: ...
 
 
 class SeenStream:
@@ -17,7 +26,7 @@ class SeenStream:
 
     __slots__ = ("_protocol",)
 
-    def __init__(self, protocol: WebSocketProtocol) -> None:
+    def __init__(self, protocol: Shown) -> None:
         self._protocol = protocol
 
     @property

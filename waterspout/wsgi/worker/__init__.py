@@ -2,7 +2,7 @@
 
 worker.py    LaneWorker: one thread, one request at a time
 environ.py   the environ of PEP 3333                   (pure)
-body.py      wsgi.input
+body.py      wsgi.input                                inbox.py   ... what has come of it
 response.py  start_response, and what follows it
 fields.py    ... status and fields, checked
 allow.py     405 and Allow, where native handlers own other methods

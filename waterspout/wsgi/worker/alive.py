@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from waterspout.wsgi.worker.worker import LaneWorker
+from waterspout.wsgi.worker.inbox import Lane
 
 #: Where a request's environ holds its `Presence`.
 KEY: Final = "waterspout.lane"
@@ -18,7 +17,7 @@ class Presence:
 
     __slots__ = ("_inbox", "_lane", "_thread")
 
-    def __init__(self, lane: LaneWorker) -> None:
+    def __init__(self, lane: Lane) -> None:
         self._lane = lane
         self._inbox = lane.inbox
         self._thread = get_ident()

@@ -10,44 +10,22 @@ import io
 import os
 import stat
 import sys
-from collections import deque
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from waterspout.exceptions import ClientDisconnected
 from waterspout.limits import FILE_BLOCK, READ_WINDOW
-
-if TYPE_CHECKING:
-    from waterspout.wsgi.worker.worker import LaneWorker
+from waterspout.wsgi.worker.inbox import Lane
 
 #: So far back the causes of an error are looked at; apps can make circles of them.
 _CAUSES: Final = 16
 
 
-class Inbox:
-    """What has come down a lane for the request that runs on it.
-
-    Attributes: `pieces`, body bytes not yet read; `ended`, nothing follows them; `cancelled`, nobody waits
-    for the reply, and why; `client_eof`, the client sends no more: it may have left.
-    """
-
-    def __init__(self) -> None:
-        self.pieces: deque[bytes] = deque()
-        self.ended = False
-        self.cancelled = ""
-        self.client_eof = False
-
-    @property
-    def is_empty(self) -> bool:
-        """Nothing of the body is here, and more may come."""
-        return not (self.pieces or self.ended or self.cancelled)
-
-
 class LaneBody(io.RawIOBase):
     """The raw stream under `wsgi.input`; `io.BufferedReader` makes read, readline and iteration of it."""
 
-    def __init__(self, lane: LaneWorker) -> None:
+    def __init__(self, lane: Lane) -> None:
         super().__init__()
         self._lane = lane
         self._inbox = lane.inbox
@@ -141,7 +119,7 @@ def comes_of_leaving(error: BaseException) -> bool:
     return isinstance(link, ClientDisconnected)
 
 
-def open_body(body_length: int, lane: LaneWorker) -> BinaryIO:
+def open_body(body_length: int, lane: Lane) -> BinaryIO:
     """wsgi.input for a request: `body_length` as in `RequestHead`.
 
     The body of -1 (on demand) is a `BufferedReader`, so it reads ahead by one buffer, never past the end.

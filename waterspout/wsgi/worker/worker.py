@@ -46,8 +46,9 @@ from waterspout.wsgi.frames import (
 )
 from waterspout.wsgi.worker.alive import KEY, Presence
 from waterspout.wsgi.worker.allow import AllowMerger
-from waterspout.wsgi.worker.body import FileWrapper, Inbox, comes_of_leaving, open_body
+from waterspout.wsgi.worker.body import FileWrapper, comes_of_leaving, open_body
 from waterspout.wsgi.worker.environ import build_environ
+from waterspout.wsgi.worker.inbox import Inbox
 from waterspout.wsgi.worker.loading import WSGIApp
 from waterspout.wsgi.worker.response import Response
 from waterspout.wsgi.worker.sleep import SleepMeter

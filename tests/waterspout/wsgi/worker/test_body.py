@@ -9,7 +9,8 @@ from werkzeug.wsgi import _RangeWrapper
 
 from waterspout.exceptions import ClientDisconnected
 from waterspout.limits import FILE_BLOCK, READ_WINDOW
-from waterspout.wsgi.worker.body import FileWrapper, Inbox, open_body
+from waterspout.wsgi.worker.body import FileWrapper, open_body
+from waterspout.wsgi.worker.inbox import Inbox
 
 ON_DEMAND = -1
 END = object()
