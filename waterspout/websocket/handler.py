@@ -16,8 +16,9 @@ from waterspout.websocket.protocol import WebSocketProtocol
 #: Where a class keeps the subclass that was made of it. There, both are collected together: a weak dictionary
 #: would hold the class by its subclass.
 _MADE: Final = "_waterspout_websocket_handler"
-#: What is not inherited, or says something else of a subclass.
-_OWN_ALONE: Final = ("__annotations__", "__orig_bases__", "__type_params__")
+#: What is not inherited, or says something else of a subclass. From Python 3.14 on annotations are made when
+#: they are asked for, by a function that stands here (PEP 649).
+_OWN_ALONE: Final = ("__annotate_func__", "__annotations__", "__orig_bases__", "__type_params__")
 #: Of a `get_websocket_protocol` that was made here.
 _WATCHES: Final = "_watches_waterspout"
 #: What makes no sense once the connection speaks no HTTP. Tornado replaces them on every instance; on the

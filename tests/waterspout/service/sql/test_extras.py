@@ -45,7 +45,8 @@ def test_what_is_missing_is_said_in_one_sentence(package, code, said):
 
 def test_what_else_is_missing_is_not_its_affair():
     said = say_without("uuid", "import waterspout.service.sql")
-    assert said.startswith("ModuleNotFoundError: import of uuid halted")
+    assert said.startswith("ModuleNotFoundError: ")
+    assert "uuid" in said
 
 
 def test_the_blocking_side_needs_no_async_driver():

@@ -130,6 +130,7 @@ def test_an_old_environ_does_not_listen_for_the_next_request():
         assert wire.ask("/").body == b"[True, True]"
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # it has threads, and forks
 def test_a_forked_child_does_not_listen_on_its_parent_s_lane():
     def fork(environ):
         child = os.fork()
