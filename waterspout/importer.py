@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
+from types import FunctionType
 from typing import Any, Final
 
 from waterspout.exceptions import TargetNotFound, TargetRaised
@@ -225,6 +226,8 @@ def takes(function: Any, count: int, names: Iterable[str] = ()) -> bool:
     """Whether it can be called with so many positional arguments, and others by these names, as far as Python
     can tell.
     """
+    if _hides_signature(function):
+        return True
     try:
         # Not of what a decorator wraps: Werkzeug's Request.application calls that with other arguments.
         signature = inspect.signature(function, follow_wrapped=False)
@@ -237,6 +240,14 @@ def takes(function: Any, count: int, names: Iterable[str] = ()) -> bool:
     except TypeError:
         return False
     return True
+
+
+def _hides_signature(function: Any) -> bool:
+    """What a decorator has made, with the signature of what it wraps (wrapt, `__signature__`): that may be
+    called with other arguments.
+    """
+    stands_in = inspect.isfunction(function) and type(function) is not FunctionType
+    return stands_in or "__signature__" in getattr(function, "__dict__", {})
 
 
 def _import(spec: str, module_name: str) -> Any:

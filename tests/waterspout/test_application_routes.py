@@ -422,6 +422,7 @@ def test_what_varies_as_other_frameworks_write_it_is_told():
         assert doubt.startswith(f"the rule {path!r} matches only a path that has these very signs")
     fine = [
         "/v1/items:copy",
+        r"/proxy/([^/:A-Z]+):(\d+)",
         r"/a{2}",
         r"/\{a\}",
         r"/\N{DIGIT ONE}",

@@ -43,6 +43,8 @@ TARGETS = {
             def __call__(self, environ, start_response): return []
         class Asgi:
             async def __call__(self, scope, receive, send): pass
+        def injected(): return app
+        injected.__signature__ = __import__("inspect").signature(needs)
         async def asgi(scope, receive, send): pass
         class Typed:
             # As a function of Python 3.14 whose annotations are names for type checkers alone.
@@ -244,7 +246,7 @@ def test_the_user_s_own_frame_is_shown_before_a_library_s(modules):
     assert f"{modules / 'parsing.py'}:2 in <module>" in text
 
 
-@pytest.mark.parametrize("name", ["app", "Wrapped()", "print"])
+@pytest.mark.parametrize("name", ["app", "Wrapped()", "print", "injected()"])
 def test_a_wsgi_app_takes_environ_and_start_response(name):
     assert resolve_callable(f"web:{name}") is not None
 

@@ -53,11 +53,12 @@ def find_misfits(handler_class: type[RequestHandler], rules: Sequence[Given]) ->
         for method in methods
         for text in _find_misfit(handler_class, method, rule)
     }
-    for (rule, method), text in found.items():
-        fits_no_rule = all((each, method) in found for each in rules)
-        fits_no_method = all((rule, each) in found for each in methods)
-        if fits_no_method or (fits_no_rule and rule is rules[0]):
-            yield text
+    for rule in rules:
+        texts = [found[rule, method] for method in methods if (rule, method) in found]
+        if len(texts) == len(methods):
+            yield from texts[:1]  # of one mistake, once
+        elif rule is rules[0]:
+            yield from (found[rule, each] for each in methods if all((other, each) in found for other in rules))
 
 
 def _find_called(handler_class: type[RequestHandler]) -> Iterator[str]:
@@ -69,10 +70,10 @@ def _find_called(handler_class: type[RequestHandler]) -> Iterator[str]:
 
 def _find_misfit(handler_class: type[RequestHandler], name: str, rule: Given) -> Iterator[str]:
     function = _strip(inspect.getattr_static(handler_class, name, None))
-    if not inspect.isfunction(function):
+    if type(function) is not FunctionType or "__signature__" in vars(function):
         return
     try:
-        # Not of what somebody else's decorator wraps: that may be called with other arguments.
+        # Not of what somebody else's decorator wraps, or hides: that may be called with other arguments.
         signature = inspect.signature(function, follow_wrapped=False)
     except Exception:  # its annotations, which Python 3.14 evaluates only now
         return
@@ -82,7 +83,9 @@ def _find_misfit(handler_class: type[RequestHandler], name: str, rule: Given) ->
         count = rule.groups
         given = ", ".join(rule.names) or (f"{count} argument{'s' * (count > 1)}" if count else "no argument")
         called = f"{handler_class.__module__}.{handler_class.__qualname__}.{name}"
-        takes = ", ".join(signature.parameters)
+        empty = inspect.Parameter.empty
+        parameters = signature.parameters.values()
+        takes = ", ".join(str(each.replace(annotation=empty, default=empty)) for each in parameters)
         fails = f"{called}({takes}), which fails at each request: {error}"
         yield f"the rule {rule.path!r} gives {given} to {fails}"
 

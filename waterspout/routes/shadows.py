@@ -53,7 +53,11 @@ def tell_shadows(application: Application, flask: Names) -> None:
 
 
 def find_shadowed(application: Application, flask: Names, seconds: float = math.inf) -> list[str]:
-    """Those endpoints, in the order of their rules, as far as so many `seconds` lead."""
+    """Those endpoints, in the order of their rules, as far as so many `seconds` lead. None where native rules
+    have converters with code of their own: it may wait for a database, and nobody has asked for anything.
+    """
+    if _runs_code(application):
+        return []
     literal = {rule["rule"] for rule in flask.rules}
     found: dict[str, None] = {}
     deadline = time.perf_counter() + seconds
@@ -63,7 +67,7 @@ def find_shadowed(application: Application, flask: Names, seconds: float = math.
             continue
         if time.perf_counter() > deadline:
             break
-        with suppress(Exception):  # a converter's, of a native rule: it says so when it is asked in earnest
+        with suppress(Exception):  # no look for what may be a mistake ends a start
             if _is_taken(application, rule, path):
                 found[rule["endpoint"]] = None
     return [*found]
@@ -82,12 +86,18 @@ def _spell(rule: str, flask: Names) -> str | None:
 def _is_taken(application: Application, rule: NamedRule, path: str) -> bool:
     methods = set(rule["methods"] or ("GET",)) - {"HEAD", "OPTIONS"}  # Flask adds these
     path = quote(path, safe=PLAIN)
-    handlers = {application.find_native(method, path) for method in methods} - {None}
-    return any(not _is_meant(each, rule["endpoint"]) for each in handlers if each is not None)
+    handlers = filter(None, {application.find_native(method, path) for method in methods})
+    return any(not _is_meant(each, rule["endpoint"]) for each in handlers)
 
 
 def _is_meant(handler_class: type[RequestHandler], endpoint: str) -> bool:
     """It is said so; or it may decline; or `static_path`, a setting, is of files that Flask has, too."""
-    if handler_class is StaticFileHandler:
-        return endpoint == "static"
+    if endpoint == "static" and issubclass(handler_class, StaticFileHandler):
+        return True
     return endpoint in find_replaced(handler_class) or speaks_of("Decline", handler_class)
+
+
+def _runs_code(application: Application) -> bool:
+    """Whether to look for a rule may be to run an application's own code."""
+    converters = application.container.link.native.converters if application.container is not None else {}
+    return any(each.to_python.__module__.partition(".")[0] != "werkzeug" for each in converters.values())

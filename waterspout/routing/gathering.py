@@ -30,6 +30,9 @@ from waterspout.wsgi.naming import Names, find_arguments
 if TYPE_CHECKING:
     from waterspout.application import Application
 
+#: Of one class, so many lines.
+_SAID: Final = 3
+
 
 class Gathering:
     """Gathers the rules of an `application`.
@@ -69,8 +72,13 @@ class Gathering:
         """What is probably a mistake, a line for each, for people."""
         doubts = list(self._doubts)
         for handler_class, given in self._given.items():
+            misfits: list[str] = []
             with suppress(Exception):  # what cannot be looked at is not doubted
-                doubts += find_misfits(handler_class, given)
+                misfits += find_misfits(handler_class, given)
+            doubts += misfits[:_SAID]
+            if more := len(misfits[_SAID:]):
+                named = f"{handler_class.__module__}.{handler_class.__qualname__}"
+                doubts.append(f"{more} more such {'rules lead' if more > 1 else 'rule leads'} to {named}")
         return doubts
 
     def gather(self, rules: Iterable[Any], *handlers: Any) -> list[Any]:

@@ -17,6 +17,8 @@ _CONVERTER: Final = re.compile(r"<[^<>]+>")
 #: No sign of a regular expression, either: there a brace has numbers in it, or a name behind `\\N`. The last
 #: is Flask's own, without its `<`.
 _FOREIGN: Final = re.compile(r"/:[A-Za-z_]|(?<!\\)(?<!\\N)\{[A-Za-z_]|/(?:\w+:)?[A-Za-z_]\w*>")
+#: Signs of which a regular expression takes one.
+_SET: Final = re.compile(r"\[\^?\]?[^\]]*\]")
 _ESCAPE: Final = re.compile("%[0-9A-Fa-f]{2}")
 _REGEX_SIGNS: Final = frozenset("\\^$|?*+()[]{}")
 
@@ -98,7 +100,7 @@ def is_foreign(path: str) -> bool:
     """Whether what varies seems to be written as other frameworks have it, or half of it is: `/{id}`, `/:id`,
     `/int:id>`.
     """
-    return _FOREIGN.search(path) is not None
+    return _FOREIGN.search(_SET.sub(".", path)) is not None
 
 
 def is_literal(path: str) -> bool:

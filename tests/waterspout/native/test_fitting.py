@@ -1,6 +1,7 @@
 """A handler that can't take what its rule gives it is told before the first request."""
 
 import functools
+import inspect
 
 import pytest
 from tornado import gen
@@ -111,6 +112,29 @@ class Follows(SocketHandler):
     pass
 
 
+def with_user(function):
+    """The signature that it shows is of what it wraps."""
+
+    def inject(self, **kwargs):
+        return function(self, "joe", **kwargs)
+
+    inject.__signature__ = inspect.signature(function)
+    return inject
+
+
+class Injected(RequestHandler):
+    @with_user
+    def get(self, user, id):
+        pass
+
+
+class Gone(RequestHandler):
+    def get(self):
+        pass
+
+    post = put = patch = delete = get
+
+
 def name(texts):
     """The methods that are told."""
     return [text.partition(" to ")[2].partition("(")[0].rpartition(".")[2] for text in texts]
@@ -131,6 +155,8 @@ def name(texts):
         (Inherits, 1, [], ["delete", "put"]),
         (Forwards, 1, [], ["post"]),
         (Decorated, 0, ["number"], ["get", "post"]),
+        (Injected, 0, ["id"], []),
+        (Gone, 1, [], ["get"]),  # one mistake, one line
         (Below, 0, ["shop"], []),
         (Executes, 1, [], []),
         (Others, 1, [], []),
@@ -147,6 +173,15 @@ def name(texts):
 def test_the_methods_that_can_t_take_it_are_told(handler, groups, names, told):
     given = Given("/x", groups, tuple(names), ())
     assert sorted(name(find_misfits(handler, [given]))) == told
+
+
+def test_parameters_are_spelled_as_they_are_written():
+    class Spells(RequestHandler):
+        def get(self, one: int, *rest: str, two: str = "x", **more: str):
+            pass
+
+    (said,) = find_misfits(Spells, [Given("/x", 0, (), ())])
+    assert "Spells.get(self, one, *rest, two, **more), which" in said
 
 
 def test_what_initialize_is_given_is_known_too():
@@ -231,14 +266,14 @@ def test_a_rule_of_either_notation_is_told_by_its_path():
         PathRule("/f", Takes, defaults={"number": 7}),
         ("/g.*", [(r"/g/(\d+)", Takes), (r"/g/h", Bare)]),
     ]
-    a, b, c, d, e = Application(rules).doubts
+    a, b, c, more, e = Application(rules).doubts
     takes = f"to {__name__}.Takes.get(self, number), which fails at each request"
     assert a.startswith(
         f"the rule '/a/<int:number>/<id>' gives number, id {takes}: got an unexpected keyword"
     )
     assert b == rf"the rule '/b/(\\d+)/(\\d+)' gives 2 arguments {takes}: too many positional arguments"
     assert c.startswith(rf"the rule '/c/(?P<id>\\d+)' gives id {takes}: ")
-    assert d == f"the rule '/d' gives no argument {takes}: missing a required argument: 'number'"
+    assert more == f"1 more such rule leads to {__name__}.Takes"
     assert e.startswith(
         "the rule '/e/(.*)' gives no argument to tornado.web.StaticFileHandler.initialize(self, path"
     )

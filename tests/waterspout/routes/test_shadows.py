@@ -1,12 +1,11 @@
 """What is said of shadowed views at the start: nothing that `waterspout routes --check` would not say."""
 
 import math
-import time
 
 import pytest
 from flask import Flask
 from tornado.routing import HostMatches
-from tornado.web import RequestHandler
+from tornado.web import RequestHandler, StaticFileHandler
 from werkzeug.routing import BaseConverter, Rule
 
 import waterspout
@@ -32,14 +31,11 @@ class Slug(BaseConverter):
     regex = "[a-z-]+"
 
 
-class Raises(BaseConverter):
-    def to_python(self, value):
-        raise LookupError("no database")
+class Asks(BaseConverter):
+    asked = 0
 
-
-class Slow(BaseConverter):
     def to_python(self, value):
-        time.sleep(0.01)
+        Asks.asked += 1
         return value
 
 
@@ -84,13 +80,12 @@ VIEWS = {
         ([("/slashed/", Reads)], ["slashed"]),
         ([("/größe", Reads)], ["spoken"]),
         ([(r"/(static|files)/(.*)", Reads)], ["static", "files"]),
-        ([("/raises/<raises:x>", Reads), ("/both", Reads)], ["both"]),
-        ([("/<raises:x>", Reads), ("/articles/feed", Reads)], ["feed"]),
+        ([("/articles/<narrow:name>", Reads), ("/both", Reads)], ["feed", "both"]),
     ],
 )
 def test_the_views_are_found_that_a_thorough_look_finds_too(rules, found):
     flask = make_flask(**VIEWS)
-    application = Application(rules, wsgi=flask, url_converters={"raises": Raises})
+    application = Application(rules, wsgi=flask, url_converters={"narrow": Slug})
     assert find_shadowed(application, link(flask, Names())) == found
     known = {finding.target for finding in examine(application, flask, flask).undeclared}
     assert known.issuperset(found)
@@ -136,8 +131,27 @@ def test_nothing_is_said_of_a_handler_that_may_decline_nor_of_the_setting_for_st
 
 def test_the_loop_is_held_for_no_longer_than_that():
     flask = make_flask(**{f"view{number}": f"/{number}" for number in range(50)})
-    application = Application([("/<slow:number>", Reads)], wsgi=flask, url_converters={"slow": Slow})
-    assert len(find_shadowed(application, link(flask, Names()), 0.05)) < 50
+    application = Application([("/<number>", Reads)], wsgi=flask)
+    assert len(find_shadowed(application, link(flask, Names()))) == 50
+    assert find_shadowed(application, link(flask, Names()), -1) == []
+
+
+def test_no_converter_of_the_app_s_is_asked():
+    """It may wait for a database, and that holds the start."""
+    flask = make_flask(item="/items/<name>", home="/")
+    rules = [("/items/<asks:name>", Reads), ("/", Reads)]
+    application = Application(rules, wsgi=flask, url_converters={"asks": Asks})
+    assert find_shadowed(application, link(flask, Names())) == []
+    assert Asks.asked == 0
+
+
+def test_nothing_is_said_of_a_static_handler_of_the_application_s_own(tmp_path):
+    class Files(StaticFileHandler):
+        pass
+
+    flask = make_flask(home="/")
+    application = Application([], wsgi=flask, static_path=str(tmp_path), static_handler_class=Files)
+    assert find_shadowed(application, link(flask, Names())) == []
 
 
 def test_it_is_one_line_with_the_first_names(capsys, monkeypatch):
