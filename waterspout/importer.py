@@ -334,4 +334,5 @@ def _is_in(filename: str, module: Any) -> bool:
 def _find_homes() -> tuple[str, ...]:
     # Not by sysconfig, which imports: this may be asked when no descriptor is left.
     homes = [os.path.dirname(__file__), os.path.dirname(os.__file__)]
-    return ("<", *(os.path.join(home, "") for home in homes))
+    linked = map(os.path.realpath, homes)  # Homebrew's Python calls its own folders by links
+    return ("<", *(os.path.join(home, "") for home in (*homes, *linked)))

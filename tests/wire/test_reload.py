@@ -100,6 +100,24 @@ def test_native_code_that_has_changed_is_told(start_server, tmp_path):
     assert line.endswith("(shared.py): a restart loads it")
 
 
+def test_native_code_that_is_installed_is_told_too(start_server, tmp_path):
+    """As `pip install -U shop` does it."""
+    home = tmp_path / "site-packages"
+    shop, other = home / "shop", home / "other"
+    for folder in (shop, other):
+        folder.mkdir(parents=True)
+        (folder / "__init__.py").write_text("")
+        (folder / "prices.py").write_text("PRICE = 1")
+    (shop / "native.py").write_text("from other import prices\nfrom shop import prices\nroutes = []")
+    words = ("--native", "shop.native:routes", "--wsgi", "tests.apps.working:app")
+    server = start_server(*words, env={"PYTHONPATH": str(home)})
+    (shop / "prices.py").write_text("PRICE = 2")
+    (other / "prices.py").write_text("PRICE = 2")  # a library's
+    server.signal(signal.SIGHUP)
+    [line] = server.log_lines("native code has changed since the start (", 10)
+    assert line.endswith(f"({os.path.relpath(shop / 'prices.py', os.getcwd())}): a restart loads it")
+
+
 def test_what_runs_is_finished_by_the_old_code(start, site):
     server = start()
     ident, running = new_id(), server.connect()

@@ -1,5 +1,6 @@
 """`--reload`: what somebody changes while developing is served without being asked for."""
 
+import os
 import re
 import signal
 import socket
@@ -155,6 +156,21 @@ def test_processes_that_native_code_has_started_end_with_its_old_version(start_s
     change(site, "my_native.py", NATIVE + STARTS, "second")
     assert said(server, "/native", "second")
     assert poll(lambda: not any(map(stat_of, started)), WAIT)  # no zombies, either
+
+
+TRACKED = "import multiprocessing\nlock = multiprocessing.get_context('spawn').Lock()\n"
+
+
+def test_what_has_ended_behind_a_restart_is_not_kept(start_server, site):
+    """`multiprocessing` tracks such locks in a process of its own, which ends with the one that made it."""
+    change(site, "my_native.py", TRACKED + NATIVE, "one")
+    server = start_server("--native", "my_native:routes", "--reload", cwd=site)
+    for version in ("second", "third", "fourth"):
+        change(site, "my_native.py", TRACKED + NATIVE, version)
+        assert said(server, "/native", version)
+    of_all = [stat_of(name) for name in os.listdir("/proc") if name.isdecimal()]
+    ended = [each for each in of_all if each is not None and each[:2] == ("Z", server.pid)]
+    assert len(ended) <= 1  # of the last restart
 
 
 def test_code_that_can_t_be_compiled_is_waited_for(server, site):

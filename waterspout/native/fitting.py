@@ -58,7 +58,8 @@ def find_misfits(handler_class: type[RequestHandler], rules: Sequence[Given]) ->
         if len(texts) == len(methods):
             yield from texts[:1]  # of one mistake, once
         elif rule is rules[0]:
-            yield from (found[rule, each] for each in methods if all((other, each) in found for other in rules))
+            unfit = [each for each in methods if all((other, each) in found for other in rules)]
+            yield from (found[rule, method] for method in unfit)
 
 
 def _find_called(handler_class: type[RequestHandler]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from copy import copy
 from functools import partial
 from inspect import isclass, isroutine
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from tornado.routing import AnyMatches, PathMatches, Rule
 from tornado.web import FallbackHandler, RequestHandler

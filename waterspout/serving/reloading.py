@@ -12,15 +12,13 @@ import logging
 import os
 import socket
 import sys
-import sysconfig
 import time
 from collections.abc import Callable, Iterable
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from waterspout.exceptions import ConfigurationError
-from waterspout.importer import Home
+from waterspout.importer import Home, is_foreign
 from waterspout.limits import RESTART_END
 from waterspout.logs.standing import find_children
 from waterspout.serving.deadline import end_children
@@ -64,7 +62,7 @@ def find_own_files() -> set[str]:
         with contextlib.suppress(AttributeError):  # what stands there in place of a module
             # Not of the module itself: one that `importlib.util.LazyLoader` has made would be loaded by that.
             file = object.__getattribute__(module, "__dict__").get("__file__")
-            if isinstance(file, str) and file and not _is_installed(file):
+            if isinstance(file, str) and file and not is_foreign(file):
                 found.add(file)
     return found
 
@@ -144,7 +142,7 @@ def find_folders() -> list[str]:
     home = _find_start()
     for name in ("", *sys.path):
         folder = Path(home, name).resolve()
-        if folder.is_dir() and not (name and _is_installed(str(folder))):
+        if folder.is_dir() and not (name and is_foreign(os.path.join(folder, ""))):
             folders.append(folder)
     return [
         str(folder)
@@ -176,23 +174,6 @@ def _find_time(path: str) -> float:
         return os.stat(path).st_mtime
     except OSError:
         return 0.0
-
-
-def _is_installed(path: str) -> bool:
-    """The standard library's, or an installed package's."""
-    if {"site-packages", "dist-packages"}.intersection(Path(path).parts):
-        return True
-    return path.startswith(("<", *_find_homes()))
-
-
-@cache
-def _find_homes() -> tuple[str, ...]:
-    """Once: each of them takes 0.1 ms, and there are hundreds of modules. Homebrew's Python calls its own
-    folders by links.
-    """
-    names = ("stdlib", "platstdlib", "purelib", "platlib")
-    homes = [home for home in map(sysconfig.get_path, names) if home]
-    return tuple(dict.fromkeys([*homes, *map(os.path.realpath, homes)]))
 
 
 def _make_filter() -> Any:
@@ -235,6 +216,9 @@ def restart(sockets: Iterable[socket.socket]) -> None:
     os.environ[_INHERITED] = ",".join(map(str, descriptors))
     sys.stderr.flush()
     end_children(find_children(), RESTART_END)  # the new server would not know them
+    with contextlib.suppress(ChildProcessError):  # nor those that have ended: they would be kept
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
     with contextlib.suppress(OSError):  # the directory is gone, and modules are found elsewhere
         os.chdir(Home.path or ".")
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

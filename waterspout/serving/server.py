@@ -141,7 +141,6 @@ class Server:
         if _calm_collector():
             collector.start(partial(read_rss, os.getpid()))
         keep_freed_memory()
-        self._sources.settle()
         server.add_sockets(listeners.sockets)
         self.has_served = True
         if ops is not None:

@@ -17,9 +17,9 @@ from waterspout.ops.natives import NativeRequest, find_native
 
 logger = logging.getLogger("waterspout.ops")
 
-#: What waits for a future, as that of `gen.coroutine`, doesn't say where that was made: we wait, for all that
-#: can be seen.
-_OURS: Final = os.path.join("waterspout", "native", "handler.py")
+#: What waits for a future, as that of `gen.coroutine`, doesn't say where that was made: what has called the
+#: handler waits, for all that can be seen.
+_CALLERS: Final = (os.path.join("waterspout", "native", "handler.py"), os.path.join("tornado", "web.py"))
 #: So many tasks are looked at in one turn of the loop: a look at 10,000 streams takes 50 ms.
 _AT_ONCE: Final = 100
 #: Their handlers are handed the body as it comes: what they wait for may be that.
@@ -93,5 +93,5 @@ def _tell(handler_class: type[RequestHandler], native: NativeRequest) -> None:
         native.seconds,
         handler_class.__module__,
         handler_class.__qualname__,
-        "" if _OURS in place else f"; {describe_place(place)}",
+        "" if any(caller in place for caller in _CALLERS) else f"; {describe_place(place)}",
     )

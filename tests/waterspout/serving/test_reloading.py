@@ -6,7 +6,6 @@ import logging
 import os
 import subprocess
 import sys
-import sysconfig
 import time
 import types
 
@@ -14,12 +13,12 @@ import pytest
 import watchfiles
 
 from tests.waterspout.wsgi.jobs import wait_for
+from waterspout import importer
 from waterspout.exceptions import ConfigurationError
 from waterspout.importer import Home
 from waterspout.serving import reloading
 from waterspout.serving.reloading import (
     Watcher,
-    _find_homes,
     check_watcher,
     find_changed,
     find_folders,
@@ -112,12 +111,12 @@ async def test_python_s_own_folders_are_not_watched_though_it_calls_them_by_link
     (tmp_path / "opt").symlink_to(tmp_path / "cellar")
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setattr(sys, "path", [str(tmp_path / "cellar")])
-    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path / "opt"))
-    _find_homes.cache_clear()
+    monkeypatch.setattr(os, "__file__", str(tmp_path / "opt" / "os.py"))
+    importer._find_homes.cache_clear()
     try:
         assert find_folders() == [str(tmp_path / "work")]
     finally:
-        _find_homes.cache_clear()
+        importer._find_homes.cache_clear()
 
 
 async def test_sources_and_templates_count_and_nothing_else(folder):

@@ -47,7 +47,9 @@ async def watched(monkeypatch):
     monkeypatch.setattr(waiting, "NATIVE_LATE_LOOK", 0.05)
     gate = asyncio.Event()
     application = Application([("/hangs", Hangs), ("/replies", Replies), ("/takes", Takes)], gate=gate)
-    application.add_handlers(".*", [("/handed", Handed), ("/coroutine", Coroutine)])
+    application.add_handlers(
+        ".*", [(f"/{cls.__name__}", cls) for cls in (Handed, Coroutine, NoticedCoroutine)]
+    )
     late = LateNatives()
     late.start()
     try:
@@ -91,7 +93,7 @@ class Handed(RequestHandler):
 
 async def test_a_body_that_comes_slowly_is_not_the_handler_s(monkeypatch, said):
     async with watched(monkeypatch) as (served, _gate), served.client() as client:
-        client.send(b"POST /handed HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbo")
+        client.send(b"POST /Handed HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbo")
         await asyncio.sleep(0.6)
         client.send(b"dy")
         assert (await client.read_reply())[2] == b"body"
@@ -104,14 +106,26 @@ class Coroutine(RequestHandler):
         yield self.settings["gate"].wait()
 
 
-async def test_what_can_t_be_seen_is_not_said(monkeypatch, said):
+class Noticed(RequestHandler):
+    """Whose subclasses have to say a word: it is left alone, and Tornado calls it."""
+
+    def __init_subclass__(cls, word):
+        super().__init_subclass__()
+
+
+class NoticedCoroutine(Noticed, word="yes"):
+    get = Coroutine.get
+
+
+@pytest.mark.parametrize("cls", [Coroutine, NoticedCoroutine])
+async def test_what_can_t_be_seen_is_not_said(monkeypatch, said, cls):
     async with watched(monkeypatch) as (served, gate), served.client() as client:
-        client.send(ask("/coroutine"))
+        client.send(ask(f"/{cls.__name__}"))
         await asyncio.sleep(0.6)
         gate.set()
         assert (await client.read_reply())[0] == 200
     (line,) = said()
-    assert line.endswith(f"({__name__}.Coroutine)")
+    assert line.endswith(f"({__name__}.{cls.__name__})")
 
 
 async def test_nothing_is_said_of_replies_that_have_begun_nor_of_bodies_that_come(monkeypatch, said):
