@@ -723,6 +723,16 @@ class LogsNothing(RequestHandler):
         raise RuntimeError("log")
 
 
+class ExitsInPlace(LogsNothing):
+    """A SystemExit is its handler's, as anywhere else: it does not end the server."""
+
+    def log_exception(self, *_):
+        raise SystemExit(3)
+
+    def write_error(self, *_, **__):
+        raise SystemExit(4)
+
+
 class EndsNothing(LogsNothing):
     def finish(self, chunk=None):
         raise RuntimeError("finish")
@@ -746,14 +756,14 @@ class CancelsItself(EndsNothing):
 @on_loops
 async def test_a_handler_that_can_t_even_fail_leaves_no_client_waiting(caplog):
     ended = []
-    rules = [("/logs", LogsNothing), ("/ends", EndsNothing)]
+    rules = [("/logs", LogsNothing), ("/ends", EndsNothing), ("/exits", ExitsInPlace)]
     rules += [("/streams", StreamsNothing), ("/cancels", CancelsItself)]
     application = Application(rules, ended=ended)
     async with harness.serve(application) as served:
         async with served.client() as client:
             client.send(b"GET /logs HTTP/1.1\r\nHost: x\r\n\r\n")
             assert (await client.read_reply())[0] == 500
-        for path in ("/ends", "/streams", "/cancels"):
+        for path in ("/exits", "/ends", "/streams", "/cancels"):
             async with served.client() as client:
                 client.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
                 assert await client.rest() == b""

@@ -312,7 +312,7 @@ class LeanRequestHandler(TornadoRequestHandler):
         try:
             if not self._finished:
                 self.send_error(500)
-        except Exception:
+        except (Exception, SystemExit):
             _leave_anyway(self)
         raise error
 
@@ -320,7 +320,10 @@ class LeanRequestHandler(TornadoRequestHandler):
         try:
             if not (isinstance(e, Decline) and self._pass_on()):
                 super()._handle_request_exception(e)
-        except Exception:  # else Tornado's own `_execute` would be content with a line of the log
+        except (
+            Exception,
+            SystemExit,
+        ):  # else Tornado's own `_execute` would only log it
             _answer_anyway(self)
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
@@ -457,7 +460,7 @@ def answer_exception(handler: TornadoRequestHandler, error: BaseException) -> No
     """Let `handler` answer for what it raised; called where that is caught (Tornado asks `sys.exc_info`)."""
     try:
         handler._handle_request_exception(error)
-    except Exception:
+    except (Exception, SystemExit):
         _answer_anyway(handler)
 
 
@@ -467,7 +470,7 @@ def _answer_anyway(handler: TornadoRequestHandler) -> None:
     try:
         if not handler._finished:
             handler.send_error(500)
-    except Exception:
+    except (Exception, SystemExit):
         _leave_anyway(handler)
 
 
@@ -483,7 +486,7 @@ def _leave_anyway(handler: TornadoRequestHandler) -> None:
             handler._leave()
         elif not is_left(request.connection):
             cut_reply(request.connection, is_delimited=request.version == "HTTP/1.1")
-    except Exception:
+    except (Exception, SystemExit):
         _log_unanswered()
 
 

@@ -19,7 +19,8 @@ from waterspout.message.proxies import PROXY_SETTINGS
 from waterspout.native.access import ask_loader_for_tornados, find_undeclared, find_unguarded, lets_nobody_in
 from waterspout.native.fitting import Given, find_misfits
 from waterspout.native.login import sends_to_login
-from waterspout.native.methods import answers_nothing, find_methods
+from waterspout.native.methods import answers_nothing
+from waterspout.routing.native_names import add_names
 from waterspout.routing.paths import is_foreign, is_literal
 from waterspout.routing.rule import A_HANDLER, PathRule, read_rules, spell_matcher, spell_target
 from waterspout.routing.rulemap import RuleMap
@@ -124,18 +125,9 @@ class Gathering:
         is_guarded = self._container is not None
         rule_map = RuleMap(rules, self._application, self._find_lean, self._converters, is_guarded=is_guarded)
         self.maps.append(rule_map)
-        self._tell_names(rules)
-        return [Rule(AnyMatches(), rule_map)]
-
-    def _tell_names(self, rules: list[PathRule]) -> None:
-        """`url_for` of the Flask app shall find them, wherever that is loaded."""
         self.names.converters.update(self._converters)
-        for rule in rules:
-            if rule.name is None:
-                self.names.unnamed += 1
-                continue
-            methods = find_methods(rule.handler)
-            self.names.add(rule.path, rule.name, defaults=rule.defaults, methods=methods)
+        add_names(self.names, rules)
+        return [Rule(AnyMatches(), rule_map)]
 
     def _take(self, given: Any) -> Rule:
         """One rule of Tornado's, as its routers would make it, with what we ask of it."""

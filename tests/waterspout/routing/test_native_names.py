@@ -2,6 +2,7 @@
 
 import pytest
 from flask import Flask, url_for
+from tornado.routing import PathMatches, Rule
 from tornado.web import RequestHandler
 from werkzeug.routing import BaseConverter, BuildError
 
@@ -47,10 +48,18 @@ def test_another_one_is_given(app):
 
 
 def test_one_that_neither_has_is_named(app):
-    with pytest.raises(LookupError, match="'ticket' does not exist"):
-        waterspout.know_native(app, ROUTES)
-        with app.test_request_context():
-            url_for("ticket", number=7)
+    waterspout.know_native(app, ROUTES)
+    with app.test_request_context(), pytest.raises(LookupError, match="'ticket' does not exist"):
+        url_for("ticket", number=7)
+
+
+def test_rules_within_rules_are_known_as_in_a_server(app):
+    inner = [("/api/items/<int:number>", Handler, {}, "item"), ("/api/unnamed", Handler)]
+    waterspout.know_native(
+        app, [("/api/.*", inner), Rule(PathMatches("/v2/.*"), [("/v2/a", Handler, {}, "a")])]
+    )
+    with app.test_request_context():
+        assert (url_for("item", number=7), url_for("a")) == ("/api/items/7", "/v2/a")
 
 
 def test_what_is_no_name_of_either_side_is_flask_s_error(app):
