@@ -28,7 +28,7 @@ def tell_unheeded(handler: RequestHandler, name: str, result: Any) -> None:
     _told.add(handler_class)
     is_decline = isinstance(result, Decline) or result is Decline
     _logger.warning(
-        "%s.%s: %s() returned %s, which nobody heeds, and wrote nothing: the reply is empty; %s",
+        "%s.%s: %s() returned %s, which is ignored, and wrote nothing: the reply is empty; %s",
         handler_class.__module__,
         handler_class.__qualname__,
         name,

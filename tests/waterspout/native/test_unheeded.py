@@ -63,7 +63,7 @@ async def test_it_is_told_once_of_each_class(base, caplog):
     assert await serve_and_ask(as_in_flask) == (200, b"")
     assert await serve_and_ask(as_in_flask, method="POST") == (200, b"")
     assert await serve_and_ask(declines) == await serve_and_ask(guarded) == (200, b"")
-    nobody = "which nobody heeds, and wrote nothing: the reply is empty"
+    nobody = "which is ignored, and wrote nothing: the reply is empty"
     assert caplog.messages == [
         f"{WHO}.AsInFlask: get() returned something of type dict, {nobody}; say self.write(...) or "
         "self.finish(...)",
