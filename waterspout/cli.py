@@ -82,12 +82,12 @@ def make_serve_command(default_target: str | None = None) -> click.Command:
 
 _HELP: Final = """Serve native Tornado routes and a WSGI app on one port.
 
-TARGET is MODULE:APPLICATION or MODULE:FACTORY(), giving a tornado.web.Application; or give --native, --wsgi,
-or both. Modules are looked for in the current directory, too."""
+TARGET is MODULE:APPLICATION, or MODULE:FACTORY() that returns a tornado.web.Application. Without it, give
+--native, --wsgi, or both. Modules are looked for in the current directory, too."""
 _EPILOG: Final = """Examples: waterspout serve --wsgi shop.web:app, a Flask app by itself;
 waterspout serve --native shop.native:routes --wsgi shop.web:app, with routes in front of it.
 
-Exit status: 0 stopped, 1 can't serve, 2 a wrong option or name, 3 the app raised while it was loaded."""
+Exit status: 0 stopped, 1 can't serve, 2 wrong option or name, 3 the app raised while loading."""
 
 
 class Commands(click.Group):

@@ -68,26 +68,26 @@ def _count(name: str, least: int, most: int | None, default: int, text: str) -> 
 OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
     "What is served": (
         _option("--native", metavar="MODULE:ROUTES", help="A list of Tornado rules."),
-        _option("--wsgi", metavar="MODULE:CALLABLE", help="A WSGI app; followed by (), a factory of one."),
+        _option("--wsgi", metavar="MODULE:CALLABLE", help="A WSGI app, or with () a factory that makes one."),
     ),
     "Where it listens": (
         _option(
             "--host",
             default="127.0.0.1",
-            help="Address or name to listen on; ::, all there are; 0.0.0.0, those of IPv4.",
+            help="Address or name to listen on; ::, all addresses; 0.0.0.0, all IPv4 addresses.",
         ),
         _option("--port", type=Port(0, 65535), default=DEFAULT_PORT, metavar="N", help="0: any free port."),
         _option("--unix", metavar="PATH", help="Listen on a UNIX socket instead."),
-        _option("--unix-mode", type=Mode(), default="660", help="Who may connect to it."),
+        _option("--unix-mode", type=Mode(), default="660", help="File mode of the socket: who may connect."),
         _option(
             "--fd",
             type=Descriptors(),
             multiple=True,
             metavar="N,...",
-            help="Serve inherited listening sockets instead. Those of systemd need no option.",
+            help="Serve inherited listening sockets instead. Sockets from systemd need no option.",
         ),
         _option("--certfile", metavar="PATH", help="Serve TLS with this certificate (PEM, with its chain)."),
-        _option("--keyfile", metavar="PATH", help="Its private key, if that is not in the same file."),
+        _option("--keyfile", metavar="PATH", help="Its private key, if not in the same file."),
     ),
     "The WSGI app": (
         _count(
@@ -95,20 +95,20 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
             0,
             512,
             limits.WSGI_WORKERS,
-            "WSGI processes; 0: threads of the server's own process.",
+            "WSGI processes; 0: threads in the server's own process.",
         ),
-        _count("--wsgi-threads", 1, 1024, limits.WSGI_THREADS, "Requests that each of them runs at a time."),
+        _count("--wsgi-threads", 1, 1024, limits.WSGI_THREADS, "Requests that each process runs at a time."),
         _count(
             "--wsgi-queue",
             0,
             None,
             limits.WSGI_QUEUE,
-            "Requests that may wait for a free thread; one more gets 503.",
+            "Requests that may wait for a free thread; any further one gets 503.",
         ),
         _seconds(
             "--wsgi-queue-timeout",
             limits.WSGI_QUEUE_TIMEOUT,
-            "How long they may wait; after that they get 503, too.",
+            "How long a request may wait for a thread; after that it gets 503.",
         ),
         _seconds(
             "--wsgi-timeout",
@@ -120,52 +120,52 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
             0,
             None,
             0,
-            "Replace a WSGI process after so many requests; 0: never.",
+            "Replace a WSGI process after this many requests; 0: never.",
         ),
-        _count("--wsgi-max-requests-jitter", 0, None, 0, "... and up to so many more, at random."),
-        _size("--wsgi-max-rss", 0, "Replace a WSGI process that holds more memory; 0: never."),
+        _count("--wsgi-max-requests-jitter", 0, None, 0, "... and up to this many more, at random."),
+        _size("--wsgi-max-rss", 0, "Replace a WSGI process that uses more memory; 0: never."),
         _option(
             "--wsgi-nice",
             type=Nice(),
             default="auto",
             metavar="auto|idle|N",
-            help="How much lower the priority of WSGI processes is: 0 to 19; idle: what nobody else wants; "
-            "auto: 10, or 5 with one core.",
+            help="How much lower the priority of WSGI processes is: 0 to 19; idle: only CPU time that nobody "
+            "else wants; auto: 10, or 5 with one core.",
         ),
         _option(
             "--wsgi-pool",
             type=Parsed("pool", parse_pool),
             multiple=True,
             metavar="NAME:PATHS:WxT",
-            help="W processes of T threads for these paths alone: reports:/reports/*,/export:1x4.",
+            help="W processes of T threads for these paths only: reports:/reports/*,/export:1x4.",
         ),
         _size(
             "--wsgi-spool",
             limits.WSGI_SPOOL,
-            "Disk space, in TMPDIR, for what slow clients have not taken or not finished sending; 0: none.",
+            "Disk space, in TMPDIR, for what slow clients have not read or not finished sending; 0: none.",
         ),
-        _size("--wsgi-spool-reply", limits.WSGI_SPOOL_REPLY, "How much of one reply may wait there."),
+        _size("--wsgi-spool-reply", limits.WSGI_SPOOL_REPLY, "How much of one reply may be spooled."),
     ),
     "Behind a proxy": (
         _option(
             "--trusted-proxies",
             metavar="CIDR,...",
-            help="Networks of proxies that may say who their client is; unix: who comes by a UNIX socket.",
+            help="Networks of proxies that may say who their client is; unix: peers on a UNIX socket.",
         ),
         _option(
             "--proxy-headers",
             type=Parsed("fields", check_headers),
             default=FAMILIES[0],
             metavar="FIELDS",
-            help="Where they say it. x-forwarded: in X-Forwarded-For, -Proto, -Host, -Port, -Prefix. Proxies "
-            "that set less hand the rest on as the client wrote it: then name what they set "
-            "(x-forwarded-for,x-forwarded-proto). Or: forwarded. none: believe nothing, pass everything on.",
+            help="Headers in which they say it. x-forwarded: X-Forwarded-For, -Proto, -Host, -Port, -Prefix. "
+            "Proxies that set fewer pass on the rest as the client wrote it: then list those they set "
+            "(x-forwarded-for,x-forwarded-proto). Or: forwarded. none: trust nothing, pass everything on.",
         ),
         _option(
             "--root-path",
             type=Parsed("path", check_root_path),
             metavar="PATH",
-            help="Everything is mounted under it: /board.",
+            help="Path under which everything is mounted: /board.",
         ),
     ),
     "What a client may send": (
@@ -173,10 +173,10 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
         _size(
             "--native-max-body-size",
             limits.NATIVE_MAX_BODY_SIZE,
-            "Largest body for a native handler that is handed it whole.",
+            "Largest body for a native handler that receives it whole.",
         ),
         _size("--limit-request-line", limits.REQUEST_LINE, "Longest request line.", 1),
-        _count("--limit-request-fields", 1, None, limits.HEADER_FIELDS, "Most header fields."),
+        _count("--limit-request-fields", 1, None, limits.HEADER_FIELDS, "Maximum number of header fields."),
         _size("--limit-request-field-size", limits.FIELD_SIZE, "Largest header field.", 1),
         _size(
             "--limit-request-head",
@@ -187,23 +187,23 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
         ),
     ),
     "How long a client may take": (
-        _seconds("--head-timeout", limits.HEAD_TIMEOUT, "For a request's head."),
-        _seconds("--keep-alive-timeout", limits.KEEP_ALIVE_TIMEOUT, "For its next request."),
-        _seconds("--body-timeout", limits.BODY_TIMEOUT, "For a pause in a body that the server wants."),
+        _seconds("--head-timeout", limits.HEAD_TIMEOUT, "To send a request's head."),
+        _seconds("--keep-alive-timeout", limits.KEEP_ALIVE_TIMEOUT, "Until its next request."),
+        _seconds("--body-timeout", limits.BODY_TIMEOUT, "Pause in a body that the server wants to read."),
         _option(
             "--body-rate",
             type=click.IntRange(0),
             default=limits.BODY_RATE,
             metavar="N",
-            help="Bytes a second that a body must come at after that time; 0: any.",
+            help="Bytes a second at which a body must arrive after that time; 0: any.",
         ),
-        _seconds("--write-timeout", limits.WRITE_TIMEOUT, "For taking nothing of a reply."),
+        _seconds("--write-timeout", limits.WRITE_TIMEOUT, "Without taking any of its reply."),
         _option(
             "--write-rate",
             type=click.IntRange(0),
             default=limits.WRITE_RATE,
             metavar="N",
-            help="Bytes a second that a client must take of its reply, in the long run; 0: any.",
+            help="Bytes a second at which a client must take its reply, in the long run; 0: any.",
         ),
     ),
     "How it runs": (
@@ -211,7 +211,7 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
             "--server",
             type=click.Choice(["waterspout", "httptools", "tornado"]),
             default="waterspout",
-            help="HTTP server: our own (httptools is another word for it), or Tornado's.",
+            help="HTTP server: our own (httptools is another name for it), or Tornado's.",
         ),
         _option(
             "--loop",
@@ -224,24 +224,24 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
             type=click.FloatRange(0),
             default=limits.GRACEFUL_TIMEOUT,
             metavar="SECONDS",
-            help="How long running requests get after SIGTERM or Ctrl-C, or SIGHUP.",
+            help="How long running requests may take after SIGTERM, Ctrl-C or SIGHUP.",
         ),
         _option(
             "--ops-bind",
             type=Parsed("address", parse_ops_address),
             metavar="HOST:PORT",
-            help="Tell figures at /-/stats and /-/health there (or at unix:PATH), and only there.",
+            help="Serve /-/stats and /-/health at this address (or at unix:PATH), and only there.",
         ),
-        _option("--access-log/--no-access-log", default=True, help="One line for each request."),
+        _option("--access-log/--no-access-log", default=True, help="Log one line for each request."),
         _option(
             "--reload",
             is_flag=True,
-            help="For development: load changed code by itself (needs watchfiles).",
+            help="For development: reload when code changes (needs watchfiles).",
         ),
         _option(
             "--debug",
             is_flag=True,
-            help="Tracebacks and debugger in the browser; loopback only.",
+            help="Tracebacks and debugger in the browser; on loopback only.",
         ),
     ),
 }

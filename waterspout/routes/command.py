@@ -22,14 +22,14 @@ from waterspout.wsgi.worker.loading import load_app
 if TYPE_CHECKING:
     from waterspout.routes.report import Report
 
-_HELP: Final = """List the rules of both sides, in the order in which they are asked, and what is shadowed or
-unreachable.
+_HELP: Final = """List the rules of both sides, in the order in which they are tried, and which are shadowed
+or unreachable.
 
-TARGET, --native and --wsgi are as in waterspout serve. The WSGI app is loaded here; nothing is served."""
+TARGET, --native and --wsgi are as in waterspout serve. The WSGI app is loaded, but nothing is served."""
 _EPILOG: Final = """Example: waterspout routes --check --native shop.native:routes --wsgi shop.web:app
 
-Exit status: 0 nothing to settle, 1 with --check: something is, 2 a wrong option or name, 3 the app raised
-while it was loaded."""
+Exit status: 0 nothing to fix, 1 with --check: there are problems, 2 wrong option or name, 3 the app raised
+while loading."""
 
 
 def make_routes_command() -> click.Command:
@@ -39,9 +39,9 @@ def make_routes_command() -> click.Command:
         params=[
             click.Argument(["target"], required=False),
             *OPTIONS["What is served"],
-            click.Option(["--check"], is_flag=True, help="Say only what is to be settled; then exit with 1."),
-            click.Option(["--json", "as_json"], is_flag=True, help="A JSON object, for programs."),
-            click.Option(["--markdown"], is_flag=True, help="The table for a document, without lines."),
+            click.Option(["--check"], is_flag=True, help="Print only problems; if there are any, exit 1."),
+            click.Option(["--json", "as_json"], is_flag=True, help="Print a JSON object, for programs."),
+            click.Option(["--markdown"], is_flag=True, help="Print the table in Markdown, without sources."),
         ],
         help=_HELP,
         epilog=_EPILOG,
