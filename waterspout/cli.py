@@ -129,6 +129,7 @@ def _run(
     )
     inherited = take_inherited()
     before = threading.enumerate()
+    runner: asyncio.Runner | None = None
     try:
         settings = replace(_build_settings(context, options), inherited=inherited)
         loggers.configure(access_log=settings.access_log)
@@ -137,17 +138,20 @@ def _run(
         _tell_unread(context, settings)
         look_here()
         check_named(target, options["native"], options["wsgi"])
+        runner = _make_runner(settings.loop)
         with loggers.kept():
             application = _build_application(context, target or default_target, settings)
+        if runner.get_loop().is_closed():  # by what has run something of its own, as it was loaded
+            runner = _make_runner(settings.loop)
         settings = _heed_application(settings, application)
         server = Server(application, settings)
-        runner = asyncio.Runner(loop_factory=_loop_factory(settings.loop))
-        _make_loop(runner)
     except WaterspoutError as error:
         _say_failure(error, debug)
         if inherited:
             _wait_for_change(inherited)
         end_by(time.monotonic() + EXIT_GRACE, before, error.exit_code)
+        if runner is not None:
+            runner.close()
         context.exit(error.exit_code)
     with runner:
         failure = _serve(runner, server)
@@ -367,8 +371,13 @@ def _say_made(what: str) -> None:
     )
 
 
-def _make_loop(runner: asyncio.Runner) -> None:
-    """Have the runner make its event loop. Raises WaterspoutError: the system does not allow for one."""
+def _make_runner(name: str) -> asyncio.Runner:
+    """With an event loop that is the current one already as code is loaded: a `PeriodicCallback` that starts
+    with a module, or what `IOLoop.current()` is given in a constructor, runs when the server does.
+
+    Raises ConfigurationError: there is none of that name. WaterspoutError: the system does not allow for one.
+    """
+    runner = asyncio.Runner(loop_factory=_loop_factory(name))
     try:
         loop = runner.get_loop()
         begun = loop.create_future()
@@ -376,6 +385,10 @@ def _make_loop(runner: asyncio.Runner) -> None:
         loop.run_until_complete(begun)  # uvloop opens some of what it needs when it first runs
     except OSError as error:
         raise WaterspoutError(f"no event loop can be made: {error}{describe_limit(error)}") from error
+    asyncio.set_event_loop(loop)
+    # A child that the code forks would share with us what the loop waits by.
+    os.register_at_fork(after_in_child=partial(asyncio.set_event_loop, None))
+    return runner
 
 
 def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -1,0 +1,81 @@
+"""What native code gives to the event loop as it is loaded, as Tornado's applications have always done."""
+
+import pytest
+
+from tests.server import poll
+
+NATIVE = """
+import asyncio
+
+from tornado.ioloop import IOLoop, PeriodicCallback
+from tornado.web import RequestHandler
+
+import waterspout
+
+seen = {"ticks": 0, "added": 0, "spawned": 0}
+
+
+def count(name):
+    seen[name] += 1
+
+
+async def spawned():
+    await asyncio.sleep(0.01)
+    count("spawned")
+
+
+class Seen(RequestHandler):
+    async def get(self):
+        kept = await self.application.loop.run_in_executor(None, lambda: "kept")
+        self.write({**seen, "kept": kept, "same": self.application.loop is IOLoop.current()})
+
+
+class Site(waterspout.Application):
+    def __init__(self):
+        super().__init__(native=[("/seen", Seen)])
+        self.loop = IOLoop.current()
+        self.loop.add_callback(count, "added")
+        self.loop.spawn_callback(spawned)
+        self.ticker = PeriodicCallback(lambda: count("ticks"), 20)
+        self.ticker.start()
+
+
+async def fetch():
+    await asyncio.sleep(0.01)
+    return Site()
+"""
+RUNS = "app = IOLoop.current().run_sync(fetch)"
+CLOSES = """
+async def nothing():
+    await asyncio.sleep(0)
+
+loop = asyncio.new_event_loop() if closes_its_own else asyncio.get_event_loop()
+loop.run_until_complete(nothing())
+loop.close()
+app = waterspout.Application(native=[("/seen", RequestHandler)])
+"""
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def start(request, start_server, tmp_path):
+    def start(code):
+        (tmp_path / "site_main.py").write_text(NATIVE + code)
+        return start_server("site_main:app", "--loop", request.param, cwd=tmp_path)
+
+    return start
+
+
+@pytest.mark.parametrize("code", ["app = Site()", RUNS])
+def test_it_runs_when_the_server_does(start, code):
+    server = start(code)
+    assert poll(lambda: server.get("/seen").json()["ticks"] > 1)
+    seen = server.get("/seen").json()
+    assert (seen["added"], seen["spawned"], seen["kept"], seen["same"]) == (1, 1, "kept", True)
+    server.stop()
+
+
+@pytest.mark.parametrize("closes_its_own", [True, False])
+def test_a_loop_that_it_has_closed_is_not_the_server_s(start, closes_its_own):
+    server = start(f"closes_its_own = {closes_its_own}" + CLOSES)
+    assert server.get("/seen").status == 405
+    server.stop()
