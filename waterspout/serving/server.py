@@ -294,9 +294,9 @@ class Server:
         standing.cancel()
         if starting.done():
             return  # it has blocked the loop for so long, and is over
-        if self._loads:
+        if self._loads and self._loads_elsewhere:  # of threads `said_when_late` tells
             say(f"waiting for the WSGI app to load, at most {READY_TIMEOUT:.0f} s")
-        else:
+        elif not self._loads and getattr(type(self._application), "start", None) is not Application.start:
             _say_start(find_awaited(starting.get_coro()))
 
     @property

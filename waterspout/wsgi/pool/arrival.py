@@ -31,13 +31,23 @@ class Arrival:
         """
         loop = asyncio.get_running_loop()
         self._began = loop.time()
-        self._starts = {crew: loop.create_task(crew.start()) for crew in self._crews}
+        self._starts = {crew: loop.create_task(self._start(crew)) for crew in self._crews}
         late = loop.create_task(self._say_late())
         try:
             failures = await asyncio.gather(*self._starts.values(), return_exceptions=True)
         finally:
             late.cancel()
         return list(zip(self._crews, failures, strict=True))
+
+    async def _start(self, crew: Crew) -> None:
+        """Others may take minutes yet, and what they all come to is said when the last one has ended."""
+        try:
+            await crew.start()
+        except Exception as error:
+            others = len(self._loading) - 1
+            if others > 0 and not self._given_up:
+                logger.error("%s%s; %d more still loading", self._says, error, others)
+            raise
 
     def give_up(self) -> bool:
         """End those that have been loading for long: `wait` returns then. False: none has."""

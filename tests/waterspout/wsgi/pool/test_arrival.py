@@ -49,6 +49,10 @@ class FakeCrew(Crew):
         return self._name
 
 
+async def fail():
+    raise WaterspoutError("no such table")
+
+
 @pytest.fixture
 def quick(monkeypatch):
     monkeypatch.setattr(limits, "LOADING_SAID", 0.02)
@@ -84,6 +88,28 @@ async def test_several_are_one_line(quick, caplog):
     assert failures.pop(crews[1]) is None
     assert [type(failure) for failure in failures.values()] == [asyncio.CancelledError] * 3
     assert len(caplog.messages) == 2
+
+
+async def test_what_one_has_failed_by_is_said_while_another_still_loads(caplog):
+    crews, _, waiting = begin(3)
+    for crew in crews[1:]:
+        crew.start = fail
+    await wait_for(lambda: len(caplog.messages) == 2)
+    assert caplog.messages == [
+        "reload: no such table; 2 more still loading",
+        "reload: no such table; 1 more still loading",
+    ]
+    crews[0].gate.set()
+    assert [str(error) for _, error in await waiting] == ["None", "no such table", "no such table"]
+    assert len(caplog.messages) == 2
+
+
+async def test_what_the_last_one_has_failed_by_is_said_by_whoever_waits(caplog):
+    [crew], _, waiting = begin()
+    crew.start = fail
+    [(_, error)] = await waiting
+    assert str(error) == "no such table"
+    assert caplog.messages == []
 
 
 async def test_those_that_are_soon_there_are_not_spoken_of(quick, caplog):
