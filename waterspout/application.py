@@ -101,8 +101,7 @@ class Application(TornadoApplication):
             self,
             self._lean_classes.__getitem__,
             self.container,
-            settings.get("url_converters", {}),
-            has_login=settings.get("login_loader") is not None,
+            settings,
         )
         if settings.get("login_loader") is not None:
             # A user who is known by a cookie is known on other sites' pages, too: what a Flask app has CSRF

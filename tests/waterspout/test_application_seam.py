@@ -227,6 +227,58 @@ class TestAGuard:
         assert (await http_client.fetch(base_url + "/hello")).body == b"hello"
 
 
+CROSS_SITE = {"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}
+
+
+class TestAGuardOfTheSettings:
+    """What Tornado's settings refuse in front of a `FallbackHandler`, they refuse here: what is behind it may
+    have had no other guard.
+    """
+
+    @pytest.fixture(params=["xsrf_cookies", "cross_origin_protection", None])
+    def setting(self, request):
+        return request.param
+
+    @pytest.fixture(params=[Application, TornadoApplication])
+    def app(self, io_loop, request, setting):
+        container = Container(apps.app)
+        rules = [(r"/hello/.*", FallbackHandler, {"fallback": container})]
+        if request.param is Application:
+            rules.append(("/echo", FallbackHandler, {"fallback": container}))
+        yield request.param(rules, **({setting: True} if setting else {}))
+        io_loop.run_sync(lambda: container.stop(1))
+
+    async def test_it_guards_rules_in_front_of_a_wsgi_app(self, http_client, base_url, app, setting):
+        async def ask(path, **options):
+            return await http_client.fetch(base_url + path, raise_error=False, **options)
+
+        assert (await ask("/hello/there")).body == b"hello"
+        for path in ("/hello/there", "/echo")[: 2 if isinstance(app, Application) else 1]:
+            response = await ask(path, method="POST", body=b"a=1", headers=CROSS_SITE)
+            assert response.code == (403 if setting else 200)
+        token = {"Cookie": "_xsrf=00112233", "X-XSRFToken": "00112233"}
+        response = await ask("/hello/there", method="POST", body=b"a=1", headers=token)
+        assert response.body == b"hello"
+
+
+class TestTheWSGIAppOfAnApplication:
+    """Given by `wsgi`, it guards itself, as it does behind any server: it has tokens of its own."""
+
+    @pytest.fixture(params=["xsrf_cookies", "cross_origin_protection"])
+    def app(self, io_loop, request):
+        app = make_ours(**{request.param: True})
+        yield app
+        io_loop.run_sync(lambda: app.stop(1))
+
+    async def test_it_is_asked(self, http_client, base_url, app):
+        response = await http_client.fetch(base_url + "/echo", method="POST", body=b"a=1", headers=CROSS_SITE)
+        assert response.body == b"a=1"
+        response = await http_client.fetch(
+            base_url + "/native", method="POST", body=b"a=1", headers=CROSS_SITE, raise_error=False
+        )
+        assert response.code == 403
+
+
 class TestAStockContainer:
     """A fallback that is not ours is none of our business."""
 

@@ -31,6 +31,7 @@ from waterspout.routes.report import (
     Row,
 )
 from waterspout.routes.samples import unite
+from waterspout.routing.gathering import GuardedFallbackHandler
 from waterspout.routing.paths import decode_path
 from waterspout.routing.table import Table, is_simple
 from waterspout.wsgi.layers import find_flask, find_mounts
@@ -350,7 +351,7 @@ def _find_undeclared(application: Application, natives: Sequence[Native]) -> lis
         native.row.target: native
         for native in natives
         if "not declared" in native.row.access
-        and native.route.target is not FallbackHandler
+        and native.route.target not in (FallbackHandler, GuardedFallbackHandler)
         and not (
             native.route.target is StaticFileHandler and native.route.arguments.get("path") == static_path
         )

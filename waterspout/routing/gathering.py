@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from copy import copy
+from dataclasses import replace
 from functools import partial
 from inspect import isclass, isroutine
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -31,16 +32,23 @@ from waterspout.wsgi.naming import Names, find_arguments
 if TYPE_CHECKING:
     from waterspout.application import Application
 
+#: Settings by which Tornado refuses what other sites send, before `prepare()`.
+_GUARDS: Final = ("xsrf_cookies", "cross_origin_protection")
 #: Of one class, so many lines.
 _SAID: Final = 3
 
 
+class GuardedFallbackHandler(FallbackHandler):
+    """In front of a WSGI app, by a rule of an application with such a setting. A plain one is never made: the
+    app is given the request as it arrives.
+    """
+
+
 class Gathering:
-    """Gathers the rules of an `application`.
+    """Gathers the rules of an `application`, whose `settings` are as they were given.
 
     `find_lean` gives the class that runs in place of a handler's. `container`: of the WSGI app that stands
-    behind them, if there is one; its `url_for` is told their names. `converters`: custom ones of Werkzeug's,
-    by name. `has_login`: each handler has to say who may use it.
+    behind them, if there is one; its `url_for` is told their names.
 
     Attributes: `maps`, of all rules that are written Flask's way; `sent_to_login`, handlers that send whoever
     is not signed in to `login_url`.
@@ -51,15 +59,14 @@ class Gathering:
         application: Application,
         find_lean: Callable[[type[RequestHandler]], type[RequestHandler]],
         container: Container | None,
-        converters: Mapping[str, type[BaseConverter]],
-        *,
-        has_login: bool,
+        settings: Mapping[str, Any],
     ) -> None:
         self._application = application
         self._find_lean = find_lean
         self._container = container
-        self._converters = converters
-        self._has_login = has_login
+        self._converters: Mapping[str, type[BaseConverter]] = settings.get("url_converters", {})
+        self._has_login = settings.get("login_loader") is not None
+        self._guards_others = any(settings.get(name) for name in _GUARDS)
         self._undeclared: dict[str, str] = {}
         #: What `url_for` of the Flask app is told.
         self.names = container.link.native if container is not None else Names()
@@ -111,7 +118,7 @@ class Gathering:
                 names = dict.fromkeys((*find_arguments(rule.path), *(rule.defaults or ())))
                 given = Given(rule.path, 0, tuple(names), tuple(rule.kwargs or ()))
                 self._given.setdefault(rule.handler, []).append(given)
-                neighbours.append(rule)
+                neighbours.append(replace(rule, handler=self._guard(rule.handler, rule.kwargs)))
                 continue
             gathered += self._join(neighbours)
             neighbours = []
@@ -148,6 +155,7 @@ class Gathering:
         self._doubt_pattern(rule)
         fallback = rule.target_kwargs.get("fallback")
         leads_to_app = isinstance(fallback, Container)
+        rule.target = self._guard(target, rule.target_kwargs)
         self._check_proxies(spell_matcher(rule.matcher), target, fallback)
         is_handler = isclass(target) and issubclass(target, RequestHandler) and not leads_to_app
         if is_handler and type(rule.matcher) in (PathMatches, PlainPathMatches):
@@ -158,6 +166,13 @@ class Gathering:
         if self._container is not None and is_handler and type(rule.matcher) is PathMatches:
             rule.matcher = PlainPathMatches(rule.matcher.regex)
         return rule
+
+    def _guard(self, target: Any, kwargs: Mapping[str, Any] | None) -> Any:
+        """What Tornado would guard in front of a WSGI app, which has no guard of its own perhaps, is guarded
+        here, too.
+        """
+        leads_to_app = target is FallbackHandler and isinstance((kwargs or {}).get("fallback"), Container)
+        return GuardedFallbackHandler if leads_to_app and self._guards_others else target
 
     def _check_proxies(self, path: str, *targets: Any) -> None:
         """Who a request is from, and below what, is said once, for both sides: a second word would be heard
