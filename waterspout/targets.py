@@ -6,6 +6,7 @@ import os
 from inspect import isclass, isfunction
 from typing import Any
 
+from tornado.routing import Router
 from tornado.web import Application as TornadoApplication
 
 from waterspout.application import Application
@@ -50,8 +51,12 @@ def _guess_option(target: str, found: Any) -> str:
     """What was probably meant by what is no application."""
     if isinstance(found, (list, tuple)):
         return f"rules are served with --native {target}"
-    made = f"if it makes one, write {target}(); " if isfunction(found) and takes(found, 0) else ""
-    return f"{made}a WSGI app is served with --wsgi {target}"
+    if isinstance(found, Router):
+        return "give its rules to one (hosts: add_handlers()), or serve it by waterspout.http.HTTPServer"
+    is_class = isclass(found) and issubclass(found, TornadoApplication)
+    if is_class or (isfunction(found) and takes(found, 0)):
+        return f"{'it is the class of one: write' if is_class else 'if it makes one, write'} {target}()"
+    return f"a WSGI app is served with --wsgi {target}"
 
 
 def _load_target(target: str) -> Any:

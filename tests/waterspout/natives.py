@@ -1,5 +1,6 @@
 """Native routes and whole applications, named by import strings in tests."""
 
+from tornado.routing import RuleRouter
 from tornado.web import Application as TornadoApplication
 from tornado.web import FallbackHandler, RequestHandler
 
@@ -18,6 +19,14 @@ stock_with_container = TornadoApplication(
     [(r".*", FallbackHandler, {"fallback": Container("tests.waterspout.wsgi.apps:app")})]
 )
 ours = Application(native=routes, wsgi="tests.waterspout.wsgi.apps:app", wsgi_queue=5)
+
+router = RuleRouter([])
+
+
+class Ours(Application):
+    def __init__(self):
+        super().__init__(routes)
+
 
 with_pools = Application(
     wsgi="tests.waterspout.wsgi.apps:app",

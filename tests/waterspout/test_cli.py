@@ -436,6 +436,11 @@ def test_a_port_that_is_not_for_us_says_no_place_to_listen(served):
             "; if it makes one, write tests.waterspout.natives:make_ours()",
         ),
         (
+            ("tests.waterspout.natives:Ours",),
+            "but type; it is the class of one: write tests.waterspout.natives:Ours()",
+        ),
+        (("tests.waterspout.natives:router",), "or serve it by waterspout.http.HTTPServer"),
+        (
             ("--native", APP),
             f"no list of Tornado rules, but function; a WSGI app is served with --wsgi {APP}",
         ),
