@@ -38,6 +38,19 @@ OPTIONS_ALONE: Final = frozenset(
         *("server", "loop", "ops_bind", "access_log", "reload"),
     }
 )
+#: Arguments of Tornado's `HTTPServer`, which are no settings, either -> what stands for them here.
+_SERVER_ARGUMENTS: Final = {
+    "xheaders": "trusted_proxies= does",
+    "trusted_downstream": "trusted_proxies= does",
+    "protocol": "trusted_proxies= does",
+    "ssl_options": "--certfile and --keyfile do",
+    "max_buffer_size": "max_body_size= does",
+    "max_header_size": "--limit-request-head does",
+    "idle_connection_timeout": "--keep-alive-timeout does",
+    "decompress_request": "nothing does (a handler decompresses its own body)",
+    "no_keep_alive": "nothing does",
+    "chunk_size": "nothing does",
+}
 
 
 def make_container(wsgi: Any, settings: dict[str, Any]) -> Container | None:
@@ -71,14 +84,21 @@ def check_names(settings: dict[str, Any]) -> None:
 
 
 def doubt_names(settings: dict[str, Any], *, has_app: bool) -> list[str]:
-    """What is said of settings that only look like ours, a line for each: Tornado takes any name, and nobody
-    looks at these. One that is no number or word is the application's own: it may keep its queue there.
+    """What is said of settings that nothing here looks at, a line for each: Tornado takes any name. One of
+    ours that is no number or word is the application's own: it may keep its queue there.
     """
     plain = {name for name, value in settings.items() if isinstance(value, (bool, int, float, str))}
     said = [
         f"{name!r} is an option of waterspout serve, and no setting: it does nothing here"
         for name in sorted(plain & OPTIONS_ALONE)
     ]
+    said += [
+        f"{name!r} is an argument of HTTPServer, and no setting: it does nothing here; {instead}"
+        for name, instead in _SERVER_ARGUMENTS.items()
+        if settings.get(name)
+    ]
+    if has_app and settings.get("default_handler_class"):
+        said.append("'default_handler_class' answers nothing here: what no rule matches is the WSGI app's")
     for name in sorted(plain) if has_app else ():
         if f"wsgi_{name}" in CONTAINER_SETTINGS:
             said.append(f"{name!r} is no setting, and does nothing here: did you mean 'wsgi_{name}'?")

@@ -90,6 +90,26 @@ def test_a_setting_without_its_wsgi_is_told_where_there_is_an_app():
     assert Application([], **settings).doubts == []
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "instead"),
+    [
+        ("xheaders", True, "trusted_proxies= does"),
+        ("ssl_options", {"certfile": "x"}, "--certfile and --keyfile do"),
+        ("decompress_request", True, "nothing does (a handler decompresses its own body)"),
+    ],
+)
+def test_an_argument_of_tornado_s_server_that_is_no_setting_is_told(name, value, instead):
+    said = f"'{name}' is an argument of HTTPServer, and no setting: it does nothing here; {instead}"
+    assert Application([], **{name: value}).doubts == [said]
+    assert Application([], **{name: None}).doubts == []
+
+
+def test_a_page_for_what_no_rule_matches_is_told_to_be_the_app_s():
+    told = "'default_handler_class' answers nothing here: what no rule matches is the WSGI app's"
+    assert Application(wsgi="a:b", default_handler_class=RequestHandler).doubts[-1:] == [told]
+    assert told not in Application([], default_handler_class=RequestHandler).doubts
+
+
 def test_an_object_of_the_application_s_own_may_be_called_as_it_likes():
     assert doubt_names({"queue": object(), "loop": [], "server": {}, "debug": True}, has_app=True) == []
 

@@ -12,6 +12,8 @@ import ssl
 import threading
 import time
 from functools import partial
+from inspect import isawaitable
+from typing import Any
 
 from tornado.web import Application as TornadoApplication
 
@@ -19,6 +21,7 @@ from waterspout import __version__, limits
 from waterspout.application import Application
 from waterspout.exceptions import ConfigurationError
 from waterspout.http import HTTPServer
+from waterspout.importer import takes
 from waterspout.limits import GC_THRESHOLDS, LOOP_STANDS, READY_TIMEOUT, SAME_SIGNAL, STANDING_GRACE
 from waterspout.logs import loggers
 from waterspout.logs.saying import say
@@ -414,9 +417,20 @@ def _say_standing() -> None:
 
 
 async def _start_heard(application: Application) -> None:
-    """What begins with the server may configure logging, as an app does that is loaded."""
+    """What begins with the server may configure logging, as an app does that is loaded.
+
+    Raises ConfigurationError: a class of the application's own has other methods of these names.
+    """
+    named = f"{type(application).__module__}.{type(application).__qualname__}"
+    if not takes(application.stop, 1):
+        raise ConfigurationError(f"{named}.stop() takes no timeout: write async def stop(self, timeout=None)")
     with loggers.kept():
-        await application.start()
+        started: Any = application.start()
+        if not isawaitable(started):
+            raise ConfigurationError(
+                f"{named}.start() is no coroutine: write async def start(self), with await super().start()"
+            )
+        await started
 
 
 def _calm_collector() -> bool:

@@ -369,3 +369,29 @@ def test_python_s_own_threshold_is_raised(threshold):
     gc.set_threshold(threshold, 10, 10)
     assert _calm_collector()
     assert gc.get_threshold() == GC_THRESHOLDS
+
+
+class StartsPlainly(Application):
+    def start(self):
+        """As old code does, which has a method of this name."""
+
+
+class StopsAtOnce(Application):
+    async def stop(self):
+        await super().stop()
+
+
+@pytest.mark.parametrize(
+    ("cls", "said"),
+    [
+        (
+            StartsPlainly,
+            "StartsPlainly.start() is no coroutine: write async def start(self), with await super",
+        ),
+        (StopsAtOnce, "StopsAtOnce.stop() takes no timeout: write async def stop(self, timeout=None)"),
+    ],
+)
+async def test_methods_of_these_names_that_are_something_else_end_the_start(cls, said):
+    with pytest.raises(ConfigurationError) as caught:
+        await Server(cls([]), ServeSettings(port=0)).serve()
+    assert str(caught.value).startswith(f"{__name__}.{said}")
