@@ -20,7 +20,7 @@ from itertools import product
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14")
+PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14", "python3.15")
 SERVERS = ("waterspout", "tornado")
 LOOPS = ("uvloop", "asyncio")
 #: Where the words of each combination go.

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 #: A certificate that ends so soon should have been renewed: those that live for 90 days are 30 before.
 SOON: Final = timedelta(days=14)
-#: Private, seen in Python 3.11 to 3.14: `ssl` tells when a peer's certificate ends, and not one's own.
+#: Private, seen in Python 3.11 to 3.15: `ssl` tells when a peer's certificate ends, and not one's own.
 _decode: Any = getattr(_ssl, "_test_decode_cert", None)
 
 

@@ -67,7 +67,7 @@ def _leave_views() -> NoReturn:
     """End the process as Python does, but for the last part of it: below a view that goes on, to print or to
     compute in C, that may crash or hang. `multiprocessing` ends its processes by the same means.
     """
-    # No public name waits for threads that are no daemons, as Python does first (3.11 to 3.14).
+    # No public name waits for threads that are no daemons, as Python does first (3.11 to 3.15).
     threading._shutdown()  # type: ignore[attr-defined]  # private, so not declared
     atexit._run_exitfuncs()
     drop_streams()
