@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Any, Final
 
-from waterspout.exceptions import ConfigurationError
+from waterspout.exceptions import ConfigurationError, TargetNotFound
 from waterspout.message.proxies import PROXY_SETTINGS
 from waterspout.wsgi.container import Container
 
@@ -56,7 +56,7 @@ _SERVER_ARGUMENTS: Final = {
 def make_container(wsgi: Any, settings: dict[str, Any]) -> Container | None:
     """The container of `wsgi`, which may be one: then it takes those settings that both sides have.
 
-    Raises ConfigurationError.
+    Raises ConfigurationError, TargetNotFound: a string that names no app.
     """
     check_names(settings)
     options = {ours: settings[name] for name, ours in CONTAINER_SETTINGS.items() if name in settings}
@@ -66,7 +66,12 @@ def make_container(wsgi: Any, settings: dict[str, Any]) -> Container | None:
         if wsgi is not None and options:
             wsgi.configure(**options)
         return wsgi
-    return Container(wsgi, **options)
+    try:
+        return Container(wsgi, **options)
+    except TargetNotFound as error:
+        if ":" in wsgi:
+            raise
+        raise TargetNotFound(f"{error}; a host name, Tornado's second argument, is default_host=") from None
 
 
 def check_names(settings: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from tornado.web import Application as TornadoApplication
 
 from waterspout.application import Application
 from waterspout.exceptions import ConfigurationError, TargetNotFound
-from waterspout.importer import check_no_tornado, resolve, suggest_spec, takes
+from waterspout.importer import check_no_tornado, resolve, split_spec, suggest_spec, takes
 from waterspout.logs.lateness import said_when_late
 
 
@@ -43,6 +43,8 @@ def build_application(target: str | None, native: str | None, wsgi: str | None) 
                 f"{_guess_option(target, application)}"
             )
         return application
+    if wsgi is not None:
+        split_spec(wsgi)  # before native code is loaded; and nobody has meant a host name here
     rules = _load_rules(native) if native is not None else []
     return Application(native=rules, wsgi=wsgi)
 

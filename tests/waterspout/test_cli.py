@@ -486,6 +486,11 @@ def test_what_can_t_be_is_one_line_and_exit_code_2(served, arguments, text):
     assert code == 2
     assert line.startswith("waterspout: ")
     assert text in line
+
+
+def test_who_gives_a_wsgi_app_by_option_is_told_nothing_of_host_names(served):
+    _code, line = refuse("--wsgi", "shop.web")
+    assert line.endswith("like shop.web:app")
     assert served == []
 
 

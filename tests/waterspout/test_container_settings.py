@@ -13,7 +13,7 @@ from waterspout.container_settings import (
     doubt_names,
     make_container,
 )
-from waterspout.exceptions import ConfigurationError
+from waterspout.exceptions import ConfigurationError, TargetNotFound
 from waterspout.options import OPTIONS
 from waterspout.wsgi.container import Container
 
@@ -117,6 +117,14 @@ def test_an_object_of_the_application_s_own_may_be_called_as_it_likes():
 def test_tornado_s_word_for_the_rules_is_answered_with_ours():
     with pytest.raises(ConfigurationError, match="the rules are native="):
         Application(handlers=[("/a", RequestHandler)])
+
+
+def test_tornado_s_second_argument_is_known_for_a_host_name():
+    with pytest.raises(TargetNotFound, match=r"MODULE:NAME .*; a host name, .*, is default_host=$"):
+        Application([], "www.example")
+    with pytest.raises(TargetNotFound, match="write MODULE:NAME") as caught:
+        Application([], "shop:web:app")
+    assert "default_host" not in str(caught.value)
 
 
 @pytest.mark.parametrize("pools", ["reports:/reports/*:1x4", ["reports"]])
