@@ -103,7 +103,7 @@ def doubt_names(settings: dict[str, Any], *, has_app: bool) -> list[str]:
         if settings.get(name)
     ]
     if has_app and settings.get("default_handler_class"):
-        said.append("'default_handler_class' answers nothing here: what no rule matches is the WSGI app's")
+        said.append("'default_handler_class' isn't asked for what no rule matches: that is the WSGI app's")
     for name in sorted(plain) if has_app else ():
         if f"wsgi_{name}" in CONTAINER_SETTINGS:
             said.append(f"{name!r} is no setting, and does nothing here: did you mean 'wsgi_{name}'?")

@@ -105,7 +105,7 @@ def test_an_argument_of_tornado_s_server_that_is_no_setting_is_told(name, value,
 
 
 def test_a_page_for_what_no_rule_matches_is_told_to_be_the_app_s():
-    told = "'default_handler_class' answers nothing here: what no rule matches is the WSGI app's"
+    told = "'default_handler_class' isn't asked for what no rule matches: that is the WSGI app's"
     assert Application(wsgi="a:b", default_handler_class=RequestHandler).doubts[-1:] == [told]
     assert told not in Application([], default_handler_class=RequestHandler).doubts
 
