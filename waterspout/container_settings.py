@@ -40,16 +40,16 @@ OPTIONS_ALONE: Final = frozenset(
 )
 #: Arguments of Tornado's `HTTPServer`, which are no settings, either -> what stands for them here.
 _SERVER_ARGUMENTS: Final = {
-    "xheaders": "trusted_proxies= does",
-    "trusted_downstream": "trusted_proxies= does",
-    "protocol": "trusted_proxies= does",
-    "ssl_options": "--certfile and --keyfile do",
-    "max_buffer_size": "max_body_size= does",
-    "max_header_size": "--limit-request-head does",
-    "idle_connection_timeout": "--keep-alive-timeout does",
-    "decompress_request": "nothing does (a handler decompresses its own body)",
-    "no_keep_alive": "nothing does",
-    "chunk_size": "nothing does",
+    "xheaders": "use trusted_proxies=",
+    "trusted_downstream": "use trusted_proxies=",
+    "protocol": "use trusted_proxies=, and a proxy that sends X-Forwarded-Proto",
+    "ssl_options": "use --certfile and --keyfile",
+    "max_buffer_size": "use max_body_size= and native_max_body_size=",
+    "max_header_size": "use --limit-request-head",
+    "idle_connection_timeout": "use --keep-alive-timeout",
+    "decompress_request": "there is no such option: a handler decompresses its own body",
+    "no_keep_alive": "there is no such option",
+    "chunk_size": "there is no such option",
 }
 
 

@@ -93,9 +93,10 @@ def test_a_setting_without_its_wsgi_is_told_where_there_is_an_app():
 @pytest.mark.parametrize(
     ("name", "value", "instead"),
     [
-        ("xheaders", True, "trusted_proxies= does"),
-        ("ssl_options", {"certfile": "x"}, "--certfile and --keyfile do"),
-        ("decompress_request", True, "nothing does (a handler decompresses its own body)"),
+        ("xheaders", True, "use trusted_proxies="),
+        ("ssl_options", {"certfile": "x"}, "use --certfile and --keyfile"),
+        ("max_buffer_size", 9, "use max_body_size= and native_max_body_size="),
+        ("decompress_request", True, "there is no such option: a handler decompresses its own body"),
     ],
 )
 def test_an_argument_of_tornado_s_server_that_is_no_setting_is_told(name, value, instead):
