@@ -58,6 +58,8 @@ def _guess_option(target: str, found: Any) -> str:
     is_class = isclass(found) and issubclass(found, TornadoApplication)
     if is_class or (isfunction(found) and takes(found, 0)):
         return f"{'it is the class of one: write' if is_class else 'if it makes one, write'} {target}()"
+    if not callable(found) or not takes(found, 2):
+        return "name an application, or, with () behind it, a function that makes one"
     return f"a WSGI app is served with --wsgi {target}"
 
 

@@ -439,6 +439,11 @@ def test_a_port_that_is_not_for_us_says_no_place_to_listen(served):
             ("tests.waterspout.natives:Ours",),
             "but type; it is the class of one: write tests.waterspout.natives:Ours()",
         ),
+        (
+            ("tests.waterspout.natives:by_path",),
+            "but dict; name an application, or, with () behind it, a function that makes one",
+        ),
+        (("tests.waterspout.natives:HelloHandler.get",), "but function; name an application, or"),
         (("tests.waterspout.natives:router",), "or serve it by waterspout.http.HTTPServer"),
         (
             ("--native", APP),
