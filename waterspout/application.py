@@ -32,6 +32,7 @@ from waterspout.native.request import Request
 from waterspout.native.transform import RecordTransform
 from waterspout.opening import Opening, adopt, is_outside
 from waterspout.ops.gauges import Gauges
+from waterspout.routing.containers import start_containers, stop_containers
 from waterspout.routing.gathering import Gathering
 from waterspout.routing.route import Match, MovedHandler, Route
 from waterspout.routing.rulemap import RuleMap
@@ -156,15 +157,15 @@ class Application(TornadoApplication):
     # -- life --------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Start the lanes of the WSGI app; harmless when repeated. Raises TargetNotFound, TargetRaised: it
-        can't be loaded; PoolError: it is started on another event loop, or in another process.
+        """Start the lanes of the WSGI app, and of each `Container` that a rule leads to; harmless when
+        repeated. Raises TargetNotFound, TargetRaised: one can't be loaded; PoolError: it is started on
+        another event loop, or in another process.
 
         An application that was never stopped is started anew when the loop that it belonged to is closed.
         """
         self._open_hub()
         try:
-            if self.container is not None:
-                await self.container.start()
+            await start_containers(self)
         except BaseException:
             self._close_hub(get_running_loop())
             raise
@@ -180,8 +181,7 @@ class Application(TornadoApplication):
         for loop in list(self._loops):
             if loop is here or not loop.is_running():  # else it is served there, too, and goes on
                 self._close_hub(loop)
-        if self.container is not None:
-            await self.container.stop(timeout)
+        await stop_containers(self, timeout)
 
     @property
     def graceful_timeout(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable
+from copy import copy
 from typing import Any
 
 from waterspout import __version__
@@ -28,6 +29,14 @@ class Gauges:
         self._made_at = time.monotonic()
         self._native: list[int] | None = None
         self.lag = LoopLag()
+
+    def of_pools(
+        self, read_pools: Callable[[], dict[str, Any]], find_down: Callable[[], Iterable[str]]
+    ) -> Gauges:
+        """The same figures, but of these pools."""
+        other = copy(self)
+        other._read_pools, other._find_down = read_pools, find_down
+        return other
 
     @property
     def native(self) -> list[int]:

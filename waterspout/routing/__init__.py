@@ -8,6 +8,7 @@
     rulemap.py    rules of Flask's notation, matched by Werkzeug
     table.py      all rules of an application as one list
     route.py      where a rule leads
+    containers.py    the WSGI apps that rules lead to
     native_names.py  the names of native rules, for a Flask app that nobody serves
     paths.py      how a path is decoded, and which patterns are Flask's    (pure)
 

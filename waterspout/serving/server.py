@@ -11,6 +11,7 @@ import signal
 import ssl
 import threading
 import time
+from collections.abc import Collection
 from functools import partial
 from inspect import isawaitable
 from typing import Any
@@ -30,7 +31,7 @@ from waterspout.message.proxies import Proxies
 from waterspout.message.record import log_refusal
 from waterspout.native.handler import forget_templates
 from waterspout.ops.gauges import Gauges
-from waterspout.routes.listing import find_container
+from waterspout.routing.containers import find_containers, name_pools, start_containers
 from waterspout.serving.certificate import Certificate
 from waterspout.serving.deadline import end_now, standing_ended
 from waterspout.serving.hearing import Hearing
@@ -50,7 +51,8 @@ from waterspout.system.listeners import Listeners, adopt, listen_tcp, listen_uni
 from waterspout.system.processes import read_rss
 from waterspout.system.signals import keep_from_children, spare_forked_children
 from waterspout.system.surroundings import is_own_terminal
-from waterspout.wsgi.container import Container
+from waterspout.wsgi.pool.pool import Pool
+from waterspout.wsgi.pool.telling import find_down, read_pools
 from waterspout.wsgi.settings import PoolSettings
 
 logger = logging.getLogger("waterspout.server")
@@ -78,7 +80,7 @@ class Server:
         self._stop_signalled = 0.0
         self._stop_signal = ""
         self._restarts = False
-        self._started = not isinstance(application, Application)  # what others have in it is their own matter
+        self._started = False
         self._watcher: Watcher | None = None
         self._ops = OpsServer(settings.ops, self._find_gauges()) if settings.ops is not None else None
         self._certificate = Certificate(settings.certfile, settings.keyfile) if settings.certfile else None
@@ -96,8 +98,12 @@ class Server:
         for owner in (application, getattr(application, "container", None)):
             gauges = getattr(owner, "gauges", None)
             if isinstance(gauges, Gauges):  # a subclass may call something of its own so
-                return gauges
-        return Gauges()
+                break
+        else:
+            gauges = Gauges()
+        return gauges.of_pools(
+            lambda: read_pools(name_pools(application)), lambda: find_down(name_pools(application))
+        )
 
     async def serve(self) -> None:
         """Serve until SIGTERM or SIGINT, then drain. Raises WaterspoutError: it can't start."""
@@ -113,7 +119,7 @@ class Server:
                 self._listen_ops()
                 if self._loads_elsewhere:
                     self._handle_signals()  # before: an app that hangs as it is loaded can be stopped
-                if isinstance(self._application, Application) and not await self._start(self._application):
+                if not await self._start(self._application):
                     listeners.remove_file()
                     logger.info("stopped")
                     return
@@ -225,8 +231,7 @@ class Server:
         """What --debug may not, no setting in code may either. `debug` of an application is Tornado's: its
         tracebacks run no code. Raises ConfigurationError.
         """
-        container = find_container(self._application)
-        if container is not None and container.pool.settings.debug:
+        if any(pool.settings.debug for pool in self._pools):
             self._settings.refuse_debugger("debug=True of the Container")
         settings, place = self._application.settings, self._settings.find_way_in()
         if place is not None and settings.get("serve_traceback"):
@@ -261,7 +266,7 @@ class Server:
         server.on_refused = log_refusal
         return server
 
-    async def _start(self, application: Application) -> bool:
+    async def _start(self, application: TornadoApplication) -> bool:
         """Wait for the WSGI app, and whatever else is started; say so when that takes long. False: we were
         told to stop meanwhile.
         """
@@ -280,7 +285,8 @@ class Server:
                 logger.info("stopping (%s): %s", self._stop_signal, what)
                 starting.cancel()
                 await asyncio.gather(starting, return_exceptions=True)
-                await application.stop(0)
+                if isinstance(application, Application):  # of others nothing is left
+                    await application.stop(0)
                 return False
             await starting
         finally:
@@ -299,15 +305,15 @@ class Server:
             return  # it has blocked the loop for so long, and is over
         if self._loads and self._loads_elsewhere:  # of threads `said_when_late` tells
             say(f"waiting for the WSGI app to load, at most {READY_TIMEOUT:.0f} s")
-        elif not self._loads and getattr(type(self._application), "start", None) is not Application.start:
+        elif not self._loads and _starts_itself(self._application):
             _say_start(find_awaited(starting.get_coro()))
 
     @property
     def _loads(self) -> bool:
         """It is the WSGI app that is waited for, and not what an application does before it, or behind."""
-        pools = self._container.pools.values() if self._container is not None else ()
         return any(
-            pool.is_open and not (pool.crews and all(crew.ready for crew in pool.crews)) for pool in pools
+            pool.is_open and not (pool.crews and all(crew.ready for crew in pool.crews))
+            for pool in self._pools
         )
 
     def _handle_signals(self) -> None:
@@ -349,28 +355,27 @@ class Server:
 
     def _reload(self) -> None:
         """New WSGI processes take over from the old ones; native code stays as it is."""
-        if self._container is None:
+        if not (containers := find_containers(self._application)):
             logger.warning("SIGHUP: there is no WSGI app to reload; native code is loaded by a restart")
         elif not self._started:
             logger.warning("SIGHUP: the WSGI app is still being loaded; send it again when that is done")
         elif not self._stop.is_set():
-            self._container.reload()
+            list(containers)[-1].reload()
             if not self._settings.reload:  # else it restarts by itself
                 self._sources.tell_changed()
 
     @property
     def _loads_elsewhere(self) -> bool:
         """The WSGI app is loaded in other processes: this one hears signals meanwhile."""
-        pools = self._container.pools.values() if self._container is not None else ()
-        return all(pool.settings.workers for pool in pools)
+        return all(pool.settings.workers for pool in self._pools)
 
     @property
-    def _container(self) -> Container | None:
-        return find_container(self._application)
+    def _pools(self) -> Collection[Pool]:
+        return name_pools(self._application).values()
 
     def _reload_wsgi(self) -> None:
         """Code of the WSGI app has changed. In threads it can only be loaded with everything else."""
-        if self._container is not None and self._loads_elsewhere:
+        if self._pools and self._loads_elsewhere:
             forget_templates()  # native handlers may render the one that has changed
             self._reload()
         else:
@@ -416,21 +421,31 @@ def _say_standing() -> None:
     _say_start(find_place(MAIN_THREAD))
 
 
-async def _start_heard(application: Application) -> None:
-    """What begins with the server may configure logging, as an app does that is loaded.
+def _starts_itself(application: TornadoApplication) -> bool:
+    """What begins with the server is more than the WSGI apps."""
+    return isinstance(application, Application) and type(application).start is not Application.start
 
-    Raises ConfigurationError: a class of the application's own has other methods of these names.
-    """
+
+async def _start_heard(application: TornadoApplication) -> None:
+    """What begins with the server may configure logging, as an app does that is loaded."""
+    with loggers.kept():
+        if isinstance(application, Application):
+            await _start_own(application)
+        else:
+            await start_containers(application)
+
+
+async def _start_own(application: Application) -> None:
+    """Raises ConfigurationError: a class of the application's own has other methods of these names."""
     named = f"{type(application).__module__}.{type(application).__qualname__}"
     if not takes(application.stop, 1):
         raise ConfigurationError(f"{named}.stop() takes no timeout: write async def stop(self, timeout=None)")
-    with loggers.kept():
-        started: Any = application.start()
-        if not isawaitable(started):
-            raise ConfigurationError(
-                f"{named}.start() is no coroutine: write async def start(self), with await super().start()"
-            )
-        await started
+    started: Any = application.start()
+    if not isawaitable(started):
+        raise ConfigurationError(
+            f"{named}.start() is no coroutine: write async def start(self), with await super().start()"
+        )
+    await started
 
 
 def _calm_collector() -> bool:

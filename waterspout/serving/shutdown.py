@@ -15,6 +15,7 @@ from waterspout.hub.local import hub
 from waterspout.limits import DRAIN_IDLE, STOP_GRACE
 from waterspout.logs.standing import describe_place, find_awaited
 from waterspout.ops.natives import name_native
+from waterspout.routing.containers import stop_containers
 from waterspout.serving.tornado_server import DrainingServer
 
 logger = logging.getLogger("waterspout.server")
@@ -62,6 +63,8 @@ async def shut_down(
         await _wait_for_goodbyes(application, deadline)
         await _end_sockets(application)
         await _stop(application, max(0.0, deadline - loop.time()))
+    else:
+        await stop_containers(application, max(0.0, deadline - loop.time()))
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(server.close_all_connections(), CUT_TIME)
 

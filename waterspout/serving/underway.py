@@ -7,8 +7,8 @@ import time
 
 from tornado.web import Application as TornadoApplication
 
-from waterspout.application import Application
 from waterspout.ops.natives import NativeRequest, find_natives
+from waterspout.routing.containers import name_pools
 from waterspout.wsgi.lanes.longest import find_longest
 from waterspout.wsgi.pool.pool import Pool
 
@@ -17,8 +17,7 @@ def describe_underway(application: TornadoApplication, websockets: int | None) -
     """`; 2 run, the longest GET /report for 4 s; 3 WebSockets`; "" when there is nothing. What nobody waits
     for is left out: nor does the stop.
     """
-    container = application.container if isinstance(application, Application) else None
-    pools = [] if container is None else list(container.pools.values())
+    pools = list(name_pools(application).values())
     natives = [native for native in find_natives() if not native.is_left]
     replying = sum(native.replies for native in natives)
     facts = [

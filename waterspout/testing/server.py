@@ -15,6 +15,7 @@ from waterspout.application import Application
 from waterspout.http import HTTPServer
 from waterspout.limits import EXIT_GRACE
 from waterspout.message.record import log_refusal
+from waterspout.routing.containers import start_containers
 from waterspout.serving.shutdown import CUT_TIME, shut_down
 from waterspout.system.listeners import listen_tcp
 from waterspout.targets import build_application
@@ -93,6 +94,8 @@ class _Live:
         with listen_tcp("127.0.0.1", 0) as listeners:
             if isinstance(application, Application):
                 await application.start()
+            else:
+                await start_containers(application)
             try:
                 server.add_sockets(listeners.sockets)
                 self._url.set_result(f"http://127.0.0.1:{listeners.sockets[0].getsockname()[1]}")

@@ -20,7 +20,7 @@ from waterspout.wsgi.naming import Link
 from waterspout.wsgi.pool.bulkheads import Rule
 from waterspout.wsgi.pool.pool import Pool
 from waterspout.wsgi.pool.pools import NamedSettings, Pools
-from waterspout.wsgi.pool.telling import is_up, read_pool
+from waterspout.wsgi.pool.telling import find_down, read_pools
 from waterspout.wsgi.settings import PoolSettings, check_size
 
 
@@ -98,10 +98,7 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
             spool=spool,
             spool_reply=spool_reply,
         )
-        self.gauges = Gauges(
-            lambda: {name: read_pool(pool) for name, pool in self.pools.items()},
-            lambda: (name for name, pool in self.pools.items() if not is_up(pool)),
-        )
+        self.gauges = Gauges(lambda: read_pools(self.pools), lambda: find_down(self.pools))
         self.link = Link()
         self._build(wsgi, settings, pools or {}, tuple(pool_rules))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from waterspout.limits import LONGEST
@@ -19,6 +19,16 @@ def is_up(pool: Pool) -> bool:
     return not pool.stopping and any(
         not crew.draining and (crew.idle or crew.busy > crew.stuck) for crew in pool.crews
     )
+
+
+def find_down(pools: Mapping[str, Pool]) -> list[str]:
+    """The names of those that can run nothing now."""
+    return [name for name, pool in pools.items() if not is_up(pool)]
+
+
+def read_pools(pools: Mapping[str, Pool]) -> dict[str, Any]:
+    """All of them, by name."""
+    return {name: read_pool(pool) for name, pool in pools.items()}
 
 
 def read_pool(pool: Pool) -> dict[str, Any]:

@@ -1,0 +1,103 @@
+"""The WSGI apps that an application's rules lead to."""
+
+import re
+
+import pytest
+import tornado.web
+from tornado.routing import PathMatches, Rule
+from tornado.web import FallbackHandler, RequestHandler
+
+from tests.waterspout.wsgi import apps
+from waterspout import Application, Container
+from waterspout.exceptions import TargetNotFound
+from waterspout.routing.containers import find_containers, name_pools, start_containers, stop_containers
+
+pytestmark = pytest.mark.gen_test(timeout=20)
+ONE_THREAD = {"workers": 0, "threads": 1}
+
+
+class TakesTwo(RequestHandler):
+    def initialize(self, first, second):
+        pass
+
+
+def make(count):
+    return [Container(apps.app, threads=1) for _ in range(count)]
+
+
+@pytest.mark.parametrize("application_class", [Application, tornado.web.Application])
+async def test_they_are_found_wherever_a_rule_may_have_them(application_class):
+    containers = make(8)
+    fallbacks = [{"fallback": container} for container in containers]
+    inner = tornado.web.Application([("/in", FallbackHandler, fallbacks[3])])
+    flasks = application_class is Application
+    rules = [
+        ("/target", containers[0]),
+        ("/fallback/.*", FallbackHandler, fallbacks[1]),
+        ("/again/.*", FallbackHandler, fallbacks[1]),
+        (PathMatches("/list.*"), [("/list/a", FallbackHandler, fallbacks[2])]),
+        Rule(PathMatches("/app"), inner),
+        ("/two", TakesTwo, {"first": containers[4], "second": containers[5]}),
+        ("/<int:id>" if flasks else "/(.*)", FallbackHandler, fallbacks[6]),
+    ]
+    application = application_class(rules)
+    application.add_handlers("shop.example", [("/host", FallbackHandler, fallbacks[7])])
+    found = find_containers(application)
+    assert set(found) == set(containers)
+    spelled = [found[container] for container in containers]
+    last = "/<int:id>" if flasks else "/(.*)"
+    expected = ["/target", "/fallback/.*", "/list.*/list/a", "/app/in", "/two", "/two", last]
+    assert spelled == [*expected, "shop.example/host"]
+
+
+async def test_where_there_is_one_its_pools_have_their_own_names():
+    container = Container(apps.app, threads=1, pools={"slow": ONE_THREAD}, pool_rules=[("/s", "slow")])
+    rules = [("/a/.*", FallbackHandler, {"fallback": container})]
+    for application in (Application(rules), tornado.web.Application(rules), Application(wsgi=container)):
+        assert name_pools(application) == container.pools
+
+
+async def test_of_several_none_hides_another():
+    container = Container(apps.app, threads=1, pools={"slow": ONE_THREAD}, pool_rules=[("/s", "slow")])
+    first, second, behind = make(3)
+    rules = [
+        ("/a/.*", FallbackHandler, {"fallback": container}),
+        ("/two", TakesTwo, {"first": first, "second": second}),
+    ]
+    assert name_pools(Application(rules, wsgi=behind)) == {
+        "/a/.* main": container.pool,
+        "/a/.* slow": container.pools["slow"],
+        "/two main": first.pool,
+        "/two main'": second.pool,
+        "main": behind.pool,
+    }
+
+
+async def test_that_of_wsgi_is_the_last_and_its_own_name_is_plain():
+    container, other = make(2)
+    rules = [("/a", FallbackHandler, {"fallback": container}), ("/b", FallbackHandler, {"fallback": other})]
+    application = Application(rules, wsgi=container)
+    assert list(find_containers(application)) == [other, container]
+    assert set(name_pools(application)) == {"/b main", "main"}
+
+
+async def test_they_start_and_stop_together():
+    containers = make(2)
+    application = Application([("/a", containers[0]), ("/b", containers[1])])
+    await application.start()
+    assert all(container.pool.is_open for container in containers)
+    await application.stop(1)
+    assert not any(container.pool.is_open for container in containers)
+
+
+async def test_if_one_can_t_be_loaded_none_runs_but_those_that_did_before():
+    before, other = make(2)
+    lacking = Container("no_such_module:app", workers=0)
+    rules = [(f"/{name}", each) for name, each in zip("abc", (before, other, lacking), strict=True)]
+    application = tornado.web.Application(rules)
+    await before.start()
+    with pytest.raises(TargetNotFound, match=re.escape("'no_such_module:app'")):
+        await start_containers(application)
+    assert [each.pool.is_open for each in (before, other, lacking)] == [True, False, False]
+    await stop_containers(application, 1)
+    assert not before.pool.is_open

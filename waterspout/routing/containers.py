@@ -1,0 +1,86 @@
+"""The WSGI apps that an application's rules lead to: they start, stop and are looked at together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+
+from tornado.routing import AnyMatches, Rule, RuleRouter
+from tornado.web import Application
+
+from waterspout.limits import CUT_GRACE
+from waterspout.routing.rule import spell_matcher
+from waterspout.routing.rulemap import RuleMap
+from waterspout.wsgi.container import Container
+from waterspout.wsgi.pool.pool import Pool
+
+
+def find_containers(application: Application) -> dict[Container, str]:
+    """All of them, in the order of the rules, each with what its first rule matches; the last one is that of
+    `wsgi=`. A handler that is given one as an argument leads to it, too.
+    """
+    found: dict[Container, str] = {}
+    for path, container in _list(application.default_router.rules, ""):
+        found.setdefault(container, path)
+    for own in _pick([getattr(application, "container", None)]):
+        found[own] = found.pop(own, "")
+    return found
+
+
+def _list(rules: Iterable[Rule], before: str) -> Iterator[tuple[str, Container]]:
+    for rule in rules:
+        target = rule.target
+        if isinstance(target, RuleMap):
+            led = [(before + each.path, each.kwargs or {}) for each in target.path_rules]
+            yield from ((path, each) for path, kwargs in led for each in _pick(kwargs.values()))
+            continue
+        path = before + ("" if isinstance(rule.matcher, AnyMatches) else spell_matcher(rule.matcher))
+        yield from ((path, each) for each in _pick((target, *(rule.target_kwargs or {}).values())))
+        router = target.default_router if isinstance(target, Application) else target
+        if isinstance(router, RuleRouter):
+            yield from _list(router.rules, path)
+
+
+def _pick(values: Iterable[object]) -> list[Container]:
+    return [value for value in values if isinstance(value, Container)]
+
+
+def name_pools(application: Application) -> dict[str, Pool]:
+    """The pools of all of them. Those of `wsgi=`, or of the only one there is, are called as they are
+    everywhere; before the names of others stands what their rule matches.
+    """
+    found = find_containers(application)
+    own = getattr(application, "container", None)
+    pools: dict[str, Pool] = {}
+    for container, path in found.items():
+        is_plain = container is own or len(found) == 1
+        for name, pool in container.pools.items():
+            said = name if is_plain else f"{path} {name}"
+            while said in pools:  # two in the arguments of one rule, or for the same path
+                said += "'"
+            pools[said] = pool
+    return pools
+
+
+async def start_containers(application: Application) -> None:
+    """Start all; harmless when started. Raises what keeps one of them from it: then those that were not
+    running before don't run.
+    """
+    containers = list(find_containers(application))
+    idle = [container for container in containers if not container.pool.is_open]
+    starts = [asyncio.ensure_future(container.start()) for container in containers]
+    try:
+        await asyncio.gather(*starts)
+    except BaseException:
+        for start in starts:
+            start.cancel()
+        await asyncio.gather(*starts, return_exceptions=True)
+        await asyncio.gather(*(each.stop(CUT_GRACE) for each in idle), return_exceptions=True)
+        raise
+
+
+async def stop_containers(application: Application, timeout: float | None = None) -> None:
+    """Let what runs in them finish, for `timeout` seconds at most (None: what each of them was told), and end
+    them.
+    """
+    await asyncio.gather(*(container.stop(timeout) for container in find_containers(application)))
