@@ -150,6 +150,9 @@ class Supervisor:
                 raise
             if failure is not None:
                 await self._bury(crew)
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():  # in Python 3.11 `wait_for` may have swallowed it
+                    raise asyncio.CancelledError
                 # If it was killed from outside, the app has not failed; if it is too large for the machine,
                 # this ends in a crash loop all the same.
                 delay = self._count_failure(ready=crew.killed)
@@ -174,7 +177,8 @@ class Supervisor:
     def _on_born(self, birth: asyncio.Task[None]) -> None:
         self._births.discard(birth)
         self._settle()
-        self._top_up()
+        if not birth.cancelled():  # else there is nothing to be born, or the event loop ends
+            self._top_up()
 
     def _settle(self) -> None:
         """Retire as many crews as there are too many: those that shall be replaced first, then the oldest."""
@@ -350,6 +354,7 @@ class Supervisor:
         self.restarts += self._settings.crews
         for birth in self._births:
             birth.cancel()  # there is nothing left to be replaced
+        self._births.clear()
         for crew in before:
             if crew in self.crews and crew.ready:
                 self._retire(crew, self._settings.graceful_timeout)

@@ -1,6 +1,7 @@
 """Births, deaths and replacement, with crews that do what the test says."""
 
 import asyncio
+import contextlib
 import logging
 
 import pytest
@@ -37,6 +38,15 @@ class FakeCrew(Crew):
         return "fake"
 
 
+class Swallowing(FakeCrew):
+    """Its end keeps a cancellation to itself, as `asyncio.wait_for` may in Python 3.11."""
+
+    async def stop(self, grace=0):
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        await super().stop(grace)
+
+
 class House:
     """A supervisor and all crews that it has made."""
 
@@ -46,12 +56,13 @@ class House:
         self.fails = None
         self.starting = None
         self.killed = False
+        self.crew_class = FakeCrew
         settings = PoolSettings(workers=workers, **options)
         self.supervisor = Supervisor(settings, self.make, self.on_broken)
         self.supervisor.open()
 
     def make(self):
-        crew = FakeCrew(CrewSpec("x:y", 2), CrewEvents(lambda *_: None, self.supervisor.on_gone))
+        crew = self.crew_class(CrewSpec("x:y", 2), CrewEvents(lambda *_: None, self.supervisor.on_gone))
         crew.fails, crew.starting, crew.killed = self.fails, self.starting, self.killed
         self.made.append(crew)
         return crew
@@ -351,3 +362,22 @@ async def test_a_process_that_leaves_a_view_behind_is_not_waited_for_as_long_as_
     house.made[0].lanes = {object()}
     await house.supervisor.stop(grace)
     assert [crew.stopped_with for crew in house.made] == [given, grace]
+
+
+@pytest.mark.parametrize("crew_class", [FakeCrew, Swallowing])
+async def test_a_birth_that_the_end_of_the_event_loop_cancels_is_the_last(quick, crew_class):
+    house = House()
+    house.crew_class = crew_class
+    if crew_class is Swallowing:
+        house.fails = ValueError("of the app")
+    else:
+        house.starting = asyncio.Event()
+    house.supervisor.start_soon()
+    await asyncio.sleep(0.05)
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks, timeout=5)
+    await asyncio.sleep(0.05)
+    assert len(house.made) == 1
+    assert asyncio.all_tasks() == {asyncio.current_task()}
