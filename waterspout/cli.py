@@ -40,8 +40,8 @@ from waterspout.options import (
     find_said,
 )
 from waterspout.routes.command import make_routes_command
-from waterspout.routes.listing import find_container
 from waterspout.routes.shadows import tell_shadows
+from waterspout.routing.containers import find_containers
 from waterspout.serving.deadline import end_by, end_when_told
 from waterspout.serving.reloading import take_inherited, wait_and_restart
 from waterspout.serving.server import Server, describe
@@ -309,10 +309,14 @@ def _check_heeded(context: click.Context, settings: ServeSettings, application: 
     """Say which options nobody here looks at; a variable may be meant for other services. Raises
     ConfigurationError: one of them says whom to trust, which is nothing to be mistaken about.
     """
-    container, named = find_container(application), describe(application)
+    containers, named = find_containers(application), describe(application)
+    names: tuple[str, ...]
     if isinstance(application, Application):
-        names = () if container is not None else WSGI_OPTIONS
-        why = "there is no WSGI app"
+        names, why = WSGI_OPTIONS, ", for there is no WSGI app"
+        if application.container is not None:
+            names = ()
+        elif containers:
+            names, why = (*names, "max_body_size"), " by the Container of a rule: say it where that is made"
     else:
         unheard = {"trusted_proxies", "proxy_headers", "root_path"}.intersection(settings.application)
         if unheard:
@@ -321,13 +325,13 @@ def _check_heeded(context: click.Context, settings: ServeSettings, application: 
                 f"not {named}"
             )
         names = (*WSGI_OPTIONS, "native_max_body_size")
-        why = f"only a waterspout.Application heeds that, not {named}"
-        if container is not None:
+        why = f", for only a waterspout.Application heeds that, not {named}"
+        if containers:
             why += ": say it where the Container is made"
     said, by_variable = find_said(context, names)
-    ignored = said if container is None else said + by_variable
+    ignored = said + by_variable if containers else said
     if ignored:
-        say(f"{', '.join(ignored)}: ignored, for {why}")
+        say(f"{', '.join(ignored)}: ignored{why}")
 
 
 def _heed_application(settings: ServeSettings, application: TornadoApplication) -> ServeSettings:

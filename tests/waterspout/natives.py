@@ -18,6 +18,9 @@ stock = TornadoApplication(routes)
 stock_with_container = TornadoApplication(
     [(r".*", FallbackHandler, {"fallback": Container("tests.waterspout.wsgi.apps:app")})]
 )
+ours_with_container = Application(
+    [("/a/.*", FallbackHandler, {"fallback": Container("tests.waterspout.wsgi.apps:app")})]
+)
 ours = Application(native=routes, wsgi="tests.waterspout.wsgi.apps:app", wsgi_queue=5)
 
 router = RuleRouter([])

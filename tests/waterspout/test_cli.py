@@ -146,27 +146,39 @@ def test_an_application_that_knows_no_proxies_is_not_left_alone_with_them(words)
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--native", "tests.waterspout.natives:routes"), "there is no WSGI app"),
-        (("tests.waterspout.natives:make_ours()",), "there is no WSGI app"),
+        (("--native", "tests.waterspout.natives:routes"), ", for there is no WSGI app"),
+        (("tests.waterspout.natives:make_ours()",), ", for there is no WSGI app"),
         (
             ("tests.waterspout.natives:stock",),
-            "only a waterspout.Application heeds that, not tornado.web.Application",
+            ", for only a waterspout.Application heeds that, not tornado.web.Application",
         ),
         (
             ("tests.waterspout.natives:stock_with_container",),
-            "only a waterspout.Application heeds that, not tornado.web.Application: "
+            ", for only a waterspout.Application heeds that, not tornado.web.Application: "
             "say it where the Container is made",
+        ),
+        (
+            ("tests.waterspout.natives:ours_with_container",),
+            " by the Container of a rule: say it where that is made",
         ),
     ],
 )
 def test_options_that_nobody_looks_at_are_told_and_variables_may_be_for_others(served, words, said):
     ran = run(*words, "--wsgi-timeout", "5", "--wsgi-pool", "reports:/reports:1x1")
     assert ran.exit_code == 0
-    assert f"waterspout: --wsgi-timeout, --wsgi-pool: ignored, for {said}\n" in ran.stderr
+    assert f"waterspout: --wsgi-timeout, --wsgi-pool: ignored{said}\n" in ran.stderr
     ran = run(*words, env={"WATERSPOUT_WSGI_TIMEOUT": "5"})
     assert ran.exit_code == 0
-    is_told = f"WATERSPOUT_WSGI_TIMEOUT: ignored, for {said}" in ran.stderr
+    is_told = f"WATERSPOUT_WSGI_TIMEOUT: ignored{said}" in ran.stderr
     assert is_told == ("Container" in said)
+
+
+def test_a_limit_for_bodies_is_no_word_to_the_container_of_a_rule(served):
+    for name in ("ours_with_container", "ours", "make_ours()"):
+        ran = run(f"tests.waterspout.natives:{name}", "--max-body-size", "1KiB")
+        assert ran.exit_code == 0
+        is_told = "--max-body-size: ignored by the Container of a rule" in ran.stderr
+        assert is_told == (name == "ours_with_container")
 
 
 def test_a_limit_that_a_stock_application_does_not_know_is_told(served):
