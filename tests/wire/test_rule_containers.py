@@ -95,6 +95,17 @@ def test_what_runs_in_them_is_finished_and_then_they_end(start, name):
     assert server.session_pids() == []
 
 
+@pytest.mark.parametrize("name", SITES)
+def test_all_of_them_are_reloaded(start, name, folder):
+    server = start(name)
+    for module in ("one", "two"):
+        (folder / f"{module}.py").write_text(APP.replace("VERSION", f"new {module}"))
+    server.signal(signal.SIGHUP)
+    assert len(server.log_lines("have taken over", enough=2)) == 2
+    assert server.get("/a/").text.startswith("new one ")
+    assert server.get("/b/").text.startswith("new two ")
+
+
 def test_one_that_no_rule_leads_to_starts_nothing_more_when_the_server_ends(start):
     server = start("by_hand")
     assert server.get("/a/").status == 503

@@ -360,7 +360,8 @@ class Server:
         elif not self._started:
             logger.warning("SIGHUP: the WSGI app is still being loaded; send it again when that is done")
         elif not self._stop.is_set():
-            list(containers)[-1].reload()
+            for container in containers:
+                container.reload()
             if not self._settings.reload:  # else it restarts by itself
                 self._sources.tell_changed()
 
