@@ -57,6 +57,7 @@ class Supervisor:
         self.restarts = 0
         self.crashed = 0
         self._failures = 0
+        self._came_up = 0  # since work began; of more than there shall be, one has taken another's place
         self._births: set[asyncio.Task[None]] = set()
         self._hurry = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -70,7 +71,7 @@ class Supervisor:
     def open(self) -> None:
         """Work begins."""
         self._stopping = self.broken = self._reloading = False
-        self._failures = 0
+        self._failures = self._came_up = 0
 
     async def start(self) -> None:
         """Start all crews. Raises what kept the app from being loaded."""
@@ -78,6 +79,7 @@ class Supervisor:
         failures = [failure for _, failure in results if failure is not None]
         if failures:
             raise failures[0]
+        self._came_up = self._settings.crews
         self._settle()
 
     def start_soon(self) -> None:
@@ -166,7 +168,9 @@ class Supervisor:
                 self._check_broken()
             else:
                 self.broken = False
-                logger.info("the WSGI app is ready again in %s", crew)
+                again = " again" if self._came_up >= self._settings.crews else ""
+                self._came_up += 1
+                logger.info("the WSGI app is ready%s in %s", again, crew)
                 return
 
     def _describe_others(self) -> str:
@@ -351,6 +355,7 @@ class Supervisor:
     def _take_over(self, before: list[Crew]) -> None:
         self.broken = False
         self._failures = 0
+        self._came_up = self._settings.crews
         self.restarts += self._settings.crews
         for birth in self._births:
             birth.cancel()  # there is nothing left to be replaced

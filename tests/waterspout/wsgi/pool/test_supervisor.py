@@ -381,3 +381,24 @@ async def test_a_birth_that_the_end_of_the_event_loop_cancels_is_the_last(quick,
     await asyncio.sleep(0.05)
     assert len(house.made) == 1
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_an_app_is_ready_again_where_it_had_been_ready(caplog, quick):
+    caplog.set_level(logging.INFO)
+    house = House(workers=2)
+    house.supervisor.start_soon()
+    await house.settle(2)
+    assert [record.getMessage() for record in caplog.records] == ["the WSGI app is ready in fake"] * 2
+    caplog.clear()
+    house.die(house.made[0])
+    await house.settle(3)
+    assert [record.getMessage() for record in caplog.records] == ["the WSGI app is ready again in fake"]
+
+
+async def test_behind_a_start_that_was_waited_for_it_is_ready_again(caplog, quick):
+    caplog.set_level(logging.INFO)
+    house = House()
+    await house.supervisor.start()
+    house.die(house.made[0])
+    await house.settle(2)
+    assert [record.getMessage() for record in caplog.records] == ["the WSGI app is ready again in fake"]
