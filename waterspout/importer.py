@@ -318,6 +318,11 @@ def _place(frame: traceback.FrameSummary) -> str:
     return f"{frame.filename}:{frame.lineno} in {frame.name}"
 
 
+def is_ours(filename: str) -> bool:
+    """A file of this package's."""
+    return filename.startswith(os.path.join(os.path.dirname(__file__), ""))
+
+
 def is_foreign(filename: str) -> bool:
     """The standard library's, an installed package's, or ours."""
     if any(_is_in(filename, sys.modules.get(name)) for name in list(_named)):

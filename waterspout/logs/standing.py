@@ -13,7 +13,7 @@ from collections.abc import Collection
 from types import FrameType
 from typing import Any, Final
 
-from waterspout.importer import is_foreign
+from waterspout.importer import is_foreign, is_ours
 from waterspout.limits import PLACE_FRAMES, PLACE_TEXT
 from waterspout.logs.loggers import escape
 from waterspout.system.daemon_thread import DaemonThread
@@ -43,12 +43,29 @@ def find_place(thread: int) -> str:
 
 def find_awaited(waiting: Any) -> str:
     """The same of a coroutine that waits: where in the app's own code, or where at all."""
+    frames = _list_awaited(waiting)
+    own = [each for each in frames if not is_foreign(each.f_code.co_filename)]
+    return escape(_name((own or frames)[-1]))[:PLACE_TEXT] if frames else ""
+
+
+def is_servers(waiting: Any) -> bool:
+    """Whether a coroutine that waits is the server's own, and doesn't wait for the app's code."""
+    frames = _list_awaited(waiting)
+    return bool(frames) and is_ours(frames[0].f_code.co_filename) and is_nobodys(waiting)
+
+
+def is_nobodys(waiting: Any) -> bool:
+    """Whether none of the app's own code waits there: whose it is can't be told by that."""
+    return all(is_foreign(each.f_code.co_filename) for each in _list_awaited(waiting))
+
+
+def _list_awaited(waiting: Any) -> list[FrameType]:
+    """Its frames, the outermost first."""
     frames: list[FrameType] = []
     while (frame := getattr(waiting, "cr_frame", None)) is not None and len(frames) < PLACE_FRAMES:
         frames.append(frame)
         waiting = waiting.cr_await
-    own = [each for each in frames if not is_foreign(each.f_code.co_filename)]
-    return escape(_name((own or frames)[-1]))[:PLACE_TEXT] if frames else ""
+    return frames
 
 
 def describe_place(place: str) -> str:
@@ -113,7 +130,18 @@ def describe_left(threads: Collection[threading.Thread]) -> str:
     if children := [str(child.pid) for child in find_children() if not child.daemon]:
         return f"processes that the app has started still run, and are left alone ({', '.join(children)})"
     place = find_place(MAIN_THREAD)
-    return "what the app has registered for the exit still runs" + (f", at {place}" if place else "")
+    what = (
+        "what the server does at the exit" if _is_own_exit() else "what the app has registered for the exit"
+    )
+    return f"{what} still runs" + (f", at {place}" if place else "")
+
+
+def _is_own_exit() -> bool:
+    """A function of ours for the exit is what Python has called: it waits for WSGI processes."""
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    while frame is not None and frame.f_back is not None:
+        frame = frame.f_back
+    return frame is not None and is_ours(frame.f_code.co_filename)
 
 
 def _name_threads(threads: list[threading.Thread]) -> str:

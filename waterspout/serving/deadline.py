@@ -20,6 +20,8 @@ from waterspout.logs.standing import (
     find_children,
     find_place,
     find_threads,
+    is_nobodys,
+    is_servers,
 )
 from waterspout.ops.natives import name_native
 from waterspout.system.listeners import remove_files
@@ -117,8 +119,8 @@ def _describe_left(
     loop: asyncio.AbstractEventLoop | None,
 ) -> str:
     """What of the app's keeps the process from its end now; "": nothing that is known."""
-    if tasks := "" if loop is None or loop.is_closed() else _name_tasks(loop):
-        return f"tasks that the app has started go on, though they are cancelled ({tasks})"
+    if tasks := "" if loop is None or loop.is_closed() else _describe_tasks(loop):
+        return tasks
     # Python's end has begun with executors, whose threads it joins while the main thread is alive yet.
     is_ending = getattr(threading, "_SHUTTING_DOWN", False) or not threading.main_thread().is_alive()
     if is_ending:
@@ -126,10 +128,17 @@ def _describe_left(
     return describe_left(threads) if is_ending or any(thread.is_alive() for thread in threads) else ""
 
 
-def _name_tasks(loop: asyncio.AbstractEventLoop) -> str:
-    names = set(map(name_native, asyncio.all_tasks(loop)))
-    names = {name for name in names if not name.endswith("shutdown_default_executor")}  # waits for threads
-    return ", ".join(sorted(names)[:_NAMES])
+def _describe_tasks(loop: asyncio.AbstractEventLoop) -> str:
+    """Those that are left; "": none is."""
+    named = {task: name_native(task) for task in asyncio.all_tasks(loop)}
+    # But for the one that waits for threads.
+    tasks = [task for task, name in named.items() if not name.endswith("shutdown_default_executor")]
+    others = [task for task in tasks if not is_servers(task.get_coro())]
+    whose = "that the app has started"
+    if len(others) < len(tasks) and all(is_nobodys(task.get_coro()) for task in others):
+        whose, others = "of the server's own", tasks
+    names = ", ".join(sorted({named[task] for task in others})[:_NAMES])
+    return f"tasks {whose} go on, though they are cancelled ({names})" if names else ""
 
 
 def end_children(children: Collection[Any], seconds: float = 0) -> None:

@@ -71,6 +71,18 @@ with asyncio.Runner() as runner:
     runner.run(main())
     end_by(time.monotonic() + 2.5, before, 3, runner.get_loop())
 """
+#: The same, and its coroutine is in a file of ours.
+OWN_TASK = f"""
+import waterspout
+exec(compile({TASK!r}, waterspout.__file__, "exec"))
+"""
+#: A WSGI process that our own function for the exit waits for.
+OWN_EXIT = """
+import subprocess
+from waterspout.wsgi.pool.orphans import Orphans
+child = subprocess.Popen(["sleep", "5"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+atexit.register(Orphans().wait_blocking, [child])
+"""
 
 
 @pytest.mark.parametrize(
@@ -82,6 +94,11 @@ with asyncio.Runner() as runner:
             r"threads that the app has started still run \(Thread-1 \(sleep\), at .*\)",
         ),
         (EXIT.format(60), r"what the app has registered for the exit still runs, at <string>:\d+ in wait"),
+        (OWN_TASK, r"tasks of the server's own go on, though they are cancelled \(go_on\)"),
+        (
+            OWN_EXIT,
+            r"what the server does at the exit still runs, at waterspout/wsgi/pool/orphans\.py:\d+ in \w+",
+        ),
     ],
 )
 def test_what_is_waited_for_is_said_long_before_the_time_is_over(begin, what):
