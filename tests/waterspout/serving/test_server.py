@@ -280,6 +280,7 @@ async def test_on_loopback_tracebacks_are_nobody_else_s(serve):
     [
         lambda container: Application(ROUTES, wsgi=container),
         lambda container: TornadoApplication([(".*", FallbackHandler, {"fallback": container})]),
+        lambda container: Application([("/a", FallbackHandler, {"fallback": container})], wsgi=apps.app),
     ],
 )
 async def test_a_debugger_for_whoever_comes_in_is_refused(make, tmp_path):
