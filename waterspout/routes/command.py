@@ -15,7 +15,9 @@ from waterspout.exceptions import AccessUndeclared, TargetRaised, WaterspoutErro
 from waterspout.importer import look_here
 from waterspout.options import OPTIONS
 from waterspout.routes.listing import find_container
+from waterspout.routing.containers import find_containers
 from waterspout.targets import build_application, check_named
+from waterspout.wsgi.container import Container
 from waterspout.wsgi.layers import find_flask
 from waterspout.wsgi.worker.loading import load_app
 
@@ -81,16 +83,22 @@ def _examine(application: TornadoApplication) -> Report:
 
     container = find_container(application)
     if container is None:
-        return _add_doubts(examine(application, None, None), application)
-    target = container.pool.target
-    app = load_app(target)
-    name = target if isinstance(target, str) else getattr(target, "__qualname__", type(target).__qualname__)
-    return _add_doubts(examine(application, app, find_flask(app), name), application)
-
-
-def _add_doubts(report: Report, application: TornadoApplication) -> Report:
+        report = examine(application, None, None)
+    else:
+        app = load_app(container.pool.target)
+        report = examine(application, app, find_flask(app), _name_app(container))
+    others = [
+        f"not listed: the WSGI app {_name_app(other)}, which the rule {path!r} leads to"
+        for other, path in find_containers(application).items()
+        if other is not container
+    ]
     doubts = application.doubts if isinstance(application, Application) else []
-    return replace(report, notes=(*report.notes, *doubts))
+    return replace(report, notes=(*report.notes, *others, *doubts))
+
+
+def _name_app(container: Container) -> str:
+    target = container.pool.target
+    return target if isinstance(target, str) else getattr(target, "__qualname__", type(target).__qualname__)
 
 
 def _print(report: Report, *, check: bool, as_json: bool, markdown: bool) -> None:

@@ -39,7 +39,7 @@ def plain():
 """
 NATIVE = """
 import waterspout
-from tornado.web import RequestHandler
+from tornado.web import FallbackHandler, RequestHandler
 from waterspout.native import RequestHandler as Lean
 import shop
 
@@ -75,6 +75,12 @@ def make_guarded():
 
 
 raising = planted
+
+
+def make_several():
+    fallbacks = [{"fallback": waterspout.Container(name)} for name in ("other:app", "shop:mounted")]
+    rules = [(f"/{number}/.*", FallbackHandler, each) for number, each in enumerate(fallbacks)]
+    return waterspout.Application([*meant, *rules], wsgi="shop:app")
 
 
 def make_raising():
@@ -125,6 +131,14 @@ def test_check_looks_into_middleware(run):
     result = run("--check", "--native", "native:planted", "--wsgi", "shop:profiled")
     assert result.exit_code == 1
     assert "shadowed: GET /plain of Flask's 'plain'" in result.stdout
+
+
+def test_apps_that_other_rules_lead_to_are_named(run):
+    lines = run("native:make_several()").stdout.splitlines()
+    assert lines[-2:] == [
+        "not listed: the WSGI app other:app, which the rule '/0/.*' leads to",
+        "not listed: the WSGI app shop:mounted, which the rule '/1/.*' leads to",
+    ]
 
 
 def test_check_is_silent_where_all_is_meant(run):
