@@ -68,6 +68,9 @@ async def start_containers(application: Application) -> None:
     """
     containers = list(find_containers(application))
     idle = [container for container in containers if not container.pool.is_open]
+    if len(containers) > 1:
+        for name, pool in name_pools(application).items():
+            pool.call(name)
     starts = [asyncio.ensure_future(container.start()) for container in containers]
     try:
         await asyncio.gather(*starts)

@@ -90,6 +90,28 @@ async def test_they_start_and_stop_together():
     assert not any(container.pool.is_open for container in containers)
 
 
+async def test_the_log_calls_pools_by_the_same_names_where_there_are_several(caplog):
+    first, second = make(2)
+    for application in (Application([("/a", first)], wsgi=second), Application(wsgi=make(1)[0])):
+        await application.start()
+        for container in find_containers(application):
+            container.reload()
+        await application.stop(1)
+    said = [record.getMessage().partition("runs in threads")[0] for record in caplog.records]
+    assert said == ["pool /a main: the WSGI app ", "pool main: the WSGI app ", "the WSGI app "]
+
+
+async def test_what_they_have_counted_stays_when_they_are_started_again():
+    first, second = make(2)
+    application = Application([("/a", first)], wsgi=second)
+    await application.start()
+    supervisor = first.pool._supervisor
+    await application.stop(1)
+    await application.start()
+    assert first.pool._supervisor is supervisor
+    await application.stop(1)
+
+
 async def test_if_one_can_t_be_loaded_none_runs_but_those_that_did_before():
     before, other = make(2)
     lacking = Container("no_such_module:app", workers=0)

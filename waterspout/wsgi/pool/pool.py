@@ -121,6 +121,13 @@ class Pool:
 
     # -- life --------------------------------------------------------------------------------------------
 
+    def call(self, name: str) -> None:
+        """What the log calls it from its next start on: there are others."""
+        says = f"pool {name}: "
+        if self._loop is None and says != self._says:
+            self._says = says
+            self._prepare()
+
     async def start(self) -> None:
         """Start all crews; harmless when started. Nobody asks again meanwhile: `Pools` see to it.
 
