@@ -51,6 +51,7 @@ from waterspout.system.listeners import Listeners, adopt, listen_tcp, listen_uni
 from waterspout.system.processes import read_rss
 from waterspout.system.signals import keep_from_children, spare_forked_children
 from waterspout.system.surroundings import is_own_terminal
+from waterspout.wsgi.container import Container
 from waterspout.wsgi.pool.pool import Pool
 from waterspout.wsgi.pool.telling import find_down, read_pools
 from waterspout.wsgi.settings import PoolSettings
@@ -471,15 +472,20 @@ def describe(application: TornadoApplication) -> str:
     if not isinstance(application, Application):
         return f"{type(application).__module__}.{type(application).__name__}"
     count = application.native_rules
-    native = f"{count} native rule{'' if count == 1 else 's'}"
-    if application.container is None:
-        return native
-    main, *others = application.container.pools.items()
+    said = [f"{count} native rule{'' if count == 1 else 's'}"]
+    for container, path in find_containers(application).items():
+        where = "everything else" if container is application.container else path
+        said.append(f"{where} to {_describe_app(container)}")
+    return ", ".join(said)
+
+
+def _describe_app(container: Container) -> str:
+    main, *others = container.pools.items()
     target = main[1].target
     named = target if isinstance(target, str) else getattr(target, "__name__", "a callable")
     sizes = [_describe_size(main[1].settings)]
     sizes += [f"pool {name} in {_describe_size(pool.settings)}" for name, pool in others]
-    return f"{native}, everything else to {named} in {', '.join(sizes)}"
+    return f"{named} in {', '.join(sizes)}"
 
 
 def _describe_size(settings: PoolSettings) -> str:

@@ -342,6 +342,10 @@ async def test_an_app_that_can_t_be_loaded_leaves_no_port_open():
         (lambda: Application(native=ROUTES), "2 native rules"),
         (lambda: Application(wsgi=apps.app), "0 native rules, everything else to app in 8 threads"),
         (
+            lambda: Application([("/a/.*", Container(apps.app, threads=1)), *ROUTES], wsgi="x:y"),
+            "3 native rules, /a/.* to app in 1 thread, everything else to x:y in 1 process x 8 threads",
+        ),
+        (
             lambda: Application(wsgi="x:y", wsgi_threads=3),
             "0 native rules, everything else to x:y in 1 process x 3 threads",
         ),
