@@ -1,4 +1,4 @@
-"""Whether somebody still waits for a reply, for WSGI code that asks. No event loop, no Tornado."""
+"""Whether the client still waits for a reply, for WSGI code that asks. No event loop, no Tornado."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KEY: Final = "waterspout.lane"
 
 
 class Presence:
-    """Whether the client of one request is there. Made in the thread that serves its lane."""
+    """Whether the client of one request is still there. Created in the thread that serves its lane."""
 
     __slots__ = ("_inbox", "_lane", "_thread")
 
@@ -23,8 +23,8 @@ class Presence:
         self._thread = get_ident()
 
     def is_client_there(self) -> bool:
-        """As far as is known. Only the thread that serves the lane, and only while it runs this request,
-        reads what has come since.
+        """As far as is known. New input is read only in the thread that serves the lane, and only while it
+        runs this request.
         """
         inbox, lane = self._inbox, self._lane
         if self._thread == get_ident() and lane.inbox is inbox:
@@ -36,13 +36,13 @@ def client_alive(environ: Mapping[str, Any]) -> bool:
     """Whether the client of this request still waits for its reply.
 
     False: it left, or was answered otherwise (its body is too large), or it has closed its sending side,
-    which looks the same until something is written to it. A view may then stop; what it returns goes to a
-    client that only stopped sending, and nowhere else. Before a view begins to read a large body, what lies
-    unread hides that the client has left.
+    which looks the same until something is written to it. A view may then stop; what it returns reaches the
+    client only if that has merely stopped sending. Until a view begins to read a large body, the unread data
+    hides that the client has left.
 
-    Never blocks, and takes nothing of the body away. About two microseconds in the thread that the view was
-    called in; in any other, such as that of an async Flask view, it tells what that thread has last heard.
-    True outside of Waterspout, where nobody knows.
+    Never blocks, and consumes nothing of the body. Takes about two microseconds in the thread that the view
+    was called in; in any other, such as that of an async Flask view, it returns what that thread knew last.
+    True outside Waterspout, where this is unknown.
     """
     presence: Presence | None = environ.get(KEY)
     return presence is None or presence.is_client_there()

@@ -12,8 +12,8 @@ from typing import Any, Final
 from waterspout.wsgi.layers import find_flask
 from waterspout.wsgi.worker.fields import FILE_OF_PROXY
 
-#: Fields of a reply that describe its body, or point elsewhere: they go with the body. Fields about policy,
-#: cross-origin access and cookies stay.
+#: Fields of a reply that describe its body, or point elsewhere: they are removed with the body. Fields about
+#: policy, cross-origin access and cookies stay.
 _OF_THE_BODY: Final = frozenset(
     {
         *("accept-ranges", "allow", "content-digest", "content-disposition", "content-encoding"),
@@ -28,7 +28,7 @@ _NOT_ALLOWED: Final = "405 METHOD NOT ALLOWED"
 
 
 class AllowMerger:
-    """`app`, one call of it, with the methods of native handlers, `allow` ("GET, HEAD"), in what it says.
+    """One call of `app`, with the methods of native handlers, `allow` ("GET, HEAD"), merged into its reply.
 
     When the method of the call is among them, a handler has declined it: the app's 404 stands.
     """
@@ -76,17 +76,17 @@ class AllowMerger:
         return "Allow", ", ".join(sorted((said.union(methods) | self._native | {"OPTIONS"}) - {""}))
 
     def _has_rule(self, environ: dict[str, Any]) -> bool:
-        """Whether the app's 404 is of a view of its own. Of an app that is not Flask's nobody knows."""
+        """Whether one of the app's own views sent the 404. For an app that is not Flask: True, unknown."""
         return self._find_rule(environ) is not None
 
     def _is_automatic(self, environ: dict[str, Any], headers: list[tuple[str, str]]) -> bool:
-        """Whether nobody has written the reply to OPTIONS himself."""
+        """Whether the reply to OPTIONS is automatic, not written by a view."""
         rule = self._find_rule(environ)
         automatic = getattr(rule, "provide_automatic_options", None)
         return any(field[0].lower() == "allow" for field in headers) if automatic is None else bool(automatic)
 
     def _find_rule(self, environ: dict[str, Any]) -> Any:
-        """The Flask app's rule for the request; None: no rule has its path; True: can't be said."""
+        """The Flask app's rule for the request; None: no rule matches its path; True: unknown."""
         request: Any = environ.get("werkzeug.request")
         if hasattr(request, "routing_exception"):  # a Flask app has looked, perhaps one of several
             is_missed = getattr(request.routing_exception, "code", None) == 404
@@ -97,19 +97,19 @@ class AllowMerger:
         try:
             rule, _values = _bind(flask, environ).match(return_rule=True)
         except Exception as error:
-            # werkzeug.exceptions.NotFound; all else (another method, a redirect) says that there is one.
+            # werkzeug.exceptions.NotFound; anything else (another method, a redirect) means there is a rule.
             return None if getattr(error, "code", None) == 404 else True
         return rule
 
 
 def _find_methods(environ: dict[str, Any]) -> Iterable[str]:
-    """Those that a Flask app has at the path of its 405, which a page of its own for that may not say."""
+    """The methods that a Flask app has at the path of its 405, which a custom 405 page may not name."""
     error = getattr(environ.get("werkzeug.request"), "routing_exception", None)
     return getattr(error, "valid_methods", None) or ()
 
 
 def _bind(flask: Any, environ: dict[str, Any]) -> Any:
-    """The adapter of a request, as the app itself makes it: its host may decide, too."""
+    """The URL adapter of a request, created as the app itself does: the host may matter, too."""
     create = getattr(flask, "create_url_adapter", None)
     if create is None:
         return flask.url_map.bind_to_environ(environ)
@@ -117,8 +117,8 @@ def _bind(flask: Any, environ: dict[str, Any]) -> Any:
 
 
 class _Replaced:
-    """The app's iterable, or `answers` in its place. Which of them is known only once the app has called
-    `start_response`, which it may do as late as with its first chunk. `close` is the app's own in any case.
+    """The app's iterable, or `answers` in its place. Which of the two is known only once the app has called
+    `start_response`, possibly not before its first chunk. `close` is the app's own in either case.
     """
 
     def __init__(self, iterable: Iterable[bytes], answers: list[bytes]) -> None:

@@ -1,7 +1,7 @@
-"""wsgi.input: a request's body, read as it is wanted.
+"""wsgi.input: a request's body, read on demand.
 
-A small body came with its request and is a `BytesIO`. A large one stays at the client until the view reads:
-`LaneBody` asks the event loop for a window of it and for more as the window empties.
+A small body comes with its request and is a `BytesIO`. A large one stays at the client until the view reads:
+`LaneBody` asks the event loop for a window of it, and for more as the window empties.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from waterspout.exceptions import ClientDisconnected
 from waterspout.limits import FILE_BLOCK, READ_WINDOW
 from waterspout.wsgi.worker.inbox import Lane
 
-#: So far back the causes of an error are looked at; apps can make circles of them.
+#: How far the causes of an error are followed; apps can make cycles of them.
 _CAUSES: Final = 16
 
 
 class LaneBody(io.RawIOBase):
-    """The raw stream under `wsgi.input`; `io.BufferedReader` makes read, readline and iteration of it."""
+    """The raw stream under `wsgi.input`; `io.BufferedReader` adds read, readline and iteration."""
 
     def __init__(self, lane: Lane) -> None:
         super().__init__()
         self._lane = lane
         self._inbox = lane.inbox
-        self._asked = 0  # credit that the event loop has and has not used up
+        self._asked = 0  # credit that the event loop was given and has not used up
 
     def readable(self) -> bool:
         return True
@@ -37,7 +37,7 @@ class LaneBody(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # RawIOBase says Buffer
         """Fill `buffer` with what there is, waiting for at least one byte; 0 at the end of the body.
 
-        Raises ClientDisconnected: the client is gone, or broke its framing, before the end.
+        Raises ClientDisconnected: the client left, or broke its framing, before the end.
         """
         if not self._wait():
             return 0
@@ -47,7 +47,7 @@ class LaneBody(io.RawIOBase):
         return size
 
     def readall(self) -> bytes:
-        """All that is left, piece by piece as it came: `RawIOBase`'s own asks for 8 KiB at a time.
+        """All that is left, piece by piece as it came: `RawIOBase.readall` asks for 8 KiB at a time.
 
         Raises ClientDisconnected, as `readinto` does.
         """
@@ -62,19 +62,19 @@ class LaneBody(io.RawIOBase):
         return b"".join(pieces)
 
     def _wait(self) -> bool:
-        """Until something of the body is here; False: it has ended."""
+        """Wait until some of the body is here; False: it has ended."""
         while not self._inbox.pieces:
             if self._inbox.cancelled:
                 raise _make_error(self._inbox.cancelled)
             if self._inbox.ended:
                 return False
             self._refill()
-            self._lane.receive(self._inbox)  # which the thread that sends may have filled
+            self._lane.receive(self._inbox)  # the sending thread may have filled the inbox meanwhile
         return True
 
     def _refill(self) -> None:
-        """Top the window up once half of it is used, while the rest is still being read: the event loop
-        is never idle, and there is one READ for each half window, not for each frame."""
+        """Top up the window once half of it is used, while the rest is still being read: the event loop
+        is never idle, and there is one READ per half window, not per frame."""
         if self._asked <= READ_WINDOW // 2:
             self._lane.ask(READ_WINDOW - self._asked)
             self._asked = READ_WINDOW
@@ -90,8 +90,8 @@ class LaneBody(io.RawIOBase):
 
 
 def _make_error(text: str) -> ClientDisconnected:
-    """Where Werkzeug is loaded it is Werkzeug's error of this name, too: Flask answers that with 400, which
-    nobody reads, where another exception would be a traceback in the log for each client that gives up.
+    """Where Werkzeug is loaded, this is also an instance of Werkzeug's error of this name: Flask answers that
+    with a 400, which nobody reads; any other exception would log a traceback for each client that gives up.
     """
     werkzeug = sys.modules.get("werkzeug.exceptions")
     return ClientDisconnected(text) if werkzeug is None else _join_error(werkzeug.ClientDisconnected)(text)
@@ -108,8 +108,8 @@ def _join_error(theirs: type[Any]) -> type[ClientDisconnected]:
 
 
 def comes_of_leaving(error: BaseException) -> bool:
-    """Whether a view has raised this because the client is gone: `ClientDisconnected`, or an OSError that was
-    made of it, as Django does. Any other OSError, a database's TimeoutError, is the view's own.
+    """Whether a view has raised this because the client is gone: `ClientDisconnected`, or an OSError caused
+    by it, as in Django. Any other OSError, such as a database's TimeoutError, is the view's own.
     """
     link: BaseException | None = error if isinstance(error, OSError) else None
     for _ in range(_CAUSES):
@@ -122,7 +122,7 @@ def comes_of_leaving(error: BaseException) -> bool:
 def open_body(body_length: int, lane: Lane) -> BinaryIO:
     """wsgi.input for a request: `body_length` as in `RequestHead`.
 
-    The body of -1 (on demand) is a `BufferedReader`, so it reads ahead by one buffer, never past the end.
+    For -1 (on demand) it is a `BufferedReader`, so it reads ahead by one buffer, never past the end.
     """
     if body_length < 0:
         return io.BufferedReader(LaneBody(lane), READ_WINDOW // 4)
@@ -139,8 +139,8 @@ def open_body(body_length: int, lane: Lane) -> BinaryIO:
 class FileWrapper:
     """`wsgi.file_wrapper`: an open file as an iterable of blocks (PEP 3333, optional section).
 
-    Of a regular file, blocks are at least `FILE_BLOCK` bytes, whatever smaller size is suggested: each is one
-    frame. Of anything else, like a pipe, a block is what there is, up to the size: it may be live.
+    For a regular file, blocks are at least `FILE_BLOCK` bytes even if a smaller size is suggested: each is
+    one frame. For anything else, like a pipe, a block is what there is, up to the size: it may be live.
     """
 
     def __init__(self, file: BinaryIO, block_size: int = FILE_BLOCK) -> None:
@@ -150,7 +150,7 @@ class FileWrapper:
         close: Callable[[], None] | None = getattr(file, "close", None)
         if close is not None:
             self.close = close
-        if _is_seekable(file):  # a part of it is had without reading all before it (Werkzeug's Range)
+        if _is_seekable(file):  # a part can be sent without reading all before it (Werkzeug's Range)
             self.seekable, self.seek, self.tell = file.seekable, file.seek, file.tell
 
     def __iter__(self) -> FileWrapper:
@@ -164,7 +164,7 @@ class FileWrapper:
 
 
 def _find_read1(file: BinaryIO) -> Callable[[int], bytes] | None:
-    """What reads as much as there is. What derives from `io.BufferedIOBase` has its read1, which raises."""
+    """`read1`, which reads as much as there is. `io.BufferedIOBase` has one that only raises: not that."""
     if getattr(type(file), "read1", None) is io.BufferedIOBase.read1:
         return None
     return getattr(file, "read1", None)
@@ -176,7 +176,7 @@ def _is_seekable(file: BinaryIO) -> bool:
 
 
 def _is_regular(file: BinaryIO) -> bool:
-    """Whether reading more of it at once can't mean waiting."""
+    """Whether reading more at once never has to wait."""
     try:
         return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
     except (AttributeError, OSError):

@@ -1,4 +1,4 @@
-"""A WSGI process, from within: lane workers for one app, told what to do by a control channel."""
+"""A WSGI process, from the inside: lane workers for one app, controlled over a control channel."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from waterspout.wsgi.worker.loading import WSGIApp, load_app
 from waterspout.wsgi.worker.priority import give_way
 from waterspout.wsgi.worker.worker import LANE_THREAD, LaneWorker
 
-#: The name of the process, in place of `python`; of 15 characters, as many as the kernel keeps.
+#: The name of the process, in place of `python`; 15 characters at most, as many as the kernel keeps.
 _NAME: Final = "waterspout-wsgi"
 
 
 def serve_process(control: Control) -> int:
-    """Load the app, run a lane worker for each lane that is handed over, until told to stop.
+    """Load the app and run a lane worker for each lane that is handed over, until told to stop.
 
     Returns the exit status.
     """
@@ -42,7 +42,7 @@ def serve_process(control: Control) -> int:
         native.unpack(order[1])
     spec = json.loads(order[1])
     _adopt(spec)
-    control.flush_at_exit()  # the first to be registered is the last to be called
+    control.flush_at_exit()  # registered first, so called last
     app = _load(control, spec)
     names = link(app, native)
     if names is not None:
@@ -56,7 +56,7 @@ def serve_process(control: Control) -> int:
 
 
 def _join(threads: list[threading.Thread], patience: float) -> bool:
-    """Wait until all have ended, for so many seconds in all. Whether they have."""
+    """Wait until all have ended, for `patience` seconds in total. Returns whether they have."""
     deadline = time.monotonic() + patience
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
@@ -64,10 +64,10 @@ def _join(threads: list[threading.Thread], patience: float) -> bool:
 
 
 def _leave_views() -> NoReturn:
-    """End the process as Python does, but for the last part of it: below a view that goes on, to print or to
-    compute in C, that may crash or hang. `multiprocessing` ends its processes by the same means.
+    """End the process as Python does, but without finalization: under a view that still prints or computes
+    in C, that may crash or hang. `multiprocessing` ends its processes in the same way.
     """
-    # No public name waits for threads that are no daemons, as Python does first (3.11 to 3.15).
+    # No public function waits for the non-daemon threads, as Python does first (3.11 to 3.15).
     threading._shutdown()  # type: ignore[attr-defined]  # private, so not declared
     atexit._run_exitfuncs()
     drop_streams()
@@ -75,14 +75,14 @@ def _leave_views() -> NoReturn:
 
 
 def _adopt(spec: dict[str, Any]) -> None:
-    """Look for modules, and log, as the server does, and seem to be called as it was."""
+    """Find modules and log as the server does, with the server's `sys.argv`."""
     sys.path[:] = spec["path"]
     sys.argv[:] = spec["argv"]
     loggers.configure(spec["log_level"])
 
 
 def _load(control: Control, spec: dict[str, Any]) -> WSGIApp:
-    """The app. If it can't be loaded the server is told why, and the process ends."""
+    """The app. If it can't be loaded, tell the server why and end the process."""
     try:
         with loggers.kept():
             return load_app(spec["target"], debug=spec["debug"])
@@ -90,13 +90,13 @@ def _load(control: Control, spec: dict[str, Any]) -> WSGIApp:
         if spec["debug"] and isinstance(error, TargetRaised):
             traceback.print_exc()
         control.say_failed(error)
-        # At once: a thread that the app started before it failed would keep the process alive for ever.
+        # At once: a thread that the app started before it failed would keep the process alive forever.
         sys.stderr.flush()
         os._exit(1)
 
 
 def _open_lanes(control: Control, app: WSGIApp, spec: dict[str, Any]) -> list[threading.Thread]:
-    """Serve each lane in a thread, until another order comes: STOP. The threads that may still run."""
+    """Serve each lane in a thread until another order (STOP) comes. Returns threads that may still run."""
     threads: list[threading.Thread] = []
     company: set[LaneWorker] = set()
     is_scant = False
@@ -119,7 +119,7 @@ def _open_lanes(control: Control, app: WSGIApp, spec: dict[str, Any]) -> list[th
             lane.give_up()
             if not is_scant:
                 control.say_scant(len(threads), str(error))
-            is_scant = True  # what follows is the server's trying again
+            is_scant = True  # further ones are the server's retries
         else:
             threads.append(thread)
     return threads
@@ -127,7 +127,7 @@ def _open_lanes(control: Control, app: WSGIApp, spec: dict[str, Any]) -> list[th
 
 def main() -> int:
     """Serve; the last argument is the descriptor of the control channel. Returns the exit status."""
-    open_streams()  # the server's own may have been closed for what it starts
+    open_streams()  # the server's streams may be closed, and are inherited
     tell_stacks()
     name_process(_NAME)
     ignore_group_signals()
@@ -143,4 +143,4 @@ def main() -> int:
     try:
         return serve_process(control)
     except (BrokenPipeError, ConnectionResetError):
-        return 1  # the server went away while we spoke to it
+        return 1  # the server went away while we were sending

@@ -38,10 +38,10 @@ Order = tuple[int, bytes, tuple[int, ...]]
 
 
 class Control:
-    """Reads orders in a thread of its own, from the first moment on: while the app is imported, too.
+    """Reads orders in its own thread from the very start, also while the app is being imported.
 
     `orders`: what the main thread has to do. When the server is gone, or says STOP while the app is still
-    being imported, the process must end whatever its other threads do: the reader sees to it. `is_orphan`:
+    being imported, the process must end whatever its other threads do: the reader ends it. `is_orphan`:
     the server is gone.
     """
 
@@ -49,7 +49,7 @@ class Control:
         self._sock = sock
         self._writing = threading.Lock()
         self._flushing = threading.Lock()
-        # Not an Event, which takes a lock: the garbage collector may run while it is held, and a finalizer
+        # Not an Event, which takes a lock: the garbage collector may run while that is held, and a finalizer
         # may publish.
         self._published: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._is_told = False
@@ -70,23 +70,23 @@ class Control:
         self._send(pack(READY))
 
     def say_urls(self, payloads: Iterable[bytes]) -> None:
-        """What the app's endpoints are called, in as many frames as it takes."""
+        """Send the names of the app's endpoints, in as many frames as needed."""
         for payload in payloads:
             self._send(pack(URLS, payload))
 
     def say_failed(self, error: Exception) -> None:
-        """The app can't be loaded; the server makes the same exception of it."""
+        """The app can't be loaded; the server raises the same exception."""
         text = str(error)
         if len(text) > FAILURE_TEXT:
             text = f"{text[:FAILURE_TEXT]} ... ({len(text)} characters)"
         self._send(pack(FAILED, json.dumps({"kind": type(error).__name__, "text": text}).encode()))
 
     def say_scant(self, lanes: int, why: str) -> None:
-        """There are threads for so many lanes, and for no more."""
+        """There are threads for `lanes` lanes and no more."""
         self._send(pack(SCANT, f"{lanes} {why}".encode()))
 
     def flush(self) -> None:
-        """Send what is still in the outbox, what another thread has taken from there too. Raises OSError: the
+        """Send what is still in the outbox, after what another thread is sending from it. Raises OSError: the
         server is gone.
         """
         with self._flushing:
@@ -95,15 +95,15 @@ class Control:
                 self._send(pack(PUBLISH, topic.encode() + b"\n" + message))
 
     def flush_at_exit(self) -> None:
-        """Have what is published late sent before the process ends: by threads that views have started, which
-        Python waits for, and by the app's own functions for the exit. The thread that sends otherwise may not
-        run any more by then.
+        """Send late messages before the process ends: those published by threads that views have started,
+        which Python waits for, and by the app's own exit functions. The thread that normally sends may no
+        longer run by then.
         """
         atexit.register(self._flush_last)
 
     def _flush_last(self) -> None:
         if self.outbox.pid != os.getpid():
-            return  # a child that the app forked: what it has are copies
+            return  # a child that the app forked: its messages are copies
         with contextlib.suppress(OSError):  # the server is gone
             self.flush()
 
@@ -119,7 +119,7 @@ class Control:
             try:
                 self.flush()
             except OSError:
-                return  # the server is gone, and the reader knows it
+                return  # the server is gone, and the reader handles that
 
     def _send(self, frame: bytes) -> None:
         with self._writing:
@@ -134,12 +134,12 @@ class Control:
             except OSError:
                 data, descriptors, flags = b"", [], 0
             if flags & socket.MSG_CTRUNC:
-                # This process can't hold so many. None of a lane's is of use without the others.
+                # This process can't hold so many. A lane's descriptors are useless without one another.
                 for descriptor in descriptors:
                     os.close(descriptor)
                 descriptors = []
             for descriptor in descriptors:
-                os.set_inheritable(descriptor, False)  # no business of the app's own subprocesses
+                os.set_inheritable(descriptor, False)  # not for the app's own subprocesses
             if not data:
                 self._end_orphan()
             if descriptors:
@@ -156,16 +156,16 @@ class Control:
                     self._answer(pack(PLACE, payload + b" " + place.encode()))
                     continue
                 if kind == LANE and not self._descriptors:
-                    continue  # the kernel had no room for it here: the other end sees the lane closed
+                    continue  # the kernel had no room for its descriptors: the other end sees the lane closed
                 self.orders.put((kind, payload, self._descriptors.pop(0) if kind == LANE else ()))
 
     def _answer(self, frame: bytes) -> None:
-        """That this thread could run is part of the answer: none holds the interpreter's lock."""
-        with contextlib.suppress(OSError):  # the server is gone, and the next read will tell
+        """That this thread could run is part of the answer: no thread holds the interpreter lock."""
+        with contextlib.suppress(OSError):  # the server is gone, as the next read will show
             self._send(frame)
 
     def _end_orphan(self) -> None:
-        """The server is gone. Views notice that their lanes are closed; nothing else is waited for."""
+        """The server is gone. Views notice that their lanes are closed; wait for nothing else."""
         self.is_orphan = True
         if self.ready:
             self.orders.put((STOP, b"", ()))

@@ -1,4 +1,4 @@
-"""A request head becomes a PEP 3333 environ. Pure; runs on the lane worker's side, off the event loop."""
+"""Turns a request head into a PEP 3333 environ. Pure; runs on the lane worker's side, off the event loop."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from waterspout.wsgi.frames import RequestHead
 Environ = dict[str, Any]
 
 #: Never passed on: `Proxy` becomes HTTP_PROXY, which many clients take for their configuration
-#: (CVE-2016-5385); the others speak of the connection, which ends at the server.
+#: (CVE-2016-5385); the others are about the connection, which ends at the server.
 _DROPPED: Final = frozenset({"proxy", "transfer-encoding", "content-length", "content-type"})
 
 
 def _find_key(name: str) -> str:
     """The environ's key for a header; "" for one that the app never sees.
 
-    An underscore would make `X_Forwarded_For` indistinguishable from `X-Forwarded-For` in environ.
+    With underscores, `X_Forwarded_For` would be indistinguishable from `X-Forwarded-For` in environ.
     """
     lower = name.lower()
     if "_" in lower or lower in _DROPPED:
@@ -28,7 +28,7 @@ def _find_key(name: str) -> str:
     return "HTTP_" + lower.upper().replace("-", "_")
 
 
-#: Clients use few names, in few spellings.
+#: Clients use few different names, in few spellings.
 _find_known_key: Final = lru_cache(maxsize=2048)(_find_key)
 
 
@@ -57,11 +57,11 @@ def build_environ(
     multiprocess: bool,
     file_wrapper: Callable[..., Any],
 ) -> Environ:
-    """The environ of PEP 3333, with the keys that servers have agreed on beside it.
+    """The environ of PEP 3333, plus the keys that servers have agreed on besides.
 
-    `RAW_URI` (gunicorn) and `REQUEST_URI` (mod_wsgi) hold the target, not decoded, SCRIPT_NAME and all: `%2F`
-    is lost in PATH_INFO. `waterspout.forwarded` is there when the peer spoke for another client and was not
-    believed.
+    `RAW_URI` (gunicorn) and `REQUEST_URI` (mod_wsgi) hold the whole target undecoded, including SCRIPT_NAME:
+    `%2F` is lost in PATH_INFO. `waterspout.forwarded` is set when the peer spoke for another client and was
+    not trusted.
     `wsgi.input_terminated`: reading to the end of `wsgi.input` is safe; chunked, there is no CONTENT_LENGTH.
     """
     authority, path, query = split_target(head.target)

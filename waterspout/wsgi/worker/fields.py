@@ -1,4 +1,4 @@
-"""What an app may say in the head of its reply: status and headers, checked. Leaf.
+"""Checks what an app may send in the head of its reply: status and headers. Leaf.
 
 PEP 3333 decides what the app may do; RFC 9110 and 9112 decide what may reach the client. A value that fails a
 check is named in the log and never echoed to the client.
@@ -16,8 +16,8 @@ from waterspout.message.framing import TOKEN
 
 logger = logging.getLogger("waterspout.wsgi")
 
-#: They speak of one connection, which is the server's (RFC 9110 section 7.6.1, PEP 3333 "Other HTTP
-#: Features"); `wsgiref.util.is_hop_by_hop` lists the same, less `proxy-connection`.
+#: They are about one connection, which is the server's (RFC 9110 section 7.6.1, PEP 3333 "Other HTTP
+#: Features"); `wsgiref.util.is_hop_by_hop` lists the same, except `proxy-connection`.
 HOP_BY_HOP: Final = frozenset(
     {
         "connection",
@@ -33,16 +33,16 @@ HOP_BY_HOP: Final = frozenset(
     }
 )
 
-#: Fields by which an app leaves the body to a proxy, which sends a file in its place.
+#: Fields with which an app leaves the body to a proxy, which sends a file in its place.
 FILE_OF_PROXY: Final = frozenset({"x-accel-redirect", "x-lighttpd-send-file", "x-sendfile"})
 
 _STATUS: Final = re.compile(r"([1-9][0-9]{2})(?: ([^\x00-\x08\x0a-\x1f\x7f]*))?")
 _TOKEN: Final = re.compile(TOKEN)
-#: Control characters, but for a tab (PEP 3333; RFC 9110 section 5.5).
+#: Control characters, except the tab (PEP 3333; RFC 9110 section 5.5).
 _ILLEGAL_IN_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _DIGITS: Final = re.compile(r"[0-9]{1,18}")
 
-#: Names that this process has logged: once for each is enough.
+#: Names that this process has logged: once each is enough.
 _spoken_of: set[str] = set()
 
 
@@ -58,7 +58,7 @@ def parse_status(status: object) -> tuple[int, str]:
 
 @lru_cache(maxsize=256)
 def _parse_status(status: str) -> tuple[int, str]:
-    """Cached: an app has few, and says them in every reply."""
+    """Cached: an app has few, and repeats them in every reply."""
     match = _STATUS.fullmatch(status)
     if match is None:
         raise InvalidResponse(f"status must be three digits and a reason, not {status!r}")
@@ -80,18 +80,18 @@ _OURS: Final = {
 
 
 def _classify(name: str) -> int:
-    """One of the above. Raises InvalidResponse: it is no name."""
+    """One of the above. Raises InvalidResponse: not a header name."""
     if not _TOKEN.fullmatch(name):
         raise InvalidResponse(f"not a header name: {name!r}")
     return _OURS.get(name.lower(), PLAIN)
 
 
-#: An app has few names, and says them in every reply.
+#: An app has few names, and repeats them in every reply.
 _classify_known: Final = lru_cache(maxsize=1024)(_classify)
 
 
 def check_header(name: object, value: object) -> int:
-    """Its kind: PLAIN, LENGTH or another of the above. Raises InvalidResponse: no reply may have it."""
+    """Its kind: PLAIN, LENGTH or another of the above. Raises InvalidResponse: not allowed in any reply."""
     if not isinstance(name, str) or not isinstance(value, str):
         raise InvalidResponse(f"header names and values must be str, not {name!r}: {value!r}")
     kind = _classify_known(name) if len(name) <= 64 else _classify(name)
@@ -114,8 +114,8 @@ def _is_latin1(text: str) -> bool:
 
 
 class CheckedHeaders(NamedTuple):
-    """The app's headers, checked: `fields` as they go to the client, each with its CRLF; `kinds`, those of
-    all names among them, or-ed; `length`, what Content-Length says or -1.
+    """The app's headers, checked: `fields` as they go to the client, each with its CRLF; `kinds`, the kinds
+    of all their names, or-ed; `length`, the value of Content-Length or -1.
     """
 
     fields: list[str]
@@ -124,7 +124,7 @@ class CheckedHeaders(NamedTuple):
 
 
 def leave_body(headers: CheckedHeaders) -> CheckedHeaders:
-    """Without Content-Length, if the app leaves the body to a proxy, whose length it is; else as they are."""
+    """The headers, without Content-Length if the app leaves the body to a proxy, which sets the length."""
     names = [field.partition(":")[0].lower() for field in headers.fields]
     asked = FILE_OF_PROXY.intersection(names)
     if not asked:
@@ -142,15 +142,15 @@ def leave_body(headers: CheckedHeaders) -> CheckedHeaders:
 
 
 def _format_field(name: str, value: str) -> tuple[int, str]:
-    """What `check_header` says, and the line that goes to the client."""
+    """The kind from `check_header`, and the line that goes to the client."""
     kind = check_header(name, value)
-    # Not by formatting: what derives from str (an Enum) may say of itself what has not been checked.
+    # Not by formatting: a subclass of str (an Enum) may format itself as text that has not been checked.
     return kind, "".join((name, ": ", str.strip(value, " \t"), "\r\n"))
 
 
-#: An app says much the same in every reply: looking a field up costs a tenth of checking it.
+#: An app sends much the same in every reply: looking a field up costs a tenth of checking it.
 _format_known_field: Final = lru_cache(maxsize=512)(_format_field)
-#: Longer ones (cookies) are hardly ever said again (characters).
+#: Longer fields (cookies) hardly ever repeat (characters).
 _SHORT: Final = 100
 
 
@@ -161,7 +161,7 @@ def _explain_field(field: object) -> InvalidResponse:
 
 
 def check_headers(headers: object) -> CheckedHeaders:
-    """Without the hop-by-hop ones. Raises InvalidResponse: no header can be so, or there are two lengths."""
+    """Without the hop-by-hop ones. Raises InvalidResponse: an invalid header, or a second Content-Length."""
     if not isinstance(headers, list):
         raise InvalidResponse(f"headers must be a list, not {type(headers).__name__}")
     fields: list[str] = []

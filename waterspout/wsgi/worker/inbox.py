@@ -1,4 +1,4 @@
-"""What has come down a lane for the request that runs on it. Leaf."""
+"""What has arrived on a lane for the request that runs on it. Leaf."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Protocol
 class Inbox:
     """One request's share of its lane.
 
-    Attributes: `pieces`, body bytes not yet read; `ended`, nothing follows them; `cancelled`, nobody waits
-    for the reply, and why; `client_eof`, the client sends no more: it may have left.
+    Attributes: `pieces`, body bytes not yet read; `ended`, nothing follows them; `cancelled`, why nobody
+    waits for the reply any more, or ""; `client_eof`, the client sends no more: it may have left.
     """
 
     def __init__(self) -> None:
@@ -21,20 +21,20 @@ class Inbox:
 
     @property
     def is_empty(self) -> bool:
-        """Nothing of the body is here, and more may come."""
+        """No unread part of the body is here, and more may come."""
         return not (self.pieces or self.ended or self.cancelled)
 
 
 class Lane(Protocol):
-    """A lane, as what belongs to one request sees it: wsgi.input, and whether its client is there."""
+    """A lane as seen by the parts of one request: wsgi.input, and `Presence`."""
 
     inbox: Inbox
 
     def receive(self, inbox: Inbox | None = None) -> None:
-        """Wait for what comes next, unless `inbox` has something; without `inbox` LaneClosed is raised."""
+        """Wait for what comes next, unless `inbox` has something. Raises LaneClosed: only without `inbox`."""
 
     def ask(self, credit: int) -> None:
-        """Let `credit` more bytes of the body come."""
+        """Request `credit` more bytes of the body."""
 
     def look(self) -> None:
-        """Take in what has come since; never wait, never raise."""
+        """Take in what has arrived since; never wait, never raise."""

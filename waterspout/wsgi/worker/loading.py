@@ -1,4 +1,4 @@
-"""Loads the WSGI app that the user has named."""
+"""Loads the WSGI app that the user named."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ WSGIApp = Callable[..., Any]
 
 
 def load_app(target: str | WSGIApp, *, debug: bool = False) -> WSGIApp:
-    """The WSGI callable. `debug` turns on Flask's debug mode and puts Werkzeug's debugger around it.
+    """The WSGI callable. `debug` turns on Flask's debug mode and wraps it in Werkzeug's debugger.
 
-    Raises TargetNotFound, TargetRaised; ConfigurationError when `debug` is asked for without Werkzeug, and
+    Raises TargetNotFound, TargetRaised; ConfigurationError when `debug` is set without Werkzeug, and
     for an app that can't run here.
     """
     if debug:
@@ -27,14 +27,14 @@ def load_app(target: str | WSGIApp, *, debug: bool = False) -> WSGIApp:
     try:
         app = resolve_callable(target) if isinstance(target, str) else target
     except Exception:
-        refuse_patched_threads()  # that is why, then
+        refuse_patched_threads()  # if so, that is the reason
         raise
     refuse_patched_threads()
     return _with_debugger(app) if debug else app
 
 
 def refuse_patched_threads() -> None:
-    """Raises ConfigurationError: an app that has Python's threads replaced can't run in threads."""
+    """Raises ConfigurationError: the app has replaced Python's threads, so it can't run in threads."""
     gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
     if gevent is not None and gevent.is_module_patched("threading"):
         name = "gevent"

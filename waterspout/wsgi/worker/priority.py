@@ -1,4 +1,4 @@
-"""How much a WSGI process gives way to the event loop, when cores are short."""
+"""Lets a WSGI process give way to the event loop when cores are scarce."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from waterspout.limits import NICE_IDLE
 
 
 def give_way(nice: int) -> None:
-    """Let the event loop win when cores are short, in all threads of this process and those that come.
-    Not before the app is loaded: with busy cores that would take several times as long.
+    """Let the event loop win when cores are scarce, over all present and future threads of this process.
+    Not before the app is loaded: with busy cores, loading would take several times as long.
     """
     if nice == NICE_IDLE and _take_what_is_left():
         return
@@ -22,7 +22,7 @@ def give_way(nice: int) -> None:
 
 
 def _take_what_is_left() -> bool:
-    """Run when nobody else wants a core (SCHED_IDLE of sched(7)). False: it can't be had."""
+    """Run only when nothing else wants a core (SCHED_IDLE, sched(7)). False: not available."""
     try:
         for thread in _find_threads():
             os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
@@ -32,7 +32,7 @@ def _take_what_is_left() -> bool:
 
 
 def _find_threads() -> list[int]:
-    """On Linux each thread is as nice as the one that started it; elsewhere 0 means all of the process."""
+    """On Linux each thread inherits its starter's niceness; elsewhere 0 means the whole process."""
     try:
         return [int(name) for name in os.listdir("/proc/self/task")]
     except OSError:
@@ -40,10 +40,10 @@ def _find_threads() -> list[int]:
 
 
 def _let_it_wake_us() -> None:
-    """Let the kernel not stop the event loop to run a lane worker that it has just woken (sched(7)).
+    """Keep the kernel from preempting the event loop to run a lane worker that it has just woken (sched(7)).
 
     With one core for both, the loop then hands over all that it has in one turn: 16 % more requests a second
-    of a small Flask view, and a third less time of the kernel's. Linux only, and allowed to everybody.
+    for a small Flask view, and a third less kernel time. Linux only; needs no privileges.
     """
     with contextlib.suppress(AttributeError, OSError):
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))

@@ -47,12 +47,12 @@ _NONE: Final = CheckedHeaders([], 0, -1)
 class Response:
     """One reply, from `start_response` to its last byte.
 
-    Frames go to `send` as soon as they are known. Nothing goes before the first non-empty chunk, so
+    Frames go to `send` as soon as they are known. Nothing is sent before the first non-empty chunk, so
     `start_response` may be called again with `exc_info` until then (PEP 3333, "The start_response()
     Callable").
 
-    Attributes: `started`, the head is out; `ended`, END is out, or nobody wants it: whatever the app still
-    yields is dropped.
+    Attributes: `started`, the head has been sent; `ended`, END has been sent, or nobody wants it: whatever
+    the app still yields is dropped.
     """
 
     def __init__(self, method: str, request_id: str, send: Callable[[bytes], None]) -> None:
@@ -76,7 +76,7 @@ class Response:
         """PEP 3333's `start_response`; returns its `write`.
 
         Raises AssertionError when called again without `exc_info`; the exception in `exc_info` when the
-        head is already out; InvalidResponse for a status or header that can't be.
+        head has already been sent; InvalidResponse for an invalid status or header.
         """
         if exc_info:
             try:
@@ -85,11 +85,11 @@ class Response:
                 if self.started:
                     raise AssertionError("start_response() called again after the head, without an exception")
             finally:
-                exc_info = None  # PEP 3333: break the circle traceback -> frame -> exc_info
+                exc_info = None  # PEP 3333: break the cycle traceback -> frame -> exc_info
         elif self._status is not None:
             raise AssertionError("start_response() called a second time without exc_info")
         parsed, checked = parse_status(status), check_headers(headers)
-        # From here on nothing raises: a refused call leaves all as it was.
+        # From here on nothing raises: a refused call changes nothing.
         self._status, self._headers, self._length = parsed, checked, checked.length
         self._bodiless = not has_body(self._method, parsed[0])
         return self.write
@@ -98,14 +98,14 @@ class Response:
 
     @property
     def bodiless(self) -> bool:
-        """The head is known and no body may follow: the iterable need not be run."""
+        """The head is known and no body may follow: there is no need to run the iterable."""
         return self._status is not None and self._bodiless
 
     def write(self, chunk: bytes, *, only: bool = False) -> None:
-        """One chunk of the body; `only`: nothing follows it, so its length is the body's. For the app it is
+        """One chunk of the body; `only`: nothing follows it, so its length is the body's. To the app this is
         PEP 3333's `write`, which a thread that the view has started may call at any time.
 
-        Raises InvalidResponse: not bytes, or no `start_response` yet.
+        Raises InvalidResponse: not bytes, or `start_response` has not been called.
         """
         with self._turn:
             if not isinstance(chunk, bytes):
@@ -131,9 +131,9 @@ class Response:
                 self._finish(WHOLE)
 
     def end(self) -> None:
-        """The end of the iterable. Raises InvalidResponse if the app never started."""
+        """The end of the iterable. Raises InvalidResponse: the app never called `start_response`."""
         if self.ended:
-            return  # most are, and it never becomes False again
+            return  # most have ended, and it never becomes False again
         with self._turn:
             if self.ended:
                 return
@@ -141,7 +141,7 @@ class Response:
                 raise InvalidResponse("the app never called start_response()")
             if not self.started and not self._bodiless:
                 if self._length > 0:
-                    # The app's length is the file's, which a proxy sends in place of this reply's body.
+                    # The app's length may be that of a file which a proxy sends in place of this body.
                     self._headers = leave_body(self._headers)
                     self._length = self._headers.length
                 self._length = max(0, self._length)
@@ -156,7 +156,7 @@ class Response:
             self._finish(WHOLE if whole else CUT)
 
     def fail(self) -> None:
-        """The app raised: 500 if nothing is out yet, else the connection is cut."""
+        """The app raised: send a 500 if nothing has been sent yet, else cut the connection."""
         with self._turn:
             if self.ended:
                 return
@@ -172,8 +172,8 @@ class Response:
             self._send(answer)
 
     def leave(self) -> None:
-        """Whatever became of it, it is over: what is being written is waited for, what comes later dropped.
-        The lane is another client's then.
+        """The request is over, however it ended: wait for a write in progress, drop any later one. The lane
+        belongs to another client then.
         """
         with self._turn:
             self.ended = True
@@ -181,14 +181,14 @@ class Response:
     # -- framing -----------------------------------------------------------------------------------------
 
     def _write_data(self, chunk: bytes) -> None:
-        """A large chunk goes in pieces, so that CANCEL is seen between."""
+        """A large chunk is sent in pieces, so that CANCEL is seen between them."""
         frames = self._take_head()
         for start in range(0, len(chunk), DATA_FRAME):
             piece = chunk[start : start + DATA_FRAME] if len(chunk) > DATA_FRAME else chunk
             self._sent += len(piece)
             frames += pack(DATA, piece)
             if self._sent == self._length:
-                # Whole by its own word: the client need not wait for what the iterable does after it.
+                # Complete by its Content-Length: the client need not wait for what the iterable does next.
                 frames += self._end(WHOLE)
             self._send(frames)
             frames = b""
@@ -205,7 +205,7 @@ class Response:
         return chunk[:left]
 
     def _take_head(self) -> bytes:
-        """The REPLY frame, or nothing when it is out. Raises InvalidResponse: absurdly large."""
+        """The REPLY frame, or nothing when it has been sent. Raises InvalidResponse: absurdly large."""
         return b"" if self.started else pack(REPLY, serialize_reply(self._build_head()))
 
     def _build_head(self) -> ReplyHead:
@@ -233,7 +233,7 @@ class Response:
         return ReplyHead(status, length, text.encode("latin-1"))
 
     def _finish(self, how: bytes) -> None:
-        """Nothing more of the body follows. Raises InvalidResponse: an absurdly large head."""
+        """No more of the body follows. Raises InvalidResponse: an absurdly large head."""
         if self.started or how == CUT:
             self._send(self._take_head() + self._end(how))
         else:

@@ -1,4 +1,4 @@
-"""Whether the views of a thread wait for something: the kernel counts its voluntary context switches."""
+"""Whether a thread's views wait for something, by the kernel's count of its voluntary context switches."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Final
 
 try:
     import resource
-except ImportError:  # Windows, which `pool/pool.py` refuses in words
+except ImportError:  # Windows, which `pool/pool.py` refuses with a message
     resource = None  # type: ignore[assignment]
 
-#: So many requests are looked at together, at most.
+#: How many requests are measured together, at most.
 _MOST: Final = 32
 
 
@@ -17,15 +17,15 @@ class SleepMeter:
     """Asked between the requests of a backlog, in the thread that runs them. Linux only."""
 
     def __init__(self) -> None:
-        self._requests = 0  # that have run since it began to count
+        self._requests = 0  # run since it began to count
         self._from: int | None = None
 
     def has_slept(self, *, alone: bool, more: bool) -> bool:
         """Whether at least half of the last requests have. `alone`: no other thread of this process runs one;
-        else this thread may have waited for the interpreter's lock. `more`: another request follows.
+        else this thread may have waited for the interpreter lock. `more`: another request follows.
 
-        It looks behind the first, the second, the fourth, ... and behind the last: soon where they do, and
-        hardly ever (0.4 µs each) where they don't.
+        It looks after the first, second, fourth, ... and after the last: soon if they sleep, and rarely
+        (0.4 µs each time) if they don't.
         """
         if not alone:
             self._from = None
@@ -54,4 +54,4 @@ def _count_switches() -> int:
     try:
         return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
     except OSError:
-        return 0  # a sandbox forbids to ask: nobody is seen to sleep
+        return 0  # forbidden by a sandbox: no sleep is detected

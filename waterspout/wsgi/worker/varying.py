@@ -1,6 +1,6 @@
-"""Replies of the WSGI app to requests that a native handler has declined by their cookies. Leaf.
+"""Replies of the WSGI app to requests that a native handler has declined because of their cookies. Leaf.
 
-Another client's reply is the handler's: a shared cache has to be told, though the view looks at no cookie
+Other clients get the handler's reply: a shared cache has to be told, though the view looks at no cookie
 (RFC 9110 section 12.5.5).
 """
 
@@ -11,8 +11,8 @@ from typing import Any
 
 
 def vary_with_cookies(start_response: Callable[..., Any]) -> Callable[..., Any]:
-    """`start_response`, with Cookie among the names in Vary. What can't be headers is handed on as it is, to
-    be refused there.
+    """`start_response`, with Cookie among the names in Vary. Invalid headers are passed on unchanged, and
+    refused there.
     """
 
     def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
@@ -28,5 +28,5 @@ def _varies(headers: list[tuple[str, str]]) -> bool:
         said = [value for name, value in headers if name.lower() == "vary"]
         names = {name.strip().lower() for value in said for name in value.split(",")}
     except (AttributeError, TypeError, ValueError):
-        return False  # not even that can be said of them
+        return False  # not even well-formed
     return not names.isdisjoint(("*", "cookie"))

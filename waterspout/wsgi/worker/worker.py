@@ -1,7 +1,7 @@
 """The blocking end of a lane: one thread, one request at a time, from its environ to its close().
 
 Rule: everything that belongs to a request (the call, the iteration, `close()`) happens in this thread and in
-one fresh context. The event loop is never imported here.
+a single fresh context. The event loop is never imported here.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ from waterspout.wsgi.worker.varying import vary_with_cookies
 
 logger = steady("waterspout.wsgi")
 
-#: What the thread that runs one is called.
+#: The name of a lane worker's thread.
 LANE_THREAD: Final = "waterspout-lane"
-#: What a lane says of itself whose other end is gone, or that was shut down here.
+#: The errors of a lane whose other end is gone, or that was shut down here.
 _GONE: Final = frozenset((errno.EBADF, errno.ECONNRESET, errno.ENOTCONN, errno.EPIPE))
 _LOST: Final = "a lane is lost, and what it runs with it: %s"
 _IDLE = pack(IDLE)
@@ -74,11 +74,11 @@ class Cancelled(Exception):
 
 
 class LaneWorker:
-    """Serves the requests of one lane. A view may read its body in another thread than the one that it runs
-    in, which sends: both directions have a lock.
+    """Serves the requests of one lane. A view may read its body in a different thread from the one that runs
+    it and sends the reply: each direction has a lock.
 
     `app`: the WSGI callable. `multiprocess`: other processes may run it at the same time. `backlog`: where
-    small requests lie ready. `company`: the lane workers of this process that run a request.
+    small requests are queued. `company`: the lane workers of this process that are running a request.
     """
 
     def __init__(
@@ -97,14 +97,14 @@ class LaneWorker:
         self._multiprocess = multiprocess
         self._parser = FrameParser()
         self._packets = FrameParser()
-        self._waiting: list[bytes] = []  # a REQUEST that has come and is not yet begun
+        self._waiting: list[bytes] = []  # a REQUEST that has arrived and has not yet begun
         self._busy = False  # the event loop has not been told that this lane is free
         self._writes = 0
         self._backlog = backlog
-        self._token = 0  # of the request that runs, if it came from the backlog
-        self._silent: set[int] = set()  # those from there whose clients send no more
+        self._token = 0  # of the running request, if it came from the backlog
+        self._silent: set[int] = set()  # those from the backlog whose clients send no more
         self._taken_at = 0.0
-        self._quiet = 0  # so many more answers may lie ready until the event loop is woken
+        self._quiet = 0  # how many more answers may collect before the event loop is woken
         self._company: set[LaneWorker] = set() if company is None else company
         self._sleep = SleepMeter()
         self._generation = fork_generation()
@@ -129,13 +129,13 @@ class LaneWorker:
             self.give_up()
 
     def give_up(self) -> None:
-        """Close the lane from here."""
+        """Close this end of the lane."""
         self._sock.close()
         if self._backlog is not None:
             self._backlog.close()
 
     def _next(self) -> bytes:
-        """The next request, from the backlog or, when that is empty, whenever it comes down the lane."""
+        """The next request, from the backlog or, when that is empty, from the lane as soon as one arrives."""
         while not self._waiting:
             if self._busy and (self._backlog is None or not self._take(self._backlog)):
                 self._busy = False
@@ -147,7 +147,7 @@ class LaneWorker:
         return self._waiting.pop()
 
     def _wake(self) -> None:
-        """The event loop knows that this lane was idle: it has seen all that was said before."""
+        """The event loop knows that this lane was idle: it has seen everything sent before."""
         self._busy = True
         self._company.add(self)
         if self._backlog is not None:
@@ -167,15 +167,15 @@ class LaneWorker:
         self._taken_at = time.perf_counter()
         self._quiet -= 1
         if self._quiet < 0:
-            # Woken when half of it is done, the event loop fetches more while the rest is run.
+            # Woken when half of it is done, the event loop fetches more while the rest runs.
             self._quiet = backlog.estimate(len(frames)) // 2
         return True
 
     # -- the lane ----------------------------------------------------------------------------------------
 
     def receive(self, inbox: Inbox | None = None) -> None:
-        """Wait for bytes from the event loop and sort them; unless another thread has put something into
-        `inbox` by now. Raises LaneClosed if there is no `inbox`; else the reason is in there.
+        """Wait for bytes from the event loop and sort them, unless another thread has put something into
+        `inbox` by now. Raises LaneClosed: only without `inbox`; else the reason is stored there.
         """
         with self._listening:
             if inbox is None:
@@ -185,7 +185,7 @@ class LaneWorker:
                     self._sort(self._sock.recv(LANE_READ))
 
     def ask(self, credit: int) -> None:
-        """Let the event loop send `credit` more bytes of the body. If that fails, `receive` says why."""
+        """Ask the event loop for `credit` more bytes of the body. If that fails, `receive` reports why."""
         self._leave_if_forked()
         with contextlib.suppress(LaneClosed):
             self._say(pack_read(credit))
@@ -193,7 +193,7 @@ class LaneWorker:
     def send(self, frames: bytes) -> None:
         """Send, unless the client is gone. Blocks while the client is slow. Raises Cancelled, LaneClosed.
 
-        A request's first write is not preceded by a look for CANCEL: most replies are one write.
+        There is no check for CANCEL before a request's first write: most replies are one write.
         """
         self._leave_if_forked()
         if self._writes:
@@ -215,7 +215,7 @@ class LaneWorker:
         self._say(frames)
 
     def _say(self, frames: bytes) -> None:
-        """Send all of this, or never anything again: the event loop could not understand what follows half a
+        """Send all of this, or never anything again: the event loop could not parse what follows half a
         frame, and a reply that was not sent must not look like one that was. Raises LaneClosed.
         """
         try:
@@ -225,27 +225,27 @@ class LaneWorker:
             self._lose(error)
 
     def _lose(self, error: Exception) -> NoReturn:
-        """Nothing more is said or heard here. Raises LaneClosed."""
+        """Shut the lane down in both directions. Raises LaneClosed."""
         self.inbox.cancelled = f"the lane is lost: {error}"
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
         raise LaneClosed from None
 
     def look(self) -> None:
-        """Sort what has come. A child that the app forked leaves it to its parent."""
+        """Sort what has arrived. A child that the app forked leaves it to its parent."""
         if fork_generation() != self._generation:
             return
         try:
             self._poll()
         except LaneClosed:
-            pass  # it has noted why
+            pass  # the reason is already stored
         except OSError as error:
             self.inbox.cancelled = f"the lane is lost: {error}"
 
     def _check(self) -> None:
         """Look for CANCEL when there is nothing to send. Raises Cancelled, LaneClosed.
 
-        Behind the end of the reply a CANCEL means only that the body is not coming any more.
+        After the end of the reply, a CANCEL means only that no more of the body will come.
         """
         self._poll()
         if self.inbox.cancelled:
@@ -253,7 +253,7 @@ class LaneWorker:
 
     def _poll(self) -> None:
         if not self._listening.acquire(blocking=False):
-            return  # a thread of the view does, and sorts what it hears
+            return  # a thread of the view is listening, and sorts what it receives
         try:
             self._sort(self._sock.recv(LANE_READ, socket.MSG_DONTWAIT))
         except BlockingIOError:
@@ -269,7 +269,7 @@ class LaneWorker:
             frames = self._parser.feed(data)
         except FrameError as error:
             logger.error(_LOST, error, exc_info=error)
-            self._lose(error)  # what follows can't be understood, either
+            self._lose(error)  # what follows can't be parsed, either
         self._sort_all(frames)
         if self._waiting:
             self._wake()
@@ -277,7 +277,7 @@ class LaneWorker:
     def _sort_all(self, frames: list[tuple[int, bytes]]) -> None:
         for kind, payload in frames:
             if kind == REQUEST:
-                # Whatever the request before left unread, a late CANCEL too, ends here.
+                # Whatever the previous request left unread, including a late CANCEL, is discarded here.
                 self.inbox = Inbox()
                 self._writes = self._token = 0
                 self._waiting.append(payload)
@@ -291,7 +291,7 @@ class LaneWorker:
                 self._hear(kind, *parse_about(payload))
 
     def _hear(self, kind: int, token: int, text: str) -> None:
-        """Of a client. It may be about a request that is over or, EOF, about one that is still to come."""
+        """CANCEL or EOF. It may be about a request that is over or, for EOF, one that is still to come."""
         if token == self._token:
             if kind == CANCEL:
                 self.inbox.cancelled = text
@@ -301,7 +301,7 @@ class LaneWorker:
             self._silent.add(token)
 
     def _leave_if_forked(self, error: BaseException | None = None) -> None:
-        """A child that the app forked must not speak on its parent's lane. `error`: what it ends by."""
+        """A child that the app forked must not send on its parent's lane. `error`: what ends it."""
         if fork_generation() == self._generation:
             return
         status = 1
@@ -334,7 +334,7 @@ class LaneWorker:
                 start_response = vary_with_cookies(start_response)
             self._respond(head, response, app(environ, start_response))
         except BaseException as error:
-            # SystemExit and KeyboardInterrupt too: an app can raise anything, and the lane must live on.
+            # SystemExit and KeyboardInterrupt too: an app can raise anything, and the lane must survive.
             self._report(head, response, error)
         finally:
             self._leave_if_forked()
@@ -363,7 +363,7 @@ class LaneWorker:
             return
         for chunk in iterable:
             if response.ended and chunk:
-                # PEP 3333: nothing it yields past its Content-Length is wanted, and it may have no end.
+                # PEP 3333: nothing past its Content-Length is wanted, and the iterable may never end.
                 logger.warning("the app goes on past its Content-Length: it is stopped there")
                 return
             response.write(chunk)
@@ -380,12 +380,12 @@ class LaneWorker:
             logger.error("close() of the app's iterable raised", exc_info=error)
 
     def _report(self, head: RequestHead, response: Response, error: BaseException) -> None:
-        """Log what the app raised and answer for it, if anybody still listens."""
+        """Log what the app raised and send an error reply, if anybody still listens."""
         if isinstance(error, (Cancelled, LaneClosed)):
             return
         self._leave_if_forked(error)
         if self.inbox.cancelled and comes_of_leaving(error):
-            return  # nobody is there to be answered, and nothing has failed
+            return  # there is nobody to answer, and nothing has failed
         target = ascii(head.target)[1:-1]
         logger.error("request %s: %s %s raised", head.request_id, head.method, target, exc_info=error)
         with contextlib.suppress(Cancelled, LaneClosed):
@@ -393,7 +393,7 @@ class LaneWorker:
 
 
 def _status_of(error: SystemExit) -> int:
-    """As Python ends by it."""
+    """The exit status that Python would end with."""
     if error.code is None or isinstance(error.code, int):
         return (error.code or 0) & 0xFF
     sys.stderr.write(f"{error.code}\n")
