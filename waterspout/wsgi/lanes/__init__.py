@@ -1,10 +1,10 @@
-"""The event loop's ends of lanes. Knows workers, and no exchange but by what a `LaneUser` is told.
+"""The event loop's ends of lanes. Knows workers, but exchanges only through the `LaneUser` protocol.
 
 lane.py      Lane: one of them
 crew.py      Crew: lanes whose workers live and die together
 threads.py   ... as threads of this process
-process.py   ... as a process of their own             command.py  ... and how that is started
-prefetch.py  what is laid ready behind a request that still runs
+process.py   ... as a separate process                 command.py  ... and how that is started
+prefetch.py  which requests are queued behind one that still runs
 longest.py   what has been running longest
 scarcity.py  lanes that can't be had, for the log
 """

@@ -13,10 +13,10 @@ _FLAGS: Final = {
     "S": "no_site",
     "s": "no_user_site",
 }
-#: What holds this package: a directory, or an archive.
+#: The directory or archive that holds this package.
 _PACKAGES: Final = str(Path(os.path.abspath(__file__)).parents[3])
-#: A WSGI process runs this very package, wherever it was found; where else to look comes in SPEC. Until then
-#: no `queue.py` of the current directory, or of installed packages, stands in for Python's own.
+#: A WSGI process runs this very package, wherever it was found; the rest of `sys.path` comes in SPEC. Until
+#: then no `queue.py` of the current directory, or of installed packages, can replace Python's own.
 _BOOT: Final = """
 import sys
 from importlib.machinery import PathFinder
@@ -33,8 +33,8 @@ sys.exit(main())
 
 
 def _interpreter_flags() -> list[str]:
-    """What this interpreter was told of imports, warnings and -X; and -P, the current directory is not
-    looked into yet.
+    """This interpreter's options about imports, warnings and -X; plus -P: the current directory is not
+    searched yet.
     """
     flags = ["-P", *(f"-{letter}" for letter, name in _FLAGS.items() if getattr(sys.flags, name))]
     flags += ["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []
@@ -47,5 +47,5 @@ def _interpreter_flags() -> list[str]:
 
 
 def build_command(control: int) -> list[str]:
-    """Of a WSGI process whose end of the control channel has this number."""
+    """The command for a WSGI process whose end of the control channel is descriptor `control`."""
     return [sys.executable, *_interpreter_flags(), "-c", _BOOT, _PACKAGES, str(control)]

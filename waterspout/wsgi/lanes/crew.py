@@ -1,4 +1,4 @@
-"""Lane workers that live and die together: the threads of one process, this one or another."""
+"""Lane workers that live and die together: the threads of one process, either this or another."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from waterspout.wsgi.worker.loading import WSGIApp, load_app
 
 logger = logging.getLogger("waterspout.wsgi")
 
-#: Pause before a lost lane is opened again (seconds), and before the next try.
+#: Pause before a lost lane is replaced (seconds), and before the next attempt.
 _REPLACE_AFTER: Final = 0.2
 _REPLACE_PAUSE: Final = 1.0
-#: One that is lost so soon (seconds) could not be served, and neither will the next one: the pause doubles,
-#: so often at most.
+#: A lane that is lost this soon (seconds) could not be served, and neither will the next one: the pause
+#: doubles, this many times at most.
 _YOUNG: Final = 1.0
 _DOUBLED_MOST: Final = 8
-#: How often, and how often again (seconds), a full control channel is tried.
+#: How many times a full control channel is tried, and the pause between tries (seconds).
 _HAND_OVER_TRIES: Final = 500
 _HAND_OVER_PAUSE: Final = 0.01
-#: For how long (seconds) what a lane keeps stays open, if its worker says nothing.
+#: How long (seconds) what a lane keeps stays open, if its worker sends nothing.
 _KEPT: Final = 0.5
 
 
@@ -45,8 +45,8 @@ class CrewSpec:
     """What a crew runs: `target` an import string or a WSGI callable, on `threads` lanes.
 
     `multithread`, `multiprocess`: crews of other pools run the app in this process, or in others. `load`
-    loads it in this process. `pool`: the name of its pool, if there are others. A process of its own is to be
-    `nice` nicer than this one, as in `limits.WSGI_NICE`. `link`: what each side's URLs are called.
+    loads it in this process. `pool`: the name of its pool, if there are others. `nice`: how much nicer than
+    this process a WSGI process is to be, as in `limits.WSGI_NICE`. `link`: the names of each side's URLs.
     """
 
     target: str | Callable[..., Any]
@@ -62,9 +62,9 @@ class CrewSpec:
 
 @dataclass
 class CrewEvents:
-    """What a crew calls. `on_idle`: a lane became free; `on_gone`: the crew is gone; `on_room`: a backlog has
-    room again; `on_returned`: requests that were given to a lane need another one; `on_publish`: a view has
-    published; `on_scant`: there are threads for only so many lanes, and why.
+    """A crew's callbacks. `on_idle`: a lane became free; `on_gone`: the crew is gone; `on_room`: a backlog
+    has room again; `on_returned`: requests that were given to a lane need another one; `on_publish`: a view
+    has published; `on_scant`: how many lanes have threads, and why there are no more.
     """
 
     on_idle: Callable[[Crew, Lane], None]
@@ -79,13 +79,13 @@ class Crew:
     """Common to both forms: lanes are opened here, and their far ends handed over by `_hand_over`.
 
     Attributes: `idle`, lanes that can take a request; `busy`, how many run one; `lanes`, all of them;
-    `ready`, it has started, at `ready_at`; `expiring`, another one shall take its place; `draining`, another
-    one has: it finishes what it runs; `killed`, it was, by SIGKILL, and not by us; `crashed`, it ended though
-    nobody had told it to, once it was ready; `started`, requests so far, and `limit`, when they are enough;
-    `prefetch`, what its lanes shall run next.
+    `ready`, it has started, at `ready_at`; `expiring`, it is to be replaced; `draining`, it has been
+    replaced and finishes what it runs; `killed`, by SIGKILL, and not by us; `crashed`, it ended after it was
+    ready, without being told to; `started`, requests so far, and `limit`, how many it may run;
+    `prefetch`, what its lanes are to run next.
     """
 
-    #: Whether another one can be started beside it, and take its place.
+    #: Whether another one can be started beside it to replace it.
     replaceable = True
 
     def __init__(self, spec: CrewSpec, events: CrewEvents) -> None:
@@ -98,7 +98,7 @@ class Crew:
         self.ready_at = 0.0
         self.expiring = False
         self.draining = False
-        self.is_last = False  # the pool stops: no other one takes its place
+        self.is_last = False  # the pool stops: it is not replaced
         self.killed = False
         self.crashed = False
         self.started = 0
@@ -117,12 +117,12 @@ class Crew:
 
     @property
     def load(self) -> int:
-        """How many requests were given to it and are not known to be over."""
+        """How many requests it has been given that are not known to be over."""
         return self.busy + self.prefetch.waiting
 
     @property
     def _wanted(self) -> int:
-        """How many lanes there shall be."""
+        """How many lanes there should be."""
         return self.spec.threads
 
     @property
@@ -132,12 +132,12 @@ class Crew:
 
     @property
     def running(self) -> int:
-        """How many requests somebody waits for."""
+        """How many running requests somebody still waits for."""
         return self.busy - self.stuck
 
     @property
     def pid(self) -> int | None:
-        """The process that its threads are of."""
+        """The ID of the process that its threads belong to."""
         return os.getpid()
 
     def __str__(self) -> str:
@@ -145,7 +145,7 @@ class Crew:
 
     @property
     def _title(self) -> str:
-        """What it is, for the log."""
+        """Its description for the log."""
         return "threads"
 
     async def start(self) -> None:
@@ -157,7 +157,7 @@ class Crew:
         raise NotImplementedError
 
     def abandon(self) -> subprocess.Popen[bytes] | None:
-        """Its event loop is closed: let go of what there is, without it. A process that is to end now."""
+        """The event loop is closed: release everything without it. Returns a process that is to end now."""
         self._stopping = True
         self.idle.clear()
         for lane in self.lanes:
@@ -166,11 +166,11 @@ class Crew:
         return None
 
     def locate(self, thread: int, tell: Callable[[str], None]) -> None:
-        """Let `tell` know where that thread stands (`standing.find_place`): now, later, or never."""
+        """Call `tell` with where that thread is (`standing.find_place`): now, later, or never."""
         tell(find_place(thread))
 
     async def find_place(self, thread: int = MAIN_THREAD) -> str:
-        """Where a thread of its stands (`LEFT`: what keeps it from its end); "", if it does not say."""
+        """Where one of its threads is (`LEFT`: what keeps the crew from ending); "": it does not answer."""
         found: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.locate(thread, lambda place: None if found.done() else found.set_result(place))
         with contextlib.suppress(TimeoutError):
@@ -178,25 +178,25 @@ class Crew:
         return ""
 
     async def drain(self) -> None:
-        """Take nothing more, and wait until nothing runs that somebody waits for."""
+        """Accept nothing more, and wait until nothing that somebody waits for is running."""
         self.draining = True
         self.prefetch.stop()
         self.check_drained()
         await self._drained.wait()
 
     def check_drained(self) -> None:
-        """To be called when something has ended: it may have been the last thing that `drain` waits for."""
+        """Call this when something has ended: it may be the last thing that `drain` was waiting for."""
         if self.draining and self.running <= 0:
             self._drained.set()
 
     def give_up(self, lane: Lane) -> None:
-        """Its view was waited for too long: the lane is stuck until that ends."""
+        """The view on `lane` has taken too long: the lane is stuck until the view ends."""
         lane.stuck = True
         self.check_drained()
         self._fill()
 
     def _take_back(self, lane: Lane) -> bool:
-        """A stuck lane's view has ended after all. False: it was replaced meanwhile, and is closed."""
+        """A stuck lane's view has ended after all. False: the lane was replaced meanwhile, and is closed."""
         lane.stuck = False
         logger.warning(
             "request %s: %s has ended after %.0f s: its lane is stuck no longer",
@@ -211,7 +211,7 @@ class Crew:
 
     def _hand_over(self, far_end: socket.socket, backlog: BacklogEnd | None) -> socket.socket | None:
         """Give the worker's end of a new lane, and of its backlog, to a new lane worker. Returns a socket
-        that has to stay open until the worker has said something, if there is one.
+        that has to stay open until the worker has sent something, or None.
         """
         raise NotImplementedError
 
@@ -241,7 +241,7 @@ class Crew:
             lane.kept = await self._hand_over_patiently(far_end, backlog_end)
             if lane.kept is not None:
                 loop.call_later(_KEPT, lane.let_go)  # a process may have had no thread for it, and closed it
-        except BaseException:  # cancelled, too: a pool may be stopped while it starts
+        except BaseException:  # cancellation, too: a pool may be stopped while it starts
             lane.close()
             far_end.close()
             if backlog_end is not None:
@@ -252,7 +252,7 @@ class Crew:
         self._on_lane_idle(lane)
 
     def _open_backlog(self) -> Backlog[LaneUser] | None:
-        """A lane can do without one, and few need theirs at the same time."""
+        """A lane can do without one, and few need one at the same time."""
         if not is_possible() or sum(lane.backlog is not None for lane in self.lanes) >= BACKLOGS:
             return None
         try:
@@ -263,7 +263,7 @@ class Crew:
     async def _hand_over_patiently(
         self, far_end: socket.socket, backlog: BacklogEnd | None
     ) -> socket.socket | None:
-        """A control channel holds a few dozen descriptors at a time; the worker is taking them."""
+        """Retry while the control channel, which holds a few dozen descriptors at a time, is full."""
         for _ in range(_HAND_OVER_TRIES):
             try:
                 return self._hand_over(far_end, backlog)
@@ -289,7 +289,7 @@ class Crew:
         self._events.on_idle(self, lane)
 
     def _on_lane_lost(self, lane: Lane) -> None:
-        """A lane worker ended without being told to: give its crew another, if the crew itself lives."""
+        """A lane worker ended without being told to: replace it, if the crew itself is alive."""
         self.lanes.discard(lane)
         self.prefetch.forget(lane)
         if lane in self.idle:
@@ -299,8 +299,8 @@ class Crew:
         self._fill()
 
     def _count_lost(self, lane: Lane) -> None:
-        """Count how often in a row lanes were lost right after they were opened. Several at once count as
-        one.
+        """Count how many times in a row lanes were lost right after they were opened. Several at once count
+        as one.
         """
         now = asyncio.get_running_loop().time()
         if now - lane.opened >= _YOUNG:
@@ -310,7 +310,7 @@ class Crew:
             self._young_lost_at = now
 
     def _fill(self) -> None:
-        """Open lanes for those that are missing."""
+        """Open the missing lanes."""
         if not self._opened or self._stopping or self.draining:
             return
         for _ in range(self._wanted - len(self.lanes) - len(self._replacing)):
@@ -321,7 +321,7 @@ class Crew:
     def _on_replaced(self, task: asyncio.Task[None]) -> None:
         self._replacing.discard(task)
         if task.cancelled() or task.exception() is None:
-            self._fill()  # one may have been lost in the same moment
+            self._fill()  # one may have been lost at the same moment
         else:
             logger.error("%s: a lane can't be opened", self, exc_info=task.exception())
             asyncio.get_running_loop().call_later(_REPLACE_PAUSE, self._fill)

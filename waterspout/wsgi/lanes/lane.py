@@ -42,54 +42,54 @@ logger = steady("waterspout.wsgi")
 
 
 class LaneUser(Protocol):
-    """What a lane tells the exchange that runs on it, and asks it."""
+    """What a lane tells, and asks, the exchange that runs on it."""
 
     @property
     def record(self) -> Record:
-        """Of its request."""
+        """The record of its request."""
 
     def on_read(self, credit: int) -> None:
         """The view wants `credit` more bytes of the body."""
 
     def on_reply(self, head: ReplyHead | None, data: bytes, end: bytes | None) -> None:
-        """What came in one read of the lane: perhaps the head, some body, perhaps the end."""
+        """What one read of the lane brought: perhaps the head, some body, perhaps the end."""
 
     def on_taken(self, seconds: float) -> None:
-        """It was in the backlog, and runs, for so long already."""
+        """It was in the backlog, and has been running for `seconds`."""
 
     def on_answer(self, answer: Answer) -> None:
-        """All of the reply, from the backlog."""
+        """The whole reply, from the backlog."""
 
     def on_lane_lost(self, unread: bool, stopped: bool) -> None:
-        """The worker is lost with the request on it. `unread`: it was lost before, and has read nothing of
-        the request; `stopped`: the lane was closed because the request's time was over.
+        """The worker is lost with the request on it. `unread`: it was lost before it read anything of the
+        request; `stopped`: the lane was closed because the request's time was up.
         """
 
     def break_off(self) -> None:
-        """It has failed in one of these calls: nothing more can be said to its client."""
+        """One of these calls has failed: nothing more can be sent to its client."""
 
     @property
     def is_starving(self) -> bool:
         """The view may be waiting for more of the body, which the client has not sent."""
 
     def time_out(self) -> bool:
-        """The view has sent nothing for too long: answer instead of it, or cut. False: no need to."""
+        """The view has sent nothing for too long: answer in its place, or cut. False: no need to."""
 
 
-#: `quiet` of a lane that has made progress since somebody last looked.
+#: `quiet` of a lane that has made progress since the last look.
 MOVED = -1.0
 
 
 class Lane(asyncio.Protocol):
     """One socket to one lane worker. It carries one exchange at a time and is free again after IDLE. Those in
-    its `backlog`, if it has one, follow without a word.
+    its `backlog`, if it has one, follow without any message.
 
     `on_idle`, `on_lost`, `on_slept` and `on_paused` are called with the lane. Attributes: `user`, the
     exchange on it, None when free, when that is in the backlog, or when its client is gone and what still
     comes is thrown away; `busy`, until IDLE; `quiet`, for how long its view has sent nothing although it
     could, as `pool/watch.py` counts it (seconds), or `MOVED`; `stuck`, that was too long; `takes_more`, small
-    requests may be `put` behind what it runs; `steps`, replies that have ended; `thread`, the number of the
-    worker's; `opened`, when, by the loop's clock; `kept`, what is closed once the worker has said something.
+    requests may be `put` behind what it runs; `steps`, replies that have ended; `thread`, the worker's thread
+    ID; `opened`, when, in event loop time; `kept`, a socket to close once the worker has sent something.
     """
 
     def __init__(
@@ -108,8 +108,8 @@ class Lane(asyncio.Protocol):
         self._parser = FrameParser()
         self._transport: asyncio.Transport | None = None
         self.user: LaneUser | None = None
-        self._token = 0  # of what is known to run
-        self._ended = True  # the reply to that has
+        self._token = 0  # of the request that is known to run
+        self._ended = True  # its reply has ended
         self.busy = False
         self.quiet = MOVED
         self.stuck = False
@@ -139,12 +139,12 @@ class Lane(asyncio.Protocol):
         self.send(frames)
 
     def put(self, user: LaneUser, frames: bytes) -> bool:
-        """Lay a small request ready behind what runs. False: there is no room."""
+        """Queue a small request behind what runs. False: there is no room."""
         return self.backlog is not None and self.backlog.put(user, frames)
 
     @property
     def record(self) -> Record:
-        """Of the request that runs, or was the last to."""
+        """The record of the request that runs, or was the last to run."""
         if self._ended and self._behind:
             return next(iter(self._behind.values())).record
         return self._record
@@ -156,11 +156,11 @@ class Lane(asyncio.Protocol):
 
     @property
     def is_running(self) -> bool:
-        """Its view could go on: it waits neither for the body nor for a client that is slow."""
+        """Its view could proceed: it waits neither for the body nor for a slow client."""
         return self.busy and not self._paused and not (self.user is not None and self.user.is_starving)
 
     def send(self, frames: bytes) -> None:
-        """Write to the worker. What is not asked for is never sent, so this needs no flow control."""
+        """Write to the worker. Nothing is sent unless asked for, so this needs no flow control."""
         if self._transport is not None and not self._transport.is_closing():
             self._sends += 1
             self._transport.write(frames)
@@ -173,7 +173,7 @@ class Lane(asyncio.Protocol):
 
     def cancel(self, user: object, reason: str = "the client left") -> None:
         """Nobody waits for the reply to `user`: tell the worker why, and throw away what it still sends until
-        IDLE. What the worker has not taken, it never will.
+        IDLE. A request that the worker has not taken will never be run.
         """
         if user is self.user:
             self.user = None
@@ -185,10 +185,10 @@ class Lane(asyncio.Protocol):
             self.send(pack_about(CANCEL, token, reason))
 
     def pause(self) -> bool:
-        """Read no more: the client is slow, and the worker shall block in its send.
+        """Stop reading: the client is slow, and the worker is to block in its send.
 
-        False: it runs another request already, whose client must not wait for this one. What there still is
-        of this one's reply is what a socket holds, at most.
+        False: the worker already runs another request, whose client must not wait for this one. At most a
+        socket buffer's worth of this one's reply is still to come.
         """
         if self._transport is None:
             return False
@@ -203,14 +203,14 @@ class Lane(asyncio.Protocol):
         return True
 
     def resume(self) -> None:
-        """Read on. Harmless when not paused."""
+        """Resume reading. Harmless when not paused."""
         if self._transport is not None and self._paused and not self._transport.is_closing():
             self._paused = False
             self._transport.resume_reading()
 
     def close(self, *, stopped: bool = False) -> None:
-        """Close at once; the worker ends when it is through with what it runs. `stopped`: whatever that is,
-        the time that it had is over.
+        """Close at once; the worker ends when it has finished what it runs. `stopped`: the time of whatever
+        it runs is up.
         """
         self._stopped = stopped
         if self._transport is not None:
@@ -220,7 +220,7 @@ class Lane(asyncio.Protocol):
             self._drop_backlog()
 
     def abandon(self) -> None:
-        """`close`, when the event loop is closed: nobody is told."""
+        """`close`, for when the event loop is closed: no callback is called."""
         close_transport(self._transport)
         self._transport = None
         self.let_go()
@@ -229,7 +229,7 @@ class Lane(asyncio.Protocol):
     # -- the backlog -------------------------------------------------------------------------------------
 
     def collect(self, rest: bytes = b"") -> None:
-        """Pass on what the worker has answered by way of the backlog, and the `rest` that came down here."""
+        """Pass on what the worker has answered through the backlog, and the `rest` that came by the lane."""
         if self.backlog is None:
             return
         for token, answer in self.backlog.collect(rest):
@@ -241,13 +241,13 @@ class Lane(asyncio.Protocol):
             if user is self.user:
                 self.user = None
                 self._ended = True
-            _tell(user, user.on_answer, answer)  # the others' answers are here, and nowhere else
+            _tell(user, user.on_answer, answer)  # must not raise: the other answers exist only here
         self._find_running()
 
     def take_back(self) -> list[LaneUser]:
         """Those in the backlog that the worker has not taken, in order. It takes no more until it is idle.
 
-        If it has taken one and said nothing of it, that is what it runs.
+        If it has taken one without saying so, that is the one it runs.
         """
         users = [] if self.backlog is None else self.backlog.take_back()
         self.takes_more = False  # now, and not before: see `_find_running`
@@ -256,7 +256,7 @@ class Lane(asyncio.Protocol):
 
     def _find_running(self) -> None:
         """Once it takes no more, all that is left in the backlog has been taken: the first there is the one
-        that runs. What ran before is over, if nobody waits for it: of that the worker says no end.
+        that runs. The previous one is over if nobody waits for it: the worker doesn't report its end.
         """
         if not self.takes_more and self._behind and (self._ended or self.user is None):
             token, user = next(iter(self._behind.items()))
@@ -275,7 +275,7 @@ class Lane(asyncio.Protocol):
         return next((token for token, other in self._behind.items() if other is user), None)
 
     def _take_up(self, user: LaneUser | None, token: int) -> None:
-        """This is what runs now."""
+        """`user` is what runs now."""
         self.user, self._token = user, token
         self._ended = False
         if user is not None:
@@ -307,7 +307,7 @@ class Lane(asyncio.Protocol):
             elif kind == IDLE:
                 idle = True
             elif kind == READ:
-                # In order: whether the reply has begun decides whether 100 Continue may still be said.
+                # In order: whether the reply has begun decides whether 100 Continue may still be sent.
                 self._pass_on(head, pieces, None)
                 head, pieces = None, []
                 if self.user is not None:
@@ -335,7 +335,7 @@ class Lane(asyncio.Protocol):
     def _on_taken(self, token: int, seconds: float) -> None:
         assert self.backlog is not None
         user = self.backlog.users.pop(token, None)
-        if token != self._token:  # else it was found to run before
+        if token != self._token:  # else it was already found to be running
             self._take_up(user, token)
         if user is not None:
             user.on_taken(seconds)
@@ -349,17 +349,17 @@ class Lane(asyncio.Protocol):
     def _on_worker_idle(self) -> None:
         if self.user is not None and not self._ended:
             logger.error("request %s: its worker has gone on without a reply", self.record.request_id)
-            self.close()  # so that its client, too, hears of it
+            self.close()  # so that its client learns of it, too
             return
         self.user = None
         self._ended = True
-        self.resume()  # the end may have come in the same read as what the client is still slow to take
+        self.resume()  # the end may have come in the same read as data that the slow client has not taken
         if self.backlog is not None and self._behind:
             if self.backlog.is_empty:
                 logger.error("%d requests of a backlog were taken and not answered", len(self._behind))
                 self.close()
                 return
-            # They were laid there just after the worker had looked. Whatever it has taken, it has said so by
+            # They were queued just after the worker had looked. Whatever it has taken, it has reported by
             # now.
             self.quiet = MOVED
             self.send(pack(NEXT))
@@ -368,7 +368,7 @@ class Lane(asyncio.Protocol):
         self._on_idle(self)
 
     def _pass_on(self, head: ReplyHead | None, pieces: list[bytes], end: bytes | None) -> None:
-        """All that one read of the lane brought, in one call: a small reply goes out in one packet."""
+        """Pass on all that one read of the lane brought in one call: a small reply goes out in one packet."""
         if head is None and not pieces and end is None:
             return
         self.quiet = MOVED
@@ -385,9 +385,8 @@ class Lane(asyncio.Protocol):
         """The worker's end is closed; returning None closes ours."""
 
     def connection_lost(self, error: Exception | None) -> None:
-        # Nobody has read the request if the write found the other end closed; or if that end was closed with
-        # something unread, which can only be this: the request was one write, or the worker had not even said
-        # which thread it is.
+        # The request is unread if the write found the other end closed; or if that end was closed with unread
+        # data, which can only be the request: it was one write, or the worker had not even sent THREAD.
         is_reset = self._reset or isinstance(error, ConnectionResetError)
         is_unread = isinstance(error, BrokenPipeError) or (
             is_reset and (self._whole_or_not or not self._heard)
@@ -409,7 +408,7 @@ class Lane(asyncio.Protocol):
 
 
 def _is_reset(transport: asyncio.Transport) -> bool:
-    """The other end was closed with something unread, and nobody has been told."""
+    """The other end was closed with unread data, and this has not been reported yet."""
     sock: socket.socket | None = transport.get_extra_info("socket")
     if sock is None or transport.is_closing():  # uvloop has none when its loop is closed
         return False
@@ -417,10 +416,10 @@ def _is_reset(transport: asyncio.Transport) -> bool:
 
 
 def _tell(user: LaneUser, call: Callable[..., None], *arguments: Any) -> None:
-    """What goes wrong on a client's side must not take the lane along, and others with it."""
+    """A failure on a client's side must not bring down the lane, and other requests with it."""
     try:
         call(*arguments)
     except Exception:
         logger.exception("a reply could not be passed on")
-        with contextlib.suppress(Exception):  # what is wrong with it has just been said
+        with contextlib.suppress(Exception):  # the failure has just been logged
             user.break_off()

@@ -11,13 +11,13 @@ from waterspout.wsgi.lanes.lane import Lane
 
 
 def find_longest(lanes: Iterable[Lane], most: int) -> list[Lane]:
-    """The lanes that run something, whose it is the longest first; so many at most."""
+    """The lanes that run something, the longest-running first; `most` of them at most."""
     running = [lane for lane in lanes if lane.busy and lane.record.started is not None]
     return nsmallest(most, running, key=lambda lane: lane.record.started or 0.0)
 
 
 def describe_running(lanes: Iterable[Lane], most: int = 3) -> str:
-    """Those that have been running longest, and how many others, for a line of the log."""
+    """The requests that have been running longest, and how many others, for a log line."""
     running = find_longest(lanes, sys.maxsize)
     if not running:
         return "nothing"
@@ -26,7 +26,7 @@ def describe_running(lanes: Iterable[Lane], most: int = 3) -> str:
 
 
 def describe_longest(lanes: Iterable[Lane]) -> str:
-    """For a line of the log."""
+    """The request that has been running longest, for a log line."""
     longest = find_longest(lanes, 1)
     if not longest:
         return "nothing runs"

@@ -1,14 +1,15 @@
-"""When small requests are laid behind one that still runs, and when they are taken back from there.
+"""When small requests are queued behind one that still runs, and when they are taken back from there.
 
 Views that compute for a moment and wait for nothing gain nothing from a second thread of their process, which
-has one interpreter lock: the threads only wake and hinder each other. So what comes while a lane is busy goes
-into its backlog, not to an idle lane, until it shows that the views do wait, or that one is slow:
+has one interpreter lock: the threads only wake and hinder each other. So requests that arrive while a lane is
+busy go into its backlog, not to an idle lane, until it turns out that the views do wait, or that one is slow:
 
-* A lane that makes no progress for `BACKLOG_PATIENCE` looks, `BACKLOG_LOOK` seconds apart, though its thread
-  is given a core: what its worker has not taken goes to other lanes, in its order.
-* The worker says that its requests have slept (SLEPT): the kernel counts how often a thread gives up a core.
+* A lane makes no progress for `BACKLOG_PATIENCE` looks, `BACKLOG_LOOK` seconds apart, although its thread
+  gets a core: what its worker has not taken goes to other lanes, in the same order.
+* The worker reports that its requests have slept (SLEPT): the kernel counts how often a thread gives up a
+  core.
 
-Then each request gets a lane of its own, for `SPREAD_TIME`; twice as long each time, until it goes well.
+Then each request gets its own lane, for `SPREAD_TIME`; twice as long each time, until views are quick again.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from waterspout.wsgi.lanes.lane import Lane
 
 
 class Progress:
-    """How far a lane of the process `pid` gets."""
+    """The progress of a lane of the process `pid`."""
 
     def __init__(self, lane: Lane, pid: int | None) -> None:
         self._lane = lane
@@ -44,7 +45,7 @@ class Progress:
         self._used = 0.0 if self._pid is None else read_cpu_time(self._pid)
 
     def look(self) -> int:
-        """How many steps it has made since the last look."""
+        """How many steps the lane has made since the last look."""
         steps = self._lane.steps - self._steps
         if steps:
             self._begin()
@@ -54,7 +55,7 @@ class Progress:
 
     @property
     def is_over(self) -> bool:
-        """It makes none, and not because its process is given no core."""
+        """The lane makes no progress, and not because its process gets no core."""
         if self._misses < BACKLOG_PATIENCE:
             return False
         pid = self._pid
@@ -68,12 +69,12 @@ class Progress:
 
 
 class Prefetch:
-    """For the lanes of one process. `on_returned` is called with those that must have another lane: exchanges
-    that `add` took, in their order. `on_room`: there is room where there was none. `find_pid` tells which
-    process it is.
+    """For the lanes of one process. `on_returned` is called with exchanges that `add` accepted and that now
+    need another lane, in their order. `on_room`: there is room where there was none. `find_pid` returns the
+    process ID.
 
-    Attributes: `is_full`, there is a lane to lie behind, and it takes no more: better wait for that than wake
-    another thread.
+    Attributes: `is_full`, there is a lane to queue behind, but it takes no more: waiting for it is better
+    than waking another thread.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class Prefetch:
         self._find_pid = find_pid
         self.is_full = False
         self._lane: Lane | None = None
-        self._begun = 0.0  # when that lane began its request (the loop's time)
+        self._begun = 0.0  # when that lane began its request (event loop time)
         #: Lanes with a backlog in use.
         self._watched: dict[Lane, Progress] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -98,11 +99,11 @@ class Prefetch:
 
     @property
     def waiting(self) -> int:
-        """How many requests lie in backlogs, or were the last to be taken from there."""
+        """How many requests are in backlogs, or were the last to be taken from there."""
         return sum(len(lane.backlog.users) for lane in self._watched if lane.backlog is not None)
 
     def follow(self, lane: Lane) -> None:
-        """`lane` has begun a request: small ones may be laid ready behind it."""
+        """`lane` has begun a request: small ones may be queued behind it."""
         self.is_full = False
         if lane.takes_more:
             self._lane = lane
@@ -110,7 +111,7 @@ class Prefetch:
             self._begun = asyncio.get_running_loop().time()
 
     def add(self, exchange: Any) -> bool:
-        """Lay it behind what runs. False: `is_full`, or it should have a lane of its own."""
+        """Queue `exchange` behind what runs. False: `is_full`, or it should have its own lane."""
         self.is_full = False
         lane = self._lane
         if lane is None or not lane.takes_more:
@@ -130,20 +131,20 @@ class Prefetch:
         return True
 
     def on_slept(self, lane: Lane) -> None:
-        """Its worker says that the views of its backlog wait for something."""
+        """The worker of `lane` reports that the views of its backlog wait for something."""
         self._spread()
         self.give_back(lane)
 
     def give_back(self, lane: Lane) -> None:
-        """What lies behind what it runs must not wait for that."""
+        """What is queued behind the request that `lane` runs must not wait for it."""
         self.is_full = False
         users = lane.take_back()
         if users:
             self._on_returned(users)
-        self._on_room()  # who waited for room here does so no longer
+        self._on_room()  # nobody need wait for room here any longer
 
     def forget(self, lane: Lane) -> None:
-        """It is lost."""
+        """`lane` is lost."""
         self._watched.pop(lane, None)
         if self._lane is lane:
             self._lane = None
@@ -151,19 +152,19 @@ class Prefetch:
             self._on_room()
 
     def stop(self) -> None:
-        """Nothing more is to be laid anywhere. What lies there is run."""
+        """Queue nothing more. What is already queued will run."""
         self._lane = None
         self.is_full = False
         self._on_room()  # elsewhere
 
-    # -- every now and then ------------------------------------------------------------------------------
+    # -- periodically ------------------------------------------------------------------------------------
 
     def _look(self) -> None:
         self._timer = None
         try:
             for lane, progress in list(self._watched.items()):
                 lane.collect()
-                if self._watched.get(lane) is progress:  # what is done with one may concern another
+                if self._watched.get(lane) is progress:  # handling one lane may affect another
                     self._judge(lane, progress)
             if self.is_full:
                 self._on_room()
@@ -175,18 +176,18 @@ class Prefetch:
     def _judge(self, lane: Lane, progress: Progress) -> None:
         self._in_a_row += progress.look()
         if lane.backlog is None or not lane.backlog.users:
-            # Nothing can come by way of the backlog until something is put there.
+            # No answer can come through the backlog until something is put there.
             del self._watched[lane]
         elif lane.takes_more and progress.is_over:
-            # One slow view among many quick ones changes nothing. If they come more often, each request gets
-            # a lane of its own, so that none has to wait behind one.
+            # One slow view among many quick ones changes nothing. If slow ones come more often, each request
+            # gets its own lane, so that none has to wait behind one.
             if self._in_a_row < SPREAD_TOLERANCE:
                 self._spread()
             self._in_a_row = 0
             self.give_back(lane)
 
     def _look_in(self, pause: float | None) -> None:
-        """`pause` seconds; None: not at all."""
+        """Look again in `pause` seconds; None: not at all."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None if pause is None else asyncio.get_running_loop().call_later(pause, self._look)

@@ -1,9 +1,9 @@
 """Lane workers as threads of a WSGI process: the event loop's side of that process.
 
 The process is spawned, told over its control channel what to run, and given one end of each lane by
-descriptor passing. That it died is learned from its exit: a child that the app forked may hold every
-socket open. It ignores signals that a terminal or a service manager sends to the whole group; the control
-channel alone stops it, by a word or by closing.
+descriptor passing. Only its exit shows that it died: a child that the app forked may hold every
+socket open. It ignores signals that a terminal or a service manager sends to the whole group; only the
+control channel stops it, by an order or by closing.
 """
 
 from __future__ import annotations
@@ -64,15 +64,15 @@ logger = logging.getLogger("waterspout.wsgi")
 #: (https://github.com/nodejs/node/issues/7512). There are no backlogs then.
 LOSES_CLOSED: Final = sys.platform == "darwin"
 
-#: So long (seconds) a process that is to be killed may write where it stands, and so much later than its
-#: lanes, at most, its end is heard of.
+#: How long (seconds) a process that is to be killed may write where its threads are; also, at most, how long
+#: after the loss of its lanes its end is noticed.
 _LAST_WORDS: Final = 0.5
 
 _FAILURES: Final = {error.__name__: error for error in (TargetNotFound, TargetRaised, ConfigurationError)}
 
 
 class ProcessCrew(Crew):
-    """One WSGI process and its lanes. `gone`: it has ended. `awaited`: a sign of life was asked for, and has
+    """One WSGI process and its lanes. `gone`: it has ended. `awaited`: a sign of life was asked for and has
     not come; `silence`: for how long, as `pool/watch.py` counts it (seconds). `ended_here`: we kill it.
     """
 
@@ -85,18 +85,18 @@ class ProcessCrew(Crew):
         self._names: Names | None = None
         self._untold = False
         self.ended_here = False
-        self._is_deaf = False  # it lives, and no order reaches it
-        self._was_dead = False  # when an order was for it
-        self._lost: deque[tuple[float, Lane]] = deque(maxlen=spec.threads)  # that ran something, and when
-        self._told_at = 0.0  # when it was told to stop, of the loop's time
-        self._ends_by: float | None = None  # once it was
+        self._is_deaf = False  # it is alive, but no order reaches it
+        self._was_dead = False  # when it was sent an order
+        self._lost: deque[tuple[float, Lane]] = deque(maxlen=spec.threads)  # lanes lost while busy, and when
+        self._told_at = 0.0  # when it was told to stop (event loop time)
+        self._ends_by: float | None = None  # its deadline, once it was told
         self._is_free = False  # it had nothing to serve then
-        self._asked: dict[int, Callable[[str], None]] = {}  # by the thread that it is about
+        self._asked: dict[int, Callable[[str], None]] = {}  # by the thread in question
         self._process: subprocess.Popen[bytes] | None = None
         self._pidfd: int | None = None
 
     async def start(self) -> None:
-        """Raises also WaterspoutError: the process died, or was not ready in time."""
+        """Also raises WaterspoutError: the process died, or was not ready in time."""
         self._loop = asyncio.get_running_loop()
         self._started: asyncio.Future[None] = self._loop.create_future()
         self._exited: asyncio.Future[None] = self._loop.create_future()
@@ -121,7 +121,7 @@ class ProcessCrew(Crew):
         self.ready_at = self._loop.time()
 
     async def _end_late(self) -> str:
-        """It has had its time to load the app. What to say of it."""
+        """Its time to load the app is up: kill it. Returns the error message."""
         try:
             place = await self.find_place()
         finally:
@@ -132,13 +132,13 @@ class ProcessCrew(Crew):
         now = asyncio.get_running_loop().time()
         if self._ends_by is None:
             self._told_at, self._ends_by, self._is_free = now, now + grace, not self.busy
-        # Told again, by a stop of the whole pool: it has no more time than it had.
+        # Told again, by a stop of the whole pool: it gets no more time than it had.
         self._ends_by = min(self._ends_by, now + grace)
         self._close_lanes(stopped=True)
         if self.gone or self._process is None:
             return
         if self._untold:
-            self.kill()  # in the middle of a frame nothing else can be said
+            self.kill()  # in the middle of a frame nothing else can be sent
         saying = self._loop.create_task(self._say_awaited())
         if not self._is_free:
             self.ping()
@@ -150,18 +150,18 @@ class ProcessCrew(Crew):
             if isinstance(error, TimeoutError):
                 await self._say_left(self._ends_by - self._told_at)
             self.kill()
-            await asyncio.shield(self._exited)  # others wait for it, too
+            await asyncio.shield(self._exited)  # others are waiting for it, too
         finally:
             saying.cancel()
             silent.cancel()
 
     def _end_silent(self) -> None:
-        """A view that holds the interpreter's lock keeps all other threads from leaving, too."""
+        """A view that holds the interpreter lock keeps all other threads from ending, too."""
         if not self._is_free and self.awaited:
             self.kill()
 
     async def _say_awaited(self) -> None:
-        """What it is waited for, while there is time to do something about it."""
+        """Log what keeps it from ending, while there is time to do something about it."""
         await asyncio.sleep(END_SAID)
         left = await self.find_place(LEFT)
         remains = (self._ends_by or 0.0) - asyncio.get_running_loop().time()
@@ -175,7 +175,7 @@ class ProcessCrew(Crew):
             )
 
     async def _say_left(self, grace: float) -> None:
-        """It goes on. What is cut, as far as it can say."""
+        """It is still running. Log what is cut, as far as it can tell."""
         left = await self.find_place(LEFT)
         logger.warning(
             "%s %sdid not end within %g s: %s; it is waited for no longer",
@@ -196,12 +196,12 @@ class ProcessCrew(Crew):
         return self._process
 
     def kill(self) -> None:
-        """End the process at once, if nothing else has. Nothing is given to it from now on."""
+        """End the process at once, if nothing else has. From now on it is given nothing."""
         self.ended_here = self.ended_here or not self._was_dead
         self._kill()
 
     def dump_and_kill(self) -> None:
-        """`kill` it, behind a word of where all of its threads stand: faulthandler needs no lock for that."""
+        """`kill` it after it has dumped where all of its threads are: faulthandler needs no lock for that."""
         if self._process is None or self.ended_here:
             return
         self.ended_here = True
@@ -211,7 +211,7 @@ class ProcessCrew(Crew):
         self._loop.call_later(_LAST_WORDS, self._kill)
 
     def _on_lane_idle(self, lane: Lane) -> None:
-        if not self.ended_here:  # what it were given now would be killed with it
+        if not self.ended_here:  # what it is given now would be killed with it
             super()._on_lane_idle(lane)
 
     def _kill(self) -> None:
@@ -224,10 +224,10 @@ class ProcessCrew(Crew):
         self.prefetch.stop()
 
     def ping(self) -> None:
-        """Ask for a sign of life. Until that comes, `awaited` is true."""
+        """Ask for a sign of life. Until it comes, `awaited` is true."""
         if not self.gone:
             self.awaited = True
-            with contextlib.suppress(OSError):  # its channel is full: it does not read it
+            with contextlib.suppress(OSError):  # its channel is full: it is not reading
                 self._order(PING)
 
     def locate(self, thread: int, tell: Callable[[str], None]) -> None:
@@ -235,7 +235,7 @@ class ProcessCrew(Crew):
             return
         if thread not in self._asked:
             if len(self._asked) >= PLACES_ASKED:
-                return  # more would fill the channel, and a ping be lost
+                return  # more would fill the channel, and a ping would be lost
             try:
                 self._order(WHERE, b"%d" % thread)
             except OSError:
@@ -243,7 +243,7 @@ class ProcessCrew(Crew):
         self._asked[thread] = tell
 
     def measure(self) -> int | None:
-        """Bytes of memory that it holds; None: who knows."""
+        """Its resident memory in bytes; None: unknown."""
         return None if self.pid is None else read_rss(self.pid)
 
     @property
@@ -267,7 +267,7 @@ class ProcessCrew(Crew):
                 build_command(far_end.fileno()),
                 pass_fds=[far_end.fileno()],
                 stdin=subprocess.DEVNULL,
-                # Where we may not go, it is all the same: it inherits where we are.
+                # If we may not enter that directory it doesn't matter: the process inherits ours.
                 cwd=Home.path if Home.path and os.access(Home.path, os.X_OK) else None,
             )
         except BaseException:
@@ -281,21 +281,21 @@ class ProcessCrew(Crew):
             self._loop.add_reader(self._control, self._on_control)
             self._watch_exit(process)
         except (OSError, RuntimeError) as error:
-            # The kernel watches no more descriptors, or allows no more threads: nobody would learn of its
-            # end. So it comes now.
+            # The kernel watches no more descriptors, or allows no more threads: its end would go unnoticed.
+            # So end it now.
             self._started.cancel()
             self.kill()
             self._on_exit(process)
             raise OSError(str(error)) from error
 
     def _instruct(self) -> bytes:
-        """What it has to know before it loads the app."""
+        """What it has to know before it loads the app: frames for the control channel."""
         names = self.spec.link.native
         frames = [pack(URLS, payload) for payload in names.pack()] if names.rules else []
         return b"".join([*frames, pack(SPEC, self._describe())])
 
     def _tell(self, data: bytes) -> None:
-        """Send more than the channel may hold, as the process takes it."""
+        """Send `data`, which may be more than the channel holds, as fast as the process takes it."""
         try:
             data = data[self._control.send(data) :]
         except BlockingIOError:
@@ -335,7 +335,7 @@ class ProcessCrew(Crew):
             raise
         if sent < len(frame):
             self._is_deaf = True
-            self._kill()  # behind half an order it understands no other
+            self._kill()  # after half an order it can't parse any other
             raise OSError("the control channel can't take so large an order")
 
     def _hand_over(self, far_end: socket.socket, backlog: BacklogEnd | None) -> socket.socket | None:
@@ -349,7 +349,7 @@ class ProcessCrew(Crew):
         return None
 
     def _on_control(self) -> bool:
-        """Read once. False: there is no more."""
+        """Read once. False: there is nothing more."""
         try:
             data = self._control.recv(65536)
             frames = self._parser.feed(data)
@@ -357,15 +357,15 @@ class ProcessCrew(Crew):
             return False
         except OSError:
             data, frames = b"", []
-        except FrameError as error:  # nothing behind it can be understood
+        except FrameError as error:  # nothing after it can be parsed
             logger.error("%s: its control channel brought what no code of ours has sent: %s", self, error)
             self.kill()
             data, frames = b"", []
         if not data:
-            self._loop.remove_reader(self._control)  # its exit, not this, says that it is dead
+            self._loop.remove_reader(self._control)  # its exit, not this, shows that it is dead
         try:
             self._hear(frames)
-        except (ValueError, KeyError):  # no words of ours: the app has written to the channel
+        except (ValueError, KeyError):  # not ours: the app has written to the channel
             logger.error("%s: its control channel brought what no code of ours has sent", self)
         return bool(data)
 
@@ -403,7 +403,7 @@ class ProcessCrew(Crew):
     # -- its death ---------------------------------------------------------------------------------------
 
     def _watch_exit(self, process: subprocess.Popen[bytes]) -> None:
-        """Raises OSError, RuntimeError: that can't be."""
+        """Raises OSError, RuntimeError: its exit can't be watched."""
         try:
             self._pidfd = os.pidfd_open(process.pid)
         except (AttributeError, OSError):
@@ -426,13 +426,13 @@ class ProcessCrew(Crew):
         self.gone = True
         self.killed = status == -signal.SIGKILL and not self.ended_here
         while self._on_control():
-            pass  # its last words
+            pass  # its last messages
         self._settle(WaterspoutError(f"{self} ended while it started: {_describe_status(status)}"))
         self._loop.remove_reader(self._control)
         self._loop.remove_writer(self._control)
         self._untold = False
         self._control.close()
-        # Where it died as it drained it may have been stopped: its lanes were seen to close first.
+        # If it died while draining, it may have been stopped already: its lanes were seen to close first.
         self.crashed = self.ready and (self.killed or self._was_dead or not self._stopping)
         if self.crashed:
             self._say_crashed(status)
@@ -461,7 +461,7 @@ class ProcessCrew(Crew):
         super()._on_lane_lost(lane)
 
     def _describe_last(self) -> str:
-        """What it ran when it died; its lanes may have been seen to close before."""
+        """What it ran when it died; its lanes may have been seen to close first."""
         now = self._loop.time()
         return describe_running({*self.lanes, *(lane for at, lane in self._lost if now - at < _LAST_WORDS)})
 

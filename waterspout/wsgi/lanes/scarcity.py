@@ -12,19 +12,19 @@ from waterspout.wsgi.lanes.crew import Crew
 
 logger = logging.getLogger("waterspout.wsgi")
 
-#: What helps, for the end of a line.
+#: What helps, for the end of a log line.
 MORE_DESCRIPTORS: Final = "allow more (ulimit -n, LimitNOFILE), or say fewer (--wsgi-threads)"
 MORE_THREADS: Final = "allow more (ulimit -u, pids.max, TasksMax), or say fewer (--wsgi-threads)"
 
 
 class Scarcity:
-    """Of one pool: each of its processes says it once, and of all together one line a minute is enough."""
+    """For one pool: each of its processes reports it once, and one line a minute for all is enough."""
 
     def __init__(self) -> None:
         self._tally = Tally(limits.SCARCE_PAUSE)
 
     def tell(self, crew: Crew, lanes: int, why: str) -> None:
-        """`crew` has got so many lanes; `why` it gets no more."""
+        """`crew` has `lanes` lanes; `why` it gets no more."""
         if self._tally.count(asyncio.get_running_loop().time()):
             logger.error(
                 "%s: %s: %d of %d lanes serve, and no more; %s",

@@ -24,7 +24,7 @@ logger = logging.getLogger("waterspout.wsgi")
 class ThreadCrew(Crew):
     """`spec.threads` threads, which don't keep the process alive when a view never returns.
 
-    A stuck one can't be killed. Another takes its place, as long as no more than `spec.threads` are stuck.
+    A stuck one can't be killed. It is replaced as long as no more than `spec.threads` are stuck.
     """
 
     replaceable = False
@@ -34,7 +34,7 @@ class ThreadCrew(Crew):
         self._company: set[LaneWorker] = set()
 
     async def start(self) -> None:
-        # Here, in the loop's thread and not in another: apps may set signal handlers while imported.
+        # Here, in the event loop's thread: apps may set signal handlers while being imported.
         target = self.spec.target
         with loggers.kept(), said_when_late(target if isinstance(target, str) else "the WSGI app"):
             self._app = self.spec.load(target, debug=self.spec.debug)
@@ -80,5 +80,5 @@ class ThreadCrew(Crew):
         try:
             DaemonThread(worker.run, LANE_THREAD).start()
         except RuntimeError as error:
-            raise OSError(str(error)) from error  # no more threads: as with descriptors, later perhaps
+            raise OSError(str(error)) from error  # no more threads: as with descriptors, a retry may succeed
         return None
