@@ -4,9 +4,9 @@ exchange.py    Exchange: the whole of it
 upload.py      its body, as the view asks for it
 reply.py       the reply, as the client takes it
 headers.py     ... and its fields, as the app wrote them
-concluding.py  how it ends: whole, cut, or by the server's own answer
-slow.py        what is done about a client that is slow
-admission.py   ... who may have a lane before its body is whole
+concluding.py  how it ends: whole, cut, or with the server's own answer
+slow.py        how a slow client is handled
+admission.py   ... which requests may have a lane before their body is whole
 pace.py        ... how fast a client is                (pure)
 spool.py       ... what waits, in memory or on disk    disk.py      the file for it
 download.py    ... a reply that waits there

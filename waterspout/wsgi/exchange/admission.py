@@ -3,13 +3,13 @@ cut when others wait for the lane, or for the room on disk, that it holds.
 
 A client is slow when it takes longer than `STRETCH_TIME` for a `STRETCH`. The rules:
 
-* A request of which the client has still to send something gets a lane if its client is brisk; or if a lane
-  is idle, and the client waits for 100 Continue, or has paused for so long that it may be waiting for an
-  answer. Such requests have at most half of the lanes. The others' bodies are spooled first.
-* A reply goes straight to its client, at its client's pace. While others wait for a lane, it is spooled.
+* A request that its client has not finished sending gets a lane if the client is brisk; or if a lane is
+  idle, and the client waits for 100 Continue, or has paused for so long that it may be waiting for an
+  answer. Such requests get at most half of the lanes. The others' bodies are spooled first.
+* A reply goes straight to its client, at the client's pace. While others wait for a lane, it is spooled.
 * While others wait, the slowest clients that a lane waits for, or that fill the spool, are cut.
 
-Clients are looked at every `SLOW_LOOK` seconds, and not at all while none of them can be slow.
+Clients are checked every `SLOW_LOOK` seconds, and not at all while none of them can be slow.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ logger = logging.getLogger("waterspout.wsgi")
 class Admission:
     """For one `pool`. `lanes`: how many it has. `reply_limit`: bytes of one reply that may be spooled.
 
-    Attributes: `cut`, clients that were too slow while others waited, since it was made.
+    Attributes: `cut`, how many clients were cut so far for being too slow while others waited.
     """
 
     def __init__(self, pool: Pool, lanes: int, space: SpoolSpace, reply_limit: int) -> None:
@@ -63,14 +63,14 @@ class Admission:
     # -- exchanges call these ----------------------------------------------------------------------------
 
     def enter(self, client: SlowClient) -> None:
-        """A request whose body is not whole, and may be long in coming."""
+        """A request whose body is not whole, and may take long to arrive."""
         self._collecting[client] = Pace(self._now())
         if client.expects_continue and self._is_lane_idle and self._has_place:
             self._run(client)
         self._look_soon()
 
     def advance(self, client: SlowClient) -> None:
-        """More of its body is here."""
+        """More of its body has arrived."""
         pace = self._collecting[client]
         pace.observe(self._now(), client.received)
         if pace.is_brisk and self._has_place:
@@ -82,7 +82,7 @@ class Admission:
         self._unfinished.pop(client, None)
 
     def watch(self, client: SlowClient) -> None:
-        """It takes its reply more slowly than it comes."""
+        """It takes its reply more slowly than the app sends it."""
         if client not in self._readers:
             self._readers[client] = Pace(self._now(), client.taken)
             self._look_soon()
@@ -95,12 +95,12 @@ class Admission:
         self._readers.pop(client, None)
 
     def say_rest(self) -> None:
-        """The pool stops: say what was counted for the log, and not said yet."""
+        """The pool stops: log what was counted and not logged yet."""
         self._cuts.say_rest()
         self._unspooled.say_rest()
 
     def say_unspooled(self, error: OSError) -> None:
-        """The disk does not take a reply: its client holds the lane, unless it is cut because others wait."""
+        """Spooling a reply failed: its client holds the lane, unless it is cut because others wait."""
         self._failure = error
         self._unspooled.count()
 
@@ -109,14 +109,14 @@ class Admission:
         """Others wait for a lane."""
         return self._pool.lacking > 0
 
-    # -- every now and then ------------------------------------------------------------------------------
+    # -- periodically ------------------------------------------------------------------------------------
 
     def _look(self) -> None:
         self._timer = None
         try:
             self._look_at_all(self._now())
         finally:
-            # Whatever failed for one client, the others are slow or not.
+            # Whatever failed for one client, the others still have to be checked.
             if self._collecting or self._unfinished or self._readers:
                 self._look_soon()
 
@@ -151,13 +151,13 @@ class Admission:
     def _may_run(self, client: SlowClient, pace: Pace, now: float) -> bool:
         if client.wants_space or self._is_brisk(pace, now):
             return True
-        # Where it would be the only lane: a client that merely sends slowly can hardly be told from one that
-        # waits for an answer.
+        # If it would take the only lane, wait longer: a client that merely sends slowly can hardly be told
+        # from one that waits for an answer.
         pause = BODY_PAUSE if self._most_unfinished < self._lanes else STRETCH_TIME
         return self._is_lane_idle and (client.expects_continue or pace.paused(now) > pause)
 
     def _free_lanes(self, now: float) -> None:
-        """While others wait for a lane: of those that wait for a client, the slowest are freed."""
+        """While others wait for a lane: of the lanes that wait for a client, free those of the slowest."""
         others = self._pool.lacking + sum(self._is_brisk(pace, now) for pace in self._collecting.values())
         if others:
             slow = [(pace, client) for client, pace in self._unfinished.items() if client.is_starving]
@@ -165,7 +165,7 @@ class Admission:
             self._cut_slowest(slow, others, STRETCH_TIME, now)
 
     def _free_space(self, now: float) -> None:
-        """While others wait for room on disk: of those that take some, the slowest makes room."""
+        """While others wait for room on disk: of the clients that take some, cut the slowest."""
         if not self.space.is_exhausted:
             return
         everybody = [*self._collecting.items(), *self._unfinished.items(), *self._readers.items()]
@@ -179,7 +179,7 @@ class Admission:
     def _cut_slowest(
         self, clients: list[tuple[Pace, SlowClient]], most: int, patience: float, now: float
     ) -> None:
-        late: dict[SlowClient, float] = {}  # one that both sends and takes too slowly is one client
+        late: dict[SlowClient, float] = {}  # one that both sends and takes too slowly counts once
         for pace, client in clients:
             waited = pace.waited(now)
             if waited > patience:
@@ -199,7 +199,7 @@ class Admission:
             self._failure,
         )
 
-    # -- in short ----------------------------------------------------------------------------------------
+    # -- helpers -----------------------------------------------------------------------------------------
 
     def _run(self, client: SlowClient) -> None:
         del self._collecting[client]

@@ -1,4 +1,4 @@
-"""How an exchange comes to its end: by a whole reply, a cut, or the server's own answer."""
+"""How an exchange ends: with a whole reply, a cut, or the server's own answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from waterspout.wsgi.lanes.lane import Lane
 
 class Dispatcher(Protocol):
     """The part of a pool that an exchange uses, and hands itself to. `started` counts requests that were
-    given to a lane, `died` those that were lost with their worker.
+    given to a lane, `died` those lost with their worker.
     """
 
     started: int
@@ -24,33 +24,33 @@ class Dispatcher(Protocol):
 
     @property
     def figures(self) -> Figures:
-        """What is counted."""
+        """The counters."""
 
     def find_admission(self, record: Record) -> Admission:
-        """Who decides about slow clients, for the request of this record."""
+        """What decides about slow clients, for the request of this record."""
 
     def submit(self, exchange: Any) -> None:
-        """`start` it on a lane, now or when one is free, or `refuse` it."""
+        """`start` it on a lane, now or as soon as one is free, or `refuse` it."""
 
     def resubmit(self, exchange: Any) -> None:
-        """It was given to a lane, and nobody has read it there: it waits on, where it stood."""
+        """It was given to a lane, but never read there: it returns to its place in the queue."""
 
     def withdraw(self, exchange: Any) -> None:
-        """It waits in the queue, and nobody waits for it any more."""
+        """It is in the queue, and nobody waits for it any more."""
 
 
 class Concluding:
-    """What an `Exchange` has in hand, and every way out of it.
+    """What an `Exchange` holds, and every way in which it ends.
 
     An exchange is made of three classes, each derived from the one before: `Concluding`, `SlowClient`,
-    `Exchange`. A class calls only two methods that a later one defines, and declares them: `_forget` and
-    `run_unfinished`.
+    `Exchange`. Only two methods are called in a class before the one that defines them, and declared there:
+    `_forget` and `run_unfinished`.
 
     Attributes: `record`, of its request; `received`, bytes of the body that the client has sent;
-    `expects_continue`, it waits for 100 Continue; `over`, set by who waits until it is concluded.
+    `expects_continue`, it waits for 100 Continue; `over`, set by a caller that waits for the conclusion.
     """
 
-    # What most exchanges never change stands on the class.
+    # What most exchanges never change is set on the class.
     _upload: Upload | NoUpload = NO_UPLOAD
     _lane: Lane | None = None
     _length = 0
@@ -67,7 +67,7 @@ class Concluding:
     _max_body_size: int
 
     def _end(self, note: str = "", *, linger: bool = True) -> None:
-        """The reply is whole. If the body is not, and the client is sending it, read on for a moment."""
+        """The reply is whole. If the body is not, and the client is sending it, keep reading for a moment."""
         waits_for_continue = self.expects_continue and not self.received
         is_read = self._upload.whole
         self._conclude(note)
@@ -88,7 +88,7 @@ class Concluding:
         self._end(note, linger=linger)
 
     def _say_last(self) -> None:
-        """A client that waited for 100 Continue in vain may still send its body, or not, and a body can't be
+        """A client that waited for 100 Continue in vain may or may not still send its body, which can't be
         told from the next request. So the final reply is the connection's last, and says so (RFC 9110 section
         10.1.1).
         """
@@ -101,11 +101,11 @@ class Concluding:
         if self._reply.begun:
             self._cut("body-too-large")
         else:
-            # What is beyond sys.maxsize Tornado refuses to read, so there is nothing to wait for.
+            # Tornado refuses to read a body beyond sys.maxsize, so there is nothing to wait for.
             self._answer(413, "body-too-large", close=True, linger=self._length < sys.maxsize)
 
     def _abandon(self, reason: str) -> None:
-        """The app need not go on; `reason` is what its reads of the body will say."""
+        """The app need not continue; `reason` is the error that its reads of the body will raise."""
         if self._lane is not None:
             self._lane.cancel(self, reason)
             self._lane = None
@@ -113,7 +113,7 @@ class Concluding:
             self._pool.withdraw(self)
 
     def _conclude(self, note: str) -> None:
-        """The one way out: nobody waits for this exchange any more, on either side."""
+        """The only way to end: nobody waits for this exchange any more, on either side."""
         self._concluded = True
         self.record.note = note
         self.record.log()
@@ -132,11 +132,11 @@ class Concluding:
         """Drop what is kept for a slow client. `SlowClient` defines it."""
 
     def _let_go(self) -> None:
-        """The worker has said all of its reply: let go of its lane, and of a body that nobody will read."""
+        """The worker has sent all of its reply: release the lane, and a body that nobody will read."""
         lane, self._lane = self._lane, None
         if self._upload.whole and self._upload.spool is None:
             if lane is not None:
-                lane.resume()  # whatever was held back for a slow client: only IDLE and READ can follow
+                lane.resume()  # in case it was paused for a slow client: only IDLE and READ can follow
             return
         self._upload.discard()
         if lane is not None:

@@ -1,6 +1,6 @@
 """The temporary file of all spools, and the thread that reads and writes it.
 
-It has no name, so nothing is left of it whatever happens; and a disk that stands still stops no event loop.
+It has no name, so nothing is left of it whatever happens; and a disk that hangs blocks no event loop.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-#: What a job came to: the bytes that were read, None after a write, or why it failed.
+#: The result of a job: the bytes that were read, None after a write, or why it failed.
 Outcome = bytes | OSError | None
 _Job = tuple[Callable[[int], bytes | None], Callable[[Outcome], Any]]
 
 
 class Disk:
-    """One file. Everything is done in the order in which it is asked for, in a thread of its own; `done` is
-    called in the event loop that made this, with the outcome.
+    """One file. All work is done in the order in which it is requested, in a separate thread; `done` is
+    called with the outcome, in the event loop that created this.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Disk:
         self._ask(partial(_write, pieces), done)
 
     def read(self, offset: int, size: int, done: Callable[[Outcome], Any]) -> None:
-        """Read what is there, all of `size` bytes."""
+        """Read the `size` bytes at `offset`."""
         self._ask(partial(_read, offset, size), done)
 
     def _ask(self, work: Callable[[int], bytes | None], done: Callable[[Outcome], Any]) -> None:
@@ -49,7 +49,7 @@ class Disk:
             self._jobs.put((work, done))
 
     def close(self) -> None:
-        """When all is done that was asked for, the file is gone and the thread ends."""
+        """When all requested work is done, close the file and end the thread."""
         self._jobs.put(None)
 
     def _work(self) -> None:
@@ -66,7 +66,7 @@ class Disk:
                     outcome = error
                 self._loop.call_soon_threadsafe(done, outcome)
         except RuntimeError:
-            pass  # the event loop is closed: nobody wants to know
+            pass  # the event loop is closed: nobody wants the outcome
         finally:
             if file is not None:
                 file.close()

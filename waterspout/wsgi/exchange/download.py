@@ -1,4 +1,4 @@
-"""A reply whose client is slower than the app: what the client has not taken waits in a spool."""
+"""A reply whose client is slower than the app: what the client has not taken yet waits in a spool."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from waterspout.wsgi.exchange.spool import Spool, SpoolSpace, tell_nobody
 
 
 class Download:
-    """From the lane by way of a spool to `reply`, in order, as the client takes it. `limit`: the spool's, in
+    """From the lane through a spool to `reply`, in order, as the client takes it. `limit`: the spool's, in
     `space` (bytes).
 
     `on_drained` is called when all that came has gone to the reply, and its `end` has come, or there is room
-    for more; or when the spool is broken. `on_room`: the spool may not be full any more. `on_failure`, once:
+    for more; or when the spool is broken. `on_room`: the spool may no longer be full. `on_failure`, once:
     why nothing more goes to the disk; what is in memory still goes to the reply.
 
-    Attributes: `spool`; `end`, what the worker has said of the end, None before.
+    Attributes: `spool`; `end`, how the worker ended the reply, None before that.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Download:
         self._on_drained = on_drained
         self._on_room = on_room
         self._on_failure: Callable[[OSError], None] | None = on_failure
-        self._waits = True  # it is begun because the reply has no room
+        self._waits = True  # a download begins because the reply has no room
         self._closed = False
         self.end: bytes | None = None
         self.spool = Spool(space, limit, self.pump)
@@ -48,7 +48,7 @@ class Download:
         self.pump()
 
     def pump(self) -> None:
-        """Write what the client takes."""
+        """Write as much as the client takes."""
         while not self._waits and not self._closed:
             if not self._reply.when_flushed(self.room):
                 self._waits = True
@@ -72,5 +72,5 @@ class Download:
         """Nobody takes the rest."""
         self._closed = True
         self.spool.close()
-        self._on_drained = self._on_room = tell_nobody  # their owner has us: else a cycle
+        self._on_drained = self._on_room = tell_nobody  # their owner refers to us: else a cycle
         self._on_failure = None

@@ -42,27 +42,27 @@ from waterspout.wsgi.frames import (
 )
 from waterspout.wsgi.lanes.lane import Lane
 
-#: For our own server, which keeps no header object that would have to be changed.
+#: For our own server, which has no header object that would have to be changed.
 _NO_HEADERS: Final = HTTPHeaders()
 
 
 class Exchange(SlowClient, HTTPMessageDelegate):
-    """Judges a request's head, carries the request to a lane, and the reply back.
+    """Judges a request's head, and carries the request to a lane and the reply back.
 
     `connection`: Tornado's `HTTPConnection`. `max_body_size` in bytes. `proxies` decide who the client is,
-    unless somebody has before.
+    unless that has been decided before.
 
     A small body travels with its request, once it is whole; a larger one is sent as the view asks for it.
 
-    Attributes: `request`, set by whoever calls `execute()`; `allow`, the methods that native handlers own at
-    this path, which none of them could answer; `varies`, one of them has declined it by its cookies.
+    Attributes: `request`, set by the caller of `execute()`; `allow`, the methods that native handlers own at
+    this path, none of which could answer; `varies`, one of them has declined it because of its cookies.
     """
 
-    # What most exchanges never change stands on the class.
+    # What most exchanges never change is set on the class.
     request: HTTPServerRequest | None = None
     allow: frozenset[str] = frozenset()
     varies = False
-    _fields: Headers | None = None  # what the app is told, where that is not what the server keeps
+    _fields: Headers | None = None  # what the app gets, where that differs from what the server keeps
     _half_closed = False
 
     _frames: bytes
@@ -86,22 +86,22 @@ class Exchange(SlowClient, HTTPMessageDelegate):
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> None:
         assert isinstance(start_line, RequestStartLine)
-        # The limit is ours, and so is the answer: 413, where Tornado would say 400.
+        # We enforce the limit, and answer with 413, where Tornado would send 400.
         self._max_body_size = lower_limit(self._connection, self._max_body_size)
         self._connection.set_max_body_size(sys.maxsize)
         if not self._open(start_line, headers) or not self._length:
             return
         self._upload = Upload()
         if self.expects_continue or self._length == CHUNKED or self._length > SMALL_BODY:
-            # While the body is not read, this alone tells that the client has left.
+            # While the body is not being read, only this shows that the client has left.
             self._connection.stream.set_close_callback(self.on_connection_close)
             self._collect()
-        # Else `finish` submits: at once when there is no body, or when a small one is here.
+        # Otherwise `finish` submits: at once when there is no body, or when a small one has arrived.
 
     def open_whole(self) -> None:
         """`headers_received` and `finish` in one: the request has no body, and our own server has judged it.
 
-        Most requests: without headers and start line of Tornado's they cost a fifth less.
+        Most requests are like that; without Tornado's headers and start line they cost a fifth less.
         """
         connection = self._connection
         head, remote_ip, names = connection.head, connection.context.remote_ip, connection.head.names
@@ -129,7 +129,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
                     *find_ends(connection),
                     root_path,
                     ", ".join(sorted(self.allow)) if self.allow else "",
-                    False,  # what a handler has declined is opened as any other request
+                    False,  # one that a handler has declined is not opened here
                     head.fields,
                 )
             ),
@@ -138,7 +138,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
 
     def data_received(self, chunk: bytes) -> asyncio.Future[None] | None:
         if not isinstance(self._upload, Upload):
-            return None  # of a request that is not served: Tornado's server reads on
+            return None  # the request is not served: Tornado's server keeps reading
         self.received += len(chunk)
         if self._upload.discarding:
             return self._upload.wait() if self._reply.discard(len(chunk)) else None
@@ -148,7 +148,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
             self._upload.collect(chunk)
             return None
         if not self._submitted and not self._concluded:
-            # First: what comes behind a lane goes there, and not by way of a disk.
+            # First: once there is a lane, the chunk goes there directly, not through the spool.
             self._admission.advance(self)
         return self._upload.receive(chunk)
 
@@ -162,7 +162,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
             self._submit(None if self._on_demand else self._upload.take())
 
     def on_connection_close(self) -> None:
-        """The client is gone, or broke its framing: the view's read() shall fail and its iterable close."""
+        """The client left, or broke its framing: let the view's read() fail and its iterable be closed."""
         self._reply.abandon()
         if not self._concluded:
             refused = getattr(self._connection, "refused", 0)
@@ -175,21 +175,21 @@ class Exchange(SlowClient, HTTPMessageDelegate):
             self._conclude(word_for(refused))
 
     def execute(self) -> None:
-        """Serve `request`, whose body is here as a whole, as Tornado hands it to a fallback."""
+        """Serve `request`, whose whole body is here, as Tornado passes it to a fallback."""
         request = self.request
         assert request is not None
         assert request.method is not None
         assert request.uri is not None
         start_line = RequestStartLine(request.method, request.uri, request.version)
         if not isinstance(request.body, (bytes, bytearray, memoryview)):
-            request.body = utf8(request.body) or b""  # a handler has put it there
+            request.body = utf8(request.body) or b""  # a handler has set it
         if request.body:
             self._upload = Upload()
             self._upload.end()
         if not self._open(start_line, request.headers):
             return
         self.expects_continue = False  # the body is here
-        if self._length not in (CHUNKED, len(request.body)):  # a handler has put another in its place
+        if self._length not in (CHUNKED, len(request.body)):  # a handler has replaced the body
             self._length = len(request.body)
             request.headers["Content-Length"] = str(self._length)
         if len(request.body) > self._max_body_size:
@@ -203,7 +203,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
     # -- opening -----------------------------------------------------------------------------------------
 
     def _open(self, start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
-        """Judge the head. False: the request is answered already, or not to be answered at all."""
+        """Judge the head. False: the request has been answered already, or must not be answered at all."""
         connection = self._connection
         verdict = judge_once(self._proxies, connection, start_line, headers)
         if verdict is not None:
@@ -226,21 +226,21 @@ class Exchange(SlowClient, HTTPMessageDelegate):
             expects = "Expect" in headers and headers["Expect"].lower() == "100-continue"
             self.expects_continue = expects and start_line.version == "HTTP/1.1" and self._length != 0
         if expects:
-            # Ours to answer, when the view first reads (RFC 9110 section 10.1.1); Tornado would at once. The
-            # app sees the field all the same.
+            # We answer it when the view first reads (RFC 9110 section 10.1.1); Tornado would at once. The
+            # app still sees the field.
             self._fields = list(headers.get_all())
             del headers["Expect"]
         if self._length > self._max_body_size:
             self._refuse_body()
             return False
         if verdict is not None and verdict.outside:
-            # In the middle of a request that is not handed over whole our server ends the connection.
+            # Our server closes the connection in the middle of a request that is not handed over whole.
             self._answer(404, "outside", close=self._length != 0 or self.request is None)
             return False
         return True
 
     def _judge(self, start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
-        """What Tornado's server leaves to be judged: False, the request is not to be run."""
+        """Judge what Tornado's server has not. False: the request must not be run."""
         if not may_serve(self._connection):
             self._upload.discard()
             self._concluded = True
@@ -262,7 +262,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
         return True
 
     def _is_unpacked(self, headers: HTTPHeaders) -> bool:
-        """Whether Tornado's `decompress_request` changed the body on its way (the header alone may lie)."""
+        """Whether Tornado's `decompress_request` has unpacked the body (the header alone may lie)."""
         params = getattr(self._connection, "params", None)
         return bool(getattr(params, "decompress", False)) and "X-Consumed-Content-Encoding" in headers
 
@@ -274,7 +274,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
             verdict is not None and verdict.disbelieved,
             *start_line,
             self.record.request_id,
-            # With `decompress_request` the field is the length of what Tornado unpacked.
+            # With `decompress_request` the field still gives the length of the packed body.
             "" if self._length == CHUNKED else headers.get("Content-Length", ""),
             *find_ends(self._connection),
             self.record.root_path,
@@ -294,7 +294,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
         self._frames = pack(REQUEST, serialize_request(self._build_head(length)))
         if small_body:
             self._frames += pack(BODY, small_body)
-        # A client that sends no more counts as gone, when it then has to wait for a lane: it is never run.
+        # A client that sends no more counts as gone if it then has to wait for a lane: it is never run.
         self._connection.half_close_grace = HALF_CLOSED_QUEUED
         self.record.submitted = time.perf_counter()
         self._pool.submit(self)
@@ -302,7 +302,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
     # -- the pool's side: it calls one of these, once ----------------------------------------------------
 
     def hand_to(self, pool: Dispatcher) -> None:
-        """It belongs to `pool`, not to the one that it was made with: ask that for a lane."""
+        """It belongs to `pool`, not to the one that it was created with: ask `pool` for a lane."""
         self._pool = pool
         pool.submit(self)
 
@@ -317,11 +317,11 @@ class Exchange(SlowClient, HTTPMessageDelegate):
 
     @property
     def is_small(self) -> bool:
-        """All of it is here, and fits into the backlog of a lane."""
+        """All of it is here, and fits into a lane's backlog."""
         return not self._on_demand and fits(self._frames)
 
     def put_behind(self, lane: Lane) -> bool:
-        """Lay the request ready for a lane that is busy. False: it is too large, or there is no room."""
+        """Queue the request behind a busy lane. False: it is too large, or there is no room."""
         if self._on_demand or not lane.put(self, self._frames):
             return False
         self._settle_on(lane)
@@ -331,9 +331,9 @@ class Exchange(SlowClient, HTTPMessageDelegate):
 
     def _settle_on(self, lane: Lane) -> None:
         self._lane = lane
-        # It runs anyway, and a client that has only closed its sending side waits for what it gives.
+        # It runs anyway, and a client that has only closed its sending side waits for the reply.
         self._connection.half_close_grace = math.inf
-        if getattr(self._connection, "strict", False):  # Tornado's own never calls it, and never lets it go
+        if getattr(self._connection, "strict", False):  # Tornado's never calls it, and never releases it
             self._connection.half_close_callback = self._on_half_close
         self.record.started = time.perf_counter()
 
@@ -350,7 +350,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
     # -- the worker's side: the lane calls these ---------------------------------------------------------
 
     def on_read(self, credit: int) -> None:
-        """The view reads the body; one that is here it may read even behind the reply's end."""
+        """The view reads the body; one that is here may be read even after the end of the reply."""
         if self.expects_continue and not self._reply.begun:
             self.say_continue()
         self._upload.grant(credit)
@@ -374,18 +374,18 @@ class Exchange(SlowClient, HTTPMessageDelegate):
             self._hold_up(self._lane)
 
     def on_taken(self, seconds: float) -> None:
-        """The worker has taken it from the backlog, and has run it for so long."""
+        """The worker has taken it from the backlog, and has been running it for `seconds`."""
         self.record.started = time.perf_counter() - seconds
 
     def on_answer(self, answer: Answer) -> None:
-        """All of a small reply, out of the lane's backlog."""
+        """A whole small reply, from the lane's backlog."""
         self._lane = None
         self.record.started = time.perf_counter() - answer.seconds
         self.on_reply(answer.head, answer.body, WHOLE)
 
     def on_lane_lost(self, unread: bool, stopped: bool) -> None:
-        """The worker died under the request, or is not waited for any longer. It may have done half its work:
-        it is not run again, unless the worker was dead before it could read it.
+        """The worker died while running the request, or is waited for no longer. As half the work may be
+        done, the request is not run again, unless the worker was dead before it could read it.
         """
         self._lane = None
         if self._concluded or self._has_ended:

@@ -14,7 +14,7 @@ class WireHeaders(HTTPHeaders):
     """`HTTPHeaders` that keeps the case and the order it was given.
 
     Tornado's own capitalises names (`ETag` becomes `Etag`), and clients read metadata from them. Servers
-    ask only for what is overridden here. Values are not checked again: `worker/fields.py` has done it.
+    use only what is overridden here. Values are not checked again: `worker/fields.py` has done it.
     """
 
     def __init__(self, pairs: Headers) -> None:

@@ -1,4 +1,4 @@
-"""How fast a client is, as far as a lane may have to wait for it. Pure."""
+"""How fast a client is, where a lane may have to wait for it. Pure."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from waterspout.limits import STRETCH, STRETCH_TIME
 
 
 class Pace:
-    """Looked at every now and then. All times are the event loop's, in seconds; `moved` is in bytes.
+    """Checked periodically. All times are the event loop's, in seconds; `moved` is in bytes.
 
-    Attributes: `is_brisk`, its last stretch took no longer than it may.
+    Attributes: `is_brisk`, its last stretch took no longer than allowed.
     """
 
     __slots__ = ("_changed", "_mark", "_moved", "_since", "is_brisk")
@@ -19,7 +19,7 @@ class Pace:
         self.is_brisk = False
 
     def observe(self, now: float, moved: int) -> None:
-        """So much has moved in all."""
+        """`moved` bytes have moved in total."""
         if moved != self._moved:
             self._moved, self._changed = moved, now
         if moved - self._mark >= STRETCH:
@@ -27,7 +27,7 @@ class Pace:
             self._mark, self._since = moved, now
 
     def excuse(self, now: float) -> None:
-        """Nobody waits for the client: its clock begins anew."""
+        """Nobody waits for the client: its clock starts again."""
         self._since = self._changed = now
 
     def waited(self, now: float) -> float:
@@ -35,9 +35,9 @@ class Pace:
         return now - self._since
 
     def paused(self, now: float) -> float:
-        """How long nothing has moved."""
+        """For how long nothing has moved."""
         return now - self._changed
 
     def is_late(self, now: float) -> bool:
-        """Its next stretch takes longer than it may."""
+        """Its next stretch takes longer than allowed."""
         return self.waited(now) > STRETCH_TIME

@@ -21,13 +21,13 @@ from waterspout.wsgi.frames import Headers, ReplyHead, build_reply
 class Reply:
     """Writes one reply. `connection`: an `HTTPConnection` of Tornado's or of our own server.
 
-    `request_headers` are those that the server keeps, too: what it would do wrong because of one of them is
-    prevented by deleting it.
+    `request_headers` is the object that the server itself uses: where a field would make it do something
+    wrong, that field is deleted.
 
     Attributes: `begun`, its head has been written; `finished`, all of it has.
     """
 
-    # What most replies never change stands on the class.
+    # What most replies never change is set on the class.
     _delimited = True
     _close_after = False
     _linger: asyncio.TimerHandle | None = None
@@ -40,7 +40,7 @@ class Reply:
         self._version = version
         self._request_headers = request_headers
         self._record = record
-        #: Our own server's connection: it keeps the rules that Tornado's has to be reminded of.
+        #: Our own server's connection, which itself enforces the rules that are enforced here for Tornado's.
         self._strict = getattr(connection, "strict", False)
 
     def begin(self, head: ReplyHead, data: bytes) -> None:
@@ -55,7 +55,7 @@ class Reply:
             return
         headers = WireHeaders(head.headers)
         self._decide_end(head, headers)
-        # Tornado encodes the phrase as UTF-8, so what is beyond ASCII would go out as something else.
+        # Tornado encodes the phrase as UTF-8, so non-ASCII characters would be sent as something else.
         reason = head.reason.encode("ascii", "replace").decode("ascii")
         start_line = ResponseStartLine("HTTP/1.1", head.status, reason)
         self._record.bytes_sent += len(data)
@@ -70,24 +70,24 @@ class Reply:
             self.close_when_done()
         bodiless = not has_body(self._record.method, head.status)
         if self._version == "HTTP/1.0" and not bodiless and "Content-Length" not in headers:
-            # The end of the connection is the end of the reply, whatever the client asked for; without this
-            # Tornado promises keep-alive.
+            # The end of the connection ends the reply, whatever the client asked for; without this Tornado
+            # promises keep-alive.
             self._delimited = False
             self.close_when_done()
             if "Connection" in self._request_headers:
                 del self._request_headers["Connection"]
 
     def write(self, data: bytes) -> None:
-        """A piece of the body. `when_flushed` tells when the next one is welcome."""
+        """A piece of the body. Use `when_flushed` to learn when to write the next one."""
         self._record.bytes_sent += len(data)
         self._connection.write(data)
 
     def when_flushed(self, callback: Callable[[], None]) -> bool:
-        """True: all that was written has gone to the kernel. Else False, and `callback` is called then."""
+        """True: all that was written has gone to the kernel. Else False; `callback` is called when it has."""
         stream = self._connection.stream
         if stream is None or stream.closed():
             return True
-        # Not the futures of `write`: one of them is forgotten, or done too early, when another write follows.
+        # Not the futures of `write`: one is forgotten, or done too early, when another write follows.
         flushed = stream.write(b"")
         if flushed.done():
             return True
@@ -115,17 +115,17 @@ class Reply:
             self._close()
 
     def finish_later(self) -> None:
-        """The reply is whole, but the client still sends: `finish` when it is through, or soon.
+        """The reply is whole, but the client still sends: `finish` when it is done, or soon.
 
         Closing a socket with unread bytes resets it, and a reset can eat the reply (RFC 9112 section 9.6).
         """
         if self._close_after and self._strict:
-            self.finish()  # our own server does that by itself
+            self.finish()  # our own server does this by itself
             return
         self._linger = asyncio.get_running_loop().call_later(LINGER, self.finish)
 
     def discard(self, size: int) -> bool:
-        """`size` bytes more of a body that nobody reads have come: there is an end to that, too.
+        """`size` more bytes of a body that nobody reads have come: this is limited, too.
 
         True: read no more of it, as long as the reply is not whole.
         """
@@ -136,11 +136,11 @@ class Reply:
 
     @property
     def lingers(self) -> bool:
-        """`finish_later` was called, and its time has not come."""
+        """`finish_later` was called, and its timer is still running."""
         return self._linger is not None
 
     def abandon(self) -> None:
-        """The client is gone: nothing is left to wait for."""
+        """The client is gone: there is nothing left to wait for."""
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
@@ -148,7 +148,7 @@ class Reply:
     def cut(self, *, at_once: bool = False) -> None:
         """The reply can't be completed: let the client see that it is broken, never a clean end.
 
-        `at_once`: what was written is not waited for.
+        `at_once`: don't wait until what was written has been sent.
         """
         if self.finished:
             return
@@ -156,7 +156,7 @@ class Reply:
         cut_reply(self._connection, is_delimited=self._delimited, at_once=at_once)
 
     def answer(self, status: int, *, close: bool = False) -> None:
-        """The server's own short answer, whole. `close`: nothing more on this connection is served."""
+        """The server's own short answer, whole. `close`: nothing more is served on this connection."""
         phrase = HTTPStatus(status).phrase
         body = f"{status} {phrase}\n".encode()
         headers: Headers = [
@@ -174,7 +174,7 @@ class Reply:
         self.begin(build_reply(status, phrase, headers), shown)
 
     def close_when_done(self) -> None:
-        """Let this be the last reply of its connection."""
+        """Make this the last reply on its connection."""
         self._close_after = True
         if self._strict:
             self._connection.keep_alive = False

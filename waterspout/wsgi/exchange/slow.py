@@ -1,4 +1,4 @@
-"""What an exchange does about a client that is slow, so that it never owns a lane."""
+"""How an exchange handles a slow client, so that the client never owns a lane."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _TOO_SLOW = "the client was too slow, while others waited for the lane"
 
 
 class SlowClient(Concluding):
-    """The part of an `Exchange` that knows of slow clients. `_download`: the way of a reply that its client
-    does not take, None while it goes straight to the client.
+    """The part of an `Exchange` that handles slow clients. `_download`: the detour of a reply that its client
+    does not take, None while the reply goes straight to the client.
 
     Attributes: `is_held_up`, a lane waits for the client to take more.
     """
 
-    # What most exchanges never change stands on the class.
+    # What most exchanges never change is set on the class.
     _download: Download | None = None
     _drained_note = ""
     is_held_up = False
@@ -35,17 +35,17 @@ class SlowClient(Concluding):
     # -- a body that is not whole ------------------------------------------------------------------------
 
     def _collect(self) -> None:
-        """The body is large, or nobody knows how large: its request has no lane yet."""
+        """The body is large, or of unknown size: its request has no lane yet."""
         assert isinstance(self._upload, Upload)
         self._get_known()
         self._on_demand = True
-        # One byte more than it may hold: a body that fills it must still be seen to end.
+        # One byte more than the largest body: a spool filled by one must still notice its end.
         self._upload.store(self._admission.space, self._max_body_size + 1, self._on_spool_failure)
         self._admission.enter(self)
 
     def run_unfinished(self) -> None:
         """Ask for a lane, though the body is not whole."""
-        raise NotImplementedError  # an admission asks for it; only `Exchange` has the request
+        raise NotImplementedError  # called by an admission; only `Exchange` has the request
 
     def say_continue(self) -> None:
         """Let the client send its body (RFC 9110 section 10.1.1)."""
@@ -69,18 +69,18 @@ class SlowClient(Concluding):
     # -- a reply that its client does not take -----------------------------------------------------------
 
     def _hold_up(self, lane: Lane) -> None:
-        """The client is slower than the view: the view shall wait in its send, if nobody else waits."""
+        """The client is slower than the view: let the view wait in its send, if nobody else waits."""
         if not lane.pause():
             return
         self.is_held_up = True
         self._get_known()
         self._admission.watch(self)
         if not self._upload.whole:
-            # It may send all before it reads; and what a thread of the view asks for comes down the lane.
+            # It may send all before it reads; and a thread of the view asks for the body over the lane.
             self.spool_reply()
 
     def spool_reply(self) -> None:
-        """Take from the lane what the client does not. It knows no way back but to be drained."""
+        """Take from the lane what the client does not. This ends only when the spool has been drained."""
         if self._download is None:
             admission = self._admission
             self._download = Download(
@@ -94,7 +94,7 @@ class SlowClient(Concluding):
             self._resume_lane()
 
     def _store_reply(self, download: Download, data: bytes, end: bytes | None) -> None:
-        """What came from the lane, behind what the client has not taken."""
+        """Store what came from the lane, after what the client has not taken yet."""
         if end is not None:
             download.end = end
             self._drained_note = "cut" if end == CUT else ""
@@ -118,7 +118,7 @@ class SlowClient(Concluding):
                 self._lane.resume()
 
     def _on_drained(self) -> None:
-        """All that came from the lane has gone to the client."""
+        """All that came from the lane has gone to the client, or the spool is broken."""
         download = self._download
         assert download is not None
         if download.spool.broken is not None:
@@ -136,11 +136,11 @@ class SlowClient(Concluding):
 
     @property
     def _has_ended(self) -> bool:
-        """The worker has said all of its reply, and the client has not taken it."""
+        """The worker has sent all of its reply, and the client has not taken it."""
         return self._download is not None and self._download.end is not None
 
     def _end_spooled(self, download: Download, note: str) -> None:
-        """The worker will say nothing more: what it has said still goes to the client, and then it is cut."""
+        """The worker will send nothing more: what it has sent still goes to the client, which is then cut."""
         self._drained_note = note
         download.end = CUT
         self._let_go()
@@ -148,7 +148,7 @@ class SlowClient(Concluding):
 
     @property
     def taken(self) -> int:
-        """Bytes of the reply that the client has made room for."""
+        """Bytes of the reply that were written as the client made room."""
         return self.record.bytes_sent
 
     @property
@@ -158,14 +158,14 @@ class SlowClient(Concluding):
 
     @property
     def is_timed(self) -> bool:
-        """Its server cuts it by itself when it takes nothing of its reply for too long."""
+        """The server itself cuts it when it takes nothing of its reply for too long."""
         return self._reply.is_timed
 
     # -- both --------------------------------------------------------------------------------------------
 
     @property
     def wants_space(self) -> bool:
-        """Its spool would grow, but all space is taken."""
+        """Its spool needs to grow, but all space is taken."""
         return any(spool.wants_space for spool in self._spools)
 
     @property
@@ -189,7 +189,7 @@ class SlowClient(Concluding):
             self._admission = self._pool.find_admission(self.record)
 
     def cut_slow(self) -> None:
-        """The client is too slow: whoever works for it is told to stop."""
+        """The client is too slow: cut it, and tell the app to stop."""
         self._abandon(_TOO_SLOW)
         if self._reply.begun:
             self._cut("too-slow", at_once=True)

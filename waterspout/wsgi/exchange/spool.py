@@ -1,7 +1,7 @@
 """What a slow client has not yet taken, or not finished sending: first in memory, then on disk.
 
-Nothing of HTTP here. All spools of a pool share one temporary file, in blocks: its size is the limit of all
-of them together, and it costs one descriptor, however many clients are slow.
+No HTTP here. All spools of a pool share one temporary file, in blocks: its size limits all of them together,
+and it costs one descriptor, however many clients are slow.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from waterspout.wsgi.exchange.disk import Disk, Outcome
 
 
 class SpoolSpace:
-    """Blocks of one temporary file, `limit` bytes of them at most. It exists while one of them is taken."""
+    """Blocks of one temporary file, `limit` bytes in total at most. The file exists while one is taken."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._most = limit // SPOOL_BLOCK
         self._given_back: list[int] = []
-        self._fresh = 0  # places from here on have never been taken
+        self._fresh = 0  # places from this one on have never been taken
         self._taken = 0
         self._disk: Disk | None = None
 
@@ -32,12 +32,12 @@ class SpoolSpace:
 
     @property
     def is_exhausted(self) -> bool:
-        """There is no block left."""
+        """No block is left."""
         return self._taken >= self._most
 
     @property
     def disk(self) -> Disk:
-        """The file, for whoever has taken a place in it."""
+        """The file, for callers that have taken a place in it."""
         if self._disk is None:
             self._disk = Disk()
         return self._disk
@@ -65,8 +65,8 @@ class SpoolSpace:
 
 
 class _Block:
-    """`data` is None while it is on disk alone; `place` is None while it is in memory alone; `working`: the
-    disk reads or writes it; `left`: it is not wanted any more.
+    """`data` is None while it is only on disk; `place` is None while it is only in memory; `working`: the
+    disk is reading or writing it; `left`: it is no longer wanted.
     """
 
     __slots__ = ("data", "left", "place", "size", "working")
@@ -80,18 +80,18 @@ class _Block:
 
 
 class Spool:
-    """Bytes in, the same bytes out, in order; `limit` at most, unless it is filled past `is_full`.
+    """Bytes in, the same bytes out, in order; `limit` at most, unless `put` is called despite `is_full`.
 
-    `on_change` is called when `get` may give more, or `is_full` may have ended. Attributes: `size`, what is
-    in it; `limit`; `wants_space`, it would go to the disk, but others have taken all of it; `failed`, why
-    nothing more goes there; `broken`, why nothing more can be had.
+    `on_change` is called when `get` may return more, or `is_full` may have ended. Attributes: `size`, the
+    bytes in it; `limit`; `wants_space`, it needs room on disk, but all of it is taken; `failed`, why
+    nothing more is written to disk; `broken`, why nothing more can be read.
     """
 
     def __init__(self, space: SpoolSpace, limit: int, on_change: Callable[[], None]) -> None:
         self._space = space
         self._on_change = on_change
         self._blocks: deque[_Block] = deque()
-        self._unwritten: deque[_Block] = deque()  # those of them that are in memory, and stay there
+        self._unwritten: deque[_Block] = deque()  # those of them that are only in memory
         self._tail = bytearray()  # the last block, not yet full
         self._in_memory = 0  # bytes of blocks that are not yet, or never will be, on disk
         self._writing = False
@@ -104,7 +104,7 @@ class Spool:
 
     @property
     def is_full(self) -> bool:
-        """Put no more: it has reached its limit, or the disk is slower than what comes, or has no room."""
+        """Put no more: it has reached its limit, or the disk is slower than the input, or has no room."""
         stuck = self.wants_space or self.failed is not None
         most = SPOOL_KEPT if stuck else SPOOL_KEPT + SPOOL_AHEAD
         return self.size >= self.limit or self._in_memory > most * SPOOL_BLOCK
@@ -127,7 +127,7 @@ class Spool:
         self.settle()
 
     def get(self) -> bytes:
-        """The next piece; b"" when it is empty, or must be waited for."""
+        """The next piece; b"" when the spool is empty, or the piece must first be read from disk."""
         if not self._blocks:
             data = bytes(self._tail)
             self._tail.clear()
@@ -151,7 +151,7 @@ class Spool:
         return data
 
     def settle(self) -> None:
-        """Have written to disk what may not stay in memory."""
+        """Start writing to disk what may not stay in memory."""
         if self._writing or self.failed is not None:
             return
         self.wants_space = False
@@ -170,7 +170,7 @@ class Spool:
             self._space.disk.write(pieces, partial(self._on_written, batch))  # type: ignore[arg-type]
 
     def close(self) -> None:
-        """Forget all of it, and the callback: its owner mostly has us, which would be a reference cycle."""
+        """Drop all data, and the callback: its owner usually refers to us, which would be a cycle."""
         self._closed = True
         self._on_change = tell_nobody
         self.size = self._in_memory = 0
@@ -180,7 +180,7 @@ class Spool:
             self._leave(self._blocks.popleft())
 
     def _leave(self, block: _Block) -> None:
-        """Give its place back, now or when the disk is through with it."""
+        """Give its place back, now or when the disk has finished with it."""
         block.left = True
         if block.place is not None and not block.working:
             self._space.give_back(block.place)
@@ -227,4 +227,4 @@ class Spool:
 
 
 def tell_nobody() -> None:
-    """In place of a callback: what is closed has nothing to say."""
+    """In place of a callback, once its caller is closed."""

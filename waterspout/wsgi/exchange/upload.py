@@ -14,12 +14,12 @@ from waterspout.wsgi.lanes.lane import Lane
 class Upload:
     """Forwards body bytes to a lane, never more than the worker has asked for.
 
-    `receive` returns a future while it holds bytes back: the server reads no more from the client until it
-    is done, so at most one read of the server's (64 KiB) lies here. After `store`, what comes before there is
-    a lane goes to a spool.
+    `receive` returns a future while it holds bytes back: the server reads no more from the client until that
+    is done, so at most one of the server's reads (64 KiB) is held here. After `store`, what comes before
+    there is a lane goes to a spool.
 
     Attributes: `discarding`, nobody will read the rest; `whole`, all of the body has come from the client;
-    `spool`, what has come before there was a lane, as long as some of it is left.
+    `spool`, what came before there was a lane, as long as some of it is left.
     """
 
     def __init__(self) -> None:
@@ -36,12 +36,12 @@ class Upload:
 
     @property
     def starves(self) -> bool:
-        """The worker may have more, and the client has not sent it."""
+        """The worker could take more, but the client has not sent it."""
         waits = self._credit > 0 and not self.whole
         return waits and self._lane is not None and not self._held and self.spool is None
 
     def store(self, space: SpoolSpace, limit: int, on_failure: Callable[[OSError], None]) -> None:
-        """Until there is a lane, keep what comes in a spool of `limit` bytes. `on_failure`: it is broken."""
+        """Until there is a lane, keep what comes in a spool of `limit` bytes. `on_failure`: that failed."""
         self.spool = Spool(space, limit, self._on_spool)
         self._on_failure = on_failure
 
@@ -53,14 +53,14 @@ class Upload:
         self._forward()
 
     def detach(self) -> None:
-        """The lane is lost before it took anything: wait for another."""
+        """The lane was lost before it took anything: wait for another."""
         self._lane = None
         self._end_sent = False
 
     def collect(self, data: bytes) -> None:
-        """Bytes of a small body from the client: `take` gives them all at once.
+        """Bytes of a small body from the client: `take` returns them all at once.
 
-        In one buffer: as objects of their own, single bytes would take a hundred times their size.
+        In one buffer: bytes that come singly, each as an object, would take a hundred times their size.
         """
         if not self.discarding:
             self._small += data
@@ -77,7 +77,7 @@ class Upload:
         return self.wait() if self._holds_back else None
 
     def wait(self) -> asyncio.Future[None]:
-        """Done when the client may go on."""
+        """A future, done when the client may send more."""
         if self._room is None or self._room.done():
             self._room = asyncio.get_running_loop().create_future()
         return self._room
@@ -88,7 +88,7 @@ class Upload:
         self._forward()
 
     def grant(self, credit: int) -> None:
-        """The worker asks for `credit` bytes more."""
+        """The worker asks for `credit` more bytes."""
         self._credit += credit
         self._forward()
 
@@ -103,14 +103,14 @@ class Upload:
         self._release()
 
     def take(self) -> bytes:
-        """All that is held: a small body travels with its request."""
+        """Take all that is held: a small body travels with its request."""
         data = bytes(self._small)
         self._small.clear()
         return data
 
     @property
     def _holds_back(self) -> bool:
-        """Nothing more is read from the client for now."""
+        """Nothing more is to be read from the client for now."""
         if self.spool is None:
             return bool(self._held)
         return self.spool.is_full or self._lane is not None
@@ -132,7 +132,7 @@ class Upload:
                 self._lane.send(pack_header(BODY_END, 0))
 
     def _unspool(self) -> bool:
-        """Hold the next piece of the spool. False: there is none, or its disk works on it."""
+        """Hold the next piece of the spool. False: there is none, or the disk is still working on it."""
         spool = self.spool
         if spool is None:
             return False
@@ -149,7 +149,7 @@ class Upload:
 
     def _on_spool(self) -> None:
         spool = self.spool
-        assert spool is not None  # closed, it says nothing
+        assert spool is not None  # once closed, it calls nothing
         error = spool.broken or spool.failed
         if error is not None and self._on_failure is not None:
             self._on_failure(error)
@@ -164,7 +164,7 @@ class Upload:
 
 
 class NoUpload:
-    """Of a request without a body: there is nothing to forward, hold or throw away."""
+    """For a request without a body: there is nothing to forward, hold or throw away."""
 
     whole = True
     starves = False
@@ -178,13 +178,13 @@ class NoUpload:
         """It never began."""
 
     def attach(self, lane: Lane) -> None:
-        """The worker was told that nothing comes."""
+        """The request's head has told the worker that no body comes."""
 
     def detach(self) -> None:
-        """It was told so with the request's head."""
+        """Nothing was sent."""
 
     def grant(self, credit: int) -> None:
-        """Nobody asks."""
+        """The worker never asks."""
 
     def discard(self) -> None:
         """There is nothing."""
