@@ -1,14 +1,14 @@
-"""Small requests that lie ready for a lane worker which is still busy, and the small replies to them.
+"""Small requests that are queued for a lane worker which is still busy, and the small replies to them.
 
-Two pipes beside the lane's socket. The event loop lays requests into one, a packet each; the worker takes
-the next when it is through with one, without a word and without a wait. What it answers goes into the other,
-which the event loop reads when it is awake anyway. So neither wakes the other for each request: that, and
-threads of one process that wait for its interpreter's lock, costs more than a small view does.
+Two pipes beside the lane's socket. The event loop writes requests into one, a packet each; when the worker
+has finished one it takes the next, without a message or a wait. Its answers go into the other pipe, which
+the event loop reads when it is awake anyway. So neither wakes the other for each request: that, and threads
+of one process that wait for its interpreter lock, cost more than a small view does.
 
-What the worker has not taken can be taken back: the kernel keeps it, and whoever reads it first has it. So no
-request has to wait behind a view that turns out to be slow (`waterspout.wsgi.lanes.prefetch` sees to it).
+What the worker has not taken can be taken back: the kernel keeps it, and the first reader gets it. So no
+request has to wait behind a view that turns out to be slow (`waterspout.wsgi.lanes.prefetch` handles that).
 
-Linux only, whose pipes know packets (O_DIRECT of pipe(2)). Nothing of the event loop here.
+Linux only, where pipes have packets (O_DIRECT of pipe(2)). Imports nothing of the event loop.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from waterspout.wsgi.frames import ANSWER, ReplyHead, parse_answer
 try:
     from fcntl import fcntl, ioctl
     from termios import FIONREAD
-except ImportError:  # Windows, which `pool/pool.py` refuses in words
+except ImportError:  # Windows, which `pool/pool.py` refuses with a message
     fcntl = ioctl = None  # type: ignore[assignment]
 
 #: Before the request in a packet: its token.
@@ -42,7 +42,7 @@ User = TypeVar("User")
 
 
 class Answer(NamedTuple):
-    """A whole small reply; `seconds`, for how long its request ran."""
+    """A whole small reply; `seconds`, how long its request ran."""
 
     seconds: float
     head: ReplyHead
@@ -50,10 +50,10 @@ class Answer(NamedTuple):
 
 
 class Backlog(Generic[User]):
-    """The event loop's ends. `User`: whoever a request belongs to. Raises OSError: no descriptors are left.
+    """The event loop's ends. `User`: the owner of a request. Raises OSError: no descriptors are left.
 
-    Attributes: `users`, by token and in order, of whom nothing has been heard since their requests were laid
-    here; `far_end`, the worker's: whoever hands it over has to close it.
+    Attributes: `users`, by token and in order, those whose requests were queued here and about which the
+    worker has said nothing yet; `far_end`, the worker's: the caller that hands it over has to close it.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Backlog(Generic[User]):
         self._token = 0
         self._rest = b""
         with contextlib.ExitStack() as opened:
-            # Both ends of the first are kept, to take back what nobody has taken.
+            # Both ends of the first pipe are kept, to take back what the worker has not taken.
             self._unread, self._ready = _open_pipe(opened, os.O_DIRECT)
             self._answers, answering = _open_pipe(opened)
             reading = os.dup(self._unread)
@@ -71,7 +71,7 @@ class Backlog(Generic[User]):
         _widen(self._answers, ANSWERS_SIZE)
 
     def put(self, user: User, frames: bytes) -> bool:
-        """Lay a request ready. False: it is too large, or there are as many as the pipe holds."""
+        """Queue a request. False: it is too large, or there are as many as the pipe holds."""
         if not fits(frames):
             return False
         token = (self._token + 1) % _TOKENS or 1
@@ -84,7 +84,7 @@ class Backlog(Generic[User]):
         return True
 
     def take_back(self) -> list[User]:
-        """Those whose requests the worker has not taken, in order: it never will."""
+        """The users whose requests the worker has not taken, in order: now it never will."""
         users = []
         while packet := _read(self._unread, PACKET):
             user = self.users.pop(_TOKEN.unpack_from(packet)[0], None)
@@ -93,7 +93,7 @@ class Backlog(Generic[User]):
         return users
 
     def withdraw(self, user: object) -> int:
-        """Forget `user`. Its token, if the worker has taken the request, or 0: it never will."""
+        """Forget `user`. Returns its token if the worker has taken the request, or 0: now it never will."""
         found = next((token for token, other in self.users.items() if other is user), 0)
         self.users.pop(found, None)
         packets = []
@@ -107,7 +107,7 @@ class Backlog(Generic[User]):
         return found
 
     def collect(self, rest: bytes = b"") -> list[tuple[int, Answer]]:
-        """What the worker has answered, by token, in order. `rest`: what remains of the last answer, if the
+        """The worker's answers with their tokens, in order. `rest`: the remainder of the last answer, if the
         pipe had no room for all of it; until that has come, nothing follows the answer's first part in the
         pipe.
         """
@@ -126,7 +126,7 @@ class Backlog(Generic[User]):
 
     @property
     def is_empty(self) -> bool:
-        """The worker has taken all that was laid here."""
+        """The worker has taken everything that was queued here."""
         return _measure(self._unread) == 0
 
     def close(self) -> None:
@@ -156,15 +156,15 @@ class BacklogEnd:
         return (_TOKEN.unpack_from(packet)[0], packet[_TOKEN.size :]) if packet else None
 
     def estimate(self, packet: int) -> int:
-        """How many requests of so many bytes lie there."""
+        """How many requests of `packet` bytes each are queued."""
         return _measure(self._reading) // packet
 
     def answer(self, token: int, seconds: float, frame: bytes) -> bytes | None:
-        """Lay an ANSWER ready, to be found within a few milliseconds.
+        """Write an ANSWER into the pipe, to be found within a few milliseconds.
 
-        Returns what the pipe had no room for: that must go down the lane, and until `make_room` the pipe
-        takes nothing more. None: nothing was laid there, as it is no ANSWER or there is no room at all; then
-        all of it must go down the lane, as a reply of its own.
+        Returns what the pipe had no room for: that must go over the lane, and until `make_room` the pipe
+        takes nothing more. None: nothing was written, as it is not an ANSWER or there is no room at all; then
+        all of it must go over the lane, as a separate reply.
         """
         if frame[0] != ANSWER or not self._has_room:
             return None
@@ -186,12 +186,12 @@ class BacklogEnd:
 
 
 def fits(frames: bytes) -> bool:
-    """Whether a request is small enough to lie ready."""
+    """Whether a request is small enough for a backlog."""
     return len(frames) <= PACKET - _TOKEN.size
 
 
 def is_possible() -> bool:
-    """Whether pipes know packets here, and the threads of a process compute one at a time."""
+    """Whether pipes have packets here, and only one thread of a process computes at a time."""
     has_lock = getattr(sys, "_is_gil_enabled", lambda: True)
     return sys.platform == "linux" and has_lock()
 
@@ -204,21 +204,21 @@ def _open_pipe(opened: contextlib.ExitStack, flags: int = 0) -> tuple[int, int]:
 
 
 def _widen(pipe: int, size: int) -> None:
-    """Make a pipe larger: a packet takes a page, and a pipe has 16 by default. If this process may not have
-    more, it uses those.
+    """Enlarge a pipe: a packet takes a page, and a pipe has 16 by default. If this process may not have
+    more, those have to do.
     """
     with contextlib.suppress(OSError):
         fcntl(pipe, _SET_PIPE_SIZE, size)
 
 
 def _measure(pipe: int) -> int:
-    """How many bytes lie there."""
+    """How many bytes are in the pipe."""
     (size,) = _COUNT.unpack(ioctl(pipe, FIONREAD, _COUNT.pack(0)))
     return int(size)
 
 
 def _read(pipe: int, size: int) -> bytes:
-    """What is there; nothing, when nothing is, or nobody will write any more."""
+    """What is in the pipe; b"" if it is empty, or if nobody will write any more."""
     try:
         return os.read(pipe, size)
     except BlockingIOError:

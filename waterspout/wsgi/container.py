@@ -34,20 +34,20 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
     Tornado, unless the application is ours); as the target of a rule, or given to an `HTTPServer`, where it
     is an `HTTPServerConnectionDelegate` and bodies stream.
 
-    `pools` and `pool_rules` send slow paths to lanes of their own:
+    `pools` and `pool_rules` send slow paths to separate lanes:
 
         pools={"reports": {"workers": 1, "threads": 4}}, pool_rules=[("/reports/*", "reports")]
 
-    A pool has the settings of the main one, named "main", but for those that are given; how many workers and
-    threads must be. The first rule that matches the path decides: see `waterspout.wsgi.pool.bulkheads`.
+    A pool has the settings of the main one, named "main", except those that are given; `workers` and
+    `threads` must be. The first rule that matches the path decides: see `waterspout.wsgi.pool.bulkheads`.
 
-    `max_body_size`: the most bytes of a request's body. `trusted_proxies`, `proxy_headers` and `root_path`:
-    see `waterspout.message.proxies`. The other arguments are the settings of `PoolSettings`. On the command
-    line they begin with `--wsgi-`, but for these four, `graceful_timeout` and `debug`.
+    `max_body_size`: the largest request body allowed (bytes). `trusted_proxies`, `proxy_headers` and
+    `root_path`: see `waterspout.message.proxies`. The other arguments are the settings of `PoolSettings`. On
+    the command line they begin with `--wsgi-`, except these four, `graceful_timeout` and `debug`.
 
-    Nothing starts here: `await start()`, or the first request, does. Raises ConfigurationError.
+    Nothing starts until `await start()` or the first request. Raises ConfigurationError.
 
-    Attributes: `pool`, the main one; `pools`, all by name; `gauges`, what can be read off; `proxies`;
+    Attributes: `pool`, the main one; `pools`, all by name; `gauges`, the figures to read; `proxies`;
     `max_body_size`; `link`, what each side knows of the other's URLs.
     """
 
@@ -105,11 +105,11 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
     def configure(self, **changes: Any) -> None:
         """Change settings before the start: those of the constructor, by name.
 
-        Raises ConfigurationError; also when it is started. Then nothing is changed.
+        Raises ConfigurationError, also if it has been started. Then nothing is changed.
         """
         if not changes:
             return
-        if any(pool.is_open for pool in self.pools.values()):  # nobody would stop what runs in them
+        if any(pool.is_open for pool in self.pools.values()):  # nothing would stop what runs in them
             raise ConfigurationError(
                 f"the container is started, and can't be given {', '.join(sorted(changes))} any more: say "
                 "that when you make it, or stop() it before"
@@ -142,14 +142,14 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         return self._pools.all
 
     def stats(self) -> dict[str, Any]:
-        """What an operator wants to see, for JSON: see docs/stats.md. On the event loop alone.
+        """What an operator wants to see, for JSON: see docs/stats.md. Call it only on the event loop.
 
-        The first call begins to sample the event loop's lag, which ends when nobody has called for a while.
+        The first call starts sampling the event loop's lag, which ends after some time without calls.
         """
         return self.gauges.read()
 
     async def start(self) -> None:
-        """Start the lanes. Raises TargetNotFound, TargetRaised: the app can't be loaded; PoolError: it is
+        """Start the lanes. Raises TargetNotFound, TargetRaised: the app can't be loaded; PoolError: it was
         started on another event loop, or in another process.
         """
         await self._pools.start()
@@ -162,13 +162,13 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
             self.gauges.lag.stop()
 
     def reload(self) -> None:
-        """New WSGI processes, with the app's code as it is now, take over from those that there are, of all
-        pools. Threads of this process can't be reloaded: the log says so.
+        """Replace the WSGI processes of all pools with new ones that run the app's current code. Threads of
+        this process can't be reloaded: the log says so.
         """
         self._pools.reload()
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Raises ConfigurationError: it defines what Tornado's container calls, and this one can't."""
+        """Raises ConfigurationError: it overrides `environ()`, which only Tornado's own container can call."""
         super().__init_subclass__(**options)
         if cls.environ is not WSGIContainer.environ:
             raise ConfigurationError(
@@ -185,12 +185,12 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         )
 
     def __call__(self, request: HTTPServerRequest) -> None:
-        """A fallback's interface: the request is here as a whole."""
+        """The interface of a fallback: the whole request is here."""
         self._open(request).execute()
 
     async def handle_request(self, request: HTTPServerRequest) -> None:
-        """The same, for a handler that has something to tidy up behind it: this waits until the reply is
-        whole, or nobody waits for that any more.
+        """The same, for a handler that has to clean up afterwards: this waits until the reply is whole, or
+        nobody waits for it any more.
         """
         exchange = self._open(request)
         exchange.over = asyncio.get_running_loop().create_future()
@@ -207,7 +207,7 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
 
 
 def _check_app(wsgi: Any) -> None:
-    """What an import string leads to is checked where it is loaded. Raises ConfigurationError."""
+    """Check the callable; what an import string names is checked on loading. Raises ConfigurationError."""
     if isinstance(wsgi, str):
         return
     if not callable(wsgi):
@@ -219,13 +219,13 @@ def _check_app(wsgi: Any) -> None:
         named = f"of {type(wsgi).__module__}.{type(wsgi).__qualname__}"
     else:
         named, call = f"{wsgi.__module__}.{name}", f"{name.rpartition('.')[2]}()"
-        if "<" not in name:  # else it is a function's, and no string leads there
+        if "<" not in name:  # else it is local to a function, and no import string can name it
             call = f"{name}(), or '{wsgi.__module__}:{name}()'"
     raise ConfigurationError(f"wsgi, {named}, {find_fault(wsgi, call)}")
 
 
 def _refuse(name: str) -> ConfigurationError:
-    """What is said of a setting that there is not."""
+    """The error for a setting that does not exist."""
     if name.startswith("wsgi_"):
         bare = name.removeprefix("wsgi_")
         return ConfigurationError(f"{bare}: a Container's settings have no wsgi_ before them")

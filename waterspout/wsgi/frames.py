@@ -6,31 +6,32 @@ A frame is one byte of kind, four of length (big-endian), and the payload. On a 
     REQUEST   head (see `RequestHead`)            READ   how many more body bytes may be sent
     BODY      a piece of the body                 REPLY  status line and headers
     BODY_END  nothing: the body is whole          DATA   a piece of the reply's body
-    CANCEL    why the reply is not wanted         END    b"\\0" whole, b"\\1" cut the connection
+    CANCEL    why the reply is no longer wanted   END    b"\\0" whole, b"\\1" cut the connection
     EOF       the client sends no more            ANSWER REPLY, DATA and END of a small reply, in one
     NEXT      look into the backlog               IDLE   nothing: close() has run, the lane is free
                                                   REST   of an answer for which the backlog had no room
                                                   TAKEN  what follows is for that request of the backlog
                                                   SLEPT  requests of the backlog have waited for something
-                                                  THREAD which thread it is; before all else
+                                                  THREAD the worker's thread ID; first of all
 
 After IDLE the next REQUEST may come. Whatever still arrives between IDLE and REQUEST belongs to the
-request before and is skipped, so neither an unread body nor a late CANCEL reaches the next one.
+previous request and is skipped, so neither an unread body nor a late CANCEL reaches the next one.
 
-Small requests may come by way of the lane's backlog instead (`waterspout.wsgi.backlog`), each with a token.
+Small requests may come through the lane's backlog instead (`waterspout.wsgi.backlog`), each with a token.
 CANCEL, EOF and TAKEN begin with the token of the request that they are about; 0 is the one that came by
-REQUEST. IDLE means that the backlog was empty, too. If something has been laid there meanwhile, NEXT follows.
+REQUEST. IDLE means that the backlog was empty, too. If something has been queued there meanwhile, NEXT
+follows.
 
-On a control channel SPEC, FAILED and URLS are JSON objects; the others say what is told here, as text:
+On a control channel SPEC, FAILED and URLS are JSON objects; the others hold, as text, what is listed here:
 
     event loop -> WSGI process                    WSGI process -> event loop
     SPEC   what to run                            READY    nothing: the app is imported
-    LANE   nothing: its descriptors ride along,   FAILED   the app can't be imported, and why
+    LANE   nothing: descriptors come with it,     FAILED   the app can't be imported, and why
            the lane's and, if it has a backlog,   PUBLISH  topic, newline, a message for its subscribers
            the two ends of that                   PONG     nothing: the process is alive, and could run
-    STOP   nothing: finish what runs, and exit    PLACE    the thread's number, blank, where it stands
+    STOP   nothing: finish what runs, and exit    PLACE    the thread's number, space, where it is
     PING   nothing: answer PONG                   URLS     names of the app's own rules; before READY
-    WHERE  a thread's number: answer PLACE        SCANT    how many lanes have threads, blank, why no more
+    WHERE  a thread's number: answer PLACE        SCANT    how many lanes have threads, space, why no more
     URLS   names of native rules; before SPEC
 """
 
@@ -81,9 +82,9 @@ _TOKEN: Final = struct.Struct("!I")
 _TAKEN: Final = struct.Struct("!Id")
 #: Before a reply's head: its status, and its Content-Length or -1.
 _REPLY: Final = struct.Struct("!Hq")
-#: Before the head in an ANSWER: how long it is.
+#: Before the head in an ANSWER: its length.
 _HEAD_SIZE: Final = struct.Struct("!I")
-#: Kinds whose payload is handed on as it arrives, however large the frame.
+#: Kinds whose payload is passed on as it arrives, however large the frame.
 _STREAMED: Final = frozenset((BODY, DATA))
 _KINDS: Final = frozenset((*range(REQUEST, REST + 1), *range(SPEC, SCANT + 1)))
 
@@ -100,10 +101,10 @@ class RequestHead(NamedTuple):
 
     `body_length`: -1, the body comes on demand; n >= 0, n bytes follow at once, and they are all of it.
     `content_length`: the field's value, or "" when there is none (a chunked body, or no body). `disbelieved`:
-    the peer claimed to speak for another client, and was not believed; its claims are not among the
+    the peer claimed to speak for another client, and was not trusted; its claims are not among the
     `headers`. `root_path`: the part of the target's path that is SCRIPT_NAME. `allow`: the methods that
-    native handlers own at this path, like "GET, HEAD", if none of them owns the method of this request; or
-    with it, if a handler has declined the request. `varies`: which side answers depends on the cookies.
+    native handlers own at this path, like "GET, HEAD"; this request's method is among them only if a handler
+    has declined the request. `varies`: which side answers depends on the cookies.
     """
 
     body_length: int
@@ -128,8 +129,8 @@ class ReplyHead(NamedTuple):
     """Status and fields of a reply.
 
     `wire`: the status line and the fields as they go to the client, each with its CRLF, without the empty
-    line behind them; none of them speaks of the connection or the transfer. `length`: what its
-    Content-Length says, -1 if it has none.
+    line after them; none of them is about the connection or the transfer. `length`: the value of
+    Content-Length, -1 if there is none.
     """
 
     status: int
@@ -142,7 +143,7 @@ class ReplyHead(NamedTuple):
 
     @property
     def headers(self) -> Headers:
-        """(name, value) in their order."""
+        """(name, value) pairs, in order."""
         return [(name, value) for name, _, value in (line.partition(": ") for line in self._lines[1:])]
 
     @property
@@ -151,7 +152,7 @@ class ReplyHead(NamedTuple):
 
 
 def build_reply(status: int, reason: str, headers: Headers) -> ReplyHead:
-    """The head of a reply. Whoever calls has refused CR, LF, NUL and what latin-1 can't hold."""
+    """The head of a reply. The caller has refused CR, LF, NUL and what latin-1 can't encode."""
     length = -1
     for name, value in headers:
         if len(name) == 14 and name.lower() == "content-length":
@@ -166,7 +167,7 @@ def pack(kind: int, payload: bytes = b"") -> bytes:
 
 
 def pack_header(kind: int, length: int) -> bytes:
-    """The first five bytes of a frame whose payload of `length` bytes is sent right behind it."""
+    """The first five bytes of a frame whose payload of `length` bytes is sent right after them."""
     return _HEADER.pack(kind, length)
 
 
@@ -190,7 +191,7 @@ def parse_about(payload: bytes) -> tuple[int, str]:
 
 
 def pack_taken(token: int, seconds: float) -> bytes:
-    """The request with this token runs, for so long already."""
+    """The request with this token has been running for `seconds`."""
     return pack(TAKEN, _TAKEN.pack(token, seconds))
 
 
@@ -201,17 +202,17 @@ def parse_taken(payload: bytes) -> tuple[int, float]:
 
 
 def serialize_request(head: RequestHead) -> bytes:
-    """By `marshal`: both ends are the same interpreter, and it takes half of the time of lines of text."""
+    """With `marshal`: both ends are the same interpreter, and it takes half the time of lines of text."""
     return marshal.dumps(tuple(head))
 
 
 def parse_request(payload: bytes) -> RequestHead:
     """The inverse of `serialize_request`."""
-    return RequestHead._make(marshal.loads(payload))  # the event loop has made it, and nobody else can
+    return RequestHead._make(marshal.loads(payload))  # written by the event loop; nothing else can write here
 
 
 def serialize_reply(head: ReplyHead) -> bytes:
-    """What a REPLY frame holds."""
+    """The payload of a REPLY frame."""
     return _REPLY.pack(head.status, head.length) + head.wire
 
 
@@ -222,7 +223,7 @@ def parse_reply(payload: bytes) -> ReplyHead:
 
 
 def pack_answer(head: ReplyHead, body: bytes) -> bytes:
-    """A whole reply in one frame, which the parser hands on as REPLY, DATA and END."""
+    """A whole reply in one frame, which the parser returns as REPLY, DATA and END."""
     size = _REPLY.size + len(head.wire)
     return b"".join(
         (
@@ -256,7 +257,7 @@ def _split_answer(payload: bytes) -> list[tuple[int, bytes]]:
 class FrameParser:
     """Bytes in, frames out; keeps what is not yet whole.
 
-    BODY and DATA are handed on in as many pieces as they arrive in, so a parser never holds more than one
+    BODY and DATA are returned in as many pieces as they arrive in, so a parser never holds more than one
     control frame (`FRAME_LIMIT`).
     """
 
@@ -273,7 +274,7 @@ class FrameParser:
         if not self._partial and not self._streamed_left and len(data) >= 5:
             kind, length = _HEADER.unpack_from(data)
             if length <= FRAME_LIMIT:
-                # What most reads bring: one whole request, or one whole reply and perhaps IDLE.
+                # What most reads contain: one whole request, or one whole reply and perhaps IDLE.
                 if kind == REQUEST and length == len(data) - 5:
                     return [(kind, data[5:])]
                 if kind == ANSWER and length == len(data) - 5:

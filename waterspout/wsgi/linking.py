@@ -1,6 +1,6 @@
-"""A Flask app and native rules, each told what the other side's URLs are called.
+"""Tells a Flask app and native rules the names of each other's URLs.
 
-Imports neither Flask nor, unless the app is Flask's, Werkzeug.
+Imports neither Flask nor, unless the app is a Flask app, Werkzeug.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from waterspout.wsgi.naming import Names
 
 
 def link(app: Any, native: Names) -> Names | None:
-    """Let the Flask app in `app` find `native` names by `url_for`; what its own endpoints are called. None:
-    it is not Flask's.
+    """Let the Flask app in `app` find `native` names with `url_for`. Returns the names of its own endpoints;
+    None: it is not a Flask app.
     """
     flask = find_flask(app)
     if flask is None:
         return None
-    handlers = getattr(flask, "url_build_error_handlers", None)  # Werkzeug's own apps have a map, and no more
+    handlers = getattr(flask, "url_build_error_handlers", None)  # plain Werkzeug apps have only a map
     if handlers is not None and (native.rules or native.unnamed):
-        # Only where Flask is, which needs it, too: a process of another app stays small.
+        # Only with Flask, which itself needs Werkzeug: the process of any other app stays small.
         from waterspout.wsgi.urls import NativeUrls
 
         handlers[:] = [handler for handler in handlers if not isinstance(handler, NativeUrls)]
@@ -31,7 +31,7 @@ def link(app: Any, native: Names) -> Names | None:
 
 
 def find_converters(url_map: Any) -> dict[str, Any]:
-    """The custom ones of a Werkzeug map, by name."""
+    """The custom converters of a Werkzeug map, by name."""
     usual = type(url_map).default_converters
     return {name: own for name, own in url_map.converters.items() if usual.get(name) is not own}
 

@@ -1,7 +1,7 @@
-"""What each side's URLs are called, told to the other: rules as values that JSON can say. Pure.
+"""The names of each side's URLs, for the other side: rules as values that JSON can represent. Pure.
 
 `url_for("incident", id=3)` in a view finds a native rule, `reverse_url("shop.item", id=3)` in a handler an
-endpoint of the Flask app, whether that runs in this process or in others: `linking.py` sees to it.
+endpoint of the Flask app, whether that runs in this process or in others: see `linking.py`.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypedDict
 
-#: Rules in one frame: so many characters, far below `FRAME_LIMIT`.
+#: Rules in one frame: at most about this many characters, far below `FRAME_LIMIT`.
 _TOLD_AT_ONCE: Final = 50_000
-#: Of a default that JSON can't say, or only at length: so many.
+#: How many characters are sent of a default that JSON can't represent, or only at length.
 _DEFAULT_TEXT: Final = 200
 _CONVERTER: Final = re.compile(r"<[^<>]+>")
 
 
 def find_arguments(pattern: str) -> list[str]:
-    """The names of a Flask-style pattern's arguments, in their order."""
+    """The names of a Flask-style pattern's arguments, in order."""
     return [part[1:-1].rpartition(":")[2].strip() for part in _CONVERTER.findall(pattern)]
 
 
 class NamedRule(TypedDict):
-    """`rule`: the path as in Flask. `hosted`: it is of a host of its own, so a path does not lead there.
-    `answers`: a view does; else it only builds URLs, or sends elsewhere.
+    """`rule`: the path as in Flask. `hosted`: it has its own host, so a path alone does not lead there.
+    `answers`: a view answers there; else the rule only builds URLs, or redirects.
     """
 
     rule: str
@@ -39,9 +39,9 @@ class NamedRule(TypedDict):
 
 @dataclass
 class Names:
-    """Rules that can be named, and the custom converters in them by name: as classes, or told by another
+    """Rules that have names, and their custom converters by name: as classes, or as described by another
     process (see `_describe_converter`). `app`: the Flask app's `import_name`, "" if it has none. `unnamed`:
-    how many native rules there are beside these.
+    how many native rules there are besides these.
     """
 
     rules: list[NamedRule] = field(default_factory=list)
@@ -72,7 +72,7 @@ class Names:
         )
 
     def explain(self, error: Exception) -> None:
-        """Let the traceback of `error`, that there is no such name, say what else there is."""
+        """Add to `error`, which says that there is no such name, a note about rules without a name."""
         if self.unnamed:
             has = "a native rule has" if self.unnamed == 1 else f"{self.unnamed} native rules have"
             error.add_note(
@@ -80,7 +80,7 @@ class Names:
             )
 
     def pack(self) -> list[bytes]:
-        """Payloads of frames, each far below the limit of one; one at least."""
+        """Payloads of frames, each far below a frame's limit; at least one."""
         converters = {name: _describe_converter(found) for name, found in self.converters.items()}
         told: list[dict[str, Any]] = [
             {"app": self.app, "converters": converters, "unnamed": self.unnamed, "rules": []}
@@ -95,7 +95,7 @@ class Names:
         return [json.dumps(each).encode() for each in told]
 
     def unpack(self, payload: bytes) -> None:
-        """Add what one of them holds."""
+        """Add the contents of one such payload."""
         told = json.loads(payload)
         self.rules += told["rules"]
         self.converters |= told.get("converters", {})
@@ -105,9 +105,9 @@ class Names:
 
 @dataclass
 class Link:
-    """What the two sides of one application know of each other: `native`, names of native rules; `flask`, of
-    the app's endpoints, None if it is not Flask's or not loaded yet; `loaded`, it has been. `on_flask` are
-    called with the first of them.
+    """What the two sides of one application know of each other: `native`, the names of native rules; `flask`,
+    those of the app's endpoints, None if it is not a Flask app or not loaded yet; `loaded`, it has been
+    loaded. The `on_flask` are called once, with the first `flask`.
     """
 
     native: Names = field(default_factory=Names)
@@ -116,7 +116,7 @@ class Link:
     on_flask: list[Callable[[Names], object]] = field(default_factory=list)
 
     def learn(self, flask: Names | None) -> None:
-        """The app has been loaded, perhaps again."""
+        """The app has been loaded, perhaps not for the first time."""
         self.flask = flask
         self.loaded = True
         while flask is not None and self.on_flask:
@@ -127,19 +127,19 @@ def _tell_rule(rule: NamedRule) -> NamedRule:
     defaults = rule["defaults"]
     if defaults is None:
         return rule
-    # `url_for` is given no name that is not a string, and JSON has none.
+    # `url_for` is never given a name that is not a string, and JSON has none.
     told = {name: _tell_default(value) for name, value in defaults.items() if isinstance(name, str)}
     return {**rule, "defaults": told or None}
 
 
 def _tell_default(value: Any) -> Any:
-    """A default decides only which rule suits the arguments that `url_for` is given: what is no short value
-    is given by nobody, and goes as text.
+    """A default only decides which rule suits the arguments of `url_for`: nobody passes anything but short
+    values there, so others are sent as text.
     """
     if value is None or isinstance(value, (bool, float)) or _is_short_int(value):
         return value
     try:
-        if isinstance(value, str):  # a member of an Enum, too: its value is what it is equal to
+        if isinstance(value, str):  # a str Enum member, too: it is equal to its value
             return str.__str__(value)[:_DEFAULT_TEXT]
         return str(value)[:_DEFAULT_TEXT]
     except Exception:  # an app's own `__str__`
@@ -151,11 +151,11 @@ def _is_short_int(value: Any) -> bool:
 
 
 def _describe_converter(converter: Any) -> Any:
-    """`path`, where a converter is to be imported from; `base`, the class of Werkzeug's that writes URLs as
-    it does, if there is one: then the other side need not import it.
+    """`path`, where a converter is to be imported from; `base`, the Werkzeug class that builds URLs as it
+    does, if there is one: then the other side need not import it.
     """
     if not isinstance(converter, type):
-        return converter  # it has been told
+        return converter  # a description already
     told: dict[str, str | None] = {"path": f"{converter.__module__}:{converter.__qualname__}", "base": None}
     ours: list[Any] = [each for each in converter.__mro__ if each.__module__.partition(".")[0] == "werkzeug"]
     if ours and getattr(converter, "to_url", None) is ours[0].to_url:

@@ -10,7 +10,7 @@ from typing import Final
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError
 
-#: The least that a number may be, where that is not 0.
+#: The smallest value of a setting, where that is not 0.
 _LEAST: Final = {"threads": 1, "nice": limits.NICE_AUTO, "timeout": 0.1, "queue_timeout": 0.1}
 
 
@@ -18,10 +18,10 @@ _LEAST: Final = {"threads": 1, "nice": limits.NICE_AUTO, "timeout": 0.1, "queue_
 class PoolSettings:
     """`workers` WSGI processes (0: threads of this process) of `threads` lanes each; `queue` may wait.
 
-    `timeout`: of a view that sends nothing; `queue_timeout`: of a request that waits for a lane (seconds).
+    `timeout`: for a view that sends nothing; `queue_timeout`: for a request that waits for a lane (seconds).
     A process is replaced after `max_requests` and up to `max_requests_jitter` more, and when it is larger
     than `max_rss` bytes; 0: never. `nice`: see `limits.WSGI_NICE`. `spool`: bytes on disk
-    for slow clients, `spool_reply`: of one reply.
+    for slow clients, `spool_reply`: for one reply.
     """
 
     workers: int = limits.WSGI_WORKERS
@@ -39,7 +39,7 @@ class PoolSettings:
     spool_reply: int = limits.WSGI_SPOOL_REPLY
 
     def __post_init__(self) -> None:
-        """Raises ConfigurationError: a number that can't be."""
+        """Raises ConfigurationError: an invalid number."""
         for field in fields(self):
             name, value = field.name, getattr(self, field.name)
             if not isinstance(value, (int, float) if name.endswith("timeout") else int):
@@ -57,12 +57,12 @@ class PoolSettings:
 
     @property
     def crews(self) -> int:
-        """How many crews there shall be: the threads of this process are one."""
+        """How many crews there should be: the threads of this process are one."""
         return max(1, self.workers)
 
     @property
     def niceness(self) -> int:
-        """`nice`, decided for the cores that this process may use."""
+        """`nice`, resolved for the number of cores that this process may use."""
         if self.nice != limits.NICE_AUTO:
             return self.nice
         return limits.NICE_ONE_CORE if count_cores() == 1 else limits.NICE_SEVERAL_CORES

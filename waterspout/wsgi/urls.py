@@ -1,4 +1,4 @@
-"""URLs by name, built from rules that the other side has told."""
+"""URLs by name, built from the rules that the other side has sent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from waterspout.exceptions import WaterspoutError
 from waterspout.importer import resolve
 from waterspout.wsgi.naming import Link, NamedRule, Names, find_arguments
 
-#: What an anchor may hold as it is (the fragment of RFC 3986 section 3.5, and % as it was written).
+#: What an anchor may contain unquoted (the fragment of RFC 3986 section 3.5, and % as it was written).
 _IN_ANCHOR: Final = "%!#$&'()*+,/:;=?@"
 
 #: The name of a converter in a path.
@@ -26,7 +26,7 @@ FindConverter = Callable[[str], Any]
 
 
 def find_loaded(path: str) -> Any:
-    """What `module:name` names, if that module is imported already; else None."""
+    """What `module:name` names, if that module is already imported; else None."""
     module, _, name = path.partition(":")
     found: Any = sys.modules.get(module)
     for part in name.split("."):
@@ -43,7 +43,7 @@ def find_importable(path: str) -> Any:
 
 
 class ToldUrls:
-    """Builds URLs of `names`. `find_converter` gives a converter's class by its import path, or None."""
+    """Builds URLs from `names`. `find_converter` returns a converter's class by its import path, or None."""
 
     def __init__(self, names: Names, find_converter: FindConverter = find_loaded) -> None:
         self.names = names
@@ -54,8 +54,8 @@ class ToldUrls:
         self._maps: dict[str, Map] = {}
 
     def find_map(self, endpoint: str) -> Map | None:
-        """The rules of one endpoint; None: there is no such. Made when first asked for, one by one, so that
-        many rules cost nobody anything. Raises ValueError: a converter of them can't be had here.
+        """The rules of one endpoint; None: there is no such endpoint. Built on first use, one by one, so that
+        unused rules cost nothing. Raises ValueError: one of their converters is not available here.
         """
         if endpoint not in self._rules:
             return None
@@ -89,8 +89,8 @@ class ToldUrls:
         return _Plain if base is BaseConverter else base
 
     def build(self, endpoint: str, args: Sequence[Any], values: Mapping[str, Any]) -> str | None:
-        """The path of an endpoint; None: there is no such. `args` are in the order of the path; values that
-        it has no place for become its query, as in Flask. Raises ValueError: it can't be built of these.
+        """The path of an endpoint; None: no such endpoint. `args` are in the order of the path; values that
+        have no place in it become the query, as in Flask. Raises ValueError: it can't be built from these.
         """
         url_map = self.find_map(endpoint)
         if url_map is None:
@@ -111,14 +111,14 @@ class ToldUrls:
 
 
 class Endpoints:
-    """The Flask app's endpoints, as far as it has told them over `link`."""
+    """The Flask app's endpoints, as far as they are known from `link`."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
         self._urls: ToldUrls | None = None
 
     def build(self, endpoint: str, args: Sequence[Any], values: Mapping[str, Any]) -> str:
-        """As `ToldUrls.build`, of what is loaded now. Raises KeyError, too: there is no such endpoint, or
+        """As `ToldUrls.build`, for what is loaded now. Also raises KeyError: there is no such endpoint, or
         the app has not been loaded yet.
         """
         text, link = f"{endpoint} not found in named urls", self._link
@@ -129,7 +129,7 @@ class Endpoints:
         if link.flask is None:
             raise KeyError(f"{text}; and the WSGI app is not Flask's: it tells no endpoints")
         if self._urls is None or self._urls.names is not link.flask:
-            self._urls = ToldUrls(link.flask)  # loaded again since
+            self._urls = ToldUrls(link.flask)  # first use, or reloaded since
         found = self._urls.build(endpoint, args, values)
         if found is None:
             raise KeyError(f"{text}, nor among the Flask app's endpoints")
@@ -144,8 +144,8 @@ class _Plain(BaseConverter):
 
 
 class NativeUrls:
-    """One of a Flask app's `url_build_error_handlers`: what `url_for` does not find among the app's endpoints
-    is looked for among native rules. Same host, scheme, prefix, query and anchor as `url_for` would give.
+    """One of a Flask app's `url_build_error_handlers`: looks among native rules for what `url_for` does not
+    find among the app's endpoints. Same host, scheme, prefix, query and anchor as `url_for` would give.
     """
 
     def __init__(self, names: Names) -> None:
@@ -153,7 +153,7 @@ class NativeUrls:
         self._urls = ToldUrls(names, find_importable)
 
     def answer_for(self, known: Map) -> None:
-        """Let `known` tell what native rules expect, too: Flask's documented `url_defaults` ask it."""
+        """Let `known` also report what native rules expect: Flask's documented `url_defaults` ask it."""
         ask = type(known).is_endpoint_expecting
 
         def is_endpoint_expecting(endpoint: str, *arguments: str) -> bool:
@@ -168,7 +168,7 @@ class NativeUrls:
         known.is_endpoint_expecting = is_endpoint_expecting  # type: ignore[method-assign]  # this app's map alone
 
     def __call__(self, error: BuildError, endpoint: str, values: dict[str, Any]) -> str | None:
-        """None: there is no such native rule, either. Raises BuildError: it can't be built of that."""
+        """None: there is no such native rule, either. Raises BuildError: it can't be built from `values`."""
         url_map, known = self._urls.find_map(endpoint), error.adapter
         if url_map is None:
             self._names.explain(error)
