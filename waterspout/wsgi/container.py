@@ -168,7 +168,7 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         self._pools.reload()
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Raises ConfigurationError: it overrides `environ()`, which only Tornado's own container can call."""
+        """Raises ConfigurationError: it overrides `environ()`, which only Tornado's container can call."""
         super().__init_subclass__(**options)
         if cls.environ is not WSGIContainer.environ:
             raise ConfigurationError(

@@ -12,7 +12,7 @@ A frame is one byte of kind, four of length (big-endian), and the payload. On a 
                                                   REST   of an answer for which the backlog had no room
                                                   TAKEN  what follows is for that request of the backlog
                                                   SLEPT  requests of the backlog have waited for something
-                                                  THREAD the worker's thread ID; first of all
+                                                  THREAD the worker's thread ID; sent first
 
 After IDLE the next REQUEST may come. Whatever still arrives between IDLE and REQUEST belongs to the
 previous request and is skipped, so neither an unread body nor a late CANCEL reaches the next one.

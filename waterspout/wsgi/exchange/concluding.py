@@ -43,8 +43,8 @@ class Concluding:
     """What an `Exchange` holds, and every way in which it ends.
 
     An exchange is made of three classes, each derived from the one before: `Concluding`, `SlowClient`,
-    `Exchange`. Only two methods are called in a class before the one that defines them, and declared there:
-    `_forget` and `run_unfinished`.
+    `Exchange`. A class calls, and declares, only two methods that a later one defines: `_forget` and
+    `run_unfinished`.
 
     Attributes: `record`, of its request; `received`, bytes of the body that the client has sent;
     `expects_continue`, it waits for 100 Continue; `over`, set by a caller that waits for the conclusion.

@@ -148,7 +148,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
             self._upload.collect(chunk)
             return None
         if not self._submitted and not self._concluded:
-            # First: once there is a lane, the chunk goes there directly, not through the spool.
+            # First: once there is a lane, the chunk goes there, and not through the disk.
             self._admission.advance(self)
         return self._upload.receive(chunk)
 

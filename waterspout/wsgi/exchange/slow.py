@@ -39,7 +39,7 @@ class SlowClient(Concluding):
         assert isinstance(self._upload, Upload)
         self._get_known()
         self._on_demand = True
-        # One byte more than the largest body: a spool filled by one must still notice its end.
+        # One byte more than the largest body, which must not fill the spool: its end must still be read.
         self._upload.store(self._admission.space, self._max_body_size + 1, self._on_spool_failure)
         self._admission.enter(self)
 
@@ -148,7 +148,7 @@ class SlowClient(Concluding):
 
     @property
     def taken(self) -> int:
-        """Bytes of the reply that were written as the client made room."""
+        """Bytes of the reply that the client has made room for."""
         return self.record.bytes_sent
 
     @property

@@ -181,7 +181,7 @@ class NoUpload:
         """The request's head has told the worker that no body comes."""
 
     def detach(self) -> None:
-        """Nothing was sent."""
+        """There is nothing to send again."""
 
     def grant(self, credit: int) -> None:
         """The worker never asks."""

@@ -79,9 +79,9 @@ class Crew:
     """Common to both forms: lanes are opened here, and their far ends handed over by `_hand_over`.
 
     Attributes: `idle`, lanes that can take a request; `busy`, how many run one; `lanes`, all of them;
-    `ready`, it has started, at `ready_at`; `expiring`, it is to be replaced; `draining`, it has been
-    replaced and finishes what it runs; `killed`, by SIGKILL, and not by us; `crashed`, it ended after it was
-    ready, without being told to; `started`, requests so far, and `limit`, how many it may run;
+    `ready`, it has started, at `ready_at`; `expiring`, it is to be replaced; `draining`, it has been, or the
+    pool stops: it finishes what it runs; `killed`, by SIGKILL, and not by us; `crashed`, it ended after it
+    was ready, without being told to; `started`, requests so far, and `limit`, after how many it is replaced;
     `prefetch`, what its lanes are to run next.
     """
 

@@ -241,7 +241,7 @@ class Lane(asyncio.Protocol):
             if user is self.user:
                 self.user = None
                 self._ended = True
-            _tell(user, user.on_answer, answer)  # must not raise: the other answers exist only here
+            _tell(user, user.on_answer, answer)  # never raises: the other answers exist only here
         self._find_running()
 
     def take_back(self) -> list[LaneUser]:

@@ -76,7 +76,7 @@ class AllowMerger:
         return "Allow", ", ".join(sorted((said.union(methods) | self._native | {"OPTIONS"}) - {""}))
 
     def _has_rule(self, environ: dict[str, Any]) -> bool:
-        """Whether one of the app's own views sent the 404. For an app that is not Flask: True, unknown."""
+        """Whether one of the app's own views sent the 404. True, too, if unknown: the app isn't Flask's."""
         return self._find_rule(environ) is not None
 
     def _is_automatic(self, environ: dict[str, Any], headers: list[tuple[str, str]]) -> bool:

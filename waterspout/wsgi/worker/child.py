@@ -64,7 +64,7 @@ def _join(threads: list[threading.Thread], patience: float) -> bool:
 
 
 def _leave_views() -> NoReturn:
-    """End the process as Python does, but without finalization: under a view that still prints or computes
+    """End the process as Python does, except for the last part: under a view that still prints or computes
     in C, that may crash or hang. `multiprocessing` ends its processes in the same way.
     """
     # No public function waits for the non-daemon threads, as Python does first (3.11 to 3.15).
