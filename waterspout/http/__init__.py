@@ -1,10 +1,10 @@
-"""Sockets in, Tornado's delegates out: a drop-in `tornado.httpserver.HTTPServer`, of use to any Tornado
-application. Knows nothing of WSGI, and imports nothing else of ours but leaves.
+"""Sockets in, Tornado's delegates out: a drop-in `tornado.httpserver.HTTPServer`, usable by any Tornado
+application. Knows nothing about WSGI, and of our other modules imports only leaves.
 
-    server.py      HTTPServer: listeners, the clock, the connections that are open
+    server.py      HTTPServer: listeners, the clock, the open connections
     connection.py  Connection: one socket, and how it ends
     intake.py      Intake: a connection that reads requests, one after the other, for their delegates
-    patience.py    how long its client may take
+    patience.py    how long a connection's client may take
     exchange.py    Exchange: one request's reply; Tornado's `HTTPConnection`
     parser.py      what one connection has sent, as events        (pure)
     head.py        a request's head                               (pure)
@@ -13,10 +13,10 @@ application. Knows nothing of WSGI, and imports nothing else of ours but leaves.
     sendfile.py    a file on its way to the client
     stream.py      the part of `IOStream` that handlers use, over a transport
     refusal.py     the server's own answer to a request that it refuses
-    accepting.py   listening sockets, with TLS or without
+    accepting.py   listening sockets, with or without TLS
     gone.py        a closed transport, in place of one that is gone
     counting.py    how many connections there are, and can be
-    settings.py    limits and times that Tornado has no argument for
+    settings.py    limits and timeouts that Tornado has no argument for
     private.py     Tornado's private names
 """
 

@@ -1,4 +1,4 @@
-"""Listening sockets: accepting connections, with TLS or without, and having no descriptors left."""
+"""Listening sockets: accepting connections, with or without TLS, and running out of descriptors."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from waterspout.system.garbage import collector
 
 #: No descriptor or no memory is left for one more connection.
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
-#: How long accepting stops then: some of the open connections may have ended by that time (seconds).
+#: How long to stop accepting then: some open connections may have ended by that time (seconds).
 _PAUSE: Final = 0.5
-#: So many reasons why a handshake failed are counted each by itself.
+#: How many reasons for failed handshakes are counted separately.
 _REASONS: Final = 16
 
 
 class Acceptor:
-    """Accepts on `sock`, and gives each connection's socket and the client's address to `on_socket`.
+    """Accepts on `sock`, and passes each connection's socket and the client's address to `on_socket`.
 
-    When that fails, because no descriptor is left, for example, it tries again a little later; clients wait
-    in the backlog meanwhile. `on_loop_closed`: called when the loop is, by `close(all_fds=True)`; Tornado's
-    test cases do that behind each test, and its own server has no open socket then.
+    If accepting fails, for example because no descriptor is left, it tries again a little later; clients wait
+    in the backlog meanwhile. `on_loop_closed`: called when the loop is closed by `close(all_fds=True)`;
+    Tornado's test cases do that after each test, and its own server has no open socket then.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Acceptor:
         self._resume()
 
     def stop(self) -> None:
-        """Accept no more."""
+        """Stop accepting."""
         if self._pause is not None:
             self._loop.remove_timeout(self._pause)
         self._loop.remove_handler(self)
@@ -77,14 +77,14 @@ class Acceptor:
         self._accept()
 
     def _accept(self) -> None:
-        for _ in range(BACKLOG):  # then others want to be served, too
+        for _ in range(BACKLOG):  # no more at once: others must be served, too
             try:
                 sock, address = self._sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
                 if error.errno in _EXHAUSTED:
-                    collector.collect()  # there may be some in what is over
+                    collector.collect()  # garbage may hold some
                 else:
                     gen_log.warning("a connection can't be accepted: %s", error)  # a firewall, a network down
                 self._loop.remove_handler(self)
@@ -101,10 +101,10 @@ class Acceptor:
 
 
 class PlainListener:
-    """Accepts on `sock` by hand, and starts what `make_protocol` gives on each connection.
+    """Accepts on `sock` by hand, and starts a protocol from `make_protocol` on each connection.
 
     For asyncio's event loop: when no descriptor is left, its own server writes a thousand log entries a
-    second, and nobody is served meanwhile. `on_loop_closed` is for the `Acceptor`.
+    second, and no client is served meanwhile. `on_loop_closed` is for the `Acceptor`.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class PlainListener:
         self._acceptor = Acceptor(loop, sock, self._start, on_loop_closed)
 
     def close(self) -> None:
-        """Accept no more. Connections that are being started go on."""
+        """Stop accepting. Connections that are being started continue."""
         self._acceptor.stop()
 
     def _start(self, sock: socket.socket, address: object) -> None:
@@ -137,10 +137,10 @@ class PlainListener:
 
 
 class TLSListener(PlainListener):
-    """A `PlainListener` that makes a TLS handshake on each connection first.
+    """A `PlainListener` that does a TLS handshake on each connection first.
 
-    By hand, because an event loop's own server says nothing of a handshake that fails. `find_context` is
-    called for each connection: a certificate may be renewed.
+    By hand, because an event loop's own server does not report a failed handshake. `find_context` is called
+    for each connection: a certificate may be renewed.
     """
 
     def __init__(
@@ -165,7 +165,7 @@ class TLSListener(PlainListener):
                 ssl_shutdown_timeout=TLS_SHUTDOWN_TIMEOUT,
             )
         except ConnectionError as error:
-            # It has left, or said nothing for too long: a scan, or a balancer that looks whether we live.
+            # The client left, or sent nothing for too long: a scan, or a load balancer's health check.
             gen_log.debug("%s has not finished its TLS handshake: %s", address, error)
             sock.close()
         except (OSError, TimeoutError) as error:  # SSLError is an OSError
@@ -173,7 +173,7 @@ class TLSListener(PlainListener):
             sock.close()
 
     def _say(self, error: OSError, address: object) -> None:
-        """Each reason once, and then at times: whoever can connect can have it fail."""
+        """Log each reason once, then only at intervals: any client can make a handshake fail."""
         reason = str(getattr(error, "reason", None) or type(error).__name__)
         if reason not in self._failures and len(self._failures) >= _REASONS:
             reason = ""  # OpenSSL knows hundreds
@@ -188,7 +188,7 @@ class TLSListener(PlainListener):
 
 
 class Listener:
-    """Lets the event loop's own server accept on `sock`. It may be made before the loop runs."""
+    """Lets the event loop's own server accept on `sock`. It may be created before the loop runs."""
 
     def __init__(
         self,
@@ -200,7 +200,7 @@ class Listener:
         self._serving = asyncio.ensure_future(serving, loop=loop)
 
     def close(self) -> None:
-        """Accept no more."""
+        """Stop accepting."""
         serving = self._serving
         if serving.done() and not serving.cancelled() and serving.exception() is None:
             serving.result().close()
@@ -209,10 +209,10 @@ class Listener:
 
 
 class Shortage:
-    """Says, not too often, that no descriptors are left: an event loop may turn clients away in silence.
+    """Logs, not too often, that no descriptors are left: an event loop may turn clients away silently.
 
-    `count`: how many connections there are; `where`: the addresses that nobody can connect to, "" when it
-    listens no more. Both are asked when it is said.
+    `count`: returns how many connections there are; `where`: returns the addresses that nobody can connect
+    to, "" once it no longer listens. Both are called when the message is logged.
     """
 
     def __init__(self, count: Callable[[], Connections], where: Callable[[], str]) -> None:
@@ -221,7 +221,7 @@ class Shortage:
         self._tally = Tally(EXHAUSTED_PAUSE)
 
     def look(self, now: float) -> bool:
-        """Try to have one more. True: there is none, also when garbage is collected."""
+        """Try to open one more descriptor. True: none is left, even after collecting garbage."""
         error = _try_to_open()
         if error is not None and collector.collect():
             error = _try_to_open()
@@ -242,7 +242,7 @@ class Shortage:
 
 
 def _try_to_open() -> OSError | None:
-    """Why no descriptor can be had; None: one can."""
+    """Return why no descriptor can be opened; None: one can."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError as error:

@@ -1,7 +1,7 @@
 """A request's body: from the connection's bytes to the body's. Pure. RFC 9112 sections 6 and 7.
 
-Two decoders with one interface: `feed(data)` gives what of the body is in `data`; `rest` holds what it has
-not looked at: once `done`, the bytes behind the body, which belong to the next request.
+Two decoders with one interface: `feed(data)` returns the part of the body that is in `data`; `rest` holds
+what it has not looked at: once `done`, the bytes after the body, which belong to the next request.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SIZE_LINE_BEGUN: Final = re.compile(rb"[0-9A-Fa-f]{0,16}|[0-9A-Fa-f]{1,16}" + _
 class FixedBody:
     """A body of `length` bytes, at least one.
 
-    Attributes: `left`, how many of them have not come.
+    Attributes: `left`, how many of them have not arrived.
     """
 
     __slots__ = ("done", "left", "rest")
@@ -46,10 +46,10 @@ class FixedBody:
 
 
 class ChunkedBody:
-    """A chunked body (RFC 9112 section 7.1): extensions are ignored, trailers judged and dropped.
+    """A chunked body (RFC 9112 section 7.1): extensions are ignored, trailers validated and dropped.
 
-    Never holds more than one size line, or the trailers. Looks at no more than `CHUNKS_AT_ONCE` chunks in one
-    go: a megabyte of one-byte chunks would be a quarter of a second in which nobody else is served.
+    Never holds more than one size line, or the trailers. Looks at no more than `CHUNKS_AT_ONCE` chunks at
+    once: a megabyte of one-byte chunks would keep all other clients waiting for a quarter of a second.
     """
 
     __slots__ = ("_bounds", "_extensions", "_left", "_partial", "_step", "done", "rest")
@@ -64,7 +64,7 @@ class ChunkedBody:
         self.rest = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Raises RequestRefused (400, 431): the framing is broken, or has no end."""
+        """Raises RequestRefused (400, 431): the framing is broken, or does not end."""
         if self._partial:
             data, self._partial = self._partial + data, b""
         pieces: list[bytes] = []
@@ -81,8 +81,8 @@ class ChunkedBody:
             position = after
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    # Each step gives the position behind what it took, or -1: it needs more than there is. They are functions
-    # of the class: a bound method, kept on its own object, would be a reference cycle.
+    # Each step returns the position after what it consumed, or -1 if it needs more bytes. Steps are kept as
+    # functions of the class: a bound method, kept on its own object, would be a reference cycle.
 
     def _read_size(self, data: bytes, position: int, _pieces: list[bytes]) -> int:
         match = _SIZE_LINE.match(data, position)
@@ -91,7 +91,7 @@ class ChunkedBody:
                 raise RequestRefused(400, "invalid chunk size")
             return -1
         self._left = int(match[1], 16)
-        # What is small beside its data costs nothing, however long the body is.
+        # An extension that is small compared with its data is free, however long the body is.
         free = limits.CHUNK_EXTENSION_FREE + 2 * self._left
         self._extensions = max(0, self._extensions + len(match[2]) - free)
         if self._extensions > limits.CHUNK_EXTENSIONS:

@@ -28,16 +28,16 @@ from waterspout.system.transport import close_transport
 if TYPE_CHECKING:
     from waterspout.http.server import HTTPServer
 
-#: What a connection is at.
-IDLE: Final = 0  # waits for a request's head
-OPENING: Final = 1  # the head is here; the delegate is deciding what becomes of it
-BODY: Final = 2  # the request's body comes
-REPLY: Final = 3  # the request is whole; its reply is not
+#: The states of a connection.
+IDLE: Final = 0  # waiting for a request's head
+OPENING: Final = 1  # the head has arrived; the delegate is deciding what to do with it
+BODY: Final = 2  # the request's body is arriving
+REPLY: Final = 3  # the request is complete; its reply is not
 CLOSING: Final = 4  # the last reply is going out
-LINGER: Final = 5  # ... has gone out; what comes is thrown away until the client closes
+LINGER: Final = 5  # ... has gone out; input is discarded until the client closes
 OVER: Final = 6  # closed, or handed to another protocol
 
-#: What the log says of a refusal, where that is not "malformed". Tornado's own words, as far as it has them.
+#: Log messages for refusals that are not "malformed", in Tornado's own words where it has any.
 _SAID: Final = {
     408: "Timeout reading from %s: %s",
     414: "Unsatisfiable read from %s: %s",
@@ -46,11 +46,11 @@ _SAID: Final = {
 
 
 class Connection(asyncio.Protocol):
-    """One socket: who is at its other end, how long that may take, and how it comes to an end. `Intake` is
-    one that reads requests, and what a server makes.
+    """One socket: who its client is, how long that may take, and how the connection ends. `Intake`, the
+    subclass that reads requests, is what a server creates.
 
     Attributes: `server`, `context` and `writer`, for the connection; `state`, one of the above; `exchange`,
-    None between two requests; `is_whole`, all of its request is here.
+    None between two requests; `is_whole`, all of its request has arrived.
     """
 
     __slots__ = (
@@ -133,7 +133,7 @@ class Connection(asyncio.Protocol):
             self._forget_transport()
 
     def _forget_transport(self) -> None:
-        """Let the transport be freed, though a reference cycle, or somebody in `wait_closed`, holds us."""
+        """Let the transport be freed, even if a reference cycle or a caller of `wait_closed` holds us."""
         self._transport = GONE
         self.writer.forget_transport()
         if self._stream is not None:
@@ -157,7 +157,7 @@ class Connection(asyncio.Protocol):
     # -- endings -----------------------------------------------------------------------------------------
 
     def refuse(self, refused: RequestRefused) -> None:
-        """Answer with the refusal, unless a reply has begun: then cut it. Nothing more is served here."""
+        """Answer with the refusal, or cut a reply that has begun. The connection serves nothing more."""
         if self.state >= CLOSING:
             return
         if refused.status < 500:
@@ -180,15 +180,15 @@ class Connection(asyncio.Protocol):
         self.close(linger=True, in_body=in_body)
 
     def close(self, *, linger: bool = False, in_body: bool = False) -> None:
-        """Close when all that was written has gone out.
+        """Close once everything written has gone out.
 
-        `linger`: the client may still be sending. What it sends is thrown away for a moment: unread bytes
-        make the kernel send a reset, and that can eat the reply (RFC 9112 section 9.6).
+        `linger`: the client may still be sending. What it sends is discarded for a moment: unread bytes
+        make the kernel send a reset, which can destroy the reply (RFC 9112 section 9.6).
         """
         if self.state >= CLOSING:
             return
         self._lingers = linger or self._parser.held > 0
-        # A client in the middle of a body sends on until it reads the answer.
+        # A client in the middle of a body keeps sending until it reads the answer.
         in_body = in_body or self.state in (OPENING, BODY)
         self._linger_size = limits.LINGER_SIZE if in_body else limits.REFUSED_LINGER_SIZE
         self.state = CLOSING
@@ -198,10 +198,10 @@ class Connection(asyncio.Protocol):
         self._close_written()
 
     def _close_written(self) -> None:
-        """Close, as soon as the writer holds nothing back; the transport sends out what it has."""
+        """Close as soon as the writer holds nothing back; the transport still sends what it has."""
         if self.state != CLOSING or self.writer.holds or self._transport.is_closing():
             return
-        if not self._lingers or self._half_closed:  # behind the end of what it sends nothing comes
+        if not self._lingers or self._half_closed:  # nothing comes after the client's EOF
             self._end()
             return
         self.state = LINGER
@@ -215,7 +215,7 @@ class Connection(asyncio.Protocol):
             self._end_unheard_soon()
 
     def _end_unheard_soon(self) -> None:
-        """A stop does not wait for who has had a last reply, and sends nothing more."""
+        """A stop does not wait for a client that has had its last reply and sends nothing more."""
         if self._linger_size != limits.LINGER_SIZE:
             self.server.loop.call_later(limits.DRAIN_IDLE, self._end_unheard)
 
@@ -224,7 +224,7 @@ class Connection(asyncio.Protocol):
             self._end()
 
     def _end(self) -> None:
-        """Close. By TLS both sides say goodbye, and a client that doesn't is not waited for."""
+        """Close. With TLS both sides send a close_notify; a client that doesn't is not waited for long."""
         self._transport.close()
         if self.context.is_secure:
             self.state = CLOSING
@@ -240,11 +240,11 @@ class Connection(asyncio.Protocol):
             self.server.loop.call_later(limits.TLS_SECOND_LOOK, partial(self._cut_goodbye, again=True))
 
     def cut(self, exchange: Exchange | None = None) -> None:
-        """Close in the middle of the reply of `exchange`, so that the client can tell."""
+        """Close in the middle of the reply of `exchange`, in a way that the client can recognize."""
         exchange = exchange or self.exchange
         self.exchange = self._delegate = None
         if exchange is not None and not exchange.is_delimited:
-            # Without length or chunks a FIN looks like the reply's end, so: a reset, and by TLS no goodbye.
+            # Without length or chunks a FIN looks like the reply's end: so a reset, and no TLS close_notify.
             if self.context.is_secure:
                 self._transport.abort()
             self.writer.reset_on_close()
@@ -256,7 +256,7 @@ class Connection(asyncio.Protocol):
             self._close_written()
 
     def idle_for(self, now: float) -> float:
-        """For how long there has been no request here (seconds); 0: there is one."""
+        """How long the connection has been without a request (seconds); 0: it has one."""
         if self.state != IDLE or self._parser.held or self.writer.unsent:
             return 0.0
         settings = self.server.settings
@@ -264,9 +264,9 @@ class Connection(asyncio.Protocol):
         return max(0.0, whole - self._patience.remains(now))
 
     def drain(self) -> None:
-        """The server stops: a reply that runs is the last one; an idle client has a moment.
+        """The server is stopping: a reply in progress is the last one; an idle client gets a moment.
 
-        Its next request may be on the way, and it can't know that nobody would read that.
+        Its next request may be on the way, and it can't know that nobody would read it.
         """
         if self.exchange is None:
             self._close_idle_soon()
@@ -280,7 +280,7 @@ class Connection(asyncio.Protocol):
         self.server.loop.call_later(limits.DRAIN_IDLE, self._close_idle)
 
     def make_room(self) -> None:
-        """Somebody else would like to be served: close in a moment, unless something is asked until then."""
+        """Make room for other clients: close in a moment, unless a request comes before that."""
         self.server.loop.call_later(limits.DRAIN_IDLE, self._close_idle, self.writer.sent)
 
     def _close_idle(self, sent: int | None = None) -> None:
@@ -298,17 +298,17 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def shut_down(self) -> None:
-        """The event loop is being closed, with which all else would have to be done."""
+        """Close without the event loop, which is itself being closed."""
         close_transport(self._transport)
 
     @property
     def is_over(self) -> bool:
-        """The socket is closed, or somebody else's."""
+        """The socket is closed or handed over."""
         return self.state == OVER
 
     @property
     def stream(self) -> Stream:
-        """What of an `IOStream` handlers use."""
+        """The part of an `IOStream` that handlers use."""
         if self._stream is None:
             self._stream = Stream(self, self._transport)
             if self.state == OVER:
@@ -316,7 +316,7 @@ class Connection(asyncio.Protocol):
         return self._stream
 
     def detach(self) -> IOStream:
-        """Leave HTTP. The socket as an `IOStream`, with what the client has sent behind its request."""
+        """Leave HTTP. Returns the socket as an `IOStream`, with what the client sent after its request."""
         rest = self._let_go()
         stream, self._detached = detach_stream(self._transport, rest, full=self.writer.paused)
         if self.context.is_secure:
@@ -324,7 +324,7 @@ class Connection(asyncio.Protocol):
         return stream
 
     def switch_protocols(self, protocol: asyncio.Protocol) -> None:
-        """Leave HTTP. `protocol` takes the transport over, what the client has sent already, and its end."""
+        """Leave HTTP. `protocol` takes over the transport, the data already received, and any EOF."""
         rest, transport = self._let_go(), self._transport
         transport.set_protocol(protocol)
         if self.context.is_secure:
@@ -335,7 +335,7 @@ class Connection(asyncio.Protocol):
             return
         if rest:
             protocol.data_received(rest)
-        # What the event loop has told us it tells nobody again.
+        # The event loop has reported the EOF to us, and does not report it again.
         if self._half_closed and not transport.is_closing() and not protocol.eof_received():
             transport.close()
 
@@ -354,7 +354,7 @@ class Connection(asyncio.Protocol):
         return self._parser.take_rest()
 
     async def wait_closed(self) -> None:
-        """Until the socket is closed, or somebody else's."""
+        """Wait until the socket is closed or handed over."""
         if self.state != OVER:
             self._gone = self._gone or self.server.loop.create_future()
             await asyncio.shield(self._gone)
@@ -374,7 +374,7 @@ class Connection(asyncio.Protocol):
             self._patience.wait(soon, min(limits.LINGER, self._linger_until - soon))
 
     def _abandon(self) -> None:
-        """The client is gone, or will hear nothing more: tell who works for it."""
+        """The client is gone, or will be sent nothing more: notify its handler or delegate."""
         exchange, self.exchange = self.exchange, None
         delegate, self._delegate = self._delegate, None
         self._stop_body_timer()
@@ -396,18 +396,18 @@ class Connection(asyncio.Protocol):
     # -- time --------------------------------------------------------------------------------------------
 
     def excuse(self, seconds: float) -> None:
-        """The server has stood still for so long."""
+        """Don't count `seconds` in which the server itself stood still."""
         self._patience.excuse(seconds)
 
     def check(self, now: float) -> None:
-        """The server calls this every now and then: whoever is too slow is cut."""
+        """Called by the server from time to time: ends the connection of a client that is too slow."""
         patience, writer = self._patience, self.writer
         is_ending = self.state == CLOSING and self.context.is_secure and self._transport.is_closing()
         if patience.is_stalled(now, writer, bool(writer.unsent) or (is_ending and not writer.is_taken)):
             gen_log.info("%s takes nothing of its reply, or hardly any: cut", self.context)
             self.abort()
         elif self.state == IDLE and writer.unsent:
-            # It is busy with our reply: its own time begins behind that.
+            # The client is busy with our reply: its own time begins after that.
             patience.wait(now, self.server.settings.keep_alive_timeout)
         elif self.state == IDLE and patience.is_over(now):
             if self._parser.held:
@@ -439,7 +439,7 @@ class Connection(asyncio.Protocol):
             return
         took_something = self.writer.sent != self._sent_at_eof or self.writer.unsent
         is_run = exchange.half_close_grace == math.inf and not exchange.response_started
-        # Of a body that is here, and that somebody is at work on, nothing shall be lost.
+        # Nothing of a body that has arrived and is being worked on must be lost.
         is_read = self.state == BODY and exchange.half_close_grace >= limits.HALF_CLOSED
         if took_something or is_run or is_read:
             self._wait_half_closed(exchange)
@@ -448,7 +448,7 @@ class Connection(asyncio.Protocol):
         self.close()
 
     def set_body_timeout(self, timeout: float | None) -> None:
-        """The request's body must be whole in `timeout` seconds from when it is received; None: no longer."""
+        """The request's body may take `timeout` seconds, from its start or from now; None: no limit."""
         self._body_timeout = timeout
         self._stop_body_timer()
         if self.state == BODY:
@@ -465,17 +465,17 @@ class Connection(asyncio.Protocol):
 
     def _on_body_timeout(self) -> None:
         if self.state >= CLOSING:
-            return  # it is answered: what still goes out, and comes in, has a time of its own
+            return  # already answered: what still goes out or comes in has its own timeouts
         gen_log.info("Timeout reading body from %s", self.context)
         self._abandon()
         self.abort()  # as Tornado does, whose option this is
 
 
 def shut_down_writing(transport: asyncio.Transport) -> None:
-    """Say that nothing more comes, behind what was written; not by TLS, which can't.
+    """Send EOF after what was written; not with TLS, which can't.
 
     A client that is gone may have reset the connection in answer to the last write: asyncio's transport then
-    raises here, in whoever wrote, and is told of it a moment later. There is nobody to be told.
+    raises here, in the writer's call, and learns of it a moment later. There is nobody to report it to.
     """
     if transport.can_write_eof():
         with contextlib.suppress(OSError):
@@ -483,8 +483,8 @@ def shut_down_writing(transport: asyncio.Transport) -> None:
 
 
 def tell(variables: Context, callback: Callable[[], object]) -> None:
-    """Call a handler's or a delegate's callback: what it raises is none of the connection's concern."""
+    """Call a handler's or a delegate's callback: an exception in it does not affect the connection."""
     try:
-        variables.copy().run(callback)  # a copy: this may come in the middle of a call in the other
+        variables.copy().run(callback)  # a copy: the original may be in use by a call that is still running
     except (Exception, SystemExit):
         app_log.error("Uncaught exception", exc_info=True)

@@ -8,8 +8,8 @@ from waterspout.system.descriptors import find_limit
 
 
 class Connections(NamedTuple):
-    """`open`: all, WebSockets too if the application counts them; `websockets`, None if it doesn't; `limit`,
-    how many descriptors this process may have, None: any number.
+    """`open`: all, including WebSockets if the application counts them; `websockets`, None if it doesn't;
+    `limit`, how many descriptors this process may have, None: any number.
     """
 
     open: int
@@ -18,7 +18,7 @@ class Connections(NamedTuple):
 
 
 def count_connections(speaking: int, application: object) -> Connections:
-    """Of a server that has `speaking` connections for HTTP, and serves `application`."""
+    """Count those of a server that has `speaking` HTTP connections and serves `application`."""
     told = getattr(application, "open_sockets", None)
-    websockets = told if isinstance(told, int) else None  # others may call something else so
+    websockets = told if isinstance(told, int) else None  # others may use this name differently
     return Connections(speaking + (websockets or 0), websockets, find_limit())

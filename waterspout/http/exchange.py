@@ -30,18 +30,18 @@ class Exchange(HTTPConnection):
     """What a delegate or a handler writes its reply to.
 
     Attributes: `response_started`; `finished`, nothing more will be written; `keep_alive`, whether another
-    request may follow; `detached`, whatever was HTTP here is over; `half_close_grace`, how long a reply that
-    has not begun is worth waiting for, in seconds, when the client has closed its sending side: it may have
-    left altogether; `half_close_callback`, called once when that is seen; `was_abandoned`,
-    the server has given up a reply that was not whole; `verdict`, the application's
-    `waterspout.message.proxies.Verdict` on the request; None: it is as it came.
+    request may follow; `detached`, the connection no longer speaks HTTP; `half_close_grace`, how long to wait
+    for a reply that has not begun, in seconds, when the client has closed its sending side: it may have left
+    altogether; `half_close_callback`, called once when that is noticed; `was_abandoned`, the server has given
+    up a reply that was not complete; `verdict`, the application's `waterspout.message.proxies.Verdict` on the
+    request; None: it is as received.
     """
 
-    #: Requests have been judged before anybody sees them, nothing behind a last reply is run, and a
-    #: connection that is closed before its request was whole throws away for a while what still comes.
+    #: Requests are validated before the application sees them, no request after a last reply is run, and a
+    #: connection that is closed before its request was complete discards further input for a while.
     strict = True
 
-    # What most exchanges never change stands on the class.
+    # What most exchanges never change is set on the class.
     close_callback: Callable[[], None] | None = None
     half_close_callback: Callable[[], None] | None = None
     response_started = False
@@ -50,7 +50,7 @@ class Exchange(HTTPConnection):
     was_abandoned = False
     detached = False
     half_close_grace = HALF_CLOSED
-    #: The task that writes the reply, kept here where nobody else keeps it.
+    #: The task that writes the reply, referenced here because nothing else may reference it.
     task: asyncio.Future[None] | None = None
     verdict: Any = None
     #: The context variables that the application sees.
@@ -80,13 +80,13 @@ class Exchange(HTTPConnection):
         """Write the reply's head, and `chunk` in the same packet.
 
         The future is done when there is room for more, or fails with StreamClosedError. Raises ValueError:
-        CR, LF, NUL or what latin-1 can't hold in the head. Raises HTTPOutputError: `chunk` is longer than
+        CR, LF, NUL or a character outside latin-1 in the head. Raises HTTPOutputError: `chunk` is longer than
         the Content-Length, or `finish` has been called.
         """
         assert isinstance(start_line, ResponseStartLine)
         self._refuse_finished(b"a head")
         if start_line.code < 200 and start_line.code != _SWITCHING_PROTOCOLS:
-            # RFC 9110 section 15.2: the reply is still to come, and HTTP/1.0 knows of no such thing.
+            # RFC 9110 section 15.2: the final reply is still to come; HTTP/1.0 has no interim ones.
             interim = _format(start_line.code, start_line.reason, list(headers.get_all()))
             return self._writer.write(b"" if self.head.version == "HTTP/1.0" else interim)
         self.response_started = True
@@ -102,7 +102,7 @@ class Exchange(HTTPConnection):
         return self._writer.write(head + chunk)
 
     def write(self, chunk: bytes) -> asyncio.Future[None]:
-        """A piece of the reply's body. Futures and errors as those of `write_headers`."""
+        """Write a piece of the reply's body. Future and errors as for `write_headers`."""
         self.response_started = True
         if self._writer.closed:
             return self._writer.write(chunk)  # which fails
@@ -110,7 +110,7 @@ class Exchange(HTTPConnection):
         return self._writer.write(self._frame(chunk))
 
     def finish(self) -> None:
-        """The reply is whole. Raises HTTPOutputError: it is shorter than its Content-Length."""
+        """The reply is complete. Raises HTTPOutputError: it is shorter than its Content-Length."""
         if self.finished:
             return
         if self._left and not self._writer.closed and not self._writer.is_lost:
@@ -121,28 +121,28 @@ class Exchange(HTTPConnection):
         self.finished = True
         self.close_callback = self.half_close_callback = None  # no reference cycle
         if not self._head_written:
-            # Nobody could tell the reply that never came from one that is late, nor from the next one: a head
+            # The client couldn't tell a reply that never came from a late one, or from the next one: a head
             # may have been refused.
             self.close()
         elif not self.switches_protocols and not self.detached:
             self._connection.on_reply_finished()
 
     def set_close_callback(self, callback: Callable[[], None] | None) -> None:
-        """Called once, if the client leaves before `finish`, and its request was whole."""
+        """Set a callback, called once if the client leaves before `finish` and its request was complete."""
         self.close_callback = callback
 
     def set_max_body_size(self, size: int) -> None:
-        """Largest body of this request, in bytes; a larger one is refused with 413."""
+        """Set the largest body of this request, in bytes; a larger one is refused with 413."""
         self.max_body_size = size
 
     def set_body_timeout(self, timeout: float | None) -> None:
-        """Seconds that this request's body may take, counted from when its head has been handed on, or from
-        now if it has been; None: however long, as far as the server's own limits go.
+        """Set how many seconds this request's body may take, counted from when its head is handed on, or from
+        now if it already has been; None: only the server's own limits apply.
         """
         self._connection.set_body_timeout(timeout)
 
     def detach(self) -> IOStream:
-        """Leave HTTP: the socket as an `IOStream`, with what the client has sent behind its request."""
+        """Leave HTTP. Returns the socket as an `IOStream`, with what the client sent after its request."""
         self.detached = self.finished = True
         self.close_callback = self.half_close_callback = None  # as Tornado's; and no reference cycle
         return self._connection.detach()
@@ -159,7 +159,7 @@ class Exchange(HTTPConnection):
 
     @property
     def stream(self) -> Stream | None:
-        """What of an `IOStream` handlers use; None when detached."""
+        """The part of an `IOStream` that handlers use; None when detached."""
         return None if self.detached else self._connection.stream
 
     @property
@@ -170,26 +170,26 @@ class Exchange(HTTPConnection):
     # -- beyond Tornado's --------------------------------------------------------------------------------
 
     def become_whole(self) -> bytes | None:
-        """The request's body, if all of it is here: then only the caller is told of it.
+        """Return the request's body if all of it has arrived: then only the caller gets it.
 
-        None: it has to be received, by a delegate.
+        None: it has to be received by a delegate.
         """
         return self._connection.become_whole()
 
     def write_reply(
         self, status: int, reason: str, headers: HTTPHeaders, body: bytes
     ) -> asyncio.Future[None]:
-        """A whole reply in one write: `write_headers` and `finish`, for a reply of which nothing has been
-        written, and which has a body. `headers` hold the length of `body`.
+        """Write a whole reply at once: `write_headers` and `finish`, for a reply that has a body and of which
+        nothing has been written. `headers` include the length of `body`.
 
-        Future and errors as those of `write_headers`.
+        Future and errors as for `write_headers`.
         """
         self.response_started = True
         plain: dict[str, str] | None = getattr(headers, "plain", None)
         if plain is None or "Connection" in plain or "Transfer-Encoding" in plain or not self._goes_on:
             head = self._serialize_headers(status, reason, headers)
         else:
-            # Nothing is to be said of the connection or of the transfer, so nothing has to be looked for.
+            # No field about the connection or the transfer is needed, so there is none to look for.
             head = _format(status, reason, plain.items())
             self._head_written = True
         self._left = 0
@@ -204,9 +204,9 @@ class Exchange(HTTPConnection):
     def write_judged(
         self, status: int, length: int, head: bytes, chunk: bytes | None
     ) -> asyncio.Future[None]:
-        """As `write_headers`, for a `head` that has been judged: status line and fields as they shall go out,
-        each with its CRLF. None of them speaks of the connection or of the transfer; `length` is what
-        Content-Length among them says, -1 without.
+        """Like `write_headers`, for a validated `head`: status line and fields as they are to be sent, each
+        with its CRLF. None of them is about the connection or the transfer; `length` is the value of the
+        Content-Length among them, -1 without.
         """
         self.response_started = self._head_written = True
         request = self.head
@@ -229,7 +229,7 @@ class Exchange(HTTPConnection):
 
     @property
     def write_timeout(self) -> float:
-        """For how long the client may take nothing of what it is sent (seconds)."""
+        """How long the client may take none of the data sent to it (seconds)."""
         return self._connection.server.settings.write_timeout
 
     @property
@@ -238,11 +238,11 @@ class Exchange(HTTPConnection):
         return IS_THERE and not self.context.is_secure
 
     def write_file(self, file: BinaryIO, offset: int, size: int) -> FilePart | None:
-        """`size` bytes of an open file as a piece of the reply's body, whose head has been written. `file`
-        is closed in the end. What is written next waits for it.
+        """Write `size` bytes of an open file as a piece of the reply's body, once the head has been written.
+        `file` is closed at the end. What is written next waits for it.
 
-        None, and nothing is done, if that can't be: TLS, a reply without a length that holds so much, or no
-        descriptor is left.
+        Returns None and does nothing if that is impossible: TLS, a reply without a length, or whose length is
+        too small for it, or no descriptor left.
         """
         if not self.sends_files or self._left is None or self._left < size or self._writer.closed:
             return None
@@ -264,46 +264,46 @@ class Exchange(HTTPConnection):
     def cut(self) -> None:
         """The reply can't be completed: let the client see that it is broken, never a clean end."""
         if self.finished:
-            return  # the connection is at another one
+            return  # the connection is already serving another one
         self.finished = True
         self.close_callback = self.half_close_callback = None
         self._connection.cut()
 
     def reset(self) -> None:
-        """As `cut`, and at once: what the client has not taken is lost, and held nowhere."""
+        """Like `cut`, but at once: what the client has not taken is lost, and not kept anywhere."""
         if not self.finished:
             self.cut()
             self._connection.reset()
 
     def switch_protocols(self, protocol: asyncio.Protocol) -> None:
-        """Leave HTTP: `protocol` takes the transport over, and what the client has sent already.
+        """Leave HTTP: `protocol` takes over the transport, and what the client has already sent.
 
         It is called as asyncio calls a new protocol: `connection_made`, then `data_received` and, if the
-        client has said that it sends no more, `eof_received`.
+        client has sent EOF, `eof_received`.
         """
         self.detached = self.finished = True
         self._connection.switch_protocols(protocol)
 
     @property
     def is_delimited(self) -> bool:
-        """Whether the client can tell a reply that is cut from one that is whole."""
+        """Whether the client can tell a cut reply from a complete one."""
         return not self._head_written or self._chunked or self._left is not None
 
     @property
     def is_sent(self) -> bool:
-        """Whether all that the reply's head has promised is written, `finish` or not."""
+        """Whether everything that the reply's head promises has been written, `finish` called or not."""
         return self._head_written and self._left == 0 and not self._writer.wrote_in_vain
 
     @property
     def fell_short(self) -> bool:
-        """The client left, or was cut, before the reply was whole: then its handler, which was told, may have
-        come to a tidy end before the connection has.
+        """The client left, or was cut, before the reply was complete: then the handler, which was notified,
+        may have ended cleanly before the connection did.
         """
         return self.was_abandoned or (self.is_lost and not self.is_sent)
 
     @property
     def is_lost(self) -> bool:
-        """The connection has ended under it: the client left, or was cut."""
+        """The connection has ended during the exchange: the client left, or was cut."""
         return (self._connection.is_over or self._writer.is_lost) and not self.detached
 
     @property
@@ -317,7 +317,7 @@ class Exchange(HTTPConnection):
 
     @property
     def _goes_on(self) -> bool:
-        """The connection stays open behind this reply, without a word."""
+        """The connection stays open after this reply, and no field has to say so."""
         connection = self._connection
         return (
             self.keep_alive
@@ -331,9 +331,9 @@ class Exchange(HTTPConnection):
     def _decide_framing(
         self, status: int, length: str | None, closes: bool, is_last: bool
     ) -> tuple[int | None, bool, bool, Fields]:
-        """How many bytes follow (None: not known), whether in chunks, whether the connection stays, and the
-        fields that say so. `length` and `closes`: what the head says already; `is_last`: the connection does
-        not stay behind this reply, if it is one.
+        """Return how many bytes follow (None: not known), whether in chunks, whether the connection stays
+        open, and the fields that say so. `length` and `closes`: what the head already says; `is_last`: the
+        connection does not stay open after this reply, unless it switches protocols.
         """
         head = self.head
         modern = head.version == "HTTP/1.1"
@@ -352,14 +352,14 @@ class Exchange(HTTPConnection):
             keep_alive = False
         if self.switches_protocols or closes:
             pass
-        elif not keep_alive and (modern or head.keep_alive):  # HTTP/1.0 expects it, unless it asked for more
+        elif not keep_alive and (modern or head.keep_alive):  # HTTP/1.0 expects it, unless it asked to stay
             more.append(("Connection", "close"))
         elif keep_alive and not modern:
             more.append(("Connection", "Keep-Alive"))
         return left, chunked, keep_alive, more
 
     def _serialize_headers(self, status: int, reason: str, headers: HTTPHeaders) -> bytes:
-        """The head of a handler's reply: what it says of the connection gives way to what is true."""
+        """Serialize the head of a handler's reply; what it says about the connection is set right."""
         closes = False
         self.switches_protocols = status == _SWITCHING_PROTOCOLS
         if "Connection" in headers and not self.switches_protocols:
@@ -371,19 +371,19 @@ class Exchange(HTTPConnection):
         if length is None and "Transfer-Encoding" in headers:
             del headers["Transfer-Encoding"]
         connection = self._connection
-        # A native handler that answers before all of its request is here ends the connection: see
-        # `Intake.on_reply_finished`. A client that is not told would use it again (RFC 9112 section 9.6).
+        # A native handler that answers before all of its request has arrived ends the connection: see
+        # `Intake.on_reply_finished`. A client that isn't told would reuse it (RFC 9112 section 9.6).
         is_last = connection.server.draining or not connection.is_whole
         left, chunked, keep_alive, more = self._decide_framing(status, length, closes, is_last)
-        fields = [(name, native_str(value)) for name, value in headers.get_all()]  # bytes, too: as Tornado's
+        fields = [(name, native_str(value)) for name, value in headers.get_all()]  # bytes, too, as in Tornado
         text = _format(status, reason, [*fields, *more])
-        # Only now: a head that can't be written leaves all as it was.
+        # Only now: a head that can't be written leaves everything as it was.
         self._left, self._chunked, self.keep_alive = left, chunked, keep_alive
         self._head_written = True
         return text
 
     def _refuse_finished(self, more: bytes | None) -> None:
-        """What is written behind a whole reply would be taken for the next one's."""
+        """Raises HTTPOutputError: data after a complete reply would be taken for part of the next one."""
         if self.finished and more and not self._writer.closed:
             raise HTTPOutputError("Tried to write more data behind the end of the reply")
 
@@ -399,7 +399,7 @@ class Exchange(HTTPConnection):
 
 
 def _format(status: int, reason: str, fields: Collection[tuple[str, str]]) -> bytes:
-    """Status line and fields. Raises ValueError: what would say something else than it should."""
+    """Serialize status line and fields. Raises ValueError: a character would change their meaning."""
     lines = "".join([f"{name}: {value}\r\n" for name, value in fields])
     text = f"HTTP/1.1 {status} {reason}\r\n{lines}\r\n"
     ends = len(fields) + 2

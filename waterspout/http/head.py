@@ -1,9 +1,9 @@
 """A request's head: from the bytes before the empty line to a value, or to a refusal. Pure.
 
-RFC 9112 sections 2 to 5 and 3.2, RFC 9110 sections 5 and 7.2, in their strict reading: what two servers could
-understand in two ways is refused (request smuggling), so there is nothing here that repairs a request.
+RFC 9112 sections 2 to 5 and 3.2, RFC 9110 sections 5 and 7.2, strictly interpreted: what two servers could
+understand in two ways is refused (request smuggling), so nothing here repairs a request.
 
-Every pattern is linear: no two of its repetitions can take the same character.
+Every pattern is linear: no two of its repetitions can match the same character.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from waterspout.message.framing import TOKEN, body_length
 
 #: Visible ASCII; a fragment (`#`) is never sent (RFC 9112 section 3.2).
 _TARGET: Final = r"[!\"$-~]+"
-#: A request line whose target is printable, if not as it should be.
+#: A request line whose target is printable, but perhaps not escaped as it must be.
 _UNESCAPED_LINE: Final = re.compile(rf"{TOKEN} [!-~\x80-\xff]+ HTTP/[0-9]\.[0-9]")
 _REQUEST_LINE: Final = re.compile(rf"({TOKEN}) ({_TARGET}) HTTP/([0-9]\.[0-9])\r\n")
 #: HTAB, SP, visible ASCII and obs-text; no control character, and no line folding.
 _FIELDS: Final = re.compile(rf"(?:{TOKEN}:[\t\x20-\x7e\x80-\xff]*\r\n)*")
 _FIELD: Final = re.compile(r"([^:]+):[ \t]*([^\r]*)\r\n")
-#: With the zone of an address (RFC 6874), which no client should send, and Python's urllib does.
+#: Allows the zone of an address (RFC 6874), which no client should send, but Python's urllib does.
 _HOST: Final = re.compile(
     r"(?:(?:[0-9A-Za-z\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})*"
     r"|\[([0-9A-Fa-f:.]+(?:%[0-9A-Za-z\-._~]+)?)\]"
     r"|\[v[0-9A-Fa-f]+\.[0-9A-Za-z\-._~!$&'()*+;=:]+\])(?::[0-9]*)?"
 )
 _ABSOLUTE: Final = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)")
-#: Fields that may stand in a head only once: two servers could go by different ones.
+#: Fields that may occur only once in a head: two servers could go by different ones.
 _SINGLE: Final = ("host", "content-length", "transfer-encoding", "content-type")
 
 #: The bytes that a request line may begin with.
@@ -55,12 +55,11 @@ class HeadLimits(NamedTuple):
 class Head:
     """The head of one request.
 
-    Attributes: `target`, as it came; `version`, "HTTP/1.0" or "HTTP/1.1"; `fields`, (name, value) in order,
-    as they came; `names`, lower-case name -> value of its last line; `body_length` in bytes, or `CHUNKED`;
-    `keep_alive`, whether the client would go on with this connection; `expects_continue`, whether it holds
-    its body back until 100 Continue (RFC 9110 section 10.1.1); `claims`, whether some field speaks of a
-    client behind the one that sends it. Two heads may share their `fields` and
-    `names`: nobody changes them.
+    Attributes: `target`, as received; `version`, "HTTP/1.0" or "HTTP/1.1"; `fields`, (name, value) in order,
+    as received; `names`, lower-case name -> value of its last line; `body_length` in bytes, or `CHUNKED`;
+    `keep_alive`, whether the client wants to keep this connection; `expects_continue`, whether it holds its
+    body back until 100 Continue (RFC 9110 section 10.1.1); `claims`, whether some field makes a claim about a
+    client behind the sender. Two heads may share their `fields` and `names`, which are never changed.
     """
 
     __slots__ = (
@@ -130,15 +129,15 @@ def parse_head(text: str, bounds: HeadLimits = HeadLimits()) -> Head:  # noqa: B
 
 
 def repeat_head(line: str, last: Head, bounds: HeadLimits) -> Head | None:
-    """The head with the request line `line`, without its CRLF, and the fields of `last`, byte by byte.
+    """Return the head with the request line `line`, without its CRLF, and exactly the fields of `last`.
 
-    None: the two must be judged together, by `parse_head`. Nothing is shared that anybody changes.
+    None: the two must be validated together, by `parse_head`. Only what is never changed is shared.
     """
     match = _REQUEST_LINE.fullmatch(line + "\r\n")
     if match is None or len(line) > bounds.request_line:
         return None
     method, target, version = match.groups()
-    # In a target of another form stands a host, too; and versions differ in what fields mean.
+    # A target of another form contains a host, too; and versions differ in what fields mean.
     if target[0] != "/" or last.target[0] != "/" or method == "CONNECT" or last.version[5:] != version:
         return None
     head = Head()
@@ -150,8 +149,8 @@ def repeat_head(line: str, last: Head, bounds: HeadLimits) -> Head | None:
 
 
 def amend_head(head: Head, target: str, removed: Collection[str], host: str | None) -> Head:
-    """`head` with another `target`, without the fields whose names, in lower case, are `removed`; with
-    another `host`, unless that is None.
+    """Return a copy of `head` with another `target`, without the fields whose names, in lower case, are in
+    `removed`, and with another `host` unless that is None.
     """
     other = Head()
     other.method, other.target, other.version = head.method, target, head.version
@@ -168,7 +167,7 @@ def amend_head(head: Head, target: str, removed: Collection[str], host: str | No
 
 
 def parse_trailers(text: str, bounds: HeadLimits) -> None:
-    """Judge the lines behind a chunked body. What they say is dropped (RFC 9110 section 6.5.1).
+    """Validate the lines after a chunked body. Their content is dropped (RFC 9110 section 6.5.1).
 
     Raises RequestRefused (400, 431).
     """
@@ -183,7 +182,7 @@ def _parse_fields(text: str, start: int, bounds: HeadLimits) -> Fields:
     fields = _FIELD.findall(text, start)
     if len(fields) > bounds.fields:
         raise RequestRefused(431, f"{len(fields)} header fields")
-    # Two searches for the whole head cost less than a strip for each value; blanks at an end are rare.
+    # Two searches over the whole head cost less than a strip for each value; trailing blanks are rare.
     if " \r\n" in text or "\t\r\n" in text:
         fields = [(name, value.rstrip(" \t")) for name, value in fields]
     if len(text) - start > bounds.field:
@@ -198,8 +197,8 @@ def _listed(names: dict[str, str], name: str) -> list[str]:
 
 
 def _check_repeated(head: Head) -> None:
-    """Some name came more than once. Raises RequestRefused (400) where it must not; of Connection, a list,
-    `names` is given all lines.
+    """Some name occurs more than once. Raises RequestRefused (400) where it must not; for Connection, a list,
+    `names` gets all its lines.
     """
     seen: dict[str, list[str]] = {}
     for name, value in head.fields:
@@ -242,8 +241,8 @@ def _check_host(head: Head) -> None:
 
 
 def _is_host(text: str) -> bool:
-    """RFC 3986 section 3.2.2, and the zone of RFC 6874. What is no address between brackets, Python's own
-    `urlsplit` raises for, in every view that asks for its URL.
+    """RFC 3986 section 3.2.2, and the zone of RFC 6874. Brackets must contain an address: otherwise Python's
+    own `urlsplit` raises in every view that asks for its URL.
     """
     match = _HOST.fullmatch(text)
     return match is not None and (match[1] is None or is_ipv6(match[1]))

@@ -1,4 +1,4 @@
-"""The reading side of a connection: events of the parser become calls of a request's delegate."""
+"""The reading side of a connection: the parser's events become calls to a request's delegate."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Intake(Connection):
         if self.state >= CLOSING:
             self._throw_away(len(data))
             return
-        # A client that stays mostly sends one request at a time, with the fields of the last one.
+        # A keep-alive client mostly sends one request at a time, with the fields of the last one.
         is_free = self.state == IDLE and not self.writer.is_full and not self._blocked
         head = self._parser.take_repeated(data) if is_free else None
         if head is not None:
@@ -53,9 +53,9 @@ class Intake(Connection):
             self._advance()
 
     def eof_received(self) -> bool:
-        """The client sends no more. It may wait for replies to requests that are whole: keep the connection
-        for those. How long is judged when the request is whole for its delegate, too (`_end_request`), or
-        when that takes no more of the body.
+        """The client sends no more. It may be waiting for replies to complete requests: keep the connection
+        open for those. How long is decided when the delegate, too, has all of its request (`_end_request`),
+        or when it takes no more of the body.
         """
         if self.context.is_secure or self.state >= LINGER:
             return False
@@ -63,12 +63,12 @@ class Intake(Connection):
         is_held_up = self.state == BODY and self._blocked
         if self.exchange is not None and (self.state == REPLY or is_held_up):
             self._wait_half_closed(self.exchange)
-        self._advance()  # what is not whole now never will be
+        self._advance()  # what is incomplete now stays incomplete
         return not self._transport.is_closing()
 
     def resume_writing(self) -> None:
         self.writer.resume()
-        # In a turn of its own: asyncio's transport must not be closed while it tells us this.
+        # In a separate turn of the loop: asyncio's transport must not be closed during this call.
         if self.state == CLOSING:
             self.server.loop.call_soon(self._close_written)
         elif self.state == IDLE and (self._parser.held or self._half_closed):
@@ -78,7 +78,7 @@ class Intake(Connection):
     # -- from events to the delegate ---------------------------------------------------------------------
 
     def _advance(self) -> None:
-        """Go as far as the bytes that are here allow, and as the delegate does."""
+        """Go as far as the received bytes and the delegate allow."""
         try:
             while not self._blocked and _STEPS[self.state](self):
                 pass
@@ -90,7 +90,7 @@ class Intake(Connection):
             self._pause_reading()
 
     def _take_turns(self) -> None:
-        """Go on in the loop's next turn: others want to be served, too."""
+        """Continue in the loop's next turn: others must be served, too."""
         self._blocked = True
         self.server.loop.call_soon(self._take_turn)
 
@@ -100,7 +100,7 @@ class Intake(Connection):
             self._resume_reading()
             self._advance()
 
-    # Each step says whether the next one may follow at once.
+    # Each step returns whether the next one may follow at once.
 
     def _read_head(self) -> bool:
         if self.writer.is_full:
@@ -128,11 +128,11 @@ class Intake(Connection):
         exchange.variables = variables = server.variables.copy()
         try:
             delegate = variables.run(server.open, self, exchange)
-        except (Exception, SystemExit) as error:  # one request does not end the server
+        except (Exception, SystemExit) as error:  # one request must not end the server
             self._on_failure(error)
             return
         if delegate is None:
-            if self.state == OPENING:  # nobody has taken the request: it would never be answered
+            if self.state == OPENING:  # nothing has taken the request: it would never be answered
                 self._on_failure(TypeError("start_request has given no delegate"))
             elif self._half_closed and self.exchange is exchange:
                 self._wait_half_closed(exchange)
@@ -144,7 +144,7 @@ class Intake(Connection):
         headers = RequestHeaders(head.fields, head.names)
         start_line = RequestStartLine(head.method, head.target, head.version)
         if head.body_length == 0:
-            # The way of most requests, without going round by the table.
+            # Most requests take this path, without a detour through the table.
             if self._call(delegate.headers_received, start_line, headers):
                 self._begin_body()
             return
@@ -154,33 +154,33 @@ class Intake(Connection):
         self._call(delegate.headers_received, start_line, headers)
 
     def on_reply_finished(self) -> None:
-        """The exchange calls this: its reply is written. The next request may come, or none."""
+        """Called by the exchange when its reply is written: the next request may follow, or none."""
         exchange, self.exchange = self.exchange, None
         delegate, self._delegate = self._delegate, None
         variables = self.server.variables
         if exchange is not None:
-            # What the application left there may lead back to it.
+            # What the application left there may refer back to the exchange.
             variables, exchange.variables = exchange.variables, variables
         if self.state == REPLY and exchange is not None and exchange.keep_alive:
             self.state = IDLE
             self._patience.wait(self.server.soon, self.server.settings.keep_alive_timeout)
             self._parser.next_request()
             if self.server.draining:
-                # Its head was out before the stop began, and has not said that it is the last one.
+                # Its head was sent before the stop began, and did not say that it is the last one.
                 self._close_idle_soon()
             if self._parser.held or self._half_closed:
                 self._resume_reading()
                 self.server.loop.call_soon(self._advance)
         elif self.state < CLOSING:
             if not self.is_whole and delegate is not None and exchange is not None:
-                # As Tornado tells it: else who waits for the body waits for ever.
+                # As Tornado does: otherwise a handler that waits for the body would wait forever.
                 self.server.loop.call_soon(tell, variables, delegate.on_connection_close)
-            # What the client sends behind its last request, a CRLF say, would cost it what it has not yet
-            # read of the reply. By TLS there is no closing of one side, and a goodbye by both.
+            # Anything the client sends after its last request, such as a CRLF, would cost it the part of the
+            # reply it has not yet read. With TLS no side closes alone, and both send a close_notify.
             self.close(linger=not self.is_whole or not self.context.is_secure)
 
     def become_whole(self) -> bytes | None:
-        """The request's body, if all of it is here: then nobody is told of it. None: it is to be received."""
+        """Return the request's body if all of it has arrived: then no delegate gets it. None: receive it."""
         body = self._parser.take_body()
         if body is not None:
             self.state = REPLY
@@ -200,7 +200,7 @@ class Intake(Connection):
         self.state = BODY
         self._patience.expect_body(self.server.now, self._received)
         self._start_body_timer()
-        # A delegate that wants to say 100 Continue itself, later or never, has deleted the field.
+        # A delegate that wants to send 100 Continue itself, later or never, has deleted the field.
         if head.expects_continue and not exchange.response_started and "Expect" in cast(Any, self._headers):
             self.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return True
@@ -240,20 +240,20 @@ class Intake(Connection):
             tell(exchange.variables, delegate.on_connection_close)  # as when another of its methods fails
         if self._half_closed and self.exchange is exchange:
             self._wait_half_closed(exchange)
-        return False  # one request for each turn of the loop: others want to be served, too
+        return False  # one request per turn of the loop: others must be served, too
 
     def _wait(self) -> bool:
-        """What has come belongs to the next request, and that waits for this one's reply."""
+        """What has arrived belongs to the next request, which waits for this one's reply."""
         return False
 
     # -- the delegate's answers --------------------------------------------------------------------------
 
     def _call(self, method: Callable[..., Any], *arguments: Any) -> bool:
-        """Call the delegate; go no further until what it gives is done. False: it failed."""
+        """Call the delegate; go no further until the awaitable it returns is done. False: it failed."""
         variables = self.server.variables.copy() if self.exchange is None else self.exchange.variables
         try:
             awaitable: Awaitable[None] | None = variables.run(method, *arguments)
-            # What can't be awaited is a failure, too.
+            # A result that can't be awaited is a failure, too.
             future = None if awaitable is None else variables.run(asyncio.ensure_future, awaitable)
         except (Exception, SystemExit) as error:
             self._on_failure(error)
@@ -273,7 +273,7 @@ class Intake(Connection):
         if error is not None:
             self._on_failure(error)
             return
-        # The clock of the client's body has stood still while it was not read.
+        # The time in which the client's body was not read does not count.
         self._patience.extend(self.server.now - self._blocked_since)
         self._resume_reading()
         self._advance()
@@ -285,10 +285,10 @@ class Intake(Connection):
             self.refuse(error)
         elif self.exchange is None:
             app_log.error("Uncaught exception", exc_info=error)
-            self.close()  # the reply is whole: nothing may follow it
+            self.close()  # the reply is complete: nothing may follow it
         else:
             head = self.exchange.head
-            path = escape(head.target.partition("?")[0])  # a query may hold what no log should
+            path = escape(head.target.partition("?")[0])  # a query may contain what no log should
             app_log.error(
                 "Uncaught exception %s %.200s (%s)", head.method, path, self.context.remote_ip, exc_info=error
             )

@@ -1,6 +1,6 @@
 """Bytes in, requests out: what one connection has sent. Pure: no I/O, no clock.
 
-It stops behind each request, so that what is pipelined waits until `next_request` is called.
+It stops after each request, so that pipelined requests wait until `next_request` is called.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from waterspout.http.body import ChunkedBody, FixedBody
 from waterspout.http.head import TOKEN_BYTES, Head, HeadLimits, parse_head, repeat_head
 from waterspout.message.framing import CHUNKED
 
-#: The event behind the last piece of a request's body.
+#: The event after the last piece of a request's body.
 END: Final = "end"
-#: How a TLS record with a ClientHello begins (RFC 8446 section 5.1), and, behind two empty lines, version 2
+#: How a TLS record with a ClientHello begins (RFC 8446 section 5.1), and, after two empty lines, version 2
 #: of the PROXY protocol (HAProxy's proxy-protocol.txt).
 _TLS_HANDSHAKE: Final = 0x16
 _PROXY_V2: Final = b"\0\r\nQUIT\n"
-#: Stands for the remembered fields while there are none: no head ends so, and nothing matches.
+#: Placeholder for the remembered fields while there are none: no head ends like this, so nothing matches.
 _NOTHING: Final = b"nothing"
 
 
 class RequestParser:
-    """Feed it with `feed`, ask it with `next_event`.
+    """Takes bytes with `feed`, returns events with `next_event`.
 
-    Attributes: `held`, how many bytes wait in it.
+    Attributes: `held`, how many bytes are waiting in it.
     """
 
     __slots__ = (
@@ -48,7 +48,7 @@ class RequestParser:
         self._empty_lines = 0
         self._body: FixedBody | ChunkedBody | None = None
         self._ended = False
-        # The last head, if it is remembered: its request line, and all behind that to the empty line.
+        # The last head, if it is remembered: its request line, and all that follows, with the empty line.
         self._head: Head | None = None
         self._line, self._block = b"", _NOTHING
 
@@ -57,7 +57,7 @@ class RequestParser:
         if not self._buffer:
             self._buffer = data
             return
-        if type(self._buffer) is bytes:  # bytes that grow byte by byte would cost the square of their size
+        if type(self._buffer) is bytes:  # growing bytes piece by piece takes quadratic time
             self._buffer = bytearray(self._buffer)
         self._buffer += data
 
@@ -67,12 +67,12 @@ class RequestParser:
 
     @property
     def has_tiny_chunks(self) -> bool:
-        """More chunks of the body are here than go into one event."""
+        """More chunks of the body have arrived than fit into one event."""
         return self._body is not None and not self._body.done and bool(self._buffer)
 
     def take_repeated(self, data: bytes) -> Head | None:
         """`feed` and `next_event` in one, if `data` is a whole request without a body, its fields are known,
-        and nothing stands before it. None: nothing has been taken.
+        and nothing is waiting before it. None: nothing has been taken.
         """
         line_end = data.find(b"\r\n")
         if (
@@ -92,7 +92,7 @@ class RequestParser:
         return head
 
     def take_body(self) -> bytes | None:
-        """All events of a body of which nothing has been given, in one piece. None: it is not all here."""
+        """Return, in one piece, a body that has had no event yet. None: it is chunked, or incomplete."""
         body = self._body
         if body is None:
             return b""
@@ -103,10 +103,10 @@ class RequestParser:
         return piece
 
     def next_event(self) -> Head | bytes | str | None:
-        """A `Head`; then pieces of the body, if there is one; then `END`. None: more bytes are needed, or
+        """Return a `Head`; then, if there is a body, pieces of it and `END`. None: more bytes are needed, or
         `next_request` must be called.
 
-        Raises RequestRefused: what came is no request. Nothing more may be asked then.
+        Raises RequestRefused: this is not a valid request. The parser must not be used after that.
         """
         if self._body is not None:
             return self._next_of_body(self._body)
@@ -115,19 +115,19 @@ class RequestParser:
         return self._next_head()
 
     def next_request(self) -> None:
-        """What stands behind the request is the next one."""
+        """Let the next request begin, with the bytes after this one."""
         self._ended = False
 
     def take_rest(self) -> bytes:
-        """All that has not become an event, and is none of HTTP's."""
+        """Remove and return all bytes that have not become an event: they are not HTTP's."""
         rest, self._buffer = bytes(self._buffer), b""
         self._head, self._line, self._block = None, b"", _NOTHING
         return rest
 
     def _next_head(self) -> Head | None:
         buffer = self._buffer
-        # A client that stays repeats its fields byte by byte, and often its request line, too: they are
-        # judged once. This costs 0.5 µs, where parsing costs 2 to 7.
+        # A keep-alive client repeats its fields byte for byte, and often its request line, too: they are
+        # validated once. This costs 0.5 µs, where parsing costs 2 to 7.
         line_end = buffer.find(b"\r\n")
         if buffer.startswith(self._block, line_end):
             end = line_end + len(self._block)
@@ -163,7 +163,7 @@ class RequestParser:
         return head
 
     def _begin(self, head: Head, end: int) -> Head:
-        """`head` is that of the next request; behind it, at `end`, something else begins."""
+        """Begin the next request, with `head`, whose bytes stop at `end`."""
         buffer = self._buffer
         self._buffer = bytes(buffer[end:]) if len(buffer) > end else b""
         self._searched = self._empty_lines = 0
@@ -199,7 +199,7 @@ class RequestParser:
         return True
 
     def _judge_beginning(self) -> None:
-        """The head is not whole. What can't become one is refused now, not when its time is over."""
+        """The head is incomplete. Refuse now what can't become one, not when its time is over."""
         buffer, bounds = self._buffer, self._bounds
         line_end = buffer.find(b"\n", max(0, self._searched - 1))
         while line_end > 0 and buffer[line_end - 1] == 13:
@@ -222,7 +222,7 @@ class RequestParser:
 
 
 def _recognize(data: bytes | bytearray) -> str:
-    """What a client speaks instead, where that is a mistake that is often made: for who reads the log."""
+    """Name what a client speaks instead, where that is a common mistake: for the reader of the log."""
     if data[0] == _TLS_HANDSHAKE:
         return "TLS"
     return "the PROXY protocol" if data.startswith(_PROXY_V2) else ""

@@ -1,4 +1,4 @@
-"""How long one connection's client may take. No timer: the server looks every now and then."""
+"""How long one connection's client may take. No timer: the server checks from time to time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from waterspout.http.writer import Writer
 
 
 class Patience:
-    """What a client is waited for, and since when. All times are the server's, in seconds."""
+    """What the server waits for a client to do, and since when. All times are the server's, in seconds."""
 
     __slots__ = (
         "_credit",
@@ -29,38 +29,38 @@ class Patience:
         self._deadline = now + settings.head_timeout
 
     def wait(self, now: float, seconds: float) -> None:
-        """From now on, for so long."""
+        """Wait for `seconds` from `now` on."""
         self._deadline = now + seconds
 
     def remains(self, now: float) -> float:
-        """How much longer."""
+        """How much longer to wait."""
         return self._deadline - now
 
     def is_over(self, now: float) -> bool:
         return now > self._deadline
 
     def expect_body(self, now: float, received: int) -> None:
-        """The client is to send more of its body; `received` bytes of it are here."""
+        """The client is to send more of its body; `received` bytes of it have arrived."""
         settings = self._settings
         self._heard, self._heard_at = received, now
         self._credit = settings.body_rate * settings.body_timeout
         self._deadline = now + settings.body_timeout
 
     def extend(self, seconds: float) -> None:
-        """The server itself has not read for so long."""
+        """Don't count `seconds` in which the server itself did not read."""
         self._heard_at += seconds
         self._deadline += seconds
 
     def excuse(self, seconds: float) -> None:
-        """The server itself has stood still for so long."""
+        """Don't count `seconds` in which the server itself stood still."""
         self.extend(seconds)
         self._looked += seconds
         if self._stalled_since:
             self._stalled_since += seconds
 
     def is_body_late(self, now: float, received: int) -> bool:
-        """A body may pause for a while, and must otherwise come at a minimum rate. What has come faster makes
-        up for one such pause at most.
+        """A body may pause for a while, and must otherwise arrive at a minimum rate. Data that arrived faster
+        makes up for one such pause at most.
         """
         settings = self._settings
         if received != self._heard:
@@ -72,10 +72,10 @@ class Patience:
         return now > self._deadline or self._credit < 0
 
     def is_stalled(self, now: float, writer: Writer, pending: bool) -> bool:
-        """Something is on its way to the client (`pending`), and for too long it has taken none of it, or
+        """Data is on its way to the client (`pending`), and for too long the client has taken none of it, or
         hardly any.
 
-        What its kernel takes in one go it may read for a while: its rate is judged when something is taken.
+        It may spend a while reading what its kernel took at once: the rate is judged when something is taken.
         """
         if not pending:
             self._stalled_since = 0.0

@@ -1,6 +1,6 @@
-"""Tornado's private names that our server cannot do without. All of them stand here.
+"""All of Tornado's private names that our server cannot do without.
 
-Read in Tornado 6.6.1; `tests/waterspout/http/test_private.py` fails when one of them changes.
+As of Tornado 6.6.1; `tests/waterspout/http/test_private.py` fails when one of them changes.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ def max_arguments() -> int:
 
 
 def is_all_sent(connection: HTTP1Connection) -> bool:
-    """Whether a connection of Tornado's own server has been handed all that its reply's head has promised;
-    no, where that is not a length.
+    """Whether a connection of Tornado's own server has been given everything that its reply's head promises;
+    False if the head gives no length.
     """
     return connection._expected_content_remaining == 0
 
 
 class RequestContext(_HTTPRequestContext):
-    """What `HTTPConnection.context` is: who the client is. The adapter for `xheaders` rewrites it.
+    """The value of `HTTPConnection.context`: who the client is. The adapter for `xheaders` rewrites it.
 
     Attributes: `address`, `address_family`, `remote_ip`, `protocol` ("http" or "https"),
     `trusted_downstream`; `is_secure`, whether the connection itself is; `ends`, both ends of the connection,
@@ -55,7 +55,7 @@ class RequestContext(_HTTPRequestContext):
 
     @property
     def is_nobody(self) -> bool:
-        """The peer had reset its connection before that was accepted: nobody knows who it was."""
+        """The peer had reset its connection before it was accepted: its address is unknown."""
         return not self.address and self.address_family in (socket.AF_INET, socket.AF_INET6)
 
 
@@ -68,9 +68,9 @@ def _share(name: str) -> str:
 
 
 class RequestHeaders(HTTPHeaders):
-    """`HTTPHeaders` of fields that the parser has judged: not judged again, and sorted only when it matters.
+    """`HTTPHeaders` of fields that the parser has validated: not done again, and sorted only when needed.
 
-    `fields`: (name, value) in the order and case in which they came; `names`: lower-case name -> value.
+    `fields`: (name, value) in the order and case received; `names`: lower-case name -> value.
     Neither is ever changed: requests of one connection share them.
     """
 
@@ -78,9 +78,9 @@ class RequestHeaders(HTTPHeaders):
     judged = True
 
     def __init__(self, fields: list[tuple[str, str]], names: dict[str, str]) -> None:
-        # Not super().__init__: it adds field by field. `_as_list` and `_combined_cache` come on demand.
+        # Not super().__init__: it adds field by field. `_as_list` and `_combined_cache` are made on demand.
         self.fields = fields
-        # As long as no name came twice and nothing is changed, the parser's own table answers.
+        # As long as no name came twice and nothing is changed, the parser's own table is used.
         self._names: dict[str, str] | None = names if len(names) == len(fields) else None
 
     def get(self, name: str, default: Any = None) -> Any:
@@ -122,7 +122,7 @@ class RequestHeaders(HTTPHeaders):
             super().__setitem__(name, value)
 
     def settle(self) -> dict[str, str] | None:
-        """They will be kept, perhaps for days: let them share the strings of their names with others. Returns
+        """The headers will be kept, perhaps for days: share the strings of their names with others. Returns
         the table of them; None: some name came twice, or something has been changed.
         """
         if self._names is not None:
@@ -146,14 +146,14 @@ class RequestHeaders(HTTPHeaders):
 
 
 class ReplyHeaders(HTTPHeaders):
-    """`HTTPHeaders` of a handler's reply: a plain dictionary, as long as that says it all.
+    """`HTTPHeaders` of a handler's reply: a plain dictionary, as long as that is enough.
 
     Attributes: `plain`, name in Tornado's capitals -> value; None, when a name has had two values.
     """
 
     def __init__(self, plain: dict[str, str]) -> None:
         """`plain` becomes the object's own."""
-        # Not super().__init__: it goes through `update`. `_as_list` and `_combined_cache` come on demand.
+        # Not super().__init__: it goes through `update`. `_as_list` and `_combined_cache` are made on demand.
         self.plain: dict[str, str] | None = plain
 
     def __contains__(self, name: object) -> bool:

@@ -9,10 +9,10 @@ from waterspout.message.origin import SERVER, http_date
 
 
 def serialize_refusal(refused: RequestRefused, method: str) -> bytes:
-    """A whole reply: status line, fields, and a short text. It is the connection's last."""
+    """Return a whole reply: status line, fields, and a short text. It is the connection's last."""
     status = refused.status
     if isinstance(refused, NotHTTP):
-        # Whoever is there may know of no fields: the status line alone, as Tornado answers.
+        # The client may know nothing of fields: only the status line, as Tornado answers.
         return b"HTTP/1.1 400 Bad Request\r\n\r\n"
     phrase = HTTPStatus(status).phrase
     body = f"{status} {phrase}\n"

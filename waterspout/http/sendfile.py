@@ -1,7 +1,7 @@
-"""A file on its way to a plain socket by `sendfile(2)`: its bytes never become Python's.
+"""A file on its way to a plain socket by `sendfile(2)`: its bytes never become Python objects.
 
 One way for both event loops. uvloop has no `loop.sendfile`; asyncio's stops reading while it sends, so that a
-client that leaves is not noticed, and tells nothing of its progress, which the write timeout goes by.
+client that leaves is not noticed, and does not report its progress, which the write timeout depends on.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from waterspout.limits import EXHAUSTED_PAUSE, SENDFILE_PIECE, THREAD_PAUSE
 from waterspout.logs.tally import Tally
 
 IS_THERE: Final = hasattr(os, "sendfile")
-#: Linux alone can say whether reading would wait for a disk.
+#: Only Linux can say whether reading would wait for a disk.
 _NOWAIT: Final = getattr(os, "RWF_NOWAIT", 0)
 #: This file system, or sandbox, has no sendfile.
 _UNABLE: Final = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP))
-#: That no thread waits for a disk.
+#: Counts the times that no thread could wait for a disk.
 _unread: Final = Tally(EXHAUSTED_PAUSE)
 
 
 class FilePart:
     """`left` bytes of `file`, from `offset` on, for the socket `fileno`. Owns `file`, and closes it.
 
-    `on_sent(size)`: so much is with the kernel. `on_room`: the socket has taken more, after a `send` that
-    gave False; call `send` again. `on_failure`: it will never be whole.
+    `on_sent(size)`: the kernel has taken `size` more bytes. `on_room`: all has been sent, after a `send` that
+    returned False; call `send` again. `on_failure`: it will never be complete.
 
-    Attributes: `sent`, `left`, in bytes; `no_threads_until`, of all parts: there are none to be had (time of
-    the loop).
+    Attributes: `sent`, `left`, in bytes; `no_threads_until`, for all parts: no thread is available until then
+    (loop time).
     """
 
     no_threads_until: ClassVar[float] = -math.inf
@@ -60,7 +60,7 @@ class FilePart:
         self.left = left
         self.sent = 0
         self.loop = asyncio.get_running_loop()
-        # A descriptor of its own: the loop lets nobody watch that of a transport.
+        # A separate descriptor: the loop does not allow watching that of a transport.
         self._target = os.dup(fileno)
         self._transfer: Callable[[int, int, int, int], int] = os.sendfile
         self._waits = False
@@ -76,7 +76,7 @@ class FilePart:
         self._on_sent, self._on_room, self._on_failure = on_sent, on_room, on_failure
 
     def send(self) -> bool:
-        """Send one piece, if the socket takes it. Whether all has been sent; if not, `on_room` is called."""
+        """Send one piece, if the socket takes it. Returns whether all is sent; if not, `on_room` follows."""
         if self.left and self._warming is None and self._target >= 0:
             size = min(self.left, SENDFILE_PIECE)
             if not _is_cold(self._file, self.offset + size - 1) or not self._warm(size):
@@ -84,7 +84,7 @@ class FilePart:
         return not self.left
 
     def close(self) -> None:
-        """Send no more, and let go of file and socket."""
+        """Stop sending, and release the file and the socket."""
         if self._target < 0:
             return
         self._stop_waiting()
@@ -140,14 +140,14 @@ class FilePart:
     # -- a file that is not in memory --------------------------------------------------------------------
 
     def _warm(self, size: int) -> bool:
-        """Let a thread wait for the disk. False: there is none for that, so the loop has to."""
+        """Let a thread wait for the disk. False: no thread is available, so the loop has to wait."""
         now = self.loop.time()
         if now < FilePart.no_threads_until:
             return False
         try:
             self._warming = self.loop.run_in_executor(None, _read_ahead, self._file, self.offset, size)
         except RuntimeError as error:
-            # Not tried for each piece: the executor keeps what it has no thread for.
+            # Not tried for each piece: the executor keeps the work items that it has no thread for.
             FilePart.no_threads_until = now + THREAD_PAUSE
             if _unread.count(now):
                 app_log.warning("%s: the event loop itself waits for files that are not in memory", error)
@@ -166,7 +166,7 @@ class FilePart:
             app_log.error("a file can't be read; its reply is cut", exc_info=warming.exception())
             self._fail()
             return
-        # Not by `send`: what was read may be gone from memory again, and that must not go on for ever.
+        # Not by `send`: what was read may be gone from memory again, and that must not go on forever.
         self._send(min(self.left, SENDFILE_PIECE))
         if not self.left:
             self._stop_waiting()
@@ -187,12 +187,12 @@ def _is_cold(file: BinaryIO, position: int) -> bool:
 
 
 def _read_ahead(file: BinaryIO, offset: int, size: int) -> None:
-    """Bring a piece of `file` into memory, and begin with the next one. Raises OSError."""
+    """Read a piece of `file` into memory, and begin with the next one. Raises OSError."""
     with contextlib.suppress(OSError):  # no more than a hint
         os.posix_fadvise(file.fileno(), offset, 2 * size, os.POSIX_FADV_WILLNEED)
     os.pread(file.fileno(), size, offset)
 
 
 def _copy(target: int, source: int, offset: int, size: int) -> int:
-    """As `os.sendfile`, by way of our memory."""
+    """Like `os.sendfile`, but through our memory."""
     return os.write(target, os.pread(source, size, offset))

@@ -31,20 +31,20 @@ from waterspout.http.settings import HTTPSettings
 from waterspout.system.descriptors import find_limit
 from waterspout.system.listeners import describe_socket
 
-#: What an event loop has accepted it hands over so many turns later, at most.
+#: An event loop hands over an accepted connection at most this many turns later.
 _ACCEPT_TURNS: Final = 3
-#: All connections are looked at no more often, whatever times somebody has asked for (seconds).
+#: All connections are checked no more often than this, whatever timeouts are set (seconds).
 _LEAST_INTERVAL: Final = 0.01
 
 
 class HTTPServer(httpserver.HTTPServer):
-    """Serves any Tornado application, delegate or callback, on a connection of our own.
+    """Serves any Tornado application, delegate or callback, on our own kind of connection.
 
-    All arguments of Tornado's; `settings`, an `HTTPSettings`, for what Tornado has no name for. Without
-    `idle_connection_timeout` those of `settings` apply to heads and to idle connections.
+    Takes all of Tornado's arguments, and `settings`, an `HTTPSettings`, for what Tornado has no name for.
+    Without `idle_connection_timeout` the timeouts of `settings` apply to heads and to idle connections.
     """
 
-    # Before there is any: Tornado's own constructor assigns `ssl_options`.
+    # Defaults, since Tornado's own constructor assigns `ssl_options`.
     _ssl_options: ssl.SSLContext | dict[str, Any] | None = None
     _listeners: Sequence[Listener | PlainListener] = ()
 
@@ -60,24 +60,24 @@ class HTTPServer(httpserver.HTTPServer):
         )
         if size := given.get("max_header_size"):
             bounds = self.settings.head._replace(head=size)
-            if settings is None:  # one large field, or one long line, is what it is raised for
+            if settings is None:  # it is raised for one large field, or one long line
                 line, field = max(size, bounds.request_line), max(size, bounds.field)
                 bounds = bounds._replace(request_line=line, field=field)
             self.settings = replace(self.settings, head=bounds)
         self.chunk_size: int = given.get("chunk_size") or limits.BODY_PIECE
         self.draining = False
-        #: What each request begins with. Event loops would have them share one, or leave it to each other.
+        #: The context each request begins with. Event loops would let them share one, or pass theirs on.
         self.variables = Context()
-        #: Called with a client's address and the refusal of a head that no delegate is told of.
+        #: Called with a client's address and the refusal of a head that no delegate gets to see.
         self.on_refused: Callable[[str, RequestRefused], None] | None = None
         self.open = self._choose_opening()
-        #: Times of the loop: when it was last looked at all connections, and when that will be.
+        #: Loop times: when all connections were last checked, and when they will be next.
         self.now = self.soon = 0.0
         self.trusted = frozenset(self.trusted_downstream or ())
         self._open: set[Connection] = set()
-        #: By the name that Tornado has for it: it is where others look for the port (jupyter, distributed).
+        #: Has Tornado's name: this is where others look for the port (jupyter, distributed).
         self._sockets: dict[int, socket.socket] = {}
-        #: Descriptors from this one on are the last that there can be.
+        #: Descriptors from this number on are the last available ones.
         self._last_descriptors: float = math.inf
         self._is_short = False
         self._shortage = Shortage(lambda: self.count_connections(), self._describe)
@@ -88,9 +88,9 @@ class HTTPServer(httpserver.HTTPServer):
     # -- Tornado's interface -----------------------------------------------------------------------------
 
     def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
-        """Accept connections on `sockets`, which listen already."""
-        self.draining = False  # it may have been drained, and goes on
-        # By way of Tornado, which makes one where there is none yet: `listen()` in a thread, before the loop.
+        """Accept connections on `sockets`, which are already listening."""
+        self.draining = False  # it may have been drained, and now continues
+        # Through Tornado, which makes one where there is none yet: `listen()` in a thread, before the loop.
         self._io_loop = IOLoop.current()
         self.loop = loop = self._io_loop.asyncio_loop  # type: ignore[attr-defined]  # all of them have one
         self.done: asyncio.Future[None] = loop.create_future()
@@ -118,21 +118,21 @@ class HTTPServer(httpserver.HTTPServer):
         self._listeners = listeners
 
     def _on_loop_closed(self) -> None:
-        """Nobody will ever answer: let the clients see that."""
+        """There will be no more answers: let the clients see that."""
         for connection in self._open:
             connection.shut_down()
 
     @property
     def ssl_options(self) -> ssl.SSLContext | dict[str, Any] | None:
-        """TLS of the connections that are still to come, as with Tornado's server: who assigns it has renewed
-        a certificate, or lets a port that is open already speak TLS, or no longer.
+        """TLS for connections still to come, as with Tornado's server: assign it to renew a certificate, or
+        to turn TLS on or off for a port that is already open.
         """
         return self._ssl_options
 
     @ssl_options.setter
     def ssl_options(self, options: ssl.SSLContext | dict[str, Any] | None) -> None:
         changes = bool(self._listeners) and (self._ssl_options is None) != (options is None)
-        # A listener may close its own socket. First, for no descriptors may be left.
+        # A listener may close its own socket. Done first, since there may be no descriptors left.
         sockets = [sock.dup() for sock in self._sockets.values()] if changes else []
         self._ssl_options = options
         if changes:
@@ -144,11 +144,11 @@ class HTTPServer(httpserver.HTTPServer):
         return " and ".join(describe_socket(sock, is_secure) for sock in self._sockets.values())
 
     def _find_context(self) -> ssl.SSLContext:
-        assert self.ssl_options is not None  # else there is another listener
+        assert self.ssl_options is not None  # otherwise there is another kind of listener
         return ssl_options_to_context(self.ssl_options, server_side=True)
 
     def stop(self) -> None:
-        """Accept no more; what is open goes on."""
+        """Stop accepting; open connections continue."""
         self._close_listeners()
 
     def _close_listeners(self) -> None:
@@ -163,14 +163,14 @@ class HTTPServer(httpserver.HTTPServer):
             self._sweeper = None
 
     async def close_all_connections(self) -> None:
-        """Close all connections that speak HTTP, at once, and wait until they are."""
+        """Close all connections that speak HTTP at once, and wait until they are closed."""
         while self._open:
             connection = next(iter(self._open))
             connection.abort()
             await connection.wait_closed()
 
     def on_close(self, server_conn: object) -> None:
-        """A connection is closed, or speaks HTTP no more."""
+        """A connection is closed, or no longer speaks HTTP."""
         self._open.discard(server_conn)
         if not self._open and self._quiet is not None:
             self._quiet.set()
@@ -178,7 +178,7 @@ class HTTPServer(httpserver.HTTPServer):
     # -- beyond Tornado's --------------------------------------------------------------------------------
 
     async def drain(self, timeout: float) -> None:
-        """Accept no more, close idle connections, wait for running requests, `timeout` seconds at most."""
+        """Stop accepting, close idle connections, wait for running requests, `timeout` seconds at most."""
         self.stop()
         self.draining = True
         self._quiet = asyncio.Event()
@@ -192,7 +192,7 @@ class HTTPServer(httpserver.HTTPServer):
             await asyncio.wait_for(self._quiet.wait(), timeout)
 
     def running_tasks(self) -> list[asyncio.Future[None]]:
-        """The tasks of native handlers whose replies are not whole, as far as the application has told."""
+        """The tasks of native handlers whose replies are incomplete, as far as the application tells."""
         exchanges = (connection.exchange for connection in self._open)
         tasks = [exchange.task for exchange in exchanges if exchange is not None]
         return [task for task in tasks if task is not None and not task.done()]
@@ -202,14 +202,15 @@ class HTTPServer(httpserver.HTTPServer):
         return [connection.stream.fileno() for connection in self._open]
 
     def count_connections(self) -> Connections:
-        """How many there are, and how many there can be. It looks at each WebSocket."""
+        """Count how many there are, and how many there can be. Looks at each WebSocket."""
         return count_connections(len(self._open), self.request_callback)
 
     def _choose_opening(self) -> Callable[[Connection, Exchange], HTTPMessageDelegate | None]:
-        """How a request whose head is here gets its delegate. None: it is whole, and runs without one.
+        """Choose how a request whose head has arrived gets its delegate, or None: it is complete, and runs
+        without one.
 
-        By `start_request`, unless the application knows how to make use of the head, and nothing stands
-        between it and the connection.
+        By `start_request`, unless the application knows how to use the head, and nothing stands between it
+        and the connection.
         """
         is_adapted = self.xheaders or self.conn_params.decompress
         is_overridden = type(self).start_request is not httpserver.HTTPServer.start_request
@@ -240,7 +241,7 @@ class HTTPServer(httpserver.HTTPServer):
             self._turn()
             self._sweep_later()
         if not self._is_short and _find_descriptor(transport) >= self._last_descriptors:
-            # At once: libuv turns away whoever comes next, and when we sweep there may be some again.
+            # At once: libuv turns away the next client, and when we sweep there may be some again.
             self._look_for_shortage(self.loop.time())
 
     def _turn(self) -> float:
@@ -256,20 +257,20 @@ class HTTPServer(httpserver.HTTPServer):
     def _look_for_shortage(self, now: float) -> bool:
         self._is_short = self._shortage.look(now)
         if self._is_short and self._sweeper is None and self._sockets:
-            self._sweep_later()  # nobody may ever connect who would have it done
+            self._sweep_later()  # there may never be a connection to start it
         return self._is_short
 
     def _sweep(self) -> None:
-        """One timer for all connections: a timer for each request costs more than looking at each now and
-        then. While nobody is connected there is none, unless nobody can be.
+        """One timer for all connections: a timer for each request costs more than checking each from time to
+        time. While nobody is connected there is no timer, unless nobody can connect.
         """
         self._sweeper = None
         before = self.now
         now = self._turn()
         missed = now - before - self._interval
         if missed > limits.STOOD_STILL:
-            # We, not the clients: a stopped process, a machine that was frozen, a handler that blocks. What
-            # has come meanwhile is read before anybody is late.
+            # We were late, not the clients: a stopped process, a frozen machine, a handler that blocks. What
+            # has arrived meanwhile is read before any client counts as late.
             for connection in self._open:
                 connection.excuse(missed)
         for connection in list(self._open):

@@ -34,7 +34,7 @@ class Stream:
         self.error: BaseException | None = None
 
     def write(self, data: bytes) -> asyncio.Future[None]:
-        """Raw bytes. Done when there is room for more; fails with StreamClosedError."""
+        """Write raw bytes. The future is done when there is room for more; fails with StreamClosedError."""
         return self._writer.when_room() if not data else self._writer.write(data)
 
     def closed(self) -> bool:
@@ -46,7 +46,7 @@ class Stream:
             self._connection.close()
 
     def set_close_callback(self, callback: Callable[[], None] | None) -> None:
-        """Called once, when the connection is lost."""
+        """Set a callback, called once when the connection is lost."""
         self._close_callback = callback
 
     def set_nodelay(self, value: bool) -> None:
@@ -54,7 +54,7 @@ class Stream:
 
     @property
     def socket(self) -> Any:
-        """For its names and options; of TLS it has what an `ssl.SSLSocket` has, too."""
+        """For its names and options; with TLS it also has what an `ssl.SSLSocket` has."""
         return find_socket(self._transport)
 
     @property
@@ -66,22 +66,22 @@ class Stream:
         return -1 if sock is None else int(sock.fileno())
 
     def forget_transport(self) -> None:
-        """It is gone, or somebody else's."""
+        """It is gone, or has been handed over."""
         self._transport = GONE
 
     def on_over(self) -> None:
-        """HTTP is: the connection, which has us, has nothing to close any more, nor anybody to tell."""
+        """HTTP is over: the connection, which refers to us, has nothing left to close, and nobody to tell."""
         self._connection = self._close_callback = None
 
     def on_lost(self, error: BaseException | None) -> None:
-        # Its traceback leads to who wrote last, and from there to us: a circle.
+        # Its traceback leads to the last writer, and from there to us: a reference cycle.
         self.error = None if error is None else error.with_traceback(None)
         callback = self._close_callback
         self.on_over()
         if callback is not None:
             try:
                 callback()
-            except Exception:  # a handler's: the connection has its own end to come to
+            except Exception:  # a handler's: the connection must still come to its own end
                 app_log.error("Uncaught exception", exc_info=True)
 
 
@@ -94,7 +94,7 @@ class DetachedStream(IOStream):
         super().__init__(sock)
 
     def on_handed_over(self) -> None:
-        """The transport has let go."""
+        """The transport has released the socket."""
         self._handed_over = True
 
     def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
@@ -106,7 +106,7 @@ class DetachedStream(IOStream):
         return size
 
     def write_to_fd(self, data: memoryview) -> int:
-        # Not before what HTTP has written: 0 is "the socket is full", and the loop asks again.
+        # Not before what HTTP has written: 0 means "the socket is full", and the loop tries again.
         return super().write_to_fd(data) if self._handed_over else 0
 
 
@@ -162,13 +162,13 @@ class _Pump(asyncio.Protocol):
 def detach_stream(
     transport: asyncio.Transport, rest: bytes, *, full: bool
 ) -> tuple[IOStream, DetachedStream | None]:
-    """An `IOStream` on the socket of `transport`; `rest` comes before what the socket gives.
+    """Return an `IOStream` on the socket of `transport`; `rest` is read before the socket's own data.
 
-    Of TLS the event loop knows the keys, so it goes on reading and writing, and the stream is one end of a
-    socket pair: then there is no DetachedStream to be told that the transport has let go.
+    With TLS the event loop has the keys, so it continues to read and write, and the stream is one end of a
+    socket pair: then there is no DetachedStream to be told that the transport has released the socket.
     """
     if transport.is_closing():
-        stream = IOStream(socket.socket())  # the client is gone: as Tornado has it, a stream that is closed
+        stream = IOStream(socket.socket())  # the client is gone: as in Tornado, a closed stream
         stream.close()
         return stream, None
     if transport.get_extra_info("ssl_object") is None:
@@ -188,9 +188,9 @@ def detach_stream(
         pair, _ = await loop.create_connection(lambda: outward, sock=ours)
         outward.attach(transport)
         inward.attach(pair)
-        if inward.full:  # by what HTTP has written: the transport says it once only
+        if inward.full:  # from what HTTP has written: the transport says so only once
             pair.pause_reading()
 
     task = asyncio.get_running_loop().create_task(connect())
-    inward.keep = task  # type: ignore[attr-defined]  # a task that nobody holds may be collected
+    inward.keep = task  # type: ignore[attr-defined]  # a task without a reference may be collected
     return IOStream(theirs), None

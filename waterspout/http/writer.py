@@ -1,8 +1,8 @@
-"""The write side of a connection: how much is on its way to the client, and who waits for room.
+"""The write side of a connection: how much is on its way to the client, and what waits for room.
 
-Backpressure is the transport's: past its high-water mark it calls `pause`, below the low one `resume`. Pieces
-that are large stay here, by reference, and go to the transport bit by bit: a transport may copy what the
-kernel does not take.
+Backpressure is the transport's: past its high-water mark it calls `pause`, below the low one `resume`. Large
+pieces stay here, by reference, and go to the transport bit by bit: a transport may copy what the kernel does
+not take.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from waterspout.limits import WRITE_SIZE
 from waterspout.message.closing import RESET_ON_CLOSE
 from waterspout.system.unacknowledged import CAN_TELL, held_by_kernel
 
-#: From so many waiting futures on, those that were cancelled are swept out.
+#: From this many waiting futures on, those that were cancelled are swept out.
 _FEW = 32
 _Bytes = bytes | bytearray | memoryview
 
 
 class Writer:
-    """Writes to `transport`. `done`: a future that is done, the answer to every write that need not wait.
+    """Writes to `transport`. `done`: a future that is done, returned by every write that need not wait.
 
-    Attributes: `closed`, nothing that is written goes anywhere; `paused`, the client is slow;
-    `wrote_in_vain`, something was written when nobody was there any more.
+    Attributes: `closed`, no further write goes anywhere; `paused`, the client is slow; `wrote_in_vain`,
+    something was written when the connection was already closed or lost.
     """
 
     __slots__ = (
@@ -59,7 +59,7 @@ class Writer:
         self.wrote_in_vain = False
 
     def forget_transport(self) -> None:
-        """It is gone, or somebody else's."""
+        """It is gone, or has been handed over."""
         self._transport = GONE
 
     def write(self, data: _Bytes) -> asyncio.Future[None]:
@@ -77,20 +77,20 @@ class Writer:
         return self.when_room()
 
     def write_file(self, part: FilePart, on_room: Callable[[], None], on_failure: Callable[[], None]) -> None:
-        """Behind all that has been written. `on_room` is called as a transport would: it calls `resume`."""
+        """Write `part` after everything so far. `on_room` acts as a transport would: it calls `resume`."""
         part.bind(self._count, on_room, on_failure)
         self._put(part, part.left)
 
     @property
     def is_lost(self) -> bool:
-        """The transport ends, and not by us: `close` is about to come. A handler that never has to wait never
-        lets the loop say so; and by TLS it is a while from the client's goodbye to that.
+        """The transport is closing, not by us: `close` is about to be called. A handler that never has to
+        wait never lets the loop call it; and with TLS that comes a while after the client's close_notify.
         """
         return not self.closed and self._transport.is_closing()
 
     @property
     def holds(self) -> bool:
-        """Something has not even gone to the transport."""
+        """Something has not even been passed to the transport."""
         return self._queue is not None
 
     @property
@@ -140,20 +140,20 @@ class Writer:
         return future
 
     def pause(self) -> None:
-        """The transport calls this: past its high-water mark."""
+        """Called by the transport, past its high-water mark."""
         self.paused = True
 
     def resume(self) -> None:
-        """The transport calls this: below its low-water mark."""
+        """Called by the transport, below its low-water mark."""
         self.paused = False
         self._drain_queue()
         if not self.paused and self._queue is None:
             self._wake()
 
     def hand_over(self) -> None:
-        """Nothing more may be written, and the transport is about to be somebody else's: what has been
-        written is all with it, and goes out before what they write. (Not from a file on: that would have to
-        be read, so it is given up.)
+        """Nothing more may be written, and the transport is about to be handed over: all that has been
+        written is passed to it, and goes out before what its new owner writes. (Not from a file on: that
+        would have to be read, so it is given up.)
         """
         while self._queue and not self._transport.is_closing():
             part = self._queue[0]
@@ -167,17 +167,17 @@ class Writer:
         self.close()
 
     def end(self) -> None:
-        """Nothing more may be written; what has been still goes out."""
+        """Nothing more may be written; what has been written still goes out."""
         self.closed = True
 
     def reset_on_close(self) -> None:
-        """Let the socket's end be a reset, which no client takes for a clean end."""
+        """Make the socket end with a reset, which no client takes for a clean end."""
         sock = self._transport.get_extra_info("socket")
         with contextlib.suppress(OSError, AttributeError):  # it may be closed, or forgotten
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
 
     def close(self) -> None:
-        """The connection is lost, or given up: whoever waits for room is told."""
+        """The connection is lost, or given up: futures that wait for room fail."""
         self.closed = True
         for part in self._queue or ():
             if isinstance(part, FilePart):
@@ -187,7 +187,7 @@ class Writer:
         for future in waiters:
             if not future.done():
                 future.set_exception(StreamClosedError())
-                future.exception()  # not everybody looks at what `write` gives
+                future.exception()  # not every caller looks at what `write` returns
 
     def _wake(self) -> None:
         waiters, self._waiters = self._waiters, []
@@ -221,11 +221,11 @@ class Writer:
             self._queue = None
 
     def _send(self, part: FilePart) -> bool:
-        """Whether what stands behind `part` may follow at once."""
+        """Send `part`. Returns whether what is queued behind it may follow at once."""
         if self._transport.is_closing():
-            return False  # what stands before it may not have gone out: `close` is about to come
+            return False  # what precedes it may not have gone out: `close` is about to be called
         if self._transport.get_write_buffer_size():
-            # It pauses us now, and resumes once all it had is with the kernel.
+            # It pauses us now, and resumes once the kernel has taken all it had.
             self._transport.set_write_buffer_limits(high=0)
             return self.paused
         if not part.send():
