@@ -1,6 +1,6 @@
-"""permessage-deflate: what is agreed on, and the two directions of it (RFC 7692). Pure.
+"""permessage-deflate: its negotiation, and its two directions (RFC 7692). Pure.
 
-A zlib context weighs up to 256 KiB (out) or 32 KiB (in). None is made before the first message that needs it.
+A zlib context takes up to 256 KiB (out) or 32 KiB (in). None is made before the first message that needs it.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class Agreement(NamedTuple):
 
 
 def negotiate(field: str) -> Agreement | None:
-    """The first offer of the field `Sec-WebSocket-Extensions` that can be accepted.
+    """The first offer in the field `Sec-WebSocket-Extensions` that can be accepted.
 
-    An offer with a parameter that is unknown, doubled or out of range is declined, and the next one looked at
+    An offer with a parameter that is unknown, repeated or out of range is declined, and the next one tried
     (RFC 7692 section 7.1).
     """
     for name, parameters in _parse_offers(field):
@@ -60,10 +60,10 @@ def negotiate(field: str) -> Agreement | None:
 
 
 def _parse_offers(field: str) -> Iterator[tuple[str, Parameters | None]]:
-    """Name and parameters of each offer; None for parameters: one is doubled.
+    """Name and parameters of each offer; None for parameters: one is repeated.
 
-    What is quoted must be a token all the same (RFC 6455 section 9.1), so a comma or semicolon in quotes
-    makes an offer that is declined, however it is cut.
+    A quoted value must still be a token (RFC 6455 section 9.1), so an offer with a comma or semicolon in
+    quotes is declined, however it is split.
     """
     for offer in field.split(","):
         name, *rest = (part.strip() for part in offer.split(";"))
@@ -84,7 +84,7 @@ def _accept(parameters: Parameters) -> Agreement | None:
         if name in ("server_no_context_takeover", "client_no_context_takeover") and value is None:
             values[name] = True
         elif name == "client_max_window_bits" and value is None:
-            continue  # it says only that we might ask for less
+            continue  # it only says that we may ask for less
         elif name not in _LEAST_BITS or not _BITS.fullmatch(value or ""):
             return None
         else:
@@ -97,7 +97,7 @@ def _accept(parameters: Parameters) -> Agreement | None:
 class Deflater:
     """Compresses the messages that the server sends.
 
-    `options`: `compression_level` and `mem_level`, as `WebSocketHandler.get_compression_options` gives them.
+    `options`: `compression_level` and `mem_level`, as from `WebSocketHandler.get_compression_options`.
     """
 
     __slots__ = ("_arguments", "_takeover", "_zlib")
@@ -110,7 +110,7 @@ class Deflater:
         self._zlib: Any = None
 
     def deflate(self, data: bytes) -> bytes:
-        """One whole message (RFC 7692 section 7.2.1)."""
+        """Compress one whole message (RFC 7692 section 7.2.1)."""
         stream = self._zlib or zlib.compressobj(*self._arguments)
         if self._takeover:
             self._zlib = stream
@@ -130,20 +130,20 @@ class Inflater:
         self._zlib: Any = None
 
     def inflate(self, data: bytes | bytearray) -> bytes:
-        """One whole message (RFC 7692 section 7.2.2).
+        """Decompress one whole message (RFC 7692 section 7.2.2).
 
-        Raises ProtocolError: it is no deflate stream, or too long.
+        Raises ProtocolError: it is not a deflate stream, or too long.
         """
         stream = self._zlib or zlib.decompressobj(-self._bits)
         try:
-            # One byte more than is allowed: zlib may have more to give when it has read all of its input.
+            # One byte more than is allowed: zlib may have more output even after reading all of its input.
             message: bytes = stream.decompress(data + _TAIL, self._max_message_size + 1)
         except zlib.error as error:
             raise ProtocolError(INVALID_DATA, "a compressed message that is broken") from error
         if len(message) > self._max_message_size:
             raise ProtocolError(TOO_BIG, "message too big after decompression")
-        # A client may end its stream with every message, and begin anew (RFC 7692 section 7.2.3.4); what is
-        # behind the end is an empty block.
+        # A client may end its stream with every message, and begin a new one (RFC 7692 section 7.2.3.4); what
+        # follows the end is an empty block.
         if stream.eof and stream.unused_data.removesuffix(_TAIL) not in (b"", b"\x00"):
             raise ProtocolError(INVALID_DATA, "a compressed message behind the end of its stream")
         self._zlib = stream if self._takeover and not stream.eof else None

@@ -1,7 +1,7 @@
 """What a client sends on a WebSocket, as frames, and how frames are written. Pure (RFC 6455 section 5).
 
-A frame of a message that is not its last one comes out as `FRAGMENT`, the last one carries the whole message:
-text as `str`, all else as `bytes`. Every frame comes out by itself, so that the caller can count them.
+Every frame of a message but the last is returned as `FRAGMENT`; the last one carries the whole message: text
+as `str`, all else as `bytes`. Every frame is returned separately, so that the caller can count them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _OPCODES: Final = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
 #: What an endpoint may send: those that the RFC defines and IANA's registry has added (1012 to 1014). 1004,
 #: 1005, 1006 and 1015 are reserved and never sent; from 3000 on they belong to libraries and applications.
 _CLOSE_CODES: Final = frozenset((*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)))
-#: How long a header is, mask and all, by the length in its second byte; 6 if that is the length itself.
+#: Size of a header, with the mask, by the length in its second byte; 6 if that is the length itself.
 _HEADER_SIZES: Final = {126: 8, 127: 14}
 _LENGTH_16: Final = struct.Struct("!H")
 _LENGTH_64: Final = struct.Struct("!Q")
@@ -61,15 +61,15 @@ class Frame(NamedTuple):
     payload: str | bytes
 
 
-#: A frame of a message that goes on.
+#: A frame of a message that is not its last one.
 FRAGMENT: Final = Frame(CONTINUATION, b"")
 
 
 def apply_mask(mask: bytes, data: bytes) -> bytes:
     """`data` masked, or unmasked, with the four bytes of `mask` (RFC 6455 section 5.3).
 
-    As one long number: 0.4 GB/s, 0.45 us for 10 bytes (Python 3.11). The C of Tornado's speedups does 12 GB/s
-    and 0.13 us, so `private.py` takes that where it is; this is for where it is not.
+    As one long number: 0.4 GB/s, 0.45 us for 10 bytes (Python 3.11). The C code of Tornado's speedups does
+    12 GB/s and 0.13 us, so `private.py` uses it where it is available, and this function elsewhere.
     """
     size = len(data)
     key = (mask * (size // 4 + 1))[:size]
@@ -132,9 +132,9 @@ def _decode(payload: bytes | bytearray) -> str:
 class FrameParser:
     """What one client sends: `feed` bytes, then ask for frames until there is none.
 
-    A message that grows past `max_message_size` is refused when the header of the frame says so. `inflate`
-    decompresses a whole message, and there being one is what makes compressed messages legal; it may raise
-    ProtocolError. After a ProtocolError the parser is of no more use.
+    A message that grows past `max_message_size` is refused as soon as a frame's header shows it. `inflate`
+    decompresses a whole message; compressed messages are legal only if it is given, and it may raise
+    ProtocolError. After a ProtocolError the parser can't be used any more.
     """
 
     __slots__ = (
@@ -163,7 +163,7 @@ class FrameParser:
         self._max_message_size = max_message_size
         self._inflate = inflate
         self._unmask = unmask
-        # What has come, and how far it is read.
+        # What has arrived, and how far it has been read.
         self._buffer: bytes | bytearray = b""
         self._position = 0
         # The frame: `_left` of its payload is still to be read; -1: a header is next.
@@ -171,8 +171,8 @@ class FrameParser:
         self._opcode = CONTINUATION
         self._final = False
         self._mask = b""
-        # The message: TEXT or BINARY once it has begun; what came of it, and how much of that is known to be
-        # UTF-8.
+        # The message: TEXT or BINARY once it has begun; what has arrived of it, and how much of that is known
+        # to be UTF-8.
         self._kind = CONTINUATION
         self._compressed = False
         self._message: bytearray | None = None
@@ -180,7 +180,7 @@ class FrameParser:
 
     @property
     def held(self) -> int:
-        """Bytes that nobody has looked at yet."""
+        """How many bytes have not been looked at yet."""
         return len(self._buffer) - self._position
 
     def feed(self, data: bytes) -> None:
@@ -190,7 +190,7 @@ class FrameParser:
             return
         if not isinstance(self._buffer, bytearray):
             self._buffer = bytearray(self._buffer)
-        # Cutting off the front of a bytearray moves nothing: no quadratic cost, however small the pieces.
+        # Deleting the front of a bytearray moves nothing: no quadratic cost, however small the pieces.
         del self._buffer[: self._position]
         self._position = 0
         self._buffer += data
@@ -221,13 +221,13 @@ class FrameParser:
         return True
 
     def _check(self, first: int, second: int) -> None:
-        """As early as can be told: from the first two bytes."""
+        """Check as early as possible: from the first two bytes."""
         opcode = first & 0x0F
         if opcode not in _OPCODES:
             raise ProtocolError(PROTOCOL_ERROR, f"unknown opcode {opcode}")
         if not second & _MASKED:
             raise ProtocolError(PROTOCOL_ERROR, "a frame that is not masked")
-        # A message is compressed as a whole, so its first frame says it (RFC 7692 section 6).
+        # A message is compressed as a whole, so its first frame says so (RFC 7692 section 6).
         legal = _RSV1 if self._inflate is not None and opcode in (TEXT, BINARY) else 0
         if first & _RSV & ~legal:
             raise ProtocolError(PROTOCOL_ERROR, "reserved bits are set")
@@ -294,7 +294,7 @@ class FrameParser:
             self._check_text(self._message)
 
     def _check_text(self, message: bytearray) -> None:
-        """Refuse text at its first wrong byte, not when the message is whole (RFC 6455 section 8.1)."""
+        """Refuse text at its first wrong byte, not when the message is complete (RFC 6455 section 8.1)."""
         try:
             self._checked += codecs.utf_8_decode(message[self._checked :], "strict", False)[1]
         except UnicodeDecodeError as error:
@@ -309,7 +309,7 @@ class FrameParser:
 
 
 def _read_length(buffer: bytes | bytearray, at: int, kind: int) -> int:
-    """The length of a payload in its long forms, which must be the shortest that can hold it."""
+    """The length of a payload in one of the long forms, which must be the shortest that can hold it."""
     size: int = (_LENGTH_16 if kind == 126 else _LENGTH_64).unpack_from(buffer, at)[0]
     if size < (126 if kind == 126 else 0x10000) or size >> 63:
         raise ProtocolError(PROTOCOL_ERROR, "a length that is not in its shortest form")

@@ -13,26 +13,26 @@ from tornado.websocket import WebSocketHandler
 
 from waterspout.websocket.protocol import WebSocketProtocol
 
-#: Where a class keeps the subclass that was made of it. There, both are collected together: a weak dictionary
-#: would hold the class by its subclass.
+#: Where a class keeps the subclass made from it. This way both are collected together: a weak dictionary
+#: would keep the class alive through its subclass.
 _MADE: Final = "_waterspout_websocket_handler"
-#: What is not inherited, or says something else of a subclass. From Python 3.14 on annotations are made when
-#: they are asked for, by a function that stands here (PEP 649).
+#: What is not inherited, or differs for a subclass. From Python 3.14 on annotations are made when they are
+#: asked for, by a function listed here (PEP 649).
 _OWN_ALONE: Final = ("__annotate_func__", "__annotations__", "__orig_bases__", "__type_params__")
-#: Of a `get_websocket_protocol` that was made here.
+#: Marks a `get_websocket_protocol` that was made here.
 _WATCHES: Final = "_watches_waterspout"
-#: What makes no sense once the connection speaks no HTTP. Tornado replaces them on every instance; on the
-#: class they cost an idle connection nothing.
+#: What makes no sense once the connection no longer speaks HTTP. Tornado replaces them on every instance; on
+#: the class they cost an idle connection nothing.
 _HTTP_ONLY: Final = ("write", "redirect", "set_header", "set_cookie", "set_status", "flush", "finish")
 
 _MakeProtocol = Callable[[WebSocketHandler], tornado.websocket.WebSocketProtocol | None]
 
 
 def with_protocol(handler_class: type[WebSocketHandler]) -> type[WebSocketHandler]:
-    """A subclass, always the same, whose connections are our `WebSocketProtocol`, and known to an application
-    of ours (`watch_socket`). It has the name and the docstring of `handler_class`.
+    """Return a subclass, always the same, whose connections are our `WebSocketProtocol`, and are reported to
+    an application of ours (`watch_socket`). It has the name and the docstring of `handler_class`.
 
-    A class that makes its protocol itself goes on doing so.
+    A class that makes its own protocol continues to do so.
     """
     if getattr(handler_class.get_websocket_protocol, _WATCHES, False):
         return handler_class
@@ -44,8 +44,8 @@ def with_protocol(handler_class: type[WebSocketHandler]) -> type[WebSocketHandle
 
 
 def adapt(handler: WebSocketHandler) -> None:
-    """Let a handler whose class was left alone (it notices being subclassed) speak so, too."""
-    find = weakref.ref(handler)  # a bound method, kept on it, would be a cycle
+    """Do the same for one handler whose class was left alone (it notices being subclassed)."""
+    find = weakref.ref(handler)  # a bound method, kept on it, would be a reference cycle
     for name, method in _find_methods(type(handler)).items():
         setattr(handler, name, lambda *args, _method=method, **kwargs: _method(find(), *args, **kwargs))
 
@@ -62,15 +62,15 @@ def _make(handler_class: type[WebSocketHandler]) -> type[WebSocketHandler]:
 
 
 def find_look(handler_class: type) -> dict[str, Any]:
-    """What a subclass has that is to look like it: names, docstring, and what Python looks for on the very
-    class, of its typing and its bases.
+    """What a subclass needs in order to look like it: names, docstring, and what Python looks up only on the
+    class itself, about its typing and its bases.
     """
     look = {name: getattr(handler_class, name) for name in ("__module__", "__qualname__", "__doc__")}
     return look | {name: vars(handler_class)[name] for name in _OWN_ALONE if name in vars(handler_class)}
 
 
 def _find_methods(handler_class: type[WebSocketHandler]) -> dict[str, Callable[..., Any]]:
-    """What stands in for methods of it, by their names."""
+    """The methods that replace its own, by name."""
     theirs = handler_class.get_websocket_protocol
     if theirs is not WebSocketHandler.get_websocket_protocol:
         return {"get_websocket_protocol": _watch(theirs)}
@@ -83,7 +83,7 @@ def _watch(make: _MakeProtocol) -> _MakeProtocol:
     @functools.wraps(make)
     def make_watched(self: WebSocketHandler) -> tornado.websocket.WebSocketProtocol | None:
         protocol = make(self)
-        # The protocol and not the handler, which forgets it when it closes: the rest is to be sent yet.
+        # The protocol, not the handler, which forgets it on closing: the rest is still to be sent then.
         watch = getattr(self.application, "watch_socket", None)
         if watch is not None and protocol is not None:
             watch(protocol)

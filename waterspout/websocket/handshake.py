@@ -1,6 +1,6 @@
 """The client's upgrade request, and the answer to it (RFC 6455 section 4.2).
 
-`WebSocketHandler.get` has looked at `Upgrade`, `Connection` and the origin before.
+`WebSocketHandler.get` has already checked `Upgrade`, `Connection` and the origin.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MAGIC: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class Answer(NamedTuple):
-    """What was agreed on: how to read what the client sends, and how messages to it are compressed, if so."""
+    """What was agreed on: how to read what the client sends, and how to compress messages to it, if so."""
 
     subprotocol: str | None
     parser: FrameParser
@@ -53,9 +53,7 @@ def answer(handler: WebSocketHandler) -> Answer | None:
 
 
 def take_over(handler: WebSocketHandler, protocol: asyncio.Protocol) -> None:
-    """From now on the connection is `protocol`'s: our HTTP server hands its transport over, and Tornado's a
-    stream.
-    """
+    """Give the connection to `protocol`: our HTTP server hands over its transport, Tornado's a stream."""
     settle = getattr(handler.request, "settle", None)
     if settle is not None:  # it is ours: Tornado's keeps its head once
         settle()

@@ -11,11 +11,11 @@ from tornado.log import gen_log
 
 
 class Pinged(Protocol):
-    """What of a connection is asked for here."""
+    """What is needed of a connection here."""
 
     @property
     def is_behind(self) -> bool:
-        """What has come is not looked at yet: a pong may be among it."""
+        """Some received data has not been looked at yet: it may contain a pong."""
 
     def write_ping(self, data: bytes) -> None: ...
 
@@ -25,7 +25,7 @@ class Pinged(Protocol):
 class KeepAlive:
     """Pings `connection` every `interval` seconds, and closes it when a pong takes longer than `timeout`.
 
-    One timer, from the start until `stop`. `timeout`: None is the interval, 0 is for ever.
+    One timer, from the start until `stop`. `timeout`: None means the interval, 0 means forever.
     """
 
     __slots__ = ("_answered", "_connection", "_interval", "_timeout", "_timer")
@@ -65,7 +65,7 @@ class KeepAlive:
 
 
 def bounded_timeout(timeout: float | None, interval: float) -> float:
-    """How long a pong may take: the interval, unless less is asked for."""
+    """How long a pong may take: the interval, unless `timeout` is shorter."""
     if timeout is None:
         return interval
     if timeout > interval:
@@ -76,7 +76,7 @@ def bounded_timeout(timeout: float | None, interval: float) -> float:
 
 @functools.lru_cache
 def _warn(timeout: float, interval: float) -> None:
-    """Once, not for each connection. In Tornado's words."""
+    """Warn once, not for each connection. In Tornado's words."""
     gen_log.warning(
         "The websocket_ping_timeout (%s) cannot be longer than the websocket_ping_interval (%s).\n"
         "Setting websocket_ping_timeout=%s",

@@ -1,4 +1,4 @@
-"""An `open()` that does not come to its end: said, once of each class. Its client would wait in silence."""
+"""A warning, once per class, about an `open()` that does not end: its client waits in silence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _told: Final[weakref.WeakSet[type[WebSocketHandler]]] = weakref.WeakSet()
 
 
 def tell_late(handler: WebSocketHandler) -> None:
-    """Warn: the `open()` of `handler` has run for OPEN_SAID."""
+    """Warn that the `open()` of `handler` has run for OPEN_SAID."""
     handler_class = handler.__class__  # the author's own
     if handler_class not in _told:
         _told.add(handler_class)

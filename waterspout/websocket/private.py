@@ -1,11 +1,11 @@
-"""Tornado's private and undocumented names that our protocol cannot do without. All of them stand here.
+"""All of Tornado's private and undocumented names that our protocol cannot do without.
 
-Read in Tornado 6.6.1; `tests/waterspout/websocket/test_private.py` fails when one of them changes. Of
-`WebSocketHandler` we use beside what its documentation names:
+As of Tornado 6.6.1; `tests/waterspout/websocket/test_private.py` fails when one of them changes. Of
+`WebSocketHandler` we use, besides what its documentation names:
 
 * `open_args`, `open_kwargs`: what `get` was called with, for `open`
-* `on_ws_connection_close(code, reason)`: calls `on_close`, once, and lets go of the protocol
-* `ws_connection`: the protocol. The handler asks of it `accept_connection`, `close`, `is_closing`,
+* `on_ws_connection_close(code, reason)`: calls `on_close`, once, and drops the protocol
+* `ws_connection`: the protocol. The handler uses its `accept_connection`, `close`, `is_closing`,
   `on_connection_close`, `selected_subprotocol`, `set_nodelay`, `write_message` and `write_ping`
 """
 
@@ -26,5 +26,5 @@ except ImportError:
 
 
 def is_closing(protocol: WebSocketProtocol) -> bool:
-    """Of any protocol. Tornado's own can't say it without a stream: where it has refused the handshake."""
+    """For any protocol. Tornado's own can't tell without a stream: when it has refused the handshake."""
     return getattr(protocol, "stream", protocol) is None or protocol.is_closing()

@@ -1,7 +1,7 @@
 """One WebSocket, from the 101 to the end: to the event loop an asyncio protocol, to the handler what
 Tornado's `WebSocketProtocol` is.
 
-Nothing here waits. While the handler does not keep up, a little is held, and then nothing is read.
+Nothing here waits. While the handler does not keep up, a little is buffered, and then reading stops.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from waterspout.websocket.late import tell_late
 from waterspout.websocket.seen import SeenStream
 from waterspout.websocket.writer import FrameWriter
 
-#: What may come while the handler is at a message; past it nothing is read (bytes).
+#: How much may arrive while the handler is busy with a message; past that nothing is read (bytes).
 READ_AHEAD: Final = 64 * 1024
-#: What one client may have done in one turn of the event loop, where each frame counts as so many bytes more:
-#: Tornado's own figures (bytes).
+#: How much work one client gets in one turn of the event loop, where each frame counts as FRAME_COST bytes
+#: more: Tornado's own figures (bytes).
 TURN: Final = 256 * 1024
 FRAME_COST: Final = 1024
 #: The client has this long to answer a close frame, and to take what is still unsent: Tornado's (seconds).
@@ -46,7 +46,7 @@ class WebSocketProtocol(asyncio.Protocol):
     """The connection of `handler`, whose properties and options are those of Tornado's `WebSocketHandler`.
 
     Attributes: `selected_subprotocol`; `upgraded`, HTTP is over; `client_terminated`, nothing that the client
-    still sends matters; `close_code` and `close_reason`, what the client has said.
+    still sends matters; `close_code` and `close_reason`, as the client has sent them.
     """
 
     __slots__ = (
@@ -80,9 +80,9 @@ class WebSocketProtocol(asyncio.Protocol):
         self.client_terminated = False
         self.close_code: int | None = None
         self.close_reason: str | None = None
-        self._busy = True  # `open` or a callback runs
-        self._scheduled = False  # the rest of what has come is for the next turn of the loop
-        self._unheard = False  # it has asked for much and reads too little of it
+        self._busy = True  # `open` or a callback is running
+        self._scheduled = False  # the rest of what has arrived is for the next turn of the loop
+        self._unheard = False  # the client has asked for much, and reads too little of it
         self._reading_paused = False
         self._eof = False
         self._lost = False
@@ -94,9 +94,9 @@ class WebSocketProtocol(asyncio.Protocol):
     # -- the handler calls these -------------------------------------------------------------------------
 
     async def accept_connection(self, handler: WebSocketHandler) -> None:
-        """Answer the handshake, take the connection over, and run `open`: messages wait until it is done.
+        """Answer the handshake, take over the connection, and run `open`: messages wait until it is done.
 
-        A handler with a `get` of its own goes on there behind `on_close`, as with Tornado.
+        A handler with its own `get` continues there after `on_close`, as with Tornado.
         """
         agreed = answer(handler)
         if agreed is None:
@@ -104,7 +104,7 @@ class WebSocketProtocol(asyncio.Protocol):
             return
         self.selected_subprotocol, self._parser, self._deflater = agreed
         take_over(handler, self)
-        # Nobody else would do anything then; and a coroutine that waits costs an idle connection 2.4 KiB.
+        # Other handlers have nothing to do then; and a waiting coroutine costs an idle connection 2.4 KiB.
         is_wrapped = type(handler).get is not WebSocketHandler.get
         self._gone = asyncio.get_running_loop().create_future() if is_wrapped else None
         try:
@@ -150,7 +150,7 @@ class WebSocketProtocol(asyncio.Protocol):
         return not self.upgraded or self._writer.closed
 
     def is_closing(self) -> bool:
-        """Whether either side has said that it closes, or the connection is lost, or not yet there."""
+        """Whether either side has said that it closes, or the connection is lost, or not yet open."""
         return self.server_terminated or self.client_terminated or self._transport.is_closing()
 
     @property
@@ -160,11 +160,11 @@ class WebSocketProtocol(asyncio.Protocol):
 
     @property
     def unsent(self) -> int:
-        """What has been written and the kernel has not taken (bytes)."""
+        """What has been written but not yet taken by the kernel (bytes)."""
         return 0 if self.is_over else self._transport.get_write_buffer_size()
 
     def set_nodelay(self, x: bool) -> None:
-        """Whether small messages go out at once. asyncio has seen to that from the start."""
+        """Set whether small messages go out at once. asyncio has them do so from the start."""
         sock = self._transport.get_extra_info("socket")
         if sock is not None and sock.family in (AF_INET, AF_INET6):
             with contextlib.suppress(OSError):  # macOS: EINVAL, the client has left
@@ -172,12 +172,12 @@ class WebSocketProtocol(asyncio.Protocol):
 
     @property
     def socket(self) -> Any:
-        """For its names and options. None: the connection has ended, or not begun."""
+        """For its names and options. None: the connection has ended, or has not begun."""
         return None if self.is_over or self._transport.is_closing() else find_socket(self._transport)
 
     @property
     def stream(self) -> SeenStream:
-        """What of Tornado's `WebSocketProtocol.stream` handlers and libraries look at."""
+        """The part of Tornado's `WebSocketProtocol.stream` that handlers and libraries use."""
         return SeenStream(self)
 
     def on_connection_close(self) -> None:
@@ -199,7 +199,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._advance()
 
     def eof_received(self) -> bool:
-        """The client sends no more. What it has sent is handed on before the connection closes."""
+        """The client sends no more. What it has sent is passed on before the connection closes."""
         self._eof = True
         return self.is_behind and self._transport.can_write_eof()
 
@@ -223,7 +223,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     async def _open(self, handler: WebSocketHandler) -> None:
         if self._transport.is_closing():
-            self.client_terminated = True  # it left before it was let in
+            self.client_terminated = True  # it left before `open`
             return
         interval = handler.ping_interval or 0
         if interval > 0:
@@ -243,8 +243,8 @@ class WebSocketProtocol(asyncio.Protocol):
             self._on_failure(error)
 
     async def _wait_gone(self, gone: asyncio.Future[None]) -> None:
-        """Until `on_close` has been called. Whoever is cancelled here, by a timeout say, cuts the connection,
-        as with Tornado, and goes on behind that all the same.
+        """Wait until `on_close` has been called. A caller cancelled here, by a timeout for example, cuts the
+        connection, as with Tornado, and continues after that all the same.
         """
         try:
             await asyncio.shield(gone)
@@ -254,11 +254,11 @@ class WebSocketProtocol(asyncio.Protocol):
 
     @property
     def is_behind(self) -> bool:
-        """What comes now waits for what came before, or until the answers to that have been read."""
+        """What arrives now waits for what came before, or until the client has read the answers to that."""
         return self._busy or self._scheduled or self._unheard
 
     def _advance(self) -> None:
-        """Hand on what has come, as long as the handler keeps up and others are not kept waiting."""
+        """Pass on what has arrived, as long as the handler keeps up and others are not kept waiting."""
         work = 0
         try:
             while not (self.is_behind or self.client_terminated):
@@ -284,7 +284,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._advance()
 
     def _settle(self) -> None:
-        """Read on, or not; and end, when the client has gone and all that it had sent is handed on."""
+        """Resume or pause reading; end when the client is gone and all that it had sent is passed on."""
         if self.is_behind:
             self._pause_reading(self._parser.held > READ_AHEAD)
         elif self._lost:
@@ -304,7 +304,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _run(self, callback: Callable[[Any], Any], argument: Any) -> None:
-        """Call the handler; if that gives something to wait for, go no further until it is done."""
+        """Call the handler; if it returns something to wait for, go no further until that is done."""
         try:
             future = self._context.run(_call, callback, argument)
         except (Exception, SystemExit, asyncio.CancelledError) as error:
@@ -358,10 +358,10 @@ class WebSocketProtocol(asyncio.Protocol):
     # -- endings -----------------------------------------------------------------------------------------
 
     def _fail(self, code: int, reason: str) -> None:
-        """Say why, and close (RFC 6455 section 7.1.7).
+        """Send the reason, and close (RFC 6455 section 7.1.7).
 
-        What the client still sends is thrown away for a moment: unread bytes make the kernel send a reset,
-        and that can eat the close frame.
+        What the client still sends is discarded for a moment: unread bytes make the kernel send a reset,
+        which can destroy the close frame.
         """
         self._writer.send_close(code, reason)
         self.client_terminated = True
@@ -380,7 +380,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._end_timer = asyncio.get_running_loop().call_later(delay, self._abort)
 
     def _stop_timers(self) -> None:
-        """And let go of them: they know whom they would call."""
+        """Stop the timers and drop them: they refer to what they would call."""
         keep_alive, self._keep_alive = self._keep_alive, None
         if keep_alive is not None:
             keep_alive.stop()
@@ -403,7 +403,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._gone.set_result(None)
 
 
-# For `isinstance`. There is nothing in it to inherit, and its instances have a dictionary.
+# For `isinstance`. It has nothing to inherit, and its instances have a `__dict__`.
 tornado.websocket.WebSocketProtocol.register(WebSocketProtocol)
 
 _ACTIONS: Final[dict[int, Callable[[WebSocketProtocol, Any], None]]] = {

@@ -1,4 +1,4 @@
-"""`ws_connection.stream`: what handlers and libraries ask of Tornado's `WebSocketProtocol.stream`."""
+"""`ws_connection.stream`: what handlers and libraries use of Tornado's `WebSocketProtocol.stream`."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Shown(Protocol):
 
 
 class SeenStream:
-    """The connection of a WebSocket, as an `IOStream` shows one. It is made when somebody asks for it, and so
-    costs an idle WebSocket nothing.
+    """The connection of a WebSocket, as an `IOStream` shows one. It is made on demand, and so costs an idle
+    WebSocket nothing.
     """
 
     __slots__ = ("_protocol",)
@@ -42,7 +42,7 @@ class SeenStream:
         return self._protocol.socket is None
 
     def close(self, exc_info: Any = False) -> None:
-        """At once, without a word to the client."""
+        """Close at once, without a close frame."""
         self._protocol.on_connection_close()
 
     def set_nodelay(self, value: bool) -> None:

@@ -1,4 +1,4 @@
-"""A Tornado `IOStream` as an asyncio transport, for what Tornado's own HTTPServer hands over."""
+"""A Tornado `IOStream` as an asyncio transport, for the streams that Tornado's own HTTPServer hands over."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 
 #: One read (bytes).
 _READ: Final = 64 * 1024
-#: Past this the protocol is told to pause writing; at the other to go on: asyncio's own figures (bytes).
+#: Past `_HIGH` the protocol is told to pause writing, at `_LOW` to resume: asyncio's own figures (bytes).
 _HIGH: Final = 64 * 1024
 _LOW: Final = 16 * 1024
 
@@ -45,8 +45,8 @@ class StreamTransport(asyncio.Transport):
         super().__init__()
         self._stream = stream
         self._protocol = protocol
-        self._asks = False  # a read is under way, or what came of it is about to be handed on
-        self._held = b""  # came of a read that was under way when reading was paused
+        self._asks = False  # a read is under way, or its result is about to be passed on
+        self._held = b""  # the result of a read that was under way when reading was paused
         self._unsent = 0
         self._reading_paused = False
         self._writing_paused = False
@@ -118,7 +118,7 @@ class StreamTransport(asyncio.Transport):
             self._ask()
 
     def _is_held_back(self) -> bool:
-        """Once the stream is closed there is only what has come already: then pausing means nothing."""
+        """Once the stream is closed there is only what has already arrived: then pausing means nothing."""
         return self._reading_paused and not self._stream.closed()
 
     def _on_stream_closed(self) -> None:
@@ -132,7 +132,7 @@ class StreamTransport(asyncio.Transport):
 
     def _tell(self) -> None:
         error, protocol = self._stream.error, self._protocol
-        self._protocol = _NOBODY  # which holds us
+        self._protocol = _NOBODY  # the protocol refers to us
         protocol.connection_lost(error if isinstance(error, Exception) else None)
 
     # -- writing -----------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ class StreamTransport(asyncio.Transport):
         return self._closing or self._stream.closed()
 
     def close(self) -> None:
-        """Close when all that was written has gone out."""
+        """Close once everything written has gone out."""
         self._closing = True
         self._end_when_sent()
 

@@ -1,4 +1,4 @@
-"""The write side of a WebSocket: frames to the transport, and who waits for room."""
+"""The write side of a WebSocket: frames to the transport, and what waits for room."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from waterspout.system.unacknowledged import held_by_kernel
 from waterspout.websocket.deflate import Deflater
 from waterspout.websocket.frames import CLOSE, PONG, build_close, build_frame, build_header
 
-#: A coroutine that only writes, to a client that reads as fast, gives way after this many messages.
+#: A coroutine that only writes, to a client that reads as fast, yields after this many messages.
 WRITE_TURN: Final = 64
-#: Who has left so much unsent is not heard until it has taken most of it: more than a message of the largest
-#: size that a client may send by default (bytes).
+#: A client with this much unsent data is not heard until it has taken most of it: more than a message of the
+#: largest size that a client may send by default (bytes).
 UNSENT: Final = 16 * 1024 * 1024
-#: Or who has been heard so often meanwhile, and so answered: from Python 3.12 on asyncio counts each message
-#: that is unsent at every write. What a handler sends unasked is not the client's doing.
+#: Nor is one that has been heard this often meanwhile, and so answered: from Python 3.12 on asyncio counts
+#: each unsent message at every write. What a handler sends unasked is not the client's doing.
 UNSENT_MESSAGES: Final = 1000
 
 
 class FrameWriter:
-    """Writes to `transport`, which says when it is full. Nothing is held back here but one pong. A client
-    that has taken nothing for `timeout` seconds, while there was something, is cut: it may have vanished, and
-    what is written for it without waiting would be kept for ever.
+    """Writes to `transport`, which says when it is full. Only one pong is ever held back here. A client that
+    has taken nothing for `timeout` seconds while there was something to take is cut: it may have vanished,
+    and what is written for it without waiting would be kept forever.
 
     Attributes: `closed`, nothing more may be sent, as after a close frame (RFC 6455 section 5.5.1).
     """
@@ -53,7 +53,7 @@ class FrameWriter:
         self._transport = transport
         self._loop = asyncio.get_running_loop()
         self._deflater = deflater
-        # HTTP may have left much unsent. Then the transport has said that it is full already, and not to us.
+        # HTTP may have left much unsent. Then the transport has already said that it is full, but not to us.
         _low, high = transport.get_write_buffer_limits()
         self._paused = False
         self._written = self._taken = 0
@@ -67,14 +67,14 @@ class FrameWriter:
             self.pause()
 
     def is_full(self) -> bool:
-        """More lies here than a client may cause that does not read. Asked once for each message of its."""
+        """More is unsent than a client that does not read may cause. Called once for each of its messages."""
         if not self._paused:
             return False
         self._heard += 1
         return self._heard > UNSENT_MESSAGES or self._transport.get_write_buffer_size() > UNSENT
 
     def send_message(self, opcode: int, payload: bytes) -> asyncio.Future[None]:
-        """A whole message. The future is done when there is room for more, or fails: WebSocketClosedError."""
+        """Send a message. The future is done when there is room for more; fails with WebSocketClosedError."""
         if self._deflater is None:
             self._send(opcode, payload)
         else:
@@ -82,17 +82,17 @@ class FrameWriter:
         return self._when_room()
 
     def send_control(self, opcode: int, payload: bytes) -> None:
-        """A control frame; nothing when closed. Raises ValueError: more than 125 bytes."""
+        """Send a control frame; do nothing when closed. Raises ValueError: more than 125 bytes."""
         if not self.closed:
             self._send(opcode, payload)
 
     def send_close(self, code: int | None, reason: str | None) -> None:
-        """A close frame, if none was sent. Raises ValueError: the reason has more than 123 bytes."""
+        """Send a close frame, if none was sent. Raises ValueError: the reason has more than 123 bytes."""
         self.send_control(CLOSE, build_close(code, reason))
         self.closed = True
 
     def answer_ping(self, payload: bytes) -> None:
-        """While the client takes nothing, only its last ping is kept (RFC 6455 section 5.5.3)."""
+        """Send a pong; while the client takes nothing, keep only its last ping (RFC 6455 section 5.5.3)."""
         if self._paused:
             self._pong = payload
         else:
@@ -116,14 +116,14 @@ class FrameWriter:
             self.answer_ping(pong)
 
     def lose(self) -> None:
-        """The connection is lost: whoever waits for room is told."""
+        """The connection is lost: futures that wait for room fail."""
         self.closed = True
         self._unwatch()
         waiters, self._waiters = self._waiters, None
         for future in waiters or ():
             if not future.done():
                 future.set_exception(WebSocketClosedError())
-                future.exception()  # not everybody looks at what `write_message` gives
+                future.exception()  # not every caller looks at what `write_message` returns
 
     def _send(self, opcode: int, payload: bytes, *, compressed: bool = False) -> None:
         if self._transport.is_closing():
@@ -141,8 +141,8 @@ class FrameWriter:
     # -- a client that takes nothing ---------------------------------------------------------------------
 
     def _count_taken(self) -> int:
-        """Bytes that the client's own side has taken. A full buffer of the kernel's takes in nothing for a
-        long time, however steadily the client reads: so what it holds is asked for, too.
+        """Bytes that the client's own side has taken. A full kernel buffer accepts nothing for a long time,
+        however steadily the client reads: so what the kernel holds is looked up, too.
         """
         held = held_by_kernel(self._transport.get_extra_info("socket"))
         return self._written - self._transport.get_write_buffer_size() - held
@@ -166,7 +166,7 @@ class FrameWriter:
             self._transport.abort()
 
     def _when_room(self) -> asyncio.Future[None]:
-        # One for each who waits: if one is cancelled, the others still wait.
+        # One for each waiter: if one is cancelled, the others still wait.
         future: asyncio.Future[None] = self._loop.create_future()
         self._messages += 1
         if self._paused:
