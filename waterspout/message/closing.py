@@ -1,8 +1,8 @@
 """Which connections have had their last request. Leaf.
 
 After an error reply or `Connection: close` nothing more on a connection may be run (RFC 9112 section 9.6):
-what stands behind it may be the second half of a smuggled request. Tornado reads on from what it has
-buffered, even of a stream that is closed, and would run it with nobody to tell that the client is gone.
+what follows may be the second half of a smuggled request. Tornado continues to read what it has buffered,
+even from a closed stream, and would run it, with nothing to report that the client is gone.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _closing: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def close_behind(connection: Any) -> None:
-    """Let this be the last request of its connection."""
+    """Make this the last request of its connection."""
     context = getattr(connection, "context", None)
     if context is not None:
         _closing.add(context)
 
 
 def may_serve(connection: Any) -> bool:
-    """Whether a request that has just come may be run."""
+    """Whether a request that has just arrived may be run."""
     stream = getattr(connection, "stream", None)
     is_closed = stream is not None and stream.closed()
     return not is_closed and getattr(connection, "context", None) not in _closing
@@ -38,8 +38,8 @@ def may_serve(connection: Any) -> bool:
 def cut_reply(connection: Any, *, is_delimited: bool, at_once: bool = False) -> None:
     """Close in the middle of a reply, so that the client can tell: never a clean end.
 
-    On Tornado's server: `is_delimited`, it has a length, or comes in chunks; `at_once`, what was written is
-    not waited for.
+    On Tornado's server: `is_delimited`, the reply has a length, or is chunked; `at_once`, don't wait for what
+    was written to go out.
     """
     if hasattr(connection, "cut"):  # our own
         if at_once:

@@ -1,7 +1,7 @@
-"""What header fields say of a client that is behind a proxy. Pure; whom to believe is decided elsewhere.
+"""What header fields say about a client behind a proxy. Pure; what to believe is decided elsewhere.
 
 `X-Forwarded-*` is a convention; `Forwarded` is RFC 7239. Both are lists to which each proxy adds at the
-right, so they are read from the right: what stands further left may have been written by the client.
+right, so they are read from the right: anything further left may have been written by the client.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ IPAddress = IPv4Address | IPv6Address
 #: Whether an address, as text, is that of a trusted proxy.
 Trust = Callable[[str], bool]
 
-#: How the fields of one convention begin; others of that beginning speak of the client, too.
+#: How the fields of one convention begin; other fields with this prefix are about the client, too.
 _PREFIX: Final = "x-forwarded-"
 #: Those of them that are read.
 X_FORWARDED: Final = tuple(_PREFIX + word for word in ("for", "proto", "host", "port", "prefix"))
@@ -71,8 +71,8 @@ _OTHERS: Final = frozenset(
         "x-url-scheme",
     }
 )
-#: Of the convention's own fields those that say the same things. Others (`X-Forwarded-User`) say who somebody
-#: is to the proxy, which nobody but the proxy knows.
+#: Those of the convention's own fields that say the same things. Others (`X-Forwarded-User`) say who a user
+#: is to the proxy, which only the proxy knows.
 _CONNECTION: Final = frozenset(
     _PREFIX + word
     for word in (
@@ -82,8 +82,8 @@ _CONNECTION: Final = frozenset(
 )
 _SCHEMES: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https"}  # Traefik says ws
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
-#: What `waterspout.http` takes for a Host, but not an empty one, and no zone behind an address: it means
-#: nothing to anybody else.
+#: What `waterspout.http` accepts as a Host, but not an empty one, and no zone after an address: that means
+#: nothing to any other host.
 _HOST: Final = re.compile(r"((?:[0-9A-Za-z\-._~]{1,255})|\[([0-9A-Fa-f:.]{2,45})\])(?::([0-9]{1,5}))?")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _NODE: Final = re.compile(
@@ -98,9 +98,9 @@ _PAIRS: Final = re.compile(rf'({TOKEN})=(?:({TOKEN})|"([^"\\]*)")')
 
 
 class Client(NamedTuple):
-    """What a proxy says of its client; "" where it says nothing that could be understood.
+    """What a proxy says about its client; "" where it says nothing that can be understood.
 
-    `host`: with its port, unless that is the scheme's own. `root_path`: what the proxy took off the path.
+    `host`: with its port, unless that is the scheme's default. `root_path`: what the proxy took off the path.
     """
 
     address: str = ""
@@ -111,7 +111,7 @@ class Client(NamedTuple):
 
 
 def is_claim(name: str) -> bool:
-    """Whether a field of this name, in lower case, speaks of a client behind its sender."""
+    """Whether a field with this name, in lower case, is about a client behind its sender."""
     return name in _OTHERS or name.startswith(_PREFIX)
 
 
@@ -121,14 +121,14 @@ def has_claims(names: Collection[str]) -> bool:
 
 
 def is_of_connection(name: str) -> bool:
-    """Whether a claim is about address, scheme, host, port or path: whoever has been told those by one field
+    """Whether a claim is about address, scheme, host, port or path: an app that gets those from one field
     must not read them in another.
     """
     return name in _OTHERS or name in _CONNECTION
 
 
 def parse_root_path(text: str) -> str | None:
-    """A path that everything is mounted under, without a slash at its end; "" for the root itself.
+    """`text` as a path that everything is mounted under, without a trailing slash; "" for the root itself.
 
     None: it can't be one.
     """
@@ -139,7 +139,7 @@ def parse_root_path(text: str) -> str | None:
 
 
 def parse_address(text: str) -> IPAddress | None:
-    """An IP address; one of IPv4 that is written as one of IPv6 (`::ffff:192.0.2.7`) is of IPv4."""
+    """Return an IP address; an IPv4 address written as IPv6 (`::ffff:192.0.2.7`) is returned as IPv4."""
     try:
         address = ip_address(text)
     except ValueError:
@@ -148,7 +148,7 @@ def parse_address(text: str) -> IPAddress | None:
 
 
 def is_ipv6(text: str) -> bool:
-    """Whether it is an address of IPv6, perhaps with a zone (RFC 4007 section 11)."""
+    """Whether `text` is an IPv6 address, perhaps with a zone (RFC 4007 section 11)."""
     try:
         IPv6Address(text)
     except ValueError:
@@ -158,9 +158,9 @@ def is_ipv6(text: str) -> bool:
 
 def read_x_forwarded(fields: dict[str, str], scheme: str, host: str, is_trusted: Trust) -> Client:
     """What `X-Forwarded-For, -Proto, -Host, -Port, -Prefix` say. `fields`: name in lower case -> its lines,
-    joined with commas, and those that are not believed left out; `scheme`, `host`: of the request as it came.
+    joined with commas, without fields that are not believed; `scheme`, `host`: of the request as received.
 
-    Of all but the addresses the last counts, which the nearest proxy has written.
+    Except for the addresses, the last value counts, which the nearest proxy has written.
     """
     nodes = fields.get("x-forwarded-for", "").rsplit(",", PROXY_HOPS)
     if len(nodes) > PROXY_HOPS:
@@ -179,7 +179,7 @@ def _last(fields: dict[str, str], name: str) -> str:
 
 
 def read_forwarded(fields: dict[str, str], scheme: str, host: str, is_trusted: Trust) -> Client:
-    """What `Forwarded` says. Each of its elements is one proxy's: that counts which names the client."""
+    """What `Forwarded` says. Each element is from one proxy: the one that names the client counts."""
     elements: list[dict[str, str]] = []
     for text in _split_forwarded(fields.get("forwarded", "")):
         if not _ELEMENT.fullmatch(text) or len(elements) == PROXY_HOPS:
@@ -194,9 +194,9 @@ def read_forwarded(fields: dict[str, str], scheme: str, host: str, is_trusted: T
 
 
 def build_host(host: str, scheme: str, port: str = "") -> str:
-    """`host`, with `port` if it has none of its own, and without the one that the scheme implies. "": it is
-    no host. The other scheme's own port is none: a proxy further out has ended TLS, and this one tells its
-    own.
+    """Return `host`, with `port` if it has none itself, and without the one that the scheme implies. "": it
+    is not a host. As `port`, the other scheme's default counts as none: a proxy further out has ended TLS,
+    and this one gives its own port.
     """
     return _build_known_host(host, scheme, port) if len(host) + len(port) < 300 else ""
 
@@ -217,7 +217,7 @@ def _build_known_host(host: str, scheme: str, port: str) -> str:
 
 
 def split_host(host: str, scheme: str) -> tuple[str, str]:
-    """SERVER_NAME and SERVER_PORT of what `build_host` gave."""
+    """SERVER_NAME and SERVER_PORT of a result of `build_host`."""
     name, colon, port = host.rpartition(":")
     if not colon or port.endswith("]"):
         return host.strip("[]"), _DEFAULT_PORTS[scheme]
@@ -225,9 +225,9 @@ def split_host(host: str, scheme: str) -> tuple[str, str]:
 
 
 def _walk(nodes: list[str], is_trusted: Trust) -> tuple[str, str, int]:
-    """From the nearest node to the client: the first that is no trusted proxy, or the last that can be read.
+    """Find, from the nearest node on, the first that is not a trusted proxy, or the last that can be read.
 
-    Gives address, port, and the index of the node that the outermost trusted proxy has written.
+    Returns address, port, and the index of the node that the outermost trusted proxy has written.
     """
     address, port, index = "", "", 0
     for at, text in enumerate(nodes):
@@ -244,7 +244,7 @@ def _walk(nodes: list[str], is_trusted: Trust) -> tuple[str, str, int]:
 @lru_cache(maxsize=4096)
 def _parse_node(text: str) -> tuple[str, str] | None:
     """Address and port of `192.0.2.7`, `192.0.2.7:80`, `2001:db8::7`, `[2001:db8::7]:80`. None: `unknown`,
-    `_hidden`, or no node at all (RFC 7239 section 6).
+    `_hidden`, or not a node at all (RFC 7239 section 6).
     """
     match = _NODE.fullmatch(text.strip(" \t"))
     if match is None:
@@ -257,7 +257,7 @@ def _parse_node(text: str) -> tuple[str, str] | None:
 
 
 def _split_forwarded(text: str) -> Iterator[str]:
-    """The elements of a list, from the right: an open quote further left can't swallow them."""
+    """Yield the elements of a list, from the right: an open quote further left can't swallow them."""
     end = position = len(text)
     comma = text.rfind(",")
     while True:

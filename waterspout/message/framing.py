@@ -1,5 +1,5 @@
-"""How a request's body is delimited, judged before any app runs, whatever server stands in front; which
-replies have a body; and what a token is. Pure.
+"""How a request's body is delimited, checked before any app runs, whatever server is in front; which replies
+have a body; and what a token is. Pure.
 
 RFC 9112 section 6.3. Two parties that disagree on where a request ends can be played against each other
 (request smuggling), so whatever is not plainly right is refused.
@@ -16,20 +16,20 @@ from waterspout.limits import CONTENT_LENGTH_DIGITS
 
 _DIGITS: Final = re.compile(rf"[0-9]{{1,{CONTENT_LENGTH_DIGITS}}}")
 
-#: One character of a token, and a token (RFC 9110 section 5.6.2): methods, the names of fields, and so on.
+#: One character of a token, and a token (RFC 9110 section 5.6.2): methods, field names, and so on.
 TOKEN_CHARACTER: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 TOKEN: Final = TOKEN_CHARACTER + "+"
-#: `body_length` of a body whose end is only known when it comes.
+#: `body_length` of a body whose end is known only when it arrives.
 CHUNKED: Final = -1
 
 
 def body_length(
     version: str, lengths: Sequence[str], codings: Sequence[str], *, unpacked: bool = False
 ) -> int:
-    """The length of the body in bytes; 0 when there is none, `CHUNKED` when its end is not known before.
+    """The length of the body in bytes; 0 if there is none, `CHUNKED` if its end is not known beforehand.
 
     `lengths` and `codings`: the values of the Content-Length and Transfer-Encoding lines. `unpacked`: the
-    server decompresses the body on the way, so the length is that of something else.
+    server decompresses the body on the way, so the given length is not that of the body.
 
     Raises RequestRefused (400): conflicting, repeated or malformed Content-Length or
     Transfer-Encoding.
@@ -56,6 +56,6 @@ def _chunked(version: str, codings: Sequence[str], lengths: Sequence[str]) -> in
     if version != "HTTP/1.1":
         raise RequestRefused(400, f"Transfer-Encoding in {version}")
     if len(codings) > 1 or codings[0].lower() != "chunked":
-        # RFC 9112 section 6.1 would like 501; Tornado says 400, and so both servers say the same.
+        # RFC 9112 section 6.1 asks for 501; Tornado answers 400, and so both servers answer the same.
         raise RequestRefused(400, "Unsupported Transfer-Encoding")
     return CHUNKED

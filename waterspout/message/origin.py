@@ -6,7 +6,7 @@ import time
 from email.utils import formatdate
 from typing import Final
 
-#: The field `Server`, on both sides; it does not say which version.
+#: The field `Server`, on both sides; it does not tell the version.
 SERVER: Final = "waterspout"
 
 
@@ -15,7 +15,7 @@ _latest = (-1, "", "")
 
 
 def http_date() -> str:
-    """Now, as RFC 9110 section 5.6.7 writes it. Kept for its second: formatting costs 3 µs, this 0.1."""
+    """Now, in the format of RFC 9110 section 5.6.7. Kept for one second: formatting costs 3 µs, this 0.1."""
     latest, second = _latest, int(time.time())
     return latest[1] if latest[0] == second else _renew(second)[1]
 

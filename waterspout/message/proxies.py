@@ -1,8 +1,8 @@
 """Who a request is from and where it was meant to go, behind any proxy: decided once, for both sides. Leaf.
 
-Before a native handler or the WSGI app sees a request, `Proxies.judge` has said what its client's address is,
-the scheme, host and port that it used, and which part of the path is only where we are mounted. What the
-fields of the request said of it is gone by then, so that nobody can read something else there.
+Before a native handler or the WSGI app sees a request, `Proxies.judge` has decided its client's address, the
+scheme, host and port that it used, and which part of the path is only where we are mounted. What the fields
+of the request said about these is gone by then, so that no code can read something else there.
 """
 
 from __future__ import annotations
@@ -34,30 +34,30 @@ if TYPE_CHECKING:
 
 logger = steady("waterspout.proxies")
 
-#: Which fields of a trusted proxy are believed. `none`: not one, and all are passed on.
+#: Which fields of a trusted proxy are believed. `none`: none of them, and all are passed on.
 FAMILIES: Final = ("x-forwarded", "forwarded", "none")
-#: What `Proxies` is told, by its names everywhere: as a setting of an application, and as an option.
+#: The arguments of `Proxies`, by their names everywhere: as settings of an application, and as options.
 PROXY_SETTINGS: Final[tuple[str, ...]] = ("trusted_proxies", "proxy_headers", "root_path")
 #: A peer on a UNIX socket has no address; this is what Tornado calls it.
 _UNIX_FAMILY: Final = getattr(socket, "AF_UNIX", None)
 _UNIX: Final = "0.0.0.0"
-#: What a peer on a UNIX socket is called in the log.
+#: The name in the log of a peer on a UNIX socket.
 _ON_UNIX: Final = "whoever connects to the UNIX socket"
-#: Fields that proxies set: who sends one of them from close by is one of the operator's, in all likelihood.
+#: Fields that proxies set: a nearby peer that sends one is most likely one of the operator's own proxies.
 _TELLING: Final = {name.title(): name for name in (*X_FORWARDED, "forwarded")}
 
-#: The two ends of a client's connection, as the app is told of them: wsgi.url_scheme, REMOTE_ADDR,
-#: REMOTE_PORT, SERVER_NAME, SERVER_PORT.
+#: The two ends of a client's connection, as the app sees them: wsgi.url_scheme, REMOTE_ADDR, REMOTE_PORT,
+#: SERVER_NAME, SERVER_PORT.
 Ends = tuple[str, str, str, str, str]
 
 
 class Verdict(NamedTuple):
     """What is true of a request.
 
-    `target`: `root_path`, and behind it what rules and the app know as the path. `outside`: its path does
-    not begin with the root path that was configured. `removed`: names, in lower case, of fields that nobody
-    sees. `host`: None, as it came. `context`: the connection's, for this request alone; None, as it is.
-    `disbelieved`: it spoke for another client, and may not.
+    `target`: `root_path`, followed by what rules and the app know as the path. `outside`: its path does not
+    begin with the configured root path. `removed`: names, in lower case, of fields that are hidden. `host`:
+    None, as received. `context`: the connection's, for this request alone; None, as it is. `disbelieved`: it
+    claims another client, and is not trusted to.
     """
 
     target: str
@@ -70,18 +70,18 @@ class Verdict(NamedTuple):
 
     @property
     def path(self) -> str:
-        """The path that rules are matched against; outside, all of it. Of the root path itself it is `/`: an
-        empty one is the WSGI app's alone to send elsewhere (PEP 3333 on PATH_INFO).
+        """The path that rules are matched against; if outside, all of it. For the root path itself it is `/`:
+        an empty one is for the WSGI app alone to redirect (PEP 3333 on PATH_INFO).
         """
         return self.target.partition("?")[0][0 if self.outside else len(self.root_path) :] or "/"
 
 
 class Proxies:
-    """Which proxies are trusted, what they are believed, and where everything is mounted.
+    """Which proxies are trusted, which of their fields are believed, and where everything is mounted.
 
-    `trusted_proxies`: networks, as CIDR; `unix`: whoever reaches us by a UNIX socket. `proxy_headers`: see
-    `FAMILIES`; by default the first; or those of `X_FORWARDED` alone that are named, for proxies that set no
-    others. `root_path`: paths begin with it, and it is no part of them. Raises ConfigurationError.
+    `trusted_proxies`: networks, as CIDR; `unix`: any peer on a UNIX socket. `proxy_headers`: see `FAMILIES`;
+    by default the first; or only the named ones of `X_FORWARDED`, for proxies that set no others.
+    `root_path`: paths begin with it, and it is removed from them. Raises ConfigurationError.
 
     Attributes: `settings`, these three by name.
     """
@@ -94,7 +94,7 @@ class Proxies:
     ) -> None:
         trusted = (trusted_proxies,) if isinstance(trusted_proxies, str) else tuple(trusted_proxies)
         self.settings = dict(
-            zip(PROXY_SETTINGS, (trusted, proxy_headers, root_path), strict=True)  # what can be read once was
+            zip(PROXY_SETTINGS, (trusted, proxy_headers, root_path), strict=True)  # iterators have been read
         )
         self.is_trusted = _build_trust(trusted)
         self._trusted = frozenset(map(str.strip, trusted))
@@ -108,15 +108,15 @@ class Proxies:
         self._tells = False
 
     def adds_nothing_to(self, others: Proxies) -> bool:
-        """Whether these say no more than `others` do, before which they may stand: the same, or nothing."""
+        """Whether these say no more than `others`, in front of which they may be: the same, or nothing."""
         ours, theirs, nothing = (
             (each._trusted, each.headers, each.root_path) for each in (self, others, Proxies())
         )
         return ours in (theirs, nothing)
 
     def judge(self, connection: Any, target: str, fields: Iterable[tuple[str, str]]) -> Verdict | None:
-        """What is true of a request with this `target` and these `fields`, which come in on a Tornado
-        `HTTPConnection`. None: all is as it came.
+        """What is true of a request with this `target` and these `fields`, received on a Tornado
+        `HTTPConnection`. None: everything is as received.
         """
         claims: dict[str, str] = {}
         host = ""
@@ -141,7 +141,7 @@ class Proxies:
             _restore(connection.context)
             read = read_forwarded if self.headers == "forwarded" else read_x_forwarded
             removed = frozenset(filter(is_of_connection, claims))
-            if self._named is not None:  # the others may be the client's own, whom the proxy let write them
+            if self._named is not None:  # the others may be the client's own, which the proxy let through
                 claims = {name: claims[name] for name in self._named & claims.keys()}
             client = read(claims, connection.context.protocol, authority or host, self.is_trusted)
             new_host, stripped = client.host or new_host, client.root_path
@@ -152,8 +152,8 @@ class Proxies:
         return Verdict(target, root_path, outside, removed, new_host, context, disbelieved)
 
     def _mount(self, path: str, stripped: str) -> tuple[str, str, bool]:
-        """The root path of a request, what `path` is below it, and whether it is outside. `stripped`: what a
-        trusted proxy says that it took off before.
+        """The root path of a request, what `path` is below it, and whether it is outside. `stripped`: the
+        prefix that a trusted proxy says it has removed.
         """
         root = self.root_path
         if path == "*":
@@ -161,18 +161,18 @@ class Proxies:
         if not root:
             return stripped, path, False
         is_below = (path + "/").startswith(root + "/")
-        if stripped.endswith(root):  # it knows of ours, and may have taken it off, or not
+        if stripped.endswith(root):  # the proxy knows ours, and may have removed it, or not
             return stripped, path[len(root) :] if is_below else path, False
         return stripped + root, path[len(root) :], not is_below
 
     def tell_of_untrusted(self) -> None:
-        """Warn once of a proxy that is not trusted, as it seems. For `waterspout serve`, whose option it is:
+        """Warn once about what seems to be an untrusted proxy. For `waterspout serve`, which has the option:
         another server may have believed the peer by itself (`xheaders`).
         """
         self._tells = self.headers != "none"
 
     def find_doubt(self, families: Collection[int]) -> str:
-        """What is wrong with whom we trust, where sockets of these `families` are served; "": nothing."""
+        """What is wrong with the trusted peers, if sockets of these `families` are served; "": nothing."""
         is_unix = {family == _UNIX_FAMILY for family in families}
         if not self._trusted or len(is_unix) != 1:
             return ""
@@ -183,9 +183,9 @@ class Proxies:
         return ""
 
     def _tell(self, context: Any, claims: Collection[str]) -> None:
-        """Say once that a proxy of the operator's own is not believed, as it seems: one with an address that
-        strangers don't have. Else redirects lead to http://, and all clients are one, without a word. A
-        warning: what is served is wrong then.
+        """Warn once that what seems to be the operator's own proxy is not believed: a peer with an address
+        that strangers don't have. Otherwise redirects lead to http://, and all clients look like one,
+        silently. A warning, since what is served is wrong then.
         """
         field = next((name for name, lower in _TELLING.items() if lower in claims), "")
         peer = _name_neighbour(context) if field else ""
@@ -199,18 +199,18 @@ class Proxies:
             )
 
     def _is_trusted_peer(self, context: Any) -> bool:
-        """By the address of the connection itself: what `xheaders` makes of `remote_ip` is a claim, too."""
+        """Decide by the connection's own address: what `xheaders` makes of `remote_ip` is a claim, too."""
         address = getattr(context, "address", None)
         if isinstance(address, tuple) and address:
             return self.is_trusted(address[0])
-        # A peer that reset its connection before it was accepted has no address either: the family tells it
-        # from a UNIX socket's.
+        # A peer that reset its connection before it was accepted has no address either: the family
+        # distinguishes it from a UNIX socket's.
         return getattr(context, "address_family", None) == _UNIX_FAMILY and self.is_trusted(_UNIX)
 
 
 def check_headers(text: str) -> str:
-    """Which fields are believed, as somebody has written it: one of `FAMILIES`, or names out of `X_FORWARDED`
-    with commas between them. In lower case, without spaces. Raises ConfigurationError.
+    """Normalize a setting of which fields are believed: one of `FAMILIES`, or names from `X_FORWARDED`,
+    separated by commas. Returned in lower case, without spaces. Raises ConfigurationError.
     """
     names = [name.strip() for name in text.lower().split(",")]
     if len(names) == 1 and names[0] in FAMILIES:
@@ -225,7 +225,7 @@ def check_headers(text: str) -> str:
 
 
 def check_root_path(text: str) -> str:
-    """A root path as it is written by hand. Raises ConfigurationError."""
+    """Normalize a root path written by hand. Raises ConfigurationError."""
     root_path = parse_root_path(text)
     if root_path is None:
         raise ConfigurationError(
@@ -235,7 +235,7 @@ def check_root_path(text: str) -> str:
 
 
 def verdict_of(connection: Any) -> Verdict | None:
-    """The verdict on the request that comes in on this `HTTPConnection`; None: all is as it came."""
+    """The verdict on the request received on this `HTTPConnection`; None: everything is as received."""
     verdict: Verdict | None = getattr(connection, "verdict", None)
     return verdict
 
@@ -243,10 +243,10 @@ def verdict_of(connection: Any) -> Verdict | None:
 def judge_once(
     proxies: Proxies, connection: Any, start_line: RequestStartLine, headers: HTTPHeaders
 ) -> Verdict | None:
-    """The verdict on a request whose head Tornado's interface hands over. Unless it has been judged before,
-    `headers` are changed, and the verdict is the connection's from here on. None: all is as it came.
+    """The verdict on a request whose head comes through Tornado's interface. Unless it was judged before,
+    `headers` are changed, and the verdict is stored on the connection. None: everything is as received.
     """
-    head = getattr(connection, "head", None)  # our own server has looked by now
+    head = getattr(connection, "head", None)  # our own server has already looked
     is_plain = head is not None and not head.claims and not proxies.root_path
     verdict = verdict_of(connection)
     if verdict is not None or is_plain:
@@ -267,8 +267,8 @@ def judge_once(
 
 
 def _name_neighbour(context: Any) -> str:
-    """The peer of a connection that comes from this machine or from a network that is not the internet's;
-    "": it comes from elsewhere.
+    """The peer of a connection from this machine or from a network that is not part of the internet; "": it
+    comes from elsewhere.
     """
     peer = getattr(context, "address", None)
     if isinstance(peer, tuple) and peer:
@@ -278,7 +278,7 @@ def _name_neighbour(context: Any) -> str:
 
 
 def _build_trust(networks: tuple[str, ...]) -> Trust:
-    """Whether an address lies in one of `networks`. Raises ConfigurationError: no network, or all."""
+    """Test whether an address is in one of `networks`. Raises ConfigurationError: no network, or all."""
     words = [word.strip() for word in networks]
     try:
         trusted = {
@@ -301,14 +301,14 @@ def _build_trust(networks: tuple[str, ...]) -> Trust:
 
 
 def _restore(context: Any) -> None:
-    """Undo what Tornado's `xheaders` has made of the fields, which come to be judged."""
+    """Undo what Tornado's `xheaders` has made of the fields, which are about to be judged."""
     restore = getattr(context, "_unapply_xheaders", None)
     if restore is not None:
         restore()
 
 
 def _rewrite(connection: Any, client: Client) -> Any:
-    """A copy of the connection's context that tells of this client."""
+    """Return a copy of the connection's context that describes this client."""
     _scheme, remote_ip, remote_port, server_name, server_port = find_ends(connection)
     old = connection.context
     context = object.__new__(type(old))
@@ -324,9 +324,9 @@ def _rewrite(connection: Any, client: Client) -> Any:
 
 
 def find_ends(connection: Any) -> Ends:
-    """Who the client is and where it came in: of an `HTTPConnection` whose request is being served.
+    """Both ends of an `HTTPConnection` whose request is being served: the client, and where it connected.
 
-    Kept on the connection's context, for as long as that says the same of the client (`xheaders` changes it
+    Kept on the connection's context, as long as that says the same about the client (`xheaders` changes it
     for one request): saves a system call and some formatting for each request.
     """
     context = connection.context

@@ -1,6 +1,6 @@
-"""The exchange record: what is known of one request and its reply, for the access log and all that counts.
+"""The exchange record: what is known about one request and its reply, for the access log and all that counts.
 
-One for each request, whoever answers it; `owner` says who that is.
+One for each request, whatever answers it; `owner` says what does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from waterspout.message.framing import TOKEN_CHARACTER
 
 access_log = steady("waterspout.access")
 
-#: A request id that is taken from the client: a token of RFC 9110, not endless.
+#: A request ID that is accepted from the client: a token of RFC 9110 with a maximum length.
 _WELL_FORMED: Final = re.compile(TOKEN_CHARACTER + "{1,128}")
 
 _FORMAT: Final = "%s %s %s %s %dB %.1fms %s %s%s"
@@ -29,7 +29,7 @@ _prefix = secrets.token_hex(6)
 
 
 def make_request_id(proposed: str | None) -> str:
-    """The client's or proxy's own id if it is well formed, else a new one, unique among all servers."""
+    """The client's or proxy's own ID if it is well formed, else a new one, unique among all servers."""
     if proposed is not None and _WELL_FORMED.fullmatch(proposed):
         return proposed
     return f"{_prefix}-{next(_numbers):x}"
@@ -39,7 +39,7 @@ _REFUSALS: Final = {408: "too-slow", 413: "body-too-large"}
 
 
 def describe_request(method: str, target: str) -> str:
-    """Method and path, for log and figures; a query may hold what no log should."""
+    """Method and path, for logs and statistics; a query may contain what no log should."""
     text = f"{escape(method)} {escape(target.partition('?')[0])}"
     return text if len(text) <= VIEW_TEXT else f"{text[:VIEW_TEXT]}..."
 
@@ -47,11 +47,10 @@ def describe_request(method: str, target: str) -> str:
 class Record:
     """One exchange.
 
-    Attributes: `owner`, "native" or "wsgi" ("server", where nobody was asked); `bytes_sent`, of the reply's
-    body; `note`, a word for what was not as usual ("client-left", "cut", "no-lane", ...), last on the
-    access line; times are `time.perf_counter()` seconds: `opened` when the head was read, `submitted` when a
-    lane was asked for, `started` when one took it; `root_path`, the part of the target's path that rules know
-    nothing of.
+    Attributes: `owner`, "native" or "wsgi" ("server" where neither was asked); `bytes_sent`, of the reply's
+    body; `note`, a word for anything unusual ("client-left", "cut", "no-lane", ...), last on the access line;
+    times are `time.perf_counter()` seconds: `opened` when the head was read, `submitted` when a lane was
+    asked for, `started` when one took it; `root_path`, the part of the target's path that rules don't see.
     """
 
     __slots__ = (
@@ -90,7 +89,7 @@ class Record:
         self.started: float | None = None
 
     def log(self) -> None:
-        """Write the access line. Status 0 is a client that left before it got one."""
+        """Write the access line. Status 0: the client left before it got one."""
         if not access_log.isEnabledFor(logging.INFO):
             return
         facts = (
@@ -104,7 +103,7 @@ class Record:
             self.request_id,
             f" {self.note}" if self.note else "",
         )
-        # As `access_log.info` does it, but for the search for the line that called it: that is this one.
+        # As `access_log.info` does, except for the search for the calling line: that is this one.
         made = access_log.makeRecord(
             access_log.name, logging.INFO, __file__, _LOG_LINE, _FORMAT, facts, None, "log"
         )
@@ -114,8 +113,8 @@ class Record:
 def log_refusal(
     remote_addr: str, refused: RequestRefused, method: str = "-", target: str = "-", request_id: str = "-"
 ) -> None:
-    """The access line of a request that nobody is asked to answer, and why. Of one that is none, nothing that
-    its client has sent stands in it.
+    """Write the access line of a request that nothing is asked to answer, and why. If it is not even a
+    request, the line contains nothing that its client has sent.
     """
     record = Record("server", method, target, remote_addr, request_id)
     record.status, record.note = refused.status, f"refused: {refused}"
@@ -128,14 +127,14 @@ def word_for(status: int) -> str:
 
 
 def is_logged() -> bool:
-    """Whether anybody reads access lines."""
+    """Whether access lines are logged."""
     return access_log.isEnabledFor(logging.INFO)
 
 
 def record_of(request: Any) -> Record:
     """The exchange record of a Tornado request to a native handler, made when first asked for.
 
-    It lives on the request, which is an open object. A request of ours makes it itself.
+    It is an attribute of the request, which accepts any. A request of ours makes it itself.
     """
     record: Record | None = getattr(request, "record", None)
     if record is None:

@@ -1,4 +1,4 @@
-"""How large a request's body may be, where its server has a limit of its own, too. Leaf."""
+"""How large a request's body may be, where its server has its own limit, too. Leaf."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 
 def has_limit(connection: Any) -> bool:
-    """Whether the server of this `HTTPConnection` was given a `max_body_size`. Its default says nothing: who
-    gave no limit there means the application's.
+    """Whether the server of this `HTTPConnection` was given a `max_body_size`. Its default means nothing:
+    where no limit was given, the application's applies.
     """
     return _find_given(connection) is not None
 

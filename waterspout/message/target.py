@@ -1,4 +1,4 @@
-"""The target of a request (RFC 9112 section 3.2): what of it is the path, and how paths are read. Pure."""
+"""The target of a request (RFC 9112 section 3.2): which part is the path, and how paths are read. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from urllib.parse import unquote_to_bytes
 
 
 def split_target(target: str) -> tuple[str, str, str]:
-    """A request target as (authority, path, query), nothing decoded or collapsed (RFC 9112 section 3.2).
+    """Return a target as (authority, path, query), nothing decoded or collapsed (RFC 9112 section 3.2).
 
     The authority is "" except in absolute form (`http://host/path`).
     """
@@ -29,7 +29,7 @@ def decode_path_info(path: str) -> str:
 
 
 def join_slashes(path: str) -> str:
-    """`path` as Werkzeug matches it: the slashes that it begins with are one. Whoever decides by a path
-    before a Flask app sees it has to read it so, or `//admin` goes round `/admin`.
+    """`path` as Werkzeug matches it: leading slashes count as one. Code that decides by a path before a Flask
+    app sees it has to read it like this, or `//admin` bypasses `/admin`.
     """
     return "/" + path.lstrip("/") if path.startswith("//") else path
