@@ -19,26 +19,25 @@ from waterspout.logs.steady import steady
 
 logger = steady("waterspout.hub")
 
-#: Said where an event loop runs, and no message ever comes.
+#: The error message where an event loop runs, but no message ever arrives.
 _ELSEWHERE: Final = (
     "subscribe() works in native handlers, in the process of a server; a view, in its own process, "
     "would hear nothing: docs/native.md#live"
 )
-#: Messages delivered in one go.
+#: Messages delivered at once.
 _DRAIN_AT_ONCE: Final = 100
-#: So many topics may be there without a look for those that nobody subscribes to any more.
+#: Up to this many topics, those without subscribers are not searched for.
 _FEW_TOPICS: Final = 500
 
 
 class Subscription:
     """The messages of one topic, for one reader: `async for message in subscription`.
 
-    Registered when made, unregistered by `close()`, at the end of `async with`, or when nobody holds it.
+    Registered when made, unregistered by `close()`, at the end of `async with`, or when nothing refers to it.
     At most `max_queue` messages wait; one more pushes out the oldest. Ends when the server drains.
 
-    Attributes: `missed` (int), how many were pushed out just before the message that was yielded last, or
-    could not be read; `dropped` (int), how many in all; `loop`, the event loop that it was made on, and is
-    read on.
+    Attributes: `missed` (int), how many were pushed out just before the message yielded last, or could not be
+    read; `dropped` (int), how many in total; `loop`, the event loop that it was made on, and is read on.
     """
 
     def __init__(self, hub: Hub, topic: str, max_queue: int) -> None:
@@ -53,7 +52,7 @@ class Subscription:
         self.loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         self._closed = False
-        self._has_given = False  # a message for which its reader did not have to wait
+        self._has_given = False  # the last message was there without waiting
 
     def __aiter__(self) -> Subscription:
         return self
@@ -64,7 +63,7 @@ class Subscription:
             data = await self._take()
             try:
                 message = json.loads(data)
-            except RecursionError:  # who published it was less deep down itself
+            except RecursionError:  # the publisher's own stack was less deep
                 logger.warning("a message of topic %s is lost: it is nested too deeply", self.topic)
                 self.dropped += 1
             else:
@@ -75,7 +74,7 @@ class Subscription:
     async def _take(self) -> bytes:
         if self._queue and self._has_given:
             self._has_given = False
-            await asyncio.sleep(0)  # a burst must not keep the event loop from everybody else
+            await asyncio.sleep(0)  # a burst must not keep the event loop from others
         self._has_given = bool(self._queue)
         while not self._queue:
             if self._closed:
@@ -101,7 +100,7 @@ class Subscription:
         self.close()
 
     def close(self) -> None:
-        """Get no more messages; a reader that waits stops. Harmless when repeated."""
+        """Receive no more messages; a waiting reader stops. Harmless when repeated."""
         self._closed = True
         self._hub.discard(self)
         self._wake()
@@ -113,12 +112,12 @@ class Subscription:
             return
         try:
             self.loop.call_soon_threadsafe(self.close)
-        except RuntimeError:  # it is closed: nobody is there to be woken
+        except RuntimeError:  # the loop is closed: there is nothing to wake
             self._closed = True
             self._hub.discard(self)
 
     def deliver(self, message: bytes) -> None:
-        """Queue one encoded message. From the thread of the subscriber's event loop only."""
+        """Queue one encoded message. Only in the thread of the subscriber's event loop."""
         if self._closed:
             return
         if len(self._queue) == self._queue.maxlen:
@@ -127,7 +126,7 @@ class Subscription:
         self._wake()
 
     def deliver_from(self, loop: asyncio.AbstractEventLoop, message: bytes) -> None:
-        """`deliver`, from the thread of `loop`, which may be another one."""
+        """`deliver`, called in the thread of `loop`, which may be another loop."""
         if loop is self.loop:
             self.deliver(message)
         else:
@@ -142,8 +141,8 @@ class Subscription:
 class Hub:
     """Subscribers by topic, and the outbox that `publish` fills in this process.
 
-    `open` and `close` count, for each event loop: the hub serves while any application or pool of the process
-    does. One of those loops empties the outbox, as long as it runs; each subscriber hears in its own.
+    `open` and `close` are counted for each event loop: the hub serves while any application or pool of the
+    process does. One of those loops empties the outbox, as long as it runs; each subscriber reads in its own.
     """
 
     _most_topics = _FEW_TOPICS
@@ -152,7 +151,7 @@ class Hub:
         self._topics: dict[str, weakref.WeakSet[Subscription]] = {}
         # Several event loops may have subscribers. Held to change or copy what they share, never to deliver.
         self._lock = threading.Lock()
-        #: How many have opened on each loop and not closed; the loop that opened last is the last.
+        #: How many have opened on each loop and not closed; the loop opened most recently is the last.
         self._opened: dict[asyncio.AbstractEventLoop, int] = {}
         self._loop: asyncio.AbstractEventLoop | None = None  # the one that empties the outbox
         self._outbox: Outbox | None = None
@@ -160,8 +159,8 @@ class Hub:
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether messages come to the hub of another process: this is a WSGI process, or a forked child.
-        (Where nobody has opened it, somebody still may: a container starts with its first request.)
+        """Whether messages go to the hub of another process: this is a WSGI process, or a forked child.
+        (Where the hub has not been opened, it still may be: a container starts with its first request.)
         """
         outbox = find_outbox()
         return outbox is not None and (outbox is not self._outbox or outbox.pid != os.getpid())
@@ -174,14 +173,14 @@ class Hub:
                 self._opened.clear()
             if all(each.is_closed() for each in self._opened):
                 self._loop = None
-                self._outbox = Outbox(self._wake)  # nobody is to hear what lay in another one
+                self._outbox = Outbox(self._wake)  # messages left in an earlier one are not delivered
                 open_outbox(self._outbox)
             self._opened[loop] = self._opened.pop(loop, 0) + 1
-        self._wake()  # something may lie there and wait for a loop that stands still
+        self._wake()  # messages may be waiting for a loop that stands still
 
     def close(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         """Stop serving on `loop` (the running one; where none runs, the newest) once it has closed as often
-        as it has opened: its subscribers come to their end. All do, when it was the last loop.
+        as it has opened: its subscribers end. All subscribers do, if it was the last loop.
         """
         with self._lock:
             loop = loop or _running_loop() or next(reversed(self._opened), None)
@@ -193,7 +192,7 @@ class Hub:
             del self._opened[loop]
         if self._choose_loop() is not None:
             self.end_subscriptions(loop)
-            self._wake()  # what was left to this loop
+            self._wake()  # for the messages that this loop should have taken
 
     def end_subscriptions(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         """Let the subscribers on `loop`, or all, finish what they have and stop: the server is draining."""
@@ -212,17 +211,17 @@ class Hub:
         return subscription
 
     def _forget_topics(self) -> None:
-        """Those of subscriptions that were never closed, only forgotten. Then again when there are twice as
-        many: each costs a look at two others.
+        """Remove the topics of subscriptions that were never closed, only dropped. Again when there are twice
+        as many: each new topic costs a look at two others.
         """
-        # Not when one goes: that may be within the collector, while we hold the lock.
+        # Not when a subscription is freed: that may be by the garbage collector, while we hold the lock.
         self._topics = {topic: those for topic, those in self._topics.items() if those}
         self._most_topics = max(_FEW_TOPICS, 2 * len(self._topics))
 
     def discard(self, subscription: Subscription) -> None:
-        """Forget a subscription, and its topic when it was the last."""
-        # Never waits: the collector may be at work here, on a handler that nobody has any more, while this
-        # very thread holds the lock. What is closed takes no message, and leaves its topic when it is freed.
+        """Remove a subscription, and its topic if it was the last."""
+        # Never waits: the garbage collector may call this, for an unreachable handler, while this very thread
+        # holds the lock. A closed subscription takes no messages, and leaves its topic when it is freed.
         if not self._lock.acquire(blocking=False):
             return
         try:
@@ -235,11 +234,11 @@ class Hub:
             self._lock.release()
 
     def deliver(self, topic: str, message: bytes) -> None:
-        """Give an encoded message to all subscribers. From the event loop's thread."""
+        """Give an encoded message to all subscribers. In the event loop's thread."""
         with self._lock:
             subscribers = list(self._topics.get(topic, ()))
             if not subscribers:
-                self._topics.pop(topic, None)  # those that were never closed, only forgotten
+                self._topics.pop(topic, None)  # they were never closed, only dropped
         loop = asyncio.get_running_loop()
         for subscription in subscribers:
             subscription.deliver_from(loop, message)
@@ -247,7 +246,7 @@ class Hub:
     def _wake(self) -> None:
         """Have a loop empty the outbox, once for any number of messages. From any thread.
 
-        Raises NotServing: those that have opened are all closed, though nobody has said so.
+        Raises NotServing: all loops that were opened are closed, though `close` was not called.
         """
         loop = self._loop
         if loop is None or not loop.is_running():
@@ -259,14 +258,14 @@ class Hub:
         self._drain_scheduled = True
         try:
             loop.call_soon_threadsafe(self._drain)
-        except RuntimeError:  # closed in this moment
+        except RuntimeError:  # closed at this moment
             self._drain_scheduled = False
             self._wake()
 
     def _choose_loop(self) -> asyncio.AbstractEventLoop | None:
-        """Who empties the outbox from now on: a loop that runs, if there is one. None: nobody serves now.
+        """Choose what empties the outbox from now on: a running loop, if any. None: nothing serves now.
 
-        Who forgot to stop an application leaves a closed loop behind, or one that stands still for good.
+        An application that was not stopped leaves a closed loop behind, or one that stands still for good.
         """
         with self._lock:
             self._opened = {loop: count for loop, count in self._opened.items() if not loop.is_closed()}
@@ -283,12 +282,12 @@ class Hub:
         return chosen
 
     def _drain(self) -> None:
-        """Deliver what is waiting; of a flood a part, so that the loop gets to do other things between."""
+        """Deliver what is waiting; of a flood only a part, so that the loop can do other things between."""
         if asyncio.get_running_loop() is not self._loop:
-            # It stood still, and another one does it now: two would mix the order up. That one may not have
-            # been told, if it was chosen while `_wake` was about to tell this one.
+            # This loop stood still, and another one does it now: two would mix up the order. That one may not
+            # have been woken, if it was chosen while `_wake` was about to wake this one.
             self._drain_scheduled = False
-            with contextlib.suppress(NotServing):  # nor does anybody, perhaps
+            with contextlib.suppress(NotServing):  # perhaps no loop does it now
                 self._wake()
             return
         self._drain_scheduled = False
@@ -315,7 +314,7 @@ def subscribe(topic: str, max_queue: int = SUBSCRIBER_QUEUE) -> Subscription:
     """Subscribe a native handler to `topic`; messages come from `publish` anywhere on this server.
 
     On any event loop of the server's process. Raises NotServing where no event loop runs, in a WSGI process
-    and in a forked child; ValueError for a topic that is no name, or `max_queue` < 1.
+    and in a forked child; ValueError for a topic that is not a name, or `max_queue` < 1.
     """
     if _running_loop() is None:
         raise NotServing("subscribe() works in native handlers, on the event loop of a server")

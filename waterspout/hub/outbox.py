@@ -1,7 +1,7 @@
 """publish(): from any thread of any process of the server, without ever waiting.
 
 A process has one outbox while it serves: in the event loop's process it is emptied by the loop itself, in a
-WSGI process by the thread that writes the control channel.
+WSGI process by the thread that writes to the control channel.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ logger = logging.getLogger("waterspout.hub")
 
 _MAX_TOPIC: Final = 255
 
-#: Said where nobody takes messages.
+#: The error message where nothing takes messages.
 OUTSIDE: Final = (
     "publish() needs a running Waterspout server: it works in views and handlers served by "
     "`waterspout serve`, not in a script, a shell, a forked child or a bare test client: "
@@ -30,8 +30,8 @@ OUTSIDE: Final = (
 
 
 class Outbox:
-    """Encoded messages on their way to the event loop: `limit` of them at most, of `size` bytes together; the
-    oldest go when it is full. No message is larger than an eighth of `size`.
+    """Encoded messages on their way to the event loop: at most `limit` of them, of `size` bytes in total; the
+    oldest are dropped when it is full. No message is larger than an eighth of `size`.
 
     `wake`: called after a message was added, from the publishing thread; must not block.
     """
@@ -40,15 +40,15 @@ class Outbox:
         self, wake: Callable[[], object], limit: int = OUTBOX_MESSAGES, size: int = OUTBOX_SIZE
     ) -> None:
         self._wake = wake
-        # No lock: the collector may come in the middle of a call, free a handler, and that may publish.
+        # No lock: the garbage collector may run during a call and free a handler, and that may publish.
         self._messages: deque[tuple[str, bytes]] = deque(maxlen=limit)
         self._size = size
-        self._held = 0  # their bytes, about: threads that change it at once may lose a change
+        self._held = 0  # their size in bytes, roughly: simultaneous changes by threads may be lost
         self._dropping = False
         self.pid = os.getpid()
 
     def put(self, topic: str, message: bytes) -> None:
-        """Never blocks: `deque.append` is atomic and drops from the other end when full."""
+        """Add a message. Never blocks: `deque.append` is atomic and drops from the other end when full."""
         if len(self._messages) == self._messages.maxlen:
             self._drop_oldest()
         self._messages.append((topic, message))
@@ -58,7 +58,7 @@ class Outbox:
         self._wake()
 
     def take(self) -> tuple[str, bytes] | None:
-        """The oldest message, or None."""
+        """Remove and return the oldest message, or None."""
         try:
             taken = self._messages.popleft()
         except IndexError:
@@ -69,8 +69,8 @@ class Outbox:
         return taken
 
     def _make_room(self) -> None:
-        """Count exactly; when that is more than it may be, the oldest go, an eighth of it all: else the next
-        message would be one too many again, and all be counted for each.
+        """Count exactly; if it is too much, drop the oldest messages, down to an eighth below the limit:
+        otherwise the next message would be too much again, and each would cost a full count.
         """
         self._held = sum(len(message) for _topic, message in self._messages.copy())
         if self._held > self._size:
@@ -93,18 +93,18 @@ def open_outbox(outbox: Outbox | None) -> None:
 
 
 def find_outbox() -> Outbox | None:
-    """The one that `publish` uses in this process; None: nothing serves here, or not yet."""
+    """Return the one that `publish` uses in this process; None: nothing serves here, or not yet."""
     return _current
 
 
-#: Whom `publish` tells beside the server: see `witnessed`.
+#: What `publish` calls besides the server: see `witnessed`.
 _witnesses: tuple[Callable[[str, bytes], object], ...] = ()
 
 
 @contextlib.contextmanager
 def witnessed(witness: Callable[[str, bytes], object]) -> Iterator[None]:
-    """Tell `witness` of each topic and encoded message that is published in this process. For tests: that
-    nothing serves is no error meanwhile.
+    """Call `witness` with each topic and encoded message that is published in this process. For tests:
+    meanwhile it is no error that nothing serves.
     """
     global _witnesses
     _witnesses = (*_witnesses, witness)
@@ -122,7 +122,7 @@ def check_topic(topic: str) -> str:
 
 
 def encode(message: Any) -> bytes:
-    """A JSON value as bytes. Raises TypeError or ValueError: not JSON (NaN is not), or too large."""
+    """Encode a JSON value as bytes. Raises TypeError or ValueError: not JSON (NaN is not), or too large."""
     data = json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     if len(data) > MESSAGE_SIZE:
         raise ValueError(f"a message of {len(data)} bytes: the limit is {MESSAGE_SIZE}")
@@ -130,13 +130,13 @@ def encode(message: Any) -> bytes:
 
 
 def publish(topic: str, message: Any) -> None:
-    """Hand `message`, a JSON value, to all who subscribe to `topic` on this server.
+    """Send `message`, a JSON value, to all subscribers of `topic` on this server.
 
     For a Flask view or any thread of a WSGI process, and for native handlers. Never blocks and never waits
     for subscribers; there may be none. Publish after the commit: a subscriber reads at once.
 
-    Raises NotServing outside a server; TypeError or ValueError when `message` is no JSON value, is larger
-    than 512 KiB, or `topic` is no name.
+    Raises NotServing outside a server; TypeError or ValueError if `message` is not a JSON value or is larger
+    than 512 KiB, or if `topic` is not a name.
     """
     check_topic(topic)
     try:
