@@ -37,7 +37,7 @@ class Acceptor:
 
     If accepting fails, for example because no descriptor is left, it tries again a little later; clients wait
     in the backlog meanwhile. `on_loop_closed`: called when the loop is closed by `close(all_fds=True)`;
-    Tornado's test cases do that after each test, and its own server has no open socket then.
+    Tornado's test cases do that after each test, and Tornado's own server has no open socket then.
     """
 
     def __init__(
@@ -212,7 +212,7 @@ class Shortage:
     """Logs, not too often, that no descriptors are left: an event loop may turn clients away silently.
 
     `count`: returns how many connections there are; `where`: returns the addresses that nobody can connect
-    to, "" once it no longer listens. Both are called when the message is logged.
+    to, "" once the server no longer listens. Both are called when the message is logged.
     """
 
     def __init__(self, count: Callable[[], Connections], where: Callable[[], str]) -> None:

@@ -46,7 +46,7 @@ _SAID: Final = {
 
 
 class Connection(asyncio.Protocol):
-    """One socket: who its client is, how long that may take, and how the connection ends. `Intake`, the
+    """One socket: its client, how long the client may take, and how the connection ends. `Intake`, the
     subclass that reads requests, is what a server creates.
 
     Attributes: `server`, `context` and `writer`, for the connection; `state`, one of the above; `exchange`,

@@ -50,7 +50,7 @@ class Exchange(HTTPConnection):
     was_abandoned = False
     detached = False
     half_close_grace = HALF_CLOSED
-    #: The task that writes the reply, referenced here because nothing else may reference it.
+    #: The task that writes the reply: a reference to it, where there is no other.
     task: asyncio.Future[None] | None = None
     verdict: Any = None
     #: The context variables that the application sees.

@@ -180,7 +180,7 @@ class Intake(Connection):
             self.close(linger=not self.is_whole or not self.context.is_secure)
 
     def become_whole(self) -> bytes | None:
-        """Return the request's body if all of it has arrived: then no delegate gets it. None: receive it."""
+        """Return the request's body if it is complete: then no delegate gets it. None: it must be read."""
         body = self._parser.take_body()
         if body is not None:
             self.state = REPLY

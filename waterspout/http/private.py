@@ -68,7 +68,7 @@ def _share(name: str) -> str:
 
 
 class RequestHeaders(HTTPHeaders):
-    """`HTTPHeaders` of fields that the parser has validated: not done again, and sorted only when needed.
+    """`HTTPHeaders` of fields from the parser: not validated again, and sorted only when needed.
 
     `fields`: (name, value) in the order and case received; `names`: lower-case name -> value.
     Neither is ever changed: requests of one connection share them.

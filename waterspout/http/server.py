@@ -206,8 +206,8 @@ class HTTPServer(httpserver.HTTPServer):
         return count_connections(len(self._open), self.request_callback)
 
     def _choose_opening(self) -> Callable[[Connection, Exchange], HTTPMessageDelegate | None]:
-        """Choose how a request whose head has arrived gets its delegate, or None: it is complete, and runs
-        without one.
+        """Choose how a request whose head has arrived gets its delegate (None: the request is complete, and
+        runs without one).
 
         By `start_request`, unless the application knows how to use the head, and nothing stands between it
         and the connection.

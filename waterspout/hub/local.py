@@ -246,7 +246,7 @@ class Hub:
     def _wake(self) -> None:
         """Have a loop empty the outbox, once for any number of messages. From any thread.
 
-        Raises NotServing: all loops that were opened are closed, though `close` was not called.
+        Raises NotServing: all loops opened on are closed, though `close` was not called for them.
         """
         loop = self._loop
         if loop is None or not loop.is_running():

@@ -225,7 +225,7 @@ def split_host(host: str, scheme: str) -> tuple[str, str]:
 
 
 def _walk(nodes: list[str], is_trusted: Trust) -> tuple[str, str, int]:
-    """Find, from the nearest node on, the first that is not a trusted proxy, or the last that can be read.
+    """From the nearest node to the client: find the first that is not a trusted proxy, or the last readable.
 
     Returns address, port, and the index of the node that the outermost trusted proxy has written.
     """

@@ -166,7 +166,7 @@ class Proxies:
         return stripped + root, path[len(root) :], not is_below
 
     def tell_of_untrusted(self) -> None:
-        """Warn once about what seems to be an untrusted proxy. For `waterspout serve`, which has the option:
+        """Let `judge` warn once of a seemingly untrusted proxy. For `waterspout serve`, which has the option:
         another server may have believed the peer by itself (`xheaders`).
         """
         self._tells = self.headers != "none"
@@ -278,7 +278,7 @@ def _name_neighbour(context: Any) -> str:
 
 
 def _build_trust(networks: tuple[str, ...]) -> Trust:
-    """Test whether an address is in one of `networks`. Raises ConfigurationError: no network, or all."""
+    """Return a test for addresses in one of `networks`. Raises ConfigurationError: no network, or all."""
     words = [word.strip() for word in networks]
     try:
         trusted = {

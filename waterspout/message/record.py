@@ -1,4 +1,4 @@
-"""The exchange record: what is known about one request and its reply, for the access log and all that counts.
+"""The exchange record: what is known about one request and its reply, for the access log and all figures.
 
 One for each request, whatever answers it; `owner` says what does.
 """
@@ -134,7 +134,7 @@ def is_logged() -> bool:
 def record_of(request: Any) -> Record:
     """The exchange record of a Tornado request to a native handler, made when first asked for.
 
-    It is an attribute of the request, which accepts any. A request of ours makes it itself.
+    It is an attribute of the request, which accepts any. Our own requests make it themselves.
     """
     record: Record | None = getattr(request, "record", None)
     if record is None:

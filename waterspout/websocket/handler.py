@@ -44,7 +44,7 @@ def with_protocol(handler_class: type[WebSocketHandler]) -> type[WebSocketHandle
 
 
 def adapt(handler: WebSocketHandler) -> None:
-    """Do the same for one handler whose class was left alone (it notices being subclassed)."""
+    """Do as `with_protocol`, for a handler whose class was left alone (it notices being subclassed)."""
     find = weakref.ref(handler)  # a bound method, kept on it, would be a reference cycle
     for name, method in _find_methods(type(handler)).items():
         setattr(handler, name, lambda *args, _method=method, **kwargs: _method(find(), *args, **kwargs))
