@@ -1,4 +1,4 @@
-"""Crews that start: if it takes long, the log says so, and where they hang; and a start can be given up."""
+"""Crews that are starting: the log says when that takes long, and where it hangs; it can be given up."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ logger = logging.getLogger("waterspout.wsgi")
 
 
 class Arrival:
-    """`crews` that start together. `says` goes before what is logged; `others_serve` tells whether old ones
-    do meanwhile.
+    """`crews` that start together. `says` is the prefix of log messages; `others_serve` tells whether old
+    crews serve requests meanwhile.
     """
 
     def __init__(self, crews: list[Crew], says: str, others_serve: Callable[[], bool]) -> None:
@@ -26,8 +26,8 @@ class Arrival:
         self._given_up = False
 
     async def wait(self) -> list[tuple[Crew, BaseException | None]]:
-        """Start all, and wait until each has started or failed. Returns what kept each from starting, None if
-        nothing did; CancelledError, if it was `give_up`.
+        """Start all, and wait until each has started or failed. Returns the exception that kept each one from
+        starting, or None if it started; CancelledError if it was given up by `give_up`.
         """
         loop = asyncio.get_running_loop()
         self._began = loop.time()
@@ -40,7 +40,7 @@ class Arrival:
         return list(zip(self._crews, failures, strict=True))
 
     async def _start(self, crew: Crew) -> None:
-        """Others may take minutes yet, and what they all come to is said when the last one has ended."""
+        """Log a failure at once: others may take minutes more, and the overall result is only logged then."""
         try:
             await crew.start()
         except Exception as error:
@@ -50,7 +50,7 @@ class Arrival:
             raise
 
     def give_up(self) -> bool:
-        """End those that have been loading for long: `wait` returns then. False: none has."""
+        """Cancel crews that have been loading for too long: `wait` then returns. False if there are none."""
         seconds = self._seconds
         loading = self._loading
         if self._given_up or not loading or seconds < limits.RELOAD_ANEW:

@@ -1,8 +1,9 @@
 """Which pool a path belongs to: rules, and how they are written. Pure.
 
-A rule is (pattern, name of a pool); the first that matches decides, and what none matches goes to `MAIN`. A
-pattern is a path, which stands for itself and all below it (`/export`: also `/export/2026`, not `/exports`);
-or it has `*`s, each for anything, slashes too, and is the whole path (`/reports/*`, `/*/export`).
+A rule is (pattern, name of a pool); the first match decides, and a path that no rule matches goes to `MAIN`.
+A pattern is either a path, which stands for itself and everything below it (`/export`: also `/export/2026`,
+not `/exports`), or contains `*`s, each of which matches anything, including slashes; it must then match the
+whole path (`/reports/*`, `/*/export`).
 
 Patterns are matched against PATH_INFO, decoded once: `/%65xport` is `/export` here as it is for the app.
 """
@@ -27,7 +28,7 @@ Rule = tuple[str, str]
 
 
 class NamedPool(NamedTuple):
-    """A pool as the command line names it."""
+    """A pool as given on the command line."""
 
     name: str
     paths: tuple[str, ...]
@@ -56,7 +57,7 @@ def parse_pool(text: str) -> NamedPool:
 
 
 def check_name(name: str) -> None:
-    """Raises ConfigurationError: no name for a pool."""
+    """Raises ConfigurationError: not a valid pool name."""
     if name == MAIN:
         raise ConfigurationError(f"{MAIN!r} is the pool of all other paths: choose another name")
     if not _NAME.fullmatch(name):
@@ -66,9 +67,9 @@ def check_name(name: str) -> None:
 
 
 class PoolRules:
-    """Finds the pool of a request target. `names`: pools that there are, beside `MAIN`.
+    """Finds the pool of a request target. `names`: the pools that exist besides `MAIN`.
 
-    Raises ConfigurationError: a pattern that can't be, a rule for a pool that is not there, a pool that no
+    Raises ConfigurationError: an invalid pattern, a rule for a pool that doesn't exist, or a pool that no
     rule leads to.
     """
 
@@ -84,7 +85,7 @@ class PoolRules:
             )
 
     def find(self, target: str) -> str:
-        """The name of the pool that a request of this target (as on the request line) belongs to."""
+        """The name of the pool that a request with this target (as on the request line) belongs to."""
         path = join_slashes(decode_path_info(split_target(target)[1]))
         for matches, name in self._rules:
             if matches(path):
@@ -102,7 +103,7 @@ def _check_rules(rules: Iterable[Rule]) -> list[Rule]:
 
 
 def compile_pattern(pattern: str) -> Callable[[str], bool]:
-    """Whether a PATH_INFO matches. Raises ConfigurationError."""
+    """A function that tells whether a PATH_INFO matches. Raises ConfigurationError."""
     fault = _find_fault(pattern)
     if fault:
         raise ConfigurationError(f"{pattern!r} is no pattern of paths: {fault}")
@@ -128,7 +129,7 @@ def _find_fault(pattern: object) -> str:
 
 
 def _matches(path: str, first: str, middle: list[str], last: str) -> bool:
-    """Each piece is looked for once, from left to right: no pattern makes a path costly."""
+    """Search for each piece once, from left to right, so that no pattern makes matching expensive."""
     if len(path) < len(first) + len(last) or not path.startswith(first) or not path.endswith(last):
         return False
     position, end = len(first), len(path) - len(last)

@@ -1,6 +1,6 @@
-"""WSGI processes that outlive their event loop, because that was closed and nothing was stopped.
+"""WSGI processes that outlive their event loop, because it was closed and nothing was stopped.
 
-Tests do that: they share an application, and each has a loop of its own.
+Tests do that: they share an application, and each has its own event loop.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Final
 
 from waterspout.limits import EXIT_GRACE
 
-#: How often it is seen whether one has ended (seconds).
+#: How often to check whether one has ended (seconds).
 _LOOK: Final = 0.01
 
 
 class Orphans:
-    """WSGI processes that nobody speaks to any more: their control channels are closed, so they end.
+    """WSGI processes that are no longer in use: their control channels are closed, so they end.
 
     One that has not ended `EXIT_GRACE` seconds later is killed.
     """
@@ -28,17 +28,17 @@ class Orphans:
         self._late = 0.0
 
     def add(self, processes: Iterable[subprocess.Popen[bytes]]) -> None:
-        """See to the end of these, too, on the running event loop."""
+        """Wait for the end of these, too, in the background, on the running event loop."""
         self._take(processes)
         self._look()
 
     async def wait(self) -> None:
-        """Until none is left."""
+        """Wait until none is left."""
         while self._bury():
             await asyncio.sleep(_LOOK)
 
     def wait_blocking(self, processes: Iterable[subprocess.Popen[bytes]] = ()) -> None:
-        """Add these, and block until none is left. For where no event loop runs."""
+        """Add these, and block until none is left. For use where no event loop runs."""
         self._take(processes)
         while self._bury():
             time.sleep(_LOOK)
@@ -49,11 +49,11 @@ class Orphans:
 
     def _look(self) -> None:
         if self._bury():
-            # No task: this loop, too, may be closed at any moment, and shall not complain of one.
+            # Not a task: this loop, too, may be closed at any moment, and would complain about a pending one.
             asyncio.get_running_loop().call_later(_LOOK, self._look)
 
     def _bury(self) -> int:
-        """How many are left."""
+        """Forget those that have ended, and kill those that are late. Returns how many are left."""
         self._processes = [process for process in self._processes if process.poll() is None]
         if time.monotonic() > self._late:
             for process in self._processes:

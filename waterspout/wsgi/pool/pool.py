@@ -1,4 +1,4 @@
-"""Which exchange runs on which lane, and what happens when there is none for it."""
+"""Which exchange runs on which lane, and what happens when no lane is available."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ logger = logging.getLogger("waterspout.wsgi")
 
 
 _find_load: Final = attrgetter("load")
-#: Pools that have been open, for as long as anybody has them.
+#: Pools that have been open, for as long as anything refers to them.
 _used: weakref.WeakSet[Pool] = weakref.WeakSet()
 
 
@@ -55,8 +55,8 @@ def _let_go() -> None:
 
 class Shared(NamedTuple):
     """What the pools of one app have in common: whether it runs in several processes, and in several threads
-    of this one; how it is loaded here; where what slow clients leave is kept (None: each for itself). `name`
-    is this pool's, "" when there are no others. `link`: what each side's URLs are called.
+    of this one; how it is loaded here; `space`, where the data of slow clients is spooled (None: each pool
+    has its own). `name` is this pool's, "" when there are no others. `link`: the names of each side's URLs.
     """
 
     multiprocess: bool
@@ -75,10 +75,10 @@ class Pool:
     Starts at `start()`, or at the first exchange; belongs to the process and event loop that started it.
     Raises ConfigurationError.
 
-    Attributes: `admission`, of slow clients; `figures`, what it measures; `stopping`, it takes no more
-    requests. Counts since it was made: `started`, requests that a lane took; `refused`, answered 503; `died`,
-    lost with their worker (502, or cut); `timed_out` (504, or cut); `restarts`, of WSGI processes; `crashed`,
-    those that ended though nobody had told them to.
+    Attributes: `admission`, of slow clients; `figures`, what it measures; `stopping`, whether it refuses new
+    requests. Counts since it was created: `started`, requests that a lane took; `refused`, answered 503;
+    `died`, lost with their worker (502, or cut); `timed_out` (504, or cut); `restarts`, of WSGI processes;
+    `crashed`, WSGI processes that ended without having been told to.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Pool:
         if sys.platform == "win32":
             raise ConfigurationError("lanes need a POSIX system: on Windows, run Waterspout in WSL or Docker")
         if isinstance(target, str):
-            split_spec(target)  # a form that can't be is better said now
+            split_spec(target)  # better to report a malformed import string now
         self.target = target
         self.settings = settings
         self._shared = shared or Shared(settings.workers > 1, settings.threads > 1)
@@ -110,7 +110,7 @@ class Pool:
         self.died = 0
 
     def _prepare(self) -> None:
-        """What belongs to one event loop from the first use on."""
+        """Create everything that belongs to one event loop from its first use on."""
         settings = self.settings
         self._supervisor = Supervisor(settings, self._make_crew, self._refuse_queue, self._says)
         self._scarcity = Scarcity()
@@ -122,17 +122,17 @@ class Pool:
     # -- life --------------------------------------------------------------------------------------------
 
     def call(self, name: str) -> None:
-        """What the log calls it from its next start on: there are others."""
+        """Set the name that the log uses for it from its next start on, when there are other pools."""
         says = f"pool {name}: "
         if self._loop is None and says != self._says:
             self._says = says
             self._prepare()
 
     async def start(self) -> None:
-        """Start all crews; harmless when started. Nobody asks again meanwhile: `Pools` see to it.
+        """Start all crews; harmless when started. Must not be called again meanwhile: `Pools` ensures that.
 
-        Raises what kept the app from being loaded; PoolError: it is started on another event loop, which is
-        not closed, or in another process.
+        Raises what kept the app from being loaded; PoolError: it is already started on another event loop,
+        which is not closed, or in another process.
         """
         if self._is_home():
             return
@@ -144,14 +144,14 @@ class Pool:
             raise
 
     def let_go(self) -> None:
-        """At the end of the interpreter: if its event loop was closed, nobody will come to stop it."""
+        """End its processes at interpreter exit: if its event loop was closed, nothing else stops them."""
         if fork_generation() != self._generation:
             return
         is_left = self._loop is not None and self._loop.is_closed()
         self._orphans.wait_blocking(self._supervisor.abandon() if is_left else ())
 
     async def stop(self, timeout: float | None = None) -> None:
-        """Let what runs and waits finish, for `timeout` seconds at most, then end all crews."""
+        """Let running and waiting requests finish, for `timeout` seconds at most, then end all crews."""
         if not self._is_home() or self._loop is None:
             await self._orphans.wait()
             return
@@ -164,20 +164,20 @@ class Pool:
             await asyncio.wait_for(self._drain(), timeout)
             grace = max(grace, deadline - self._loop.time())  # for threads that views have started
         except TimeoutError:
-            # None are left, perhaps: connections may have taken all the time that there was.
+            # Perhaps none are left: connections may have used up all of the time.
             if left := self.running + self.prefetched + self.waiting:
                 logger.warning("%s%d requests are cut: the graceful timeout is over", self._says, left)
         await self._end(grace)
 
     def reload(self) -> None:
-        """New WSGI processes, with the app's code as it is now, take over from those that there are."""
+        """Let new WSGI processes, which load the app's current code, take over from the existing ones."""
         if self._loop is None:
             logger.info("reload: the WSGI app has not been started yet")
         elif not self.stopping:
             self._supervisor.reload()
 
     async def _end(self, grace: float) -> None:
-        """Take nothing more, end everything, whatever state it is in."""
+        """Accept nothing more and end everything, whatever state it is in."""
         self.stopping = True
         self._refusals.say_rest()
         self.admission.say_rest()
@@ -189,7 +189,7 @@ class Pool:
         hub.close(loop)
 
     def _abandon(self) -> None:
-        """Its event loop was closed, and it was not stopped: drop all that can only be of use there."""
+        """Its event loop was closed without a stop: drop everything that is only useful on that loop."""
         loop, self._loop = self._loop, None
         hub.close(loop)
         self._orphans.add(self._supervisor.abandon())
@@ -208,7 +208,7 @@ class Pool:
         hub.open()
 
     def _warn(self) -> None:
-        """What was asked for and can't be done is said, once."""
+        """Warn, once, about settings that have no effect here."""
         settings = self.settings
         if not settings.workers and (settings.max_requests or settings.max_rss):
             logger.warning("--wsgi-max-requests and --wsgi-max-rss do nothing with --wsgi-workers 0")
@@ -219,12 +219,12 @@ class Pool:
         while self.running or self._queue:
             self._drained.clear()
             with contextlib.suppress(TimeoutError):
-                # Not for ever: a lane that gets stuck, or a client that leaves the queue, says nothing.
+                # Not forever: a lane that gets stuck, or a client that leaves the queue, sets no event.
                 await asyncio.wait_for(self._drained.wait(), limits.DRAIN_LOOK)
 
     def _is_home(self) -> bool:
-        """Whether it is open, and on this event loop; what was left on a closed one is dropped. Raises
-        PoolError: it belongs elsewhere.
+        """Whether it is open on this event loop; anything left on a closed one is dropped. Raises PoolError:
+        it belongs elsewhere.
         """
         if self._loop is None:
             return False
@@ -251,17 +251,17 @@ class Pool:
 
     @property
     def running(self) -> int:
-        """How many lanes run a request that somebody may wait for."""
+        """How many lanes run a request that a client may be waiting for."""
         return sum(crew.running for crew in self._supervisor.all)
 
     @property
     def stuck(self) -> int:
-        """How many lanes hang in a view that was given up."""
+        """How many lanes are stuck in a view that was given up."""
         return sum(crew.stuck for crew in self._supervisor.all)
 
     @property
     def prefetched(self) -> int:
-        """How many small requests lie ready on lanes that run others."""
+        """How many small requests are queued on lanes that are running others."""
         return sum(crew.prefetch.waiting for crew in self._supervisor.all)
 
     @property
@@ -271,17 +271,17 @@ class Pool:
 
     @property
     def lacking(self) -> int:
-        """How many requests wait because no lane is free: not those that wait for room in a backlog."""
+        """How many requests wait because no lane is free; excludes those that wait for room in a backlog."""
         return 0 if self.has_idle_lane else len(self._queue)
 
     @property
     def has_idle_lane(self) -> bool:
-        """Whether a request would be run at once; or as soon as the pool is up, which starts by itself."""
+        """Whether a request would run at once, or as soon as the pool, which starts by itself, is up."""
         return not self.is_open or any(crew.idle for crew in self._supervisor.crews)
 
     @property
     def crews(self) -> list[Crew]:
-        """All that there are, those that have not come up, too."""
+        """All crews, including those that have not come up."""
         return self._supervisor.all
 
     @property
@@ -299,12 +299,12 @@ class Pool:
     # -- exchanges ---------------------------------------------------------------------------------------
 
     def submit(self, exchange: Exchange) -> None:
-        """Start it on a free lane, or queue it, or refuse it with 503. Raises PoolError."""
+        """Start it on a free lane, queue it, or refuse it with 503. Raises PoolError."""
         if self.stopping and asyncio.get_running_loop() is self._last_loop:
             self._refuse(exchange)
             return
         if not self._is_home():
-            self._open()  # nobody called `start()`: it waits until a lane is there
+            self._open()  # `start()` was not called: the exchange waits until there is a lane
             self._supervisor.start_soon()
         if not self._queue and self._place(exchange):
             return
@@ -314,7 +314,7 @@ class Pool:
             self._queue.add(exchange)
 
     def resubmit(self, exchange: Exchange) -> None:
-        """Nobody has read it on the lane that it was given to: it waits on, before those that came later."""
+        """The lane it was given to has not read it: it keeps waiting, ahead of those that came later."""
         self.started -= 1
         if self.stopping or self._supervisor.broken:
             self._refuse(exchange)
@@ -326,15 +326,15 @@ class Pool:
         self._serve_queue()
 
     def find_admission(self, record: Record) -> Admission:
-        """Its own."""
+        """The pool's own."""
         return self.admission
 
     def withdraw(self, exchange: Exchange) -> None:
-        """Its client left while it waited: it is never run."""
+        """Its client left while it waited, so it never runs."""
         self._queue.remove(exchange)
 
     def _place(self, exchange: Exchange) -> bool:
-        """Find a lane for it, in the process that has the least to do. False: there is none."""
+        """Find a lane for it, in the least busy process. False if there is none."""
         crews = self._supervisor.crews
         if len(crews) == 1:
             crew: Crew | None = crews[0]
@@ -370,12 +370,12 @@ class Pool:
         return min(free, key=_find_load)
 
     def _serve_queue(self) -> None:
-        """There may be room for those that wait."""
+        """Start the waiting exchanges that there is room for by now."""
         while self._queue and self._place(self._queue.peek()):
             self._queue.take()
 
     def _on_returned(self, crew: Crew, exchanges: list[Exchange]) -> None:
-        """They were given to a lane that did not come to them."""
+        """Take back exchanges that were given to a lane which did not get to them."""
         self.started -= len(exchanges)
         for exchange in exchanges:
             exchange.leave_lane()
@@ -392,8 +392,8 @@ class Pool:
         exchange.refuse(503)
 
     def _say_refused(self, unsaid: int, is_rest: bool) -> None:
-        """Say that requests are refused, and how many, but not once for each. `is_rest`: by now there may be
-        room again.
+        """Log how many requests were refused, but not a line for each. `is_rest`: by now there may be room
+        again.
         """
         lanes = [lane for crew in self._supervisor.crews for lane in crew.lanes]
         if is_rest:
@@ -445,7 +445,7 @@ class Pool:
             return ThreadCrew(spec, events)
         crew = ProcessCrew(spec, events)
         if settings.max_requests:
-            # Not all at once, when they have begun at once and are dealt the same.
+            # Not all at once, since they start together and get equal shares of the requests.
             crew.limit = settings.max_requests + random.randint(0, settings.max_requests_jitter)
         return crew
 
@@ -453,13 +453,13 @@ class Pool:
         if lane.backlog is None:
             crew.idle.append(lane)
         else:
-            crew.idle.appendleft(lane)  # the one that ran last: what it needs is still in the core's cache
+            crew.idle.appendleft(lane)  # the lane that ran last: its data is still in the core's cache
         if self._queue:
             self._serve_queue()
         if lane.busy:
             return
         if not self._watch.had_idle:
-            # While requests lie ready behind others, a lane is put aside for the moment that those take.
+            # While requests are queued behind others, a lane is idle only for the moment that those take.
             self._watch.had_idle = not self._queue and not self.prefetched
         crew.check_drained()
         if self.stopping:

@@ -1,6 +1,6 @@
-"""The pools of one app: they start and stop together, and a request's path says whose it is.
+"""The pools of one app: they start and stop together, and a request's path decides which one it goes to.
 
-Slow reports in a pool of their own can't take the lanes, nor the queue, that sign-in needs.
+Slow reports in a pool of their own can't take up the lanes, or the queue, that sign-in needs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from waterspout.wsgi.pool.starting import SharedStart
 from waterspout.wsgi.settings import PoolSettings
 from waterspout.wsgi.worker.loading import WSGIApp, load_app
 
-#: What one pool can't have otherwise than the others: they stop together, run one app, and share a disk.
+#: Settings that can't differ between pools: they stop together, run one app, and share a disk.
 _COMMON: Final = frozenset({"graceful_timeout", "debug", "spool"})
 _OWN: Final = tuple(field.name for field in fields(PoolSettings) if field.name not in _COMMON)
 
@@ -34,8 +34,8 @@ NamedSettings = Mapping[str, Mapping[str, Any]]
 class Pools:
     """The main pool, and those that `rules` send paths to.
 
-    `settings`: of the main pool. `named`: name -> `{"workers": 1, "threads": 4}`, and whatever else shall be
-    different from the main pool's settings. `rules`: (pattern, name), see `bulkheads`.
+    `settings`: of the main pool. `named`: name -> `{"workers": 1, "threads": 4}`, and any other settings that
+    differ from the main pool's. `rules`: (pattern, name), see `bulkheads`.
 
     All run the same app; those without processes of their own share one app object. Raises
     ConfigurationError.
@@ -71,12 +71,12 @@ class Pools:
 
     @property
     def dispatcher(self) -> Pool | Pools:
-        """Whom an exchange asks for a lane. Where there is one pool, it is that: nobody looks at paths."""
+        """What an exchange asks for a lane. With a single pool it is that pool, and paths are not matched."""
         return self if len(self.all) > 1 else self.main
 
     async def start(self) -> None:
-        """Start all; harmless when started, and who asks meanwhile waits, too. Raises what kept the app from
-        being loaded: then none runs.
+        """Start all; harmless when started; concurrent callers wait for the same start. Raises what kept the
+        app from being loaded; then no pool runs.
         """
         await self._start.wait()
 
@@ -88,20 +88,20 @@ class Pools:
             for name, error in failed.items():
                 raise error if len(failed) == len(self.all) else _name_pool(name, error)
         except PoolError:
-            raise  # they run where they were started, and go on
+            raise  # they keep running where they were started
         except BaseException:
-            await asyncio.gather(*starts, return_exceptions=True)  # cancelled, they clean up behind them
+            await asyncio.gather(*starts, return_exceptions=True)  # once cancelled, they clean up
             await self.stop(limits.CUT_GRACE)
             raise
 
     async def stop(self, timeout: float | None = None) -> None:
-        """Let what runs and waits finish in all of them, for `timeout` seconds at most, then end them."""
+        """Let running and waiting requests finish in all pools, at most `timeout` seconds, then end them."""
         await asyncio.gather(*(pool.stop(timeout) for pool in self.all.values()))
         if isinstance(self._shared.load, LoadOnce):
             self._shared.load.forget()
 
     def reload(self) -> None:
-        """New WSGI processes, with the app's code as it is now, take over from those that there are."""
+        """Let new WSGI processes, which load the app's current code, take over from the existing ones."""
         for pool in self.all.values():
             pool.reload()
 
@@ -109,26 +109,26 @@ class Pools:
 
     @property
     def figures(self) -> Figures:
-        """For what is answered before it is anybody's."""
+        """For requests that are answered before they are handed to a pool."""
         return self.main.figures
 
     def find_admission(self, record: Record) -> Admission:
-        """That of the pool that its path belongs to."""
+        """The admission of the pool that the path belongs to."""
         return self.all[self._rules.find(_target_of(record))].admission
 
     def submit(self, exchange: Exchange) -> None:
-        """Hand it to the pool that its path belongs to, for good."""
+        """Hand it over to the pool that its path belongs to, for good."""
         exchange.hand_to(self.all[self._rules.find(_target_of(exchange.record))])
 
     def resubmit(self, exchange: Exchange) -> None:
-        """As `submit`: it has been handed on, and this is asked of its pool."""
+        """Does nothing: after `submit` the exchange has been handed on, and asks its pool."""
 
     def withdraw(self, exchange: Exchange) -> None:
-        """It has been handed on: this is asked of its pool."""
+        """Does nothing: the exchange has been handed on, and asks its pool."""
 
 
 def _target_of(record: Record) -> str:
-    """As it is below the root path, which is no part of what rules match."""
+    """The target below the root path, which is not part of what rules match."""
     rest = record.target[len(record.root_path) :]
     return rest if rest[:1] not in ("", "?") else "/" + rest
 
@@ -172,8 +172,8 @@ def _share(settings: list[PoolSettings]) -> Shared:
 
 
 class LoadOnce:
-    """Loads an app for all pools whose lanes are threads of this process: a factory makes one app, not one
-    for each. Raises what `load_app` raises, at each try.
+    """Loads the app for all pools whose lanes are threads of this process: a factory makes one app, not one
+    per pool. Raises what `load_app` raises, on each attempt.
     """
 
     def __init__(self) -> None:
@@ -185,12 +185,12 @@ class LoadOnce:
         return self._app
 
     def forget(self) -> None:
-        """A pool that is started again loads it again."""
+        """Drop the app: a pool that is started again loads it again."""
         self._app = None
 
 
 def _name_pool(name: str, error: BaseException) -> BaseException:
-    """The error, and in its text whose it is."""
+    """The error, with the pool's name in its text."""
     if not isinstance(error, WaterspoutError):
         return error
     named = type(error)(f"pool {name}: {error}")

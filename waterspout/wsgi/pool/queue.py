@@ -1,4 +1,4 @@
-"""Requests that wait for a lane: first in, first out, with a limit to their number and to their time."""
+"""Requests that wait for a lane: first in, first out, with limits on their number and waiting time."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from waterspout.wsgi.exchange.exchange import Exchange
 
 
 class WaitingQueue:
-    """Up to `length` exchanges. One that has waited for `timeout` seconds is taken out and `on_late` told.
+    """Up to `length` exchanges. One that has waited for `timeout` seconds is removed and passed to `on_late`.
 
-    One timer, for the oldest, serves all: a timer for each costs more than all the rest of its waiting.
+    A single timer, for the oldest, serves all: one per exchange would cost more than the rest of its waiting.
     """
 
     def __init__(self, length: int, timeout: float, on_late: Callable[[Exchange], None]) -> None:
@@ -33,7 +33,7 @@ class WaitingQueue:
         return len(self._deadlines) >= self._length
 
     def add(self, exchange: Exchange, *, waited: float = 0.0) -> None:
-        """Behind all others. `waited`: for how long it has already (seconds)."""
+        """Add it behind all others. `waited`: how long it has already waited (seconds)."""
         loop = asyncio.get_running_loop()
         left = self._timeout - waited
         self._deadlines[exchange] = loop.time() + left
@@ -42,7 +42,7 @@ class WaitingQueue:
             self._timer = loop.call_at(self._due, self._look)
 
     def put_back(self, exchanges: list[Exchange]) -> list[Exchange]:
-        """Put them where they stand by when they came. Returns those at the end that are too many now."""
+        """Put them back in order of arrival. Returns those at the end that no longer fit."""
         now = time.perf_counter()
         for exchange in exchanges:
             self.add(exchange, waited=now - exchange.record.submitted)
@@ -57,21 +57,21 @@ class WaitingQueue:
         return surplus
 
     def peek(self) -> Exchange:
-        """The oldest. Raises StopIteration: there is none."""
+        """The oldest, which stays. Raises StopIteration: there is none."""
         return next(iter(self._deadlines))
 
     def take(self) -> Exchange:
-        """The oldest. Raises StopIteration: there is none."""
+        """Remove and return the oldest. Raises StopIteration: there is none."""
         exchange = next(iter(self._deadlines))
         del self._deadlines[exchange]
         return exchange
 
     def remove(self, exchange: Exchange) -> None:
-        """It waits no longer. Harmless when it does not wait."""
+        """Remove it. Harmless when it is not waiting."""
         self._deadlines.pop(exchange, None)
 
     def clear(self) -> list[Exchange]:
-        """All that waited."""
+        """Remove and return all."""
         waiting = list(self._deadlines)
         self._deadlines.clear()
         if self._timer is not None:
@@ -80,14 +80,14 @@ class WaitingQueue:
         return waiting
 
     def _look(self) -> None:
-        """Take out those that are late, and come again when the next one will be."""
+        """Remove those that are late, and look again when the next one will be."""
         self._timer = None
         now = asyncio.get_running_loop().time()
         missed = now - self._due
         if missed > STOOD_STILL:
-            # The event loop stood still, not the lanes: what they have said meanwhile is heard before anybody
-            # counts as late.
-            missed += STOOD_STILL / 2  # to hear it
+            # The event loop stood still, not the lanes: what they have sent meanwhile is read before any
+            # exchange counts as late.
+            missed += STOOD_STILL / 2  # to read it
             latest = now + self._timeout  # for those that have just come
             self._deadlines = {
                 exchange: min(deadline + missed, latest) for exchange, deadline in self._deadlines.items()
@@ -100,11 +100,11 @@ class WaitingQueue:
                 del self._deadlines[exchange]
                 self._on_late(exchange)
         finally:
-            self._look_later()  # whatever failed for one, the others have their deadlines
+            self._look_later()  # if one failed, the others still have their deadlines
 
     def _look_later(self) -> None:
         if self._timer is None and self._deadlines:
             loop = asyncio.get_running_loop()
-            # Whoever comes back may be late already: that is no timer which comes too late.
+            # An exchange that was put back may be late already: that doesn't mean that the timer fired late.
             self._due = max(loop.time(), next(iter(self._deadlines.values())))
             self._timer = loop.call_at(self._due, self._look)

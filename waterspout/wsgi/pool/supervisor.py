@@ -1,8 +1,8 @@
 """Births, deaths and replacement of the crews of one pool.
 
-A crew that dies is replaced; one that has served its time, or shall run newer code, is replaced first, and
-then finishes what it runs. There is one rule for all of it: `_top_up` starts as many as are missing, and
-`_settle` sends off as many as there are too many.
+A crew that dies is replaced; one that has served its time, or should run newer code, is replaced first, and
+then finishes what it runs. One rule covers all of this: `_top_up` starts as many as are missing, and
+`_settle` retires as many as there are too many.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _NO_RELOAD: Final = (
 
 
 class Supervisor:
-    """Keeps the crews of a pool in number. `make_crew` makes one that has not started.
+    """Keeps a pool at its number of crews. `make_crew` makes one that has not started.
 
-    `on_broken` is called when nothing can take a request and the last crew did not come up. `says` goes
-    before what is logged, where there are other pools.
+    `on_broken` is called when nothing can take a request and the last crew did not come up. `says` is the
+    prefix of log messages, when there are other pools.
 
-    Attributes: `crews`, that may be given requests; `draining`, that finish what they run; `lingering`, that
-    have nothing left to run, but what views have started in the background; `broken`, see
+    Attributes: `crews`, which may be given requests; `draining`, crews that finish what they run;
+    `lingering`, crews with nothing left to run but what views have started in the background; `broken`, see
     `on_broken`; `restarts`, how many processes have taken another one's place; `crashed`, how many have
-    ended though nobody had told them to.
+    ended without having been told to.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Supervisor:
         self.restarts = 0
         self.crashed = 0
         self._failures = 0
-        self._came_up = 0  # since work began; of more than there shall be, one has taken another's place
+        self._came_up = 0  # since `open`; beyond the number of crews, each has taken another's place
         self._births: set[asyncio.Task[None]] = set()
         self._hurry = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -69,7 +69,7 @@ class Supervisor:
     # -- life --------------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Work begins."""
+        """Begin work."""
         self._stopping = self.broken = self._reloading = False
         self._failures = self._came_up = 0
 
@@ -83,18 +83,18 @@ class Supervisor:
         self._settle()
 
     def start_soon(self) -> None:
-        """Start all crews in the background, trying until they come up."""
+        """Start all crews in the background, retrying until they come up."""
         self._top_up()
 
     def refrain(self) -> None:
-        """Replace nothing any more: the pool stops."""
+        """Stop replacing crews: the pool is stopping."""
         self._stopping = True
         for crew in self.all:
             crew.is_last = True
 
     async def stop(self, grace: float) -> None:
-        """End everything, whatever state it is in; what runs on gets `grace` seconds, and no more than
-        `EXIT_GRACE` where a view is left behind.
+        """End everything, whatever state it is in; whatever still runs gets `grace` seconds, but no more than
+        `EXIT_GRACE` in a crew that still runs a view.
         """
         self._stopping = True
         for task in [*self._births, *self._tasks]:
@@ -107,7 +107,7 @@ class Supervisor:
         self.lingering.clear()
 
     def abandon(self) -> list[subprocess.Popen[bytes]]:
-        """Their event loop is closed: let go of all. Processes that are to end now."""
+        """Let go of all crews: their event loop is closed. Returns the processes that are to end now."""
         return [process for crew in self.all if (process := crew.abandon()) is not None]
 
     @property
@@ -122,7 +122,7 @@ class Supervisor:
         return crew
 
     def _start_crews(self, says: str) -> Arrival:
-        """As many as there shall be."""
+        """A full set of new crews, to be started."""
         before = list(self.crews)
         crews = [self._add_crew() for _ in range(self._settings.crews)]
         return Arrival(crews, says, lambda: any(crew.ready and crew in self.crews for crew in before))
@@ -137,7 +137,7 @@ class Supervisor:
             task.add_done_callback(self._on_born)
 
     async def _bring_up(self, delay: float) -> None:
-        """Start a crew, trying again with growing pauses. While there is none, requests get 503 at once."""
+        """Start a crew, retrying with growing pauses. While there is none, requests get 503 at once."""
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._hurry.wait(), delay)
@@ -147,7 +147,7 @@ class Supervisor:
             try:
                 [(_, failure)] = await arrival.wait()
             except asyncio.CancelledError:
-                if crew.pid is None and crew in self.crews:  # before it had begun: it will never be gone
+                if crew.pid is None and crew in self.crews:  # not yet begun: `on_gone` will never be called
                     self.crews.remove(crew)
                 raise
             if failure is not None:
@@ -174,18 +174,18 @@ class Supervisor:
                 return
 
     def _describe_others(self) -> str:
-        """Who goes on meanwhile, for a line of the log."""
+        """The crews that keep serving meanwhile, for a log message."""
         serving = ", ".join(str(crew) for crew in self.crews if crew.ready)
         return f" ({serving} goes on)" if serving else ""
 
     def _on_born(self, birth: asyncio.Task[None]) -> None:
         self._births.discard(birth)
         self._settle()
-        if not birth.cancelled():  # else there is nothing to be born, or the event loop ends
+        if not birth.cancelled():  # else no crew is needed, or the event loop is ending
             self._top_up()
 
     def _settle(self) -> None:
-        """Retire as many crews as there are too many: those that shall be replaced first, then the oldest."""
+        """Retire surplus crews: first those that are to be replaced, then the oldest."""
         if self._stopping:
             return
         ready = sorted(
@@ -197,8 +197,8 @@ class Supervisor:
     # -- deaths ------------------------------------------------------------------------------------------
 
     def on_gone(self, crew: Crew) -> None:
-        """A WSGI process ended. One that had been ready is replaced; for the others somebody awaits the
-        start.
+        """Handle the end of a WSGI process. One that had been ready is replaced; for the others, a task still
+        awaits the start.
         """
         self.crashed += crew.crashed
         for crews in (self.crews, self.draining, self.lingering):
@@ -208,18 +208,18 @@ class Supervisor:
             self.restarts += not crew.expiring
             pause = self._pause_after(crew)
             if not pause and self._births and not any(other.ready for other in self.crews):
-                self._hurry.set()  # its successor had failed before, and waits for its next try
+                self._hurry.set()  # its successor has failed before, and waits for the next attempt
             self._top_up(pause)
 
     def _pause_after(self, crew: Crew) -> float:
-        """0 after a process that had lived for a while; it grows with each one in a row that had not."""
+        """0 after a process that lived for a while; grows with each consecutive one that did not."""
         if asyncio.get_running_loop().time() - crew.ready_at < limits.SHORT_LIFE:
             return self._count_failure(ready=True)
         self._failures = 0
         return 0.0
 
     def _count_failure(self, *, ready: bool) -> float:
-        """One more in a row did not come up, or died soon after it was `ready`; how long to wait now."""
+        """Count one more that did not come up, or died soon after `ready`. Returns the next delay."""
         self._failures += 1
         least, most = limits.READY_RESTART_DELAY if ready else limits.RESTART_DELAY
         at_last = limits.READY_CRASH_LOOP_DELAY if ready else limits.CRASH_LOOP_DELAY
@@ -250,13 +250,13 @@ class Supervisor:
 
     @property
     def _most_draining(self) -> int:
-        """So many crews may finish what they run at the same time; more are not replaced meanwhile."""
+        """How many crews may be draining at the same time; no more are replaced meanwhile."""
         return limits.DRAINING_CREWS * self._settings.crews
 
     def replace(self, crew: Crew, why: str) -> None:
-        """Start another in its place; when that is ready, let it finish what it runs, and end it.
+        """Start another in its place; when that is ready, let the old one finish what it runs, and end it.
 
-        Nothing happens while too many others do so: ask again.
+        Does nothing while too many others are draining: call it again later.
         """
         is_crowded = len(self.draining) >= self._most_draining
         if not crew.replaceable or crew.expiring or crew.draining or self._stopping or is_crowded:
@@ -279,7 +279,7 @@ class Supervisor:
             if crew.running:
                 logger.warning("%s ends: %d requests are cut after %.0f s", crew, crew.running, grace)
         if crew.busy:
-            await crew.stop(limits.EXIT_GRACE)  # what still runs is stuck, or out of time
+            await crew.stop(limits.EXIT_GRACE)  # whatever still runs is stuck, or out of time
             return
         patience = limits.EXIT_GRACE
         if crew in self.draining:
@@ -290,10 +290,10 @@ class Supervisor:
         await crew.stop(patience)
 
     def reload(self) -> None:
-        """Replace all by new ones, which load the app's code as it is now. If they can't, the old ones stay.
+        """Replace all with new ones, which load the app's current code. If they can't, the old ones stay.
 
-        While one reload is under way, this asks for one more behind it; those that have been loading for long
-        are not waited for.
+        While one reload is under way, this asks for one more after it; new crews that have been loading for
+        too long are not waited for.
         """
         if not self._settings.workers:
             logger.warning("%s%s", self._says, _NO_RELOAD)
@@ -318,8 +318,8 @@ class Supervisor:
             self._reloading = False
 
     async def _wait_for_room(self) -> None:
-        """While too many crews of earlier reloads finish what they run. Those that were recycled may take
-        long, and don't count.
+        """Wait while too many crews of earlier reloads are draining. Those that were recycled may take long,
+        and don't count.
         """
         most = self._most_draining
         if sum(not crew.expiring for crew in self.draining) >= most:
@@ -337,7 +337,7 @@ class Supervisor:
             self._arrival = None
         failures = [failure for _, failure in results if failure is not None]
         if failures:
-            # Those that were given up have been spoken of.
+            # Those that were given up have already been logged.
             for error in [each for each in failures if not isinstance(each, asyncio.CancelledError)][:1]:
                 logger.error(
                     "%sreload: the old WSGI processes stay, new ones do not start: %s", self._says, error
@@ -358,7 +358,7 @@ class Supervisor:
         self._came_up = self._settings.crews
         self.restarts += self._settings.crews
         for birth in self._births:
-            birth.cancel()  # there is nothing left to be replaced
+            birth.cancel()  # there is nothing left to replace
         self._births.clear()
         for crew in before:
             if crew in self.crews and crew.ready:

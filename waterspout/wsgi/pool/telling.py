@@ -15,14 +15,14 @@ from waterspout.wsgi.pool.pool import Pool
 
 
 def is_up(pool: Pool) -> bool:
-    """Whether it takes requests, and has a lane that is free or will be."""
+    """Whether it accepts requests, and has a lane that is free or will become free."""
     return not pool.stopping and any(
         not crew.draining and (crew.idle or crew.busy > crew.stuck) for crew in pool.crews
     )
 
 
 def find_down(pools: Mapping[str, Pool]) -> list[str]:
-    """The names of those that can run nothing now."""
+    """The names of those that can't run anything now."""
     return [name for name, pool in pools.items() if not is_up(pool)]
 
 
@@ -82,7 +82,7 @@ def read_longest(crews: Iterable[Crew]) -> list[dict[str, Any]]:
 
 
 def read_crew(crew: Crew) -> dict[str, Any]:
-    """One process. Of threads of the server, that is the server's own."""
+    """One process. For threads of the server, it is the server process itself."""
     age = asyncio.get_running_loop().time() - crew.ready_at if crew.ready_at else None
     return {
         "pid": crew.pid,

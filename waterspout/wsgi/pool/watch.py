@@ -1,4 +1,4 @@
-"""One look a second at all that runs on a pool's lanes: what takes too long, is dead, or has grown."""
+"""Once a second, checks everything on a pool's lanes: what takes too long, is dead, or has grown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = logging.getLogger("waterspout.wsgi")
 
 
 class Watch:
-    """Looks at the crews of `supervisor`. A timer for each request would cost more than all that it finds.
+    """Checks the crews of `supervisor`. A timer for each request would cost more than it is worth.
 
     Attributes: `timed_out`, how many requests were answered 504, or cut, because their view took too long;
     `had_idle`, set by the pool when a lane becomes idle: since the last look not all were busy.
@@ -47,7 +47,7 @@ class Watch:
     def _look(self) -> None:
         self._timer = self._loop.call_later(self._interval, self._look)
         now = self._loop.time()
-        # When the loop itself was blocked, what the lanes have said meanwhile is not yet heard.
+        # When the loop itself was blocked, what the lanes have sent meanwhile has not been read yet.
         passed, self._last = min(now - self._last, 2 * self._interval), now
         measure = bool(self._settings.max_rss) and now - self._measured >= limits.RSS_INTERVAL
         self._measured = now if measure else self._measured
@@ -59,8 +59,8 @@ class Watch:
                 self._judge_process(crew, passed)
                 if measure:
                     self._judge_size(crew, now)
-            # Asked at each look: it is refused while too many others finish what they run. And of the lanes
-            # that there are: a machine that is short of threads gives it fewer.
+            # Asked at each look, since it is refused while too many others are draining. Relative to the
+            # lanes that exist: a machine that is short of threads gives a crew fewer.
             if crew.stuck * 2 > min(len(crew.lanes), crew.spec.threads):
                 self._supervisor.replace(crew, "more than half of its lanes are stuck")
             crew.check_drained()
@@ -70,7 +70,7 @@ class Watch:
     # -- views -------------------------------------------------------------------------------------------
 
     def _judge_view(self, crew: Crew, lane: Lane, passed: float) -> None:
-        """Count how long it has sent nothing; from 0, if it has made progress since the last look."""
+        """Count how long it has sent nothing, starting at 0 if it has made progress since the last look."""
         lane.quiet = 0.0 if lane.quiet == MOVED else lane.quiet + passed
         if lane.quiet < self._settings.timeout:
             return
@@ -94,7 +94,7 @@ class Watch:
     # -- processes ---------------------------------------------------------------------------------------
 
     def _judge_process(self, crew: ProcessCrew, passed: float) -> None:
-        """A view that holds the interpreter's lock in C code stops all threads, that of the channel too."""
+        """A view that holds the GIL in C code stops all threads, including that of the control channel."""
         if not crew.busy or crew.ended_here:
             crew.silence = 0.0
             return
@@ -121,13 +121,13 @@ class Watch:
 
 
 def _say_place(lane: Lane, record: Record, place: str) -> None:
-    """Unless the view has ended meanwhile, and the thread runs another one."""
+    """Log it, unless the view has ended meanwhile, and the thread runs another one."""
     if place and lane.stuck and lane.record is record:
         logger.error("request %s stands at %s", record.request_id, place)
 
 
 class Crowd:
-    """Says when all lanes have been busy for long, and because of whom."""
+    """Logs when all lanes have been busy for long, and which requests are responsible."""
 
     def __init__(self, supervisor: Supervisor, says: str = "") -> None:
         self._says = says
@@ -139,7 +139,7 @@ class Crowd:
         """`had_idle`: since the last look a lane was free for a while."""
         crews = self._supervisor.crews
         lanes = [lane for crew in crews for lane in crew.lanes]
-        # Quick views run one behind the other on one lane: the others are idle and of no use.
+        # Quick views run one after another on one lane: the others are idle, but not used.
         is_free = any(crew.idle for crew in crews) and not any(crew.prefetch.waiting for crew in crews)
         if had_idle or is_free or not lanes:
             self._since = None
