@@ -16,7 +16,7 @@ logger = logging.getLogger("waterspout.certificate")
 class Certificate:
     """PEM files: `certfile`, the certificate with its chain, and `keyfile`, its key; None: in the same file.
 
-    They can be loaded again, when they have been renewed, wherever the current directory is by then.
+    They can be loaded again after renewal, even if the current directory has changed by then.
     """
 
     def __init__(self, certfile: str, keyfile: str | None = None) -> None:
@@ -25,12 +25,12 @@ class Certificate:
         self._validity: Validity | None = None  # of what was loaded last
         try:
             self._folder = os.getcwd()
-        except OSError:  # it has been removed: only absolute paths lead anywhere
+        except OSError:  # it has been removed: only absolute paths work
             self._folder = ""
 
     def load(self) -> ssl.SSLContext:
-        """What is in the files now, for HTTP/1.1 and TLS 1.2 or newer; that clients will not take it, or soon
-        not, is said. Raises ConfigurationError.
+        """Load what is in the files now, for HTTP/1.1 and TLS 1.2 or newer, and warn if clients won't accept
+        it, now or soon. Raises ConfigurationError.
         """
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
@@ -47,9 +47,9 @@ class Certificate:
         return context
 
     def doubt(self) -> None:
-        """Say, of what was loaded, that clients will not take it, or soon not: OpenSSL serves with any date.
+        """Warn if clients won't accept what was loaded, now or soon: OpenSSL itself accepts any date.
 
-        Who has renewed the file and told nobody is told so.
+        The warning says so when the file has been renewed, but not reloaded.
         """
         shown = self._validity
         if shown is None or not (doubt := shown.find_doubt(datetime.now(UTC))):
@@ -69,7 +69,7 @@ class Certificate:
         )
 
     def _find_fault(self, error: OSError) -> str:
-        """OpenSSL names neither the file nor what it misses in it."""
+        """Describe an error of OpenSSL, which names neither the file nor what is missing in it."""
         certfile, keyfile = self._certfile, self._keyfile
         key_option = "--keyfile" if keyfile else "--certfile"
         wanted = (
@@ -86,6 +86,6 @@ class Certificate:
                 hint = "; give --keyfile" if what == "private key" and not keyfile else ""
                 return f"{option} {path} holds no {what} in PEM format{hint}"
         reason = str(getattr(error, "reason", None) or error)
-        if "MISMATCH" in reason or reason == "NO_CERTIFICATE_ASSIGNED":  # the latter: not even of its kind
+        if "MISMATCH" in reason or reason == "NO_CERTIFICATE_ASSIGNED":  # the latter: not even of its type
             return f"the key in {keyfile or certfile} is not that of the certificate in {certfile}"
         return f"--certfile {certfile} can't be used: {reason.replace('_', ' ').lower()}"

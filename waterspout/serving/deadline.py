@@ -29,7 +29,7 @@ from waterspout.system.surroundings import drop_streams
 
 logger = logging.getLogger("waterspout.server")
 
-#: A line names so many tasks, at most.
+#: The most tasks that one log line names.
 _NAMES: Final = 5
 
 
@@ -39,24 +39,24 @@ def end_by(
     status: int,
     loop: asyncio.AbstractEventLoop | None = None,
 ) -> None:
-    """Let what the app has left here finish, until `deadline` (of `time.monotonic()`): then the process ends
-    with `status`, whatever still runs. `before`: threads that are none of the app's. `loop`: it is to be
-    closed by then.
+    """Let what the app has left here finish until `deadline` (of `time.monotonic()`); then end the process
+    with `status`, whatever still runs. `before`: threads that are not the app's. `loop`: has to be closed by
+    then.
 
-    Python itself waits without an end: for tasks that it has cancelled, for threads, for processes of
-    `multiprocessing`, and for what is registered to be done at the exit. A program that has nothing of it and
-    goes on is let alone.
+    Python itself waits without limit: for tasks that it has cancelled, for threads, for processes of
+    `multiprocessing`, and for functions registered to run at exit. A program that has none of these and goes
+    on is left alone.
     """
     threads = find_threads(before)
-    # Now: Python starts no thread any more when it ends. Without one it waits, as it does by itself.
+    # Now: Python starts no more threads at shutdown. Without this one it waits, as it does by default.
     with contextlib.suppress(RuntimeError):
         threading.Thread(target=_watch, args=(before, threads, deadline, status, loop), daemon=True).start()
 
 
 @contextlib.contextmanager
 def standing_ended(deadline: float) -> Iterator[None]:
-    """Should the event loop stand still in here until `deadline` (of `time.monotonic()`), nothing on it ends
-    the process, nor hears a signal: then this does, with 1.
+    """End the process, with 1, if the event loop is blocked in here until `deadline` (of `time.monotonic()`):
+    then nothing on the loop can end the process, or react to a signal.
     """
     timer = threading.Timer(max(0.0, deadline - time.monotonic()), _end_standing)
     timer.daemon = True
@@ -76,9 +76,9 @@ def _end_standing() -> None:
 
 
 def end_when_told(loop: asyncio.AbstractEventLoop) -> None:
-    """`loop` hears signals no more, and would leave them to their default, which is to end in the middle of
-    what Python still waits for: such threads, and what was registered to be done at the exit. One that comes
-    more than a second from now ends at once, with 1; but SIGHUP, a reload that comes too late, does not.
+    """Take over signals from `loop`, which no longer handles them and would restore their defaults, which end
+    the process in the middle of what Python still waits for: threads, and functions registered for the exit.
+    A signal more than a second from now ends it at once, with 1; not SIGHUP, a reload that comes too late.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -100,7 +100,7 @@ def _watch(
     time.sleep(max(0.0, min(END_SAID, deadline - time.monotonic())))
     remains = deadline - time.monotonic()
     if remains > 0 and (left := _describe_left(before, threads, loop)):
-        # Who has read "stopped" and sees the process live on has long to wait for the reason.
+        # Anyone who reads "stopped" and sees the process live on would wait long for the reason.
         logger.warning("stopped, but %s: for %.0f s at most", left, remains)
     time.sleep(max(0.0, deadline - time.monotonic()))
     left = _describe_left(before, threads, loop)
@@ -118,10 +118,10 @@ def _describe_left(
     threads: list[threading.Thread],
     loop: asyncio.AbstractEventLoop | None,
 ) -> str:
-    """What of the app's keeps the process from its end now; "": nothing that is known."""
+    """What the app has left that keeps the process from ending now; "": nothing that is known."""
     if tasks := "" if loop is None or loop.is_closed() else _describe_tasks(loop):
         return tasks
-    # Python's end has begun with executors, whose threads it joins while the main thread is alive yet.
+    # Python's shutdown begins with executors, whose threads it joins while the main thread is still alive.
     is_ending = getattr(threading, "_SHUTTING_DOWN", False) or not threading.main_thread().is_alive()
     if is_ending:
         threads = find_threads(before)  # those that have been started since, too
@@ -129,9 +129,9 @@ def _describe_left(
 
 
 def _describe_tasks(loop: asyncio.AbstractEventLoop) -> str:
-    """Those that are left; "": none is."""
+    """The tasks that are left; "" if there are none."""
     named = {task: name_native(task) for task in asyncio.all_tasks(loop)}
-    # But for the one that waits for threads.
+    # Except the one that waits for threads.
     tasks = [task for task, name in named.items() if not name.endswith("shutdown_default_executor")]
     others = [task for task in tasks if not is_servers(task.get_coro())]
     whose = "that the app has started"
@@ -142,7 +142,7 @@ def _describe_tasks(loop: asyncio.AbstractEventLoop) -> str:
 
 
 def end_children(children: Collection[Any], seconds: float = 0) -> None:
-    """By SIGTERM; who has so many `seconds`, and goes on, by SIGKILL. `children`: of `find_children()`."""
+    """End `children` (of `find_children()`) by SIGTERM; given `seconds`, by SIGKILL if still running then."""
     deadline = time.monotonic() + seconds
     for child in children:
         with contextlib.suppress(Exception):  # an app's own kind of child: the end goes on
@@ -155,20 +155,20 @@ def end_children(children: Collection[Any], seconds: float = 0) -> None:
 
 
 def _end_daemons() -> None:
-    """As Python would, had it come to that."""
+    """End daemonic child processes, as Python would if it got that far."""
     end_children([child for child in find_children() if child.daemon])
 
 
 def end_now(status: int) -> None:
-    """Whatever still runs. WSGI processes end when their control channel closes."""
+    """End the process, whatever still runs. WSGI processes end when their control channel closes."""
     end_soon(status)
     drop_streams()
     _leave(status)
 
 
 def end_soon(status: int) -> None:
-    """In END_SAID at the latest, though nobody reads what is written until then: a line of the log, or what
-    stdout and stderr still hold.
+    """End the process within END_SAID, even if nobody reads what is written until then: a log line, or what
+    stdout and stderr still buffer.
     """
     timer = threading.Timer(END_SAID, _leave, (status,))
     timer.daemon = True

@@ -1,4 +1,4 @@
-"""Signals that the event loop does not hear while it stands still."""
+"""Signals that the event loop does not receive while it is blocked."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from waterspout.serving.deadline import end_now, end_soon
 logger = logging.getLogger("waterspout.server")
 
 _STOPS: Final = (signal.SIGTERM, signal.SIGINT)
-#: So many signals are read at a time.
+#: How many signals are read at a time.
 _READ: Final = 64
 
 
 class Hearing:
-    """A thread between Python's own handler, in C, and the event loop: it hands on what it hears, and ends
-    the process when it is told to stop a second time and the loop, which should do that, does not. Code in C
-    that waits (a database's client) keeps handlers in Python from running, too, but no thread.
+    """A thread between Python's own signal handler, in C, and the event loop: it passes signals on, and ends
+    the process on a second stop signal if the loop, which should do that, does not. C code that blocks (a
+    database client) keeps Python signal handlers from running, too, but not threads.
 
     `is_heard`: whether the loop has been told to stop.
     """
@@ -38,8 +38,8 @@ class Hearing:
         self._thread: threading.Thread | None = None
 
     def begin(self) -> None:
-        """In the main thread, behind each `add_signal_handler` of the running loop, which takes the place of
-        what is written to. Where no thread or descriptor can be had, the loop hears by itself.
+        """Call in the main thread, after each `add_signal_handler` of the running loop, which replaces the
+        wakeup descriptor. If no thread or descriptor can be had, the loop receives signals by itself.
         """
         if self._ours is None:
             with contextlib.suppress(OSError, RuntimeError):
@@ -47,23 +47,23 @@ class Hearing:
         self.go_on()
 
     def go_on(self) -> None:
-        """Now and then, in the main thread: native code may have added a handler of its own since."""
+        """Call now and then, in the main thread: native code may have added a handler of its own since."""
         if self._ours is not None:
             before = signal.set_wakeup_fd(self._ours.fileno(), warn_on_full_buffer=False)
             if before != self._ours.fileno():
                 self._loops = before
 
     def end(self) -> None:
-        """The loop hears by itself again. Harmless when it never began, and when repeated."""
+        """Let the loop receive signals by itself again. Harmless when it never began, and when repeated."""
         ours, self._ours = self._ours, None
         if ours is None or self._thread is None:
             return
         before = signal.set_wakeup_fd(-1)
-        # Not ours, where the app has added a handler since.
+        # Not ours if the app has added a handler since.
         loops = self._loops if before == ours.fileno() else before
         signal.set_wakeup_fd(loops, warn_on_full_buffer=False)
         with contextlib.suppress(OSError):
-            ours.shutdown(socket.SHUT_RDWR)  # a child that the app has forked may have it, too
+            ours.shutdown(socket.SHUT_RDWR)  # a child that the app has forked may hold it, too
         ours.close()
         self._thread.join(END_SAID)
 
@@ -92,7 +92,7 @@ class Hearing:
                     continue
                 if not heard:
                     return
-                with contextlib.suppress(OSError):  # full of what it has not taken
+                with contextlib.suppress(OSError):  # full: the loop has not read it
                     os.write(self._loops, heard)
                 if stops := [number for number in heard if number in _STOPS]:
                     now = time.monotonic()
@@ -105,7 +105,7 @@ class Hearing:
     def _say_if_unheard(self) -> None:
         if not self._is_heard():
             place = describe_place(find_place(MAIN_THREAD))
-            # Not here: what the loop stands in may be a line of the log, that nobody reads.
+            # Not in this thread: what blocks the loop may be writing a log line that nobody reads.
             with contextlib.suppress(RuntimeError):
                 threading.Thread(target=_say_unheard, args=(place,), daemon=True).start()
 
@@ -115,7 +115,7 @@ def _say_unheard(place: str) -> None:
 
 
 def _end(name: str) -> None:
-    """Unless the loop does so first."""
+    """End the process, unless the loop does so first."""
     time.sleep(END_SAID)
     place = describe_place(find_place(MAIN_THREAD))
     end_soon(1)

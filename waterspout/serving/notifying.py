@@ -1,6 +1,6 @@
 """What a service manager is told: ready, stopping, alive. Leaf.
 
-The protocol is systemd's, which others speak, too: sd_notify(3), sd_watchdog_enabled(3).
+The protocol is systemd's, which other managers use, too: sd_notify(3), sd_watchdog_enabled(3).
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from typing import Final
 
 from waterspout.logs.tally import Tally
 
-#: A manager whose queue is full is told again in (seconds).
+#: Delay before a manager whose queue is full is told again (seconds).
 _AGAIN: Final = 0.1
-#: Between two lines that say that it can't be given a sign of life (seconds).
+#: Time between two log lines that say that it can't be sent a sign of life (seconds).
 _SAID_PAUSE: Final = 60.0
 logger = logging.getLogger("waterspout.server")
 
 
 class Notifier:
-    """Tells whoever `environ` names in NOTIFY_SOCKET; without one, nobody.
+    """Notifies the manager that `environ` names in NOTIFY_SOCKET; without one, does nothing.
 
-    A manager that doesn't read, or can't be reached, holds nobody up.
+    A manager that doesn't read, or can't be reached, delays nothing.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -36,7 +36,7 @@ class Notifier:
         self._unheard = Tally(_SAID_PAUSE)
 
     def tell(self, state: str) -> None:
-        """One datagram: READY=1, STOPPING=1: those are said again until the manager takes them."""
+        """Send one datagram. READY=1 and STOPPING=1 are sent again until the manager takes them."""
         if not self._address:
             return
         try:
@@ -52,12 +52,12 @@ class Notifier:
             logger.warning("the service manager can't be told %s: %s", state, error)
 
     def start(self) -> None:
-        """Give signs of life from the running loop from now on, if they are wanted (WatchdogSec=)."""
+        """Send signs of life from the running loop from now on, if the manager wants them (WatchdogSec=)."""
         if self._interval:
             self._beat(asyncio.get_running_loop())
 
     def stop(self) -> None:
-        """Give no more. Harmless when repeated."""
+        """Send no more. Harmless when repeated."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -67,7 +67,7 @@ class Notifier:
 
 
 def _find_interval(environ: Mapping[str, str]) -> float:
-    """Half of what is asked, as the manual says (seconds); 0: nothing is asked of this process."""
+    """Half of the requested interval, as the manual says (seconds); 0: nothing is asked of this process."""
     wanted, pid = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID")
     if not re.fullmatch("[0-9]{1,18}", wanted) or pid not in (None, str(os.getpid())):
         return 0.0

@@ -19,17 +19,17 @@ _MODE: Final = 0o660
 
 
 class PublicServer(Protocol):
-    """Whose connections are told."""
+    """The server whose connections are reported."""
 
     def count_connections(self) -> Connections: ...
 
 
 class OpsServer:
-    """Tells what `gauges` reads. Serves from `listen()` to `close()`, while the server starts and stops, too.
+    """Serves what `gauges` reads, from `listen()` to `close()`, including while the server starts and stops.
 
-    Attributes: `public`, the server whose connections are told, None until there is one; `starting`, until it
-    serves: `start()` of the application may take its time when the pools are up; `stopping`, set when it
-    takes no more requests. Its health is bad in both.
+    Attributes: `public`, the server whose connections are reported, None until there is one; `starting`, true
+    until that serves: `start()` of the application may take longer than the pools; `stopping`, set when it
+    takes no more requests. It is unhealthy in both.
     """
 
     def __init__(self, address: OpsAddress, gauges: Gauges) -> None:
@@ -42,19 +42,19 @@ class OpsServer:
         told = {"ops": self}
         routes = [(r"/-/stats", _Stats, told), (r"/-/health", _Health, told)]
         paths = {"paths": [path for path, *_ in routes]}
-        # No access lines: somebody asks every few seconds.
+        # No access log: it is polled every few seconds.
         application = Application(
             routes,
             default_handler_class=_Nothing,
             default_handler_args=paths,
             log_function=lambda _: None,
         )
-        self._server = HTTPServer(application, max_body_size=SMALL_BODY)  # nobody has to send one
-        # A lack of descriptors is said by this server, too, and its own connections are few.
-        self._server.count_connections = self.count_public  # type: ignore[method-assign]  # on this one alone
+        self._server = HTTPServer(application, max_body_size=SMALL_BODY)  # no request needs one
+        # A lack of descriptors is logged by this server, too, and its own connections are few.
+        self._server.count_connections = self.count_public  # type: ignore[method-assign]  # on this instance
 
     def listen(self) -> None:
-        """Begin. Raises WaterspoutError: it can't listen there."""
+        """Start serving. Raises WaterspoutError: it can't listen there."""
         address = self._address
         if address.path is not None:
             self._listeners = listen_unix(address.path, _MODE, "--ops-bind")
@@ -64,7 +64,7 @@ class OpsServer:
         self._gauges.lag.keep()
 
     async def close(self) -> None:
-        """End, whoever is connected. Harmless when it never began."""
+        """Stop, even if clients are connected. Harmless when it never began."""
         self._gauges.lag.stop()
         if self._listeners is not None:
             self._listeners.remove_file()  # while its socket is open
@@ -87,7 +87,7 @@ class OpsServer:
         return {"stopping": self.stopping, "connections": connections, **self._gauges.read()}
 
     def count_public(self) -> Connections:
-        """Those of the public server."""
+        """The connections of the public server."""
         return count_connections(0, None) if self.public is None else self.public.count_connections()
 
     def read_health(self) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class OpsServer:
 
 
 class _Answer(RequestHandler):
-    """JSON of this moment."""
+    """Replies with current values, as JSON."""
 
     def say(self, value: dict[str, Any]) -> None:
         self.set_header("Content-Type", "application/json")
@@ -107,7 +107,7 @@ class _Answer(RequestHandler):
 
 
 class _Nothing(_Answer):
-    """404, with the paths that there are."""
+    """404, with the paths that exist."""
 
     def initialize(self, paths: list[str]) -> None:
         self.paths = paths

@@ -1,7 +1,7 @@
-"""`--reload`: changed code is loaded by itself, while somebody develops. Needs watchfiles.
+"""`--reload`: changed code is loaded automatically, during development. Needs watchfiles.
 
-A change of what only the WSGI app uses reloads that; native connections stay. A change of a module that the
-server itself has loaded restarts the server, on the same sockets.
+A change to what only the WSGI app uses reloads that app; native connections stay. A change to a module that
+the server itself has loaded restarts the server, on the same sockets.
 """
 
 from __future__ import annotations
@@ -28,39 +28,39 @@ logger = logging.getLogger("waterspout.reload")
 #: Where a server finds the descriptors of the sockets that it listened on before it restarted itself.
 _INHERITED: Final = "WATERSPOUT_INHERITED_SOCKETS"
 _TEMPLATES: Final = (".html", ".htm", ".jinja", ".jinja2", ".j2")
-#: The watcher looks up this often (milliseconds), and gives nothing then. What it gives we sort ourselves: it
-#: would say nothing at all as long as a log, say, is written beside the code.
+#: The watcher wakes up this often (milliseconds), and yields nothing then. We filter changes ourselves: with
+#: its own filter it would yield nothing at all while, say, a log is written beside the code.
 _WAITING: Final = {"rust_timeout": 1000, "yield_on_timeout": True, "watch_filter": None}
 
-#: What changes while this process loads its code, no watcher has seen.
+#: No watcher has seen what changes while this process loads its code.
 _started = time.time()
 
 
 def check_watcher() -> None:
-    """Raises ConfigurationError: there is nothing to watch files with."""
+    """Raises ConfigurationError: watchfiles, which would watch the files, is not installed."""
     _import_watcher()
 
 
 def _import_watcher() -> Any:
     try:
-        import watchfiles  # optional: only --reload wants it
+        import watchfiles  # optional: only --reload needs it
     except ImportError:
         raise ConfigurationError("--reload needs watchfiles: pip install watchfiles") from None
     said = logging.getLogger("watchfiles")
     if said.level == logging.NOTSET:
-        # It tells of each change, at INFO: where the log is a file beside the code, for ever of its own line.
+        # It logs each change, at INFO: if the log is a file beside the code, its own lines, too, forever.
         said.setLevel(logging.WARNING)
     return watchfiles
 
 
 def find_own_files() -> set[str]:
-    """The files of all modules that this process has loaded, and that somebody may be working on, by their
-    names when they were loaded.
+    """The files of all modules that this process has loaded and that a developer may be working on, under
+    the names they had when loaded.
     """
     found = set()
     for module in list(sys.modules.values()):
-        with contextlib.suppress(AttributeError):  # what stands there in place of a module
-            # Not of the module itself: one that `importlib.util.LazyLoader` has made would be loaded by that.
+        with contextlib.suppress(AttributeError):  # an entry that is not a module
+            # Not `module.__file__`: that would load a module made by `importlib.util.LazyLoader`.
             file = object.__getattribute__(module, "__dict__").get("__file__")
             if isinstance(file, str) and file and not is_foreign(file):
                 found.add(file)
@@ -68,15 +68,15 @@ def find_own_files() -> set[str]:
 
 
 def find_native_files() -> frozenset[str]:
-    """The same, where links lead."""
+    """The same, with links resolved."""
     return frozenset(map(os.path.realpath, find_own_files()))
 
 
 class Watcher:
-    """Watches the directory of the start, and those of `sys.path` that nothing is installed in.
+    """Watches the start directory, and the directories of `sys.path` that have nothing installed in them.
 
-    `on_wsgi` is called when files of the WSGI app have changed, `on_native` when one of a module has that
-    this process has loaded by then; neither while a changed file can't even be compiled.
+    `on_wsgi` is called when files of the WSGI app have changed, `on_native` when the file of a module that
+    this process has loaded by then has; neither is called while a changed file can't even be compiled.
     """
 
     def __init__(self, on_wsgi: Callable[[], None], on_native: Callable[[], None]) -> None:
@@ -132,12 +132,12 @@ def _say_failure(task: asyncio.Task[None]) -> None:
 
 
 def _say_blind(error: RuntimeError) -> None:
-    """The system tells watchfiles nothing: it has no inotify, or none left."""
+    """Log that the system reports nothing to watchfiles: it has no inotify, or none left."""
     logger.error("changes of files are not seen (%s); with WATCHFILES_FORCE_POLLING=1 they are", error)
 
 
 def find_folders() -> list[str]:
-    """Each once, and none that lies within another."""
+    """The folders to watch: each once, and none that lies within another."""
     folders: list[Path] = []
     home = _find_start()
     for name in ("", *sys.path):
@@ -152,7 +152,7 @@ def find_folders() -> list[str]:
 
 
 def find_changed(since: float) -> set[str]:
-    """Files that would be watched, and have changed after that time. One to come tells of a clock alone."""
+    """Watched files that changed after `since`. A time in the future only shows that a clock is wrong."""
     is_wanted, now = _make_filter(), time.time()
     found = set()
     for top in find_folders():
@@ -165,7 +165,7 @@ def find_changed(since: float) -> set[str]:
 
 
 def _find_start() -> str:
-    """The directory of the start, wherever code has gone from there; if it is gone itself, no folder."""
+    """The start directory, wherever code has changed to since; if it is gone, a path that is no folder."""
     return os.path.realpath(os.path.join(os.sep, Home.path or os.getcwd()))
 
 
@@ -177,8 +177,8 @@ def _find_time(path: str) -> float:
 
 
 def _make_filter() -> Any:
-    """Python files and templates; not those of virtual environments, caches and version control. What the
-    watched folders lie in says nothing of them.
+    """Python files and templates; not those of virtual environments, caches and version control. Names of the
+    folders that a watched folder lies in don't count.
     """
     watchfiles = _import_watcher()
     tops = tuple(os.path.join(folder, "") for folder in find_folders())
@@ -193,14 +193,14 @@ def _make_filter() -> Any:
 
 
 def _find_error(path: str) -> str | None:
-    """Why a Python file can't be compiled: somebody is in the middle of a change."""
+    """Why a Python file can't be compiled: its author is in the middle of a change."""
     if not path.endswith(".py"):
         return None
     try:
         compile(Path(path).read_bytes(), path, "exec", dont_inherit=True)
     except FileNotFoundError:
         return None
-    except Exception as error:  # RecursionError and MemoryError, too: what is nested too deeply
+    except Exception as error:  # RecursionError and MemoryError, too: code nested too deeply
         return f"{os.path.relpath(path, _find_start())}: {str(error) or type(error).__name__}"
     return None
 
@@ -209,14 +209,14 @@ def _find_error(path: str) -> str | None:
 
 
 def restart(sockets: Iterable[socket.socket]) -> None:
-    """Become a new server with the same command, which listens on `sockets`. Does not return."""
+    """Replace this process by a new server with the same command, listening on `sockets`. Does not return."""
     descriptors = [sock.fileno() for sock in sockets]
     for descriptor in descriptors:
         os.set_inheritable(descriptor, True)
     os.environ[_INHERITED] = ",".join(map(str, descriptors))
     sys.stderr.flush()
     end_children(find_children(), RESTART_END)  # the new server would not know them
-    with contextlib.suppress(ChildProcessError):  # nor those that have ended: they would be kept
+    with contextlib.suppress(ChildProcessError):  # nor those that have ended: they would stay zombies
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
     with contextlib.suppress(OSError):  # the directory is gone, and modules are found elsewhere
@@ -230,7 +230,7 @@ def take_inherited() -> tuple[int, ...]:
 
 
 def wait_and_restart(sockets: Iterable[socket.socket]) -> None:
-    """A server that has restarted itself can't load its code: wait until that has changed, and try again.
+    """For a server that has restarted itself and can't load its code: wait for a change, and try again.
 
     Does not return, unless it is interrupted, or changes can't be seen.
     """

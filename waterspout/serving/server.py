@@ -60,18 +60,18 @@ logger = logging.getLogger("waterspout.server")
 
 #: Python's own first threshold is 700, or 2000 in newer versions.
 _DEFAULT_THRESHOLD = 2000
-#: Running requests get no longer when the server restarts because its code has changed: somebody is waiting
-#: at the keyboard (seconds).
+#: The longest that running requests get when the server restarts because its code has changed: a developer is
+#: waiting at the keyboard (seconds).
 _RESTART_GRACE = 2.0
-#: An app that takes longer to load is worth a word (seconds).
+#: An app that takes longer to load is worth a message (seconds).
 _SLOW_START = 2.0
 
 
 class Server:
-    """Serves `application`, ours or any of Tornado's, as `settings` say.
+    """Serves `application`, one of ours or any of Tornado's, as `settings` say.
 
-    Attributes: `ends_by`, when the graceful timeout of its end is over, of `time.monotonic()`; `has_served`,
-    anybody who came.
+    Attributes: `ends_by`, the time (of `time.monotonic()`) at which its graceful timeout ends; `has_served`,
+    whether it has begun to accept connections.
     """
 
     def __init__(self, application: TornadoApplication, settings: ServeSettings) -> None:
@@ -98,7 +98,7 @@ class Server:
         application = self._application
         for owner in (application, getattr(application, "container", None)):
             gauges = getattr(owner, "gauges", None)
-            if isinstance(gauges, Gauges):  # a subclass may call something of its own so
+            if isinstance(gauges, Gauges):  # a subclass may use the name for something else
                 break
         else:
             gauges = Gauges()
@@ -119,7 +119,7 @@ class Server:
                 self._sources.remember()
                 self._listen_ops()
                 if self._loads_elsewhere:
-                    self._handle_signals()  # before: an app that hangs as it is loaded can be stopped
+                    self._handle_signals()  # before the start: an app that hangs while loading can be stopped
                 if not await self._start(self._application):
                     listeners.remove_file()
                     logger.info("stopped")
@@ -157,7 +157,7 @@ class Server:
             ops.starting = False
         for descriptor in self._settings.inherited:
             os.close(descriptor)
-        self._watchdog.start()  # not before: threads of this process load the app on the loop
+        self._watchdog.start()  # not earlier: for threads of this process the app is loaded on the loop
         self._late.start()
         self._announce(listeners.describe(secure=tls is not None))
         self._manager.tell("READY=1")
@@ -169,7 +169,7 @@ class Server:
         if self._restarts:
             await self._restart_on(listeners, server)
             return
-        self._manager.tell("STOPPING=1")  # whoever says so is killed, unless it ends
+        self._manager.tell("STOPPING=1")  # a process that says so and does not end is killed
         logger.info(
             "stopping (%s): running requests get at most %g s (once more ends at once)%s",
             self._stop_signal,
@@ -180,7 +180,7 @@ class Server:
         await self._shutdown(server, self._settings.graceful_timeout)
 
     async def _restart_on(self, listeners: Listeners, server: HTTPServer | DrainingServer) -> None:
-        """Begin anew on the same sockets. Returns only when it is told to stop meanwhile."""
+        """Restart on the same sockets. Returns only when told to stop meanwhile."""
         kept = [sock.dup() for sock in listeners.sockets]
         try:
             await self._shutdown(server, min(_RESTART_GRACE, self._settings.graceful_timeout))
@@ -195,7 +195,7 @@ class Server:
             sock.close()
 
     def _find_descriptors(self, listeners: Listeners) -> list[int]:
-        """Of all sockets that others are at the other end of."""
+        """The descriptors of all listening sockets and client connections."""
         return [
             *(sock.fileno() for sock in listeners.sockets),
             *(self._http.descriptors() if self._http is not None else ()),
@@ -229,8 +229,8 @@ class Server:
             say(doubt)
 
     def _doubt_debug(self) -> None:
-        """What --debug may not, no setting in code may either. `debug` of an application is Tornado's: its
-        tracebacks run no code. Raises ConfigurationError.
+        """Restrict debug settings in code as --debug is restricted. `debug` of an application is Tornado's:
+        its tracebacks run no code. Raises ConfigurationError.
         """
         if any(pool.settings.debug for pool in self._pools):
             self._settings.refuse_debugger("debug=True of the Container")
@@ -240,7 +240,7 @@ class Server:
             say(f"{name}=True of the application shows tracebacks to whoever reaches {place}")
 
     def _listen_ops(self) -> None:
-        """From before the app is loaded: whoever asks can see that it is not. Raises WaterspoutError."""
+        """Called before the app is loaded, so that clients can see that it is not. Raises WaterspoutError."""
         if self._ops is None or self._settings.ops is None:
             return
         self._ops.listen()
@@ -253,7 +253,7 @@ class Server:
 
     def _make_http_server(self, tls: ssl.SSLContext | None) -> HTTPServer | DrainingServer:
         settings = self._settings
-        # An application of ours has limits for either side.
+        # An application of ours has its own limits for each side.
         size = None if isinstance(self._application, Application) else settings.max_body_size
         if settings.server == "tornado":
             return DrainingServer(
@@ -268,13 +268,13 @@ class Server:
         return server
 
     async def _start(self, application: TornadoApplication) -> bool:
-        """Wait for the WSGI app, and whatever else is started; say so when that takes long. False: we were
+        """Wait for the WSGI app, and whatever else is started; say so when that takes long. Returns False if
         told to stop meanwhile.
         """
         starting = asyncio.ensure_future(_start_heard(application))
         standing = threading.Timer(_SLOW_START + LOOP_STANDS, _say_standing)
         standing.daemon = True
-        if self._loads_elsewhere:  # else the app is loaded on the loop, of which `said_when_late` tells
+        if self._loads_elsewhere:  # else the app is loaded on the loop, and `said_when_late` reports it
             with contextlib.suppress(RuntimeError):  # no thread can be started
                 standing.start()
         late = asyncio.get_running_loop().call_later(_SLOW_START, self._say_late, starting, standing)
@@ -286,7 +286,7 @@ class Server:
                 logger.info("stopping (%s): %s", self._stop_signal, what)
                 starting.cancel()
                 await asyncio.gather(starting, return_exceptions=True)
-                if isinstance(application, Application):  # of others nothing is left
+                if isinstance(application, Application):  # others have nothing left to stop
                     await application.stop(0)
                 return False
             await starting
@@ -294,7 +294,7 @@ class Server:
             late.cancel()
             standing.cancel()
             stopping.cancel()
-            if not starting.done():  # whoever waits for us has given up
+            if not starting.done():  # the caller has given up
                 starting.cancel()
                 await asyncio.gather(starting, return_exceptions=True)
         self._started = True
@@ -303,15 +303,15 @@ class Server:
     def _say_late(self, starting: asyncio.Task[None], standing: threading.Timer) -> None:
         standing.cancel()
         if starting.done():
-            return  # it has blocked the loop for so long, and is over
-        if self._loads and self._loads_elsewhere:  # of threads `said_when_late` tells
+            return  # it has blocked the loop until now, and is done
+        if self._loads and self._loads_elsewhere:  # for threads `said_when_late` says so
             say(f"waiting for the WSGI app to load, at most {READY_TIMEOUT:.0f} s")
         elif not self._loads and _starts_itself(self._application):
             _say_start(find_awaited(starting.get_coro()))
 
     @property
     def _loads(self) -> bool:
-        """It is the WSGI app that is waited for, and not what an application does before it, or behind."""
+        """Whether we wait for the WSGI app, rather than for what the application does before or after it."""
         return any(
             pool.is_open and not (pool.crews and all(crew.ready for crew in pool.crews))
             for pool in self._pools
@@ -326,7 +326,7 @@ class Server:
         self._hearing.begin()
 
     def _handle_hangup(self) -> None:
-        """Reload; but when it is our terminal that has gone, nobody is there to ask for that."""
+        """Reload; but if our terminal has gone, stop: then the signal is not a request to reload."""
         if self._on_terminal and not is_own_terminal():
             self._handle_stop(signal.SIGHUP)
         else:
@@ -334,7 +334,7 @@ class Server:
             self._reload()
 
     def _renew_certificate(self) -> None:
-        """Whoever connects from now on is shown what is in the files by now."""
+        """Load the certificate again: new connections get what is in the files by now."""
         if self._certificate is None or self._http is None:
             return
         try:
@@ -345,7 +345,7 @@ class Server:
             logger.info("SIGHUP: the certificate is read again, for new connections")
 
     def _doubt_certificate_later(self) -> None:
-        """Once a day: one that was good at the start may end while it is shown."""
+        """Check once a day: a certificate that was valid at the start may expire while it is in use."""
         if self._certificate is not None:
             asyncio.get_running_loop().call_later(limits.CERTIFICATE_LOOK, self._doubt_certificate)
 
@@ -368,7 +368,7 @@ class Server:
 
     @property
     def _loads_elsewhere(self) -> bool:
-        """The WSGI app is loaded in other processes: this one hears signals meanwhile."""
+        """Whether the WSGI app is loaded in other processes, so that this one handles signals meanwhile."""
         return all(pool.settings.workers for pool in self._pools)
 
     @property
@@ -376,9 +376,9 @@ class Server:
         return name_pools(self._application).values()
 
     def _reload_wsgi(self) -> None:
-        """Code of the WSGI app has changed. In threads it can only be loaded with everything else."""
+        """Load changed code of the WSGI app. If it runs in threads, that takes a restart of everything."""
         if self._pools and self._loads_elsewhere:
-            forget_templates()  # native handlers may render the one that has changed
+            forget_templates()  # native handlers may render one that has changed
             self._reload()
         else:
             self._restart()
@@ -408,7 +408,7 @@ class Server:
             say(f"figures at {self._ops.describe()} (/-/stats, /-/health)")
 
     async def _shutdown(self, server: HTTPServer | DrainingServer, timeout: float) -> None:
-        """Nothing new comes in; what runs ends; the rest is cut at the deadline."""
+        """Accept nothing new, let what runs finish, and cut the rest at the deadline."""
         self.ends_by = time.monotonic() + timeout
         with standing_ended(self.ends_by + STANDING_GRACE):
             await shut_down(server, self._application, timeout)
@@ -419,17 +419,17 @@ def _say_start(place: str) -> None:
 
 
 def _say_standing() -> None:
-    """It blocks the event loop, on which nobody else says so."""
+    """Called from a thread when start() blocks the event loop, where nothing else can say so."""
     _say_start(find_place(MAIN_THREAD))
 
 
 def _starts_itself(application: TornadoApplication) -> bool:
-    """What begins with the server is more than the WSGI apps."""
+    """Whether the application starts more than the WSGI apps: it has a `start()` of its own."""
     return isinstance(application, Application) and type(application).start is not Application.start
 
 
 async def _start_heard(application: TornadoApplication) -> None:
-    """What begins with the server may configure logging, as an app does that is loaded."""
+    """Start it, and keep our loggers enabled: it may configure logging, as an app may while it is loaded."""
     with loggers.kept():
         if isinstance(application, Application):
             await _start_own(application)
@@ -438,7 +438,7 @@ async def _start_heard(application: TornadoApplication) -> None:
 
 
 async def _start_own(application: Application) -> None:
-    """Raises ConfigurationError: a class of the application's own has other methods of these names."""
+    """Raises ConfigurationError: the application's own class has other methods named `start` or `stop`."""
     named = f"{type(application).__module__}.{type(application).__qualname__}"
     if not takes(application.stop, 1):
         raise ConfigurationError(f"{named}.stop() takes no timeout: write async def stop(self, timeout=None)")
@@ -451,14 +451,14 @@ async def _start_own(application: Application) -> None:
 
 
 def _calm_collector() -> bool:
-    """Let the garbage collector look at what requests make, not at all that was loaded before them.
+    """Let the garbage collector examine what requests allocate, not everything that was loaded before them.
 
-    With many requests at a time their objects pass its first threshold at every turn of the loop, live on
-    into the oldest generation, and cause whole collections: they took a third of the throughput of a small
-    native route, and the p99 with it. If somebody has set other thresholds, they stay: False.
+    With many concurrent requests, their objects exceed its first threshold at every turn of the loop, survive
+    into the oldest generation, and cause full collections: these cost a small native route a third of its
+    throughput, and worsened its p99. If other thresholds have been set, they stay: False.
     """
     if not hasattr(gc, "freeze"):
-        return False  # PyPy's collector is another
+        return False  # PyPy has a different collector
     gc.collect()
     gc.freeze()
     if not 0 < gc.get_threshold()[0] <= _DEFAULT_THRESHOLD:  # 0: it is off

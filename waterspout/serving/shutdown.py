@@ -1,4 +1,4 @@
-"""The end of what a server runs, while its event loop goes on: for `waterspout serve`, and for tests."""
+"""Ending what a server runs while its event loop still runs: for `waterspout serve`, and for tests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = logging.getLogger("waterspout.server")
 #: How long cancelled handlers, connections that are cut, and WebSockets whose clients have received
 #: everything get (seconds).
 CUT_TIME: Final = 2.0
-#: So many of those handlers that go on all the same are named.
+#: At most this many of the handlers that go on all the same are named.
 _NAMED: Final = 5
 
 
@@ -33,9 +33,9 @@ async def shut_down(
     timeout: float,
     subscribers_on: asyncio.AbstractEventLoop | None = None,
 ) -> None:
-    """Nothing new comes in; what runs ends; the rest is cut after `timeout` seconds.
+    """Accept nothing new, let what runs finish, and cut the rest after `timeout` seconds.
 
-    `subscribers_on`: subscriptions on this event loop end; None: all of the process.
+    `subscribers_on`: end the subscriptions on this event loop; None: all of the process.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
@@ -46,7 +46,7 @@ async def shut_down(
         hub.end_subscriptions(subscribers_on)
 
     async def end_later_streams() -> None:
-        """Those that idle connections ask for, and requests that run: else they last as long as we wait."""
+        """End streams that idle connections or running requests open later: else they last while we wait."""
         while True:
             await asyncio.sleep(2 * DRAIN_IDLE)
             end_streams()
@@ -70,7 +70,7 @@ async def shut_down(
 
 
 async def _stop(application: Application, timeout: float) -> None:
-    """What an application adds to `stop()` may wait for a queue, or a broker that does not answer."""
+    """Stop it, within a limit: its own `stop()` may wait for a queue, or a broker that does not answer."""
     stopping = asyncio.ensure_future(application.stop(timeout))
     try:
         await asyncio.wait((stopping,), timeout=timeout + STOP_GRACE)
@@ -87,7 +87,7 @@ async def _stop(application: Application, timeout: float) -> None:
 
 
 async def _cut_natives(server: HTTPServer | DrainingServer, application: TornadoApplication) -> None:
-    """What native handlers have not finished: 503, or cut in its middle."""
+    """Cut what native handlers have not finished: it is answered 503, or cut off midway."""
     running = server.running_tasks()
     if not running:
         return
@@ -105,8 +105,8 @@ async def _cut_natives(server: HTTPServer | DrainingServer, application: Tornado
 
 
 async def _wait_for_goodbyes(application: Application, deadline: float) -> None:
-    """A client that has received everything answers soon, if it is alive; one that is still reading has
-    CLOSE_TIMEOUT, as always.
+    """Wait for closing WebSockets. A client that has received everything answers soon, if it is alive; one
+    that is still reading has CLOSE_TIMEOUT, as always.
     """
     loop = asyncio.get_running_loop()
     soon = min(deadline, loop.time() + CUT_TIME)
@@ -118,7 +118,7 @@ async def _wait_for_goodbyes(application: Application, deadline: float) -> None:
 
 
 async def _end_sockets(application: Application) -> None:
-    """Those whose clients have not answered are cut, while the application is there yet: their handlers'
+    """Cut WebSockets whose clients have not answered, while the application is still there: their handlers'
     `on_close` may need it.
     """
     for protocol in application.closing_sockets:

@@ -1,4 +1,4 @@
-"""Which of the server's own code has changed since it was loaded: a reload brings new Flask code alone."""
+"""Which of the server's own code has changed since it was loaded: a reload loads only new Flask code."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from waterspout.serving.reloading import find_own_files
 
 logger = logging.getLogger("waterspout.server")
 
-#: A line names so many files, at most.
+#: The most files that one log line names.
 _NAMED: Final = 3
 
 
 class Sources:
-    """What the modules of this process were made of, by the names of their files: where such a name leads
-    through a link to the current release, the next one is compared.
+    """What the modules of this process were loaded from, by file name: where such a name leads through a link
+    to the current release, the next one is compared.
     """
 
     def __init__(self) -> None:
         self._loaded: dict[str, int] = {}
 
     def remember(self) -> None:
-        """They are loaded. Their files have just been read: it takes a tenth of a millisecond for each."""
+        """Call once they are loaded. Their files have just been read: each takes a tenth of a millisecond."""
         self._loaded = _read(find_own_files())
 
     def tell_changed(self) -> None:
-        """Warn of those whose files are others now; not of those that are gone. In a thread: the disk may be
+        """Warn about files that have changed, but not about those that are gone. In a thread: the disk may be
         slow by now.
         """
         with contextlib.suppress(RuntimeError):  # no thread can be started
@@ -52,7 +52,7 @@ class Sources:
 
 
 def _read(files: Iterable[str]) -> dict[str, int]:
-    """A checksum of each that is there."""
+    """A checksum of each file that exists."""
     found = {}
     for file in files:
         with contextlib.suppress(OSError), open(file, "rb") as source:

@@ -35,7 +35,7 @@ class DrainingServer(HTTPServer):
         self._running.pop(server_conn, None)
         self._idle[server_conn] = request_conn
         if self._draining:
-            # Its reply may have begun before the stop, and has not said that it is the last one.
+            # Its reply may have begun before the stop, without announcing that it is the last one.
             asyncio.get_running_loop().call_later(DRAIN_IDLE, self._close_one, server_conn)
         delegate = super().start_request(server_conn, request_conn)
         return _Watched(delegate, lambda: self._on_head(server_conn))
@@ -49,8 +49,8 @@ class DrainingServer(HTTPServer):
     async def drain(self, timeout: float) -> None:
         """Accept no more, close idle connections, wait for running requests, `timeout` seconds at most."""
         self.stop()
-        # The reply to each request that comes from now on is the last one, and says so: Tornado decides that
-        # as it reads a head.
+        # The reply to each request from now on is the connection's last one, and says so: Tornado decides
+        # that when it reads a head.
         self.conn_params.no_keep_alive = True
         pause = min(DRAIN_IDLE, timeout) if self._idle else 0.0
         if pause:
@@ -62,7 +62,7 @@ class DrainingServer(HTTPServer):
             await asyncio.wait_for(self._quiet.wait(), timeout - pause)
 
     def running_tasks(self) -> list[asyncio.Future[None]]:
-        """The tasks of native handlers whose replies are not whole, as far as the application has told."""
+        """The tasks of native handlers whose replies are incomplete, as far as the application has told."""
         tasks = [getattr(request_conn, "task", None) for request_conn in self._running.values()]
         return [task for task in tasks if task is not None and not task.done()]
 
@@ -72,7 +72,7 @@ class DrainingServer(HTTPServer):
         return [stream.socket.fileno() for stream in streams if not stream.closed()]
 
     def count_connections(self) -> Connections:
-        """How many there are, and how many there can be. One that shakes hands by TLS is not known."""
+        """How many there are, and how many there can be. Those still in a TLS handshake are not known."""
         return count_connections(len(self._idle) + len(self._running), self.request_callback)
 
     def _on_head(self, server_conn: object) -> None:
@@ -85,7 +85,7 @@ class DrainingServer(HTTPServer):
         self._check_quiet()
 
     def _close_one(self, server_conn: object) -> None:
-        """Unless it has a request by now."""
+        """Close it, unless it has a request by now."""
         request_conn = self._idle.pop(server_conn, None)
         if request_conn is not None:
             request_conn.close()
@@ -97,7 +97,7 @@ class DrainingServer(HTTPServer):
 
 
 class _Watched(HTTPMessageDelegate):
-    """A delegate, with a word when the head of its request has come."""
+    """A delegate that also calls `on_head` when the head of its request has arrived."""
 
     def __init__(self, delegate: HTTPMessageDelegate, on_head: Callable[[], None]) -> None:
         self._delegate = delegate

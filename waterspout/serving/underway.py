@@ -1,4 +1,4 @@
-"""What a server has in hand as it is told to stop, for the line of the log that says so."""
+"""What a server is working on when it is told to stop, for the log line that says so."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from waterspout.wsgi.pool.pool import Pool
 
 
 def describe_underway(application: TornadoApplication, websockets: int | None) -> str:
-    """`; 2 run, the longest GET /report for 4 s; 3 WebSockets`; "" when there is nothing. What nobody waits
-    for is left out: nor does the stop.
+    """`; 2 run, the longest GET /report for 4 s; 3 WebSockets`; "" when there is nothing. Requests that
+    nobody waits for are left out: the stop doesn't wait for them, either.
     """
     pools = list(name_pools(application).values())
     natives = [native for native in find_natives() if not native.is_left]
@@ -33,7 +33,7 @@ def _describe_running(pools: list[Pool], natives: list[NativeRequest]) -> str:
     lanes = [lane for pool in pools for crew in pool.crews for lane in crew.lanes if not lane.stuck]
     now = time.perf_counter()
     running = [(native.seconds, native.request) for native in natives]
-    busy = find_longest(lanes, sys.maxsize)  # what a pool counts has in it the idle lanes of a killed process
+    busy = find_longest(lanes, sys.maxsize)  # a pool's own count includes the idle lanes of a killed process
     running += [(now - (lane.record.started or now), lane.view) for lane in busy[:1]]
     many = len(natives) + len(busy) + sum(pool.prefetched for pool in pools)
     said = _count(many, "runs", "run")

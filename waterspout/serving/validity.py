@@ -7,15 +7,15 @@ import ssl
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-#: A certificate that ends so soon should have been renewed: those that live for 90 days are 30 before.
+#: A certificate that expires this soon should have been renewed: 90-day ones are renewed 30 days before.
 SOON: Final = timedelta(days=14)
-#: Private, seen in Python 3.11 to 3.15: `ssl` tells when a peer's certificate ends, and not one's own.
+#: Private, seen in Python 3.11 to 3.15: `ssl` tells when a peer's certificate expires, but not one's own.
 _decode: Any = getattr(_ssl, "_test_decode_cert", None)
 
 
 class Validity(NamedTuple):
-    """`begins`, `ends`: with a time zone. `whose`: for the log. `issuer`: of the certificate that has
-    signed it, None if that is not in the file.
+    """`begins`, `ends`: with a time zone. `whose`: for the log. `issuer`: the validity of the certificate
+    that has signed it, None if that is not in the file.
     """
 
     begins: datetime
@@ -24,7 +24,7 @@ class Validity(NamedTuple):
     issuer: Validity | None = None
 
     def find_doubt(self, now: datetime) -> str:
-        """What is wrong with it at this moment, or else with its issuer's, with a date; "": nothing."""
+        """What is wrong with it at `now`, or else with its issuer's, with a date; "" if nothing is."""
         if now < self.begins:
             return f"{self.whose} is not valid before {self.begins:%Y-%m-%d}"
         if now > self.ends:
@@ -35,14 +35,14 @@ class Validity(NamedTuple):
 
     @property
     def usable_until(self) -> datetime:
-        """Until when clients take it."""
+        """Until when clients accept it."""
         return self.ends if self.issuer is None else min(self.ends, self.issuer.ends)
 
 
 def read_validity(path: str) -> Validity | None:
     """That of the first certificate in a PEM file, which is the server's own. None: it can't be read.
 
-    Of the others its issuer's counts: behind that, clients may know another way to a root that they trust.
+    Of the others only its issuer counts: beyond that, clients may know another path to a root they trust.
     """
     try:
         told = _decode(path)
@@ -52,11 +52,11 @@ def read_validity(path: str) -> Validity | None:
 
 
 def _find_issuer(path: str, name: object) -> Validity | None:
-    """That which ends last: a renewed one may be there beside the old one."""
+    """The one that expires last: a renewed one may be there beside the old one."""
     chain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         chain.load_verify_locations(path)
-    except OSError:  # SSLError is one: something in the file is no certificate, and none of our concern
+    except OSError:  # SSLError is one: something in the file is not a certificate, which is not our concern
         return None
     issuers = [_find_dates(told, _name(told)) for told in chain.get_ca_certs() if told["subject"] == name]
     return max(issuers, key=lambda validity: validity.ends, default=None)

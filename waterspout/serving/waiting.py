@@ -1,4 +1,4 @@
-"""Native requests that have not been answered for long, said while they wait: of a view its lane says so."""
+"""Native requests that have gone unanswered for long, logged while they wait: for views, the pool does."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from waterspout.ops.natives import NativeRequest, find_native
 
 logger = logging.getLogger("waterspout.ops")
 
-#: What waits for a future, as that of `gen.coroutine`, doesn't say where that was made: what has called the
-#: handler waits, for all that can be seen.
+#: What waits for a future, such as one of `gen.coroutine`, doesn't say where that was made: all that can be
+#: seen is that the handler's caller waits.
 _CALLERS: Final = (os.path.join("waterspout", "native", "handler.py"), os.path.join("tornado", "web.py"))
-#: So many tasks are looked at in one turn of the loop: a look at 10,000 streams takes 50 ms.
+#: How many tasks are examined in one turn of the loop: 10,000 streams take 50 ms.
 _AT_ONCE: Final = 100
-#: Their handlers are handed the body as it comes: what they wait for may be that.
+#: Handlers with this attribute get the body as it arrives: that may be what they wait for.
 _STREAMS: Final = "_stream_request_body"
 
 
 class LateNatives:
     """Looks for them every now and then, and names each handler class that has some: once, until it has none.
 
-    So a long-poll that is meant to wait is one line, and a database that hangs is one each time that it does.
+    So a long-poll that is meant to wait is one line, and a database that hangs is one each time it does.
     """
 
     def __init__(self) -> None:
         self._told: frozenset[type[RequestHandler]] = frozenset()
-        #: When each was first seen. Not since its head is here: its body may have come slowly.
+        #: When each was first seen. Not when its head arrived: its body may have come slowly.
         self._seen: weakref.WeakKeyDictionary[asyncio.Task[Any], float] = weakref.WeakKeyDictionary()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """On the running loop, until `stop()`."""
+        """Look on the running loop, until `stop()`."""
         self._task = asyncio.get_running_loop().create_task(self._watch())
 
     def stop(self) -> None:
-        """Look no more. Harmless when repeated."""
+        """Stop looking. Harmless when repeated."""
         if self._task is not None:
             self._task.cancel()
 
@@ -51,8 +51,8 @@ class LateNatives:
         while True:
             await asyncio.sleep(NATIVE_LATE_LOOK)
             try:
-                await self._look()  # which keeps nobody's request until the next one
-            except Exception:  # threads that make tasks, say, while these are counted
+                await self._look()  # a call, so that no request is kept alive until the next one
+            except Exception:  # say, threads that create tasks while these are listed
                 logger.exception("native requests that wait could not be looked for")
 
     async def _look(self) -> None:
@@ -61,7 +61,7 @@ class LateNatives:
         for number, task in enumerate(asyncio.all_tasks()):
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
-            with contextlib.suppress(Exception):  # what an app has made of its handler: we go on
+            with contextlib.suppress(Exception):  # whatever an app has made of its handler
                 native = find_native(task)
                 if native is None or not _is_awaited(native):
                     continue
@@ -75,7 +75,7 @@ class LateNatives:
 
 
 def _choose(one: NativeRequest, other: NativeRequest | None) -> NativeRequest:
-    """The one that waits for longer."""
+    """The one that has waited longer."""
     return one if other is None or one.seconds > other.seconds else other
 
 

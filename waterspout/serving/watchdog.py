@@ -1,4 +1,4 @@
-"""What holds the event loop, said while it holds it: by a thread, since nothing runs on the loop then."""
+"""What blocks the event loop, logged while it does: by a thread, since nothing else runs on the loop then."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from waterspout.limits import LOOP_LOOK, LOOP_PAUSE, LOOP_STANDS, LOOP_STUCK
 logger = logging.getLogger("waterspout.ops")
 
 _ASYNCIO: Final = os.path.dirname(asyncio.__file__)
-#: A stack is told from its inner end; what is further out is seldom the handler's.
+#: How many frames of a stack are logged: the innermost; those further out are seldom the handler's.
 _FRAMES: Final = 20
 
 
 class LoopWatchdog:
-    """A thread that looks for a sign of life of the event loop, and tells where it stands when there is none.
+    """A thread that looks for a sign of life of the event loop, and logs where it stands when there is none.
 
-    A process that was stopped as a whole, or code that holds the interpreter lock, stops the thread, too: of
-    those it says nothing. `on_beat` is called at each sign of life.
+    A process that was stopped as a whole, or code that holds the GIL, stops the thread, too: these are not
+    reported. `on_beat` is called at each sign of life.
     """
 
     def __init__(self, on_beat: Callable[[], None] = lambda: None) -> None:
@@ -51,7 +51,7 @@ class LoopWatchdog:
             self.stop()
 
     def stop(self) -> None:
-        """Look no more. Harmless when repeated."""
+        """Stop watching. Harmless when repeated."""
         self._stopped.set()
         if self._timer is not None:
             self._timer.cancel()
@@ -87,7 +87,7 @@ class LoopWatchdog:
 
 
 def find_culprit(frame: FrameType) -> traceback.StackSummary | list[traceback.FrameSummary]:
-    """What the event loop runs, of the stack of its thread; nothing: it waits for something to do."""
+    """The part of its thread's stack that the event loop runs; empty when it waits for something to do."""
     stack = traceback.extract_stack(frame)
     is_loop = [os.path.dirname(entry.filename) == _ASYNCIO for entry in stack]
     begin = is_loop.index(True) if True in is_loop else 0

@@ -219,7 +219,7 @@ class Supervisor:
         return 0.0
 
     def _count_failure(self, *, ready: bool) -> float:
-        """Count one more that did not come up, or died soon after `ready`. Returns the next delay."""
+        """Count one more in a row that did not come up, or died soon after `ready`. Returns the delay."""
         self._failures += 1
         least, most = limits.READY_RESTART_DELAY if ready else limits.RESTART_DELAY
         at_last = limits.READY_CRASH_LOOP_DELAY if ready else limits.CRASH_LOOP_DELAY
