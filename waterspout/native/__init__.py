@@ -1,16 +1,16 @@
 """Base classes for native handlers: Tornado's interface, with less work for each request.
 
     handler.py, json_handler.py, document.py, static.py   the base classes
-    lean.py, transform.py, encoding.py, request.py         what makes them quick
-    access.py, methods.py, replacing.py, login.py          what is said at a handler
-    fitting.py                                             whether it takes what its rule gives it
+    lean.py, transform.py, encoding.py, request.py         what makes them fast
+    access.py, methods.py, replacing.py, login.py          what a handler declares
+    fitting.py                                             whether it accepts what its rule passes
     delegate.py, failure.py                                from a request's head to its handler, or to none
-    varying.py, unheeded.py                                what its reply shall say, and what it will not
-    outside.py                                             Flask's own names, called in a handler
-    cache.py, shared.py                                    what is made once for many
+    varying.py, unheeded.py                                Vary on its reply; return values that are ignored
+    outside.py                                             Flask's own names, used in a handler
+    cache.py, shared.py                                    what is made once for many callers
     live/                                                  streams, sockets and long-polls
 
-docs/native.md shows all at work.
+docs/native.md shows them all in use.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Who may use a native handler: said at the handler, checked at start-up, asked before its method is called;
-of a handler that streams, before any of its request's body is read.
+"""Who may use a native handler: declared on the handler, checked at start-up, enforced before its method is
+called; for a handler that streams, before any of the request's body is read.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _PUBLIC: Final = "public"
 _AUTHENTICATED: Final = "authenticated"
 #: On a class that was decorated `authenticated`, whatever it defines.
 _GUARDED: Final = "__waterspout_guarded__"
-#: On a method that is guarded: what asks who it is, before it is called.
+#: On a guarded method: the function that checks the user before the method is called.
 _ADMIT: Final = "__waterspout_admit__"
-#: As Tornado spells them by default.
+#: Tornado's default method names.
 _METHODS: Final = frozenset(RequestHandler.SUPPORTED_METHODS)
-#: What Tornado's own decorator wraps methods in.
+#: The code of the function that Tornado's own decorator wraps methods in.
 _TORNADOS: Final = tornado.web.authenticated(lambda self: None).__code__
-#: True of a handler whose user is known; any other it answers.
+#: True for a handler whose user is known; otherwise it answers the request.
 _is_known: Final = tornado.web.authenticated(lambda self: cast(Any, True))
 
 Admit = Callable[[RequestHandler], Awaitable[bool]]
@@ -39,20 +39,20 @@ Target = TypeVar("Target", bound=Any)
 
 
 def public(target: Target) -> Target:
-    """A handler class, or a method of one, that everybody may use. A class below it has to say so again."""
+    """Mark a handler class, or a method of one, that everybody may use. A subclass has to say so again."""
     setattr(target, _MARK, _PUBLIC)
     return target
 
 
 def authenticated(target: Target) -> Target:
-    """A handler class, or a method of one, for users whom the application's `login_loader` knows.
+    """Restrict a handler class, or a method of one, to users that the application's `login_loader` knows.
 
-    Others are answered as `tornado.web.authenticated` does it: GET and HEAD are sent to the setting
-    `login_url`, the rest gets 403, a WebSocket too. An object whose `is_authenticated` is False is nobody.
-    Caches are told that replies vary with cookies, errors too. The loader is asked after `prepare`, and
-    before a handler that streams (`stream_request_body`) is handed any of the body. On a class it guards all
-    methods that are defined there or above, but for those that are `public`; not those that a class below it
-    defines.
+    Others are answered as by `tornado.web.authenticated`: GET and HEAD are redirected to the setting
+    `login_url`, anything else gets 403, including a WebSocket. An object whose `is_authenticated` is False
+    counts as no user. Replies tell caches that they vary with cookies, and so do errors. The loader is called
+    after `prepare`, and before a handler that streams (`stream_request_body`) is given any of the body. On a
+    class it guards all methods defined there or in a base class, except those that are `public`; not those
+    that a subclass defines.
     """
     if not inspect.isclass(target):
         return cast(Target, _guard(target))
@@ -65,8 +65,8 @@ def authenticated(target: Target) -> Target:
 
 
 def ask_loader_for_tornados(handler_class: type[RequestHandler]) -> None:
-    """Let Tornado's own decorator on its methods ask the application's `login_loader`, too, unless the class
-    has its own way, `get_current_user()`: that is Tornado's, then, and stays it.
+    """Make methods under Tornado's own decorator ask the application's `login_loader`, too, unless the class
+    has a way of its own, such as `get_current_user()`: Tornado's behaviour is then kept.
     """
     for name in map(str.lower, handler_class.SUPPORTED_METHODS):
         method = getattr(handler_class, name, None)
@@ -76,12 +76,12 @@ def ask_loader_for_tornados(handler_class: type[RequestHandler]) -> None:
 
 async def _admit(handler: RequestHandler) -> bool:
     loader = handler.settings.get("login_loader")
-    # None, too: Tornado's property leaves it, where `prepare` or a translation has looked who it is.
+    # None, too: Tornado's property leaves that behind if `prepare` or a translation has read current_user.
     if loader is not None and handler.__dict__.get("_current_user") is None:
         user = loader(handler)
         handler.current_user = await user if inspect.isawaitable(user) else user
     if getattr(handler.current_user, "is_authenticated", None) is False:
-        handler.current_user = None  # an object for nobody, as Flask-Login and Django have one
+        handler.current_user = None  # an anonymous user object, as in Flask-Login and Django
     return _admit_known(handler)
 
 
@@ -92,7 +92,7 @@ async def _admit_tornados(handler: RequestHandler) -> bool:
 def _admit_known(handler: RequestHandler) -> bool:
     vary_with_cookies(handler)
     if isinstance(handler, WebSocketHandler) and not handler.current_user:
-        raise HTTPError(403)  # no client follows a redirect there
+        raise HTTPError(403)  # WebSocket clients don't follow redirects
     return cast(Any, _is_known(handler)) is True
 
 
@@ -105,7 +105,7 @@ def _guard(method: Callable[..., Any], admit: Admit = _admit) -> Callable[..., A
             if result is not None:
                 check_awaitable(self, getattr(method, "__name__", "it"), result)
                 result = await result
-        vary_with_cookies(self)  # it may have said something of its own
+        vary_with_cookies(self)  # the method may have set a Vary of its own
         return result
 
     setattr(guarded, _MARK, _AUTHENTICATED)
@@ -122,7 +122,7 @@ def _guard_tornados(method: Callable[..., Any]) -> Callable[..., Any]:
     def called(self: RequestHandler, *args: Any, **kwargs: Any) -> Any:
         if not self.current_user:
             return guarded(self, *args, **kwargs)
-        # Nobody is to be asked, nor waited for: a plain method may call another.
+        # There is nothing to ask or await: a plain method may call another.
         result = method(self, *args, **kwargs)
         vary_with_cookies(self)
         return result
@@ -131,21 +131,21 @@ def _guard_tornados(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def find_access(handler_class: type[RequestHandler], method: str) -> str | None:
-    """`"public"` or `"authenticated"`; None: it was not said. A class's word is not inherited, since the
-    class below may define what the one above knew nothing of; a method's is.
+    """`"public"` or `"authenticated"`; None: not declared. What a class declares is not inherited, since a
+    subclass may define methods its base did not know about; what a method declares is.
     """
     name = method.lower() if method != "HEAD" or defines(handler_class, "HEAD") else "get"
     return _read_mark(getattr(handler_class, name, None)) or vars(handler_class).get(_MARK)
 
 
 def find_undeclared(handler_class: type[RequestHandler]) -> list[str]:
-    """The methods of a handler of which it was not said who may use them."""
+    """The methods of a handler that don't declare who may use them."""
     methods = find_methods(handler_class) or frozenset(handler_class.SUPPORTED_METHODS)
     return sorted(method for method in methods if find_access(handler_class, method) is None)
 
 
 def find_unguarded(handler_class: type[RequestHandler]) -> str | None:
-    """What is wrong with a handler whose class is `authenticated`, and has no method to guard."""
+    """What is wrong with a handler whose class is `authenticated` but has no method to guard."""
     if _GUARDED not in vars(handler_class) or makes_others(handler_class):
         return None
     if find_methods(handler_class) is not None:
@@ -162,8 +162,8 @@ def find_unguarded(handler_class: type[RequestHandler]) -> str | None:
 
 
 def lets_nobody_in(handler_class: type[RequestHandler]) -> bool:
-    """Whether it has a method that is `authenticated`, by this module's decorator, and no way of
-    Tornado's to learn who asks: without a login_loader everybody is refused.
+    """Whether it has a method that is `authenticated` by this module's decorator, and none of Tornado's
+    ways to find the user: without a login_loader everybody is refused.
     """
     knows = _knows_users(handler_class) or handler_class.prepare is not RequestHandler.prepare
     methods = [getattr(handler_class, name.lower(), None) for name in handler_class.SUPPORTED_METHODS]
@@ -171,7 +171,7 @@ def lets_nobody_in(handler_class: type[RequestHandler]) -> bool:
 
 
 def _knows_users(handler_class: type[RequestHandler]) -> bool:
-    """Whether it has a way of its own to learn who asks, as Tornado's handlers do."""
+    """Whether it has a way of its own to find the user, as Tornado's handlers may."""
     return any(
         getattr(handler_class, name) is not getattr(RequestHandler, name)
         for name in ("current_user", "get_current_user")
@@ -188,8 +188,8 @@ def _read_mark(target: Any) -> str | None:
 
 
 def ask_before_body(delegate: Any) -> None:
-    """Let the handler that Tornado's `delegate` makes ask its guard behind `prepare`, where it streams: the
-    method, which the guard is around, is called when `data_received` has had the whole body.
+    """Make the handler that Tornado's `delegate` creates ask its guard right after `prepare` if it streams:
+    the method that the guard wraps is only called once `data_received` has had the whole body.
     """
     if delegate.stream_request_body:
         admit = find_admission(delegate.handler_class, delegate.request.method)
@@ -198,9 +198,9 @@ def ask_before_body(delegate: Any) -> None:
 
 
 def find_admission(handler_class: type[RequestHandler], method: str) -> Admit | None:
-    """What is asked of a request with that method; None: nothing, anybody's body may come.
+    """The check for a request with that method; None: there is none, anybody may send a body.
 
-    For a method that a guarded handler does not define, no body is waited for: it is answered at once.
+    A method that a guarded handler does not define is answered at once, without waiting for a body.
     """
     if method not in handler_class.SUPPORTED_METHODS:
         return None  # Tornado says 405 before `prepare`
@@ -212,8 +212,8 @@ def find_admission(handler_class: type[RequestHandler], method: str) -> Admit | 
 
 
 def _find_admit(method: Any) -> Admit | None:
-    """What asks who may call a handler's method, if it is guarded: whether the method may be called. Else it
-    has answered, or raises HTTPError(403).
+    """The check of a handler's method, if it is guarded: it returns whether the method may be called. If not,
+    it has answered, or raises HTTPError(403).
     """
     return cast("Admit | None", getattr(method, _ADMIT, None))
 
@@ -225,7 +225,7 @@ async def _answer_undefined(handler: RequestHandler) -> bool:
 
 
 def _admitting(handler_class: type[RequestHandler], admit: Admit) -> Callable[..., RequestHandler]:
-    """A function that makes its handlers, each with a `prepare` of its own. Not a subclass: a class that
+    """A function that creates its handlers, each with a `prepare` of its own. Not a subclass: a class that
     notices being subclassed is left alone.
     """
 
@@ -233,7 +233,7 @@ def _admitting(handler_class: type[RequestHandler], admit: Admit) -> Callable[..
     def make(*args: Any, **kwargs: Any) -> RequestHandler:
         handler = handler_class(*args, **kwargs)
         own = vars(handler).get("prepare")
-        find = weakref.ref(handler)  # kept on it, a reference to it would be a cycle
+        find = weakref.ref(handler)  # a strong reference kept on the handler would be a cycle
 
         async def prepare() -> None:
             itself: Any = find()
@@ -244,7 +244,7 @@ def _admitting(handler_class: type[RequestHandler], admit: Admit) -> Callable[..
             if not itself._finished:
                 await admit(itself)
 
-        handler.prepare = prepare  # type: ignore[method-assign]  # this one's alone
+        handler.prepare = prepare  # type: ignore[method-assign]  # for this instance only
         return handler
 
     return make

@@ -1,4 +1,4 @@
-"""What many ask for at once is made once: single flight, kept for a while, bounded."""
+"""A value that many ask for at once is made once: single flight, kept for a while, bounded."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Entry(Generic[T]):
     begun: float
 
     def serves(self, lifetime: float) -> bool:
-        """Whether a caller that asks now is served by it: a value that is young enough, or is being made on
-        this event loop. For what was left behind on one that is closed everybody would wait for ever.
+        """Whether it can serve a caller now: its value is young enough, or is being made on this event loop.
+        A task left behind on a closed loop would keep everybody waiting forever.
         """
         if self.task.done():
             return time.monotonic() - self.begun < lifetime
@@ -31,10 +31,10 @@ class Entry(Generic[T]):
 
 
 class Cache(Generic[T]):
-    """Values by key, each made by the first who asks, and kept for `lifetime` seconds from then.
+    """Values by key, each made for the first caller that asks, and kept for `lifetime` seconds from then.
 
-    At most `size` are kept: the one that was made first goes first. An exception is told to all who wait
-    for it, and not kept.
+    At most `size` are kept: the oldest is dropped first. An exception is raised for all callers that wait
+    for the value, and not kept.
     """
 
     def __init__(self, lifetime: float, size: int) -> None:
@@ -52,7 +52,7 @@ class Cache(Generic[T]):
             entry = self._begin(key, make)
         if entry.task.done():
             return entry.task.result()
-        # Shielded: when the one that asked first goes away, the others still get theirs.
+        # Shielded: if the first caller goes away, the others still get the value.
         return await asyncio.shield(entry.task)
 
     def _begin(self, key: Hashable, make: Callable[[], Awaitable[T]]) -> Entry[T]:
@@ -65,6 +65,6 @@ class Cache(Generic[T]):
         return entry
 
     def _drop_failed(self, key: Hashable, entry: Entry[T]) -> None:
-        """The next caller tries again, though nobody may be left who was told of the failure."""
+        """Let the next caller try again, even if no caller is left that saw the failure."""
         if has_failed(entry.task) and self._entries.get(key) is entry:
             del self._entries[key]

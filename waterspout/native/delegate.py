@@ -41,13 +41,13 @@ from waterspout.wsgi.exchange.reply import Reply
 if TYPE_CHECKING:
     from waterspout.application import Application as OurApplication
 
-#: Smaller pieces of a body are collected in one (bytes).
+#: Pieces of a body smaller than this are joined (bytes).
 _PIECE: Final = 16 * 1024
 
 
 class PlainDelegate(HTTPMessageDelegate):
-    """Runs a handler that is handed its body whole, as Tornado's own delegate does, in one task, where
-    Tornado wraps a coroutine in another.
+    """Runs a handler that gets its body whole, as Tornado's own delegate does, but in one task, where
+    Tornado wraps one coroutine in another.
     """
 
     stream_request_body = False
@@ -81,7 +81,7 @@ class PlainDelegate(HTTPMessageDelegate):
         if type(last) is bytearray and len(last) < _PIECE:
             last += chunk
         else:
-            # As objects of their own, single bytes would take a hundred times their size.
+            # Kept as separate objects, single bytes would take a hundred times their size.
             self._chunks.append(chunk if len(chunk) >= _PIECE else bytearray(chunk))
 
     def finish(self) -> None:
@@ -94,8 +94,8 @@ class PlainDelegate(HTTPMessageDelegate):
         self._chunks = []
 
     def execute(self) -> None:
-        # In a copy: on Tornado's own server the next request would find the context variables that the
-        # handler's constructor sets.
+        # In a copy: otherwise, on Tornado's own server, the next request would see the context variables that
+        # the handler's constructor sets.
         copy_context().run(self._execute)
 
     def _execute(self) -> None:
@@ -106,16 +106,16 @@ class PlainDelegate(HTTPMessageDelegate):
             fail(application, request, error, self._handler_class, kwargs).finish()
             return
         self._task = run(handler, *self._path_args, **self._path_kwargs)
-        self._request.connection.task = self._task  # whoever stops the server cancels it
+        self._request.connection.task = self._task  # cancelled when the server stops
 
 
 def run(handler: RequestHandler, *args: Any, **kwargs: Any) -> asyncio.Future[None]:
-    """Let `handler` answer, in a task of its own, which the caller holds."""
+    """Run `handler` in a task of its own, to which the caller keeps a reference."""
     request, classes = handler.request, handler.application.transforms
     if type(handler)._execute is not LeanRequestHandler._execute:
         return _run_other(handler, args, kwargs)
     if len(classes) == 1 and classes[0] is RecordTransform and type(request) is Request:
-        return asyncio.get_running_loop().create_task(handler._execute(None, *args, **kwargs))  # type: ignore[arg-type]  # ours, which takes it
+        return asyncio.get_running_loop().create_task(handler._execute(None, *args, **kwargs))  # type: ignore[arg-type]  # ours accepts None
     running = handler._execute([transform(request) for transform in classes], *args, **kwargs)
     return asyncio.get_running_loop().create_task(running)
 
@@ -123,7 +123,7 @@ def run(handler: RequestHandler, *args: Any, **kwargs: Any) -> asyncio.Future[No
 def _run_other(
     handler: RequestHandler, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> asyncio.Future[None]:
-    """One that was left alone, or has an `_execute` of its own: under `gen.coroutine` that gives a future."""
+    """Run one whose class was left alone, or that has its own `_execute`: a future, under `gen.coroutine`."""
     _complete(handler, kwargs)
     transforms = [transform(handler.request) for transform in handler.application.transforms]
     running = convert_yielded(handler._execute(transforms, *args, **kwargs))
@@ -132,7 +132,7 @@ def _run_other(
 
 
 def complete_others(delegate: Any, handler_class: type[RequestHandler]) -> None:
-    """Let the handler that Tornado's `delegate` makes have what it lacks, if its class was left alone."""
+    """Give the handler that Tornado's `delegate` creates what it lacks, if its class was left alone."""
     if handler_class._execute is LeanRequestHandler._execute:
         return
     make, kwargs = delegate.handler_class, delegate.path_kwargs
@@ -155,7 +155,7 @@ def _complete(handler: RequestHandler, kwargs: dict[str, Any]) -> None:
 
 
 class Unfound(HTTPMessageDelegate):
-    """In place of a handler's delegate, where the search for a rule ended with `error`."""
+    """Stands in for a handler's delegate where the search for a rule raised `error`."""
 
     stream_request_body = False
 
@@ -163,17 +163,17 @@ class Unfound(HTTPMessageDelegate):
         self._error = error
 
     def finish(self) -> None:
-        """Raises `error`: who hands the request on answers it."""
+        """Raises `error`: the caller, which passes the request on, answers it."""
         raise self._error
 
     execute = finish
 
 
 class NativeDelegate(HTTPMessageDelegate):
-    """Tornado's own delegate, with a limit to the body: `native_max_body_size` where the handler is handed
-    it whole, which means that it lies in memory; `max_body_size` where the handler streams.
+    """Tornado's own delegate, with a limit on the body: `native_max_body_size` where the handler gets it
+    whole, that is, in memory; `max_body_size` where the handler streams.
 
-    A streaming handler may set a lower limit of its own, as ever, by `set_max_body_size` in `prepare`.
+    A streaming handler may set a lower limit of its own, as in Tornado, by `set_max_body_size` in `prepare`.
     """
 
     def __init__(self, application: OurApplication, request: HTTPServerRequest, delegate: Any) -> None:
@@ -200,13 +200,13 @@ class NativeDelegate(HTTPMessageDelegate):
             self._ignored = not may_serve(connection)
             if self._ignored:
                 return None
-        # The limit is ours, and so is the answer: 413, where Tornado would say 400. But what the server was
-        # told, a handler that streams may raise: that is the server's to keep.
+        # The limit is ours, and so is the answer: 413, where Tornado would say 400. But a limit given to the
+        # server may be raised by a handler that streams: the server enforces that one.
         if not (self._streams and has_limit(connection)):
             connection.set_max_body_size(sys.maxsize)
         length = headers.get("Content-Length", "").lstrip("0")
         if length.isascii() and length.isdecimal() and int(length[:20]) > self._limit:
-            # What is beyond sys.maxsize Tornado refuses to read: there is nothing to wait for.
+            # Tornado refuses to read a body beyond sys.maxsize: there is nothing to wait for.
             self._refuse(headers, linger=len(length) < 19)
             return None
         headers["X-Request-Id"] = record_of(self._request).request_id
@@ -224,7 +224,7 @@ class NativeDelegate(HTTPMessageDelegate):
             return None
         self._received += len(chunk)
         if self._received > self._limit:
-            self._tell_closed()  # drops what it holds; a streaming handler is told
+            self._tell_closed()  # drops what it holds; notifies a streaming handler
             self._refuse(self._request.headers, linger=True)
             return None
         try:
@@ -237,15 +237,15 @@ class NativeDelegate(HTTPMessageDelegate):
         return asyncio.get_running_loop().create_task(self._take(waits), context=self._variables)
 
     async def _take(self, waits: Awaitable[None]) -> None:
-        """A piece of the body, by a handler that streams."""
+        """Wait until a handler that streams has taken a piece of the body."""
         try:
             await waits
         except FAILURES as error:
             self._answer(error)
 
     def _answer(self, error: BaseException) -> None:
-        """The handler raised in the middle of its body: as anywhere else the reply is its own. It is the last
-        one of its connection, which ends behind it, and with it the wait for the rest of the body.
+        """The handler raised in the middle of the body: as anywhere else, the handler makes the reply. It is
+        the last on its connection, which then closes, and with it the wait for the rest of the body ends.
         """
         if isinstance(error, (HTTPInputError, RequestRefused)):
             raise error  # the client's fault, and answered as such
@@ -266,17 +266,17 @@ class NativeDelegate(HTTPMessageDelegate):
         elif not self._ignored:
             self._tell_closed()
             if getattr(self._delegate, "handler", None) is None:
-                record = record_of(self._request)  # nobody else writes its line
+                record = record_of(self._request)  # nothing else writes its access line
                 record.status = getattr(self._request.connection, "refused", 0)
                 record.note = word_for(record.status)
                 self._application.log_refused(record)
 
     def _tell_closed(self) -> None:
-        # A copy: it may come in the middle of another call.
+        # A copy: this may happen in the middle of another call.
         self._variables.copy().run(self._delegate.on_connection_close)
 
     def execute(self) -> Awaitable[None] | None:
-        """The whole request is here: `Application.__call__`, for nested applications."""
+        """Run with the whole request at hand: `Application.__call__`, for nested applications."""
         try:
             return cast("Awaitable[None] | None", self._delegate.execute())
         except FAILURES as error:
@@ -290,14 +290,14 @@ class NativeDelegate(HTTPMessageDelegate):
         return fail(self._application, self._request, error, handler_class, arguments, close=close)
 
     def _fail_early(self, error: BaseException, headers: HTTPHeaders) -> None:
-        """As `_fail`, of a handler that streams: nobody reads the body, if one comes."""
+        """As `_fail`, for a handler that streams: nobody reads the body, if one comes."""
         has_body = "Content-Length" in headers or "Transfer-Encoding" in headers
         self._refusal = self._fail(error, close=has_body)
         if has_body:
             self._end_refusal(self._refusal, headers, linger=True)
 
     def _refuse(self, headers: HTTPHeaders, *, linger: bool) -> None:
-        """Answer 413; or cut, when a streaming handler has begun a reply. `linger`: more is coming."""
+        """Answer 413; or cut the reply if a streaming handler has begun one. `linger`: more is coming."""
         request, record = self._request, record_of(self._request)
         refusal = self._refusal = Reply(request.connection, request.version, headers, record)
         record.note = "body-too-large"
@@ -311,7 +311,7 @@ class NativeDelegate(HTTPMessageDelegate):
     @staticmethod
     def _end_refusal(refusal: Reply, headers: HTTPHeaders, *, linger: bool) -> None:
         if "Expect" in headers:
-            del headers["Expect"]  # the answer is here: no 100 Continue, and no body will come
+            del headers["Expect"]  # already answered: no 100 Continue, and no body will come
             linger = False
         if linger:
             refusal.finish_later()

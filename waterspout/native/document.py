@@ -1,4 +1,4 @@
-"""Replies that are the same for everybody: made once for a crowd, and not sent to clients that have them."""
+"""Replies that are the same for everybody: made once for all, and not resent to clients that have them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from waterspout.exceptions import ConfigurationError
 from waterspout.native.cache import Cache
 from waterspout.native.json_handler import JSONHandler
 
-# What is no Char in XML 1.0, section 2.2: as what those leave out, compiled in a tenth of the time.
+# Everything that is not a Char in XML 1.0, section 2.2: listed so, it compiles in a tenth of the time.
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A body, what its Content-Type is, and a strong ETag (RFC 9110, section 8.8.3)."""
+    """A body, its Content-Type, and a strong ETag (RFC 9110, section 8.8.3)."""
 
     body: bytes
     content_type: str
@@ -27,13 +27,13 @@ class Document:
 
     @classmethod
     def of(cls, text: str, media_type: str) -> Self:
-        """`media_type` without parameters: that it is UTF-8 is added."""
+        """`media_type` comes without parameters: the charset, UTF-8, is added."""
         body = text.encode()
         return cls(body, f"{media_type}; charset=UTF-8", f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
     @classmethod
     def of_xml(cls, text: str, media_type: str) -> Self:
-        """What XML can't say at all, not even escaped, becomes a replacement character."""
+        """Characters that XML can't hold, not even escaped, become replacement characters."""
         return cls.of(_NOT_XML.sub("\ufffd", text), media_type)
 
     @classmethod
@@ -45,18 +45,18 @@ class Document:
 class DocumentHandler(JSONHandler):
     """Answers with documents: `await self.send_document(key, make)`; 304 to clients that have it already.
 
-    Setting of the application: `documents`, a `Cache` of them, whose lifetime is how old a reply may be.
+    Application setting: `documents`, a `Cache` of them; its lifetime is how old a reply may be.
     """
 
-    # Anybody's page may show a document, since all get the same: it holds no secret. None: ours alone.
+    # Any site's page may show a document: all get the same, so it holds no secret. None: only our own.
     allowed_origin: ClassVar[str | None] = "*"
-    # Seconds for which browsers and proxies need not ask again.
+    # How long browsers and proxies need not ask again (seconds).
     max_age: ClassVar[int] = 1
 
     async def send_document(self, key: Hashable, make: Callable[[], Awaitable[Document]]) -> None:
-        """Send the document of the key, made if none is kept.
+        """Send the key's document, made if none is kept.
 
-        Raises what `make` raises; ConfigurationError: there is no such setting.
+        Raises what `make` raises; ConfigurationError: the setting is missing.
         """
         documents: Cache[Document] | None = self.settings.get("documents")
         if documents is None:

@@ -10,23 +10,23 @@ from typing import Any, Final, cast
 from tornado import escape
 
 _Encode = Callable[[Any, int], tuple[str, ...]]
-#: What they were when this was loaded: if somebody replaces one of them, the replacement is called.
+#: As they were when this module was loaded: if somebody replaces one of them, the replacement is called.
 _json_encode: Final = escape.json_encode
 _dumps: Final = json.dumps
 
 
 def _default(value: Any) -> Any:
-    """What `json` does with a value that is not JSON's: asked each time, as some replace it."""
+    """What `json` does with a value that isn't JSON: looked up each time, as some applications replace it."""
     return json.JSONEncoder().default(value)
 
 
 def _make_encode() -> _Encode | None:
-    """The encoder that `json.dumps` makes for each of its calls, made once. None: this Python has another."""
+    """The encoder that `json.dumps` makes for each call, made once. None: this Python has a different one."""
     make: Any = getattr(encoder, "c_make_encoder", None)
     if make is None:
         return None
     text = encoder.encode_basestring_ascii
-    # None: it does not look for circular references; a RecursionError ends them, and the slow way reports it.
+    # None: no check for circular references; a RecursionError ends those, and the slow path reports them.
     return cast(_Encode, make(None, _default, text, None, ": ", ", ", False, False, True))
 
 
@@ -39,7 +39,7 @@ def encode_json(value: Any) -> bytes:
         try:
             text = "".join(_encode(value, 0))
         except (TypeError, ValueError, RecursionError):
-            pass  # as it would say it
+            pass  # the slow path below raises the right error
         else:
             return (text.replace("</", "<\\/") if "</" in text else text).encode()
     return escape.utf8(escape.json_encode(value))

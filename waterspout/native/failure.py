@@ -1,4 +1,4 @@
-"""A request that fails before it has a handler: a rule's converter raised, or the handler's constructor."""
+"""A request that fails before it has a handler: a rule's converter or the handler's constructor raised."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from waterspout.exceptions import RequestRefused
 from waterspout.message.record import describe_request, record_of
 from waterspout.wsgi.exchange.reply import Reply
 
-#: What ends the request, and not the server.
+#: Exceptions that end the request, but not the server.
 FAILURES: Final = (Exception, SystemExit)
 
 
@@ -24,11 +24,11 @@ def fail(
     *,
     close: bool = False,
 ) -> Reply:
-    """Answer 500, whole, as a handler that raises is answered: with one line in the log, an access line, and
-    counted. The caller finishes the reply. `handler_class`, `arguments`: what could not be made, and of what;
-    None: no rule was found. `close`: its body is still to come, and nobody reads it.
+    """Answer 500 in full, as for a handler that raises: with one line in the log and an access line, and
+    counted. The caller finishes the reply. `handler_class`, `arguments`: what could not be created, and from
+    what; None: no rule was found. `close`: the body is still to come, and nobody reads it.
 
-    Raises `error`: it is the client's, and has an answer of its own; or a reply has begun.
+    Raises `error`: the client caused it, and it has an answer of its own; or a reply has begun.
     """
     if isinstance(error, (HTTPInputError, RequestRefused)) or getattr(
         request.connection, "response_started", False
@@ -50,7 +50,7 @@ def fail(
 
 
 def _describe(handler_class: Any, arguments: Any) -> str:
-    """By the arguments' names alone: what they hold may be a secret."""
+    """Names the arguments only: their values may be secret."""
     name = f"{handler_class.__module__}.{handler_class.__qualname__}"
     return f"{name} can't be made" + (
         f": its rule gives initialize() {', '.join(arguments)}" if arguments else ""

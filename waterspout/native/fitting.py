@@ -1,4 +1,4 @@
-"""Whether a handler takes what its rule gives it, as far as Python can tell before a request. Leaf."""
+"""Whether a handler accepts what its rule passes, as far as Python can tell before a request. Leaf."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tornado.websocket import WebSocketHandler
 
 from waterspout.native.methods import defines, makes_others
 
-#: Whose decorators, and whose methods that call others, hand on what they are given.
+#: Packages whose decorators, and whose methods that call others, pass on the arguments they get.
 _OURS: Final = frozenset({"tornado", "waterspout"})
-#: Whose classes an application has not written.
+#: Packages whose classes are not the application's.
 _ALIEN: Final = _OURS | {"builtins", "abc", "typing"}
 
 
 class Given(NamedTuple):
-    """What a rule gives its handler: so many `groups` of its pattern, or arguments called `names`; and
-    `kwargs`, those of its `initialize()`. `path`: how the rule is written.
+    """What a rule passes to its handler: `groups`, the number of groups in its pattern, or arguments called
+    `names`; and `kwargs`, the names of those for `initialize()`. `path`: the rule as written.
     """
 
     path: str
@@ -30,9 +30,9 @@ class Given(NamedTuple):
 
 
 def find_misfits(handler_class: type[RequestHandler], rules: Sequence[Given]) -> Iterator[str]:
-    """What the class can't be called with, by the `rules` that lead to it, a sentence for each: a method that
-    none of them fits, or a rule that fits none of the methods. One that fits some is meant so: of `/orders`
-    and `/orders/<int:id>` PUT is for the second.
+    """How the `rules` that lead to the class can't call it, one sentence each: a method that none of them
+    fits, or a rule that fits none of the methods. A partial fit is taken as intended: of `/orders` and
+    `/orders/<int:id>`, PUT is for the second.
     """
     if makes_others(handler_class):
         return
@@ -43,7 +43,7 @@ def find_misfits(handler_class: type[RequestHandler], rules: Sequence[Given]) ->
                 yield from _find_misfit(
                     handler_class, "initialize", rule._replace(groups=0, names=rule.kwargs)
                 )
-    # Behind `prepare()` its arguments may be others.
+    # A `prepare()` or `_execute()` of its own may change the arguments.
     if not all(_is_ours(_strip(each)) for each in (handler_class._execute, handler_class.prepare)):
         return
     methods = [*_find_called(handler_class)]
@@ -56,14 +56,14 @@ def find_misfits(handler_class: type[RequestHandler], rules: Sequence[Given]) ->
     for rule in rules:
         texts = [found[rule, method] for method in methods if (rule, method) in found]
         if len(texts) == len(methods):
-            yield from texts[:1]  # of one mistake, once
+            yield from texts[:1]  # report one mistake once
         elif rule is rules[0]:
             unfit = [each for each in methods if all((other, each) in found for other in rules)]
             yield from (found[rule, method] for method in unfit)
 
 
 def _find_called(handler_class: type[RequestHandler]) -> Iterator[str]:
-    """The methods that are called with what its path says."""
+    """The methods that are called with the arguments from the path."""
     yield from (name.lower() for name in handler_class.SUPPORTED_METHODS if defines(handler_class, name))
     if issubclass(handler_class, WebSocketHandler) and _is_ours(_strip(handler_class.get)):
         yield "open"
@@ -74,9 +74,9 @@ def _find_misfit(handler_class: type[RequestHandler], name: str, rule: Given) ->
     if type(function) is not FunctionType or "__signature__" in vars(function):
         return
     try:
-        # Not of what somebody else's decorator wraps, or hides: that may be called with other arguments.
+        # Not that of a function which another package's decorator wraps: it may get other arguments.
         signature = inspect.signature(function, follow_wrapped=False)
-    except Exception:  # its annotations, which Python 3.14 evaluates only now
+    except Exception:  # from its annotations, which Python 3.14 evaluates only now
         return
     try:
         signature.bind(None, *[None] * rule.groups, **dict.fromkeys(rule.names))
@@ -92,7 +92,7 @@ def _find_misfit(handler_class: type[RequestHandler], name: str, rule: Given) ->
 
 
 def _strip(function: Any) -> Any:
-    """What our decorators, and Tornado's, wrap."""
+    """The function that our decorators, and Tornado's, wrap."""
     while _is_ours(function) and hasattr(function, "__wrapped__"):
         function = function.__wrapped__
     return function
@@ -104,8 +104,8 @@ def _is_ours(function: Any) -> bool:
 
 
 def speaks_of(word: str, handler_class: type[RequestHandler]) -> bool:
-    """Whether the name is in the code of the class, of its decorators, or of what it inherits from an
-    application.
+    """Whether the name occurs in the code of the class, of its decorators, or of the application's classes
+    that it inherits from.
     """
     bases = [base for base in handler_class.__mro__ if base.__module__.partition(".")[0] not in _ALIEN]
     values = [value for base in bases for value in vars(base).values()]
@@ -113,8 +113,8 @@ def speaks_of(word: str, handler_class: type[RequestHandler]) -> bool:
 
 
 def _chain(value: Any) -> Iterator[FunctionType]:
-    """A function, and those that it wraps. Nothing else is so much as asked what it is: there are objects
-    that load, or connect, when they are.
+    """A function, and those that it wraps. No attribute of any other object is read: there are objects that
+    load, or connect, when one is.
     """
     seen: list[FunctionType] = []
     while type(value) is FunctionType and value not in seen:
@@ -124,6 +124,6 @@ def _chain(value: Any) -> Iterator[FunctionType]:
 
 
 def _find_words(code: CodeType) -> set[str]:
-    """Names in it, and in the functions that it makes."""
+    """Names used in it, and in the functions that it defines."""
     inner = (each for each in code.co_consts if isinstance(each, CodeType))
     return set(code.co_names).union(*map(_find_words, inner))

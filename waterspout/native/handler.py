@@ -1,9 +1,9 @@
 """Tornado's `RequestHandler`, doing less for each request.
 
-Tornado's handler makes, for each request, a namespace for templates, a header object by way of
-`MutableMapping.update`, a formatted date, and hashes the reply. Here the namespace is made when a template
-asks for it, the date once a second, and the reply leaves in one write. What a subclass overrides, and what
-it sees, is as in Tornado 6.6.1, where this was read: `tests/waterspout/native/test_handler.py` compares.
+For each request, Tornado's handler makes a namespace for templates, a header object by way of
+`MutableMapping.update` and a formatted date, and hashes the reply. Here the namespace is made when a template
+asks for it, the date once a second, and the reply leaves in one write. What a subclass can override, and what
+it sees, is as in Tornado 6.6.1, which this follows: `tests/waterspout/native/test_handler.py` compares.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ _JSON = "application/json; charset=UTF-8"
 
 
 class Forwarding(type):
-    """The type of a class that stands in for its first base: what is set on it, once it is made, is set
-    there, and what is kept by that class is found by this one.
+    """Metaclass of a class that stands in for its first base: an attribute set on it after its creation is
+    set on that base, and anything keyed by the base is found by the stand-in.
     """
 
     def __init__(cls, *arguments: Any) -> None:
@@ -56,7 +56,7 @@ class Forwarding(type):
         if "_is_made" in vars(cls):
             setattr(cls.__mro__[1], name, value)
         else:
-            super().__setattr__(name, value)  # ABCMeta's, Generic's, Protocol's: they keep some of each class
+            super().__setattr__(name, value)  # ABCMeta's, Generic's, Protocol's: kept per class
 
     def __delattr__(cls, name: str) -> None:
         delattr(cls.__mro__[1], name)
@@ -69,11 +69,11 @@ class Forwarding(type):
 
 
 class _Else:
-    """A descriptor for a method that a handler class need not define. Asked of the class, it is Tornado's,
-    which counts as undefined. Asked of a handler whose class does not define it, it is what
-    `stand_in(handler)` gives.
+    """A descriptor for a method that a handler class need not define. Read from the class, it is Tornado's,
+    which counts as undefined. Read from a handler whose class does not define it, it is what
+    `stand_in(handler)` returns.
 
-    No handler keeps that: a bound method, kept on its own object, would be a reference cycle.
+    That is not stored on the handler: a bound method stored on its own object would be a reference cycle.
     """
 
     def __init__(self, name: str, stand_in: Callable[[Any], Callable[..., Any]]) -> None:
@@ -88,16 +88,16 @@ class _Else:
         )
         request = getattr(handler, "request", None)
         if handler is None or request is None or request.method != self._name.upper():
-            return beneath  # else a handler's own code asks, or who looks for what the class defines
+            return beneath  # read by the handler's own code, or to see what the class defines
         if defines(type(handler), self._name):
             return beneath
         return self._stand_in(handler)
 
 
 class LeanRequestHandler(TornadoRequestHandler):
-    """Tornado's handler to whoever looks at it, and cheaper. No behaviour is different."""
+    """Looks like Tornado's handler, and costs less. No behaviour is different."""
 
-    #: Tornado's own methods run, because somebody has wrapped them: see `lean.py`.
+    #: Whether Tornado's own methods run, because they have been wrapped: see `lean.py`.
     _steps_aside = False
 
     head = _Else("head", lambda handler: find_head(handler) or MethodType(UNDEFINED, handler))
@@ -107,7 +107,7 @@ class LeanRequestHandler(TornadoRequestHandler):
         if self._steps_aside:
             super().__init__(application, request, **kwargs)
             return
-        super(TornadoRequestHandler, self).__init__()  # of what stands behind Tornado's among the bases
+        super(TornadoRequestHandler, self).__init__()  # that of what comes after Tornado's in the MRO
         # Not super().__init__: it makes the namespace for templates.
         self.application = application
         self.request = request
@@ -121,7 +121,7 @@ class LeanRequestHandler(TornadoRequestHandler):
 
     @on_demand
     def ui(self) -> ObjectDict:
-        """What templates call modules and methods by."""
+        """The namespace by which templates call UI modules and methods."""
         application = self.application
         ui = ObjectDict((key, self._ui_method(method)) for key, method in application.ui_methods.items())
         ui["_tt_modules"] = ui["modules"] = _UIModuleNamespace(self, application.ui_modules)
@@ -129,7 +129,7 @@ class LeanRequestHandler(TornadoRequestHandler):
 
     @on_demand
     def _transforms(self) -> list[OutputTransform]:
-        """As long as nobody asks for them, no object is made for the one that each reply has."""
+        """Made on demand: usually nobody asks for the one that each reply has, and no object is needed."""
         return [RecordTransform(self.request)]
 
     def clear(self) -> None:
@@ -145,7 +145,7 @@ class LeanRequestHandler(TornadoRequestHandler):
             and not self._finished
             and type(self).set_header is TornadoRequestHandler.set_header
         ):
-            encoded = encode_json(chunk)  # before anything is said of it: it may raise
+            encoded = encode_json(chunk)  # before the header is set: it may raise
             self._headers["Content-Type"] = _JSON
             self._write_buffer.append(encoded)
         else:
@@ -154,10 +154,10 @@ class LeanRequestHandler(TornadoRequestHandler):
     def flush(self, include_footers: bool = False) -> Future[None]:
         flushed = super().flush(include_footers)
         if not include_footers and self.request.method == "HEAD" and find_head(self) is not None:
-            # HEAD that follows GET is answered: a stream would go on for nobody.
+            # A HEAD handled by `get` is answered now: a stream would go on for nobody.
             task = getattr(self.request.connection, "task", None)
             if task is not None and task is not asyncio.current_task():
-                # What a task of its own raises reaches nobody, or comes in a group.
+                # What a separate task raises reaches nobody, or comes in an exception group.
                 if not self._finished:
                     self.finish()
                 task.cancel()
@@ -166,14 +166,14 @@ class LeanRequestHandler(TornadoRequestHandler):
         return flushed
 
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> Future[None]:
-        """As Tornado's; what most handlers give goes out by a way of its own, in one piece."""
+        """As Tornado's; the replies of most handlers take a path of their own and go out in one piece."""
         if self._status_code == 405 and not self._headers_written:
             self._say_allow()
-        # Whoever has wrapped Tornado's methods may look at the connection's, too.
+        # If Tornado's methods have been wrapped, the connection's may be, too.
         if self._steps_aside or self._finished:
             return super().finish(chunk)
         if chunk is not None:
-            self.write(chunk)  # a handler's own may flush, or set a cookie
+            self.write(chunk)  # an overridden `write` may flush, or set a cookie
         cls = type(self)
         if (
             self._headers_written
@@ -203,13 +203,13 @@ class LeanRequestHandler(TornadoRequestHandler):
         return self._answer()
 
     def _answer(self) -> Future[None]:
-        """The whole reply in one write: its status and body allow a body, and `ReplyHeaders` are there."""
+        """Send the whole reply in one write: method and status allow a body, and it has `ReplyHeaders`."""
         request: Any = self.request
         headers: Any = self._headers
         buffer = self._write_buffer
         body = buffer[0] if len(buffer) == 1 else b"".join(buffer)
         self._write_buffer = []
-        # What `RecordTransform` does, without an object for it, and without a record if nobody wants one.
+        # Does what `RecordTransform` does without creating one, or a record that nobody wants.
         counts = request.__dict__.get("record", request)
         counts.status = self._status_code
         counts.bytes_sent += len(body)
@@ -227,7 +227,7 @@ class LeanRequestHandler(TornadoRequestHandler):
         return future
 
     def check_etag_header(self) -> bool:
-        """Without the search for entity tags, where there is none on one of the sides."""
+        """As Tornado's, but no search for entity tags if either side has none."""
         request, headers = self.request, self._headers
         if type(headers) is ReplyHeaders and headers.plain is not None and "Etag" not in headers.plain:
             return False
@@ -236,14 +236,14 @@ class LeanRequestHandler(TornadoRequestHandler):
         return super().check_etag_header()
 
     async def _execute(self, transforms: list[OutputTransform] | None, *args: bytes, **kwargs: bytes) -> None:
-        """As Tornado's, for a handler that is handed its body whole. `transforms`: None for ours alone."""
+        """As Tornado's, for a handler that gets its body whole. `transforms`: None for ours alone."""
         request = self.request
         name = request.method
         if self._steps_aside or self._prepared_future is not None or name not in self.SUPPORTED_METHODS:
             keep_converted(self, kwargs)
             if name == "HEAD":
-                follow_get(self)  # whoever has wrapped `head` has hidden ours
-            # Whoever stops the server cancels it in the end. Tornado's own delegate keeps none.
+                follow_get(self)  # a wrapper around `head` hides ours
+            # Kept so that stopping the server can cancel it in the end. Tornado's own delegate keeps none.
             request.connection.task = asyncio.current_task()  # type: ignore[union-attr]  # an open object
             try:
                 given = self._transforms if transforms is None else transforms
@@ -267,7 +267,7 @@ class LeanRequestHandler(TornadoRequestHandler):
                 await prepared
             if self._finished:
                 return
-            name = request.method  # `prepare` may have changed it, to what a client can't send
+            name = request.method  # `prepare` may have changed it, even to one that a client can't send
             method = getattr(self, _METHODS[name] if name in _METHODS else name.lower())
             if self.path_args or self.path_kwargs:
                 result = method(*self.path_args, **self.path_kwargs)
@@ -284,10 +284,10 @@ class LeanRequestHandler(TornadoRequestHandler):
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             self._answer_exception(error)
         except GeneratorExit:
-            raise  # the collector, in whatever task that is
+            raise  # from the garbage collector, in whatever task it runs
         except BaseException:
-            # Rare: else each task would have a callback, which costs it a turn of the loop more.
-            asyncio.current_task().add_done_callback(retrieve)  # type: ignore[union-attr]  # this is one
+            # Only here, as it is rare: a callback on each task would cost another iteration of the loop.
+            asyncio.current_task().add_done_callback(retrieve)  # type: ignore[union-attr]  # this runs in one
             raise
 
     def _parse_arguments(self, args: tuple[bytes, ...], kwargs: dict[str, Any]) -> None:
@@ -303,7 +303,9 @@ class LeanRequestHandler(TornadoRequestHandler):
         }
 
     def _answer_exception(self, error: BaseException) -> None:
-        """The handler raised, or its task was cancelled: then the client gets a 500 and the task its end."""
+        """The handler raised, or its task was cancelled: then the client gets a 500 and the task still ends
+        as cancelled.
+        """
         task = asyncio.current_task()
         is_cancelled = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling()
         if not is_cancelled:
@@ -327,10 +329,10 @@ class LeanRequestHandler(TornadoRequestHandler):
             _answer_anyway(self)
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
-        """As Tornado's; but a reply that has begun is cut, where Tornado's ends as if it were whole; and what
-        the end of the graceful timeout has cancelled is 503.
+        """As Tornado's; but a reply that has begun is cut, where Tornado's ends as if it were whole; and a
+        request cancelled at the end of the graceful timeout gets 503.
         """
-        # Here, because Tornado's own `_execute` asks for a 500 then, too.
+        # Done here, because Tornado's own `_execute` asks for a 500 then, too.
         if status_code == 500 and not kwargs and getattr(self.application, "is_cutting_short", False):
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -345,7 +347,7 @@ class LeanRequestHandler(TornadoRequestHandler):
         request: Any = self.request
         connection, record = request.connection, record_of(request)
         error = None if reason is None else reason[1]
-        # More or less than its Content-Length: then the server has closed.
+        # HTTPOutputError, more or less than its Content-Length: then the server has closed.
         has_left = is_left(connection) and not isinstance(error, HTTPOutputError)
         if not (record.note or has_left or isinstance(error, StreamClosedError)):
             gen_log.error("Cannot send error response after headers written: %s is cut", record.request_id)
@@ -353,10 +355,10 @@ class LeanRequestHandler(TornadoRequestHandler):
         self._leave()
 
     def _leave(self) -> None:
-        """Cut the reply: nothing more is said."""
+        """Cut the reply: nothing more is sent."""
         request: Any = self.request
         connection = request.connection
-        connection.set_close_callback(None)  # it is we who close: `on_finish` says so
+        connection.set_close_callback(None)  # the server closes, not the client: `on_finish` is called
         if not is_left(connection):
             cut_reply(connection, is_delimited=request.version == "HTTP/1.1")
         self._finished = True
@@ -370,8 +372,8 @@ class LeanRequestHandler(TornadoRequestHandler):
         value: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        """As Tornado's (which Sentry, Datadog and their like wrap). A client that left while its reply was
-        written is no error; the access line says so.
+        """As Tornado's (which Sentry, Datadog and the like wrap). A client that left while its reply was
+        being written is not an error; the access line notes it.
         """
         request: Any = self.request
         if isinstance(value, StreamClosedError) and is_left(request.connection):
@@ -381,15 +383,15 @@ class LeanRequestHandler(TornadoRequestHandler):
         tell_outside(value)
 
     def _log(self) -> None:
-        """As Tornado's; but a reply that has gone out is not broken by what the application writes of it."""
+        """As Tornado's; but an error in the application's `log_request` doesn't break a reply that is out."""
         try:
             self.application.log_request(self)
         except (Exception, SystemExit):
             app_log.error("Uncaught exception in log_request", exc_info=True)
 
     def _request_summary(self) -> str:
-        """For Tornado's own lines: with the request's id, as our access line has it. Not in `log_exception`:
-        OpenTelemetry sets one on the handler's class, and beneath that it is Tornado's.
+        """For Tornado's own log lines: with the request ID, as in our access line. Not in `log_exception`:
+        OpenTelemetry sets one on the handler's class, and calls Tornado's below it.
         """
         return f"{super()._request_summary()} {record_of(self.request).request_id}"
 
@@ -407,10 +409,10 @@ class LeanRequestHandler(TornadoRequestHandler):
             return True
         request: Any = self.request
         if is_left(request.connection):
-            record_of(request).note = "client-left"  # nobody waits: the view is not run for nobody
+            record_of(request).note = "client-left"  # no view is run for a client that has gone
             self.send_error(404)
             return True
-        # With the request's own method among them: so it is known to be declined, not denied.
+        # The request's own method is among them: that shows it was declined, not denied.
         methods = find_methods(type(self)) or frozenset()
         request.denied = methods | getattr(request, "denied", frozenset()) if methods else methods
         container(request)
@@ -420,7 +422,7 @@ class LeanRequestHandler(TornadoRequestHandler):
         return True
 
     def _say_allow(self) -> None:
-        """RFC 9110 section 15.5.6: a 405 names the methods that there are; so does the reply to OPTIONS."""
+        """RFC 9110 section 15.5.6: a 405 lists the methods supported; so does the reply to OPTIONS."""
         methods = getattr(self.request, "denied", None) or find_methods(type(self))
         if methods and "Allow" not in self._headers:
             self.set_header("Allow", format_allow(methods))
@@ -431,20 +433,21 @@ class LeanRequestHandler(TornadoRequestHandler):
         return f"{root_path}{self.application.reverse_url(name, *args, **kwargs)}"
 
     def redirect(self, url: str, permanent: bool = False, status: int | None = None) -> None:
-        """As Tornado's. To the handler's own path, with or without the slash at its end, it is below the root
-        path, of which that says nothing: so Tornado's `addslash`, `removeslash` and static files send.
+        """As Tornado's. A redirect to the handler's own path, with or without its trailing slash, gets the
+        root path prepended, as that path lacks it: Tornado's `addslash`, `removeslash` and static files send
+        such redirects.
         """
         if root_path := getattr(self.request, "root_path", ""):
             url = to_unicode(url)  # Tornado's takes bytes, too
             path = url.partition("#")[0].partition("?")[0]
             is_ours = path.startswith("/") and path.rstrip("/") == self.request.path.rstrip("/")
-            # The way home may be spelled like our own path; those three say that it is for good.
+            # A link to the root path may look like our own path; those three always redirect permanently.
             if is_ours and (permanent or path.rstrip("/") != root_path):
                 url = f"{root_path}{url}"
         super().redirect(url, permanent, status)
 
     def static_url(self, path: str, include_host: bool | None = None, **kwargs: Any) -> str:
-        """As Tornado's, below the root path; where it is of this server."""
+        """As Tornado's, below the root path if the URL is on this server."""
         url = super().static_url(path, include_host, **kwargs)
         root_path = getattr(self.request, "root_path", "")
         here = f"{self.request.protocol}://{self.request.host}"
@@ -457,7 +460,7 @@ class LeanRequestHandler(TornadoRequestHandler):
 
 
 def answer_exception(handler: TornadoRequestHandler, error: BaseException) -> None:
-    """Let `handler` answer for what it raised; called where that is caught (Tornado asks `sys.exc_info`)."""
+    """Let `handler` answer an exception it raised; call it in the `except` (Tornado reads `sys.exc_info`)."""
     try:
         handler._handle_request_exception(error)
     except (Exception, SystemExit):
@@ -465,7 +468,7 @@ def answer_exception(handler: TornadoRequestHandler, error: BaseException) -> No
 
 
 def _answer_anyway(handler: TornadoRequestHandler) -> None:
-    """What was to answer has raised itself, and the client would wait for ever."""
+    """The error handling itself has raised: answer, or the client would wait forever."""
     _log_unanswered()
     try:
         if not handler._finished:
@@ -475,7 +478,7 @@ def _answer_anyway(handler: TornadoRequestHandler) -> None:
 
 
 def _leave_anyway(handler: TornadoRequestHandler) -> None:
-    """Nothing can be answered: cut it, unless the reply is out, and what comes behind it has raised."""
+    """No answer is possible: cut the reply, unless it is out and only the code that runs after it raised."""
     _log_unanswered()
     if handler._finished:
         return
@@ -495,12 +498,12 @@ def _log_unanswered() -> None:
 
 
 def is_left(connection: Any) -> bool:
-    """Whether nobody is at the other end of a reply's connection any more."""
+    """Whether the client of a reply's connection has gone."""
     return connection.stream is None or connection.stream.closed()
 
 
 def find_head(handler: TornadoRequestHandler) -> Callable[..., Any] | None:
-    """`get`, where it answers HEAD, too (RFC 9110 section 9.3.2): Tornado omits the body."""
+    """`get`, if it answers HEAD, too (RFC 9110 section 9.3.2): Tornado omits the body."""
     follows = not defines(type(handler), "head") and "HEAD" in (find_methods(type(handler)) or ())
     return handler.get if follows else None
 
@@ -508,31 +511,31 @@ def find_head(handler: TornadoRequestHandler) -> Callable[..., Any] | None:
 def follow_get(handler: TornadoRequestHandler) -> None:
     """Let a handler without our base class answer HEAD by its `get`."""
     if find_head(handler) is not None:
-        find = weakref.ref(handler)  # a bound method, kept on it, would be a cycle
+        find = weakref.ref(handler)  # a bound method stored on the handler would be a cycle
         handler.head = lambda *args, **kwargs: find().get(*args, **kwargs)  # type: ignore[union-attr]  # its task has it
 
 
 def keep_converted(handler: TornadoRequestHandler, kwargs: dict[str, Any]) -> None:
-    """Keep Tornado's own `_execute` from decoding what a converter has made."""
+    """Keep Tornado's own `_execute` from decoding a value that a converter has made."""
     if not all(isinstance(value, bytes) for value in kwargs.values()):
         find, cls = weakref.ref(handler), type(handler)
         decode = inspect.getattr_static(cls, "decode_argument")
-        handler.decode_argument = lambda value, name=None: (  # type: ignore[method-assign]  # this one's alone
+        handler.decode_argument = lambda value, name=None: (  # type: ignore[method-assign]  # for this instance only
             decode.__get__(find(), cls)(value, name) if isinstance(value, bytes) else value
         )
 
 
 def forget_templates() -> None:
-    """Let Tornado's loaders read what has changed since they did."""
+    """Make Tornado's template loaders read again what has changed."""
     with TornadoRequestHandler._template_loader_lock:
         for loader in TornadoRequestHandler._template_loaders.values():
-            with contextlib.suppress(Exception):  # an application's own, which need not have it
+            with contextlib.suppress(Exception):  # an application's own loader may lack it
                 loader.reset()
 
 
 def forget_frames(received: Future[None] | None) -> None:
-    """For a client that left in the middle of its body: `received` is the request's future, and holds an
-    exception whose frames hold the handler, and so the request. Break that cycle.
+    """Break a reference cycle after a client left in the middle of its body: `received` is the request's
+    future, and holds an exception whose frames hold the handler, and so the request.
     """
     if received is not None and received.done() and not received.cancelled():
         error = received.exception()
@@ -541,7 +544,7 @@ def forget_frames(received: Future[None] | None) -> None:
 
 
 def retrieve(task: Future[None]) -> None:
-    """A handler answers for its own exceptions; what gets through is raised where the loop logs it."""
+    """Handlers answer their own exceptions; one that gets through is raised here, where the loop logs it."""
     if not task.cancelled():
         task.result()
 
@@ -549,7 +552,7 @@ def retrieve(task: Future[None]) -> None:
 class RequestHandler(LeanRequestHandler):
     """A `tornado.web.RequestHandler` with cheaper defaults: replies are not hashed for an ETag.
 
-    A handler that wants one has `compute_etag = tornado.web.RequestHandler.compute_etag`, or one of its own.
+    A handler that wants one has `compute_etag = tornado.web.RequestHandler.compute_etag`, or defines its own.
     """
 
     def compute_etag(self) -> str | None:

@@ -1,4 +1,4 @@
-"""Handlers that speak JSON, in what they refuse, too."""
+"""Handlers that answer in JSON, errors too."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from waterspout.native.handler import RequestHandler
 
 
 class JSONErrors(TornadoRequestHandler):
-    """Answers errors with `{"error": "Not Found"}`; a base class beside any of Tornado's handlers."""
+    """Answers errors with `{"error": "Not Found"}`; a mixin for any of Tornado's handlers."""
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Write the error and no word of its cause; in debug mode the traceback that Tornado writes."""
+        """Write the error without its cause; in debug mode, the traceback that Tornado writes."""
         is_traced = "exc_info" in kwargs and self.settings.get("serve_traceback")
         if is_traced or self._should_not_send_content(status_code):
             super().write_error(status_code, **kwargs)
@@ -27,7 +27,7 @@ class JSONErrors(TornadoRequestHandler):
 
 
 class JSONHandler(JSONErrors, RequestHandler):
-    """Answers in JSON, which nobody keeps unless the handler says so."""
+    """Answers in JSON, which is not cached unless the handler says so."""
 
     def set_default_headers(self) -> None:
         self.set_header("Content-Type", "application/json; charset=UTF-8")

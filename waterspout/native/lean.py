@@ -1,4 +1,4 @@
-"""Makes the classes that run in place of an application's handler classes, and do less for each request."""
+"""Creates the classes that run in place of an application's handler classes and do less for each request."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from waterspout.websocket.handler import find_look, with_protocol
 
 _TORNADOS_FILE: Final = authenticated.__code__.co_filename
 
-#: Python's own metaclasses, and bases with an `__init_subclass__`: what they keep of a class is on it alone.
+#: Python's own metaclasses, and bases with `__init_subclass__`: what they record of a class is on it alone.
 _HARMLESS: Final = (type, ABCMeta, type(Protocol))
 _HARMLESS_BASES: Final = (Generic, Protocol)
 
 
 class LeanClasses(dict[type[RequestHandler], type[RequestHandler]]):
-    """By a handler's class, the one that runs in its place: the same to whoever looks at it, and cheaper.
+    """Maps a handler class to the one that runs in its place: it looks the same, and costs less.
 
-    Each is made when it is first asked for; `clear()` when somebody has wrapped Tornado's methods since.
+    Each is made when first asked for; call `clear()` if Tornado's methods have been wrapped since.
     """
 
     def __missing__(self, handler_class: type[RequestHandler]) -> type[RequestHandler]:
@@ -36,11 +36,11 @@ class LeanClasses(dict[type[RequestHandler], type[RequestHandler]]):
 
 
 def is_instrumented() -> bool:
-    """Whether somebody has wrapped what runs a handler in Tornado (Sentry, OpenTelemetry and their like do):
-    then it has to be called, or they see nothing.
+    """Whether the methods that run a handler in Tornado have been wrapped (Sentry, OpenTelemetry and the like
+    do so): then they have to be called, or the wrappers see nothing.
     """
     return not all(
-        # By its type, and not by `isinstance`: there are wrappers (wrapt's) that pass themselves off as it.
+        # By type, not by `isinstance`: some wrappers (wrapt's) pass as functions.
         type(method) is FunctionType and method.__code__.co_filename == _TORNADOS_FILE
         for method in (RequestHandler.__init__, RequestHandler._execute)
     )
@@ -49,10 +49,10 @@ def is_instrumented() -> bool:
 def make_lean(
     handler_class: type[RequestHandler], beneath: type[LeanRequestHandler] = LeanRequestHandler
 ) -> type[RequestHandler]:
-    """`handler_class` with `beneath` below all that it overrides, above Tornado's.
+    """`handler_class` with `beneath` placed below all that it overrides and above Tornado's handler.
 
-    Its handlers can't tell: `self.__class__` is theirs, so that `super(self.__class__, self)` finds what it
-    did, and state that they keep on `type(self)` is kept on their own class. A class that notices being
+    Its handlers can't tell: `self.__class__` is the original class, so `super(self.__class__, self)` finds
+    what it did before, and state set on `type(self)` goes to the original class. A class that notices being
     subclassed (`__init_subclass__`, a metaclass) is left alone.
     """
     instrumented = is_instrumented()
@@ -66,7 +66,7 @@ def make_lean(
     if instrumented:
         body["_steps_aside"] = True
     if hides_ui:
-        body["ui"] = LeanRequestHandler.ui  # Tornado sets one on each handler, whatever its class calls so
+        body["ui"] = LeanRequestHandler.ui  # Tornado sets `ui` on each handler, even if its class has one
     if is_lean:
         bases: tuple[type[RequestHandler], ...] = (handler_class,)
     else:
@@ -77,8 +77,8 @@ def make_lean(
 
 
 def notices(handler_class: type) -> bool:
-    """Whether anybody is told of its subclasses. What `ABC`, `Generic` and `Protocol` do is none of an
-    application's.
+    """Whether any code is notified of its subclasses. `ABC`, `Generic` and `Protocol` don't count: they are
+    not the application's.
     """
     heirs = [base for base in handler_class.__mro__[:-1] if base not in _HARMLESS_BASES]
     hooks = [base for base in heirs if "__init_subclass__" in vars(base)]

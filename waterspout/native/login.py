@@ -1,4 +1,4 @@
-"""Where a native handler sends whoever is not signed in, and what is wrong with that."""
+"""Where a native handler sends clients that are not signed in, and what is wrong with that."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from waterspout.exceptions import ConfigurationError
 from waterspout.native.access import find_access
 from waterspout.native.methods import defines
 
-#: Handlers that are named; there may be hundreds.
+#: How many handlers are named; there may be hundreds.
 _NAMED: Final = 5
 
 
 def check_loader(loader: Any) -> None:
-    """Raises ConfigurationError: a `login_loader` that can't be called."""
+    """Raises ConfigurationError: `login_loader` can't be called."""
     if loader is not None and not callable(loader):
         raise ConfigurationError(f"login_loader is a function, from a handler to its user, not {loader!r}")
 
 
 def sends_to_login(handler_class: type[RequestHandler]) -> bool:
-    """Whether a GET of somebody unknown is sent to the setting `login_url`, as far as can be told: it has no
-    `get_login_url()` of its own, nor a `prepare()`, which may answer before.
+    """Whether a GET by an unknown user is redirected to the setting `login_url`, as far as can be told: the
+    class has no `get_login_url()` of its own, nor a `prepare()`, which may answer first.
     """
     return (
         defines(handler_class, "GET")
@@ -38,7 +38,7 @@ def sends_to_login(handler_class: type[RequestHandler]) -> bool:
 def doubt_login(
     handlers: Sequence[type[RequestHandler]], settings: Mapping[str, Any], root_path: str
 ) -> list[str]:
-    """What is said of the setting `login_url`, where these handlers send somebody there. `root_path`: what
+    """Warnings about the setting `login_url`, if these handlers redirect there. `root_path`: the path that
     the application is mounted under, or "".
     """
     url = settings.get("login_url")

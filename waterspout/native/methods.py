@@ -1,4 +1,4 @@
-"""Which methods a native handler owns: those that it defines. Leaf."""
+"""Which methods a native handler owns: the ones it defines. Leaf."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from tornado.websocket import WebSocketHandler
 #: What Tornado's handler has where a method is not defined: it raises HTTPError(405).
 UNDEFINED: Final = RequestHandler.get
 
-#: The methods that a handler owns; None: all that there are.
+#: The methods that a handler owns; None: all.
 Methods = frozenset[str] | None
 
 
 def find_methods(handler_class: type[RequestHandler]) -> Methods:
-    """What `handler_class` defines, of its SUPPORTED_METHODS. HEAD follows GET (RFC 9110 section 9.3.2),
-    but not that of a WebSocket, which only GET opens (RFC 6455 section 4.1).
+    """Those of its SUPPORTED_METHODS that `handler_class` defines. HEAD follows GET (RFC 9110 section 9.3.2),
+    except for a WebSocket, which only GET opens (RFC 6455 section 4.1).
 
-    None for one that answers in `prepare()`, whatever the method is, as Tornado's `ErrorHandler` and
-    `FallbackHandler` do: it has no method, or only the OPTIONS that a base class defines for CORS. And for
-    one that makes instances of another class (`__new__`).
+    None for a class that answers any method in `prepare()`, as Tornado's `ErrorHandler` and
+    `FallbackHandler` do: it has no method, or only the OPTIONS that a base class defines for CORS. None,
+    too, for one that creates instances of another class (`__new__`).
     """
     if makes_others(handler_class):
         return None
@@ -36,25 +36,25 @@ def find_methods(handler_class: type[RequestHandler]) -> Methods:
 
 
 def defines(handler_class: type[RequestHandler], method: str) -> bool:
-    """Whether it has a method of its own for `method`. New Relic wraps those, too, that it has not."""
+    """Whether the class has its own method for `method`. New Relic also wraps those that it lacks."""
     return unwrap(getattr(handler_class, method.lower(), UNDEFINED)) is not unwrap(UNDEFINED)
 
 
 def answers_nothing(handler_class: type[RequestHandler]) -> bool:
-    """Whether it can only say 405: it defines no method, and does nothing before one."""
+    """Whether it can only answer 405: it defines no method, and no `prepare()`."""
     if makes_others(handler_class) or handler_class.prepare is not RequestHandler.prepare:
         return False
     return find_methods(handler_class) is None
 
 
 def makes_others(handler_class: type[RequestHandler]) -> bool:
-    """Whether its instances may be of a class that nobody knows."""
+    """Whether its instances may be of an unknown class."""
     return handler_class.__new__ is not object.__new__
 
 
 def owns(methods: Methods, method: str) -> bool:
-    """Handlers refuse a method that is not written in capitals (RFC 9110 section 9.1). Flask does not: `get`
-    would go round the native rule, to a view.
+    """Handlers refuse a method not in upper case (RFC 9110 section 9.1). Flask does not: `get` would get
+    around the native rule, to a view.
     """
     return methods is None or method in methods or method.upper() in methods
 

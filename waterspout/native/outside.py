@@ -1,5 +1,5 @@
-"""Flask's own names (`request`, `session`, `url_for`), used where there is no request of Flask's. What Flask
-says to that, to set up a context, helps nobody there.
+"""Flask's own names (`request`, `session`, `url_for`), used where there is no Flask request. Flask's advice,
+to set up a context, doesn't help there.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ import logging
 from typing import Final
 
 _logger = logging.getLogger(__name__)
-#: How Flask begins what it says.
+#: How Flask's message begins.
 _OUTSIDE: Final = "Working outside of "
 
 
 def tell_outside(error: BaseException | None) -> None:
-    """Behind the traceback of what a native handler has raised: where to look, if it was that."""
+    """After the traceback of an exception from a native handler, log where to look if it was this mistake."""
     if not isinstance(error, RuntimeError) or not error.args:
         return
     if isinstance(error.args[0], str) and error.args[0].startswith(_OUTSIDE):

@@ -1,4 +1,4 @@
-"""Which Flask view a native handler stands in for: said at the handler, and known to `waterspout routes`."""
+"""Which Flask view a native handler replaces: declared on the handler, and known to `waterspout routes`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Handler = TypeVar("Handler", bound=type[RequestHandler])
 
 
 def replaces(*endpoints: str) -> Callable[[Handler], Handler]:
-    """A handler class that is meant to answer in place of those endpoints of the Flask app, wherever its
-    rules take their paths and methods. A class below it has to say so again. Raises TypeError: none is named.
+    """Mark a handler class that is meant to answer in place of those endpoints of the Flask app, wherever its
+    rules take their paths and methods. A subclass has to say so again. Raises TypeError: none is named.
     """
     if not endpoints or not all(isinstance(endpoint, str) for endpoint in endpoints):
         raise TypeError('name the endpoints: @waterspout.replaces("shop.item")')

@@ -1,4 +1,4 @@
-"""Tornado's request object, with attributes that are made when they are first looked at."""
+"""Tornado's request object, with attributes that are made when first read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tornado.httputil import HTTPFile, HTTPHeaders, HTTPInputError, HTTPServerRe
 from waterspout.http.private import RequestHeaders, max_arguments
 from waterspout.message.record import Record, make_request_id
 
-#: With more fields than this a query is parsed at once, so that too many are refused where Tornado does it.
+#: A query with more fields than this is parsed at once, so that too many are refused where Tornado does so.
 _FEW_FIELDS = 100
 
 
@@ -23,7 +23,7 @@ Value = TypeVar("Value")
 
 
 class on_demand(Generic[Value]):
-    """A method's result as an attribute, made when it is first asked for; a value set before wins."""
+    """A method's result as an attribute, made when first read; a value set before that wins."""
 
     def __init__(self, make: Callable[[Any], Value]) -> None:
         self._make = make
@@ -42,11 +42,11 @@ class on_demand(Generic[Value]):
 
 
 class Request(HTTPServerRequest):
-    """An `HTTPServerRequest` whose head our server has judged. Most of its attributes come on demand: most
-    handlers look at none of them, and making them costs more than the rest of a request.
+    """An `HTTPServerRequest` whose head our server has checked. Most attributes are made on demand: most
+    handlers read none of them, and making them costs more than the rest of a request.
 
-    Attributes beyond Tornado's: `root_path`, what is before `path` in `uri`, "" or a path without a slash at
-    its end, for links; `record`, the exchange record; `request_id`; `status` and `bytes_sent` of a reply that
+    Attributes beyond Tornado's: `root_path`, the part of `uri` before `path`, "" or a path without a trailing
+    slash, for links; `record`, the exchange record; `request_id`; `status` and `bytes_sent` of a reply that
     went out before there was a record; `opened`, as in the record.
     """
 
@@ -88,25 +88,25 @@ class Request(HTTPServerRequest):
         return bool(self.connection.head.body_length == 0)
 
     def says(self, name: str) -> bool:
-        """Whether there is a header field `name`, in lower case. `headers` need not be made for that."""
+        """Whether there is a header field `name` (lower case). Doesn't need `headers` to be made."""
         headers = self.__dict__.get("headers")
         return name in (self.connection.head.names if headers is None else headers)
 
     @on_demand
     def headers(self) -> HTTPHeaders:
-        """The client's, and the request's id, so that a handler can pass it on."""
+        """The client's fields, and the request ID, so that a handler can pass it on."""
         head = self.connection.head
         headers = RequestHeaders(head.fields, head.names)
         headers["X-Request-Id"] = self.request_id
         return headers
 
     def settle(self) -> None:
-        """The connection leaves HTTP, and may stay for days: keep nothing of the head twice. Of an idle
-        WebSocket of a browser it was a quarter.
+        """The connection leaves HTTP and may stay open for days: don't keep the head twice. That took a
+        quarter of the memory of a browser's idle WebSocket.
         """
         headers = self.headers
         if isinstance(headers, RequestHeaders) and (names := headers.settle()) is not None:
-            # Its own: the head of another request may be the same.
+            # A copy: another request may share the same head object.
             head = self.connection.head = copy(self.connection.head)
             head.fields, head.names = headers.fields, names
 
@@ -126,7 +126,7 @@ class Request(HTTPServerRequest):
 
     @on_demand
     def host(self) -> str:
-        """HTTP/1.0 need not say it; Tornado has this one then."""
+        """HTTP/1.0 may omit it; the default is Tornado's."""
         return str(self.connection.head.names.get("host", "127.0.0.1"))
 
     @on_demand
@@ -153,7 +153,7 @@ class Request(HTTPServerRequest):
 
     @on_demand
     def query_arguments(self) -> dict[str, list[bytes]]:
-        """The query's own. Those of the body may have been added to `arguments` by now."""
+        """Those of the query alone. Those of the body may have been added to `arguments` by now."""
         return self._parse_query()
 
     @on_demand
@@ -171,6 +171,6 @@ class Request(HTTPServerRequest):
             raise HTTPInputError(f"Invalid query string: {error}") from error
 
     def _parse_body(self) -> None:
-        """Forms: Tornado's handler calls this. Nothing else is parsed, or looked at."""
+        """Parse a form; called by Tornado's handler. No other body is parsed, or even read."""
         if self.says("content-type") and self.headers["Content-Type"].startswith(_FORMS):
             super()._parse_body()

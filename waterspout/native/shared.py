@@ -13,8 +13,8 @@ T = TypeVar("T")
 
 async def run_shared(work: Callable[[], Awaitable[T]]) -> T:
     """Await `work()`, in a task of its own. Raises what it raises; RuntimeError for SystemExit, and when
-    something that it awaited was cancelled and this task was not: to those who wait a CancelledError would
-    say that they are.
+    something that it awaited was cancelled but this task was not: to the tasks that wait, a CancelledError
+    would mean that they had been cancelled.
     """
     try:
         return await contain_exit(work())
@@ -26,5 +26,5 @@ async def run_shared(work: Callable[[], Awaitable[T]]) -> T:
 
 
 def has_failed(task: asyncio.Task[T]) -> bool:
-    """It is over, and there is no result."""
+    """Whether it is done without a result."""
     return task.done() and (task.cancelled() or task.exception() is not None)

@@ -1,6 +1,6 @@
-"""Tornado's `StaticFileHandler`, whose large files go out without passing through Python.
+"""Tornado's `StaticFileHandler`, but large files go out without passing through Python.
 
-Tornado's private `_headers` and `_transforms` are looked at (6.6.1): what would change a file on its way?"""
+Reads Tornado's private `_headers` and `_transforms` (6.6.1) to see whether anything would change the body."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from waterspout.message.record import record_of
 from waterspout.native.handler import Forwarding, LeanRequestHandler
 from waterspout.native.transform import RecordTransform
 
-#: Transforms of which it is known what they do to a body.
+#: Transforms whose effect on a body is known.
 _TRANSFORMS = (RecordTransform, GZipContentEncoding)
 
 
 class _Content:
-    """A descriptor for `get_content`. Asked of the class, it is Tornado's; of a handler that is in Tornado's
-    own `get`, it sends by sendfile.
+    """A descriptor for `get_content`. Read from the class, it is Tornado's; from a handler that is running
+    Tornado's own `get`, it sends by sendfile.
     """
 
     def __get__(
@@ -40,11 +40,11 @@ class _Content:
 
 
 class SendingFileHandler(StaticFileHandler, LeanRequestHandler, metaclass=Forwarding):
-    """Stands below all that a subclass of `StaticFileHandler` overrides: one with a `get_content`, `write` or
-    `flush` of its own sees every byte, as ever.
+    """Placed below all that a subclass of `StaticFileHandler` overrides: one with a `get_content`, `write` or
+    `flush` of its own sees every byte, as with Tornado.
 
-    `_sends_file`: the next `get_content` is asked for by Tornado's `get`, of which it is known that it writes
-    each piece and waits until it is flushed.
+    `_sends_file`: the next call of `get_content` comes from Tornado's `get`, which is known to write each
+    piece and wait until it is flushed.
     """
 
     _sends_file = False
@@ -76,7 +76,7 @@ def send_content(
 def _pieces(handler: SendingFileHandler, file: BinaryIO, offset: int, size: int) -> Iterator[bytes]:
     part = None
     try:
-        yield b""  # takes the head along, which is framed and transformed then
+        yield b""  # sends the head, which is framed and transformed after this
         if _is_plain(handler):
             part = cast(Any, handler.request.connection).write_file(file, offset, size)
         if part is None:
@@ -92,7 +92,7 @@ def _pieces(handler: SendingFileHandler, file: BinaryIO, offset: int, size: int)
 
 
 def _is_plain(handler: SendingFileHandler) -> bool:
-    """Whether the body goes out as it is."""
+    """Whether the body goes out unchanged."""
     known = all(type(transform) in _TRANSFORMS for transform in handler._transforms)
     return known and "Content-Encoding" not in handler._headers
 
@@ -104,7 +104,7 @@ def _read(file: BinaryIO, size: int) -> Iterator[bytes]:
 
 
 def _open(path: str) -> BinaryIO | None:
-    """A regular file. A pipe would make `open` wait; O_NONBLOCK means nothing to a file."""
+    """Open a regular file. A pipe would make `open` wait; O_NONBLOCK has no effect on a file."""
     try:
         file = open(path, "rb", buffering=0, opener=_open_at_once)  # noqa: SIM115 - the sender closes it
     except OSError:

@@ -15,13 +15,13 @@ from waterspout.native.varying import MARK, say_cookie
 
 
 class RecordTransform(OutputTransform):
-    """Sees every native reply go out: counts it, and adds the request's id."""
+    """Sees every native reply go out: counts it, and adds the request ID."""
 
     def __init__(self, request: HTTPServerRequest) -> None:
         self._request = request
         self._record = record_of(request)
         self._connection: Any = request.connection
-        self._bodiless = request.method == "HEAD"  # what its handler writes is dropped behind us
+        self._bodiless = request.method == "HEAD"  # what its handler writes is dropped after us
 
     def transform_first_chunk(
         self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
@@ -29,7 +29,7 @@ class RecordTransform(OutputTransform):
         self._record.status = status_code
         headers["X-Request-Id"] = self._record.request_id
         if type(headers) is not ReplyHeaders and headers.get("Server", "").startswith("TornadoServer/"):
-            headers["Server"] = SERVER  # both sides say the same, and neither says which version
+            headers["Server"] = SERVER  # the same for both sides, and without a version
         if MARK in self._request.__dict__:
             say_cookie(headers)
         if not self._bodiless:
@@ -46,8 +46,8 @@ class RecordTransform(OutputTransform):
         return chunk
 
     def _look_for_client(self) -> None:
-        """On Tornado's own server, which closes behind its last reply before anybody writes the access line:
-        then who has left can't be told any more. Ours tells: see `Exchange.fell_short`.
+        """For Tornado's own server, which closes after its last reply, before the access line is written:
+        whether the client had left can't be told after that. Ours can tell: see `Exchange.fell_short`.
         """
         connection = self._connection
         if not isinstance(connection, HTTP1Connection) or connection.stream is None:

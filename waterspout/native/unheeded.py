@@ -1,5 +1,5 @@
-"""What a handler returns goes nowhere. Of a coroutine that is said once of each class, where its reply is
-empty; of a plain method Tornado takes it for something to wait for.
+"""What a handler returns is ignored. For a coroutine with an empty reply this is logged, once for each class;
+what a plain method returns Tornado would await.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _told: Final[weakref.WeakSet[type[RequestHandler]]] = weakref.WeakSet()
 
 
 def tell_unheeded(handler: RequestHandler, name: str, result: Any) -> None:
-    """Warn, if `handler` is about to send an empty reply, and the coroutine of its method `name` has returned
+    """Warn if `handler` is about to send an empty reply and the coroutine of its method `name` has returned
     `result`, which is not None.
     """
     handler_class = handler.__class__  # the author's own
@@ -38,7 +38,7 @@ def tell_unheeded(handler: RequestHandler, name: str, result: Any) -> None:
 
 
 def check_awaitable(handler: RequestHandler, name: str, result: Any) -> None:
-    """Raises TypeError: what the method `name` has returned is its reply, and can't be awaited."""
+    """Raises TypeError: the method `name` has returned something that can't be awaited, such as its reply."""
     if not inspect.isawaitable(result):
         raise TypeError(
             f"{handler.__class__.__qualname__}.{name}() returned something of type "

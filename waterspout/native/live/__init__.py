@@ -1,16 +1,16 @@
-"""Keeping open pages up to date: one watch, and three doors to it.
+"""Keeping open pages up to date: one watch, and three ways to follow it.
 
     waterspout.publish(topic, ...) ── wake-up ──┐
                                               Watch ── Follower ── StreamHandler (SSE), SocketHandler,
     Source: newest cursor, event since ... ─────┘                  PollHandler
 
-A `Source` says which state is the newest, by a cursor, and makes the event that brings a reader from an older
-cursor there. What is published is only a wake-up: each reader is brought from its own cursor to the newest
+A `Source` identifies the newest state by a cursor, and makes the event that brings a reader from an older
+cursor to it. What is published is only a wake-up: each reader is brought from its own cursor to the newest
 state, so a lost message loses nothing. Each event is made once, however many wait for it.
 
     watch.py                             Watch and Follower
     cursor.py, event.py                  what a reader knows, and what it is sent
-    following.py                         what the three doors have in common:
+    following.py                         what the three handlers have in common:
     stream.py, poll.py, websocket.py     StreamHandler, PollHandler, SocketHandler
 """
 

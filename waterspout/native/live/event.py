@@ -1,4 +1,4 @@
-"""An event, in the two forms in which readers are sent it."""
+"""An event, in the two forms in which it is sent to readers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from waterspout.native.live.cursor import Cursor, format_cursor
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`cursor`: the one that a reader has after it. `block`: its bytes in an event stream; `message`: the
-    same in JSON, for those who read no event streams.
+    """`cursor`: the reader's cursor after it. `block`: its bytes in an event stream; `message`: the same in
+    JSON, for clients that don't read event streams.
     """
 
     cursor: Cursor
@@ -21,8 +21,8 @@ class Event:
 
     @classmethod
     def make(cls, name: str, cursor: Cursor, data: Any) -> Self:
-        """Return the event in both forms; `data` is any JSON value, `name` a word of your own."""
-        text = json.dumps(data)  # has no line break, and is never empty: such an event would not be delivered
+        """Return the event in both forms; `data` is any JSON value, `name` a word of your choice."""
+        text = json.dumps(data)  # no line breaks, and never empty: browsers drop events without data
         at = format_cursor(cursor)
         block = f"event: {name}\nid: {at}\ndata: {text}\n\n".encode()
         return cls(cursor, block, f'{{"event": "{name}", "cursor": "{at}", "data": {text}}}')

@@ -16,15 +16,15 @@ from waterspout.native.live.watch import Follower, TooManyFollowers, Watch
 
 
 class Following(TornadoRequestHandler):
-    """Settings of the application: `watch`; `heartbeat`, in seconds, 0: there is none."""
+    """Application settings: `watch`; `heartbeat`, in seconds, 0: none."""
 
     follower: Follower | None = None
 
     @property
     def watch(self) -> Watch:
-        """What is followed. Override it where an application watches more than one source.
+        """What is followed. Override it if an application watches more than one source.
 
-        Raises ConfigurationError: there is no such setting.
+        Raises ConfigurationError: the setting is missing.
         """
         watch: Watch | None = self.settings.get("watch")
         if watch is None:
@@ -35,19 +35,19 @@ class Following(TornadoRequestHandler):
 
     @property
     def heartbeat(self) -> float | None:
-        """Seconds between signs of life; None: there are none."""
+        """Seconds between heartbeats; None: there are none."""
         heartbeat: float = self.settings.get("heartbeat", HEARTBEAT) or 0.0
         return heartbeat if heartbeat > 0 else None
 
     def cursor(self, last_event_id: str | None = None) -> Cursor | None:
-        """What the client says that it knows; None, if it says nothing, or nothing that is a cursor. Raises
-        HTTPError (400) where Tornado does for an argument.
+        """The cursor that the client sent; None if it sent none, or not a valid one. Raises HTTPError (400)
+        where Tornado does for an argument.
         """
         return parse_cursor(last_event_id or self.get_query_argument("since", ""))
 
 
 class FollowingHandler(Following, JSONHandler):
-    """A handler over plain HTTP that follows."""
+    """A follower over plain HTTP."""
 
     @contextmanager
     def follow(self, patience: float | None) -> Iterator[Follower]:

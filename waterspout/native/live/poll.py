@@ -1,9 +1,9 @@
-"""Long-poll: the events of the stream, for clients that no stream reaches. `GET ...?since=<cursor>`:
+"""Long-poll: the events of the stream, for clients that streams don't reach. `GET ...?since=<cursor>`:
 
     {"cursor": "12.40.3", "events": [{"event": "changes", "cursor": "12.40.3", "data": {...}}]}
 
-Answers at once when there is something newer than the cursor; else waits for it, and in the end gives an
-empty list. The next request takes the reply's cursor along. Without a cursor: the newest one, at once.
+Answers at once if there is something newer than the cursor; otherwise waits for it, and in the end sends an
+empty list. The next request passes the reply's cursor. Without a cursor: the newest one, at once.
 (`&wait=0`: at once in any case.)
 """
 
@@ -20,7 +20,7 @@ class PollHandler(FollowingHandler):
     async def get(self) -> None:
         since = self.cursor()
         if since is not None and since < self.watch.newest:
-            # Needs no place among those who wait: even when there is none left, nobody misses an update.
+            # Doesn't count as a follower: even when there are too many, no client misses an update.
             event = await self.watch.event(since)
             self.send(event.cursor, event.message)
         else:

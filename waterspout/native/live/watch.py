@@ -1,7 +1,7 @@
-"""Which state is the newest, and who waits for the next one: all the open pages.
+"""Tracks the newest state and the followers that wait for the next one: all the open pages.
 
 Changes are announced on the hub. An announcement is only a wake-up, and may be lost (a process killed between
-commit and publish, a change made on another machine): so the source is asked now and then, too. Either way
+commit and publish, a change made on another machine): so the source is also asked now and then. Either way
 the watch learns the newest cursor, has the event made, and wakes its followers.
 """
 
@@ -26,28 +26,28 @@ _logger = logging.getLogger(__name__)
 
 
 class Source(Protocol):
-    """What there is to follow."""
+    """Something to follow."""
 
     async def newest(self) -> Cursor:
-        """Return the cursor of the newest state. Asked every `interval` seconds of the watch, and when
+        """Return the cursor of the newest state. Called every `interval` seconds of the watch, and when
         something is published: make it cheap.
         """
 
     async def event(self, since: Cursor) -> Event:
-        """Return what brings a reader from there to the newest state.
+        """Return the event that brings a reader from there to the newest state.
 
-        Read the cursor before all else: a state newer than its cursor is sent twice, an older one is lost.
+        Read the cursor first: a state newer than its cursor is sent twice, an older one is lost.
         """
 
 
 class TooManyFollowers(WaterspoutError, RuntimeError):
-    """There are as many as there may be."""
+    """There are as many as the limit allows."""
 
 
 class Follower:
-    """One reader: what it knows, and whether it is still there. `async for event in follower`.
+    """One reader: its cursor, and whether it is still there. `async for event in follower`.
 
-    Yields events as long as there are newer ones than its cursor, and None whenever nothing has come for
+    Yields an event whenever there is one newer than its cursor, and None whenever nothing has come for
     `patience` seconds (None: never). Ends when the reader has left, or the server drains.
     """
 
@@ -62,11 +62,11 @@ class Follower:
         return self
 
     async def begin(self, since: Cursor | None) -> None:
-        """Know what there was at the cursor `since`; None: all that there is now."""
+        """Start at the cursor `since`; None: at the newest state."""
         await self.watch.ready()
         self.cursor = self.watch.newest if since is None else since
         if self.cursor > self.watch.newest:
-            await self.watch.check()  # the page may be a moment ahead of us
+            await self.watch.check()  # the page may be ahead of us for a moment
 
     async def __anext__(self) -> Event | None:
         try:
@@ -96,7 +96,7 @@ class Follower:
         return event
 
     def leave(self) -> None:
-        """The reader has gone. Harmless when repeated."""
+        """The reader has gone. May be called again."""
         self.left = True
         self.wake()
 
@@ -108,9 +108,9 @@ class Follower:
 class Watch:
     """The followers of a source, and the one task that works for all of them, as long as there are any.
 
-    `topic` is what changes of `source` are published on, `interval` how often that is asked all the same
-    (seconds), `limit` how many may follow.
-    Attributes: `newest`, the newest cursor, as far as is known; `ended`: the server drains.
+    `topic`: where changes of `source` are published; `interval`: how often the source is asked anyway
+    (seconds); `limit`: how many may follow.
+    Attributes: `newest`, the newest known cursor; `ended`: the server drains.
     """
 
     def __init__(
@@ -129,20 +129,20 @@ class Watch:
 
     @property
     def follower_count(self) -> int:
-        """How many follow."""
+        """How many followers there are."""
         return len(self._followers)
 
     async def event(self, since: Cursor) -> Event:
-        """Return what brings a reader from there to the newest state; made once for all who need the same."""
+        """Return what brings a reader from there to the newest state; made once for all that need it."""
         return await self._events.get((since, self.newest), lambda: self.source.event(since))
 
     @contextlib.contextmanager
     def follow(self, patience: float | None) -> Iterator[Follower]:
-        """A follower, to be begun; raises TooManyFollowers."""
+        """A follower, on which to call `begin`; raises TooManyFollowers."""
         if len(self._followers) >= self._limit:
             raise TooManyFollowers
         if not self._followers:
-            self.ended = False  # another server may have begun since
+            self.ended = False  # another server may have started since
         follower = Follower(self, patience)
         self._followers.add(follower)
         if (self._task is None or self._task.done()) and not self.ended:
@@ -158,14 +158,14 @@ class Watch:
                 self._task = self._checking = None
 
     async def ready(self) -> None:
-        """Return when `newest` has been read at least once since there are followers."""
+        """Return when `newest` has been read at least once since there have been followers."""
         if self._checking is None or has_failed(self._checking):
             await self.check()
         else:
             await asyncio.shield(self._checking)
 
     async def check(self) -> None:
-        """Ask the source; those who want it at the same time share one query."""
+        """Ask the source; concurrent callers share one query."""
         if self._checking is None or self._checking.done():
             self._checking = asyncio.create_task(self._check())
         await asyncio.shield(self._checking)
@@ -182,7 +182,7 @@ class Watch:
         async with subscription:
             while not self.ended:
                 await self._learn_next(subscription)
-                if known != (newest := self.newest):  # which may be another one when it has been spread
+                if known != (newest := self.newest):  # it may change while being spread
                     await self._spread(known)
                     known = newest
         await self._wake_all()
@@ -201,14 +201,14 @@ class Watch:
 
     async def _check_calmly(self) -> None:
         try:
-            await self._check()  # not shared: what was announced now, a query that runs already may not see
+            await self._check()  # not shared: a query already running may not see what was just announced
         except Exception as error:
             _logger.warning("%s can't be asked for news: %s", self._topic, error)
 
     async def _spread(self, known: Cursor | None) -> None:
-        """Have the event made, before all ask for it at once; then wake them."""
+        """Have the event made before all ask for it at once; then wake them."""
         if known is not None:
-            with contextlib.suppress(Exception):  # whoever asks for it meets the same error, and tells
+            with contextlib.suppress(Exception):  # a follower that asks gets the same error, and reports it
                 await self.event(known)
         await self._wake_all()
 

@@ -1,9 +1,9 @@
-"""The events of the stream as JSON messages on a WebSocket (`?since=` as there).
+"""The events of the stream as JSON messages on a WebSocket (`?since=` works as there).
 
     {"event": "changes", "cursor": "12.40.3", "data": {...}}
 
-Pages of other sites are refused, as browsers send our cookies along with a handshake; clients that are no
-browsers say no Origin, and are welcome. What a client sends is ignored.
+Pages of other sites are refused, as browsers send our cookies with a handshake; clients that aren't browsers
+send no Origin, and are accepted. Messages from the client are ignored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from waterspout.native.live.watch import TooManyFollowers
 
 _logger = logging.getLogger(__name__)
 
-# RFC 6455's registry: 1011 an error of the server, 1013 try again later.
+# RFC 6455's registry: 1011 a server error, 1013 try again later.
 _FAILED, _TRY_AGAIN_LATER = 1011, 1013
 
 
@@ -35,7 +35,7 @@ class SocketHandler(Following, JSONErrors, WebSocketHandler):
         return self.heartbeat
 
     async def get(self, *args: Any, **kwargs: Any) -> None:
-        self._since = self.cursor()  # raises HTTPError: here a 400 can still be said
+        self._since = self.cursor()  # raises HTTPError: a 400 can still be sent here
         await super().get(*args, **kwargs)
 
     def open(self) -> None:
@@ -43,7 +43,7 @@ class SocketHandler(Following, JSONErrors, WebSocketHandler):
 
     async def talk(self) -> None:
         try:
-            with self.watch.follow(None) as self.follower:  # pings are the sign of life
+            with self.watch.follow(None) as self.follower:  # pings serve as heartbeats
                 await self.follower.begin(self._since)
                 async for event in self.follower:
                     if event is not None:
