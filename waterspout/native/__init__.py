@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cache", "Document", "DocumentHandler", "JSONErrors", "JSONHandler", "RequestHandler"]
 
-if not TYPE_CHECKING:  # with it any name would do for a type checker
+if not TYPE_CHECKING:  # else a type checker would accept any name
 
     def __getattr__(name: str) -> Any:
         """`live` is loaded when first used."""
