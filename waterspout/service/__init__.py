@@ -1,9 +1,9 @@
-"""What services on the engine have in common, and no library gives: the status board stands on it. The engine
-itself uses nothing of it.
+"""What services on the engine have in common and no library provides: the status board is built on it. The
+engine itself uses none of it.
 
-`sql`, one database for both sides; `sessions`, who signed in at Flask; `folder`, files that people send;
-`sniffing`, what a file is; `keys`, a secret made at the first start; `sites`, where a request comes from;
-`newest`, a cache for views.
+`sql`, one database for both sides; `sessions`, who signed in with Flask; `folder`, uploaded files;
+`sniffing`, what type a file is; `keys`, a secret made at the first start; `sites`, where a request comes
+from; `newest`, a cache for views.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 _MODULES = ("folder", "keys", "newest", "sessions", "sites", "sniffing", "sql")
 
-if not TYPE_CHECKING:  # with it any name would do for a type checker
+if not TYPE_CHECKING:  # else a type checker would accept any name
 
     def __getattr__(name: str) -> Any:
-        """Each is loaded when first used: `sql` and `sessions` need what not everybody has."""
+        """Each is loaded when first used: `sql` and `sessions` need packages that not everybody has."""
         if name not in _MODULES:
             raise AttributeError(f"module 'waterspout.service' has no attribute {name!r}")
         return import_module(f"waterspout.service.{name}")

@@ -1,4 +1,4 @@
-"""Files that people send, kept in a folder: whole or not at all, under names that nobody chose. Leaf."""
+"""Uploaded files, kept in a folder: whole or not at all, under random names. Leaf."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAME = re.compile("[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A file in the folder: its name there, its size in bytes, its hash in hexadecimal."""
+    """A file in the folder: its name there, its size in bytes, its SHA-256 in hexadecimal."""
 
     name: str
     size: int
@@ -26,7 +26,7 @@ class Kept:
 
 
 class Folder:
-    """Made when the first file comes. Blocks: for Flask's views."""
+    """Created when the first file comes. Blocks: for Flask's views."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -34,7 +34,7 @@ class Folder:
     def keep(self, stream: IO[bytes]) -> Kept:
         """Copy the stream, from its beginning, to the disk itself, not just to the system's memory.
 
-        If that raises, nothing stays.
+        If that raises, nothing is left behind.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         name = secrets.token_hex(16)
@@ -47,15 +47,15 @@ class Folder:
         return Kept(name, size, sha256)
 
     def remove(self, *names: str) -> None:
-        """Remove files; it is no matter if one is not there."""
+        """Remove files, ignoring those that are not there."""
         for name in names:
             (self.path / name).unlink(missing_ok=True)
 
     def sweep(self, known: Collection[str], older_than: float = 3600) -> int:
-        """Remove the files that are not known: of a process that was killed between `keep` and its commit.
+        """Remove the files that are not known: left by a process that was killed between `keep` and commit.
 
-        Younger ones stay, by as many seconds: theirs may be on its way. So does all that `keep` did not name.
-        Returns how many were removed.
+        Files younger than `older_than` seconds stay: their commit may be on its way. So do files that `keep`
+        did not name. Returns how many were removed.
         """
         old = time.time() - older_than
         orphans = [
@@ -75,7 +75,7 @@ def _is_older(path: Path, when: float) -> bool:
 
 
 def sync_names(folder: Path) -> None:
-    """Let the names in a folder outlast a loss of power, as `fsync` does for what is in a file."""
+    """Make the names in a folder survive a power failure, as `fsync` does for the content of a file."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

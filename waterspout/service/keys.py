@@ -11,9 +11,9 @@ from waterspout.service.folder import sync_names
 
 
 def keep_key(path: Path) -> str:
-    """Return the key in the file, which is made, for its owner alone, when there is none.
+    """Return the key in the file, which is created, readable only by its owner, if there is none.
 
-    Raises OSError, and ValueError: what is in it is no text.
+    Raises OSError, and ValueError: its content is not text.
     """
     try:
         return path.read_text().strip()
@@ -24,7 +24,7 @@ def keep_key(path: Path) -> str:
 
 
 def make_key(path: Path) -> None:
-    """Make the file with a key in it: whole from its first moment, and only once by all who try."""
+    """Create the file with a key in it: atomically, and only once however many processes try."""
     descriptor, draft = tempfile.mkstemp(dir=path.parent)  # mode 600
     try:
         with os.fdopen(descriptor, "w") as file:

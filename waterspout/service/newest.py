@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Newest(Generic[T]):
-    """Values by key, each of the newest version that anybody has asked for; of `size` keys at most."""
+    """Values by key, each in the newest version that was asked for; for `size` keys at most."""
 
     def __init__(self, size: int = 64) -> None:
         self._size = size
@@ -20,7 +20,7 @@ class Newest(Generic[T]):
     def get(self, key: Hashable, version: Hashable, make: Callable[[], tuple[Hashable, T]]) -> T:
         """Return the key's value of this version, or of a newer one.
 
-        `make` returns the version that it found, and the value; those who need it wait for who makes it.
+        `make` returns the version that it found, and the value; other callers wait for the one that makes it.
         Raises what `make` raises.
         """
         with self._making:

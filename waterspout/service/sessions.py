@@ -19,25 +19,25 @@ from waterspout.logs.tally import Tally
 from waterspout.native.varying import vary_with_cookies
 
 _logger = logging.getLogger(__name__)
-#: What Flask's sessions look like: what is kept, when that was signed, the signature. Packed, it begins with
-#: a dot.
+#: What Flask's sessions look like: the data, when it was signed, the signature. Compressed data begins with a
+#: dot.
 _SESSION: Final = re.compile(r"\.?[\w-]+={0,2}\.[\w-]+\.[\w-]+", re.ASCII)
-#: What Flask-Session's and its like look like: some 32 characters of chance or more, perhaps signed.
+#: What those of Flask-Session and the like look like: some 32 random characters or more, perhaps signed.
 _IDENTIFIER: Final = re.compile(r"[\w-]{32,128}(\.[\w-]{27,86})?", re.ASCII)
 
 
 class FlaskSessions:
-    """What Flask's own sessions, which are signed cookies, say of a request. Reads, and never writes.
+    """Reads Flask's own sessions, which are signed cookies, from requests. Never writes them.
 
     `app`: the Flask app, or one that serves nothing (where views run in processes of their own, the event
     loop need not load them) and has the same `SECRET_KEY`, `SECRET_KEY_FALLBACKS`, `SESSION_COOKIE_NAME`,
-    `PERMANENT_SESSION_LIFETIME` and `session_interface`: load what the app loads. By the lifetime of `app` a
-    session is too old; where it was not told, that is Flask's 31 days. Raises ValueError: it has no key, or
-    sessions that are kept elsewhere.
+    `PERMANENT_SESSION_LIFETIME` and `session_interface`: load the settings that the app loads. The lifetime
+    set on `app` decides when a session is too old; by default that is Flask's 31 days. Raises ValueError: it
+    has no key, or its sessions are kept elsewhere.
 
-    Of Flask-Login it knows who has signed in, and nothing else: `session_protection` is not asked, and who
-    has no more than a remember-me cookie is unknown until a view of Flask's has made a session of it. No
-    session is prolonged, either, as a request to Flask prolongs a permanent one.
+    From Flask-Login it knows who has signed in, and nothing else: `session_protection` is not checked, and a
+    user with only a remember-me cookie is unknown until a Flask view has turned that into a session. Nor is a
+    permanent session extended, as a request to Flask would extend it.
     """
 
     def __init__(self, app: Flask) -> None:
@@ -53,13 +53,14 @@ class FlaskSessions:
         self._kept_elsewhere = Tally(FOREIGN_SESSIONS_PAUSE)
 
     def read(self, handler: RequestHandler) -> Mapping[str, Any]:
-        """The session of the request; empty, if it has none, or one that is forged or too old.
+        """The session of the request; empty if it has none, or one that is forged or too old.
 
-        Whoever Flask-Login has signed in is `["_user_id"]`. As with Flask, the reply says `Vary: Cookie`.
+        The user that Flask-Login has signed in is `["_user_id"]`. As with Flask, the reply says
+        `Vary: Cookie`.
         """
         vary_with_cookies(handler)
         try:
-            # As Flask reads it: of two cookies of one name it takes the first, Tornado the last.
+            # As Flask reads it: of two cookies with one name it takes the first, Tornado the last.
             cookies = parse_cookie(";".join(handler.request.headers.get_list("Cookie")))
             cookie = cookies.get(self._cookie, "")
             found = self._serializer.loads(cookie, max_age=self._max_age)
@@ -71,14 +72,14 @@ class FlaskSessions:
         return found if isinstance(found, Mapping) else {}
 
     def _is_foreign(self, cookie: str, error: BadSignature) -> bool:
-        """Whether it looks like a session that would count, and its signature alone is wrong."""
+        """Whether it looks like a session that would be valid but for its signature."""
         signed_at = error.date_signed if isinstance(error, BadTimeSignature) else None
         if signed_at is None or isinstance(error, SignatureExpired) or not _SESSION.fullmatch(cookie):
             return False
         return 0 <= (datetime.now(UTC) - signed_at).total_seconds() <= self._max_age
 
     def _tell_why(self, cookie: str, error: BadSignature) -> None:
-        """Once in a while: else whoever is signed in is sent to the login page for ever, and nobody knows."""
+        """Log it now and then: else signed-in users are sent to the login page forever, and nobody knows."""
         now = time.monotonic()
         if self._is_foreign(cookie, error):
             if count := self._foreign.count(now):

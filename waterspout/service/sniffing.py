@@ -1,4 +1,4 @@
-"""What a file is, told by what is in it: its name and what the browser says of it prove nothing. Leaf."""
+"""The type of a file, by its content: its name and what the browser says about it prove nothing. Leaf."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import IO
 
 CHUNK = 64 * 1024
 
-# By how they begin (WHATWG MIME Sniffing, section 6). No SVG, HTML or archive: they can hold programs.
+# How they begin (WHATWG MIME Sniffing, section 6). No SVG, HTML or archives: they can contain programs.
 SIGNATURES = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
     (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
@@ -19,12 +19,12 @@ SIGNATURES = (
 TEXT = "text/plain"
 ALLOWED = "PNG, JPEG, GIF, WebP, PDF and plain text"
 
-# What no text holds. Escape is left in: logs have colours.
+# Bytes that text doesn't contain. Escape is allowed: logs have colours.
 BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
 
 
 def sniff(file: IO[bytes]) -> str | None:
-    """Return the media type of a file that is allowed, or None. It is read from its beginning."""
+    """Return the file's media type if it is allowed, or None. The file is read from its beginning."""
     file.seek(0)
     head = file.read(CHUNK)
     for signature, media_type in SIGNATURES:
@@ -35,7 +35,7 @@ def sniff(file: IO[bytes]) -> str | None:
 
 
 def is_text(file: IO[bytes]) -> bool:
-    """Whether all of the rest is UTF-8 without control characters, and not nothing."""
+    """Whether the rest of the file is UTF-8 without control characters, and not empty."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     empty = True
     try:

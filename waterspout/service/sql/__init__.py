@@ -1,13 +1,13 @@
-"""One database for both sides, by SQLAlchemy: Flask's views write and read it, native handlers read it.
+"""One database for both sides, using SQLAlchemy: Flask's views write and read it, native handlers read it.
 
     url.py         which database
     engines.py     how it is opened, read and written
     stores.py      Store and AsyncStore
-    preparing.py   what is done before a service serves
+    preparing.py   what is done before a service starts
     migrations.py  its tables, brought up to date
     extras.py      what has to be installed for it
 
-Needs the extra `sql`, and `postgres` for PostgreSQL, and says so (ImportError) where they are missing. SQLite
+Needs the extra `sql`, and `postgres` for PostgreSQL, and says so (ImportError) if they are missing. SQLite
 and PostgreSQL are set up so that several processes may write at once, and readers never wait for them.
 """
 

@@ -1,6 +1,6 @@
 """Engines and transactions: what SQLite and PostgreSQL each need to be read and written by several processes.
 
-Knows no table. Two engine makers, twins: `make_engine` (blocking) and `make_async_engine`.
+Knows no tables. Two parallel functions: `make_engine` (blocking) and `make_async_engine`.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from sqlalchemy.orm import Session
 from waterspout.exceptions import WaterspoutError
 from waterspout.service.sql.extras import naming_extras
 
-# How long a writer waits for another one. A post takes milliseconds; five seconds is a sick disk.
+# How long a writer waits for another one. A post takes milliseconds; five seconds means a failing disk.
 BUSY_TIMEOUT = 5.0
 BUSY_PAUSE = 0.02
 
-# Any number will do, as long as nobody else in the same PostgreSQL database takes it: "water" in ASCII.
+# Any number will do that nothing else in the same PostgreSQL database uses: "water" in ASCII.
 WRITERS_LOCK = 0x7761746572
 
-# PostgreSQL's code for it (its documentation, appendix A).
+# PostgreSQL's error code for it (its documentation, appendix A).
 READ_ONLY_TRANSACTION = "25006"
 
 ONLY_READS = (
@@ -37,7 +37,7 @@ ONLY_READS = (
 
 
 class DatabaseError(WaterspoutError, RuntimeError):
-    """The database can't be opened or created, or was to be written by who only reads; the message says
+    """The database can't be opened or created, or a read-only store was to write to it; the message says
     which, and why, or what to do.
     """
 
@@ -46,10 +46,10 @@ class DatabaseError(WaterspoutError, RuntimeError):
 class Backend:
     """What one kind of database needs.
 
-    `begin_writing` makes writers queue up before they read anything: so no update appears whose id is lower
+    `begin_writing` makes writers queue up before they read anything: so no update appears with an id lower
     than one already seen, and SQLite never has to refuse a transaction that read first and wrote later.
-    `reading`: how a connection is used to read; all that is read in one transaction is of one moment.
-    `only_reading`: how it is where nothing may be written.
+    `reading`: options of a connection that reads; one transaction sees a single snapshot.
+    `only_reading`: further options where nothing may be written.
     """
 
     driver: str
@@ -69,8 +69,8 @@ BACKENDS = {
         None,  # psycopg begins by itself
         f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})",
         {"pool_pre_ping": True},  # a restarted server costs a reconnect, not an error
-        # Neither costs a round trip: psycopg says them at BEGIN. By its default each statement sees what was
-        # committed before it, and what is read by two would not fit together.
+        # Neither costs a round trip: psycopg sends them with BEGIN. By default each statement sees what was
+        # committed before it, and the results of two might not be consistent.
         {"isolation_level": "REPEATABLE READ"},
         {"postgresql_readonly": True},
     ),
@@ -89,7 +89,7 @@ def make_engine(url: URL) -> Engine:
 def make_async_engine(url: URL, *, only_reads: bool = False) -> AsyncEngine:
     """Return the asyncio engine. Nothing is opened before its first use. Raises ImportError: no driver.
 
-    `only_reads`: makes no file, and what writes is a DatabaseError.
+    `only_reads`: creates no file, and writing raises DatabaseError.
     """
     backend = BACKENDS[url.get_backend_name()]
     with naming_extras("greenlet"):  # some SQLAlchemys miss it at the first query only
@@ -102,7 +102,7 @@ def make_async_engine(url: URL, *, only_reads: bool = False) -> AsyncEngine:
 
 
 def listen(engine: Engine, backend: Backend) -> None:
-    """Prepare each new connection of the engine, and begin its transactions as the backend wants."""
+    """Prepare each new connection of the engine, and begin its transactions as the backend requires."""
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", prepare_sqlite_connection)
         event.listen(engine, "handle_error", name_sqlite_file)
@@ -116,7 +116,7 @@ def listen(engine: Engine, backend: Backend) -> None:
 
 
 def prepare_sqlite_connection(connection: Any, _record: object) -> None:
-    """Set what SQLite keeps for each connection: the busy timeout first, since the rest may meet a writer."""
+    """Set SQLite's options per connection: the busy timeout first, since the rest may meet a writer."""
     # Python's driver would begin transactions by itself, at the first write: too late (see `Backend`).
     connection.isolation_level = None
     cursor = connection.cursor()
@@ -126,20 +126,20 @@ def prepare_sqlite_connection(connection: Any, _record: object) -> None:
 
 
 def name_sqlite_file(context: ExceptionContext) -> None:
-    """Say which file has no such table: it is another one, where two sides read one URL in two ways."""
+    """Say which file has no such table: a different one if the two sides resolve one URL differently."""
     if context.sqlalchemy_exception is not None and "no such table" in str(context.original_exception):
         path = Path(context.dialect.create_connect_args(context.engine.url)[0][0] if context.engine else "")
         context.sqlalchemy_exception.add_note(f"the database is {path}{find_instance(path)}")
 
 
 def find_instance(path: Path) -> str:
-    """Flask-SQLAlchemy's relative paths begin in the app's instance folder, not where the process does."""
+    """Flask-SQLAlchemy's relative paths start in the app's instance folder, not in the working directory."""
     other = path.parent / "instance" / path.name
     return f"; there is {other}, where Flask-SQLAlchemy keeps {path.name}" if other.exists() else ""
 
 
 def keep_from_writing(engine: Engine) -> None:
-    """What a reader writes would be lost in silence: nobody commits it."""
+    """Make writes fail: those of a reader would be silently lost, as nothing commits them."""
     event.listen(engine, "handle_error", refuse_writing, retval=True)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "do_connect", find_sqlite_file)
@@ -147,7 +147,7 @@ def keep_from_writing(engine: Engine) -> None:
 
 
 def find_sqlite_file(_dialect: Dialect, _record: object, arguments: Sequence[Any], _named: object) -> None:
-    """SQLite would make a file that is missing, and find no table in it. Raises DatabaseError."""
+    """SQLite would create a missing file, and find no table in it. Raises DatabaseError."""
     path = Path(arguments[0])
     if path.is_absolute() and not path.exists():  # else it is one in memory
         raise DatabaseError(
@@ -163,7 +163,7 @@ def turn_writing_off(connection: Any, _record: object) -> None:
 
 
 def refuse_writing(context: ExceptionContext) -> DatabaseError | None:
-    """The exception in place of the driver's that it is forbidden."""
+    """The exception to raise in place of the driver's for a forbidden write."""
     error: Any = context.original_exception
     is_forbidden = (
         getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY
@@ -174,7 +174,7 @@ def refuse_writing(context: ExceptionContext) -> DatabaseError | None:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Session]:
-    """A session that sees the database as it is at its first statement; nothing that it does is committed."""
+    """A session that sees the database as of its first statement; nothing that it does is committed."""
     options = BACKENDS[engine.dialect.name].reading
     with Session(engine.execution_options(**options)) as session:
         yield session
@@ -182,16 +182,16 @@ def reading(engine: Engine) -> Iterator[Session]:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Session]:
-    """A session whose transaction is the only writing one; an exception undoes it, the end commits it."""
+    """A session whose transaction is the only writing one; rolled back on an exception, else committed."""
     with Session(engine.execution_options(writing=True), expire_on_commit=False) as session, session.begin():
         yield session
 
 
 def prepare_sqlite_file(path: Path) -> None:
-    """Make the file and its folder, and switch the file to write-ahead logging, in which readers never wait.
+    """Create the file and its folder, and switch the file to write-ahead logging: readers never wait then.
 
     Raises:
-        DatabaseError: the file can't be made or is no database.
+        DatabaseError: the file can't be created or is not a database.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -204,10 +204,10 @@ def prepare_sqlite_file(path: Path) -> None:
 
 
 def switch_to_write_ahead_log(connection: sqlite3.Connection) -> None:
-    """Switch, which the file remembers; if it was done before, nothing happens.
+    """Switch the file, permanently; if it was done before, nothing happens.
 
-    Two processes that switch at the same moment are told "database is locked" at once, whatever the busy
-    timeout says: hence the loop.
+    Two processes that switch at the same moment get "database is locked" at once, whatever the busy timeout:
+    hence the loop.
     """
     deadline = time.monotonic() + BUSY_TIMEOUT
     while True:

@@ -1,4 +1,4 @@
-"""What the extras of setup.cfg bring, and one sentence for whoever has not installed one. Pure."""
+"""What the extras of setup.cfg install, and the error message if one is missing. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 _NEEDS_SQL: Final = "needs the extra sql: pip install '/path/to/waterspout[sql]'"
 NEEDS_POSTGRES: Final = "needs the extra postgres: pip install '/path/to/waterspout[postgres]'"
 
-#: Packages, by their modules -> what brings them.
+#: Packages, by module name -> what to install.
 _BROUGHT: Final = {
     "aiosqlite": _NEEDS_SQL,
     "greenlet": _NEEDS_SQL,
@@ -22,8 +22,8 @@ _BROUGHT: Final = {
 
 @contextmanager
 def naming_extras(*modules: str) -> Iterator[None]:
-    """Raises ImportError for one of these packages that is missing, from what Python says of it, or
-    SQLAlchemy: each alone leads to the next one that is missing. `modules`: what is needed later only.
+    """Turn an ImportError, from Python or SQLAlchemy, for one of these packages into one that names the
+    extra: the original only leads to the next missing package. `modules`: those that are only needed later.
     """
     try:
         for module in modules:

@@ -1,6 +1,6 @@
-"""Bringing tables up to date by Alembic, in the caller's transaction: all is done, or nothing.
+"""Bringing tables up to date with Alembic, in the caller's transaction: all or nothing.
 
-`env.py` in the folder of migrations is two lines: `context.configure(connection=context.config.attributes[
+`env.py` in the migrations folder is two lines: `context.configure(connection=context.config.attributes[
 "connection"])` and `context.run_migrations()`.
 """
 
@@ -20,9 +20,9 @@ with naming_extras():
 
 
 def upgrade_tables(connection: Connection, migrations: Path) -> None:
-    """Make the changes that this database has not seen yet.
+    """Apply the migrations that this database doesn't have yet.
 
-    Raises DatabaseError: it has seen one that is not in the folder.
+    Raises DatabaseError: it has one that is not in the folder.
     """
     config = Config()
     config.set_main_option("script_location", str(migrations).replace("%", "%%"))

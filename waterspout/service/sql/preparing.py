@@ -1,4 +1,4 @@
-"""What a service does to its database before it serves."""
+"""What a service does to its database before it starts."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from waterspout.service.sql.engines import DatabaseError, make_engine, prepare_s
 
 
 def prepare(url: URL, change: Callable[[Session], None]) -> None:
-    """Make a SQLite file if there is none, and run `change(session)` in one writing transaction.
+    """Create a SQLite file if there is none, and run `change(session)` in one writing transaction.
 
-    Several processes may do it at once: one after the other. Raises DatabaseError: the database can't be
-    reached or used; the message never holds the password.
+    Several processes may call this at once: they take turns. Raises DatabaseError: the database can't be
+    reached or used; the message never contains the password.
     """
     if url.get_backend_name() == "sqlite":
         prepare_sqlite_file(Path(url.database or ""))

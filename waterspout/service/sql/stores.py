@@ -1,7 +1,7 @@
-"""Two stores, twins, that run functions of a session: `Store` blocks, and writes too; `AsyncStore` reads on
+"""Two parallel stores that run functions on a session: `Store` blocks, and also writes; `AsyncStore` reads on
 an event loop.
 
-What a function returns must be complete: the session is closed behind it, and nothing is loaded later.
+What a function returns must be complete: the session is closed after it, and nothing can be loaded later.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class Store:
-    """The blocking store. One serves all threads of a process."""
+    """The blocking store. One instance serves all threads of a process."""
 
     def __init__(self, url: URL) -> None:
         self.engine = make_engine(url)
@@ -36,14 +36,14 @@ class Store:
         self.engine.dispose()
 
     def read(self, read: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what `read(session, ...)` returns, or raise what it raises. All that it reads is of one
-        moment.
+        """Return what `read(session, ...)` returns, or raise what it raises. All that it reads is from one
+        snapshot.
         """
         with reading(self.engine) as session:
             return read(session, *args, **kwargs)
 
     def write(self, write: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Commit what `write(session, ...)` does, and return what it does; if it raises, nothing was done."""
+        """Commit what `write(session, ...)` does, and return its result; if it raises, nothing is changed."""
         with writing(self.engine) as session:
             return write(session, *args, **kwargs)
 
@@ -60,9 +60,9 @@ class AsyncStore:
         await self.engine.dispose()
 
     async def read(self, read: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what `read(session, ...)` returns, or raise what it raises; of one moment, as with `Store`.
+        """Return what `read(session, ...)` returns, or raise what it raises; one snapshot, as with `Store`.
 
-        Raises DatabaseError: it writes, or leaves rows changed that nobody would write; or there is no file.
+        Raises DatabaseError: it writes, or leaves changed rows that nothing would write; or there is no file.
         """
         async with AsyncSession(self.engine) as session:
             return await session.run_sync(_read_only, read, *args, **kwargs)
@@ -73,5 +73,5 @@ def _read_only(
 ) -> T:
     found = read(session, *args, **kwargs)
     if session.new or session.deleted or any(session.is_modified(row) for row in session.dirty):
-        raise DatabaseError(ONLY_READS)  # not even flushed: the database has heard nothing of it
+        raise DatabaseError(ONLY_READS)  # not even flushed: the database hasn't seen it
     return found

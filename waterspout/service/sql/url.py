@@ -11,8 +11,8 @@ from sqlalchemy.exc import ArgumentError
 
 from waterspout.service.sql.extras import NEEDS_POSTGRES
 
-# What people write -> the name that SQLAlchemy gives the one driver that works both blocking and async.
-# (SQLite has two: the engine's maker chooses.) Of drivers whose URLs say all else as ours does: psycopg2's
+# What people write -> SQLAlchemy's name for the one driver that works both blocking and async. (SQLite has
+# two: the functions that make engines choose.) Only drivers whose URLs otherwise mean the same: psycopg2's
 # are libpq's, too, while asyncpg and pg8000 have arguments of their own.
 _DRIVERS = {
     "sqlite": "sqlite",
@@ -28,9 +28,9 @@ _EXAMPLES = "sqlite:////srv/board.sqlite3 or postgresql://user:password@host/nam
 
 def parse_url(text: str | URL | None) -> URL:
     """Return the URL of a SQLite file (its path made absolute) or of PostgreSQL through psycopg, whichever of
-    their drivers it names, as the app's own may.
+    their drivers it names: the app's own URL may name another.
 
-    Raises ValueError: it is none, or None, a setting that is missing; the message never holds the password.
+    Raises ValueError: not such a URL, or None, a missing setting; the message never contains the password.
     """
     if text is None or text == "":
         raise ValueError(f"There is no database URL: is the variable set? One is written {_EXAMPLES}.")
@@ -39,7 +39,7 @@ def parse_url(text: str | URL | None) -> URL:
     try:
         url = make_url(text.strip())
     except (ArgumentError, ValueError):
-        # Not `from` it: SQLAlchemy's own says all of the text.
+        # Not chained: SQLAlchemy's own message contains the whole text.
         raise ValueError(f"{_show(text)} is no database URL: write {_EXAMPLES}.") from None
     if url.drivername not in _DRIVERS:
         raise ValueError(f"{_show(text)} {_refuse(url)}")
@@ -76,7 +76,7 @@ def _refuse(url: URL) -> str:
 
 
 def _show(text: str) -> str:
-    """What was written, in quotes and without a password, as far as can be told where that stands."""
+    """What was written, in quotes and without a password, as far as can be told where that is."""
     if not text.lstrip().startswith("/") and "://" not in text:
         return "What was given, which is not shown here,"
     hidden = re.sub(r"(//[^:@/]*):.*@", r"\1:***@", text.strip(), flags=re.DOTALL)
