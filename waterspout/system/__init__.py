@@ -1,13 +1,13 @@
-"""This process, and what it has of the operating system. Knows nothing of HTTP.
+"""This process, and what it uses of the operating system. Knows nothing of HTTP.
 
 listeners.py       where it listens
 descriptors.py     how many descriptors it may have
 signals.py         signals, and what a child that an app forks must not keep
 surroundings.py    the streams and signal handlers that it was started with
-daemon_thread.py   a daemon thread whose own threads are none
+daemon_thread.py   a daemon thread whose own threads are not daemons
 system_exit.py     a SystemExit in a task, which must not end the event loop
-processes.py       memory and time of a process, this one or another
-transport.py       one whose event loop is closed
+processes.py       memory and CPU time of a process, this one or another
+transport.py       a transport whose event loop is closed
 secure_socket.py   a socket and its TLS in one
 unacknowledged.py  how much of what was sent the other side has not acknowledged
 loopback.py        which addresses only this machine can reach

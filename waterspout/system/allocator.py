@@ -1,4 +1,4 @@
-"""The C library's allocator: what the server's process frees, it soon needs again. Leaf."""
+"""The C library's allocator: memory that the server's process frees is soon needed again. Leaf."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from waterspout.limits import FREED_MEMORY, MAPPED_BLOCK
 
-#: Of glibc's malloc.h.
+#: From glibc's malloc.h.
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 
@@ -16,10 +16,10 @@ _M_MMAP_THRESHOLD: Final = -3
 def keep_freed_memory() -> bool:
     """Let the process keep some of what it has freed, instead of giving each large block back to the kernel.
 
-    glibc maps a block from 128 KiB on, and gives the heap's end back, each time: the kernel then clears fresh
-    pages for every piece of a large body that passes through the loop, which was two thirds of what one cost.
+    Each time, glibc maps a block from 128 KiB on, and gives back the end of the heap: the kernel then clears
+    fresh pages for every piece of a large body that passes through the loop, two thirds of a piece's cost.
 
-    False, and nothing is done: it is not glibc, or somebody has set the allocator up by variables.
+    False, and nothing is done: it is not glibc, or the allocator was configured by environment variables.
     """
     if any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ):
         return False

@@ -1,4 +1,4 @@
-"""A daemon thread that makes none of those that it starts. Leaf."""
+"""A daemon thread that doesn't make daemons of the threads it starts. Leaf."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 
 class DaemonThread(threading.Thread):
-    """A daemon, so that a view that never returns can't keep the process alive; the threads that a view
-    starts are none, unless it says so. By Python's rule they would be what the thread that starts them is: a
+    """A daemon, so that a view that never returns can't keep the process alive; threads that a view starts
+    are not, unless it says so. By Python's rule they would inherit this from the thread that starts them: a
     mail that a view sends in a thread of its own would be lost whenever the process ends.
     """
 
@@ -22,7 +22,7 @@ class DaemonThread(threading.Thread):
 
     @property
     def daemon(self) -> bool:
-        """What a new thread takes over from the one that makes it; before that, what this one is itself."""
+        """What a new thread inherits from the one that creates it; before `run`, this thread's own status."""
         return not self._serves
 
     @daemon.setter

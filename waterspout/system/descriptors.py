@@ -11,17 +11,17 @@ except ImportError:
 
 
 def find_limit() -> int | None:
-    """`ulimit -n`, that of this moment; None: there is none, or this system does not tell."""
+    """The current `ulimit -n`; None: there is none, or this system does not tell."""
     if resource is None:
         return None
     try:
         soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     except (OSError, ValueError):
-        return None  # a sandbox forbids to ask
+        return None  # forbidden by a sandbox
     return None if soft == resource.RLIM_INFINITY else soft
 
 
 def describe_limit(error: OSError) -> str:
-    """` (ulimit -n is 20)`, behind an error of which that is the reason; "" behind others."""
+    """` (ulimit -n is 20)`, to append to an error that this causes; "" for others."""
     limit = find_limit() if error.errno == errno.EMFILE else None
     return "" if limit is None else f" (ulimit -n is {limit})"

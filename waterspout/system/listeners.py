@@ -1,4 +1,4 @@
-"""Where a server listens: TCP ports, a UNIX socket, sockets that it inherits. Leaf."""
+"""Where a server listens: TCP ports, a UNIX socket, inherited sockets. Leaf."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from tornado.netutil import bind_sockets
 from waterspout.exceptions import ConfigurationError, WaterspoutError
 from waterspout.limits import BACKLOG, LISTEN_TURN, NOT_SENT
 
-#: Where systemd's descriptors begin (sd_listen_fds(3)).
+#: The first of systemd's descriptors (sd_listen_fds(3)).
 _FIRST_ACTIVATED: Final = 3
 _ACTIVATION: Final = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
-#: Who asks as root, or is the same user, is told the process, too.
+#: Run as root or as the same user, it shows the process, too.
 _SHOWS_TAKEN: Final = (
     "ss -ltnp 'sport = :{port}'" if sys.platform == "linux" else "lsof -nP -iTCP:{port} -sTCP:LISTEN"
 )
-#: How often somebody who waits for his turn looks (seconds).
+#: How often a server that waits for its turn tries again (seconds).
 _LOCK_LOOK: Final = 0.02
 _FAMILIES: Final = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 
 
 class _File(NamedTuple):
-    """Of a UNIX socket: where it is, wherever the app goes, and which one it is."""
+    """The file of a UNIX socket: its absolute path, in case the app changes directory, and its identity."""
 
     path: str
     device: int
     inode: int
 
 
-#: Those of all our sockets that are there.
+#: The files of all our sockets that still exist.
 _files: set[_File] = set()
 
 
 class Listeners:
-    """Sockets that listen; a context manager that closes them. `file`: the path of a UNIX socket of ours, if
-    it is still there.
+    """Listening sockets; a context manager that closes them. `file`: the path of a UNIX socket of ours, if it
+    is still there.
     """
 
     def __init__(self, sockets: list[socket.socket], file: str | None = None) -> None:
@@ -58,18 +58,18 @@ class Listeners:
 
     def remove_file(self) -> None:
         """Remove the file, unless it is another server's by now. The socket must be open: while it is, no
-        other file is given its inode.
+        other file gets its inode.
         """
         file, self._file = self._file, None
         if file is not None:
             _remove(file)
 
     def keep_file(self) -> None:
-        """Leave it to whoever listens next, on the same socket."""
+        """Leave it to the next process that listens on the same socket."""
         self._file = None
 
     def close(self) -> None:
-        """Harmless when repeated, and when a server has closed the sockets."""
+        """May be called again, and after a server has closed the sockets."""
         self.remove_file()
         for sock in self.sockets:
             sock.close()
@@ -81,18 +81,18 @@ class Listeners:
         self.close()
 
     def describe(self, *, secure: bool) -> str:
-        """What a client connects to."""
+        """The addresses that clients connect to."""
         return " and ".join(describe_socket(sock, secure) for sock in self.sockets)
 
 
 def remove_files() -> None:
-    """Those of all sockets of this process, which ends at once; those that were kept, too."""
+    """Remove those of all sockets of this process, which ends right after; kept ones, too."""
     for file in list(_files):
         _remove(file)
 
 
 def _remove(file: _File) -> None:
-    """Unless it is another server's by now."""
+    """Remove it, unless it is another server's by now."""
     _files.discard(file)
     if _find_file(file.path) == file:
         with contextlib.suppress(OSError):
@@ -100,7 +100,7 @@ def _remove(file: _File) -> None:
 
 
 def _find_file(path: str) -> _File | None:
-    """None: it is not there, or can't be seen."""
+    """None: it does not exist, or can't be accessed."""
     try:
         status = os.lstat(path)
         return _File(os.path.abspath(path), status.st_dev, status.st_ino)
@@ -109,19 +109,19 @@ def _find_file(path: str) -> _File | None:
 
 
 def _bound_memory(sock: socket.socket) -> None:
-    """Accepted sockets inherit it: the kernel takes what it can soon send, and not megabytes more of a client
-    that has stopped reading. A UNIX socket holds little anyway.
+    """Inherited by accepted sockets: the kernel takes what it can soon send, and not megabytes more for a
+    client that has stopped reading. A UNIX socket holds little anyway.
     """
     if sock.family != socket.AF_UNIX and hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        with contextlib.suppress(OSError):  # memory is all that it is about
+        with contextlib.suppress(OSError):  # it only saves memory
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT)
 
 
 def describe_socket(sock: socket.socket, secure: bool) -> str:
-    """What a client of this one connects to."""
+    """The address that clients of this socket connect to."""
     name = sock.getsockname()
     if sock.family == socket.AF_UNIX:
-        # Linux's abstract names come as bytes and begin with a NUL, which is written as @.
+        # Linux's abstract names are bytes that begin with a NUL, which is written as @.
         path = os.fsdecode(name).replace("\0", "@")
         return f"unix:{path}" + (" (TLS)" if secure else "")
     host, port = name[:2]
@@ -133,14 +133,14 @@ def describe_socket(sock: socket.socket, secure: bool) -> str:
 
 
 def listen_tcp(host: str, port: int, option: str = "") -> Listeners:
-    """On every address of `host`; "" or "::": on all of this machine, IPv4 as well, as other servers have it.
-    `option` said so, or --host and --port.
+    """Listen on every address of `host`; "" or "::": all addresses of this machine, including IPv4, as other
+    servers do. `option`: where this was given, if not by --host and --port.
 
     Raises WaterspoutError.
     """
     try:
         sockets = bind_sockets(port, "" if host == "::" else host, backlog=BACKLOG)
-        if not sockets:  # Tornado passes over an IPv6 address where the kernel has none
+        if not sockets:  # Tornado skips an IPv6 address if the kernel doesn't support IPv6
             raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
         return Listeners(sockets)
     except (OSError, UnicodeError) as error:  # UnicodeError: a name that is too long for DNS
@@ -156,7 +156,7 @@ def listen_tcp(host: str, port: int, option: str = "") -> Listeners:
 
 
 def listen_unix(path: str, mode: int, option: str = "--unix") -> Listeners:
-    """Listen at `path`, as `option` says; what a dead server left there is replaced.
+    """Listen at `path`, given by `option`; a socket left there by a dead server is replaced.
 
     Raises ConfigurationError: no socket can have this path. WaterspoutError: it can't listen there.
     """
@@ -178,8 +178,8 @@ def listen_unix(path: str, mode: int, option: str = "--unix") -> Listeners:
 
 @contextlib.contextmanager
 def _turn_in(folder: str) -> Iterator[None]:
-    """One server at a time: a socket that is bound, and does not listen yet, looks like a dead server's. A
-    folder that can't be locked (it may not be read, or lies on NFS) is nobody's turn: then nobody waits.
+    """One server at a time: a socket that is bound but not listening yet looks like a dead server's. If the
+    folder can't be locked (it is unreadable, or on NFS), there are no turns, and nobody waits.
     """
     descriptor = -1
     try:
@@ -193,7 +193,7 @@ def _turn_in(folder: str) -> Iterator[None]:
 
 
 def _lock(descriptor: int, deadline: float) -> None:
-    """Raises OSError: it can't be locked, or not by then."""
+    """Raises OSError: it can't be locked, or not by the deadline."""
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -207,7 +207,7 @@ def _lock(descriptor: int, deadline: float) -> None:
 def _open_to_clients(sock: socket.socket, path: str, mode: int, option: str) -> Listeners:
     listeners = Listeners([sock], path)
     try:
-        os.chmod(path, mode)  # before it listens: until then nobody can connect
+        os.chmod(path, mode)  # before `listen`: until then nobody can connect
         sock.listen(BACKLOG)
         sock.setblocking(False)
     except OSError as error:
@@ -250,7 +250,7 @@ def _explain(path: str, error: OSError, option: str) -> WaterspoutError:
 
 
 def adopt(descriptors: Iterable[int]) -> Listeners:
-    """Serve what whoever started us listens on. Raises ConfigurationError: one does not listen."""
+    """Serve the sockets that our parent process opened. Raises ConfigurationError: one does not listen."""
     sockets: list[socket.socket] = []
     try:
         sockets.extend(map(_adopt, dict.fromkeys(descriptors)))
@@ -280,13 +280,13 @@ def _listens(sock: socket.socket) -> bool:
     except OSError as error:
         if error.errno != errno.ENOPROTOOPT:
             raise
-    # macOS has the option's name, and no answer. Who listens already may be told to again.
+    # macOS has the option's name, but doesn't answer. `listen` may be called again on a listening socket.
     name = sock.getsockname()
     is_bound = bool(name[1] if isinstance(name, tuple) else name)
     if is_bound:
         try:
             sock.listen(BACKLOG)
-        except OSError:  # it is connected, or no stream
+        except OSError:  # it is connected, or not a stream
             return False
     return is_bound
 
@@ -299,7 +299,7 @@ def _no_listener(descriptor: int, reason: str | None) -> ConfigurationError:
 
 
 def find_missent(environ: Mapping[str, str]) -> str:
-    """What is said of descriptors that systemd has handed to another process: a shell, say, whose child this
+    """A warning about descriptors that systemd has passed to another process: a shell, say, whose child this
     one is. "": there are none.
     """
     pid, count = (environ.get(name, "") for name in _ACTIVATION[:2])
@@ -312,10 +312,9 @@ def find_missent(environ: Mapping[str, str]) -> str:
 
 
 def take_activated(environ: MutableMapping[str, str]) -> tuple[int, ...]:
-    """The descriptors that systemd handed to this very process (sd_listen_fds(3)), if it did.
+    """The descriptors that systemd passed to this very process (sd_listen_fds(3)), if it did.
 
-    The variables are removed: a child must not believe that they are meant for it. Raises
-    ConfigurationError.
+    The variables are removed: a child must not take them as meant for it. Raises ConfigurationError.
     """
     pid, count, *_ = [environ.pop(name, None) for name in _ACTIVATION]
     if pid != str(os.getpid()) or count is None:

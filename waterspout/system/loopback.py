@@ -6,7 +6,7 @@ from ipaddress import IPv6Address, ip_address
 
 
 def is_loopback(address: str) -> bool:
-    """Whether an address is this machine's own; what is no IP address is not."""
+    """Whether an address is this machine's own; False if it is not an IP address."""
     try:
         parsed = ip_address(address)
     except ValueError:

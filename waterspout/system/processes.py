@@ -1,4 +1,4 @@
-"""What Linux tells of a process, this one or another: its memory, its time, and who of it would run. Leaf."""
+"""What Linux tells about a process, this one or another: memory, CPU time, which threads would run. Leaf."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import os
 import time
 from typing import Final
 
-#: The clock of a process is made of its number: clock_getcpuclockid(3), <linux/posix-timers.h>.
+#: The ID of a process's clock is derived from its PID: clock_getcpuclockid(3), <linux/posix-timers.h>.
 _CPUCLOCK_SCHED: Final = 2
 
 
 def read_cpu_time(pid: int) -> float:
-    """Seconds of CPU that a process has used; infinite, if nobody tells."""
+    """Seconds of CPU time that a process has used; infinite if unknown."""
     try:
         return time.clock_gettime((~pid << 3) | _CPUCLOCK_SCHED)
     except OSError:
@@ -19,7 +19,7 @@ def read_cpu_time(pid: int) -> float:
 
 
 def is_ready(pid: int, thread: int) -> bool:
-    """Whether it runs, or waits for a core and for nothing else."""
+    """Whether the thread runs, or waits for a core and for nothing else."""
     try:
         with open(f"/proc/{pid}/task/{thread}/stat", "rb") as file:
             _, _, rest = file.read().rpartition(b") ")
@@ -29,7 +29,7 @@ def is_ready(pid: int, thread: int) -> bool:
 
 
 def read_rss(pid: int) -> int | None:
-    """What of a process lies in memory; None: it is gone, or this system does not tell."""
+    """The resident memory of a process (bytes); None: it is gone, or this system does not tell."""
     try:
         with open(f"/proc/{pid}/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def find_socket(transport: BaseTransport) -> Any:
-    """The socket of a transport, for its names and options; of TLS with `getpeercert` and its like."""
+    """The socket of a transport, for its names and options; for TLS, with `getpeercert` and the like."""
     sock = transport.get_extra_info("socket")
     secure = transport.get_extra_info("ssl_object")
     return sock if secure is None else _SecureSocket(sock, secure)

@@ -1,4 +1,4 @@
-"""Signals of a process that serves, and what the children that an app forks from it must not keep. Leaf."""
+"""Signals of a serving process, and what the children that an app forks from it must not keep. Leaf."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Final
 
-#: What terminals and service managers send to a whole group.
+#: Signals that terminals and service managers send to a whole process group.
 GROUP_SIGNALS: Final = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
@@ -19,7 +19,7 @@ _forks = 0
 
 
 def fork_generation() -> int:
-    """A number that is another one in a forked child. For hot paths: `os.getpid` is a system call."""
+    """A number that differs in a forked child. For hot paths: `os.getpid` is a system call."""
     return _forks
 
 
@@ -35,9 +35,9 @@ if hasattr(os, "register_at_fork"):
 def spare_forked_children() -> None:
     """Give children that the app forks the default handlers, without a moment in which they have ours.
 
-    Else `Process.terminate()` right after `Process.start()` would be swallowed by a handler of ours, or, by
-    way of the inherited wake-up descriptor of an event loop, stop the server instead of the child.
-    Harmless when repeated.
+    Otherwise `Process.terminate()` right after `Process.start()` would be swallowed by a handler of ours or,
+    through the inherited wake-up descriptor of an event loop, stop the server instead of the child.
+    May be called again.
     """
     global _sparing
     if not _sparing:
@@ -62,11 +62,11 @@ def _restore_defaults() -> None:
 
 
 def keep_from_children(descriptors: Callable[[], Iterable[int]]) -> None:
-    """Take these descriptors from the children that the app forks: a child that lives on would keep the
-    port bound after the server's end, and clients' connections open.
+    """Take these descriptors from the children that the app forks: a child that outlives the server would
+    keep the port bound, and clients' connections open.
 
-    They are not closed, which would let a new file of the child's take a number that the server's own
-    objects, copied with it, may still close; they become /dev/null.
+    They become /dev/null. If they were closed, a new file of the child's could get a number that the
+    server's own objects, copied by the fork, may still close.
     """
 
     def replace() -> None:
@@ -80,10 +80,10 @@ def keep_from_children(descriptors: Callable[[], Iterable[int]]) -> None:
 
 
 def ignore_group_signals() -> None:
-    """For a WSGI process, which obeys its control channel alone.
+    """For a WSGI process, which only obeys its control channel.
 
-    By a handler and not by SIG_IGN: that one is inherited through exec, and the app's own subprocesses
-    could not be terminated.
+    With a handler, not SIG_IGN: that is inherited through exec, and the app's own subprocesses could not be
+    terminated.
     """
     for number in GROUP_SIGNALS:
         signal.signal(number, lambda *_: None)

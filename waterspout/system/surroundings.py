@@ -1,4 +1,4 @@
-"""The streams and signal handlers that a process is started with, made what programs expect. Leaf."""
+"""The streams and signal handlers that a process is started with, turned into what programs expect. Leaf."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 
 def open_streams() -> None:
-    """Let descriptors 0 to 2 be there, if only as /dev/null. Started without them (`2>&-`), the next socket
-    would get their number, and a C library's error message would go to whoever is at its other end.
+    """Make sure that descriptors 0 to 2 exist, if only as /dev/null. In a process started without them
+    (`2>&-`), the next socket would get such a number, and a C library's error messages would go to its peer.
     """
     for number, (name, mode) in enumerate(_STREAMS):
         is_taken = True
@@ -24,10 +24,10 @@ def open_streams() -> None:
             os.fstat(number)
         except OSError:
             is_taken = False
-            null = os.open(os.devnull, os.O_RDWR)  # the lowest that is free: all below are there
+            null = os.open(os.devnull, os.O_RDWR)  # gets this number, the lowest that is free
             os.set_inheritable(null, True)
         if getattr(sys, name) is None:
-            # It was not there when Python began. What has its number now, if anything, is somebody else's.
+            # It didn't exist when Python started. If its number is in use now, it is for something else.
             file = os.devnull if is_taken else number
             stream = open(file, mode, closefd=is_taken, errors="backslashreplace")  # noqa: SIM115  # for good
             setattr(sys, name, stream)
@@ -35,9 +35,9 @@ def open_streams() -> None:
 
 
 def tell_stacks() -> None:
-    """SIGUSR1 writes to stderr where all threads stand, whatever they do, and so does a crash.
+    """Make SIGUSR1, and a crash, write the stacks of all threads to stderr, whatever they do.
 
-    By handlers in C: they need neither the event loop nor the interpreter's lock.
+    With handlers in C, which need neither the event loop nor the interpreter lock.
     """
     if not _is_main_thread():
         return
@@ -48,15 +48,15 @@ def tell_stacks() -> None:
 
 
 def name_process(name: str) -> None:
-    """Let `ps -e`, `top` and `pgrep` show this, of 15 characters at most; Linux only. Threads that are
-    started from now on are called so, too.
+    """Set the name that `ps -e`, `top` and `pgrep` show, of 15 characters at most; Linux only. Threads
+    started from now on get it, too.
     """
     with contextlib.suppress(OSError), open("/proc/self/comm", "wb") as file:
         file.write(name.encode())
 
 
 def hear_children() -> None:
-    """Some starters ignore SIGCHLD, which is inherited, and then nobody learns how a process ended."""
+    """Undo an ignored SIGCHLD, which some parents pass on: with it, nobody learns how a process ended."""
     if (
         hasattr(signal, "SIGCHLD")
         and _is_main_thread()
@@ -67,7 +67,8 @@ def hear_children() -> None:
 
 def end_early() -> None:
     """For the first process of a container, before anything large is loaded, and until `answer_signals`:
-    SIGTERM ends it with 0. The kernel keeps from it what it has no handler for; others end by that anyway.
+    SIGTERM ends it with 0. The kernel doesn't deliver signals to it that it has no handler for; other
+    processes end by them anyway.
     """
     is_first = os.getpid() == 1 and _is_main_thread()
     if is_first and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
@@ -77,13 +78,13 @@ def end_early() -> None:
 def _end_early(number: int, _frame: object) -> None:
     with contextlib.suppress(OSError):
         os.write(2, b"waterspout: stopped (SIGTERM): the server was still being loaded\n")
-    os._exit(0)  # what runs is an import, at any place
+    os._exit(0)  # in the middle of an import, at any point
 
 
 def answer_signals(on_stop: Callable[[str], None], on_hangup: Callable[[], None]) -> None:
-    """Until the event loop hears signals: SIGTERM and Ctrl-C end the process with 0, which as the first one
-    of a container they would not; SIGHUP, a reload that comes too early, does not. `on_stop` is told which it
-    was, by its name.
+    """Until the event loop handles signals: SIGTERM and Ctrl-C end the process with 0, which they would not
+    do for the first process of a container; SIGHUP, a reload that comes too early, does not. `on_stop` gets
+    the signal's name.
     """
     if not _is_main_thread():
         return
@@ -92,7 +93,7 @@ def answer_signals(on_stop: Callable[[str], None], on_hangup: Callable[[], None]
     def stop(number: int, _frame: object) -> None:
         on_stop(signal.Signals(number).name)
         drop_streams()
-        os._exit(0)  # what runs is code of others, at any place
+        os._exit(0)  # in the middle of other people's code, at any point
 
     def hang_up(number: int, frame: object) -> None:
         if on_terminal and not is_own_terminal():
@@ -108,8 +109,8 @@ def answer_signals(on_stop: Callable[[str], None], on_hangup: Callable[[], None]
 
 
 def drop_streams() -> None:
-    """Write out what stdout and stderr hold. Where that can't be (a full disk, a reader that has left), let
-    it go: Python would try again when it ends, and end with status 120.
+    """Flush stdout and stderr. Where that fails (a full disk, a reader that has left), discard the data:
+    Python would try again when it ends, and exit with status 120.
     """
     for stream in (sys.stdout, sys.stderr):
         if stream is None:
@@ -122,15 +123,15 @@ def drop_streams() -> None:
 
 
 def silence(descriptor: int) -> None:
-    """Let what is written there go nowhere, from now on. Raises OSError."""
+    """Discard what is written there from now on. Raises OSError."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, descriptor)
     os.close(null)
 
 
 def is_own_terminal() -> bool:
-    """Whether stdin is the terminal of this process's session: no other sends SIGHUP when it closes. False
-    once it has gone.
+    """Whether stdin is the terminal of this process's session: only that one sends SIGHUP when it closes.
+    False once it has gone.
     """
     try:
         os.tcgetpgrp(0)

@@ -1,4 +1,4 @@
-"""Keeps a SystemExit in a task from ending the event loop, and all that it serves. Leaf."""
+"""Keeps a SystemExit in a task from ending the event loop and everything that it serves. Leaf."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ T = TypeVar("T")
 
 
 async def contain_exit(awaitable: Awaitable[T]) -> T:
-    """Await it, on the way to a task. Raises what it raises; RuntimeError in place of a SystemExit, which a
-    task raises into its event loop, too: that ends, whatever else it serves.
+    """Wraps an awaitable that is to become a task. Raises what it raises; RuntimeError in place of a
+    SystemExit, which a task would raise into its event loop, too, and so end it, whatever else it serves.
     """
     try:
         return await awaitable

@@ -1,4 +1,4 @@
-"""How many bytes the kernel holds that the other side of a connection has not acknowledged. Leaf."""
+"""How many bytes the kernel holds that the peer of a connection has not acknowledged. Leaf."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _ask(sock: Any) -> int:
 
 
 def _can_tell() -> bool:
-    """Tried with a socket that is not connected: it holds nothing, so the answer has to be 0."""
+    """Tries it with a socket that is not connected: it holds nothing, so the answer must be 0."""
     try:
         with socket.socket() as sock:
             return ioctl is not None and _ask(sock) == 0
@@ -33,13 +33,13 @@ def _can_tell() -> bool:
         return False
 
 
-#: Whether it can be asked.
+#: Whether the kernel can be asked.
 CAN_TELL: Final = _can_tell()
 
 
 def held_by_kernel(sock: Any) -> int:
-    """Bytes that the other side of a socket has not acknowledged; 0, if nobody tells."""
+    """Bytes that the peer of a socket has not acknowledged; 0 if unknown."""
     try:
         return _ask(sock) if CAN_TELL else 0
-    except (AttributeError, OSError, ValueError):  # it is closed, or none
+    except (AttributeError, OSError, ValueError):  # it is closed, or not a socket
         return 0
