@@ -1,4 +1,4 @@
-"""Code of others that this thread runs as it is loaded, and that takes long: said, with where it stands."""
+"""Third-party code that takes long while this thread loads it: logged, with where it is."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from waterspout.logs.standing import describe_place, find_place
 
 @contextmanager
 def said_when_late(name: str) -> Iterator[None]:
-    """While `name` is loaded by this thread, in which no timer of the event loop can run: when that has taken
-    `LOADING_SAID`, a line says where it stands, and others follow.
+    """While this thread loads `name`, and no timer of the event loop can run: when that has taken
+    `LOADING_SAID`, a line says where it is, and others follow.
 
-    By `say`, not by a logger: the app may have turned those off before it hangs.
+    With `say`, not a logger: the app may have turned those off before it hangs.
     """
     loaded = threading.Event()
     arguments = (name, loaded, threading.get_native_id())
     watcher = threading.Thread(target=_watch, args=arguments, name="waterspout-lateness", daemon=True)
     try:
         watcher.start()
-    except RuntimeError:  # no thread can be had: the app may be loaded all the same
+    except RuntimeError:  # no thread can be started: the app may still load
         yield
         return
     try:
         yield
     finally:
         loaded.set()
-        watcher.join(limits.LATENESS_JOIN)  # else it may be said of a later thing, or held up by who forks
+        watcher.join(limits.LATENESS_JOIN)  # else it may report what is loaded next, or be caught by a fork
 
 
 def _watch(name: str, loaded: threading.Event, thread: int) -> None:

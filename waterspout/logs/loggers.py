@@ -15,25 +15,25 @@ from waterspout.logs.steady import steady
 
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _OURS: Final = ("waterspout", "tornado")
-#: One line for each request; of a stock `tornado.web.Application` it is Tornado's.
+#: One line for each request; for a stock `tornado.web.Application` it is Tornado's.
 _ACCESS: Final = ("waterspout.access", "tornado.access")
-#: Quote what clients have sent.
+#: Those that quote what clients have sent.
 _QUOTING: Final = ("tornado.general", "tornado.access")
 
 
 def escape(text: str) -> str:
-    """`text` as printable ASCII: nothing in it can forge a line or drive a terminal."""
+    """`text` as printable ASCII: nothing in it can forge a line or control a terminal."""
     if text.isascii() and text.isprintable():
         return text
     return text.encode("unicode_escape").decode("ascii")
 
 
 class LineFormatter(logging.Formatter):
-    """Python's own, which writes the time of a second once: that is a third of what a line costs. What
-    Tornado quotes of a client drives no terminal.
+    """Python's own, but it formats the time once a second: that is a third of a line's cost. What Tornado
+    quotes from a client can't control a terminal.
     """
 
-    #: One object, so that a thread sees both or neither: a second, and its text.
+    #: A second, and its text: one object, so that a thread sees both or neither.
     _latest = (-1, "")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
@@ -61,9 +61,9 @@ def configure(level: int = logging.INFO, *, access_log: bool = True) -> None:
         logger.setLevel(level)
         logger.propagate = False
     if logging.lastResort is not None:
-        # Warnings of loggers that nobody has configured, asyncio's among them, say when and what, too.
+        # So that warnings of unconfigured loggers, such as asyncio's, also say when and what.
         logging.lastResort.setFormatter(LineFormatter(_FORMAT))
-    # At INFO Tornado quotes what a hostile client sent, header values too.
+    # At INFO Tornado quotes what a hostile client sent, including header values.
     logging.getLogger("tornado").setLevel(max(level, logging.WARNING))
     logging.getLogger("tornado.access").setLevel(level)
     for name in _ACCESS:
@@ -73,8 +73,8 @@ def configure(level: int = logging.INFO, *, access_log: bool = True) -> None:
 
 @contextlib.contextmanager
 def kept() -> Iterator[None]:
-    """While an app is loaded, or started. One that configures its logging by `dictConfig` or `fileConfig`
-    turns all loggers off that it doesn't name, unless it says otherwise; ours are not the app's.
+    """Keep our loggers on while an app is loaded or started. One that configures its logging by `dictConfig`
+    or `fileConfig` turns off all loggers that it doesn't name, unless it says otherwise.
     """
     silent = {name for name in _find_ours() if logging.getLogger(name).disabled}
     try:
@@ -86,8 +86,8 @@ def kept() -> Iterator[None]:
 
 
 def _make_steady() -> None:
-    """All that there are by now; and what an event loop says of its callbacks, which is all that catches
-    what they raise.
+    """Do so for all of ours that exist by now, and for asyncio's, the only place where the exceptions of an
+    event loop's callbacks end up.
     """
     for name in (*_find_ours(), "asyncio"):
         steady(name)

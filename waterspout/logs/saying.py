@@ -1,4 +1,4 @@
-"""What the server says to its operator, beside the log: where it serves, why it can't, that it stops."""
+"""What the server tells its operator outside the log: where it serves, why it can't, that it stops."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from waterspout.system.surroundings import silence
 
 
 def say(text: str, mark: str = "waterspout: ") -> None:
-    """Write one line to stderr. If that fails, the server runs, or stops, all the same."""
+    """Write one line to stderr. If that fails, the server runs, or stops, just the same."""
     try:
         click.echo(f"{mark}{text}", err=True)
     except BrokenPipeError:
-        # Whoever read it is gone for good. Else what lies in the buffer fails once more when Python ends.
+        # The reader is gone for good. Without this, flushing the buffer would fail again when Python ends.
         if sys.stderr is sys.__stderr__:
             silence(2)
     except (OSError, ValueError):

@@ -18,31 +18,30 @@ from waterspout.limits import PLACE_FRAMES, PLACE_TEXT
 from waterspout.logs.loggers import escape
 from waterspout.system.daemon_thread import DaemonThread
 
-#: Stands for the main thread, where a thread's number is asked for.
+#: In place of a thread's number: the main thread.
 MAIN_THREAD: Final = 0
-#: Stands for what of the app's keeps the process from its end (`describe_left`), where a thread's number is.
+#: In place of a thread's number: whatever of the app keeps the process from ending (`describe_left`).
 LEFT: Final = -1
-#: A line names so many threads, and of each name so much (characters).
+#: How many threads a line names, and how much of each name it shows (characters).
 _NAMED: Final = 3
 _NAME_TEXT: Final = 60
 
 
 def find_place(thread: int) -> str:
-    """`shop/views.py:21 in lock`, of the thread with this number of the kernel's: the innermost frame of the
-    app's own code or, where there is none, the innermost. "", when there is no such thread, or that can't be
-    said.
+    """`shop/views.py:21 in lock`, for the thread with this native ID: the innermost frame of the app's own
+    code or, if there is none, the innermost frame. "" if there is no such thread, or it can't be told.
     """
     try:
         frame = sys._current_frames().get(_find_ident(thread) or 0)
         return "" if frame is None else escape(_name(_find_own(frame)))[:PLACE_TEXT]
     except Exception:
-        # What an app has done to `sys.path` or `threading`, or no descriptor left: whoever asks must not
+        # An app may have changed `sys.path` or `threading`, or no descriptors are left: the caller must not
         # fail.
         return ""
 
 
 def find_awaited(waiting: Any) -> str:
-    """The same of a coroutine that waits: where in the app's own code, or where at all."""
+    """The same for a coroutine that waits: where in the app's own code, or else where at all."""
     frames = _list_awaited(waiting)
     own = [each for each in frames if not is_foreign(each.f_code.co_filename)]
     return escape(_name((own or frames)[-1]))[:PLACE_TEXT] if frames else ""
@@ -69,7 +68,7 @@ def _list_awaited(waiting: Any) -> list[FrameType]:
 
 
 def describe_place(place: str) -> str:
-    """For a line about a process that was asked; `place`: its answer, "" when there was none."""
+    """For a line about a process that was asked; `place`: its answer, "" if there was none."""
     if place:
         return f"it stands at {place}"
     return "it does not say where it stands: code in C holds its interpreter's lock, perhaps"
@@ -97,7 +96,7 @@ def _name(frame: FrameType) -> str:
 
 
 def _shorten(filename: str) -> str:
-    """As it is found from where modules are looked for."""
+    """The path relative to the entry of `sys.path` that it is below."""
     homes = [
         home for home in sys.path if isinstance(home, str) and home and filename.startswith(home + os.sep)
     ]
@@ -105,7 +104,7 @@ def _shorten(filename: str) -> str:
 
 
 def find_threads(before: Collection[threading.Thread] = ()) -> list[threading.Thread]:
-    """Those that Python waits for at the end. `before`: some that are none of the app's."""
+    """The threads that Python waits for when it exits. `before`: some that are not the app's."""
     main = threading.main_thread()
     return [
         thread
@@ -115,16 +114,16 @@ def find_threads(before: Collection[threading.Thread] = ()) -> list[threading.Th
 
 
 def find_children() -> list[Any]:
-    """Processes of `multiprocessing` that run, if anybody has used that."""
+    """Running processes of `multiprocessing`, if that has been used."""
     module = sys.modules.get("multiprocessing.process")
     try:
         return [] if module is None else list(module.active_children())
-    except Exception:  # what an app has made of that module: whoever asks must not fail
+    except Exception:  # an app may have changed that module: the caller must not fail
         return []
 
 
 def describe_left(threads: Collection[threading.Thread]) -> str:
-    """`threads`: as `find_threads` found them."""
+    """`threads`: as `find_threads` returned them."""
     if running := [thread for thread in threads if thread.is_alive()]:
         return f"threads that the app has started still run ({_name_threads(running)})"
     if children := [str(child.pid) for child in find_children() if not child.daemon]:

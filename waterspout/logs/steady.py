@@ -1,4 +1,4 @@
-"""Loggers that never raise, and stay on, whatever the app does to logging. Leaf."""
+"""Loggers that never raise and stay enabled, whatever the app does to logging. Leaf."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Steady(logging.Logger):
         extra: Mapping[str, object] | None = None,
         sinfo: str | None = None,
     ) -> logging.LogRecord:
-        """Where the app's record factory raises, the record is Python's own, and stderr has the reason."""
+        """If the app's record factory raises, the record is Python's own, and stderr gets the reason."""
         try:
             return super().makeRecord(name, level, fn, lno, msg, args, exc_info, func, extra, sinfo)
         except (Exception, SystemExit) as fault:
@@ -34,9 +34,9 @@ class Steady(logging.Logger):
             return logging.LogRecord(name, level, fn, lno, msg, args, exc_info, func, sinfo)
 
     def handle(self, record: logging.LogRecord) -> None:
-        """Where a filter or a handler raises (one that reads `flask.request` outside of a request), what
-        was to be logged and why it is not go to stderr; and whoever logs goes on: the end of a reply, a stop,
-        or the event loop itself may stand behind the line.
+        """If a filter or a handler raises (one that reads `flask.request` outside of a request), the message
+        and the reason go to stderr, and the caller goes on: it may be the end of a reply, a stop, or the
+        event loop itself.
         """
         try:
             super().handle(record)
@@ -44,8 +44,8 @@ class Steady(logging.Logger):
             _write(_describe(record), fault)
 
     def __setattr__(self, name: str, value: object) -> None:
-        """`dictConfig` and `fileConfig` turn off all loggers that they don't name, unless told: ours
-        are not meant. Who turns one off by hand means it.
+        """`dictConfig` and `fileConfig` turn off all loggers that they don't name, unless told otherwise: not
+        ours. A logger that is disabled by hand stays disabled.
         """
         is_sweeping = name == "disabled" and value and _caller() == "logging.config"
         if not is_sweeping:
@@ -53,7 +53,7 @@ class Steady(logging.Logger):
 
 
 def steady(name: str) -> logging.Logger:
-    """The logger of this name, made so; of whatever class it is."""
+    """The logger of this name, made steady; whatever its class."""
     logger = logging.getLogger(name)
     kind = type(logger)
     if not issubclass(kind, Steady):
@@ -62,14 +62,14 @@ def steady(name: str) -> logging.Logger:
 
 
 def _caller() -> str:
-    """The module that sets an attribute."""
+    """The name of the module that sets an attribute."""
     return str(sys._getframe(2).f_globals.get("__name__"))
 
 
 def _describe(record: logging.LogRecord) -> str:
     try:
         text = record.getMessage()
-    except Exception:  # its words don't fit
+    except Exception:  # its arguments don't fit
         text = str(record.msg)
     lines = [f"waterspout: can't be logged: {text}\n"]
     if record.exc_info and record.exc_info[1] is not None:
@@ -78,6 +78,6 @@ def _describe(record: logging.LogRecord) -> str:
 
 
 def _write(text: str, fault: BaseException) -> None:
-    # Not what it is the consequence of: that has just been said.
+    # Without its cause: that has just been written.
     with contextlib.suppress(Exception):  # stderr is closed, or its disk is full
         sys.stderr.write("".join([f"{text}\n", *format_exception(fault, chain=False)]))

@@ -7,9 +7,9 @@ import math
 
 class Tally:
     """Events of one kind: the first is logged at once, further ones together, `pause` seconds later at the
-    earliest. Times are those of one monotonic clock.
+    earliest. Times are from one monotonic clock.
 
-    Attributes: `unsaid`, how many were counted and are not logged; `due`, when they may be.
+    Attributes: `unsaid`, how many were counted and not logged; `due`, when they may be.
     """
 
     __slots__ = ("_pause", "_said", "unsaid")
@@ -20,14 +20,14 @@ class Tally:
         self.unsaid = 0
 
     def count(self, now: float, times: int = 1) -> int:
-        """Count so many events. Returns how many are not logged yet, if a line is due now; else 0."""
+        """Count `times` events. Returns how many are not logged yet if a line is due now; else 0."""
         self.unsaid += times
         if not self.unsaid or now - self._said < self._pause:
             return 0
         return self.take(now)
 
     def take(self, now: float) -> int:
-        """How many are not logged yet: they will be now."""
+        """Return how many are not logged yet; from now on they count as logged."""
         unsaid, self.unsaid, self._said = self.unsaid, 0, now
         return unsaid
 

@@ -1,4 +1,4 @@
-"""What happens often, is said now and then, and is said to its end: a `Tally` on the running event loop."""
+"""Frequent events, logged now and then until all are reported: a `Tally` on the running event loop."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from waterspout.logs.tally import Tally
 
 
 class SpokenTally:
-    """Events of one kind. `say` is told how many there were since it was last told: at once, and of those
-    behind that together, `pause` seconds later (`is_rest`), whether anything more happens or not.
+    """Events of one kind. `say` gets how many there were since its last call: at once, and for those after
+    that together, `pause` seconds later (`is_rest`), whether anything more happens or not.
     """
 
     __slots__ = ("_loop", "_say", "_tally", "_timer")
@@ -22,19 +22,19 @@ class SpokenTally:
         self._timer: asyncio.TimerHandle | None = None
 
     def count(self, times: int = 1) -> None:
-        """It has happened so many `times`. Only on an event loop."""
+        """Count `times` more events. Only on an event loop."""
         loop = asyncio.get_running_loop()
         unsaid = self._tally.count(loop.time(), times)
         if unsaid:
             self._drop_timer()
             self._say(unsaid, False)
         elif self._tally.unsaid and (self._timer is None or self._loop is not loop):
-            self._drop_timer()  # one of a loop that was closed never comes
+            self._drop_timer()  # one on a closed loop never fires
             self._loop = loop
             self._timer = loop.call_at(self._tally.due, self.say_rest)
 
     def say_rest(self) -> None:
-        """Say what was counted and not said. Harmless when there is nothing of it."""
+        """Report what was counted and not reported. Harmless if there is none."""
         self._drop_timer()
         if self._loop is None or not self._tally.unsaid:
             return
