@@ -1,4 +1,4 @@
-"""Where the figures are told: what `--ops-bind` says. Pure."""
+"""Where the figures are served: the value of `--ops-bind`. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _UNIX: Final = "unix:"
 
 
 class OpsAddress(NamedTuple):
-    """A host and a port (0: any free one), or `path`, that of a UNIX socket."""
+    """A host and a port (0: any free one), or `path`, the path of a UNIX socket."""
 
     host: str = ""
     port: int = 0

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from waterspout.ops.quantiles import Durations
 
-#: Told even when there was none: what an operator looks for.
+#: Reported even if there were none: what an operator looks for.
 _ALWAYS_TOLD: Final = (502, 503, 504)
 
 
@@ -20,8 +20,8 @@ class Timed(Protocol):
 
 
 class Figures:
-    """Counts since the pool was made. `answers`: replies that were the server's own, by status; a 502 of the
-    app itself is none of them.
+    """Counts since the pool was created. `answers`: the server's own replies, by status; a 502 from the app
+    itself is not one of them.
     """
 
     __slots__ = ("_run", "_wait", "answers")
@@ -32,7 +32,7 @@ class Figures:
         self._run = Durations()
 
     def finish(self, record: Timed) -> None:
-        """Its reply is whole, or will never be. One that no lane took is not counted here."""
+        """Count a request whose reply is complete, or never will be. Not counted if no lane took it."""
         started = record.started
         if started is not None:
             now = time.perf_counter()

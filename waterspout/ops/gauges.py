@@ -1,4 +1,4 @@
-"""What can be read off a running server, as one JSON value. Times in seconds, sizes in bytes."""
+"""What can be read from a running server, as one JSON value. Times in seconds, sizes in bytes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from waterspout.system.processes import read_rss
 
 
 class Gauges:
-    """Reads what pools tell, by name, and which of them can run nothing now; the event loop's lag; and what
-    native handlers have answered, as soon as an application counts it in `native`, and what they run.
+    """Reads the figures of pools, by name, and which of them can't run anything now; the event loop's lag;
+    and what native handlers have answered, once an application counts it in `native`, and are running.
     """
 
     def __init__(
@@ -40,8 +40,8 @@ class Gauges:
 
     @property
     def native(self) -> list[int]:
-        """Replies of native handlers by the first digit of their status; 0: who left before there was one.
-        Each of them is counted here, so it is a plain list. Applications that share a container share it.
+        """Replies of native handlers by the first digit of their status; 0: the client left before that.
+        Every reply is counted here, so it is a plain list. Applications that share a container share it.
         """
         if self._native is None:
             self._native = [0] * 6
@@ -66,10 +66,10 @@ class Gauges:
         return {"answers": read_answers(counts), **tell_natives(find_natives())}
 
     def find_down(self) -> list[str]:
-        """The names of pools that can run nothing now."""
+        """The names of pools that can't run anything now."""
         return list(self._find_down())
 
 
 def read_answers(counts: list[int]) -> dict[str, int]:
-    """Of native handlers, by class of status."""
+    """Replies of native handlers, by class of status."""
     return {f"{digit}xx": count for digit, count in enumerate(counts) if digit}

@@ -1,4 +1,4 @@
-"""How late the event loop comes to what is due: its lag, sampled."""
+"""How late the event loop runs what is due: its lag, sampled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from waterspout.limits import FIGURES_WINDOW, LAG_INTERVAL, LAG_WANTED
 
 
 class LagSummary(TypedDict):
-    """Of the last minute, in seconds; None: no sample yet."""
+    """The lag in the last minute, in seconds; None: no sample yet."""
 
     samples: int
     last: float | None
@@ -21,10 +21,10 @@ class LagSummary(TypedDict):
 
 
 class LoopLag:
-    """Asks the running loop for a call every `LAG_INTERVAL` and notes how late each comes.
+    """Schedules a call on the running loop every `LAG_INTERVAL` and notes how late each comes.
 
-    Something that blocks the loop for less than the interval may fall between two samples, or be seen in
-    part. Nothing runs until somebody wants it: `keep()`, or `tell()`, which wants it for a while.
+    Something that blocks the loop for less than the interval may fall between two samples, or be seen only
+    in part. Nothing runs until it is needed: from `keep()` on, or for a while after `tell()`.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class LoopLag:
         self._want(math.inf)
 
     def tell(self) -> LagSummary:
-        """What was seen lately. The first call only begins to look."""
+        """The lag seen lately. The first call only starts sampling."""
         self._want(asyncio.get_running_loop().time() + LAG_WANTED)
         ordered = sorted(self._samples)
         if not ordered:
@@ -46,7 +46,7 @@ class LoopLag:
         return LagSummary(samples=len(ordered), last=self._samples[-1], p99=p99, max=ordered[-1])
 
     def stop(self) -> None:
-        """Look no more, and forget. Harmless when repeated."""
+        """Stop sampling, and forget. May be called again."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -55,7 +55,7 @@ class LoopLag:
 
     @property
     def sampling(self) -> bool:
-        """Whether it looks."""
+        """Whether it is sampling."""
         return self._timer is not None
 
     def _want(self, until: float) -> None:
@@ -64,7 +64,7 @@ class LoopLag:
             self._schedule(asyncio.get_running_loop())
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
-        # Not by the loop's own clock: uvloop's stands still while callbacks run, and counts milliseconds.
+        # Not on the loop's own clock: uvloop's stands still while callbacks run, and counts milliseconds.
         due = time.perf_counter() + LAG_INTERVAL
         self._timer = loop.call_later(LAG_INTERVAL, self._sample, loop, due)
 

@@ -1,4 +1,4 @@
-"""Which requests of native handlers run: found when somebody asks, so that no request pays for it."""
+"""Which requests of native handlers are running: found on demand, so that it costs requests nothing."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from waterspout.message.record import describe_request
 
 
 class NativeRequest(NamedTuple):
-    """`task`, in which its handler runs; `seconds`, since it is here; `replies`, its reply has begun, as that
-    of a stream has; `is_left`, its client has gone.
+    """`task`: the one its handler runs in; `seconds`: since it arrived; `replies`: its reply has begun, as a
+    stream's has; `is_left`: its client has gone.
     """
 
     handler: RequestHandler
@@ -29,19 +29,19 @@ class NativeRequest(NamedTuple):
 
     @property
     def request(self) -> str:
-        """Method and path, as a line of the log names them."""
+        """Method and path, as the log shows them."""
         request = self.handler.request
         return describe_request(request.method or "", request.uri or "")
 
     @property
     def handler_class(self) -> type[RequestHandler]:
-        """Its author's own."""
+        """The class that its author wrote."""
         return self.handler.__class__
 
 
 def find_natives() -> list[NativeRequest]:
-    """All that have not been answered, on the running event loop, whichever server they came by, the longest
-    first; but for who asks, and for WebSockets.
+    """All unanswered requests on the running event loop, whichever server they came by, the longest-running
+    first; except the caller's own, and WebSockets.
     """
     here = asyncio.current_task()
     found = filter(None, (find_native(task) for task in asyncio.all_tasks() if task is not here))
@@ -49,15 +49,15 @@ def find_natives() -> list[NativeRequest]:
 
 
 def find_native(task: asyncio.Task[Any]) -> NativeRequest | None:
-    """The request that this task answers, if it does, and has not done so yet."""
+    """The request that this task is answering, if any, unless it has finished."""
     handler = _find_handler(task)
     return None if handler is None else _describe(handler, task)
 
 
 def name_native(task: asyncio.Task[Any]) -> str:
-    """Method and path of the request that this task answers, or else the task's coroutine. Never raises."""
+    """Method and path of the request that this task is answering, or else its coroutine. Never raises."""
     coroutine = task.get_coro()
-    with contextlib.suppress(Exception):  # what an app has made of its handler: an end waits for this
+    with contextlib.suppress(Exception):  # an app's handler may do anything: the shutdown waits for this
         native = find_native(task)
         if native is not None:
             return native.request
@@ -66,7 +66,7 @@ def name_native(task: asyncio.Task[Any]) -> str:
 
 
 def tell_natives(natives: Iterable[NativeRequest]) -> dict[str, Any]:
-    """For JSON. Whose reply has begun may be meant to stay: it is counted, and not among the longest."""
+    """For JSON. One whose reply has begun may be long-lived: it is counted, but not among the longest."""
     natives = list(natives)
     unanswered = [native for native in natives if not native.replies]
     return {
@@ -82,7 +82,7 @@ def tell_natives(natives: Iterable[NativeRequest]) -> dict[str, Any]:
 
 
 def _find_handler(task: asyncio.Task[Any]) -> RequestHandler | None:
-    """Who answers in this task, if anybody does, and has not done so yet."""
+    """The handler that answers in this task, if any, unless it has finished."""
     coroutine = task.get_coro()
     if getattr(coroutine, "__name__", "") != "_execute" or not inspect.iscoroutine(coroutine):
         return None

@@ -1,4 +1,4 @@
-"""Many durations in bounded memory: how long the usual, the slow and the slowest took lately. Pure."""
+"""Many durations in bounded memory: how long the typical, the slow and the slowest took lately. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, TypedDict
 from waterspout.limits import FIGURES_WINDOW
 
 #: Four buckets for each power of two, from 2**-17 s (8 microseconds) to 2**13 s (over two hours): a
-#: quantile is right to an eighth.
+#: quantile is accurate to an eighth.
 _LEAST: Final = -16
 _MOST: Final = 13
 _BUCKETS: Final = (_MOST - _LEAST + 1) * 4
@@ -16,7 +16,7 @@ _SHARES: Final = (0.5, 0.9, 0.99)
 
 
 class Summary(TypedDict):
-    """`count` since the beginning; the rest of the last one to two minutes, in seconds. None: none came."""
+    """`count` since the start; the rest for the last one to two minutes, in seconds. None: none came."""
 
     count: int
     p50: float | None
@@ -26,7 +26,7 @@ class Summary(TypedDict):
 
 
 class Durations:
-    """Durations in seconds, by the order of their size. Two windows, so that what is told is recent."""
+    """Durations in seconds, by order of magnitude. Two windows, so that what is reported is recent."""
 
     __slots__ = ("_before", "_earlier", "_max", "_max_before", "_now", "_turn")
 
@@ -38,7 +38,7 @@ class Durations:
         self._turn = 0.0  # when the next window begins
 
     def add(self, seconds: float, now: float) -> None:
-        """Count one. `now`: any clock that only goes forward. Once for each request, so it is kept cheap."""
+        """Count one. `now`: any monotonic clock. Called for each request, so it is kept cheap."""
         if now >= self._turn:
             self._begin_window(now)
         if seconds > self._max:
@@ -47,7 +47,7 @@ class Durations:
 
     @property
     def count(self) -> int:
-        """How many there have been since the beginning."""
+        """How many there have been since the start."""
         return self._earlier + sum(self._now)
 
     def summarize(self, now: float) -> Summary:
@@ -70,7 +70,7 @@ class Durations:
 
 
 def _quantile(counts: list[int], share: float, most: float) -> float | None:
-    """The middle of the bucket that `share` of all lie in or below; never above the largest, `most`."""
+    """The middle of the bucket that `share` of all lie in or below; never above the maximum, `most`."""
     wanted = share * sum(counts)
     seen = 0
     for index, count in enumerate(counts):
@@ -81,10 +81,10 @@ def _quantile(counts: list[int], share: float, most: float) -> float | None:
 
 
 def _edge(index: float) -> float:
-    """Where a bucket begins; of half an index more, its middle."""
+    """Where a bucket begins; for half an index more, its middle."""
     exponent, quarters = divmod(index, 4)
     return float((quarters + 4) / 8 * 2.0 ** (exponent + _LEAST))
 
 
-#: Between two buckets each: what is smaller than all lies in the first, what is larger in the last.
+#: Bounds between buckets: smaller values than all of them go into the first, larger ones into the last.
 _BOUNDS: Final = [_edge(index) for index in range(1, _BUCKETS)]
