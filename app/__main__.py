@@ -1,4 +1,4 @@
-"""`python -m app`: the service on the options of `waterspout serve`."""
+"""`python -m app`: the service, with the options of `waterspout serve`."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ PROGRAM = "python -m app"
 
 
 def main() -> None:
-    """Serve; or say in one line what is wrong with the environment, and exit with 2."""
+    """Serve; or print one line about what is wrong with the environment, and exit with 2."""
     try:
         check_folder(Settings.from_environment(os.environ).folder)
     except SettingsError as error:

@@ -25,18 +25,18 @@ class BoardApplication(waterspout.Application):
         )
 
     async def start(self) -> None:
-        # An event is one for all: its links are below --root-path, whatever one reader's proxy takes off.
+        # All readers get the same event: its links are below --root-path, whatever one reader's proxy strips.
         self.settings["templates"].globals["root_path"] = self.proxies.root_path
         await super().start()
 
     async def stop(self, timeout: float | None = None) -> None:
-        """Stop as every application does; and then, when nobody reads any more, close the store."""
+        """Stop as every application does; then, when nothing reads any more, close the store."""
         await super().stop(timeout)
         await self.store.close()
 
 
 def make_app(settings: Settings | None = None) -> BoardApplication:
-    """Return the service, its database made ready, not started; raises SettingsError, DatabaseError."""
+    """Return the service, its database prepared, not started; raises SettingsError, DatabaseError."""
     settings = settings or Settings.from_environment(os.environ)
     prepare_database(settings)
     greet(settings)

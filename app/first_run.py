@@ -1,6 +1,6 @@
-"""What each start does first: bring the tables up to date. And what the example's first start adds.
+"""What each start does first: bring the tables up to date. Also what the example's first start adds.
 
-Harmless when repeated, and when several processes do it at once: all of it is one writing transaction.
+May be repeated, and several processes may do it at once: all of it is one writing transaction.
 """
 
 import tomllib
@@ -30,12 +30,12 @@ COMPONENTS_ADDED = timedelta(days=120)
 
 
 def prepare_database(settings: Settings) -> None:
-    """Make the tables, or bring them up to date; fill the example's. Raises DatabaseError."""
+    """Create the tables, or bring them up to date; fill the example's. Raises DatabaseError."""
     prepare(settings.database_url, lambda session: prepare_tables(session, settings))
 
 
 def prepare_tables(session: Session, settings: Settings) -> None:
-    """Do all of it in this transaction. A database that somebody named is their own, and gets no example."""
+    """Do all of it in this transaction. A database that was configured gets no examples."""
     connection = session.connection()
     new = not inspect(connection).has_table(Incident.__tablename__)
     upgrade_tables(connection, MIGRATIONS)
@@ -69,7 +69,7 @@ def add_examples(session: Session, now: datetime) -> None:
 
 
 def add_example(session: Session, example: dict[str, Any], components: list[int], now: datetime) -> None:
-    """Add an incident of the file, with its updates."""
+    """Add an incident from the file, with its updates."""
     number = None
     for update in example["updates"]:
         state, text = State(update["state"]), update["text"]

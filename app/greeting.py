@@ -1,4 +1,4 @@
-"""What the example says when it starts: how to sign in. A board of one's own says nothing of the kind."""
+"""What the example prints when it starts: how to sign in. A real board prints nothing of the kind."""
 
 from contextlib import suppress
 
@@ -14,16 +14,16 @@ from waterspout.service.sql import Store
 
 
 def greet(settings: Settings) -> None:
-    """Print how to sign in, if this is the example, and its operator still has the password it began with.
+    """Print how to sign in, if this is the example and its operator still has the initial password.
 
-    Not under a command that does not serve: `waterspout routes` would tell it to a log.
+    Not under a command that does not serve: `waterspout routes` would put it into a log.
     """
     context = click.get_current_context(silent=True)
     if context is not None and "port" not in context.params:
         return
     password = derive_password(settings.secret_key, EXAMPLE_OPERATOR)
     if settings.example and has_password(settings, password):
-        with suppress(OSError):  # a full disk, a reader that has gone: whoever needs it starts it once more
+        with suppress(OSError):  # a full disk, or the reader has gone: a restart prints it again
             click.echo(
                 "\nThis is the example board, for you to play with.\n"
                 f"Sign in at {serving_address()}/login\n"

@@ -13,12 +13,12 @@ class Login:
     """The application's `login_loader`."""
 
     def __init__(self, settings: Settings, store: AsyncStore) -> None:
-        app = Flask("wsgi_app")  # serves nothing: it holds what sessions are signed with
+        app = Flask("wsgi_app")  # serves nothing: it holds the keys that sessions are signed with
         init_sessions(app, settings)
         self._sessions = FlaskSessions(app)
         self._store = store
 
     async def __call__(self, handler: RequestHandler) -> SignedIn | None:
-        """Return the operator whose session the request belongs to, if it is still good for anything."""
+        """Return the operator whose session the request belongs to, if that is still valid."""
         session_id = self._sessions.read(handler).get("_user_id")
         return None if session_id is None else await self._store.read(read_operator, session_id)

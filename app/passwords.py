@@ -1,4 +1,4 @@
-"""Passwords, hashed by argon2id. Knows neither Tornado nor Flask."""
+"""Passwords, hashed with argon2id. Knows neither Tornado nor Flask."""
 
 import hashlib
 import hmac
@@ -12,13 +12,13 @@ from argon2.low_level import ARGON2_VERSION
 from app.store import Refused
 
 PASSWORD_LENGTH = 12
-# A hash of a longer one would cost the server, and nobody types it.
+# Hashing a longer one would cost the server, and nobody types that much.
 PASSWORD_LENGTH_AT_MOST = 200
 
-# The library's own choice: 64 MiB and some 50 ms for each, RFC 9106's for where memory is short.
+# The library's defaults: 64 MiB and some 50 ms for each, RFC 9106's choice where memory is limited.
 hasher = PasswordHasher()
 
-# Each costs its memory: people who sign in at once wait for each other, and a flood of them takes no more.
+# Each takes that memory: concurrent sign-ins wait for each other, and a flood of them takes no more.
 AT_ONCE = BoundedSemaphore(2)
 
 
@@ -28,7 +28,7 @@ def hash_password(password: str) -> str:
 
 
 def make_decoy() -> str:
-    """Return a hash that no password has, and that takes as long as any to be compared; made without one."""
+    """Return a hash that matches no password but takes as long as any to verify; made without hashing."""
     salt, digest = (
         b64encode(bytes(size)).decode().rstrip("=") for size in (hasher.salt_len, hasher.hash_len)
     )
@@ -37,7 +37,7 @@ def make_decoy() -> str:
 
 
 def is_password(password: str, password_hash: str) -> bool:
-    """Whether the hash is of this password."""
+    """Whether the hash is that of this password."""
     try:
         with AT_ONCE:
             return hasher.verify(password_hash, password)
@@ -46,12 +46,12 @@ def is_password(password: str, password_hash: str) -> bool:
 
 
 def is_outdated(password_hash: str) -> bool:
-    """Whether today's rules would hash it otherwise."""
+    """Whether the current parameters would hash it differently."""
     return hasher.check_needs_rehash(password_hash)
 
 
 def hash_new_password(password: str) -> str:
-    """Return the hash of a password that somebody has chosen; raises `Refused`: too short, or too long."""
+    """Return the hash of a newly chosen password; raises `Refused`: too short, or too long."""
     if len(password) < PASSWORD_LENGTH:
         raise Refused(f"Take {PASSWORD_LENGTH} characters or more: a few words will do.", "password")
     if len(password) > PASSWORD_LENGTH_AT_MOST:
@@ -60,7 +60,7 @@ def hash_new_password(password: str) -> str:
 
 
 def derive_password(key: str, name: str) -> str:
-    """Return the password that the example's operator begins with: known to whoever can read the key."""
+    """Return the initial password of the example's operator: known to anyone who can read the key."""
     digest = hmac.digest(key.encode(), f"password of {name}".encode(), hashlib.sha256)
     letters = b32encode(digest).decode().lower()
     return "-".join(letters[start : start + 5] for start in (0, 5, 10))

@@ -1,4 +1,4 @@
-"""What the service is told by its environment, read and checked once, when it starts."""
+"""The service's settings from its environment, read and checked once, when it starts."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ from waterspout.service.sql import parse_url
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Both sides render from one folder, alike to the last blank: what one sends, the other could have.
+# Both sides render from one folder, identically down to the last space: either could have sent the reply.
 TEMPLATES = ROOT / "templates"
 TEMPLATE_OPTIONS: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True}
 
@@ -28,7 +28,7 @@ EXAMPLE_KEY = "secret_key"
 DEFAULT_BOARD_NAME = "Waterspout Status"
 BOARD_NAME_LENGTH = 60
 
-# Whoever guesses the key is every operator: 32 characters of chance are beyond guessing.
+# Whoever guesses the key can be any operator: 32 random characters can't be guessed.
 KEY_LENGTH = 32
 MAKE_A_KEY = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
 PROXIES_AT_MOST = 9
@@ -47,10 +47,10 @@ class Settings:
     """What the environment says, checked.
 
     `database_url` is normalised (`waterspout.service.sql.parse_url`); `board_name` is the title of each page.
-    `folder` holds the attachments and, of the example, everything. `url` is where the public finds the board,
-    without a "/" at the end, or empty; `root_path`, such as "/status", what the server mounts it under there,
-    as far as the environment says. `proxies` is how many of them have added to `X-Forwarded-For`.
-    `example`: nobody named a database, so this is the one to play with.
+    `folder` holds the attachments and, for the example, everything. `url` is the public address of the board,
+    without a trailing "/", or empty; `root_path`, such as "/status", is what the server mounts it under
+    there, as far as the environment says. `proxies` is how many of them have added to `X-Forwarded-For`.
+    `example`: no database is configured, so this is the board to play with.
     """
 
     database_url: URL
@@ -65,7 +65,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        """Read what docs/deployment.md lists; an empty value counts as none; raises SettingsError."""
+        """Read what docs/deployment.md lists; an empty value counts as unset; raises SettingsError."""
         folder = parse_folder(environ.get("BOARD_FOLDER") or str(DEFAULT_FOLDER))
         database = environ.get("DATABASE_URL")
         return cls(
@@ -81,7 +81,7 @@ class Settings:
         )
 
 
-# Each of the following raises `SettingsError` for what is not usable.
+# Each of the following raises `SettingsError` for an unusable value.
 
 
 def parse_folder(text: str) -> Path:
@@ -100,7 +100,7 @@ def parse_database_url(text: str) -> URL:
 
 
 def parse_board_name(text: str) -> str:
-    """Return the name with its spaces tidied."""
+    """Return the name with its whitespace normalised."""
     name = " ".join(text.split())
     if not name.isprintable() or not 1 <= len(name) <= BOARD_NAME_LENGTH:
         raise SettingsError(f"BOARD_NAME must have 1 to {BOARD_NAME_LENGTH} printable characters")
@@ -108,7 +108,7 @@ def parse_board_name(text: str) -> str:
 
 
 def find_secret_key(given: str | None, example: Path | None) -> str:
-    """Return the key that was given; for the example, the one that is kept in this file."""
+    """Return the given key; for the example, the one kept in this file."""
     if given:
         return check_key(given, "SECRET_KEY")
     if example is None:
@@ -123,7 +123,7 @@ def find_secret_key(given: str | None, example: Path | None) -> str:
 
 
 def check_folder(folder: Path) -> None:
-    """Make the folder, if need be: at the start, and not when the first attachment comes."""
+    """Create the folder if needed: at the start, not when the first attachment comes."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
@@ -139,7 +139,7 @@ def check_key(key: str, place: str) -> str:
 
 
 def parse_fallbacks(text: str) -> tuple[str, ...]:
-    """Return the keys that were in use before: what they have signed still counts."""
+    """Return the keys that were in use before: their signatures are still accepted."""
     keys = [key.strip() for key in text.split(",")]
     return tuple(check_key(key, "Each of SECRET_KEY_FALLBACKS") for key in keys if key)
 
@@ -161,7 +161,7 @@ def parse_board_url(text: str) -> str:
 
 
 def encode_host(host: str) -> str:
-    """Return the host as browsers send it; raises ValueError as well: it is none."""
+    """Return the host as browsers send it; also raises ValueError: it is not a host."""
     if ":" in host and "%" not in host:
         return f"[{IPv6Address(host)}]"
     encoded = host.encode("idna").decode()
@@ -173,7 +173,7 @@ def encode_host(host: str) -> str:
 
 
 def parse_root_path(text: str) -> str:
-    """Return it without a slash at the end. What it may consist of, the server says."""
+    """Return it without a trailing slash. The server checks the rest."""
     if text and not text.startswith("/"):
         raise SettingsError("WATERSPOUT_ROOT_PATH must be a path, such as /status")
     return text.removesuffix("/")

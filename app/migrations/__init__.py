@@ -1,1 +1,1 @@
-"""The tables' changes, in order (Alembic): `versions/` holds one file for each."""
+"""The changes to the tables, in order (Alembic): `versions/` has one file for each."""

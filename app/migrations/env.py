@@ -1,4 +1,4 @@
-"""What Alembic runs: the changes, on the connection that `waterspout.service.sql.migrations` hands over."""
+"""What Alembic runs: the changes, on the connection that `waterspout.service.sql.migrations` passes."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""Who did what: one line in the transaction that did it, so that neither is there without the other."""
+"""Who did what: one line in the transaction that did it, so that neither exists without the other."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ class Actor:
     address: str = ""
 
 
-# Who works at the machine itself: the command line, and the examples.
+# Whoever works on the machine itself: the command line, and the examples.
 MACHINE = Actor("command line")
 
 
 def note(session: Session, by: Actor, action: str, subject: str = "") -> AuditLine:
-    """Add a line: what is too long is cut, since no line may be missing."""
+    """Add a line: values that are too long are cut, since no line may be missing."""
     who, address, subject = by.name[:NAME_LENGTH], by.address[:60], subject[:200]
     line = AuditLine(at=datetime.now(UTC), who=who, address=address, action=action, subject=subject)
     session.add(line)
@@ -33,14 +33,14 @@ def note(session: Session, by: Actor, action: str, subject: str = "") -> AuditLi
 
 
 def note_change(session: Session, by: Actor, action: str, subject: str = "") -> int:
-    """Add a line about what everybody sees, and return the number of this change."""
+    """Add a line about a change that everybody sees, and return its number."""
     number = read_change(session) + 1
     note(session, by, action, subject).change = number
     return number
 
 
 def read_change(session: Session) -> int:
-    """Return the number of the newest change that everybody sees and that is no update, or 0."""
+    """Return the number of the newest change that everybody sees and that is not an update, or 0."""
     return session.scalars(select(func.coalesce(func.max(AuditLine.change), 0))).one()
 
 

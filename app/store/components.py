@@ -1,4 +1,4 @@
-"""Components: their names, their order, and how each of them is."""
+"""Components: their names and their order."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -12,10 +12,10 @@ from app.store.names import check_name
 from app.store.rows import find
 from app.store.tables import AuditLine, Component
 
-# A board that nobody could take in at a glance is none.
+# A status board must be readable at a glance.
 COMPONENTS_AT_MOST = 100
 
-# What the audit says of each change to them: read there, too, by who was away.
+# What the audit says about each change to them; `have_changed` looks for these.
 ADDED, RENAMED, MOVED = "added component", "renamed component", "moved component"
 ARCHIVED, RESTORED = "archived component", "restored component"
 CHANGES = (ADDED, RENAMED, MOVED, ARCHIVED, RESTORED)
@@ -35,13 +35,13 @@ def read_archived(session: Session) -> Sequence[Component]:
 
 
 def have_changed(session: Session, since: int) -> bool:
-    """Whether there are others since this change, another of their names, or another order."""
+    """Whether components, their names or their order have changed since this change."""
     changes = select(AuditLine.id).where(AuditLine.change > since, AuditLine.action.in_(CHANGES))
     return session.scalars(changes.limit(1)).first() is not None
 
 
 def read_chosen(session: Session, ids: Iterable[int]) -> list[Component]:
-    """Return the components with these ids; raises `Refused` when one is not there, or archived."""
+    """Return the components with these ids; raises `Refused` if one does not exist, or is archived."""
     wanted = set(ids)
     chosen = [component for component in read_components(session) if component.id in wanted]
     if len(chosen) < len(wanted):
@@ -50,7 +50,7 @@ def read_chosen(session: Session, ids: Iterable[int]) -> list[Component]:
 
 
 def add_component(session: Session, name: str, by: Actor = MACHINE) -> Component:
-    """Add a component behind the others; raises `Refused`."""
+    """Add a component after the others; raises `Refused`."""
     name = check_name(name)
     refuse_taken(session, name)
     if len(read_components(session)) >= COMPONENTS_AT_MOST:
@@ -64,7 +64,7 @@ def add_component(session: Session, name: str, by: Actor = MACHINE) -> Component
 
 
 def rename_component(session: Session, component_id: int, name: str, by: Actor = MACHINE) -> Component:
-    """Give a component another name; raises `Unknown`, `Refused`."""
+    """Rename a component; raises `Unknown`, `Refused`."""
     component = find(session, Component, component_id)
     name = check_name(name)
     if name != component.name:
@@ -94,7 +94,7 @@ def move_component(session: Session, component_id: int, up: bool, by: Actor = MA
 
 
 def archive_component(session: Session, component_id: int, archived: bool, by: Actor = MACHINE) -> None:
-    """Put a component away, or show it again; raises `Unknown`."""
+    """Archive a component, or show it again; raises `Unknown`."""
     component = find(session, Component, component_id)
     component.archived_at = datetime.now(UTC) if archived else None
     note_change(session, by, ARCHIVED if archived else RESTORED, component.name)

@@ -1,4 +1,4 @@
-"""How each component is, and how it was on each of the last 90 days: told by incidents and maintenance."""
+"""The condition of each component, now and on each of the last 90 days, from incidents and maintenance."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ from app.store.tables import (
 
 HISTORY_DAYS = 90
 
-# More updates than anybody's board has in 90 days; beyond it the oldest are left out, and a reply stays fast.
+# More updates than any board has in 90 days; beyond that the oldest are left out, so that replies stay fast.
 SPANS_READ = 5000
 
 
 class Condition(StrEnum):
-    """How a component is, the worst last. The last three are an incident's impact."""
+    """The condition of a component, the worst last. The last three are an incident's impact."""
 
     OPERATIONAL = "operational"
     MAINTENANCE = "maintenance"
@@ -44,7 +44,7 @@ class Condition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ComponentStatus:
-    """A component, and how it is now."""
+    """A component, and its condition now."""
 
     component: Component
     condition: Condition
@@ -52,7 +52,7 @@ class ComponentStatus:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A day (UTC) and the worst condition on it; None: before the component was there."""
+    """A day (UTC) and the worst condition on it; None: before the component existed."""
 
     date: date
     condition: Condition | None
@@ -68,7 +68,7 @@ class Span:
     end: datetime
 
     def days_from(self, first: date) -> Iterator[date]:
-        """The days from `first` on that it touches: what ends at midnight is no matter of the next."""
+        """The days from `first` on that it touches: one that ends at midnight does not touch the next day."""
         day = max(first, self.start.date())
         last = max(self.start, self.end - timedelta.resolution).date()
         while day <= last:
@@ -96,7 +96,7 @@ def read_statuses(session: Session, now: datetime | None = None) -> Sequence[Com
 def read_history(
     session: Session, days: int = HISTORY_DAYS, now: datetime | None = None
 ) -> dict[int, Sequence[Day]]:
-    """Return the last days of each component that is shown, by its number: the oldest first, today last."""
+    """Return the last days of each component that is shown, by its id: the oldest first, today last."""
     now = now or datetime.now(UTC)
     first = now.date() - timedelta(days=days - 1)
     touched: dict[tuple[int, date], list[Condition]] = {}
@@ -111,19 +111,19 @@ def read_history(
 
 
 def judge_day(component: Component, day: date, conditions: Sequence[Condition]) -> Day:
-    """Return the day with its worst condition: none, if nothing is known from before the component's time."""
+    """Return the day with its worst condition; None if unknown, from before the component's time."""
     known = bool(conditions) or day >= component.created_at.date()
     return Day(day, worst(conditions) if known else None)
 
 
 def read_spans(session: Session, since: datetime, now: datetime) -> Iterator[Span]:
-    """All spans up to now that reach beyond `since`, and perhaps some from before."""
+    """All spans up to now that end after `since`, and perhaps some earlier ones."""
     yield from read_troubled(session, since, now)
     yield from read_maintained(session, since, now)
 
 
 def read_troubled(session: Session, since: datetime, now: datetime) -> Iterator[Span]:
-    """The spans of incidents, as their updates told them: what is said today changes no day before. Which
+    """The spans of incidents, according to their updates: one posted today changes no earlier day. But which
     components an incident concerns is corrected for all of its days.
     """
     recent = (Incident.state != State.RESOLVED) | (Incident.resolved_at > since)
@@ -138,8 +138,8 @@ def read_troubled(session: Session, since: datetime, now: datetime) -> Iterator[
 
 
 def follow(story: Sequence[Update], now: datetime) -> Iterator[tuple[Update, datetime]]:
-    """Those updates of an incident that tell how bad it was, the oldest first, and until when each does: the
-    next one, or now. What resolves it tells of its own moment; what is said when it is over, of none.
+    """The updates of an incident that say how bad it was, the oldest first, and until when each applies: the
+    next one, or now. One that resolves it applies to its own moment only; one after that is left out.
     """
     over = False
     for update, following in zip_longest(story, story[1:]):
@@ -163,11 +163,11 @@ def read_maintained(session: Session, since: datetime, now: datetime) -> Iterato
 
 
 def read_version(session: Session, now: datetime | None = None) -> str:
-    """Return what changes whenever something that the public sees does: for an ETag.
+    """Return a version that changes whenever something that the public sees does: for an ETag.
 
     Every change by an operator has a number in the audit, or is an update; only the clock begins and ends
-    maintenance. Nothing else is counted: everybody could read here when it happens, such as a wrong guess at
-    the password of somebody who exists.
+    maintenance. Nothing else is counted: anybody could see here when it happens, such as a wrong guess at an
+    existing operator's password.
     """
     now = now or datetime.now(UTC)
     started = select(func.count()).where(Maintenance.starts_at <= now)

@@ -15,12 +15,12 @@ from app.store.tables import UPDATES_LISTED, Attachment, Impact, Incident, State
 INCIDENTS_LISTED = 50
 CHANGES_LISTED = 20
 
-# So much later the same form, with the same in it, is no double click, nor a browser that tries again.
+# After this, the same form with the same content is not a double click or a browser's retry.
 REPEATED_WITHIN = timedelta(minutes=10)
 
 
 class Repeated(Exception):
-    """This form was posted a moment ago. Attributes: `update`, what came of it then."""
+    """This form was posted a moment ago. Attributes: `update`, the one that it made then."""
 
     def __init__(self, update: Update) -> None:
         super().__init__("this form was posted a moment ago")
@@ -31,7 +31,7 @@ class Repeated(Exception):
 class Board:
     """What the public sees: incidents, the open ones first, each with its recent updates.
 
-    `open_count` counts the open ones that did not fit in, too.
+    `open_count` includes the open ones that did not fit in.
     """
 
     incidents: Sequence[Incident]
@@ -41,7 +41,7 @@ class Board:
 @dataclass(frozen=True, slots=True)
 class Changes(Board):
     """What a reader of an older version has missed; not `complete` if there is more than is listed, or the
-    components are others now.
+    components have changed.
     """
 
     complete: bool
@@ -76,12 +76,12 @@ def read_incident(session: Session, incident_id: int) -> Incident:
 def read_changes(session: Session, since: Sequence[int]) -> Changes:
     """Return what has changed since a version (see `history.read_version`).
 
-    Its beginning will do: an update's number alone tells nothing of components, which count as known then.
+    A prefix will do: an update's number alone says nothing about components, which then count as known.
     """
     update, change = (*since, 0, 0)[:2]
     updated = select(Update.incident_id).where(Update.id > update)
     changed = SELECT_INCIDENTS.where(Incident.id.in_(updated) | (Incident.edited_in > change))
-    # One too many tells that the list is cut.
+    # One more than the limit shows that the list is cut.
     found = session.scalars(changed.order_by(Incident.id.desc()).limit(CHANGES_LISTED + 1)).all()
     cut = len(found) > CHANGES_LISTED or read_left_out(session, update)
     rearranged = len(since) > 1 and have_changed(session, change)
@@ -90,15 +90,15 @@ def read_changes(session: Session, since: Sequence[int]) -> Changes:
 
 
 def have_changed_past(changed: Iterable[Incident], since: Sequence[int]) -> bool:
-    """Whether some concern other components by now, and did not begin on the day of this version: then days
-    before it are others than they were.
+    """Whether some concern different components now and began before the day of this version: then earlier
+    days have changed.
     """
     before = [each for each in changed if each.opened_at.toordinal() < since[3]] if len(since) > 3 else []
     return any(each.edited_in > since[1] for each in before)
 
 
 def read_left_out(session: Session, since: int) -> bool:
-    """Whether an update newer than this one is not among the recent ones of its incident any more."""
+    """Whether an update newer than this one is no longer among the recent ones of its incident."""
     newer = select(Update.id).join(Incident).where(Update.id > since)
     left_out = newer.where(Update.number <= Incident.update_count - UPDATES_LISTED)
     return session.scalars(left_out.limit(1)).first() is not None
@@ -139,9 +139,9 @@ def add_update(
     form: str = "",
     by: Actor = MACHINE,
 ) -> Update:
-    """Add an update to the incident of this number, and return it; raises `Unknown`, `Repeated`.
+    """Add an update to the incident with this id, and return it; raises `Unknown`, `Repeated`.
 
-    Without an impact, that stays as it was.
+    Without an `impact`, the incident's stays as it was.
     """
     found = find(session, Incident, incident)
     found.impact = impact or found.impact
@@ -158,7 +158,7 @@ def append_update(
     files: Iterable[Attachment],
     form: str,
 ) -> Update:
-    """Append an update, and bring the incident to its state. The session must be a `writing` one."""
+    """Append an update, and set the incident to its state. The session must be a `writing` one."""
     refuse_repeated(session, form)
     incident.state = state
     incident.resolved_at = posted_at if state is State.RESOLVED else None
@@ -179,8 +179,8 @@ def append_update(
 
 
 def refuse_repeated(session: Session, form: str) -> None:
-    """Raises `Repeated`. Writers queue up: of two forms at once, the second finds the first. Behind something
-    else that was said it is meant.
+    """Raises `Repeated`. Writers queue up: of two concurrent forms, the second finds the first. After another
+    update, a repetition is intended.
     """
     recently = Update.posted_at > datetime.now(UTC) - REPEATED_WITHIN
     newest = select(Update).join(Incident).where(Update.number == Incident.update_count)
@@ -193,9 +193,9 @@ def refuse_repeated(session: Session, form: str) -> None:
 def change_components(
     session: Session, incident_id: int, components: Iterable[int], by: Actor = MACHINE
 ) -> Incident:
-    """Say which components an incident concerns, and return it; raises `Unknown`, `Refused`.
+    """Set which components an incident concerns, and return it; raises `Unknown`, `Refused`.
 
-    Archived ones that it concerned already, nobody can choose; they stay.
+    Archived ones that it already concerned can't be chosen; they stay.
     """
     incident = read_incident(session, incident_id)
     archived = [component for component in incident.components if component.archived_at]

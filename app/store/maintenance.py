@@ -1,4 +1,4 @@
-"""Planned maintenance: announced, and perhaps called off or ended early."""
+"""Planned maintenance: announced, and perhaps cancelled or ended early."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ SELECT_MAINTENANCE: Select[Maintenance] = select(Maintenance).options(selectinlo
 
 
 def read_maintenance(session: Session, now: datetime | None = None) -> Sequence[Maintenance]:
-    """Return what runs now and what is to come, the next first."""
+    """Return maintenance that is running or scheduled, the next first."""
     now = now or datetime.now(UTC)
     ahead = SELECT_MAINTENANCE.where(Maintenance.ends_at > now, Maintenance.cancelled_at.is_(None))
     return session.scalars(
@@ -28,7 +28,7 @@ def read_maintenance(session: Session, now: datetime | None = None) -> Sequence[
 
 
 def read_past_maintenance(session: Session, now: datetime | None = None) -> Sequence[Maintenance]:
-    """Return what is over or was called off, the latest first."""
+    """Return maintenance that is over or was cancelled, the latest first."""
     now = now or datetime.now(UTC)
     past = SELECT_MAINTENANCE.where((Maintenance.ends_at <= now) | Maintenance.cancelled_at.is_not(None))
     return session.scalars(past.order_by(Maintenance.starts_at.desc()).limit(MAINTENANCE_LISTED)).all()
@@ -44,7 +44,7 @@ def add_maintenance(
     components: Iterable[int] = (),
     by: Actor = MACHINE,
 ) -> Maintenance:
-    """Announce maintenance; raises `Refused`. The same once more, as by a double click, is the first one."""
+    """Announce maintenance; raises `Refused`. A duplicate, as from a double click, returns the first one."""
     if not timedelta(0) < ends_at - starts_at <= LONGEST_MAINTENANCE:
         raise Refused(
             f"The end must be after the start, by {LONGEST_MAINTENANCE.days} days at most.", "ends_at"
@@ -64,7 +64,7 @@ def add_maintenance(
 
 
 def end_maintenance(session: Session, maintenance_id: int, by: Actor = MACHINE) -> Maintenance:
-    """Call it off, or end it now if it has begun; raises `Unknown`, `Refused`."""
+    """Cancel it, or end it now if it has begun; raises `Unknown`, `Refused`."""
     maintenance, now = find(session, Maintenance, maintenance_id), datetime.now(UTC)
     if maintenance.phase is Phase.SCHEDULED:
         maintenance.cancelled_at = now

@@ -1,4 +1,4 @@
-"""Names of operators and components: what they may hold."""
+"""Names of operators and components: what they may contain."""
 
 import unicodedata
 
@@ -7,12 +7,12 @@ from app.store.tables import NAME_LENGTH
 
 # Unicode's control characters and lone surrogates: nobody types them, and PostgreSQL refuses some.
 UNPRINTABLE = frozenset({"Cc", "Cs"})
-# No characters, and all that XML refuses besides: one of them in a title, and no reader takes the feed.
+# Noncharacters, the only others that XML refuses: with one of them in a title, no reader accepts the feed.
 NONCHARACTERS = frozenset("\ufffe\uffff")
 
 
 def check_name(name: str) -> str:
-    """Return the name with its blanks tidied; raises `Refused`."""
+    """Return the name with its whitespace normalised; raises `Refused`."""
     tidy = " ".join(name.split())
     if not tidy:
         raise Refused("Give a name.", "name")
@@ -23,6 +23,6 @@ def check_name(name: str) -> str:
 
 
 def check_characters(text: str, field: str = "") -> None:
-    """Raises `Refused` for what nobody can read."""
+    """Raises `Refused` for characters that nobody can read."""
     if NONCHARACTERS & set(text) or any(unicodedata.category(each) in UNPRINTABLE for each in text):
         raise Refused("Remove the control characters.", field)

@@ -1,4 +1,4 @@
-"""Operators, invitations, and guesses at passwords. What a password looks like as a hash, others know."""
+"""Operators, invitations, and guesses at passwords. How passwords are hashed is not known here."""
 
 import hashlib
 import secrets
@@ -16,8 +16,8 @@ from app.store.tables import Guess, Invitation, Operator
 INVITATION_LASTS = timedelta(days=3)
 INVITATIONS_OPEN = 100
 
-# Guesses are counted in the database, since several processes take them, and a restart forgives nothing.
-# Ten wrong ones are more than a person needs; at ten in a quarter of an hour a word list takes for ever.
+# Guesses are counted in the database, since several processes take them, and a restart must not reset them.
+# Ten wrong ones are more than a person needs; at ten in a quarter of an hour a word list takes forever.
 GUESSES_EACH_NAME = 10
 # An office shares an address.
 GUESSES_EACH_ADDRESS = 30
@@ -37,7 +37,7 @@ def read_operators(session: Session) -> Sequence[Operator]:
 
 
 def find_operator(session: Session, name: str) -> Operator:
-    """Return the operator of this name, disabled or not; raises `Unknown`."""
+    """Return the operator with this name, disabled or not; raises `Unknown`."""
     found = session.scalars(select(Operator).where(Operator.name == name)).one_or_none()
     if found is None:
         raise Unknown(f"There is no operator {name}.")
@@ -45,9 +45,9 @@ def find_operator(session: Session, name: str) -> Operator:
 
 
 def add_operator(session: Session, name: str, password_hash: str, by: Actor = MACHINE) -> Operator:
-    """Add an operator; raises `Refused`. Names differ in more than the case of letters."""
+    """Add an operator; raises `Refused`. Names must differ in more than case."""
     name = check_name(name)
-    # Compared here: SQLite knows the case of ASCII alone. And who did what at the command line stays plain.
+    # Compared here: SQLite only knows the case of ASCII. MACHINE's name is kept for the command line.
     taken = {each.casefold() for each in session.scalars(select(Operator.name))} | {MACHINE.name}
     if name.casefold() in taken:
         raise Refused("There is an operator of this name already.", "name")
@@ -59,22 +59,22 @@ def add_operator(session: Session, name: str, password_hash: str, by: Actor = MA
 
 
 def set_password(session: Session, name: str, password_hash: str, by: Actor = MACHINE) -> None:
-    """Give the operator another password, which ends their sessions; raises `Unknown`."""
+    """Give the operator a new password, which ends their sessions; raises `Unknown`."""
     find_operator(session, name).password = password_hash
     note(session, by, "changed password", name)
 
 
 def end_sessions(session: Session, by: Actor) -> None:
-    """End all sessions of who signs out; raises `Unknown`."""
+    """End all sessions of the operator who signs out; raises `Unknown`."""
     operator = find_operator(session, by.name)
     operator.sign_outs += 1
     note(session, by, "signed out")
 
 
 def disable_operator(session: Session, name: str, by: Actor = MACHINE) -> None:
-    """Keep the operator out from now on, and whoever holds an invitation, which may be of their making.
-    Raises `Unknown`, and `Refused` for oneself, or who is out already: two who disable each other at once
-    would leave nobody.
+    """Keep the operator out from now on, and all holders of invitations, which the operator may have made.
+    Raises `Unknown`, and `Refused` if `by` is the operator, or is disabled already: two who disable each
+    other at once would leave nobody.
     """
     operator = find_operator(session, name)
     if name == by.name:
@@ -88,12 +88,12 @@ def disable_operator(session: Session, name: str, by: Actor = MACHINE) -> None:
 
 
 def hash_token(token: str) -> str:
-    """A token is long and random: no slow hash is needed to hide it."""
+    """Hash a token. It is long and random, so no slow hash is needed."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def add_invitation(session: Session, by: Actor = MACHINE) -> str:
-    """Make an invitation and return its token, which the database does not keep; raises `Refused`."""
+    """Create an invitation and return its token, which the database does not keep; raises `Refused`."""
     now = datetime.now(UTC)
     session.execute(delete(Invitation).where(Invitation.expires_at <= now))
     if session.scalars(select(func.count()).select_from(Invitation)).one() >= INVITATIONS_OPEN:
@@ -118,7 +118,7 @@ def find_invitation(session: Session, token: str) -> Invitation:
 
 
 def accept_invitation(session: Session, token: str, name: str, password_hash: str, by: Actor) -> Operator:
-    """Use an invitation up for a new operator, who is returned; raises `Refused`."""
+    """Use up an invitation for a new operator, which is returned; raises `Refused`."""
     find_invitation(session, token).used_at = datetime.now(UTC)
     return add_operator(session, name, password_hash, by)
 
@@ -127,7 +127,7 @@ def count_guess(session: Session, name: str, address: str) -> None:
     """Count a guess before it is tried; raises TooManyGuesses: it is not counted, and must not be tried."""
     now = datetime.now(UTC)
     session.execute(delete(Guess).where(Guess.made_at <= now - GUESSES_WITHIN))
-    # Of a clock that was ahead: neither forgiven, nor held against anybody until that hour comes.
+    # From a clock that was ahead: neither forgiven, nor counted for longer than others.
     session.execute(update(Guess).where(Guess.made_at > now).values(made_at=now))
     for counted_by, limit in guess_limits(name, address).items():
         made = select(Guess.made_at).where(Guess.counted_by == counted_by).order_by(Guess.made_at.desc())
@@ -139,7 +139,7 @@ def count_guess(session: Session, name: str, address: str) -> None:
 
 
 def forget_guesses(session: Session, name: str, address: str) -> None:
-    """The guess that was counted last was right: the account's are forgotten, and one of the address's."""
+    """The guess counted last was right: forget all of the account's, and one of the address's."""
     by_name, by_address = guess_limits(name, address)
     session.execute(delete(Guess).where(Guess.counted_by == by_name))
     newest = select(func.max(Guess.id)).where(Guess.counted_by == by_address).scalar_subquery()
@@ -147,13 +147,13 @@ def forget_guesses(session: Session, name: str, address: str) -> None:
 
 
 def guess_limits(name: str, address: str) -> dict[str, int]:
-    """What a guess is counted by, with how many there may be."""
-    named = hashlib.sha256(name.lower().encode()).hexdigest()  # of any length, and maybe a mistyped password
+    """The keys that a guess is counted by, each with its limit."""
+    named = hashlib.sha256(name.lower().encode()).hexdigest()  # of any length, perhaps a mistyped password
     return {f"name {named}": GUESSES_EACH_NAME, f"address {address}"[:150]: GUESSES_EACH_ADDRESS}
 
 
 def replace_hash(session: Session, operator_id: int, old: str, new: str) -> None:
-    """Store the same password hashed by newer rules, unless it was changed meanwhile."""
+    """Store the same password hashed with newer parameters, unless it was changed meanwhile."""
     session.execute(
         update(Operator).where(Operator.id == operator_id, Operator.password == old).values(password=new)
     )

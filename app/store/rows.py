@@ -1,4 +1,4 @@
-"""Rows by their number, as it stands in a URL."""
+"""Rows by their id, as it appears in a URL."""
 
 from typing import TypeVar
 
@@ -8,7 +8,7 @@ from sqlalchemy.orm.interfaces import ORMOption
 from app.store import Unknown
 from app.store.tables import Base
 
-# PostgreSQL's INTEGER ends here; about a larger number the database could not even be asked.
+# PostgreSQL's INTEGER ends here; the database could not even be asked for a larger number.
 LARGEST_ID = 2**31 - 1
 
 Row = TypeVar("Row", bound=Base)

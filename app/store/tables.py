@@ -1,4 +1,4 @@
-"""The tables: what is kept, and nothing of how it is asked for. A change here needs a migration."""
+"""The tables: what is kept, not how it is queried. A change here needs a migration."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -13,13 +13,13 @@ TEXT_LENGTH = 2000
 NAME_LENGTH = 60
 FILE_NAME_LENGTH = 100
 
-# What a page or a reply holds at most, so that neither grows with the board's age.
+# The most that a page or a reply contains, so that neither grows with the board's age.
 UPDATES_LISTED = 10
 UPDATES_SHOWN = 500
 
 
 class State(StrEnum):
-    """How far an incident is, in the order of its life."""
+    """The state of an incident, in chronological order."""
 
     INVESTIGATING = "investigating"
     IDENTIFIED = "identified"
@@ -36,7 +36,7 @@ class Impact(StrEnum):
 
 
 class Phase(StrEnum):
-    """How far planned maintenance is: told by the clock, unless it was called off."""
+    """The phase of planned maintenance: determined by the clock, unless it was cancelled."""
 
     SCHEDULED = "scheduled"
     RUNNING = "running"
@@ -45,7 +45,7 @@ class Phase(StrEnum):
 
 
 class Moment(TypeDecorator[datetime]):
-    """An aware `datetime`, in UTC in the database: SQLite keeps no zone."""
+    """An aware `datetime`, in UTC in the database: SQLite stores no time zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -60,13 +60,13 @@ class Moment(TypeDecorator[datetime]):
 
 
 def by_value(kind: type[StrEnum]) -> Enum:
-    """The column type that keeps a member's value, as text."""
+    """The column type that stores a member's value, as text."""
     values = [member.value for member in kind]
     return Enum(kind, native_enum=False, length=16, values_callable=lambda _: values)
 
 
 class Base(DeclarativeBase):
-    """The tables of the board. Each is called as its class is, and numbers its rows."""
+    """The tables of the board. Each is named after its class, and numbers its rows."""
 
     id: Mapped[int] = mapped_column(primary_key=True)
 
@@ -91,7 +91,7 @@ maintenance_component = Table("maintenance_component", Base.metadata, link("main
 
 
 class Component(Base):
-    """A part of what the board speaks of. An archived one is no longer shown, but past incidents keep it."""
+    """A part of what the board reports on. An archived one is no longer shown, but past incidents keep it."""
 
     name: Mapped[str] = mapped_column(String(NAME_LENGTH), unique=True)
     position: Mapped[int]
@@ -135,8 +135,8 @@ class Incident(Base):
 
 
 class Update(Base):
-    """What was said about an incident, and the state and impact that it had from then on. `form` tells which
-    one it came by, if any.
+    """What was said about an incident, and the state and impact that it had from then on. `form` identifies
+    the form that it came from, if any.
 
     Ids grow in the order in which updates become visible, since writers queue up
     (`waterspout.service.sql.engines`): the newest id that a reader has seen tells which updates it has not.
@@ -157,7 +157,7 @@ class Update(Base):
 
 
 class Attachment(Base):
-    """A file beside an update. `stored_as` is its name in the folder of attachments; `name` is for people."""
+    """A file with an update. `stored_as` is its name in the folder of attachments; `name` is for people."""
 
     update_id: Mapped[int] = mapped_column(ForeignKey("incident_update.id"), index=True)
     name: Mapped[str] = mapped_column(String(FILE_NAME_LENGTH))
@@ -182,7 +182,7 @@ class Maintenance(Base):
 
     @property
     def phase(self) -> Phase:
-        """How far it is at this moment."""
+        """Its phase at this moment."""
         now = datetime.now(UTC)
         if self.cancelled_at:
             return Phase.CANCELLED
@@ -192,8 +192,8 @@ class Maintenance(Base):
 
 
 class Operator(Base):
-    """Who may sign in. `password` is a hash; a disabled operator stays, since the audit names it. `sign_outs`
-    counts: a session from before the last one is over, though its cookie be kept.
+    """Somebody who may sign in. `password` is a hash; a disabled operator stays, since the audit names them.
+    `sign_outs` counts: a session from before the last one is over, even if its cookie was kept.
     """
 
     name: Mapped[str] = mapped_column(String(NAME_LENGTH), unique=True)
@@ -204,7 +204,7 @@ class Operator(Base):
 
 
 class Invitation(Base):
-    """A link that makes one operator. Only the token's hash is kept: who reads the table can't use it."""
+    """A link that makes one operator. Only the token's hash is kept: readers of the table can't use it."""
 
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime]
@@ -213,7 +213,7 @@ class Invitation(Base):
 
 
 class Guess(Base):
-    """An attempt to sign in that has not (yet) succeeded, under each name that it is counted by."""
+    """An attempt to sign in that has not (yet) succeeded, one row for each key that it is counted by."""
 
     counted_by: Mapped[str] = mapped_column(String(150), index=True)
     made_at: Mapped[datetime] = mapped_column(index=True)
@@ -222,8 +222,8 @@ class Guess(Base):
 class AuditLine(Base):
     """Who did what, when, from where. Written in the transaction that did it.
 
-    `change` numbers what everybody sees of the board, but for updates, which have their own; it is 0 of all
-    else, so that what nobody may see leaves no gap.
+    `change` numbers the changes that everybody sees, except updates, which have their own; it is 0 for all
+    others, so that what is not public leaves no gaps.
     """
 
     __tablename__ = "audit_line"

@@ -1,4 +1,4 @@
-"""Which line of the audit tells of the last change to an incident that was no update."""
+"""Which line of the audit is about the last change to an incident that was not an update."""
 
 import sqlalchemy as sa
 from alembic import op

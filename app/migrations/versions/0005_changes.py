@@ -1,4 +1,4 @@
-"""Which lines of the audit are about what everybody sees: numbered, on from what open pages know."""
+"""Which lines of the audit are about what everybody sees: numbered, continuing from what open pages know."""
 
 import sqlalchemy as sa
 from alembic import op

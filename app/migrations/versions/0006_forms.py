@@ -1,4 +1,4 @@
-"""Which form an update came by: sent twice, it is posted once."""
+"""Which form an update came from: sent twice, it is posted once."""
 
 import sqlalchemy as sa
 from alembic import op

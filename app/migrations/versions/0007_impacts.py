@@ -1,4 +1,4 @@
-"""How bad an incident was from each of its updates on: of those from before, what it was in the end."""
+"""How bad an incident was from each of its updates on: for existing updates, the incident's final impact."""
 
 import sqlalchemy as sa
 from alembic import op
