@@ -1,6 +1,6 @@
 """The native side: what everybody asks for at once, answered on the event loop.
 
-One file a resource; `routes` is the list of them. A handler here never blocks: it reads through
+One file per resource; `routes` lists them. A handler here never blocks: it reads through
 `waterspout.service.sql.AsyncStore`. Imports nothing of `wsgi_app`.
 """
 
@@ -24,7 +24,7 @@ from waterspout.service.sql import AsyncStore
 
 # A document is kept this long: a crowd costs one query a second ...
 DOCUMENT_LIFETIME = 1.0
-# ... for each incident that somebody looks at, each badge, each name that the board is called by.
+# ... for each incident that is viewed, each badge, each host name that the board is requested by.
 DOCUMENTS_KEPT = 256
 
 routes = [

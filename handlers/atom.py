@@ -9,7 +9,7 @@ from handlers.base import BoardDocumentHandler
 from waterspout import public
 from waterspout.native import Document
 
-# What a feed without entries was last changed at.
+# When a feed without entries was last changed.
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -18,7 +18,7 @@ class AtomHandler(BoardDocumentHandler):
     """(Settings: `board_name`; `board_url`, may be empty.)"""
 
     async def get(self) -> None:
-        # Links in a feed must be whole. Where nobody said the board's address: the one that the reader used.
+        # Links in a feed must be absolute. If the board's address is not set: the one that the reader used.
         host = self.settings["board_url"] or f"{self.request.protocol}://{self.request.host}"
         origin = host + self.root_path
         await self.send_document(("atom", origin), partial(self.write_feed, origin))

@@ -1,4 +1,4 @@
-"""`/badge.svg`: how things are, a picture for other people's pages. `?component=`: how one of them is."""
+"""`/badge.svg`: the current status, as a picture for other sites' pages. `?component=`: that of one."""
 
 from functools import partial
 
@@ -11,7 +11,7 @@ from handlers.base import BoardDocumentHandler
 from waterspout import public
 from waterspout.native import Document
 
-# By the worst condition: what the badge says, and its colour. White text on each has a contrast of 4.5:1.
+# By the worst condition: the badge's text, and its colour. White text on each has a contrast of 4.5:1.
 BADGES = {
     Condition.OPERATIONAL: ("operational", "#0d7a45"),
     Condition.MAINTENANCE: ("maintenance", "#1a5bbd"),
@@ -20,7 +20,7 @@ BADGES = {
     Condition.CRITICAL: ("outage", "#b3221b"),
 }
 
-# The width of a character of 11 pixels, and the room beside a word. `textLength` makes the font obey.
+# The width of a character at 11 pixels, and the margin around a word. `textLength` makes any font fit.
 CHARACTER = 6.6
 MARGIN = 9
 
@@ -33,7 +33,7 @@ class BadgeHandler(BoardDocumentHandler):
         await self.send_document(("badge", name), draw)
 
     async def draw_component(self, name: str) -> Document:
-        """Return the badge of the component of this name, or number; raises HTTPError: there is none."""
+        """Return the badge of the component with this name or id; raises HTTPError: there is none."""
         for status in await self.store.read(read_statuses):
             if name in (status.component.name, str(status.component.id)):
                 return self.draw(status.component.name, status.condition)

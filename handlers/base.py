@@ -1,4 +1,4 @@
-"""What handlers of the board have in common."""
+"""What the board's handlers have in common."""
 
 import jinja2
 from tornado.web import RequestHandler
@@ -8,11 +8,11 @@ from waterspout.service.sql import AsyncStore
 
 
 class Mounted(RequestHandler):
-    """A handler that knows what the board is mounted under."""
+    """A handler that knows the path that the board is mounted under."""
 
     @property
     def root_path(self) -> str:
-        """As the client sees it: a document with links is one of its own."""
+        """As the client sees it: a document with links is a separate one for each."""
         root_path: str = self.request.root_path  # type: ignore[attr-defined]  # Waterspout's requests have it
         return root_path
 

@@ -2,8 +2,8 @@
 
     event: changes   {"incidents": [{"id", "open", "html"}, ...], "parts": {name: html, ...}}
 
-Too many changes to be listed are a "reload", or too many days, and so are other components, other names or
-another order of them. The markup is that of the page: the same templates.
+Too many changes to list, or too many days, cause a "reload", and so do changes to the components, their names
+or their order. The markup is that of the page, from the same templates.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,14 +21,14 @@ from app.store.tables import Maintenance
 from waterspout.native.live import NOTHING, Cursor, Event, parse_cursor
 from waterspout.service.sql import AsyncStore
 
-# A page that has slept for longer is loaded again.
+# A page that was suspended for longer is reloaded.
 DAYS_TOLD = 7
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What an event tells: which incidents have changed, how everything is now, and how it was on each day
-    since; None, if those are too many.
+    """The content of an event: which incidents have changed, the current conditions, and those on each day
+    since; None if there are too many days.
     """
 
     cursor: Cursor
@@ -51,7 +51,7 @@ def read_news(session: Session, since: Cursor) -> News:
 
 
 def count_days(since: Cursor, cursor: Cursor) -> int:
-    """How many days a reader does not know, or not to their end: today, and those since its cursor's."""
+    """How many days a reader doesn't know, or not to their end: from its cursor's day to today."""
     return cursor[3] - since[3] + 1 if len(since) > 3 else 1
 
 
@@ -78,7 +78,7 @@ class Feed:
         )
 
     def render_parts(self, news: News, days: Mapping[int, Sequence[Day]]) -> dict[str, str]:
-        """Return the markup of each part of the page that tells how things are now, by its name."""
+        """Return the markup of each part of the page that shows the current status, by its name."""
         whole = {"components": news.components, "maintenance": news.maintenance}
         parts = {
             "summary": self.render("summary", open_count=news.changes.open_count, **whole),

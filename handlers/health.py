@@ -1,4 +1,4 @@
-"""`/healthz`: the event loop is alive. It asks no database, so that a slow disk restarts nobody."""
+"""`/healthz`: the event loop is alive. Asks no database, so that a slow disk doesn't cause a restart."""
 
 from waterspout import public
 from waterspout.native import JSONHandler

@@ -1,4 +1,4 @@
-"""`/api/incidents`, `/api/incidents/<id>`: the board, and one incident whole, in JSON."""
+"""`/api/incidents`, `/api/incidents/<id>`: the board, and one whole incident, in JSON."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -16,7 +16,7 @@ from waterspout.native import Document
 
 @public
 class IncidentsHandler(BoardDocumentHandler):
-    """A list of incidents, as the page has them: open ones first, then newest first, with recent updates."""
+    """A list of incidents, as on the page: open ones first, then newest first, with recent updates."""
 
     async def get(self) -> None:
         await self.send_document(("incidents", self.root_path), self.list_incidents)

@@ -1,4 +1,4 @@
-"""`/api/stream`, `/api/ws`, `/api/poll`: three doors to what keeps open pages up to date."""
+"""`/api/stream`, `/api/ws`, `/api/poll`: three ways to keep open pages up to date."""
 
 from waterspout import public
 from waterspout.native import live

@@ -1,4 +1,4 @@
-"""`/api/readers`: how many pages are open, for operators. Who signed in at Flask is known here, too."""
+"""`/api/readers`: how many pages are open, for operators. Users signed in with Flask are known here, too."""
 
 from handlers.base import Mounted
 from waterspout import authenticated
