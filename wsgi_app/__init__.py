@@ -1,7 +1,7 @@
 """The Flask side: pages, and what operators do. Few people, no hurry.
 
-An ordinary Flask app, which runs behind any WSGI server: it knows nothing of Tornado, and imports nothing of
-`handlers`. The database must exist (`app.first_run` makes it, `flask --app wsgi_app upgrade` as well).
+An ordinary Flask app, which runs on any WSGI server: it knows nothing of Tornado, and imports nothing from
+`handlers`. The database must exist (`app.first_run` creates it, and so does `flask --app wsgi_app upgrade`).
 """
 
 import os
@@ -18,8 +18,8 @@ from wsgi_app.sessions import init_sessions
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """Return the Flask app. Without `settings`: by the environment; raises SettingsError."""
-    # Here, and not above: the server, which reads sessions alone, starts sooner without pages and forms.
+    """Return the Flask app. Without `settings`: from the environment; raises SettingsError."""
+    # Here, not above: the server, which only reads sessions, starts sooner without pages and forms.
     from wsgi_app.pages import add_pages
 
     settings = settings or read_settings()
@@ -37,7 +37,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def read_settings() -> Settings:
-    """Read the environment; under the command `flask`, an error is its one line, and no traceback."""
+    """Read the environment; under the command `flask`, an error is one line without a traceback."""
     try:
         return Settings.from_environment(os.environ)
     except SettingsError as error:

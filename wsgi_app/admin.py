@@ -1,7 +1,7 @@
-"""What operators do with incidents: open one, say what is new, say what it concerns.
+"""What operators do with incidents: open one, post updates, set which components it concerns.
 
-The rest is in blueprints below this one. `guards.admit_operators` keeps everything under it to who has signed
-in.
+The rest is in blueprints below this one. `guards.admit_operators` limits everything under it to signed-in
+operators.
 """
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -33,7 +33,7 @@ def show_form() -> str:
 
 @admin.post("/")
 def post() -> Response | tuple[str, int]:
-    """Post what the form holds: an update, if it names an incident; a new incident otherwise."""
+    """Post what the form contains: an update if it names an incident; otherwise a new incident."""
     if "incident" in request.form:
         form = UpdateForm()
         update, forms = form.submit(add_update), (form, IncidentForm(formdata=None))

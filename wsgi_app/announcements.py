@@ -1,4 +1,4 @@
-"""Telling the native side, and with it every open page, of what has changed."""
+"""Notifying the native side, and with it every open page, of changes."""
 
 import logging
 
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 def announce(update: Update | None = None) -> None:
-    """Tell of an update, or another change; after its commit: whoever hears of it reads the store at once."""
+    """Announce an update, or another change; after its commit: subscribers read the store at once."""
     store = current_store()
     message: dict[str, object] = {"update": store.read(read_cursor), "version": store.read(read_version)}
     if update:
@@ -21,5 +21,5 @@ def announce(update: Update | None = None) -> None:
     try:
         waterspout.publish(TOPIC, message)
     except waterspout.NotServing:
-        # Under `flask run` or a test client there is nobody to tell; a page finds it when it comes back.
+        # Under `flask run` or a test client there are no subscribers; a page gets it when it reconnects.
         logger.debug("%s is not announced: no server is running", message)

@@ -1,4 +1,4 @@
-"""Attachments: taken with an update by operators, sent to everybody."""
+"""Attachments: uploaded by operators with an update, sent to everybody."""
 
 import re
 import unicodedata
@@ -19,30 +19,30 @@ from wsgi_app.resources import current_settings, current_store
 
 attachments = Blueprint("attachments", __name__)
 
-# A screenshot or a log fits in; a film does not. All the files of one update together.
+# Room for a screenshot or a log, not for a video. All files of one update together.
 FILES_SIZE = 10 * 1024 * 1024
 FILES_EACH_UPDATE = 5
 
-# Nothing in the file may run, ask for anything, or be framed, whatever a browser makes of it.
+# Nothing in the file may run, load anything, or be framed, whatever a browser makes of it.
 POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'"
 KEPT_FOR = 3600
 
-# Letters with what belongs to them, figures, and pictures: in all scripts.
+# Letters with their marks, digits, and symbols such as emoji, in all scripts.
 SAFE = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "So"})
 
-# For a name of which nothing safe is left.
+# For a name with nothing safe left in it.
 NAMELESS = "file"
 
-# File systems take 255, and who saves it twice wants room for " (1)".
+# File systems allow 255, and saving it twice needs room for " (1)".
 FILE_NAME_BYTES = 240
 
-# Windows knows devices by these, whatever stands behind the dot.
+# Windows device names, whatever follows the dot.
 DEVICE = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[0-9¹²³])(?:\.|$)", re.IGNORECASE)
 
 
 @attachments.get("/attachments/<int:attachment_id>")
 def send(attachment_id: int) -> Response:
-    """Send the file, to be saved: never shown as a page of this site."""
+    """Send the file as a download: never shown as a page of this site."""
     attachment = current_store().read(find, Attachment, attachment_id)
     try:
         response = send_file(
@@ -66,9 +66,9 @@ def folder() -> Folder:
 
 @contextmanager
 def stored(uploads: Sequence[FileStorage]) -> Iterator[list[Attachment]]:
-    """Store the files while the body runs; if it raises, or one of them is refused, none of them stays.
+    """Store the files while the body runs; if it raises, or one of them is refused, none is kept.
 
-    Raises `Refused`: there are too many of them, or one is of a kind that is not taken.
+    Raises `Refused`: there are too many of them, or one is of a type that is not accepted.
     """
     if len(uploads) > FILES_EACH_UPDATE:
         raise Refused(f"Attach {FILES_EACH_UPDATE} files at most.", "files")
@@ -83,7 +83,7 @@ def stored(uploads: Sequence[FileStorage]) -> Iterator[list[Attachment]]:
 
 
 def store_file(upload: FileStorage) -> Attachment:
-    """Keep one file, and return what is known of it; raises `Refused`."""
+    """Store one file, and return its record; raises `Refused`."""
     media_type = sniff(upload.stream)
     name = safe_name(upload.filename or "")
     if media_type is None:
@@ -95,8 +95,8 @@ def store_file(upload: FileStorage) -> Attachment:
 
 
 def safe_name(name: str) -> str:
-    """Return what people see, and save the file as: no path, no control characters, not too long."""
-    stem, ending = splitext(unicodedata.normalize("NFC", name))  # a Mac takes letters and accents apart
+    """Return the name that people see, and save the file as: no path, no control characters, not too long."""
+    stem, ending = splitext(unicodedata.normalize("NFC", name))  # macOS separates letters and accents
     ending = keep_safe(ending)[:20].rstrip("._")
     stem = keep_safe(stem).strip("._") or NAMELESS
     if DEVICE.match(unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()):
@@ -106,11 +106,11 @@ def safe_name(name: str) -> str:
 
 
 def keep_safe(text: str) -> str:
-    """Return what of the text means nothing to any file system, nor turns the direction of what follows."""
+    """Return the text without characters that are special to a file system or change the text direction."""
     joined = "_".join(text.replace("/", " ").split())
     return "".join(each for each in joined if each in "._-" or is_safe(each))
 
 
 def is_safe(letter: str) -> bool:
-    """A sign like "℀" is not: who takes it apart, as Werkzeug does for old clients, has a slash of it."""
+    """A character like "℀" is not: decomposed, as Werkzeug does it for old clients, it contains a slash."""
     return unicodedata.category(letter) in SAFE and "/" not in unicodedata.normalize("NFKD", letter)

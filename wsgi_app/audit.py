@@ -1,4 +1,4 @@
-"""The page of what was done: who, when, from where."""
+"""The audit page: what was done, by whom, when, from where."""
 
 from flask import Blueprint, render_template, request
 
@@ -11,7 +11,7 @@ audit = Blueprint("audit", __name__, url_prefix="/audit")
 
 @audit.get("/")
 def show() -> str:
-    """Show the newest lines; with `?before=`, those older than that one."""
+    """Show the newest lines; with `?before=`, those older than that line."""
     before = request.args.get("before", type=int)
     known = before is not None and 0 < before <= LARGEST_ID
     lines = current_store().read(read_audit, before if known else None)

@@ -1,4 +1,4 @@
-"""What is done at the command line of the machine: `flask --app wsgi_app COMMAND`."""
+"""What is done on the machine's command line: `flask --app wsgi_app COMMAND`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ commands = Blueprint("commands", __name__, cli_group=None)
 
 @contextmanager
 def in_one_line() -> Iterator[None]:
-    """Turn what the board refuses into one line and exit code 1."""
+    """Turn the board's refusals into one line and exit code 1."""
     try:
         yield
     except (Refused, Unknown, DatabaseError) as error:
@@ -48,7 +48,7 @@ def ask_password() -> str:
 @in_one_line()
 def upgrade() -> None:
     """Make the database's tables, or bring them up to date."""
-    # Here, and not above: who serves pages does without Alembic.
+    # Here, not above: serving pages doesn't need Alembic.
     from app.first_run import prepare_database
 
     prepare_database(current_settings())

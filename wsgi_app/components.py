@@ -1,4 +1,4 @@
-"""The page of components: add, rename, order, put away."""
+"""The page of components: add, rename, order, archive."""
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
@@ -18,7 +18,7 @@ from wsgi_app.sessions import current_actor
 
 components = Blueprint("components", __name__, url_prefix="/components")
 
-# What the buttons beside a component send, and what is then done to it.
+# What the buttons beside a component send, and what they do to it.
 CHANGES = {
     "up": (move_component, True),
     "down": (move_component, False),
@@ -48,7 +48,7 @@ def rename(component_id: int) -> Response | tuple[str, int]:
 
 @components.post("/<int:component_id>")
 def change(component_id: int) -> Response:
-    """Do what the button that was pressed says."""
+    """Do what the pressed button says."""
     if request.form.get("do") not in CHANGES:
         abort(400, "Nothing was asked for.")
     write, flag = CHANGES[request.form["do"]]
@@ -62,7 +62,7 @@ def done() -> Response:
 
 
 def render_page(new: ComponentForm, renamed: ComponentForm | None = None, renamed_id: int = 0) -> str:
-    """Return the page; with the form whose name was refused beside its component."""
+    """Return the page; a form whose name was refused is shown beside its component."""
     return render_template(
         "components.html",
         components=current_store().read(read_components),

@@ -1,4 +1,4 @@
-"""Error pages: for everything that Flask, a view or the store refuses, and for what fails."""
+"""Error pages: for everything that Flask, a view or the store refuses, and for failures."""
 
 from flask import Flask, current_app, render_template
 from flask_wtf.csrf import CSRFError
@@ -20,7 +20,7 @@ def add_error_pages(app: Flask) -> None:
 
 
 def show_error(error: HTTPException) -> Response:
-    """Return the error's own reply, its headers too (`Allow`), with a page of ours as the body."""
+    """Return the error's own reply, including its headers (`Allow`), with a page of ours as the body."""
     if isinstance(error, CSRFError):
         error.description = BAD_TOKEN
     response = Response.force_type(error.get_response())
@@ -30,8 +30,8 @@ def show_error(error: HTTPException) -> Response:
 
 
 def render_error(error: HTTPException) -> str:
-    """Return the page: that of a failure asks nothing of the database, which may be what has failed."""
+    """Return the page: for a failure it does not use the database, which may be what has failed."""
     if (error.code or 500) < 500:
         return render_template("error.html", error=error)
-    # Not `render_template`, which asks who is signed in.
+    # Not `render_template`, which looks up who is signed in.
     return current_app.jinja_env.get_template("error.html").render(error=error)

@@ -1,4 +1,4 @@
-"""What the forms take. Each complaint is a sentence for the person who filled one in."""
+"""The forms. Each error message is a sentence for the person who filled one in."""
 
 import hashlib
 import re
@@ -47,7 +47,7 @@ T = TypeVar("T")
 
 
 def one_line(raw: object) -> str:
-    """Return the text with its blanks tidied; nothing for what is no text, such as a file."""
+    """Return the text with its whitespace normalised; "" for anything that is not text, such as a file."""
     return " ".join(raw.split()) if isinstance(raw, str) else ""
 
 
@@ -57,7 +57,7 @@ def many_lines(raw: object) -> str:
 
 
 def number(raw: object) -> int:
-    """Return what could be a row's number; raises ValueError."""
+    """Return the value as what could be a row's number; raises ValueError."""
     if not re.fullmatch("[0-9]{1,10}", str(raw)):
         raise ValueError(raw)
     return int(str(raw))
@@ -84,13 +84,13 @@ def name_line(if_empty: str) -> StringField:
 
 
 def title_line(if_empty: str) -> StringField:
-    """A title, which must be there."""
+    """A required title."""
     too_long = Length(max=TITLE_LENGTH, message=f"Shorten this to {TITLE_LENGTH} characters.")
     return StringField("Title", [DataRequired(if_empty), too_long, check_printable], filters=[one_line])
 
 
 def message(label: str, if_empty: str) -> TextAreaField:
-    """A text of some lines that must be there."""
+    """A required text of several lines."""
     too_long = Length(max=TEXT_LENGTH, message=f"Shorten this to {TEXT_LENGTH} characters.")
     validators = [DataRequired(if_empty), too_long, check_printable]
     return TextAreaField(label, validators, filters=[many_lines], render_kw={"rows": 5})
@@ -99,7 +99,7 @@ def message(label: str, if_empty: str) -> TextAreaField:
 def choice(
     label: str, kind: Callable[[str], Any], complaint: str, choices: Any, required: bool = False, **more: Any
 ) -> SelectField:
-    """One value of a menu, made by `kind`; None for the empty one."""
+    """One value of a menu, converted by `kind`; None for the empty one."""
     return SelectField(  # type: ignore[call-arg]  # `invalid_value_message` is newer than its stubs
         label,
         [DataRequired(complaint)] if required else [],
@@ -112,7 +112,7 @@ def choice(
 
 
 def tick_components() -> SelectMultipleField:
-    """Components to tick: `data` is a list of their numbers. Which of them there are, the store knows."""
+    """Components to tick: `data` is a list of their ids. The store checks whether they exist."""
     return SelectMultipleField(  # type: ignore[call-arg]  # the same
         "Components",
         coerce=number,
@@ -127,7 +127,7 @@ def component_choices() -> list[SelectChoice]:
 
 
 def incident_choices() -> list[SelectChoice]:
-    """The incidents of the board, and the one that a link led here for, or was chosen then."""
+    """The incidents on the board, and the one that the link or the form names."""
     store = current_store()
     listed = list(store.read(read_board).incidents)
     with suppress(Unknown, ValueError):
@@ -138,7 +138,7 @@ def incident_choices() -> list[SelectChoice]:
 
 
 class UTCField(DateTimeLocalField):
-    """A moment to the minute, in UTC: what the browser sends has no zone."""
+    """A moment to the minute, in UTC: what the browser sends has no time zone."""
 
     def __init__(self, label: str, **more: Any) -> None:
         super().__init__(label, [DataRequired("Give a day and a time.")], format="%Y-%m-%dT%H:%M", **more)
@@ -153,12 +153,12 @@ class UTCField(DateTimeLocalField):
 
 
 class BoardForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
-    """A form with Flask-WTF's token, which every post is asked for before its view runs."""
+    """A form with Flask-WTF's token, which is checked for every post before its view runs."""
 
     class Meta(FlaskForm.Meta):  # type: ignore[misc]  # Flask-WTF has no types
         def wrap_formdata(self, form: BaseForm, formdata: Any) -> Any:
-            """Return what fills the fields in. Where no files are asked for, none is taken for a text; nor is
-            JSON for a form, which Flask-WTF does, whatever is in it.
+            """Return what fills in the fields. Where no files are expected, none is taken for text; nor is
+            JSON taken for a form, as Flask-WTF would do, whatever is in it.
             """
             if request.is_json:
                 return None
@@ -166,8 +166,8 @@ class BoardForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
             return sent if sent in (None, formdata) or "files" in form else request.form
 
     def submit(self, write: Callable[..., T], *args: Any, **more: Any) -> T | None:
-        """Commit what the form says, and return what `write` does: a function of the store that takes the
-        fields by their names. None, if something is wrong: that is said beside its field.
+        """Commit what the form says, and return what `write` returns: a function of the store that takes the
+        fields by name. None if something is wrong: the error is then shown beside its field.
         """
         if not self.validate():
             return None
@@ -185,8 +185,8 @@ class BoardForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
 
 
 class PostForm(BoardForm):
-    """What is said about an incident: files with it are kept if it is posted, and only then. One that is sent
-    twice, by a double click, is posted once.
+    """An update on an incident: its files are kept only if it is posted. One that is sent twice, by a double
+    click, is posted once.
     """
 
     state = choice("State", State, "Choose a state.", [CHOOSE, *STATES], required=True)
@@ -202,9 +202,9 @@ class PostForm(BoardForm):
 
 
 def fingerprint(files: Iterable[Attachment]) -> str:
-    """Return what tells the form that was sent from all others: by its token, and all that is in it.
+    """Return a value that identifies the form that was sent: from its token, and everything in it.
 
-    Nothing for one without a token: of a script, which has it in a header.
+    "" for one without a token: from a script, which sends it in a header.
     """
     if "csrf_token" not in request.form:
         return ""
@@ -226,7 +226,7 @@ class UpdateForm(PostForm):
 
 
 class IncidentForm(PostForm):
-    """A new incident, with the first that is said about it."""
+    """A new incident, with its first update."""
 
     title = title_line("Give the incident a title.")
     impact = choice("Impact", Impact, "Choose an impact.", IMPACTS, default=Impact.MINOR)
@@ -256,7 +256,7 @@ class ComponentForm(BoardForm):
 
 
 class SignInForm(BoardForm):
-    """Who signs in. Says nothing of how names and passwords are made."""
+    """Signing in. Reveals nothing about the rules for names and passwords."""
 
     name = StringField("Name", [DataRequired("Give your name."), check_printable], filters=[one_line])
     password = PasswordField("Password", [InputRequired("Give your password.")])
@@ -273,5 +273,5 @@ class JoinForm(BoardForm):
     )
 
     def commit(self, write: Callable[..., T], *args: Any, **more: Any) -> T:
-        password_hash = hash_new_password(self.password.data or "")  # takes its time: in no transaction
+        password_hash = hash_new_password(self.password.data or "")  # slow: not in a transaction
         return current_store().write(write, *args, name=self.name.data, password_hash=password_hash, **more)

@@ -1,4 +1,4 @@
-"""What keeps out who has no business here: other sites' pages, who has not signed in, what is too long."""
+"""What is kept out: other sites' pages, users who have not signed in, bodies that are too long."""
 
 from flask import Flask, Request, Response, abort, current_app, request
 from flask_login import current_user
@@ -18,11 +18,11 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def guard(app: Flask) -> None:
-    """Let each request pass, in this order, what it costs least to refuse it for; Flask-WTF's token last."""
+    """Check each request, the cheapest reasons for refusal first; Flask-WTF's token last."""
     app.config["MAX_CONTENT_LENGTH"] = MAX_CONTENT_LENGTH
-    # A token is good for as long as its session: who writes for an hour shall not lose what they wrote.
+    # A token is valid as long as its session: somebody who writes for an hour must not lose the text.
     app.config["WTF_CSRF_TIME_LIMIT"] = None
-    # Where a post comes from, `refuse_other_sites` tells, who knows the board's public address, too.
+    # `refuse_other_sites` checks where a post comes from, and also knows the board's public address.
     app.config["WTF_CSRF_SSL_STRICT"] = False
     for check in (refuse_other_sites, refuse_open_air, admit_operators, limit_body):
         app.before_request(check)
@@ -30,13 +30,13 @@ def guard(app: Flask) -> None:
 
 
 def refuse_other_sites() -> None:
-    """Answer 403 to what a page of another site sends."""
+    """Answer 403 to requests from pages of other sites."""
     if request.method not in SAFE_METHODS and is_cross_site(request, current_settings().url):
         abort(403, "This was sent from a page of another site, and has been refused.")
 
 
 def refuse_open_air() -> None:
-    """Answer 403 where a password would travel readable by everybody on the way."""
+    """Answer 403 where a password would be readable by everybody on the way."""
     if request.blueprint == "sign_in" and not is_private(request, current_settings().url):
         abort(
             403,
@@ -46,7 +46,7 @@ def refuse_open_air() -> None:
 
 
 def admit_operators() -> Response | None:
-    """Keep everything under `/admin/` to who has signed in. Before a body is read."""
+    """Limit everything under `/admin/` to signed-in operators. Before a body is read."""
     if "admin" not in request.blueprints or current_user.is_authenticated:
         return None
     if request.method not in SAFE_METHODS:
@@ -56,7 +56,7 @@ def admit_operators() -> Response | None:
 
 
 def limit_body() -> None:
-    """Answer 413 to what is too long."""
+    """Answer 413 to bodies that are too long."""
     announced = request.content_length or 0
     limit = FILES_SIZE + MAX_CONTENT_LENGTH if request.endpoint == TAKES_FILES else MAX_CONTENT_LENGTH
     if announced > limit:
@@ -67,7 +67,7 @@ def limit_body() -> None:
 
 
 def refuse_long_body() -> None:
-    """Read a body of unannounced length, which may be short only: Werkzeug would cut it without a word."""
+    """Read a body of unannounced length, which must be short: Werkzeug would cut it silently."""
     if len(request.get_data()) >= MAX_CONTENT_LENGTH:
         abort(413, describe_limit())
 
@@ -80,7 +80,7 @@ def describe_limit() -> str:
 
 def is_cross_site(request: Request, public_url: str = "") -> bool:
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    # As it was sent: `host_url` is as people read it, with letters that no origin has.
+    # As it was sent: `host_url` is decoded for people, with letters that no origin contains.
     own = f"{request.scheme}://{request.host.lower()}"
     return sites.is_cross_site(site, origin, {own, public_url} - {""})
 

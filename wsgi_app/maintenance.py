@@ -1,4 +1,4 @@
-"""The page of planned maintenance: announce, call off, end early."""
+"""The page of planned maintenance: announce, cancel, end early."""
 
 from flask import Blueprint, redirect, render_template, url_for
 from werkzeug.wrappers import Response
@@ -25,7 +25,7 @@ def add() -> Response | tuple[str, int]:
 
 @maintenance.post("/<int:maintenance_id>/end")
 def end(maintenance_id: int) -> Response:
-    """Call it off, or end it now."""
+    """Cancel it, or end it now."""
     current_store().write(end_maintenance, maintenance_id, current_actor())
     return done()
 

@@ -1,4 +1,4 @@
-"""The page of operators: who there is, inviting another, keeping one out."""
+"""The page of operators: list them, invite one, disable one."""
 
 from flask import Blueprint, redirect, render_template, url_for
 from werkzeug.wrappers import Response
@@ -19,7 +19,7 @@ def show() -> str:
 
 @operators.post("/invite")
 def invite() -> tuple[str, int]:
-    """Make an invitation, and show its link: this once."""
+    """Create an invitation, and show its link, only this once."""
     return render_page(invitation_link(current_store().write(add_invitation, current_actor()))), 201
 
 
@@ -31,7 +31,7 @@ def disable(operator_id: int) -> Response:
 
 
 def invitation_link(token: str) -> str:
-    """Return the link to hand over: on the board's public address, if it was told."""
+    """Return the link to pass on: on the board's public address, if that is set."""
     public_url = current_settings().url
     return public_url + url_for("sign_in.join", token=token, _external=not public_url)
 

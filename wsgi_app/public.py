@@ -15,19 +15,19 @@ from wsgi_app.resources import current_store
 
 public = Blueprint("public", __name__)
 
-# In what follows the version is read first: what changes meanwhile is then streamed to the page, not lost.
+# Below, the version is always read first: a change in the meantime is then streamed to the page, not lost.
 
 
 @public.get("/")
 def show_board() -> Response:
-    """Answer with the page of the board's version; 304 to who has it already.
+    """Answer with the page for the board's version; 304 to clients that have it already.
 
-    It is made once for all operators, and once for everybody else: a crowd costs a look at the version for
-    each of them, a tenth of making the page.
+    It is made once for all operators, and once for everybody else: each reader costs a query for the version,
+    a tenth of making the page.
     """
     pages: Newest[tuple[bytes, str]] = current_app.extensions["board_pages"]
     version = current_store().read(read_version)
-    # Its links begin with the prefix under which it was asked for.
+    # Its links begin with the prefix under which it was requested.
     key = (current_user.is_authenticated, request.script_root)
     markup, etag = pages.get(key, version, make_board_page)
     response = Response(markup, mimetype="text/html")
@@ -66,5 +66,5 @@ def show_incident(incident_id: int) -> str:
 
 @public.app_context_processor
 def add_may_post() -> dict[str, Any]:
-    """Give templates `may_post`: whether to show the way to `/admin/`."""
+    """Give templates `may_post`: whether to show the link to `/admin/`."""
     return {"may_post": current_user.is_authenticated}

@@ -13,19 +13,19 @@ def add_resources(app: Flask, settings: Settings, store: Store) -> None:
 
 
 def current_settings() -> Settings:
-    """Return the settings of the app that the request in hand belongs to."""
+    """Return the settings of the app that serves the current request."""
     settings: Settings = current_app.extensions["settings"]
     return settings
 
 
 def current_store() -> Store:
-    """Return the store of the app that the request in hand belongs to."""
+    """Return the store of the app that serves the current request."""
     store: Store = current_app.extensions["store"]
     return store
 
 
 def native_url(name: str) -> str | None:
-    """Return where the native side serves what is called so; None: it is not there (`flask run`, a test)."""
+    """Return the URL of the native rule of this name; None: no native side (`flask run`, a test)."""
     try:
         return url_for(name)
     except BuildError:

@@ -1,4 +1,4 @@
-"""Who is signed in: a signed cookie that holds an operator's number and a mark of this stay."""
+"""Who is signed in: a signed cookie that holds an operator's id and a mark of this sign-in."""
 
 import hashlib
 import re
@@ -18,15 +18,15 @@ from app.store.tables import Operator
 from waterspout.service.sites import is_loopback_name
 from wsgi_app.resources import current_settings, current_store
 
-# From the last sign-in on. The cookie itself goes when the browser is closed.
+# From the last sign-in on. The cookie itself is dropped when the browser is closed.
 SESSION_LASTS = timedelta(days=7)
 COOKIE = "board"
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn(UserMixin):  # type: ignore[misc]  # Flask-Login has no types
-    """An operator as Flask-Login wants one. `mark` is another one after each change of password, and
-    after each sign-out: who has kept a copy of the cookie has nothing.
+    """An operator as Flask-Login expects one. `mark` changes with each new password and each sign-out: a copy
+    of the cookie is then worthless.
     """
 
     id: int
@@ -47,7 +47,7 @@ def load_operator(session_id: str) -> SignedIn | None:
 
 
 def read_operator(session: Session, session_id: str) -> SignedIn | None:
-    """Return the operator of a session, unless they were disabled, signed out or given another password."""
+    """Return the operator of a session, unless they were disabled, signed out or given a new password."""
     found = re.fullmatch(r"([0-9]{1,10}):[0-9a-f]{16}", session_id)
     if not found:
         return None
@@ -60,13 +60,13 @@ def read_operator(session: Session, session_id: str) -> SignedIn | None:
 
 
 def current_actor() -> Actor:
-    """Return who sent the request in hand."""
+    """Return who sent the current request."""
     return Actor(current_user.name, request.remote_addr or "")
 
 
 class PrivateCookies(SecureCookieSessionInterface):
-    """Sessions in a cookie that travels over TLS only, unless it never leaves this machine; and to the board
-    alone, where that shares its host with others.
+    """Sessions in a cookie that is sent over TLS only, unless it never leaves this machine; and only to the
+    board, where it shares its host with others.
     """
 
     def get_cookie_path(self, app: Flask) -> str:

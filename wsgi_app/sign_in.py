@@ -1,4 +1,4 @@
-"""Signing in and out, and becoming an operator by an invitation."""
+"""Signing in and out, and becoming an operator by invitation."""
 
 import re
 
@@ -28,14 +28,14 @@ from wsgi_app.sessions import SignedIn, current_actor
 
 sign_in = Blueprint("sign_in", __name__)
 
-# Compared when nobody has the name, so that the time of the answer does not tell who has.
+# Verified if nobody has the name, so that the time of the answer does not tell which names exist.
 NOBODYS_HASH = make_decoy()
 
 
 @sign_in.after_request
 def keep_private(response: Response) -> Response:
-    """Let browsers send the form by https, where BOARD_URL says that this is the board's, and a proxy let the
-    page be fetched without: to us both look the same, if it does not tell.
+    """Make browsers send the form by https if BOARD_URL says that the board uses it, but a proxy let the page
+    be fetched without: if the proxy doesn't say so, both look the same to us.
     """
     has_tls = current_settings().url.startswith("https:")
     if has_tls and not request.is_secure and not is_loopback_name(request.host):
@@ -79,7 +79,7 @@ def leave() -> Response:
 
 @sign_in.route("/join/<token>", methods=["GET", "POST"])
 def join(token: str) -> Response | str | tuple[str, int]:
-    """Show the form of an invitation, and make an operator of who fills it in."""
+    """Show the form of an invitation, and make whoever fills it in an operator."""
     try:
         current_store().read(find_invitation, token)
     except Refused as error:
@@ -97,7 +97,7 @@ def join(token: str) -> Response | str | tuple[str, int]:
 
 
 def check_guess(name: str, password: str) -> Operator | None:
-    """Return who has this name and password, or None; raises `TooManyGuesses`: it was not looked at."""
+    """Return the operator with this name and password, or None; raises `TooManyGuesses`: not checked."""
     store, address = current_store(), customer_of(request.remote_addr)
     store.write(count_guess, name, address)
     try:
@@ -118,19 +118,19 @@ def check_guess(name: str, password: str) -> Operator | None:
 
 
 def begin_session(operator: Operator) -> None:
-    """Sign the operator in, in a session that has nothing of what was in the cookie before."""
+    """Sign the operator in, in a session with nothing of what was in the cookie before."""
     session.clear()
     login_user(SignedIn.from_operator(operator))
 
 
 def find_target() -> str:
-    """Return where to go after signing in: the page that was asked for, if it is one of ours."""
+    """Return where to go after signing in: the requested page, if it is one of ours."""
     wanted = request.args.get("next", "")
     return wanted if is_own_path(wanted) else url_for("admin.show_form")
 
 
 def is_own_path(target: str) -> bool:
-    """Whether every browser takes it for a path of this site: "//evil.example" and "/\\evil" are none."""
+    """Whether every browser takes it for a path on this site: "//evil.example" and "/\\evil" are not."""
     return re.fullmatch(r"/(?!/)[!-\[\]-~]*", target) is not None
 
 
