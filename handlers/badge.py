@@ -1,4 +1,4 @@
-"""`/badge.svg`: the current status, as a picture for other sites' pages. `?component=`: that of one."""
+"""`/badge.svg`: the current status as a picture, for other sites' pages. `?component=`: of one component."""
 
 from functools import partial
 

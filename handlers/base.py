@@ -12,7 +12,7 @@ class Mounted(RequestHandler):
 
     @property
     def root_path(self) -> str:
-        """As the client sees it: a document with links is a separate one for each."""
+        """As the client sees it: documents with links are kept separately for each."""
         root_path: str = self.request.root_path  # type: ignore[attr-defined]  # Waterspout's requests have it
         return root_path
 

@@ -129,7 +129,7 @@ CHUNK_EXTENSIONS = 16 * KIB
 CHUNK_EXTENSION_FREE = 16
 #: The lines after a chunked body (bytes).
 TRAILER_SIZE = 8 * KIB
-#: A request's head must be whole this long after its first byte, or after the connection was made (seconds).
+#: A request's head must be complete within this after its first byte, or after the connection (seconds).
 HEAD_TIMEOUT = 15.0
 #: A timer that fires this late shows that the server has stood still: that time is not counted against its
 #: clients (seconds).
@@ -228,7 +228,7 @@ BACKLOG_LOOK_SLOW = 0.05
 BACKLOG_PATIENCE = 2
 #: ... but this many if the worker is ready to run and gets no core: other lanes would fare the same.
 BACKLOG_STARVING = 17
-#: Nothing is queued behind a request that has run alone for longer (seconds).
+#: Nothing is put into a backlog behind a request that has run alone for longer (seconds).
 BACKLOG_FRESH = 0.002
 #: A slow view is no reason to spread requests over lanes if this many in a row before it were quick.
 SPREAD_TOLERANCE = 100
@@ -292,7 +292,7 @@ PLACE_TEXT = 300
 PLACE_FRAMES = 1000
 #: ... if the process can answer within this; one whose interpreter lock is held can't (seconds) ...
 PLACE_PATIENCE = 1.0
-#: ... for this many threads of a process at a time: its control channel holds some 270 orders, with pings.
+#: ... for this many threads of a process at a time: its control channel holds some 270 orders, incl. pings.
 PLACES_ASKED = 32
 #: A WSGI process whose server is gone ends within this, whatever it runs (seconds).
 ORPHAN_GRACE = 2.0

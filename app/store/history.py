@@ -111,7 +111,7 @@ def read_history(
 
 
 def judge_day(component: Component, day: date, conditions: Sequence[Condition]) -> Day:
-    """Return the day with its worst condition; None if unknown, from before the component's time."""
+    """Return the day with its worst condition; None before the component's time, if nothing is known."""
     known = bool(conditions) or day >= component.created_at.date()
     return Day(day, worst(conditions) if known else None)
 

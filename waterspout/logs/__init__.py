@@ -6,5 +6,5 @@ saying.py    messages to the operator that bypass them
 tally.py     a limit on how often a line is logged                          (pure)
 tallying.py  the same, and what was left out is reported later
 standing.py  where a thread is, and what keeps the process from ending
-lateness.py  third-party code that takes long to load, and where it is
+lateness.py  an app's code that takes long to load, and where it is
 """

@@ -1,4 +1,4 @@
-"""Third-party code that takes long while this thread loads it: logged, with where it is."""
+"""An app's code that takes long while this thread loads it: logged, with where it is."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def _name(frame: FrameType) -> str:
 
 
 def _shorten(filename: str) -> str:
-    """The path relative to the entry of `sys.path` that it is below."""
+    """The path relative to the longest entry of `sys.path` that it is below."""
     homes = [
         home for home in sys.path if isinstance(home, str) and home and filename.startswith(home + os.sep)
     ]

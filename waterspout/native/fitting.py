@@ -74,7 +74,7 @@ def _find_misfit(handler_class: type[RequestHandler], name: str, rule: Given) ->
     if type(function) is not FunctionType or "__signature__" in vars(function):
         return
     try:
-        # Not that of a function which another package's decorator wraps: it may get other arguments.
+        # Not that of a function which another package's decorator wraps or hides: it may get other arguments.
         signature = inspect.signature(function, follow_wrapped=False)
     except Exception:  # from its annotations, which Python 3.14 evaluates only now
         return

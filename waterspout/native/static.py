@@ -76,7 +76,7 @@ def send_content(
 def _pieces(handler: SendingFileHandler, file: BinaryIO, offset: int, size: int) -> Iterator[bytes]:
     part = None
     try:
-        yield b""  # sends the head, which is framed and transformed after this
+        yield b""  # sends the head, which has been framed and transformed by then
         if _is_plain(handler):
             part = cast(Any, handler.request.connection).write_file(file, offset, size)
         if part is None:

@@ -40,7 +40,7 @@ class NativeRequest(NamedTuple):
 
 
 def find_natives() -> list[NativeRequest]:
-    """All unanswered requests on the running event loop, whichever server they came by, the longest-running
+    """All unfinished requests on the running event loop, whichever server they came by, the longest-running
     first; except the caller's own, and WebSockets.
     """
     here = asyncio.current_task()

@@ -16,8 +16,9 @@ _M_MMAP_THRESHOLD: Final = -3
 def keep_freed_memory() -> bool:
     """Let the process keep some of what it has freed, instead of giving each large block back to the kernel.
 
-    Each time, glibc maps a block from 128 KiB on, and gives back the end of the heap: the kernel then clears
-    fresh pages for every piece of a large body that passes through the loop, two thirds of a piece's cost.
+    glibc maps each block from 128 KiB on, and gives back the heap's end, each time: the kernel then clears
+    fresh pages for every piece of a large body that passes through the loop, which was two thirds of its
+    cost.
 
     False, and nothing is done: it is not glibc, or the allocator was configured by environment variables.
     """

@@ -250,7 +250,9 @@ def _explain(path: str, error: OSError, option: str) -> WaterspoutError:
 
 
 def adopt(descriptors: Iterable[int]) -> Listeners:
-    """Serve the sockets that our parent process opened. Raises ConfigurationError: one does not listen."""
+    """Serve the sockets inherited from the process that started us. Raises ConfigurationError: one does not
+    listen.
+    """
     sockets: list[socket.socket] = []
     try:
         sockets.extend(map(_adopt, dict.fromkeys(descriptors)))
