@@ -41,7 +41,7 @@ def find_place(thread: int) -> str:
 
 
 def find_awaited(waiting: Any) -> str:
-    """The same for a coroutine that waits: where in the app's own code, or else where at all."""
+    """The same of a coroutine that waits: where in the app's own code, or where at all."""
     frames = _list_awaited(waiting)
     own = [each for each in frames if not is_foreign(each.f_code.co_filename)]
     return escape(_name((own or frames)[-1]))[:PLACE_TEXT] if frames else ""
