@@ -97,7 +97,7 @@ atexit.register(Orphans().wait_blocking, [child])
         (OWN_TASK, r"tasks of the server's own go on, though they are cancelled \(go_on\)"),
         (
             OWN_EXIT,
-            r"what the server does at the exit still runs, at waterspout/wsgi/pool/orphans\.py:\d+ in \w+",
+            r"what the server does at the exit still runs, at \S*waterspout/wsgi/pool/orphans\.py:\d+ in \w+",
         ),
     ],
 )
