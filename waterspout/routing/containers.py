@@ -1,4 +1,4 @@
-"""The WSGI apps that an application's rules lead to: they start, stop and are looked at together."""
+"""The WSGI apps that an application's rules lead to: they are started, stopped and inspected together."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from waterspout.wsgi.pool.pool import Pool
 
 
 def find_containers(application: Application) -> dict[Container, str]:
-    """All of them, in the order of the rules, each with what its first rule matches; the last one is that of
-    `wsgi=`. A handler that is given one as an argument leads to it, too.
+    """All containers in the order of the rules, each with what its first rule matches; that of `wsgi=` is
+    last. A handler that gets a container as an argument leads to it, too.
     """
     found: dict[Container, str] = {}
     for path, container in _list(application.default_router.rules, ""):
@@ -46,8 +46,8 @@ def _pick(values: Iterable[object]) -> list[Container]:
 
 
 def name_pools(application: Application) -> dict[str, Pool]:
-    """The pools of all of them. Those of `wsgi=`, or of the only one there is, are called as they are
-    everywhere; before the names of others stands what their rule matches.
+    """The pools of all containers by name. Those of `wsgi=`, or of the only container, have their usual
+    names; names of others begin with what their rule matches.
     """
     found = find_containers(application)
     own = getattr(application, "container", None)
@@ -56,15 +56,15 @@ def name_pools(application: Application) -> dict[str, Pool]:
         is_plain = container is own or len(found) == 1
         for name, pool in container.pools.items():
             said = name if is_plain else f"{path} {name}"
-            while said in pools:  # two in the arguments of one rule, or for the same path
+            while said in pools:  # two containers in the arguments of one rule, or for the same path
                 said += "'"
             pools[said] = pool
     return pools
 
 
 async def start_containers(application: Application) -> None:
-    """Start all; harmless when started. Raises what keeps one of them from it: then those that were not
-    running before don't run.
+    """Start all containers; harmless if they are running. Raises whatever keeps one from starting; then those
+    that were not running before are stopped.
     """
     containers = list(find_containers(application))
     idle = [container for container in containers if not container.pool.is_open]
@@ -83,7 +83,7 @@ async def start_containers(application: Application) -> None:
 
 
 async def stop_containers(application: Application, timeout: float | None = None) -> None:
-    """Let what runs in them finish, for `timeout` seconds at most (None: what each of them was told), and end
-    them.
+    """Stop all containers, after letting running requests finish for at most `timeout` seconds (None: each
+    container's own setting).
     """
     await asyncio.gather(*(container.stop(timeout) for container in find_containers(application)))

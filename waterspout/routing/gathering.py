@@ -1,4 +1,4 @@
-"""Rules as people write them become rules as Tornado's routers take them."""
+"""Turns rules as people write them into rules as Tornado's routers take them."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ from waterspout.wsgi.naming import Names, find_arguments
 if TYPE_CHECKING:
     from waterspout.application import Application
 
-#: Settings by which Tornado refuses what other sites send, before `prepare()`.
+#: Settings with which Tornado refuses requests from other sites, before `prepare()`.
 _GUARDS: Final = ("xsrf_cookies", "cross_origin_protection")
-#: Of one class, so many lines.
+#: How many doubts are listed for one handler class.
 _SAID: Final = 3
 
 
 class GuardedFallbackHandler(FallbackHandler):
-    """In front of a WSGI app, by a rule of an application with such a setting. A plain one is never made: the
-    app is given the request as it arrives.
+    """Stands in front of a WSGI app where the application has such a setting. A plain `FallbackHandler` is
+    never instantiated there: the app is given the request as it arrives.
     """
 
 
 class Gathering:
     """Gathers the rules of an `application`, whose `settings` are as they were given.
 
-    `find_lean` gives the class that runs in place of a handler's. `container`: of the WSGI app that stands
-    behind them, if there is one; its `url_for` is told their names.
+    `find_lean` gives the class that runs in place of a handler's. `container`: that of the WSGI app behind
+    the rules, if there is one; its `url_for` is told their names.
 
-    Attributes: `maps`, of all rules that are written Flask's way; `sent_to_login`, handlers that send whoever
-    is not signed in to `login_url`.
+    Attributes: `maps`, of all rules that are written Flask's way; `sent_to_login`, handlers that send users
+    who are not signed in to `login_url`.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Gathering:
         self._has_login = settings.get("login_loader") is not None
         self._guards_others = any(settings.get(name) for name in _GUARDS)
         self._undeclared: dict[str, str] = {}
-        #: What `url_for` of the Flask app is told.
+        #: The names that `url_for` of the Flask app is told.
         self.names = container.link.native if container is not None else Names()
         self.maps: list[RuleMap] = []
         self._doubts: list[str] = []
@@ -77,11 +77,11 @@ class Gathering:
 
     @property
     def doubts(self) -> list[str]:
-        """What is probably a mistake, a line for each, for people."""
+        """Probable mistakes, one line each, for people to read."""
         doubts = list(self._doubts)
         for handler_class, given in self._given.items():
             misfits: list[str] = []
-            with suppress(Exception):  # what cannot be looked at is not doubted
+            with suppress(Exception):  # what can't be inspected isn't doubted
                 misfits += find_misfits(handler_class, given)
             doubts += misfits[:_SAID]
             if more := len(misfits[_SAID:]):
@@ -90,11 +90,11 @@ class Gathering:
         return doubts
 
     def gather(self, rules: Iterable[Any], *handlers: Any) -> list[Any]:
-        """Tornado's rules: neighbours that are written Flask's way become one map at their place. `handlers`:
-        others that answer without a rule.
+        """Return Tornado's rules: adjacent ones that are written Flask's way become one map in their place.
+        `handlers`: others, which answer without a rule.
 
-        Raises ConfigurationError: a rule can't be read; as AccessUndeclared, it is not said who may use a
-        handler.
+        Raises ConfigurationError: a rule can't be read; its subclass AccessUndeclared: it is not declared who
+        may use a handler.
         """
         for handler in handlers:
             self._check_access(handler)
@@ -126,7 +126,7 @@ class Gathering:
         return gathered + self._join(neighbours)
 
     def _join(self, rules: list[PathRule]) -> list[Rule]:
-        """One rule for all of them; none for none."""
+        """One rule for all `rules`; no rule if there are none."""
         if not rules:
             return []
         is_guarded = self._container is not None
@@ -137,7 +137,7 @@ class Gathering:
         return [Rule(AnyMatches(), rule_map)]
 
     def _take(self, given: Any) -> Rule:
-        """One rule of Tornado's, as its routers would make it, with what we ask of it."""
+        """One Tornado rule, as its routers would make it, with our checks and changes."""
         if isinstance(given, Rule):
             rule = copy(given)
         else:
@@ -168,15 +168,15 @@ class Gathering:
         return rule
 
     def _guard(self, target: Any, kwargs: Mapping[str, Any] | None) -> Any:
-        """What Tornado would guard in front of a WSGI app, which has no guard of its own perhaps, is guarded
-        here, too.
+        """Guard a WSGI app where Tornado would guard the handler in front of it: the app may have no guard of
+        its own.
         """
         leads_to_app = target is FallbackHandler and isinstance((kwargs or {}).get("fallback"), Container)
         return GuardedFallbackHandler if leads_to_app and self._guards_others else target
 
     def _check_proxies(self, path: str, *targets: Any) -> None:
-        """Who a request is from, and below what, is said once, for both sides: a second word would be heard
-        for some requests only. Raises ConfigurationError.
+        """Whom a request comes from, and its root path, are configured once, for both sides: a second setting
+        would apply to some requests only. Raises ConfigurationError.
         """
         for target in targets:
             if isinstance(target, Container) and not target.proxies.adds_nothing_to(
@@ -188,7 +188,7 @@ class Gathering:
                 )
 
     def _doubt_pattern(self, rule: Rule) -> None:
-        """`url("/items/<int:id>", ...)` and its like are regular expressions, whatever they look like."""
+        """`url("/items/<int:id>", ...)` and the like are regular expressions, whatever they look like."""
         if not isinstance(rule.matcher, PathMatches):
             return
         pattern = rule.matcher.regex.pattern.removesuffix("$")
@@ -200,7 +200,7 @@ class Gathering:
             )
 
     def _doubt_path(self, path: str) -> None:
-        """A slip of whoever meant Flask's notation, and wrote what is taken as it stands."""
+        """Doubt a path that was probably meant in Flask's notation, but is taken literally."""
         if is_foreign(path):
             self._doubts.append(
                 f"the rule {path!r} matches only a path that has these very signs: what varies is written "
@@ -208,8 +208,8 @@ class Gathering:
             )
 
     def _doubt_call(self, rule: Rule) -> None:
-        """Tornado calls a function, or a class that is no handler, with the request, and heeds no result. (An
-        object that can be called is somebody's who knows that: a `WSGIContainer`.)
+        """Tornado calls a function, or a class that is no handler, with the request, and ignores the result.
+        (Authors of callable objects, like `WSGIContainer`, know that.)
         """
         target: Any = rule.target
         if isclass(target):
@@ -224,7 +224,7 @@ class Gathering:
             )
 
     def _check_access(self, target: Any) -> None:
-        """Deny by default: where there is a login, each handler has to say who may use it."""
+        """Deny by default: where there is a login, each handler has to declare who may use it."""
         if not (isclass(target) and issubclass(target, RequestHandler)) or target is FallbackHandler:
             return
         named = f"{target.__module__}.{target.__qualname__}"
@@ -253,7 +253,7 @@ class Gathering:
 
 
 def _compile(pattern: str) -> PathMatches:
-    """Raises ConfigurationError: no regular expression, or one that no path can match."""
+    """Raises ConfigurationError: not a regular expression, or one that no path can match."""
     if pattern[:1] not in ("", "/", ".") and is_literal(pattern):
         raise ConfigurationError(f"the rule {pattern!r} matches nothing: write {'/' + pattern!r}")
     try:

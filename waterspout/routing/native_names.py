@@ -1,4 +1,4 @@
-"""The names of native rules, for a Flask app where nobody serves it: tests, `flask run`, commands, Celery."""
+"""The names of native rules, for a Flask app outside a server: tests, `flask run`, commands, Celery."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from waterspout.wsgi.naming import Names
 
 
 def know_native(flask_app: Any, rules: Iterable[Any], **converters: Any) -> None:
-    """Let `url_for` of a Flask app that nobody serves find native `rules` by their names, as it does in a
-    server. `converters`: custom ones, by name, beside the app's own; where a rule has one that is neither,
-    `url_for` raises LookupError.
+    """Let `url_for` of a Flask app that is not being served find native `rules` by name, as it does in a
+    server. `converters`: custom ones, by name, in addition to the app's own; for a rule with any other
+    converter, `url_for` raises LookupError.
     """
     flask = find_flask(flask_app)
     names = Names(converters=({} if flask is None else find_converters(flask.url_map)) | converters)
@@ -26,7 +26,7 @@ def know_native(flask_app: Any, rules: Iterable[Any], **converters: Any) -> None
 
 
 def add_names(names: Names, rules: Iterable[Any]) -> None:
-    """Add those of `rules` that are written Flask's way, lists of rules within them included."""
+    """Add those of `rules` that are written Flask's way, including those in nested lists."""
     for rule in read_rules(rules):
         if not isinstance(rule, PathRule):
             target = rule.target if isinstance(rule, Rule) else rule[1]

@@ -1,4 +1,4 @@
-"""The path of a request target, decoded as a WSGI app decodes it; and which patterns are Flask's. Pure."""
+"""Decodes the path of a request target as a WSGI app does, and tells which patterns are Flask's. Pure."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from urllib.parse import quote, unquote_to_bytes
 from waterspout.exceptions import ConfigurationError
 from waterspout.message.target import decode_path_info
 
-#: What a path may hold as it is (RFC 3986 section 3.3), beside letters, digits and `-._~`.
+#: What a path may hold unescaped (RFC 3986 section 3.3), besides letters, digits and `-._~`.
 PLAIN: Final = "/:@!$&'()*+,;="
 _CONVERTER: Final = re.compile(r"<[^<>]+>")
-#: No sign of a regular expression, either: there a brace has numbers in it, or a name behind `\\N`. The last
-#: is Flask's own, without its `<`.
+#: None of these are regular expressions: there a brace holds numbers, or a name after `\\N`. The last one is
+#: Flask's own notation without its `<`.
 _FOREIGN: Final = re.compile(r"/:[A-Za-z_]|(?<!\\)(?<!\\N)\{[A-Za-z_]|/(?:\w+:)?[A-Za-z_]\w*>")
-#: Signs of which a regular expression takes one.
+#: A character set of a regular expression.
 _SET: Final = re.compile(r"\[\^?\]?[^\]]*\]")
 _ESCAPE: Final = re.compile("%[0-9A-Fa-f]{2}")
 _REGEX_SIGNS: Final = frozenset("\\^$|?*+()[]{}")
 
 
 def decode_path(path: str) -> str:
-    """`path`, as it is on the wire (bytes as latin-1), as Werkzeug reads it from PATH_INFO: decoded once,
-    UTF-8, what isn't replaced; nothing collapsed.
+    """Decode `path`, as it is on the wire (bytes as latin-1), as Werkzeug reads it from PATH_INFO: once, as
+    UTF-8, with invalid bytes replaced; nothing is collapsed.
     """
     if "%" not in path and path.isascii():
         return path
@@ -33,11 +33,11 @@ def decode_path(path: str) -> str:
 
 
 def spell_plain(path: str) -> str | None:
-    """`path`, as it is on the wire, in the one spelling that a regular expression is asked about: what needs
-    no escape has none, and others are written in the usual way. So nobody goes round a rule by another
-    spelling, nor misses it by that of his own library: `/%61%40` is `/a@`, `/%c3%a9` is `/%C3%A9`.
+    """`path`, as it is on the wire, in the one spelling that regular expressions are matched against: no
+    needless escapes, and the others in their usual form. So no client gets around a rule with another
+    spelling, nor misses it because of its library's spelling: `/%61%40` is `/a@`, `/%c3%a9` is `/%C3%A9`.
 
-    None: no expression is asked. To a WSGI app an escaped slash is one, and what isn't UTF-8 is replaced.
+    None: no expression is tried. To a WSGI app an escaped slash is a slash, and what isn't UTF-8 is replaced.
     """
     if "%" not in path and path.isascii():
         return path
@@ -50,10 +50,10 @@ def spell_plain(path: str) -> str | None:
 
 
 def is_flask_style(pattern: str) -> bool:
-    """Whether `pattern` is written Flask's way: a literal path, or one with `<converter:name>` in it. One
-    with an escape (`/a%20b`) is Tornado's, which asks about the path as it is on the wire.
+    """Whether `pattern` is written Flask's way: a literal path, or one with `<converter:name>` in it. A
+    literal path with an escape (`/a%20b`) is Tornado's, which matches the path as it is on the wire.
 
-    Raises ConfigurationError: it is half that, half a regular expression.
+    Raises ConfigurationError: it mixes that with a regular expression, or lacks its leading slash.
     """
     if "(?" in pattern:
         return False
@@ -74,8 +74,8 @@ def is_flask_style(pattern: str) -> bool:
 
 
 def find_slip(path: str, converters: Collection[str]) -> str:
-    """What was probably meant by a path of Flask's notation that Werkzeug can't read, for behind its error;
-    "": nobody knows. `converters`: the names of those that there are.
+    """What was probably meant by a path in Flask's notation that Werkzeug can't read, to append to its error;
+    "": unknown. `converters`: the names of those that exist.
     """
     if not {"<", ">"}.isdisjoint(_CONVERTER.sub("", path)):
         return "; each < needs its >"
@@ -97,12 +97,12 @@ def find_slip(path: str, converters: Collection[str]) -> str:
 
 
 def is_foreign(path: str) -> bool:
-    """Whether what varies seems to be written as other frameworks have it, or half of it is: `/{id}`, `/:id`,
-    `/int:id>`.
+    """Whether variable parts seem to be written in another framework's notation, or incompletely in Flask's:
+    `/{id}`, `/:id`, `/int:id>`.
     """
     return _FOREIGN.search(_SET.sub(".", path)) is not None
 
 
 def is_literal(path: str) -> bool:
-    """Whether nothing in it is a sign of a regular expression, but for a dot."""
+    """Whether it has no special characters of a regular expression, except for dots."""
     return _REGEX_SIGNS.isdisjoint(path)

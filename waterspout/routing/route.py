@@ -22,8 +22,8 @@ class Route:
     """Where a rule leads.
 
     Attributes: `target`, the rule's own handler class; `handler_class`, which runs in its place, and its
-    `arguments`; `methods`, those that it owns; `container`, the WSGI app's, where the handler only stands for
-    it; `is_quick`, whether a request without a body needs nothing but its handler.
+    `arguments`; `methods`, those that it owns; `container`, that of the WSGI app, if the handler only stands
+    for one; `is_quick`, whether a request without a body needs nothing but its handler.
     """
 
     __slots__ = ("arguments", "container", "handler_class", "is_quick", "methods", "target")
@@ -47,7 +47,7 @@ class Route:
 
 
 class MovedHandler(LeanRequestHandler):
-    """Sends whoever asks to `location`, with the same method and body (308, RFC 9110 section 15.4.9)."""
+    """Redirects the client to `location`, with the same method and body (308, RFC 9110 section 15.4.9)."""
 
     def initialize(self, location: str) -> None:
         self._location = location
@@ -56,7 +56,7 @@ class MovedHandler(LeanRequestHandler):
         self.redirect(self._location, status=308)
 
     def check_xsrf_cookie(self) -> None:
-        """Nothing is done here: what is asked of a client is asked where it is sent."""
+        """Do nothing: the client is checked at the location that it is sent to."""
 
     def check_trusted_origin(self, origin: str) -> bool:
         """As `check_xsrf_cookie`."""
@@ -66,11 +66,11 @@ class MovedHandler(LeanRequestHandler):
 class Match(NamedTuple):
     """What a search found.
 
-    * `route`: who answers; None: nobody
-    * `args`, `kwargs`: of the handler's method
-    * `denied`: methods of native handlers at this path, when none of them owns the one that was asked for:
-      then `route` is the WSGI app's; or, where there is none, a handler that can only say so
-    * `moved_by`: the map that wants the path written otherwise, with a slash at its end
+    * `route`: the one that answers; None: there is none
+    * `args`, `kwargs`: for the handler's method
+    * `denied`: methods of native handlers at this path, when none of them owns the requested one: then
+      `route` is the WSGI app's; or, if there is none, that of a handler that can only say so
+    * `moved_by`: the map that wants the path to end with a slash
     """
 
     route: Route | None

@@ -18,7 +18,7 @@ from waterspout.importer import takes
 from waterspout.routing.paths import is_flask_style
 
 A_HANDLER: Final = "a handler is a class, derived from tornado.web.RequestHandler"
-#: What a function is called with beside the request: what Tornado's matchers say, and the rule's kwargs.
+#: What a function is called with besides the request: results of Tornado's matchers, and the rule's kwargs.
 _GIVEN: Final = (
     *((), ("path_args", "path_kwargs"), ("target_kwargs",)),
     ("path_args", "path_kwargs", "target_kwargs"),
@@ -28,18 +28,18 @@ _WRITTEN: Final = "(path, handler), (path, handler, kwargs) or (path, handler, k
 
 @dataclass(frozen=True)
 class PathRule:
-    """`path` as in Flask, `"/incidents/<int:id>"`, and who answers there: a rule of an `Application`.
+    """A rule of an `Application`: a `path` as in Flask, `"/incidents/<int:id>"`, and what answers there.
 
     A tuple `(path, handler)`, `(path, handler, kwargs)` or `(path, handler, kwargs, name)` whose path is
-    written that way is the same, with less to say.
+    written that way is the same, with fewer options.
 
     * `handler`: a `RequestHandler` class, or its import name
     * `kwargs`: what its `initialize()` gets
     * `name`: for `reverse_url`, and `url_for` of the Flask app
-    * `defaults`: arguments that the path does not say
+    * `defaults`: arguments that are not in the path
     * `strict_slashes`: whether `/a` is redirected to a rule `/a/` (as Flask does), rather than answered by it
 
-    Raises ConfigurationError: not so written, or the handler is none.
+    Raises ConfigurationError: the path is not written that way, or the handler is not one.
     """
 
     path: str
@@ -66,7 +66,8 @@ class PathRule:
 def read_rules(rules: Iterable[Any]) -> list[Any]:
     """Rules as an `Application` takes them: those written Flask's way as `PathRule`, others as they are.
 
-    Raises ConfigurationError: one of them is no rule, or leads to nothing that answers; or they are no list.
+    Raises ConfigurationError: one of them is not a rule, or leads to nothing that answers; or they are not a
+    list.
     """
     if isinstance(rules, str):
         module, _, name = rules.partition(":")
@@ -81,7 +82,7 @@ def read_rules(rules: Iterable[Any]) -> list[Any]:
 
 
 def _read(rule: Any) -> Any:
-    """A literal path that leads elsewhere than to a handler (a list of rules, a function) stays Tornado's."""
+    """A literal path that does not lead to a handler (but to a list of rules, a function) stays Tornado's."""
     if isinstance(rule, PathRule):
         return rule
     if isinstance(rule, Rule):
@@ -98,7 +99,7 @@ def _read(rule: Any) -> Any:
 
 
 def spell_matcher(matcher: Any) -> str:
-    """What a rule matches, as its author wrote it; but for a `$`, which Tornado adds."""
+    """What a rule matches, as its author wrote it, without the `$` that Tornado adds."""
     if isinstance(matcher, str):
         return matcher
     regex = getattr(matcher, "regex", None) or getattr(matcher, "host_pattern", None)
@@ -106,7 +107,7 @@ def spell_matcher(matcher: Any) -> str:
 
 
 def spell_target(target: Any) -> str:
-    """`module.name` of a function or class, or of the class of what is neither."""
+    """`module.name` of a function or class; of anything else, that of its class."""
     while isinstance(target, partial):
         target = target.func
     named = target if hasattr(target, "__qualname__") else type(target)
@@ -121,8 +122,8 @@ def _refuse(path: str, target: Any) -> NoReturn:
 
 
 def _check_target(matcher: str | Matcher, target: Any) -> None:
-    """Tornado would call it and wait for nothing: its client would for ever. Or it would pass the rule by, or
-    fail at each request. Raises ConfigurationError.
+    """Raises ConfigurationError: Tornado would call it and not await it, so its client would wait forever; or
+    Tornado would skip the rule, or fail at each request.
     """
     path = spell_matcher(matcher)
     called = (target, type(target).__call__) if callable(target) and not isclass(target) else ()
@@ -143,7 +144,7 @@ def _check_target(matcher: str | Matcher, target: Any) -> None:
 
 
 def _check_shape(rule: Any) -> None:
-    """Raises ConfigurationError: nobody could read it."""
+    """Raises ConfigurationError: it does not have the form of a rule."""
     if not isinstance(rule, (tuple, list)):
         raise ConfigurationError(f"{rule!r} is no rule: rules are a list of tuples, {_WRITTEN}")
     if not (2 <= len(rule) <= 4 and isinstance(rule[0], (str, Matcher))):
@@ -155,7 +156,7 @@ def _check_shape(rule: Any) -> None:
 
 
 def _check_named(path: Any, said: str, values: Any) -> None:
-    """Raises ConfigurationError: nobody could be called with them by their names."""
+    """Raises ConfigurationError: nothing could be called with them as keyword arguments."""
     if not isinstance(values, (Mapping, type(None))):
         hint = f"; write {_WRITTEN}" if said == "kwargs" else ""
         raise ConfigurationError(f"the rule {path!r}: {said} are a dictionary or None, not {values!r}{hint}")

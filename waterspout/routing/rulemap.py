@@ -23,17 +23,17 @@ from waterspout.wsgi.naming import find_arguments
 if TYPE_CHECKING:
     from waterspout.application import Application
 
-#: What stands in a URL where the host is not looked at.
+#: The host in a URL where the host does not matter.
 _HOST = "localhost"
 
 
 class RuleMap(ReversibleRouter):
-    """Neighbouring rules as one map: `merge_slashes` is off, and a path leads to its most specific rule,
-    whatever their order is, as in Flask.
+    """Adjacent rules as one map: `merge_slashes` is off, and a path leads to its most specific rule, whatever
+    their order, as in Flask.
 
     `find_lean` gives the class that runs in place of a handler's. `converters`: custom ones, by name.
-    `is_guarded`: a WSGI app stands behind the native rules. Raises ConfigurationError: what Werkzeug can't
-    read.
+    `is_guarded`: a WSGI app stands behind the native rules. Raises ConfigurationError: Werkzeug can't read a
+    rule.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class RuleMap(ReversibleRouter):
         #: Each rule as it was written, as Werkzeug has it, and where it leads.
         self.listed: list[tuple[PathRule, Rule, Route]] = []
         self._named: dict[str, list[PathRule]] = {}
-        #: The last that `lead` was asked, and what it said.
+        #: What `lead` was last asked, and its answer.
         self._led: tuple[str, str, Route | None] = ("", "", None)
         self._roots: set[str] = set()
         for rule in rules:
@@ -79,7 +79,7 @@ class RuleMap(ReversibleRouter):
             strict_slashes=rule.strict_slashes,
         )
         if methods is not None:
-            made.methods = set(methods)  # Werkzeug lets HEAD follow the GET of a WebSocket, too
+            made.methods = set(methods)  # Werkzeug adds HEAD to the GET of a WebSocket, too
         try:
             self._map.add(made)
         except (LookupError, SyntaxError, TypeError, ValueError) as error:
@@ -93,7 +93,7 @@ class RuleMap(ReversibleRouter):
             self._named.setdefault(rule.name, []).append(rule)
 
     def renew(self, find_lean: Callable[[type[RequestHandler]], type[RequestHandler]]) -> None:
-        """Let the classes run that `find_lean` gives now."""
+        """Switch to the classes that `find_lean` gives now."""
         self._led = ("", "", None)
         for place, (rule, made, route) in enumerate(self.listed):
             renewed = Route(route.target, find_lean(route.target), route.arguments)
@@ -101,11 +101,11 @@ class RuleMap(ReversibleRouter):
             self.listed[place] = (rule, made, renewed)
 
     def search(self, method: str, path: str) -> Match | None:
-        """Who owns `path`, as it is on the wire, and `method`. None: the path is nobody's here."""
+        """Find the owner of `path`, as it is on the wire, and `method`. None: no rule here has that path."""
         path = decode_path(path)
         if not self._has_any_root and _find_root(path) not in self._roots:
-            return None  # saves Werkzeug's search for most of what is the WSGI app's
-        # Werkzeug takes //a for /a. So does a Flask app behind us: nobody shall get past us by that.
+            return None  # saves Werkzeug's search for most paths of the WSGI app
+        # Werkzeug takes //a for /a. So does a Flask app behind us: that must not be a way around our rules.
         if path[:1] != "/" or (path[1:2] == "/" and not self._is_guarded):
             return None
         try:
@@ -119,7 +119,7 @@ class RuleMap(ReversibleRouter):
         return Match(self._routes[id(rule)], kwargs=values)
 
     def lead(self, method: str, path: str) -> Route | None:
-        """Who answers here, if only that the method is not allowed. None: nobody."""
+        """The route that answers here, if only that the method is not allowed. None: there is none."""
         led = self._led
         if led[:2] != (method, path):
             match = self.search(method, path)
@@ -130,26 +130,27 @@ class RuleMap(ReversibleRouter):
 
     @property
     def rules(self) -> list[TornadoRule]:
-        """As a router of Tornado's has them, for who looks there which one a request has had: OpenTelemetry
-        does, and names it.
+        """The rules as a Tornado router has them, for callers that look up which one a request matched:
+        OpenTelemetry does, and names it.
         """
         return [TornadoRule(_Leads(self, rule, route), route.target) for rule, _, route in self.listed]
 
     def find_owner(self, methods: frozenset[str], path: str) -> Match:
-        """Who says 405 for `path`, which rules take with `methods`: one of them, unless a rule that comes
-        before them sends each of `methods` elsewhere.
+        """What answers 405 for `path`, which rules match with `methods`: one of them, unless an earlier rule
+        redirects each of `methods`.
         """
         found = (self.search(method, path) for method in sorted(methods))
         return next((match for match in found if match is not None and match.moved_by is None), self._refuses)
 
     def find_location(self, request: HTTPServerRequest) -> str:
-        """Where a request for a path that is written otherwise is sent: as a whole URL, as Flask does it.
+        """Where a request is redirected if its path should be written differently: an absolute URL, as in
+        Flask.
 
-        Raises HTTPInputError: its host is no name that a URL may have.
+        Raises HTTPInputError: its host is not a name that a URL may have.
         """
         root_path = getattr(request, "root_path", "")
         try:
-            request.host.encode("idna")  # Werkzeug judges it itself from 2.3 on
+            request.host.encode("idna")  # Werkzeug checks it itself from 2.3 on
             adapter = self._map.bind(request.host, script_name=root_path or "/", url_scheme=request.protocol)
         except (BadHost, UnicodeError):
             raise HTTPInputError(f"a host that can't be: {request.host!r}") from None
@@ -170,7 +171,7 @@ class RuleMap(ReversibleRouter):
     def reverse_url(self, name: str, *args: Any, **kwargs: Any) -> str | None:
         """The path of the rule of that name; None: there is none here. `args` are in the order of the path.
 
-        Raises ValueError: not its arguments.
+        Raises ValueError: the arguments don't fit the rule.
         """
         rules = self._named.get(name)
         if rules is None:
@@ -200,12 +201,12 @@ class _Leads(Matcher):
         return {} if is_led else None
 
     def _find_groups(self) -> tuple[str, int]:
-        """The name is that of `tornado.routing.PathMatches` (6.6.1): the pattern, and how many of its groups
-        are left out there. Flask's notation leaves out none.
+        """Named as in `tornado.routing.PathMatches` (6.6.1): the pattern, and how many of its groups are left
+        out there. Flask's notation leaves out none.
         """
         return self._rule.path, 0
 
 
 def _find_root(path: str) -> str:
-    """What a path begins with, up to its second slash; `//a` begins as `/a` does."""
+    """The beginning of a path, up to its second slash; `//a` begins like `/a`."""
     return path.lstrip("/").partition("/")[0]

@@ -23,8 +23,8 @@ _UNCHANGING: Final = frozenset({bytes, float, int, str, uuid.UUID, type(None)})
 
 
 class PlainPathMatches(PathMatches):
-    """Matches a path as the WSGI app would read it, however it is spelled, and none that can't be spelled. A
-    matcher, because that is the only place where Tornado's routers can be told so, and they decide where
+    """Matches a path as the WSGI app would read it, whatever its spelling, and none without a plain spelling.
+    This is done in a matcher because that is the only way to tell Tornado's routers, and they decide where
     there are rules for hosts.
     """
 
@@ -40,7 +40,7 @@ class PlainPathMatches(PathMatches):
 
 
 class _Path(NamedTuple):
-    """What Tornado's matchers of paths look at of a request."""
+    """The part of a request that Tornado's path matchers look at."""
 
     path: str
 
@@ -65,7 +65,7 @@ class Pattern:
 
     @property
     def flags(self) -> int:
-        """The regular expression's, as `re.compile` takes them."""
+        """The flags of the regular expression, as `re.compile` takes them."""
         return int(self._matcher.regex.flags)
 
     def search(self, method: str, path: str) -> Match | None:
@@ -82,7 +82,7 @@ class Pattern:
         return self.give(path)
 
     def give(self, path: str) -> Match:
-        """What its handler is given for `path`, which it matches."""
+        """What the handler is given for `path`, which the pattern matches."""
         if not self._has_groups:
             return self._bare
         if self._wants_plain:
@@ -92,8 +92,8 @@ class Pattern:
 
 
 class Table:
-    """The rules of an application as one flat list, when that is all that its routers say: patterns of
-    paths that lead to handlers. Tornado's own routers, one in the other, ask five functions for each rule.
+    """The rules of an application as one flat list, when its routers say no more than that: path patterns
+    that lead to handlers. Tornado's own nested routers call five functions for each rule.
 
     `find_lean` gives the class that runs in place of a handler's.
 
@@ -116,24 +116,24 @@ class Table:
             for rule in _flatten(application)
         ]
         self.is_flat = bool(self.places) or not self._inner
-        #: What was found for a method and a path, the literal ones first: saves a third of a native request
-        #: with an argument when many ask for the same.
+        #: Matches by method and path, the literal ones first: saves a third of a native request with an
+        #: argument when many ask for the same.
         self._known: dict[tuple[str, str], Match] = {}
         self._is_settled = all(place.is_settled for place in self.places if isinstance(place, RuleMap))
         for path in self._spell_literals():
             for method in RequestHandler.SUPPORTED_METHODS:
-                found = self._search(method, path)  # the first one, whoever it is
+                found = self._search(method, path)  # the first match, whatever it is
                 if self._is_settled and _may_be_kept(method, path, found):
                     self._known[method, path] = found
         self._literal = dict(self._known)
 
     @property
     def is_current(self) -> bool:
-        """Nobody has added a rule since."""
+        """Whether no rule has been added since."""
         return self._size == len(self._outer) + len(self._inner)
 
     def find(self, method: str, path: str) -> Match:
-        """Who owns `path`, as it is on the wire, and `method`: the first rule of those that match both."""
+        """Find the owner of `path`, as it is on the wire, and `method`: the first rule that matches both."""
         found = self._known.get((method, path))
         if found is None:
             found = self._search(method, path)
@@ -158,20 +158,20 @@ class Table:
         return NOTHING if first is None else first._replace(denied=denied)
 
     def _spell_literals(self) -> list[str]:
-        """The paths without anything that varies, that a rule may mean; they are looked up, not searched."""
+        """The paths without variable parts that rules may mean; they are looked up, not searched for."""
         spelled: list[str] = []
         for place in self.places:
             if isinstance(place, RuleMap):
                 spelled += [rule.path for rule in place.path_rules if "<" not in rule.path]
             else:
                 spelled.append(place.text.removesuffix("$").replace("\\.", ".").replace("\\-", "-"))
-        # Each is searched for among all places: a thousand that vary would cost a second for nothing.
+        # Each is searched for in all places: a thousand with variable parts would cost a second for nothing.
         return [path for path in spelled if is_literal(path)]
 
 
 def _may_be_kept(method: str, path: str, found: Match) -> bool:
-    """Whether a match may be cached: a value that a custom converter has made might be changed by the handler
-    that gets it, and is made anew for each request.
+    """Whether a match may be cached: the handler might change a value that a custom converter has made, so it
+    is made anew for each request.
     """
     return (
         found.route is not None
@@ -183,12 +183,12 @@ def _may_be_kept(method: str, path: str, found: Match) -> bool:
 
 
 def _give(place: Pattern | RuleMap, path: str, methods: frozenset[str]) -> Match | None:
-    """The match for `path`, with any of `methods`: of the handler that says 405."""
+    """The match for `path`, with any of `methods`: that of the handler that answers 405."""
     return place.give(path) if isinstance(place, Pattern) else place.find_owner(methods, path)
 
 
 def _flatten(application: Application) -> list[Rule]:
-    """All rules; none, when the routers say more than that."""
+    """All rules; none, when the routers say more than a flat list can."""
     outer: RuleRouter = application.default_router
     if len(outer.rules) != 1 or type(outer.rules[0].matcher) is not AnyMatches:
         return []
@@ -197,7 +197,7 @@ def _flatten(application: Application) -> list[Rule]:
 
 
 def is_simple(rule: Rule) -> bool:
-    """Whether a flat list can say it: a pattern of paths that leads to a handler, or rules of Flask's way."""
+    """Whether a flat list can hold it: a path pattern leading to a handler, or rules written Flask's way."""
     target: Any = rule.target
     if isinstance(target, RuleMap):
         return type(rule.matcher) is AnyMatches
