@@ -1,10 +1,10 @@
 """Waterspout: a Tornado over your Flask.
 
 Native async routes are answered by `tornado.web.RequestHandler`s on the event loop; everything else goes to
-a WSGI app on lanes. The names below are the whole of the everyday interface.
+a WSGI app on lanes. The names below are the whole everyday interface.
 
-They are loaded when first used: a WSGI process that only publishes never imports Tornado. So are the folders
-that users name: `waterspout.native`, `http`, `service`, `testing` and `wsgi`.
+They are loaded when first used: a WSGI process that only publishes never imports Tornado. So are the public
+subpackages: `waterspout.native`, `http`, `service`, `testing` and `wsgi`.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ open_streams()  # before anything else is loaded: ctypes, for one, opens a file
 end_early()
 
 is_collecting = gc.isenabled()
-gc.disable()  # nothing of what is loaded is garbage: to look at it again and again is a tenth of the start
-from waterspout.cli import main  # noqa: E402  # behind the lines above
+gc.disable()  # nothing that is loaded is garbage: scanning it again and again takes a tenth of the start
+from waterspout.cli import main  # noqa: E402  # after the lines above
 
 if is_collecting:
     gc.enable()

@@ -50,17 +50,17 @@ class Application(TornadoApplication):
     `native`: rules, tried in order, written Flask's way, `("/incidents/<int:id>", Handler)`, or as Tornado's
     regular expressions: see docs/routing.md. `wsgi`: `"module:callable"` or `"module:factory()"`, which run
     in a WSGI process by default, or a WSGI callable, which runs in threads of this process; None: no WSGI
-    app, what no rule matches is 404. Of the `settings`, beside all of Tornado's:
+    app, what no rule matches is 404. `settings`, besides all of Tornado's:
 
     * `wsgi_workers`: WSGI processes; 0 means threads of this process (default: 1 for an import string)
-    * `wsgi_threads` (8): lanes in each; `wsgi_queue` (256): requests that may wait for a lane,
+    * `wsgi_threads` (8): lanes in each; `wsgi_queue` (256): how many requests may wait for a lane,
       `wsgi_queue_timeout` (10 s): and for how long
     * `wsgi_pools`, `wsgi_pool_rules`: lanes of their own for some paths, see `Container`
     * `wsgi_timeout` (60 s): for how long a view may send nothing
     * `wsgi_max_requests`, `wsgi_max_requests_jitter`, `wsgi_max_rss` (0, off): when a process is replaced
     * `wsgi_nice` (-1, by the cores): how much nicer than this one WSGI processes are, 0 to 19, or 20: idle
     * `wsgi_spool` (256 MiB): disk space for what slow clients have not taken, or not finished sending;
-      `wsgi_spool_reply` (16 MiB): of it for one reply
+      `wsgi_spool_reply` (16 MiB): how much of it for one reply
     * `max_body_size` (1 GiB): for the WSGI app and streaming handlers; `native_max_body_size` (10 MiB): for a
       native handler that is handed its body whole
     * `url_converters` (none): Werkzeug converters for `<name:...>` in native rules, by name
@@ -69,11 +69,11 @@ class Application(TornadoApplication):
     * `graceful_timeout` (30 s): how long `stop()` waits
     * `trusted_proxies` (none): networks, as CIDR, of proxies that may say who their client is, and `unix`;
       `proxy_headers` ("x-forwarded"): in which fields, or "forwarded", or "none", or the names of those
-      that they set ("x-forwarded-for,x-forwarded-proto"); `root_path` (""): what both sides are mounted
-      under: see docs/proxies.md
+      that they set ("x-forwarded-for,x-forwarded-proto"); `root_path` (""): the path that both sides are
+      mounted under: see docs/proxies.md
 
-    Raises ConfigurationError for what can't be. Nothing is started here: `await start()` does it, or the
-    first request.
+    Raises ConfigurationError for invalid settings. Nothing is started here: `await start()` does that, or
+    the first request.
     """
 
     def __init__(
@@ -86,10 +86,10 @@ class Application(TornadoApplication):
     ) -> None:
         self.container = make_container(wsgi, settings)
         check_loader(settings.get("login_loader"))
-        #: What can be read off: see docs/stats.md.
+        #: Figures that can be read: see docs/stats.md.
         self.gauges = Gauges() if self.container is None else self.container.gauges
         self._answers = self.gauges.native
-        if self.container is not None:  # one that was made before may know more of these
+        if self.container is not None:  # one that was made earlier may have its own settings
             self.max_body_size, self.proxies = self.container.max_body_size, self.container.proxies
         else:
             size = settings.get("max_body_size", limits.MAX_BODY_SIZE)
@@ -105,11 +105,11 @@ class Application(TornadoApplication):
             settings,
         )
         if settings.get("login_loader") is not None:
-            # A user who is known by a cookie is known on other sites' pages, too: what a Flask app has CSRF
-            # tokens for.
+            # A user known by a cookie is known to requests from other sites' pages, too: the reason why Flask
+            # apps have CSRF tokens.
             settings.setdefault("cross_origin_protection", True)
         self._endpoints = None if self.container is None else Endpoints(self.container.link)
-        # Tornado makes rules of `static_path` by itself: the setting says that those files are everybody's.
+        # Tornado makes rules of `static_path` by itself: the setting says that those files are public.
         static_class = settings.get("static_handler_class") if settings.get("static_path") else None
         rules = self._gathering.gather(native or [], settings.get("default_handler_class"), static_class)
         if self.container is not None:
@@ -118,13 +118,13 @@ class Application(TornadoApplication):
         self.add_transform(RecordTransform)
         #: Protocols: `WebSocketProtocol`, unless a handler makes its own.
         self._sockets: weakref.WeakSet[Any] = weakref.WeakSet()
-        #: The event loops on which it has opened the hub: there are several in some tests alone.
+        #: The event loops on which it has opened the hub: several only in some tests.
         self._loops: set[AbstractEventLoop] = set()
         self._last_loop: AbstractEventLoop | None = None
-        #: What is cancelled from now on is so because the graceful timeout is over.
+        #: Whether the graceful timeout is over: then it is the reason for every cancellation.
         self.is_cutting_short = False
         self._lay_table()
-        #: No subclass has overridden what `open_exchange` bypasses.
+        #: Whether no subclass has overridden what `open_exchange` bypasses.
         self._opens_itself = all(
             getattr(getattr(self, name), "__func__", None) is vars(Application)[name]
             for name in ("start_request", "find_handler", "get_handler_delegate")
@@ -132,7 +132,7 @@ class Application(TornadoApplication):
 
     def configure(self, **changes: Any) -> None:
         """Change settings before the start, by the names that the constructor takes: those of the WSGI app,
-        `debug`, which is for it alone, and `native_max_body_size`.
+        `debug`, which is only for it, and `native_max_body_size`.
 
         Raises ConfigurationError; then nothing is changed.
         """
@@ -161,7 +161,7 @@ class Application(TornadoApplication):
         repeated. Raises TargetNotFound, TargetRaised: one can't be loaded; PoolError: it is started on
         another event loop, or in another process.
 
-        An application that was never stopped is started anew when the loop that it belonged to is closed.
+        An application that was never stopped is started anew if the loop that it belonged to is closed.
         """
         self._open_hub()
         try:
@@ -173,25 +173,25 @@ class Application(TornadoApplication):
     async def stop(self, timeout: float | None = None) -> None:
         """Close WebSockets with 1001, end subscriptions, let running WSGI requests finish, stop the lanes.
 
-        `timeout` in seconds; by default the setting `graceful_timeout`. Topics are the process's, not the
-        application's: while another application is open on this event loop, subscriptions on it go on.
+        `timeout` in seconds; by default the setting `graceful_timeout`. Topics belong to the process, not to
+        the application: while another one is open on this event loop, subscriptions on it continue.
         """
         self.close_sockets()
         here = get_running_loop()
         for loop in list(self._loops):
-            if loop is here or not loop.is_running():  # else it is served there, too, and goes on
+            if loop is here or not loop.is_running():  # else it is still served there, and continues
                 self._close_hub(loop)
         await stop_containers(self, timeout)
 
     @property
     def graceful_timeout(self) -> float:
-        """How long a stop waits for what runs (seconds)."""
+        """How long a stop waits for running requests (seconds)."""
         if self.container is not None:
             return self.container.pool.settings.graceful_timeout
         return float(self.settings.get("graceful_timeout", limits.GRACEFUL_TIMEOUT))
 
     def close_sockets(self) -> None:
-        """Say 1001, going away, on every WebSocket (RFC 6455 section 7.4.1)."""
+        """Close every WebSocket with 1001, going away (RFC 6455 section 7.4.1)."""
         for protocol in list(self._sockets):
             if not is_closing(protocol):
                 _say_goodbye(protocol)
@@ -203,8 +203,8 @@ class Application(TornadoApplication):
 
     @property
     def closing_sockets(self) -> list[WebSocketProtocol]:
-        """Those that are closed, by whomever, and whose connections have not ended. (Of handlers that make
-        their protocol themselves nobody knows.)
+        """WebSockets that either side has closed, and whose connections have not ended. (Those of handlers
+        that make their own protocol are not known.)
         """
         ours = [protocol for protocol in self._sockets if isinstance(protocol, WebSocketProtocol)]
         return [protocol for protocol in ours if protocol.is_closing() and not protocol.is_over]
@@ -228,7 +228,7 @@ class Application(TornadoApplication):
         self._loops.add(loop)
         self._last_loop = loop
         self.is_cutting_short = False
-        self._lean_classes.clear()  # whoever wraps Tornado's methods has done so by now
+        self._lean_classes.clear()  # code that wraps Tornado's methods has done so by now
         for rule_map in self._gathering.maps:
             rule_map.renew(self._lean_classes.__getitem__)
         self._lay_table()
@@ -236,14 +236,14 @@ class Application(TornadoApplication):
 
     @property
     def doubts(self) -> list[str]:
-        """Native rules and settings that are probably mistakes, a line for each, for people."""
+        """Native rules and settings that are probably mistakes, one line each, for people to read."""
         named = doubt_names(self.settings, has_app=self.container is not None)
         login = doubt_login(self._gathering.sent_to_login, self.settings, self.proxies.root_path)
         return list(dict.fromkeys((*self._gathering.doubts, *named, *login)))
 
     def find_native(self, method: str, path: str) -> type[RequestHandler] | None:
-        """The handler that answers `path`, as it is on the wire, if only by sending the client to the same
-        with a slash behind it. None: the WSGI app does, or nobody; or hosts and nested rules decide.
+        """The handler that answers `path`, as it is on the wire, if only by redirecting the client to it with
+        a slash at its end. None: the WSGI app answers, or nothing; or hosts and nested rules decide.
         """
         table = self._table if self._table.is_current else self._lay_table()
         if not table.is_flat:
@@ -268,9 +268,9 @@ class Application(TornadoApplication):
         return Opening(self, server_conn, request_conn)
 
     def open_exchange(self, server_conn: object, exchange: Exchange) -> HTTPMessageDelegate | None:
-        """`start_request` for our own server, which knows the head by now. Costs a third as much.
+        """`start_request` for our own server, which has the head by now. Costs a third as much.
 
-        None: the request is whole, and its handler runs.
+        None: the request is complete, and its handler runs.
         """
         head, settings, verdict = exchange.head, self.settings, None
         if head.claims or self.proxies.root_path:
@@ -296,7 +296,7 @@ class Application(TornadoApplication):
         try:
             route, args, kwargs, denied, _ = table.find(head.method, path)
         except FAILURES:
-            return self.start_request(server_conn, exchange)  # it finds the same, and tells
+            return self.start_request(server_conn, exchange)  # it fails in the same way, and reports it
         if route is None:
             return self.start_request(server_conn, exchange)
         if route.container is not None:
@@ -326,13 +326,13 @@ class Application(TornadoApplication):
         return None
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
-        """Native rules see the path of a target in absolute form, as the WSGI app does: else
-        `GET http://host/admin` would go round the native `/admin`. If a converter raises, the answer is 500.
+        """Native rules see the path of a target in absolute form, as the WSGI app does: otherwise
+        `GET http://host/admin` would bypass the native `/admin`. If a converter raises, the answer is 500.
         """
         try:
             return self._find_handler(request, **kwargs)
         except (HTTPInputError, RequestRefused):
-            raise  # the server's to answer
+            raise  # for the server to answer
         except FAILURES as error:
             return NativeDelegate(self, request, Unfound(error))
 
@@ -354,7 +354,7 @@ class Application(TornadoApplication):
         return super().find_handler(request, **kwargs) if opened is None else opened
 
     def _refuse_outside(self, request: HTTPServerRequest) -> Any:
-        """404, as Tornado answers what no rule matches."""
+        """Answer 404, as Tornado does if no rule matches."""
         handler_class = self.settings.get("default_handler_class")
         if handler_class:
             arguments = self.settings.get("default_handler_args")
@@ -362,7 +362,7 @@ class Application(TornadoApplication):
         return self.get_handler_delegate(request, ErrorHandler, {"status_code": 404})
 
     def open_match(self, request: HTTPServerRequest, match: Match) -> HTTPMessageDelegate | None:
-        """The delegate for what the search for a rule has found; None: no rule of ours answers."""
+        """The delegate for the match of a rule; None: none of our rules answers."""
         if match.moved_by is not None:
             location = {"location": match.moved_by.find_location(request)}
             return cast(HTTPMessageDelegate, self.get_handler_delegate(request, MovedHandler, location))
@@ -380,8 +380,8 @@ class Application(TornadoApplication):
         return cast(HTTPMessageDelegate, opened)
 
     def _ask_routers(self, request: HTTPServerRequest) -> HTTPMessageDelegate | None:
-        """Who answers, where Tornado's routers know more than a table can say: hosts, nested rules. They pass
-        by a handler that does not own the method (`get_handler_delegate` says None): it waits in `unowned`.
+        """What answers if Tornado's routers know more than a table can say: hosts, nested rules. They skip
+        a handler that does not own the method (`get_handler_delegate` returns None): it waits in `unowned`.
         """
         told: Any = request
         unowned: list[Match] = []
@@ -395,7 +395,7 @@ class Application(TornadoApplication):
         return opened
 
     def _lay_table(self) -> Table:
-        """The rules as they are now."""
+        """Make the table of the rules as they are now."""
         self._table = Table(self, self._lean_classes.__getitem__)
         return self._table
 
@@ -408,10 +408,10 @@ class Application(TornadoApplication):
         path_kwargs: Any = None,
     ) -> Any:
         """The seam. A plain `FallbackHandler` in front of our container is opened as a stream: no buffered
-        body, no second parse of forms, any method, no XSRF check. A subclass may guard, and goes Tornado's
-        way, as every native handler does.
+        body, no second parse of forms, any method, no XSRF check. A subclass may guard the app, and goes
+        Tornado's way, as every native handler does.
 
-        None, while Tornado's routers are asked: it does not own the method.
+        None, while Tornado's routers are asked: the handler does not own the method.
         """
         self._open_hub()
         told: Any = request
@@ -435,14 +435,14 @@ class Application(TornadoApplication):
             complete_others(stock, target_class)
             return NativeDelegate(self, request, stock)
         plain = PlainDelegate(self, request, target_class, target_kwargs, path_args, path_kwargs)
-        if getattr(request, "bodiless", False):  # there is no limit to keep
+        if getattr(request, "bodiless", False):  # there is no limit to check
             return plain
         return NativeDelegate(self, request, plain)
 
     def add_handlers(self, host_pattern: str, host_handlers: Any) -> None:
         super().add_handlers(host_pattern, self._gathering.gather(host_handlers))
         if self.container is not None and self.default_host is not None:
-            # Tornado has put those for the default host last: behind the WSGI app's, which stays there.
+            # Tornado has put those for the default host last, after the WSGI app's, which must stay last.
             rules = self.wildcard_router.rules
             rules.append(rules.pop(-2))
 
@@ -450,10 +450,10 @@ class Application(TornadoApplication):
 
     def reverse_url(self, name: str, *args: Any, **kwargs: Any) -> str:
         """The path of the native rule of that name, or else of the Flask app's endpoint. `args` are in the
-        order of the path. What a path written Flask's way has no place for becomes its query.
+        order of the path. Arguments that a path written Flask's way has no place for become its query.
 
-        Raises KeyError: nothing is called so, or the app has not been loaded yet. ValueError: it can't be
-        built of these arguments.
+        Raises KeyError: nothing has that name, or the app has not been loaded yet. ValueError: it can't be
+        built from these arguments.
         """
         for rule_map in self._gathering.maps:
             found = rule_map.reverse_url(name, *args, **kwargs)
@@ -474,7 +474,7 @@ class Application(TornadoApplication):
 
     @property
     def _caches_templates(self) -> bool:
-        """Without (in Tornado's debug mode) its own delegate forgets them before each request."""
+        """If not (in Tornado's debug mode), Tornado's own delegate clears the caches before each request."""
         get = self.settings.get
         return bool(get("compiled_template_cache", True) and get("static_hash_cache", True))
 
@@ -484,13 +484,13 @@ class Application(TornadoApplication):
         try:  # noqa: SIM105 - `suppress` would cost more than the rest of this
             self._answers[status // 100] += 1
         except (IndexError, TypeError):
-            pass  # a handler may set any status; what has no class is not told
+            pass  # a handler may set any status; one without a class is not counted
         if "log_function" in self.settings:
             super().log_request(handler)
             return
         request: Any = handler.request
         if type(request) is Request and "record" not in request.__dict__ and not is_logged():
-            request.status = status  # nobody reads the line; a record may be made of it yet
+            request.status = status  # the line is not logged; a record may still be made later
             return
         record = record_of(request)
         record.status = status
@@ -509,7 +509,7 @@ class Application(TornadoApplication):
 
 
 def _say_goodbye(protocol: Any) -> None:
-    """By way of its handler, whose own `close` may raise: that is none of the others', nor of the stop's."""
+    """Close by its handler, whose own `close` may raise: that must not affect the others, nor the stop."""
     for close in (protocol.handler.close, protocol.close):
         try:
             close(1001, "the server is stopping")
@@ -517,7 +517,7 @@ def _say_goodbye(protocol: Any) -> None:
         except (Exception, SystemExit):
             try:
                 protocol.handler.log_exception(*sys.exc_info())
-            except Exception:  # its own, too
+            except Exception:  # its own `log_exception` may raise, too
                 app_log.error("Uncaught exception", exc_info=True)
 
 

@@ -1,4 +1,4 @@
-"""The command `waterspout`. A contract: docs/behaviour.md, and what `--help` says."""
+"""The command `waterspout`. Its contract: docs/behaviour.md, and what `--help` says."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ from waterspout.targets import build_application, check_named
 from waterspout.wsgi.naming import Names
 from waterspout.wsgi.pool.bulkheads import NamedPool
 
-#: Settings of the application that an option of the same name gives; two of them are --wsgi-pool's instead.
+#: Settings of the application that options of the same names give; --wsgi-pool gives two of them instead.
 _APPLICATION_OPTIONS: Final = (*CONTAINER_SETTINGS, "native_max_body_size")
 
 
@@ -91,7 +91,7 @@ Exit status: 0 stopped, 1 can't serve, 2 wrong option or name, 3 the app raised 
 
 
 class Commands(click.Group):
-    """Says what was probably meant, where the command is left out."""
+    """Suggests what was probably meant when the command is left out."""
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[Any, Any, list[str]]:
         try:
@@ -141,7 +141,7 @@ def _run(
         runner = _make_runner(settings.loop)
         with loggers.kept():
             application = _build_application(context, target or default_target, settings)
-        if runner.get_loop().is_closed():  # by what has run something of its own, as it was loaded
+        if runner.get_loop().is_closed():  # by code that ran something of its own as it was loaded
             runner = _make_runner(settings.loop)
         settings = _heed_application(settings, application)
         server = Server(application, settings)
@@ -161,18 +161,18 @@ def _run(
                 _wait_for_change(inherited)
         status = 0 if failure is None else getattr(failure, "exit_code", 1)
         end_when_told(runner.get_loop())
-        # Before the runner waits for tasks, and for threads of its own (`asyncio.to_thread`).
+        # Before the runner waits for tasks, and for its own threads (`asyncio.to_thread`).
         end_by(max(server.ends_by, time.monotonic() + EXIT_GRACE), before, status, runner.get_loop())
     drop_streams()
     context.exit(status)
 
 
 def _serve(runner: asyncio.Runner, server: Server) -> BaseException | None:
-    """Serve until told to stop; what has kept the server from that, or from its end."""
+    """Serve until told to stop; return what kept the server from that, or from stopping."""
     try:
         runner.run(server.serve())
     except BaseException as error:
-        # Whatever it is: of an application's own `start()` and `stop()`, also what Python would end by.
+        # Whatever it is: an application's own `start()` and `stop()` may also raise what would end Python.
         if isinstance(error, OSError) and error.errno == errno.EMFILE:
             return WaterspoutError(f"can't serve: {error}{describe_limit(error)}")
         return error
@@ -180,7 +180,7 @@ def _serve(runner: asyncio.Runner, server: Server) -> BaseException | None:
 
 
 def _say_failure(error: BaseException, debug: bool) -> None:
-    """One line of what was foreseen; where it comes from, of what was not."""
+    """Print one line for an expected failure; for an unexpected one, its traceback."""
     if not isinstance(error, WaterspoutError) or (debug and isinstance(error, TargetRaised)):
         say("".join(traceback.format_exception(error)).rstrip(), mark="")
     if isinstance(error, WaterspoutError):
@@ -193,8 +193,8 @@ def _end_before_serving(what: str, name: str) -> None:
 
 
 def _wait_for_change(inherited: Collection[int]) -> None:
-    """Does not return, unless changes can't be seen."""
-    answer_signals(  # those of an event loop would be heard by nobody
+    """Does not return, unless changes can't be detected."""
+    answer_signals(  # no event loop runs that would handle them
         partial(_end_before_serving, "a change of the code was waited for"),
         lambda: say("SIGHUP: what is waited for is a change of the code"),
     )
@@ -203,7 +203,7 @@ def _wait_for_change(inherited: Collection[int]) -> None:
 
 
 def _tell_unread(context: click.Context, settings: ServeSettings) -> None:
-    """Of what an application of one's own may say there is nothing to tell."""
+    """Warn of variables that are not read, except those whose settings the application may make itself."""
     given = find_given(context)
     if "wsgi" not in given:
         given |= {"wsgi_workers", "trusted_proxies"}
@@ -238,9 +238,9 @@ def _build_settings(context: click.Context, options: dict[str, Any]) -> ServeSet
 
 
 def _find_descriptors(options: dict[str, Any], given: Collection[str]) -> tuple[int, ...]:
-    """Those of --fd; or systemd's, unless it was said where to listen."""
+    """Those of --fd; or systemd's, unless an option says where to listen."""
     missent = find_missent(os.environ)
-    activated = take_activated(os.environ)  # whoever listens: no child may believe the variables
+    activated = take_activated(os.environ)  # in any case: no child may act on the variables
     elsewhere = {"host", "port", "unix"}.intersection(given)
     if activated and elsewhere:
         said = ", ".join(sorted(elsewhere))
@@ -258,7 +258,7 @@ def _build_http_settings(options: dict[str, Any]) -> HTTPSettings:
 
 
 def _build_application_settings(options: dict[str, Any], given: Collection[str]) -> dict[str, Any]:
-    """What was given; the rest is left to the application."""
+    """The settings that were given; the rest is left to the application."""
     settings = {name: options[name] for name in _APPLICATION_OPTIONS if name in given}
     if "trusted_proxies" in settings:
         networks = settings["trusted_proxies"].split(",")
@@ -273,7 +273,7 @@ def _build_application_settings(options: dict[str, Any], given: Collection[str])
 
 
 def _build_pools(named: Collection[NamedPool]) -> dict[str, Any]:
-    """They stand in place of the application's own. Raises ConfigurationError: two of one name."""
+    """Pools that replace the application's own. Raises ConfigurationError: two have the same name."""
     names = [pool.name for pool in named]
     for name in names:
         if names.count(name) > 1:
@@ -306,8 +306,8 @@ def _build_application(
 
 
 def _check_heeded(context: click.Context, settings: ServeSettings, application: TornadoApplication) -> None:
-    """Say which options nobody here looks at; a variable may be meant for other services. Raises
-    ConfigurationError: one of them says whom to trust, which is nothing to be mistaken about.
+    """Say which options are ignored here; a variable may be meant for other services. Raises
+    ConfigurationError: one of them says whom to trust, where no mistake is acceptable.
     """
     containers, named = find_containers(application), describe(application)
     names: tuple[str, ...]
@@ -335,14 +335,14 @@ def _check_heeded(context: click.Context, settings: ServeSettings, application: 
 
 
 def _heed_application(settings: ServeSettings, application: TornadoApplication) -> ServeSettings:
-    """What the application says of its end, and no option does."""
+    """The settings with the application's graceful timeout, unless an option gives one."""
     if not isinstance(application, Application) or "graceful_timeout" in settings.application:
         return settings
     return replace(settings, graceful_timeout=application.graceful_timeout)
 
 
 def _warn_of_copy(application: Application) -> None:
-    """An app that native code imports lives in the server, too, and serves nobody there."""
+    """Warn of an app that native code imports: it lives in the server, too, and serves no requests there."""
     container = application.container
     target = container.pool.target if container is not None else None
     if container is None or not container.pool.settings.workers or not isinstance(target, str):
@@ -355,13 +355,13 @@ def _warn_of_copy(application: Application) -> None:
     elif is_made(target):
         _say_made(f"{target} has been called")
     elif apps := find_flasks():
-        # Which of them is it, if any? A module that has `app = create_app()` names none of the factory's.
+        # Which one is it, if any? The module with `app = create_app()` need not be the factory's.
         container.link.on_flask.append(partial(_warn_of_twin, target, apps))
 
 
 def _warn_of_twin(target: str, apps: list[tuple[str, frozenset[str]]], loaded: Names) -> None:
-    """What a WSGI process has loaded lives in the server, too, as far as can be told: an app of the same
-    module with the same endpoints.
+    """Warn if what a WSGI process has loaded lives in the server, too, as far as can be told: an app of the
+    same module with the same endpoints.
     """
     endpoints = {rule["endpoint"] for rule in loaded.rules}
     if any(name == loaded.app and endpoints == known for name, known in apps):
@@ -376,21 +376,21 @@ def _say_made(what: str) -> None:
 
 
 def _make_runner(name: str) -> asyncio.Runner:
-    """With an event loop that is the current one already as code is loaded: a `PeriodicCallback` that starts
-    with a module, or what `IOLoop.current()` is given in a constructor, runs when the server does.
+    """Make a runner whose event loop is already current while code is loaded: a `PeriodicCallback` that a
+    module starts, or what a constructor gives `IOLoop.current()` to run, runs when the server does.
 
-    Raises ConfigurationError: there is none of that name. WaterspoutError: the system does not allow for one.
+    Raises ConfigurationError: there is no loop of that name. WaterspoutError: the system does not allow one.
     """
     runner = asyncio.Runner(loop_factory=_loop_factory(name))
     try:
         loop = runner.get_loop()
         begun = loop.create_future()
         begun.set_result(None)
-        loop.run_until_complete(begun)  # uvloop opens some of what it needs when it first runs
+        loop.run_until_complete(begun)  # uvloop opens some of what it needs on its first run
     except OSError as error:
         raise WaterspoutError(f"no event loop can be made: {error}{describe_limit(error)}") from error
     asyncio.set_event_loop(loop)
-    # A child that the code forks would share with us what the loop waits by.
+    # A child that the code forks would share the descriptors that the loop waits on with us.
     os.register_at_fork(after_in_child=partial(asyncio.set_event_loop, None))
     return runner
 
@@ -409,8 +409,8 @@ def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def serving_address() -> str:
-    """Return where the command in hand will serve, as far as its options tell: `http://127.0.0.1:8888/board`,
-    or `/board` alone, or "".
+    """Return where the current command will serve, as far as its options tell: `http://127.0.0.1:8888/board`,
+    or only `/board`, or "".
     """
     context = click.get_current_context(silent=True)
     options = context.params if context else {}

@@ -1,4 +1,4 @@
-"""Settings of an `Application` that are its container's."""
+"""The settings of an `Application` that belong to its container."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from waterspout.exceptions import ConfigurationError, TargetNotFound
 from waterspout.message.proxies import PROXY_SETTINGS
 from waterspout.wsgi.container import Container
 
-#: The application's name of a setting -> the container's.
+#: The application's name for a setting -> the container's.
 CONTAINER_SETTINGS: Final = {
     "wsgi_workers": "workers",
     "wsgi_threads": "threads",
@@ -29,7 +29,7 @@ CONTAINER_SETTINGS: Final = {
     **{name: name for name in PROXY_SETTINGS},
 }
 _OTHERS: Final = ("native_max_body_size", "login_loader", "url_converters")
-#: Options of `waterspout serve` that are no settings: of the server, which an application knows nothing of.
+#: Options of `waterspout serve` that are not settings: an application knows nothing of the server.
 OPTIONS_ALONE: Final = frozenset(
     {
         *("host", "port", "unix", "unix_mode", "fd", "certfile", "keyfile"),
@@ -38,7 +38,7 @@ OPTIONS_ALONE: Final = frozenset(
         *("server", "loop", "ops_bind", "access_log", "reload"),
     }
 )
-#: Arguments of Tornado's `HTTPServer`, which are no settings, either -> what stands for them here.
+#: Arguments of Tornado's `HTTPServer`, which are not settings, either -> what replaces them here.
 _SERVER_ARGUMENTS: Final = {
     "xheaders": "use trusted_proxies=",
     "trusted_downstream": "use trusted_proxies=",
@@ -54,7 +54,7 @@ _SERVER_ARGUMENTS: Final = {
 
 
 def make_container(wsgi: Any, settings: dict[str, Any]) -> Container | None:
-    """The container of `wsgi`, which may be one: then it takes those settings that both sides have.
+    """The container of `wsgi`, which may itself be one: then it takes those settings that both sides have.
 
     Raises ConfigurationError, TargetNotFound: a string that names no app.
     """
@@ -75,13 +75,13 @@ def make_container(wsgi: Any, settings: dict[str, Any]) -> Container | None:
 
 
 def check_names(settings: dict[str, Any]) -> None:
-    """Raises ConfigurationError for a setting that is nearly one of ours: Tornado would swallow it."""
+    """Raises ConfigurationError for a setting that is nearly one of ours: Tornado would just accept it."""
     if "handlers" in settings:
         raise ConfigurationError("'handlers' is Tornado's word: the rules are native=")
     ours = [*CONTAINER_SETTINGS, *_OTHERS]
     for name in settings:
         near = difflib.get_close_matches(name, ours, cutoff=0.85)
-        near = [other for other in near if other[:3] == name[:3]]  # plugin_loader is somebody else's
+        near = [other for other in near if other[:3] == name[:3]]  # plugin_loader is not meant for us
         near.sort(key=lambda other: not other.startswith(name))  # wsgi_pool: wsgi_pools, not wsgi_spool
         if name not in ours and (near or name.startswith("wsgi_")):
             hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(ours)}"
@@ -89,8 +89,8 @@ def check_names(settings: dict[str, Any]) -> None:
 
 
 def doubt_names(settings: dict[str, Any], *, has_app: bool) -> list[str]:
-    """What is said of settings that nothing here looks at, a line for each: Tornado takes any name. One of
-    ours that is no number or word is the application's own: it may keep its queue there.
+    """Warnings about settings that nothing here reads, one line each: Tornado accepts any name. One with our
+    name whose value is no number or string is the application's own: it may keep its queue there.
     """
     plain = {name for name, value in settings.items() if isinstance(value, (bool, int, float, str))}
     said = [

@@ -1,20 +1,20 @@
 """What can go wrong, and whose fault it is. Pure: imports nothing of ours.
 
 WaterspoutError
-├── ConfigurationError     the operator: an option or argument that can't be (exit code 2)
+├── ConfigurationError     the operator: an invalid option or argument (exit code 2)
 │   ├── TargetNotFound     the operator: MODULE:NAME does not resolve (exit code 2)
-│   └── AccessUndeclared   the application: a handler of which it is not said who may use it
+│   └── AccessUndeclared   the application: a handler does not declare who may use it
 ├── TargetRaised           the app: its module raised while it was imported (exit code 3)
 ├── NotServing             the caller: publish() or subscribe() with no server running here
 ├── PoolError              the caller: a pool used in another process or on another event loop
 ├── RequestRefused         the client: a request that no app may see; carries the status
-│   └── NotHTTP            the client: what it sent does not begin as a request does
-├── Decline                the handler: the WSGI app shall answer this request
-├── ClientDisconnected     the client: gone before its request's body was whole
+│   └── NotHTTP            the client: what it sent does not begin like a request
+├── Decline                the handler: the WSGI app is to answer this request
+├── ClientDisconnected     the client: gone before its request's body was complete
 ├── InvalidResponse        the app: a status, header or body that PEP 3333 does not allow
-└── FrameError             us: bytes on a lane that are no frame
+└── FrameError             us: bytes on a lane that are not a frame
 
-Others stand with what raises them, below WaterspoutError, too: ProtocolError (`waterspout.websocket`),
+Other subclasses of WaterspoutError are defined where they are raised: ProtocolError (`waterspout.websocket`),
 TooManyFollowers (`waterspout.native.live`), DatabaseError (`waterspout.service.sql`).
 """
 
@@ -22,13 +22,13 @@ from __future__ import annotations
 
 
 class WaterspoutError(Exception):
-    """Base of every error that Waterspout raises on purpose. `exit_code`: of a command that it ends."""
+    """Base of every error that Waterspout raises on purpose. `exit_code`: that of a command that it ends."""
 
     exit_code = 1
 
 
 class ConfigurationError(WaterspoutError, ValueError):
-    """An option or argument that can't be; the text says what to do instead."""
+    """An invalid option or argument; the text says what to do instead."""
 
     exit_code = 2
 
@@ -38,7 +38,7 @@ class TargetNotFound(ConfigurationError):
 
 
 class AccessUndeclared(ConfigurationError):
-    """The application has a login, and a native handler neither `authenticated` nor `public`."""
+    """The application has a login, and a native handler is neither `authenticated` nor `public`."""
 
 
 class TargetRaised(WaterspoutError):
@@ -74,17 +74,17 @@ class Decline(WaterspoutError):
 
 
 class NotHTTP(RequestRefused):
-    """The first line is no request line."""
+    """The first line is not a request line."""
 
     def __init__(self, spoken: str = "") -> None:
         super().__init__(400, f"Malformed HTTP request line{spoken and f' ({spoken})'}")
 
 
 class ClientDisconnected(WaterspoutError, ConnectionError):
-    """The client left, or broke the framing, before the request's body was whole.
+    """The client left, or broke the framing, before the request's body was complete.
 
-    Raised by `environ["wsgi.input"]` in the view. Being an `OSError` it is what Django expects of a broken
-    input stream; where Werkzeug is loaded it is `werkzeug.exceptions.ClientDisconnected`, too.
+    Raised by `environ["wsgi.input"]` in the view. Being an `OSError`, it is what Django expects of a broken
+    input stream; where Werkzeug is loaded, it is also a `werkzeug.exceptions.ClientDisconnected`.
     """
 
 
@@ -93,4 +93,4 @@ class InvalidResponse(WaterspoutError):
 
 
 class FrameError(WaterspoutError):
-    """Bytes on a lane or control channel that are no frame."""
+    """Bytes on a lane or control channel that are not a frame."""

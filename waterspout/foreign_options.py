@@ -1,6 +1,6 @@
-"""Options of gunicorn, uvicorn, waitress and `flask run`, variables too, and what is said here instead. Pure.
+"""Options and variables of gunicorn, uvicorn, waitress and `flask run`, and what to use here instead. Pure.
 
-docs/gunicorn.md is the longer word.
+docs/gunicorn.md says more.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _HERE: Final = {
     "--worker-connections": _KINDS,
     "--with-threads": _KINDS,
 }
-#: Theirs, of which there is nothing here -> what to do instead.
+#: Theirs that have no counterpart here -> what to do instead.
 _NOT_HERE: Final = {
     "--preload": "each WSGI process loads the app by itself",
     "--log-level": _LOG,
@@ -81,8 +81,8 @@ _NOT_HERE: Final = {
     "--ciphers": "a proxy's business",
 }
 
-#: Variables that platforms set, or their users, because gunicorn reads them -> our option, and others that
-#: say as much.
+#: Variables that platforms or their users set because gunicorn reads them -> our option, and others that say
+#: the same.
 _UNREAD: Final = {
     "PORT": ("port", "unix", "fd"),
     "WEB_CONCURRENCY": ("wsgi_workers",),
@@ -91,11 +91,11 @@ _UNREAD: Final = {
 
 
 def find_unread(environ: Mapping[str, str], given: Collection[str], values: Mapping[str, object]) -> str:
-    """What is said of variables of others' that somebody may count on, as far as no option says the same; "":
-    nothing. `given`: the options that somebody gave; `values`: of all, by name.
+    """A warning about other servers' variables that users may rely on, unless an option says the same; "":
+    none. `given`: the options that were given; `values`: those of all options, by name.
 
-    No word of those that only `flask run` reads, by their names; nor of HOST, which is a shell's; nor of what
-    Kubernetes sets for a Service.
+    It does not mention variables whose names show that only `flask run` reads them; nor HOST, which is a
+    shell's; nor what Kubernetes sets for a Service.
     """
     unread = [
         f"{name}={environ[name]} (ours is --{ours[0].replace('_', '-')})"
@@ -111,7 +111,7 @@ def find_unread(environ: Mapping[str, str], given: Collection[str], values: Mapp
 
 
 def find_ours(name: str) -> str:
-    """What is said of an option that is somebody else's; "": it is nobody's that we know."""
+    """A hint about an option of another server; "": no server that we know has it."""
     if name in _HERE:
         return f"here it is {_HERE[name]} (docs/gunicorn.md)"
     if name in _NOT_HERE:

@@ -1,4 +1,4 @@
-"""`MODULE:NAME` and `MODULE:FACTORY()` become objects, and failures become one clear line."""
+"""Turns `MODULE:NAME` and `MODULE:FACTORY()` into objects, and failures into one clear line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from waterspout.exceptions import TargetNotFound, TargetRaised
 from waterspout.limits import CAUSE_TEXT
 
 _SPEC: Final = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_][\w.]*)(\(\))?")
-#: A call with something between the brackets.
+#: A call with something between the parentheses.
 _CALL: Final = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)(\((?!\s*\)).+\))")
 #: A module alone, or its file.
 _MODULE: Final = re.compile(r"([A-Za-z_]\w*(?:[./][A-Za-z_]\w*)*?)(?:[.](app|application)|[.]py)?")
@@ -27,13 +27,13 @@ _MODULE: Final = re.compile(r"([A-Za-z_]\w*(?:[./][A-Za-z_]\w*)*?)(?:[.](app|app
 _APPS: Final = ("app", "application")
 _FACTORIES: Final = ("create_app", "make_app")
 _INSTALLED: Final = frozenset(("site-packages", "dist-packages"))
-#: Packages that the user has named: his own, though they may be installed.
+#: Packages that the user has named: they are the user's own, even if installed.
 _named: set[str] = set()
 
 
 def find_home() -> str:
-    """The current directory by the name that the shell has for it, which goes through symbolic links: where
-    one leads to the current release, new WSGI processes find the new one there.
+    """The current directory under the shell's name for it, which may contain symbolic links: if one leads to
+    the current release, new WSGI processes find the new release there.
     """
     named = os.environ.get("PWD", "")
     try:
@@ -48,16 +48,16 @@ def find_home() -> str:
 
 
 class Home:
-    """The directory that the server was started in. `path` is None until that is known; it never is for an
-    application in another program.
+    """The directory that the server was started in. `path` is None until that is known, which never happens
+    for an application in another program.
     """
 
     path: str | None = None
 
 
 def look_here() -> None:
-    """Look for modules in the current directory, too; in this one, even if the app then goes to another. WSGI
-    processes are started there.
+    """Look for modules in the current directory, too; in this one, even if the app changes to another later.
+    WSGI processes are started there.
     """
     Home.path = find_home()
     if Home.path not in sys.path:
@@ -65,8 +65,8 @@ def look_here() -> None:
 
 
 def resolve(spec: str, like: str = "mypackage.web:app") -> Any:
-    """Import what `spec` names; with `()` behind the name, call it without arguments. `like`: an example, for
-    who has written something else.
+    """Import what `spec` names; with `()` after the name, call it without arguments. `like`: an example for
+    the error about any other form.
 
     Raises TargetNotFound: not of this form, or no such module or name. TargetRaised: the module, what it
     loads for that name, or the factory raised.
@@ -76,7 +76,7 @@ def resolve(spec: str, like: str = "mypackage.web:app") -> Any:
     for name in path.split("."):
         try:
             found = getattr(found, name)
-        except (Exception, SystemExit) as error:  # a module that loads the name only now (PEP 562)
+        except (Exception, SystemExit) as error:  # from a module that loads the name only now (PEP 562)
             if not _is_missing(error, found, name):
                 raise TargetRaised(describe(spec, error)) from error
             near = _suggest(found, name, module_name)
@@ -103,7 +103,7 @@ def resolve_callable(spec: str) -> Any:
 
 
 def find_fault(app: Any, call: str) -> str:
-    """Why a callable can't be a WSGI app, as far as Python can tell, for behind its name; "": it can. `call`
+    """Why a callable can't be a WSGI app, as far as Python can tell, to follow its name; "": it can. `call`
     is what to write if it is a factory.
     """
     if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__):
@@ -119,14 +119,14 @@ def find_fault(app: Any, call: str) -> str:
 
 
 def check_no_tornado(spec: str, found: Any) -> None:
-    """Raises TargetNotFound: it is a whole application, and not only one side of it."""
-    web = sys.modules.get("tornado.web")  # not loaded for this: a WSGI process does without
+    """Raises TargetNotFound: it is a whole application, not just one side of it."""
+    web = sys.modules.get("tornado.web")  # not imported for this: a WSGI process does without it
     if web is not None and isinstance(found, web.Application):
         raise TargetNotFound(f"{spec!r} is a tornado.web.Application: waterspout serve {spec}")
 
 
 def is_loaded(spec: str) -> bool:
-    """Whether the object that `spec` names is here already, because something has imported it."""
+    """Whether the object that `spec` names exists here already, because something has imported it."""
     module_name, path, call = split_spec(spec)
     found: Any = sys.modules.get(module_name)
     for name in path.split("."):
@@ -136,7 +136,7 @@ def is_loaded(spec: str) -> bool:
 
 def is_made(spec: str) -> bool:
     """Whether the factory that `spec` names has been called here, as far as can be told: a Flask app of its
-    module lives here.
+    module exists here.
     """
     module_name, path, call = split_spec(spec)
     factory: Any = sys.modules.get(module_name)
@@ -149,8 +149,8 @@ def is_made(spec: str) -> bool:
 
 
 def find_flasks() -> list[tuple[str, frozenset[str]]]:
-    """Of each Flask app that lives here, its `import_name` and its endpoints. One without views serves
-    nothing: it holds keys (`FlaskSessions`).
+    """The `import_name` and endpoints of each Flask app that exists here, except those without views, which
+    serve nothing: they hold keys (`FlaskSessions`).
     """
     flask: Any = getattr(sys.modules.get("flask"), "Flask", None)
     if flask is None:
@@ -161,12 +161,12 @@ def find_flasks() -> list[tuple[str, frozenset[str]]]:
 
 
 def _is_missing(error: BaseException, found: Any, name: str) -> bool:
-    """Whether this AttributeError is about that very name, and not of what was run to find it."""
+    """Whether this is an AttributeError for that very name, not one from the code that was run to find it."""
     return isinstance(error, AttributeError) and error.obj is found and error.name == name
 
 
 def _suggest(found: Any, name: str, module_name: str) -> str:
-    # Statically: a module's __getattr__ would import them now.
+    # Statically: otherwise a module's __getattr__ would import them now.
     factories = {each: inspect.getattr_static(found, each, None) for each in _FACTORIES}
     given = next((each for each, factory in factories.items() if callable(factory)), None)
     if name in _APPS and inspect.ismodule(found) and given and takes(factories[given], 0):
@@ -178,8 +178,8 @@ def _suggest(found: Any, name: str, module_name: str) -> str:
 
 
 def suggest_spec(text: str, like: str) -> str:
-    """What `text` was probably meant to be, if that is a module or a file, with or without a name behind a
-    colon; else `like`, an example.
+    """What `text` was probably meant to be, if it is a module or a file, with or without a name after a
+    colon; otherwise `like`, an example.
     """
     place, _, name = text.partition(":")
     match = _MODULE.fullmatch(place)
@@ -191,7 +191,7 @@ def suggest_spec(text: str, like: str) -> str:
 
 
 def split_spec(spec: str, like: str = "mypackage.web:app") -> tuple[str, str, bool]:
-    """Module, dotted name in it, whether that is to be called. Raises TargetNotFound: not of that form."""
+    """The module, the dotted name in it, whether to call that. Raises TargetNotFound: not of that form."""
     match = _SPEC.fullmatch(spec)
     if match is None and (call := _CALL.fullmatch(spec)):
         raise TargetNotFound(
@@ -206,7 +206,7 @@ def split_spec(spec: str, like: str = "mypackage.web:app") -> tuple[str, str, bo
 
 
 def _spell_call(module: str, factory: str, arguments: str = "(...)") -> str:
-    """How a factory is called with arguments."""
+    """Advice on how to call a factory with arguments."""
     name = factory.partition(".")[0]
     return f"write a module of two lines, from {module} import {name} and app = {factory}{arguments}"
 
@@ -223,17 +223,17 @@ def _check_factory(spec: str, found: Any) -> None:
 
 
 def takes(function: Any, count: int, names: Iterable[str] = ()) -> bool:
-    """Whether it can be called with so many positional arguments, and others by these names, as far as Python
-    can tell.
+    """Whether it can be called with `count` positional arguments, and keyword arguments of these `names`, as
+    far as Python can tell.
     """
     if _hides_signature(function):
         return True
     try:
-        # Not of what a decorator wraps: Werkzeug's Request.application calls that with other arguments.
+        # Not that of what a decorator wraps: Werkzeug's Request.application calls it with other arguments.
         signature = inspect.signature(function, follow_wrapped=False)
     except Exception:
-        # Built in: it does not say. Or its annotations, which Python 3.14 evaluates only now (PEP 649),
-        # raise: a NameError, where a name is imported for type checkers alone.
+        # A builtin, which has none. Or its annotations, which Python 3.14 evaluates only now (PEP 649),
+        # raise: NameError, where a name is imported only for type checkers.
         return True
     try:
         signature.bind(*[None] * count, **dict.fromkeys(names))
@@ -243,8 +243,8 @@ def takes(function: Any, count: int, names: Iterable[str] = ()) -> bool:
 
 
 def _hides_signature(function: Any) -> bool:
-    """What a decorator has made, with the signature of what it wraps (wrapt, `__signature__`): that may be
-    called with other arguments.
+    """Whether a decorator made it, with the signature of what it wraps (wrapt, `__signature__`): it may
+    take other arguments.
     """
     stands_in = inspect.isfunction(function) and type(function) is not FunctionType
     return stands_in or "__signature__" in getattr(function, "__dict__", {})
@@ -255,7 +255,7 @@ def _import(spec: str, module_name: str) -> Any:
     try:
         return import_module(module_name)
     except ModuleNotFoundError as error:
-        # Only the module that was asked for: one that *it* can't find is its own failure.
+        # Only the requested module: if *it* can't find another one, that is its own failure.
         if error.name is not None and (module_name + ".").startswith(error.name + "."):
             meant = f"; did you mean {spec.replace('.py:', ':')!r}?" if ".py:" in spec else ""
             raise TargetNotFound(
@@ -268,15 +268,15 @@ def _import(spec: str, module_name: str) -> Any:
 
 
 def describe(spec: str, error: BaseException) -> str:
-    """One line: what was raised, the last frame, and if that is a library's, the user's own before it; what
-    led to it; and a command that shows all of it.
+    """One line: what was raised, the last frame and, if that is a library's, the user's last own frame; the
+    original cause; and a command that shows the whole traceback.
     """
     said = f"{spec!r} raised {_name(error)}"
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not is_foreign(frame.filename)]
     places = [_place(frame) for frame in own[-1:]]
     if isinstance(error, SyntaxError) and error.filename:
-        places.append(f"{error.filename}:{error.lineno}")  # which no frame has come to
+        places.append(f"{error.filename}:{error.lineno}")  # a place that is in no frame
     else:
         places += [_place(frame) for frame in frames[-1:]]
     by_way = ", by way of ".join(dict.fromkeys(reversed(places)))
@@ -292,7 +292,7 @@ def _name(error: BaseException) -> str:
 
 
 def _find_reason(error: BaseException) -> str:
-    """The innermost of what led to it, as the traceback would begin; nothing, if that is itself."""
+    """The innermost cause, with which the traceback would begin; "": the error has none."""
     inner, seen = error, {id(error)}
     while True:
         deeper = inner.__cause__ if inner.__suppress_context__ else inner.__context__
@@ -307,9 +307,9 @@ def _find_reason(error: BaseException) -> str:
 
 
 def _show(spec: str) -> str:
-    """The same by hand, for a shell. (`--debug` is refused where others can reach the server.)"""
+    """A shell command that does the same. (`--debug` is refused where others can reach the server.)"""
     module, name, call = split_spec(spec)
-    is_imported = module in sys.modules  # so it was the name that raised
+    is_imported = module in sys.modules  # then it was the name that raised
     then = f"; {module}.{name}{'()' if call else ''}" if call or is_imported else ""
     return f"{sys.executable or 'python'} -c 'import {module}{then}'"
 
@@ -319,12 +319,12 @@ def _place(frame: traceback.FrameSummary) -> str:
 
 
 def is_ours(filename: str) -> bool:
-    """A file of this package's."""
+    """Whether it is a file of this package."""
     return filename.startswith(os.path.join(os.path.dirname(__file__), ""))
 
 
 def is_foreign(filename: str) -> bool:
-    """The standard library's, an installed package's, or ours."""
+    """Whether it belongs to the standard library, an installed package, or us."""
     if any(_is_in(filename, sys.modules.get(name)) for name in list(_named)):
         return False
     return filename.startswith(_find_homes()) or not _INSTALLED.isdisjoint(filename.split(os.sep))
@@ -337,7 +337,7 @@ def _is_in(filename: str, module: Any) -> bool:
 
 @cache
 def _find_homes() -> tuple[str, ...]:
-    # Not by sysconfig, which imports: this may be asked when no descriptor is left.
+    # Not with sysconfig, which imports: this may be called when no descriptor is left.
     homes = [os.path.dirname(__file__), os.path.dirname(os.__file__)]
-    linked = map(os.path.realpath, homes)  # Homebrew's Python calls its own folders by links
+    linked = map(os.path.realpath, homes)  # Homebrew's Python names its own folders by symbolic links
     return ("<", *(os.path.join(home, "") for home in (*homes, *linked)))

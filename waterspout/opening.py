@@ -1,4 +1,4 @@
-"""Finds a request's delegate as Tornado does: `start_request` comes first, and the request's head later."""
+"""Finds a request's delegate as Tornado does: `start_request` is called first, and the head comes later."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Opening(HTTPMessageDelegate):
-    """A request whose head has not come: the head decides who its delegate is."""
+    """A request whose head has not come yet: the head decides which delegate it gets."""
 
     def __init__(
         self, application: Application, server_connection: object, connection: HTTPConnection
@@ -68,7 +68,7 @@ class Opening(HTTPMessageDelegate):
         self, start_line: RequestStartLine, headers: HTTPHeaders
     ) -> tuple[HTTPServerRequest, RequestStartLine]:
         """The request, and its start line as rules and views see it. Raises HTTPInputError."""
-        # A query is opaque (RFC 3986 section 3.4): binary values stand there.
+        # A query is opaque (RFC 3986 section 3.4): it may hold binary values.
         if "%00" in start_line.path.partition("?")[0]:
             raise HTTPInputError("a NUL in the path")
         verdict = judge_once(self._application.proxies, self._connection, start_line, headers)
@@ -90,13 +90,13 @@ class Opening(HTTPMessageDelegate):
     def _make_request(self, start_line: RequestStartLine, headers: HTTPHeaders) -> Request:
         path, _, query = start_line.path.partition("?")
         request = Request(*start_line, (path, query), self._connection, self._server_connection)
-        # Of this moment: what stands between us and the server may change them, and change them back.
+        # As they are at this moment: a layer between us and the server may change them, and change them back.
         context: Any = self._connection.context  # type: ignore[attr-defined]  # our server's has one
         request.headers = headers
         request.remote_ip, request.protocol = context.remote_ip, context.protocol
         return request
 
-    # For callers that have bound these methods before the head came.
+    # For callers that bound these methods before the head came.
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         received: Awaitable[None] | None = self._delegate.data_received(chunk)
@@ -118,7 +118,7 @@ def place(request: Any, verdict: Verdict | None) -> None:
 
 
 def adopt(proxies: Proxies, request: Any) -> None:
-    """Judge a request that another application's router has opened, of which ours is a part."""
+    """Judge a request that the router of another application, which contains ours, has opened."""
     connection = request.connection
     start_line = RequestStartLine(request.method, request.uri, request.version)
     verdict = judge_once(proxies, connection, start_line, request.headers)

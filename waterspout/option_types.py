@@ -1,4 +1,4 @@
-"""What the values of options are: sizes, times, ports, modes, and how they are read. Leaf."""
+"""The types of option values: sizes, times, ports, modes, and how they are read. Leaf."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from waterspout import limits
 from waterspout.exceptions import ConfigurationError
 
 DEFAULT_PORT: Final = 8888
-#: A time below this would have the server look at its clients all the time (seconds).
+#: With a time below this the server would be checking its clients all the time (seconds).
 _SHORTEST: Final = 0.1
 
 
 class _Type(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on, and not before
-    """What all of these are."""
+    """The base class of these types."""
 
 
 class Size(_Type):
@@ -47,7 +47,7 @@ class Size(_Type):
 
 
 class Nice(_Type):
-    """0 to 19, as nice(1) has it; or "idle", or "auto"."""
+    """0 to 19, as in nice(1); or "idle", or "auto"."""
 
     name = "nice"
     _WORDS: Final = {"auto": limits.NICE_AUTO, "idle": limits.NICE_IDLE}
@@ -64,7 +64,7 @@ class Nice(_Type):
 
 
 def format_size(size: int) -> str:
-    """As `Size` reads it."""
+    """Write a size as `Size` reads it."""
     for name, unit in (("GiB", limits.GIB), ("MiB", limits.MIB), ("KiB", limits.KIB)):
         if size and size % unit == 0:
             return f"{size // unit}{name}"
@@ -72,7 +72,7 @@ def format_size(size: int) -> str:
 
 
 class Seconds(click.FloatRange):
-    """A time that ends; not so short that watching it is all that the server does."""
+    """A finite time, not so short that the server does nothing but watch it."""
 
     name = "seconds"
 
@@ -90,7 +90,7 @@ class Port(click.IntRange):
     """A port, or 0 for any free one.
 
     Where a Service is called "waterspout", Kubernetes sets WATERSPOUT_PORT to tcp://10.0.0.1:80 (or udp, or
-    sctp): not meant for us, so the default is taken, and nobody has said a port.
+    sctp): not meant for us, so the default is used, as if no port had been given.
     """
 
     name = "port"
@@ -107,7 +107,7 @@ class Port(click.IntRange):
         return super().convert(value, param, ctx)
 
     def _replace(self, value: Any, name: str, ctx: click.Context) -> Any:
-        """On the command line it is a mistake like another."""
+        """Only for the variable: on the command line it is an ordinary mistake."""
         if ctx.get_parameter_source(name) is not ParameterSource.ENVIRONMENT:
             return value
         click.echo(f"waterspout: WATERSPOUT_PORT={value} is not for us: ignored", err=True)
@@ -116,8 +116,8 @@ class Port(click.IntRange):
 
 
 def parse_place(text: str) -> tuple[str, str] | None:
-    """Host and port of what has both, as other servers take it (HOST:PORT, :PORT, [::1]:PORT); None: it has
-    not.
+    """Host and port of a text that has both, as other servers take it (HOST:PORT, :PORT, [::1]:PORT); None:
+    it has not.
     """
     match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:/\[\]]*):([0-9]{1,5})", text)
     return None if match is None else (match[1].strip("[]"), match[2])
@@ -154,7 +154,7 @@ class Descriptors(_Type):
 
 
 class Parsed(_Type):
-    """What a function makes of the text; it says by a ConfigurationError what is wrong."""
+    """What a function makes of the text; it raises ConfigurationError to say what is wrong."""
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
         self.name = name

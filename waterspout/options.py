@@ -1,4 +1,4 @@
-"""The options of `waterspout serve`: a table of them by heading, and what can't be said together. Leaf."""
+"""The options of `waterspout serve`: a table of them by heading, and what can't be combined. Leaf."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from waterspout.option_types import (
 )
 from waterspout.wsgi.pool.bulkheads import parse_pool
 
-#: Of variables that say options.
+#: The prefix of variables that set options.
 _PREFIX: Final = "WATERSPOUT_"
 
 
 class _Option(click.Option):
-    """Is named as it was given in what is said of a wrong value."""
+    """An option that errors about a wrong value name as it was given."""
 
     def get_error_hint(self, ctx: click.Context | None) -> str:
         source = None if ctx is None or self.name is None else ctx.get_parameter_source(self.name)
@@ -248,11 +248,11 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
 
 #: Options that are of no use without a WSGI app.
 WSGI_OPTIONS: Final = tuple(option.name for option in OPTIONS["The WSGI app"] if option.name is not None)
-#: Where to listen is said in one of these ways.
+#: The ways to say where to listen, of which one may be used.
 _PLACES: Final = (("host", "port"), ("unix",), ("fd",))
-#: Said empty, they would open more than was meant: all interfaces, plain HTTP.
+#: If empty, they would open more than was meant: all interfaces, plain HTTP.
 _NEVER_EMPTY: Final = ("host", "unix", "certfile", "keyfile")
-#: An option -> what it is of no use without.
+#: An option -> the one without which it is of no use.
 _NEEDS: Final = {"unix_mode": "unix", "keyfile": "certfile"}
 #: An option -> its field of HeadLimits.
 HEAD_LIMITS: Final = {
@@ -270,13 +270,13 @@ TIMES: Final = (
     "write_timeout",
     "write_rate",
 )
-#: Those of both that Tornado's server has, too, and in the same sense.
+#: Those of both that Tornado's server has, too, with the same meaning.
 _TORNADO_KNOWS: Final = {"limit_request_head", "keep_alive_timeout"}
 _OURS_ALONE: Final = tuple(name for name in (*HEAD_LIMITS, *TIMES) if name not in _TORNADO_KNOWS)
 
 
 class ServeCommand(click.Command):
-    """Its help has a heading for each group of options; those of other servers are answered with ours."""
+    """Its help has a heading for each group of options; for options of other servers, errors name ours."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:
@@ -296,7 +296,7 @@ class ServeCommand(click.Command):
 
 
 def find_given(context: click.Context) -> set[str]:
-    """The options that somebody gave, on the command line or as a variable."""
+    """The options that were given, on the command line or as a variable."""
     return {
         name
         for name in context.params
@@ -305,7 +305,7 @@ def find_given(context: click.Context) -> set[str]:
 
 
 def find_misspelt(environ: Collection[str]) -> list[str]:
-    """What is said of variables that are nearly one of ours: nobody reads them."""
+    """Warnings about variables whose names are nearly those of ours: they are not read."""
     options = [option for group in OPTIONS.values() for option in group]
     ours = {option.envvar for option in options if isinstance(option.envvar, str)}
     switches = {option.envvar for option in options if option.is_flag}
@@ -324,7 +324,7 @@ def find_misspelt(environ: Collection[str]) -> list[str]:
 
 
 def find_said(context: click.Context, names: Collection[str]) -> tuple[list[str], list[str]]:
-    """Those of them that stand on the command line, and those that variables say, as each was given."""
+    """Those of `names` given on the command line, and those given by variables, each as it was given."""
     sources = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
     said, by_variable = (
         [_spell(context, name) for name in names if context.get_parameter_source(name) is source]
@@ -334,7 +334,7 @@ def find_said(context: click.Context, names: Collection[str]) -> tuple[list[str]
 
 
 def check_together(context: click.Context, given: Collection[str]) -> None:
-    """Nothing that was given may contradict another, nor say nothing. Raises ConfigurationError."""
+    """Raises ConfigurationError: options that were given contradict each other, or say nothing."""
     _check_empty(context)
     _check_host(context)
     said = [name for place in _PLACES if (name := next((name for name in place if name in given), None))]

@@ -15,13 +15,13 @@ from waterspout.system.loopback import is_loopback
 
 @dataclass(frozen=True)
 class ServeSettings:
-    """The options of `waterspout serve`; `application` holds those that were given and are the app's.
+    """The options of `waterspout serve`; `application` holds those for the application that were given.
 
     Sizes in bytes, times in seconds. `loop`: "auto", "asyncio" or "uvloop". `server`: "waterspout" or
     "tornado". It listens on `descriptors`, which it inherited; or at `unix`, a path, with `unix_mode`; or
     else on `host` and `port`; or, when it has restarted itself, on `inherited`, as before. `certfile`,
-    `keyfile`: paths, for TLS. `http`: of it Tornado's server knows the size of a head and the keep-alive
-    timeout. `ops`: where the figures are told, if anywhere.
+    `keyfile`: paths, for TLS. `http`: Tornado's server knows only the size of a head and the keep-alive
+    timeout of it. `ops`: where the figures are served, if anywhere.
     """
 
     host: str = "127.0.0.1"
@@ -51,7 +51,7 @@ class ServeSettings:
             self.refuse_debugger("--debug")
 
     def refuse_debugger(self, said_by: str) -> None:
-        """Raises ConfigurationError: somebody beside this machine's browser could use it."""
+        """Raises ConfigurationError: somebody other than this machine's browser could use it."""
         place = self.find_way_in()
         if place is not None:
             raise ConfigurationError(
@@ -59,7 +59,7 @@ class ServeSettings:
             )
 
     def find_way_in(self) -> str | None:
-        """Where somebody beside this machine's browser may come in, by way of a proxy perhaps."""
+        """Where somebody other than this machine's browser may get in, perhaps through a proxy."""
         if self.descriptors:
             return "an inherited socket"
         if self.unix is not None:
@@ -68,5 +68,5 @@ class ServeSettings:
 
 
 def is_local(host: str) -> bool:
-    """Whether nobody but this machine can reach what listens on `host`."""
+    """Whether only this machine can reach what listens on `host`."""
     return host == "localhost" or is_loopback(host)

@@ -1,4 +1,4 @@
-"""Makes an application of what a command line names."""
+"""Makes an application from what a command line names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from waterspout.logs.lateness import said_when_late
 
 
 def check_named(target: str | None, native: str | None, wsgi: str | None) -> None:
-    """Raises ConfigurationError: it is said twice what is meant."""
+    """Raises ConfigurationError: what to serve is said twice."""
     if target is not None and (native or wsgi):
         raise ConfigurationError(
             "give either TARGET, or --native and/or --wsgi, not both (in the environment "
@@ -44,13 +44,13 @@ def build_application(target: str | None, native: str | None, wsgi: str | None) 
             )
         return application
     if wsgi is not None:
-        split_spec(wsgi)  # before native code is loaded; and nobody has meant a host name here
+        split_spec(wsgi)  # before native code is loaded; and here nobody means a host name
     rules = _load_rules(native) if native is not None else []
     return Application(native=rules, wsgi=wsgi)
 
 
 def _guess_option(target: str, found: Any) -> str:
-    """What was probably meant by what is no application."""
+    """What was probably meant by something that is not an application."""
     if isinstance(found, (list, tuple)):
         return f"rules are served with --native {target}"
     if isinstance(found, Router):
@@ -85,7 +85,7 @@ def _load_rules(native: str) -> list[Any] | tuple[Any, ...]:
 
 
 def _guess(native: str, found: Any) -> str:
-    """What was probably meant by what is no list of rules."""
+    """What was probably meant by something that is not a list of rules."""
     if callable(found) and not isclass(found):
         if takes(found, 0) and not native.endswith("()"):
             return f"; if it makes them, write {native}()"
