@@ -1,9 +1,9 @@
-"""`waterspout routes`: which side answers what, and what is wrong with that. It is asked, and serves nothing.
+"""`waterspout routes`: which side answers what, and what is wrong with that. It only asks, and serves nothing.
 
 command.py  the command
 listing.py  the rules of both sides, a row each
-samples.py  paths that a pattern takes        (pure)
+samples.py  paths that a pattern matches      (pure)
 judging.py  what the router does with them
-report.py   what is said of it                (pure)
-shadows.py  what is said of it at a server's start
+report.py   the report of it                  (pure)
+shadows.py  the warning about it at a server's start
 """

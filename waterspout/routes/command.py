@@ -65,12 +65,12 @@ def _run(
     look_here()
     try:
         check_named(target, native, wsgi)
-        # Whatever is printed while the app is loaded is no part of the table.
+        # What is printed while the app is loaded is not part of the table.
         with contextlib.redirect_stdout(sys.stderr):
             report = _examine(build_application(target, native, wsgi))
     except WaterspoutError as error:
         click.echo(f"waterspout: {error}", err=True)
-        # The application itself refuses to be without that word: for --check it is what was looked for.
+        # The application itself refuses to be made without that declaration: --check looks for just that.
         undeclared = isinstance(error, TargetRaised) and isinstance(error.__cause__, AccessUndeclared)
         context.exit(1 if check and undeclared else error.exit_code)
     _print(report, check=check, as_json=as_json, markdown=markdown)
@@ -78,7 +78,7 @@ def _run(
 
 
 def _examine(application: TornadoApplication) -> Report:
-    # Here, because `waterspout serve` needs none of it, and starts a twentieth sooner without.
+    # Imported here because `waterspout serve` does not need it, and starts a twentieth sooner without it.
     from waterspout.routes.judging import examine
 
     container = find_container(application)

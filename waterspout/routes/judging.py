@@ -1,7 +1,7 @@
-"""Who answers what, found by asking: sample URLs go to the table of native rules and to Flask's own map.
+"""Finds which side answers what by trying sample URLs on the table of native rules and on Flask's own map.
 
-Nothing is concluded from how a rule is written. What no sample shows is not found; samples are made of both
-sides' rules, so that the narrower one of two gives those that the wider one takes.
+Nothing is concluded from how a rule is written. What no sample shows is not found; samples are made from both
+sides' rules, so that the narrower of two rules gives samples that the wider one takes.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ from waterspout.routing.paths import decode_path
 from waterspout.routing.table import Table, is_simple
 from waterspout.wsgi.layers import find_flask, find_mounts
 
-#: How many words of the other side's rules are tried in what varies, at most; and for all rules together,
-#: so that thousands of them take seconds. Where two rules meet is looked for apart from that.
+#: How many words of the other side's rules are tried in variable parts, at most; and for all rules together,
+#: so that thousands of them take only seconds. Where two rules meet is searched for separately.
 _WORDS: Final = 60
 _WORDS_FOR_ALL: Final = 6000
-#: Examples that a finding shows.
+#: How many examples a finding shows.
 _EXAMPLES: Final = 3
-#: So much of what a converter raises is told (characters).
+#: How much of a converter's exception is shown (characters).
 _SAID: Final = 200
 _WORD: Final = re.compile(r"[\w.~-]+")
 
 
 def examine(application: TornadoApplication, wsgi: Any, flask: Any, wsgi_name: str = "") -> Report:
-    """The report of an application. `wsgi`: its WSGI app, loaded, or None; `flask`: the Flask app in that, or
-    None; `wsgi_name`: as it was named.
+    """The report of an application. `wsgi`: its loaded WSGI app, or None; `flask`: the Flask app in that, or
+    None; `wsgi_name`: the app's name as it was given.
     """
     table = _lay_table(application)
     natives = list_native(table)
@@ -69,12 +69,12 @@ def examine(application: TornadoApplication, wsgi: Any, flask: Any, wsgi_name: s
     judge = Judge(natives, views, table, sites)
     findings = [*judge.find_shadows(), *judge.find_unreachable(), *_find_undeclared(application, natives)]
     stale = _find_stale(natives, views, sites)
-    idle = [] if list_others(application) else judge.find_idle()  # those may lead to the same handlers
+    idle = [] if list_others(application) else judge.find_idle()  # the others may lead to the same handlers
     return Report(rows, findings, [*notes, *judge.notes, *stale, *idle])
 
 
 def _lay_table(application: TornadoApplication) -> Table:
-    """What a table can say of the rules, when it can't say all of them."""
+    """A table of those rules that a table can hold, when it can't hold all of them."""
     rules = [rule for rule in application.wildcard_router.rules if is_simple(rule)]
     apart = TornadoApplication()
     apart.wildcard_router.rules[:] = rules
@@ -82,9 +82,7 @@ def _lay_table(application: TornadoApplication) -> Table:
 
 
 class Site:
-    """`flask`, None for an app that is not Flask's, mounted at `prefix`; "" for the whole. `views`: its
-    rules.
-    """
+    """The app `flask`, None if it is not Flask's, mounted at `prefix`; "" is the top. `views`: its rules."""
 
     def __init__(self, prefix: str, flask: Any) -> None:
         self.prefix = prefix
@@ -94,12 +92,12 @@ class Site:
         self.adapters = [] if flask is None else _bind(flask.url_map, self.views)
 
     def has(self, path: str) -> bool:
-        """Whether it is asked, unless one below it is. As `DispatcherMiddleware` has it."""
+        """Whether `path` goes to this app, unless to one mounted below it. As in `DispatcherMiddleware`."""
         return path == self.prefix or path.startswith(f"{self.prefix}/")
 
 
 class Judge:
-    """Asks both sides about samples, once each. `notes`: what it could not ask about."""
+    """Tries samples on both sides, once each. `notes`: what it could not try."""
 
     def __init__(
         self, natives: Sequence[Native], views: Sequence[View], table: Table, sites: Sequence[Site]
@@ -114,7 +112,7 @@ class Judge:
             if view.shape is None
         ]
         self._sites = sorted(sites, key=lambda site: len(site.prefix), reverse=True)
-        #: (view, method) -> samples that reach it; by native rule, those that do not.
+        #: (view, method) -> samples that reach it; and, by native rule, those that do not.
         self._free: dict[tuple[int, str], list[str]] = defaultdict(list)
         self._taken: dict[tuple[int, str], dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
         self._reached: set[int] = set()
@@ -135,14 +133,14 @@ class Judge:
         return [view.shape.spell(words) if view.shape is not None else [] for view in self._views]
 
     def _find_words(self, paths: Iterable[str]) -> tuple[str, ...]:
-        """What stands between the slashes of rules, as far as it does not vary."""
+        """The constant parts of rules between slashes."""
         parts = (part for path in paths for part in path.split("/"))
         words = dict.fromkeys(part for part in parts if _WORD.fullmatch(part))
         share = _WORDS_FOR_ALL // (len(self._natives) + len(self._views) or 1)
         return tuple(words)[: min(_WORDS, share)]
 
     def _collect(self) -> list[str]:
-        """All of them, and where rules of both sides meet."""
+        """All samples, and paths where rules of both sides meet."""
         met = [
             path
             for native in self._natives
@@ -161,14 +159,14 @@ class Judge:
             for method in methods:
                 for view in self._find_views(method, path):
                     if method not in view.methods or view.shape is None:
-                        continue  # HEAD or OPTIONS that follow by themselves; what is not judged
+                        continue  # HEAD or OPTIONS that Flask adds; or a view that is not judged
                     key = id(view), method
                     native = self.find_native(method, path)
                     samples = self._free[key] if native is None else self._taken[key][id(native.route)]
                     samples.append(f"{method} {path}")
 
     def _find_views(self, method: str, path: str) -> list[View]:
-        """Those that Flask would ask; one for each host."""
+        """The views that Flask would call; one for each host."""
         found = []
         decoded = decode_path(path)
         site = next(site for site in self._sites if site.has(decoded))
@@ -188,7 +186,7 @@ class Judge:
         return found
 
     def find_native(self, method: str, path: str) -> Native | None:
-        """Who answers instead of the WSGI app, if only by sending the client elsewhere."""
+        """What answers instead of the WSGI app, if only by redirecting the client."""
         try:
             match = self._table.find(method, path)
             if match.moved_by is not None:
@@ -203,7 +201,7 @@ class Judge:
         return native
 
     def _note_raised(self, error: Exception, path: str) -> None:
-        """By a converter, which may want an application context, or a database. Each error is told once."""
+        """Note an error of a converter, which may need an application context, or a database; each once."""
         what = " ".join(f"{type(error).__name__}: {error}".split())
         if what not in self._raised:
             self._raised.add(what)
@@ -212,7 +210,7 @@ class Judge:
     # -- what was found ------------------------------------------------------------------------------------
 
     def find_shadows(self) -> list[Finding]:
-        """Rules of Flask's some of whose requests a native rule takes, or all."""
+        """Flask's rules of whose requests native rules take some, or all."""
         return [found for view in self._views if (found := self._find_shadow(view)) is not None]
 
     def _find_shadow(self, view: View) -> Finding | None:
@@ -245,7 +243,7 @@ class Judge:
         )
 
     def find_idle(self) -> list[str]:
-        """Endpoints that a handler replaces, and none of whose requests any of its rules takes: once."""
+        """Endpoints that a handler replaces, though none of its rules takes any of their requests: once each."""
         found = []
         meant = [(native.route.target, name) for native in self._natives for name in sorted(native.replaced)]
         for handler, endpoint in dict.fromkeys(meant):
@@ -261,13 +259,13 @@ class Judge:
         return found
 
     def _find_takers(self, view: View) -> set[int] | None:
-        """The native rules that take any of a view's requests; None: no sample reaches it, or them."""
+        """The native rules that take any of a view's requests; None: no sample reaches the view or them."""
         keys = [(id(view), method) for method in view.methods]
         taken = [self._taken[key] for key in keys if key in self._taken]
         return {route for by in taken for route in by} if taken or any(map(self._free.get, keys)) else None
 
     def find_unreachable(self) -> list[Finding]:
-        """Rules of both sides that are behind others of their own side, which take all their requests."""
+        """Rules of either side all of whose requests are taken by earlier rules of the same side."""
         native = [
             self._find_native_behind(*each) for each in zip(self._natives, self._native_paths, strict=True)
         ]
@@ -331,7 +329,7 @@ def _behind(row: Row, names: Iterable[str], samples: Sequence[str]) -> Finding:
 
 
 def _bind(url_map: Any, views: Sequence[View]) -> list[Any]:
-    """An adapter for each host that rules are for."""
+    """An adapter for each host that has rules."""
     rules = [view.rule for view in views if view.shape is not None]
     if url_map.host_matching:
         return [url_map.bind(host or "localhost") for host in dict.fromkeys(rule.host for rule in rules)]
@@ -340,12 +338,12 @@ def _bind(url_map: Any, views: Sequence[View]) -> list[Any]:
 
 
 def _find_undeclared(application: Application, natives: Sequence[Native]) -> list[Finding]:
-    """Handlers of which it is not said who may use them: where there is a login, or others say it."""
+    """Handlers that do not declare who may use them, if there is a login, or if other handlers declare it."""
     has_login = application.settings.get("login_loader") is not None
     says = any(word in native.row.access for native in natives for word in ("public", "authenticated"))
     if not has_login and not says:
         return []
-    # Tornado has made rules of `static_path`: the setting says that those files are everybody's.
+    # Tornado has made rules of `static_path`: the setting says that those files are public.
     static_path = application.settings.get("static_path")
     open_ended = {
         native.row.target: native
@@ -371,8 +369,8 @@ def _find_undeclared(application: Application, natives: Sequence[Native]) -> lis
 
 
 def _find_stale(natives: Sequence[Native], views: Sequence[View], sites: Sequence[Site]) -> list[str]:
-    """Endpoints that a handler replaces, and that are not there: once, however many rules it has. Where the
-    port is done, and a native rule has taken over the name, for `url_for`, none that is like it is meant.
+    """Endpoints that a handler replaces but that don't exist: once, however many rules it has. If the port is
+    done, and a native rule has taken over the name for `url_for`, no similar endpoint is suggested.
     """
     if not any(site.flask is not None for site in sites):
         return []

@@ -1,4 +1,4 @@
-"""Lists the rules of both sides, each with its row of the report, and able to make samples of its paths."""
+"""Lists the rules of both sides, each with its row in the report, and able to make samples of its paths."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from waterspout.wsgi.container import Container
 
 #: Where Flask-Login's decorators live.
 _FLASK_LOGIN: Final = "flask_login.utils"
-#: What a rule that says no methods is asked about.
+#: The methods that are tried on a rule without any.
 USUAL: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -46,7 +46,7 @@ class Native:
 
     @property
     def replaced(self) -> frozenset[str]:
-        """Endpoints that it is meant to answer in place of."""
+        """Endpoints that it is meant to replace."""
         return find_replaced(self.route.target)
 
     def spell(self, words: tuple[str, ...]) -> list[str]:
@@ -60,7 +60,7 @@ class Native:
 
 @dataclass
 class View:
-    """A rule of the Flask app. `shape`: None, when it can't be judged; then `why`."""
+    """A rule of the Flask app. `shape`: None, if it can't be judged; `why` gives the reason."""
 
     row: Row
     rule: Any
@@ -73,7 +73,7 @@ class View:
 
 
 def list_native(table: Table) -> list[Native]:
-    """Those of a table, in their order; the last rule, which is the WSGI app, is none of them."""
+    """The native rules of a table, in their order, without the last rule, which is the WSGI app's."""
     found: list[Native] = []
     for place in table.places:
         if isinstance(place, RuleMap):
@@ -87,7 +87,7 @@ def list_native(table: Table) -> list[Native]:
 
 
 def list_others(application: TornadoApplication) -> list[str]:
-    """Rules that a table can't say: of hosts, or that lead to rules again, or to functions."""
+    """Rules that a table can't hold: those for hosts, and those that lead to other rules or to functions."""
     outer = [
         rule for rule in application.default_router.rules if rule.target is not application.wildcard_router
     ]
@@ -120,7 +120,7 @@ def _describe_native(path: str, route: Route, name: str | None) -> Row:
 
 
 def _describe_access(handler: Any, methods: tuple[str, ...]) -> str:
-    """One word, where all methods have the same; else one for each of them."""
+    """One word, if it is the same for all methods; otherwise one for each."""
     said = {method: find_access(handler, method) or "not declared" for method in methods}
     kinds = set(said.values())
     if len(kinds) == 1:
@@ -153,13 +153,13 @@ def list_views(flask: Any, prefix: str = "") -> list[View]:
 
 
 def find_converters(rule: Any) -> Mapping[str, BaseConverter]:
-    """By the names of its arguments. Werkzeug has no public name for them (read in 2.2, 2.3, 3.0 and 3.1)."""
+    """A rule's converters by argument name. Werkzeug has no public name for them (2.2, 2.3, 3.0 and 3.1)."""
     converters: Mapping[str, BaseConverter] = rule._converters
     return converters
 
 
 def _find_own_methods(rule: Any) -> tuple[str, ...] | None:
-    """Without those that Flask adds by itself."""
+    """The methods of a rule without those that Flask adds by itself."""
     if rule.methods is None:
         return None
     added = {"HEAD"} if "GET" in rule.methods else set()
@@ -169,8 +169,8 @@ def _find_own_methods(rule: Any) -> tuple[str, ...] | None:
 
 
 def _find_login(flask: Any, endpoint: str) -> str:
-    """Whether Flask-Login guards a view: by a decorator, or in what runs before each request."""
-    names = str(endpoint).split(".")[:-1]  # by a `url_map` of its own an app may have others
+    """What guards a view with Flask-Login: a decorator, or a function run before each request; "-": nothing."""
+    names = str(endpoint).split(".")[:-1]  # in an app's own `url_map` it may be no string
     scopes = [None, *(".".join(names[:size]) for size in range(1, len(names) + 1))]
     before = [function for scope in scopes for function in flask.before_request_funcs.get(scope, ())]
     for function in (flask.view_functions.get(endpoint), *before):
@@ -190,7 +190,7 @@ def _unwrap(function: Any) -> Iterator[Any]:
 
 
 def find_source(target: Any) -> str:
-    """`file:line`, relative to here or to where packages are found; "-": it is in no file."""
+    """`file:line`, relative to the current directory or where packages are found; "-": it is in no file."""
     *_, inmost = [None, *_unwrap(target)]
     inmost = getattr(inmost, "view_class", inmost)
     try:
@@ -210,7 +210,7 @@ def _shorten(file: str) -> str:
 
 
 def find_container(application: TornadoApplication) -> Container | None:
-    """Of whatever application: the WSGI app's, where its last rules lead to one."""
+    """The container of the WSGI app of any application; None: its rules lead to none."""
     own = getattr(application, "container", None)
     if isinstance(own, Container):
         return own

@@ -1,4 +1,4 @@
-"""What `waterspout routes` says: the rules of both sides, and what is wrong with them. Values alone. Pure."""
+"""The report of `waterspout routes`: the rules of both sides, and what is wrong. Only values. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-#: Of the shape of `as_json`.
+#: The version of the format of `as_json`.
 VERSION: Final = 1
 
 SHADOWED: Final = "shadowed"
@@ -24,9 +24,9 @@ _COLUMNS: Final = ("path", "methods", "owner", "target", "access", "source")
 
 @dataclass(frozen=True)
 class Row:
-    """One rule. `methods`: without HEAD and OPTIONS that follow by themselves; None: whatever it is.
-    `target`: the handler class, the endpoint or the WSGI app. `name`: what `reverse_url` and `url_for` know
-    it by. `access`: "public", "authenticated", "not declared", "login_required", "-". `source`: "file:line".
+    """One rule. `methods`: without HEAD and OPTIONS that are added automatically; None: any. `target`: the
+    handler class, the endpoint or the WSGI app. `name`: its name for `reverse_url` and `url_for`. `access`:
+    "public", "authenticated", "not declared", "login_required", "-". `source`: "file:line".
     """
 
     path: str
@@ -45,9 +45,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong. `kind`: see above. `path`, `methods`, `target`, `source`: whose it is; `by`: who takes
-    its requests; `samples`: requests that show it. `declared`: it is meant so. `text` says it, and `advice`
-    what to do.
+    """Something wrong. `kind`: see above. `path`, `methods`, `target`, `source`: of the rule affected; `by`:
+    what takes its requests; `samples`: requests that show it. `declared`: it is intended. `text` describes it,
+    and `advice` says what to do.
     """
 
     kind: str
@@ -64,7 +64,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """`rows` in the order in which they are asked; `notes`: what was not judged, and why."""
+    """`rows`: in the order in which they are tried; `notes`: what was not judged, and why."""
 
     rows: Sequence[Row] = ()
     findings: Sequence[Finding] = ()
@@ -72,11 +72,11 @@ class Report:
 
     @property
     def undeclared(self) -> list[Finding]:
-        """What is to be settled."""
+        """Findings that are still to be settled."""
         return [finding for finding in self.findings if not finding.declared]
 
     def as_json(self) -> str:
-        """A stable object: fields are added, never taken away without another `version`."""
+        """A stable object: fields may be added, but are never removed without a new `version`."""
         told: dict[str, Any] = {
             "version": VERSION,
             "routes": [asdict(row) for row in self.rows],

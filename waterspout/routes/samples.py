@@ -1,7 +1,7 @@
-"""Sample URLs: paths that a rule matches, made from what the rule says. Pure.
+"""Sample URLs: paths that a rule matches, made from the rule's text. Pure.
 
-A rule is not understood by reading it: the matchers are asked. Samples are what they are asked about, so each
-is checked against the rule's own converter or pattern, and there are several for whatever varies.
+Rules are not judged by reading them, but by trying samples on the matchers. So each sample is checked against
+the rule's own converter or pattern, and there are several for each variable part.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from werkzeug.routing import BaseConverter
 
 from waterspout.routing.paths import PLAIN
 
-#: What is tried wherever something varies: numbers, words, with a dot, with slashes, long, in another script.
+#: Tried in every variable part: numbers, words, with a dot, with slashes, long, in another script.
 WORDS: Final = (
     *(
         "1",
@@ -42,14 +42,14 @@ WORDS: Final = (
     *("a/b", "a/b/c.txt", "a/"),
 )
 _CHARACTERS: Final = "1aAz0Z-_.~ é/"
-#: At most so many alternatives of one place that varies; and samples of one rule.
+#: At most so many alternatives for one variable part; and samples of one rule.
 _ALTERNATIVES: Final = 100
 _SAMPLES: Final = 300
 _ARGUMENT: Final = re.compile(r"<([^<>]+)>")
 
 
 def sample_regex(pattern: str, flags: int = 0, words: Iterable[str] = ()) -> list[str]:
-    """Texts that `pattern` matches at their beginning; an empty list, if it can't be read."""
+    """Texts that `pattern` matches at their beginning; an empty list if it can't be parsed."""
     try:
         compiled = re.compile(pattern, flags)
         tree = _parser.parse(pattern, flags)
@@ -60,7 +60,7 @@ def sample_regex(pattern: str, flags: int = 0, words: Iterable[str] = ()) -> lis
 
 
 def _vary(places: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Each place's alternatives, with the others' first and second ones: not every combination."""
+    """Each place's alternatives with the first and second ones of the others: not every combination."""
     if not all(places):
         return
     for base in (0, 1):
@@ -86,7 +86,7 @@ def _spell(node: tuple[Any, Any], words: Sequence[str]) -> list[str]:
         return _spell_all(value, words)
     if code in (codes.MAX_REPEAT, codes.MIN_REPEAT, codes.POSSESSIVE_REPEAT):
         return _repeat(value, words)
-    return [""]  # an anchor, a look around, a reference: whether it holds is seen when all is matched
+    return [""]  # an anchor, a lookaround, a reference: checked when the whole text is matched
 
 
 def _spell_all(nodes: Any, words: Sequence[str]) -> list[str]:
@@ -94,7 +94,7 @@ def _spell_all(nodes: Any, words: Sequence[str]) -> list[str]:
 
 
 def _repeat(repeated: tuple[int, int, Any], words: Sequence[str]) -> list[str]:
-    """Words, where one kind of character is repeated; and what is repeated, a few times."""
+    """Words, if one kind of character is repeated; and the repeated text, a few times."""
     least, most, nodes = repeated
     found: list[str] = []
     if len(nodes) == 1 and nodes[0][0] in (codes.IN, codes.ANY, codes.NOT_LITERAL):
@@ -149,17 +149,17 @@ def _is_of(kind: Any, what: Any, character: str) -> bool:
 
 
 class Shape:
-    """A path written Flask's way, `converters` by the names of its arguments: makes samples of it."""
+    """Makes samples of a path written Flask's way, with `converters` by the names of its arguments."""
 
     def __init__(self, path: str, converters: Mapping[str, BaseConverter]) -> None:
         self._converters = converters
         self._places = _ARGUMENT.split(path)  # texts, and between them arguments
-        # A slash in a converter's own arguments parts nothing.
+        # A slash in a converter's own arguments does not separate segments.
         hidden = _ARGUMENT.sub(lambda match: match[0].replace("/", "\0"), path)
         self.segments = [part.replace("\0", "/") for part in hidden.split("/")]
 
     def spell(self, words: Sequence[str] = ()) -> list[str]:
-        """Paths as they are on the wire; `words` are tried in place of arguments, too."""
+        """Sample paths as they are on the wire; `words` are tried as arguments, too."""
         return [quote_path(text) for text in self._spell(words)]
 
     def _spell(self, words: Sequence[str] = ()) -> list[str]:
@@ -179,7 +179,7 @@ class Shape:
 
     @cached_property
     def texts(self) -> list[list[str]]:
-        """For each segment what may stand there."""
+        """For each segment, the texts that may stand there."""
         return [Shape(part, self._converters)._spell() if "<" in part else [part] for part in self.segments]
 
     def takes(self, number: int, text: str) -> bool:
@@ -192,7 +192,7 @@ class Shape:
 
 
 def _find_bounds(converter: BaseConverter) -> list[str]:
-    """The least and the most that a number may be."""
+    """The smallest and the largest number that a converter takes."""
     digits = getattr(converter, "fixed_digits", 0) or 0
     bounds = [getattr(converter, name, None) for name in ("min", "max")]
     numbers = [number for number in bounds if isinstance(number, (int, float))]
@@ -204,13 +204,13 @@ def _converts(converter: BaseConverter, text: str) -> bool:
         return False
     try:
         converter.to_python(text)
-    except Exception:  # ValidationError; what else a custom one raises is no match either
+    except Exception:  # ValidationError; whatever else a custom one raises is no match either
         return False
     return True
 
 
 def unite(one: Shape, other: Shape) -> list[str]:
-    """Paths that both may match, where each names a part of what varies in the other: `/<a>/new` and
+    """Paths that both may match, even if each has constants for variable parts of the other: `/<a>/new` and
     `/de/<b>` meet in `/de/new`.
     """
     if len(one.segments) != len(other.segments):

@@ -1,5 +1,5 @@
-"""What a server says, as it starts, of views whose requests native rules take: a quick look at what the
-Flask app has told of its rules. `waterspout routes --check` takes a thorough one (`judging.py`).
+"""Warns, when a server starts, of views whose requests native rules take: a quick check of what the Flask app
+has told of its rules. `waterspout routes --check` does a thorough one (`judging.py`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from waterspout.native.replacing import find_replaced
 from waterspout.routing.paths import PLAIN
 from waterspout.wsgi.naming import NamedRule, Names
 
-#: What stands in place of an argument, by its converter: what none narrower would take within the app. Of
-#: other converters nothing is concluded.
+#: What replaces an argument, by its converter: a value that no narrower one would take within the app. Nothing
+#: is concluded about other converters.
 _SAMPLES: Final = {
     "": "some-name",
     "string": "some-name",
@@ -31,15 +31,15 @@ _SAMPLES: Final = {
     "uuid": "8f14e45f-ceea-467f-a0e6-a3d1f1d0ac3b",
 }
 _ARGUMENT: Final = re.compile(r"<([^<>]+)>")
-#: So long rules are looked at, on the event loop (seconds): hundreds of them, as a rule.
+#: How long rules are checked, on the event loop (seconds): usually enough for hundreds of them.
 _TIME: Final = 0.1
-#: So many views are named.
+#: How many views are named.
 _NAMED: Final = 3
 
 
 def tell_shadows(application: Application, flask: Names) -> None:
-    """Say which endpoints of `flask` native rules answer, unless the handler says that this is meant: in one
-    line, or in none.
+    """Say in one line which endpoints of `flask` native rules answer, except where the handler declares that
+    this is intended; nothing, if there are none.
     """
     found = find_shadowed(application, flask, _TIME)
     if not found:
@@ -53,8 +53,8 @@ def tell_shadows(application: Application, flask: Names) -> None:
 
 
 def find_shadowed(application: Application, flask: Names, seconds: float = math.inf) -> list[str]:
-    """Those endpoints, in the order of their rules, as far as so many `seconds` lead. None where native rules
-    have converters with code of their own: it may wait for a database, and nobody has asked for anything.
+    """Those endpoints in the order of their rules, as many as are found in `seconds`. None at all if native
+    rules have converters with their own code: that may wait for a database, though no request has come.
     """
     if _runs_code(application):
         return []
@@ -67,14 +67,14 @@ def find_shadowed(application: Application, flask: Names, seconds: float = math.
             continue
         if time.perf_counter() > deadline:
             break
-        with suppress(Exception):  # no look for what may be a mistake ends a start
+        with suppress(Exception):  # a check for possible mistakes must not end a start
             if _is_taken(application, rule, path):
                 found[rule["endpoint"]] = None
     return [*found]
 
 
 def _spell(rule: str, flask: Names) -> str | None:
-    """A path that it matches."""
+    """A path that the rule matches; None: it has an unknown converter."""
     texts = _ARGUMENT.split(rule)
     kinds = [argument.rpartition(":")[0].strip() for argument in texts[1::2]]
     if not all(kind in _SAMPLES and (kind or "default") not in flask.converters for kind in kinds):
@@ -91,13 +91,15 @@ def _is_taken(application: Application, rule: NamedRule, path: str) -> bool:
 
 
 def _is_meant(handler_class: type[RequestHandler], endpoint: str) -> bool:
-    """It is said so; or it may decline; or `static_path`, a setting, is of files that Flask has, too."""
+    """Whether it is declared, or the handler may decline, or it serves `static_path`, whose files Flask has,
+    too.
+    """
     if endpoint == "static" and issubclass(handler_class, StaticFileHandler):
         return True
     return endpoint in find_replaced(handler_class) or speaks_of("Decline", handler_class)
 
 
 def _runs_code(application: Application) -> bool:
-    """Whether to look for a rule may be to run an application's own code."""
+    """Whether looking for a rule may run the application's own code."""
     converters = application.container.link.native.converters if application.container is not None else {}
     return any(each.to_python.__module__.partition(".")[0] != "werkzeug" for each in converters.values())
