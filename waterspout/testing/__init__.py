@@ -1,11 +1,11 @@
-"""For the tests of an application, with unittest, pytest, or any plugin of it: see docs/testing.md.
+"""Helpers for testing an application, with unittest, pytest, or any plugin of it: see docs/testing.md.
 
     with serving(app) as url: ...           a real server on a free port, in a thread (server.py)
     with published() as messages: ...       what views publish while nothing serves (messages.py)
     know_native(flask_app, routes)          `url_for` finds native rules without a server
     started_app = testing.started_app       in a conftest.py: a fixture for pytest-tornado (fixtures.py)
 
-The fixture alone needs pytest, which is imported when it is asked for.
+Only the fixture needs pytest, which is imported when the fixture is first accessed.
 """
 
 from __future__ import annotations

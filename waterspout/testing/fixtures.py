@@ -19,9 +19,9 @@ from waterspout.application import Application
 @pytest.fixture
 def started_app(request: pytest.FixtureRequest, io_loop: IOLoop, app: Any) -> Iterator[Application]:
     """The application of the `app` fixture (or of the one that `--app-fixture` names), started on `io_loop`,
-    and stopped behind the test: no WSGI process is left over. Raises what keeps the app from being loaded.
+    and stopped after the test: no WSGI process is left over. Raises whatever keeps the app from being loaded.
     """
-    # Asked for above, too: pytest looks for parameters among the fixtures that are named there.
+    # `app` is a parameter above, too: pytest looks for parametrized fixtures among those.
     name = request.config.getoption("app_fixture")
     application = app if name == "app" else request.getfixturevalue(name)
     if not isinstance(application, Application):

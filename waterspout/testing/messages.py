@@ -1,4 +1,4 @@
-"""What code under test publishes."""
+"""Collects what code under test publishes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from waterspout.hub.outbox import witnessed
 def published() -> Iterator[list[tuple[str, Any]]]:
     """A list of (topic, message) that grows with each `publish` in this process, in any thread of it.
 
-    No server is needed, and `publish` raises no NotServing meanwhile; where one serves, subscribers get the
-    messages as ever. They are checked as in production, and are what a subscriber would read: JSON values. A
-    WSGI process publishes elsewhere, and is not heard: serve with `wsgi_workers=0`, or subscribe.
+    No server is needed, and `publish` raises no NotServing meanwhile; if one runs, subscribers get the
+    messages as usual. They are checked as in production, and are what a subscriber would read: JSON values. A
+    WSGI process publishes elsewhere, which is not seen here: serve with `wsgi_workers=0`, or subscribe.
     """
     messages: list[tuple[str, Any]] = []
     with witnessed(lambda topic, data: messages.append((topic, json.loads(data)))):

@@ -20,18 +20,18 @@ from waterspout.serving.shutdown import CUT_TIME, shut_down
 from waterspout.system.listeners import listen_tcp
 from waterspout.targets import build_application
 
-#: Whatever else an end takes (seconds). Who needs longer blocks the event loop.
+#: Time for everything else that a stop takes (seconds). Needing longer means that the event loop is blocked.
 _SPARE: Final = 5.0
 
 
 @contextlib.contextmanager
 def serving(app: TornadoApplication | str, *, timeout: float = 5.0) -> Iterator[str]:
     """Serve `app`, an application or a target like "yourpackage.main:app", on a free port of 127.0.0.1, in a
-    thread with an event loop of its own; gives its URL, like "http://127.0.0.1:49152".
+    thread with its own event loop; yields its URL, like "http://127.0.0.1:49152".
 
-    In the end requests that still run get `timeout` seconds; then everything is stopped. Raises what keeps it
-    from starting: TargetNotFound, TargetRaised, PoolError (it is started elsewhere); TimeoutError, when it
-    can't be stopped, for a handler blocks its event loop.
+    At the end, requests that still run get `timeout` seconds; then everything is stopped. Raises whatever
+    keeps it from starting: TargetNotFound, TargetRaised, PoolError (it is started elsewhere); TimeoutError,
+    if it can't be stopped because a handler blocks its event loop.
     """
     live = _Live(build_application(app, None, None) if isinstance(app, str) else app, timeout)
     try:
@@ -52,18 +52,18 @@ class _Live:
         self._failure: BaseException | None = None
 
     def start(self) -> str:
-        """The URL. Raises what keeps it from starting."""
+        """Start it and return its URL. Raises whatever keeps it from starting."""
         self._thread.start()
         return self._url.result()
 
     def stop(self) -> None:
-        """Raises TimeoutError; and what went wrong with its end."""
+        """Raises TimeoutError; and whatever failed while it stopped."""
         if self._thread.ident is None:
-            return  # there is no thread for it
+            return  # its thread could not be started
         if self._running.exception() is not None:
             return  # no event loop could be made, as `start` has said
         loop, task = self._running.result()
-        with contextlib.suppress(RuntimeError):  # it has ended
+        with contextlib.suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(task.cancel)
         self._thread.join(self._timeout + 3 * CUT_TIME + EXIT_GRACE + _SPARE)
         if self._thread.is_alive():
@@ -75,7 +75,7 @@ class _Live:
         try:
             asyncio.run(self._serve())
         except asyncio.CancelledError:
-            pass  # so it is stopped
+            pass  # this is how it is stopped
         except BaseException as error:
             if not self._running.done():
                 self._running.set_exception(error)
