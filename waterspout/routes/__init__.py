@@ -1,4 +1,4 @@
-"""`waterspout routes`: which side answers what, and what is wrong with that. It only asks, and serves nothing.
+"""`waterspout routes`: which side answers what, and what is wrong with that. It only asks: nothing is served.
 
 command.py  the command
 listing.py  the rules of both sides, a row each

@@ -210,7 +210,7 @@ class Judge:
     # -- what was found ------------------------------------------------------------------------------------
 
     def find_shadows(self) -> list[Finding]:
-        """Flask's rules of whose requests native rules take some, or all."""
+        """Flask's rules some or all of whose requests a native rule takes."""
         return [found for view in self._views if (found := self._find_shadow(view)) is not None]
 
     def _find_shadow(self, view: View) -> Finding | None:
@@ -243,7 +243,7 @@ class Judge:
         )
 
     def find_idle(self) -> list[str]:
-        """Endpoints that a handler replaces, though none of its rules takes any of their requests: once each."""
+        """Endpoints that a handler replaces, but none of whose requests its rules take: once each."""
         found = []
         meant = [(native.route.target, name) for native in self._natives for name in sorted(native.replaced)]
         for handler, endpoint in dict.fromkeys(meant):
@@ -265,7 +265,7 @@ class Judge:
         return {route for by in taken for route in by} if taken or any(map(self._free.get, keys)) else None
 
     def find_unreachable(self) -> list[Finding]:
-        """Rules of either side all of whose requests are taken by earlier rules of the same side."""
+        """Rules of either side that are behind others of the same side, which take all their requests."""
         native = [
             self._find_native_behind(*each) for each in zip(self._natives, self._native_paths, strict=True)
         ]

@@ -25,7 +25,7 @@ from waterspout.wsgi.container import Container
 
 #: Where Flask-Login's decorators live.
 _FLASK_LOGIN: Final = "flask_login.utils"
-#: The methods that are tried on a rule without any.
+#: The methods that are tried on a rule that names none.
 USUAL: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -169,7 +169,7 @@ def _find_own_methods(rule: Any) -> tuple[str, ...] | None:
 
 
 def _find_login(flask: Any, endpoint: str) -> str:
-    """What guards a view with Flask-Login: a decorator, or a function run before each request; "-": nothing."""
+    """What of Flask-Login guards a view: a decorator, or what runs before each request; "-": nothing."""
     names = str(endpoint).split(".")[:-1]  # in an app's own `url_map` it may be no string
     scopes = [None, *(".".join(names[:size]) for size in range(1, len(names) + 1))]
     before = [function for scope in scopes for function in flask.before_request_funcs.get(scope, ())]

@@ -46,8 +46,8 @@ class Row:
 @dataclass(frozen=True)
 class Finding:
     """Something wrong. `kind`: see above. `path`, `methods`, `target`, `source`: of the rule affected; `by`:
-    what takes its requests; `samples`: requests that show it. `declared`: it is intended. `text` describes it,
-    and `advice` says what to do.
+    what takes its requests; `samples`: requests that show it. `declared`: it is intended. `text` says what is
+    wrong, and `advice` what to do.
     """
 
     kind: str

@@ -20,8 +20,8 @@ from waterspout.native.replacing import find_replaced
 from waterspout.routing.paths import PLAIN
 from waterspout.wsgi.naming import NamedRule, Names
 
-#: What replaces an argument, by its converter: a value that no narrower one would take within the app. Nothing
-#: is concluded about other converters.
+#: What replaces an argument, by its converter: a value that no narrower one in the app would take. Nothing is
+#: concluded about other converters.
 _SAMPLES: Final = {
     "": "some-name",
     "string": "some-name",
@@ -53,7 +53,7 @@ def tell_shadows(application: Application, flask: Names) -> None:
 
 
 def find_shadowed(application: Application, flask: Names, seconds: float = math.inf) -> list[str]:
-    """Those endpoints in the order of their rules, as many as are found in `seconds`. None at all if native
+    """Those endpoints in the order of their rules, as many as `seconds` allow. None at all if native
     rules have converters with their own code: that may wait for a database, though no request has come.
     """
     if _runs_code(application):
@@ -91,9 +91,7 @@ def _is_taken(application: Application, rule: NamedRule, path: str) -> bool:
 
 
 def _is_meant(handler_class: type[RequestHandler], endpoint: str) -> bool:
-    """Whether it is declared, or the handler may decline, or it serves `static_path`, whose files Flask has,
-    too.
-    """
+    """Whether it is declared, or the handler may decline, or serves `static_path`, files of Flask's, too."""
     if endpoint == "static" and issubclass(handler_class, StaticFileHandler):
         return True
     return endpoint in find_replaced(handler_class) or speaks_of("Decline", handler_class)
