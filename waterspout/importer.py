@@ -268,7 +268,7 @@ def _import(spec: str, module_name: str) -> Any:
 
 
 def describe(spec: str, error: BaseException) -> str:
-    """One line: what was raised, the last frame and, if that is a library's, the user's last own frame; the
+    """One line: what was raised, the last frame and, if that is a library's, the user's own last frame; the
     original cause; and a command that shows the whole traceback.
     """
     said = f"{spec!r} raised {_name(error)}"

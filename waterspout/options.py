@@ -34,7 +34,7 @@ _PREFIX: Final = "WATERSPOUT_"
 
 
 class _Option(click.Option):
-    """An option that errors about a wrong value name as it was given."""
+    """An option; errors about a wrong value name it as it was given."""
 
     def get_error_hint(self, ctx: click.Context | None) -> str:
         source = None if ctx is None or self.name is None else ctx.get_parameter_source(self.name)

@@ -20,8 +20,8 @@ class ServeSettings:
     Sizes in bytes, times in seconds. `loop`: "auto", "asyncio" or "uvloop". `server`: "waterspout" or
     "tornado". It listens on `descriptors`, which it inherited; or at `unix`, a path, with `unix_mode`; or
     else on `host` and `port`; or, when it has restarted itself, on `inherited`, as before. `certfile`,
-    `keyfile`: paths, for TLS. `http`: Tornado's server knows only the size of a head and the keep-alive
-    timeout of it. `ops`: where the figures are served, if anywhere.
+    `keyfile`: paths, for TLS. `http`: Tornado's server uses only its head size and keep-alive timeout. `ops`:
+    where the figures are served, if anywhere.
     """
 
     host: str = "127.0.0.1"

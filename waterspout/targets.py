@@ -44,7 +44,7 @@ def build_application(target: str | None, native: str | None, wsgi: str | None) 
             )
         return application
     if wsgi is not None:
-        split_spec(wsgi)  # before native code is loaded; and here nobody means a host name
+        split_spec(wsgi)  # before native code is loaded; and no host name can be meant here
     rules = _load_rules(native) if native is not None else []
     return Application(native=rules, wsgi=wsgi)
 

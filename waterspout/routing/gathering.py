@@ -39,7 +39,7 @@ _SAID: Final = 3
 
 
 class GuardedFallbackHandler(FallbackHandler):
-    """Stands in front of a WSGI app where the application has such a setting. A plain `FallbackHandler` is
+    """Stands in front of a WSGI app if the application sets one of `_GUARDS`. A plain `FallbackHandler` is
     never instantiated there: the app is given the request as it arrives.
     """
 
@@ -175,7 +175,7 @@ class Gathering:
         return GuardedFallbackHandler if leads_to_app and self._guards_others else target
 
     def _check_proxies(self, path: str, *targets: Any) -> None:
-        """Whom a request comes from, and its root path, are configured once, for both sides: a second setting
+        """How a request's client and root path are found is configured once, for both sides: a second setting
         would apply to some requests only. Raises ConfigurationError.
         """
         for target in targets:
