@@ -23,7 +23,7 @@ class Route:
 
     Attributes: `target`, the rule's own handler class; `handler_class`, which runs in its place, and its
     `arguments`; `methods`, those that it owns; `container`, that of the WSGI app, if the handler only stands
-    for one; `is_quick`, whether a request without a body needs nothing but its handler.
+    for one; `is_quick`, whether a request whose body is all here needs only its handler.
     """
 
     __slots__ = ("arguments", "container", "handler_class", "is_quick", "methods", "target")
