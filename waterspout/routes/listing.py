@@ -18,6 +18,7 @@ from waterspout.native.methods import find_methods
 from waterspout.native.replacing import find_replaced
 from waterspout.routes.report import FLASK, NATIVE, Row
 from waterspout.routes.samples import Shape, sample_regex
+from waterspout.routing.containers import find_containers
 from waterspout.routing.route import Route
 from waterspout.routing.rulemap import RuleMap
 from waterspout.routing.table import Pattern, Table, is_simple
@@ -210,12 +211,7 @@ def _shorten(file: str) -> str:
 
 
 def find_container(application: TornadoApplication) -> Container | None:
-    """The container of the WSGI app of any application; None: its rules lead to none."""
-    own = getattr(application, "container", None)
-    if isinstance(own, Container):
-        return own
-    targets = [
-        (rule.target, rule.target_kwargs.get("fallback")) for rule in application.wildcard_router.rules
-    ]
-    found = [item for pair in targets for item in pair if isinstance(item, Container)]
-    return found[-1] if found else None
+    """The container of an application's WSGI app: that of `wsgi=`, else of the last rule that leads to one.
+    None: no rule does.
+    """
+    return next(reversed(find_containers(application)), None)
