@@ -322,10 +322,7 @@ class LeanRequestHandler(TornadoRequestHandler):
         try:
             if not (isinstance(e, Decline) and self._pass_on()):
                 super()._handle_request_exception(e)
-        except (
-            Exception,
-            SystemExit,
-        ):  # else Tornado's own `_execute` would only log it
+        except (Exception, SystemExit):  # else Tornado's own `_execute` would only log it
             _answer_anyway(self)
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
