@@ -22,6 +22,7 @@ IMPURE = {"asyncio", "logging", "select", "socket", "subprocess", "threading", "
 PARTS = (
     "exceptions",
     "limits",
+    "signature",
     "importer",
     "system",
     "logs",

@@ -9,14 +9,13 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
-from types import FunctionType
 from typing import Any, Final
 
 from waterspout.exceptions import TargetNotFound, TargetRaised
 from waterspout.limits import CAUSE_TEXT
+from waterspout.signature import takes
 
 _SPEC: Final = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_][\w.]*)(\(\))?")
 #: A call with something between the parentheses.
@@ -220,34 +219,6 @@ def _check_factory(spec: str, found: Any) -> None:
             f"{spec!r}: a factory is called without arguments, and this one needs some: "
             f"{_spell_call(module, factory)}"
         )
-
-
-def takes(function: Any, count: int, names: Iterable[str] = ()) -> bool:
-    """Whether it can be called with `count` positional arguments, and keyword arguments of these `names`, as
-    far as Python can tell.
-    """
-    if _hides_signature(function):
-        return True
-    try:
-        # Not that of what a decorator wraps: Werkzeug's Request.application calls it with other arguments.
-        signature = inspect.signature(function, follow_wrapped=False)
-    except Exception:
-        # A builtin, which has none. Or its annotations, which Python 3.14 evaluates only now (PEP 649),
-        # raise: NameError, where a name is imported only for type checkers.
-        return True
-    try:
-        signature.bind(*[None] * count, **dict.fromkeys(names))
-    except TypeError:
-        return False
-    return True
-
-
-def _hides_signature(function: Any) -> bool:
-    """Whether a decorator made it, with the signature of what it wraps (wrapt, `__signature__`): it may
-    take other arguments.
-    """
-    stands_in = inspect.isfunction(function) and type(function) is not FunctionType
-    return stands_in or "__signature__" in getattr(function, "__dict__", {})
 
 
 def _import(spec: str, module_name: str) -> Any:

@@ -11,8 +11,9 @@ from tornado.web import Application as TornadoApplication
 
 from waterspout.application import Application
 from waterspout.exceptions import ConfigurationError, TargetNotFound
-from waterspout.importer import check_no_tornado, resolve, split_spec, suggest_spec, takes
+from waterspout.importer import check_no_tornado, resolve, split_spec, suggest_spec
 from waterspout.logs.lateness import said_when_late
+from waterspout.signature import takes
 
 
 def check_named(target: str | None, native: str | None, wsgi: str | None) -> None:

@@ -11,6 +11,7 @@ from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
 from waterspout.native.methods import defines, makes_others
+from waterspout.signature import read_signature
 
 #: Packages whose decorators, and whose methods that call others, pass on the arguments they get.
 _OURS: Final = frozenset({"tornado", "waterspout"})
@@ -71,12 +72,9 @@ def _find_called(handler_class: type[RequestHandler]) -> Iterator[str]:
 
 def _find_misfit(handler_class: type[RequestHandler], name: str, rule: Given) -> Iterator[str]:
     function = _strip(inspect.getattr_static(handler_class, name, None))
-    if type(function) is not FunctionType or "__signature__" in vars(function):
-        return
-    try:
-        # Not that of a function which another package's decorator wraps or hides: it may get other arguments.
-        signature = inspect.signature(function, follow_wrapped=False)
-    except Exception:  # from its annotations, which Python 3.14 evaluates only now
+    # Another package's decorator may pass on other arguments than it takes.
+    signature = read_signature(function) if type(function) is FunctionType else None
+    if signature is None:
         return
     try:
         signature.bind(None, *[None] * rule.groups, **dict.fromkeys(rule.names))

@@ -14,8 +14,8 @@ from tornado.util import import_object
 from tornado.web import RequestHandler
 
 from waterspout.exceptions import ConfigurationError
-from waterspout.importer import takes
 from waterspout.routing.paths import is_flask_style
+from waterspout.signature import takes
 
 A_HANDLER: Final = "a handler is a class, derived from tornado.web.RequestHandler"
 #: What a function is called with besides the request: results of Tornado's matchers, and the rule's kwargs.

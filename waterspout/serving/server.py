@@ -22,7 +22,6 @@ from waterspout import __version__, limits
 from waterspout.application import Application
 from waterspout.exceptions import ConfigurationError
 from waterspout.http import HTTPServer
-from waterspout.importer import takes
 from waterspout.limits import GC_THRESHOLDS, LOOP_STANDS, READY_TIMEOUT, SAME_SIGNAL, STANDING_GRACE
 from waterspout.logs import loggers
 from waterspout.logs.saying import say
@@ -45,6 +44,7 @@ from waterspout.serving.underway import describe_underway
 from waterspout.serving.waiting import LateNatives
 from waterspout.serving.watchdog import LoopWatchdog
 from waterspout.settings import ServeSettings, is_local
+from waterspout.signature import takes
 from waterspout.system.allocator import keep_freed_memory
 from waterspout.system.garbage import collector
 from waterspout.system.listeners import Listeners, adopt, listen_tcp, listen_unix
