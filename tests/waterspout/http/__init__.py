@@ -1,1 +1,1 @@
-"""The HTTP server of our own, module by module; what needs a socket has a real one."""
+"""Our own HTTP server, module by module; tests that need a socket use a real one."""

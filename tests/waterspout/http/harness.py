@@ -27,7 +27,7 @@ GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def on_loops(test):
-    """A test that is a coroutine, on both event loops. What the loop has to complain of fails it."""
+    """Run a coroutine test on both event loops. Anything that a loop's exception handler is told fails it."""
 
     async def within(args, kwargs):
         complaints = []
@@ -65,7 +65,7 @@ def reply(exchange, body=b"ok", status=200, fields=()):
 
 
 class Delegate(HTTPMessageDelegate):
-    """Answers once the request is whole, and writes down what it is told. Tests overwrite what they need."""
+    """Answers once the request is whole, and records what it is told. Tests override what they need."""
 
     def __init__(self, exchange):
         self.exchange = exchange
@@ -118,7 +118,7 @@ class App(HTTPServerConnectionDelegate):
 
 
 class Served:
-    """A server that runs, the port that it listens at, and its delegates so far."""
+    """A running server, the port it listens on, and its delegates so far."""
 
     def __init__(self, server, port, app):
         self.server, self.port, self.app = server, port, app
@@ -129,7 +129,7 @@ class Served:
 
     @asynccontextmanager
     async def client(self, **options):
-        """A connection. `receive`: bytes that the kernel takes in for a client that does not read."""
+        """A connection. `receive`: bytes that the kernel buffers for a client that does not read."""
         sock = socket.socket()
         if receive := options.pop("receive", None):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
@@ -148,7 +148,7 @@ class Served:
             client.writer.transport.abort()
 
     async def ask(self, data):
-        """What comes until the server closes."""
+        """Everything received until the server closes."""
         async with self.client() as client:
             client.send(data)
             return await client.rest()
@@ -156,7 +156,7 @@ class Served:
 
 @asynccontextmanager
 async def serve(make=Delegate, *, server_class=HTTPServer, **options):
-    """Our server, on a port of its own. `make`: a class of delegates, or whatever HTTPServer takes."""
+    """Our server, on a port of its own. `make`: a delegate class, or anything that HTTPServer takes."""
     app = App(make) if isinstance(make, type) else make
     server = server_class(app, **options)
     sockets = bind_sockets(0, "127.0.0.1")
@@ -209,7 +209,7 @@ class Client:
         return body
 
     async def rest(self):
-        """All until the server closes."""
+        """Everything up to the close by the server."""
         return await self.reader.read()
 
 

@@ -54,7 +54,7 @@ async def test_who_comes_when_nothing_is_left_or_nobody_may_waits(listener, numb
     assert address == writer.get_extra_info("sockname")
     assert not sock.getblocking()
     said = [record.getMessage() for record in caplog.records if "can't be accepted" in record.getMessage()]
-    assert len(said) == (0 if number == errno.EMFILE else listener.refusals)  # `Shortage` says the first
+    assert len(said) == (0 if number == errno.EMFILE else listener.refusals)  # `Shortage` logs EMFILE
     acceptor.stop()
     writer.close()
     sock.close()
@@ -73,7 +73,7 @@ async def test_a_closed_acceptor_asks_no_more(listener):
 
 @pytest.mark.parametrize(("call", "number"), [("setsockopt", errno.EINVAL), ("setblocking", errno.ENOMEM)])
 async def test_who_can_t_be_served_is_let_go_and_the_next_one_served(listener, monkeypatch, call, number):
-    """macOS sets no option of a socket whose client has left."""
+    """On macOS, setting a socket's options fails once its client has left."""
     accepted, refused = asyncio.get_running_loop().create_future(), []
     listener.refusals = 0
     clients = [socket.create_connection(listener.getsockname()) for _ in range(2)]
@@ -114,7 +114,7 @@ async def test_a_protocol_is_started_on_each_connection(listener):
 async def test_a_connection_that_can_t_be_served_is_told_unless_the_client_has_left(
     listener, monkeypatch, caplog, number, said
 ):
-    """As on macOS, where asyncio's own setsockopt fails then."""
+    """As on macOS, where asyncio's own setsockopt fails once the client has left."""
 
     async def fail(*_):
         raise OSError(number, os.strerror(number))

@@ -21,7 +21,7 @@ def chunk(data, extension="", size="%x"):
 
 
 def decode(body, *pieces):
-    """What a body gives, fed with `pieces` until it is done; and what is behind it."""
+    """What a body yields when fed `pieces` until it is done, and what follows it."""
     found = b""
     for number, piece in enumerate(pieces):
         found += body.feed(piece)
@@ -124,7 +124,7 @@ def test_it_never_holds_more_than_a_line_or_the_trailers():
 
 
 def test_each_step_takes_something(monkeypatch):
-    """The number of steps is that of the lines and pieces: one pass, whatever the size of the chunks."""
+    """There are as many steps as lines and pieces: one pass, whatever the size of the chunks."""
     count = 5000
     body = ChunkedBody(HeadLimits())
     steps = 0

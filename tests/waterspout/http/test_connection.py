@@ -197,7 +197,7 @@ async def test_pipelined_requests_before_a_half_close_are_all_answered():
         client.send(get("/a"), get("/b"), get("/c"), get("/d"))
         client.half_close()
         data = await client.rest()
-        promised = b"Connection: close" not in data  # else the client knows where it ends
+        promised = b"Connection: close" not in data  # otherwise the client knows where it ends
         assert not promised or data.count(b"HTTP/1.1 200") == 4
 
 
@@ -242,7 +242,7 @@ async def test_a_half_close_behind_a_whole_body_that_is_still_being_delivered():
 @pytest.mark.parametrize("before", [b"", GET], ids=["alone", "pipelined"])
 @on_loops
 async def test_a_client_that_left_while_its_whole_body_was_delivered_is_found_gone(step, before):
-    """It is seen when the body still goes to the delegate, which may be at work on it for long."""
+    """Its EOF is seen while the body still goes to the delegate, which may work on it for a long time."""
     delivered = asyncio.Event()
 
     class Slow(Silent):
@@ -267,7 +267,7 @@ async def test_a_client_that_left_while_its_whole_body_was_delivered_is_found_go
         await until(lambda: served.delegates[-1].start_line.method == "POST")
         await asyncio.sleep(
             limits.HALF_CLOSED + 0.1
-        )  # the client may wait for a reply, and all is to come yet
+        )  # the client may be waiting for a reply, none of which has been sent yet
         assert "gone" not in served.delegates[-1].events
         delivered.set()
         await until(lambda: served.delegates[-1].events == ["headers", 4, "finish", "left"])
@@ -296,7 +296,7 @@ async def test_a_reply_in_finish_to_a_client_that_left_while_its_body_was_delive
 @pytest.mark.parametrize("grace", [0.0, limits.HALF_CLOSED, math.inf])
 @on_loops
 async def test_a_client_that_left_is_given_up_amid_its_body_if_its_request_only_waits_its_turn(grace):
-    """Who is at work on a body goes on with it: a client that waits for a reply has sent all it has to."""
+    """A delegate that has begun a body goes on: a client that waits for a reply has sent all it has to."""
     delivered = asyncio.Event()
 
     class Slow(Delegate):
@@ -396,7 +396,7 @@ async def test_a_reply_in_the_middle_of_the_body():
         early = await served.ask(post(b"x", length=10))
         assert early.endswith(b"early")
         assert b"\r\nConnection: close\r\n" in early
-        # As Tornado tells it: else who waits for the body waits for ever.
+        # As with Tornado: otherwise a delegate that waits for the body would wait forever.
         await until(lambda: served.delegates[0].events[-1] == "gone")
 
 
@@ -474,7 +474,7 @@ async def test_one_byte_chunks_let_others_have_their_turn():
 
 @on_loops
 async def test_a_client_that_is_gone_when_its_last_reply_is_written_is_nobody_s_fault():
-    """Its kernel's answer to the reply is a reset, so that there is nothing to shut down any more."""
+    """Its kernel answers the reply with a reset, so there is nothing left to shut down."""
     raised = []
 
     class Late(Delegate):

@@ -59,7 +59,7 @@ async def test_for_http_1_0_it_ends_with_the_connection():
 
 @on_loops
 async def test_for_http_1_0_that_asks_it_says_whether_the_connection_stays():
-    """The status line says 1.1: without a word the client would think that it does (RFC 9112 section 9.3)."""
+    """The status line says 1.1: without the field the client would assume it does (RFC 9112 section 9.3)."""
     async with serve() as served, served.client() as client:
         asked = b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
         client.send(asked)
@@ -162,7 +162,7 @@ async def test_an_informational_reply_comes_before_the_reply(fields):
 
 @on_loops
 async def test_http_1_0_gets_no_informational_reply():
-    """RFC 9110 section 15.2: it would take it for the reply."""
+    """RFC 9110 section 15.2: the client would take it for the reply."""
 
     def answer(exchange):
         write_head(exchange, 103, Link="</x.css>")
@@ -275,7 +275,7 @@ async def test_writes_fail_at_once_when_the_connection_has_been_closed():
 
 @on_loops
 async def test_a_reply_without_end_ends_when_the_client_leaves():
-    """Its handler never waits while there is room: the loop has no turn to tell it that nobody is there."""
+    """Its handler never waits while there is room: the loop gets no turn to tell it that nobody is there."""
     client = socket.socket()
     writes = 0
 
@@ -298,7 +298,7 @@ async def test_a_reply_without_end_ends_when_the_client_leaves():
 
 @on_loops
 async def test_a_late_answer_never_follows_a_refusal():
-    """The client is told 408; then its handler, which has not noticed, answers."""
+    """The client gets a 408; then its handler, which has not noticed, answers."""
 
     class Late(Delegate):
         async def data_received(self, chunk):
@@ -326,7 +326,7 @@ async def test_a_client_that_leaves_is_told_once(how):
                 if how == "reset":
                     client.reset()
         await until(lambda: [delegate.events.count("left") for delegate in served.delegates] == [1, 1, 1])
-        await until(lambda: not served.server._open)  # told first, closed in a turn of its own
+        await until(lambda: not served.server._open)  # told first, closed in a separate turn
 
 
 @on_loops
@@ -402,7 +402,7 @@ async def test_writing_on_after_too_much_was_written_fails_as_for_a_closed_strea
 
 @on_loops
 async def test_nothing_is_written_behind_the_end_of_a_reply():
-    """The client would take it for the next one's."""
+    """The client would take it for part of the next reply."""
     raised = []
 
     def answer(exchange):
@@ -412,7 +412,7 @@ async def test_nothing_is_written_behind_the_end_of_a_reply():
             with pytest.raises(HTTPOutputError) as caught:
                 write(b"more")
             raised.append(caught.type)
-        exchange.write(b"")  # a `flush` behind `finish`
+        exchange.write(b"")  # a `flush` after `finish`
 
     async with serve(answering(answer)) as served, served.client() as client:
         for _ in range(2):

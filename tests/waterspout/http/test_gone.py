@@ -15,7 +15,7 @@ def test_it_is_closed_and_holds_nothing():
 
 
 def test_whatever_a_transport_can_be_asked_for_it_does_nothing():
-    """asyncio's own raises NotImplementedError for what a class leaves out."""
+    """asyncio's base class raises NotImplementedError for what a subclass leaves out."""
     GONE.write(b"lost")
     GONE.writelines([b"lost"])
     GONE.set_write_buffer_limits(high=0)

@@ -1,4 +1,4 @@
-"""A request's head: what is taken, what is refused, and that nothing is understood in two ways."""
+"""A request's head: what is accepted, what is refused, and that nothing can be understood in two ways."""
 
 import pytest
 from hypothesis import given
@@ -95,7 +95,7 @@ def test_malformed_lines(line):
 @pytest.mark.parametrize("host", ["a/x", "a?", "a b", "a,b", "a@b", "[::1", "a:80:80", "a:x", "::1", "a\x80"])
 def test_malformed_hosts(host):
     assert refused(host=host).status == 400
-    if not set(host) & set("/?"):  # there these end the authority
+    if not set(host) & set("/?"):  # in a URL these end the authority
         assert refused(first=f"GET http://{host}z:z/ HTTP/1.1").status == 400
 
 
@@ -234,7 +234,7 @@ def test_no_text_raises_anything_but_a_refusal(text):
             status = refusal.status
             assert 400 <= status <= 505
         else:
-            # Serialised again, it is what came: nothing has been repaired.
+            # Serialised again, it is what was received: nothing has been repaired.
             again = "".join(f"{name}: {value}\r\n" for name, value in parsed.fields)
             assert (
                 parse_head(f"{parsed.method} {parsed.target} {parsed.version}\r\n{again}").names

@@ -56,7 +56,7 @@ async def test_a_delegate_that_waits_holds_the_client_back():
         client.send(post(length=size), b"x" * size)
         await until(lambda: served.delegates)
         await asyncio.sleep(0.2)
-        assert client.writer.transport.get_write_buffer_size() > 16 * limits.MIB  # it has not got rid of it
+        assert client.writer.transport.get_write_buffer_size() > 16 * limits.MIB  # most of it is unsent
         assert not served.delegates[0].body
         served.delegates[0].gate.set()
         assert len((await client.read_reply())[2]) == size + 2
@@ -216,7 +216,7 @@ async def test_an_application_that_gives_no_delegate_is_answered_for(data, caplo
 @pytest.mark.parametrize("step", ["headers_received", "data_received", "finish"])
 @on_loops
 async def test_a_delegate_that_gives_what_can_t_be_awaited_has_failed(step):
-    """Behind another request, too, where nobody but us hears of it."""
+    """After another request, too, where nobody but us would notice."""
 
     def fail(self, *arguments):
         return 7 if len(served.delegates) == 2 else getattr(Delegate, step)(self, *arguments)
@@ -246,13 +246,13 @@ async def test_a_compressed_body_that_is_broken(damage):
     async with serve(decompress_request=True) as served:
         answer = await served.ask(post(damage(gzip.compress(b"body" * 100)), "Content-Encoding: gzip"))
         assert answer.startswith(b"HTTP/1.1 400 ")
-        # Tornado's own delegate says it too, where the damage is found at the end.
+        # Tornado's own delegate reports it as well, if the damage is found at the end.
         assert {"gone", "left", "finish"}.intersection(served.delegates[0].events) == {"gone"}
 
 
 @on_loops
 async def test_a_body_timeout_ends_with_the_body():
-    """Set by a handler once the body is whole, it says nothing: Tornado ignores it then."""
+    """Set by a handler once the body is whole, it has no effect: Tornado ignores it then."""
 
     class Own(Delegate):
         def finish(self):
@@ -282,7 +282,7 @@ async def test_a_body_must_be_whole_in_time():
 
 @on_loops
 async def test_a_body_timeout_counts_from_when_the_body_is_received():
-    """As Tornado's: what the delegate does with the head is not the client's time, and is no body."""
+    """As in Tornado: the time the delegate takes over the head is not the client's, nor the body's."""
 
     class Own(Delegate):
         async def headers_received(self, start_line, headers):
@@ -313,7 +313,7 @@ async def test_a_body_timeout_of_none_lifts_the_servers():
         await asyncio.sleep(0.3)
         client.send(body)
         assert (await client.read_reply())[2] == b"/ body"
-        client.send(post(b"half", length=10))  # the next one has the server's again
+        client.send(post(b"half", length=10))  # the server's applies again to the next one
         assert await client.rest() == b""
 
 
@@ -336,7 +336,7 @@ async def test_a_body_timeout_of_one_request_is_not_the_next_ones():
 
 @on_loops
 async def test_a_body_timeout_does_not_cut_a_reply_that_came_before():
-    """Of the body nothing is waited for then, and what is thrown away of it has its own time."""
+    """The rest of the body is not awaited by then, and discarding it has a time limit of its own."""
     size = 16 * limits.MIB
 
     class Early(Delegate):
@@ -352,7 +352,7 @@ async def test_a_body_timeout_does_not_cut_a_reply_that_came_before():
 
 @on_loops
 async def test_the_next_reply_never_takes_the_place_of_one_whose_head_was_refused():
-    """Nothing of the first has gone out, so nothing may follow it."""
+    """Nothing of the first reply has gone out, so nothing may follow it."""
 
     def answer(exchange):
         if exchange.head.target == "/next":
@@ -371,7 +371,7 @@ async def test_the_next_reply_never_takes_the_place_of_one_whose_head_was_refuse
 @pytest.mark.parametrize("last", ["Connection: close", "1.0"])
 @on_loops
 async def test_what_comes_behind_the_last_request_costs_no_reply(last, behind):
-    """Unread, it would make the kernel answer with a reset, and that can eat the reply."""
+    """Left unread, it would make the kernel send a reset, which can destroy the reply."""
     version, line = ("1.0", "X: 1") if last == "1.0" else ("1.1", last)
     whole = b"x" * 200_000
     async with serve(answering(lambda exchange: reply(exchange, whole))) as served:
@@ -411,7 +411,7 @@ async def test_nor_is_one_that_stops_sending_while_it_is_still_on_its_way():
     ):
         client.send(post(b"form", "Connection: close"))
         await until(lambda: served.delegates)
-        await asyncio.sleep(0.05)  # what the kernels take has gone out
+        await asyncio.sleep(0.05)  # what the kernels can buffer has gone out
         client.half_close()
         await asyncio.sleep(0.05)
         assert len((await client.read_reply())[2]) == len(whole)

@@ -1,4 +1,4 @@
-"""What one connection has sent, as events: the same however it was split."""
+"""What one connection has sent, as events: the same however the bytes are split."""
 
 import pytest
 from hypothesis import given
@@ -29,7 +29,7 @@ CUTS = st.lists(st.integers(0, 10_000), max_size=10)
 
 
 def drain(parser, events):
-    """Ask for all events that there are. Pieces of a body are joined."""
+    """Take all events that there are. Pieces of a body are joined."""
     while True:
         event = parser.next_event()
         if event is None:
@@ -73,7 +73,7 @@ def test_any_bytes_are_taken_or_refused_and_splits_do_not_decide_which(pieces, c
     data = b"".join(pieces)
     events, status = run([data])
     for again, other in (run(split(data, cuts)), run(bytewise(data))):
-        # A body that breaks may have given a part of itself before; heads never differ.
+        # A malformed body may have yielded a part before it failed; heads never differ.
         assert [event[:3] for event in again] == [event[:3] for event in events]
         assert (other is None) == (status is None)
 
@@ -118,7 +118,7 @@ def facts_of(head):
 
 
 def all_heads(data):
-    """What is known of each head that `data` holds, the refusal's status, if any, last."""
+    """The attributes of each head in `data`, followed by the refusal's status, if any."""
     parser, found = RequestParser(SMALL), []
     parser.feed(data)
     try:
@@ -258,7 +258,7 @@ def test_what_it_holds_is_bounded():
 
 
 def test_a_trickled_head_is_searched_once():
-    """The place where the next search begins moves with the end: each byte is looked at a few times."""
+    """Each search begins close to the end of what has come: each byte is looked at only a few times."""
     parser = RequestParser(HeadLimits())
     for number in range(4000):
         parser.feed(b"G" if number == 0 else b"a")
@@ -279,7 +279,7 @@ def test_no_bytes_raise_anything_but_a_refusal(data):
 
 
 def test_empty_lines_between_repeated_requests_are_not_added_up():
-    """Old clients send one behind each request, and each time it is the first before the next one."""
+    """Old clients send one after each request; each time it is the first one before the next request."""
     parser = RequestParser(HeadLimits())
     parser.feed(HEAD % 1)
     assert parser.next_event().target == "/1"

@@ -1,4 +1,4 @@
-"""Slow clients: each wait has its end, and none of them is earlier than it says."""
+"""Slow clients: each wait ends, and none ends earlier than it says."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from waterspout.http import HTTPSettings
 QUICK = HTTPSettings(
     head_timeout=0.3, keep_alive_timeout=0.3, body_timeout=0.3, body_rate=1000, write_timeout=0.3
 )
-#: For who is in time: a machine that stands still for a moment must not make it late.
+#: For clients that are in time: a machine that stalls for a moment must not make them late.
 IN_TIME = HTTPSettings(head_timeout=1, keep_alive_timeout=1, write_timeout=1)
 
 
@@ -66,7 +66,7 @@ async def test_a_client_that_comes_after_a_long_silence_has_its_whole_time():
 
 
 class Waiting(Delegate):
-    """Is done with each piece only in the next turn of the loop, as every coroutine is."""
+    """Finishes each piece only in the next turn of the loop, as every coroutine does."""
 
     async def data_received(self, chunk):
         super().data_received(chunk)
@@ -83,7 +83,7 @@ async def test_a_body_that_stops(make):
 
 
 async def trickle(client, most):
-    """Send a byte each 50 ms until there is a reply; its status. None: it took more than so many."""
+    """Send a byte every 50 ms until there is a reply; its status. None: there was none after `most` bytes."""
     reply = asyncio.ensure_future(client.read_reply())
     for _ in range(most):
         client.send(b"x")
@@ -162,7 +162,7 @@ async def test_a_client_that_takes_its_reply_slowly_is_served():
 @pytest.mark.parametrize(("rate", "is_served"), [(50_000, False), (1000, True)])
 @on_loops
 async def test_a_client_that_takes_its_reply_in_trickles(rate, is_served):
-    """Never a pause, and always less, or more, than the rate."""
+    """It never pauses, and is always below, or always above, the rate."""
     settings = HTTPSettings(write_timeout=5, write_rate=rate, write_grace=0.5)
     size = 8 * limits.MIB
 
@@ -211,7 +211,7 @@ async def test_a_reply_that_comes_in_trickles_is_no_client_s_fault(pause):
 
 @on_loops
 async def test_a_refusal_is_read_by_a_client_that_still_sends():
-    """Unread bytes would make the kernel send a reset, and that could eat the answer."""
+    """Unread bytes would make the kernel send a reset, which could destroy the answer."""
     async with serve(max_body_size=10) as served, served.client() as client:
         client.send(post(length=limits.MIB), b"x" * limits.MIB)
         await client.writer.drain()
@@ -251,7 +251,7 @@ async def test_lingering_ends():
 
 
 async def send_slowly(client, served, seconds):
-    """Go on with an upload, until it is not taken any more."""
+    """Go on uploading until the server no longer takes it."""
     end = asyncio.get_running_loop().time() + seconds
     while served.server._open and asyncio.get_running_loop().time() < end:
         client.send(b"x" * 10_000)
@@ -272,7 +272,7 @@ async def test_an_upload_that_is_not_wanted_is_thrown_away_for_as_long_as_it_com
             begun = asyncio.get_running_loop().time()
             client.send(post(b"", length=10_000_000))
             await send_slowly(client, served, 2)
-            assert served.server._open  # else a reset would eat the reply
+            assert served.server._open  # otherwise a reset would destroy the reply
             assert (await client.read_reply())[2] == b"early"
             with contextlib.suppress(OSError, RuntimeError):  # uvloop's, of a closed transport
                 await send_slowly(client, served, 10)
@@ -284,7 +284,7 @@ async def test_an_upload_that_is_not_wanted_is_thrown_away_for_as_long_as_it_com
 async def test_a_body_that_came_fast_at_first_may_not_trickle_for_ever():
     async with serve(settings=QUICK) as served, served.client() as client:
         served.server._interval = 0.1
-        client.send(post(bytes(100_000), length=200_000))  # 100 s of the least rate
+        client.send(post(bytes(100_000), length=200_000))  # 100 s at the lowest rate allowed
         assert await trickle(client, 100) == 408
 
 

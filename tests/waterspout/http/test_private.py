@@ -1,4 +1,4 @@
-"""What we use of Tornado's private names is still there, and still what it was."""
+"""The private names of Tornado that we use are still there, and still what they were."""
 
 import copy
 import inspect
@@ -132,7 +132,7 @@ def has_last_key():
 
 
 def reply_headers(fields):
-    """A reply's, with `fields` that came one by one."""
+    """A reply's headers, with `fields` added one by one."""
     headers = ReplyHeaders({"Server": "s"})
     del headers["server"]
     for name, value in fields:
@@ -176,7 +176,7 @@ def test_the_fields_of_a_request_stay_in_their_order_and_have_tornados_capitals(
     del headers["a"]
     assert list(headers.get_all()) == [("X-Mixed", "1"), ("New", "3")]
     assert str(headers) == "X-Mixed: 1\nNew: 3\n"
-    assert list(headers.get_all()) == [("X-Mixed", "1"), ("New", "3")]  # whoever has looked before
+    assert list(headers.get_all()) == [("X-Mixed", "1"), ("New", "3")]  # the same after an earlier look
     with pytest.raises(KeyError):
         del headers["A"]
     with pytest.raises(KeyError):
@@ -190,7 +190,7 @@ def normalized(headers):
 
 
 def change(headers, how, name):
-    """What Tornado's headers answer, or the error's type."""
+    """What the headers answer, or the type of the error."""
     try:
         if how == "add":
             return headers.add(name, "new")

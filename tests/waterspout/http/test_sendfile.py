@@ -1,4 +1,4 @@
-"""Files that go out by sendfile, on a bare socket and as pieces of replies."""
+"""Files sent by sendfile, on a bare socket and as pieces of replies."""
 
 import asyncio
 import errno
@@ -39,7 +39,7 @@ def no_descriptor_is_left():
 
 
 def files_and_sockets():
-    """What is open here; not the loops' own pipes and the like, which libuv keeps."""
+    """What is open here, without the loops' own pipes and the like, which libuv keeps."""
     names = []
     for descriptor in os.listdir("/proc/self/fd"):
         with suppress(FileNotFoundError):
@@ -52,7 +52,7 @@ def files_and_sockets():
 
 @contextmanager
 def part_of(path, offset=0, size=SIZE):
-    """(part, the other end of its socket, what it has told)."""
+    """(part, the other end of its socket, what it has reported)."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
@@ -143,7 +143,7 @@ async def test_a_closed_part_sends_no_more(path):
 
 
 class ColdDisk:
-    """In place of what asks the system: nothing is in memory until it has been read ahead."""
+    """Stands in for the calls to the system: nothing is in memory until it has been read ahead."""
 
     def __init__(self, monkeypatch, error=None):
         self.read = []
@@ -173,7 +173,7 @@ async def test_a_thread_waits_for_the_disk(path, monkeypatch):
 
 @pytest.fixture
 def without_threads(monkeypatch):
-    """How often one was asked for, and when that may be again, as nobody has asked before."""
+    """The threads that were to be started. None can be, and earlier failures are forgotten."""
     tried = []
 
     def refuse(thread):
@@ -254,7 +254,7 @@ def begin(exchange, length=SIZE):
 
 
 def sending(path, parts, before=b"", after=b""):
-    """A delegate that answers with the file, and what is to stand around it."""
+    """A delegate that answers with the file between `before` and `after`."""
 
     def answer(exchange):
         begin(exchange, len(before) + SIZE + len(after))
@@ -370,7 +370,7 @@ async def test_where_it_can_not_be_nothing_is_done(path):
 
 
 async def find_refused(path, size):
-    """What `write_file` gives for so much of a file, in a reply of five bytes, which are then written."""
+    """What `write_file` returns for `size` bytes in a reply of five bytes, which are then written."""
     answers = []
 
     def answer(exchange):

@@ -61,7 +61,7 @@ async def test_a_callback_instead_of_a_delegate():
 
 
 class Opening(App):
-    """Knows what to do with a head: runs by itself what has no body and no query."""
+    """Makes use of the head: runs requests that have no body and no query by itself."""
 
     def __init__(self, make=Delegate):
         super().__init__(make)
@@ -272,7 +272,7 @@ async def test_close_all_connections_does_not_wait_for_what_leaves_http_meanwhil
 
 @pytest.mark.parametrize("server_class", [HTTPServer, tornado.httpserver.HTTPServer])
 def test_a_loop_that_is_closed_with_all_descriptors_leaves_nothing_open(server_class):
-    """As `AsyncTestCase.tearDown` closes it, behind each test."""
+    """As `AsyncTestCase.tearDown` closes it, after each test."""
     io_loop = IOLoop(make_current=False)
 
     async def start():
@@ -296,7 +296,7 @@ def test_a_loop_that_is_closed_with_all_descriptors_leaves_nothing_open(server_c
     if server_class is HTTPServer:  # Tornado's asserts that its sockets are open
         server.stop()
     del server
-    gc.collect()  # nothing says that it was forgotten
+    gc.collect()  # no complaint that it was forgotten
 
 
 @on_loops
@@ -338,7 +338,7 @@ async def test_times_of_nothing_cost_no_core():
 
 @on_loops
 async def test_drain_answers_whom_the_event_loop_has_accepted_in_the_turns_before():
-    """It hands a connection over later; whoever has not been accepted waits for the next on that socket."""
+    """It hands a connection over later; one that is not accepted yet waits for the next server of the socket."""
     for turns in range(6):
         listening = socket.create_server(("127.0.0.1", 0))
         with listening.dup() as kept, socket.create_connection(listening.getsockname()) as client:
@@ -440,7 +440,7 @@ async def test_on_close_comes_once_for_each_connection():
 
 @on_loops
 async def test_nothing_is_left_of_a_connection_that_has_ended():
-    """Not even until the collector comes: thousands of them end in a second."""
+    """Not even until the garbage collector runs: thousands of them end in a second."""
     references = []
 
     class Noted(Delegate):
@@ -499,7 +499,7 @@ async def test_tornados_own_applications():
         assert (await client.read_reply())[2] == b'{"body": "b"}'
         client.send(post(b"x", length=10).replace(b"POST /", b"POST /stream"))
         assert (await client.read_reply())[0] == 403
-        await until(lambda: ended == [True])  # else its coroutine waits for the body for ever
+        await until(lambda: ended == [True])  # else its coroutine waits for the body forever
 
 
 @on_loops
@@ -512,7 +512,7 @@ async def test_a_server_without_clients_has_no_timer():
 
 @pytest.fixture
 def short_of_descriptors(monkeypatch):
-    """A call that takes them all, as far as the server can tell, which sweeps after seconds."""
+    """A function that takes them all, as far as the server can tell. Its sweeps are far apart."""
     monkeypatch.setattr(limits, "SWEEP_INTERVAL", 1000.0)
     monkeypatch.setattr("waterspout.http.server.find_limit", lambda: 10)
 
@@ -524,7 +524,7 @@ def short_of_descriptors(monkeypatch):
 
 @on_loops
 async def test_who_gets_the_last_descriptor_has_it_said_at_once(short_of_descriptors, caplog):
-    """libuv closes whoever comes next, and a moment later there may be some again."""
+    """libuv closes the next connection, and a moment later there may be descriptors again."""
     async with serve() as served:
         await served.ask(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         await until(lambda: not served.server._open)
@@ -554,7 +554,7 @@ async def test_a_server_that_nobody_can_connect_to_says_so(short_of_descriptors,
 
 @on_loops
 async def test_the_port_is_found_where_others_look_for_it():
-    """A private name of Tornado's that jupyter_server's and distributed's tests, and bokeh, go by."""
+    """A private name of Tornado's that bokeh, and the tests of jupyter_server and distributed, rely on."""
     async with serve() as served:
         (sock,) = served.server._sockets.values()
         assert list(served.server._sockets) == [sock.fileno()]
@@ -564,7 +564,7 @@ async def test_the_port_is_found_where_others_look_for_it():
 
 
 def test_a_thread_that_has_no_event_loop_yet():
-    """As Tornado's: `listen`, and then `IOLoop.current().start()`."""
+    """As with Tornado's: `listen`, and then `IOLoop.current().start()`."""
     replies, ready = [], threading.Event()
     loop = None
 
@@ -632,7 +632,7 @@ async def test_who_answers_early_is_told_of_the_end_with_its_own_variables():
 
 @on_loops
 async def test_tls_may_come_and_go_while_it_listens():
-    """As distributed has it: a port that listens becomes one of `wss://`."""
+    """As distributed does it: a listening port becomes one for `wss://`."""
     secure, plain = tls_contexts()
     async with serve() as served:
         for context in (secure, None, secure):
@@ -694,7 +694,7 @@ async def test_tornados_own_name_can_be_told_to_mean_it():
 
 
 class Idle:
-    """A connection that has been idle for so long (seconds)."""
+    """A connection that has been idle for this long (seconds)."""
 
     def __init__(self, seconds):
         self.seconds = seconds

@@ -107,7 +107,7 @@ async def test_much_goes_through_a_detached_stream(secure):
 @FORMS
 @on_loops
 async def test_what_was_written_before_comes_first(secure):
-    """A client that does not read its replies yet has them on their way when the handler leaves HTTP."""
+    """Replies that the client has not read yet are still on their way when the handler leaves HTTP."""
     size = 4 * limits.MIB
 
     class Leaving(Delegate):
@@ -133,7 +133,7 @@ async def test_what_was_written_before_comes_first(secure):
 
 @on_loops
 async def test_a_detached_stream_waits_where_its_client_already_reads_less_than_was_written():
-    """By TLS: what it writes goes through a transport that has said to somebody else that it is full."""
+    """Over TLS: what it writes goes through a transport that has told somebody else that it is full."""
 
     class Leaving(Delegate):
         def answer(self):
@@ -162,7 +162,7 @@ async def test_a_detached_stream_waits_where_its_client_already_reads_less_than_
 @FORMS
 @on_loops
 async def test_a_large_piece_that_nobody_waited_for_comes_first_too(secure, leave):
-    """Most of it lies in our own queue when the handler leaves HTTP."""
+    """Most of it is still in our own queue when the handler leaves HTTP."""
     size = 16 * limits.MIB
 
     class Leaving(Delegate):
@@ -227,7 +227,7 @@ async def test_another_protocol_takes_the_transport_over(secure, when):
 
 
 async def half_closed(served, client):
-    """The exchange of a request, behind which the client sends "behind", and then no more."""
+    """The exchange of a request, after which the client sends "behind", and then nothing more."""
     client.send(GET, b"behind")
     await until(lambda: served.delegates)
     exchange = served.delegates[0].exchange
@@ -238,7 +238,7 @@ async def half_closed(served, client):
 
 
 class Listener(Echo):
-    """Stays when the client sends no more, if it is asked to."""
+    """Stays open after the client's EOF if `stays` is set."""
 
     stays = True
 
@@ -250,7 +250,7 @@ class Listener(Echo):
 @pytest.mark.parametrize("stays", [True, False])
 @on_loops
 async def test_another_protocol_is_told_that_the_client_sends_no_more(stays):
-    """The event loop has told us, and does not do so twice."""
+    """The event loop has already told us, and does not tell anybody twice."""
     async with serve(Silent) as served, served.client() as client:
         exchange = await half_closed(served, client)
         protocol = Listener()

@@ -104,7 +104,7 @@ async def test_handshakes_that_fail_for_one_reason_are_said_together(caplog):
         assert "since the last such line" not in caplog.text
         [listener] = served.server._listeners
         for tally in listener._failures.values():
-            tally._pause = 0  # as if it were over
+            tally._pause = 0  # as if the pause were over
         await fail(served, GET)
         await until(lambda: len(caplog.messages) == 3)
         assert caplog.messages[2].endswith(" (20 such since the last such line)")
@@ -174,7 +174,7 @@ async def test_a_late_answer_never_follows_a_refusal():
 
 @on_loops
 async def test_a_cut_reply_never_looks_whole():
-    """A reply that the end of the connection ends: no close_notify may come then (RFC 9112 section 9.8)."""
+    """A reply that ends with its connection: once cut, no close_notify may come (RFC 9112 section 9.8)."""
 
     def answer(exchange):
         exchange.write_headers(ResponseStartLine("", 200, "OK"), HTTPHeaders(), b"half")
@@ -191,7 +191,7 @@ async def test_a_whole_reply_ends_with_close_notify():
 
 
 def ends_well(port):
-    """Whether the client of an HTTP/1.0 request is told that what it got is all."""
+    """Whether the client of an HTTP/1.0 request is told that it has got everything."""
     with (
         socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
         CLIENT.wrap_socket(plain, suppress_ragged_eofs=False) as secure,
@@ -207,7 +207,7 @@ def ends_well(port):
 
 @on_loops
 async def test_the_end_of_a_client_that_sends_no_more_is_no_matter_for_the_log(caplog):
-    """asyncio has a warning for a protocol that wants to go on without the client's side of TLS."""
+    """asyncio warns of a protocol that wants to go on after the client's side of TLS has ended."""
 
     def answer(exchange):
         reply(exchange, b"x" * (4 * limits.MIB), fields={"Connection": "close"}.items())
@@ -272,7 +272,7 @@ async def test_a_client_that_does_not_say_goodbye_is_not_waited_for(after):
         if after in requests:
             client.send(requests[after])
             await client.head()
-        client.writer.transport.pause_reading()  # the server's goodbye is never read
+        client.writer.transport.pause_reading()  # the server's close_notify is never read
         began = asyncio.get_running_loop().time()
         await served.server.drain(10)
         assert not served.server._open
@@ -290,7 +290,7 @@ async def test_a_slow_client_gets_all_of_its_last_reply():
         client.send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         await client.head()
         left = size
-        for _ in range(8):  # longer than what is waited for a goodbye
+        for _ in range(8):  # longer than the wait for a close_notify
             left -= len(await client.reader.readexactly(200_000))
             await asyncio.sleep(0.5)
         assert len(await client.rest()) == left
@@ -306,7 +306,7 @@ async def test_a_probe_that_connects_and_leaves_is_no_warning(caplog):
 
 
 def leave_at_once(port):
-    """Ask, and say goodbye in the same packet. What comes until the server closes."""
+    """Send a request and close_notify in the same packet, and read until the server closes."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     secure = CLIENT.wrap_bio(incoming, outgoing, server_hostname="localhost")
     with socket.create_connection(("127.0.0.1", port), 10) as sock:
@@ -329,7 +329,7 @@ def leave_at_once(port):
 @pytest.mark.parametrize("later", [False, True])
 @on_loops
 async def test_a_reply_to_who_has_said_goodbye_fell_short_whatever_its_length(later):
-    """Written in vain: in one piece, too."""
+    """It was written in vain, even in one piece."""
     found = []
 
     class Quick(RequestHandler):
@@ -338,7 +338,7 @@ async def test_a_reply_to_who_has_said_goodbye_fell_short_whatever_its_length(la
             self.write("x" * 5)
             while not self.request.connection.stream.closed():
                 await asyncio.sleep(0.005)
-            if later:  # the event loop has told by now
+            if later:  # the event loop has reported it by now
                 await asyncio.sleep(0.05)
 
         def on_finish(self):

@@ -1,4 +1,4 @@
-"""Backpressure, over a transport that takes what it is told to."""
+"""Backpressure, over a transport that takes as much as it is told to."""
 
 import asyncio
 
@@ -45,7 +45,7 @@ class Transport:
 
 
 def with_writer(test):
-    """A test that is a coroutine, and is given a writer and its transport, with room for 1.5 pieces."""
+    """Run a coroutine test with a writer and its transport, which has room for 1.5 pieces."""
 
     def run():
         async def within():
@@ -166,7 +166,7 @@ async def test_close_tells_who_waits_and_keeps_nothing(writer, transport):
             await future
     assert (writer.closed, writer.holds) == (True, False)
     del waiting, future
-    writer.write(b"x")  # nobody looks at it
+    writer.write(b"x")  # nobody looks at the result
     await asyncio.sleep(0)
     assert not complaints
     writer.close()
@@ -198,7 +198,7 @@ class Part(FilePart):
 
 @with_writer
 async def test_no_file_goes_out_behind_a_head_whose_write_failed(writer, transport):
-    """The transport closes, and holds nothing; that the connection is lost, it tells a moment later."""
+    """The transport is closing and holds nothing; that the connection is lost, it reports a moment later."""
     part = Part()
     writer.write(b"the head")
     transport.held, transport.closing = 0, True
