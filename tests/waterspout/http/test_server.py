@@ -338,7 +338,7 @@ async def test_times_of_nothing_cost_no_core():
 
 @on_loops
 async def test_drain_answers_whom_the_event_loop_has_accepted_in_the_turns_before():
-    """It hands a connection over later; one that is not accepted yet waits for the next server of the socket."""
+    """It hands a connection over later; one not accepted yet waits for the next server on that socket."""
     for turns in range(6):
         listening = socket.create_server(("127.0.0.1", 0))
         with listening.dup() as kept, socket.create_connection(listening.getsockname()) as client:
