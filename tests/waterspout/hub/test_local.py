@@ -19,7 +19,7 @@ from waterspout.hub.outbox import publish
 
 @pytest.fixture
 def hub(io_loop):
-    """A hub of its own that serves on the test's event loop."""
+    """A separate hub that serves on the test's event loop."""
 
     async def open_hub():
         hub = Hub()
@@ -56,9 +56,9 @@ async def test_a_published_message_reaches_every_subscriber_of_its_topic(hub):
 @pytest.mark.parametrize("comes_first", [True, False])
 @pytest.mark.gen_test
 async def test_who_waits_no_longer_loses_no_message(hub, comes_first):
-    """It comes in the very turn in which the time is over: docs/native.md has readers wait like that."""
+    """It comes in the very turn in which the wait times out: docs/native.md has readers wait like that."""
     subscription = hub.subscribe("a")
-    for number in range(2):  # one that waits, and one that has got another before
+    for number in range(2):  # a first read, and one after an earlier message
         reading = asyncio.create_task(anext(subscription))
         await asyncio.sleep(0)
         if comes_first:
@@ -306,7 +306,7 @@ def test_a_hub_can_serve_on_another_loop_when_the_first_is_gone():
 
 @pytest.mark.gen_test
 async def test_the_collector_may_close_a_subscription_while_the_hub_is_at_work(hub):
-    """It ends a handler that nobody has any more, in the thread that delivers a message just then."""
+    """It ends a handler that nothing refers to any more, in the thread that is just delivering a message."""
     subscription = hub.subscribe("a")
 
     def collect():
@@ -346,7 +346,7 @@ class OtherLoop:
         self.ended.set()
 
     def wake(self):
-        """Let it see what nobody has woken it for."""
+        """Wake its loop, so that it sees what nothing has woken it for."""
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(lambda: None)
 
@@ -390,7 +390,7 @@ def test_subscribing_needs_an_event_loop():
 
 @pytest.mark.gen_test
 async def test_who_subscribes_before_a_server_starts_hears_it_then():
-    """A container starts with its first request, and a handler may have been asked before."""
+    """A container starts with its first request, and a handler may have had one before."""
     async with subscribe("a") as messages:
         process_hub.open()
         try:
@@ -432,7 +432,7 @@ async def test_subscribe_and_publish_use_the_hub_of_the_process():
 
 @pytest.mark.gen_test
 async def test_a_burst_leaves_the_event_loop_its_turns(hub):
-    """Who reads without ever having to wait would keep it from everybody else."""
+    """A reader that never has to wait would keep it from everybody else."""
     subscription, turns = hub.subscribe("burst"), []
 
     async def take_turns():

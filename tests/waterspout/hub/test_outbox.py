@@ -1,4 +1,4 @@
-"""publish(): what may be said, and where."""
+"""publish(): what may be published, and where."""
 
 import json
 import logging
@@ -15,7 +15,7 @@ from waterspout.limits import MESSAGE_SIZE, OUTBOX_MESSAGES
 
 @pytest.fixture
 def outbox():
-    """The one that publish() fills, as long as the test runs."""
+    """The one that publish() fills while the test runs."""
     outbox = Outbox(lambda: None)
     open_outbox(outbox)
     yield outbox

@@ -1,4 +1,4 @@
-"""A hub that several event loops share: who delivers, and where it is heard."""
+"""A hub that several event loops share: which one delivers, and where messages are heard."""
 
 import asyncio
 import sys
@@ -15,7 +15,7 @@ from waterspout.hub.outbox import publish
 
 @pytest.fixture
 def switching_often():
-    """Threads take turns between almost any two steps."""
+    """Threads switch between almost any two steps."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -43,7 +43,7 @@ async def test_subscribers_come_and_go_on_one_loop_while_another_delivers(togeth
 
 @pytest.mark.gen_test(timeout=20)
 async def test_a_subscriber_that_came_on_another_loop_is_not_forgotten():
-    """The topic has lost its last subscriber a moment ago, or is losing it now."""
+    """The topic has just lost its last subscriber, or is losing it now."""
     hub = Hub()
 
     async def subscribe_and_read():
@@ -88,7 +88,7 @@ async def next_of(subscription):
 
 
 async def hear(hub, message="hello"):
-    """What comes of a message that is published here."""
+    """Publish a message here; what a subscriber gets."""
     subscription = hub.subscribe("a")
     publish("a", message)
     try:
@@ -136,7 +136,7 @@ def test_each_subscriber_hears_it_on_its_own_loop():
 
 @pytest.mark.parametrize("stops", [True, False])
 def test_a_loop_that_was_closed_is_forgotten(stops):
-    """Stopped or not: what goes on elsewhere is heard there, and at last nobody serves."""
+    """Stopped or not: a loop that goes on still hears messages, and in the end nobody serves."""
     hub = Hub()
     with Home() as first:
         first.run(call(hub.open))
@@ -186,7 +186,7 @@ def test_what_lies_there_when_its_loop_is_closed_goes_to_another():
 
 
 def test_a_loop_that_stands_still_keeps_nothing_from_one_that_runs():
-    """An application of a whole module's tests, and one of a single test."""
+    """Such as an application for a whole module of tests, and one for a single test."""
     hub = Hub()
     still, running = asyncio.new_event_loop(), asyncio.new_event_loop()
     still.run_until_complete(call(hub.open))
