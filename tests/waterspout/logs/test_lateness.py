@@ -1,4 +1,4 @@
-"""What takes long to load in this process is said, with where it stands."""
+"""What takes long to load in this process is reported, with the place where it stands."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from waterspout.logs import lateness
 from waterspout.logs.lateness import said_when_late
 
 HANGS = "import time\n\n\ndef connect():\n    time.sleep(60)\n\n\nconnect()\n"
-#: What an app does that configures its logging: Python's default turns other loggers off.
+#: What an app may do to configure its logging: by default, Python then turns other loggers off.
 SILENCES = "import logging.config\nlogging.config.dictConfig({'version': 1})\n"
 #: The command, with less patience.
 COMMAND = (

@@ -27,7 +27,7 @@ def test_a_line_is_written_once_however_often_it_is_configured(capsys):
 
 
 def test_tornado_s_warnings_are_shown_and_its_chatter_is_not(capsys):
-    """At INFO it quotes what a hostile client sent."""
+    """At INFO, Tornado quotes what a hostile client sent."""
     loggers.configure(logging.DEBUG)
     logging.getLogger("tornado.general").info("Malformed: secret")
     logging.getLogger("tornado.application").warning("careful")
@@ -78,7 +78,7 @@ def test_the_time_is_written_as_python_writes_it(created, datefmt):
 
 
 def test_warnings_of_loggers_that_nobody_has_configured_have_a_time_too():
-    """A task whose exception nobody has seen, for one: asyncio's logger."""
+    """For example asyncio's logger, for a task whose exception was never retrieved."""
     code = (
         "import logging; from waterspout.logs import loggers; loggers.configure();"
         "logging.getLogger('asyncio').error(1)"

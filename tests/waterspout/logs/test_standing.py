@@ -1,5 +1,5 @@
-"""Where a thread stands: the app's own innermost frame, in a few characters. What keeps a process from its
-end: threads before processes before all else, as Python waits for them.
+"""Where a thread stands: the app's own innermost frame, in a few characters. What keeps a process from
+ending: threads before processes before all else, in the order in which Python waits for them.
 """
 
 import queue
@@ -40,7 +40,7 @@ def views(tmp_path, monkeypatch):
 
 @contextmanager
 def standing(work, *arguments):
-    """The number of a thread that does this until the end of the block; it is given what to wait for."""
+    """The native ID of a thread that runs `work` until the end of the block; `work` gets a `wait` to call."""
     begun, orders = threading.Event(), queue.SimpleQueue()
 
     def wait():
@@ -124,7 +124,7 @@ def test_a_deep_stack_is_not_searched_to_its_end(views, monkeypatch):
 
 def test_what_the_app_has_done_to_python_keeps_nobody_from_asking(views, monkeypatch, tmp_path):
     with standing(views.lock) as thread:
-        monkeypatch.setattr(sys, "path", [tmp_path, None, *sys.path])  # imports skip what is no text
+        monkeypatch.setattr(sys, "path", [tmp_path, None, *sys.path])  # imports skip what is not text
         assert find_place(thread).endswith(" in wait")
         monkeypatch.setattr(sys, "_current_frames", lambda: 1 / 0)
         assert find_place(thread) == ""

@@ -78,7 +78,7 @@ def test_where_the_record_factory_raises_the_line_is_logged_all_the_same(
 
 @pytest.fixture
 def others():
-    """All other loggers, as they were before."""
+    """Leaves all other loggers as they were before."""
     loggers = [each for each in logging.root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
     before = [(each, each.disabled) for each in loggers]
     yield

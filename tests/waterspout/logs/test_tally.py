@@ -1,4 +1,4 @@
-"""How often a thing is said that happens often."""
+"""How often something that happens often is reported."""
 
 from waterspout.logs.tally import Tally
 

@@ -1,4 +1,4 @@
-"""What was counted and not said is said when the pause is over, though nothing more happens."""
+"""What was counted but not reported is reported after the pause, though nothing more happens."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.gen_test(timeout=20)
 
 
 class Line:
-    """`said`: how often what has happened, and whether that was the rest of a burst."""
+    """`said`: (how often it has happened, whether that was the rest of a burst), for each report."""
 
     def __init__(self, pause):
         self.said = []
