@@ -1,4 +1,4 @@
-"""What header fields say of a client. (`tests/wire/test_proxies.py` has the long lists.)"""
+"""What header fields say about a client. (`tests/wire/test_proxies.py` has the long lists.)"""
 
 import time
 from ipaddress import ip_address, ip_network
@@ -146,7 +146,7 @@ def test_the_element_that_names_the_client_says_the_rest():
         "for=6.6.6.6;proto=http;host=evil, for=203.0.113.9;proto=https;host=a, for=10.0.0.1;proto=http;host=b"
     )
     assert read(text) == Client("203.0.113.9", "", "https", "a", "")
-    # A trusted proxy that does not name its client was still asked by it.
+    # A trusted proxy that does not name its client still got the request from it.
     assert read("for=_x;proto=https;host=a, for=10.0.0.1;host=b") == Client("10.0.0.1", "", "https", "a", "")
 
 
@@ -159,7 +159,7 @@ def test_the_element_that_names_the_client_says_the_rest():
 )
 def test_no_field_costs_more_than_linear_time(text):
     def cost(size):
-        filled = text * (size // len(text))  # whole ones: what is cut in one's middle may be refused at once
+        filled = text * (size // len(text))  # whole ones: one that is cut short may be refused at once
         best = 1.0
         for _ in range(3):
             begun = time.thread_time()
@@ -168,5 +168,5 @@ def test_no_field_costs_more_than_linear_time(text):
             best = min(best, time.thread_time() - begun)
         return best
 
-    # Eight times the size: 64 times the time where it is quadratic. A floor keeps the clock's noise out.
+    # Eight times the size: 64 times the time if it were quadratic. A floor keeps the clock's noise out.
     assert cost(64_000) < 24 * max(cost(8_000), 0.0005)

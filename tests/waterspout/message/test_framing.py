@@ -26,7 +26,7 @@ def length_of(version, headers, **options):
 
 
 def status_of(version, headers, **options):
-    """What a request with these headers is refused with."""
+    """The status with which a request with these headers is refused."""
     with pytest.raises(RequestRefused) as caught:
         length_of(version, headers, **options)
     return caught.value.status
@@ -127,7 +127,7 @@ def test_http_1_0_knows_no_chunked_bodies():
 
 
 def test_an_unpacked_body_is_as_long_as_it_turns_out():
-    """Tornado's `decompress_request` leaves the length of the packed body behind."""
+    """Tornado's `decompress_request` leaves the length of the compressed body in place."""
     assert length_of("HTTP/1.1", headers_of(("Content-Length", "20")), unpacked=True) == CHUNKED
     assert length_of("HTTP/1.1", headers_of(), unpacked=True) == 0
 
@@ -138,6 +138,6 @@ def test_an_unpacked_body_needs_a_right_length_too():
 
 
 def test_a_header_alone_does_not_make_a_body_unpacked():
-    """A client can send it; only the server knows."""
+    """A client can send it; only the server knows whether it is true."""
     headers = headers_of(("Content-Length", "20"), ("X-Consumed-Content-Encoding", "gzip"))
     assert length_of("HTTP/1.1", headers) == 20

@@ -79,7 +79,7 @@ def test_a_peer_of_a_unix_socket_is_one(peer):
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6, None])
 def test_a_peer_that_left_before_it_was_accepted_is_none(family):
-    """Its address is not known any more."""
+    """Its address is no longer known."""
     assert judge(Proxies(["unix", "0.0.0.0/1"]), FOR, address=None, address_family=family).disbelieved
 
 
@@ -112,7 +112,7 @@ SAID = {"for": "203.0.113.9", "proto": "https", "host": "evil.test", "port": "44
     ],
 )
 def test_named_fields_alone_are_believed(headers, client, host, root_path):
-    """Whatever else of the convention comes was handed on as the client wrote it."""
+    """The proxy passed on the convention's other fields as the client wrote them."""
     fields = [(f"X-Forwarded-{name.title()}", value) for name, value in SAID.items()]
     verdict = judge(Proxies(["127.0.0.1"], headers), *fields)
     scheme = "https" if headers == "x-forwarded" or "proto" in str(headers).lower() else "http"
@@ -234,7 +234,7 @@ def test_they_are_found_once_and_again_when_a_proxy_speaks_for_another_client():
 
 
 def make_telling(*arguments, **settings):
-    """As the server has them."""
+    """As the server sets them up."""
     proxies = Proxies(*arguments, **settings)
     proxies.tell_of_untrusted()
     return proxies

@@ -75,7 +75,7 @@ def test_the_time_is_that_since_the_head_was_read(access_log):
 
 
 def test_a_record_is_one_of_logging_s_with_its_filters_and_factory(access_log):
-    """What is configured goes on working: filters of the logger, and a factory of records."""
+    """What is configured keeps working: the logger's filters, and a factory of records."""
     logger, factory = logging.getLogger("waterspout.access"), logging.getLogRecordFactory()
     made = []
 

@@ -1,4 +1,4 @@
-"""Which limit of a body counts: the application's, or its server's."""
+"""Which limit on a body counts: the application's, or its server's."""
 
 from types import SimpleNamespace
 
