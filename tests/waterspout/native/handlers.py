@@ -1,4 +1,4 @@
-"""Handlers that do, each, one thing that Tornado lets a handler do."""
+"""Handlers, each of which does one thing that Tornado lets a handler do."""
 
 import asyncio
 import datetime
@@ -164,7 +164,7 @@ class NoEtag(RequestHandler):
 
 
 class AlwaysFresh(RequestHandler):
-    """Decides by itself that the client has it."""
+    """Decides by itself that the client's copy is fresh."""
 
     def check_etag_header(self):
         return True
@@ -278,7 +278,7 @@ class OwnSetHeader(RequestHandler):
 
 
 class Delegates(RequestHandler):
-    """What it has not itself, somebody else has."""
+    """Looks up elsewhere what it does not have itself."""
 
     def __getattr__(self, name):
         return getattr("somebody else", name)
@@ -298,7 +298,7 @@ WORDS = {ByType: "found"}
 
 
 class Overridden(RequestHandler):
-    """Asks for another method, as those do who believe X-HTTP-Method-Override."""
+    """Changes the method, as handlers that obey X-HTTP-Method-Override do."""
 
     def prepare(self):
         self.request.method = "DELETE"
@@ -318,7 +318,7 @@ class State:
 
 
 class Mixed(RequestHandler, State):
-    """What stands behind Tornado's class is made, too: that calls it."""
+    """The base class after Tornado's is initialised, too: Tornado's calls it."""
 
     def get(self):
         self.write(self.state)
@@ -337,7 +337,7 @@ class Unencodable(RequestHandler):
 
 
 class Task(RequestHandler):
-    """What asyncio offers to who runs in a task."""
+    """Uses what asyncio offers only to code that runs in a task."""
 
     async def get(self):
         assert asyncio.current_task() is not None
@@ -357,7 +357,7 @@ class Rendered(RequestHandler):
 
 
 class NamesUi(Rendered):
-    """Tornado gives each handler a `ui` of its own, and that counts."""
+    """Tornado gives each handler a `ui` of its own, which takes precedence."""
 
     ui = "dashboard"
 

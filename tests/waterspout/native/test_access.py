@@ -1,4 +1,4 @@
-"""Who may use a native handler is said at the handler, or nothing starts."""
+"""Each native handler declares who may use it, or nothing starts."""
 
 import asyncio
 
@@ -110,7 +110,7 @@ def test_a_handler_that_says_nothing_fails_at_start_by_its_name(rules):
     application = Application([("/b", Open)], login_loader=lambda handler: None)
     with pytest.raises(ConfigurationError, match="Silent"):
         application.add_handlers("host", rules)
-    Application(rules)  # without a login there is nothing to say
+    Application(rules)  # without a login there is nothing to declare
 
 
 def test_all_that_say_nothing_are_named_at_once():
@@ -161,7 +161,7 @@ async def test_who_is_known_to_the_loader_may_and_others_may_not(loader):
 
 
 class LooksFirst(RequestHandler):
-    """As a `before_request` that became `prepare` does."""
+    """As a `before_request` that was ported to `prepare` does."""
 
     def prepare(self):
         self.set_header("X-Who", str(self.current_user))
@@ -199,7 +199,7 @@ class BelowTornados(Tornados):
 
 
 class TornadosOwn(Tornados):
-    """Knows by itself who asks."""
+    """Finds out by itself who the user is."""
 
     def get_current_user(self):
         return self.get_query_argument("token", None)
@@ -256,7 +256,7 @@ async def test_tornado_s_own_decorator_asks_the_loader_too(loader):
                 ("GET", "/a", 302, b""),
                 ("POST", "/b", 403, None),
                 ("GET", "/own?token=eve", 200, b"hello eve"),
-                ("GET", "/own?user=ada", 302, b""),  # it is not the loader's to say
+                ("GET", "/own?user=ada", 302, b""),  # that is not for the loader to say
             ):
                 client.send(f"{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode())
                 found, fields = await client.head()
@@ -272,7 +272,7 @@ async def test_tornado_s_own_decorator_asks_the_loader_too(loader):
 
 @on_loops
 async def test_pages_of_other_sites_can_t_use_a_login():
-    """As Flask-WTF's tokens see to it for views."""
+    """As Flask-WTF's tokens ensure for views."""
 
     @public
     class Hook(RequestHandler):
@@ -411,7 +411,7 @@ def test_without_a_login_an_answer_in_prepare_is_a_doubt():
 
 
 class Nobody:
-    """As Flask-Login's AnonymousUserMixin."""
+    """Like Flask-Login's AnonymousUserMixin."""
 
     is_authenticated = False
 

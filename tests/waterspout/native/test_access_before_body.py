@@ -1,4 +1,4 @@
-"""A streaming handler is handed the body of nobody whom its guard does not know."""
+"""A streaming handler is never handed the body of a client that its guard does not know."""
 
 import asyncio
 import gc
@@ -21,7 +21,7 @@ SERVERS = pytest.mark.parametrize("server_class", [HTTPServer, DrainingServer])
 
 
 class Takes(RequestHandler):
-    """Counts, for its class, what it is handed."""
+    """Keeps what it is handed, in the application's settings."""
 
     def data_received(self, chunk):
         self.settings["received"].append(chunk)
@@ -91,7 +91,7 @@ class LeftAlone(Noticing):
 
 
 class Below(Plain):
-    """Has a `prepare` that the one above knows nothing of."""
+    """Has a `prepare` that its base class knows nothing of."""
 
     def prepare(self):
         pass
@@ -119,7 +119,7 @@ class Fails(Takes):
 @authenticated
 @stream_request_body
 class Knows(Takes):
-    """Its `prepare` finds out who asks: the loader need not be asked."""
+    """Its `prepare` finds out who the user is: the loader need not be asked."""
 
     async def prepare(self):
         self.current_user = self.get_query_argument("token", None)
@@ -265,7 +265,7 @@ async def test_without_a_loader_a_handler_s_own_way_is_asked_and_tornado_s_decor
 
 
 def make_eager_task(loop, coroutine, *, eager_start=True, **options):
-    """Python's own, but for a word of uvloop 0.23 that Python 3.13.0's does not know."""
+    """Python's own, without an argument from uvloop 0.23 that Python 3.13.0's does not know."""
     return asyncio.eager_task_factory(loop, coroutine, **options)
 
 

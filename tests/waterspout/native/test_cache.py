@@ -107,7 +107,7 @@ async def test_who_is_cancelled_leaves_the_making_to_the_others(source):
 
 @pytest.mark.gen_test
 async def test_what_failed_for_nobody_is_told_to_nobody(source):
-    """All who waited had gone before it failed."""
+    """All callers that waited had gone before it failed."""
     cache = Cache(60, 10)
     source.fails = True
     first = asyncio.create_task(cache.get("a", source))

@@ -1,4 +1,4 @@
-"""Who runs a handler, and with which transforms."""
+"""What runs a handler, and with which transforms."""
 
 import asyncio
 import gzip
@@ -44,7 +44,7 @@ class Large(RequestHandler):
 
 
 class Ignores(RequestHandler):
-    """As some do that stream, to keep their bytes from being compressed."""
+    """As some streaming handlers do, to keep their bytes from being compressed."""
 
     def get(self):
         self._transforms = []
@@ -58,7 +58,7 @@ class Upper(OutputTransform):
 
 
 class Appends(RequestHandler):
-    """As some do that change one reply."""
+    """As some handlers do, to change one reply."""
 
     def prepare(self):
         self._transforms.append(Upper(self.request))
@@ -215,7 +215,7 @@ async def test_a_body_over_the_limit_is_refused_however_it_comes():
 
 
 class Yields(Shows):
-    """As libraries from before coroutines have it."""
+    """As libraries from before native coroutines do."""
 
     @gen.coroutine
     def _execute(self, transforms, *args, **kwargs):

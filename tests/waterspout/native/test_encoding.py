@@ -1,4 +1,4 @@
-"""JSON is Tornado's, whatever is written, and whoever replaces its encoder."""
+"""JSON is the same as Tornado's, whatever is written, and whoever replaces its encoder."""
 
 import json
 
@@ -51,7 +51,7 @@ def test_so_are_its_errors(value):
 
 
 def test_the_encoder_of_json_dumps_is_there():
-    """CPython's own, made once. It has no public name: if it is another one day, the slow way is taken."""
+    """CPython's own, made once. It has no public name: should it change one day, the slow way is taken."""
     assert encoding._encode is not None
 
 

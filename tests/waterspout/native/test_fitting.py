@@ -1,4 +1,4 @@
-"""A handler that can't take what its rule gives it is told before the first request."""
+"""A handler that can't take what its rule gives it is reported before the first request."""
 
 import functools
 import inspect
@@ -41,7 +41,7 @@ class Inherits(Takes):
 
 
 class Forwards(RequestHandler):
-    """What stands outermost is asked, and not what it wraps."""
+    """The outermost function counts, and not the one that it wraps."""
 
     @functools.wraps(Bare.get)
     def get(self, *args, **kwargs):
@@ -113,7 +113,7 @@ class Follows(SocketHandler):
 
 
 def with_user(function):
-    """The signature that it shows is of what it wraps."""
+    """The signature that it shows is that of what it wraps."""
 
     def inject(self, **kwargs):
         return function(self, "joe", **kwargs)
@@ -136,7 +136,7 @@ class Gone(RequestHandler):
 
 
 def name(texts):
-    """The methods that are told."""
+    """The methods that are reported."""
     return [text.partition(" to ")[2].partition("(")[0].rpartition(".")[2] for text in texts]
 
 
@@ -194,7 +194,7 @@ def test_what_initialize_is_given_is_known_too():
 
 
 class Orders(RequestHandler):
-    """As REST has it, for two rules."""
+    """In the style of REST, for two rules."""
 
     def get(self, number=None):
         pass
@@ -219,7 +219,7 @@ def test_a_method_that_fits_one_of_the_rules_is_meant_for_that_one():
 class Prepares(RequestHandler):
     @gen.coroutine
     def prepare(self):
-        """It may change them, or call who does."""
+        """It may change them, or call what does."""
 
     get = Bare.get
 
@@ -280,7 +280,7 @@ def test_a_rule_of_either_notation_is_told_by_its_path():
 
 
 class Touchy:
-    """As lazy objects are: who asks what it is has it loaded."""
+    """Like lazy objects: asking for its class would load it."""
 
     @property
     def __class__(self):

@@ -38,7 +38,7 @@ FIELDS = [
     ["If-None-Match: *", "Cookie: b=c; d=e", "A: 1", "a: 2", "X-Request-Id: a, b"],
     ["Content-Type: application/x-www-form-urlencoded", "Content-Encoding: odd"],
 ]
-#: What differs on purpose: the name of the server, the id of a request, the time, and what a 405 names.
+#: What differs on purpose: the name of the server, the request ID, the time, and what a 405 names.
 OURS_ALONE = re.compile(rb"(?:Server|Date|X-Request-Id|Allow): [^\r]*\r\n")
 
 
@@ -51,7 +51,7 @@ def answer_head(handler_class):
 
 @asynccontextmanager
 async def serve(application):
-    """On a server of ours; what it has started is stopped."""
+    """Serve it on our server. An application of ours is stopped afterwards."""
     try:
         async with harness.serve(application) as served:
             yield served
@@ -68,7 +68,7 @@ def make_request(target, fields, method="GET", version="1.1", body=b""):
 
 
 async def ask(served, request):
-    """What comes for the request, when it is sent twice and then once more as the connection's last."""
+    """What comes when the request is sent twice, and then another one that ends the connection."""
     async with served.client() as client:
         client.send(request * 2)
         client.send(b"GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -76,7 +76,7 @@ async def ask(served, request):
 
 
 async def compare(requests):
-    """What handlers raise is logged on both sides; it is not what is asked here."""
+    """What handlers raise is logged on both sides; that is not what is compared here."""
     logging.getLogger("tornado").setLevel(logging.CRITICAL + 1)
     try:
         await compare_all(requests)
@@ -128,7 +128,7 @@ async def test_options_and_a_405_name_the_methods():
 
 
 class Cors(TornadoRequestHandler):
-    """A base class that stands behind ours."""
+    """A base class that comes after ours."""
 
     def options(self):
         self.set_header("Access-Control-Allow-Origin", "*")
@@ -205,7 +205,7 @@ async def test_bodies_are_tornado_s():
 
 
 class Asking(RequestHandler):
-    """Native's own; notes what it is, and what is counted."""
+    """A handler of waterspout.native; notes what its request's record holds."""
 
     seen: ClassVar = []
 
@@ -333,7 +333,7 @@ async def test_state_on_the_class_is_the_handler_s_own():
 
 @pytest.fixture(params=["__init__", "_execute"])
 def seen(request, monkeypatch):
-    """What OpenTelemetry and Sentry do: a method of Tornado's handler is wrapped. Who was seen there."""
+    """Wraps a method of Tornado's handler, as OpenTelemetry and Sentry do. The calls that were seen there."""
     wrapped = request.param
     seen = []
     execute, init = TornadoRequestHandler._execute, TornadoRequestHandler.__init__
@@ -343,7 +343,7 @@ def seen(request, monkeypatch):
         await execute(self, *args, **kwargs)
 
     class Posing:
-        """As wrapt's wrappers do: to `isinstance` it is what it wraps."""
+        """Like wrapt's wrappers: to `isinstance` it is what it wraps."""
 
         __class__ = property(lambda self: type(init))
         __code__ = init.__code__
@@ -379,7 +379,7 @@ async def test_who_wraps_the_methods_of_tornado_s_handler_sees_what_runs(seen):
 
 @on_loops
 async def test_so_does_who_comes_when_the_application_is_made(monkeypatch):
-    """Elastic's agent is given it."""
+    """Elastic's agent is given the application."""
     application = Application([("/own", Own), (r"/(.*)", Own)])
     seen, execute = [], TornadoRequestHandler._execute
 
@@ -397,7 +397,7 @@ async def test_so_does_who_comes_when_the_application_is_made(monkeypatch):
 
 @on_loops
 async def test_who_wraps_methods_that_a_handler_has_not_does_not_give_it_them(seen, monkeypatch):
-    """New Relic does, at each rule, and looks at what the connection is given."""
+    """New Relic does so for each rule, and looks at what the connection is given."""
 
     class Reads(TornadoRequestHandler):
         def get(self, *args):
@@ -445,7 +445,7 @@ async def test_replies_are_tornado_s_then_too(seen):
 
 @on_loops
 async def test_who_wraps_the_logging_of_exceptions_sees_them(monkeypatch, caplog):
-    """Sentry and Datadog learn of them there."""
+    """That is where Sentry and Datadog learn of them."""
     seen, log_exception = [], TornadoRequestHandler.log_exception
 
     def watched(self, typ, value, tb):
@@ -466,7 +466,7 @@ async def test_who_wraps_the_logging_of_exceptions_sees_them(monkeypatch, caplog
 
 @on_loops
 async def test_who_wraps_it_on_the_class_of_a_handler_has_the_request_s_id_too(monkeypatch, caplog):
-    """OpenTelemetry does, when it first sees one; `super()` is Tornado's there."""
+    """OpenTelemetry does so when it first sees a handler; `super()` is Tornado's there."""
     initialize = TornadoRequestHandler.__init__
 
     class Raises(TornadoRequestHandler):

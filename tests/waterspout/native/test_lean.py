@@ -67,7 +67,7 @@ class Finds(Protocol):
 
 
 class Conforming(RequestHandler, Finds):
-    """Says which protocol it has, for type checkers."""
+    """Declares which protocol it follows, for type checkers."""
 
     def find(self):
         return 7
@@ -117,7 +117,7 @@ def test_what_is_asked_of_the_very_class_is_said_by_the_lean_one():
     for cls in (Declares, Declared):
         lean = make_lean(cls)
         assert lean.__annotations__ == cls.__annotations__ != {}
-        assert lean.__orig_bases__ == cls.__orig_bases__  # of types.get_original_bases(), of Python 3.12
+        assert lean.__orig_bases__ == cls.__orig_bases__  # for types.get_original_bases() of Python 3.12
         assert "__orig_bases__" in vars(lean)
 
 

@@ -1,4 +1,4 @@
-"""Where whoever is not signed in is sent, and what is said at the start when that can't be right."""
+"""Where users who are not signed in are sent, and what is said at the start when that can't be right."""
 
 import pytest
 import tornado.web

@@ -80,7 +80,7 @@ class Chooses(Reads):
 
 
 def test_who_only_inherits_options_answers_in_prepare_too():
-    """Else `Closed` would be an open door: every other method would go on to Flask."""
+    """Otherwise `Closed` would be an open door: every other method would go on to Flask."""
     assert find_methods(Closed) is find_methods(Mixed) is None
     assert find_methods(Shared) == find_methods(Preflight) == {"OPTIONS"}
 

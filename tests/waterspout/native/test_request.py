@@ -1,4 +1,4 @@
-"""A request of ours is Tornado's to whoever looks at it."""
+"""To code that looks at it, our request is the same as Tornado's."""
 
 from types import SimpleNamespace
 

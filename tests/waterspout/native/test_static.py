@@ -1,4 +1,4 @@
-"""Static files under our Application: as Tornado's own, whatever way their bytes take."""
+"""Static files under our Application: the same as Tornado's own, whichever way their bytes take."""
 
 import asyncio
 import os
@@ -147,7 +147,7 @@ async def test_over_tls_it_goes_through_python(folder, sent):
 
 
 class Fallback(StaticFileHandler):
-    """What is not there is another file, as one-page applications want it."""
+    """Serves another file for what is not there, as single-page applications want it."""
 
     async def get(self, path, include_body=True):
         await super().get(path if path == "small.bin" else "large.bin", include_body)
@@ -168,7 +168,7 @@ class Counting(StaticFileHandler):
 
 
 class Whole(StaticFileHandler):
-    """Takes the content for something else than Tornado does."""
+    """Uses the content for something other than Tornado does."""
 
     async def get(self, path):
         self.absolute_path = os.path.join(self.root, path)
@@ -226,7 +226,7 @@ async def test_a_plain_handler_may_be_served_too(folder):
 
 
 def test_on_another_server_nothing_is_sent(folder):
-    """`send_content` is asked only where the connection says that it can; a pipe is never opened to wait."""
+    """`send_content` is asked only if the connection says that it can; opening a pipe never blocks."""
 
     class Handler:
         def get_content_size(self):

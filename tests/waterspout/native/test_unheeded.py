@@ -74,7 +74,7 @@ async def test_it_is_told_once_of_each_class(base, caplog):
 
 @authenticated
 class Writes(RequestHandler):
-    """And returns something all the same."""
+    """Writes its reply, and returns something all the same."""
 
     async def get(self):
         self.write("x")

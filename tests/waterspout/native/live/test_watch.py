@@ -11,7 +11,7 @@ TOPIC = "weather"
 
 
 class FakeSource:
-    """A source whose newest cursor the test sets; or which fails."""
+    """A source whose newest cursor the test sets; None: it fails."""
 
     def __init__(self):
         self.cursor = (1, 0, 0)
@@ -94,12 +94,12 @@ async def test_all_hear_and_others_get_their_turn_between(watch, source):
 
 @pytest.mark.gen_test
 async def test_what_is_learned_while_others_are_woken_is_spread_too(watch, source, monkeypatch):
-    """By a reader who came in between, for example, and looked for itself."""
+    """For example by a reader that came in between and looked for itself."""
     wake_all = watch._wake_all
 
     async def wake_all_and_learn():
         await wake_all()
-        await asyncio.sleep(0.05)  # those who were woken wait again
+        await asyncio.sleep(0.05)  # those that were woken wait again
         if watch.newest == (2, 0, 0):
             source.cursor = (3, 0, 0)
             watch.learn((3, 0, 0))
