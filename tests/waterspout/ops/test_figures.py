@@ -1,4 +1,4 @@
-"""What a pool counts of its requests."""
+"""What a pool counts about its requests."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Which native requests run, as far as tasks tell: the wire tests are in wire/test_stats.py."""
+"""Which native requests run, as far as tasks show it. The wire tests are in wire/test_stats.py."""
 
 import asyncio
 from types import SimpleNamespace
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.gen_test(timeout=20)
 
 
 class Waits(RequestHandler):
-    """Twice: with and without a reply."""
+    """Twice: before its reply, and after it."""
 
     async def get(self):
         await self.application.gate.wait()

@@ -1,4 +1,4 @@
-"""Quantiles of many durations, of a bounded size and right to an eighth."""
+"""Quantiles of many durations: bounded in size, and right to an eighth."""
 
 import random
 
