@@ -90,7 +90,7 @@ def make_raising():
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, keep_logging):
-    """`waterspout routes` with those words, in a folder with a shop."""
+    """`waterspout routes` with the words given, in a folder with a shop."""
     (tmp_path / "shop.py").write_text(SHOP)
     (tmp_path / "native.py").write_text(NATIVE)
     monkeypatch.chdir(tmp_path)
@@ -150,7 +150,7 @@ def test_check_is_silent_where_all_is_meant(run):
     "words", [("--native", "native:half_open", "--wsgi", "shop:app"), ("native:make_guarded()",)]
 )
 def test_check_fails_on_a_handler_of_which_access_is_not_declared(run, words):
-    """Whether it is found in the list, or the application itself refuses to be."""
+    """Whether it is found in the list, or the application itself refuses to be made."""
     result = run("--check", *words)
     assert result.exit_code == 1
     assert "native.Orders" in result.output
@@ -222,7 +222,7 @@ def test_variables_name_what_is_served(run, monkeypatch):
 
 
 def test_the_board_has_nothing_to_settle_and_tells_no_password(tmp_path):
-    """As a user asks, with a process of its own."""
+    """As a user runs it, in a process of its own."""
     result = subprocess.run(
         [sys.executable, "-m", "waterspout", "routes", "--check", "app.application:make_app()"],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""Shadows and rules that are never asked are found by asking; what is meant is not in the way."""
+"""Shadows, and rules that no request reaches, are found by asking; what is intended is not in the way."""
 
 import functools
 
@@ -58,7 +58,7 @@ def view(**kwargs):
 
 
 def make_flask(*rules, **options):
-    """Each (path, endpoint), or (path, endpoint, methods)."""
+    """Each rule: (path, endpoint), or (path, endpoint, methods)."""
     app = Flask("shop", static_folder=None, **options)
     app.url_map.converters["slug"] = Slug
     answer = functools.partial(view)
@@ -94,7 +94,7 @@ def find_kinds(report):
         ("/p/<slug:s>", "/p/<s>", "partly-shadowed"),
         ("/p/<uuid:s>", "/p/<s>", "partly-shadowed"),
         ("/<int(fixed_digits=8):day>", "/<int:n>", "partly-shadowed"),
-        ("/a/", "/a", "shadowed"),  # it sends the client away from Flask's own path
+        ("/a/", "/a", "shadowed"),  # it redirects the client away from Flask's own path
         ("/items/<int:id>", "/items/<any(new, old):id>", None),
         ("/items/<int:id>", "/items/<uuid:id>", None),
         ("/items", "/items/", None),
@@ -171,7 +171,7 @@ def test_a_declaration_of_what_is_not_there_is_said():
 
 @pytest.mark.parametrize("rule", [("/me", Item), ("/items/<int:id>/x", Item), (r"/item/(?P<id>\d+)", Item)])
 def test_a_declaration_of_what_the_handler_never_takes_is_said_once(rule):
-    """As when the prefix of a blueprint is forgotten."""
+    """For example if a blueprint's prefix was forgotten."""
     flask = make_flask(("/shop/items/<int:id>", "item"), ("/shop/item", "item", ["GET", "PUT"]))
     report = judge([rule, ("/other", Item)], flask)
     assert report.findings == []
@@ -251,7 +251,7 @@ def test_access_that_is_not_declared_is_told_where_it_matters():
 
 
 class Wants(BaseConverter):
-    """Asks an app that is not there while rules are judged."""
+    """Needs an app that is not there while rules are judged."""
 
     def to_python(self, value):
         return current_app.config[value]

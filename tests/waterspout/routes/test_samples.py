@@ -118,6 +118,6 @@ def test_where_two_rules_meet(one, other, met):
 
 def test_where_both_vary_a_value_of_both_is_found():
     (first, *_) = unite(make_shape("/<a>/<int:b>")[0], make_shape("/<path:p>/<hex:c>")[0]) or [None]
-    assert first is None  # no number is one of those in hexadecimal
+    assert first is None  # nothing matches both converters
     (first, *_) = unite(make_shape("/<a>/<int:b>")[0], make_shape("/<x>/<even:c>")[0])
     assert int(first.rpartition("/")[2]) % 2 == 0

@@ -1,4 +1,4 @@
-"""What is said of shadowed views at the start: nothing that `waterspout routes --check` would not say."""
+"""What is said about shadowed views at the start: nothing that `waterspout routes --check` would not say."""
 
 import math
 
@@ -40,7 +40,7 @@ class Asks(BaseConverter):
 
 
 def make_flask(**rules):
-    """Of an endpoint each: its path, or path and methods."""
+    """For each endpoint: its path, or path and methods."""
     flask = Flask("shop")
     flask.url_map.converters["slug"] = Slug
     for endpoint, rule in rules.items():
@@ -137,7 +137,7 @@ def test_the_loop_is_held_for_no_longer_than_that():
 
 
 def test_no_converter_of_the_app_s_is_asked():
-    """It may wait for a database, and that holds the start."""
+    """It may wait for a database, which would hold up the start."""
     flask = make_flask(item="/items/<name>", home="/")
     rules = [("/items/<asks:name>", Reads), ("/", Reads)]
     application = Application(rules, wsgi=flask, url_converters={"asks": Asks})
