@@ -19,7 +19,7 @@ class Ticket(BaseConverter):
 
 class Handler(RequestHandler):
     def get(self, **_arguments):
-        """Nobody asks."""
+        """Never called."""
 
 
 ROUTES = [

@@ -124,7 +124,7 @@ def test_nobody_is_sent_to_a_host_that_can_t_be(host):
 
 
 def test_both_sides_read_one_path():
-    """Decoded once, nothing collapsed but what Flask collapses."""
+    """Decoded once, and nothing is collapsed but what Flask collapses."""
     for path in ("/items/%37", "//items/7", "/%69tems/7", "/items%2F7", "/items%2f%37"):
         assert search(RULES, path) == (Reads, {"id": 7}, set()), path
     for path in ("/items/7/", "/items//7", "/./items/7", "/a/../items/7", "/ITEMS/7", "/items/7;x/"):
@@ -211,6 +211,6 @@ def test_it_is_found_when_the_classes_that_run_have_changed():
 
 
 def test_a_pattern_of_tornado_s_tells_how_it_is_written_by_the_same_name():
-    """A private one: where it is gone, ours names nothing any more."""
+    """It is private: once Tornado's is gone, ours names nothing any more."""
     assert PathMatches("/items/([0-9]+)")._find_groups() == ("/items/%s", 1)
     assert PathMatches("/items")._find_groups() == ("/items", 0)

@@ -147,7 +147,7 @@ def test_what_was_found_is_remembered_in_bounds(monkeypatch):
     table = Table(Application([("/b/<list:items>", Reads)], **LISTS), make_lean)
     first, second = (table.find("GET", "/b/x").kwargs["items"] for _ in range(2))
     assert first == second == ["x"]
-    assert first is not second  # whoever gets it may change it
+    assert first is not second  # the handler that gets it may change it
 
 
 def test_only_what_does_not_vary_is_looked_for_beforehand(monkeypatch):
