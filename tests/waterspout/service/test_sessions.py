@@ -1,4 +1,4 @@
-"""Who signed in at Flask is known to native handlers."""
+"""Native handlers know a user who signed in with Flask."""
 
 import secrets
 import time
@@ -37,7 +37,7 @@ def sign_in(app, name="anna"):
 
 
 def request_with(*cookies):
-    """As much of a handler as is asked for its cookies, (name, value)."""
+    """As much of a handler as reading its cookies needs. Each cookie: (name, value)."""
     headers = HTTPHeaders({"Cookie": "; ".join(f"{name}={value}" for name, value in cookies)})
     return SimpleNamespace(request=SimpleNamespace(headers=headers))
 
@@ -81,7 +81,7 @@ KEPT_ELSEWHERE = (
 )
 
 
-@pytest.mark.parametrize("name", ["anna", "a" * 3000])  # the long one is packed
+@pytest.mark.parametrize("name", ["anna", "a" * 3000])  # the long one is compressed
 def test_a_session_of_another_key_is_said_once_in_a_while(caplog, name):
     cookie = ("session", sign_in(make_app(), name))
     sessions = FlaskSessions(make_app("another"))
@@ -132,7 +132,7 @@ def test_sessions_that_are_kept_elsewhere_are_said_once_in_a_while(caplog, ident
 
 
 def forge(age, key="another"):
-    """A session that was signed with a key so long ago (seconds)."""
+    """A session that was signed with `key`, `age` seconds ago."""
     moment = time.time() - age
     with mock.patch("itsdangerous.timed.time.time", return_value=moment):
         return (

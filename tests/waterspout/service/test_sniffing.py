@@ -47,5 +47,5 @@ PROGRAMS = [b"<svg onload=alert(1)>", b"<script>alert(1)</script>", b"<!doctype 
 
 @pytest.mark.parametrize("content", PROGRAMS)
 def test_programs_in_text_are_text(content):
-    """It is sent as such, to be saved, and with `nosniff`."""
+    """It is sent as text, to be saved, and with `nosniff`."""
     assert sniff(io.BytesIO(content)) == "text/plain"

@@ -94,7 +94,7 @@ def test_an_exception_undoes_what_was_written(engine):
 
 
 def test_writers_that_read_first_wait_for_each_other(engine):
-    """With a deferred transaction SQLite would refuse the second one: its reading is out of date."""
+    """With a deferred transaction SQLite would refuse the second one: what it has read is out of date."""
 
     def add_one() -> None:
         with writing(engine) as session:
@@ -144,7 +144,7 @@ def test_a_folder_that_can_not_be_made_is_refused(tmp_path):
 
 
 class BusyConnection:
-    """Says that it is locked, so many times."""
+    """Says that it is locked, this many times."""
 
     def __init__(self, times: int) -> None:
         self.times = times

@@ -1,4 +1,4 @@
-"""An extra that is not installed is named, with the one command that brings it."""
+"""An extra that is not installed is named, with the one command that installs it."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ ALEMBIC = "needs alembic for migrations: pip install alembic"
 
 
 def say_without(package, code):
-    """The last line that Python says of `code` where the package is not installed."""
+    """The last line that Python prints for `code` where the package is not installed."""
     missing = f"import sys; sys.modules[{package!r}] = None\n"
     done = subprocess.run(
         [sys.executable, "-c", missing + code],

@@ -167,7 +167,7 @@ async def test_what_writes_where_only_reading_is_done_is_told_how(any_url, write
 async def test_what_only_reads_may_load_and_forget_as_it_likes(any_url):
     def load(session):
         note = session.get(Note, 1)
-        note.body = note.body  # nothing is changed by that
+        note.body = note.body  # this changes nothing
         session.expunge(note)
         note.body = "one more"
         return note
@@ -188,7 +188,7 @@ async def test_a_statement_that_fails_in_reading_fails_as_ever(any_url):
 
 @pytest.mark.gen_test
 async def test_what_is_read_is_of_one_moment(any_url):
-    """Whatever is committed between two statements: PostgreSQL's own way is another moment for each."""
+    """Whatever is committed between two statements: PostgreSQL's default is a new snapshot for each."""
     store = Store(any_url)
     store.write(lambda session: session.add(Note(id=1, body="one")))
 
@@ -206,7 +206,7 @@ async def test_what_is_read_is_of_one_moment(any_url):
 
 @pytest.mark.gen_test
 async def test_what_is_written_is_behind_all_that_was_written_before(any_url):
-    """Who waits for another writer finds what that has written, and is not refused for it."""
+    """A writer that waits for another one finds what that has written, and is not refused for it."""
     store = Store(any_url)
     store.write(lambda session: session.add(Note(id=1, body="0")))
 
@@ -236,16 +236,16 @@ async def test_an_app_s_own_models_do_and_load_what_they_lead_to(any_url):
         note = await read_async(lambda session: session.get(Note, 2))
     assert note.body == "two"
     with pytest.raises(DetachedInstanceError):
-        note.about  # noqa: B018 - to ask for it is what raises
+        note.about  # noqa: B018 - the access is what raises
     store.close()
 
 
 @pytest.mark.gen_test
 async def test_so_many_connections_as_docs_native_md_says(url):
-    """And a read that waits for one of them so long."""
+    """And a read waits as long for one of them as it says."""
     store, async_store = Store(url), AsyncStore(url)
     for pool in (store.engine.pool, async_store.engine.pool):
-        if isinstance(pool, NullPool):  # of SQLite's by asyncio, in an older SQLAlchemy: none is kept
+        if isinstance(pool, NullPool):  # SQLite's for asyncio, in an older SQLAlchemy: none is kept
             assert async_store.engine.dialect.name == "sqlite"
             continue
         assert (pool.size(), pool.size() + pool._max_overflow, pool._timeout) == (5, 15, 30)
