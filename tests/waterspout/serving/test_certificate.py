@@ -14,7 +14,7 @@ from waterspout.serving.validity import Validity
 
 TORNADO = Path(tornado.test.__file__).parent
 CERTIFICATE, KEY = TORNADO / "test.crt", TORNADO / "test.key"
-#: Made for this file: of no certificate.
+#: Made for this file: it belongs to no certificate.
 OTHER_KEY = """\
 -----BEGIN EC PRIVATE KEY-----
 MHcCAQEEIBkVgbKmwHIkVhhqTJKQls3ar4GEK0e0pH0XZGtQW3lhoAoGCCqGSM49

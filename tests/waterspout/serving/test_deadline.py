@@ -71,12 +71,12 @@ with asyncio.Runner() as runner:
     runner.run(main())
     end_by(time.monotonic() + 2.5, before, 3, runner.get_loop())
 """
-#: The same, and its coroutine is in a file of ours.
+#: The same, but its coroutine is in one of our files.
 OWN_TASK = f"""
 import waterspout
 exec(compile({TASK!r}, waterspout.__file__, "exec"))
 """
-#: A WSGI process that our own function for the exit waits for.
+#: A WSGI process that our own exit function waits for.
 OWN_EXIT = """
 import subprocess
 from waterspout.wsgi.pool.orphans import Orphans
@@ -110,7 +110,7 @@ def test_what_is_waited_for_is_said_long_before_the_time_is_over(begin, what):
 
 
 def test_a_child_that_python_would_wait_for_is_left_alone_at_the_deadline():
-    # It has our stdout: `run` would wait for that.
+    # The child has our stdout: `run` would wait for that.
     with subprocess.Popen(
         [sys.executable, "-c", CODE.format(begin=PROCESS.format(25), patience=0.2, after=0)],
         stdout=subprocess.PIPE,
@@ -121,7 +121,7 @@ def test_a_child_that_python_would_wait_for_is_left_alone_at_the_deadline():
         try:
             assert process.wait(15) == 3
         finally:
-            os.kill(child, signal.SIGKILL)  # it was there
+            os.kill(child, signal.SIGKILL)  # it was still there
         assert f"processes that the app has started still run, and are left alone ({child})" in (
             process.stderr.read()
         )
@@ -152,7 +152,7 @@ def test_what_ends_in_time_is_waited_for(begin):
 
 @pytest.mark.parametrize("after", [0, 1.5])
 def test_what_has_ended_by_then_changes_nothing(after):
-    """Nor for a program that goes on, beyond the deadline."""
+    """Not even for a program that goes on beyond the deadline."""
     done = run(THREAD.format(0.1), patience=1, after=after)
     assert (done.returncode, done.stdout, done.stderr) == (5, "gone on\n", "")
 
@@ -165,7 +165,7 @@ def test_where_nothing_is_left_it_ends_at_once():
 
 
 def test_a_thread_of_an_executor_that_is_started_later_is_cut_too():
-    """Python joins those first, while the main thread is alive yet."""
+    """Python joins those first, while the main thread is still alive."""
     late = """
 from concurrent.futures import ThreadPoolExecutor
 threading.Timer(0.4, ThreadPoolExecutor().submit, (time.sleep, 60)).start()

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.gen_test(timeout=20)
 
 
 class FakeGauges(Gauges):
-    """One pool, that is up or down as the test likes."""
+    """One pool, which is up or down as the test likes."""
 
     def __init__(self):
         super().__init__()

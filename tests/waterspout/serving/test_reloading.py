@@ -1,4 +1,4 @@
-"""`--reload`: which files count, and what a change of one means. On the wire: test_reload_option.py."""
+"""`--reload`: which files count, and what a change to one means. On the wire: test_reload_option.py."""
 
 import asyncio
 import importlib.util
@@ -50,7 +50,7 @@ async def test_without_watchfiles_it_says_what_to_install(monkeypatch):
 
 
 class Blind:
-    """In place of watchfiles, where the system has no inotify, or none left."""
+    """Stands in for watchfiles where the system has no inotify, or none left."""
 
     DefaultFilter = watchfiles.DefaultFilter
 
@@ -105,7 +105,7 @@ async def test_folders_are_each_named_once(folder, monkeypatch):
 
 
 async def test_python_s_own_folders_are_not_watched_though_it_calls_them_by_links(tmp_path, monkeypatch):
-    """As Homebrew's does on macOS."""
+    """As Homebrew's Python does on macOS."""
     (tmp_path / "cellar").mkdir()
     (tmp_path / "work").mkdir()
     (tmp_path / "opt").symlink_to(tmp_path / "cellar")
@@ -130,7 +130,7 @@ async def test_sources_and_templates_count_and_nothing_else(folder):
 
 
 async def test_a_time_to_come_is_no_change(folder):
-    """What a machine whose clock is ahead has written: else the server would restart for ever."""
+    """Written by a machine whose clock is ahead: otherwise the server would restart forever."""
     (folder / "a.py").touch()
     os.utime(folder / "a.py", (time.time() + 3600,) * 2)
     assert find_changed(time.time() - 10) == set()

@@ -54,7 +54,7 @@ GATED = ("GET /gated HTTP/1.1", "Host: x")
 
 @pytest.fixture(autouse=True)
 def collector():
-    """As it was: a server calms it for all of its process, and hypothesis finds nothing of what is frozen."""
+    """Restores it: a server calms it for its whole process, and hypothesis finds nothing that is frozen."""
     thresholds = gc.get_threshold()
     yield
     gc.unfreeze()
@@ -182,7 +182,7 @@ async def test_the_descriptors_of_open_connections_are_known(draining, gate):
 
 
 class Serving:
-    """A Server that runs in the test's own loop, where its address and what it says can be read."""
+    """A Server that runs in the test's own loop, and whose address and messages can be read."""
 
     def __init__(self, application, capsys, **settings):
         self._capsys = capsys
@@ -214,7 +214,7 @@ class Serving:
 
 @pytest.fixture
 def handlers_of_signals():
-    """As they were."""
+    """Restores them."""
     numbers = (signal.SIGTERM, signal.SIGINT)
     before = [signal.getsignal(number) for number in numbers]
     yield
@@ -258,7 +258,7 @@ async def test_any_application_of_tornado_s_is_served(serve):
 @pytest.mark.parametrize("make", [Application, TornadoApplication])
 @pytest.mark.parametrize("name", ["debug", "serve_traceback"])
 async def test_tracebacks_for_whoever_comes_in_are_told(serve, make, name):
-    """A socket that was inherited may be anywhere's."""
+    """An inherited socket may be reachable from anywhere."""
     said = f"{name}=True of the application shows tracebacks to whoever reaches an inherited socket"
     application = make([("/raises", RaisesHandler)], **{name: True, "autoreload": False})
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -378,7 +378,7 @@ def test_python_s_own_threshold_is_raised(threshold):
 
 class StartsPlainly(Application):
     def start(self):
-        """As old code does, which has a method of this name."""
+        """As in old code that has a method of this name."""
 
 
 class StopsAtOnce(Application):

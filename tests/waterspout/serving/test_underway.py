@@ -1,4 +1,4 @@
-"""What a stop says that it waits for: the wire test is in wire/test_drain.py."""
+"""What a stop says it waits for. The wire test is in wire/test_drain.py."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""When a certificate is valid, and what is said of one that is not, or soon will not be."""
+"""When a certificate is valid, and what is said about one that is not, or soon will not be."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,8 +11,8 @@ from tests.wire.test_listeners import CERTIFICATE, KEY
 from waterspout.serving.validity import Validity, read_validity
 
 TORNADO = (Path(tornado.test.__file__).parent / "test.crt").read_text()
-#: Of nobody's: of the server's own, from 2027 on; of its issuer, "Example Intermediate", to the end of 2029;
-#: of the root above that, signed by an older one that ended in 2021, which clients get round.
+#: Nobody's chain: the server's own, from 2027 on; its issuer's, "Example Intermediate", to the end of 2029;
+#: the root's above that, signed by an older root and expired in 2021, which clients get round.
 OWN = """\
 -----BEGIN CERTIFICATE-----
 MIIBMzCB2qADAgECAgEBMAoGCCqGSM49BAMCMB8xHTAbBgNVBAMMFEV4YW1wbGUg
@@ -55,7 +55,7 @@ BEGINS, ENDS = datetime(2026, 9, 1, tzinfo=UTC), datetime(2026, 11, 30, 23, 59, 
     ("pem", "ends"), [(TORNADO, 2030), (CERTIFICATE, 2126), (RENEWED, 2126)], ids=["rsa", "ec", "renewed"]
 )
 def test_the_first_certificate_of_a_file_is_read(pem, ends, tmp_path):
-    """By a private function of Python's: when that goes, this fails."""
+    """It is read by a private function of Python's: if that goes, this fails."""
     path = tmp_path / "cert.pem"
     path.write_text("a bag attribute: -----\n" + pem)
     validity = read_validity(str(path))

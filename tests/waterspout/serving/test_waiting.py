@@ -1,4 +1,4 @@
-"""Native requests that wait for something which does not come."""
+"""Native requests that wait for something that does not come."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -42,7 +42,7 @@ def said(caplog):
 
 @asynccontextmanager
 async def watched(monkeypatch):
-    """A server, and how to ask it and go away: the gate that all wait for opens then."""
+    """A server, and the gate that all its handlers wait for, which opens in the end."""
     monkeypatch.setattr(waiting, "NATIVE_LATE", 0.2)
     monkeypatch.setattr(waiting, "NATIVE_LATE_LOOK", 0.05)
     gate = asyncio.Event()
@@ -107,7 +107,7 @@ class Coroutine(RequestHandler):
 
 
 class Noticed(RequestHandler):
-    """Whose subclasses have to say a word: it is left alone, and Tornado calls it."""
+    """Subclasses have to give it a keyword: it is left alone, and Tornado calls it."""
 
     def __init_subclass__(cls, word):
         super().__init_subclass__()

@@ -1,4 +1,4 @@
-"""Who holds the event loop is named while he does."""
+"""Code that holds the event loop is named while it does."""
 
 import asyncio
 import logging
@@ -30,11 +30,11 @@ def watched(monkeypatch, io_loop, caplog):
     found.stop()
     for thread in threading.enumerate():
         if thread.name == "waterspout-watchdog":
-            thread.join(5)  # what it is about to say is none of the next test's
+            thread.join(5)  # what it is about to say is not for the next test
 
 
 def hold_the_loop(text, caplog):
-    """What no handler should do: it goes on when the log says so."""
+    """What no handler should do. It goes on once `text` is in the log."""
     poll(lambda: text in caplog.text)
 
 
