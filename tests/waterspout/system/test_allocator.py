@@ -1,4 +1,4 @@
-"""What is freed is used again, without a way through the kernel."""
+"""Freed memory is used again without going through the kernel."""
 
 import platform
 import subprocess

@@ -1,4 +1,4 @@
-"""When garbage is collected, beside Python's thresholds. With a whole server: tests/wire/test_memory.py."""
+"""When garbage is collected, besides Python's thresholds. With a whole server: tests/wire/test_memory.py."""
 
 import asyncio
 import gc
@@ -41,7 +41,7 @@ class Clock:
 @pytest.fixture
 def clock():
     thresholds = gc.get_threshold()
-    gc.set_threshold(0)  # nobody else collects, and nobody has switched it off
+    gc.set_threshold(0)  # nothing else collects, and it is not switched off
     found = Clock()
     gc.callbacks.append(found.on_collection)
     yield found
@@ -50,7 +50,7 @@ def clock():
 
 
 class Memory:
-    """What the process holds, as tests have it."""
+    """What the process holds, as the tests set it."""
 
     def __init__(self):
         self.held = START
@@ -61,7 +61,7 @@ class Memory:
 
 async def start(collector, memory):
     collector.start(memory)
-    collector.stop()  # tests look themselves
+    collector.stop()  # the tests look themselves
 
 
 def test_what_grows_is_collected_and_what_does_not_is_not(clock):
@@ -95,7 +95,7 @@ async def check_generations(clock):
         return found
 
     assert look(START + 65 * MIB) == [1]
-    assert look(START + 66 * MIB) == []  # so much is in use: from there on it is looked whether it grows
+    assert look(START + 66 * MIB) == []  # so much is in use: growth is measured from here on
     assert look(START + 127 * MIB) == []
     assert look(START + 128 * MIB + 1) == [2]
     assert look(START + 190 * MIB) == []

@@ -1,4 +1,4 @@
-"""Sockets that listen, and what of them is removed afterwards."""
+"""Listening sockets, and what of them is removed afterwards."""
 
 import errno
 import fcntl
@@ -148,7 +148,7 @@ def test_what_a_dead_server_left_is_replaced(path):
 
 
 def test_of_two_that_begin_at_once_one_listens_and_the_other_is_told(path, monkeypatch):
-    """What is bound, and does not listen yet, is no dead server's."""
+    """A socket that is bound, and does not listen yet, is not a dead server's."""
     bound, goes_on = threading.Event(), threading.Event()
 
     def stand_still(*_):
@@ -284,7 +284,7 @@ def test_a_descriptor_that_does_not_listen_is_told_and_left_open(kind, tmp_path)
 
 
 class OfMacOS(socket.socket):
-    """SO_ACCEPTCONN is a name there, and no more."""
+    """On macOS, SO_ACCEPTCONN is no more than a name."""
 
     def getsockopt(self, level, option, *size):
         if (level, option) == (socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
@@ -293,7 +293,7 @@ class OfMacOS(socket.socket):
 
 
 def test_where_nobody_tells_who_listens_it_is_tried(monkeypatch):
-    """Else no server could restart itself on its sockets (--reload)."""
+    """Otherwise no server could restart itself on its sockets (--reload)."""
     listening, unbound, (near, far) = (
         socket.create_server(("127.0.0.1", 0)),
         socket.socket(),
@@ -310,7 +310,7 @@ def test_where_nobody_tells_who_listens_it_is_tried(monkeypatch):
     far.close()
     with adopt([listening.detach()]) as listeners:
         assert listeners.describe(secure=False).startswith("http://127.0.0.1:")
-        listeners.sockets[0].accept()[0].close()  # who had connected before is still there
+        listeners.sockets[0].accept()[0].close()  # the client that had connected before is still there
 
 
 def test_a_kernel_that_holds_what_it_wants_is_no_reason_not_to_listen(monkeypatch):

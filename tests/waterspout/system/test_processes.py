@@ -1,4 +1,4 @@
-"""Processes that sleep, and that compute, and what can be seen of them from outside."""
+"""Processes that sleep and that compute, and what can be seen of them from outside."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not is_possible(), reason="asked of Linux, where
 
 @pytest.fixture
 def start():
-    """A Python process that runs this, and whose main thread is watched."""
+    """Starts a Python process that runs `code`. Its number is also that of its main thread."""
     processes = []
 
     def start(code):

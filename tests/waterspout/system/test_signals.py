@@ -1,4 +1,4 @@
-"""Signals of a process that serves, and of its children. In interpreters of their own: it can't be undone."""
+"""Signals of a serving process, and of its children. In separate interpreters: it can't be undone."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_a_process_that_ignores_group_signals_lives_on(name):
 
 
 def test_signals_that_were_blocked_while_it_began_are_let_in():
-    """Blocked from its birth until it has its own handlers; a mask would be inherited by its children."""
+    """They are blocked from its start until it has its own handlers; its children would inherit a mask."""
     code = """
 signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
 ignore_group_signals()
@@ -83,7 +83,7 @@ print(blocked, signal.getsignal(signal.SIGTERM) is handler)
 
 
 def test_a_forked_child_has_none_of_the_sockets_that_are_the_server_s():
-    """Nor does it close their numbers, which other objects of its own may still close."""
+    """It does not close their numbers either, which other objects of its own may still close."""
     code = """
 import socket
 from waterspout.system.signals import keep_from_children
@@ -99,7 +99,7 @@ print(taken.getsockname()[1] > 0)
 
 
 def test_a_signal_to_a_child_stops_no_event_loop_of_the_parent():
-    """A forked child has the parent's wake-up descriptor; what it writes there would be the parent's."""
+    """A forked child has the parent's wake-up descriptor; what it writes there would reach the parent."""
     code = """
 import asyncio
 async def main():

@@ -1,4 +1,4 @@
-"""What the first process of a container does about SIGTERM before it is loaded, and whose a terminal is. The
+"""What the first process of a container does about SIGTERM before it is loaded, and who owns a terminal. The
 rest: tests/wire.
 """
 
@@ -36,7 +36,7 @@ MODULES = [
 
 
 def end_of(module, code, number, how=""):
-    """(exit status, what it said) of one that is ended while it loads `module`, as process `number`."""
+    """(exit status, stderr) of a process that is ended while it loads `module`, as process `number`."""
     command = [sys.executable, "-c", LOADING + code, module, str(number), how]
     environ = os.environ | {"SECRET_KEY": ""}
     ran = subprocess.run(

@@ -1,4 +1,4 @@
-"""What lies between two ends of a connection."""
+"""What is on its way between the two ends of a connection."""
 
 import errno
 import socket
@@ -39,7 +39,7 @@ def test_of_what_is_closed_or_no_socket_nobody_tells():
 
 
 def test_macos_is_asked_in_its_own_way(monkeypatch):
-    """Its TIOCOUTQ knows no sockets."""
+    """Its TIOCOUTQ does not know sockets."""
     monkeypatch.setattr(kernel, "sys", SimpleNamespace(platform="darwin"))
     monkeypatch.setattr(kernel, "ioctl", None)
     held = {(socket.SOL_SOCKET, 0x1024): 7}
@@ -47,7 +47,7 @@ def test_macos_is_asked_in_its_own_way(monkeypatch):
 
 
 def test_where_nobody_tells_it_is_known_that_nobody_does(monkeypatch):
-    """Else every reply would look as if its client had all of it."""
+    """Otherwise every reply would look as if its client had all of it."""
 
     def refuse(*_):
         raise OSError(errno.ENOTTY, "Inappropriate ioctl for device")
