@@ -209,7 +209,7 @@ class Client:
         return body
 
     async def rest(self):
-        """Everything up to the close by the server."""
+        """All that comes until the server closes."""
         return await self.reader.read()
 
 
