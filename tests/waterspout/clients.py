@@ -35,7 +35,7 @@ class Client:
         return int(status.split()[1]), found, body
 
     async def read_to_end(self):
-        """All until the server closes."""
+        """All that comes until the server closes."""
         return await self._wait(self.stream.read_until_close())
 
     async def ask(self, *lines, body=b""):
@@ -48,7 +48,7 @@ class Client:
 
 
 async def open_client(port):
-    """Whoever opens it closes its stream."""
+    """The caller closes its stream."""
     return Client(await asyncio.wait_for(TCPClient().connect("127.0.0.1", port), DEADLINE))
 
 

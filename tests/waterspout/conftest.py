@@ -37,7 +37,7 @@ def access_log(caplog):
 
 @pytest.fixture
 def keep_logging():
-    """What a test configures of our loggers and Tornado's is undone afterwards."""
+    """Undoes afterwards what a test configures on our loggers and Tornado's."""
     names = ("waterspout", "waterspout.access", "tornado", "tornado.access")
     loggers = [logging.getLogger(name) for name in names]
     before = [(logger.handlers[:], logger.level, logger.propagate, logger.disabled) for logger in loggers]

@@ -1,4 +1,4 @@
-"""What is left of requests that are over while the garbage collector does not run."""
+"""What is left of finished requests while the garbage collector does not run."""
 
 import asyncio
 import gc
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 _OURS = ("waterspout", "tests", "tornado")
 _CLIENTS = ("tests.waterspout.http.harness", "tests.waterspout.leftovers")
-#: What has ended is freed by then, also on a machine that is busy (seconds).
+#: What has ended is freed by then, even on a busy machine (seconds).
 _DEADLINE = 5.0
 
 
@@ -23,8 +23,8 @@ def _is_ours(module):
 
 @asynccontextmanager
 async def nothing_left(*, but=()):
-    """What is made within is freed behind it, by counting references alone. `but`: beginnings of the names of
-    classes of which it is not asked.
+    """What is made in the block is freed after it, by reference counting alone. `but`: prefixes of the names
+    of classes that are not checked.
     """
     gc.collect()
     before = count()

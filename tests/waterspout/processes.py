@@ -16,7 +16,7 @@ DEADLINE = 20.0
 def fork_and_ask(question):
     """The number that `question` returns in a forked child of this process."""
     with warnings.catch_warnings():
-        # Newer Pythons warn of forking beside threads; what is tested is what then happens.
+        # Newer Pythons warn about forking with threads; what happens then is what is tested.
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
@@ -42,7 +42,7 @@ def wait_for_exit(child):
 
 
 def run_python(code, *arguments):
-    """What a fresh interpreter prints that runs `code`; fails if it fails."""
+    """What a fresh interpreter that runs `code` prints; fails if that fails."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
     assert done.returncode == 0, done.stderr
@@ -51,7 +51,7 @@ def run_python(code, *arguments):
 
 @contextmanager
 def running_thread(work, *arguments):
-    """A thread that must have ended soon after the block; what it raised is raised here."""
+    """A thread that must end soon after the block; what it raised is raised here."""
     raised = []
 
     def run():
@@ -70,7 +70,7 @@ def running_thread(work, *arguments):
 
 
 def is_alive(pid):
-    """Whether there is such a process, and it is no zombie."""
+    """Whether there is such a process, and it is not a zombie."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rpartition(")")[2].split()[0] != "Z"
@@ -94,7 +94,7 @@ def belongings():
 
 
 def wait_until(condition, seconds=DEADLINE):
-    """Wait, blocking, until the condition holds; what it gave last."""
+    """Wait, blocking, until the condition holds; its last value."""
     deadline = time.monotonic() + seconds
     while not (value := condition()) and time.monotonic() < deadline:
         time.sleep(0.005)

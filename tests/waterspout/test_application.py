@@ -50,7 +50,7 @@ class OwnSocket(EchoSocket):
 
 
 class FollowHandler(RequestHandler):
-    """Every message of a topic, until the server stops."""
+    """Sends every message of a topic, until the server stops."""
 
     async def get(self):
         async with subscribe("news") as subscription:

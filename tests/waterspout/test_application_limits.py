@@ -1,4 +1,4 @@
-"""What native handlers are protected from, and what is said of each of their requests."""
+"""What native handlers are protected from, and what is said about each of their requests."""
 
 import logging
 from types import SimpleNamespace
@@ -110,7 +110,7 @@ async def test_a_chunked_one_is_413_once_it_is_too_large(http_port, http_server,
 @pytest.mark.parametrize("server_class", [HTTPServer, TornadoServer])
 @pytest.mark.parametrize("given", [500, 10**9, None])
 async def test_the_smaller_limit_counts_the_server_s_or_the_application_s(server_class, given, http_client):
-    """The server's, if somebody gave it one: its default of 100 MiB is none."""
+    """The server's, if somebody gave it one: its default of 100 MiB does not count."""
     app = Application(
         native=[("/buffered", BufferedHandler), ("/stream", StreamHandler)],
         wsgi=apps.app,
@@ -128,7 +128,7 @@ async def test_the_smaller_limit_counts_the_server_s_or_the_application_s(server
             response = await http_client.fetch(
                 f"http://127.0.0.1:{port}{path}", method="POST", body=bytes(size), raise_error=False
             )
-            refused = 400 if tornados and path == "/stream" else 413  # what it keeps is answered its way
+            refused = 400 if tornados and path == "/stream" else 413  # Tornado answers for its own limit
             assert response.code == (200 if is_taken else refused), (path, size)
     server.stop()
     await server.close_all_connections()

@@ -1,4 +1,4 @@
-"""One application that several tests share, as unittest and Tornado do it: each has a loop of its own."""
+"""One application that several tests share, each with a loop of its own, as with unittest and Tornado."""
 
 import asyncio
 import unittest
@@ -29,7 +29,7 @@ def make_app(**options):
 
 
 def make_case(app, server, *, stops):
-    """A test case of Tornado's, as an application's own tests have it."""
+    """A test case of Tornado's, as an application's own tests use it."""
 
     class Case(AsyncHTTPTestCase):
         def get_app(self):

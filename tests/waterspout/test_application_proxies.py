@@ -1,4 +1,4 @@
-"""Our Application behind proxies: on both servers, within others, and with what Tornado has for it."""
+"""Our Application behind proxies: on both servers, inside others, and with Tornado's own means for it."""
 
 import json
 
@@ -149,7 +149,7 @@ async def test_what_is_outside_is_tornado_s_own_404_without_one(serve, settings)
 
 @pytest.mark.parametrize("trusted", [(), ("127.0.0.1",)])
 async def test_xheaders_of_tornado_s_go_on(serve, trusted):
-    """It believes anybody; where the application trusts the peer, its own word counts."""
+    """It believes anybody; where the application trusts the peer, the application decides."""
     ours = make_ours(trusted_proxies=trusted)
     base = serve(ours, xheaders=True)
     told = {"X-Real-Ip": "203.0.113.66", "X-Scheme": "https", "X-Forwarded-For": "203.0.113.9"}
@@ -191,7 +191,7 @@ RULED = pytest.mark.parametrize("rules", RULES.values(), ids=RULES)
     "told", [{"root_path": "/describe"}, {"trusted_proxies": ["127.0.0.1"]}, {"proxy_headers": "none"}]
 )
 async def test_a_container_in_a_rule_of_ours_has_no_word_of_its_own(rules, told):
-    """It would be heard for the requests alone of which the application has nothing to say."""
+    """It would apply only to requests about which the application has nothing to say."""
     container = Container(apps.app, **told)
     with pytest.raises(ConfigurationError, match=r"'/describe(\.\*)?' leads to a Container with"):
         Application(native=rules(container))
@@ -203,7 +203,7 @@ async def test_a_container_in_a_rule_of_ours_has_no_word_of_its_own(rules, told)
 @RULED
 @pytest.mark.parametrize("own", [False, True])
 async def test_a_container_in_a_rule_of_ours_goes_by_the_application_s_word(serve, rules, own):
-    """Also where it says the same."""
+    """Even if its own says the same."""
     told = {"trusted_proxies": ["127.0.0.1"], "root_path": "/in"}
     container = Container(apps.app, **(told if own else {}))
     base = serve(Application(native=rules(container), **told))

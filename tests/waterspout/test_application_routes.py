@@ -1,4 +1,4 @@
-"""Owners of paths and methods, where no WSGI app is there, and where Tornado's routers decide."""
+"""Owners of paths and methods, without a WSGI app, and where Tornado's routers decide."""
 
 import abc
 import asyncio
@@ -466,7 +466,7 @@ def test_what_can_hardly_be_meant_so_is_told():
 
 
 async def health(request):
-    """As aiohttp and Starlette have it."""
+    """As in aiohttp and Starlette."""
 
 
 async def events(request):
@@ -674,7 +674,7 @@ class ChangesBody(RequestHandler):
 
 
 def show_length(environ, start_response):
-    """What an app reads that goes by CONTENT_LENGTH, as PEP 3333 has it, and how much more there is."""
+    """What an app reads that goes by CONTENT_LENGTH, as PEP 3333 says, and how much more there is."""
     length = environ.get("CONTENT_LENGTH")
     read, rest = environ["wsgi.input"].read(int(length or 0)), environ["wsgi.input"].read()
     start_response("200 OK", [("Content-Type", "application/json")])
@@ -684,7 +684,7 @@ def show_length(environ, start_response):
 @pytest.mark.parametrize("size", [0, 3, 4, 5, 100_000])
 @on_loops
 async def test_a_handler_that_declines_may_put_another_body_in_place(size):
-    """Its length is what the app is told; but of chunks, which have none."""
+    """The app is told the length of that body; except for a chunked one, which has none."""
     head = f"POST /changes?{size} HTTP/1.1\r\nHost: x\r\n"
     async with serve(Application([("/changes", ChangesBody)], show_length)) as client:
         for request, length in (
@@ -724,7 +724,7 @@ class LogsNothing(RequestHandler):
 
 
 class ExitsInPlace(LogsNothing):
-    """A SystemExit is its handler's, as anywhere else: it does not end the server."""
+    """As anywhere else, a SystemExit concerns its handler alone: it does not end the server."""
 
     def log_exception(self, *_):
         raise SystemExit(3)
@@ -744,7 +744,7 @@ class EndsNothing(LogsNothing):
 @stream_request_body
 class StreamsNothing(EndsNothing):
     def data_received(self, chunk):
-        """Nobody sends one."""
+        """Never called."""
 
 
 class CancelsItself(EndsNothing):

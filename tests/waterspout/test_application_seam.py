@@ -1,4 +1,4 @@
-"""Our Application in every place where Tornado lets an application be, and what goes Tornado's way."""
+"""Our Application wherever Tornado allows an application, and what goes Tornado's own way."""
 
 import asyncio
 import json
@@ -76,7 +76,7 @@ def nesting():
 
 @pytest.fixture
 def http_client(http_server):
-    """A request that nobody answers shall fail soon."""
+    """A request that nobody answers fails soon."""
     client = AsyncHTTPClient(force_instance=True, defaults={"request_timeout": 5})
     yield client
     client.close()
@@ -262,7 +262,7 @@ class TestAGuardOfTheSettings:
 
 
 class TestTheWSGIAppOfAnApplication:
-    """Given by `wsgi`, it guards itself, as it does behind any server: it has tokens of its own."""
+    """Given as `wsgi`, it guards itself, as it does behind any server: it has tokens of its own."""
 
     @pytest.fixture(params=["xsrf_cookies", "cross_origin_protection"])
     def app(self, io_loop, request):

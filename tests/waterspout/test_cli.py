@@ -25,7 +25,7 @@ APP = "tests.waterspout.wsgi.apps:app"
 
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch, keep_logging):
-    """Nothing of what a command changes in this process remains."""
+    """Undoes what a command changes in this process."""
     monkeypatch.setattr(sys, "path", list(sys.path))
 
 
@@ -305,7 +305,7 @@ def test_an_event_loop_that_can_t_be_made_is_one_line(served, monkeypatch):
 
 @pytest.mark.parametrize("most", [8, 10, 14])
 def test_too_few_descriptors_for_a_loop_are_no_traceback(most):
-    """uvloop opens some when it is made, some when it first runs; behind that modules are loaded."""
+    """uvloop opens some when it is made, and some when it first runs; after that modules are loaded."""
     code = f"import os, resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, ({most}, {most})); "
     code += "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
     serve = ["-m", "waterspout", "serve", "--wsgi", APP, "--port", "0", "--loop", "uvloop"]
@@ -409,7 +409,7 @@ def test_those_of_another_process_are_not_and_that_is_said(served):
     assert (ran.exit_code, served[0][1].descriptors) == (0, ())
     assert f"it was meant for process 1 (LISTEN_PID), and this one is {os.getpid()}" in ran.stderr
     assert "write exec before it, or --fd 3\n" in ran.stderr
-    for words in (("--fd", "7"), ("--port", "0")):  # who says where to listen misses nothing
+    for words in (("--fd", "7"), ("--port", "0")):  # with an address given, nothing is missing
         assert "LISTEN_FDS" not in run("--wsgi", APP, *words, env=env).stderr
     assert "LISTEN_FDS" not in run("--wsgi", APP, env={"LISTEN_PID": "1"}).stderr
 
@@ -649,7 +649,7 @@ def test_variables_that_nobody_reads_are_told_at_the_start_where_no_option_says_
     assert "not read" not in run("--wsgi", APP, "--port", "5000", "--wsgi-workers", "4", env=env).stderr
     by_variable = env | {"WATERSPOUT_PORT": "5000", "WATERSPOUT_WSGI_WORKERS": "4"}
     assert "not read" not in run("--wsgi", APP, env=by_variable).stderr
-    # An application of one's own says by itself how many processes it wants.
+    # A whole application says by itself how many processes it wants.
     line = run("tests.waterspout.natives:ours", env=env).stderr
     assert "set, and not read here: PORT=5000 (ours is --port); see docs" in line
     activated = env | {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}

@@ -1,4 +1,4 @@
-"""Whose fault it is can be told from an exception's class."""
+"""An exception's class tells whose fault it is."""
 
 import pytest
 

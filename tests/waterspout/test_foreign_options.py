@@ -1,4 +1,4 @@
-"""Who comes from another server is told what an option of it is here."""
+"""Users of another server are told what its options are called here."""
 
 import re
 

@@ -130,7 +130,7 @@ def test_an_app_that_something_has_imported_is_here():
     assert is_loaded("web:app")
     assert is_loaded("web:Site.make")
     assert not is_loaded("web:nothing")
-    assert not is_loaded("web:factory()")  # who imports a factory has made nothing
+    assert not is_loaded("web:factory()")  # importing a factory makes nothing
 
 
 def test_a_factory_whose_annotations_can_t_be_evaluated_is_called():

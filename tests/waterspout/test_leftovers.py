@@ -1,6 +1,6 @@
-"""Requests, WebSockets and connections that are over are freed at once: no reference leads in a circle.
+"""Requests, WebSockets and connections that are over are freed at once: there are no reference cycles.
 
-The server's collector seldom looks (`limits.GC_THRESHOLDS`), and what one request holds may be large.
+The server's garbage collector seldom runs (`limits.GC_THRESHOLDS`), and one request may hold a lot.
 """
 
 import asyncio
@@ -180,7 +180,7 @@ def ask(target, method="GET", *fields, body=None, length=None, chunked=False):
     async def scenario(served):
         async with served.client(**served.options) as client:
             client.send(data)
-            with contextlib.suppress(ConnectionError):  # who is refused in the middle of a body may see that
+            with contextlib.suppress(ConnectionError):  # a client that is refused amid its body may see that
                 assert (await client.rest()).startswith(b"HTTP/1.1 ")
 
     return scenario
@@ -199,7 +199,7 @@ def keep(*requests):
 
 
 def leave(target, method="GET", body=b"", length=0):
-    """The client resets its connection while the handler is at it."""
+    """The client resets its connection while the handler is at work."""
 
     async def scenario(served):
         begun = served.begun
@@ -224,7 +224,7 @@ async def spool(served):
 
 
 async def leave_reply(served):
-    """The client resets its connection while a view would have gone on."""
+    """The client resets its connection while the view has more to send."""
     async with served.client(receive=4096, limit=4096, **served.options) as client:
         client.send(b"GET /flask/large HTTP/1.1\r\nHost: x\r\n\r\n")
         await client.head()
@@ -316,7 +316,7 @@ SCENARIOS = {
     "WebSocket with compression": socket_scenario("/compressed", "hello", compressed=True),
     "WebSocket that is refused": ask("/echo"),
 }
-#: Without a WSGI app: Flask would answer, and it keeps the exceptions of its router in a circle.
+#: Without a WSGI app: Flask would answer, and it keeps its router's exceptions in a reference cycle.
 NATIVE_ALONE = {
     "404": ask("/nowhere"),
     "405": ask("/uploads", "POST", body=b"x"),
@@ -325,7 +325,7 @@ NATIVE_ALONE = {
     "OPTIONS of a streaming handler": ask("/uploads/7", "OPTIONS"),
     "Decline": ask("/flask/declined"),
 }
-#: By Tornado's server an `IOStream` that has failed keeps its exception, and that the connection.
+#: With Tornado's server, an `IOStream` that has failed keeps its exception, and that keeps the connection.
 TORNADOS = (
     "tornado.iostream.",
     "tornado.http1connection.",
@@ -343,7 +343,7 @@ async def serve_all(tmp_path, server_class=HTTPServer, *, wsgi=None, **options):
     application = Application(
         [*ROUTES, ("/static/(.*)", StaticFileHandler, {"path": str(tmp_path)})],
         wsgi,
-        **({"wsgi_threads": 1} if wsgi else {}),  # one that is idle still knows what it ran last
+        **({"wsgi_threads": 1} if wsgi else {}),  # an idle one still knows what it ran last
         begun=begun,
     )
     await application.start()
@@ -357,13 +357,13 @@ async def serve_all(tmp_path, server_class=HTTPServer, *, wsgi=None, **options):
 
 @pytest.fixture(autouse=True)
 def quiet():
-    """What handlers raise is logged; it is not what is asked here."""
+    """What handlers raise is logged; that is not what is tested here."""
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
 
 
-#: ... and at times the frames of what it was doing then, with the handler: left to the collector.
+#: ... and sometimes the frames of what it was doing then, with the handler: left to the collector.
 ON_TORNADOS = [name for name in SCENARIOS if "client leaves" not in name]
 
 
@@ -399,7 +399,7 @@ async def test_nothing_is_left_of_native_handlers_alone(name, server_class, tmp_
 @pytest.mark.parametrize("name", ["GET", "HEAD, converted", "OPTIONS, converted", "upload, converted"])
 @on_loops
 async def test_nothing_is_left_of_handlers_that_others_have_wrapped(name, tmp_path, monkeypatch):
-    """As Sentry and its like do it."""
+    """As Sentry and the like do."""
     execute = RequestHandler._execute
 
     async def wrapped(self, *args, **kwargs):

@@ -76,7 +76,7 @@ def test_the_head_decides_and_from_then_on_the_delegate_is_called(app):
 
 
 def test_what_is_said_of_the_client_while_the_head_is_read_is_kept(app):
-    """Tornado's adapter for proxies takes it back when the request is over."""
+    """Tornado's adapter for proxies undoes it when the request is over."""
     opening, head, context = make_opening(app)
     headers = RequestHeaders(head.fields, head.names)
     context.remote_ip = "198.51.100.1"

@@ -1,4 +1,4 @@
-"""Sizes, modes, and what else stands behind an option."""
+"""Sizes, modes, and the other types of option values."""
 
 import click
 import pytest

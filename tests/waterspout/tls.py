@@ -7,7 +7,7 @@ import tornado.test
 
 
 def tls_contexts():
-    """A server's context with the certificate of Tornado's own tests, and a client's that believes it."""
+    """A server's context with the certificate of Tornado's own tests, and a client's that accepts it."""
     folder = Path(tornado.test.__file__).parent
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server.load_cert_chain(folder / "test.crt", folder / "test.key")
