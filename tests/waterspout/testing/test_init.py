@@ -22,4 +22,4 @@ print(messages)
 def test_all_names_are_there():
     assert all(getattr(testing, name) for name in testing.__all__)
     with pytest.raises(AttributeError, match="nobody"):
-        testing.nobody  # noqa: B018 - to ask for it is what raises
+        testing.nobody  # noqa: B018 - the access is what raises

@@ -21,7 +21,7 @@ from waterspout.exceptions import PoolError, TargetNotFound, TargetRaised
 from waterspout.testing import serving
 
 APPS = "tests.waterspout.wsgi.apps:"
-#: More than an end takes at its worst, on a machine that is busy.
+#: Longer than stopping takes at worst, on a busy machine (seconds).
 LONG = 15.0
 
 
