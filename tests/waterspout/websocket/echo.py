@@ -1,4 +1,4 @@
-"""An echo server for the conformance cases, as a process; it prints its port.
+"""An echo server for the conformance cases, as a separate process; it prints its port.
 
 python -m tests.waterspout.websocket.echo SERVER KIND
 

@@ -12,7 +12,7 @@ CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
 
 def mask_slowly(mask, data):
-    """As RFC 6455 section 5.3 has it, byte by byte."""
+    """Byte by byte, as in RFC 6455 section 5.3."""
     return bytes(byte ^ mask[index % 4] for index, byte in enumerate(data))
 
 
@@ -26,7 +26,7 @@ def length_of(size, masked):
 
 
 def frame(opcode, payload=b"", *, fin=True, rsv=0, mask=None):
-    """One frame as a client sends it, masked with four bytes by chance."""
+    """One frame as a client sends it, masked with four random bytes by default."""
     payload = payload.encode() if isinstance(payload, str) else payload
     mask = os.urandom(4) if mask is None else mask
     masked = mask_slowly(mask, payload) if len(payload) < 100_000 else xor(mask, payload)

@@ -34,7 +34,7 @@ FORMS = [
 
 
 def scenario(test):
-    """A test that is a coroutine, on the event loop of its `form`."""
+    """Run a coroutine test on the event loop of its `form`."""
 
     @functools.wraps(test)
     def run(*args, form, **kwargs):
@@ -49,7 +49,7 @@ def scenario(test):
 
 
 class Witness(WebSocketHandler):
-    """Writes down what it sees, in the application's `events`."""
+    """Records what it sees in the application's `events`."""
 
     @property
     def events(self):
@@ -82,7 +82,7 @@ class Echo(Witness):
 
 
 class Served:
-    """A server that runs: its `port`, and what its handlers have seen."""
+    """A running server: its `port`, and what its handlers have seen."""
 
     def __init__(self, port):
         self.port = port
@@ -116,7 +116,7 @@ class Served:
 async def serve(form, handler=Echo, *, ssl_options=None, ours=None, **settings):
     """`handler`, on our protocol, at every path; the path without its slash is the argument of `open`.
 
-    `ours`: the kind of application that sees to the protocol itself.
+    `ours`: a class of applications that set up the protocol themselves.
     """
     (sock,) = bind_sockets(0, "127.0.0.1")
     served = Served(sock.getsockname()[1])

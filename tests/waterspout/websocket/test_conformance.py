@@ -1,4 +1,4 @@
-"""Autobahn's cases, as kosoku plays them, against an echo server in a process of its own.
+"""Autobahn's cases, as kosoku plays them, against an echo server in a separate process.
 
 By default those about behaviour, 247 of them. With WATERSPOUT_ALL_CASES=1 those about speed, too: large and
 many messages (9) and compressed ones (12, 13), 517 in all, which take minutes.
@@ -24,7 +24,7 @@ INFORMATIONAL = {"7.1.6", "7.13.1", "7.13.2"}
 
 @pytest.fixture
 def echo():
-    """Starts an echo server, gives its address."""
+    """Starts an echo server, and returns its address."""
     started = []
 
     def start(server, kind):
@@ -72,7 +72,7 @@ def test_large_and_many_messages(echo, server):
 
 
 def test_tornados_own_protocol_fails_some(echo):
-    """Else these tests would prove nothing."""
+    """Otherwise these tests would prove nothing."""
     results = play(echo(TORNADO, "stock"), cases=["6.4.*", "7.*"])
     counted = Counter(behavior for behavior, _ in verdicts(results).values())
     assert (counted["FAILED"], counted["NON-STRICT"]) == (9, 4)

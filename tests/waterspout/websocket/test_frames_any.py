@@ -97,7 +97,7 @@ def fragments(count):
 
 
 def held_back(count):
-    """Nobody asks until all is here: fed to one parser byte by byte."""
+    """All of them in one piece: nobody asks until all is here."""
     return [b"".join(fragments(count))]
 
 

@@ -1,4 +1,4 @@
-"""The class that is made of a handler class, and the handshake that Tornado's handler makes with it."""
+"""The class that is made from a handler class, and the handshake that Tornado's handler makes with it."""
 
 import gc
 import weakref

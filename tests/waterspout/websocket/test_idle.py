@@ -1,4 +1,4 @@
-"""What a WebSocket costs that nobody says anything on: thousands are kept, for days."""
+"""What an idle WebSocket costs: thousands are kept, for days."""
 
 import asyncio
 import gc
@@ -14,7 +14,7 @@ from tests.waterspout.processes import run_python
 from tests.waterspout.websocket import raw
 from waterspout import Application
 
-#: What a browser says besides.
+#: What a browser sends as well.
 BROWSER = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0",
     "Origin": "http://localhost",
@@ -45,7 +45,7 @@ async def connect(port):
 
 
 async def measure():
-    """Bytes that Python holds for each, the test's own side among them."""
+    """Print how many bytes Python holds for each, the test's own side included."""
     async with serve(Application([("/", Silent)])) as served:
         clients = [await connect(served.port) for _ in range(10)]
         gc.collect()
@@ -59,7 +59,7 @@ async def measure():
 
 @pytest.mark.parametrize("loop_name", LOOPS)
 def test_an_idle_connection_of_a_browser_is_small(loop_name):
-    """In a process of its own: what others have done to a class makes its instances larger."""
+    """In a separate process: what other tests have done to a class makes its instances larger."""
     code = (
         "import asyncio\nfrom tests.waterspout.http.harness import LOOPS\n"
         "from tests.waterspout.websocket.test_idle import measure\n"

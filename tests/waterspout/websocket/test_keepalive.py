@@ -1,4 +1,4 @@
-"""Pings at an interval, and what comes of a client that does not answer."""
+"""Pings at an interval, and what becomes of a client that does not answer."""
 
 import asyncio
 import time

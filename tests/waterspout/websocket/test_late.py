@@ -1,4 +1,4 @@
-"""An `open()` that does not come to its end."""
+"""An `open()` that does not end."""
 
 import asyncio
 

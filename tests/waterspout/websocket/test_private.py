@@ -45,7 +45,7 @@ def tree_of(something):
 
 
 def attributes_of(something, owner):
-    """Names in `owner.name`, wherever that stands in the source of `something`."""
+    """Names in `owner.name`, wherever that occurs in the source of `something`."""
     nodes = [node for node in ast.walk(tree_of(something)) if isinstance(node, ast.Attribute)]
     return {node.attr for node in nodes if ast.unparse(node.value) == owner}
 

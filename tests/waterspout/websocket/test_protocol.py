@@ -336,7 +336,7 @@ async def test_tornados_interface(form):
         assert client.fields["sec-websocket-protocol"] == served.handler.selected_subprotocol == "b"
         assert served.events == [["a", "b"], "open"]
         sock = connection._transport.get_extra_info("socket")
-        for value in (False, True):  # True is what it begins with, too
+        for value in (False, True):  # it also begins with True
             assert bool(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)) is not value
             served.handler.set_nodelay(value)
         assert not connection.is_closing()
@@ -377,7 +377,7 @@ async def test_what_libraries_look_at_of_its_stream(form):
 
 @scenario
 async def test_an_option_is_nothing_to_fail_of_when_the_client_has_left(form, monkeypatch):
-    """macOS sets none then."""
+    """On macOS, setting one fails then."""
 
     def refuse(*_):
         raise OSError(22, "Invalid argument")

@@ -193,7 +193,7 @@ async def test_a_client_that_leaves_before_the_answer(form, secure, caplog):
 @scenario
 @pytest.mark.parametrize("before", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["alone", "pipelined"])
 async def test_a_client_that_stops_sending_before_the_answer(form, before):
-    """The end of what it sends belongs to the WebSocket, as what it has sent does: nobody would end it."""
+    """Its EOF belongs to the WebSocket, as what it has sent does: otherwise nobody would end that."""
 
     class Slow(Witness):
         async def prepare(self):
@@ -207,7 +207,7 @@ async def test_a_client_that_stops_sending_before_the_answer(form, before):
         if b" 101 " in data:
             assert await served.until_closed() == (None, None)
         else:
-            assert form.server == TORNADO  # to which it has left
+            assert form.server == TORNADO  # for which the client has left
         writer.close()
 
 
@@ -348,7 +348,7 @@ async def test_a_get_of_the_handlers_own_goes_on_behind_on_close(form, where):
 @pytest.mark.parametrize("how", ["timeout", "cancel"])
 @scenario
 async def test_a_get_of_the_handlers_own_that_is_cut_short_cuts_the_connection(form, how):
-    """As with Tornado: behind `on_close` it goes on, and raises nothing."""
+    """As with Tornado: after `on_close` it goes on, and raises nothing."""
 
     class Limited(Witness):
         async def get(self, *args):

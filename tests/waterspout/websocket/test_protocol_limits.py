@@ -50,7 +50,7 @@ class Echo(Witness):
 
 @scenario
 async def test_who_asks_and_does_not_read_is_heard_no_more_until_it_does(form):
-    """What its handler answers without waiting would pile up: 200 MB here."""
+    """What its handler sends without waiting would pile up: 200 MB here."""
     async with serve(form, Echo) as served, connect(served.port) as client:
         await served.until("open")
         client.transport.pause_reading()

@@ -17,7 +17,7 @@ def form(request):
 
 
 class Journal(asyncio.Protocol):
-    """Writes down what its transport calls."""
+    """Records what its transport calls."""
 
     def __init__(self):
         self.calls = []
@@ -215,7 +215,7 @@ async def test_what_is_known_of_the_socket(form):
 @scenario
 async def test_of_a_client_that_has_left_there_is_no_name(form):
     def refuse():
-        raise OSError(22, "Invalid argument")  # macOS; elsewhere that it is not connected
+        raise OSError(22, "Invalid argument")  # on macOS; elsewhere it is ENOTCONN
 
     async with connected() as (journal, *_):
         with pytest.MonkeyPatch.context() as patch:

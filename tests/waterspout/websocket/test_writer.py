@@ -1,4 +1,4 @@
-"""What is written to a transport, and who waits for room in it."""
+"""What is written to a transport, and what waits for room in it."""
 
 import asyncio
 import gc
