@@ -1,4 +1,4 @@
-"""A WSGI app for lanes in this process and in others: the path says what it does. It knows no engine."""
+"""A WSGI app for lanes in this process and in others: the path says what it does. It knows of no engine."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def arguments(environ, start_response):
 
 
 def describe(environ, start_response):
-    """All of environ that is a string, a number or a truth."""
+    """All of environ that is a string, a number or a bool."""
     plain = {name: value for name, value in environ.items() if isinstance(value, (str, int))}
     return answer(start_response, json.dumps(plain))
 
@@ -117,14 +117,14 @@ def end_at_once():
 
 
 def make_only_here():
-    """Loads in the tests' own process alone."""
+    """Loads only in the tests' own process."""
     if "pytest" not in sys.modules:
         raise LookupError("no database")
     return app
 
 
 class Fresh:
-    """Each one is another app, and says which."""
+    """Each instance is a different app, and says which."""
 
     def __call__(self, environ, start_response):
         if environ["PATH_INFO"].endswith("/app"):

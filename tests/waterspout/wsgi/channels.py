@@ -1,4 +1,4 @@
-"""The event loop's end of a control channel, held by a test, with a process of its own at the other end."""
+"""The event loop's end of a control channel, held by a test, with a separate process at the other end."""
 
 import json
 import socket
@@ -57,7 +57,7 @@ class Channel:
         return kind, json.loads(payload) if payload else None
 
     def open_lane(self):
-        """Hand over one end of a new lane; the other one."""
+        """Hand over one end of a new lane; the other end."""
         near_end, far_end = socket.socketpair()
         with far_end:
             self.order(LANE, descriptors=(far_end.fileno(),))

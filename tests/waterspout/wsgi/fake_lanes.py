@@ -102,7 +102,7 @@ class FakePool:
         return self.waiting.pop(0)
 
     async def start_next(self):
-        """Give it a lane; the lane."""
+        """Give the next exchange a lane; the lane."""
         lane = FakeLane()
         exchange = await self.next()
         exchange.start(lane)
@@ -118,7 +118,7 @@ class FakeLoad:
 
 
 class Site(HTTPServerConnectionDelegate):
-    """Every request becomes an exchange of `pool`. `load`: what the admission believes of the lanes."""
+    """Every request becomes an exchange of `pool`. `load`: what the admission believes about the lanes."""
 
     def __init__(self, *, lanes=8, spool=MAX_BODY, spool_reply=MAX_BODY):
         self.pool = FakePool()

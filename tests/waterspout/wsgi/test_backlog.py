@@ -1,4 +1,4 @@
-"""Two pipes: what one end lays there, the other finds, and what nobody has taken can be taken back."""
+"""Two pipes: what one end puts there, the other finds, and what nobody has taken can be taken back."""
 
 import errno
 import os
@@ -173,7 +173,7 @@ def test_tokens_begin_again_and_are_never_nothing(backlog):
 
 
 def test_a_worker_whose_event_loop_is_gone_finds_nothing(backlog):
-    """And what it answers goes down the lane, which tells it."""
+    """And its answers go down the lane, which tells it so."""
     other = Backlog()
     other.put("user", b"request")
     end = other.far_end

@@ -105,7 +105,7 @@ async def test_a_large_reply_is_whole(http_client, base_url, place):
 
 
 async def test_a_fast_upload_to_an_idle_lane_meets_no_disk(container, monkeypatch):
-    """Not even with what comes before the lane has begun: nobody waits for the lane."""
+    """Not even for what comes before the lane has begun: nobody waits for the lane."""
     await container.start()
     disks = []
     monkeypatch.setattr(spool, "Disk", lambda make=spool.Disk: disks.append("made") or make())
@@ -126,7 +126,7 @@ async def test_a_fast_upload_to_an_idle_lane_meets_no_disk(container, monkeypatc
 
 
 class Tidies(RequestHandler):
-    """Lets the app answer, and has something to do behind that."""
+    """Lets the app answer, and has something to do after that."""
 
     def initialize(self, container, events):
         self.container, self.events = container, events
@@ -153,13 +153,13 @@ async def test_a_handler_may_wait_until_the_app_has_answered(container, tmp_path
         gate.unlink()
         await client.send(f"POST /half?{gate} HTTP/1.1", "Host: x", "Content-Length: 0")
         await client.read_head()
-    await wait_for(lambda: events == ["tidied"] * 2)  # whose client has left
+    await wait_for(lambda: events == ["tidied"] * 2)  # though the client has left
     gate.touch()
     server.stop()
 
 
 def test_an_environ_of_its_own_is_refused():
-    """It would never be asked: that may be where the app learns who the user is."""
+    """It would never be called, and may be where the app learns who the user is."""
     with pytest.raises(ConfigurationError, match=r"Knows.environ\(\) is not asked.*Wrap the WSGI app"):
 
         class Knows(Container):
@@ -359,7 +359,7 @@ async def test_alone_it_is_mounted_under_its_root_path(http_client, base_url, co
 
 @pytest.mark.parametrize("server_class", [HTTPServer, waterspout.http.HTTPServer])
 async def test_alone_it_says_that_a_connection_ends_behind_what_is_outside(container, server_class):
-    """Where nothing is said, the client goes on with the next request."""
+    """If nothing is said, the client goes on with the next request."""
     container.configure(root_path="/here")
     server, (sock, port) = server_class(container), bind_unused_port()
     server.add_sockets([sock])

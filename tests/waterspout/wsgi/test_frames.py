@@ -1,4 +1,4 @@
-"""What is packed comes out again, however it arrives; what is no frame is refused at once."""
+"""What is packed comes out again, however it arrives; what is not a frame is refused at once."""
 
 import struct
 
@@ -59,7 +59,7 @@ CONVERSATION = [
 
 
 def join_pieces(frames):
-    """Neighbouring pieces of one body as one."""
+    """Join neighbouring pieces of one body."""
     joined = []
     for kind, payload in frames:
         if joined and kind in STREAMED and joined[-1][0] == kind:

@@ -1,4 +1,4 @@
-"""Flask inside middleware, by whatever name that keeps it, and apps that are mounted beside it."""
+"""Flask inside middleware, under whatever name it is kept there, and apps that are mounted beside it."""
 
 import pytest
 from flask import Flask
@@ -26,7 +26,7 @@ class Around:
 
 
 class Anything:
-    """It has every attribute, another one each time."""
+    """It has every attribute, with a new value each time."""
 
     def __getattr__(self, name):
         return Anything()
@@ -43,7 +43,7 @@ def test_flask_is_found_behind_customary_names(name):
 def test_flask_is_found():
     assert find_flask(flask) is flask
     assert find_flask(ProfilerMiddleware(flask, stream=None)) is flask
-    assert find_flask(Around("app", "shop", server=flask)) is flask  # a name of it is no app
+    assert find_flask(Around("app", "shop", server=flask)) is flask  # "shop" is only a name
 
 
 @pytest.mark.parametrize("app", [None, plain, Around("server", "gunicorn"), Anything(), Around("app", plain)])

@@ -16,7 +16,7 @@ from waterspout.wsgi.urls import NativeUrls, ToldUrls, find_importable, find_loa
 
 
 class Padded(IntegerConverter):
-    """Writes as Werkzeug's does; its arguments are Werkzeug's, too."""
+    """Builds URLs as Werkzeug's does, and takes the same arguments."""
 
 
 class Odd(IntegerConverter):
@@ -29,7 +29,7 @@ def view(**kwargs):
 
 
 def make_flask(*rules, **options):
-    """Each (path, endpoint), or (path, endpoint, options)."""
+    """Each rule: (path, endpoint), or (path, endpoint, options)."""
     app = Flask("shop", static_folder=None, **options)
     app.url_map.converters |= {"word": Word, "slug": Slug, "padded": Padded, "odd": Odd}
     for path, endpoint, *more in rules:
@@ -201,7 +201,7 @@ def test_in_a_blueprint_and_below_a_subdomain_it_is_the_same_host():
 
 
 def test_url_defaults_may_ask_whether_it_takes_a_value():
-    """As Flask's documentation has it for a language that is in every path."""
+    """As in Flask's documentation, for a language that is in every path."""
     app = make_flask(("/<lang>/items", "items"), ("/plain", "plain"))
     link(app, make_names(("/<lang>/incidents/<int:id>", "incident"), ("/log/", "log")))
 

@@ -17,7 +17,7 @@ class Transcript:
         self._parser = FrameParser()
 
     def send(self, frames):
-        """Take some more, whole frames or not. As much as a Response needs of a lane."""
+        """Take some more, whole frames or not. This is all that a Response needs of a lane."""
         self.sends.append(frames)
         for kind, payload in self._parser.feed(frames):
             self._take(kind, payload)

@@ -37,7 +37,7 @@ class Wire:
         self.sock.sendall(pack(kind, token + payload))
 
     def read_until(self, condition):
-        """Take what the worker says until the condition holds of it."""
+        """Take what the worker says until the condition holds for it."""
         while not condition(self.reply):
             data = self.sock.recv(65536)
             assert data, f"the worker closed the lane; it had said {self.reply.kinds}"

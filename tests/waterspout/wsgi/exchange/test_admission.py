@@ -106,7 +106,7 @@ async def test_a_brisk_client_has_a_lane_with_its_first_stretch(house):
 
 @pytest.fixture
 def with_patience(monkeypatch):
-    """For who is in time: a machine that stands still for a moment must not make it late."""
+    """For clients that are in time: a machine that stalls for a moment must not make them late."""
     for name in ("BODY_PAUSE", "STRETCH_TIME", "STRETCH_TIME_FULL"):
         monkeypatch.setattr(module, name, 1.0)
 

@@ -42,7 +42,7 @@ class FakeReply:
 
 
 class House:
-    """`drained`, `room`: how often that was said; `failures`, of the disk, that it was told of."""
+    """`drained`, `room`: how often that was reported; `failures`: those of the disk that were reported."""
 
     def __init__(self, limit=64 * SPOOL_BLOCK):
         self.reply = FakeReply()

@@ -1,4 +1,4 @@
-"""Who is slow: one that takes longer than it may for a stretch."""
+"""Which client is slow: one that takes longer for a stretch than it may."""
 
 import pytest
 

@@ -31,7 +31,7 @@ def pool(app):
 
 
 async def say(lane, data, piece=60_000):
-    """What the view yields, until the lane is told to pause; how much that was."""
+    """Say what the view yields, until the lane is told to pause; how much that was."""
     for start in range(0, len(data), piece):
         if lane.orders[-1:] == ["pause"]:
             return start

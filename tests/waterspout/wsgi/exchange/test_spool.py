@@ -23,14 +23,14 @@ MOST_IN_MEMORY = (SPOOL_KEPT + 2 * SPOOL_AHEAD + 3) * SPOOL_BLOCK
 
 
 class Taker:
-    """A spool and who works with it."""
+    """A spool and its user."""
 
     def __init__(self, space, limit=64 * MIB):
         self.changed = asyncio.Event()
         self.spool = Spool(space, limit, self.changed.set)
 
     async def put(self, data, piece=SPOOL_BLOCK):
-        """All of it, when there is room for it."""
+        """Put all of it, when there is room for it."""
         for start in range(0, len(data), piece):
             while self.spool.is_full:
                 await self.change()

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.gen_test
 
 
 class FakeLane:
-    """Takes what is sent. `body`: the bytes of it; `ended`: they are all."""
+    """Takes what is sent. `body`: its bytes so far; `ended`: those are all."""
 
     def __init__(self):
         self.body = b""

@@ -1,4 +1,4 @@
-"""What both forms of crews have in common: lanes, which of them are free, and new ones for lost ones."""
+"""What both kinds of crew have in common: lanes, which of them are free, and new ones for lost ones."""
 
 import asyncio
 import socket

@@ -153,7 +153,7 @@ async def test_pieces_that_come_later_are_told_later(peer):
 
 
 async def test_what_the_view_asks_for_is_told_between_what_it_says(peer):
-    """Whether the reply has begun decides whether 100 Continue may still be said."""
+    """Whether the reply has begun decides whether 100 Continue may still be sent."""
     heard = peer.begin()
     await peer.say(pack_read(5), REPLY_FRAME, pack(DATA, b"a"), pack_read(7), pack(DATA, b"b"), pack_read(9))
     assert heard == [
@@ -274,7 +274,7 @@ async def test_a_request_that_a_dead_worker_can_t_have_read_may_go_to_another(pe
 
 
 async def test_a_request_that_lies_unread_in_front_of_a_worker_that_never_began_may_go_to_another(peer):
-    """There were too few threads for it, perhaps: it has not even said which one it is."""
+    """Perhaps there were too few threads for it: it has not even said which one it is."""
     heard = peer.begin(b"request")
     await wait_for(lambda: select.select([peer.sock], [], [], 0)[0])  # it is there, and nobody reads it
     peer.sock.close()
@@ -284,7 +284,7 @@ async def test_a_request_that_lies_unread_in_front_of_a_worker_that_never_began_
 
 @pytest.mark.parametrize("closed_first", [False, True])
 async def test_a_small_request_that_a_worker_has_left_unread_may_go_to_another(peer, closed_first):
-    """Its process ends, and that may be known before the lane's own end is."""
+    """Its process has ended, which may be known before the end of the lane itself."""
     await peer.say(pack_about(THREAD, 1))
     heard = peer.begin(b"request")
     await wait_for(lambda: select.select([peer.sock], [], [], 0)[0])
@@ -299,7 +299,7 @@ async def test_a_small_request_that_a_worker_has_left_unread_may_go_to_another(p
     ("frames", "read", "more"),
     [
         (b"request", 7, b""),
-        (b"request", 7, b"more"),  # unread is what was said later
+        (b"request", 7, b"more"),  # only what was said later is unread
         (bytes(LANE_READ), LANE_READ // 2, b""),  # in two reads, and the second was not its last word
         (bytes(LANE_READ), 0, b""),
     ],

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.gen_test(timeout=20)
 
 
 class Joined:
-    """A lane with a worker. `run` a job on it when it is free."""
+    """A lane with a worker. `start` runs a job on it when it is free."""
 
     def __init__(self, app):
         self.free = asyncio.Event()
@@ -125,7 +125,7 @@ async def test_a_cancel_in_the_middle_of_a_stream_closes_it_once_in_the_worker_s
 
 
 async def test_a_slow_client_makes_the_worker_wait(join):
-    """What the kernel's buffers take is a few hundred KiB; the app would make a gigabyte."""
+    """The kernel's buffers take a few hundred KiB; the app would make a gigabyte."""
     made = []
 
     def app(environ, start_response):

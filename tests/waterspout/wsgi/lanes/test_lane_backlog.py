@@ -1,4 +1,4 @@
-"""Requests that lie ready behind one that runs: both ends of a lane and of its backlog, really joined."""
+"""Requests that lie ready behind a running one: both ends of a lane and of its backlog, joined for real."""
 
 import asyncio
 import socket
@@ -54,7 +54,7 @@ class App:
         return answering([b"gate"])(environ, start_response)
 
     def closing(self, environ, start_response):
-        """The reply is whole, and its worker is not free."""
+        """The reply is whole, but its worker is not free."""
         iterable = answering([b"closing"])(environ, start_response)
         return Closing(iterable, self.open)
 
@@ -271,10 +271,10 @@ async def test_a_late_word_about_one_client_is_not_taken_for_another_s(joined):
 
 
 async def test_what_is_put_there_when_the_worker_has_just_looked_is_not_forgotten(joined):
-    """It has said that it is idle; the event loop has not read that."""
+    """It has said that it is idle; the event loop has not read that yet."""
     first = Job("/1")
     first.start(joined.lane)
-    time.sleep(0.05)  # the worker is through, and the loop, which stands still, has heard nothing
+    time.sleep(0.05)  # the worker is done, and the loop, which is blocked, has heard nothing
     second = Job("/2")
     assert second.put_behind(joined.lane)
     assert [await first.answer(), await second.answer()] == [b"/1", b"/2"]
@@ -289,7 +289,7 @@ async def test_a_lane_that_is_lost_tells_each_whether_it_ran(joined):
 
 @pytest.mark.parametrize("how", ["taken back", "lost"])
 async def test_while_a_worker_closes_nothing_that_lies_ready_is_taken_for_what_it_runs(joined, how):
-    """It would be answered 502 when that lane is lost, though it runs on another by then."""
+    """It would be answered 502 when that lane is lost, though by then it runs on another."""
     first, *jobs = [Job(target) for target in ("/closing", "/1", "/2")]
     first.start(joined.lane)
     for job in jobs:
@@ -326,7 +326,7 @@ async def test_views_that_sleep_are_told_of(joined):
 
 
 async def test_pages_that_fill_the_pipe_are_each_their_client_s(joined):
-    """And the loop looks into the pipe before the rest of one has come down the lane."""
+    """The loop also looks into the pipe before the rest of one has come down the lane."""
     jobs = await joined.begin("/gate", *[f"/page{number}" for number in range(60)])
     joined.app.open.set()
     while not joined.idle:
@@ -339,7 +339,7 @@ async def test_pages_that_fill_the_pipe_are_each_their_client_s(joined):
 
 
 async def test_nobody_waits_for_the_client_of_another_one(joined):
-    """It takes nothing of its reply: what lies behind goes elsewhere, and what was taken is answered."""
+    """It takes nothing of its reply: what lies behind that goes elsewhere, and what was taken is answered."""
 
     class Slow(Job):
         def on_reply(self, head, data, end):
@@ -350,7 +350,7 @@ async def test_nobody_waits_for_the_client_of_another_one(joined):
     slow.start(joined.lane)
     for job in jobs:
         job.put_behind(joined.lane)
-    # Whichever the worker had taken when the loop saw that the client is slow.
+    # It depends on what the worker had taken when the loop saw that the client is slow.
     await wait_for(lambda: all(job.outcome.done() or job in joined.returned for job in jobs))
     assert not any(job.outcome.done() and job in joined.returned for job in jobs)
 
@@ -410,7 +410,7 @@ async def test_requests_that_a_worker_takes_and_never_answers_are_lost_and_not_w
 
 
 async def test_behind_one_whose_client_left_the_one_that_runs_is_known(joined):
-    """Of a request that is cancelled the worker says no end."""
+    """The worker reports no end for a request that is cancelled."""
     gone, slow = Job("/endless"), Job("/gate")
     gone.start(joined.lane)
     assert slow.put_behind(joined.lane)

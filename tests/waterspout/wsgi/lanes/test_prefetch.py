@@ -44,7 +44,7 @@ class FakeLane:
         return users
 
     def step(self, count=1):
-        """So many of them are answered."""
+        """This many of them are answered."""
         self.steps += count
         del self.backlog.users[:count]
 
@@ -66,7 +66,7 @@ def returned():
 
 @pytest.fixture
 def prefetch(returned, monkeypatch):
-    """A machine that stands still for a moment must not make a request look old."""
+    """A machine that stalls for a moment must not make a request look old."""
     monkeypatch.setattr(module, "BACKLOG_FRESH", 10.0)
     return Prefetch(returned.extend, lambda: None, lambda: None)
 
@@ -125,7 +125,7 @@ async def test_behind_a_lane_without_progress_all_are_given_back_in_their_order(
 
 
 class Kernel:
-    """What it says of a thread that nobody can make starve at will. `used`: CPU time of its process."""
+    """What it says about a thread, which no test can starve at will. `used`: CPU time of its process."""
 
     def __init__(self, monkeypatch, *, ready=True):
         self.used = 0.0
@@ -135,7 +135,7 @@ class Kernel:
 
 @pytest.fixture
 def watching(returned):
-    """Of a process whose number is known."""
+    """For a process whose ID is known."""
     return Prefetch(returned.extend, lambda: None, lambda: 4711)
 
 
@@ -249,7 +249,7 @@ async def test_a_lane_that_was_slow_is_looked_at_as_often_as_any_when_it_is_used
 
 
 async def test_a_lane_that_is_put_to_use_again_by_what_another_one_gives_back(returned):
-    """The pool begins what was given back on a lane that has just become idle, and is still looked at."""
+    """The pool begins what was given back on a lane that has just become idle, and is still watched."""
     second = FakeLane()
     prefetch = Prefetch(
         lambda users: (returned.extend(users), prefetch.follow(second)), lambda: None, lambda: None

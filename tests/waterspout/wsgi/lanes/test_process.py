@@ -28,7 +28,7 @@ APPS = "tests.waterspout.wsgi.apps"
 
 
 class Watched(ProcessCrew):
-    """A crew and what it has told: `gone_told`, `published`."""
+    """A crew and what it has reported: `gone_told`, `published`."""
 
     def __init__(self, target, threads=2, **options):
         self.gone_told = 0
@@ -198,7 +198,7 @@ async def test_one_that_is_killed_as_it_drains_has_crashed(start_crew, tmp_path,
 
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGSEGV"])
 async def test_one_that_had_died_before_it_was_told_to_stop_has_crashed(start_crew, tmp_path, caplog, name):
-    """Its lanes are seen to close first, and it is sent off, before its exit is heard of."""
+    """Its lanes are seen to close first, and it is told to stop, before its exit is noticed."""
     crew = await start_crew()
     job = crew.begin(f"/half?{tmp_path / 'never'}")
     await wait_for(lambda: job.body)
@@ -242,7 +242,7 @@ async def test_one_that_hears_no_orders_is_not_said_to_lack_memory(start_crew, c
 
 async def test_one_whose_control_channel_is_garbled_is_ended(start_crew, caplog):
     crew = await start_crew()
-    crew._parser.feed(b"\xff\xff\xff")  # what was sent by nobody, before the rest
+    crew._parser.feed(b"\xff\xff\xff")  # bytes that nobody sent, before the rest
     crew.ping()
     await wait_for(lambda: crew.gone)
     assert "its control channel brought what no code of ours has sent" in caplog.text
@@ -343,7 +343,7 @@ async def test_without_pidfds_a_thread_waits_for_its_end(start_crew, monkeypatch
 
 
 async def test_a_lane_s_far_end_stays_open_until_the_process_has_it(make_crew, monkeypatch):
-    """macOS may lose it else."""
+    """Otherwise macOS may lose it."""
     handed = []
 
     def order(crew, kind, payload=b"", descriptors=()):
@@ -355,7 +355,7 @@ async def test_a_lane_s_far_end_stays_open_until_the_process_has_it(make_crew, m
     await crew.start()
     assert await crew.ask("/hello") == b"hello"
     await wait_for(lambda: all(lane.kept is None for lane in crew.lanes))
-    monkeypatch.setattr(Watched, "_order", order)  # as one that is slow to take it
+    monkeypatch.setattr(Watched, "_order", order)  # as if the process were slow to take it
     await crew._open_lane()
     (lane,) = [lane for lane in crew.lanes if lane.kept is not None]
     assert lane.kept.fileno() >= 0
@@ -479,7 +479,7 @@ async def test_all_its_threads_are_as_nice_as_is_asked(start_crew, nice):
 
 
 def with_names(crew):
-    """More than its control channel can hold."""
+    """Give it more names than its control channel can hold."""
     for number in range(5000):
         crew.spec.link.native.add(f"/{'x' * 300}/{number}", str(number), defaults=None, methods=None)
     return crew

@@ -1,4 +1,4 @@
-"""Too few threads for all lanes: one line a minute, whatever happens to how many processes."""
+"""Too few threads for all lanes: one line a minute, whatever happens, and to however many processes."""
 
 import asyncio
 

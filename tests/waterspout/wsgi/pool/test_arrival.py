@@ -1,4 +1,4 @@
-"""Processes that take long to load the app: it is said where they stand, and they can be given up."""
+"""Processes that take long to load the app: where they stand is reported, and they can be given up."""
 
 import asyncio
 import logging
@@ -25,7 +25,7 @@ def connect():
     time.sleep(60)
 connect()
 """
-#: PyDLL, unlike CDLL, does not give the interpreter's lock back.
+#: PyDLL, unlike CDLL, does not release the interpreter's lock.
 LOCKING = "import ctypes; ctypes.PyDLL(None).sleep(60)"
 
 

@@ -1,4 +1,4 @@
-"""Which pool a path belongs to, and what is no rule."""
+"""Which pool a path belongs to, and what is not a rule."""
 
 import pytest
 
@@ -111,7 +111,7 @@ def test_the_path_that_the_app_sees_decides(target, name):
 
 @pytest.mark.parametrize("target", ["/reports/a", "/%72eports/a", "/reports%2fa", "/h//%2e/reports/a", "/r%"])
 def test_it_is_the_path_that_the_app_sees(target):
-    """What decides and what the app is told are one function."""
+    """What decides and what the app is told come from one function."""
     seen = []
     rules = PoolRules([("/*", "all")], ["all"])
     rules._rules = [(seen.append, "all")]

@@ -1,4 +1,4 @@
-"""A pool whose event loop was closed over it, and that is used on another one."""
+"""A pool whose event loop was closed under it, and which is used on another one."""
 
 import asyncio
 import gc
@@ -21,7 +21,7 @@ FORMS = pytest.mark.parametrize("workers", [0, 2])
 
 @pytest.fixture(autouse=True)
 def complaints():
-    """What Python has to say of things that were forgotten: nothing."""
+    """Python does not complain about anything that was forgotten."""
     said = []
     before, sys.unraisablehook = sys.unraisablehook, said.append
     with warnings.catch_warnings():
@@ -37,7 +37,7 @@ def make_pool(workers, **options):
 
 
 def run(work):
-    """On a loop of its own, which is closed and nothing else: no task is cancelled."""
+    """Run it on a loop of its own, which is then only closed: no task is cancelled."""
     loop = asyncio.new_event_loop()
     try:
         return loop.run_until_complete(work)
@@ -106,7 +106,7 @@ def test_stop_is_enough_on_another_loop_and_nobody_serves_then():
 
 
 def test_a_stopped_pool_serves_again_on_another_loop():
-    """As the first request does it: an application that tests share, and each of them stops."""
+    """The first request starts it: an application that tests share, and that each of them stops."""
     pool = make_pool(0)
 
     async def use_and_stop():
@@ -153,7 +153,7 @@ def test_one_that_does_not_end_is_killed(monkeypatch):
 
 @FORMS
 def test_at_the_end_of_the_interpreter_it_ends_without_a_complaint(workers):
-    """An application that was never stopped, as a module of tests has it."""
+    """An application that was never stopped, as in a module of tests."""
     code = f"""
 import asyncio
 from waterspout.wsgi.pool.pool import Pool

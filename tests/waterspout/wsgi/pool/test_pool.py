@@ -168,7 +168,7 @@ async def overfill(pool, gate, *more):
     jobs = []
     while (
         pool.waiting < 2
-    ):  # the process runs what lies ready meanwhile, faster than we if the machine is busy
+    ):  # meanwhile the process runs what lies ready, faster than we add to it if the machine is busy
         jobs.append(submit(pool, "/hello"))
         assert len(jobs) < 5000, "it is never full"
     return [first, *jobs, *(submit(pool, *arguments) for arguments in more)]
@@ -227,7 +227,7 @@ async def test_a_process_that_is_being_replaced_is_given_nothing_more(make_pool,
     given = old.started
     jobs += [submit(pool, "/hello") for _ in range(20)]
     await asyncio.gather(*(job.answer() for job in jobs))
-    assert old.started <= given  # less, when some of it is given back
+    assert old.started <= given  # less, if some of it is given back
 
 
 # --- stopping ------------------------------------------------------------------------------------------

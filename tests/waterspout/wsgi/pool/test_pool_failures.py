@@ -1,4 +1,4 @@
-"""Processes that die, and apps that do not start: what becomes of who waits, and what is tried again."""
+"""Processes that die, and apps that do not start: what becomes of waiting requests, and what is retried."""
 
 import asyncio
 import os
@@ -128,7 +128,7 @@ async def test_when_new_code_does_not_start_it_is_said_who_goes_on(make_pool, tm
 async def test_a_successor_that_waits_for_its_next_try_is_started_when_nobody_serves_any_more(
     make_pool, tmp_path, monkeypatch, caplog
 ):
-    """What kept it from being loaded may be over: a database that was away, memory that is free now."""
+    """What kept it from being loaded may be over: a database was away, memory is free now."""
     (tmp_path / "loads_now_and_then.py").write_text(
         "from pathlib import Path\n"
         "if Path(__file__).with_name('away').exists():\n"

@@ -1,4 +1,4 @@
-"""The pools of one app: what each of them is, who is sent where, and that they start and stop together."""
+"""The pools of one app: what each of them is, what is sent where, and that they start and stop together."""
 
 import asyncio
 import json
@@ -166,7 +166,7 @@ async def test_the_app_is_told_that_others_run_it(main, slow, told):
 
 
 async def ask_alone(container, target):
-    """The JSON that a container answers which nobody else serves."""
+    """The JSON answer of a container that nothing else serves."""
     from tornado.httpserver import HTTPServer
     from tornado.testing import bind_unused_port
 
@@ -256,7 +256,7 @@ def waiting(io_loop, tmp_path, monkeypatch):
 
 
 async def start_twice(pools):
-    """Two tasks, when the first has begun and the second waits."""
+    """Two tasks, once the first has begun and the second waits."""
     before = children()
     tasks = [asyncio.ensure_future(pools.start()) for _ in range(2)]
     await wait_for(lambda: children() - before)

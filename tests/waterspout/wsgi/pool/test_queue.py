@@ -1,4 +1,4 @@
-"""Who waits for a lane: in which order, how many, how long."""
+"""What waits for a lane: in which order, how many, how long."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.gen_test(timeout=10)
 
 
 class Waiter:
-    """Stands for an exchange, which came so many seconds ago."""
+    """Stands for an exchange that came `ago` seconds ago."""
 
     def __init__(self, ago=0.0):
         self.record = Record("wsgi", "GET", "/", "127.0.0.1", "id")
@@ -114,7 +114,7 @@ async def test_one_that_fails_when_it_is_late_leaves_the_others_their_deadlines(
 
 
 async def test_a_loop_that_stood_still_makes_nobody_late(late):
-    """What has come meanwhile, a free lane perhaps, is heard first."""
+    """Whatever has come meanwhile, perhaps a free lane, is heard first."""
     queue = WaitingQueue(10, 0.3, late.append)
     queue.add(Waiter())
     time.sleep(STOOD_STILL + 0.5)  # that is what is tested
@@ -145,7 +145,7 @@ async def test_who_comes_back_is_late_in_his_own_time(late):
 
 
 async def test_who_comes_back_too_late_gives_nobody_else_more_time(late, monkeypatch):
-    """His deadline has passed without that the loop had stood still."""
+    """Its deadline has passed, though the loop has not stood still."""
     queue = WaitingQueue(4, 60.0, late.append)
     loop, times = asyncio.get_running_loop(), []
     at = loop.call_at

@@ -39,7 +39,7 @@ class FakeCrew(Crew):
 
 
 class Swallowing(FakeCrew):
-    """Its end keeps a cancellation to itself, as `asyncio.wait_for` may in Python 3.11."""
+    """Its `stop` swallows a cancellation, as `asyncio.wait_for` may in Python 3.11."""
 
     async def stop(self, grace=0):
         with contextlib.suppress(asyncio.CancelledError):
@@ -75,9 +75,9 @@ class House:
         self.supervisor.on_gone(crew)
 
     async def settle(self, count):
-        """Wait until so many have been made, and all that were are ready."""
+        """Wait until `count` have been made, and the last one is ready."""
         await wait_for(lambda: len(self.made) >= count and self.made[-1].ready)
-        for _ in range(20):  # turns of the loop, not a time: in that a slow machine makes one
+        for _ in range(20):  # turns of the loop, not a time, in which a slow machine may make only one
             await asyncio.sleep(0)
 
 

@@ -1,4 +1,4 @@
-"""What is read off pools, whatever state they are in."""
+"""What is read from pools, whatever state they are in."""
 
 import os
 import time

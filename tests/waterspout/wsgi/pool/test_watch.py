@@ -1,4 +1,4 @@
-"""What one look a second finds: in threads here, and in processes."""
+"""What a look once a second finds: in threads here, and in processes."""
 
 import asyncio
 import time
@@ -113,7 +113,7 @@ async def test_threads_that_took_the_place_of_stuck_ones_are_idle_lanes(make_poo
 async def test_a_process_of_stuck_lanes_is_replaced_as_soon_as_others_have_finished(
     make_pool, gate, monkeypatch
 ):
-    """Too many may be at that when its last lane gets stuck, and nothing would ask again."""
+    """Too many may still be finishing when its last lane gets stuck, and nothing would ask again."""
     pool = make_pool(workers=1, threads=2, timeout=SHORT)
     await pool.start()
     monkeypatch.setattr(type(pool._supervisor), "_most_draining", 0)
@@ -145,7 +145,7 @@ async def test_a_process_that_has_fewer_lanes_than_it_should_is_replaced_when_al
 
 
 async def test_a_process_that_is_about_to_be_killed_gets_nothing_more(make_pool, gate):
-    """Its last words take a moment, in which the interpreter's lock may be let go."""
+    """Its last words take a moment, in which the interpreter's lock may be released."""
     pool = make_pool(workers=1, threads=1)
     await pool.start()
     job = await occupy(pool, gate)
@@ -185,7 +185,7 @@ async def test_a_process_that_has_grown_is_replaced(make_pool, monkeypatch, capl
 
 @pytest.mark.parametrize(("size", "age"), [(limits.MIB, 0.0), (2 * limits.MIB, 1000.0)])
 async def test_one_that_has_not_or_is_young_is_kept(make_pool, monkeypatch, size, age):
-    """`age`: so old it has to be (seconds)."""
+    """`age`: how old it has to be (seconds)."""
     monkeypatch.setattr(limits, "RSS_INTERVAL", 0.05)
     monkeypatch.setattr(limits, "SHORT_LIFE", age)
     monkeypatch.setattr(limits, "WATCH_INTERVAL", 0.05)

@@ -1,4 +1,4 @@
-"""WSGI code asks whether its client is there, and nothing that it hears meanwhile is lost."""
+"""WSGI code asks whether its client is still there, and nothing that it hears meanwhile is lost."""
 
 import os
 import time
@@ -27,7 +27,7 @@ def test_a_process_that_asks_loads_no_server():
 
 
 def wait_until_gone(environ):
-    """How often the client was there; it must go in time."""
+    """How often the client was still there; it must leave in time."""
     deadline = time.monotonic() + DEADLINE
     times = 0
     while client_alive(environ):

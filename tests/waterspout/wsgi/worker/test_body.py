@@ -260,7 +260,7 @@ def test_larger_blocks_are_taken_as_asked_for():
 
 def test_a_file_that_can_only_be_read_is_read():
     class Part(io.BufferedIOBase):
-        """As WhiteNoise makes one for a range: the base class's read1 raises."""
+        """Like WhiteNoise's for a range: the base class's read1 raises."""
 
         def __init__(self):
             self.left = b"of a file"
@@ -279,7 +279,7 @@ def test_it_begins_where_the_file_stands():
 
 
 def test_a_range_of_it_does_not_read_what_is_before():
-    """As Werkzeug sends one: it seeks, where it can."""
+    """As Werkzeug sends one: it seeks if it can."""
 
     class Counting(io.BytesIO):
         count = 0

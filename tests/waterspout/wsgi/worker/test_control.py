@@ -1,4 +1,4 @@
-"""A WSGI process's end of its control channel. In processes of their own: it ends the one that it is in."""
+"""A WSGI process's end of its control channel. In separate processes: it ends the one that it is in."""
 
 import json
 import re
@@ -192,7 +192,7 @@ load()
 
 @pytest.mark.parametrize("room", [0, 1, 2])
 def test_a_lane_of_which_some_descriptors_got_lost_is_no_order(room):
-    """The process can't hold as many: the kernel drops the others, and says so."""
+    """The process can't hold that many: the kernel drops the others, and says so."""
     code = f"""
 import resource
 control.say_ready()
@@ -224,7 +224,7 @@ def test_a_lane_whose_descriptor_got_lost_is_no_order():
 
 
 def test_a_forked_child_ends_without_a_word():
-    """It has a copy of what is still to be sent, and of the lock of a thread that it has not."""
+    """It has a copy of what is still to be sent, and of the lock of a thread that it does not have."""
     code = """
 control.say_ready()
 control.flush_at_exit()
@@ -248,7 +248,7 @@ control.orders.get()
 
 @pytest.mark.parametrize("publisher", ["control.outbox.put", "publish"])
 def test_publishing_may_happen_in_the_middle_of_publishing(publisher):
-    """The collector comes when it likes, and what it frees may publish: here, at every line."""
+    """The garbage collector may run at any time, and what it frees may publish: here, at every line."""
     code = f"""
 def come(frame, event, argument):
     if event == "line":

@@ -24,7 +24,7 @@ def environ_of(*, multithread=True, multiprocess=False, body=None, **changes):
 
 
 def headers_of(headers, **changes):
-    """The HTTP_... part of the environ, but what every request has."""
+    """The HTTP_... part of the environ, without what every request has."""
     environ = environ_of(headers=headers, **changes)
     return {
         name: value for name, value in environ.items() if name[:5] == "HTTP_" and name != "HTTP_X_REQUEST_ID"

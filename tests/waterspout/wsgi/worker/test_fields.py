@@ -1,4 +1,4 @@
-"""Status lines and headers of replies: what is taken, what is refused, what is dropped."""
+"""Status lines and headers of replies: what is accepted, what is refused, what is dropped."""
 
 import logging
 

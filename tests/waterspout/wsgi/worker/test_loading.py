@@ -61,7 +61,7 @@ def test_debug_without_werkzeug_says_what_is_missing(monkeypatch):
 
 
 class Patched:
-    """Stands for `gevent.monkey` and `eventlet.patcher`, which would patch the tests' own process."""
+    """Stands in for `gevent.monkey` and `eventlet.patcher`, which would patch the tests' own process."""
 
     @staticmethod
     def is_module_patched(name):

@@ -141,7 +141,7 @@ def test_start_response_returns_write(response, sent):
 
 @pytest.mark.parametrize("meanwhile", ["write", "end", "fail"])
 def test_what_a_thread_writes_and_what_the_app_returns_take_turns(sent, meanwhile):
-    """What comes while something else is being sent goes behind it: the head is first, and the end last."""
+    """What comes while something else is being sent follows it: the head is first, and the end last."""
     threads = []
 
     def send(frames):
@@ -219,7 +219,7 @@ def test_a_second_start_after_the_first_byte_raises_what_it_was_given(response, 
 
 
 def test_a_second_start_after_the_first_byte_is_refused_when_no_exception_is_handled(response, sent):
-    """sys.exc_info() outside an `except` is three times None: there is nothing to raise again."""
+    """sys.exc_info() outside an `except` is (None, None, None): there is nothing to raise again."""
     response.start_response("200 OK", TEXT)
     response.write(b"abc")
     with pytest.raises(AssertionError):

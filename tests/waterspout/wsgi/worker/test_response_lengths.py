@@ -1,4 +1,4 @@
-"""How long a reply is: by its word, by what comes, and by what may not come at all."""
+"""How long a reply is: by what it declares, by what comes, and where no body may come at all."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Threads that sleep, compute and wait for each other, and what is said of them."""
+"""Threads that sleep, compute and wait for each other, and what is said about them."""
 
 import errno
 import resource
@@ -21,7 +21,7 @@ def sleep():
 
 
 def run(*requests, alone=True):
-    """After which of the requests it was said that they sleep: it is asked before and after each."""
+    """After which of the requests the meter said that they sleep. It is asked before and after each."""
     meter, said = SleepMeter(), []
     for number, request in enumerate(requests):
         assert not (meter.has_slept(alone=alone, more=True) and said.append(number))

@@ -1,4 +1,4 @@
-"""Cookie in Vary, where a native handler has declined by the cookies."""
+"""Cookie in Vary, where a native handler has declined depending on the cookies."""
 
 import pytest
 

@@ -279,7 +279,7 @@ def test_a_body_that_is_too_short_cuts_the_reply(caplog):
 
 
 class Forgetful(logging.Filter):
-    """As many are: it reads what is there within a request alone."""
+    """Like many filters: it reads what is there only during a request."""
 
     def filter(self, record):
         raise RuntimeError("out of context")

@@ -110,7 +110,7 @@ def test_a_thread_that_a_view_leaves_behind_can_t_read_from_the_lane():
 
 
 class Standing(bytes):
-    """A chunk that stands still in the middle of its write until it may go on."""
+    """A chunk that blocks in the middle of its write until it may go on."""
 
     def __new__(cls, text):
         self = super().__new__(cls, text)
@@ -165,7 +165,7 @@ def test_nor_does_what_it_is_just_writing():
         with running_thread(write):
             assert chunk.entered.wait(DEADLINE)
             wire.send(CANCEL, b"gone")
-            wire.sock.settimeout(0.5)  # in which a worker that does not wait for it is done
+            wire.sock.settimeout(0.5)  # within that, a worker that does not wait for it is done
             with suppress(TimeoutError):
                 wire.finish()
                 wire.begin()
@@ -197,7 +197,7 @@ def test_a_client_that_leaves_in_the_middle_of_a_stream_ends_it():
 
 
 def test_a_client_that_leaves_under_a_blocked_stream_ends_it():
-    """Nobody reads: the worker stands in its send, and goes on when the rest is thrown away."""
+    """Nobody reads: the worker is blocked in its send, and goes on when the rest is thrown away."""
     watched = Watched(iter(lambda: bytes(65536), None))
     with open_wire(answering(watched)) as wire:
         wire.begin()
@@ -282,7 +282,7 @@ def test_an_error_of_the_view_s_own_is_logged_though_nobody_waits_for_it(kind, c
 
 
 def test_what_a_framework_makes_of_a_client_that_left_is_not_logged(caplog):
-    """Django's UnreadablePostError, for one."""
+    """For example Django's UnreadablePostError."""
 
     def app(environ, start_response):
         try:
@@ -374,9 +374,9 @@ def test_a_forked_child_never_speaks_on_its_parent_s_lane(where):
 
 
 class Strained(socket.socket):
-    """The write behind `before` others fails, when `went` bytes of it have gone out."""
+    """The write after `before` others fails, when `went` bytes of it have gone out."""
 
-    before = 1  # the word of its thread
+    before = 1  # the THREAD frame
     went = 0
 
     def sendall(self, data):
