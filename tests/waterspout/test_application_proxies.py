@@ -203,7 +203,7 @@ async def test_a_container_in_a_rule_of_ours_has_no_word_of_its_own(rules, told)
 @RULED
 @pytest.mark.parametrize("own", [False, True])
 async def test_a_container_in_a_rule_of_ours_goes_by_the_application_s_word(serve, rules, own):
-    """Even if its own says the same."""
+    """Even if its own settings say the same."""
     told = {"trusted_proxies": ["127.0.0.1"], "root_path": "/in"}
     container = Container(apps.app, **(told if own else {}))
     base = serve(Application(native=rules(container), **told))

@@ -684,7 +684,7 @@ def show_length(environ, start_response):
 @pytest.mark.parametrize("size", [0, 3, 4, 5, 100_000])
 @on_loops
 async def test_a_handler_that_declines_may_put_another_body_in_place(size):
-    """The app is told the length of that body; except for a chunked one, which has none."""
+    """The app is told the new length, except for a chunked body, which has none."""
     head = f"POST /changes?{size} HTTP/1.1\r\nHost: x\r\n"
     async with serve(Application([("/changes", ChangesBody)], show_length)) as client:
         for request, length in (

@@ -282,7 +282,7 @@ async def test_a_body_must_be_whole_in_time():
 
 @on_loops
 async def test_a_body_timeout_counts_from_when_the_body_is_received():
-    """As in Tornado: the time the delegate takes over the head is not the client's, nor the body's."""
+    """As in Tornado: the time the delegate spends on the head is neither the client's nor the body's."""
 
     class Own(Delegate):
         async def headers_received(self, start_line, headers):

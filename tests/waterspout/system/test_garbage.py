@@ -61,7 +61,7 @@ class Memory:
 
 async def start(collector, memory):
     collector.start(memory)
-    collector.stop()  # the tests look themselves
+    collector.stop()  # the tests call `look` themselves
 
 
 def test_what_grows_is_collected_and_what_does_not_is_not(clock):

@@ -16,7 +16,7 @@ started_app = testing.started_app
 
 @pytest.fixture(params=[0, 1])
 def app(request):
-    """With parameters, as many are."""
+    """Parametrised, as many are."""
     return Application(
         native=routes, wsgi="tests.waterspout.wsgi.apps:app", wsgi_threads=1, wsgi_workers=request.param
     )

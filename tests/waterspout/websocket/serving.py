@@ -116,7 +116,7 @@ class Served:
 async def serve(form, handler=Echo, *, ssl_options=None, ours=None, **settings):
     """`handler`, on our protocol, at every path; the path without its slash is the argument of `open`.
 
-    `ours`: a class of applications that set up the protocol themselves.
+    `ours`: an application class that sets up the protocol itself.
     """
     (sock,) = bind_sockets(0, "127.0.0.1")
     served = Served(sock.getsockname()[1])

@@ -193,7 +193,7 @@ async def test_a_client_that_leaves_before_the_answer(form, secure, caplog):
 @scenario
 @pytest.mark.parametrize("before", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["alone", "pipelined"])
 async def test_a_client_that_stops_sending_before_the_answer(form, before):
-    """Its EOF belongs to the WebSocket, as what it has sent does: otherwise nobody would end that."""
+    """Its EOF belongs to the WebSocket, as what it has sent does: otherwise nobody would end it."""
 
     class Slow(Witness):
         async def prepare(self):

@@ -81,7 +81,7 @@ def test_what_a_view_answers_is_passed_on(wrap):
 
 
 class Sharing:
-    """Middleware that says who may read a reply, as Flask-CORS does, and adds fields that are taken away."""
+    """Middleware that adds who may read a reply, as Flask-CORS does, and much that is taken away."""
 
     def __init__(self, app):
         self.app = app

@@ -165,7 +165,7 @@ def test_nor_does_what_it_is_just_writing():
         with running_thread(write):
             assert chunk.entered.wait(DEADLINE)
             wire.send(CANCEL, b"gone")
-            wire.sock.settimeout(0.5)  # within that, a worker that does not wait for it is done
+            wire.sock.settimeout(0.5)  # long enough for a worker that does not wait for it
             with suppress(TimeoutError):
                 wire.finish()
                 wire.begin()
