@@ -1,4 +1,4 @@
-"""JSON is the same as Tornado's, whatever is written, and whoever replaces its encoder."""
+"""JSON is the same as Tornado's, whatever is written, and also if its encoder is replaced."""
 
 import json
 
