@@ -18,7 +18,7 @@ DRIVERS = ("chromedriver", "chromium.chromedriver")
 
 ARGUMENTS = (
     "--headless=new",
-    "--no-sandbox",  # there is none for root, which is whom a container's tests run as
+    "--no-sandbox",  # root has none, and a container's tests run as root
     "--disable-gpu",
     "--disable-quic",
     "--disable-dev-shm-usage",
@@ -31,7 +31,7 @@ ARGUMENTS = (
 
 
 def find_programs() -> tuple[str, str]:
-    """Return the paths of Chromium and chromedriver; without them skip the test, or fail it."""
+    """Return the paths of Chromium and chromedriver; if one is missing, skip or fail the test."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     driver = next(filter(None, map(shutil.which, DRIVERS)), None)
     if browser and driver:
@@ -42,7 +42,7 @@ def find_programs() -> tuple[str, str]:
 
 @contextmanager
 def open_browser(*arguments: str) -> Iterator[webdriver.Chrome]:
-    """A fresh browser, with a profile of its own that goes with it; `arguments` are its own, too."""
+    """A fresh browser with a temporary profile; `arguments` are further ones for its command line."""
     browser, driver = find_programs()
     options = webdriver.ChromeOptions()
     options.binary_location = browser

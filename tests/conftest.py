@@ -13,16 +13,16 @@ from tests.server import FORMS, ROOT, STARTED, Server, reserved_port
 
 
 def pytest_configure():
-    """A run that is ended from outside shall end its servers too: the default would skip every teardown."""
+    """A run ended by SIGTERM must end its servers too: the default action would skip every teardown."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     _compile()
 
 
 def _compile():
-    """Here, once: not in each of some thousand servers, where the environment forbids to write bytecode.
+    """Compile here, once, not in each of some thousand servers: those are forbidden to write bytecode.
 
-    And it does so for all of them. Two versions of a module that are as long as each other, and of the same
-    second, are one to Python where there is bytecode of the first.
+    Where there is bytecode of a module's first version, Python doesn't notice a second version of the same
+    length, written in the same second.
     """
     for folder in ("waterspout", "app", "handlers", "wsgi_app", "tests/apps"):
         compileall.compile_dir(ROOT / folder, quiet=1)
@@ -30,27 +30,27 @@ def _compile():
 
 
 def pytest_ignore_collect(collection_path):
-    """Of the test modules only those that this file names (tests/matrix.py)."""
+    """Collect only the test modules listed in the file that the variable names (tests/matrix.py)."""
     if (chosen := os.environ.get("WATERSPOUT_TEST_MODULES")) and collection_path.is_file():
         return str(collection_path.relative_to(ROOT)) not in Path(chosen).read_text().splitlines() or None
     return None
 
 
 def pytest_runtest_logreport(report):
-    """What is skipped here may start a server where it isn't."""
+    """A test that is skipped here may start a server where it isn't skipped."""
     if report.skipped:
         STARTED.add(report.nodeid.partition("::")[0])
 
 
 def pytest_sessionfinish(session):
-    """Which test modules may end otherwise on another server or loop, unless not all have run."""
+    """Note which test modules may fare differently on another server or loop, if all of them have run."""
     seen = os.environ.get("WATERSPOUT_TEST_SEEN")
     if seen and not (session.shouldstop or session.shouldfail):
         Path(seen).write_text("\n".join(sorted(STARTED)))
 
 
 class Shared:
-    """One server for the tests of a module, replaced if a test left it broken: the next is judged alone."""
+    """One server for the tests of a module, replaced if a test left it broken: the next isn't to suffer."""
 
     def __init__(self, start):
         self._start = start
@@ -112,7 +112,7 @@ def port():
 
 @pytest.fixture
 def start_server(tmp_path_factory):
-    """Start servers for one test alone. They are killed, not drained: some tests look at the end itself."""
+    """Start servers for one test alone. They are killed, not drained: some tests check the stop itself."""
     started = []
 
     def start(*arguments, **options):
@@ -142,7 +142,7 @@ def pytest_runtest_makereport(item):
 
 @pytest.fixture(scope="session", autouse=True)
 def _main_thread_loop():
-    """pytest-tornado asks for the main thread's event loop, which makes one, and never closes that."""
+    """pytest-tornado asks for the main thread's event loop, which creates one, and never closes it."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     yield
@@ -152,7 +152,7 @@ def _main_thread_loop():
 
 @pytest.fixture(scope="module", autouse=True)
 def _small_heap():
-    """The collector goes through what one module makes, not through the heap of the whole run each time.
+    """Let the garbage collector scan what one module creates, not the heap of the whole run each time.
 
     Tests that call it take a fifth of the time.
     """

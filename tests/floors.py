@@ -12,10 +12,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".venv-floors"
-#: The oldest Flask that is served: older ones don't know the Werkzeug that the router needs.
+#: The oldest Flask that is served: older ones don't work with the Werkzeug that the router needs.
 FLASK = "flask == 2.2.5"
-#: What tells most of a dependency in little time: the router, the database, the options, both sides on the
-#: wire.
+#: The tests that tell most about a dependency in little time: the router, the database, the options, both
+#: sides on the wire.
 TESTS = (
     "tests/waterspout/routing",
     "tests/waterspout/service/sql",
@@ -26,18 +26,18 @@ TESTS = (
 
 
 def find_floors():
-    """What `install_requires` and the extra `sql` say, each at its lowest."""
+    """The requirements in `install_requires` and the extra `sql`, each at its lowest."""
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     requires = setup["options"]["install_requires"] + setup["options.extras_require"]["sql"]
-    # A constraint names no extras of its own.
+    # A constraint can't name extras.
     return [re.sub(r"\[.*\]", "", line).replace(">=", "==") for line in requires.strip().splitlines()] + [
         FLASK
     ]
 
 
 def prepare(floors):
-    """A virtual environment of them; gives its interpreter."""
+    """Make a virtual environment of them; return its interpreter."""
     interpreter = FOLDER / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", "--clear", FOLDER], check=True)
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:

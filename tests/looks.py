@@ -1,4 +1,4 @@
-"""How a page looks: on which screen, and what can be said against it. Screenshots go to var/screenshots."""
+"""How a page looks on a given screen, and what is wrong with it. Screenshots go to var/screenshots."""
 
 from contextlib import contextmanager
 
@@ -31,7 +31,7 @@ def keep_screenshot(chrome, name):
 
 
 def keep_whole_screenshot(chrome, width, name):
-    """Keep one of the whole page, as far as it makes sense."""
+    """Keep one of the whole page, up to TALLEST."""
     height = chrome.execute_script("return document.documentElement.scrollHeight")
     set_size(chrome, width, min(height, TALLEST))
     keep_screenshot(chrome, name)
@@ -64,7 +64,7 @@ for (const element of document.querySelectorAll("body *")) {
 return weak;
 """
 
-# What Lighthouse and friends ask of any page; each entry is a complaint.
+# What Lighthouse and similar tools ask of any page; each entry is a complaint.
 BASICS = """
 const complaints = [];
 if (document.querySelectorAll("h1").length !== 1) complaints.push("not one h1");

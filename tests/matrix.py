@@ -1,12 +1,12 @@
-"""All tests on every Python that is here, on both HTTP servers and both event loops: `make matrix`.
+"""All tests on every Python that is installed, both HTTP servers and both event loops: `make matrix`.
 
 python -m tests.matrix [--jobs N] [--only WORD]... [pytest arguments]
 
-The first combination of a Python runs everything. What starts no server is the same in the others: they run
-the modules that the first saw start one.
+The first combination of a Python runs everything. The others run only the modules that started a server in
+the first: the rest is the same in all of them.
 
-`--jobs`: so many combinations at once (3: tests wait more than they compute). `--only`: those that have this
-word in their name, such as python3.13 or asyncio; given twice, both.
+`--jobs`: how many combinations run at once (3: tests wait more than they compute). `--only`: those with this
+word in their name, such as python3.13 or asyncio; given twice, with both.
 """
 
 import argparse
@@ -23,21 +23,21 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14", "python3.15")
 SERVERS = ("waterspout", "tornado")
 LOOPS = ("uvloop", "asyncio")
-#: Where the words of each combination go.
+#: Where the output of each combination goes.
 LOGS = ROOT / ".matrix"
 
 
 def find_pythons():
-    """(name, path) of each that can be started."""
+    """(name, path) of each Python that can be started."""
     for name in PYTHONS:
         path = shutil.which(name)
-        # A version manager's stand-in exists even where the version does not.
+        # A version manager's shim exists even where the version does not.
         if path and subprocess.run([path, "--version"], capture_output=True, check=False).returncode == 0:
             yield name, path
 
 
 def prepare(name, path):
-    """A virtual environment with everything that the tests need; gives its interpreter."""
+    """Make a virtual environment with everything that the tests need; return its interpreter."""
     folder = ROOT / f".venv-{name}"
     interpreter = folder / "bin" / "python"
     if not interpreter.exists():
@@ -48,9 +48,9 @@ def prepare(name, path):
 
 
 def run(interpreter, combination, arguments, modules):
-    """The exit code of pytest. What it says goes to a file; that it has ended, and how, is said here.
+    """Return the exit code of pytest. Its output goes to a file; that it ended, and how, is printed here.
 
-    `modules`: the variable that says which test modules run, or the one that says where to note them.
+    `modules`: the environment variable that says which test modules to run, or where to note them.
     """
     _, server, loop = combination
     title = " ".join(combination)
@@ -69,7 +69,7 @@ def run(interpreter, combination, arguments, modules):
 
 
 def run_all(combinations, interpreters, arguments, jobs):
-    """The exit code of each. The first of each Python goes before the others: they need what it saw."""
+    """Return the exit code of each. The first of each Python runs before the others: they need its notes."""
     firsts = {name: next(each for each in combinations if each[0] == name) for name in interpreters}
     codes = {}
 
@@ -81,7 +81,7 @@ def run_all(combinations, interpreters, arguments, jobs):
     def run_other(combination):
         codes[firsts[combination[0]]].result()
         seen = LOGS / f"{combination[0]}.modules"
-        # A run that was cut short has not seen all of them.
+        # A run that was cut short has noted none.
         modules = {"WATERSPOUT_TEST_MODULES": str(seen)} if seen.exists() else {}
         return run(interpreters[combination[0]], combination, arguments, modules)
 

@@ -1,4 +1,4 @@
-"""nginx in front of a server for a test: with a configuration as it stands in the documents, on loopback."""
+"""nginx in front of a test's server: with a configuration as it stands in the documents, on loopback."""
 
 import re
 import subprocess
@@ -14,7 +14,7 @@ from tests.programs import miss
 REQUIRED = "WATERSPOUT_REQUIRE_NGINX"
 START_TIMEOUT = 10.0
 STOP_TIMEOUT = 10.0
-#: The least that nginx needs around the `http` block's contents. Everything that it writes is in its folder.
+#: The least that nginx needs around the `http` block's contents. Everything it writes goes to its folder.
 AROUND = """\
 daemon off;
 worker_processes 1;
@@ -30,7 +30,7 @@ http {{
 
 
 def find_program():
-    """Return the path of nginx; without it skip the test, or fail it."""
+    """Return the path of nginx; if it is missing, skip or fail the test."""
     program = find_nginx()
     if program:
         return program
@@ -38,7 +38,7 @@ def find_program():
 
 
 def adapt(text, folder, port, upstream, certificate, key):
-    """A configuration from the documents, made to listen on loopback and to lead to `upstream`."""
+    """A configuration from the documents, made to listen on loopback and to proxy to `upstream`."""
     (folder / "cert.pem").write_text(certificate)
     (folder / "key.pem").write_text(key)
     text = re.sub(r"listen 443 ssl;", f"listen 127.0.0.1:{port} ssl;", text)
@@ -50,9 +50,9 @@ def adapt(text, folder, port, upstream, certificate, key):
 
 @contextmanager
 def run_nginx(folder: Path, contents: str, port: int):
-    """nginx with `contents` in its http block, which make it listen at `port`."""
+    """Run nginx with `contents` in its http block, which make it listen on `port`."""
     program = find_program()
-    folder.chmod(0o755)  # started by root, nginx serves as somebody else
+    folder.chmod(0o755)  # started by root, nginx serves as another user
     configuration = folder / "nginx.conf"
     configuration.write_text(AROUND.format(folder=folder, folders=nginx_folders(folder), contents=contents))
     with (folder / "nginx.log").open("wb") as log:

@@ -10,21 +10,21 @@ from waterspout.options import OPTIONS
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "options.md"
 
 MARK = "<!-- options: written by make options -->\n"
-#: Options that are said in code by another word, or by a setting of their own.
+#: The options that can also be set in code, each with the setting's name.
 SETTINGS = {"native": "native", "wsgi": "wsgi", "wsgi_pool": "wsgi_pools"} | {
     name: name for name in (*CONTAINER_SETTINGS, "native_max_body_size")
 }
-#: One that is said in two places. (`debug` of an application is Tornado's.)
+#: One that is set in two places. (`debug` of an application is Tornado's.)
 IN_WORDS = {"debug": "`serve_traceback`, and `debug` of a `Container`"}
 
 
 def print_tables():
-    """What the options themselves say."""
+    """The tables, made from the options."""
     return "".join(_print_group(heading, options) for heading, options in OPTIONS.items())
 
 
 def read_tables():
-    """What the page says."""
+    """The tables on the page."""
     return PAGE.read_text().partition(MARK)[2]
 
 

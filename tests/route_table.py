@@ -13,7 +13,7 @@ BLOCK = re.compile(r"(?<=<!-- routes: written by make routes -->\n).*?(?=<!-- /r
 
 
 def print_table():
-    """What `waterspout routes --markdown` says of the board."""
+    """What `waterspout routes --markdown` prints for the board."""
     with tempfile.TemporaryDirectory() as folder:
         return subprocess.run(
             [sys.executable, "-m", "waterspout", "routes", "--markdown", "app.application:make_app()"],
@@ -27,7 +27,7 @@ def print_table():
 
 
 def read_table():
-    """What the README says."""
+    """The table in the README."""
     found = BLOCK.search(README.read_text())
     return found[0] if found else None
 

@@ -26,15 +26,15 @@ COMBINATION = tuple(
     for argument in (f"--{option}", value)
 )
 ON_TORNADO = "tornado" in COMBINATION
-#: The test modules that started a server: all others are the same in every combination (tests/matrix.py).
+#: The test modules that started a server: all others behave alike in every combination (tests/matrix.py).
 STARTED = set()
 START_DEADLINE = 60.0
 STOP_DEADLINE = 20.0
-#: How long a test waits for what should come at once (seconds): longer than a machine that does other things
-#: stands still, shorter than what a fault would make it wait for (a client's 15 s, a gate's 20, a stop's 30).
+#: How long a test waits for what should come at once (seconds): longer than a busy machine may stall, shorter
+#: than a fault would make it wait (a client's 15 s, a gate's 20, a stop's 30).
 PATIENCE = 10.0
 ADDRESS = re.compile(rb"https?://(\[[^\]\s]+\]|[^\s:/\[\]]+):(\d+)| serves unix:")
-# Words that no log of ours may hold, however an app or a client behaves.
+# Words that no log of ours may contain, however an app or a client behaves.
 LEAKS = (
     b"was never retrieved",
     b"was never awaited",
@@ -45,7 +45,7 @@ LEAKS = (
 
 
 class StartError(Exception):
-    """The server ended, or said no address in time."""
+    """The server ended, or logged no address in time."""
 
 
 def new_id():
@@ -54,7 +54,7 @@ def new_id():
 
 
 def poll(condition, seconds=PATIENCE, pause=0.02):
-    """Wait until the condition gives something true, and return that; false at the deadline."""
+    """Wait until the condition returns something true, and return that; something false at the deadline."""
     deadline = time.monotonic() + seconds
     while True:
         if value := condition():
@@ -66,7 +66,7 @@ def poll(condition, seconds=PATIENCE, pause=0.02):
 
 @contextmanager
 def reserved_port():
-    """A port for a server that must be told one: bound here meanwhile, so that nobody else is given it.
+    """A port for a server that must be given one: bound here meanwhile, so that nothing else gets it.
 
     A second socket may listen there, because both have SO_REUSEADDR, and this one never listens.
     """
@@ -77,7 +77,7 @@ def reserved_port():
 
 
 def stat_of(pid):
-    """State, parent and session of a process, or None if there is no such."""
+    """State, parent and session of a process, or None if it doesn't exist."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -107,7 +107,7 @@ def has_ended(pid):
 
 
 def freeze(pid):
-    """Stop a process, and wait until it stands: it is told, and its threads stop one after the other."""
+    """Stop a process, and wait until it has: its threads stop one after the other, after the signal."""
     os.kill(pid, signal.SIGSTOP)
     tasks = Path(f"/proc/{pid}/task")
     assert poll(
@@ -130,10 +130,10 @@ def command_line(pid):
 
 
 def environment(folder, extra):
-    """The test's own environment, without options of ours that a developer may have set.
+    """The test's own environment, without options of Waterspout that a developer may have set.
 
-    WSGI processes are no nicer than others: at the lowest priority, beside tests that compute on every core,
-    a view may not run for seconds.
+    WSGI processes have the normal priority: at the lowest, beside tests that compute on every core, a view
+    might not run for seconds.
     """
     kept = {
         name: value
@@ -146,15 +146,15 @@ def environment(folder, extra):
 
 
 def choose_combination():
-    """The options that every server of this run gets; its test's module is noted."""
+    """The options that every server of this run gets; the current test's module is noted in STARTED."""
     STARTED.add(os.environ["PYTEST_CURRENT_TEST"].partition("::")[0])
     return COMBINATION
 
 
 class Server:
-    """`waterspout serve` in a session of its own, on a free port; or where the words in `listen` say.
+    """`waterspout serve` in a session of its own, on a free port; or where the options in `listen` say.
 
-    `address` is None when that is a UNIX socket. `terminal`: its stdin is one, and that of its session.
+    `address` is None when that is a UNIX socket. `terminal`: its stdin is one, and controls its session.
     """
 
     def __init__(
@@ -226,7 +226,7 @@ class Server:
         return self.log_bytes.decode("utf-8", "backslashreplace")
 
     def log_lines(self, text, seconds=PATIENCE, enough=1):
-        """The lines with this text in them, as soon as there are enough, or whatever there is in the end."""
+        """The lines that contain `text`: as soon as there are enough, or those there are at the deadline."""
 
         def found():
             return [line for line in self.log.splitlines() if text in line]
@@ -244,7 +244,7 @@ class Server:
         return [pid for pid in children if b"waterspout" in command_line(pid)]
 
     def descriptors(self):
-        """How many it holds."""
+        """How many it has open."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def rss_total(self):
@@ -267,7 +267,7 @@ class Server:
         return self.ask("GET", target, headers, **options)
 
     def canary(self, connection=None, seconds=PATIENCE):
-        """One request that only a clean lane (and connection) can answer right, and in time."""
+        """One request that only a clean lane (and connection) can answer correctly, and in time."""
         ident, body = new_id(), new_id().encode()
         request = build_request("POST", f"/canary?id={ident}", body=body)
         if connection is None:
@@ -314,7 +314,7 @@ class Server:
         os.killpg(self.pid, number)
 
     def wait(self, seconds=STOP_DEADLINE):
-        """The exit code, or None if it goes on."""
+        """The exit code, or None if it is still running."""
         with suppress(subprocess.TimeoutExpired):
             return self.process.wait(seconds)
         return None
@@ -337,7 +337,7 @@ class Server:
         self.process.wait(PATIENCE)
 
     def stop(self):
-        """Drain it; then nothing of it may be left, and nothing leaked be in its log."""
+        """Drain it; then no process of it may be left, and none of LEAKS be in its log."""
         self.release()
         try:
             if self.process.poll() is None:

@@ -1,4 +1,4 @@
-"""The reader's and the operator's story, in a real browser, with the Flask side in both of its places."""
+"""The reader's and the operator's story, in a real browser, with the Flask side in both forms."""
 
 import re
 import time
@@ -20,15 +20,15 @@ from waterspout.service.sql import Store
 
 pytestmark = pytest.mark.browser
 
-# From the reply to the operator's click until the reader sees it (seconds), at the best of a few attempts:
-# a machine that does other things delays some, a fault all.
+# From the reply to the operator's click until the reader sees it (seconds), in the best of a few attempts:
+# a busy machine delays some, a fault all.
 WITHIN = 1.0
 ATTEMPTS = 5
 PATIENCE = 15.0
 
 EXAMPLE = "Slow file downloads in Europe"
 
-# What each board has printed at its start: who to sign in as.
+# The name and password that each board printed at its start.
 PASSWORDS: dict[str, tuple[str, str]] = {}
 
 
@@ -47,7 +47,7 @@ def address(request, tmp_path_factory):
 
 
 class Window:
-    """A window of the browser; its methods come to the front first."""
+    """A window of the browser; its methods bring it to the front first."""
 
     def __init__(self, chrome, handle):
         self.chrome = chrome
@@ -272,7 +272,7 @@ def test_a_page_says_that_it_is_cut_off_and_catches_up(windows, tmp_path, port):
 
 
 def test_a_password_is_never_sent_readable(tmp_path, port):
-    """Where the board has https, and a proxy hands on who comes without."""
+    """Where the board has https, and a proxy forwards requests that came without."""
     host = f"board.test:{port}"
     with (
         start_board(tmp_path, "--port", port, BOARD_URL=f"https://{host}") as (server, log),
@@ -353,7 +353,7 @@ def test_a_strangers_story(windows, address, tmp_path):
 
 @pytest.mark.usefixtures("no_complaints")
 def test_an_operator_arranges_the_board(windows, address):
-    """Components, maintenance, an invitation that another person takes, and the audit of all that."""
+    """Components, maintenance, an invitation that another person accepts, and the audit log of all that."""
     _, operator = windows
     operator.open(f"{address}/admin/components/")
     operator.find("#new-name").send_keys("Search", Keys.ENTER)

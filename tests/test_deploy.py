@@ -1,4 +1,4 @@
-"""What lies in deploy/ is right, as far as can be told without a machine to deploy it to."""
+"""The files in deploy/ are right, as far as can be told without a machine to deploy them to."""
 
 import json
 import re
@@ -57,7 +57,7 @@ def values_of(instructions, name):
 
 
 def take_serve_arguments(arguments):
-    """Raise what click does, if `python -m app` would not take them."""
+    """Raise click's exception if `python -m app` would not take them."""
     command = make_serve_command("app.application:make_app()")
     return command.make_context("app", list(arguments), resilient_parsing=False)
 
@@ -109,7 +109,7 @@ def test_the_container_serves_what_it_exposes_and_is_asked_for_its_health(instru
 
 
 class Asked(BaseHTTPRequestHandler):
-    """200 for `server.healthy`, else 404; `server.asked`: for what."""
+    """200 for the path `server.healthy`, else 404; `server.asked`: the paths asked for."""
 
     def do_GET(self):
         self.server.asked.append(self.path)
@@ -164,7 +164,7 @@ def test_the_unit_s_command_and_environment_are_ones_that_the_board_takes(unit):
 
 
 def test_the_unit_takes_systemd_s_socket_and_without_one_listens_where_that_would(unit, monkeypatch):
-    """Whoever says where to listen gets that, and no socket of systemd's."""
+    """An option that says where to listen would be used instead of systemd's socket."""
     for value in unit["Environment"]:
         monkeypatch.setenv(*value.split("=", 1))
     context = take_serve_arguments(unit["ExecStart"][0].split()[3:])
@@ -172,7 +172,7 @@ def test_the_unit_takes_systemd_s_socket_and_without_one_listens_where_that_woul
     (place,) = read_unit(SOCKET)["ListenStream"]
     assert place == f"{context.params['host']}:{context.params['port']}"
     assert f"server {place};" in (DEPLOY / "nginx.conf").read_text()
-    assert SOCKET.stem == UNIT.stem  # that is how systemd knows whose it is
+    assert SOCKET.stem == UNIT.stem  # that is how systemd knows which service it is for
     assert not {"Requires", "Sockets", "BindsTo"} & set(unit)
 
 
@@ -184,7 +184,7 @@ def test_an_option_that_there_is_not_would_be_noticed():
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze on this machine")
 @pytest.mark.parametrize("names", [(UNIT,), (UNIT, SOCKET)])
 def test_systemd_finds_nothing_to_complain_about(tmp_path, names):
-    # Its program and folder are not on this machine; everything else is looked at.
+    # Its program and folder are not on this machine; everything else is checked.
     for path in names:
         text = re.sub(r"^ExecStart=.*", "ExecStart=/bin/true", path.read_text(), flags=re.M)
         (tmp_path / path.name).write_text(

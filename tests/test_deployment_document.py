@@ -1,4 +1,4 @@
-"""What docs/deployment.md has the owner of an app write is right, as far as can be told here."""
+"""What docs/deployment.md tells the owner of an app to write is right, as far as can be told here."""
 
 import json
 import re
@@ -51,7 +51,7 @@ def settings():
 
 @pytest.fixture
 def start(tmp_path):
-    """A server by the document's command, in a folder with such an app."""
+    """A server started with the document's command, in a folder with such an app."""
     servers = []
 
     def start(program, serve, *arguments, **options):
@@ -101,7 +101,7 @@ def test_the_image_s_command_serves_the_app_and_is_asked_for_its_health(start, s
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze on this machine")
 def test_systemd_finds_nothing_to_complain_about(tmp_path):
-    # Its program and folder are not on this machine; everything else is looked at.
+    # Its program and folder are not on this machine; everything else is checked.
     text = re.sub(r"^ExecStart=.*", "ExecStart=/bin/true", read_block("ini"), flags=re.M)
     unit = tmp_path / "shop.service"
     unit.write_text(re.sub(r"^WorkingDirectory=.*", "WorkingDirectory=/", text, flags=re.M))

@@ -18,7 +18,7 @@ ENGINE = ROOT / "waterspout"
 
 
 def anchors(document):
-    """Of its headings, as they are made on the web."""
+    """Those of its headings, as they are made on the web."""
     titles = re.findall(r"^#+ (.*)$", document.read_text(), re.M)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
@@ -52,7 +52,7 @@ def test_links_lead_somewhere(document):
     ],
 )
 def test_the_contract_s_times_are_those_of_the_code(name, value, said):
-    """Tests wait for longer than that, where a machine may be slow."""
+    """Other tests allow longer times than these, as a machine may be slow."""
     assert said in " ".join(BEHAVIOUR.read_text().split())
     assert getattr(limits, name) == value
 
@@ -90,7 +90,7 @@ def test_named_files_exist(document):
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_modules_are_named_by_where_they_stand(document):
-    """Above the project, the engine, or its side of WSGI."""
+    """By a path from the project's root, the engine, or the engine's WSGI side."""
     for path in re.findall(r"`([\w]+/[\w/]*\.py)`", document.read_text()):
         homes = (ROOT, ROOT / "waterspout", ROOT / "waterspout" / "wsgi")
         assert path.startswith("yourpackage/") or any((home / path).exists() for home in homes), path

@@ -1,8 +1,8 @@
-"""Who may import whom. The law is in docs/design.md; this reads what the source says.
+"""Which module may import which. The law is in docs/design.md; this reads what the source says.
 
-Of itself a module says in its docstring that it is a "Leaf", which imports nothing of ours but leaves, or
-"Pure", a leaf with values in and values out: it does no I/O, logs nothing, and knows no event loop. It is
-held to that.
+A module's docstring may say that it is a "Leaf", which imports nothing of ours but leaves, or "Pure", a leaf
+with values in and values out: it does no I/O, logs nothing, and knows no event loop. The module is held to
+that.
 """
 
 import ast
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("app", "handlers", "waterspout", "wsgi_app")
 
 IMPURE = {"asyncio", "logging", "select", "socket", "subprocess", "threading", "tornado", "uvloop"}
-#: The parts of the engine, a file or a folder each, the lowest first. None imports one that stands behind it.
+#: The parts of the engine, a file or a folder each, the lowest first. None imports one listed after it.
 PARTS = (
     "exceptions",
     "limits",
@@ -60,7 +60,7 @@ PARTS = (
     "testing",
     "service",
 )
-#: Their interfaces, which load what is in them when it is first used.
+#: Interfaces of packages, which load what is in them when it is first used.
 DOORS = {"waterspout", "waterspout.wsgi"}
 #: (module, what it imports inside a function) and why that is right.
 LATE_IMPORTS = {
@@ -73,7 +73,7 @@ LATE_IMPORTS = {
     ("wsgi_app.commands", "app.first_run"): "a WSGI process does without Alembic",
     ("wsgi_app", "wsgi_app.pages"): "the server, which reads sessions alone, starts sooner without",
 }
-#: Who imports by name, at run time, and why.
+#: Which modules import by name, at run time, and why.
 DYNAMIC_IMPORTS = {
     "waterspout": "its interface is loaded when first used, so that a WSGI process stays small",
     "waterspout.native": "the same, for live",
@@ -120,7 +120,7 @@ def is_type_checking(node):
 
 
 def walk(node, late=False, typing=False):
-    """Every statement below, with where it stands."""
+    """Every node below, with whether it is inside a function, and whether it is for types alone."""
     for child in ast.iter_child_nodes(node):
         inside = late or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
         for_types = typing or (is_type_checking(node) and child in node.body)
@@ -158,7 +158,7 @@ def top_of(name):
 
 @cache
 def graph():
-    """What each module of ours imports of ours when it is itself imported."""
+    """The modules of ours that each one imports when it is itself imported."""
     edges = {module: set() for module in modules()}
     for found in imports():
         if not found.late and not found.typing and found.imported in modules():
@@ -168,7 +168,7 @@ def graph():
 
 @cache
 def reachable(module):
-    """All modules of ours that come with `module`."""
+    """All modules of ours that importing `module` loads."""
     found, waiting = set(), [module]
     while waiting:
         for name in graph()[waiting.pop()] - found:
@@ -185,7 +185,7 @@ def importers_of(package, importing):
 
 
 def part_of(module):
-    """The part of the engine that `module` belongs to; None: it is none of the engine's, or a door."""
+    """The part of the engine that `module` belongs to; None if it is not the engine's, or a door."""
     if module in DOORS or top_of(module) != "waterspout":
         return None
     _, *names = module.split(".")
@@ -269,7 +269,7 @@ def test_a_worker_knows_no_event_loop():
 
 @pytest.mark.parametrize(("one", "other"), [*permutations(("http", "websocket", "wsgi"), 2)])
 def test_each_half_serves_alone(one, other):
-    """Whatever comes with it."""
+    """Indirect imports count too."""
     assert not [
         (module, found)
         for module in modules()

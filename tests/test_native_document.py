@@ -134,7 +134,7 @@ def server(tmp_path, monkeypatch):
 
 
 async def wait_for_message(socket, said):
-    """What is said by others, the ticking of the application, passes."""
+    """Wait for `said`; messages of the application's ticker in between are skipped."""
     while (message := json.loads(await socket.read_message())) != said:
         assert message == {"said": "tick"}
 
@@ -151,7 +151,7 @@ async def use(port):
     assert (await client.fetch(hook)).code == 204
     await wait_for_message(socket, {"at": 1})
     socket.close()
-    while await socket.read_message() is not None:  # else its end is left to the collector, and a later test
+    while await socket.read_message() is not None:  # else the collector closes it, in a later test
         pass
     client.close()
 
@@ -162,8 +162,8 @@ def test_the_socket_the_hook_and_what_runs_with_the_server_work_together(server)
 
 @pytest.fixture
 def signing_late(tmp_path):
-    """Streams, sockets and errors; what the document says happens in a minute, or in 15 s, sooner. `answer`:
-    what the loader says when it is asked again.
+    """Streams, sockets and errors; what takes a minute, or 15 s, in the document happens sooner. `answer`:
+    what the loader returns when it is asked again.
     """
     servers = []
 
@@ -228,7 +228,7 @@ def test_what_is_open_ends_when_its_user(signing, tmp_path, way):
             return await websocket_connect(request)
 
         socket, other = await open_socket("7"), await open_socket("8")
-        await asyncio.sleep(1)  # several looks
+        await asyncio.sleep(1)  # several checks
         end(signing, way, tmp_path)
         while await socket.read_message() is not None:
             pass

@@ -1,4 +1,4 @@
-"""The log of docs/operating.md in JSON, as it stands there."""
+"""The code of docs/operating.md that logs in JSON is run as it stands there."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The reader's story in a real browser: what the page shows, on a phone and in the dark, and how it is live.
+"""The reader's story in a real browser: what the page shows, on a phone and in the dark, and how it stays live.
 
 Screenshots of it all are left in var/screenshots.
 """
@@ -40,7 +40,7 @@ def chrome():
 
 @pytest.fixture
 def board(tmp_path):
-    """A served board, and its store: what is posted there is not announced, and is found all the same."""
+    """A served board, and its store: what is written there is not announced, but found all the same."""
     with serve_board(tmp_path) as address:
         store = open_store(tmp_path)
         store.write(fill)
@@ -53,7 +53,7 @@ def open_store(folder: Path) -> Store:
 
 
 def fill(session):
-    """A board with something of everything."""
+    """Fill a board with something of everything."""
     now = datetime.now(UTC)
     api, web, mail = (add_component(session, name) for name in ("Public API", "Web shop", "Newsletters"))
     for component, days, hours, impact in (
@@ -144,7 +144,7 @@ def test_all_parts_of_the_page_are_live(chrome, board):
 
 
 def told_of_history(address, component):
-    """What a page that is loaded now has for who does not see the bars."""
+    """The history's label for screen readers in a page that is loaded now."""
     with urllib.request.urlopen(address, timeout=PATIENCE) as response:
         _, _, rest = response.read().decode().partition(f'data-component="{component.id}"')
     return re.search(r'aria-label="([^"]+)"', rest)[1]
@@ -155,7 +155,7 @@ def components_of(session):
 
 
 def test_components_are_live(chrome, board):
-    """Their names, their order, and which there are: on the board, and beside what an incident concerns."""
+    """Their names, their order, and which there are: on the board, and beside the incidents about them."""
     address, store = board
     (renamed,) = [each for each in store.read(components_of) if each.name == "Public API"]
     watch(chrome, address)
@@ -172,7 +172,7 @@ def test_components_are_live(chrome, board):
     assert is_same_page(chrome)
 
 
-# The page as it was made two days ago.
+# Makes the page what it was two days ago.
 OLD_PAGE = """
     document.addEventListener("readystatechange", () => {
       const board = document.getElementById("board");

@@ -213,7 +213,7 @@ routes = [
     %s,
 ]
 """
-#: The three ways out, each with what `waterspout routes --check` wants to be told.
+#: The three ways out, each with the declarations that `waterspout routes --check` asks for.
 WAYS_OUT = {
     "declining": '("/api/articles/<slug>", waterspout.replaces("article", "feed")(Article))',
     "pattern": r'(r"/api/articles/(?!feed$)([^/]+)", waterspout.replaces("article")(Article))',
@@ -253,7 +253,7 @@ def server(tmp_path):
 
 
 def sign(key, *, age=0):
-    """A session as the app has made it so many seconds ago."""
+    """A session cookie as the app made it `age` seconds ago."""
     app = Flask("shop")
     app.secret_key = key
     serializer = app.session_interface.get_signing_serializer(app)

@@ -51,7 +51,7 @@ def test_each_file_passes(project, file):
 
 
 def test_all_of_them_pass_together(project):
-    """Each that serves has stopped before the next one does, or serves an application of its own."""
+    """Each that serves has stopped before the next one serves, or has an application of its own."""
     assert " passed" in run(project, "pytest", "-q")
 
 
