@@ -1,4 +1,4 @@
-"""The reader's story in a real browser: what the page shows, on a phone and in the dark, and how it stays live.
+"""The reader's story in a real browser: what the page shows, on a phone and in the dark, and that it is live.
 
 Screenshots of it all are left in var/screenshots.
 """

@@ -1,4 +1,4 @@
-"""A client that says exactly what it is told to, and hides nothing of what it hears."""
+"""A client that sends exactly what it is told to, and hides nothing of what it receives."""
 
 import json
 import socket
@@ -11,7 +11,7 @@ BLOCK = 65536
 
 
 class Cut(Exception):
-    """The connection ended before the reply did; carries what had come."""
+    """The connection ended before the reply did; carries what was received."""
 
     def __init__(self, received, reply=None):
         super().__init__(f"cut after {bytes(received[:300])!r}")
@@ -82,7 +82,7 @@ def build_request(method, target, headers=(), body=None, version="1.1"):
 
 
 class Connection:
-    """One TCP connection. Every wait has an end."""
+    """One TCP connection. Every wait has a timeout."""
 
     def __init__(self, address, timeout=TIMEOUT, receive_buffer=None):
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
@@ -140,7 +140,7 @@ class Connection:
         self.buffer += data
 
     def take(self, size, reply=None):
-        """Exactly so many bytes."""
+        """Exactly `size` bytes."""
         while len(self.buffer) < size:
             self._fill(reply)
         data = bytes(self.buffer[:size])
@@ -156,7 +156,7 @@ class Connection:
         return data
 
     def head(self):
-        """The head of the next reply, an interim one too."""
+        """The head of the next reply, which may be an interim one."""
         return parse_head(self.take_until(b"\r\n\r\n"))
 
     def next_chunk(self, reply=None):
@@ -202,14 +202,14 @@ class Connection:
             self.buffer += data
 
     def everything(self):
-        """All bytes up to the end of whatever kind."""
+        """All bytes up to the end, clean or not."""
         try:
             return self.rest()
         except Cut as cut:
             return cut.received
 
     def is_silent(self, seconds):
-        """Nothing comes and nothing ends for so long."""
+        """Nothing comes, and the connection stays open, for so long."""
         before = self.socket.gettimeout()
         self.socket.settimeout(seconds)
         try:

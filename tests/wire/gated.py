@@ -4,7 +4,7 @@ from tests.server import new_id
 
 
 def begin(server, path, count=1):
-    """So many running requests: (id, connection)."""
+    """Start `count` requests that run: (id, connection) of each."""
     requests = []
     for _ in range(count):
         ident, connection = new_id(), server.connect()
@@ -16,7 +16,7 @@ def begin(server, path, count=1):
 
 
 def queue(server, path="/gated"):
-    """A request that is with its pool when this returns: a native answer comes after it was read."""
+    """A request that has reached its pool when this returns: the native reply comes after it was read."""
     ident, connection = new_id(), server.connect()
     connection.send_request("GET", f"{path}?id={ident}")
     assert server.get("/native/ping").text == "pong"

@@ -1,4 +1,4 @@
-"""One line a request, for both sides, in which nobody can write control bytes."""
+"""One line per request, for both sides, into which nobody can write control bytes."""
 
 import re
 
@@ -92,7 +92,7 @@ def test_a_nul_in_the_path_is_refused_and_said(server, path):
 
 @pytest.mark.parametrize("path", ["/native/ping", "/flask/context"])
 def test_a_nul_in_the_query_is_the_app_s_business(server, path):
-    """Binary values stand there: a hash, for instance."""
+    """It may hold binary values: a hash, for instance."""
     mark = new_id()
     assert server.get(f"{path}?name=%12%00%01&mark={mark}").status == 200
     assert " 200 " in line_of(server, mark)

@@ -131,7 +131,7 @@ def test_reading_nothing_takes_nothing(server):
 
 
 def test_an_encoded_body_reaches_the_app_encoded(server):
-    """It is the app's to decode: a server that does it for the app breaks its length and its signature."""
+    """Decoding is up to the app: a server that does it for the app breaks the body's length and signature."""
     body = b"\x1f\x8b\x08 not really gzip"
     reply = server.ask("POST", "/digest", [("Content-Encoding", "gzip")], body)
     assert_digest(reply, body)

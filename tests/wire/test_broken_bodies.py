@@ -12,8 +12,8 @@ CHUNKED = ("Transfer-Encoding", "chunked")
 HOW = ["whole", "pieces", "lines", "iterated", "hinted-lines"]
 LARGE = 200_000
 LEAVE = ["close", "reset"]
-#: What the client has sent, how the app reads, how it leaves. Of a body that has hardly begun the only
-#: lane waits two seconds for more: not for each way of reading.
+#: What the client has sent, how the app reads, how the client leaves. The only lane waits two seconds for
+#: more of a body that has hardly begun: those aren't combined with each way of reading.
 DEATHS = [
     *product([70_000, LARGE - 1], HOW, LEAVE),
     (0, "whole", "close"),
@@ -45,7 +45,7 @@ CUT_CHUNKS = {
 
 
 def assert_never_a_short_body(server, ident, must_run):
-    """After the canary (there is one lane) the app has had its outcome, if it ran at all."""
+    """After the canary (there is one lane) the app has noted its outcome, if it ran at all."""
     server.release()
     server.canary()
     ran, outcomes = server.notes("ran", ident), server.notes("outcome", ident)
@@ -112,7 +112,7 @@ def test_a_broken_chunk_makes_read_raise_and_ends_the_connection(server, broken,
 
 
 def test_the_error_is_one_that_an_app_can_expect(server):
-    """OSError is what werkzeug and its kind take for a client that went away."""
+    """Werkzeug and similar libraries take an OSError for a client that went away."""
     connection, ident = begin(server, "pieces", ("Content-Length", str(LARGE)))
     connection.send(b"x" * 100_000)
     server.wait_for_note("piece", ident)

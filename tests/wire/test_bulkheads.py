@@ -14,7 +14,7 @@ SIZE = {"threads": "0x2", "process": "1x2"}
 
 @pytest.fixture
 def server(start_server, form):
-    """Two lanes for what is gated, and one request may wait for them; one lane for all else."""
+    """Two lanes for gated paths, and one request may wait for them; one lane for everything else."""
     return start_server(
         *("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.working:app"),
         *("--wsgi-threads", "1", "--wsgi-queue", "1"),
@@ -35,7 +35,7 @@ def test_a_full_pool_of_slow_reports_does_not_hold_up_sign_in(server):
     began = time.monotonic()
     for _ in range(20):
         assert server.get("/quick").status == 200
-    assert time.monotonic() - began < 10  # the reports have 20
+    assert time.monotonic() - began < 10  # the reports may take 20
     assert server.get(f"/gated?id={reports[0][0]}").status == 503
     server.canary()
     for ident, connection in reports:

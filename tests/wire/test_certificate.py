@@ -1,4 +1,4 @@
-"""A renewed certificate: shown after SIGHUP, while who is connected stays so."""
+"""A renewed certificate: shown after SIGHUP, while connected clients stay connected."""
 
 import signal
 import socket
@@ -10,7 +10,7 @@ import pytest
 from tests.wire.test_listeners import CERTIFICATE, KEY, LOOPS, SERVE, SERVERS, certificate, dial
 
 __all__ = ["certificate"]
-#: For localhost and 127.0.0.1, until 2126; known to nobody but this file.
+#: For localhost and 127.0.0.1, until 2126; used in this file alone.
 RENEWED_KEY = """\
 -----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgA+IGN14Gnrnmjvbf
@@ -31,7 +31,7 @@ zj0EAwIDSAAwRQIhAPczIW5dy9nHXAE6c8Dc1zzwMFkHC50CnNmmJNt/wKcEAiA/
 fwC3qvVCzYo5bNCfBvMtrC362i8T1gKg6zPr+1Gjew==
 -----END CERTIFICATE-----
 """
-#: For the same key as that of `tests.wire.test_listeners`: in the first months of 2020.
+#: For the same key as in `tests.wire.test_listeners`; valid in the first three months of 2020.
 EXPIRED = """\
 -----BEGIN CERTIFICATE-----
 MIIBDzCBtgIBATAKBggqhkjOPQQDAjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwHhcN
@@ -75,7 +75,7 @@ def test_sighup_shows_a_renewed_certificate(start_server, certificate, tmp_path,
 
 def test_a_renewed_certificate_that_can_t_be_used_changes_nothing(start_server, certificate, tmp_path):
     server = start_server("--native", "tests.apps.natives:routes", *certificate)
-    (tmp_path / "cert.pem").write_text(RENEWED)  # and the key is still on its way
+    (tmp_path / "cert.pem").write_text(RENEWED)  # its key has not arrived yet
     server.signal(signal.SIGHUP)
     (line,) = server.log_lines("SIGHUP: the old certificate stays")
     key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
@@ -114,7 +114,7 @@ def test_a_certificate_that_expires_while_it_is_shown_is_said_each_day(start_ser
     assert {line.partition(" WARNING ")[2] for line in lines} == {
         f"waterspout.certificate {cert}: the certificate expired 2020-03-31"
     }
-    cert.write_text(CERTIFICATE)  # somebody has renewed it, and told nobody
+    cert.write_text(CERTIFICATE)  # it is renewed, but no signal was sent
     (line, *_) = server.log_lines("SIGHUP loads it")
     assert line.endswith(
         f"{cert}: the certificate expired 2020-03-31; the file holds a newer one: SIGHUP loads it"
@@ -125,6 +125,6 @@ def test_a_certificate_that_expires_while_it_is_shown_is_said_each_day(start_ser
     with dial(server) as connection:
         for _ in range(3):
             assert connection.ask("GET", "/native/ping").text == "pong"
-            time.sleep(0.3)  # as long as it takes to look again
+            time.sleep(0.3)  # as long as it takes to check again
     assert len(server.log_lines("2020-03-31")) == said
     server.stop()

@@ -22,7 +22,7 @@ def test_a_child_of_the_app_starts_with_no_signal_ignored_or_blocked(server):
 
 
 def test_a_forked_python_process_can_be_terminated(server):
-    """It keeps the handlers of its parent, if that has any."""
+    """It keeps the signal handlers of its parent, if there are any."""
     assert server.get("/multiprocess").text == "-15"
 
 
@@ -35,7 +35,7 @@ def test_the_app_reaps_its_own_children(server):
 
 
 def test_a_forked_child_that_lives_on_holds_no_reply_and_no_lane(server):
-    """It has a copy of every lane's descriptor: an end that is told by closing one is never told."""
+    """It has a copy of every lane's descriptor: an end that is signalled by closing one is never seen."""
     with server.connect() as connection:
         child = int(connection.ask("GET", f"/forking?id={new_id()}").text)
         try:
@@ -48,7 +48,7 @@ def test_a_forked_child_that_lives_on_holds_no_reply_and_no_lane(server):
 
 
 def test_a_forked_child_that_lives_on_holds_no_connection_open(server):
-    """An HTTP/1.0 reply of unknown length ends with its connection, whoever has a copy of that."""
+    """An HTTP/1.0 reply of unknown length ends with its connection, of which the child has a copy."""
     with server.connect() as forking, server.connect() as other:
         server.canary(other)
         child = int(forking.ask("GET", f"/forking?id={new_id()}").text)

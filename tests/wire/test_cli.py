@@ -1,4 +1,4 @@
-"""The command line: what it takes, and how it says no: one clear line, an exit code to tell it by."""
+"""The command line: what it takes, and how it refuses the rest: one clear line, and a distinct exit code."""
 
 import os
 import socket
@@ -57,7 +57,7 @@ def run(project, *arguments, env=None):
     )
 
 
-#: Who loads what an option names.
+#: The options that name an app or routes, and the forms, which decide what process loads it.
 WHERE = pytest.mark.parametrize(
     ("option", "form"),
     [*(("--wsgi", words) for words in FORMS.values()), ("--native", ())],
@@ -90,7 +90,7 @@ def assert_one_line(done, code, *words):
     ],
 )
 def test_a_name_that_does_not_resolve_is_one_line_and_exit_code_2(project, name, word):
-    """More of them: `waterspout/test_importer.py`."""
+    """More such names: `waterspout/test_importer.py`."""
     done = run(project, "--wsgi", name, *FORMS["process"], "--port", "0")
     assert_one_line(done, UNRESOLVED, word)
 
@@ -255,7 +255,7 @@ def test_start_up_says_the_address_and_what_serves_what(start_server):
 
 
 def test_an_ended_start_leaves_nothing_behind(tmp_path):
-    """A WSGI process that fails to import is not left alone, nor tried for ever."""
+    """A WSGI process that fails to import is neither left behind nor restarted forever."""
     (tmp_path / "raising.py").write_text(MODULES["raising.py"])
     command = [sys.executable, "-m", "waterspout", "serve", "--wsgi", "raising:app", "--port", "0"]
     options = {"cwd": tmp_path, "env": environment(tmp_path, None), "stderr": subprocess.DEVNULL}

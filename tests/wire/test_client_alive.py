@@ -47,7 +47,7 @@ def test_it_turns_false_in_a_flask_view(server):
 
 
 def test_it_turns_false_when_the_client_leaves_amid_its_body(server):
-    """The view must have begun to read: else what nobody reads hides that nothing follows."""
+    """The view must have begun to read: else unread data hides that nothing follows."""
     ident, connection = upload(server, "&read=100000")
     connection.reset()
     assert judged(server, ident) is False
@@ -56,7 +56,7 @@ def test_it_turns_false_when_the_client_leaves_amid_its_body(server):
 @pytest.mark.skipif(ON_TORNADO, reason="there a client that half-closes counts as gone")
 @pytest.mark.parametrize("size", [100_000, 300_000])
 def test_it_turns_false_when_the_client_left_right_behind_its_body(server, size):
-    """What it sent last and its end come together, while the body is still on its way to the view."""
+    """Its last data and its end come together, while the body is still on its way to the view."""
     ident, connection = new_id(), server.connect()
     path = f"/watching?id={ident}&read={size}"
     connection.send_head("POST", path, [("Content-Length", str(size))])

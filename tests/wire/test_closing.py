@@ -12,7 +12,7 @@ SERVE = ("--wsgi", "tests.apps.closing:app", "--wsgi-threads", "1")
 
 
 def assert_closed_once(server, ident, seconds=2.0):
-    """The canary's answer comes after all that the lane did before: a second close() would be noted."""
+    """The canary is answered after all that the lane did before: a second close() would have been noted."""
     closed = server.wait_for_note("closed", ident, seconds)
     called = server.wait_for_note("called", ident)
     assert (closed["pid"], closed["thread"]) == (called["pid"], called["thread"])
@@ -102,7 +102,7 @@ def test_the_start_response_of_a_bad_header_may_be_swallowed_by_the_app(server):
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_clients_that_leave_before_their_last_reply_take_no_lane_along(start_server, form, loop):
-    """What they send behind `Connection: close`, unread, makes their kernel answer the reply with a reset."""
+    """What they send after `Connection: close` stays unread; their kernel answers the reply with a reset."""
     options = ("--wsgi-threads", "2", "--loop", loop)
     server = start_server("--wsgi", "tests.apps.working:app", *options, form=form)
     for _ in range(4):

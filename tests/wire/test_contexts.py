@@ -1,4 +1,4 @@
-"""Context variables: what one request leaves, no other finds, on its own connection or any other."""
+"""Context variables: what one request leaves, no other finds, on the same connection or on another."""
 
 import pytest
 
@@ -12,7 +12,7 @@ STEPS = ["initialize", "set_default_headers", "prepare", "get", "on_finish"]
 
 @pytest.fixture(scope="module", params=["uvloop", "asyncio"])
 def serve(request, tmp_path_factory):
-    """One for all: each test looks for what those before it have left, too."""
+    """One server for all tests: each also looks for what those before it have left."""
     server = Server(*SERVE, "--loop", request.param, folder=tmp_path_factory.mktemp("server"))
     yield server
     server.kill()

@@ -1,4 +1,4 @@
-"""What is for one user alone, a shared cache gives to nobody else: errors, too, say `Vary: Cookie`."""
+"""A shared cache must give one user's reply to nobody else: errors, too, carry `Vary: Cookie`."""
 
 from urllib.parse import quote
 

@@ -1,4 +1,4 @@
-"""The server without what macOS has not: `tests/darwin/sitecustomize.py` takes it away. No Mac."""
+"""The server without what macOS lacks: `tests/darwin/sitecustomize.py` removes it. This needs no Mac."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is Linux tha
 
 SERVE = ("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.working:app")
 LIKE_DARWIN = {"PYTHONPATH": os.pathsep.join([str(ROOT / "tests" / "darwin"), str(ROOT)])}
-#: Many times what a socket pair of macOS's holds.
+#: Many times what a socket pair holds on macOS.
 BODY = os.urandom(150_000).hex().encode()
 
 

@@ -1,4 +1,4 @@
-"""A WSGI process that dies takes with it what it was running, and no more; and none outlives its server."""
+"""A WSGI process that dies loses what it was running, and no more; and none outlives its server."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ def kill_worker(server):
 
 
 def kill_and_wait(server):
-    """Until the process is dead for sure: a request written to an idle lane before that counts as started."""
+    """Wait until it is surely dead: a request written to an idle lane before that counts as started."""
     pid = kill_worker(server)
     assert poll(lambda: has_ended(pid), pause=0.001)
     return pid
@@ -114,7 +114,7 @@ def test_a_request_that_a_dying_process_has_not_read_runs_once_on_the_next_one(s
     freeze(old)
     with server.connect() as connection:
         connection.send_request("POST" if body else "GET", f"/quick?id={ident}", body=body)
-        time.sleep(0.2)  # it lies on an idle lane of a process that does not run
+        time.sleep(0.2)  # it is on an idle lane of a frozen process
         os.kill(old, signal.SIGKILL)
         reply = connection.reply()
     assert reply.status == 200
@@ -130,7 +130,7 @@ def test_what_a_dead_process_has_not_read_goes_to_an_idle_lane_where_nobody_may_
     with server.connect() as first, server.connect() as second:
         for connection in (first, second):
             connection.send_request("GET", f"/quick?id={new_id()}")
-            time.sleep(0.2)  # one lies on a lane of each
+            time.sleep(0.2)  # one is on a lane of each
         os.kill(dying, signal.SIGKILL)
         os.kill(living, signal.SIGCONT)
         assert [first.reply().status, second.reply().status] == [200, 200]
@@ -164,7 +164,7 @@ def test_a_wsgi_process_killed_while_idle_is_replaced(start):
         old = kill_and_wait(server)
         assert_replaced(server, old)
         assert server.log_lines(f"WSGI process {old} ended: killed by SIGKILL (often: out of memory)")
-        # It answers before it has all of its lanes; killed then, it has not started.
+        # A process answers before it has all of its lanes; killed then, it counts as not started.
         assert len(server.log_lines("is ready again", enough=number + 1)) > number
 
 

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: what runs is finished, sockets are closed with a word, the exit code is 0."""
+"""SIGTERM and Ctrl-C: what runs is finished, WebSockets are closed with a code, the exit code is 0."""
 
 import base64
 import os
@@ -12,7 +12,7 @@ from tests.server import new_id, poll
 from tests.wire.client import Cut
 
 SERVE = ("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.working:app")
-#: Whoever waits for what never ends waits for the graceful timeout: 30 s.
+#: Waiting for something that never ends would take the graceful timeout: 30 s.
 SOON = 15.0
 ENDINGS = {
     "Ctrl-C": lambda server: server.signal_group(signal.SIGINT),
@@ -40,7 +40,7 @@ def refuses_connections(server):
     except ConnectionRefusedError:
         return True
     except ConnectionResetError:
-        pass  # met the socket as it was being closed: look again
+        pass  # it came as the socket was being closed: try again
     return False
 
 
@@ -127,7 +127,7 @@ def test_a_running_stream_is_finished(fresh):
 
 
 def test_behind_a_stream_that_has_not_said_that_it_is_the_last_a_request_is_answered(fresh):
-    """A proxy that keeps the connection has sent it by then, and would answer its client 502."""
+    """A proxy that keeps the connection has sent it by then, and would answer its client with 502."""
     ident, connection = begin(fresh, "/gated-stream")
     head = connection.head()
     assert connection.next_chunk(head) == b"first;"
@@ -175,7 +175,7 @@ def test_idle_connections_do_not_hold_the_end_up(fresh):
 
 
 def test_a_connection_that_was_made_just_before_may_still_send_its_request(fresh):
-    """It was accepted, and its request was on its way: the client can't know that nobody will read it."""
+    """It was accepted, and its request was on its way: the client can't know that it won't be read."""
     with fresh.connect() as early, fresh.connect() as silent:
         fresh.canary()
         fresh.signal(signal.SIGTERM)
@@ -188,7 +188,7 @@ def test_a_connection_that_was_made_just_before_may_still_send_its_request(fresh
 
 @pytest.mark.parametrize("path", ["/native/ping", "/quick"])
 def test_a_request_that_is_on_its_way_on_a_kept_connection_is_answered(fresh, path):
-    """A proxy that sent it just then could not know: a POST it may not repeat."""
+    """A proxy that sent it just then could not know of the stop, and may not repeat a POST."""
     kept = fresh.connect()
     fresh.canary(kept)
     fresh.signal(signal.SIGTERM)
@@ -255,7 +255,7 @@ def test_a_websocket_is_closed_with_1001(fresh, ending):
 
 
 def assert_slow_reader_gets_all(fresh, request, code):
-    """What its handler has sent at this request, eight megabytes, and a close with the code behind it."""
+    """What its handler sent on this request: eight megabytes, and after them a close with this code."""
     connection = open_websocket(fresh)
     connection.send(bytes([0x81, 0x80 | len(request)]) + mask(request))
     assert fresh.get("/native/ping").text == "pong"
@@ -355,7 +355,7 @@ def assert_ended_soon(server, connection, began):
 
 
 def test_a_stream_that_is_asked_for_while_it_stops_does_not_hold_the_end_up(fresh):
-    """On a connection that was idle then; its client comes again and again, as a browser does."""
+    """On a connection that was idle at the stop; its client asks again and again, as a browser does."""
     connection = fresh.connect()
     fresh.canary(connection)
     began = time.monotonic()
@@ -404,7 +404,7 @@ def test_an_application_says_how_long_a_stop_waits_unless_an_option_does(start_s
 def test_a_second_signal_soon_after_the_first_does_not_end_what_is_done_at_the_exit(
     start_server, loop, tmp_path
 ):
-    """As `timeout` sends it: to its child, and then to the group of that."""
+    """As `timeout` sends it: to its child, and then to the child's process group."""
     sent = tmp_path / "sent"
     server = start_server(
         *("--native", "tests.apps.slow_exit:routes", "--loop", loop), env={"SENT": str(sent)}

@@ -16,7 +16,7 @@ ROUNDS = 30
 
 
 def take_echo(connection, head, size):
-    """Chunk borders are the server's business: collect so many bytes."""
+    """Collect `size` bytes: where the chunks end is up to the server."""
     echo = b""
     while len(echo) < size:
         data = connection.next_chunk(head)
@@ -31,7 +31,7 @@ def take_echo(connection, head, size):
         ("/echo-lines", 10, "chunked"),
         ("/echo-blocks?size=10", 10, "chunked"),
         ("/echo-lines", 9_000, "chunked"),
-        # Declared and small, a body may be waited for as a whole; this one is large.
+        # A small body of declared length may be awaited as a whole; this one is large.
         ("/echo-lines", 9_000, "length"),
         ("/echo-blocks?size=9000", 9_000, "length"),
     ],
@@ -87,7 +87,7 @@ def test_a_large_body_flows_both_ways_at_once(server, framing):
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 def test_a_client_that_reads_slowly_stalls_neither_direction_for_ever(server, framing):
-    """Now and then the worker asks for more of the body between two pieces that the client has not taken."""
+    """Sometimes the worker asks for more of the body between two pieces that the client has not read yet."""
     body = random.Random(8).randbytes(24 << 20)
     for _ in range(4):
         with server.connect() as connection:
@@ -98,7 +98,7 @@ def test_a_client_that_reads_slowly_stalls_neither_direction_for_ever(server, fr
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 @pytest.mark.parametrize(("size", "pause"), [(1, 0.001), (50_000, 0.0)])
 def test_a_thread_may_read_the_body_while_the_view_sends(server, framing, size, pause):
-    """A sign of life, or a reply, while an upload is taken."""
+    """It sends a sign of life, or a reply, while an upload is read."""
     body = random.Random(9).randbytes(4 << 20)
     for _ in range(3):
         with server.connect() as connection:

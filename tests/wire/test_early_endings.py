@@ -53,7 +53,7 @@ def test_a_generator_past_its_length_is_stopped_and_logged(server):
 
 
 def test_nothing_behind_a_client_that_left_is_run(server):
-    """Tornado hands out what it had read before it saw the end: nobody could tell those requests."""
+    """Tornado dispatches what it had read before it saw the end: those requests would not be told of it."""
     ident = new_id()
     with server.connect() as connection:
         connection.send_request("GET", f"/full-for-ever?id={new_id()}")

@@ -1,4 +1,4 @@
-"""What the app is told of a request (PEP 3333, hazards 12), byte for byte."""
+"""What the app is told about a request (PEP 3333, hazards 12), byte for byte."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""An app that raises: a generic 500 before the first byte, a cut that the client can tell after it."""
+"""An app that raises: a generic 500 before the first byte, a cut that the client can detect after it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A view that hangs keeps no process from what is registered to be done at its exit."""
+"""A view that hangs keeps no process from running what is registered for its exit."""
 
 import signal
 import time
@@ -12,7 +12,7 @@ SERVE = ("--wsgi", "tests.apps.leaving:app")
 
 @pytest.fixture
 def start(start_server):
-    """A server with WSGI processes, whose functions for the exit take so long (seconds)."""
+    """A server with WSGI processes, whose functions for the exit take `takes` seconds."""
 
     def start(*options, takes=0.0):
         return start_server(*SERVE, *options, form=None, env={"EXIT_TAKES": str(takes)})
@@ -21,7 +21,7 @@ def start(start_server):
 
 
 def hang(server, how):
-    """A view hangs; which process it does in."""
+    """Make a view hang; return the process it hangs in, and the connection."""
     ident, connection = new_id(), server.connect()
     connection.send_request("GET", f"/{how}?id={ident}&seconds=60")
     return server.wait_for_note("ran", ident)["pid"], connection

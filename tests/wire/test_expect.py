@@ -72,7 +72,7 @@ def test_an_app_that_answers_without_reading_causes_no_100(server):
 
 
 def test_what_a_client_sends_after_an_early_refusal_is_no_request(server):
-    """It was told no; whatever it sends now, the body after all or something else, must not run."""
+    """It was refused; whatever it sends now, the body after all or something else, must not run."""
     ident = new_id()
     body = f"POST /canary?id={ident} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode()
     with server.connect() as connection:

@@ -1,4 +1,4 @@
-"""A start, or a stop, that fails ends all the same: it says why at once, and is held up by nothing."""
+"""A start, or a stop, that fails still ends: it says why at once, and nothing holds it up."""
 
 import json
 import re
@@ -46,13 +46,13 @@ BEGUN = {
     "a call": "self.call = asyncio.create_task(asyncio.to_thread(time.sleep, 60))",
 }
 WSGI = "tests.apps.working:app"
-#: Longer than a slow machine takes for a start and EXIT_GRACE, and shorter than what goes on.
+#: Longer than a slow machine takes for a start and EXIT_GRACE, and shorter than what keeps running.
 PATIENCE = 40
 
 
 @pytest.fixture
 def run(tmp_path):
-    """Starts a server that can't, and waits for its end: (exit code, what it said)."""
+    """Run a server that can't start, until its end: (exit code, what it logged)."""
 
     def run(wsgi=WSGI, begun="pass", first="pass"):
         (tmp_path / "broken.py").write_text("raise ValueError('no database')")
@@ -138,7 +138,7 @@ def test_a_restart_is_not_held_up_by_a_stop_that_hangs(start_server, tmp_path):
 
 
 def read_health(path):
-    """What the operations address at this UNIX socket says of it."""
+    """The status and the JSON that /-/health gives at this UNIX socket."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(PATIENCE)
         client.connect(str(path))
@@ -185,7 +185,7 @@ def test_a_start_that_waits_is_named_and_no_server_is_healthy_in_it(begin, wsgi)
     assert "stopping (SIGTERM): start() is still under way" in log.read_text()
 
 
-#: The second process to load it takes its time.
+#: The second process to load it is slow.
 UNEVEN = """
 import os, time
 try:
@@ -206,7 +206,7 @@ def test_the_slower_of_two_processes_is_no_start_of_the_application_s(begin, tmp
     assert process.wait(PATIENCE) == 0
 
 
-#: Waits in C for a lock that it has itself: no handler in Python runs meanwhile.
+#: Waits in C for a lock that it holds itself: no signal handler in Python runs meanwhile.
 LOCKED = (
     "import sqlite3; held = [sqlite3.connect('shop.db', timeout=60) for _ in range(2)]; "
     "[each.execute('BEGIN EXCLUSIVE') for each in held]"
@@ -230,7 +230,7 @@ def test_a_start_that_blocks_the_loop_is_named_and_the_second_signal_ends_it(beg
 
 
 def test_a_start_that_blocked_and_is_over_is_not_waited_for(begin):
-    """On asyncio what was due meanwhile comes before the end of the start is seen."""
+    """On asyncio, what became due meanwhile runs before the end of the start is seen."""
     process, log, _ = begin("--loop", "asyncio", first="time.sleep(4)", wsgi="None")
     assert poll(lambda: " serves http" in log.read_text(), PATIENCE)
     assert log.read_text().count("waiting for start()") == 1

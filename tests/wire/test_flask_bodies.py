@@ -1,4 +1,4 @@
-"""Forms, JSON and uploads as a Flask app reads them, in every framing, and also what Tornado can't parse."""
+"""Forms, JSON and uploads as a Flask app reads them, in every framing, including what Tornado can't parse."""
 
 import hashlib
 import json
@@ -46,7 +46,7 @@ def test_request_data_is_the_body(post):
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 def test_a_client_that_leaves_in_the_middle_is_no_error_of_the_app(server, framing):
-    """Werkzeug's ClientDisconnected is answered 400, which nobody reads; others would be a traceback."""
+    """Werkzeug's ClientDisconnected becomes a 400 that nobody reads; others would log a traceback."""
     ident = new_id()
     with server.connect() as connection:
         header = CHUNKED if framing == "chunked" else ("Content-Length", "200000")

@@ -52,7 +52,7 @@ def raw_request(lines, body, ident, version="1.1"):
 
 
 def assert_refused(server, request, ident):
-    """One reply, 400 or 501, then the end; neither it nor what was sent behind it reached the app."""
+    """One reply, 400 or 501, then the end; neither the request nor what was sent after it reached the app."""
     behind = new_id()
     with server.connect() as connection:
         connection.send(request + raw_request(length(2), "hi", behind))

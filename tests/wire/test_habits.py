@@ -1,4 +1,4 @@
-"""What apps do that must not reach into the server, and what they do that it must not lose."""
+"""What apps do that must not affect the server, and what they do that it must not lose."""
 
 import os
 import re
@@ -17,7 +17,7 @@ APP = "tests.apps.habits:load()"
 
 @pytest.fixture(params=FORMS)
 def start(request, start_server):
-    """A server of the app, whose habit this is."""
+    """A server of the app with this habit."""
 
     def start(*arguments, habit="", target=APP, **options):
         env = {"HABIT": habit, **options.pop("env", {})}
@@ -165,7 +165,7 @@ def test_what_never_ends_in_the_background_ends_with_the_graceful_timeout(start)
     says = "threads that the app has started still run (Thread-"
     early = "has nothing to serve and is waited for: " if start.form == "process" else "stopped, but "
     assert server.log_lines(early + says)
-    assert server.wait(0) is None  # three seconds at least are not over
+    assert server.wait(0) is None  # it has three seconds at least
     assert server.wait() == 0
     assert len(server.log_lines(says, enough=2)) == 2
 
@@ -178,7 +178,7 @@ def test_a_function_for_the_exit_that_does_not_return_ends_with_the_graceful_tim
 
 
 def test_a_process_that_a_view_has_started_does_not_hold_the_end_up(start):
-    """Python waits for it; nobody ends it."""
+    """Python waits for it; nothing ends it."""
     server = start("--graceful-timeout", "1")
     child = int(server.get("/job").text)
     server.signal(signal.SIGTERM)
@@ -229,7 +229,7 @@ def test_who_is_told_twice_to_stop_does_not_wait_for_the_background(start):
     assert server.get(f"/mail?id={ident}&seconds=60").text == "accepted"
     server.signal(signal.SIGTERM)
     assert server.log_lines("stopping")
-    time.sleep(1.5)  # within a second it would be the same signal, to the process and its group
+    time.sleep(1.5)  # within a second it would count as one signal, sent to the process and its group
     server.signal(signal.SIGTERM)
     assert server.wait() == 1
 
@@ -413,7 +413,7 @@ def test_what_the_server_refuses_is_in_the_log(start):
 
 @pytest.mark.skipif(ON_TORNADO, reason="Tornado's server tells nobody why it closes a connection")
 def test_who_speaks_something_else_is_told_by_what(start):
-    """A balancer that is set up to, day and night: who looks for the reason finds it in the line."""
+    """A misconfigured load balancer does so day and night: the log line must give the reason."""
     server = start()
     for spoken in (
         b"\x16\x03\x01\x02\x00\x01\x00",
@@ -434,7 +434,7 @@ def test_who_speaks_something_else_is_told_by_what(start):
 
 
 def test_who_is_gone_before_being_accepted_is_nobody(start):
-    """The kernel does not know its address any more: what it has sent is not run."""
+    """The kernel no longer knows its address: what it has sent is not run."""
     server = start()
     for _ in range(100):
         with server.connect() as connection:

@@ -128,7 +128,7 @@ def comparable_headers(reply, ignored):
 
 
 def comparable_body(reply):
-    """Decoded; JSON as values, less the header that only some servers show to a chunked upload's app."""
+    """Decoded; JSON as values, without the header that only some servers show the app for chunked uploads."""
     body = reply.body
     if reply.header("Content-Encoding") == "gzip":
         body = gzip.decompress(body)

@@ -1,4 +1,4 @@
-"""Replies of no body, of too much of it, of too little, and the length that the server adds."""
+"""Replies with no body, with too much of it, with too little, and the length that the server adds."""
 
 import pytest
 
@@ -62,7 +62,7 @@ def test_a_reply_to_head_has_no_body(server, headers, chunks, listed, version):
 
 @pytest.mark.parametrize("status", ["100 Continue", "101 Switching Protocols", "103 Early Hints", "199 Odd"])
 def test_an_interim_status_of_the_app_has_no_body_and_ends_the_connection(server, status):
-    """It is no final reply, so nothing may ever follow it."""
+    """It is not a final reply, so nothing may ever follow it."""
     ident = new_id()
     with server.connect() as connection:
         connection.send_request("GET", script(status, chunks=[b"swordfish"]))
@@ -77,7 +77,7 @@ def test_an_interim_status_of_the_app_has_no_body_and_ends_the_connection(server
 @pytest.mark.parametrize("field", ["X-Sendfile", "X-Accel-Redirect"])
 @pytest.mark.parametrize("listed", [True, False])
 def test_a_body_that_the_app_leaves_to_a_proxy_is_empty_and_the_connection_stays(server, listed, field):
-    """The app says the length of the file that is to be sent instead."""
+    """The app declares the length of the file that is to be sent instead."""
     ident = new_id()
     with server.connect() as connection:
         headers = [length(300_000), (field, "/protected/file")]
@@ -128,7 +128,7 @@ def test_written_and_returned_bytes_count_together(server):
 @pytest.mark.parametrize("listed", [True, False])
 @pytest.mark.parametrize("chunks", [[b"few"], [b"f", b"ew"], []], ids=["one", "two", "none"])
 def test_fewer_bytes_than_declared_cut_the_connection(server, chunks, listed, version):
-    """With not even one byte out, a 500 would do as well."""
+    """When not even one byte was sent, a 500 would do as well."""
     target = script(headers=[length(30)], chunks=chunks, listed=listed)
     with pytest.raises(Cut) as cut:
         assert server.get(target, version=version).status == 500

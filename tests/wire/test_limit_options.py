@@ -1,4 +1,4 @@
-"""The options that bound what a client may send, and how long it may take: each is seen to move its limit."""
+"""The options that bound what a client may send, and how long it may take: each does move its limit."""
 
 import os
 import subprocess
@@ -75,7 +75,7 @@ def test_tornado_s_server_has_the_head_s_size(start):
 
 
 def seconds_to_end(connection):
-    """How long until the server closes, and what it said before."""
+    """How long until the server closes, and what it sent before."""
     begun = time.monotonic()
     said = connection.everything()
     return time.monotonic() - begun, said
@@ -91,7 +91,7 @@ def test_a_slow_head_is_a_408(start):
 
 
 def test_a_trickled_head_is_a_408(start):
-    """Each byte in time, the whole not."""
+    """Each byte comes in time, the whole head does not."""
     server = start("--head-timeout", "1")
     with server.connect() as connection:
         begun = time.monotonic()
@@ -124,7 +124,7 @@ def test_a_body_that_pauses_too_long_is_cut(start, target):
 
 
 def test_a_body_that_comes_too_slowly_is_cut(start):
-    """Never a pause; but the rate is required as soon as the pause is over that it might have made."""
+    """It never pauses; but the rate is required as soon as the longest pause allowed would be over."""
     server = start("--body-timeout", "0.5", "--body-rate", "100000")
     with server.connect() as connection:
         begun = time.monotonic()

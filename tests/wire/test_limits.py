@@ -24,13 +24,13 @@ def length(size):
 
 
 def send_past_the_limit(connection, size):
-    """A body in chunks that does not end, well past every limit here."""
+    """Send a chunked body that does not end, well past every limit here."""
     for _ in range(2 * size // 65_536):
         connection.send(chunk(b"x" * 65_536))
 
 
 def is_stopped(connection, seconds=25):
-    """The server ends the connection, sooner or later, however long the client goes on."""
+    """The server ends the connection in time, however long the client goes on sending."""
     deadline = time.monotonic() + seconds
     piece = chunk(b"x" * MIB)
     with suppress(ConnectionError):
@@ -120,7 +120,7 @@ def test_an_expected_body_that_is_too_large_is_refused_without_a_100(server):
 
 @pytest.mark.parametrize("how", ["whole", "pieces", "lines"])
 def test_a_chunked_body_that_grows_too_large_for_wsgi_makes_read_raise(server, how):
-    """413 if no reply had begun, or a cut; the app must not take it for whole."""
+    """413 if no reply had begun, or a cut; the app must not take the body for complete."""
     ident = new_id()
     with server.connect() as connection:
         connection.send_head("POST", f"/witnessed?id={ident}&how={how}", [CHUNKED])

@@ -1,4 +1,4 @@
-"""Where a server can listen: TCP by name and by address, a UNIX socket, what it inherits; and TLS on them."""
+"""Where a server can listen: TCP by name and by address, a UNIX socket, inherited ones; and TLS on them."""
 
 import asyncio
 import hashlib
@@ -23,7 +23,7 @@ SERVE = ("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.flask_vi
 ENVIRONS = ("--wsgi", "tests.apps.environs:app")
 SERVERS = ("waterspout", "tornado")
 LOOPS = ("asyncio", "uvloop")
-#: For localhost, 127.0.0.1 and ::1, until 2126; it is known to nobody but this file.
+#: For localhost, 127.0.0.1 and ::1, until 2126; used in tests alone.
 KEY = """\
 -----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgG+sfVvhR+HkcUXI1
@@ -73,7 +73,7 @@ routes = [("/native", Told)]
 
 
 class Wrapped(Connection):
-    """A connection over a socket that somebody else has made."""
+    """A connection over a socket that already exists."""
 
     def __init__(self, sock):
         self.socket = sock

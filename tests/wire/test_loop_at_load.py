@@ -1,4 +1,4 @@
-"""What native code gives to the event loop as it is loaded, as Tornado's applications have always done."""
+"""What native code adds to the event loop as it is loaded, as Tornado's applications have always done."""
 
 import pytest
 

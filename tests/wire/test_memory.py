@@ -22,7 +22,7 @@ BLOCK = bytes(range(256)) * 256
 
 
 class MemoryWatch:
-    """The highest memory of all processes together while it watches, over what it was at first."""
+    """The peak memory of all processes together while it watches, and its growth since the start."""
 
     def __init__(self, server):
         self._server = server
@@ -122,7 +122,7 @@ def pieces_of(connection, head, size):
 
 
 def stalled(server, ident, pause=0.3):
-    """What the app has produced once it stands still."""
+    """How many bytes the app has produced once it stalls."""
 
     def stands_still():
         before = server.count(ident)
@@ -150,7 +150,7 @@ def test_many_stalled_clients_hold_little_each(start_server, form):
 
 
 def test_what_tls_holds_goes_with_its_connection(start_server, certificate):
-    """It has 256 KiB and more for each: they must not lie about until a collector comes."""
+    """It has 256 KiB and more for each: they must not stay until the garbage collector runs."""
     server = start_server("--wsgi", "tests.apps.flask_views:app", *certificate, form="process")
     request = build_request("POST", "/flask/data", body=bytes(MIB))
 
@@ -168,7 +168,7 @@ def test_what_tls_holds_goes_with_its_connection(start_server, certificate):
 
 
 def test_a_circle_that_holds_much_is_collected(start_server):
-    """Python's collector counts objects, and of those there are few."""
+    """Python's garbage collector counts objects, and here they are few."""
     server = start_server("--native", "tests.apps.circles:routes")
     with MemoryWatch(server) as memory, server.connect() as connection:
         for _ in range(300):

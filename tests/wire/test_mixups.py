@@ -1,4 +1,4 @@
-"""Thousands of interleaved requests, and no identity ever seen by another (hazards 18)."""
+"""Thousands of interleaved requests, none of which ever sees another's identity (hazards 18)."""
 
 import os
 import threading

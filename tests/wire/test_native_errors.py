@@ -32,7 +32,7 @@ def test_a_reply_that_can_t_be_completed_is_cut(server, path, length, by):
 
 @pytest.mark.parametrize("by", WAYS)
 def test_a_reply_without_a_length_is_cut_by_a_reset(server, by):
-    """RFC 9112 section 8: its end is that of the connection, and a clean one would say that it is whole."""
+    """RFC 9112 section 8: it ends with the connection, and a clean end would say that it is complete."""
     with server.connect() as connection:
         connection.send_request("GET", f"/half?by={by}", version="1.0")
         with pytest.raises(ConnectionResetError):

@@ -1,4 +1,4 @@
-"""Behind Debian's nginx, with TLS and a prefix: what a browser's address bar says is what both sides know."""
+"""Behind Debian's nginx, with TLS and a prefix: both sides know what the browser's address bar says."""
 
 import re
 import socket
@@ -13,7 +13,7 @@ from tests.wire.client import Connection
 from tests.wire.test_listeners import CERTIFICATE, KEY, connect_tls
 from tests.wire.test_proxies import COMMON, FAMILY, SERVE, SIDES
 
-#: The client's: nginx itself connects from 127.0.0.1.
+#: The client's address: nginx itself connects from 127.0.0.1.
 CLIENT = "127.0.0.9"
 TRUST = ("--trusted-proxies", "127.0.0.1")
 
@@ -40,7 +40,7 @@ class Front:
             return connection.ask(method, target, [("Host", f"localhost:{self.port}"), *headers], body)
 
     def told(self, prefix, headers=()):
-        """What both sides know."""
+        """What both sides report; they must agree on COMMON."""
         native, flask = (self.ask("GET", prefix + side, headers).json() for side in SIDES)
         assert {name: native[name] for name in COMMON} == {name: flask[name] for name in COMMON}
         return flask | {"native": native}
@@ -61,13 +61,13 @@ def start(tmp_path_factory, form, text, *arguments):
 
 @pytest.fixture(scope="module", params=FORMS)
 def stripping(request, tmp_path_factory):
-    """The example as it stands: nginx takes /board off."""
+    """The example as it stands: nginx strips /board."""
     yield from start(tmp_path_factory, request.param, read_example())
 
 
 @pytest.fixture(scope="module", params=[(form, way) for form in FORMS for way in ("stripped", "handed on")])
 def front(request, tmp_path_factory):
-    """Everything is under /board, which nginx takes off; or which is our root path."""
+    """Everything is under /board, which nginx strips, or which is our root path."""
     form, way = request.param
     if way == "stripped":
         yield from start(tmp_path_factory, form, read_example())
@@ -166,7 +166,7 @@ def test_who_goes_round_the_proxy_is_who_he_is(front):
 
 
 def test_fields_that_nginx_hands_on_change_nothing_where_they_are_not_named(tmp_path_factory):
-    """As gunicorn's documents have it: host, port and prefix come as the client wrote them."""
+    """As in gunicorn's documentation: host, port and prefix arrive as the client wrote them."""
     text = """server {
         listen 443 ssl; ssl_certificate x; ssl_certificate_key x;
         location / {

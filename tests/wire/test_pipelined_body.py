@@ -1,4 +1,4 @@
-"""What stands behind a connection's last request is not served, with a body or without."""
+"""What follows a connection's last request is not served, with a body or without."""
 
 import pytest
 

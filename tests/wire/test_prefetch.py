@@ -1,4 +1,4 @@
-"""Many small requests at the same moment: they share a lane, and nobody waits behind a view that is slow."""
+"""Many small requests at the same moment: they share a lane, and none waits behind a slow view."""
 
 from tests.server import new_id
 from tests.wire.client import build_request
@@ -8,7 +8,7 @@ SERVE = ("--wsgi", "tests.apps.working:app", "--wsgi-threads", str(LANES))
 
 
 def send_together(server, targets):
-    """One connection each; the requests come as close together as can be."""
+    """One connection each; the requests are sent as close together as possible."""
     connections = [server.connect() for _ in targets]
     requests = [build_request("GET", target) for target in targets]
     for connection, request in zip(connections, requests, strict=True):
@@ -17,7 +17,7 @@ def send_together(server, targets):
 
 
 def warm_up(server):
-    """Views that compute for a moment: whoever comes next is laid behind one."""
+    """Views that compute for a moment: requests that come next are put behind one."""
     for connection in send_together(server, ["/quick"] * 40):
         assert connection.reply().status == 200
         connection.close()

@@ -1,4 +1,4 @@
-"""Who the client is, behind proxies and without: the same on both sides, and nobody else's word counts."""
+"""Who the client is, behind proxies and without: the same on both sides, and no untrusted claim counts."""
 
 import json
 
@@ -11,16 +11,16 @@ from waterspout.message import forwarded
 SERVE = ("--native", "tests.apps.proxied:routes", "--wsgi", "tests.apps.proxied:flask_app")
 LOOPBACK = ("--trusted-proxies", "127.0.0.0/8,10.0.0.0/8,2001:db8:1::/48")
 SIDES = ("/native/told", "/told")
-#: What both sides tell, and each must tell the same.
+#: What both sides report, and must report alike.
 COMMON = ("address", "scheme", "host", "root_path", "link")
-#: Of a trusted proxy's fields those that say nothing of address, scheme, host, port or path.
+#: The fields of a trusted proxy that say nothing about address, scheme, host, port or path.
 PASSED_ON = {"x-forwarded-user", "x-forwarded-client-cert", "x-forwarded-of-next-year"}
 FAMILY = sorted({*forwarded._OTHERS, *forwarded._CONNECTION, *PASSED_ON})
 
 
 def told(server, headers=(), prefix="", target="", **options):
-    """What both sides know of a request with these headers: the native one's word, which is the other's, and
-    all that Flask says beyond it.
+    """What Flask reports for a request with these headers, with the native side's report as `native`; both
+    must agree on COMMON and on the forwarded fields.
     """
     native, flask = (server.get(prefix + side + target, headers, **options).json() for side in SIDES)
     assert {name: native[name] for name in COMMON} == {name: flask[name] for name in COMMON}
@@ -33,7 +33,7 @@ def told(server, headers=(), prefix="", target="", **options):
 
 @pytest.fixture(scope="module")
 def start(form, tmp_path_factory):
-    """Servers by their arguments, each for all tests of the module."""
+    """Servers by their arguments, each shared by all tests of the module."""
     running = {}
 
     def get(*arguments):
@@ -252,7 +252,7 @@ def test_a_folded_line_is_refused(trusting):
 
 
 def test_fields_that_are_not_believed_are_removed_all_the_same(trusting):
-    """A proxy that writes one of them hands the others on, as its client wrote them."""
+    """A proxy that sets one of them forwards the others as its client wrote them."""
     headers = [(name, "203.0.113.66") for name in FAMILY if name != "x-forwarded-for"]
     facts = told(trusting, [*headers, ("X-Forwarded-For", "203.0.113.9")])
     assert (facts["address"], facts["scheme"]) == ("203.0.113.9", "http")
@@ -268,7 +268,7 @@ def test_fields_that_are_not_believed_are_removed_all_the_same(trusting):
     ],
 )
 def test_fields_that_are_not_named_are_the_client_s_and_change_nothing(start, fields, address, base):
-    """Most proxies set one or two of the five, and hand on what their client wrote in the others."""
+    """Most proxies set one or two of the five, and forward what their client wrote in the others."""
     server = start(*LOOPBACK, "--proxy-headers", fields)
     claims = [(name, "203.0.113.66") for name in FAMILY if name not in forwarded.X_FORWARDED]
     said = ("6.6.6.6, 203.0.113.9", "https", "evil.test", "444", "/evil")
@@ -386,7 +386,7 @@ def test_everything_is_mounted_under_the_root_path(start, word):
 
 
 def test_a_flask_app_sends_from_the_root_path_itself_to_what_is_below_it(start):
-    """As behind gunicorn: else links of its first page that are relative would lead out of it."""
+    """As behind gunicorn: else relative links on its first page would lead out of the root path."""
     server = start("--root-path", "/board")
     for target, location in (("/board", "/board/"), ("/board?a=%2F", "/board/?a=%2F")):
         reply = server.get(target)
@@ -430,8 +430,8 @@ def test_the_root_path_is_taken_off_once(start):
 @pytest.mark.parametrize(
     ("prefix", "path", "root_path"),
     [
-        ("/board", "/board/told", "/board"),  # it says so, and takes nothing off
-        ("/board", "/told", "/board"),  # it takes it off
+        ("/board", "/board/told", "/board"),  # the proxy names the prefix, and strips nothing
+        ("/board", "/told", "/board"),  # the proxy strips it
         ("/outer", "/board/told", "/outer/board"),
         ("/outer/board", "/told", "/outer/board"),
         ("/outer/board", "/board/told", "/outer/board"),
@@ -468,7 +468,7 @@ def test_the_origin_check_compares_with_what_the_browser_asked(trusting, plain):
         headers = [("Origin", origin), *proxied]
         assert shake_hands(trusting, "/native/socket", headers) == status
         assert trusting.ask("POST", "/same", headers, body=b"").json() is (status == 101)
-    # Nobody opens a door for himself.
+    # An untrusted client can't allow itself an origin.
     assert shake_hands(plain, "/native/socket", [("Origin", "https://status.example"), *proxied]) == 403
     assert not plain.ask("POST", "/same", [("Origin", "https://status.example"), *proxied], body=b"").json()
 

@@ -111,7 +111,7 @@ def test_a_thread_of_the_app_publishes_when_its_request_is_long_over(server):
 
 @pytest.mark.parametrize("turn", range(5))
 def test_the_last_word_of_a_process_is_heard(start_server, turn):
-    """Its only view has been answered, it has been told to end, and a thread of the view goes on."""
+    """Its only request has been answered, it has been told to end, and a thread of the view goes on."""
     server = start_server(*SERVE, "--wsgi-max-requests", "1", form="process")
     topic = new_id()
     listener = Listener(server, topic)
@@ -155,7 +155,7 @@ def test_publishing_outside_of_a_server_raises_a_clear_error():
 
 
 def test_a_view_that_subscribes_hears_or_is_told_that_it_can_t(server, form):
-    """On an event loop of its own: in the server's process it hears, in another it would wait for ever."""
+    """On an event loop of its own: in the server's process it hears, in another it would wait forever."""
     text = server.get(f"/subscribe-on-its-own-loop?topic={new_id()}", timeout=20).text
     if form == "threads":
         assert text == "of its own"

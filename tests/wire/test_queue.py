@@ -1,4 +1,4 @@
-"""A bounded queue: what is too much is told so at once, and native routes never wait (hazards 20)."""
+"""A bounded queue: what is too much is refused at once, and native routes never wait (hazards 20)."""
 
 import socket
 import time
@@ -42,7 +42,7 @@ def test_a_request_past_the_queue_is_a_fast_503(server):
             reply = connection.ask(method, f"/quick?id={held[0]}", body=body)
         assert reply.status == 503
         assert int(reply.header("Retry-After")) >= 0
-        assert time.monotonic() - began < 5  # of the 10 that the queue gives it
+        assert time.monotonic() - began < 5  # the queue would give it 10
     for ident, connection in (held, *waiting):
         assert_answered(server, ident, connection)
     assert len(server.notes("ran", held[0])) == 1
@@ -71,7 +71,7 @@ def test_native_routes_answer_while_the_queue_is_full(server):
     began = time.monotonic()
     for _ in range(50):
         assert server.get("/native/ping").text == "pong"
-    assert time.monotonic() - began < 10  # of the 20 that the gate is closed
+    assert time.monotonic() - began < 10  # the gate is closed for 20
     for ident, connection in requests:
         assert_answered(server, ident, connection)
 
@@ -94,7 +94,7 @@ def test_nor_is_a_queued_upload_whose_client_left_when_no_disk_may_hold_it(start
     server = start_server(*SERVE, "--wsgi-spool", "0", form=form)
     held = hold_the_lane(server)
     left, connection = new_id(), server.connect()
-    # More than memory holds of it, and less behind that than hides from the server that the client has left.
+    # More of it than memory holds, but not so much more that the server can't see that the client has left.
     connection.send_request("POST", f"/quick?id={left}", body=bytes(250_000))
     connection.close()
     waiting = [queue_when_there_is_room(server), queue_when_there_is_room(server)]
@@ -106,7 +106,7 @@ def test_nor_is_a_queued_upload_whose_client_left_when_no_disk_may_hold_it(start
 
 @pytest.mark.skipif(ON_TORNADO, reason="there a client that half-closes counts as gone")
 def test_a_client_that_half_closes_when_all_lanes_are_busy_for_a_moment_is_answered(server):
-    """Two at a time on one lane, which may say a moment after its last reply that it is free."""
+    """Two at a time on one lane, which may report only a moment after its last reply that it is free."""
     for _ in range(5):
         connections = []
         for _ in range(2):

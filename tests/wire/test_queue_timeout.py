@@ -1,4 +1,4 @@
-"""Nobody waits in the queue for longer than it makes sense."""
+"""No request waits in the queue for longer than makes sense."""
 
 import time
 
@@ -9,7 +9,7 @@ LANES = 8
 
 
 def send(server, count):
-    """So many requests, each on a connection of its own: (id, connection)."""
+    """Send `count` requests, each on a connection of its own: (id, connection)."""
     requests = [(new_id(), server.connect()) for _ in range(count)]
     for ident, connection in requests:
         connection.send_request("GET", f"/gated?id={ident}")
@@ -19,7 +19,7 @@ def send(server, count):
 def test_who_waited_too_long_for_a_lane_gets_a_503(start_server):
     server = start_server(*SERVE, "--wsgi-threads", str(LANES), "--wsgi-queue-timeout", "2")
     running = send(server, LANES)
-    # A server that accepts several connections at once serves them in whatever order the kernel tells it.
+    # A server that accepts several connections at once serves them in whatever order the kernel reports them.
     for ident, _ in running:
         server.wait_for_note("ran", ident)
     began = time.monotonic()

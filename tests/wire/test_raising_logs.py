@@ -1,4 +1,4 @@
-"""What an app does to logging costs lines, and neither replies, nor the server, nor its stop."""
+"""What an app does to logging may cost log lines, but no reply, not the server, and not its stop."""
 
 import signal
 
@@ -88,7 +88,7 @@ def serve(environ, start_response):
 def test_what_raises_over_every_line_costs_nothing_else(start_server, form, loop, tmp_path, recipe, said):
     for name, text in (("my_logging", recipe), ("my_native", NATIVE), ("my_flask", FLASK)):
         (tmp_path / f"{name}.py").write_text(text)
-    # The last of two options is heard: whatever the suite runs on, this asks both loops.
+    # The last of two equal options counts: whatever the suite runs on, this covers both loops.
     arguments = ("--native", "my_native:routes", "--wsgi", "my_flask:app")
     server = start_server(*arguments, form=form, cwd=tmp_path, listen=("--port", "0", "--loop", loop))
     with server.connect() as connection:

@@ -8,7 +8,7 @@ import pytest
 from tests.server import PATIENCE, new_id, poll
 
 SERVE = ("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.hanging:app")
-#: Elsewhere tests have them no nicer than others.
+#: Other tests give WSGI processes the normal priority.
 BY_DEFAULT = {"WATERSPOUT_WSGI_NICE": "auto"}
 
 

@@ -1,4 +1,4 @@
-"""SIGHUP: new WSGI processes with the code as it is now take over, and nobody notices."""
+"""SIGHUP: new WSGI processes with the current code take over, and nobody notices."""
 
 import os
 import pty
@@ -21,7 +21,7 @@ def app(environ, start_response):
     return working(environ, start_response)
 """
 SERVE = ("--native", "tests.apps.natives:routes", "--wsgi", "versioned:app")
-#: Code that is loaded no further than to here until there is a file of this name, or for a bounded time.
+#: Code that loads no further than this point until the file `gate` exists, or for a bounded time.
 HELD = """
 import pathlib, time
 deadline = time.monotonic() + 20
@@ -38,7 +38,7 @@ def site(tmp_path):
         text = APP.format(version=version, length=len(version))
         fresh = tmp_path / "versioned.new"
         fresh.write_text(f"{text}\n{write.hold}\n")
-        fresh.replace(tmp_path / "versioned.py")  # at once: who loads it just now has one or the other
+        fresh.replace(tmp_path / "versioned.py")  # atomically: a load at this moment sees one or the other
 
     write.folder = tmp_path
     write.hold = ""
@@ -74,7 +74,7 @@ def test_a_reload_brings_new_code_and_keeps_native_connections(start, site):
 
 
 def test_native_code_that_has_changed_is_told(start_server, tmp_path):
-    """Both by its name, which leads to another release by now, and by its own file."""
+    """By the names of its files, which lead to another release by now."""
     releases = [tmp_path / name for name in ("one", "second")]
     for release in releases:
         release.mkdir()
@@ -252,7 +252,7 @@ def test_while_its_terminal_is_there_sighup_reloads(start, site):
 
 
 def test_a_terminal_that_closes_and_is_another_session_s_keeps_nobody_from_a_reload(start, site):
-    """`setsid waterspout serve`: no end of that terminal has ever been told."""
+    """`setsid waterspout serve`: the end of that terminal is never signalled to it."""
     server, ours = start_on_terminal(start)
     os.close(ours)
     site("two!")

@@ -1,4 +1,4 @@
-"""`--reload`: what somebody changes while developing is served without being asked for."""
+"""`--reload`: what a developer changes is served without further action."""
 
 import os
 import re
@@ -61,9 +61,9 @@ def server(start_server, site):
 
 
 def said(server, path, text, statuses=(200, 503)):
-    """Whether the answer begins with this text, before long; none is lost meanwhile.
+    """Whether the answer begins with this text, before long; no answer is lost meanwhile.
 
-    A request that comes when a server that restarts has stopped its lanes, and not yet its sockets, is a 503.
+    A request that comes when a restarting server has stopped its lanes, but not yet its sockets, gets a 503.
     """
 
     def answer():
@@ -189,7 +189,7 @@ def test_a_restart_that_fails_is_tried_again_after_the_next_change(server, site)
     server.stop()
 
 
-#: Its directory is removed, and then it becomes the server.
+#: Removes its own directory, and then becomes the server.
 LEAVE = """
 import os, sys
 os.rmdir(os.getcwd())
@@ -234,7 +234,7 @@ def test_a_unix_socket_outlives_restarts_that_fail(start_server, site, is_remove
     assert server.log_lines("waiting for a change of the code", WAIT)
     assert path.is_socket()
     if is_removed:
-        path.unlink()  # then nobody comes in, and the server goes on
+        path.unlink()  # then no client gets in, and the server goes on
     change(site, "my_wsgi.py", WSGI, "second")
     assert server.log_lines("serves unix:", WAIT, 2)
     if not is_removed:
@@ -326,7 +326,7 @@ def test_the_first_signal_during_a_restart_is_a_stop_and_no_second_one(start_ser
         assert connection.next_chunk(connection.head()) == b"begun"
         change(site, "my_native.py", SLOW, "second")
         assert server.log_lines("the server restarts", WAIT)
-        time.sleep(0.5)  # it waits for the reply: 2 s, or 10 if it is told before that
+        time.sleep(0.5)  # it waits for the reply: 2 s, or 10 if it is told to stop before that
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
     assert server.log_lines("stopping (SIGTERM): ")
@@ -335,7 +335,7 @@ def test_the_first_signal_during_a_restart_is_a_stop_and_no_second_one(start_ser
 
 @pytest.fixture
 def noise(site):
-    """A log beside the code, to which a line is written all the time."""
+    """A log beside the code, to which lines are written all the time."""
     over = threading.Event()
 
     def write():

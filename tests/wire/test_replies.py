@@ -21,7 +21,7 @@ def as_json(value):
 
 
 def script(status="200 OK", headers=(PLAIN,), chunks=(b"body",), written=(), listed=False, ident=""):
-    """The target that makes the app reply just so, right or wrong."""
+    """The target that makes the app reply exactly so, right or wrong."""
     facts = {"status": status, "headers": headers, "written": written, "chunks": chunks, "listed": listed}
     return f"/scripted?id={ident}&script={quote(json.dumps(facts, default=as_json))}"
 
@@ -50,7 +50,7 @@ def test_a_status_goes_out_as_the_app_wrote_it(server, status, code, reason):
 
 
 def test_a_reason_beyond_ascii_is_no_error(server):
-    """It may lose its letters, not gain any: UTF-8 would be two for one."""
+    """It may lose such letters, but not gain any: UTF-8 would be two for one."""
     reply = server.get(script("404 N\xe3o"))
     assert (reply.status, reply.body) == (404, b"body")
     assert reply.reason in ("N\xe3o", "N?o")

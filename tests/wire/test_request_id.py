@@ -1,4 +1,4 @@
-"""X-Request-Id: taken if well formed, otherwise made; told to the app, the client and the log."""
+"""X-Request-Id: taken if well formed, otherwise generated; passed to the app, the client and the log."""
 
 import re
 

@@ -1,5 +1,5 @@
-"""The server starts, tells, reloads and stops the WSGI apps that rules lead to, `("/a/.*", FallbackHandler,
-{"fallback": Container(...)})`, as it does that of `wsgi=`.
+"""The server starts, reports, reloads and stops the WSGI apps that rules lead to, `("/a/.*", FallbackHandler,
+{"fallback": Container(...)})`, as it does the one of `wsgi=`.
 """
 
 import json

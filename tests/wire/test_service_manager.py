@@ -1,4 +1,4 @@
-"""A service manager that wants to know: systemd's Type=notify, and WatchdogSec."""
+"""A service manager that wants to be notified: systemd's Type=notify, and WatchdogSec."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def test_a_manager_is_told_when_it_serves_and_when_it_stops(start_server, manage
 
 
 def test_signs_of_life_stop_when_the_event_loop_does(start_server, manager):
-    """What kills a server that a handler has brought to a stand for ever."""
+    """This is what kills a server that a handler blocks forever."""
     wanted = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "400000"}
     server = start_server(*SERVE, env=wanted)
     assert manager.recv(100) == b"READY=1"

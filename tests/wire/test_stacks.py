@@ -1,4 +1,4 @@
-"""Where everything stands, told to who asks by a signal, and when a process crashes."""
+"""Where everything stands, logged on a signal and when a process crashes."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What the operations address tells, and who can't ask (`--ops-bind`)."""
+"""What the operations address reports, and who can't ask it (`--ops-bind`)."""
 
 import os
 import re
@@ -85,7 +85,7 @@ def test_what_runs_and_waits_is_told_while_it_does(watched, form):
     assert done["requests"] == {"started": 3, "running": 0, "prefetched": 0, "finished": 3}
     assert (done["wait"]["count"], done["run"]["count"]) == (3, 3)
     assert 0.3 < done["wait"]["max"] < 20
-    assert 0.2 < done["run"]["p50"] < 20  # right to an eighth
+    assert 0.2 < done["run"]["p50"] < 20  # accurate to an eighth
     assert done["wait"]["p50"] < 0.3
 
 
@@ -190,7 +190,7 @@ def test_a_process_that_dies_has_crashed_and_one_that_is_reloaded_has_not(start_
 def test_the_requests_that_run_longest_are_named(watched):
     assert watched.pool()["longest"] == []
     (first, one), (second, other) = begin(watched), begin(watched)
-    assert poll(lambda: len(watched.pool()["longest"]) == 2)  # for a moment one lies ready behind the other
+    assert poll(lambda: len(watched.pool()["longest"]) == 2)  # at first one may wait behind the other
     told = watched.pool()["longest"]
     assert [each["request"] for each in told] == ["GET /gated", "GET /gated"]
     assert 20 > told[0]["seconds"] > told[1]["seconds"] > 0
@@ -282,7 +282,7 @@ def test_a_view_that_is_given_up_is_told(start_server, form):
 
 
 def begin_alone(watched):
-    """Where no native route can tell that the request was read, its view can."""
+    """Where no native route can show that the request was read, its view can."""
     ident, connection = new_id(), watched.server.connect()
     connection.send_request("GET", f"/gated?id={ident}")
     watched.server.wait_for_note("ran", ident)

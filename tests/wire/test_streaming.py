@@ -1,4 +1,4 @@
-"""Replies that stream: first byte early, in one thread, and no longer than somebody listens."""
+"""Replies that stream: first byte early, in one thread, and no longer than the client listens."""
 
 import hashlib
 import time
@@ -138,7 +138,7 @@ def test_a_slow_reader_does_not_hold_a_canary_up_after_it_is_done(server):
 
 
 def wait_until_blocked(server, ident):
-    """Until the app has produced something and then nothing more for a while; how much it was."""
+    """Wait until the app has produced something and then nothing more for a while; return how much."""
     assert poll(lambda: server.count(ident)), "the app produced nothing"
 
     def stands_still():

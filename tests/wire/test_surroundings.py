@@ -1,4 +1,4 @@
-"""What a server meets where it starts, and what must not matter."""
+"""What a server may meet where it starts, and what must not matter."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ APP = "tests.apps.surroundings"
 
 
 class Started:
-    """A server that a shell starts, at a port that it is told."""
+    """A server that a shell starts, on a given port."""
 
     def __init__(self, folder, port, *words, redirections=""):
         self.port = port
@@ -76,7 +76,7 @@ def run(tmp_path):
 def test_streams_that_are_closed_or_full(run, redirections):
     server = run("--wsgi", f"{APP}:app", redirections=redirections)
     assert poll(server.is_up, 30)
-    if "full" not in redirections:  # the view's own word goes nowhere there, and it is told
+    if "full" not in redirections:  # there the view's own word can't be written, and it is told
         reply = server.get("/")
         assert reply.status == 200
         assert "2>&-" not in redirections or reply.text.split()[2].startswith("/dev/")
@@ -108,7 +108,7 @@ def test_lanes_that_can_not_have_threads_are_done_without(run, tmp_path):
 
 
 def test_who_waits_for_lanes_that_can_not_have_threads_is_told_in_time(run):
-    """Each time that such a lane is given up, the time that it has been waited for goes on."""
+    """Each time that such a lane is given up, the request's waiting time goes on."""
     words = ("--wsgi-threads", "4", "--wsgi-queue-timeout", "3")
     server = run("--wsgi", f"{APP}:load_with_no_threads()", *words)
     assert poll(server.is_up, 30)
@@ -116,7 +116,7 @@ def test_who_waits_for_lanes_that_can_not_have_threads_is_told_in_time(run):
     with Connection(("127.0.0.1", server.port), timeout=30) as connection:
         reply = connection.ask("GET", "/")
     assert (reply.status, reply.header("Retry-After")) == (503, "1")
-    assert time.monotonic() - began < 6  # 7.5, if each lane begins anew
+    assert time.monotonic() - began < 6  # 7.5, if each lane restarted it
 
 
 def test_a_server_whose_own_threads_are_too_few_says_so_and_can_not_serve(run, tmp_path):

@@ -1,4 +1,4 @@
-"""Each path and method has one owner, and both sides read a path in one way."""
+"""Each path and method has one owner, and both sides read a path in the same way."""
 
 import hashlib
 
@@ -117,7 +117,7 @@ def test_what_is_declined_when_the_client_has_left_is_run_for_nobody(server):
 
 
 def test_it_is_too_late_to_decline_once_something_is_written(server):
-    with pytest.raises(Cut):  # it is an error then, and what was written is no whole reply
+    with pytest.raises(Cut):  # it is an error then, and what was written is not a whole reply
         server.ask("PUT", "/declines", body=b"x")
     assert server.ask("POST", "/streams-and-declines", body=b"x").status == 500
 
@@ -134,14 +134,14 @@ SPELLINGS = (
     "rule", ["/files/", "/trees/", "/words/", "/any/", "/folder/", "/fixed", "//files/", "//fixed"]
 )
 def test_whoever_answers_means_the_same_by_a_path(server, rule):
-    """GET is native's where native takes the path, POST is Flask's alone: both must mean the same by it."""
+    """GET is native where a native rule takes the path, POST is Flask's alone: both must mean the same."""
     answered = set()
     with server.connect() as connection:
         for spelling in SPELLINGS:
             for path in (f"{rule}{spelling}", f"{rule}{spelling}/"):
                 read, written = connection.ask("GET", path), connection.ask("POST", path, body=b"")
                 if written.status == 308 and read.status == 200:
-                    assert "//" in path, path  # Flask means no view of its own by it
+                    assert "//" in path, path  # for Flask it is not the path of a view
                     continue
                 assert read.status == written.status, path
                 if read.status != 200:

@@ -1,4 +1,4 @@
-"""A request that fails before it has a handler is answered, and told, as one whose handler raises."""
+"""A request that fails before it has a handler is answered, and logged, like one whose handler raises."""
 
 import json
 import re

@@ -50,7 +50,7 @@ def test_a_client_that_reads_while_it_sends_gets_the_reply(server, target, frami
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 @pytest.mark.parametrize("target", ANSWERS)
 def test_a_client_that_sends_everything_first_gets_the_reply(server, target, framing):
-    """A reset for what it still sends would eat the reply that it has not read yet."""
+    """A reset for what it still sends would destroy the reply that it has not read yet."""
     with server.connect() as connection:
         connection.send_head("POST", target, [header_of(framing)])
         send_all(connection, framing)
@@ -117,7 +117,7 @@ def test_a_stalled_upload_holds_its_lane_only_until_the_client_leaves(server):
 
 
 def test_the_reply_to_an_unread_upload_comes_before_the_upload_ends(server):
-    """The client has sent a part only and waits."""
+    """The client has sent only a part, and waits."""
     with server.connect() as connection:
         connection.send_head("POST", "/refuses", [("Content-Length", str(SIZE))])
         connection.send(b"x" * 1_000)

@@ -12,13 +12,13 @@ LINKED = "tests.apps.linked:make()"
 
 
 def url_for(server, name, path="/build", **values):
-    """What a Flask view is given."""
+    """What a Flask view's `url_for` returns."""
     query = urlencode({"name": name, "values": json.dumps(values)})
     return server.get(f"{path}?{query}").text.strip()
 
 
 def reverse_url(server, name, *args, path="/reverse", **values):
-    """What a native handler is given."""
+    """What a native handler's `reverse_url` returns."""
     query = urlencode({"name": name, "args": json.dumps(args), "values": json.dumps(values)})
     return server.get(f"{path}?{query}").text
 

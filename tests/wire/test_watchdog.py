@@ -1,4 +1,4 @@
-"""A native handler that holds the event loop is found in the log, while it does."""
+"""A native handler that blocks the event loop is named in the log, while it does."""
 
 import pytest
 
@@ -11,7 +11,7 @@ def test_a_handler_that_blocks_the_loop_is_named_in_the_log(start_server, loop):
     with server.connect() as connection:
         connection.send_request("GET", "/native/block?seconds=3")
         (line,) = server.log_lines("the event loop has stood still for ")
-        assert "goes on" not in server.log  # that it was said meanwhile is the point
+        assert "goes on" not in server.log  # the point is that it was logged meanwhile
         assert " WARNING " in line
         assert connection.reply().text == "done"
     assert server.log_lines("the event loop goes on, after ")
