@@ -3,8 +3,8 @@
 case.py         Case: bytes, and what becomes of them
 corpus/         the cases, a file for each family
 recorder.py     a server that answers each request with what it saw of it
-client.py       sends the bytes in any pieces; judges replies as strictly as the server does requests
-verdict.py      where a conversation is not what its case says
-reference.py    the same framing once more, written for being read
+client.py       sends the bytes in any pieces; judges replies as strictly as the server judges requests
+verdict.py      how a conversation differs from what its case says
+reference.py    the same framing once more, written to be read
 fuzz.py         mutated cases against the server, beside the reference
 """

@@ -3,17 +3,17 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-#: Behind every refused request, and every last one: must never be run.
+#: Sent after every refused request, and every last one: must never be run.
 CANARY_TARGET = "/canary"
 CANARY = b"GET /canary HTTP/1.1\r\nHost: canary\r\n\r\n"
-#: What a client asks to see that a connection, or the server, still serves.
+#: What a client sends to see whether a connection, or the server, still serves.
 PROBE = b"GET /probe HTTP/1.1\r\nHost: probe\r\n\r\n"
 MAX_BODY = 1 << 20
 
 
 class Request(NamedTuple):
     """What the application must see. `headers`: lower-case name -> its value, list of values, or None for
-    a field that must not be there; what is not named is not looked at.
+    a field that must not be there; fields that are not named are not checked.
     """
 
     method: str = "GET"
@@ -27,11 +27,11 @@ class Request(NamedTuple):
 class Case:
     """`raw` is sent. First `accepted` are answered with 200, in order; then, if `refused`, there is one
     reply with one of these statuses; then the connection ends if `refused`, `incomplete` or `closes`, and
-    serves on if not.
+    otherwise serves on.
 
     `incomplete`: the client closes its sending side in the middle of a request. `closes`: the last accepted
     request is the connection's last. `bare`: the refusal is a status line without fields; None: either.
-    `continues`: how many `100 Continue` there are. `tornado`: "same", or why Tornado's server does otherwise.
+    `continues`: how many `100 Continue` there are. `tornado`: "same", or why Tornado's server differs.
     """
 
     id: str
@@ -64,7 +64,7 @@ def head(line: Text = "GET / HTTP/1.1", *fields: Text, host: Text | None = "a") 
 
 
 def post(*fields: Text, body: bytes = b"", target: str = "/", version: str = "1.1") -> bytes:
-    """A POST with these fields, and `body` behind it."""
+    """A POST with these fields, and `body` after them."""
     return head(f"POST {target} HTTP/{version}", *fields) + body
 
 
@@ -79,10 +79,10 @@ def good(id: str, raw: bytes, reason: str, *requests: Request, **more) -> Case:
 
 
 def bad(id: str, raw: bytes, reason: str, status: int = 400, *, before=(), **more) -> Case:
-    """Bytes that are refused, behind `before`; a canary follows them."""
+    """Bytes that are refused, after `before`; a canary follows them."""
     return Case(id, raw + CANARY, list(before) or None, frozenset({status}), False, reason, **more)
 
 
 def cut(id: str, raw: bytes, reason: str, *before: Request, **more) -> Case:
-    """Bytes that end too soon, behind `before`."""
+    """Bytes that end too soon, after `before`."""
     return Case(id, raw, list(before) or None, None, True, reason, **more)

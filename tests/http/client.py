@@ -14,12 +14,12 @@ CONNECTIONS = 64
 _BLOCK = 65536
 _STATUS = re.compile(rb"HTTP/1\.1 ([1-5][0-9]{2}) ([\t\x20-\x7e]*)")
 _FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\x21-\x7e]?[\t\x20-\x7e]*)")
-#: The answer to what does not begin as a request does.
+#: The answer to bytes that do not begin like a request.
 BARE = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 
 
 class Garbage(Exception):
-    """What the server sent is no reply."""
+    """What the server sent is not a reply."""
 
 
 @dataclass
@@ -39,8 +39,8 @@ class Reply:
 
 @dataclass
 class Outcome:
-    """`ending`: "open", "eof", "reset", "hang", or what was no reply. `probed`: the request that the client
-    sent on the connection when all others had been answered was answered, too.
+    """`ending`: "open", "eof", "reset", "hang", or what was not a reply. `probed`: one more request, sent on
+    the connection when all others had been answered, was answered, too.
     """
 
     replies: list[Reply] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Outcome:
 
 
 class ReplyReader:
-    """Replies from bytes. `methods`: of the requests, as far as they are known; HEAD's have no body."""
+    """Replies from bytes. `methods`: those of the requests, as far as known; replies to HEAD have no body."""
 
     def __init__(self, methods: Sequence[str], outcome: Outcome):
         self._methods = methods
@@ -72,7 +72,7 @@ class ReplyReader:
         reply = parse_head(head)
         if not end or body or reply.status < 400:
             raise Garbage(f"half a reply: {bytes(self._buffer[:200])!r}")
-        self._add(reply)  # refused, and so was a HEAD: whoever judges this must know
+        self._add(reply)  # a refused HEAD has no body: the caller must judge whether it was one
 
     def _take(self) -> bool:
         end = self._buffer.find(b"\r\n\r\n")
@@ -163,8 +163,8 @@ async def talk(port: int, plan: Plan) -> Outcome:
 
 
 async def _send(sock: socket.socket, pieces: Iterable[bytes], pause: float, outcome: Outcome) -> None:
-    """A server that is not there any more is no matter of this side; but who is told of a reset here is not
-    told again when reading: that finds an end.
+    """A server that has gone is not this side's concern; but a reset that is reported here is not reported
+    again when reading, which finds an end.
     """
     try:
         for piece in pieces:
@@ -200,7 +200,7 @@ async def _half_close(sock: socket.socket, sender: asyncio.Task[None]) -> None:
 
 
 async def _read(sock: socket.socket, reader: ReplyReader, outcome: Outcome, replies: int) -> bool:
-    """Until there are so many replies: True; or the end: False."""
+    """Read until there are so many replies: True; or until the end: False."""
     while len(outcome.replies) < replies:
         data = await asyncio.get_running_loop().sock_recv(sock, _BLOCK)
         if not data:
@@ -212,7 +212,7 @@ async def _read(sock: socket.socket, reader: ReplyReader, outcome: Outcome, repl
 
 
 async def talk_all(port: int, plans: Iterable[Plan]) -> list[Outcome]:
-    """Many connections, so many at a time."""
+    """Many connections, CONNECTIONS at a time."""
     gate = asyncio.Semaphore(CONNECTIONS)
 
     async def one(plan: Plan) -> Outcome:

@@ -27,7 +27,7 @@ from tests.http.verdict import read_seen
 
 #: Larger cases are slow to send, and seldom become another case by one change.
 _LARGEST = 4096
-#: What no log may hold.
+#: What no log may contain.
 _WORDS = (b"Traceback", b"Uncaught", b"never retrieved", b"never awaited")
 _ENOUGH = 10
 _PAUSE = 0.001
@@ -43,7 +43,7 @@ class Failure:
 
 
 def judge(data: bytes, outcome: Outcome) -> str | None:
-    """What is wrong with the answer to `data`; None: nothing."""
+    """What is wrong with the answer to `data`, or None."""
     verdict = read_stream(data)
     answered = [reply for reply in outcome.replies if reply.status == 200]
     for number, reply in enumerate(answered):
@@ -95,13 +95,13 @@ def run_batch(port: int, inputs: list[list[bytes]]) -> list[Failure]:
 
 
 def fuzz(seconds: float, seed: int, loop: str) -> tuple[int, list[Failure]]:
-    """How many inputs there were, and which of them showed something."""
+    """How many inputs there were, and the failures that they showed."""
     draw = random.Random(seed)
     seeds = [case.raw for case in CASES if len(case.raw) <= _LARGEST]
     end = time.monotonic() + seconds
     failures: list[Failure] = []
     with tempfile.TemporaryFile() as log, running("ours", loop, log) as (port, process):
-        for count in itertools.count(1):  # noqa: B007 - it is said in the end
+        for count in itertools.count(1):  # noqa: B007 - it is returned in the end
             inputs = [split(draw, mutate(draw, seeds)) for _ in range(CONNECTIONS)]
             failures += run_batch(port, inputs) + _judge_server(process, log, inputs)
             if time.monotonic() > end or len(failures) >= _ENOUGH or process.poll() is not None:
@@ -112,7 +112,7 @@ def fuzz(seconds: float, seed: int, loop: str) -> tuple[int, list[Failure]]:
 def _judge_server(
     process: subprocess.Popen[bytes], log: IO[bytes], inputs: list[list[bytes]]
 ) -> list[Failure]:
-    """Whether it lives, and what it has logged since the last time."""
+    """Check whether it lives, and what it has logged since the last time."""
     failures = []
     if process.poll() is not None:
         failures.append(Failure(f"died with {process.returncode}", [b"".join(it) for it in inputs]))
@@ -126,7 +126,7 @@ def _judge_server(
 
 
 def save(failures: list[Failure], folder: Path) -> None:
-    """Each input as a file."""
+    """Write each input to a file."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, failure in enumerate(failures):
         (folder / f"{number}.bin").write_bytes(b"".join(failure.pieces))

@@ -85,7 +85,7 @@ def _truncate(draw: Draw, data: bytes, other: bytes) -> bytes:
 
 
 def _slice(draw: Draw, data: bytes) -> tuple[int, int]:
-    """Somewhere, mostly short."""
+    """A random place, mostly short."""
     start = draw.randint(0, len(data))
     return start, min(len(data), start + draw.choice([1, 1, 2, 4, 16, 64]))
 

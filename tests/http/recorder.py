@@ -1,6 +1,6 @@
 """A server that answers every request with what it saw of it.
 
-`python -m tests.http.recorder ours|tornado asyncio|uvloop` prints its port, and ends with its standard input.
+`python -m tests.http.recorder ours|tornado asyncio|uvloop` prints its port, and ends when its stdin does.
 """
 
 import asyncio
@@ -27,15 +27,15 @@ from tornado.netutil import bind_sockets
 from tests.http.case import CANARY_TARGET, MAX_BODY
 from waterspout.http import HTTPServer
 
-#: A body past this is told by its hash.
+#: A body larger than this is reported by its hash.
 _LARGE = 16 * 1024
 SERVERS = ("ours", "tornado")
 LOOPS = ("asyncio", "uvloop")
 
 
 class Recorder(HTTPServerConnectionDelegate):
-    """`builds_request`: make an `HTTPServerRequest`, as all of Tornado's applications do: it judges Host.
-    `canaries`: how many requests began that must never be run, whether they were answered or not.
+    """`builds_request`: make an `HTTPServerRequest`, as all of Tornado's applications do: it checks Host.
+    `canaries`: how many requests that must never be run began, whether they were answered or not.
     """
 
     def __init__(self, builds_request: bool):

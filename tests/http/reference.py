@@ -1,4 +1,4 @@
-"""The framing of HTTP/1.1 once more, without patterns and without haste: what a stream of bytes must become.
+"""The framing of HTTP/1.1 once more, without patterns or optimisation: what a stream of bytes must become.
 
 It knows nothing of the server, and looks at the whole stream at once, so it has no splits to get wrong.
 """
@@ -30,7 +30,7 @@ class Seen(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """`end`: "refused", "incomplete" (more bytes are needed), "closed" (the last request was the last), or
+    """`end`: "refused", "incomplete" (more bytes are needed), "closed" (a request was the last), or
     "open" (nothing is left).
     """
 
@@ -106,7 +106,7 @@ def _read_head(data: bytes, at: int) -> tuple[_Head, int]:
 
 
 def _judge_beginning(part: bytes) -> None:
-    """Of a head that is not whole: what is certain already."""
+    """Judge what is already certain of a head that is not whole."""
     bare = part.replace(b"\r\n", b"")
     _require(b"\n" not in bare)
     _require(b"\r\n" in part or len(part) <= _LINE + 1)
@@ -225,12 +225,12 @@ def _read_chunks(data: bytes, at: int) -> tuple[bytes, int]:
     extensions = 0
     while True:
         size, extension, at = _read_size(data, at)
-        # What is small beside its data costs nothing.
+        # An extension that is small beside its data costs nothing.
         extensions = max(0, extensions + extension - 16 - 2 * size)
         _require(extensions <= _EXTENSIONS)
         if size == 0:
             return bytes(body), _read_trailers(data, at)
-        # Refused as soon as so much of it is there.
+        # Refused as soon as so much of it has come.
         _require(len(body) + min(size, len(data) - at) <= _BODY)
         body += _take(data, at, size)
         at += size

@@ -1,4 +1,4 @@
-"""Every case of the corpus, on our server and on Tornado's, in several ways of sending it."""
+"""Every case of the corpus, on our server and on Tornado's, sent in several ways."""
 
 import asyncio
 import itertools
@@ -20,9 +20,9 @@ from tests.http.verdict import difference, make_plan, read_seen
 _SHORT = 200
 #: Between two pieces, so that they arrive as two (seconds).
 _PAUSE = 0.003
-#: Cases that are Tornado's own way are not waited for as long: many of them are never answered (seconds).
+#: A shorter deadline for cases where Tornado differs: many of them are never answered (seconds).
 _IMPATIENT = 3.0
-#: Tornado's server takes a body of 200,000 chunks at 7 s and more where the machine has other things to do.
+#: Tornado's server takes 7 s and more for a body of 200,000 chunks on a busy machine.
 _PATIENT = 60.0
 _MOST_PIECES = 200
 #: Another seed: SEED=5 pytest tests/http/test_corpus.py
@@ -44,7 +44,7 @@ def _at_random(case: Case) -> list[bytes]:
 
 
 def _at_line_ends(case: Case) -> list[bytes]:
-    """Before and behind every CR and LF: where a parser that looks for both can lose one."""
+    """Before and after every CR and LF: where a parser that looks for both can lose one."""
     ends = [place for found in re.finditer(rb"[\r\n]", case.raw) for place in found.span()]
     return _split(case.raw, ends[:_MOST_PIECES]) if len(case.raw) > _SHORT else []
 
@@ -122,7 +122,7 @@ def test_tornado_differs_where_it_is_said_and_nowhere_else(way):
         found = judge("tornado", port, way)
     own_ways = {case.id: case.tornado for case in CASES if case.tornado != "same"}
     wrong = [f"{id}: {said}" for id, said in found.items() if said and id not in own_ways]
-    if way == "whole":  # in pieces some of them depend on what has come by when
+    if way == "whole":  # in pieces some of them depend on timing
         wrong += [f"{id}: the same, though {own_ways[id]}" for id in own_ways if not found[id]]
     assert wrong == [], f"seed {SEED}"
 

@@ -1,6 +1,6 @@
-"""Where Tornado's own server (6.6.1) does otherwise, and why: reason -> the cases, by pattern.
+"""Where Tornado's own server (6.6.1) differs, and why: reason -> the cases, by pattern.
 
-What is not named here is the same on both, but for the form of a refusal: Tornado's is always bare.
+Cases not named here are the same on both, except for the form of a refusal: Tornado's is always bare.
 """
 
 from fnmatch import fnmatchcase
@@ -70,6 +70,6 @@ def tornado_way(id: str) -> str:
 
 
 def unused_patterns(ids: list[str]) -> list[str]:
-    """Patterns that name no case."""
+    """Patterns that match no case."""
     every = [pattern for patterns in _DIFFERS.values() for pattern in patterns.split()]
     return [pattern for pattern in every if not any(fnmatchcase(id, pattern) for id in ids)]

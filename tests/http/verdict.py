@@ -1,4 +1,4 @@
-"""Where what happened is not what the case says. Pure."""
+"""How what happened differs from what the case says. Pure."""
 
 import json
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ def difference(case: Case, outcome: Outcome, *, strict: bool) -> str | None:
             return f"reply {number}: {said}"
     rest = replies[len(case.requests) :]
     if case.refused and not rest and outcome.ending == "reset" and not strict and case.tornado == "same":
-        return None  # Tornado closes without reading what still comes, and that may eat its answer
+        return None  # Tornado closes without reading what still comes, which may destroy its answer
     said = _judge_rest(case, rest, strict)
     return f"{said}; {outcome.ending}" if said else _judge_end(case, outcome, strict)
 
@@ -56,7 +56,7 @@ def _judge_end(case: Case, outcome: Outcome, strict: bool) -> str | None:
     if outcome.continues != case.continues:
         return f"{outcome.continues} times 100 Continue"
     if case.refused or case.incomplete or case.closes:
-        # Behind a last request there was something, perhaps: to close without reading it is a reset.
+        # Something may have followed a last request: to close without reading it is a reset.
         ends = ("eof",) if strict and not case.closes else ("eof", "reset")
         return None if outcome.ending in ends else f"not closed: {outcome.ending}"
     if not outcome.probed:

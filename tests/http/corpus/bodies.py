@@ -8,7 +8,7 @@ _PIECES = [1, 7, 100, 4096, 70_000]
 
 
 def _data(size):
-    """No two places alike, as far as that goes: a byte lost or doubled is seen."""
+    """No two places alike, as far as possible: a byte lost or doubled is seen."""
     return bytes((n * 7 + n // 251) % 256 for n in range(min(size, 4096))) * (size // 4096 + 1)
 
 

@@ -1,4 +1,4 @@
-"""Connection and keep-alive (RFC 9112 section 9.3): nothing behind a last request is run."""
+"""Connection and keep-alive (RFC 9112 section 9.3): nothing after a last request is run."""
 
 from tests.http.case import CANARY, Request, bad, good, head, post
 

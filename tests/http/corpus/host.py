@@ -15,7 +15,7 @@ _VALID = {
     "ipv6-port": "[2001:db8::1]:443",
     "ipv6-upper": "[FE80::A]",
     "ipv6-v4": "[::ffff:127.0.0.1]",
-    "ipv6-zone": "[fe80::1%eth0]:80",  # no client should, and Python's urllib does (RFC 6874)
+    "ipv6-zone": "[fe80::1%eth0]:80",  # no client should send it, but Python's urllib does (RFC 6874)
     "ipv6-zone-escaped": "[fe80::1%25eth0]",
     "ip-future": "[v1.a:b]",
     "underscore": "a_b",

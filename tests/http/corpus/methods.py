@@ -1,4 +1,4 @@
-"""Methods: any token; which of them there are is the application's matter (RFC 9110 section 9)."""
+"""Methods: any token; which of them exist is up to the application (RFC 9110 section 9)."""
 
 from tests.http.case import Request, bad, good, head
 

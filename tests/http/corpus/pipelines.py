@@ -1,4 +1,4 @@
-"""Requests behind one another (RFC 9112 section 9.3.2): each begins where the last one ended."""
+"""Pipelined requests (RFC 9112 section 9.3.2): each begins where the last one ended."""
 
 from tests.http.case import Request, bad, chunked, cut, good, head, post
 
@@ -26,7 +26,7 @@ _KINDS = {
     "old": _OLD,
     "large": _LARGE,
 }
-_ENDINGS = {  # what is refused behind some requests: raw, status, bare
+_ENDINGS = {  # what is refused after some requests: raw, status, bare
     "garbage": (b"\0\0\0\0\r\n\r\n", 400, True),
     "line": (head("GET  / HTTP/1.1"), 400, True),
     "version": (head("GET / HTTP/3.0"), 505, False),

@@ -2,7 +2,7 @@
 
 from tests.http.case import bad, good, head
 
-#: What is no request line at all, and says so at its end at the latest.
+#: What is not a request line at all, as is clear at its end at the latest.
 _MALFORMED = {
     "no-version": ("GET /", "HTTP/0.9"),
     "no-target": ("GET HTTP/1.1", "two parts"),
@@ -49,8 +49,8 @@ _NO_HTTP_AT_ALL = {
     "chunk-size": (b"{}\r\n\r\n", "a body that lost its head"),
 }
 
-#: A bare LF is found before the line is whole: the reply may be of either form. Of a target that was not
-#: escaped the client is told.
+#: A bare LF is found before the line is whole: the reply may be of either form. A client that did not escape
+#: its target is told so.
 _BARE = {"lf-in-target": None, "unicode-space": False}
 
 CASES = [

@@ -1,4 +1,4 @@
-"""Requests that two servers understand in two ways: the request inside must never run.
+"""Requests that two servers understand differently: the request inside must never run.
 
 After Linhart and others (2005), Kettle (2019, 2021, 2022), Kuhlmann and Kabra (chunk extensions, 2025).
 """
