@@ -1,4 +1,4 @@
-"""Clients that never stop asking, and count what they were told."""
+"""Clients that never stop asking, and count the replies."""
 
 import threading
 from collections import Counter
@@ -7,7 +7,7 @@ from tests.wire.client import Cut
 
 
 class Load:
-    """`clients` threads, each on a connection that it keeps while `keeps`; a context manager.
+    """`clients` threads, each on a connection that it keeps if `keeps`; a context manager.
 
     `told`: how often each status came, or "lost" when there was no whole reply.
     """

@@ -69,11 +69,11 @@ def test_when_descriptors_are_free_again_it_accepts_again(start_server, loop):
 
 
 def test_a_crowd_that_is_gone_in_a_moment_is_said_all_the_same(start_server):
-    """Who comes last of them is turned away by libuv, which does not say so."""
+    """The last of them are turned away by libuv, which does not say so."""
     server = start_server(*SERVE, "--loop", "uvloop", form="process")
     resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (MOST, MOST))
     server.connect().ask("GET", "/quick")
-    time.sleep(1.1)  # it looks for its limit once a second
+    time.sleep(1.1)  # it looks its limit up once a second
     crowd = []
     for _ in range(MOST):
         with suppress(OSError):
@@ -88,7 +88,7 @@ def test_a_crowd_that_is_gone_in_a_moment_is_said_all_the_same(start_server):
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 def test_idle_connections_make_room_for_who_asks(start_server, loop):
-    """As nginx does it: a client that keeps a connection for later has no right to it before others."""
+    """As nginx does: a client that keeps a connection for later has no right to it ahead of others."""
     server = start_server(*SERVE, "--loop", loop, "--keep-alive-timeout", "600", "--head-timeout", "600")
     resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (MOST, MOST))
     crowd = []
@@ -107,7 +107,7 @@ def test_idle_connections_make_room_for_who_asks(start_server, loop):
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 def test_descriptors_in_circles_are_found_again(start_server, loop):
-    """As a handler leaves them whose exception holds its frames, and those the files that it has opened."""
+    """As a handler leaves them if its exception holds its frames, and those the files that it has opened."""
     server = start_server("--native", "tests.apps.circles:routes", "--loop", loop)
     resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (MOST, MOST))
     with server.connect() as kept:

@@ -18,7 +18,7 @@ LANES = 8
 
 
 def serving(server):
-    """The process that answers."""
+    """The pid of the process that answers, or None."""
     reply = server.get("/quick")
     return int(reply.text) if reply.status == 200 else None
 

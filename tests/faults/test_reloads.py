@@ -1,4 +1,4 @@
-"""SIGHUP again and again under load: nobody loses anything."""
+"""SIGHUP again and again under load: nothing is lost."""
 
 import signal
 import time
@@ -16,7 +16,7 @@ RELOADS = 10
 
 
 def say(connection, text):
-    """One masked text frame, and the echo of it."""
+    """Send one masked text frame; return its echo."""
     mask = b"\x01\x02\x03\x04"
     masked = bytes(byte ^ mask[place % 4] for place, byte in enumerate(text))
     connection.send(bytes([0x81, 0x80 | len(text)]) + mask + masked)

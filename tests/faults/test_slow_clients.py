@@ -16,11 +16,11 @@ pytestmark = [
 ]
 
 COUNT = 1000
-#: Of the head, and of a reply that nobody takes (seconds).
+#: For the head, and for a reply that nobody reads (seconds).
 LIMIT = 5
-#: How much later than at its limit somebody may be cut, on a box that does other things, too (seconds).
+#: How much later than at its limit a client may be cut, on a busy machine (seconds).
 LATE = 8
-#: Most memory that they may cost together.
+#: The most memory that they may cost together.
 GROWTH = 256 * MIB
 #: Others are answered within this (seconds); one in twenty may be unlucky: this process is busy, too.
 PATIENCE = 0.5
@@ -39,7 +39,7 @@ def server(start_server):
 
 
 class Others:
-    """Somebody who asks for something small, again and again, on one connection and on new ones."""
+    """A client that asks for something small, again and again, on one connection and on new ones."""
 
     def __init__(self, server):
         self._server = server

@@ -1,6 +1,6 @@
-"""Slow clients never own lanes: a pool of eight, hundreds who trickle or do not read, and one who is served.
+"""Slow clients never hold lanes: a pool of eight, hundreds that trickle or do not read, one that is served.
 
-The bounds are generous, for a slow machine; a pool that slow clients own is late by minutes.
+The bounds are generous, for a slow machine; a pool that slow clients hold is late by minutes.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ STREAMING = ("--wsgi", "tests.apps.streaming:app", "--wsgi-threads", "8")
 BODIES = ("--wsgi", "tests.apps.bodies:app", "--wsgi-threads", "8")
 ONE_BODY = ("--wsgi", "tests.apps.bodies:app", "--wsgi-threads", "1")
 MIB = 1 << 20
-#: A lane that is not to be had would take as long as the clients do, or the server's own patience: 15 s.
+#: Without a free lane it would take as long as the clients do, or the server's own patience: 15 s.
 SOON = 10.0
 BLOCK = bytes(range(256)) * 256
 CHUNKED = ("Transfer-Encoding", "chunked")
 LENGTH = ("Content-Length", "1048576")
-#: Starts a server that may write no file larger than this (and its standard error is one).
+#: Starts a server that may write no file larger than this (and its stderr is a file).
 FULL_DISK = """
 import os, resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
@@ -43,14 +43,14 @@ def seconds_of(action):
 
 
 def assert_served(server, times=5):
-    """Requests of the app, one after the other, while all others are slow."""
+    """Requests to the app, one after the other, while all others are slow."""
     waited = [seconds_of(lambda: server.canary(seconds=SOON)) for _ in range(times)]
     print(f"waited at most {max(waited) * 1000:.0f} ms")
     assert max(waited) < SOON
 
 
 def open_spool(server):
-    """The size of the server's temporary file; None: there is none."""
+    """The size of the server's temporary file; None if there is none."""
     folder = f"/proc/{server.pid}/fd"
     for name in os.listdir(folder):
         with suppress(FileNotFoundError):
@@ -107,12 +107,12 @@ def test_trickled_bodies_delay_nobody(start_server, headers, first, piece):
         client.send(build_head("POST", "/digest", headers), first)
     with Trickle(clients, piece):
         assert_served(server)
-        time.sleep(2.2)  # now whoever has a lane has it for longer than a client may keep it waiting
+        time.sleep(2.2)  # now each lane in use has waited for longer than a client may keep it waiting
         assert_served(server)
 
 
 def test_a_body_that_trickles_reaches_the_app_whole(start_server, form):
-    """Its lane is given to it when all of it is here; the app never waits."""
+    """It is given a lane when all of it has arrived; the app never waits."""
     server, ident = start_server(*ONE_BODY, form=form), new_id()
     body = random.Random(4).randbytes(600_000)
     with server.connect() as slow, server.connect() as holder:
@@ -166,7 +166,7 @@ def test_a_lane_that_waits_for_its_client_is_freed_when_others_wait(start_server
 
 @pytest.mark.parametrize(("count", "size"), [(32, 8), (100, 8), (16, 64)])
 def test_slow_readers_delay_nobody(start_server, count, size):
-    """Those who come first fill the spool, the slowest make room; who comes later finds a lane idle."""
+    """The first to come fill the spool, the slowest make room; a later client finds a lane idle."""
     server = start_server(*STREAMING)
     server.get(f"/counted?id={new_id()}&size={MIB}")
     readers = [server.connect(receive_buffer=65_536) for _ in range(count)]
@@ -188,7 +188,7 @@ def test_slow_readers_get_what_was_spooled_for_them(start_server, form):
             idents.append(new_id())
             reader.send_request("GET", f"/counted?id={idents[-1]}&size={8 * MIB}&length=yes")
         server.get(f"/counted?id={new_id()}&size=10", timeout=20)
-        # Their clients are not waited for: eight lanes run more than eight.
+        # Lanes do not wait for their clients: eight lanes run more than eight requests.
         assert poll(lambda: sum(bool(server.notes("closed", ident)) for ident in idents) >= 16)
         assert poll(lambda: (open_spool(server) or 0) > 48 * MIB)
         expected = hashlib.sha256(BLOCK * (8 * MIB // len(BLOCK))).digest()
@@ -220,7 +220,7 @@ def test_all_spools_together_stay_within_their_limit(start_server):
         try:
             reader.reply()
         except (Cut, ConnectionError):
-            cut += 1  # it can tell
+            cut += 1  # the client can tell
     assert 0 < cut < 32
     assert server.log_lines("too-slow", enough=cut)
 
