@@ -1,4 +1,4 @@
-"""Applications that say themselves how long a stop waits for what runs."""
+"""Applications that set how long a stop waits for what runs."""
 
 import waterspout
 from tests.apps.natives import routes

@@ -1,4 +1,4 @@
-"""Handlers that leave what nothing but the garbage collector frees: a body, a file."""
+"""Handlers that leave what only the garbage collector frees: a body, a file."""
 
 import os
 
@@ -14,7 +14,7 @@ class Circle:
 
 
 class File:
-    """Not Python's own, which warns of itself."""
+    """Not Python's own, which warns when it is collected."""
 
     def __init__(self, descriptor):
         self.descriptor = descriptor

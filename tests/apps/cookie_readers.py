@@ -1,4 +1,4 @@
-"""Native handlers that look who asks, and answer with an error."""
+"""Native handlers that look up who asks, and answer with an error."""
 
 from flask import Flask
 from tornado.web import HTTPError, RequestHandler, authenticated
@@ -18,7 +18,7 @@ def load_user(handler):
 
 
 class Noticed:
-    """A base of classes that are left alone, because they notice being subclassed."""
+    """A base whose classes are left alone, because it notices being subclassed."""
 
     def __init_subclass__(cls):
         cls.noticed = True

@@ -90,7 +90,7 @@ def full_for_ever(environ, start_response):
 
 @app.view
 def wraps_a_pipe(environ, start_response):
-    """A live source: what is there must go out, not wait for a block of it."""
+    """A live source: what is there must be sent, not wait for a whole block."""
     start_response("200 OK", TEXT)
 
     class Live(io.RawIOBase):

@@ -66,7 +66,7 @@ def mid_stream(environ, start_response):
 
 @app.view
 def after_empty_chunk(environ, start_response):
-    """An empty chunk sends nothing: headers are still ours to change."""
+    """An empty chunk sends nothing: the headers can still be changed."""
     start_response("200 OK", TEXT)
     return Raising(environ, [b""])
 

@@ -21,7 +21,7 @@ executor = ThreadPoolExecutor(1)
 
 
 def load():
-    """What an app does while it is loaded is in the environment."""
+    """HABIT in the environment says what the app does while it is loaded."""
     habit = os.environ.get("HABIT", "")
     if habit == "timeout":
         socket.setdefaulttimeout(1)
@@ -100,7 +100,7 @@ def mail():
 
 @flask_app.get("/job")
 def job():
-    """Starts a process that goes on when the client has its reply. Its number."""
+    """Starts a process that outlives the reply, which is its pid."""
     process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
     process.start()
     return str(process.pid)

@@ -25,7 +25,7 @@ def locking(environ, start_response):
 
 @app.view
 def growing(environ, start_response):
-    """Keep so many MiB more."""
+    """Keep `mib` MiB more."""
     _kept.append(os.urandom(4096) * (256 * int(parameter(environ, "mib"))))
     start_response("200 OK", TEXT)
     return [b"%d" % os.getpid()]
@@ -33,7 +33,7 @@ def growing(environ, start_response):
 
 @app.view
 def niceness(environ, start_response):
-    """Of each thread of this process."""
+    """The scheduling policy and the niceness of each thread of this process."""
     threads = [int(name) for name in os.listdir("/proc/self/task")]
     each = [(os.sched_getscheduler(each), os.getpriority(os.PRIO_PROCESS, each)) for each in threads]
     start_response("200 OK", TEXT)
@@ -60,7 +60,7 @@ def large(environ, start_response):
 
 @app.view
 def trickling(environ, start_response):
-    """Sends all the time, and takes long."""
+    """Sends all the time, but takes long."""
     start_response("200 OK", TEXT)
     for _ in range(8):
         time.sleep(0.25)

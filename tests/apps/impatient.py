@@ -1,4 +1,4 @@
-"""Native rules, and a server that looks at its certificate more than once a day."""
+"""Native rules, and a server that checks its certificate more than once a day."""
 
 from tests.apps.natives import routes
 from waterspout import limits

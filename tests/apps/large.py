@@ -19,14 +19,14 @@ class Ping(RequestHandler):
 
 
 class Whole(RequestHandler):
-    """One object for everybody, as a cache gives it."""
+    """One object for all requests, as from a cache."""
 
     def get(self):
         self.write(WHOLE)
 
 
 class Pieces(RequestHandler):
-    """Made as it goes out."""
+    """Made while it is sent."""
 
     async def get(self):
         self.set_header("Content-Length", str(SIZE))

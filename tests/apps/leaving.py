@@ -1,4 +1,4 @@
-"""Views that hang, each in its own way, in processes where something is registered to be done at the exit."""
+"""Views that hang, each in its own way, in processes where something is registered to run at the exit."""
 
 import atexit
 import os

@@ -1,4 +1,4 @@
-"""A Flask app and native rules that build each other's URLs: what they are asked for is JSON in the query."""
+"""A Flask app and native rules that build each other's URLs: what to build is JSON in the query."""
 
 import json
 

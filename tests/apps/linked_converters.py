@@ -1,4 +1,4 @@
-"""Custom converters: one that only matches, one that writes URLs in a way of its own."""
+"""Custom converters: one that only matches, one that builds URLs in its own way."""
 
 from werkzeug.routing import BaseConverter
 

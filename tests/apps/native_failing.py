@@ -33,7 +33,7 @@ class Half(RequestHandler):
 
 
 class WrongLength(RequestHandler):
-    """Writes more than it said, or less."""
+    """Writes more than it declared, or less."""
 
     closed = 0
 
@@ -120,7 +120,7 @@ class ExitsInCache(RequestHandler):
 
 
 class Waits(RequestHandler):
-    """Goes on for longer than any server is patient; with `begun`, behind the head of its reply."""
+    """Goes on for longer than any server waits; with `begun`, after sending the head of its reply."""
 
     async def get(self):
         note("ran", {"QUERY_STRING": self.request.query})

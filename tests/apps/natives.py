@@ -76,7 +76,7 @@ class Live(StreamHandler):
 
 
 class Ready(RequestHandler):
-    """Has sent all that it said it would, and ends when its client has gone."""
+    """Has sent all that it declared, and ends when its client has gone."""
 
     async def get(self):
         self.left = asyncio.Event()
@@ -126,7 +126,7 @@ def sleep_as_no_handler_should(seconds):
 
 
 class Block(RequestHandler):
-    """Holds the event loop. `listens`: a second after it has taken up a signal of its own."""
+    """Blocks the event loop. `listens`: a second after it has added a signal handler of its own."""
 
     async def get(self):
         if self.get_argument("listens", ""):
@@ -137,7 +137,7 @@ class Block(RequestHandler):
 
 
 class Whole(RequestHandler):
-    """Is handed its body whole."""
+    """Gets its body whole."""
 
     def post(self):
         self.write(f"{len(self.request.body)}")
@@ -178,7 +178,7 @@ LEFT = contextvars.ContextVar("LEFT", default="nothing")
 
 
 class Leaves(RequestHandler):
-    """Says what others have left in its context, and leaves what it is asked to, at each step."""
+    """Reports what others have left in its context, and leaves something there at the step asked for."""
 
     def initialize(self):
         self.leave("initialize")
@@ -225,7 +225,7 @@ class LeavesAwaiting(Leaves):
 
 
 class Job(RequestHandler):
-    """Starts a process that goes on when the client has its reply. Its number."""
+    """Starts a process that outlives the reply, which is its pid."""
 
     def get(self):
         process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
@@ -234,7 +234,7 @@ class Job(RequestHandler):
 
 
 class Stubborn(RequestHandler):
-    """Starts a task that nobody can cancel."""
+    """Starts a task that can't be cancelled."""
 
     def get(self):
         self.application.stubborn = asyncio.get_running_loop().create_task(go_on())

@@ -15,7 +15,7 @@ DEADLINE = 20.0
 
 
 def watch(environ):
-    """Until the client has left, or the test opens the gate: whether it was there then."""
+    """Wait until the client has left, or the test opens the gate; return whether it was there then."""
     gate = folder() / f"{parameter(environ, 'id')}.gate"
     deadline = time.monotonic() + DEADLINE
     while (alive := client_alive(environ)) and not gate.exists() and time.monotonic() < deadline:
@@ -26,7 +26,7 @@ def watch(environ):
 
 @app.view
 def watching(environ, start_response):
-    """`begun`: the first half of the reply is out by then. `read`: so much of the body is read before."""
+    """`begun`: the first half of the reply is sent before. `read`: how much of the body is read before."""
     write = start_response("200 OK", TEXT)
     if parameter(environ, "begun"):
         write(b"begun;")

@@ -1,4 +1,4 @@
-"""Both sides tell what they know of where a request came from, and make links with it."""
+"""Both sides report what they know about where a request came from, and make links with it."""
 
 from flask import Flask, jsonify, redirect, request, url_for
 from tornado.web import RequestHandler
@@ -43,7 +43,7 @@ def home():
     return "home"
 
 
-#: One that believes one proxy by itself.
+#: An app that trusts one proxy by itself.
 fixed_app = Flask(__name__)
 fixed_app.add_url_rule("/told", "told", told)
 fixed_app.wsgi_app = ProxyFix(fixed_app.wsgi_app, x_for=1, x_proto=1, x_host=1, x_port=1, x_prefix=1)

@@ -50,7 +50,7 @@ def publish_unencodable(environ, start_response):
 
 @app.view
 def publish_from_thread(environ, start_response):
-    """The thread publishes when the request is long answered."""
+    """The thread publishes long after the request was answered."""
 
     def later():
         wait_for_gate(environ)

@@ -1,4 +1,4 @@
-"""Something is registered to be done at the exit, and takes a second: agents send what they have gathered."""
+"""What is registered to run at the exit takes a second: agents send what they have gathered."""
 
 import atexit
 import os

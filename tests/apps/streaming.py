@@ -34,7 +34,7 @@ def two_halves(environ, start_response):
 
 
 class Endless:
-    """Chunks without end; who iterates and who closes is noted."""
+    """Chunks without end; the threads that iterate and close are noted."""
 
     def __init__(self, environ, chunk, pause):
         self.environ = environ

@@ -1,4 +1,4 @@
-"""An app that meets the odds and ends of machines: closed descriptors, too few threads, early signals."""
+"""An app that meets oddities of machines: closed descriptors, too few threads, early signals."""
 
 import os
 import time
@@ -9,7 +9,7 @@ from waterspout.system.daemon_thread import DaemonThread
 
 
 def app(environ, start_response):
-    """Whether what it writes to `wsgi.errors` goes anywhere, and what descriptors 0 to 2 are."""
+    """Shows whether `wsgi.errors` can be written to, and what descriptors 0 to 2 are."""
     environ["wsgi.errors"].write("a word\n")
     links = " ".join(os.readlink(f"/proc/self/fd/{number}") for number in range(3))
     start_response("200 OK", [("Content-Type", "text/plain")])

@@ -14,7 +14,7 @@ flask_app = Flask(__name__)
 
 
 class Middleware:
-    """As many apps are wrapped; the canary is beneath nobody's rules."""
+    """As many apps are wrapped; the canary is outside all rules."""
 
     def __init__(self, inside):
         self.wsgi_app = inside
@@ -106,7 +106,7 @@ class Put(RequestHandler):
 
 
 class Declines(RequestHandler):
-    """Answers itself only what is asked for by `?native`."""
+    """Answers itself only what is asked for with `?native`."""
 
     def prepare(self):
         if self.get_query_argument("when", "") == "prepare":

@@ -1,4 +1,4 @@
-"""Native handlers that can't be made, and rules that can't be asked."""
+"""Native handlers that can't be created, and rules that can't be matched."""
 
 from datetime import date
 
@@ -64,7 +64,7 @@ class Defaults(RequestHandler):
 
 class Day(BaseConverter):
     def to_python(self, value):
-        return date.fromisoformat(value)  # and no word of ValidationError: a common slip
+        return date.fromisoformat(value)  # not turned into a ValidationError: a common slip
 
 
 class OfDay(RequestHandler):
@@ -90,7 +90,7 @@ routes = [
 settings = {"wsgi": "tests.apps.working:app", "wsgi_workers": 0, "url_converters": {"day": Day}}
 quick = waterspout.Application(routes, **settings)
 nested = TornadoApplication([(r".*", FallbackHandler, {"fallback": quick})])
-#: On none of the short ways.
+#: Takes none of the fast paths.
 slow = waterspout.Application(
     [Rule(HostMatches("other.example"), [("/x", Ping)]), *routes], compiled_template_cache=False, **settings
 )

@@ -48,7 +48,7 @@ def asking(environ, start_response):
 
 @app.view
 def gated_stream(environ, start_response):
-    """Half of the reply is out when the test does what it does."""
+    """Half of the reply is sent when the test acts."""
     note("ran", environ)
     start_response("200 OK", TEXT)
     yield b"first;"
@@ -58,7 +58,7 @@ def gated_stream(environ, start_response):
 
 @app.view
 def stuck(environ, start_response):
-    """Longer than any test waits, deaf to everything."""
+    """Runs longer than any test waits, and reacts to nothing."""
     note("ran", environ)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
@@ -68,7 +68,7 @@ def stuck(environ, start_response):
 
 @app.view
 def forking_to_exit(environ, start_response):
-    """A child that ends as programs do, and one that fails."""
+    """Children that end as programs do, and one that fails."""
     statuses = []
     for ends in (lambda: sys.exit(0), lambda: sys.exit(7), lambda: sys.exit("no more"), lambda: 1 / 0):
         child = os.fork()
