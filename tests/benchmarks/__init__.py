@@ -1,1 +1,1 @@
-"""Tests of `benchmarks`: what it makes of figures, never the figures."""
+"""Tests of `benchmarks`: what it makes of figures, never the figures themselves."""

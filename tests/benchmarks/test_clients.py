@@ -1,4 +1,4 @@
-"""The idle clients, against a WebSocket server of Tornado's."""
+"""The idle clients, against Tornado's WebSocket server."""
 
 import subprocess
 import sys

@@ -8,7 +8,7 @@ from benchmarks.errors import BenchmarkError
 
 @pytest.fixture
 def built(tmp_path, monkeypatch):
-    """An environment whose stamp is today's."""
+    """An environment whose stamp is current."""
     monkeypatch.setattr(environment, "PYTHON", tmp_path / "python")
     monkeypatch.setattr(environment, "STAMP", tmp_path / "stamp")
     monkeypatch.setattr(environment, "REQUIREMENTS", tmp_path / "requirements.txt")

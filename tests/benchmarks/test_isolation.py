@@ -1,4 +1,4 @@
-"""What is kept of a turn with two wrks, and the views that they load."""
+"""What is kept of a turn with two wrk processes, and the views that they load."""
 
 import time
 

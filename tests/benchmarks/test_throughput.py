@@ -1,4 +1,4 @@
-"""What wrk prints, read."""
+"""How what wrk prints is read."""
 
 import pytest
 

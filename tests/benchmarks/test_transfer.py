@@ -1,4 +1,4 @@
-"""Large bodies into and out of the Flask app, on wsgiref's server; and replies that are not whole."""
+"""Large bodies into and out of the Flask app, on wsgiref's server; and incomplete replies."""
 
 import contextlib
 import socket
@@ -34,7 +34,7 @@ def test_a_body_arrives_whole(port, move):
 
 
 def talk(move, *said):
-    """What comes of `move` when the server says so and leaves. It has room for all that is uploaded."""
+    """Run `move` against a server that sends `said` and leaves. It has room for all that is uploaded."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve():
@@ -48,7 +48,7 @@ def talk(move, *said):
                 for piece in said:
                     sock.sendall(piece)
                 sock.shutdown(socket.SHUT_WR)
-                while sock.recv(MIB):  # closed with something unread, it would be reset, and the reply lost
+                while sock.recv(MIB):  # closing it with unread data would reset it, and lose the reply
                     pass
 
     size = MIB

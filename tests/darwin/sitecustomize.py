@@ -1,8 +1,8 @@
-"""Python on Linux that looks like macOS's, as far as Waterspout asks; not macOS. For a run by hand:
+"""Python on Linux made to look like macOS's, as far as Waterspout asks; not macOS. To run by hand:
 
     PYTHONPATH=tests/darwin waterspout serve --wsgi app:app
 
-What is in C (uvloop, asyncio's own sending) goes past it: it shows what names, calls and limits are missing.
+C code (uvloop, asyncio's own sending) bypasses it: it shows which names, calls and limits are missing.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SOCKET_BUFFER, _FILE_PIECE = 4096, 60_000  # Linux doubles the first
 
 selectors.DefaultSelector = selectors.PollSelector  # no kqueue here, and no epoll there
 del selectors.EpollSelector
-sysconfig.get_config_vars()  # knows this system's name
+sysconfig.get_config_vars()  # needs this system's real name
 sys.platform = "darwin"
 sys.modules["_scproxy"] = types.ModuleType("_scproxy")
 sys.modules["_scproxy"].__dict__.update(_get_proxy_settings=dict, _get_proxies=dict)
@@ -100,7 +100,7 @@ _socket = socket.socket.__mro__[1]
 
 
 def _is_cut(sock: Any) -> bool:
-    """It was connected, and its other end has reset it."""
+    """Whether it was connected, and its other end has reset it."""
     if sock.family == socket.AF_UNIX or sock.type != socket.SOCK_STREAM or not _socket.getsockname(sock)[1]:
         return False
     return bool(_socket.getsockopt(sock, socket.IPPROTO_TCP, _TCP_INFO, 1)[0] == _TCP_CLOSE)
