@@ -26,7 +26,7 @@ def database_url(tmp_path: Path) -> URL:
 
 @pytest.fixture
 def store(database_url: URL) -> Iterator[Store]:
-    """The Flask side's view of the database: what posts."""
+    """The Flask side's view of the database: it posts."""
     store = Store(database_url)
     yield store
     store.close()
@@ -41,7 +41,7 @@ def async_store(database_url: URL, io_loop) -> Iterator[AsyncStore]:
 
 
 async def finish_tasks() -> None:
-    """Let handlers end whose client went in the middle of a query, as a server that drains does."""
+    """Let handlers end whose client left in the middle of a query, as a draining server does."""
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     if tasks:
         await asyncio.wait(tasks, timeout=5)
@@ -49,7 +49,7 @@ async def finish_tasks() -> None:
 
 @pytest.fixture
 def app(io_loop, async_store: AsyncStore) -> Iterator[waterspout.Application]:
-    """The native side alone, in a hurry, which keeps no document: that is for `test_documents`."""
+    """The native side alone, with short waits and no cached documents: those are for `test_documents`."""
     resources = handlers.build_resources(async_store)
     resources["documents"] = Cache(0, 10)
     resources["watch"] = Watch(TOPIC, resources["watch"].source, interval=CHECK_INTERVAL)

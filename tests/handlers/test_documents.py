@@ -14,7 +14,7 @@ PATHS = ["/api/incidents", "/api/incidents/1", "/badge.svg", "/badge.svg?compone
 
 
 class CountingStore:
-    """A store that says how often it was asked."""
+    """A store that counts how often it was asked."""
 
     def __init__(self, async_store):
         self.async_store = async_store

@@ -77,7 +77,7 @@ def days_of(parts, component) -> list[tuple[str, str]]:
 
 @pytest.mark.gen_test
 async def test_an_event_tells_of_today_what_the_page_would(feed, store):
-    """What is over again, too, and what has turned out to be nothing."""
+    """What is already over, too, and what has turned out to be nothing."""
     harbour, ferry = (store.write(add_component, name) for name in ("Harbour", "Ferry"))
     before = version_of(store)
     said = {"impact": Impact.MAJOR, "components": [harbour.id, ferry.id]}
@@ -111,7 +111,7 @@ async def test_who_slept_is_told_of_each_day(feed, store):
 @pytest.mark.parametrize("days", [DAYS_TOLD, 10_000, -1])
 @pytest.mark.gen_test
 async def test_who_slept_for_too_long_is_told_to_reload(feed, store, days):
-    """So is a page from before days were counted so, which seems to come from the future."""
+    """So is a page from before days were counted this way, which seems to come from the future."""
     store.write(add_component, "Harbour")
     *rest, today = version_of(store)
     post_incidents(store, 1)
@@ -121,7 +121,7 @@ async def test_who_slept_for_too_long_is_told_to_reload(feed, store, days):
 @pytest.mark.parametrize("days", [0, 2])
 @pytest.mark.gen_test
 async def test_other_components_of_an_incident_from_before_are_a_reload(feed, store, days):
-    """They are others on each of its days, of which the event tells today."""
+    """They change on each of its days, but the event tells only of today."""
     first, second = (store.write(add_component, name) for name in ("Harbour", "Ferry"))
     began = datetime.now(UTC) - timedelta(days=days)
     storm = store.write(add_incident, "Storm", State.INVESTIGATING, "Wind.", began, components=[first.id])
@@ -196,7 +196,7 @@ async def test_who_names_an_update_alone_has_no_components_to_know_of(feed, stor
 
 
 class CountingStore:
-    """A store that says how often it was asked, and can be made to fail."""
+    """A store that counts how often it was asked, and can be made to fail."""
 
     def __init__(self, async_store):
         self.async_store = async_store

@@ -8,7 +8,7 @@ from handlers.health import HealthHandler
 
 @pytest.fixture
 def app():
-    """A stock application, without a store: health asks nobody."""
+    """A stock application, without a store: health needs none."""
     return tornado.web.Application([("/healthz", HealthHandler)])
 
 

@@ -42,7 +42,7 @@ class Reader:
         return dict(line.split(": ", 1) for line in block.decode().splitlines() if line)
 
     async def read_event(self) -> dict[str, str]:
-        """Return the next event, past beats."""
+        """Return the next event, skipping beats."""
         while (block := await self.read_block())["event"] == "beat":
             pass
         return block
@@ -54,7 +54,7 @@ class Reader:
         return update_of(event), [incident["id"] for incident in json.loads(event["data"])["incidents"]]
 
     async def wait_until_following(self) -> None:
-        """Return when all that was there at the beginning has been sent: the first heartbeat."""
+        """Return when all that was there at the beginning has been sent: at the first heartbeat."""
         assert await self.read_block() == BEAT
 
 
@@ -82,7 +82,7 @@ def announce(update):
 
 
 async def wait_for_subscribers(count):
-    """Wait until the topic has so many subscribers."""
+    """Wait until the topic has `count` subscribers."""
     for _ in range(200):
         if len(hub._topics.get(TOPIC, ())) == count:
             return
@@ -167,7 +167,7 @@ async def test_a_cursor_of_another_database_means_reload(connect, store):
 
 @pytest.mark.gen_test
 async def test_what_nobody_announced_is_found(connect, store):
-    """The process that posted it was killed before it could tell; or it works on another machine."""
+    """The process that posted it was killed before it could announce it, or runs on another machine."""
     (incident_id,) = post_incidents(store, 1)
     async with connect() as reader:
         await reader.wait_until_following()
@@ -198,7 +198,7 @@ async def test_another_component_is_a_page_to_load_again(connect, store):
 
 @pytest.mark.gen_test
 async def test_a_page_that_is_a_moment_ahead_is_no_foreign_one(connect, store):
-    """Its page was made of an update that the native side has not heard of."""
+    """Its page was made with an update that the native side has not heard of."""
     (first,) = post_incidents(store, 1)
     async with connect() as other:
         await other.wait_until_following()
