@@ -1,10 +1,10 @@
-"""Which of Tornado's own tests do not hold on our HTTPServer, and why that is right."""
+"""Which of Tornado's own tests fail on our HTTPServer, and why that is right."""
 
 _TOO_LARGE = "a body over the limit is answered 413 (RFC 9110 section 15.5.14); Tornado says 400"
 _BARE_LF = "sends lines that end in a bare LF, which a server on the way may read in another way: refused"
 _RAW = "httpserver_test.HTTPServerRawTest.test_chunked_request_body"
 
-#: id of the test, without "tornado.test." -> reason. Exactly these; a test that holds must not stand here.
+#: id of the test, without "tornado.test." -> reason. Exactly these; a test that passes must not be listed.
 DIFFERENCES = {
     "httpserver_test.BodyLimitsTest.test_body_size_override_reset": _TOO_LARGE,
     "httpserver_test.BodyLimitsTest.test_large_body_buffered": _TOO_LARGE,

@@ -30,7 +30,7 @@ MODULES = (
 
 
 class Result(unittest.TestResult):
-    """Remembers what did not hold, and the last line of why."""
+    """Remembers which tests failed, and the last line of why."""
 
     def __init__(self):
         super().__init__()
@@ -60,7 +60,7 @@ class Result(unittest.TestResult):
 
 
 class OurApplication(Application):
-    """Ours, by Tornado's arguments."""
+    """Ours, with Tornado's arguments."""
 
     def __init__(self, handlers=None, default_host=None, transforms=None, **settings):
         super().__init__(native=handlers, default_host=default_host, transforms=transforms, **settings)

@@ -1,4 +1,4 @@
-"""Our HTTPServer holds what Tornado's own tests ask of Tornado's, but for what `differences.py` lists."""
+"""Our HTTPServer passes Tornado's own tests, except for those that `differences.py` lists."""
 
 import json
 import os
@@ -15,7 +15,7 @@ TIMEOUT = 180
 
 
 def run(*arguments, **environ):
-    """The report of run.py. A test's id is that of the whole test, also where a part of it is meant."""
+    """The report of run.py. A test's id is that of the whole test, also if a subtest is meant."""
     found = subprocess.run(
         [sys.executable, "-m", "tests.tornado_suite.run", *arguments],
         cwd=ROOT,
@@ -35,8 +35,8 @@ def run(*arguments, **environ):
 
 
 def run_patiently(expected, *options):
-    """The report of one run. What is broken and not expected to be is asked again, three times at most: some
-    of them give a client a tenth of a second, which a busy machine has not; by this variable half of one.
+    """The report of one run. Tests that fail unexpectedly are run again, three times at most: some give a
+    client a tenth of a second, too little on a busy machine; with EMULATION it is half a second.
     """
     whole = run(*options)
     for _ in range(3):
