@@ -158,7 +158,7 @@ def test_nor_where_no_files_are_asked_for(operator, path, field):
 
 
 def test_nor_is_json(operator):
-    """A form is taken as JSON by Flask-WTF, too; a number in it is no password."""
+    """Flask-WTF takes a form as JSON, too; a number in it is not a password."""
     headers = {"X-CSRFToken": operator.token("/login")}
     for path in ("/login", "/admin/maintenance/"):
         for sent in ({"name": 1, "password": 2, "title": 3, "starts_at": 4}, 1, [1], None):
@@ -184,7 +184,7 @@ def test_a_body_of_unannounced_length_is_not_cut(operator, store, length):
 
 
 def post_chunked(operator, length):
-    """Post a good form, made so long by a field nobody asked for, chunked as a server hands it over."""
+    """Post a valid form, padded to `length` by an unknown field, chunked as a server passes it on."""
     body = (
         b"title=Slow&state=resolved&impact=minor&text=Done.&csrf_token=%s&more=" % operator.token().encode()
     )

@@ -17,7 +17,7 @@ UPDATE = {"incident": "1", "state": "identified", "text": "See the picture."}
 
 @pytest.fixture
 def attach(operator, store):
-    """Post an update with files, each a name and what is in it."""
+    """Post an update with files, each a name and its content."""
     post_incidents(store, 1)
 
     def attach(*files):
@@ -65,7 +65,7 @@ def test_it_is_saved_under_its_name_in_any_script(attach, client):
 
 
 def test_its_name_in_ascii_is_no_path(attach, client):
-    """Werkzeug makes it for old clients, and some of it comes of single characters."""
+    """Werkzeug makes it for old clients, and may turn one character into several."""
     attach(("für℀.txt", b"Requests: 12"))
     with client.get("/attachments/1") as response:
         assert "filename=fur.txt;" in response.headers["Content-Disposition"]
@@ -188,7 +188,7 @@ def test_the_largest_fits_in(operator, store):
 
 
 def test_a_huge_one_is_refused_unread(operator, settings, store):
-    """A gigabyte, announced: not one byte of it is asked for."""
+    """A gigabyte, announced: not one byte of it is read."""
     post_incidents(store, 1)
 
     class Untouched(io.RawIOBase):

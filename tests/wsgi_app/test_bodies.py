@@ -11,5 +11,5 @@ def test_everything_else_is_short():
 
 
 def test_pages_are_not_in_the_way_of_bodies(client):
-    """Without a word of how long it is, an empty body is none."""
+    """Without a declared length, an empty body is none."""
     assert client.get("/", environ_overrides={"CONTENT_LENGTH": ""}).status_code == 200

@@ -37,7 +37,7 @@ def test_a_failing_view_tells_nothing(flask_app, client, monkeypatch):
 
 
 def test_who_is_signed_in_has_the_page_of_an_error_of_the_database_too(flask_app, operator, store):
-    """The page itself asks who that is."""
+    """The page itself looks up who that is."""
     flask_app.config["PROPAGATE_EXCEPTIONS"] = False
     store.write(lambda session: session.execute(text("ALTER TABLE operator RENAME TO elsewhere")))
     for path in ("/", "/nowhere", "/admin/"):

@@ -56,7 +56,7 @@ def test_posts_of_our_own_pages(headers):
 
 @pytest.mark.parametrize("host", ["xn--sttus-hra.example.com", "[2001:db8::1]:8888", "Pier:8888"])
 def test_a_host_is_written_as_browsers_send_it(host):
-    """Not as people read it: `Request.host_url` does."""
+    """Not as people read it, as in `Request.host_url`."""
     assert not is_cross_site(make_request(host=host, Origin=f"http://{host.lower()}"))
 
 

@@ -9,7 +9,7 @@ from app.store.tables import Maintenance, Phase
 
 
 def minute(hours: float) -> str:
-    """A moment so many hours from now, as the browser's field sends it."""
+    """The moment `hours` from now, as the browser's field sends it."""
     return (datetime.now(UTC) + timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M")
 
 

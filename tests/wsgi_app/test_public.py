@@ -241,7 +241,7 @@ def test_every_change_is_on_the_next_page(client, store):
 
 
 def test_a_page_is_of_one_moment(client, store, harbour, monkeypatch):
-    """What is changed while it is read comes to the next page, as a whole."""
+    """What changes while it is read appears on the next page, as a whole."""
 
     def read_and_be_late(session):
         statuses = read_statuses(session)
