@@ -1,4 +1,4 @@
-"""Many readers of the stream at once, in one event loop: as cheap as they can be."""
+"""Many readers of the stream at once, in one event loop: as cheap as possible."""
 
 import asyncio
 import http.client
@@ -14,7 +14,7 @@ PATIENCE = 30.0
 
 
 class Reader(asyncio.Protocol):
-    """`following` is done with its first beat. `hear_of` waits for an update, and says when it was told."""
+    """`following` is done at its first beat. `hear_of` waits for an update, and gives the moment it came."""
 
     def __init__(self):
         self.received = b""
@@ -22,7 +22,7 @@ class Reader(asyncio.Protocol):
         self.following = self.found = asyncio.get_running_loop().create_future()
 
     def hear_of(self, text):
-        """Done, with the moment, when an event that holds the text is there."""
+        """A future that is done, with the moment, when an event that contains the text has come."""
         self.wanted, self.found = text.encode(), asyncio.get_running_loop().create_future()
         self.look()
         return self.found
@@ -43,12 +43,12 @@ class Reader(asyncio.Protocol):
     def connection_lost(self, error):
         if not self.found.done():
             self.found.set_exception(error or ConnectionError("the stream has ended"))
-            self.found.exception()  # who waits for it is told; nobody else need be
+            self.found.exception()  # what awaits it gets the error; asyncio need not log it
 
 
 @contextmanager
 def many_descriptors(count):
-    """Room for so many connections, in this process and those that it starts."""
+    """Room for `count` connections, in this process and those that it starts."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = count * 2 + 500
     if hard != resource.RLIM_INFINITY and hard < wanted:
@@ -62,7 +62,7 @@ def many_descriptors(count):
 
 @asynccontextmanager
 async def open_readers(address, count):
-    """So many readers, all of them following."""
+    """`count` readers, all of them following."""
     loop, url, readers = asyncio.get_running_loop(), urlsplit(address), []
     try:
         while len(readers) < count:

@@ -1,4 +1,4 @@
-"""Databases for tests: a new SQLite file for each; or the one of PostgreSQL that the environment names."""
+"""Databases for tests: a new SQLite file for each; or the PostgreSQL one that the environment names."""
 
 import os
 from pathlib import Path
@@ -35,7 +35,7 @@ def make_empty_database(folder: Path) -> URL:
 
 
 def empty_postgresql(url: URL) -> URL:
-    """Empty the database, and let its numbers begin anew."""
+    """Empty the database, and restart its ids."""
     engine = make_engine(url)
     with writing(engine) as session:
         # A test that left a transaction open fails the next one, rather than stopping the run.
@@ -48,7 +48,7 @@ def empty_postgresql(url: URL) -> URL:
 
 
 def drop_everything(url: URL) -> None:
-    """Leave a PostgreSQL database as it was when it was made."""
+    """Leave a PostgreSQL database as it was when it was created."""
     engine = make_engine(url)
     with writing(engine) as session:
         session.execute(text("DROP SCHEMA public CASCADE"))

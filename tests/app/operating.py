@@ -10,7 +10,7 @@ TIMEOUT = 20.0
 
 
 def read_password(folder: Path) -> tuple[str, str]:
-    """Return name and password, as the board in this folder said them at its start."""
+    """Return name and password, as the board in this folder printed them at its start."""
     said = (folder / "server.log").read_text()
     return re.search(r"Name +(\S+)\n", said)[1], re.search(r"Password +(\S+)\n", said)[1]
 

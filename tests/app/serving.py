@@ -39,7 +39,7 @@ def serve_board(folder: Path, *arguments: str) -> Iterator[str]:
 def start_board(folder: Path, *arguments: str, **environ: str) -> Iterator[tuple[subprocess.Popen, Path]]:
     """Start `python -m app`; yield the process, and the file that its messages go to."""
     log = folder / "server.log"
-    # No nicer than others: see tests.server.environment.
+    # At the normal priority: see tests.server.environment.
     environ = {"BOARD_FOLDER": str(folder), "WATERSPOUT_WSGI_NICE": "0", **environ}
     with log.open("wb") as messages:
         server = subprocess.Popen(
@@ -59,7 +59,7 @@ def start_board(folder: Path, *arguments: str, **environ: str) -> Iterator[tuple
 
 
 def wait_for_address(server: subprocess.Popen, log: Path) -> str:
-    """Return what the server says that it serves, once it does."""
+    """Return the address that the server says it serves, once it does."""
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
         address = re.search(r"serves (http://127\.0\.0\.1:\d+)", log.read_text())

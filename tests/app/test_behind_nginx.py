@@ -58,7 +58,7 @@ class Browser:
 
 
 def read_unit():
-    """The variables that the unit sets for the board, as far as they speak of proxies."""
+    """The variables that the unit sets for the board, as far as they concern proxies."""
     unit = (ROOT / "deploy/waterspout-board.service").read_text()
     return dict(re.findall(r"^Environment=(WATERSPOUT_TRUSTED_PROXIES)=(.+)$", unit, re.M))
 
@@ -93,7 +93,7 @@ def test_the_board_knows_who_its_clients_are(front):
         found = database.execute("select address from audit_line where action = 'signed in'").fetchall()
     assert found == [(ANNA,)]
 
-    # Guesses are counted by address: those of one client keep no other out.
+    # Guesses are counted by address: those of one client lock no other out.
     mallory = Browser(port, MALLORY)
     statuses = [mallory.sign_in(f"nobody {n}", "wrong").status for n in range(GUESSES_EACH_ADDRESS + 1)]
     assert statuses == [400] * GUESSES_EACH_ADDRESS + [429]

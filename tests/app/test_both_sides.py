@@ -26,7 +26,7 @@ def fetch(request, tmp_path_factory):
 
 
 def fill(store):
-    """Beside the examples: a component in trouble."""
+    """Besides the examples: a component in trouble."""
     harbour = store.write(add_component, "Harbour")
     text = "Wind of force 12."
     store.write(

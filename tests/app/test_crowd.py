@@ -29,7 +29,7 @@ def test_a_thousand_readers_hear_of_every_update_and_the_page_goes_on_answering(
     asyncio.run(post_to_a_crowd(address, operator, askers))
     for asker in askers:
         assert asker.statuses == {200}
-        assert asker.quantile(0.99) < 5  # whoever waits for all readers waits for more
+        assert asker.quantile(0.99) < 5  # waiting for all readers would take longer
 
 
 async def post_to_a_crowd(address, operator, askers):

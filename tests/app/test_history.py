@@ -135,7 +135,7 @@ class TestDays:
         assert self.wrong(store) == dict(zip((3, 2, 1, 0), bad, strict=True))
 
     def test_the_impact_that_it_had_in_the_end_counts(self, store, web):
-        """Of what is said when all is over, too; but not what is said of it later."""
+        """Also one that is given with the end itself; but not one that is given later."""
         moments = (NOON - timedelta(days=days) for days in (4, 3))
         update = post(store, web, impact=Impact.MINOR, at=next(moments))
         for moment in (*moments, NOON):
@@ -146,7 +146,7 @@ class TestDays:
         assert self.wrong(store) == {4: Condition.MINOR, 3: Condition.CRITICAL}
 
     def wrong(self, store) -> dict[int, Condition | None]:
-        """The days on which not all was well: how many ago, and how it was."""
+        """The days on which not all was well: how many days ago, and the condition."""
         days = self.days(store).items()
         return {
             (NOON.date() - day).days: condition
@@ -186,7 +186,7 @@ class TestVersion:
         assert store.read(read_version) == versions[-1]
 
     def test_it_tells_nothing_of_what_the_public_does_not_see(self, store, web):
-        """Not even by a gap in the numbers of what it does."""
+        """Not even by a gap in the numbers of what it does see."""
         store.write(rename_component, web, "Pages")
         before = store.read(read_version)
         for _ in range(5):

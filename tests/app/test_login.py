@@ -26,7 +26,7 @@ def store(app, settings):
 
 @pytest.fixture
 def cookie(store, settings) -> str:
-    """The session of an operator who has just signed in, at a Flask app of the same key."""
+    """The session of an operator who has just signed in, at a Flask app with the same key."""
     store.write(add_operator, "anna", hash_password(PASSWORD))
     flask_app = create_app(settings)
     client = flask_app.test_client()

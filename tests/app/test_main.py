@@ -16,7 +16,7 @@ from tests.app.serving import EXAMPLES, FORMS, START_TIMEOUT, serve_board, start
 
 @pytest.fixture(scope="module", params=FORMS)
 def board(request, tmp_path_factory):
-    """One that is only read."""
+    """A board that is only read."""
     with serve_board(tmp_path_factory.mktemp("board"), *FORMS[request.param]) as address:
         yield address
 
@@ -36,7 +36,7 @@ STORM = {"title": "Storm", "state": "investigating", "impact": "major", "text": 
 
 
 def read_event(stream) -> dict[str, str]:
-    """Return the next event, past beats."""
+    """Return the next event, skipping beats."""
     fields: dict[str, str] = {}
     while line := stream.readline().decode().rstrip("\n"):
         name, _, value = line.partition(": ")
@@ -58,7 +58,7 @@ def test_what_flask_takes_the_stream_tells_within_a_second(address, tmp_path):
     with urllib.request.urlopen(f"{address}/api/stream", timeout=10) as stream:
         assert stream.readline().startswith(b"retry: ")
         waited = []
-        # At the best of a few: a machine that does other things delays some, a fault all.
+        # In the best of a few: a busy machine delays some, a fault all.
         while not waited or (min(waited) >= 1 and len(waited) < 5):
             begun = time.monotonic()
             page = operator.post(**STORM)
@@ -165,7 +165,7 @@ def test_a_stranger_is_told_how_to_sign_in(tmp_path):
 
 
 def test_a_gigabyte_is_refused_and_the_next_request_answered(address, tmp_path):
-    """Announced and begun, as a browser does it; the rest need not be sent to know the answer."""
+    """Announced and begun, as a browser does; the rest need not be sent to get the answer."""
     operator = Operator(address, *read_password(tmp_path))
     host, port = address.removeprefix("http://").split(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=20)

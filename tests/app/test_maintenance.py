@@ -39,7 +39,7 @@ def test_what_runs_and_what_is_to_come(store, now):
 
 
 def test_the_same_is_announced_once(store, now):
-    """A double click. For other components it is another; and what was called off may be announced again."""
+    """A double click. For other components it is a new one; what was called off may be announced again."""
     web = store.write(add_component, "Web").id
     same = ("Later", "Text", now + 5 * HOUR, now + 6 * HOUR)
     first, second = (store.write(add_maintenance, *same, components=[web]).id for _ in range(2))

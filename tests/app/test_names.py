@@ -1,4 +1,4 @@
-"""What a name may hold, whoever gives it: a form, the command line, a script."""
+"""What a name may contain, wherever it comes from: a form, the command line, a script."""
 
 import pytest
 

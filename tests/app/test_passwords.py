@@ -30,7 +30,7 @@ def test_a_decoy_is_a_hash_by_today_s_rules_and_of_no_password():
     assert len(decoy) == len(hash_password(""))
     assert not is_outdated(decoy)
     assert not is_password("", decoy)
-    with pytest.raises(VerifyMismatchError):  # compared to the end, and not refused for what it is
+    with pytest.raises(VerifyMismatchError):  # it is compared to the end, not refused as malformed
         passwords.hasher.verify(decoy, "")
 
 

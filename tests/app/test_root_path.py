@@ -1,4 +1,4 @@
-"""The board below a prefix: whatever it links to is below it, too, on the page and in what comes live."""
+"""The board below a prefix: whatever it links to is below it, too, on the page and in live events."""
 
 import json
 import re

@@ -76,7 +76,7 @@ def test_a_file_of_the_first_release_is_taken_over(old_file):
 
 
 def test_open_pages_know_the_changes_from_before_these_were_numbered(path, tmp_path):
-    """Those of version 0004 knew them by the line of the audit."""
+    """Those of version 0004 knew them by the number of the audit line."""
     engine = make_engine(sqlite_url(path))
     with writing(engine) as session:
         upgrade_tables(session.connection(), copy_migrations(tmp_path, "000[234]"))

@@ -193,7 +193,7 @@ def test_another_address_is_refused(text):
 
 
 def test_a_name_that_browsers_read_in_another_way_is_to_be_given_as_they_send_it():
-    """Python's rules for names (of 2003) make two letters of it."""
+    """Python's rules for names (of 2003) turn its ß into two letters."""
     with pytest.raises(SettingsError, match="as browsers send it, xn--"):
         read(BOARD_URL="https://straße.example.com")
     assert read(BOARD_URL="https://xn--strae-oqa.example.com").url == "https://xn--strae-oqa.example.com"
