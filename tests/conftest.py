@@ -50,7 +50,7 @@ def pytest_sessionfinish(session):
 
 
 class Shared:
-    """One server for the tests of a module, replaced if a test left it broken: the next isn't to suffer."""
+    """One server for the tests of a module; one that a test left broken is replaced before the next test."""
 
     def __init__(self, start):
         self._start = start

@@ -107,7 +107,7 @@ def has_ended(pid):
 
 
 def freeze(pid):
-    """Stop a process, and wait until it has: its threads stop one after the other, after the signal."""
+    """Stop a process, and wait until it has stopped: after the signal its threads stop one by one."""
     os.kill(pid, signal.SIGSTOP)
     tasks = Path(f"/proc/{pid}/task")
     assert poll(
@@ -337,7 +337,7 @@ class Server:
         self.process.wait(PATIENCE)
 
     def stop(self):
-        """Drain it; then no process of it may be left, and none of LEAKS be in its log."""
+        """Drain it; then none of its processes may be left, nor any of LEAKS be in its log."""
         self.release()
         try:
             if self.process.poll() is None:

@@ -18,7 +18,7 @@ ENGINE = ROOT / "waterspout"
 
 
 def anchors(document):
-    """Those of its headings, as they are made on the web."""
+    """The anchors of its headings, as they are made on the web."""
     titles = re.findall(r"^#+ (.*)$", document.read_text(), re.M)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 

@@ -155,7 +155,7 @@ def components_of(session):
 
 
 def test_components_are_live(chrome, board):
-    """Their names, their order, and which there are: on the board, and beside the incidents about them."""
+    """Their names, their order, and which exist: on the board, and beside the incidents that concern them."""
     address, store = board
     (renamed,) = [each for each in store.read(components_of) if each.name == "Public API"]
     watch(chrome, address)
@@ -172,7 +172,7 @@ def test_components_are_live(chrome, board):
     assert is_same_page(chrome)
 
 
-# Makes the page what it was two days ago.
+# Makes the page look as it did two days ago.
 OLD_PAGE = """
     document.addEventListener("readystatechange", () => {
       const board = document.getElementById("board");

@@ -59,7 +59,7 @@ def test_where_nothing_can_be_printed_the_board_starts_all_the_same(settings, mo
     reading, writing = os.pipe()
     os.close(reading)
     greeted = False
-    with suppress(BrokenPipeError), os.fdopen(writing, "w") as broken:  # closing it says it once more
+    with suppress(BrokenPipeError), os.fdopen(writing, "w") as broken:  # closing it raises once more
         monkeypatch.setattr(sys, "stdout", broken)
         greet(settings)
         greeted = True

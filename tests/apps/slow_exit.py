@@ -1,4 +1,4 @@
-"""What is registered to run at the exit takes a second: agents send what they have gathered."""
+"""A function that runs at the exit takes a second: agents send what they have gathered there."""
 
 import atexit
 import os

@@ -1,4 +1,4 @@
-"""How what wrk prints is read."""
+"""Reading what wrk prints."""
 
 import pytest
 

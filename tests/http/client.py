@@ -200,7 +200,7 @@ async def _half_close(sock: socket.socket, sender: asyncio.Task[None]) -> None:
 
 
 async def _read(sock: socket.socket, reader: ReplyReader, outcome: Outcome, replies: int) -> bool:
-    """Read until there are so many replies: True; or until the end: False."""
+    """Read until there are `replies` replies: True; or until the end: False."""
     while len(outcome.replies) < replies:
         data = await asyncio.get_running_loop().sock_recv(sock, _BLOCK)
         if not data:

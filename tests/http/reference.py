@@ -30,7 +30,7 @@ class Seen(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """`end`: "refused", "incomplete" (more bytes are needed), "closed" (a request was the last), or
+    """`end`: "refused", "incomplete" (more bytes are needed), "closed" (a last request was read), or
     "open" (nothing is left).
     """
 

@@ -30,7 +30,7 @@ MODULES = (
 
 
 class Result(unittest.TestResult):
-    """Remembers which tests failed, and the last line of why."""
+    """Remembers which tests failed, and the last line of each traceback."""
 
     def __init__(self):
         super().__init__()

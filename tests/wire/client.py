@@ -209,7 +209,7 @@ class Connection:
             return cut.received
 
     def is_silent(self, seconds):
-        """Nothing comes, and the connection stays open, for so long."""
+        """Whether nothing comes, and the connection stays open, for so long."""
         before = self.socket.gettimeout()
         self.socket.settimeout(seconds)
         try:
@@ -222,7 +222,7 @@ class Connection:
         return False
 
     def ends_within(self, seconds=TIMEOUT):
-        """The server closes in time; whatever still comes is thrown away."""
+        """Whether the server closes in time; what still comes is thrown away."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             self.socket.settimeout(left)

@@ -57,7 +57,7 @@ def run(project, *arguments, env=None):
     )
 
 
-#: The options that name an app or routes, and the forms, which decide what process loads it.
+#: An option that names something to load, and the form: together they decide which process loads it.
 WHERE = pytest.mark.parametrize(
     ("option", "form"),
     [*(("--wsgi", words) for words in FORMS.values()), ("--native", ())],

@@ -1,4 +1,4 @@
-"""The options that bound what a client may send, and how long it may take: each does move its limit."""
+"""The options that bound what a client may send, and how long it may take: each really moves its limit."""
 
 import os
 import subprocess

@@ -30,7 +30,7 @@ def send_past_the_limit(connection, size):
 
 
 def is_stopped(connection, seconds=25):
-    """The server ends the connection in time, however long the client goes on sending."""
+    """Whether the server ends the connection in time, however long the client goes on sending."""
     deadline = time.monotonic() + seconds
     piece = chunk(b"x" * MIB)
     with suppress(ConnectionError):

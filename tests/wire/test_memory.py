@@ -150,7 +150,7 @@ def test_many_stalled_clients_hold_little_each(start_server, form):
 
 
 def test_what_tls_holds_goes_with_its_connection(start_server, certificate):
-    """It has 256 KiB and more for each: they must not stay until the garbage collector runs."""
+    """It holds 256 KiB and more for each: they must not stay until the garbage collector runs."""
     server = start_server("--wsgi", "tests.apps.flask_views:app", *certificate, form="process")
     request = build_request("POST", "/flask/data", body=bytes(MIB))
 

@@ -1,4 +1,4 @@
-"""What an app does to logging may cost log lines, but no reply, not the server, and not its stop."""
+"""What an app does to logging may cost log lines, but no reply, and neither the server nor its stop."""
 
 import signal
 

@@ -1,4 +1,4 @@
-"""Where everything stands, logged on a signal and when a process crashes."""
+"""Where all threads stand, logged on a signal and when a process crashes."""
 
 import os
 import signal

@@ -254,7 +254,7 @@ def test_what_native_handlers_run_is_told_while_they_do(start_server, http):
     told = watched.stats()["native"]["longest"]
     assert [each["request"] for each in told] == ["GET /native/slow", "GET /native/events"]
     assert 20 > told[0]["seconds"] > told[1]["seconds"] > 0
-    first.close()  # the handler goes on: nobody has told it to end
+    first.close()  # the handler goes on: nothing told it to end
     assert poll(lambda: counts() == (3, 1, 1))
     for connection in (socket, second, stream):
         connection.close()

@@ -76,7 +76,7 @@ def run(tmp_path):
 def test_streams_that_are_closed_or_full(run, redirections):
     server = run("--wsgi", f"{APP}:app", redirections=redirections)
     assert poll(server.is_up, 30)
-    if "full" not in redirections:  # there the view's own word can't be written, and it is told
+    if "full" not in redirections:  # there the view's own write fails, and raises in the view
         reply = server.get("/")
         assert reply.status == 200
         assert "2>&-" not in redirections or reply.text.split()[2].startswith("/dev/")

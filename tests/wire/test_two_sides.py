@@ -134,7 +134,7 @@ SPELLINGS = (
     "rule", ["/files/", "/trees/", "/words/", "/any/", "/folder/", "/fixed", "//files/", "//fixed"]
 )
 def test_whoever_answers_means_the_same_by_a_path(server, rule):
-    """GET is native where a native rule takes the path, POST is Flask's alone: both must mean the same."""
+    """GET is native where a native rule takes the path, POST is Flask's alone: both must read it alike."""
     answered = set()
     with server.connect() as connection:
         for spelling in SPELLINGS:
