@@ -112,8 +112,8 @@ async def test_a_callable_runs_in_this_process(http_client, base_url):
         ({"max_bodysize": 2}, "did you mean 'max_body_size'"),
         ({"wsgi": "no spec"}, "write MODULE:NAME"),
         ({"wsgi_workers": 1}, "go with wsgi="),
-        ({"wsgi": APP, "wsgi_pool_rules": [("/a", "slow")]}, "'slow', which is not there"),
-        ({"wsgi": APP, "wsgi_pools": {"slow": {"threads": 1}}}, "how many workers and threads"),
+        ({"wsgi": APP, "wsgi_pool_rules": [("/a", "slow")]}, "'slow', which does not exist"),
+        ({"wsgi": APP, "wsgi_pools": {"slow": {"threads": 1}}}, "its number of workers and threads"),
         ({"wsgi": APP, "wsgi_pool": {}}, "did you mean .*'wsgi_pools'"),
         ({"wsgi_threads": 1}, "go with wsgi="),
     ],
@@ -218,11 +218,11 @@ async def test_a_container_that_is_started_takes_no_settings_until_it_is_stopped
     await container.start()
     pools = dict(container.pools)
     try:
-        with pytest.raises(ConfigurationError, match="is started"):
+        with pytest.raises(ConfigurationError, match="has been started and no longer takes"):
             Application(wsgi=container, max_body_size=7)
         app = Application(NATIVE, wsgi=container)
         kept = app.max_body_size, app.native_max_body_size
-        with pytest.raises(ConfigurationError, match="is started"):
+        with pytest.raises(ConfigurationError, match="has been started and no longer takes"):
             app.configure(wsgi_queue=9, max_body_size=7, native_max_body_size=8)
         assert (app.max_body_size, app.native_max_body_size) == kept
         app.configure()
@@ -411,9 +411,7 @@ def test_rules_without_a_name_are_told_to_who_asks_for_what_nothing_is_called():
         application = Application([("/a", NativeHandler), ("/b", NativeHandler, None, "b")], wsgi=wsgi)
         with pytest.raises(KeyError) as caught:
             application.reverse_url("a")
-        assert caught.value.__notes__[0].startswith(
-            "a native rule has no name, by which a URL could be built"
-        )
+        assert caught.value.__notes__[0].startswith("a native rule has no name to build a URL from")
     with pytest.raises(KeyError) as caught:
         make_named().reverse_url("c")
     assert not hasattr(caught.value, "__notes__")

@@ -130,12 +130,14 @@ def test_tornado_s_second_argument_is_known_for_a_host_name():
 
 @pytest.mark.parametrize("pools", ["reports:/reports/*:1x4", ["reports"]])
 def test_pools_are_a_dictionary(pools):
-    with pytest.raises(ConfigurationError, match=r'wsgi pools are a dictionary, \{"reports": \{"workers": 1'):
+    with pytest.raises(
+        ConfigurationError, match=r'wsgi pools must be a dictionary like \{"reports": \{"workers": 1'
+    ):
         Application(wsgi="a:b", wsgi_pools=pools)
 
 
 def test_a_container_s_settings_have_no_wsgi_before_them():
-    said = "^threads: a Container's settings have no wsgi_ before them$"
+    said = "^threads: a Container's settings have no wsgi_ prefix$"
     with pytest.raises(ConfigurationError, match=said):
         Container("a:b", wsgi_threads=4)
     with pytest.raises(ConfigurationError, match=said):

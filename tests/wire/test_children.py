@@ -79,7 +79,7 @@ def test_descriptors_and_threads_do_not_grow_with_requests(server):
 def test_a_forked_child_ends_with_the_status_that_it_asks_for_and_its_request_has_not_failed(server):
     ident = new_id()
     assert json.loads(server.get(f"/forking-to-exit?id={ident}").text) == [0, 7, 1, 1]
-    assert server.log_lines("a process that a view has forked ends")
+    assert server.log_lines("a process forked by a view exits on an exception")
     assert "ZeroDivisionError" in server.log
     assert "SystemExit" not in server.log
     assert "raised" not in server.log

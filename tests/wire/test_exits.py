@@ -86,9 +86,9 @@ def test_what_is_to_be_done_at_the_exit_has_three_seconds_there_and_a_line_says_
     server.stop()
     assert pids_of(server, "leaving") == {pid}
     assert not pids_of(server, "left")
-    says = "what the app has registered for the exit still runs, at tests/apps/leaving.py"
+    says = "exit functions registered by the app are still running, at tests/apps/leaving.py"
     assert len(server.log_lines(says, enough=2)) == 2
-    assert server.log_lines(f"WSGI process {pid} is waited for: {says}")
+    assert server.log_lines(f"WSGI process {pid} is still running: {says}")
     assert server.log_lines(f"WSGI process {pid} did not end within 3 s: {says}")
 
 
@@ -102,4 +102,4 @@ def test_one_whose_lock_is_held_is_not_waited_for(start):
     assert server.wait() == 0
     assert time.monotonic() - began < 3.0
     assert not pids_of(server, "leaving")
-    assert "is waited for" not in server.log
+    assert "is still running" not in server.log

@@ -85,7 +85,7 @@ def test_an_app_that_can_t_be_loaded_ends_the_start_whatever_that_has_begun(run,
 def test_a_start_that_raises_ends_whatever_it_has_begun(run, first):
     code, said = run(begun=BEGUN["a thread"], first=first)
     assert code == 1
-    assert said.index("no redis") < said.index("threads that the app has started still run (Thread-")
+    assert said.index("no redis") < said.index("threads started by the app are still running (Thread-")
     assert said.count("Traceback") == 1
 
 
@@ -104,7 +104,7 @@ def test_a_stop_that_raises_ends_with_the_graceful_timeout(start_server, tmp_pat
     server.signal(signal.SIGTERM)
     assert poll(lambda: "ConnectionError: no redis" in server.log)
     assert server.wait(PATIENCE) == 1
-    assert server.log_lines("threads that the app has started still run (Thread-")
+    assert server.log_lines("threads started by the app are still running (Thread-")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_stop_that_hangs_ends_and_the_log_says_where(start_server, tmp_path, h
     server.signal(signal.SIGTERM)
     assert server.wait(PATIENCE) == code
     [line] = server.log_lines(said)
-    assert "it stands at shop.py:" in line
+    assert "currently at shop.py:" in line
 
 
 def test_a_restart_is_not_held_up_by_a_stop_that_hangs(start_server, tmp_path):
@@ -177,7 +177,7 @@ def begin(tmp_path):
 def test_a_start_that_waits_is_named_and_no_server_is_healthy_in_it(begin, wsgi):
     process, log, ops = begin(first="await super().start(); await asyncio.Event().wait()", wsgi=wsgi)
     assert poll(lambda: "waiting for start() of the application" in log.read_text(), PATIENCE)
-    assert "it stands at shop.py:" in log.read_text()
+    assert "currently at shop.py:" in log.read_text()
     status, told = read_health(ops)
     assert (status, told["starting"], told["down"]) == (503, True, [])
     process.terminate()
@@ -217,7 +217,7 @@ LOCKED = (
 @pytest.mark.parametrize("first", ["time.sleep(60)", LOCKED], ids=["in Python", "in C"])
 def test_a_start_that_blocks_the_loop_is_named_and_the_second_signal_ends_it(begin, loop, first):
     def says(text):
-        return poll(lambda: f"{text}; it stands at shop.py:" in log.read_text(), PATIENCE)
+        return poll(lambda: f"{text}; currently at shop.py:" in log.read_text(), PATIENCE)
 
     process, log, ops = begin("--loop", loop, first=first, wsgi="None")
     assert says("waiting for start() of the application")

@@ -162,8 +162,8 @@ def test_what_never_ends_in_the_background_ends_with_the_graceful_timeout(start)
     server, ident = start("--graceful-timeout", "1"), new_id()
     assert server.get(f"/mail?id={ident}&seconds=60").text == "accepted"
     server.signal(signal.SIGTERM)
-    says = "threads that the app has started still run (Thread-"
-    early = "has nothing to serve and is waited for: " if start.form == "process" else "stopped, but "
+    says = "threads started by the app are still running (Thread-"
+    early = "has nothing to serve but is still running: " if start.form == "process" else "stopped, but "
     assert server.log_lines(early + says)
     assert server.wait(0) is None  # it has three seconds at least
     assert server.wait() == 0
@@ -174,7 +174,7 @@ def test_a_function_for_the_exit_that_does_not_return_ends_with_the_graceful_tim
     server = start("--graceful-timeout", "1", habit="exit")
     server.canary()
     server.stop()
-    assert server.log_lines("what the app has registered for the exit still runs")
+    assert server.log_lines("exit functions registered by the app are still running")
 
 
 def test_a_process_that_a_view_has_started_does_not_hold_the_end_up(start):
@@ -185,7 +185,7 @@ def test_a_process_that_a_view_has_started_does_not_hold_the_end_up(start):
     assert server.wait() == 0
     assert is_alive(child)
     server.kill()
-    assert server.log_lines(f"processes that the app has started still run, and are left alone ({child})")
+    assert server.log_lines(f"processes started by the app are still running, and are left alone ({child})")
 
 
 def test_a_process_that_a_native_handler_has_started_does_not_hold_the_end_up(start_server):
@@ -194,7 +194,7 @@ def test_a_process_that_a_native_handler_has_started_does_not_hold_the_end_up(st
     server.signal(signal.SIGTERM)
     assert server.wait() == 0
     server.kill()
-    assert server.log_lines(f"still run, and are left alone ({child})")
+    assert server.log_lines(f"still running, and are left alone ({child})")
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])

@@ -186,7 +186,7 @@ def test_a_handler_that_goes_on_when_it_is_cancelled_is_named(start_server, tmp_
         server.signal(15)
         server.wait()
     [line] = [line for line in server.log.splitlines() if "though it is cancelled; " in line]
-    assert "GET /stubborn goes on, though it is cancelled; it stands at shop.py:10 in get" in line
+    assert "GET /stubborn goes on, though it is cancelled; currently at shop.py:10 in get" in line
     assert server.log_lines("go on, though they are cancelled (GET /stubborn): the graceful timeout is over")
 
 

@@ -167,7 +167,7 @@ def test_signals_during_a_reload_ask_for_one_more_behind_it(start, site):
     for _ in range(5):
         server.signal(signal.SIGHUP)
         time.sleep(0.02)
-    assert server.log_lines("reload: one is under way; one more follows it")
+    assert server.log_lines("reload: one is under way; another will follow it")
     site("last")
     server.signal(signal.SIGHUP)
     (site.folder / "gate").touch()
@@ -187,7 +187,7 @@ def test_a_signal_ends_new_processes_that_hang_and_loads_the_code_again(start, s
     site.hold = ""
     site("last")
     server.signal(signal.SIGHUP)
-    assert server.log_lines(" s: it is ended, the code is loaded again")
+    assert server.log_lines(" s: killing it and loading the code again")
     assert poll(lambda: version(server) == "last")
     assert len(server.log_lines("have taken over")) == 1
     assert poll(lambda: len(server.wsgi_pids()) == 1)

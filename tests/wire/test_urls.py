@@ -49,7 +49,7 @@ def test_url_for_what_nobody_has_fails_as_ever(linked):
     assert linked.get("/build?name=nothing").status == 500
     assert linked.get("/build?name=incident").status == 500
     assert linked.log_lines("werkzeug.routing.exceptions.BuildError", 5)
-    assert linked.log_lines("a native rule has no name, by which a URL could be built")
+    assert linked.log_lines("a native rule has no name to build a URL from")
 
 
 def test_reverse_url_finds_endpoints_of_flask(linked):
@@ -126,7 +126,7 @@ def test_an_app_that_is_not_flask_s_tells_no_endpoints(start_server, form):
     server = start_server(
         "--native", "tests.apps.linked:plain", "--wsgi", "tests.apps.working:app", form=form
     )
-    assert reverse_url(server, "item").endswith("the WSGI app is not Flask's: it tells no endpoints")
+    assert reverse_url(server, "item").endswith("the WSGI app is not Flask's: its endpoints are unknown")
 
 
 LARGE = """

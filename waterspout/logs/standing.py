@@ -70,8 +70,8 @@ def _list_awaited(waiting: Any) -> list[FrameType]:
 def describe_place(place: str) -> str:
     """For a line about a process that was asked; `place`: its answer, "" if there was none."""
     if place:
-        return f"it stands at {place}"
-    return "it does not say where it stands: code in C holds its interpreter's lock, perhaps"
+        return f"currently at {place}"
+    return "it can't say where: perhaps C code holds its interpreter's lock"
 
 
 def _find_ident(thread: int) -> int | None:
@@ -125,14 +125,12 @@ def find_children() -> list[Any]:
 def describe_left(threads: Collection[threading.Thread]) -> str:
     """`threads`: as `find_threads` returned them."""
     if running := [thread for thread in threads if thread.is_alive()]:
-        return f"threads that the app has started still run ({_name_threads(running)})"
+        return f"threads started by the app are still running ({_name_threads(running)})"
     if children := [str(child.pid) for child in find_children() if not child.daemon]:
-        return f"processes that the app has started still run, and are left alone ({', '.join(children)})"
+        return f"processes started by the app are still running, and are left alone ({', '.join(children)})"
     place = find_place(MAIN_THREAD)
-    what = (
-        "what the server does at the exit" if _is_own_exit() else "what the app has registered for the exit"
-    )
-    return f"{what} still runs" + (f", at {place}" if place else "")
+    whose = "the server's own exit functions" if _is_own_exit() else "exit functions registered by the app"
+    return f"{whose} are still running" + (f", at {place}" if place else "")
 
 
 def _is_own_exit() -> bool:

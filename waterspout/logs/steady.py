@@ -30,7 +30,7 @@ class Steady(logging.Logger):
         try:
             return super().makeRecord(name, level, fn, lno, msg, args, exc_info, func, extra, sinfo)
         except (Exception, SystemExit) as fault:
-            _write("waterspout: the factory of log records has raised", fault)
+            _write("waterspout: the log record factory raised", fault)
             return logging.LogRecord(name, level, fn, lno, msg, args, exc_info, func, sinfo)
 
     def handle(self, record: logging.LogRecord) -> None:
@@ -74,7 +74,7 @@ def _describe(record: logging.LogRecord) -> str:
     lines = [f"waterspout: can't be logged: {text}\n"]
     if record.exc_info and record.exc_info[1] is not None:
         lines += format_exception(record.exc_info[1])
-    return "".join([*lines, "waterspout: because the logging has raised"])
+    return "".join([*lines, "waterspout: because logging raised"])
 
 
 def _write(text: str, fault: BaseException) -> None:

@@ -111,8 +111,8 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
             return
         if any(pool.is_open for pool in self.pools.values()):  # nothing would stop what runs in them
             raise ConfigurationError(
-                f"the container is started, and can't be given {', '.join(sorted(changes))} any more: say "
-                "that when you make it, or stop() it before"
+                f"the container has been started and no longer takes {', '.join(sorted(changes))}: give it "
+                "when you create the container, or stop() it first"
             )
         size = check_size("max_body_size", changes.pop("max_body_size", self.max_body_size))
         told = {name: changes.pop(name) for name in PROXY_SETTINGS if name in changes}
@@ -172,8 +172,8 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         super().__init_subclass__(**options)
         if cls.environ is not WSGIContainer.environ:
             raise ConfigurationError(
-                f"{cls.__qualname__}.environ() is not asked: the app may run in another process, which makes "
-                "the environ. Wrap the WSGI app instead, in a function that adds to it"
+                f"{cls.__qualname__}.environ() is never called: the app may run in another process, which "
+                "builds the environ. Instead, wrap the WSGI app in a function that adds to it"
             )
 
     # -- Tornado calls these -----------------------------------------------------------------------------
@@ -228,5 +228,5 @@ def _refuse(name: str) -> ConfigurationError:
     """The error for a setting that does not exist."""
     if name.startswith("wsgi_"):
         bare = name.removeprefix("wsgi_")
-        return ConfigurationError(f"{bare}: a Container's settings have no wsgi_ before them")
+        return ConfigurationError(f"{bare}: a Container's settings have no wsgi_ prefix")
     return ConfigurationError(f"unknown setting {name!r}")

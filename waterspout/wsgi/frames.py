@@ -247,7 +247,7 @@ def parse_answer(data: bytes, start: int, end: int) -> tuple[ReplyHead, bytes]:
 
 def _split_answer(payload: bytes) -> list[tuple[int, bytes]]:
     if len(payload) < _HEAD_SIZE.size + _REPLY.size:
-        raise FrameError(f"no answer of ours: {len(payload)} bytes")
+        raise FrameError(f"not a Waterspout answer: {len(payload)} bytes")
     (size,) = _HEAD_SIZE.unpack_from(payload)
     end = _HEAD_SIZE.size + size
     frames = [(REPLY, payload[_HEAD_SIZE.size : end]), (DATA, payload[end:]), (END, WHOLE)]
@@ -301,7 +301,7 @@ class FrameParser:
                 position = start
                 continue
             if length > FRAME_LIMIT or kind not in _KINDS:
-                raise FrameError(f"no frame of ours: kind {kind}, {length} bytes")
+                raise FrameError(f"not a Waterspout frame: kind {kind}, {length} bytes")
             end = start + length
             if end > size:
                 break

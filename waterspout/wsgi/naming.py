@@ -75,9 +75,7 @@ class Names:
         """Add to `error`, which says that there is no such name, a note about rules without a name."""
         if self.unnamed:
             has = "a native rule has" if self.unnamed == 1 else f"{self.unnamed} native rules have"
-            error.add_note(
-                f"{has} no name, by which a URL could be built: (path, handler, kwargs, name) gives one"
-            )
+            error.add_note(f"{has} no name to build a URL from: (path, handler, kwargs, name) gives one")
 
     def pack(self) -> list[bytes]:
         """Payloads of frames, each far below a frame's limit; at least one."""

@@ -52,7 +52,7 @@ class PoolSettings:
         if self.max_requests_jitter and not self.max_requests:
             raise ConfigurationError(
                 "wsgi max_requests_jitter is of no use without max_requests (--wsgi-max-requests): "
-                "give both, or none"
+                "give both, or neither"
             )
 
     @property

@@ -82,8 +82,8 @@ class ToldUrls:
             return found
         if told["base"] is None:
             raise ValueError(
-                f"the converter {name!r} ({told['path']}) has a to_url() of its own, and can't be had here: "
-                f"import {told['path'].partition(':')[0]} where this is asked"
+                f"the converter {name!r} ({told['path']}) has its own to_url() and is not available here: "
+                f"import {told['path'].partition(':')[0]} where the URL is built"
             )
         base = getattr(werkzeug.routing, told["base"])
         return _Plain if base is BaseConverter else base
@@ -97,7 +97,7 @@ class ToldUrls:
             return None
         rules = self._rules[endpoint]
         if all(rule["hosted"] for rule in rules):
-            raise ValueError(f"{endpoint!r} is of a host of its own: a path does not lead there")
+            raise ValueError(f"{endpoint!r} has its own host: a path alone does not lead there")
         named = [find_arguments(rule["rule"]) for rule in rules]
         places = next((names for names in named if len(names) == len(args)), named[0])
         if len(args) > len(places):
@@ -124,10 +124,10 @@ class Endpoints:
         text, link = f"{endpoint} not found in named urls", self._link
         if not link.loaded:
             raise KeyError(
-                f"{text}; the WSGI app has not been loaded yet: `await application.start()` does it"
+                f"{text}; the WSGI app has not been loaded yet: `await application.start()` loads it"
             )
         if link.flask is None:
-            raise KeyError(f"{text}; and the WSGI app is not Flask's: it tells no endpoints")
+            raise KeyError(f"{text}; and the WSGI app is not Flask's: its endpoints are unknown")
         if self._urls is None or self._urls.names is not link.flask:
             self._urls = ToldUrls(link.flask)  # first use, or reloaded since
         found = self._urls.build(endpoint, args, values)

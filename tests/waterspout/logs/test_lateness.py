@@ -35,7 +35,7 @@ def test_it_is_said_where_it_stands_and_again_later(said, monkeypatch):
     monkeypatch.setattr(limits, "LOADING_SAID_AGAIN", 0.05)
     with said_when_late("shop:app"):
         assert poll(lambda: len(said) >= 2)
-    assert re.fullmatch(r"shop:app has been loading for 0 s; it stands at \S+:\d+ in \w+", said[0])
+    assert re.fullmatch(r"shop:app has been loading for 0 s; currently at \S+:\d+ in \w+", said[0])
     count = len(said)
     time.sleep(0.15)
     assert len(said) == count
@@ -86,7 +86,7 @@ def test_a_server_whose_code_hangs_as_it_is_loaded_says_where(tmp_path, words, s
     try:
         name = next(word for word in words if word.startswith("late:"))
         line = 5 + silences.count("\n")
-        pattern = rf"waterspout: {name} has been loading for \d+ s; it stands at late\.py:{line} in connect\n"
+        pattern = rf"waterspout: {name} has been loading for \d+ s; currently at late\.py:{line} in connect\n"
         assert poll(lambda: len(re.findall(pattern, log.read_text())) >= 2, START_DEADLINE), log.read_text()
     finally:
         server.terminate()

@@ -156,7 +156,7 @@ def test_threads_that_python_waits_for_are_found(gate):
 def test_threads_are_named_first(gate, monkeypatch):
     monkeypatch.setattr(module, "find_children", lambda: [Child(1)])
     said = module.describe_left([start(gate)])
-    assert said.startswith("threads that the app has started still run (")
+    assert said.startswith("threads started by the app are still running (")
 
 
 def test_the_first_threads_are_named_and_where_they_stand(gate):
@@ -170,7 +170,7 @@ def test_the_first_threads_are_named_and_where_they_stand(gate):
     expected = "; ".join(one % number for number in range(3))
     assert poll(
         lambda: re.fullmatch(
-            rf"threads that the app has started still run \({expected}; 2 more\)",
+            rf"threads started by the app are still running \({expected}; 2 more\)",
             module.describe_left(threads),
         )
     ), module.describe_left(threads)
@@ -184,9 +184,9 @@ class Child:
 def test_processes_are_named_if_python_waits_for_them(monkeypatch):
     monkeypatch.setattr(module, "find_children", lambda: [Child(1), Child(2, daemon=True), Child(3)])
     said = module.describe_left([threading.Thread()])
-    assert said == "processes that the app has started still run, and are left alone (1, 3)"
+    assert said == "processes started by the app are still running, and are left alone (1, 3)"
 
 
 def test_else_it_is_what_runs_at_the_exit_and_where(monkeypatch):
     monkeypatch.setattr(module, "find_children", lambda: [Child(2, daemon=True)])
-    assert module.describe_left([]).startswith("what the app has registered for the exit still runs, at ")
+    assert module.describe_left([]).startswith("exit functions registered by the app are still running, at ")

@@ -48,7 +48,7 @@ def run(begin, patience, after=0):
 def test_what_still_runs_at_the_deadline_is_cut():
     done = run(THREAD.format(60), patience=0.2)
     assert (done.returncode, done.stdout) == (3, "gone on\n")  # what was printed is not lost
-    assert "threads that the app has started still run (Thread-1 (sleep), at " in done.stderr
+    assert "threads started by the app are still running (Thread-1 (sleep), at " in done.stderr
     assert "stopped, but" not in done.stderr  # there was no time to say so
 
 
@@ -91,13 +91,14 @@ atexit.register(Orphans().wait_blocking, [child])
         (TASK, r"tasks that the app has started go on, though they are cancelled \(go_on\)"),
         (
             THREAD.format(60),
-            r"threads that the app has started still run \(Thread-1 \(sleep\), at .*\)",
+            r"threads started by the app are still running \(Thread-1 \(sleep\), at .*\)",
         ),
-        (EXIT.format(60), r"what the app has registered for the exit still runs, at <string>:\d+ in wait"),
+        (EXIT.format(60), r"exit functions registered by the app are still running, at <string>:\d+ in wait"),
         (OWN_TASK, r"tasks of the server's own go on, though they are cancelled \(go_on\)"),
         (
             OWN_EXIT,
-            r"what the server does at the exit still runs, at \S*waterspout/wsgi/pool/orphans\.py:\d+ in \w+",
+            r"the server's own exit functions are still running, "
+            r"at \S*waterspout/wsgi/pool/orphans\.py:\d+ in \w+",
         ),
     ],
 )
@@ -122,7 +123,7 @@ def test_a_child_that_python_would_wait_for_is_left_alone_at_the_deadline():
             assert process.wait(15) == 3
         finally:
             os.kill(child, signal.SIGKILL)  # it was still there
-        assert f"processes that the app has started still run, and are left alone ({child})" in (
+        assert f"processes started by the app are still running, and are left alone ({child})" in (
             process.stderr.read()
         )
 
@@ -133,7 +134,7 @@ def test_a_child_that_python_would_wait_for_is_left_alone_at_the_deadline():
 def test_a_function_for_the_exit_that_does_not_return_is_cut(exit_, place):
     done = run(exit_.format(60), patience=0.2)
     assert (done.returncode, done.stdout) == (3, "gone on\n")
-    assert re.search(f"what the app has registered for the exit still runs{place}: ", done.stderr)
+    assert re.search(f"exit functions registered by the app are still running{place}: ", done.stderr)
 
 
 def test_children_that_end_with_their_parent_do_so_then_too():
@@ -172,4 +173,4 @@ threading.Timer(0.4, ThreadPoolExecutor().submit, (time.sleep, 60)).start()
 """
     done = run(late, patience=1.5, after=0.6)
     assert done.returncode == 3
-    assert "threads that the app has started still run" in done.stderr
+    assert "threads started by the app are still running" in done.stderr

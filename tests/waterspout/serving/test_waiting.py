@@ -81,7 +81,7 @@ async def test_it_is_said_of_a_class_each_time_that_it_begins(monkeypatch, said)
         for line in said():
             assert line.startswith("GET /hangs has not been answered for 0 s (")
             assert f"{__name__}.Hangs" in line
-            assert "it stands at " in line
+            assert "currently at " in line
             assert "test_waiting.py:" in line
 
 

@@ -160,7 +160,7 @@ async def test_a_handler_may_wait_until_the_app_has_answered(container, tmp_path
 
 def test_an_environ_of_its_own_is_refused():
     """It would never be called, and may be where the app learns who the user is."""
-    with pytest.raises(ConfigurationError, match=r"Knows.environ\(\) is not asked.*Wrap the WSGI app"):
+    with pytest.raises(ConfigurationError, match=r"Knows.environ\(\) is never called.*wrap the WSGI app"):
 
         class Knows(Container):
             def environ(self, request):

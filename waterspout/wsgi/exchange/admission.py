@@ -193,8 +193,8 @@ class Admission:
 
     def _say_unspooled(self, unsaid: int, is_rest: bool) -> None:
         logger.error(
-            "replies can't be spooled (%d since the last such line): %s; slow clients hold their lanes, and "
-            "are cut while others wait for one (TMPDIR)",
+            "replies can't be spooled (%d since the last such line): %s; slow clients keep their lanes, and "
+            "are cut off while others wait for one (TMPDIR)",
             unsaid,
             self._failure,
         )
@@ -232,7 +232,7 @@ class Admission:
 
 def _say_cut(unsaid: int, is_rest: bool) -> None:
     logger.warning(
-        "%d slow clients were cut since the last such line, because others waited for a lane or for "
-        "room in the spool (--wsgi-threads, --wsgi-spool)",
+        "%d slow clients were cut off since the last such line, because others waited for a lane or "
+        "for room in the spool (--wsgi-threads, --wsgi-spool)",
         unsaid,
     )

@@ -140,4 +140,4 @@ class Concluding:
             return
         self._upload.discard()
         if lane is not None:
-            lane.cancel(self, "the reply was whole before the request's body was")
+            lane.cancel(self, "the reply was complete before the request's body was")

@@ -168,9 +168,9 @@ class Exchange(SlowClient, HTTPMessageDelegate):
             refused = getattr(self._connection, "refused", 0)
             self.record.status = self.record.status or refused
             self._abandon(
-                "its body came too slowly"
+                "the client sent the request's body too slowly"
                 if refused == 408
-                else "the client left, or broke its framing, before its request's body was whole"
+                else "the client left, or broke the framing, before the request's body was complete"
             )
             self._conclude(word_for(refused))
 

@@ -122,8 +122,12 @@ class SlowClient(Concluding):
         download = self._download
         assert download is not None
         if download.spool.broken is not None:
-            logger.error("request %s: its reply is lost: %s", self.record.request_id, download.spool.broken)
-            self._abandon("the server has lost some of the reply")
+            logger.error(
+                "request %s: its reply can't be read from the spool: %s",
+                self.record.request_id,
+                download.spool.broken,
+            )
+            self._abandon("the server has lost part of the reply")
             self._cut("spool-failed")
         elif download.end is None:
             download.close()

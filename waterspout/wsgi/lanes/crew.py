@@ -199,7 +199,7 @@ class Crew:
         """A stuck lane's view has ended after all. False: the lane was replaced meanwhile, and is closed."""
         lane.stuck = False
         logger.warning(
-            "request %s: %s has ended after %.0f s: its lane is stuck no longer",
+            "request %s: %s ended after %.0f s: its lane is no longer stuck",
             lane.record.request_id,
             lane.view,
             time.perf_counter() - (lane.record.started or 0.0),
@@ -340,7 +340,7 @@ class Crew:
     def _say_unopened(self, error: OSError) -> None:
         if self._unopened.count(asyncio.get_running_loop().time()):
             logger.error(
-                "%s: a lane can't be opened, %d of %d are there; it is tried again every %g s: %s",
+                "%s: a lane can't be opened, there are %d of %d; retrying every %g s: %s",
                 self,
                 len(self.lanes),
                 self._wanted,

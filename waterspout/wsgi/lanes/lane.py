@@ -294,7 +294,7 @@ class Lane(asyncio.Protocol):
         try:
             frames = self._parser.feed(data)
         except FrameError as error:
-            logger.error("a lane is lost, and what it runs with it: %s", error)
+            logger.error("a lane is lost, with what it was running: %s", error)
             self.close()
             return
         for kind, payload in frames:
@@ -348,7 +348,9 @@ class Lane(asyncio.Protocol):
 
     def _on_worker_idle(self) -> None:
         if self.user is not None and not self._ended:
-            logger.error("request %s: its worker has gone on without a reply", self.record.request_id)
+            logger.error(
+                "request %s: its lane went idle before its reply was complete", self.record.request_id
+            )
             self.close()  # so that its client learns of it, too
             return
         self.user = None
@@ -356,7 +358,7 @@ class Lane(asyncio.Protocol):
         self.resume()  # the end may have come in the same read as data that the slow client has not taken
         if self.backlog is not None and self._behind:
             if self.backlog.is_empty:
-                logger.error("%d requests of a backlog were taken and not answered", len(self._behind))
+                logger.error("%d requests were taken from a backlog and not answered", len(self._behind))
                 self.close()
                 return
             # They were queued just after the worker had looked. Whatever it has taken, it has reported by

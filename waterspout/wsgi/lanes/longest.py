@@ -29,7 +29,7 @@ def describe_longest(lanes: Iterable[Lane]) -> str:
     """The request that has been running longest, for a log line."""
     longest = find_longest(lanes, 1)
     if not longest:
-        return "nothing runs"
+        return "nothing is running"
     (lane,) = longest
     return f"the longest-running is {lane.view}, for {_find_age(lane):.0f} s"
 

@@ -116,7 +116,7 @@ class ProcessCrew(Crew):
             self.kill()
             raise
         if self.gone:
-            raise WaterspoutError(f"{self} ended while it started")
+            raise WaterspoutError(f"{self} ended before it was ready")
         self.ready = True
         self.ready_at = self._loop.time()
 
@@ -167,9 +167,9 @@ class ProcessCrew(Crew):
         remains = (self._ends_by or 0.0) - asyncio.get_running_loop().time()
         if left and remains > 0 and not self.gone:
             logger.info(
-                "%s %sis waited for: %s: for %.0f s at most",
+                "%s %sis still running: %s; waiting for at most %.0f s",
                 self,
-                "has nothing to serve and " if self._is_free else "",
+                "has nothing to serve but " if self._is_free else "",
                 left,
                 remains,
             )
@@ -178,11 +178,11 @@ class ProcessCrew(Crew):
         """It is still running. Log what is cut, as far as it can tell."""
         left = await self.find_place(LEFT)
         logger.warning(
-            "%s %sdid not end within %g s: %s; it is waited for no longer",
+            "%s %sdid not end within %g s: %s; killing it",
             self,
-            "had nothing to serve and " if self._is_free else "",
+            "had nothing to serve but " if self._is_free else "",
             round(grace, 1),
-            left or "it does not say what still runs there",
+            left or "it does not say what is still running",
         )
 
     def abandon(self) -> subprocess.Popen[bytes] | None:
@@ -358,7 +358,7 @@ class ProcessCrew(Crew):
         except OSError:
             data, frames = b"", []
         except FrameError as error:  # nothing after it can be parsed
-            logger.error("%s: its control channel brought what no code of ours has sent: %s", self, error)
+            logger.error("%s: its control channel carried data that Waterspout did not send: %s", self, error)
             self.kill()
             data, frames = b"", []
         if not data:
@@ -366,7 +366,7 @@ class ProcessCrew(Crew):
         try:
             self._hear(frames)
         except (ValueError, KeyError):  # not ours: the app has written to the channel
-            logger.error("%s: its control channel brought what no code of ours has sent", self)
+            logger.error("%s: its control channel carried data that Waterspout did not send", self)
         return bool(data)
 
     def _hear(self, frames: list[tuple[int, bytes]]) -> None:
@@ -427,7 +427,7 @@ class ProcessCrew(Crew):
         self.killed = status == -signal.SIGKILL and not self.ended_here
         while self._on_control():
             pass  # its last messages
-        self._settle(WaterspoutError(f"{self} ended while it started: {_describe_status(status)}"))
+        self._settle(WaterspoutError(f"{self} ended before it was ready: {_describe_status(status)}"))
         self._loop.remove_reader(self._control)
         self._loop.remove_writer(self._control)
         self._untold = False
@@ -444,12 +444,10 @@ class ProcessCrew(Crew):
         if self.ended_here and status in (-signal.SIGKILL, -signal.SIGUSR1):
             how = "killed by this server"
         elif self._is_deaf and status == -signal.SIGKILL:
-            how = (
-                "killed, by this server if nobody else did: it heard no orders (os.execv, closed descriptors)"
-            )
+            how = "killed, probably by this server: it no longer got orders (os.execv, closed descriptors)"
         else:
             how = _describe_status(status)
-        how += " (the app has ended it: os._exit(), or C code)" if status >= 0 else ""
+        how += " (the app ended it: os._exit(), or C code)" if status >= 0 else ""
         then = "; starting another"
         if self.draining or self._stopping or self.is_last:
             then = "; another has taken its place" if self.draining and not self.is_last else ""

@@ -13,8 +13,8 @@ from waterspout.wsgi.lanes.crew import Crew
 logger = logging.getLogger("waterspout.wsgi")
 
 #: What helps, for the end of a log line.
-MORE_DESCRIPTORS: Final = "allow more (ulimit -n, LimitNOFILE), or say fewer (--wsgi-threads)"
-MORE_THREADS: Final = "allow more (ulimit -u, pids.max, TasksMax), or say fewer (--wsgi-threads)"
+MORE_DESCRIPTORS: Final = "allow more (ulimit -n, LimitNOFILE), or use fewer (--wsgi-threads)"
+MORE_THREADS: Final = "allow more (ulimit -u, pids.max, TasksMax), or use fewer (--wsgi-threads)"
 
 
 class Scarcity:
@@ -27,7 +27,7 @@ class Scarcity:
         """`crew` has `lanes` lanes; `why` it gets no more."""
         if self._tally.count(asyncio.get_running_loop().time()):
             logger.error(
-                "%s: %s: %d of %d lanes serve, and no more; %s",
+                "%s: %s: only %d of %d lanes serve; %s",
                 crew,
                 why,
                 lanes,

@@ -48,7 +48,7 @@ class ThreadCrew(Crew):
 
     def _lack(self, error: OSError) -> str:
         help_ = MORE_THREADS if error.errno is None else MORE_DESCRIPTORS
-        return f"{error}: {len(self.lanes)} of {self.spec.threads} lanes can be had, and no more; {help_}"
+        return f"{error}: only {len(self.lanes)} of {self.spec.threads} lanes could be opened; {help_}"
 
     async def stop(self, grace: float = EXIT_GRACE) -> None:
         self._close_lanes(stopped=True)
@@ -61,8 +61,8 @@ class ThreadCrew(Crew):
         super().give_up(lane)
         if self.stuck > self.spec.threads:
             logger.error(
-                "%s%d threads are stuck in views that do not end, more than are replaced: %d are left to "
-                "serve until some end, or the server is restarted",
+                "%s%d threads are stuck in views that do not end, more than can be replaced: %d are left to "
+                "serve until some views end or the server is restarted",
                 f"pool {self.spec.pool}: " if self.spec.pool else "",
                 self.stuck,
                 len(self.lanes) - self.stuck,

@@ -57,11 +57,11 @@ class Arrival:
             return False
         self._given_up = True
         logger.warning(
-            "%s%s been loading for %.0f s: %s ended, the code is loaded again",
+            "%s%s been loading for %.0f s: killing %s and loading the code again",
             self._says,
             _name(loading),
             seconds,
-            "it is" if len(loading) == 1 else "they are",
+            "it" if len(loading) == 1 else "them",
         )
         for crew in loading:
             self._starts[crew].cancel()
@@ -85,7 +85,7 @@ class Arrival:
                 self._says,
                 _name(loading),
                 seconds,
-                "; the old ones serve" if self._others_serve() else "",
+                "; the old ones keep serving" if self._others_serve() else "",
                 describe_place(place),
             )
 

@@ -48,7 +48,7 @@ def parse_pool(text: str) -> NamedPool:
             f"{text!r} ends in {size!r}, not in WORKERSxTHREADS like 1x4 (0x4: threads of the server itself)"
         )
     if int(match[2]) < 1:
-        raise ConfigurationError(f"{text!r}: a pool needs a thread at least")
+        raise ConfigurationError(f"{text!r}: a pool needs at least one thread")
     check_name(name)
     patterns = tuple(pattern.strip() for pattern in paths.split(","))
     for pattern in patterns:
@@ -62,7 +62,7 @@ def check_name(name: str) -> None:
         raise ConfigurationError(f"{MAIN!r} is the pool of all other paths: choose another name")
     if not _NAME.fullmatch(name):
         raise ConfigurationError(
-            f"{name!r} is no name for a pool: up to {POOL_NAME} letters, digits, dashes and underscores"
+            f"{name!r} is not a pool name: use up to {POOL_NAME} letters, digits, dashes and underscores"
         )
 
 
@@ -77,12 +77,12 @@ class PoolRules:
         self._rules = [(compile_pattern(pattern), name) for pattern, name in _check_rules(rules)]
         led_to = {name for _, name in self._rules}
         for name in sorted(led_to - {MAIN, *names}):
-            known = ", ".join(sorted(names)) or "none but main"
-            raise ConfigurationError(f"a rule sends requests to pool {name!r}, which is not there: {known}")
-        for name in sorted(set(names) - led_to):
+            known = ", ".join(sorted(names)) or "only main"
             raise ConfigurationError(
-                f"no rule sends anything to pool {name!r}: give the paths that it is for"
+                f"a rule sends requests to pool {name!r}, which does not exist (known: {known})"
             )
+        for name in sorted(set(names) - led_to):
+            raise ConfigurationError(f"no rule sends requests to pool {name!r}: give the paths it is for")
 
     def find(self, target: str) -> str:
         """The name of the pool that a request with this target (as on the request line) belongs to."""
@@ -106,7 +106,7 @@ def compile_pattern(pattern: str) -> Callable[[str], bool]:
     """A function that tells whether a PATH_INFO matches. Raises ConfigurationError."""
     fault = _find_fault(pattern)
     if fault:
-        raise ConfigurationError(f"{pattern!r} is no pattern of paths: {fault}")
+        raise ConfigurationError(f"{pattern!r} is not a path pattern: {fault}")
     # PEP 3333: the bytes of a path, each as one character.
     wire = pattern.encode().decode("latin-1")
     if "*" in wire:
@@ -122,9 +122,9 @@ def _find_fault(pattern: object) -> str:
     if "%" in pattern:
         return "write it decoded, without %"
     if "?" in pattern or "#" in pattern:
-        return "it can't look at a query"
+        return "it can't match a query"
     if not pattern.isprintable() or "," in pattern:
-        return "a comma, or a character that can't be printed, stands in it"
+        return "it contains a comma or a non-printable character"
     return ""
 
 

@@ -166,7 +166,7 @@ class Pool:
         except TimeoutError:
             # Perhaps none are left: connections may have used up all of the time.
             if left := self.running + self.prefetched + self.waiting:
-                logger.warning("%s%d requests are cut: the graceful timeout is over", self._says, left)
+                logger.warning("%s%d requests are cut off: the graceful timeout is over", self._says, left)
         await self._end(grace)
 
     def reload(self) -> None:
@@ -411,7 +411,7 @@ class Pool:
             )
         else:
             logger.warning(
-                "%sno lane is there: answered 503 to %d since the last such line", self._says, unsaid
+                "%sthere is no lane: answered 503 to %d since the last such line", self._says, unsaid
             )
 
     def _refuse_queue(self) -> None:

@@ -56,7 +56,8 @@ class Pools:
     ) -> None:
         if not isinstance(named, (Mapping, type(None))):
             raise ConfigurationError(
-                f'wsgi pools are a dictionary, {{"reports": {{"workers": 1, "threads": 4}}}}, not {named!r}'
+                'wsgi pools must be a dictionary like {"reports": {"workers": 1, "threads": 4}}, '
+                f"not {named!r}"
             )
         own = {name: _build_settings(name, given, settings) for name, given in (named or {}).items()}
         self._rules = PoolRules(rules, own)
@@ -138,7 +139,7 @@ def _build_settings(name: str, given: Mapping[str, Any], main: PoolSettings) -> 
     check_name(name)
     if not isinstance(given, Mapping) or not {"workers", "threads"} <= set(given):
         raise ConfigurationError(
-            f"pool {name!r}: say how many workers and threads it has, like "
+            f"pool {name!r}: give its number of workers and threads, like "
             f'{{"workers": 1, "threads": 4}}, not {given!r}'
         )
     for setting in given:
@@ -146,7 +147,7 @@ def _build_settings(name: str, given: Mapping[str, Any], main: PoolSettings) -> 
             raise ConfigurationError(f"pool {name!r}: {setting} is the same for all pools")
         if setting not in _OWN:
             raise ConfigurationError(
-                f"pool {name!r}: unknown setting {setting!r}; there are {', '.join(_OWN)}"
+                f"pool {name!r}: unknown setting {setting!r}; the settings are {', '.join(_OWN)}"
             )
     try:
         return replace(main, **given)
@@ -160,8 +161,8 @@ def _share(settings: list[PoolSettings]) -> Shared:
     processes = sum(each.workers for each in settings) + bool(here)
     if len(settings) > 1 and processes > 1 and settings[0].debug:
         raise ConfigurationError(
-            "--debug works with one WSGI process, where its frames live: leave the named pools out, or let "
-            "all be threads of the server"
+            "--debug works with one WSGI process, where its frames live: leave out the named pools, or make "
+            "all of them threads of the server"
         )
     return Shared(
         multiprocess=processes > 1 if len(settings) > 1 else settings[0].workers > 1,

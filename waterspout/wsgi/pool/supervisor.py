@@ -176,7 +176,7 @@ class Supervisor:
     def _describe_others(self) -> str:
         """The crews that keep serving meanwhile, for a log message."""
         serving = ", ".join(str(crew) for crew in self.crews if crew.ready)
-        return f" ({serving} goes on)" if serving else ""
+        return f" ({serving} still serving)" if serving else ""
 
     def _on_born(self, birth: asyncio.Task[None]) -> None:
         self._births.discard(birth)
@@ -226,7 +226,7 @@ class Supervisor:
         if self._failures == limits.CRASH_LOOP:
             logger.critical(
                 "%sthe WSGI app has failed %d times in a row: this is a crash loop. From now on there is one "
-                "try in %.0f s; SIGHUP tries at once",
+                "try every %.0f s; SIGHUP tries at once",
                 self._says,
                 self._failures,
                 at_last,
@@ -277,7 +277,7 @@ class Supervisor:
             await asyncio.wait_for(crew.drain(), grace)
         except TimeoutError:
             if crew.running:
-                logger.warning("%s ends: %d requests are cut after %.0f s", crew, crew.running, grace)
+                logger.warning("%s ends: %d requests are cut off after %.0f s", crew, crew.running, grace)
         if crew.busy:
             await crew.stop(limits.EXIT_GRACE)  # whatever still runs is stuck, or out of time
             return
@@ -300,7 +300,7 @@ class Supervisor:
         elif self._reloading:
             self._reload_again = True
             if self._arrival is None or not self._arrival.give_up():
-                logger.info("%sreload: one is under way; one more follows it", self._says)
+                logger.info("%sreload: one is under way; another will follow it", self._says)
         elif not self._stopping:
             self._reloading = True
             self._run(self._reload())
@@ -323,7 +323,7 @@ class Supervisor:
         """
         most = self._most_draining
         if sum(not crew.expiring for crew in self.draining) >= most:
-            logger.info("%sreload: it waits until an old WSGI process has finished what it runs", self._says)
+            logger.info("%sreload: waiting until an old WSGI process has finished its requests", self._says)
         while sum(not crew.expiring for crew in self.draining) >= most:
             await asyncio.sleep(limits.RESTART_DELAY[0])
 

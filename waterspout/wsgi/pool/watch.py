@@ -83,7 +83,7 @@ class Watch:
             record.request_id,
             lane.view,
             lane.quiet,
-            ": its client is answered 504, or cut" if awaited else ", and nobody waits for it",
+            ": its client is answered 504, or cut off" if awaited else ", and no client waits for it",
             crew.stuck,
             len(crew.lanes),
             crew,
@@ -106,7 +106,7 @@ class Watch:
         if crew.silence >= self._settings.timeout:
             logger.error(
                 "%s has not answered for %.0f s, all of its threads are blocked: it is killed. "
-                "Something holds the interpreter's lock, perhaps one of %s; where all threads stand follows",
+                "Something holds the interpreter's lock, perhaps one of %s; the stacks of all threads follow",
                 crew,
                 crew.silence,
                 describe_running(crew.lanes),
@@ -123,7 +123,7 @@ class Watch:
 def _say_place(lane: Lane, record: Record, place: str) -> None:
     """Log it, unless the view has ended meanwhile, and the thread runs another one."""
     if place and lane.stuck and lane.record is record:
-        logger.error("request %s stands at %s", record.request_id, place)
+        logger.error("request %s is at %s", record.request_id, place)
 
 
 class Crowd:

@@ -133,7 +133,7 @@ def leave_body(headers: CheckedHeaders) -> CheckedHeaders:
     if name not in _spoken_of:
         _spoken_of.add(name)
         logger.info(
-            "the app leaves bodies to a proxy, by %s: one that does not know it sends empty ones (said once)",
+            "the app leaves bodies to a proxy, by %s: a proxy that ignores it sends empty ones (logged once)",
             name,
         )
     kept = zip(names, headers.fields, strict=True)
@@ -193,4 +193,4 @@ def _parse_length(value: str, before: int) -> int:
 def _complain(name: str) -> None:
     if name.lower() not in _spoken_of:
         _spoken_of.add(name.lower())
-        logger.warning("the app sends %s, which is the server's to decide: dropped (said once)", ascii(name))
+        logger.warning("the app sends %s, which is up to the server: dropped (logged once)", ascii(name))

@@ -148,7 +148,7 @@ class Response:
             whole = self._bodiless or self._length < 0 or self._sent == self._length
             if not whole:
                 logger.error(
-                    "request %s: the body ended after %d of %d bytes: the connection is cut",
+                    "request %s: the body ended after %d of %d bytes: the connection is cut off",
                     self._request_id,
                     self._sent,
                     self._length,

@@ -60,7 +60,7 @@ logger = steady("waterspout.wsgi")
 LANE_THREAD: Final = "waterspout-lane"
 #: The errors of a lane whose other end is gone, or that was shut down here.
 _GONE: Final = frozenset((errno.EBADF, errno.ECONNRESET, errno.ENOTCONN, errno.EPIPE))
-_LOST: Final = "a lane is lost, and what it runs with it: %s"
+_LOST: Final = "a lane is lost, with what it was running: %s"
 _IDLE = pack(IDLE)
 _SLEPT = pack(SLEPT)
 
@@ -308,7 +308,7 @@ class LaneWorker:
         if isinstance(error, SystemExit):
             status = _status_of(error)
         elif error is not None:
-            logger.error("a process that a view has forked ends", exc_info=error)
+            logger.error("a process forked by a view exits on an exception", exc_info=error)
         drop_streams()
         os._exit(status)
 
@@ -364,7 +364,7 @@ class LaneWorker:
         for chunk in iterable:
             if response.ended and chunk:
                 # PEP 3333: nothing past its Content-Length is wanted, and the iterable may never end.
-                logger.warning("the app goes on past its Content-Length: it is stopped there")
+                logger.warning("the app sends more than its Content-Length: it is stopped there")
                 return
             response.write(chunk)
             if response.bodiless:

@@ -342,5 +342,5 @@ async def test_it_is_said_that_clients_are_cut(house, caplog):
     await wait_for(lambda: caplog.records)
     await asyncio.sleep(0.05)
     assert len(caplog.records) == 1
-    assert "slow clients were cut" in caplog.text
+    assert "slow clients were cut off" in caplog.text
     assert house.admission.cut == 2

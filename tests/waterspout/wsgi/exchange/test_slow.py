@@ -220,7 +220,7 @@ async def test_replies_that_a_disk_does_not_take_are_said_with_the_reason(
     said = await say(lane, BODY)
     await wait_for(lambda: "replies can't be spooled (1 since" in caplog.text)
     assert "No usable temporary directory found" in caplog.text
-    assert "slow clients hold their lanes, and are cut while others wait for one (TMPDIR)" in caplog.text
+    assert "slow clients keep their lanes, and are cut off while others wait for one (TMPDIR)" in caplog.text
     while lane.orders[-1] != "pause":
         await asyncio.sleep(0.01)
         said += await say(lane, BODY[said:])

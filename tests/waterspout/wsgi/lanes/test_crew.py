@@ -154,7 +154,7 @@ async def test_a_lane_that_can_t_be_replaced_is_tried_again(crew, monkeypatch, c
     await crew.start()
     crew.refusing = True
     crew.held[0].close()
-    await wait_for(lambda: "a lane can't be opened, 2 of 3 are there" in caplog.text)
+    await wait_for(lambda: "a lane can't be opened, there are 2 of 3;" in caplog.text)
     await asyncio.sleep(0.2)
     crew.refusing = False
     await wait_for(lambda: len(crew.idle) == 3)

@@ -406,7 +406,7 @@ async def test_requests_that_a_worker_takes_and_never_answers_are_lost_and_not_w
     joined.app.open.set()
     assert await jobs[0].answer() == b"gate"
     assert await jobs[1].end() == "lost"
-    assert "1 requests of a backlog were taken and not answered" in caplog.text
+    assert "1 requests were taken from a backlog and not answered" in caplog.text
 
 
 async def test_behind_one_whose_client_left_the_one_that_runs_is_known(joined):

@@ -153,7 +153,7 @@ async def test_debug_without_werkzeug_is_a_configuration_error(make_crew, tmp_pa
 
 async def test_a_process_that_dies_while_it_starts_is_an_error(make_crew):
     crew = make_crew(f"{APPS}:end_at_once()")
-    with pytest.raises(WaterspoutError, match="ended while it started: exit status 4"):
+    with pytest.raises(WaterspoutError, match="ended before it was ready: exit status 4"):
         await crew.start()
     assert not crew.ready
     await wait_for(lambda: crew.gone_told == 1)
@@ -236,7 +236,7 @@ async def test_one_that_hears_no_orders_is_not_said_to_lack_memory(start_crew, c
     with pytest.raises(OSError):
         crew._order(PING)
     await wait_for(lambda: crew.gone)
-    assert "killed, by this server if nobody else did: it heard no orders" in caplog.text
+    assert "killed, probably by this server: it no longer got orders" in caplog.text
     assert "memory" not in caplog.text
 
 
@@ -245,7 +245,7 @@ async def test_one_whose_control_channel_is_garbled_is_ended(start_crew, caplog)
     crew._parser.feed(b"\xff\xff\xff")  # bytes that nobody sent, before the rest
     crew.ping()
     await wait_for(lambda: crew.gone)
-    assert "its control channel brought what no code of ours has sent" in caplog.text
+    assert "its control channel carried data that Waterspout did not send" in caplog.text
     assert "killed by this server" in caplog.text
 
 
@@ -262,7 +262,7 @@ async def test_a_view_that_ends_the_process_is_lost_and_told_with_its_status(sta
     job = crew.begin("/exits")
     assert await job.end() == "lost"
     await wait_for(lambda: crew.gone)
-    assert "exit status 3 (the app has ended it: os._exit(), or C code); it ran GET /exits" in caplog.text
+    assert "exit status 3 (the app ended it: os._exit(), or C code); it ran GET /exits" in caplog.text
 
 
 async def test_its_last_words_are_heard(start_crew, tmp_path, monkeypatch):
@@ -494,7 +494,7 @@ async def test_an_order_larger_than_its_channel_is_sent_as_it_takes_it(make_crew
 async def test_a_process_that_dies_while_it_is_told_something_is_an_error_at_once(make_crew, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     crew = with_names(make_crew())
-    with pytest.raises(WaterspoutError, match="ended while it started: exit status 1"):
+    with pytest.raises(WaterspoutError, match="ended before it was ready: exit status 1"):
         await crew.start()
 
 

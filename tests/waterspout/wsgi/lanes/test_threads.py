@@ -115,5 +115,7 @@ async def test_descriptors_that_are_too_few_are_a_line(start_crew, monkeypatch):
         return pairs.pop()
 
     monkeypatch.setattr("waterspout.wsgi.lanes.crew.socket.socketpair", make_pair)
-    with pytest.raises(WaterspoutError, match=r"Too many open files: 1 of 2 lanes can be had.* \(ulimit -n"):
+    with pytest.raises(
+        WaterspoutError, match=r"Too many open files: only 1 of 2 lanes could be opened.* \(ulimit -n"
+    ):
         await start_crew()

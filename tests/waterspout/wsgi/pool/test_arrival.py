@@ -71,7 +71,8 @@ async def test_that_it_takes_long_is_said_once(quick, caplog):
     crew.gate.set()
     assert await waiting == [(crew, None)]
     assert caplog.messages == [
-        "reload: process 0 has been loading for 0 s; the old ones serve; it stands at web.py:3 in connect"
+        "reload: process 0 has been loading for 0 s; the old ones keep serving; "
+        "currently at web.py:3 in connect"
     ]
 
 
@@ -79,11 +80,11 @@ async def test_several_are_one_line(quick, caplog):
     crews, arrival, waiting = begin(4, serve=False)
     crews[1].gate.set()
     await wait_for(lambda: caplog.messages)
-    assert "process 0 and 2 more have been loading for 0 s; it stands at" in caplog.text
+    assert "process 0 and 2 more have been loading for 0 s; currently at" in caplog.text
     await asyncio.sleep(0.04)
     assert arrival.give_up()
     assert not arrival.give_up()
-    assert "0 s: they are ended, the code is loaded again" in caplog.messages[-1]
+    assert "0 s: killing them and loading the code again" in caplog.messages[-1]
     failures = dict(await waiting)
     assert failures.pop(crews[1]) is None
     assert [type(failure) for failure in failures.values()] == [asyncio.CancelledError] * 3
@@ -159,15 +160,17 @@ async def test_a_reload_of_code_that_hangs_is_begun_anew_when_it_is_asked_for_ag
     site(HANGING)
     pool.reload()
     pool.reload()
-    assert caplog.messages[-1] == "reload: one is under way; one more follows it"
+    assert caplog.messages[-1] == "reload: one is under way; another will follow it"
     await wait_for(lambda: "been loading" in caplog.text)
-    pattern = r"reload: WSGI process (\d+) has been loading for \d s; the old ones serve; it stands at (.*)"
+    pattern = (
+        r"reload: WSGI process (\d+) has been loading for \d s; the old ones keep serving; currently at (.*)"
+    )
     [(pid, place)] = re.findall(pattern, caplog.text)
     assert place == "arriving.py:4 in connect"
     monkeypatch.setattr(limits, "RELOAD_ANEW", 0.5)
     site(APP.format(version="two"))
     pool.reload()
-    said = f"reload: WSGI process {pid} has been loading for 1 s: it is ended, the code is loaded again"
+    said = f"reload: WSGI process {pid} has been loading for 1 s: killing it and loading the code again"
     assert re.sub(r"\d s:", "1 s:", caplog.messages[-1]) == said
     await wait_for(lambda: "have taken over" in caplog.text)
     assert await ask(pool, "/") == b"two"
@@ -177,7 +180,7 @@ async def test_a_reload_of_code_that_hangs_is_begun_anew_when_it_is_asked_for_ag
 
 @pytest.mark.parametrize(
     ("code", "place"),
-    [(HANGING, "it stands at arriving.py:4 in connect"), (LOCKING, "code in C holds its interpreter's lock")],
+    [(HANGING, "currently at arriving.py:4 in connect"), (LOCKING, "C code holds its interpreter's lock")],
 )
 async def test_what_is_not_ready_in_time_says_where_it_stands(make_pool, site, monkeypatch, code, place):
     monkeypatch.setattr("waterspout.wsgi.lanes.process.READY_TIMEOUT", 1.0)

@@ -57,7 +57,7 @@ def test_a_pattern_does_not_match(pattern, paths):
         ("/%72eports", "decoded"),
         ("/a?b", "query"),
         ("/a#b", "query"),
-        ("/a\nb", "printed"),
+        ("/a\nb", "non-printable"),
         ("/a,b", "comma"),
     ],
 )
@@ -125,9 +125,9 @@ def test_it_is_the_path_that_the_app_sees(target):
 @pytest.mark.parametrize(
     ("rules", "names", "word"),
     [
-        ([("/a", "reports")], [], "'reports', which is not there: none but main"),
-        ([("/a", "report")], ["reports"], "'report', which is not there: reports"),
-        ([], ["reports"], "no rule sends anything to pool 'reports'"),
+        ([("/a", "reports")], [], r"'reports', which does not exist \(known: only main\)"),
+        ([("/a", "report")], ["reports"], r"'report', which does not exist \(known: reports\)"),
+        ([], ["reports"], "no rule sends requests to pool 'reports'"),
         (["/a"], [], "pattern, name"),
         ([("/a", "b", "c")], [], "pattern, name"),
         ([("a", "b")], ["b"], "begin with /"),
@@ -165,14 +165,14 @@ def test_a_pool_is_read(text, pool):
         ("reports:/a:1x", "WORKERSxTHREADS"),
         ("reports:/a:-1x4", "WORKERSxTHREADS"),
         ("reports:/a:1x4x2", "WORKERSxTHREADS"),
-        ("reports:/a:1x0", "a thread"),
+        ("reports:/a:1x0", "at least one thread"),
         ("reports::1x4", "begin with /"),
         ("reports:/a,:1x4", "begin with /"),
         ("reports:a:1x4", "begin with /"),
         ("main:/a:1x4", "choose another name"),
-        (":/a:1x4", "no name"),
-        ("re ports:/a:1x4", "no name"),
-        ("r" * 33 + ":/a:1x4", "no name"),
+        (":/a:1x4", "not a pool name"),
+        ("re ports:/a:1x4", "not a pool name"),
+        ("r" * 33 + ":/a:1x4", "not a pool name"),
     ],
 )
 def test_what_is_no_pool_is_refused(text, word):

@@ -121,7 +121,7 @@ async def test_when_new_code_does_not_start_it_is_said_who_goes_on(make_pool, tm
     pid = await pid_of(pool)
     assert await pid_of(pool) == pid
     await wait_for(lambda: "does not start, next try" in caplog.text)
-    assert f"s (WSGI process {pid} goes on): 'fails_later:app' raised OSError" in caplog.text
+    assert f"s (WSGI process {pid} still serving): 'fails_later:app' raised OSError" in caplog.text
     assert await pid_of(pool) == pid
 
 

@@ -48,18 +48,21 @@ async def test_a_named_pool_is_as_the_main_one_but_for_what_is_said():
 @pytest.mark.parametrize(
     ("named", "word"),
     [
-        ({"slow": {}}, "'slow': say how many workers and threads"),
-        ({"slow": {"workers": 1}}, "say how many workers and threads"),
-        ({"slow": {"threads": 1}}, "say how many workers and threads"),
-        ({"slow": "1x4"}, "say how many workers and threads"),
+        ({"slow": {}}, "'slow': give its number of workers and threads"),
+        ({"slow": {"workers": 1}}, "give its number of workers and threads"),
+        ({"slow": {"threads": 1}}, "give its number of workers and threads"),
+        ({"slow": "1x4"}, "give its number of workers and threads"),
         ({"slow": {"workers": 1, "threads": 0}}, "'slow': wsgi threads must be at least 1"),
-        ({"slow": {"workers": 1, "threads": 1, "lanes": 1}}, "unknown setting 'lanes'; there are workers"),
+        (
+            {"slow": {"workers": 1, "threads": 1, "lanes": 1}},
+            "unknown setting 'lanes'; the settings are workers",
+        ),
         ({"slow": {"workers": 1, "threads": 1, "debug": True}}, "debug is the same for all"),
         ({"slow": {"workers": 1, "threads": 1, "graceful_timeout": 1}}, "the same for all"),
         ({"main": {"workers": 1, "threads": 1}}, "choose another name"),
-        ({"s l o w": {"workers": 1, "threads": 1}}, "no name for a pool"),
-        ({**A_PROCESS, "other": {"workers": 1, "threads": 1}}, "anything to pool 'other'"),
-        ({}, "'slow', which is not there"),
+        ({"s l o w": {"workers": 1, "threads": 1}}, "not a pool name"),
+        ({**A_PROCESS, "other": {"workers": 1, "threads": 1}}, "requests to pool 'other'"),
+        ({}, "'slow', which does not exist"),
     ],
 )
 async def test_what_can_t_be_is_refused(named, word):

@@ -220,7 +220,7 @@ async def test_a_reload_replaces_all(caplog):
     assert house.supervisor.crews == house.made[2:]
     assert house.supervisor.restarts == 2
     await wait_for(lambda: all(hasattr(crew, "stopped_with") for crew in old))
-    assert "1 requests are cut" in caplog.text
+    assert "1 requests are cut off" in caplog.text
     await asyncio.sleep(0.02)
     assert len(house.made) == 4
     assert house.supervisor.draining == []
@@ -302,7 +302,7 @@ async def test_what_hangs_is_given_up_for_a_newer_reload_and_what_failed_is_stil
     await wait_for(lambda: "reload: a mistake; " in caplog.text)
     house.supervisor.reload()
     await wait_for(lambda: "have taken over" in caplog.text)
-    assert "fake has been loading for 0 s: it is ended, the code is loaded again" in caplog.text
+    assert "fake has been loading for 0 s: killing it and loading the code again" in caplog.text
     assert caplog.text.count("new ones do not start: a mistake") == 1
     assert "one is under way" not in caplog.text
     await wait_for(lambda: house.supervisor.crews == house.made[6:])

@@ -82,7 +82,7 @@ def test_what_ends_a_lane_is_said_unless_its_other_end_is_gone(monkeypatch, capl
     with open_wire(views) as wire:
         wire.begin("/hello")
         assert wire.is_closed()
-    assert caplog.text.count("a lane is lost, and what it runs with it: ") == lines
+    assert caplog.text.count("a lane is lost, with what it was running: ") == lines
 
 
 @pytest.mark.parametrize("multithread", [True, False])

@@ -423,6 +423,6 @@ def test_a_frame_that_can_t_be_understood_ends_the_lane_and_is_said(caplog):
         wire.sock.sendall(pack_header(REQUEST, FRAME_LIMIT + 1))
         assert wire.is_closed()
     assert (
-        f"a lane is lost, and what it runs with it: no frame of ours: kind 1, {FRAME_LIMIT + 1} bytes"
+        f"a lane is lost, with what it was running: not a Waterspout frame: kind 1, {FRAME_LIMIT + 1} bytes"
         in caplog.text
     )
