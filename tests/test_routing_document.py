@@ -377,4 +377,4 @@ def test_what_is_said_of_a_route_that_is_ported_is_so(ported):
         assert client.ask("GET", "/api/articles/feed").body == feed
     server.stop()
     assert "shop:create_app() has been called in the server, too" in server.log
-    assert server.log.count("docs/routing.md says (Porting a route)") == 1
+    assert server.log.count("see docs/routing.md (Porting a route)") == 1

@@ -40,7 +40,7 @@ def assert_told(server, ident, method, path, handler):
         rf"waterspout\.access 127\.0\.0\.1 {method} {path}\?secret 500 \d+B .* native {ident}$", access
     )
     (said,) = [line for line in server.log.splitlines() if "Uncaught exception" in line and ident in line]
-    what = "no rule could be found" if handler is None else rf"tests\.apps\.\w+\.{handler} can't be made.*"
+    what = "no rule could be found" if handler is None else rf"tests\.apps\.\w+\.{handler} can't be created.*"
     assert re.search(rf"Uncaught exception {method} {path} \(127\.0\.0\.1\) {ident}: {what}$", said)
 
 
@@ -93,9 +93,9 @@ def test_a_body_that_nobody_reads_is_not_waited_for(server):
 
 def test_the_arguments_of_the_rule_are_named_and_not_told(server):
     server.get("/unexpected")
-    (line,) = server.log_lines("Ping can't be made")
+    (line,) = server.log_lines("Ping can't be created")
     assert line.endswith(
-        "tests.apps.natives.Ping can't be made: its rule gives initialize() methods, password"
+        "tests.apps.natives.Ping can't be created: its rule passes methods, password to initialize()"
     )
     assert "the-secret" not in server.log
 

@@ -153,11 +153,11 @@ def find_unguarded(handler_class: type[RequestHandler]) -> str | None:
     if handler_class.prepare is not RequestHandler.prepare:
         return (
             "@waterspout.authenticated can't guard a handler that answers in prepare(), which runs before "
-            "anybody is asked for: let it define a method (get, post, ...) for that"
+            "the user is checked: let it answer in a method (get, post, ...) instead"
         )
     alike = [name for name in dir(handler_class) if name.lower().removeprefix("on_").upper() in _METHODS]
     alike = [name for name in alike if name not in map(str.lower, handler_class.SUPPORTED_METHODS)]
-    has = f"; what it has is {', '.join(alike)}" if alike else ""
+    has = f"; it has {', '.join(alike)}" if alike else ""
     return f"it defines no method (get, post, ...) that @waterspout.authenticated could guard{has}"
 
 

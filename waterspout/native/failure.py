@@ -52,6 +52,6 @@ def fail(
 def _describe(handler_class: Any, arguments: Any) -> str:
     """Names the arguments only: their values may be secret."""
     name = f"{handler_class.__module__}.{handler_class.__qualname__}"
-    return f"{name} can't be made" + (
-        f": its rule gives initialize() {', '.join(arguments)}" if arguments else ""
+    return f"{name} can't be created" + (
+        f": its rule passes {', '.join(arguments)} to initialize()" if arguments else ""
     )

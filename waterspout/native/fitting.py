@@ -85,8 +85,8 @@ def _find_misfit(handler_class: type[RequestHandler], name: str, rule: Given) ->
         empty = inspect.Parameter.empty
         parameters = signature.parameters.values()
         takes = ", ".join(str(each.replace(annotation=empty, default=empty)) for each in parameters)
-        fails = f"{called}({takes}), which fails at each request: {error}"
-        yield f"the rule {rule.path!r} gives {given} to {fails}"
+        fails = f"{called}({takes}), which fails on every request: {error}"
+        yield f"the rule {rule.path!r} passes {given} to {fails}"
 
 
 def _strip(function: Any) -> Any:

@@ -19,7 +19,9 @@ _NAMED: Final = 5
 def check_loader(loader: Any) -> None:
     """Raises ConfigurationError: `login_loader` can't be called."""
     if loader is not None and not callable(loader):
-        raise ConfigurationError(f"login_loader is a function, from a handler to its user, not {loader!r}")
+        raise ConfigurationError(
+            f"login_loader must be a function from a handler to its user, not {loader!r}"
+        )
 
 
 def sends_to_login(handler_class: type[RequestHandler]) -> bool:
@@ -49,8 +51,8 @@ def doubt_login(
     if not handlers or not root_path or not is_path or is_inside:
         return []
     return [
-        f"login_url {url!r} is not below --root-path {root_path!r}: whoever has to sign in is sent out "
-        "of it; let get_login_url() return self.reverse_url(...)"
+        f"login_url {url!r} is not below --root-path {root_path!r}: whoever has to sign in is redirected "
+        "outside it; let get_login_url() return self.reverse_url(...)"
     ]
 
 
@@ -58,7 +60,7 @@ def _doubt_missing(handlers: Sequence[type[RequestHandler]]) -> str:
     names = [f"{handler.__module__}.{handler.__qualname__}" for handler in handlers]
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return (
-        f"login_url is not set: each GET of somebody who is not signed in will be a 500 at "
+        f"login_url is not set: each GET by a user who is not signed in will get 500 at "
         f'{", ".join(names[:_NAMED])}{more}; give the application login_url="/path/to/sign/in", or the '
         "handler a get_login_url()"
     )

@@ -18,6 +18,6 @@ def tell_outside(error: BaseException | None) -> None:
         return
     if isinstance(error.args[0], str) and error.args[0].startswith(_OUTSIDE):
         _logger.warning(
-            "a native handler is outside of Flask's requests: what it has in place of request, session, g, "
-            "url_for and the like, docs/routing.md says (Porting a route)"
+            "a native handler runs outside of Flask's requests: for what replaces request, session, g, "
+            "url_for and the like, see docs/routing.md (Porting a route)"
         )

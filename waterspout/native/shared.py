@@ -22,7 +22,7 @@ async def run_shared(work: Callable[[], Awaitable[T]]) -> T:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        raise RuntimeError("something that was awaited here has been cancelled") from error
+        raise RuntimeError("something awaited here was cancelled") from error
 
 
 def has_failed(task: asyncio.Task[T]) -> bool:

@@ -33,7 +33,7 @@ def tell_unheeded(handler: RequestHandler, name: str, result: Any) -> None:
         handler_class.__qualname__,
         name,
         "Decline" if is_decline else f"something of type {type(result).__qualname__}",
-        "raise it" if is_decline else "say self.write(...) or self.finish(...)",
+        "raise it" if is_decline else "call self.write(...) or self.finish(...)",
     )
 
 
@@ -42,6 +42,6 @@ def check_awaitable(handler: RequestHandler, name: str, result: Any) -> None:
     if not inspect.isawaitable(result):
         raise TypeError(
             f"{handler.__class__.__qualname__}.{name}() returned something of type "
-            f"{type(result).__qualname__}: a handler writes its reply, by self.write(...) or "
+            f"{type(result).__qualname__}: a handler writes its reply, with self.write(...) or "
             "self.finish(...), and returns nothing"
         )

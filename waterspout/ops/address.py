@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from waterspout.exceptions import ConfigurationError
 
-_SHAPE: Final = "HOST:PORT like 127.0.0.1:9100 or [::1]:9100, nor unix:PATH"
+_SHAPE: Final = "HOST:PORT, like 127.0.0.1:9100 or [::1]:9100, or unix:PATH"
 _UNIX: Final = "unix:"
 
 
@@ -35,5 +35,5 @@ def parse_ops_address(text: str) -> OpsAddress:
     elif ":" in host:  # ::1:9100 could be either
         colon = ""
     if not colon or not host or not (port.isascii() and port.isdecimal() and int(port[:6]) < 65536):
-        raise ConfigurationError(f"{text!r} is no address: neither {_SHAPE}")
+        raise ConfigurationError(f"{text!r} is not an address: write {_SHAPE}")
     return OpsAddress(host, int(port))

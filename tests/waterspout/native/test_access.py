@@ -376,14 +376,14 @@ class InPrepare(RequestHandler):
     [
         (
             Shouts,
-            "it defines no method (get, post, ...) that @waterspout.authenticated could guard; what it has "
-            "is GET, on_post",
+            "it defines no method (get, post, ...) that @waterspout.authenticated could guard; it has "
+            "GET, on_post",
         ),
         (Empty, "it defines no method (get, post, ...) that @waterspout.authenticated could guard"),
         (
             InPrepare,
             "@waterspout.authenticated can't guard a handler that answers in prepare(), which runs before "
-            "anybody is asked for: let it define a method (get, post, ...) for that",
+            "the user is checked: let it answer in a method (get, post, ...) instead",
         ),
     ],
 )

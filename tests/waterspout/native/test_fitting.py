@@ -187,7 +187,7 @@ def test_parameters_are_spelled_as_they_are_written():
 def test_what_initialize_is_given_is_known_too():
     (said,) = find_misfits(Bare, [Given("/x", 0, (), ("store",))])
     assert said.startswith(
-        f"the rule '/x' gives store to {__name__}.Bare.initialize(self), which fails at each request: got an"
+        f"the rule '/x' passes store to {__name__}.Bare.initialize(self), which fails on every request: got "
     )
     assert list(find_misfits(Constructed, [Given("/x", 0, (), ("store",))])) == []
     assert list(find_misfits(StaticFileHandler, [Given("/x", 1, (), ("path",))])) == []
@@ -212,7 +212,7 @@ class Orders(RequestHandler):
 def test_a_method_that_fits_one_of_the_rules_is_meant_for_that_one():
     rules = [Given("/orders", 0, (), ()), Given("/orders/<number>", 0, ("number",), ())]
     (said,) = find_misfits(Orders, rules)
-    assert said.startswith(f"the rule '/orders' gives no argument to {__name__}.Orders.patch(self, name), ")
+    assert said.startswith(f"the rule '/orders' passes no argument to {__name__}.Orders.patch(self, name), ")
     assert sorted(name(find_misfits(Orders, [rules[0]]))) == ["patch", "put"]
 
 
@@ -267,15 +267,15 @@ def test_a_rule_of_either_notation_is_told_by_its_path():
         ("/g.*", [(r"/g/(\d+)", Takes), (r"/g/h", Bare)]),
     ]
     a, b, c, more, e = Application(rules).doubts
-    takes = f"to {__name__}.Takes.get(self, number), which fails at each request"
+    takes = f"to {__name__}.Takes.get(self, number), which fails on every request"
     assert a.startswith(
-        f"the rule '/a/<int:number>/<id>' gives number, id {takes}: got an unexpected keyword"
+        f"the rule '/a/<int:number>/<id>' passes number, id {takes}: got an unexpected keyword"
     )
-    assert b == rf"the rule '/b/(\\d+)/(\\d+)' gives 2 arguments {takes}: too many positional arguments"
-    assert c.startswith(rf"the rule '/c/(?P<id>\\d+)' gives id {takes}: ")
+    assert b == rf"the rule '/b/(\\d+)/(\\d+)' passes 2 arguments {takes}: too many positional arguments"
+    assert c.startswith(rf"the rule '/c/(?P<id>\\d+)' passes id {takes}: ")
     assert more == f"1 more such rule leads to {__name__}.Takes"
     assert e.startswith(
-        "the rule '/e/(.*)' gives no argument to tornado.web.StaticFileHandler.initialize(self, path"
+        "the rule '/e/(.*)' passes no argument to tornado.web.StaticFileHandler.initialize(self, path"
     )
 
 

@@ -60,7 +60,9 @@ def load(handler):
 
 @pytest.mark.parametrize("loader", ["shop.users:load", {}, 1, False])
 def test_a_loader_is_a_function(loader):
-    with pytest.raises(ConfigurationError, match="login_loader is a function, from a handler to its user"):
+    with pytest.raises(
+        ConfigurationError, match="login_loader must be a function from a handler to its user"
+    ):
         Application([("/account", Account)], login_loader=loader)
 
 
@@ -94,7 +96,7 @@ def test_a_place_to_sign_in_that_nobody_has_named_is_told(settings):
 
     (said,) = Application([("/t", Tornados), ("/else", Elsewhere), ("/pay", PaysAsKnown)], **settings).doubts
     assert said == (
-        "login_url is not set: each GET of somebody who is not signed in will be a 500 at "
+        "login_url is not set: each GET by a user who is not signed in will get 500 at "
         f'{__name__}.{Tornados.__qualname__}; give the application login_url="/path/to/sign/in", or the '
         "handler a get_login_url()"
     )

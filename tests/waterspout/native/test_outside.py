@@ -12,8 +12,8 @@ from tests.waterspout.http.harness import on_loops
 from waterspout import Application
 
 POINTER = (
-    "a native handler is outside of Flask's requests: what it has in place of request, session, g, "
-    "url_for and the like, docs/routing.md says (Porting a route)"
+    "a native handler runs outside of Flask's requests: for what replaces request, session, g, url_for "
+    "and the like, see docs/routing.md (Porting a route)"
 )
 ASK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 UPGRADE = (

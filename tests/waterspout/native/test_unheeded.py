@@ -65,7 +65,7 @@ async def test_it_is_told_once_of_each_class(base, caplog):
     assert await serve_and_ask(declines) == await serve_and_ask(guarded) == (200, b"")
     nobody = "which is ignored, and wrote nothing: the reply is empty"
     assert caplog.messages == [
-        f"{WHO}.AsInFlask: get() returned something of type dict, {nobody}; say self.write(...) or "
+        f"{WHO}.AsInFlask: get() returned something of type dict, {nobody}; call self.write(...) or "
         "self.finish(...)",
         f"{WHO}.Declines: get() returned Decline, {nobody}; raise it",
         f"{WHO}.Guarded: get() returned Decline, {nobody}; raise it",
@@ -117,7 +117,7 @@ async def test_a_plain_method_that_returns_its_reply_is_told_so(base, caplog):
     assert said.startswith(
         "test_a_plain_method_that_returns_its_reply_is_told_so.<locals>.Plain.get() returned "
     )
-    assert "type str: a handler writes its reply, by self.write(...)" in said
+    assert "type str: a handler writes its reply, with self.write(...)" in said
 
 
 @pytest.mark.parametrize("base", [RequestHandler, JSONHandler])

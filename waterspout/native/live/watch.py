@@ -203,7 +203,7 @@ class Watch:
         try:
             await self._check()  # not shared: a query already running may not see what was just announced
         except Exception as error:
-            _logger.warning("%s can't be asked for news: %s", self._topic, error)
+            _logger.warning("can't check %s for news: %s", self._topic, error)
 
     async def _spread(self, known: Cursor | None) -> None:
         """Have the event made before all ask for it at once; then wake them."""

@@ -53,7 +53,7 @@ class SocketHandler(Following, JSONErrors, WebSocketHandler):
         except WebSocketClosedError:
             pass  # the client went while it was being written to
         except Exception:
-            _logger.exception("a socket is closed")
+            _logger.exception("closing a WebSocket after an exception")
             self.close(_FAILED)
 
     def on_message(self, message: str | bytes) -> None:
