@@ -53,9 +53,9 @@ def is_outdated(password_hash: str) -> bool:
 def hash_new_password(password: str) -> str:
     """Return the hash of a newly chosen password; raises `Refused`: too short, or too long."""
     if len(password) < PASSWORD_LENGTH:
-        raise Refused(f"Take {PASSWORD_LENGTH} characters or more: a few words will do.", "password")
+        raise Refused(f"Use {PASSWORD_LENGTH} characters or more: a few words will do.", "password")
     if len(password) > PASSWORD_LENGTH_AT_MOST:
-        raise Refused(f"Take {PASSWORD_LENGTH_AT_MOST} characters at most.", "password")
+        raise Refused(f"Use {PASSWORD_LENGTH_AT_MOST} characters at most.", "password")
     return hash_password(password)
 
 

@@ -88,7 +88,7 @@ def parse_folder(text: str) -> Path:
     try:
         return Path(text).expanduser().absolute()
     except RuntimeError as error:
-        message = f"BOARD_FOLDER {text} begins with a home directory that is not there"
+        message = f"BOARD_FOLDER {text} begins with a home directory that does not exist"
         raise SettingsError(message) from error
 
 
@@ -116,9 +116,11 @@ def find_secret_key(given: str | None, example: Path | None) -> str:
     try:
         return check_key(keep_key(example), f"the file {example}")
     except OSError as error:
-        raise SettingsError(f"{example} can't be made or read: {error.strerror}. Set BOARD_FOLDER") from error
+        raise SettingsError(
+            f"{example} can't be created or read: {error.strerror}. Set BOARD_FOLDER"
+        ) from error
     except UnicodeDecodeError as error:
-        message = f"the file {example} holds no key (it is no text): remove it, and a new one is made"
+        message = f"the file {example} holds no key (it is not text): remove it, and a new one is made"
         raise SettingsError(message) from error
 
 
@@ -129,7 +131,7 @@ def check_folder(folder: Path) -> None:
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "nothing can be written there")
     except OSError as error:
-        raise SettingsError(f"BOARD_FOLDER {folder} can't be made or used: {error.strerror}") from error
+        raise SettingsError(f"BOARD_FOLDER {folder} can't be created or used: {error.strerror}") from error
 
 
 def check_key(key: str, place: str) -> str:
@@ -181,5 +183,5 @@ def parse_root_path(text: str) -> str:
 
 def parse_proxies(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text[:9]) <= PROXIES_AT_MOST):
-        raise SettingsError("BOARD_PROXIES must be how many proxies stand before the board, such as 1")
+        raise SettingsError("BOARD_PROXIES must be the number of proxies in front of the board, such as 1")
     return int(text)

@@ -87,7 +87,7 @@ def store_file(upload: FileStorage) -> Attachment:
     media_type = sniff(upload.stream)
     name = safe_name(upload.filename or "")
     if media_type is None:
-        raise Refused(f"{name} can't be attached: only {ALLOWED} are taken.", "files")
+        raise Refused(f"{name} can't be attached: only {ALLOWED} are accepted.", "files")
     kept = folder().keep(upload.stream)
     return Attachment(
         name=name, media_type=media_type, size=kept.size, sha256=kept.sha256, stored_as=kept.name

@@ -8,8 +8,8 @@ from werkzeug.wrappers import Response
 from app.store import Refused, Unknown
 
 BAD_TOKEN = (
-    "This form is not of your present session: perhaps you signed out or in meanwhile. "
-    "Nothing was done. Go back, load the page again, and send it once more."
+    "This form is not from your current session: perhaps you have signed out or in since. "
+    "Nothing was done. Go back, reload the page, and send it again."
 )
 
 

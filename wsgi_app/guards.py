@@ -41,7 +41,7 @@ def refuse_open_air() -> None:
         abort(
             403,
             "Signing in needs https, or http://localhost on the machine itself. "
-            "If a proxy does the https, say so: set BOARD_URL to the board's address, https and all.",
+            "If a proxy handles https, set BOARD_URL to the board's address, including https://.",
         )
 
 
@@ -74,7 +74,7 @@ def refuse_long_body() -> None:
 
 def describe_limit() -> str:
     if request.endpoint == TAKES_FILES:
-        return f"All files of an update together may have {FILES_SIZE // 2**20} MiB. Nothing was posted."
+        return f"The files of an update may have {FILES_SIZE // 2**20} MiB in all. Nothing was posted."
     return "That is too much. Nothing was done."
 
 

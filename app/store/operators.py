@@ -81,7 +81,7 @@ def disable_operator(session: Session, name: str, by: Actor = MACHINE) -> None:
         raise Refused("You can't disable yourself: ask another operator.")
     disabled = select(Operator.id).where(Operator.name == by.name, Operator.disabled_at.is_not(None))
     if session.scalars(disabled).first() is not None:
-        raise Refused("You have been disabled meanwhile.")
+        raise Refused("You have been disabled in the meantime.")
     operator.disabled_at = operator.disabled_at or datetime.now(UTC)
     session.execute(delete(Invitation).where(Invitation.used_at.is_(None)))
     note(session, by, "disabled operator", name)

@@ -116,7 +116,7 @@ def test_a_readers_connection_does_not_hold_up_the_stop(tmp_path):
                 "DATABASE_URL": "sqlite:////tmp/none",
                 "SECRET_KEY": "k" * 32,
             },
-            "BOARD_FOLDER /dev/null/board can't be made or used: Not a directory",
+            "BOARD_FOLDER /dev/null/board can't be created or used: Not a directory",
         ),
     ],
 )

@@ -100,7 +100,7 @@ def test_two_who_disable_each_other_at_once_leave_one(store):
         thread.start()
     for thread in threads:
         thread.join()
-    assert refused == ["You have been disabled meanwhile."]
+    assert refused == ["You have been disabled in the meantime."]
     assert [each.disabled_at is None for each in store.read(read_operators)].count(True) == 1
 
 

@@ -218,7 +218,7 @@ def test_a_folder_for_attachments_is_made(tmp_path):
 
 def test_a_folder_that_can_t_be_written_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(SettingsError, match="can't be made or used: nothing can be written there"):
+    with pytest.raises(SettingsError, match="can't be created or used: nothing can be written there"):
         check_folder(tmp_path)
 
 

@@ -254,7 +254,7 @@ def test_without_a_token_nothing_is_done(operator, store, token):
     data = INCIDENT if token is None else {**INCIDENT, "csrf_token": token}
     response = operator.open("/admin/", method="POST", data=data)
     assert response.status_code == 400
-    assert "not of your present session" in response.text
+    assert "not from your current session" in response.text
     assert store.read(read_cursor) == 0
 
 

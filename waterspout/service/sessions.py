@@ -43,7 +43,7 @@ class FlaskSessions:
     def __init__(self, app: Flask) -> None:
         find = getattr(app.session_interface, "get_signing_serializer", None)
         if find is None:
-            raise ValueError("sessions are kept elsewhere: let the login_loader read them there")
+            raise ValueError("the app keeps its sessions elsewhere: let the login_loader read them there")
         self._serializer = find(app)
         if self._serializer is None:
             raise ValueError("the app has no SECRET_KEY")
@@ -85,14 +85,14 @@ class FlaskSessions:
             if count := self._foreign.count(now):
                 _logger.warning(
                     "%s not signed with the SECRET_KEY that FlaskSessions has: give it the settings that the "
-                    "app loads (a key that is made at each start, as by os.urandom, is another one in each "
+                    "app loads (a key that is made at each start, as by os.urandom, differs in each "
                     "process)",
                     _name(count),
                 )
         elif _IDENTIFIER.fullmatch(cookie) and (count := self._kept_elsewhere.count(now)):
             _logger.warning(
-                "%s none that Flask signs, but like an identifier: if the app keeps its sessions elsewhere "
-                "(Flask-Session), let the login_loader read them there; FlaskSessions can't",
+                "%s not in Flask's own format, but shaped like an identifier: if the app keeps its sessions "
+                "elsewhere (Flask-Session), let the login_loader read them there; FlaskSessions can't",
                 _name(count),
             )
 

@@ -73,11 +73,11 @@ def test_neither_is_that_of_another_key_nor_one_that_is_too_old():
 
 FOREIGN = (
     "a session cookie is not signed with the SECRET_KEY that FlaskSessions has: give it the settings that "
-    "the app loads (a key that is made at each start, as by os.urandom, is another one in each process)"
+    "the app loads (a key that is made at each start, as by os.urandom, differs in each process)"
 )
 KEPT_ELSEWHERE = (
-    "a session cookie is none that Flask signs, but like an identifier: if the app keeps its sessions "
-    "elsewhere (Flask-Session), let the login_loader read them there; FlaskSessions can't"
+    "a session cookie is not in Flask's own format, but shaped like an identifier: if the app keeps its "
+    "sessions elsewhere (Flask-Session), let the login_loader read them there; FlaskSessions can't"
 )
 
 
@@ -168,7 +168,9 @@ def test_an_app_whose_sessions_can_t_be_read_is_refused():
         FlaskSessions(make_app(None))
     app = make_app()
     app.session_interface = SessionInterface()
-    with pytest.raises(ValueError, match="sessions are kept elsewhere: let the login_loader read them there"):
+    with pytest.raises(
+        ValueError, match="keeps its sessions elsewhere: let the login_loader read them there"
+    ):
         FlaskSessions(app)
 
 

@@ -151,8 +151,8 @@ def find_sqlite_file(_dialect: Dialect, _record: object, arguments: Sequence[Any
     path = Path(arguments[0])
     if path.is_absolute() and not path.exists():  # else it is one in memory
         raise DatabaseError(
-            f"there is no file {path}, and who only reads makes none: name the file that is there by its "
-            f"whole path, as sqlite:////srv/app.db{find_instance(path)}"
+            f"there is no file {path}, and a read-only store creates none: give the absolute path of an "
+            f"existing file, as in sqlite:////srv/app.db{find_instance(path)}"
         )
 
 
@@ -198,7 +198,7 @@ def prepare_sqlite_file(path: Path) -> None:
         with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)) as connection:
             switch_to_write_ahead_log(connection)
     except OSError as error:
-        raise DatabaseError(f"the folder {path.parent} can't be made: {error.strerror}") from error
+        raise DatabaseError(f"the folder {path.parent} can't be created: {error.strerror}") from error
     except sqlite3.Error as error:
         raise DatabaseError(f"the database {path} can't be used: {error}") from error
 

@@ -33,14 +33,14 @@ def parse_url(text: str | URL | None) -> URL:
     Raises ValueError: not such a URL, or None, a missing setting; the message never contains the password.
     """
     if text is None or text == "":
-        raise ValueError(f"There is no database URL: is the variable set? One is written {_EXAMPLES}.")
+        raise ValueError(f"There is no database URL: is the variable set? Write {_EXAMPLES}.")
     if isinstance(text, URL):
         text = text.render_as_string(hide_password=False)
     try:
         url = make_url(text.strip())
     except (ArgumentError, ValueError):
         # Not chained: SQLAlchemy's own message contains the whole text.
-        raise ValueError(f"{_show(text)} is no database URL: write {_EXAMPLES}.") from None
+        raise ValueError(f"{_show(text)} is not a database URL: write {_EXAMPLES}.") from None
     if url.drivername not in _DRIVERS:
         raise ValueError(f"{_show(text)} {_refuse(url)}")
     if _DRIVERS[url.drivername] == "sqlite":
@@ -55,13 +55,13 @@ def _find_file(url: URL, text: str) -> URL:
     database = url.database or ""
     if not database or database.startswith((":memory:", "file:")):
         raise ValueError(
-            f"{_show(text)} names no SQLite file, and one in memory is another one in each process: write "
+            f"{_show(text)} names no SQLite file, and a database in memory differs in each process: write "
             "sqlite:////srv/board.sqlite3."
         )
     try:
         path = Path(database).expanduser()
     except RuntimeError:
-        raise ValueError(f"{_show(text)} begins with a home directory that is not there.") from None
+        raise ValueError(f"{_show(text)} begins with a home directory that does not exist.") from None
     return url.set(drivername="sqlite", database=str(path.absolute()))
 
 
@@ -69,10 +69,10 @@ def _refuse(url: URL) -> str:
     kind, _, driver = url.drivername.partition("+")
     if kind in ("postgres", "postgresql") and driver:
         return (
-            f"names the driver {driver}, and here it is psycopg: write postgresql://, with what psycopg "
-            "takes behind the ? if there is one."
+            f"names the driver {driver}, but only psycopg is supported: write postgresql://, with psycopg's "
+            "own parameters after the ? if there is one."
         )
-    return f"is a database of the kind {kind}, and only two are known: write {_EXAMPLES}."
+    return f"is a database of the kind {kind}, and only two kinds are supported: write {_EXAMPLES}."
 
 
 def _show(text: str) -> str:

@@ -139,7 +139,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
 
 def test_a_folder_that_can_not_be_made_is_refused(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(DatabaseError, match="can't be made"):
+    with pytest.raises(DatabaseError, match="can't be created"):
         prepare_sqlite_file(tmp_path / "file" / "below" / "board.sqlite3")
 
 

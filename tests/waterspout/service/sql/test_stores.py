@@ -282,8 +282,8 @@ async def test_who_only_reads_makes_no_file(tmp_path):
         with pytest.raises(DatabaseError) as refused:
             await read_async(read)
     assert str(refused.value) == (
-        f"there is no file {path}, and who only reads makes none: name the file that is there by its whole "
-        "path, as sqlite:////srv/app.db"
+        f"there is no file {path}, and a read-only store creates none: give the absolute path of an "
+        "existing file, as in sqlite:////srv/app.db"
     )
     assert not path.exists()
 

@@ -29,34 +29,34 @@ def test_postgresql_has_the_one_driver_that_does_both(scheme):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "There is no database URL: is the variable set? One is written {}."),
-        (None, "There is no database URL: is the variable set? One is written {}."),
-        ("hunter2", "What was given, which is not shown here, is no database URL: write {}."),
-        ("/srv/app.db", "'/srv/app.db' is no database URL: write {}."),
-        ("://u:hunter2@x/y", "'://u:***@x/y' is no database URL: write {}."),
-        ("postgresql://u:hunter2@x:port/y", "'postgresql://u:***@x:port/y' is no database URL: write {}."),
+        ("", "There is no database URL: is the variable set? Write {}."),
+        (None, "There is no database URL: is the variable set? Write {}."),
+        ("hunter2", "What was given, which is not shown here, is not a database URL: write {}."),
+        ("/srv/app.db", "'/srv/app.db' is not a database URL: write {}."),
+        ("://u:hunter2@x/y", "'://u:***@x/y' is not a database URL: write {}."),
+        ("postgresql://u:hunter2@x:port/y", "'postgresql://u:***@x:port/y' is not a database URL: write {}."),
         (
             "mysql://root:hunter2@localhost/board",
-            "'mysql://root:***@localhost/board' is a database of the kind mysql, and only two are known: "
-            "write {}.",
+            "'mysql://root:***@localhost/board' is a database of the kind mysql, and only two kinds are "
+            "supported: write {}.",
         ),
         (
             "postgresql+asyncpg://u@x/y?password=hunter2&ssl=on",
-            "'postgresql+asyncpg://u@x/y?password=***&ssl=on' names the driver asyncpg, and here it is "
-            "psycopg: write postgresql://, with what psycopg takes behind the ? if there is one.",
+            "'postgresql+asyncpg://u@x/y?password=***&ssl=on' names the driver asyncpg, but only psycopg "
+            "is supported: write postgresql://, with psycopg's own parameters after the ? if there is one.",
         ),
         (
             "sqlite://",
-            "'sqlite://' names no SQLite file, and one in memory is another one in each process: write "
+            "'sqlite://' names no SQLite file, and a database in memory differs in each process: write "
             "sqlite:////srv/board.sqlite3.",
         ),
         (
             "sqlite:///~nobody-of-this-name/x.db",
-            "'sqlite:///~nobody-of-this-name/x.db' begins with a home directory that is not there.",
+            "'sqlite:///~nobody-of-this-name/x.db' begins with a home directory that does not exist.",
         ),
         (
             "sqlite:///:memory:",
-            "'sqlite:///:memory:' names no SQLite file, and one in memory is another one in each process: "
+            "'sqlite:///:memory:' names no SQLite file, and a database in memory differs in each process: "
             "write sqlite:////srv/board.sqlite3.",
         ),
     ],
