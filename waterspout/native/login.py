@@ -51,8 +51,8 @@ def doubt_login(
     if not handlers or not root_path or not is_path or is_inside:
         return []
     return [
-        f"login_url {url!r} is not below --root-path {root_path!r}: whoever has to sign in is redirected "
-        "outside it; let get_login_url() return self.reverse_url(...)"
+        f"login_url {url!r} is not below --root-path {root_path!r}: users who have to sign in are "
+        "redirected outside it; let get_login_url() return self.reverse_url(...)"
     ]
 
 

@@ -111,8 +111,8 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
             return
         if any(pool.is_open for pool in self.pools.values()):  # nothing would stop what runs in them
             raise ConfigurationError(
-                f"the container has been started and no longer takes {', '.join(sorted(changes))}: give it "
-                "when you create the container, or stop() it first"
+                f"the container has been started and no longer takes {', '.join(sorted(changes))}: set "
+                "that when you create the container, or stop() it first"
             )
         size = check_size("max_body_size", changes.pop("max_body_size", self.max_body_size))
         told = {name: changes.pop(name) for name in PROXY_SETTINGS if name in changes}
