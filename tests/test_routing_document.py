@@ -376,5 +376,5 @@ def test_what_is_said_of_a_route_that_is_ported_is_so(ported):
         feed = b"1" if way == "rule" else b"Flask's feed"
         assert client.ask("GET", "/api/articles/feed").body == feed
     server.stop()
-    assert "shop:create_app() has been called in the server, too" in server.log
+    assert "shop:create_app() has also been called in the server" in server.log
     assert server.log.count("see docs/routing.md (Porting a route)") == 1

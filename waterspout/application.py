@@ -140,7 +140,7 @@ class Application(TornadoApplication):
         native_size = changes.pop("native_max_body_size", self.native_max_body_size)
         check_size("native_max_body_size", native_size)
         if unknown := changes.keys() - CONTAINER_SETTINGS.keys() - {"debug"}:
-            raise ConfigurationError(f"{min(unknown)!r} is set when the application is made, or not at all")
+            raise ConfigurationError(f"{min(unknown)!r} can only be set when the application is made")
         if self.container is not None:
             ours = {CONTAINER_SETTINGS.get(name, name): value for name, value in changes.items()}
             self.container.configure(**ours)
@@ -469,7 +469,7 @@ class Application(TornadoApplication):
                 self._gathering.names.explain(error)
                 raise
         if kwargs:
-            raise ValueError(f"the rule {name!r} is a regular expression: give its arguments in their order")
+            raise ValueError(f"the rule {name!r} is a regular expression: pass its arguments by position")
         return native
 
     @property

@@ -195,10 +195,10 @@ def _end_before_serving(what: str, name: str) -> None:
 def _wait_for_change(inherited: Collection[int]) -> None:
     """Does not return, unless changes can't be detected."""
     answer_signals(  # no event loop runs that would handle them
-        partial(_end_before_serving, "a change of the code was waited for"),
-        lambda: say("SIGHUP: what is waited for is a change of the code"),
+        partial(_end_before_serving, "was waiting for a code change"),
+        lambda: say("SIGHUP ignored: waiting for a code change"),
     )
-    say("waiting for a change of the code")
+    say("waiting for a code change")
     wait_and_restart([socket.socket(fileno=number) for number in inherited])
 
 
@@ -244,7 +244,7 @@ def _find_descriptors(options: dict[str, Any], given: Collection[str]) -> tuple[
     elsewhere = {"host", "port", "unix"}.intersection(given)
     if activated and elsewhere:
         said = ", ".join(sorted(elsewhere))
-        say(f"LISTEN_FDS is ignored: where to listen was said ({said})")
+        say(f"LISTEN_FDS is ignored: options say where to listen ({said})")
     if elsewhere or "fd" in given:
         return tuple(chain.from_iterable(options["fd"]))
     if missent:
@@ -267,7 +267,9 @@ def _build_application_settings(options: dict[str, Any], given: Collection[str])
         settings.update(_build_pools(options["wsgi_pool"]))
     if options["debug"]:
         if settings.get("wsgi_workers", 1) > 1:
-            raise ConfigurationError("--debug works with one WSGI process: its frames live there")
+            raise ConfigurationError(
+                "--debug works with one WSGI process only: the debugger's frames live there"
+            )
         settings["debug"] = True
     return settings
 
@@ -277,7 +279,7 @@ def _build_pools(named: Collection[NamedPool]) -> dict[str, Any]:
     names = [pool.name for pool in named]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigurationError(f"--wsgi-pool names {name!r} twice: give all its paths in one")
+            raise ConfigurationError(f"--wsgi-pool names {name!r} twice: give all its paths in one option")
     return {
         "wsgi_pools": {pool.name: {"workers": pool.workers, "threads": pool.threads} for pool in named},
         "wsgi_pool_rules": [(path, pool.name) for pool in named for path in pool.paths],
@@ -312,22 +314,21 @@ def _check_heeded(context: click.Context, settings: ServeSettings, application: 
     containers, named = find_containers(application), describe(application)
     names: tuple[str, ...]
     if isinstance(application, Application):
-        names, why = WSGI_OPTIONS, ", for there is no WSGI app"
+        names, why = WSGI_OPTIONS, ", because there is no WSGI app"
         if application.container is not None:
             names = ()
         elif containers:
-            names, why = (*names, "max_body_size"), " by the Container of a rule: say it where that is made"
+            names, why = (*names, "max_body_size"), " by the Container of a rule: set it where that is made"
     else:
         unheard = {"trusted_proxies", "proxy_headers", "root_path"}.intersection(settings.application)
         if unheard:
             raise ConfigurationError(
-                f"{', '.join(sorted(unheard))}: only a waterspout.Application knows what to do with that, "
-                f"not {named}"
+                f"{', '.join(sorted(unheard))}: only a waterspout.Application supports this, not {named}"
             )
         names = (*WSGI_OPTIONS, "native_max_body_size")
-        why = f", for only a waterspout.Application heeds that, not {named}"
+        why = f", because only a waterspout.Application supports this, not {named}"
         if containers:
-            why += ": say it where the Container is made"
+            why += ": set it where the Container is made"
     said, by_variable = find_said(context, names)
     ignored = said + by_variable if containers else said
     if ignored:
@@ -349,11 +350,11 @@ def _warn_of_copy(application: Application) -> None:
         return
     if is_loaded(target):
         say(
-            f"{target} is loaded in the server, too, because native code imports it: threads that it "
-            "starts run twice, and SIGHUP does not renew this copy; keep it in a module of its own"
+            f"{target} is also loaded in the server, because native code imports it: threads that it "
+            "starts run twice, and SIGHUP does not reload this copy; keep the app in a module of its own"
         )
     elif is_made(target):
-        _say_made(f"{target} has been called")
+        _say_made(f"{target} has also been called")
     elif apps := find_flasks():
         # Which one is it, if any? The module with `app = create_app()` need not be the factory's.
         container.link.on_flask.append(partial(_warn_of_twin, target, apps))
@@ -365,13 +366,13 @@ def _warn_of_twin(target: str, apps: list[tuple[str, frozenset[str]]], loaded: N
     """
     endpoints = {rule["endpoint"] for rule in loaded.rules}
     if any(name == loaded.app and endpoints == known for name, known in apps):
-        _say_made(f"the app of {target}, {loaded.app}, has been made")
+        _say_made(f"the app of {target}, {loaded.app}, has also been made")
 
 
 def _say_made(what: str) -> None:
     say(
-        f"{what} in the server, too, by what native code imports: threads that it starts run twice, and "
-        "SIGHUP does not renew this copy; leave that to the WSGI processes"
+        f"{what} in the server, by what native code imports: threads that it starts run twice, and "
+        "SIGHUP does not reload this copy; leave that to the WSGI processes"
     )
 
 
@@ -388,7 +389,7 @@ def _make_runner(name: str) -> asyncio.Runner:
         begun.set_result(None)
         loop.run_until_complete(begun)  # uvloop opens some of what it needs on its first run
     except OSError as error:
-        raise WaterspoutError(f"no event loop can be made: {error}{describe_limit(error)}") from error
+        raise WaterspoutError(f"can't create an event loop: {error}{describe_limit(error)}") from error
     asyncio.set_event_loop(loop)
     # A child that the code forks would share the descriptors that the loop waits on with us.
     os.register_at_fork(after_in_child=partial(asyncio.set_event_loop, None))

@@ -62,7 +62,7 @@ def make_container(wsgi: Any, settings: dict[str, Any]) -> Container | None:
     options = {ours: settings[name] for name, ours in CONTAINER_SETTINGS.items() if name in settings}
     if isinstance(wsgi, Container) or wsgi is None:
         if any(name.startswith("wsgi_") for name in settings):
-            raise ConfigurationError("wsgi_... settings go with wsgi=, as an import string or a callable")
+            raise ConfigurationError("wsgi_... settings need wsgi= to be an import string or a callable")
         if wsgi is not None and options:
             wsgi.configure(**options)
         return wsgi
@@ -71,20 +71,22 @@ def make_container(wsgi: Any, settings: dict[str, Any]) -> Container | None:
     except TargetNotFound as error:
         if ":" in wsgi:
             raise
-        raise TargetNotFound(f"{error}; a host name, Tornado's second argument, is default_host=") from None
+        raise TargetNotFound(
+            f"{error}; for a host name, Tornado's second argument, use default_host="
+        ) from None
 
 
 def check_names(settings: dict[str, Any]) -> None:
     """Raises ConfigurationError for a setting that is nearly one of ours: Tornado would just accept it."""
     if "handlers" in settings:
-        raise ConfigurationError("'handlers' is Tornado's word: the rules are native=")
+        raise ConfigurationError("'handlers' is Tornado's name for the rules: here it is native=")
     ours = [*CONTAINER_SETTINGS, *_OTHERS]
     for name in settings:
         near = difflib.get_close_matches(name, ours, cutoff=0.85)
         near = [other for other in near if other[:3] == name[:3]]  # plugin_loader is not meant for us
         near.sort(key=lambda other: not other.startswith(name))  # wsgi_pool: wsgi_pools, not wsgi_spool
         if name not in ours and (near or name.startswith("wsgi_")):
-            hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(ours)}"
+            hint = f"; did you mean {near[0]!r}?" if near else f"; the settings are {', '.join(ours)}"
             raise ConfigurationError(f"unknown setting {name!r}{hint}")
 
 
@@ -94,17 +96,17 @@ def doubt_names(settings: dict[str, Any], *, has_app: bool) -> list[str]:
     """
     plain = {name for name, value in settings.items() if isinstance(value, (bool, int, float, str))}
     said = [
-        f"{name!r} is an option of waterspout serve, and no setting: it does nothing here"
+        f"{name!r} is an option of waterspout serve, not a setting: it does nothing here"
         for name in sorted(plain & OPTIONS_ALONE)
     ]
     said += [
-        f"{name!r} is an argument of HTTPServer, and no setting: it does nothing here; {instead}"
+        f"{name!r} is an argument of HTTPServer, not a setting: it does nothing here; {instead}"
         for name, instead in _SERVER_ARGUMENTS.items()
         if settings.get(name)
     ]
     if has_app and settings.get("default_handler_class"):
-        said.append("'default_handler_class' isn't asked for what no rule matches: that is the WSGI app's")
+        said.append("'default_handler_class' does not answer what no rule matches: the WSGI app does")
     for name in sorted(plain) if has_app else ():
         if f"wsgi_{name}" in CONTAINER_SETTINGS:
-            said.append(f"{name!r} is no setting, and does nothing here: did you mean 'wsgi_{name}'?")
+            said.append(f"{name!r} is not a setting and does nothing here: did you mean 'wsgi_{name}'?")
     return said

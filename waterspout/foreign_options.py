@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 _PLACE: Final = "--host and --port"
-_VARIABLES: Final = "variables: WATERSPOUT_WSGI_THREADS=16"
-_KINDS: Final = "processes of threads: --wsgi-workers and --wsgi-threads"
-_LOG: Final = "the log goes to stderr; what is logged there is the app's to configure"
+_VARIABLES: Final = "environment variables: WATERSPOUT_WSGI_THREADS=16"
+_KINDS: Final = "processes with threads: --wsgi-workers and --wsgi-threads"
+_LOG: Final = "the log goes to stderr; the app configures what is logged there"
 
 #: Theirs -> ours.
 _HERE: Final = {
@@ -35,18 +35,18 @@ _HERE: Final = {
     "--timeout-keep-alive": "--keep-alive-timeout",
     "--timeout-graceful-shutdown": "--graceful-timeout",
     "--limit-request-field_size": "--limit-request-field-size",
-    "--forwarded-allow-ips": "--trusted-proxies, and --proxy-headers for what yours sets",
+    "--forwarded-allow-ips": "--trusted-proxies, and --proxy-headers for the headers that yours sets",
     "--trusted-proxy": "--trusted-proxies",
     "--trusted-proxy-headers": "--proxy-headers",
-    "--access-logfile": "--access-log, which is the default, to stderr",
+    "--access-logfile": "--access-log (the default), to stderr",
     "--ssl-certfile": "--certfile",
     "--cert": "--certfile",
     "--ssl-keyfile": "--keyfile",
     "--key": "--keyfile",
     "-A": "--wsgi",
     "--app": "--wsgi",
-    "--factory": "a pair of brackets: --wsgi 'shop:create_app()'",
-    "--call": "a pair of brackets: --wsgi 'shop:create_app()'",
+    "--factory": "a pair of parentheses: --wsgi 'shop:create_app()'",
+    "--call": "a pair of parentheses: --wsgi 'shop:create_app()'",
     "--debugger": "--debug",
     "-c": _VARIABLES,
     "--config": _VARIABLES,
@@ -65,19 +65,19 @@ _NOT_HERE: Final = {
     "--access-logformat": "the format is fixed",
     "-D": "a service manager does that",
     "--daemon": "a service manager does that",
-    "--pid": "a service manager knows it",
-    "--chdir": "cd before",
-    "--app-dir": "cd before",
+    "--pid": "a service manager knows the PID",
+    "--chdir": "use cd first",
+    "--app-dir": "use cd first",
     "-u": "systemd's User= does that",
     "--user": "systemd's User= does that",
     "-g": "systemd's Group= does that",
     "--group": "systemd's Group= does that",
     "-m": "systemd's UMask= does that",
     "--umask": "systemd's UMask= does that",
-    "--paste": "write a module that makes the app of the ini file",
-    "--proxy-protocol": "the PROXY protocol is not spoken",
-    "--ca-certs": "certificates of clients are a proxy's business",
-    "--cert-reqs": "certificates of clients are a proxy's business",
+    "--paste": "write a module that makes the app from the ini file",
+    "--proxy-protocol": "the PROXY protocol is not supported",
+    "--ca-certs": "client certificates are a proxy's business",
+    "--cert-reqs": "client certificates are a proxy's business",
     "--ciphers": "a proxy's business",
 }
 
@@ -107,13 +107,13 @@ def find_unread(environ: Mapping[str, str], given: Collection[str], values: Mapp
     ]
     if environ.get("GUNICORN_CMD_ARGS"):
         unread.append("GUNICORN_CMD_ARGS")
-    return f"set, and not read here: {', '.join(unread)}; see docs/gunicorn.md" if unread else ""
+    return f"set, but not read here: {', '.join(unread)}; see docs/gunicorn.md" if unread else ""
 
 
 def find_ours(name: str) -> str:
     """A hint about an option of another server; "": no server that we know has it."""
     if name in _HERE:
-        return f"here it is {_HERE[name]} (docs/gunicorn.md)"
+        return f"use {_HERE[name]} (docs/gunicorn.md)"
     if name in _NOT_HERE:
         return f"there is none here: {_NOT_HERE[name]} (docs/gunicorn.md)"
     return ""

@@ -95,7 +95,7 @@ def resolve_callable(spec: str) -> Any:
     check_no_tornado(spec, found)
     if not callable(found):
         hint = "; does the factory return the app?" if found is None and spec.endswith("()") else ""
-        raise TargetNotFound(f"{spec!r} is no WSGI callable, but {type(found).__name__}{hint}")
+        raise TargetNotFound(f"{spec!r} is not a WSGI callable: its type is {type(found).__name__}{hint}")
     if fault := find_fault(found, "" if spec.endswith("()") else f"{spec}()"):
         raise TargetNotFound(f"{spec!r} {fault}")
     return found
@@ -106,7 +106,7 @@ def find_fault(app: Any, call: str) -> str:
     is what to write if it is a factory.
     """
     if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__):
-        return "is an async (ASGI) app; this serves WSGI"
+        return "is an async (ASGI) app; Waterspout serves WSGI apps"
     if takes(app, 2):
         return ""
     hint = ""
@@ -121,7 +121,7 @@ def check_no_tornado(spec: str, found: Any) -> None:
     """Raises TargetNotFound: it is a whole application, not just one side of it."""
     web = sys.modules.get("tornado.web")  # not imported for this: a WSGI process does without it
     if web is not None and isinstance(found, web.Application):
-        raise TargetNotFound(f"{spec!r} is a tornado.web.Application: waterspout serve {spec}")
+        raise TargetNotFound(f"{spec!r} is a tornado.web.Application: use waterspout serve {spec}")
 
 
 def is_loaded(spec: str) -> bool:
@@ -171,7 +171,7 @@ def _suggest(found: Any, name: str, module_name: str) -> str:
     if name in _APPS and inspect.ismodule(found) and given and takes(factories[given], 0):
         return f"; did you mean {module_name}:{given}()?"
     if name in _APPS and inspect.ismodule(found) and given and inspect.isfunction(factories[given]):
-        return f"; {given}() makes one, and needs arguments: {_spell_call(module_name, given)}"
+        return f"; {given}() makes one, but needs arguments: {_spell_call(module_name, given)}"
     near = difflib.get_close_matches(name, dir(found), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
@@ -194,7 +194,7 @@ def split_spec(spec: str, like: str = "mypackage.web:app") -> tuple[str, str, bo
     match = _SPEC.fullmatch(spec)
     if match is None and (call := _CALL.fullmatch(spec)):
         raise TargetNotFound(
-            f"{spec!r}: arguments can't be given here: {_spell_call(*call.groups())}; or a factory without "
+            f"{spec!r}: arguments can't be given here: {_spell_call(*call.groups())}, or a factory without "
             "arguments"
         )
     if match is None:
@@ -207,12 +207,12 @@ def split_spec(spec: str, like: str = "mypackage.web:app") -> tuple[str, str, bo
 def _spell_call(module: str, factory: str, arguments: str = "(...)") -> str:
     """Advice on how to call a factory with arguments."""
     name = factory.partition(".")[0]
-    return f"write a module of two lines, from {module} import {name} and app = {factory}{arguments}"
+    return f"write a module with the lines `from {module} import {name}` and `app = {factory}{arguments}`"
 
 
 def _check_factory(spec: str, found: Any) -> None:
     if not callable(found):
-        raise TargetNotFound(f"{spec!r}: what it names can't be called: leave out the ()")
+        raise TargetNotFound(f"{spec!r}: this is not callable: leave out the ()")
     if not takes(found, 0):
         module, factory, _ = split_spec(spec)
         raise TargetNotFound(
@@ -250,7 +250,7 @@ def describe(spec: str, error: BaseException) -> str:
         places.append(f"{error.filename}:{error.lineno}")  # a place that is in no frame
     else:
         places += [_place(frame) for frame in frames[-1:]]
-    by_way = ", by way of ".join(dict.fromkeys(reversed(places)))
+    by_way = ", via ".join(dict.fromkeys(reversed(places)))
     return f"{said} ({by_way}){_find_reason(error)}; {_show(spec)} shows the whole traceback"
 
 
@@ -258,7 +258,7 @@ def _name(error: BaseException) -> str:
     try:
         text = " ".join(str(error).split()) or "no message"
     except Exception:  # its own __str__
-        text = "its message can't be had"
+        text = "its message can't be read"
     return f"{type(error).__name__}: {text}"
 
 

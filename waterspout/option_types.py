@@ -82,7 +82,7 @@ class Seconds(click.FloatRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         seconds = super().convert(value, param, ctx)
         if not math.isfinite(seconds):
-            self.fail(f"{value!r} is no time: every wait must end", param, ctx)
+            self.fail(f"{value!r} is not a finite time: every wait must end", param, ctx)
         return seconds
 
 
@@ -103,14 +103,14 @@ class Port(click.IntRange):
         if place is not None:
             host, port = place
             meant = f"--host {host} --port {port}" if host else f"--port {port}"
-            self.fail(f"{value!r} is a host, too: write {meant}", param, ctx)
+            self.fail(f"{value!r} includes a host: write {meant}", param, ctx)
         return super().convert(value, param, ctx)
 
     def _replace(self, value: Any, name: str, ctx: click.Context) -> Any:
         """Only for the variable: on the command line it is an ordinary mistake."""
         if ctx.get_parameter_source(name) is not ParameterSource.ENVIRONMENT:
             return value
-        click.echo(f"waterspout: WATERSPOUT_PORT={value} is not for us: ignored", err=True)
+        click.echo(f"waterspout: WATERSPOUT_PORT={value} is not meant for this server: ignored", err=True)
         ctx.set_parameter_source(name, ParameterSource.DEFAULT)
         return DEFAULT_PORT
 
@@ -132,7 +132,7 @@ class Mode(_Type):
         if isinstance(value, int):
             return value
         if not re.fullmatch(r"(0o?)?[0-7]{3}", value):
-            self.fail(f"{value!r} is no mode of a socket, like 660 or 600", param, ctx)
+            self.fail(f"{value!r} is not a file mode like 660 or 600", param, ctx)
         return int(value, 8)
 
 
@@ -149,7 +149,7 @@ class Descriptors(_Type):
             return value
         words = [word.strip() for word in str(value).split(",")]
         if not all(re.fullmatch(r"[0-9]{1,7}", word) for word in words):
-            self.fail(f"{value!r} is no descriptor like 3, nor a list like 3,4", param, ctx)
+            self.fail(f"{value!r} is neither a descriptor like 3 nor a list like 3,4", param, ctx)
         return tuple(map(int, words))
 
 

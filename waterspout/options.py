@@ -319,7 +319,7 @@ def find_misspelt(environ: Collection[str]) -> list[str]:
             near = [f"{switch}=0"]
         else:
             near = [whole] if whole in ours else difflib.get_close_matches(name, ours, n=1, cutoff=0.9)
-        said += [f"{name} is no option, and ignored: did you mean {meant}?" for meant in near]
+        said += [f"{name} is not an option and is ignored: did you mean {meant}?" for meant in near]
     return said
 
 
@@ -340,11 +340,11 @@ def check_together(context: click.Context, given: Collection[str]) -> None:
     said = [name for place in _PLACES if (name := next((name for name in place if name in given), None))]
     if len(said) > 1:
         first, second = (_spell(context, name) for name in said[:2])
-        raise ConfigurationError(f"{first} and {second} both say where to listen: give one of them")
+        raise ConfigurationError(f"{first} and {second} both say where to listen: give only one of them")
     for name, other in _NEEDS.items():
         if name in given and other not in given:
             raise ConfigurationError(
-                f"{_spell(context, name)} is of no use without --{other}: give both, or none"
+                f"{_spell(context, name)} is of no use without --{other}: give both, or neither"
             )
     if context.params["server"] == "tornado":
         _check_tornado(context, given)
@@ -364,7 +364,7 @@ def _check_host(context: click.Context) -> None:
     place = parse_place(host)
     if place is not None:
         meant = f"--host {place[0] or '0.0.0.0'} --port {place[1]}"
-        raise ConfigurationError(f"{_spell(context, 'host')} {host}: a host, and no port: write {meant}")
+        raise ConfigurationError(f"{_spell(context, 'host')} {host} includes a port: write {meant}")
     if host.startswith("[") and host.endswith("]"):
         raise ConfigurationError(f"{_spell(context, 'host')} {host}: write it without brackets: {host[1:-1]}")
 
@@ -373,8 +373,8 @@ def _check_tornado(context: click.Context, given: Collection[str]) -> None:
     for name in _OURS_ALONE:
         if name in given:
             raise ConfigurationError(
-                f"{_spell(context, name)} is known to --server waterspout alone, "
-                f"not to {_spell(context, 'server')} tornado: drop one of them"
+                f"{_spell(context, name)} works only with --server waterspout, "
+                f"not with {_spell(context, 'server')} tornado: leave out one of them"
             )
 
 

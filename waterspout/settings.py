@@ -46,7 +46,7 @@ class ServeSettings:
     def __post_init__(self) -> None:
         """Raises ConfigurationError."""
         if not 0 <= self.graceful_timeout < math.inf:
-            raise ConfigurationError(f"the graceful timeout is in seconds, not {self.graceful_timeout}")
+            raise ConfigurationError(f"the graceful timeout can't be {self.graceful_timeout} s")
         if self.debug:
             self.refuse_debugger("--debug")
 
@@ -55,7 +55,8 @@ class ServeSettings:
         place = self.find_way_in()
         if place is not None:
             raise ConfigurationError(
-                f"{said_by} lets whoever reaches {place} run code: it is for loopback only (--host 127.0.0.1)"
+                f"{said_by} lets anyone who can reach {place} run code: use it on loopback only "
+                "(--host 127.0.0.1)"
             )
 
     def find_way_in(self) -> str | None:

@@ -20,8 +20,8 @@ def check_named(target: str | None, native: str | None, wsgi: str | None) -> Non
     """Raises ConfigurationError: what to serve is said twice."""
     if target is not None and (native or wsgi):
         raise ConfigurationError(
-            "give either TARGET, or --native and/or --wsgi, not both (in the environment "
-            "WATERSPOUT_NATIVE and WATERSPOUT_WSGI are the same)"
+            "give either TARGET, or --native and/or --wsgi, not both (the variables "
+            "WATERSPOUT_NATIVE and WATERSPOUT_WSGI count, too)"
         )
 
 
@@ -33,14 +33,14 @@ def build_application(target: str | None, native: str | None, wsgi: str | None) 
     if native is None and wsgi is None:
         if target is None:
             raise ConfigurationError(
-                "nothing to serve: give TARGET, or --native and/or --wsgi; a Flask app, for example, by "
+                "nothing to serve: give TARGET, or --native and/or --wsgi; a Flask app, for example: "
                 f"--wsgi {suggest_spec(os.environ.get('FLASK_APP', ''), 'shop.web:app')}"
             )
         with said_when_late(target):
             application = _load_target(target)
         if not isinstance(application, TornadoApplication):
             raise TargetNotFound(
-                f"{target!r} is no tornado.web.Application, but {type(application).__name__}; "
+                f"{target!r} is not a tornado.web.Application: its type is {type(application).__name__}; "
                 f"{_guess_option(target, application)}"
             )
         return application
@@ -55,12 +55,15 @@ def _guess_option(target: str, found: Any) -> str:
     if isinstance(found, (list, tuple)):
         return f"rules are served with --native {target}"
     if isinstance(found, Router):
-        return "give its rules to one (hosts: add_handlers()), or serve it by waterspout.http.HTTPServer"
+        return (
+            "give its rules to an Application (for hosts, add_handlers()), or serve it with "
+            "waterspout.http.HTTPServer"
+        )
     is_class = isclass(found) and issubclass(found, TornadoApplication)
     if is_class or (isfunction(found) and takes(found, 0)):
-        return f"{'it is the class of one: write' if is_class else 'if it makes one, write'} {target}()"
+        return f"{'it is an Application class: write' if is_class else 'if it makes one, write'} {target}()"
     if not callable(found) or not takes(found, 2):
-        return "name an application, or, with () behind it, a function that makes one"
+        return "name an application, or a function that makes one, with () after it"
     return f"a WSGI app is served with --wsgi {target}"
 
 
@@ -80,7 +83,8 @@ def _load_rules(native: str) -> list[Any] | tuple[Any, ...]:
     check_no_tornado(native, rules)
     if not isinstance(rules, (list, tuple)):
         raise TargetNotFound(
-            f"{native!r} is no list of Tornado rules, but {type(rules).__name__}{_guess(native, rules)}"
+            f"{native!r} is not a list of Tornado rules: its type is {type(rules).__name__}"
+            f"{_guess(native, rules)}"
         )
     return rules
 

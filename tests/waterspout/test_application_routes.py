@@ -322,38 +322,41 @@ async def test_a_host_that_can_t_be_is_a_bad_request():
 @pytest.mark.parametrize(
     ("rules", "said"),
     [
-        ([("/a",)], r"\('/a',\) is no rule: write \(path, handler\)"),
-        ([("/a", Reads, {}, "name", 5)], "is no rule: write"),
-        ([(5, Reads)], "is no rule: write"),
-        ([()], "is no rule: write"),
-        ([("/a", Reads, "name")], "the rule '/a': kwargs are a dictionary or None, not 'name'"),
-        ([("/a", Reads, {5: 1})], "the rule '/a': kwargs go by names, and 5 is no string"),
-        ([("/a", Reads, {}, 5)], "the rule '/a': its name is a string, not 5"),
-        (("/a", Reads), "'/a' is no rule: rules are a list of tuples"),
-        ([Reads], "is no rule: rules are a list of tuples"),
+        ([("/a",)], r"\('/a',\) is not a rule: write \(path, handler\)"),
+        ([("/a", Reads, {}, "name", 5)], "is not a rule: write"),
+        ([(5, Reads)], "is not a rule: write"),
+        ([()], "is not a rule: write"),
+        ([("/a", Reads, "name")], "the rule '/a': kwargs must be a dictionary or None, not 'name'"),
+        ([("/a", Reads, {5: 1})], "the rule '/a': the keys of kwargs must be strings, not 5"),
+        ([("/a", Reads, {}, 5)], "the rule '/a': its name must be a string, not 5"),
+        (("/a", Reads), "'/a' is not a rule: rules are a list of tuples"),
+        ([Reads], "is not a rule: rules are a list of tuples"),
         ([(r"/a(", Reads)], r"the rule '/a\(' can't be read: missing \)"),
         ([(r"/(\d+)/(?P<a>\d+)", Reads)], "can't be read: groups in url regexes"),
         ([("items/7", Reads)], "the rule 'items/7' matches nothing: write '/items/7'"),
-        ([("/outer.*", [("/a",)])], "is no rule: write"),
+        ([("/outer.*", [("/a",)])], "is not a rule: write"),
         ([("/a", "nosuchmodule.Handler")], "the rule '/a' leads to 'nosuchmodule.Handler': No module named"),
         ([(r"/a(.*)", "nosuchmodule.Handler")], "leads to 'nosuchmodule.Handler': No module named"),
         ({"/a": Reads}, r"native={'/a': .*}: rules are a list of tuples, \(path, handler\)"),
         (Reads, "native=<class .*Reads'>: rules are a list of tuples"),
-        ([("/a", 5)], "the rule '/a' leads to 5, which is no RequestHandler class: a handler is a class"),
-        ([(r"/a(.*)", {})], "leads to {}, which is no RequestHandler class"),
+        ([("/a", 5)], "the rule '/a' leads to 5, which is not a RequestHandler class: a handler is"),
+        ([(r"/a(.*)", {})], "leads to {}, which is not a RequestHandler class"),
         ([Rule(PathMatches("/a"), None)], "the rule '/a' leads to None, which is no"),
         (
             [("/<a>", lambda request: None)],
-            "leads to .*<lambda>, which is no RequestHandler class: a handler",
+            "leads to .*<lambda>, which is not a RequestHandler class: a handler",
         ),
         ([("/a", lambda: None)], "'/a' leads to .*<lambda>, which can't be called with a request alone"),
-        ([("/a", Flask("shop"))], "leads to flask.app.Flask, .* a WSGI app is waterspout.Container"),
-        ([("a/<int:b>", Reads)], "the rule 'a/<int:b>' begins with no slash: write '/a/<int:b>'$"),
-        ([("/<int:a", Reads)], "can't be read: .*; each < needs its >$"),
+        ([("/a", Flask("shop"))], "leads to flask.app.Flask, .* for a WSGI app, write waterspout.Container"),
+        ([("a/<int:b>", Reads)], "the rule 'a/<int:b>' does not begin with a slash: write '/a/<int:b>'$"),
+        ([("/<int:a", Reads)], "can't be read: .*; each < needs a >$"),
         ([("/<integer:a>", Reads)], "'integer' does not exist; did you mean <int:a>[?]$"),
         ([("/<a:int>", Reads)], "'a' does not exist; did you mean <int:a>[?]$"),
-        ([("/<regex('a'):a>", Reads)], "; there are any, float, int, path, string, uuid, and those that the"),
-        ([("/<string(a)>", Reads)], r"written <name> or <int:name>, and 'string\(a\)' is no name"),
+        (
+            [("/<regex('a'):a>", Reads)],
+            "; the converters are any, float, int, path, string, uuid, and those in",
+        ),
+        ([("/<string(a)>", Reads)], r"written <name> or <int:name>, and 'string\(a\)' is not a name"),
     ],
 )
 def test_what_is_no_rule_is_named(rules, said):
@@ -363,8 +366,9 @@ def test_what_is_no_rule_is_named(rules, said):
 
 @pytest.mark.parametrize("said", ["kwargs", "defaults"])
 def test_what_a_handler_is_given_goes_by_names(said):
-    for values, wrong in (({1: 2}, "and 1 is no string"), (["n"], r"are a dictionary or None, not \['n'\]")):
-        with pytest.raises(ConfigurationError, match=f"the rule '/a': {said} .*{wrong}"):
+    cases = (({1: 2}, "must be strings, not 1"), (["n"], r"must be a dictionary or None, not \['n'\]"))
+    for values, wrong in cases:
+        with pytest.raises(ConfigurationError, match=f"the rule '/a': .*{said} .*{wrong}"):
             PathRule("/a", Reads, **{said: values})
 
 
@@ -388,7 +392,7 @@ def test_flask_s_notation_where_it_is_a_regular_expression_is_told():
     ]
     items, other = Application(rules).doubts
     assert items.startswith(
-        "the rule '/items/<int:id>' is a regular expression, with url() or Rule() around it"
+        "the rule '/items/<int:id>' is a regular expression, because of the url() or Rule() around it"
     )
     assert other.startswith("the rule '/<x>' is")
 
@@ -419,7 +423,7 @@ def test_what_varies_as_other_frameworks_write_it_is_told():
     paths = ["/{item}", "/of/:item", "/int:item>", r"/a(?:b|c)/{item:int}"]
     said = Application([(path, Reads) for path in paths]).doubts
     for path, doubt in zip(paths, said, strict=True):
-        assert doubt.startswith(f"the rule {path!r} matches only a path that has these very signs")
+        assert doubt.startswith(f"the rule {path!r} matches only these exact characters")
     fine = [
         "/v1/items:copy",
         r"/proxy/([^/:A-Z]+):(\d+)",
@@ -459,7 +463,7 @@ def test_what_can_hardly_be_meant_so_is_told():
     rules = [("/a", Typo), ("/b", Typo), ("/c", Prepared), ("/d", Guarded), ("/e", Knows), (r"/f(.*)", Typo)]
     typo, guarded = Application(rules, login_url="/login").doubts
     assert "Typo defines no method (get, post, ...) and no prepare()" in typo
-    assert "Guarded is authenticated, and nobody can be: give the application a login_loader" in guarded
+    assert "Guarded is authenticated, but lets nobody in: give the application a login_loader" in guarded
     known = {"login_loader": lambda handler: None, "login_url": "/login"}
     (typo,) = Application([("/a", public(Typo)), ("/d", Guarded)], **known).doubts
     assert "Typo defines no method" in typo
@@ -499,8 +503,8 @@ def answer(request):
 )
 def test_a_coroutine_function_is_no_handler(rule, path, named):
     said = (
-        f"the rule '{path}' leads to the coroutine function {__name__}.{named}: a handler is a class, "
-        "derived from tornado.web.RequestHandler"
+        f"the rule '{path}' leads to the coroutine function {__name__}.{named}: a handler is a "
+        "subclass of tornado.web.RequestHandler"
     )
     with pytest.raises(ConfigurationError, match=f"^{said}$"):
         Application([rule])
@@ -517,11 +521,11 @@ def test_a_rule_that_leads_to_a_function_is_told_what_that_has_to_do():
     ]
     plain, part, anonymous, other = Application(rules).doubts
     for said, path, named in ((plain, "/plain", "answer"), (part, "/part", "answer")):
-        assert said.startswith(f"the rule {path!r} leads to {__name__}.{named}, which is no RequestHandler")
-        assert "has to finish that itself" in said
-        assert said.endswith("a handler is a class, derived from tornado.web.RequestHandler")
+        assert said.startswith(f"the rule {path!r} leads to {__name__}.{named}, which is not a ")
+        assert "has to answer that itself" in said
+        assert said.endswith("a handler is a subclass of tornado.web.RequestHandler")
     assert "<lambda>" in anonymous
-    assert ".Asgi, which is no RequestHandler class" in other
+    assert ".Asgi, which is not a RequestHandler class" in other
 
 
 @pytest.mark.parametrize("name", ["login_loder", "loginloader", "url_convertors"])

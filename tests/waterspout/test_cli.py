@@ -103,10 +103,10 @@ def test_a_service_knows_what_it_serves(served):
             "'localhost' does not appear to be an IPv4 or IPv6 network, like 127.0.0.1 or 10.0.0.0/8",
         ),
         (("--trusted-proxies", "*"), "name networks"),
-        (("--proxy-headers", "forwarded"), "of which proxies?"),
-        (("--proxy-headers", "both", "--trusted-proxies", "unix"), "'both' is no field"),
+        (("--proxy-headers", "forwarded"), "name the trusted proxies, too"),
+        (("--proxy-headers", "both", "--trusted-proxies", "unix"), "'both' is not a header"),
         (("--proxy-headers", "x-forwarded-for,x-real-ip", "--trusted-proxies", "unix"), "x-forwarded-prefix"),
-        (("--proxy-headers", "x-forwarded-for"), "of which proxies?"),
+        (("--proxy-headers", "x-forwarded-for"), "name the trusted proxies, too"),
         (("--root-path", "board"), "a path like /board"),
         (("--root-path", "//evil.example"), "a path like /board"),
     ],
@@ -146,20 +146,20 @@ def test_an_application_that_knows_no_proxies_is_not_left_alone_with_them(words)
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--native", "tests.waterspout.natives:routes"), ", for there is no WSGI app"),
-        (("tests.waterspout.natives:make_ours()",), ", for there is no WSGI app"),
+        (("--native", "tests.waterspout.natives:routes"), ", because there is no WSGI app"),
+        (("tests.waterspout.natives:make_ours()",), ", because there is no WSGI app"),
         (
             ("tests.waterspout.natives:stock",),
-            ", for only a waterspout.Application heeds that, not tornado.web.Application",
+            ", because only a waterspout.Application supports this, not tornado.web.Application",
         ),
         (
             ("tests.waterspout.natives:stock_with_container",),
-            ", for only a waterspout.Application heeds that, not tornado.web.Application: "
-            "say it where the Container is made",
+            ", because only a waterspout.Application supports this, not tornado.web.Application: "
+            "set it where the Container is made",
         ),
         (
             ("tests.waterspout.natives:ours_with_container",),
-            " by the Container of a rule: say it where that is made",
+            " by the Container of a rule: set it where that is made",
         ),
     ],
 )
@@ -184,7 +184,7 @@ def test_a_limit_for_bodies_is_no_word_to_the_container_of_a_rule(served):
 def test_a_limit_that_a_stock_application_does_not_know_is_told(served):
     ran = run("tests.waterspout.natives:stock", "--native-max-body-size", "1KiB")
     assert ran.exit_code == 0
-    assert "--native-max-body-size: ignored, for only a waterspout.Application" in ran.stderr
+    assert "--native-max-body-size: ignored, because only a waterspout.Application" in ran.stderr
 
 
 def test_a_target_is_more_than_the_service_s_own(served):
@@ -299,7 +299,7 @@ def test_an_event_loop_that_can_t_be_made_is_one_line(served, monkeypatch):
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(asyncio.events, "new_event_loop", fail)
-    line = "waterspout: no event loop can be made: [Errno 1] Operation not permitted"
+    line = "waterspout: can't create an event loop: [Errno 1] Operation not permitted"
     assert refuse("--wsgi", APP, "--loop", "asyncio") == (1, line)
 
 
@@ -436,42 +436,45 @@ def test_a_port_that_is_not_for_us_says_no_place_to_listen(served):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ((), "nothing to serve: give TARGET, or --native and/or --wsgi; a Flask app, for example, by --wsgi"),
+        (
+            (),
+            "nothing to serve: give TARGET, or --native and/or --wsgi; a Flask app, for example: --wsgi",
+        ),
         (("tests.waterspout.natives:ours", "--wsgi", APP), "not both"),
         (("tests.waterspout.natives:ours", "--native", "x:y"), "not both"),
         (("no_such_module:app",), "there is no module 'no_such_module'"),
         (("nonsense",), "write MODULE:NAME"),
-        (("tests.waterspout.natives:routes",), "no tornado.web.Application, but list"),
-        ((APP,), f"but function; a WSGI app is served with --wsgi {APP}"),
+        (("tests.waterspout.natives:routes",), "not a tornado.web.Application: its type is list"),
+        ((APP,), f"its type is function; a WSGI app is served with --wsgi {APP}"),
         (
             ("tests.waterspout.natives:make_ours",),
             "; if it makes one, write tests.waterspout.natives:make_ours()",
         ),
         (
             ("tests.waterspout.natives:Ours",),
-            "but type; it is the class of one: write tests.waterspout.natives:Ours()",
+            "its type is type; it is an Application class: write tests.waterspout.natives:Ours()",
         ),
         (
             ("tests.waterspout.natives:by_path",),
-            "but dict; name an application, or, with () behind it, a function that makes one",
+            "its type is dict; name an application, or a function that makes one, with () after it",
         ),
-        (("tests.waterspout.natives:HelloHandler.get",), "but function; name an application, or"),
-        (("tests.waterspout.natives:router",), "or serve it by waterspout.http.HTTPServer"),
+        (("tests.waterspout.natives:HelloHandler.get",), "its type is function; name an application, or"),
+        (("tests.waterspout.natives:router",), "or serve it with waterspout.http.HTTPServer"),
         (
             ("--native", APP),
-            f"no list of Tornado rules, but function; a WSGI app is served with --wsgi {APP}",
+            f"not a list of Tornado rules: its type is function; a WSGI app is served with --wsgi {APP}",
         ),
         (
             ("--native", "tests.waterspout.natives:make_routes"),
             "; if it makes them, write tests.waterspout.nat",
         ),
-        (("--native", "tests.waterspout.natives:by_path"), "but dict; write [(path, handler), ...]"),
+        (("--native", "tests.waterspout.natives:by_path"), "its type is dict; write [(path, handler), ...]"),
         (("--native", "shop.native"), "write MODULE:NAME or MODULE:FACTORY(), like shop.native:routes"),
         (("shop",), "like shop:app; a WSGI app, like Flask's, is served with --wsgi shop:app"),
         (("shop.py",), "is served with --wsgi shop:app"),
         (
             ("--native", "tests.waterspout.natives:ours"),
-            "is a tornado.web.Application: waterspout serve tests.waterspout.natives:ours",
+            "is a tornado.web.Application: use waterspout serve tests.waterspout.natives:ours",
         ),
         (("--native", "tests.waterspout.natives:nothing"), "has no 'nothing'"),
         (("--wsgi", APP, "--debug", "--host", "0.0.0.0"), "loopback only"),
@@ -486,8 +489,8 @@ def test_a_port_that_is_not_for_us_says_no_place_to_listen(served):
         (("--wsgi", APP, "--keyfile", "k"), "--keyfile is of no use without --certfile"),
         (("--wsgi", APP, "--host", ""), "--host is empty: give it a value, or leave it out"),
         (("--wsgi", APP, "--host", "localhost:80"), "write --host localhost --port 80"),
-        (("--wsgi", APP, "--host", ":80"), "--host :80: a host, and no port: write --host 0.0.0.0 --port 80"),
-        (("--wsgi", APP, "--host", "[::1]:80"), "a host, and no port: write --host ::1 --port 80"),
+        (("--wsgi", APP, "--host", ":80"), "--host :80 includes a port: write --host 0.0.0.0 --port 80"),
+        (("--wsgi", APP, "--host", "[::1]:80"), "includes a port: write --host ::1 --port 80"),
         (("--wsgi", APP, "--host", "[::1]"), "write it without brackets: ::1"),
         (("--wsgi", APP, "--unix", ""), "--unix is empty"),
         (("--wsgi", APP, "--certfile", "", "--keyfile", ""), "--certfile is empty"),
@@ -524,7 +527,7 @@ def test_a_limit_that_tornado_s_server_does_not_know_is_refused(served, name):
     if name in ("limit_request_head", "keep_alive_timeout"):
         assert code == 0
     else:
-        assert (code, "known to --server waterspout alone" in line) == (2, True)
+        assert (code, "works only with --server waterspout" in line) == (2, True)
 
 
 def test_a_refusal_names_the_variable_that_said_it(served):
@@ -604,7 +607,7 @@ def test_a_port_that_is_taken_is_one_line_and_exit_code_1():
 def test_a_port_that_kubernetes_set_for_others_is_not_for_us(served, protocol):
     result = run("--wsgi", APP, env={"WATERSPOUT_PORT": f"{protocol}://10.0.0.1:80"})
     assert (result.exit_code, served[0][1].port) == (0, 8888)
-    assert "not for us" in result.stderr
+    assert "not meant for this server" in result.stderr
     assert run("--wsgi", APP, env={"WATERSPOUT_PORT": "9000"}).exit_code == 0
     assert served[1][1].port == 9000
 
@@ -619,7 +622,7 @@ def test_on_the_command_line_such_a_port_is_a_wrong_option(served):
 @pytest.mark.parametrize(
     ("place", "said"),
     [
-        ("0.0.0.0:8912", "'0.0.0.0:8912' is a host, too: write --host 0.0.0.0 --port 8912"),
+        ("0.0.0.0:8912", "'0.0.0.0:8912' includes a host: write --host 0.0.0.0 --port 8912"),
         (":8912", "write --port 8912"),
         ("[::]:8912", "write --host :: --port 8912"),
         ("http", "'http' is not a valid"),
@@ -637,21 +640,21 @@ def test_a_wrong_value_is_that_of_the_option_or_the_variable_that_gave_it(served
     _, line = refuse("--wsgi", APP, env={"WATERSPOUT_PORT": "http"})
     assert line.startswith("Error: Invalid value for 'WATERSPOUT_PORT': ")
     _, line = refuse("--wsgi", APP, env={"WATERSPOUT_HOST": "localhost:80"})
-    assert line.startswith("waterspout: WATERSPOUT_HOST localhost:80: a host, and no port")
+    assert line.startswith("waterspout: WATERSPOUT_HOST localhost:80 includes a port")
 
 
 def test_variables_that_nobody_reads_are_told_at_the_start_where_no_option_says_the_same(served):
     env = {"PORT": "5000", "WEB_CONCURRENCY": "4"}
     line = run("--wsgi", APP, env=env).stderr
     assert (
-        "waterspout: set, and not read here: PORT=5000 (ours is --port), WEB_CONCURRENCY=4 (ours is" in line
+        "waterspout: set, but not read here: PORT=5000 (ours is --port), WEB_CONCURRENCY=4 (ours is" in line
     )
     assert "not read" not in run("--wsgi", APP, "--port", "5000", "--wsgi-workers", "4", env=env).stderr
     by_variable = env | {"WATERSPOUT_PORT": "5000", "WATERSPOUT_WSGI_WORKERS": "4"}
     assert "not read" not in run("--wsgi", APP, env=by_variable).stderr
     # A whole application says by itself how many processes it wants.
     line = run("tests.waterspout.natives:ours", env=env).stderr
-    assert "set, and not read here: PORT=5000 (ours is --port); see docs" in line
+    assert "set, but not read here: PORT=5000 (ours is --port); see docs" in line
     activated = env | {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
     assert "not read" not in run("tests.waterspout.natives:ours", env=activated).stderr
     assert len(served) == 5
@@ -671,7 +674,7 @@ def test_variables_that_nobody_reads_are_told_at_the_start_where_no_option_says_
 )
 def test_who_has_told_flask_what_the_app_is_gets_that_as_the_example(flask_app, wsgi):
     code, line = refuse(env={"FLASK_APP": flask_app})
-    assert (code, line.endswith(f" by --wsgi {wsgi}")) == (2, True)
+    assert (code, line.endswith(f" for example: --wsgi {wsgi}")) == (2, True)
 
 
 # --- help ----------------------------------------------------------------------------------------------

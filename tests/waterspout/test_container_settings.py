@@ -50,7 +50,7 @@ def test_what_is_tornado_s_or_the_app_s_is_left_alone(name):
         ("login_loder", "did you mean 'login_loader'"),
         ("wsgi_pool", "did you mean 'wsgi_pools'"),
         ("url_converter", "did you mean 'url_converters'"),
-        ("wsgi_nonsense", "there are wsgi_workers"),
+        ("wsgi_nonsense", "the settings are wsgi_workers"),
     ],
 )
 def test_what_is_nearly_one_of_ours_is_refused(name, hint):
@@ -77,14 +77,14 @@ def test_each_option_is_a_setting_or_known_to_be_none():
 )
 def test_an_option_that_is_no_setting_is_told(settings):
     (name,) = settings
-    said = f"'{name}' is an option of waterspout serve, and no setting: it does nothing here"
+    said = f"'{name}' is an option of waterspout serve, not a setting: it does nothing here"
     assert Application([("/a", RequestHandler)], **settings).doubts[1:] == [said]
 
 
 def test_a_setting_without_its_wsgi_is_told_where_there_is_an_app():
     settings = {"workers": 4, "threads": 3}
     said = [
-        f"{name!r} is no setting, and does nothing here: did you mean 'wsgi_{name}'?" for name in settings
+        f"{name!r} is not a setting and does nothing here: did you mean 'wsgi_{name}'?" for name in settings
     ]
     assert sorted(Application(wsgi="a:b", **settings).doubts) == sorted(said)
     assert Application([], **settings).doubts == []
@@ -100,13 +100,13 @@ def test_a_setting_without_its_wsgi_is_told_where_there_is_an_app():
     ],
 )
 def test_an_argument_of_tornado_s_server_that_is_no_setting_is_told(name, value, instead):
-    said = f"'{name}' is an argument of HTTPServer, and no setting: it does nothing here; {instead}"
+    said = f"'{name}' is an argument of HTTPServer, not a setting: it does nothing here; {instead}"
     assert Application([], **{name: value}).doubts == [said]
     assert Application([], **{name: None}).doubts == []
 
 
 def test_a_page_for_what_no_rule_matches_is_told_to_be_the_app_s():
-    told = "'default_handler_class' isn't asked for what no rule matches: that is the WSGI app's"
+    told = "'default_handler_class' does not answer what no rule matches: the WSGI app does"
     assert Application(wsgi="a:b", default_handler_class=RequestHandler).doubts[-1:] == [told]
     assert told not in Application([], default_handler_class=RequestHandler).doubts
 
@@ -116,12 +116,12 @@ def test_an_object_of_the_application_s_own_may_be_called_as_it_likes():
 
 
 def test_tornado_s_word_for_the_rules_is_answered_with_ours():
-    with pytest.raises(ConfigurationError, match="the rules are native="):
+    with pytest.raises(ConfigurationError, match="here it is native="):
         Application(handlers=[("/a", RequestHandler)])
 
 
 def test_tornado_s_second_argument_is_known_for_a_host_name():
-    with pytest.raises(TargetNotFound, match=r"MODULE:NAME .*; a host name, .*, is default_host=$"):
+    with pytest.raises(TargetNotFound, match=r"MODULE:NAME .*; for a host name, .*, use default_host=$"):
         Application([], "www.example")
     with pytest.raises(TargetNotFound, match="write MODULE:NAME") as caught:
         Application([], "shop:web:app")
@@ -176,7 +176,7 @@ def make_local():
             "a factory, write make()",
         ),
         (lambda environ: [], f"wsgi, {__name__}.<lambda>, does not take (environ, start_response)"),
-        (Asgi(), f"wsgi, of {__name__}.Asgi, is an async (ASGI) app; this serves WSGI"),
+        (Asgi(), f"wsgi, of {__name__}.Asgi, is an async (ASGI) app; Waterspout serves WSGI apps"),
         (
             Application([]),
             "wsgi, of waterspout.application.Application, does not take (environ, start_response)",
@@ -193,12 +193,15 @@ def test_an_object_that_is_no_wsgi_app_is_refused_before_its_first_request(make,
 
 @pytest.mark.parametrize(
     ("native", "example"),
-    [("shop.native:routes", "from shop.native import routes and native=routes"), ("routes", "native=[...]")],
+    [
+        ("shop.native:routes", "`from shop.native import routes` and `native=routes`"),
+        ("routes", "native=[...]"),
+    ],
 )
 def test_rules_in_code_are_no_name(native, example):
     with pytest.raises(ConfigurationError) as refused:
         Application(native=native)
     assert str(refused.value) == (
-        f"native={native!r} is a string, and rules are a list: write {example}; only waterspout serve "
-        "--native takes the name of one"
+        f"native={native!r} is a string, not a list of rules: write {example}; only waterspout serve "
+        "--native takes the name of a list"
     )

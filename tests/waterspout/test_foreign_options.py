@@ -30,11 +30,11 @@ def test_each_leads_to_options_that_there_are(name):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--bind", "0.0.0.0:80"], "no such option: --bind; here it is --host and --port (docs/gunicorn.md)"),
-        (["-b0.0.0.0:80"], "no such option: -b; here it is --host and --port (docs/gunicorn.md)"),
-        (["--workers=4"], "no such option: --workers; here it is --wsgi-workers (docs/gunicorn.md)"),
-        (["-w", "4", "--threads", "8"], "no such option: -w; here it is --wsgi-workers (docs/gunicorn.md)"),
-        (["-k", "gevent"], "here it is processes of threads: --wsgi-workers and --wsgi-threads"),
+        (["--bind", "0.0.0.0:80"], "no such option: --bind; use --host and --port (docs/gunicorn.md)"),
+        (["-b0.0.0.0:80"], "no such option: -b; use --host and --port (docs/gunicorn.md)"),
+        (["--workers=4"], "no such option: --workers; use --wsgi-workers (docs/gunicorn.md)"),
+        (["-w", "4", "--threads", "8"], "no such option: -w; use --wsgi-workers (docs/gunicorn.md)"),
+        (["-k", "gevent"], "use processes with threads: --wsgi-workers and --wsgi-threads"),
         (["--preload"], "there is none here: each WSGI process loads the app by itself"),
     ],
 )
@@ -52,7 +52,7 @@ def test_the_command_says_so(words, said, is_own):
     ("environ", "given", "said"),
     [
         ({}, (), ""),
-        ({"PORT": "5000"}, (), "set, and not read here: PORT=5000 (ours is --port); see docs/gunicorn.md"),
+        ({"PORT": "5000"}, (), "set, but not read here: PORT=5000 (ours is --port); see docs/gunicorn.md"),
         ({"PORT": "5000"}, ("port",), ""),
         ({"PORT": "5000"}, ("unix",), ""),
         ({"PORT": "5000"}, ("fd",), ""),
@@ -62,14 +62,14 @@ def test_the_command_says_so(words, said, is_own):
         (
             {"WEB_CONCURRENCY": "4", "FORWARDED_ALLOW_IPS": "*", "PORT": "80"},
             ("host",),
-            "set, and not read here: PORT=80 (ours is --port), WEB_CONCURRENCY=4 (ours is --wsgi-workers), "
+            "set, but not read here: PORT=80 (ours is --port), WEB_CONCURRENCY=4 (ours is --wsgi-workers), "
             "FORWARDED_ALLOW_IPS=* (ours is --trusted-proxies); see docs/gunicorn.md",
         ),
         ({"WEB_CONCURRENCY": "4", "FORWARDED_ALLOW_IPS": "*"}, ("wsgi_workers", "trusted_proxies"), ""),
         (
             {"GUNICORN_CMD_ARGS": "--bind x"},
             ("port",),
-            "set, and not read here: GUNICORN_CMD_ARGS; see docs/gunicorn.md",
+            "set, but not read here: GUNICORN_CMD_ARGS; see docs/gunicorn.md",
         ),
         ({"FLASK_APP": "shop", "FLASK_RUN_PORT": "1", "HOST": "h", "GUNICORN_CMD_ARGS": ""}, (), ""),
     ],

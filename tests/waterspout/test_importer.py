@@ -181,15 +181,15 @@ def test_what_is_no_such_spec_is_refused_with_an_example(spec):
         ("lazy:web.nothing", "'lazy' has no 'web.nothing'"),
         (
             "web:needs()",
-            "a factory is called without arguments, and this one needs some: write a module of two lines, "
-            "from web import needs and app = needs(...)",
+            "a factory is called without arguments, and this one needs some: write a module with the "
+            "lines `from web import needs` and `app = needs(...)`",
         ),
-        ("web:Site.needs()", "from web import Site and app = Site.needs(...)"),
+        ("web:Site.needs()", "`from web import Site` and `app = Site.needs(...)`"),
         (
             "wanting:app",
-            "; create_app() makes one, and needs arguments: write a module of two lines, from want",
+            "; create_app() makes one, but needs arguments: write a module with the lines `from want",
         ),
-        ("web:number()", "what it names can't be called"),
+        ("web:number()", "this is not callable: leave out the ()"),
     ],
 )
 def test_what_does_not_resolve_is_named(spec, text):
@@ -254,12 +254,12 @@ def test_a_wsgi_app_takes_environ_and_start_response(name):
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("number", "is no WSGI callable, but int"),
+        ("number", "is not a WSGI callable: its type is int"),
         ("factory", "does not take (environ, start_response): if it is a factory, write web:factory()"),
         (
             "needs",
             "does not take (environ, start_response): if it is a factory, it needs arguments: write a module "
-            "of two lines, from web import needs and app = needs(...)",
+            "with the lines `from web import needs` and `app = needs(...)`",
         ),
         ("Asgi()", "is an async (ASGI) app"),
         ("asgi", "is an async (ASGI) app"),
@@ -300,7 +300,7 @@ def test_who_imports_what_can_t_be_compiled_is_named_too(modules):
     (modules / "wrong.py").write_text("def f(:")
     (modules / "imports_wrong.py").write_text("import wrong")
     text = message_of("imports_wrong:app")
-    assert "wrong.py:1, by way of " in text
+    assert "wrong.py:1, via " in text
     assert "imports_wrong.py:1 in <module>); " in text
     assert text.endswith(" shows the whole traceback")
 
@@ -324,7 +324,7 @@ def test_an_exception_that_can_t_say_what_it_is_hides_no_other():
     error = RuntimeError("no database")
     error.__cause__ = Mute()
     assert "raised RuntimeError: no database" in describe("web:app", error)
-    assert "because of Mute: its message can't be had" in describe("web:app", error)
+    assert "because of Mute: its message can't be read" in describe("web:app", error)
 
 
 def test_to_ask_whether_an_app_is_here_does_not_import_it(modules):
@@ -362,17 +362,17 @@ def test_a_command_that_works_shows_the_whole_traceback(modules, spec):
 @pytest.mark.parametrize(
     ("spec", "line"),
     [
-        ('web:make("prod")', 'from web import make and app = make("prod")'),
-        ("web:app(1)", "from web import app and app = app(1)"),
-        ("web:__import__('os')", "from web import __import__ and app = __import__('os')"),
+        ('web:make("prod")', '`from web import make` and `app = make("prod")`'),
+        ("web:app(1)", "`from web import app` and `app = app(1)`"),
+        ("web:__import__('os')", "`from web import __import__` and `app = __import__('os')`"),
     ],
 )
 def test_a_factory_is_given_its_arguments_in_a_module(spec, line):
     with pytest.raises(
-        TargetNotFound, match="arguments can't be given here: write a module of two lines"
+        TargetNotFound, match="arguments can't be given here: write a module with the lines"
     ) as caught:
         resolve(spec)
-    assert f"two lines, {line}; or a factory without arguments" in str(caught.value)
+    assert f"with the lines {line}, or a factory without arguments" in str(caught.value)
 
 
 def test_the_example_is_one_of_what_is_asked_for():
@@ -413,7 +413,7 @@ def test_where_there_is_no_app_a_factory_is_meant(name):
 def test_an_application_of_tornado_s_is_served_whole(spec):
     with pytest.raises(TargetNotFound) as caught:
         resolve_callable(spec)
-    assert str(caught.value) == f"{spec!r} is a tornado.web.Application: waterspout serve {spec}"
+    assert str(caught.value) == f"{spec!r} is a tornado.web.Application: use waterspout serve {spec}"
     check_no_tornado("web:routes", [])
 
 

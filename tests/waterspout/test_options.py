@@ -26,4 +26,4 @@ def test_what_is_an_option_or_nobody_s_is_no_matter(name):
     ],
 )
 def test_a_variable_that_is_nearly_an_option_is_told(name, meant):
-    assert find_misspelt({name: "4"}) == [f"{name} is no option, and ignored: did you mean {meant}?"]
+    assert find_misspelt({name: "4"}) == [f"{name} is not an option and is ignored: did you mean {meant}?"]

@@ -66,7 +66,7 @@ def test_sighup_shows_a_renewed_certificate(start_server, certificate, tmp_path,
         (tmp_path / "key.pem").write_text(RENEWED_KEY)
         assert shown(server) == CERTIFICATE
         server.signal(signal.SIGHUP)
-        assert server.log_lines("SIGHUP: the certificate is read again")
+        assert server.log_lines("SIGHUP: the certificate has been reloaded")
         assert shown(server) == RENEWED
         assert before.ask("GET", "/native/ping").text == "pong"
     assert server.log_lines("reload: the new WSGI processes have taken over")
@@ -79,13 +79,13 @@ def test_a_renewed_certificate_that_can_t_be_used_changes_nothing(start_server, 
     server.signal(signal.SIGHUP)
     (line,) = server.log_lines("SIGHUP: the old certificate stays")
     key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-    assert line.endswith(f"the key in {key} is not that of the certificate in {cert}")
+    assert line.endswith(f"the key in {key} does not match the certificate in {cert}")
     with dial(server) as connection:
         assert connection.ask("GET", "/native/ping").text == "pong"
     (tmp_path / "cert.pem").write_text(CERTIFICATE)
     (tmp_path / "key.pem").write_text(KEY)
     server.signal(signal.SIGHUP)
-    assert server.log_lines("SIGHUP: the certificate is read again")
+    assert server.log_lines("SIGHUP: the certificate has been reloaded")
     assert shown(server) == CERTIFICATE
     server.stop()
 
@@ -101,7 +101,7 @@ def test_a_certificate_that_has_expired_is_said_when_it_is_read(start_server, ce
     assert len(server.log_lines("expired", enough=2)) == 2
     (tmp_path / "cert.pem").write_text(CERTIFICATE)
     server.signal(signal.SIGHUP)
-    assert len(server.log_lines("SIGHUP: the certificate is read again", enough=2)) == 2
+    assert len(server.log_lines("SIGHUP: the certificate has been reloaded", enough=2)) == 2
     assert len(server.log_lines("expired", 0)) == 2
     server.stop()
 
@@ -120,7 +120,7 @@ def test_a_certificate_that_expires_while_it_is_shown_is_said_each_day(start_ser
         f"{cert}: the certificate expired 2020-03-31; the file holds a newer one: SIGHUP loads it"
     )
     server.signal(signal.SIGHUP)
-    assert server.log_lines("SIGHUP: the certificate is read again")
+    assert server.log_lines("SIGHUP: the certificate has been reloaded")
     said = len(server.log_lines("2020-03-31"))
     with dial(server) as connection:
         for _ in range(3):

@@ -71,7 +71,7 @@ def test_who_waits_for_a_lane_is_answered_though_the_process_dies_meanwhile(star
         connection.send_request("GET", "/canary?id=x")
     assert server.get("/native/ping").text == "pong"  # so those before it have been read
     server.signal(signal.SIGTERM)
-    assert server.log_lines("; 2 wait for a lane")
+    assert server.log_lines("; 2 waiting for a lane")
     os.kill(*server.wsgi_pids(), signal.SIGKILL)
     assert running.reply().status == 502
     assert [connection.reply().status for connection in waiting] == [200, 200]
@@ -88,7 +88,7 @@ def test_a_stop_says_what_it_waits_for(fresh):
     assert fresh.get("/native/ping").text == "pong"
     fresh.signal(signal.SIGTERM)
     (line,) = fresh.log_lines("stopping (SIGTERM)")
-    what = r"; 3 run, the longest GET /gated for \d+ s; 1 native reply has begun; 1 WebSocket$"
+    what = r"; 3 running, the longest GET /gated for \d+ s; 1 native reply has begun; 1 WebSocket$"
     assert re.search(what, line)
     for ident, connection in requests:
         fresh.open_gate(ident)
@@ -102,7 +102,7 @@ def test_a_stop_that_waits_for_nothing_says_so_by_silence(fresh):
     assert fresh.get("/native/ping").text == "pong"
     fresh.stop()
     (line,) = fresh.log_lines("stopping (SIGTERM)")
-    assert line.endswith("(once more ends at once)")
+    assert line.endswith("(a second signal ends the server at once)")
 
 
 @pytest.mark.parametrize("ending", ["Ctrl-C", "SIGTERM"])

@@ -110,9 +110,9 @@ def test_a_stop_that_raises_ends_with_the_graceful_timeout(start_server, tmp_pat
 @pytest.mark.parametrize(
     ("hangs", "code", "said"),
     [
-        ("await asyncio.Event().wait()", 0, "stop() of the application is cancelled"),
-        ("await self.go_on()", 0, "stop() of the application is cancelled"),
-        ("time.sleep(60)", 1, "the event loop does not come to its end"),
+        ("await asyncio.Event().wait()", 0, "the application's stop() is cancelled"),
+        ("await self.go_on()", 0, "the application's stop() is cancelled"),
+        ("time.sleep(60)", 1, "the event loop does not stop"),
     ],
     ids=["that waits", "that can't be cancelled", "that blocks"],
 )
@@ -132,7 +132,7 @@ def test_a_restart_is_not_held_up_by_a_stop_that_hangs(start_server, tmp_path):
     write("await asyncio.Event().wait()")
     server = start_server("shop:app", "--reload", "--graceful-timeout", "0.5", cwd=tmp_path)
     write("pass")
-    assert server.log_lines("stop() of the application is cancelled", PATIENCE)
+    assert server.log_lines("the application's stop() is cancelled", PATIENCE)
     assert len(server.log_lines(" serves http://", PATIENCE, enough=2)) == 2
     assert server.get("/canary?id=x").status == 200
 
@@ -176,7 +176,7 @@ def begin(tmp_path):
 @pytest.mark.parametrize("wsgi", [f'"{WSGI}"', "None"], ids=["behind the pools", "without an app"])
 def test_a_start_that_waits_is_named_and_no_server_is_healthy_in_it(begin, wsgi):
     process, log, ops = begin(first="await super().start(); await asyncio.Event().wait()", wsgi=wsgi)
-    assert poll(lambda: "waiting for start() of the application" in log.read_text(), PATIENCE)
+    assert poll(lambda: "waiting for the application's start()" in log.read_text(), PATIENCE)
     assert "currently at shop.py:" in log.read_text()
     status, told = read_health(ops)
     assert (status, told["starting"], told["down"]) == (503, True, [])
@@ -201,7 +201,7 @@ def test_the_slower_of_two_processes_is_no_start_of_the_application_s(begin, tmp
     process, log, _ = begin("--wsgi-workers", "2", first="pass", wsgi='"uneven:app"')
     assert poll(lambda: " serves http" in log.read_text(), PATIENCE)
     assert "waiting for the WSGI app to load" in log.read_text()
-    assert "waiting for start()" not in log.read_text()
+    assert "the application's start()" not in log.read_text()
     process.terminate()
     assert process.wait(PATIENCE) == 0
 
@@ -220,12 +220,12 @@ def test_a_start_that_blocks_the_loop_is_named_and_the_second_signal_ends_it(beg
         return poll(lambda: f"{text}; currently at shop.py:" in log.read_text(), PATIENCE)
 
     process, log, ops = begin("--loop", loop, first=first, wsgi="None")
-    assert says("waiting for start() of the application")
+    assert says("waiting for the application's start()")
     process.terminate()
-    assert says("told to stop, but the event loop stands still (once more ends at once)")
+    assert says("told to stop, but the event loop is blocked (a second signal ends the server at once)")
     process.terminate()
     assert process.wait(PATIENCE) == 1
-    assert says("stopped a second time (SIGTERM): ending at once; the event loop stands still")
+    assert says("second stop signal (SIGTERM): ending at once; the event loop is blocked")
     assert not ops.exists()
 
 
@@ -233,7 +233,7 @@ def test_a_start_that_blocked_and_is_over_is_not_waited_for(begin):
     """On asyncio, what became due meanwhile runs before the end of the start is seen."""
     process, log, _ = begin("--loop", "asyncio", first="time.sleep(4)", wsgi="None")
     assert poll(lambda: " serves http" in log.read_text(), PATIENCE)
-    assert log.read_text().count("waiting for start()") == 1
+    assert log.read_text().count("the application's start()") == 1
     process.terminate()
     assert process.wait(PATIENCE) == 0
 
@@ -270,9 +270,9 @@ def test_a_handler_that_blocks_the_loop_is_ended_by_the_second_signal(start_serv
     server = start_server("--native", "tests.apps.natives:routes", "--loop", loop)
     with server.connect() as connection:
         connection.send_request("GET", f"/native/block?seconds=60&listens={listens}")
-        assert server.log_lines("the event loop has stood still for ")
+        assert server.log_lines("the event loop has been blocked for ")
         server.signal(signal.SIGTERM)
-        [line] = server.log_lines("told to stop, but the event loop stands still")
+        [line] = server.log_lines("told to stop, but the event loop is blocked")
         assert "natives.py:" in line
         server.signal(signal.SIGINT)
         assert server.wait(PATIENCE) == 1

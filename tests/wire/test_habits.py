@@ -84,10 +84,10 @@ def test_what_a_decorator_wraps_is_not_what_is_called(start):
 def test_an_app_that_native_code_imports_lives_in_the_server_too_and_that_is_said(start_server, tmp_path):
     (tmp_path / "both.py").write_text("from tests.apps.working import app\nroutes = []\n")
     server = start_server("--native", "both:routes", "--wsgi", "both:app", form="process", cwd=tmp_path)
-    assert server.log_lines("both:app is loaded in the server, too")
+    assert server.log_lines("both:app is also loaded in the server")
     server.stop()
     server = start_server("--native", "both:routes", "--wsgi", "both:app", form="threads", cwd=tmp_path)
-    assert "is loaded in the server, too" not in server.log
+    assert "is also loaded in the server" not in server.log
     server.stop()
 
 
@@ -105,7 +105,7 @@ def test_a_factory_that_native_code_calls_makes_its_app_in_the_server_too_and_th
         server = start_server(*words, form="process", cwd=tmp_path)
         assert server.get("/").text == "home"
         server.stop()
-        assert ("fac:create_app() has been called in the server, too, by what native" in server.log) == said
+        assert ("fac:create_app() has also been called in the server, by what native" in server.log) == said
 
 
 def test_so_is_an_app_that_a_module_has_made_by_the_factory_that_native_code_calls(start_server, tmp_path):
@@ -124,7 +124,7 @@ def test_so_is_an_app_that_a_module_has_made_by_the_factory_that_native_code_cal
         server = start_server(*words, form="process", cwd=tmp_path)
         assert server.get("/").text == "home"
         server.stop()
-        said = "the app of wsgi:app, shop, has been made in the server, too, by what native code imports: "
+        said = "the app of wsgi:app, shop, has also been made in the server, by what native code imports: "
         assert server.log.count(said) == count
 
 
@@ -140,7 +140,7 @@ def test_views_that_native_rules_take_are_said_at_the_start_once(start_server, t
         "@waterspout.replaces('item')\nclass Meant(Item): pass\n"
         "routes = [('/items/<int:n>', Item)]\nmeant = [('/items/<int:n>', Meant)]\n"
     )
-    said = "native rules take requests of a view of Flask's (item): waterspout routes --check"
+    said = "native rules take requests of a Flask view (item): waterspout routes --check"
     for native, workers, count in (("routes", "2", 1), ("routes", "0", 1), ("meant", "1", 0)):
         words = ("--native", f"ported:{native}", "--wsgi", "shop:app", "--wsgi-workers", workers)
         server = start_server(*words, form="process", cwd=tmp_path)
@@ -203,8 +203,8 @@ def test_a_task_that_can_t_be_cancelled_does_not_hold_the_end_up(start_server, l
     server = start_server(*words)
     assert server.get("/native/stubborn").text == "started"
     server.stop()
-    says = "tasks that the app has started go on, though they are cancelled (go_on)"
-    assert server.log_lines(f"stopped, but {says}: for ")
+    says = "tasks started by the app are still running after being cancelled (go_on)"
+    assert server.log_lines(f"stopped, but {says}; waiting for at most ")
     assert server.log_lines(f"{says}: the graceful timeout is over")
 
 

@@ -153,7 +153,7 @@ def test_what_a_stop_cuts_is_not_the_client_s_fault(start_server, method, path, 
     lines = server.log.splitlines()
     [line] = [line for line in lines if ident in line and "access" in line]
     assert line.endswith(" stopped")
-    [said] = [line for line in lines if "1 native request is cut: the graceful timeout is over" in line]
+    [said] = [line for line in lines if "1 native request is cut off: the graceful timeout is over" in line]
     assert lines[-1].endswith(" waterspout.server stopped")
     assert lines.index(said) < lines.index(line)
     assert "headers written" not in server.log
@@ -185,9 +185,9 @@ def test_a_handler_that_goes_on_when_it_is_cancelled_is_named(start_server, tmp_
         connection.head()
         server.signal(15)
         server.wait()
-    [line] = [line for line in server.log.splitlines() if "though it is cancelled; " in line]
-    assert "GET /stubborn goes on, though it is cancelled; currently at shop.py:10 in get" in line
-    assert server.log_lines("go on, though they are cancelled (GET /stubborn): the graceful timeout is over")
+    [line] = [line for line in server.log.splitlines() if "after being cancelled; " in line]
+    assert "GET /stubborn is still running after being cancelled; currently at shop.py:10 in get" in line
+    assert server.log_lines("after being cancelled (GET /stubborn): the graceful timeout is over")
 
 
 def test_a_stop_says_nothing_of_a_stream_whose_client_had_left(start_server):

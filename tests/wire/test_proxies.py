@@ -67,8 +67,8 @@ def test_a_proxy_that_is_not_trusted_is_said_once(form, start_server):
     server.stop()
     (line,) = server.log_lines("--trusted-proxies", 0)
     assert line.endswith(
-        "WARNING waterspout.proxies 127.0.0.1 sends X-Forwarded-For and is not among --trusted-proxies: "
-        "removed (said once; docs/proxies.md)"
+        "WARNING waterspout.proxies 127.0.0.1 sends X-Forwarded-For but is not among --trusted-proxies: "
+        "removed (logged once; docs/proxies.md)"
     )
 
 

@@ -160,7 +160,7 @@ def test_a_view_that_subscribes_hears_or_is_told_that_it_can_t(server, form):
     if form == "threads":
         assert text == "of its own"
     else:
-        assert "a view, in its own process, would hear nothing" in text
+        assert "a view, in its own process, would receive nothing" in text
 
 
 def run_python(code):

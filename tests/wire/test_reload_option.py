@@ -175,7 +175,7 @@ def test_what_has_ended_behind_a_restart_is_not_kept(start_server, site):
 
 def test_code_that_can_t_be_compiled_is_waited_for(server, site):
     (site / "my_native.py").write_text("def (:")
-    assert server.log_lines("nothing is loaded until that is right", WAIT)
+    assert server.log_lines("nothing is loaded until this is fixed", WAIT)
     assert server.get("/native").text == "one"
     change(site, "my_native.py", NATIVE, "second")
     assert said(server, "/native", "second")
@@ -183,7 +183,7 @@ def test_code_that_can_t_be_compiled_is_waited_for(server, site):
 
 def test_a_restart_that_fails_is_tried_again_after_the_next_change(server, site):
     (site / "my_native.py").write_text("import no_such_module_of_anybody")
-    assert server.log_lines("waiting for a change of the code", WAIT)
+    assert server.log_lines("waiting for a code change", WAIT)
     change(site, "my_native.py", NATIVE, "second")
     assert said(server, "/native", "second")
     server.stop()
@@ -231,7 +231,7 @@ def test_a_unix_socket_outlives_restarts_that_fail(start_server, site, is_remove
     )
     path = site / "s"
     (site / "my_wsgi.py").write_text("raise ValueError")
-    assert server.log_lines("waiting for a change of the code", WAIT)
+    assert server.log_lines("waiting for a code change", WAIT)
     assert path.is_socket()
     if is_removed:
         path.unlink()  # then no client gets in, and the server goes on
@@ -276,7 +276,7 @@ def start_shop(start_server, site):
 def test_a_start_that_raises_behind_a_change_waits_for_the_next(start_shop, site):
     server = start_shop()
     (site / "my_shop.py").write_text(STARTING.format(start=RAISES, stop="pass"))
-    assert server.log_lines("waiting for a change of the code", WAIT)
+    assert server.log_lines("waiting for a code change", WAIT)
     assert server.log_lines("RuntimeError: no redis")
     (site / "my_shop.py").write_text(STARTING.format(start="pass", stop="pass"))
     assert said(server, "/native", "one")
@@ -286,10 +286,10 @@ def test_a_start_that_raises_behind_a_change_waits_for_the_next(start_shop, site
 def test_who_waits_for_a_change_can_be_stopped(start_shop, site):
     server = start_shop(listen=("--unix", "s"))
     (site / "my_shop.py").write_text(STARTING.format(start=RAISES, stop="pass"))
-    assert server.log_lines("waiting for a change of the code", WAIT)
+    assert server.log_lines("waiting for a code change", WAIT)
     assert (site / "s").is_socket()
     server.stop()
-    assert server.log_lines("stopped (SIGTERM): a change of the code was waited for")
+    assert server.log_lines("stopped (SIGTERM): was waiting for a code change")
     assert not (site / "s").exists()
 
 

@@ -111,4 +111,4 @@ def test_one_that_no_rule_leads_to_starts_nothing_more_when_the_server_ends(star
     assert server.get("/a/").status == 503
     server.signal(signal.SIGTERM)
     assert server.wait() == 0
-    assert "go on, though they are cancelled" not in server.log
+    assert "are still running after being cancelled" not in server.log

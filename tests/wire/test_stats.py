@@ -327,7 +327,7 @@ def test_an_address_that_is_taken_ends_the_server(start_server, watched):
 
 def test_an_address_that_others_can_reach_is_worth_a_word(start_server):
     server = start_server(*WORKING, "--ops-bind", "0.0.0.0:0", form="threads")
-    assert len(server.log_lines("whoever reaches 0.0.0.0:0 can read the figures")) == 1
+    assert len(server.log_lines("anyone who can reach 0.0.0.0:0 can read the figures")) == 1
 
 
 def test_without_the_option_nothing_is_told(start_server):

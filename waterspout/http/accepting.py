@@ -231,7 +231,7 @@ class Shortage:
             there_are, where = self._count(), self._where()
             gen_log.error(
                 "no connection can be accepted%s: %s (%d connections are open, ulimit -n is %s; "
-                "said at most once in %.0f s)",
+                "logged at most once in %.0f s)",
                 f" at {where}" if where else "",
                 error.strerror,
                 there_are.open,

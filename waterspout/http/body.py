@@ -95,7 +95,7 @@ class ChunkedBody:
         free = limits.CHUNK_EXTENSION_FREE + 2 * self._left
         self._extensions = max(0, self._extensions + len(match[2]) - free)
         if self._extensions > limits.CHUNK_EXTENSIONS:
-            raise RequestRefused(400, "chunk extensions without end")
+            raise RequestRefused(400, "chunk extensions too long")
         self._step = ChunkedBody._read_data if self._left else ChunkedBody._read_trailers
         return match.end()
 
@@ -123,7 +123,7 @@ class ChunkedBody:
             return self._end(data, position + 2)
         end = data.find(b"\r\n\r\n", position)
         if (len(data) if end < 0 else end) - position > limits.TRAILER_SIZE:
-            raise RequestRefused(431, "trailers without end")
+            raise RequestRefused(431, "trailers too long")
         if end < 0:
             return -1
         parse_trailers(data[position : end + 2].decode("latin-1"), self._bounds)

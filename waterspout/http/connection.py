@@ -404,18 +404,18 @@ class Connection(asyncio.Protocol):
         patience, writer = self._patience, self.writer
         is_ending = self.state == CLOSING and self.context.is_secure and self._transport.is_closing()
         if patience.is_stalled(now, writer, bool(writer.unsent) or (is_ending and not writer.is_taken)):
-            gen_log.info("%s takes nothing of its reply, or hardly any: cut", self.context)
+            gen_log.info("%s reads little or nothing of its reply: cut off", self.context)
             self.abort()
         elif self.state == IDLE and writer.unsent:
             # The client is busy with our reply: its own time begins after that.
             patience.wait(now, self.server.settings.keep_alive_timeout)
         elif self.state == IDLE and patience.is_over(now):
             if self._parser.held:
-                self.refuse(RequestRefused(408, "a head that does not end"))
+                self.refuse(RequestRefused(408, "a head that arrives too slowly"))
             else:
                 self.close()
         elif self.state == BODY and not self._blocked and patience.is_body_late(now, self._received):
-            self.refuse(RequestRefused(408, "a body that does not end"))
+            self.refuse(RequestRefused(408, "a body that arrives too slowly"))
         elif self.state == LINGER and patience.is_over(now):
             self._end()
         elif is_ending and patience.is_over(now):

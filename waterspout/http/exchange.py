@@ -385,7 +385,7 @@ class Exchange(HTTPConnection):
     def _refuse_finished(self, more: bytes | None) -> None:
         """Raises HTTPOutputError: data after a complete reply would be taken for part of the next one."""
         if self.finished and more and not self._writer.closed:
-            raise HTTPOutputError("Tried to write more data behind the end of the reply")
+            raise HTTPOutputError("Tried to write more data after the end of the reply")
 
     def _frame(self, chunk: bytes) -> bytes:
         if self._left is not None:

@@ -178,7 +178,7 @@ def _parse_fields(text: str, start: int, bounds: HeadLimits) -> Fields:
     if start == len(text):
         return []
     if _FIELDS.fullmatch(text, start) is None:
-        raise RequestRefused(400, "no colon in header line, or a character that may not stand there")
+        raise RequestRefused(400, "no colon in header line, or an invalid character")
     fields = _FIELD.findall(text, start)
     if len(fields) > bounds.fields:
         raise RequestRefused(431, f"{len(fields)} header fields")
@@ -214,7 +214,7 @@ def _check_target(head: Head) -> None:
     """RFC 9112 section 3.2: origin-form, absolute-form, or `*` with OPTIONS. Raises RequestRefused."""
     target = head.target
     if head.method == "CONNECT":
-        raise RequestRefused(405, "CONNECT: this is no proxy")
+        raise RequestRefused(405, "CONNECT: this is not a proxy")
     if target[0] == "/" or (target == "*" and head.method == "OPTIONS"):
         return
     absolute = _ABSOLUTE.match(target)

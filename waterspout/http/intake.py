@@ -133,7 +133,7 @@ class Intake(Connection):
             return
         if delegate is None:
             if self.state == OPENING:  # nothing has taken the request: it would never be answered
-                self._on_failure(TypeError("start_request has given no delegate"))
+                self._on_failure(TypeError("start_request returned no delegate"))
             elif self._half_closed and self.exchange is exchange:
                 self._wait_half_closed(exchange)
             return
@@ -292,7 +292,7 @@ class Intake(Connection):
             app_log.error(
                 "Uncaught exception %s %.200s (%s)", head.method, path, self.context.remote_ip, exc_info=error
             )
-            self.refuse(RequestRefused(500, "an application that failed"))
+            self.refuse(RequestRefused(500, "the application failed"))
 
 
 #: By the connection's state.

@@ -104,11 +104,11 @@ class FilePart:
                 self._transfer = _copy
                 self._send(size)
                 return
-            gen_log.info("sending a file: %s", error)
+            gen_log.info("a file could not be sent: %s", error)
             self._fail()
             return
         if not sent:
-            app_log.error("a file became shorter while it was sent; its reply is cut")
+            app_log.error("a file became shorter while it was being sent; its reply is cut off")
             self._fail()
             return
         self.offset += sent
@@ -163,7 +163,7 @@ class FilePart:
         if warming.cancelled() or self._target < 0:
             return
         if warming.exception() is not None:
-            app_log.error("a file can't be read; its reply is cut", exc_info=warming.exception())
+            app_log.error("a file can't be read; its reply is cut off", exc_info=warming.exception())
             self._fail()
             return
         # Not by `send`: what was read may be gone from memory again, and that must not go on forever.

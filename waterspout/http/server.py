@@ -277,7 +277,11 @@ class HTTPServer(httpserver.HTTPServer):
             try:
                 connection.check(now)
             except Exception:
-                app_log.error("%s can't be looked after: it is cut", connection.context, exc_info=True)
+                app_log.error(
+                    "the timeout check for %s failed: its connection is cut off",
+                    connection.context,
+                    exc_info=True,
+                )
                 connection.abort()
         if self._look_for_shortage(now):
             self._make_room(now)

@@ -21,8 +21,8 @@ logger = steady("waterspout.hub")
 
 #: The error message where an event loop runs, but no message ever arrives.
 _ELSEWHERE: Final = (
-    "subscribe() works in native handlers, in the process of a server; a view, in its own process, "
-    "would hear nothing: docs/native.md#live"
+    "subscribe() works in native handlers, in the server's process; a view, in its own process, "
+    "would receive nothing: docs/native.md#live"
 )
 #: Messages delivered at once.
 _DRAIN_AT_ONCE: Final = 100
@@ -64,7 +64,7 @@ class Subscription:
             try:
                 message = json.loads(data)
             except RecursionError:  # the publisher's own stack was less deep
-                logger.warning("a message of topic %s is lost: it is nested too deeply", self.topic)
+                logger.warning("a message on topic %s is lost: it is nested too deeply", self.topic)
                 self.dropped += 1
             else:
                 self.missed = self.dropped - self._dropped_before

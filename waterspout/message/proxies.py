@@ -42,7 +42,7 @@ PROXY_SETTINGS: Final[tuple[str, ...]] = ("trusted_proxies", "proxy_headers", "r
 _UNIX_FAMILY: Final = getattr(socket, "AF_UNIX", None)
 _UNIX: Final = "0.0.0.0"
 #: The name in the log of a peer on a UNIX socket.
-_ON_UNIX: Final = "whoever connects to the UNIX socket"
+_ON_UNIX: Final = "a peer on the UNIX socket"
 #: Fields that proxies set: a nearby peer that sends one is most likely one of the operator's own proxies.
 _TELLING: Final = {name.title(): name for name in (*X_FORWARDED, "forwarded")}
 
@@ -102,7 +102,7 @@ class Proxies:
             proxy_headers = ",".join(proxy_headers)
         self.headers = FAMILIES[0] if proxy_headers is None else check_headers(proxy_headers)
         if proxy_headers is not None and self.headers != "none" and not trusted:
-            raise ConfigurationError(f"proxy headers {proxy_headers}: of which proxies? Name them as trusted")
+            raise ConfigurationError(f"proxy headers {proxy_headers}: name the trusted proxies, too")
         self._named = None if self.headers in FAMILIES else frozenset(self.headers.split(","))
         self.root_path = check_root_path(root_path or "")
         self._tells = False
@@ -177,9 +177,12 @@ class Proxies:
         if not self._trusted or len(is_unix) != 1:
             return ""
         if True in is_unix and "unix" not in self._trusted:
-            return "--trusted-proxies: nobody can match, for only a UNIX socket is served; name unix"
+            return "--trusted-proxies matches no client: the server listens only on a UNIX socket; name unix"
         if False in is_unix and self._trusted == {"unix"}:
-            return "--trusted-proxies unix: nobody can match, for no UNIX socket is served; name networks"
+            return (
+                "--trusted-proxies unix matches no client: the server listens on no UNIX socket; "
+                "name networks"
+            )
         return ""
 
     def _tell(self, context: Any, claims: Collection[str]) -> None:
@@ -192,7 +195,7 @@ class Proxies:
         if peer:
             self._tells = False
             logger.warning(
-                "%s sends %s and is not among --trusted-proxies%s: removed (said once; docs/proxies.md)",
+                "%s sends %s but is not among --trusted-proxies%s: removed (logged once; docs/proxies.md)",
                 peer,
                 field,
                 "" if peer != _ON_UNIX else " (unix)",
@@ -218,7 +221,7 @@ def check_headers(text: str) -> str:
     for name in names:
         if name not in X_FORWARDED:
             raise ConfigurationError(
-                f"proxy headers: {name!r} is no field that can be believed: say {', '.join(FAMILIES)}, "
+                f"proxy headers: {name!r} is not a header that can be trusted: write {', '.join(FAMILIES)}, "
                 f"or some of {', '.join(X_FORWARDED)}"
             )
     return ",".join(names)
@@ -229,7 +232,7 @@ def check_root_path(text: str) -> str:
     root_path = parse_root_path(text)
     if root_path is None:
         raise ConfigurationError(
-            f"root path {text!r}: it is a path like /board, of letters, digits and - . _ ~ @ : + , ="
+            f"root path {text!r} is not a path like /board, of letters, digits and - . _ ~ @ : + , ="
         )
     return root_path
 

@@ -56,15 +56,17 @@ def examine(application: TornadoApplication, wsgi: Any, flask: Any, wsgi_name: s
     sites = [Site("", flask)] + [Site(path, find_flask(app)) for path, app in find_mounts(wsgi).items()]
     views = [view for site in sites for view in site.views]
     rows = [*(native.row for native in natives), *(view.row for view in views)]
-    notes = [f"not judged, Tornado's routers decide: {text}" for text in list_others(application)]
+    notes = [f"not checked, Tornado's routers decide: {text}" for text in list_others(application)]
     for path in [site.prefix for site in sites[1:] if site.flask is None]:
         rows.append(Row(f"{path}/.*", None, WSGI, "-", None, "-", "-"))
-        notes.append(f"not judged: a WSGI app that is not Flask's is mounted at {path}")
+        notes.append(f"not checked: a WSGI app that is not a Flask app is mounted at {path}")
     if wsgi is not None and flask is None:
         rows.append(Row(".*", None, WSGI, wsgi_name, None, "-", "-"))
-        notes.append(f"{wsgi_name} is not Flask's: its rules are not known, and native ones alone are judged")
+        notes.append(
+            f"{wsgi_name} is not a Flask app: its rules are not known, and only native ones are checked"
+        )
     if not isinstance(application, Application):
-        notes.append("not judged: a stock tornado.web.Application does not ask who owns a method")
+        notes.append("not checked: a stock tornado.web.Application does not route by method")
         return Report(rows, (), notes)
     judge = Judge(natives, views, table, sites)
     findings = [*judge.find_shadows(), *judge.find_unreachable(), *_find_undeclared(application, natives)]
@@ -107,7 +109,7 @@ class Judge:
         self._table = table
         self._by_route = {id(native.route): native for native in natives}
         self.notes = [
-            f"not judged, {view.why}: {view.row.path} ({view.row.target})"
+            f"not checked, {view.why}: {view.row.path} ({view.row.target})"
             for view in views
             if view.shape is None
         ]
@@ -205,7 +207,7 @@ class Judge:
         what = " ".join(f"{type(error).__name__}: {error}".split())
         if what not in self._raised:
             self._raised.add(what)
-            self.notes.append(f"not judged, a converter raises at {path}: {what[:_SAID]}")
+            self.notes.append(f"not checked, a converter raises at {path}: {what[:_SAID]}")
 
     # -- what was found ------------------------------------------------------------------------------------
 
@@ -234,7 +236,7 @@ class Judge:
             target=endpoint,
             source=view.row.source,
             text=f"{whose}: {named} answers {how}. For example: {', '.join(samples[:_EXAMPLES])}",
-            advice=f"take one of them away, or say that it is meant: "
+            advice=f"remove one of them, or declare that this is intended: "
             f'@waterspout.replaces("{endpoint}") above '
             + _join(native.route.target.__qualname__ for native in undeclared),
             by=tuple(native.row.target for native in natives),
@@ -275,7 +277,7 @@ class Judge:
     def _find_native_behind(self, native: Native, paths: Sequence[str]) -> Finding | None:
         if not paths:
             self.notes.append(
-                f"not judged, no sample of it could be made: {native.row.path} ({native.row.target})"
+                f"not checked, no sample of it could be made: {native.row.path} ({native.row.target})"
             )
         asked = [(method, path) for method in native.methods for path in paths]
         takers = {}
@@ -304,7 +306,7 @@ class Judge:
         if not takers:
             if not self._redirected.intersection(paths):
                 self.notes.append(
-                    f"not judged, Flask matches no sample of it: {view.row.path} ({view.row.target})"
+                    f"not checked, Flask matches no sample of it: {view.row.path} ({view.row.target})"
                 )
             return None
         names = [f"Flask's {other.row.target!r} ({other.row.source})" for other, _ in takers.values()]
@@ -320,9 +322,9 @@ def _behind(row: Row, names: Iterable[str], samples: Sequence[str]) -> Finding:
         methods=row.methods or (),
         target=row.target,
         source=row.source,
-        text=f"{row.owner} {methods} {row.path} of {row.target} ({row.source}) is never asked: "
-        f"{_join(names)} takes all of it. For example: {', '.join(samples[:_EXAMPLES])}",
-        advice="take one of them away, or put the narrower rule first",
+        text=f"{row.owner} {methods} {row.path} of {row.target} ({row.source}) is never reached: "
+        f"all of its requests go to {_join(names)}. For example: {', '.join(samples[:_EXAMPLES])}",
+        advice="remove one of them, or put the narrower rule first",
         by=tuple(names),
         samples=tuple(samples[:_EXAMPLES]),
     )
@@ -361,7 +363,7 @@ def _find_undeclared(application: Application, natives: Sequence[Native]) -> lis
             methods=native.row.methods or (),
             target=native.row.target,
             source=native.row.source,
-            text=f"{_name(native)}: it is not said who may use it ({native.row.access})",
+            text=f"{_name(native)}: nothing says who may use it ({native.row.access})",
             advice="write @waterspout.authenticated or @waterspout.public above the class or the method",
         )
         for native in open_ended.values()
@@ -382,10 +384,10 @@ def _find_stale(natives: Sequence[Native], views: Sequence[View], sites: Sequenc
     ]
     names = {native.row.name for native in natives}
     return [
-        f"{target} replaces {endpoint!r}, which is gone: a native rule bears its name, and "
-        "@waterspout.replaces can go as well"
+        f"{target} replaces {endpoint!r}, which is gone: a native rule has its name now, so "
+        "@waterspout.replaces can be removed, too"
         if endpoint in names
-        else f"{target} replaces {endpoint!r}, which is no endpoint of the Flask app"
+        else f"{target} replaces {endpoint!r}, which is not an endpoint of the Flask app"
         + _guess(endpoint, known)
         for target, endpoint in dict.fromkeys(wrong)
     ]

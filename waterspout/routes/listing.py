@@ -146,7 +146,7 @@ def list_views(flask: Any, prefix: str = "") -> list[View]:
         )
         why = "its host varies" if "<" in f"{rule.subdomain}{rule.host}" else ""
         if rule.websocket:
-            why = "it is a WebSocket's"
+            why = "it is for a WebSocket"
         elif rule.redirect_to is not None:
             why = "it only redirects"
         found.append(View(row, rule, None if why else Shape(prefix + rule.rule, find_converters(rule)), why))

@@ -64,7 +64,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """`rows`: in the order in which they are tried; `notes`: what was not judged, and why."""
+    """`rows`: in the order in which they are tried; `notes`: what was not checked, and why."""
 
     rows: Sequence[Row] = ()
     findings: Sequence[Finding] = ()

@@ -44,11 +44,11 @@ def tell_shadows(application: Application, flask: Names) -> None:
     found = find_shadowed(application, flask, _TIME)
     if not found:
         return
-    views = "a view of Flask's" if len(found) == 1 else f"{len(found)} of Flask's views"
+    views = "a Flask view" if len(found) == 1 else f"{len(found)} Flask views"
     named = ", ".join(found[:_NAMED]) + ", ..." * (len(found) > _NAMED)
     say(
-        f"native rules take requests of {views} ({named}): waterspout routes --check tells which, and "
-        "@waterspout.replaces says that it is meant"
+        f"native rules take requests of {views} ({named}): waterspout routes --check shows which, and "
+        "@waterspout.replaces declares that this is intended"
     )
 
 

@@ -184,7 +184,7 @@ class Gathering:
             ):
                 raise ConfigurationError(
                     f"the rule {path!r} leads to a Container with {', '.join(PROXY_SETTINGS)} of its own: "
-                    "here the application says these, for both sides; give them to waterspout.Application"
+                    "here the application sets these, for both sides; give them to waterspout.Application"
                 )
 
     def _doubt_pattern(self, rule: Rule) -> None:
@@ -195,15 +195,15 @@ class Gathering:
         self._doubt_path(pattern)
         if "<" in pattern and "(?" not in pattern:
             self._doubts.append(
-                f"the rule {pattern!r} is a regular expression, with url() or Rule() around it, and matches "
-                "only a path that has these very signs: for Flask's notation write a tuple, or PathRule"
+                f"the rule {pattern!r} is a regular expression, because of the url() or Rule() around it, "
+                "and matches only these exact characters: for Flask's notation write a tuple, or PathRule"
             )
 
     def _doubt_path(self, path: str) -> None:
         """Doubt a path that was probably meant in Flask's notation, but is taken literally."""
         if is_foreign(path):
             self._doubts.append(
-                f"the rule {path!r} matches only a path that has these very signs: what varies is written "
+                f"the rule {path!r} matches only these exact characters: write a variable part as "
                 "<name> or <int:name>"
             )
 
@@ -218,9 +218,9 @@ class Gathering:
             is_called = isroutine(target) or isinstance(target, partial)
         if is_called:
             self._doubts.append(
-                f"the rule {spell_matcher(rule.matcher)!r} leads to {spell_target(target)}, which is no "
-                "RequestHandler class: it is called with the request, and has to finish that itself "
-                f"(request.connection); what it returns is sent to nobody; {A_HANDLER}"
+                f"the rule {spell_matcher(rule.matcher)!r} leads to {spell_target(target)}, which is not a "
+                "RequestHandler class: it is called with the request, and has to answer that itself "
+                f"(request.connection); what it returns is ignored; {A_HANDLER}"
             )
 
     def _check_access(self, target: Any) -> None:
@@ -240,7 +240,7 @@ class Gathering:
         if not self._has_login:
             if lets_nobody_in(target):
                 self._doubts.append(
-                    f"{named} is authenticated, and nobody can be: give the application a login_loader, or "
+                    f"{named} is authenticated, but lets nobody in: give the application a login_loader, or "
                     "the handler a get_current_user()"
                 )
             return

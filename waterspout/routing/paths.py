@@ -65,10 +65,10 @@ def is_flask_style(pattern: str) -> bool:
         or (rest == pattern and _ESCAPE.search(pattern) is not None)
     )
     if is_regex and len(rest) < len(pattern) and pattern[:1] != "/" and is_literal(rest):
-        raise ConfigurationError(f"the rule {pattern!r} begins with no slash: write {'/' + pattern!r}")
+        raise ConfigurationError(f"the rule {pattern!r} does not begin with a slash: write {'/' + pattern!r}")
     if is_regex and len(rest) < len(pattern):
         raise ConfigurationError(
-            f"the rule {pattern!r} mixes <converters> with a regular expression: write it in one of the ways"
+            f"the rule {pattern!r} mixes <converters> with a regular expression: use one or the other"
         )
     return not is_regex
 
@@ -78,12 +78,12 @@ def find_slip(path: str, converters: Collection[str]) -> str:
     "": unknown. `converters`: the names of those that exist.
     """
     if not {"<", ">"}.isdisjoint(_CONVERTER.sub("", path)):
-        return "; each < needs its >"
+        return "; each < needs a >"
     for argument in _CONVERTER.findall(path):
         written, colon, name = (part.strip() for part in argument[1:-1].rpartition(":"))
         converter = written.partition("(")[0].rstrip()
         if not name.isidentifier():
-            return f"; what varies is written <name> or <int:name>, and {name!r} is no name"
+            return f"; a variable part is written <name> or <int:name>, and {name!r} is not a name"
         if not colon or converter in converters:
             continue
         if name in converters:
@@ -92,7 +92,7 @@ def find_slip(path: str, converters: Collection[str]) -> str:
         if near:
             return f"; did you mean <{near[0]}:{name}>?"
         known = ", ".join(sorted(set(converters) - {"default"}))
-        return f"; there are {known}, and those that the setting url_converters names"
+        return f"; the converters are {known}, and those in the setting url_converters"
     return ""
 
 

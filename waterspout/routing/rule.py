@@ -17,7 +17,7 @@ from waterspout.exceptions import ConfigurationError
 from waterspout.routing.paths import is_flask_style
 from waterspout.signature import takes
 
-A_HANDLER: Final = "a handler is a class, derived from tornado.web.RequestHandler"
+A_HANDLER: Final = "a handler is a subclass of tornado.web.RequestHandler"
 #: What a function is called with besides the request: results of Tornado's matchers, and the rule's kwargs.
 _GIVEN: Final = (
     *((), ("path_args", "path_kwargs"), ("target_kwargs",)),
@@ -54,8 +54,8 @@ class PathRule:
             object.__setattr__(self, "handler", _import(self.path, self.handler))
         if not is_flask_style(self.path):
             raise ConfigurationError(
-                f"{self.path!r} is not written Flask's way: it begins with /, and has <converter:name> for "
-                "what varies; a regular expression stands in a tuple, (pattern, handler)"
+                f"{self.path!r} is not written Flask's way: begin it with /, and write variable parts as "
+                "<converter:name>; put a regular expression in a tuple, (pattern, handler)"
             )
         if not (isclass(self.handler) and issubclass(self.handler, RequestHandler)):
             _refuse(self.path, self.handler)
@@ -71,10 +71,10 @@ def read_rules(rules: Iterable[Any]) -> list[Any]:
     """
     if isinstance(rules, str):
         module, _, name = rules.partition(":")
-        example = f"from {module} import {name} and native={name}" if module and name else "native=[...]"
+        example = f"`from {module} import {name}` and `native={name}`" if module and name else "native=[...]"
         raise ConfigurationError(
-            f"native={rules!r} is a string, and rules are a list: write {example}; only waterspout serve "
-            "--native takes the name of one"
+            f"native={rules!r} is a string, not a list of rules: write {example}; only waterspout serve "
+            "--native takes the name of a list"
         )
     if isinstance(rules, Mapping) or not isinstance(rules, Iterable):
         raise ConfigurationError(f"native={rules!r}: rules are a list of tuples, {_WRITTEN}")
@@ -117,7 +117,7 @@ def spell_target(target: Any) -> str:
 def _refuse(path: str, target: Any) -> NoReturn:
     named = spell_target(target) if callable(target) else repr(target)
     raise ConfigurationError(
-        f"the rule {path!r} leads to {named}, which is no RequestHandler class: {A_HANDLER}"
+        f"the rule {path!r} leads to {named}, which is not a RequestHandler class: {A_HANDLER}"
     )
 
 
@@ -139,30 +139,32 @@ def _check_target(matcher: str | Matcher, target: Any) -> None:
     if is_known and not any(takes(target, 1, names) for names in _GIVEN):
         raise ConfigurationError(
             f"the rule {path!r} leads to {spell_target(target)}, which can't be called with a request alone: "
-            f"{A_HANDLER}; a WSGI app is waterspout.Container(app)"
+            f"{A_HANDLER}; for a WSGI app, write waterspout.Container(app)"
         )
 
 
 def _check_shape(rule: Any) -> None:
     """Raises ConfigurationError: it does not have the form of a rule."""
     if not isinstance(rule, (tuple, list)):
-        raise ConfigurationError(f"{rule!r} is no rule: rules are a list of tuples, {_WRITTEN}")
+        raise ConfigurationError(f"{rule!r} is not a rule: rules are a list of tuples, {_WRITTEN}")
     if not (2 <= len(rule) <= 4 and isinstance(rule[0], (str, Matcher))):
-        raise ConfigurationError(f"{rule!r} is no rule: write {_WRITTEN}")
+        raise ConfigurationError(f"{rule!r} is not a rule: write {_WRITTEN}")
     kwargs, name = (*rule[2:], None, None)[:2]
     _check_named(rule[0], "kwargs", kwargs)
     if not isinstance(name, (str, type(None))):
-        raise ConfigurationError(f"the rule {rule[0]!r}: its name is a string, not {name!r}")
+        raise ConfigurationError(f"the rule {rule[0]!r}: its name must be a string, not {name!r}")
 
 
 def _check_named(path: Any, said: str, values: Any) -> None:
     """Raises ConfigurationError: nothing could be called with them as keyword arguments."""
     if not isinstance(values, (Mapping, type(None))):
         hint = f"; write {_WRITTEN}" if said == "kwargs" else ""
-        raise ConfigurationError(f"the rule {path!r}: {said} are a dictionary or None, not {values!r}{hint}")
+        raise ConfigurationError(
+            f"the rule {path!r}: {said} must be a dictionary or None, not {values!r}{hint}"
+        )
     for name in values or ():
         if not isinstance(name, str):
-            raise ConfigurationError(f"the rule {path!r}: {said} go by names, and {name!r} is no string")
+            raise ConfigurationError(f"the rule {path!r}: the keys of {said} must be strings, not {name!r}")
 
 
 def _import(path: str, name: str) -> Any:

@@ -153,7 +153,7 @@ class RuleMap(ReversibleRouter):
             request.host.encode("idna")  # Werkzeug checks it itself from 2.3 on
             adapter = self._map.bind(request.host, script_name=root_path or "/", url_scheme=request.protocol)
         except (BadHost, UnicodeError):
-            raise HTTPInputError(f"a host that can't be: {request.host!r}") from None
+            raise HTTPInputError(f"an invalid host: {request.host!r}") from None
         try:
             adapter.match(decode_path(request.path), method=request.method, query_args=request.query)
         except RequestRedirect as redirect:

@@ -84,8 +84,8 @@ class Certificate:
                 return f"{option} {path} can't be read: {unreadable.strerror}"
             if not found:
                 hint = "; give --keyfile" if what == "private key" and not keyfile else ""
-                return f"{option} {path} holds no {what} in PEM format{hint}"
+                return f"{option} {path} contains no {what} in PEM format{hint}"
         reason = str(getattr(error, "reason", None) or error)
         if "MISMATCH" in reason or reason == "NO_CERTIFICATE_ASSIGNED":  # the latter: not even of its type
-            return f"the key in {keyfile or certfile} is not that of the certificate in {certfile}"
+            return f"the key in {keyfile or certfile} does not match the certificate in {certfile}"
         return f"--certfile {certfile} can't be used: {reason.replace('_', ' ').lower()}"

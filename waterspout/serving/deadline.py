@@ -71,7 +71,7 @@ def standing_ended(deadline: float) -> Iterator[None]:
 def _end_standing() -> None:
     _end_daemons()
     end_soon(1)
-    logger.error("the event loop does not come to its end: %s", describe_place(find_place(MAIN_THREAD)))
+    logger.error("the event loop does not stop: %s", describe_place(find_place(MAIN_THREAD)))
     end_now(1)
 
 
@@ -101,7 +101,7 @@ def _watch(
     remains = deadline - time.monotonic()
     if remains > 0 and (left := _describe_left(before, threads, loop)):
         # Anyone who reads "stopped" and sees the process live on would wait long for the reason.
-        logger.warning("stopped, but %s: for %.0f s at most", left, remains)
+        logger.warning("stopped, but %s; waiting for at most %.0f s", left, remains)
     time.sleep(max(0.0, deadline - time.monotonic()))
     left = _describe_left(before, threads, loop)
     if not left and (loop is None or loop.is_closed()):
@@ -134,11 +134,11 @@ def _describe_tasks(loop: asyncio.AbstractEventLoop) -> str:
     # Except the one that waits for threads.
     tasks = [task for task, name in named.items() if not name.endswith("shutdown_default_executor")]
     others = [task for task in tasks if not is_servers(task.get_coro())]
-    whose = "that the app has started"
+    whose = "tasks started by the app"
     if len(others) < len(tasks) and all(is_nobodys(task.get_coro()) for task in others):
-        whose, others = "of the server's own", tasks
+        whose, others = "the server's own tasks", tasks
     names = ", ".join(sorted({named[task] for task in others})[:_NAMES])
-    return f"tasks {whose} go on, though they are cancelled ({names})" if names else ""
+    return f"{whose} are still running after being cancelled ({names})" if names else ""
 
 
 def end_children(children: Collection[Any], seconds: float = 0) -> None:

@@ -111,7 +111,9 @@ class Hearing:
 
 
 def _say_unheard(place: str) -> None:
-    logger.warning("told to stop, but the event loop stands still (once more ends at once); %s", place)
+    logger.warning(
+        "told to stop, but the event loop is blocked (a second signal ends the server at once); %s", place
+    )
 
 
 def _end(name: str) -> None:
@@ -119,5 +121,5 @@ def _end(name: str) -> None:
     time.sleep(END_SAID)
     place = describe_place(find_place(MAIN_THREAD))
     end_soon(1)
-    logger.warning("stopped a second time (%s): ending at once; the event loop stands still; %s", name, place)
+    logger.warning("second stop signal (%s): ending at once; the event loop is blocked; %s", name, place)
     end_now(1)

@@ -49,7 +49,7 @@ class Notifier:
         except OSError as error:
             if state.startswith("WATCHDOG") and not self._unheard.count(time.monotonic()):
                 return
-            logger.warning("the service manager can't be told %s: %s", state, error)
+            logger.warning("can't send %s to the service manager: %s", state, error)
 
     def start(self) -> None:
         """Send signs of life from the running loop from now on, if the manager wants them (WatchdogSec=)."""

@@ -107,12 +107,12 @@ class Watcher:
                 try:
                     self._judge()
                 except Exception:
-                    logger.exception("a change of the code could not be followed")
+                    logger.exception("a code change could not be handled")
 
     def _judge(self) -> None:
         errors = list(filter(None, map(_find_error, sorted(self._changed))))
         if errors and errors != self._errors:
-            logger.error("%s: nothing is loaded until that is right", errors[0])
+            logger.error("%s: nothing is loaded until this is fixed", errors[0])
         self._errors = errors
         if errors:
             return
@@ -128,12 +128,12 @@ def _say_failure(task: asyncio.Task[None]) -> None:
     if isinstance(error, RuntimeError):
         _say_blind(error)
     elif error is not None:
-        logger.error("changes of files are not seen any more", exc_info=error)
+        logger.error("file changes are no longer detected", exc_info=error)
 
 
 def _say_blind(error: RuntimeError) -> None:
     """Log that the system reports nothing to watchfiles: it has no inotify, or none left."""
-    logger.error("changes of files are not seen (%s); with WATCHFILES_FORCE_POLLING=1 they are", error)
+    logger.error("file changes are not detected (%s); set WATCHFILES_FORCE_POLLING=1", error)
 
 
 def find_folders() -> list[str]:

@@ -171,7 +171,7 @@ class Server:
             return
         self._manager.tell("STOPPING=1")  # a process that says so and does not end is killed
         logger.info(
-            "stopping (%s): running requests get at most %g s (once more ends at once)%s",
+            "stopping (%s): running requests get at most %g s (a second signal ends the server at once)%s",
             self._stop_signal,
             self._settings.graceful_timeout,
             describe_underway(self._application, server.count_connections().websockets),
@@ -185,12 +185,12 @@ class Server:
         try:
             await self._shutdown(server, min(_RESTART_GRACE, self._settings.graceful_timeout))
         except Exception:
-            logger.exception("what the application's stop() raises keeps nobody from the restart")
+            logger.exception("the application's stop() raised; restarting anyway")
         if self._ops is not None:
             await self._ops.close()
         if self._restarts:
             restart(kept)
-        logger.info("stopping (%s): instead of the restart", self._stop_signal)
+        logger.info("stopping (%s): not restarting", self._stop_signal)
         for sock in kept:
             sock.close()
 
@@ -233,11 +233,11 @@ class Server:
         its tracebacks run no code. Raises ConfigurationError.
         """
         if any(pool.settings.debug for pool in self._pools):
-            self._settings.refuse_debugger("debug=True of the Container")
+            self._settings.refuse_debugger("the Container's debug=True")
         settings, place = self._application.settings, self._settings.find_way_in()
         if place is not None and settings.get("serve_traceback"):
             name = "debug" if settings.get("debug") else "serve_traceback"
-            say(f"{name}=True of the application shows tracebacks to whoever reaches {place}")
+            say(f"the application's {name}=True shows tracebacks to anyone who can reach {place}")
 
     def _listen_ops(self) -> None:
         """Called before the app is loaded, so that clients can see that it is not. Raises WaterspoutError."""
@@ -247,8 +247,8 @@ class Server:
         host = self._settings.ops.host
         if self._settings.ops.path is None and not is_local(host):
             say(
-                f"whoever reaches {self._settings.ops} can read the figures: --ops-bind is meant for "
-                "loopback, or for a network of the operators' own"
+                f"anyone who can reach {self._settings.ops} can read the figures: --ops-bind is meant for "
+                "loopback, or for the operators' own network"
             )
 
     def _make_http_server(self, tls: ssl.SSLContext | None) -> HTTPServer | DrainingServer:
@@ -342,7 +342,7 @@ class Server:
         except ConfigurationError as error:
             logger.error("SIGHUP: the old certificate stays: %s", error)
         else:
-            logger.info("SIGHUP: the certificate is read again, for new connections")
+            logger.info("SIGHUP: the certificate has been reloaded, for new connections")
 
     def _doubt_certificate_later(self) -> None:
         """Check once a day: a certificate that was valid at the start may expire while it is in use."""
@@ -359,7 +359,7 @@ class Server:
         if not (containers := find_containers(self._application)):
             logger.warning("SIGHUP: there is no WSGI app to reload; native code is loaded by a restart")
         elif not self._started:
-            logger.warning("SIGHUP: the WSGI app is still being loaded; send it again when that is done")
+            logger.warning("SIGHUP: the server is still starting; send it again when that is done")
         elif not self._stop.is_set():
             for container in containers:
                 container.reload()
@@ -397,7 +397,7 @@ class Server:
             self._stop_signal = number.name
             self._stop.set()
         elif now - self._stop_signalled > SAME_SIGNAL:
-            logger.warning("stopped a second time (%s): ending at once", number.name)
+            logger.warning("second stop signal (%s): ending at once", number.name)
             end_now(1)
 
     def _announce(self, address: str) -> None:
@@ -415,7 +415,7 @@ class Server:
 
 
 def _say_start(place: str) -> None:
-    say(f"waiting for start() of the application; {describe_place(place)}")
+    say(f"waiting for the application's start(); {describe_place(place)}")
 
 
 def _say_standing() -> None:
@@ -445,7 +445,8 @@ async def _start_own(application: Application) -> None:
     started: Any = application.start()
     if not isawaitable(started):
         raise ConfigurationError(
-            f"{named}.start() is no coroutine: write async def start(self), with await super().start()"
+            f"{named}.start() is not a coroutine function: write async def start(self), with await "
+            "super().start()"
         )
     await started
 

@@ -78,7 +78,7 @@ async def _stop(application: Application, timeout: float) -> None:
             stopping.result()
             return
         logger.warning(
-            "stop() of the application is cancelled: the graceful timeout is over; %s",
+            "the application's stop() is cancelled: the graceful timeout is over; %s",
             describe_place(find_awaited(stopping.get_coro())),
         )
     finally:
@@ -92,7 +92,7 @@ async def _cut_natives(server: HTTPServer | DrainingServer, application: Tornado
     if not running:
         return
     requests = "1 native request is" if len(running) == 1 else f"{len(running)} native requests are"
-    logger.warning("%s cut: the graceful timeout is over", requests)
+    logger.warning("%s cut off: the graceful timeout is over", requests)
     if isinstance(application, Application):
         application.is_cutting_short = True
     for task in running:
@@ -101,7 +101,7 @@ async def _cut_natives(server: HTTPServer | DrainingServer, application: Tornado
     for task in list(left)[:_NAMED]:
         if isinstance(task, asyncio.Task):
             place = describe_place(find_awaited(task.get_coro()))
-            logger.warning("%s goes on, though it is cancelled; %s", name_native(task), place)
+            logger.warning("%s is still running after being cancelled; %s", name_native(task), place)
 
 
 async def _wait_for_goodbyes(application: Application, deadline: float) -> None:

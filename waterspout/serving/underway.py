@@ -14,15 +14,16 @@ from waterspout.wsgi.pool.pool import Pool
 
 
 def describe_underway(application: TornadoApplication, websockets: int | None) -> str:
-    """`; 2 run, the longest GET /report for 4 s; 3 WebSockets`; "" when there is nothing. Requests that
+    """`; 2 running, the longest GET /report for 4 s; 3 WebSockets`; "" when there is nothing. Requests that
     nobody waits for are left out: the stop doesn't wait for them, either.
     """
     pools = list(name_pools(application).values())
     natives = [native for native in find_natives() if not native.is_left]
     replying = sum(native.replies for native in natives)
+    waiting = sum(pool.waiting for pool in pools)
     facts = [
         _describe_running(pools, [native for native in natives if not native.replies]),
-        _count(sum(pool.waiting for pool in pools), "waits for a lane", "wait for a lane"),
+        f"{waiting} waiting for a lane" if waiting else "",
         _count(replying, "native reply has begun", "native replies have begun"),
         _count(websockets or 0, "WebSocket", "WebSockets"),
     ]
@@ -36,7 +37,7 @@ def _describe_running(pools: list[Pool], natives: list[NativeRequest]) -> str:
     busy = find_longest(lanes, sys.maxsize)  # a pool's own count includes the idle lanes of a killed process
     running += [(now - (lane.record.started or now), lane.view) for lane in busy[:1]]
     many = len(natives) + len(busy) + sum(pool.prefetched for pool in pools)
-    said = _count(many, "runs", "run")
+    said = f"{many} running" if many else ""
     if not said or not running:
         return said
     seconds, request = max(running)

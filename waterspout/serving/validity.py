@@ -69,4 +69,4 @@ def _find_dates(told: Any, whose: str = "the certificate") -> Validity:
 
 def _name(told: Any) -> str:
     parts = dict(part for parts in told["subject"] for part in parts)
-    return f"{parts.get('commonName', told['serialNumber'])!a} of the certificate's chain"
+    return f"{parts.get('commonName', told['serialNumber'])!a} in the certificate's chain"

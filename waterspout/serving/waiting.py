@@ -53,7 +53,7 @@ class LateNatives:
             try:
                 await self._look()  # a call, so that no request is kept alive until the next one
             except Exception:  # say, threads that create tasks while these are listed
-                logger.exception("native requests that wait could not be looked for")
+                logger.exception("the check for late native requests failed")
 
     async def _look(self) -> None:
         late: dict[type[RequestHandler], NativeRequest] = {}

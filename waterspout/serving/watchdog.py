@@ -47,7 +47,7 @@ class LoopWatchdog:
         try:
             watching.start()
         except RuntimeError as error:
-            logger.warning("nobody watches the event loop: %s", error)
+            logger.warning("the event loop is not watched: %s", error)
             self.stop()
 
     def stop(self) -> None:
@@ -68,7 +68,7 @@ class LoopWatchdog:
             before, looked = looked, time.monotonic()
             beaten = self._beaten
             if stands_since and beaten != stands_since:
-                logger.warning("the event loop goes on, after %.1f s", beaten - stands_since)
+                logger.warning("the event loop runs again, after %.1f s", beaten - stands_since)
                 stands_since = 0.0
             stood = looked - beaten
             is_on_time = looked - before < LOOP_STANDS / 2  # else this thread has not run either
@@ -80,7 +80,7 @@ class LoopWatchdog:
             if culprit and self._beaten == beaten:
                 stands_since, self._told = beaten, looked
                 logger.warning(
-                    "the event loop has stood still for %.1f s: nobody is served while this runs\n%s",
+                    "the event loop has been blocked for %.1f s: no client is served while this runs\n%s",
                     stood,
                     "".join(traceback.format_list(culprit)).rstrip(),
                 )

@@ -25,7 +25,8 @@ def started_app(request: pytest.FixtureRequest, io_loop: IOLoop, app: Any) -> It
     name = request.config.getoption("app_fixture")
     application = app if name == "app" else request.getfixturevalue(name)
     if not isinstance(application, Application):
-        pytest.fail(f"{name} is no waterspout.Application: name the fixture by --app-fixture", pytrace=False)
+        said = f"{name} is not a waterspout.Application: name the fixture with --app-fixture"
+        pytest.fail(said, pytrace=False)
     io_loop.run_sync(application.start)
     yield application
     io_loop.run_sync(lambda: application.stop(timeout=5))

@@ -145,6 +145,6 @@ class Inflater:
         # A client may end its stream with every message, and begin a new one (RFC 7692 section 7.2.3.4); what
         # follows the end is an empty block.
         if stream.eof and stream.unused_data.removesuffix(_TAIL) not in (b"", b"\x00"):
-            raise ProtocolError(INVALID_DATA, "a compressed message behind the end of its stream")
+            raise ProtocolError(INVALID_DATA, "a compressed message after the end of its stream")
         self._zlib = stream if self._takeover and not stream.eof else None
         return message

@@ -20,8 +20,8 @@ def tell_late(handler: WebSocketHandler) -> None:
     if handler_class not in _told:
         _told.add(handler_class)
         _logger.warning(
-            "%s.%s: open() has not ended for %.0f s, and until it has, nothing that its client sends is "
-            "heard, nor that it leaves: what waits belongs in a task of its own (said once)",
+            "%s.%s: open() has not returned after %.0f s; until it does, nothing from the client is read, "
+            "and its disconnect goes unnoticed: move what waits into a separate task (logged once)",
             handler_class.__module__,
             handler_class.__qualname__,
             OPEN_SAID,

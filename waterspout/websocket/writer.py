@@ -162,7 +162,7 @@ class FrameWriter:
         if self._count_taken() > self._taken:
             self._watch()
         else:
-            gen_log.info("a WebSocket's client takes nothing of what it is sent: cut")
+            gen_log.info("a WebSocket client reads nothing of what it is sent: cut off")
             self._transport.abort()
 
     def _when_room(self) -> asyncio.Future[None]:

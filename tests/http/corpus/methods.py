@@ -47,6 +47,6 @@ CASES = [
     ),
     bad("method/head-too-large", head("HEAD / HTTP/1.1", "Content-Length: 99999999"), "refused", 413),
     bad("method/head-no-host", head("HEAD / HTTP/1.1", host=None), "refused"),
-    bad("method/connect-body", head("CONNECT a:1 HTTP/1.1", "Content-Length: 1") + b"x", "no proxy", 405),
-    bad("method/connect-1.0", head("CONNECT a:1 HTTP/1.0"), "no proxy", 405),
+    bad("method/connect-body", head("CONNECT a:1 HTTP/1.1", "Content-Length: 1") + b"x", "not a proxy", 405),
+    bad("method/connect-1.0", head("CONNECT a:1 HTTP/1.0"), "not a proxy", 405),
 ]

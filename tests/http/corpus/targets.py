@@ -136,7 +136,7 @@ CASES = [
         for id, (target, reason) in _NOT_VISIBLE.items()
     ),
     *(
-        bad(f"target/connect-{id}", head(f"CONNECT {target} HTTP/1.1"), "this is no proxy", 405)
+        bad(f"target/connect-{id}", head(f"CONNECT {target} HTTP/1.1"), "this is not a proxy", 405)
         for id, target in {"authority": "a:443", "path": "/", "url": "http://a/", "star": "*"}.items()
     ),
     bad("target/connect-tunnel", head("CONNECT a:80 HTTP/1.1") + CANARY, "no tunnel", 405),

@@ -331,7 +331,7 @@ async def test_a_client_that_takes_nothing_is_cut_and_one_that_is_slow_is_not(pa
             with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
                 await asyncio.sleep(2.2)
                 await client.reader.readexactly(SIZE)
-        assert "takes nothing of its reply" in caplog.text
+        assert "nothing of its reply" in caplog.text
         caplog.clear()
         async with served.client(receive=65536) as client:
             client.send(GET)
@@ -339,7 +339,7 @@ async def test_a_client_that_takes_nothing_is_cut_and_one_that_is_slow_is_not(pa
             for _ in range(6):
                 await asyncio.sleep(0.3)
                 await client.reader.readexactly(MIB)
-        assert "takes nothing of its reply" not in caplog.text
+        assert "nothing of its reply" not in caplog.text
 
 
 @on_loops

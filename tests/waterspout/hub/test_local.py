@@ -219,7 +219,7 @@ async def test_what_is_nested_too_deeply_to_be_read_is_said_and_the_next_one_com
         hub.deliver("a", 100_000 * b"[" + 100_000 * b"]")
         hub.deliver("a", b"2")
         assert await next_of(subscription) == 2
-    assert "a message of topic a is lost: it is nested too deeply" in caplog.text
+    assert "a message on topic a is lost: it is nested too deeply" in caplog.text
 
 
 @pytest.mark.gen_test

@@ -134,7 +134,7 @@ def test_a_field_that_can_t_be_believed_is_refused(headers):
 
 
 def test_fields_are_believed_of_somebody():
-    with pytest.raises(ConfigurationError, match="of which proxies"):
+    with pytest.raises(ConfigurationError, match="name the trusted proxies, too"):
         Proxies([], "x-forwarded-for")
 
 
@@ -259,8 +259,8 @@ def test_a_proxy_close_by_that_is_not_trusted_is_said_once(caplog, peer, who):
     for _ in range(3):
         assert judge(proxies, FOR, ("X-Forwarded-Proto", "https"), address=peer).disbelieved
     assert said(caplog) == [
-        f"{who} sends X-Forwarded-For and is not among --trusted-proxies: removed "
-        "(said once; docs/proxies.md)"
+        f"{who} sends X-Forwarded-For but is not among --trusted-proxies: removed "
+        "(logged once; docs/proxies.md)"
     ]
 
 
@@ -282,8 +282,8 @@ def test_the_peer_of_a_unix_socket_is_said_to_be_untrusted(caplog):
     proxies = make_telling(["127.0.0.1"])
     assert judge(proxies, FOR, address="", address_family=socket.AF_UNIX).disbelieved
     assert said(caplog) == [
-        "whoever connects to the UNIX socket sends X-Forwarded-For and is not among --trusted-proxies "
-        "(unix): removed (said once; docs/proxies.md)"
+        "a peer on the UNIX socket sends X-Forwarded-For but is not among --trusted-proxies "
+        "(unix): removed (logged once; docs/proxies.md)"
     ]
 
 

@@ -124,7 +124,7 @@ def test_check_knows_apps_that_are_mounted(run):
     result = run("--check", "--native", "native:below", "--wsgi", "shop:mounted")
     assert result.exit_code == 1
     assert "shadowed: GET /api/orders of Flask's 'orders'" in result.stdout
-    assert "not judged: a WSGI app that is not Flask's is mounted at /plain" in result.stdout
+    assert "not checked: a WSGI app that is not a Flask app is mounted at /plain" in result.stdout
 
 
 def test_check_looks_into_middleware(run):
@@ -195,9 +195,9 @@ def test_markdown_has_no_lines_that_change_with_every_edit(run):
         ((), 2, "nothing to serve: give TARGET"),
         (("native:nothing",), 2, "'native' has no 'nothing'"),
         (("native:meant", "--wsgi", "shop:app"), 2, "give either TARGET"),
-        (("shop:app",), 2, "is no tornado.web.Application"),
+        (("shop:app",), 2, "is not a tornado.web.Application"),
         (("--wsgi", "shop:nothing"), 2, "'shop' has no 'nothing'"),
-        (("--native", "shop:app"), 2, "is no list of Tornado rules"),
+        (("--native", "shop:app"), 2, "is not a list of Tornado rules"),
         (("native:make_raising()",), 3, "RuntimeError: out of order"),
     ],
 )
@@ -212,7 +212,7 @@ def test_another_wsgi_app_is_one_line(run):
     result = run("--check", "--native", "native:meant", "--wsgi", "tests.waterspout.wsgi.apps:app")
     assert result.exit_code == 0
     (line,) = result.stdout.splitlines()
-    assert line.startswith("tests.waterspout.wsgi.apps:app is not Flask's")
+    assert line.startswith("tests.waterspout.wsgi.apps:app is not a Flask app")
 
 
 def test_variables_name_what_is_served(run, monkeypatch):

@@ -142,7 +142,7 @@ class Products(Get):
 def test_a_wrong_name_is_said_once_with_the_one_that_may_be_meant():
     flask = make_flask(("/products/<id>", "api.products"), ("/orders", "api.orders"))
     report = judge([("/products/<id>", Products), ("/products/new", Products)], flask)
-    who, stale = f"{__name__}.Products replaces", "which is no endpoint of the Flask app"
+    who, stale = f"{__name__}.Products replaces", "which is not an endpoint of the Flask app"
     assert report.notes == [
         f"{who} 'nothing.like.it', {stale}",
         f"{who} 'products', {stale}: did you mean 'api.products'?",
@@ -166,7 +166,7 @@ def test_a_declaration_is_not_inherited_and_not_empty():
 def test_a_declaration_of_what_is_not_there_is_said():
     report = judge([("/other", Item)], make_flask(("/x", "x")))
     assert report.undeclared == []
-    assert "'item', which is no endpoint" in report.notes[0]
+    assert "'item', which is not an endpoint" in report.notes[0]
 
 
 @pytest.mark.parametrize("rule", [("/me", Item), ("/items/<int:id>/x", Item), (r"/item/(?P<id>\d+)", Item)])
@@ -198,15 +198,15 @@ def test_a_handler_that_takes_some_of_it_by_one_of_its_rules_is_not_worth_a_word
 def test_a_handler_whose_rules_are_not_all_known_is_not_judged_by_those_that_are():
     elsewhere = TornadoRule(HostMatches("shop.example"), [("/items/<int:id>", Item)])
     (note,) = judge([elsewhere, ("/me", Item)], make_flask(("/items/<int:id>", "item"))).notes
-    assert note.startswith("not judged, Tornado's routers decide")
+    assert note.startswith("not checked, Tornado's routers decide")
 
 
 def test_a_view_that_is_gone_leaves_its_name_to_the_native_rule():
     native = [PathRule("/items/<int:id>", Item, name="item")]
     (note,) = judge(native, make_flask(("/items", "items"))).notes
     assert note == (
-        f"{__name__}.Item replaces 'item', which is gone: a native rule bears its name, and "
-        "@waterspout.replaces can go as well"
+        f"{__name__}.Item replaces 'item', which is gone: a native rule has its name now, so "
+        "@waterspout.replaces can be removed, too"
     )
 
 
@@ -265,7 +265,7 @@ def test_a_rule_whose_converter_raises_is_named_and_the_others_are_judged():
     report = judge([("/<org>/orders", Get), ("/<name>/profile", Get)], flask)
     assert find_kinds(report) == [("shadowed", "profile", False)]
     (note,) = [note for note in report.notes if "converter raises" in note]
-    assert note.startswith("not judged, a converter raises at /")
+    assert note.startswith("not checked, a converter raises at /")
     assert note.endswith("Working outside of application context.") or "application context" in note
 
 
@@ -284,7 +284,7 @@ def test_a_rule_that_only_redirects_is_not_judged():
     flask.url_map.add(Rule("/old", endpoint=("not", "a string"), redirect_to="/new"))
     report = judge([("/old", Get)], flask)
     assert report.findings == []
-    assert any(note.startswith("not judged, it only redirects: /old") for note in report.notes)
+    assert any(note.startswith("not checked, it only redirects: /old") for note in report.notes)
 
 
 def test_files_of_static_path_are_everybody_s(tmp_path):
@@ -370,7 +370,7 @@ def test_what_a_table_can_t_say_is_named_and_the_rest_is_judged():
     report = examine(application, app, app)
     assert find_kinds(report) == [("shadowed", "a", False)]
     assert len(report.notes) == 3
-    assert all(note.startswith("not judged, Tornado's routers decide: ") for note in report.notes)
+    assert all(note.startswith("not checked, Tornado's routers decide: ") for note in report.notes)
 
 
 def test_hosts_of_flask_rules_are_asked_and_those_that_vary_are_named():
@@ -380,7 +380,7 @@ def test_hosts_of_flask_rules_are_asked_and_those_that_vary_are_named():
     app.add_url_rule("/c", "tenant", view, subdomain="<tenant>")
     report = judge([("/b", Get), ("/c", Get)], app)
     assert find_kinds(report) == [("shadowed", "api", False)]
-    assert report.notes == ["not judged, its host varies: <tenant>./c (tenant)"]
+    assert report.notes == ["not checked, its host varies: <tenant>./c (tenant)"]
 
 
 def test_an_app_that_is_not_flask_s_is_one_line():
@@ -392,7 +392,7 @@ def test_an_app_that_is_not_flask_s_is_one_line():
     assert [row.owner for row in report.rows] == ["native", "native", "WSGI"]
     assert [finding.kind for finding in report.findings] == ["unreachable"]
     assert report.notes == [
-        "shop:app is not Flask's: its rules are not known, and native ones alone are judged"
+        "shop:app is not a Flask app: its rules are not known, and only native ones are checked"
     ]
 
 
@@ -442,7 +442,7 @@ def test_a_mounted_app_that_is_not_flask_s_is_named():
     report = examine(Application(native=native, wsgi=app), app, site)
     assert find_kinds(report) == [("shadowed", "items", False)]
     assert ("/api/.*", "WSGI") in [(row.path, row.owner) for row in report.rows]
-    assert "not judged: a WSGI app that is not Flask's is mounted at /api" in report.notes
+    assert "not checked: a WSGI app that is not a Flask app is mounted at /api" in report.notes
 
 
 def test_a_stock_application_is_listed_and_not_judged():

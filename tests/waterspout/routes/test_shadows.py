@@ -157,7 +157,7 @@ def test_nothing_is_said_of_a_static_handler_of_the_application_s_own(tmp_path):
 def test_it_is_one_line_with_the_first_names(capsys, monkeypatch):
     monkeypatch.setattr(shadows, "_TIME", math.inf)
     flask = make_flask(**{name: f"/{name}" for name in "abcde"})
-    for size, said in ((0, ""), (1, "a view of Flask's (a): "), (5, "5 of Flask's views (a, b, c, ...): ")):
+    for size, said in ((0, ""), (1, "a Flask view (a): "), (5, "5 Flask views (a, b, c, ...): ")):
         rules = [(f"/{name}", Reads) for name in "abcde"[:size]]
         tell_shadows(Application(rules, wsgi=flask), link(flask, Names()))
         told = capsys.readouterr().err

@@ -79,5 +79,5 @@ def test_all_else_is_a_regular_expression(pattern):
 def test_half_and_half_is_refused(pattern):
     with pytest.raises(ConfigurationError, match="mixes <converters>"):
         is_flask_style(pattern)
-    with pytest.raises(ConfigurationError, match="'<a>' begins with no slash"):
+    with pytest.raises(ConfigurationError, match="'<a>' does not begin with a slash"):
         is_flask_style("<a>")

@@ -170,7 +170,7 @@ def test_rules_are_told_apart():
     assert isinstance(literal, PathRule)
     assert isinstance(flask, PathRule)
     assert (nest, expression) == (nested, regex)
-    with pytest.raises(ConfigurationError, match="no RequestHandler"):
+    with pytest.raises(ConfigurationError, match="not a RequestHandler"):
         read_rules([("/<a>", print)])
     with pytest.raises(ConfigurationError, match="not written Flask's way"):
         PathRule(r"/(\d+)", Reads)

@@ -68,14 +68,14 @@ def files(tmp_path):
         ("none", None, "--certfile {none} can't be read: No such file or directory"),
         ("folder", None, "--certfile {folder} can't be read: Is a directory"),
         ("cert", "none", "--keyfile {none} can't be read: No such file or directory"),
-        ("cert", None, "--certfile {cert} holds no private key in PEM format; give --keyfile"),
-        ("key", None, "--certfile {key} holds no certificate in PEM format"),
-        ("text", "key", "--certfile {text} holds no certificate in PEM format"),
-        ("empty", "key", "--certfile {empty} holds no certificate in PEM format"),
-        ("cert", "text", "--keyfile {text} holds no private key in PEM format"),
-        ("cert", "cert", "--keyfile {cert} holds no private key in PEM format"),
-        ("cert", "other", "the key in {other} is not that of the certificate in {cert}"),
-        ("ec_cert", "other", "the key in {other} is not that of the certificate in {ec_cert}"),
+        ("cert", None, "--certfile {cert} contains no private key in PEM format; give --keyfile"),
+        ("key", None, "--certfile {key} contains no certificate in PEM format"),
+        ("text", "key", "--certfile {text} contains no certificate in PEM format"),
+        ("empty", "key", "--certfile {empty} contains no certificate in PEM format"),
+        ("cert", "text", "--keyfile {text} contains no private key in PEM format"),
+        ("cert", "cert", "--keyfile {cert} contains no private key in PEM format"),
+        ("cert", "other", "the key in {other} does not match the certificate in {cert}"),
+        ("ec_cert", "other", "the key in {other} does not match the certificate in {ec_cert}"),
         ("cert", "encrypted", "the key in {encrypted} is encrypted: decrypt it first (openssl pkey -in "),
         ("both", None, "the key in {both} is encrypted"),
         ("cert", "broken", "--certfile {cert} can't be used"),
@@ -103,7 +103,7 @@ def test_the_files_are_found_again_wherever_the_process_has_gone(tmp_path, monke
     monkeypatch.chdir("/")
     certificate.load()
     (tmp_path / "both").write_text("nothing yet")
-    with pytest.raises(ConfigurationError, match=r"^--certfile both holds no certificate in PEM format$"):
+    with pytest.raises(ConfigurationError, match=r"^--certfile both contains no certificate in PEM format$"):
         certificate.load()
 
 

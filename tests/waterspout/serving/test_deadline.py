@@ -88,13 +88,13 @@ atexit.register(Orphans().wait_blocking, [child])
 @pytest.mark.parametrize(
     ("begin", "what"),
     [
-        (TASK, r"tasks that the app has started go on, though they are cancelled \(go_on\)"),
+        (TASK, r"tasks started by the app are still running after being cancelled \(go_on\)"),
         (
             THREAD.format(60),
             r"threads started by the app are still running \(Thread-1 \(sleep\), at .*\)",
         ),
         (EXIT.format(60), r"exit functions registered by the app are still running, at <string>:\d+ in wait"),
-        (OWN_TASK, r"tasks of the server's own go on, though they are cancelled \(go_on\)"),
+        (OWN_TASK, r"the server's own tasks are still running after being cancelled \(go_on\)"),
         (
             OWN_EXIT,
             r"the server's own exit functions are still running, "
@@ -106,7 +106,7 @@ def test_what_is_waited_for_is_said_long_before_the_time_is_over(begin, what):
     done = run(begin, patience=2.5)
     assert done.returncode == 3
     early, late = done.stderr.splitlines()
-    assert re.fullmatch(f"stopped, but {what}: for [12] s at most", early)
+    assert re.fullmatch(f"stopped, but {what}; waiting for at most [12] s", early)
     assert re.fullmatch(f"{what}: the graceful timeout is over", late)
 
 

@@ -259,7 +259,7 @@ async def test_any_application_of_tornado_s_is_served(serve):
 @pytest.mark.parametrize("name", ["debug", "serve_traceback"])
 async def test_tracebacks_for_whoever_comes_in_are_told(serve, make, name):
     """An inherited socket may be reachable from anywhere."""
-    said = f"{name}=True of the application shows tracebacks to whoever reaches an inherited socket"
+    said = f"the application's {name}=True shows tracebacks to anyone who can reach an inherited socket"
     application = make([("/raises", RaisesHandler)], **{name: True, "autoreload": False})
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serving = await serve(application, descriptors=(listener.detach(),))
@@ -285,7 +285,7 @@ async def test_on_loopback_tracebacks_are_nobody_else_s(serve):
 )
 async def test_a_debugger_for_whoever_comes_in_is_refused(make, tmp_path):
     application = make(Container(apps.app, debug=True))
-    said = r"^debug=True of the Container lets whoever reaches unix:.* run code"
+    said = r"^the Container's debug=True lets anyone who can reach unix:.* run code"
     with pytest.raises(ConfigurationError, match=said):
         await Server(application, ServeSettings(unix=str(tmp_path / "s"))).serve()
     assert not (tmp_path / "s").exists()
@@ -391,7 +391,7 @@ class StopsAtOnce(Application):
     [
         (
             StartsPlainly,
-            "StartsPlainly.start() is no coroutine: write async def start(self), with await super",
+            "StartsPlainly.start() is not a coroutine function: write async def start(self), with await",
         ),
         (StopsAtOnce, "StopsAtOnce.stop() takes no timeout: write async def stop(self, timeout=None)"),
     ],

@@ -32,7 +32,7 @@ async def test_what_waits_for_a_lane_is_told_from_what_runs(tmp_path):
     second = submit(pool, f"/gated?{gate}")
     await wait_for(lambda: pool.waiting == 1)
     said = describe_underway(application, 0)
-    assert re.fullmatch(r"; 1 runs, the longest GET /gated for \d+ s; 1 waits for a lane", said)
+    assert re.fullmatch(r"; 1 running, the longest GET /gated for \d+ s; 1 waiting for a lane", said)
     gate.touch()
     assert [await job.outcome for job in (first, second)] == ["whole", "whole"]
     await wait_for(lambda: describe_underway(application, 0) == "")

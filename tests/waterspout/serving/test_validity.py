@@ -47,7 +47,7 @@ ZFv8H2qfCRxMsEtluvBx
 -----END CERTIFICATE-----
 """
 DAMAGED = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
-ISSUER = "'Example Intermediate' of the certificate's chain"
+ISSUER = "'Example Intermediate' in the certificate's chain"
 BEGINS, ENDS = datetime(2026, 9, 1, tzinfo=UTC), datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC)
 
 

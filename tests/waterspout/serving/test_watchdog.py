@@ -14,8 +14,8 @@ from tests.server import poll
 from waterspout.serving import watchdog
 from waterspout.serving.watchdog import LoopWatchdog, find_culprit
 
-STANDS = "the event loop has stood still for "
-GOES_ON = "the event loop goes on, after "
+STANDS = "the event loop has been blocked for "
+GOES_ON = "the event loop runs again, after "
 
 pytestmark = pytest.mark.gen_test(timeout=30)
 
@@ -101,7 +101,7 @@ async def test_a_thread_that_can_t_be_had_is_told_of(watched, caplog, monkeypatc
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     watched.start()
-    assert "nobody watches the event loop: can't start new thread" in caplog.text
+    assert "the event loop is not watched: can't start new thread" in caplog.text
 
 
 def test_a_loop_that_waits_for_something_to_do_has_no_culprit():

@@ -53,7 +53,7 @@ def test_the_application_may_have_another_fixture(tmp_path):
 
 def test_what_is_no_application_is_told_how_to_name_one(tmp_path):
     said = run_tests(tmp_path)
-    assert "app is no waterspout.Application: name the fixture by --app-fixture" in said, said
+    assert "app is not a waterspout.Application: name the fixture with --app-fixture" in said, said
     assert "has no attribute" not in said
 
 

@@ -34,8 +34,8 @@ async def test_it_is_said_once_of_each_class_and_then_it_may_go_on(form, lines):
             async with connect(served.port, then=frame(TEXT, "a")):
                 await asyncio.sleep(0.2)
         assert lines() == [
-            f"{WHO}: open() has not ended for 10 s, and until it has, nothing that its client sends is "
-            "heard, nor that it leaves: what waits belongs in a task of its own (said once)"
+            f"{WHO}: open() has not returned after 10 s; until it does, nothing from the client is read, "
+            "and its disconnect goes unnoticed: move what waits into a separate task (logged once)"
         ]
         assert served.events == ["open", "open"]
         event.set()

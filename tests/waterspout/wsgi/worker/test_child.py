@@ -46,7 +46,7 @@ def test_a_factory_is_called_there():
     [
         ("no_such_module:app", "TargetNotFound", "no module 'no_such_module'"),
         (f"{APPS}:nothing", "TargetNotFound", "has no 'nothing'"),
-        (f"{APPS}:not_an_app", "TargetNotFound", "no WSGI callable, but int"),
+        (f"{APPS}:not_an_app", "TargetNotFound", "not a WSGI callable: its type is int"),
         (f"{APPS}:raise_at_once()", "TargetRaised", "LookupError: no database"),
     ],
 )
