@@ -349,7 +349,7 @@ def test_an_app_that_can_t_be_loaded_leaves_no_socket(path, tmp_path):
 def test_a_path_that_can_t_be_is_one_clear_line(tmp_path):
     (tmp_path / "file").write_text("precious")
     code, line = refuse(tmp_path, "--unix", str(tmp_path / "file"))
-    assert (code, "is no socket" in line) == (1, True)
+    assert (code, "is not a socket" in line) == (1, True)
     assert (tmp_path / "file").read_text() == "precious"
     code, line = refuse(tmp_path, "--unix", str(tmp_path / ("x" * 200)))
     assert (code, "too long" in line) == (2, True)
@@ -444,7 +444,7 @@ def test_a_descriptor_that_does_not_listen_is_one_clear_line(tmp_path):
         for number in (silent.fileno(), file.fileno(), 987):
             kept = {"pass_fds": [number] if number < 900 else []}
             code, line = refuse(tmp_path, "--fd", str(number), **kept)
-            assert (code, f"descriptor {number} is no listening socket" in line) == (2, True)
+            assert (code, f"descriptor {number} is not a listening socket" in line) == (2, True)
 
 
 # --- addresses -----------------------------------------------------------------------------------------

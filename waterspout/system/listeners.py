@@ -147,7 +147,7 @@ def listen_tcp(host: str, port: int, option: str = "") -> Listeners:
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         advice = f"choose another {option or '--port'}" if taken else f"see {option or '--host and --port'}"
         if taken:
-            advice += f" ({_SHOWS_TAKEN.format(port=port)} shows who has it)"
+            advice += f" ({_SHOWS_TAKEN.format(port=port)} shows which process has it)"
         reason = getattr(error, "strerror", None) or error
         raise WaterspoutError(f"can't listen on {host} port {port}: {reason}; {advice}") from None
 
@@ -223,12 +223,12 @@ def _clear(path: str) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(status.st_mode):
-        raise WaterspoutError(f"can't listen on unix:{path}: what is there is no socket; choose another path")
+        raise WaterspoutError(f"can't listen on unix:{path}: that path is not a socket; choose another")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         refused = probe.connect_ex(path)
     if refused == errno.EACCES:
-        raise PermissionError(errno.EACCES, "the socket that is there belongs to somebody else")
+        raise PermissionError(errno.EACCES, "the existing socket belongs to another user")
     if refused not in (errno.ECONNREFUSED, errno.ENOENT):
         raise WaterspoutError(
             f"can't listen on unix:{path}: a server listens there; stop it, or choose another path"
@@ -270,7 +270,7 @@ def _adopt(descriptor: int) -> socket.socket:
         raise _no_listener(descriptor, error.strerror) from None
     if sock.family not in _FAMILIES or not _listens(sock):
         sock.detach()
-        raise _no_listener(descriptor, "it accepts no connections")
+        raise _no_listener(descriptor, "it does not accept connections")
     sock.set_inheritable(False)  # WSGI processes must not keep the port
     sock.setblocking(False)
     return sock
@@ -295,8 +295,8 @@ def _listens(sock: socket.socket) -> bool:
 
 def _no_listener(descriptor: int, reason: str | None) -> ConfigurationError:
     return ConfigurationError(
-        f"descriptor {descriptor} is no listening socket ({reason}): whoever starts the server must open it, "
-        "listen on it, and let it be inherited"
+        f"descriptor {descriptor} is not a listening socket ({reason}): the process that starts the server "
+        "must open it, listen on it, and let it be inherited"
     )
 
 
@@ -322,5 +322,5 @@ def take_activated(environ: MutableMapping[str, str]) -> tuple[int, ...]:
     if pid != str(os.getpid()) or count is None:
         return ()
     if not re.fullmatch(r"[0-9]{1,3}", count):
-        raise ConfigurationError(f"LISTEN_FDS={count} is no number of descriptors: see sd_listen_fds(3)")
+        raise ConfigurationError(f"LISTEN_FDS={count} is not a number of descriptors: see sd_listen_fds(3)")
     return tuple(range(_FIRST_ACTIVATED, _FIRST_ACTIVATED + int(count)))

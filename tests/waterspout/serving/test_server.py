@@ -317,7 +317,7 @@ async def test_a_port_that_is_taken_is_told_with_what_to_do(capsys, recwarn):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         server = Server(Application(native=ROUTES), ServeSettings(port=port))
-        asked = re.escape(f"choose another --port (ss -ltnp 'sport = :{port}' shows who has it)")
+        asked = re.escape(f"choose another --port (ss -ltnp 'sport = :{port}' shows which process has it)")
         with pytest.raises(WaterspoutError, match=f"^can't listen on 127.0.0.1 port {port}: .*; {asked}$"):
             await server.serve()
 
