@@ -302,8 +302,20 @@ def is_foreign(filename: str) -> bool:
 
 
 def _is_in(filename: str, module: Any) -> bool:
-    homes = [os.path.join(home, "") for home in getattr(module, "__path__", ())]
-    return filename == getattr(module, "__file__", None) or filename.startswith(tuple(homes))
+    names = read_names(module)
+    homes = [os.path.join(home, "") for home in names.get("__path__", ())]
+    return filename == names.get("__file__") or filename.startswith(tuple(homes))
+
+
+def read_names(module: Any) -> dict[str, Any]:
+    """The names of what `sys.modules` has as a module; none of what is not one. An attribute is not asked
+    for: that would load a module made by `importlib.util.LazyLoader`.
+    """
+    try:
+        names: dict[str, Any] = object.__getattribute__(module, "__dict__")
+    except AttributeError:
+        return {}
+    return names
 
 
 @cache

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from waterspout.exceptions import ConfigurationError
-from waterspout.importer import Home, is_foreign
+from waterspout.importer import Home, is_foreign, read_names
 from waterspout.limits import RESTART_END
 from waterspout.logs.standing import find_children
 from waterspout.serving.deadline import end_children
@@ -59,11 +59,9 @@ def find_own_files() -> set[str]:
     """
     found = set()
     for module in list(sys.modules.values()):
-        with contextlib.suppress(AttributeError):  # an entry that is not a module
-            # Not `module.__file__`: that would load a module made by `importlib.util.LazyLoader`.
-            file = object.__getattribute__(module, "__dict__").get("__file__")
-            if isinstance(file, str) and file and not is_foreign(file):
-                found.add(file)
+        file = read_names(module).get("__file__")
+        if isinstance(file, str) and file and not is_foreign(file):
+            found.add(file)
     return found
 
 

@@ -83,9 +83,11 @@ async def test_native_files_are_those_of_loaded_modules_but_no_library_s():
     assert not any("site-packages" in file or file.endswith("asyncio/__init__.py") for file in files)
 
 
+@pytest.mark.parametrize("named", [set(), {"lazy"}], ids=["a module", "named by an option"])
 async def test_a_module_that_is_to_be_loaded_when_it_is_used_is_not_by_being_asked_for_its_file(
-    folder, monkeypatch
+    folder, monkeypatch, named
 ):
+    monkeypatch.setattr(importer, "_named", named)
     (folder / "lazy.py").write_text("raise AssertionError")
     spec = importlib.util.spec_from_file_location("lazy", folder / "lazy.py")
     spec.loader = importlib.util.LazyLoader(spec.loader)
