@@ -57,6 +57,7 @@ from waterspout.system.surroundings import (
     tell_stacks,
 )
 from waterspout.targets import build_application, check_named
+from waterspout.wsgi.container import Container
 from waterspout.wsgi.naming import Names
 from waterspout.wsgi.pool.bulkheads import NamedPool
 
@@ -295,9 +296,10 @@ def _build_application(
         application.configure(**settings.application)
         for doubt in application.doubts:
             say(doubt)
-        _warn_of_copy(application)
         if application.container is not None and application.native_rules:
             application.container.link.on_flask.append(partial(tell_shadows, application))
+    for container in find_containers(application):
+        _warn_of_copy(container)
     if application.settings.get("autoreload") and not settings.reload:
         say(
             "the application's autoreload (debug=True sets it) does nothing here: --reload loads changed code"
@@ -314,11 +316,12 @@ def _check_heeded(context: click.Context, settings: ServeSettings, application: 
     containers, named = find_containers(application), describe(application)
     names: tuple[str, ...]
     if isinstance(application, Application):
-        names, why = WSGI_OPTIONS, ", because there is no WSGI app"
-        if application.container is not None:
-            names = ()
-        elif containers:
-            names, why = (*names, "max_body_size"), " by the Container of a rule: set it where that is made"
+        if containers.keys() - {application.container}:
+            names = (*WSGI_OPTIONS, "max_body_size")
+            why = " by the Container of a rule: set it where that is made"
+        else:
+            names = () if containers else WSGI_OPTIONS
+            why = ", because there is no WSGI app"
     else:
         unheard = {"trusted_proxies", "proxy_headers", "root_path"}.intersection(settings.application)
         if unheard:
@@ -342,11 +345,10 @@ def _heed_application(settings: ServeSettings, application: TornadoApplication) 
     return replace(settings, graceful_timeout=application.graceful_timeout)
 
 
-def _warn_of_copy(application: Application) -> None:
+def _warn_of_copy(container: Container) -> None:
     """Warn of an app that native code imports: it lives in the server, too, and serves no requests there."""
-    container = application.container
-    target = container.pool.target if container is not None else None
-    if container is None or not container.pool.settings.workers or not isinstance(target, str):
+    target = container.pool.target
+    if not container.pool.settings.workers or not isinstance(target, str):
         return
     if is_loaded(target):
         say(

@@ -21,6 +21,10 @@ stock_with_container = TornadoApplication(
 ours_with_container = Application(
     [("/a/.*", FallbackHandler, {"fallback": Container("tests.waterspout.wsgi.apps:app")})]
 )
+both_with_container = Application(
+    native=[("/a/.*", FallbackHandler, {"fallback": Container("tests.waterspout.wsgi.apps:app")})],
+    wsgi="tests.waterspout.wsgi.apps:app",
+)
 ours = Application(native=routes, wsgi="tests.waterspout.wsgi.apps:app", wsgi_queue=5)
 
 router = RuleRouter([])

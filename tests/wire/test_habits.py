@@ -91,6 +91,17 @@ def test_an_app_that_native_code_imports_lives_in_the_server_too_and_that_is_sai
     server.stop()
 
 
+@pytest.mark.parametrize("made", ["Application(", "waterspout.Application("])
+def test_so_does_one_that_a_container_in_a_rule_names(start_server, tmp_path, made):
+    (tmp_path / "ruled.py").write_text(
+        "import waterspout\nfrom tornado.web import Application\nfrom tests.apps.working import app as wsgi\n"
+        f"app = {made}[('.*', waterspout.Container('ruled:wsgi', workers=1))])\n"
+    )
+    server = start_server("ruled:app", cwd=tmp_path)
+    assert server.log_lines("ruled:wsgi is also loaded in the server")
+    server.stop()
+
+
 def test_a_factory_that_native_code_calls_makes_its_app_in_the_server_too_and_that_is_said(
     start_server, tmp_path
 ):
