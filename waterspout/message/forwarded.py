@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import islice
 from typing import Final, NamedTuple
 
 from waterspout.limits import PROXY_HOPS
@@ -93,7 +94,7 @@ _NODE: Final = re.compile(
 _ROOT_PATH: Final = re.compile(r"(?:/[0-9A-Za-z\-._~@:+,=]{1,255}){1,32}")
 #: RFC 7239 section 4, without escapes in quoted strings: no address and no host needs one.
 _PAIR: Final = rf'{TOKEN}=(?:{TOKEN}|"[^"\\]*")'
-_ELEMENT: Final = re.compile(rf"[ \t]*(?:{_PAIR})(?:;(?:{_PAIR}))*;?[ \t]*")
+_ELEMENT: Final = re.compile(rf"[ \t]*(?:{_PAIR})?(?:;(?:{_PAIR})?)*[ \t]*")
 _PAIRS: Final = re.compile(rf'({TOKEN})=(?:({TOKEN})|"([^"\\]*)")')
 
 
@@ -181,8 +182,10 @@ def _last(fields: dict[str, str], name: str) -> str:
 def read_forwarded(fields: dict[str, str], scheme: str, host: str, is_trusted: Trust) -> Client:
     """What `Forwarded` says. Each element is from one proxy: the one that names the client counts."""
     elements: list[dict[str, str]] = []
-    for text in _split_forwarded(fields.get("forwarded", "")):
-        if not _ELEMENT.fullmatch(text) or len(elements) == PROXY_HOPS:
+    for text in islice(_split_forwarded(fields.get("forwarded", "")), PROXY_HOPS):
+        if not text.strip(" \t"):
+            continue  # an empty element of a list means nothing (RFC 9110 section 5.6.1)
+        if not _ELEMENT.fullmatch(text):
             break
         elements.append({name.lower(): token or quoted for name, token, quoted in _PAIRS.findall(text)})
     nodes = [element.get("for", "") for element in elements]

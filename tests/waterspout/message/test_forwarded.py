@@ -153,8 +153,28 @@ def test_the_element_that_names_the_client_says_the_rest():
 @pytest.mark.parametrize(
     "text",
     [
+        "for=203.0.113.9;;proto=https",
+        ";for=203.0.113.9;proto=https",
+        "for=203.0.113.9;proto=https;;",
+        "for=203.0.113.9;proto=https,",
+        ",for=203.0.113.9;proto=https, ,\t,",
+        "for=6.6.6.6;proto=http,,for=203.0.113.9;proto=https",
+    ],
+)
+def test_empty_pairs_and_empty_elements_mean_nothing(text):
+    assert read(text) == Client("203.0.113.9", "", "https", "here.example", "")
+
+
+def test_empty_elements_are_counted_as_proxies_are():
+    assert read("for=203.0.113.9" + "," * (PROXY_HOPS - 1)).address == "203.0.113.9"
+    assert read("for=203.0.113.9" + "," * PROXY_HOPS).address == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         *('"', '""', '" ', "for=1.1.1.1,", "a=b;", ',"', "=,", 'for="', "for=10.0.0.1,", 'x="y",'),
-        *("a=b;a=b;", "\t", "for=", "a", ";", '"\\'),
+        *("a=b;a=b;", "\t", "for=", "a", ";", ",", '"\\'),
     ],
 )
 def test_no_field_costs_more_than_linear_time(text):
