@@ -18,12 +18,14 @@ from waterspout.exceptions import ClientDisconnected
 from waterspout.limits import FILE_BLOCK, READ_WINDOW
 from waterspout.wsgi.worker.inbox import Lane
 
+#: `BufferedReader.read` makes room for all that it is asked for; a larger read is done in such parts.
+_READ_AT_ONCE: Final = 64 * 1024 * 1024
 #: How far the causes of an error are followed; apps can make cycles of them.
 _CAUSES: Final = 16
 
 
 class LaneBody(io.RawIOBase):
-    """The raw stream under `wsgi.input`; `io.BufferedReader` adds read, readline and iteration."""
+    """The raw stream under `wsgi.input`; `BufferedBody` adds read, readline and iteration."""
 
     def __init__(self, lane: Lane) -> None:
         super().__init__()
@@ -89,6 +91,24 @@ class LaneBody(io.RawIOBase):
         return size
 
 
+class BufferedBody(io.BufferedReader):
+    """Takes any size, as `BytesIO` does, which small bodies are: a view need not know which it has."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0:
+            return super().read()
+        if size <= _READ_AT_ONCE:
+            return super().read(size)
+        pieces: list[bytes] = []
+        while size and (piece := super().read(min(size, _READ_AT_ONCE))):
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces)
+
+    def read1(self, size: int = -1, /) -> bytes:
+        return super().read1(min(size, _READ_AT_ONCE))
+
+
 def _make_error(text: str) -> ClientDisconnected:
     """Where Werkzeug is loaded, this is also an instance of Werkzeug's error of this name: Flask answers that
     with a 400, which nobody reads; any other exception would log a traceback for each client that gives up.
@@ -122,10 +142,10 @@ def comes_of_leaving(error: BaseException) -> bool:
 def open_body(body_length: int, lane: Lane) -> BinaryIO:
     """wsgi.input for a request: `body_length` as in `RequestHead`.
 
-    For -1 (on demand) it is a `BufferedReader`, so it reads ahead by one buffer, never past the end.
+    For -1 (on demand) it is a `BufferedBody`, so it reads ahead by one buffer, never past the end.
     """
     if body_length < 0:
-        return io.BufferedReader(LaneBody(lane), READ_WINDOW // 4)
+        return BufferedBody(LaneBody(lane), READ_WINDOW // 4)
     inbox = lane.inbox
     have = sum(map(len, inbox.pieces))
     while have < body_length:

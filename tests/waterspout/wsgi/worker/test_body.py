@@ -2,6 +2,7 @@
 
 import io
 import os
+import sys
 from collections import deque
 
 import pytest
@@ -79,6 +80,9 @@ WAYS = {
     "read(None)": lambda body: body.read(None),
     "read(3)": lambda body: b"".join(iter(lambda: body.read(3), b"")),
     "read(large)": lambda body: body.read(10**6),
+    "read(huge)": lambda body: body.read(sys.maxsize),
+    "read(negative)": lambda body: body.read(-5),
+    "read1(huge)": lambda body: b"".join(iter(lambda: body.read1(sys.maxsize), b"")),
     "read1": lambda body: b"".join(iter(lambda: body.read1(5), b"")),
     "readline": lambda body: b"".join(iter(body.readline, b"")),
     "readline(2)": lambda body: b"".join(iter(lambda: body.readline(2), b"")),
@@ -104,6 +108,12 @@ def test_lines_are_lines_whatever_they_arrived_in():
     assert list(open_lines()) == [b"one\n", b"two\n", b"\n", b"four"]
     assert open_lines().readline() == b"one\n"
     assert open_lines().readlines() == [b"one\n", b"two\n", b"\n", b"four"]
+
+
+def test_a_size_above_what_is_read_at_once_is_read_in_parts(monkeypatch):
+    monkeypatch.setattr("waterspout.wsgi.worker.body._READ_AT_ONCE", 4)
+    body = open_lines()
+    assert [body.read(6), body.read(5), body.read(5), body.read(5)] == [b"one\ntw", b"o\n\nfo", b"ur", b""]
 
 
 def test_readinto_fills_a_buffer():
