@@ -341,7 +341,7 @@ def test_an_app_that_believes_a_proxy_itself_is_told_the_same(start_server, form
         (["for=_hidden, for=10.0.0.1"], "10.0.0.1", "http://test.example"),
         (["proto=https"], "127.0.0.1", "https://test.example"),
         (["for=203.0.113.9;"], "203.0.113.9", "http://test.example"),
-        (["for=203.0.113.9,"], "203.0.113.9", "http://test.example"),
+        (["for=203.0.113.9,"], "127.0.0.1", "http://test.example"),
         (["for=203.0.113.9;;proto=https"], "203.0.113.9", "https://test.example"),
         (["203.0.113.9"], "127.0.0.1", "http://test.example"),
         (['for="203.0.113.9\\"'], "127.0.0.1", "http://test.example"),

@@ -94,7 +94,7 @@ _NODE: Final = re.compile(
 _ROOT_PATH: Final = re.compile(r"(?:/[0-9A-Za-z\-._~@:+,=]{1,255}){1,32}")
 #: RFC 7239 section 4, without escapes in quoted strings: no address and no host needs one.
 _PAIR: Final = rf'{TOKEN}=(?:{TOKEN}|"[^"\\]*")'
-_ELEMENT: Final = re.compile(rf"[ \t]*(?:{_PAIR})?(?:;(?:{_PAIR})?)*[ \t]*")
+_ELEMENT: Final = re.compile(rf"(?:{_PAIR})?(?:;(?:{_PAIR})?)*")
 _PAIRS: Final = re.compile(rf'({TOKEN})=(?:({TOKEN})|"([^"\\]*)")')
 
 
@@ -183,9 +183,9 @@ def read_forwarded(fields: dict[str, str], scheme: str, host: str, is_trusted: T
     """What `Forwarded` says. Each element is from one proxy: the one that names the client counts."""
     elements: list[dict[str, str]] = []
     for text in islice(_split_forwarded(fields.get("forwarded", "")), PROXY_HOPS):
-        if not text.strip(" \t"):
-            continue  # an empty element of a list means nothing (RFC 9110 section 5.6.1)
-        if not _ELEMENT.fullmatch(text):
+        # An empty element is not skipped, as RFC 9110 section 5.6.1 has it: a proxy that says nothing has
+        # written it, and what is further left may be the client's own.
+        if not _ELEMENT.fullmatch(text.strip(" \t")):
             break
         elements.append({name.lower(): token or quoted for name, token, quoted in _PAIRS.findall(text)})
     nodes = [element.get("for", "") for element in elements]
