@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -58,7 +58,7 @@ from waterspout.system.surroundings import (
 )
 from waterspout.targets import build_application, check_named
 from waterspout.wsgi.container import Container
-from waterspout.wsgi.naming import Names
+from waterspout.wsgi.naming import Link, Names
 from waterspout.wsgi.pool.bulkheads import NamedPool
 
 #: Settings of the application that options of the same names give; --wsgi-pool gives two of them instead.
@@ -298,8 +298,7 @@ def _build_application(
             say(doubt)
         if application.container is not None and application.native_rules:
             application.container.link.on_flask.append(partial(tell_shadows, application))
-    for container in find_containers(application):
-        _warn_of_copy(container)
+    _warn_of_copies(find_containers(application))
     if application.settings.get("autoreload") and not settings.reload:
         say(
             "the application's autoreload (debug=True sets it) does nothing here: --reload loads changed code"
@@ -318,7 +317,8 @@ def _check_heeded(context: click.Context, settings: ServeSettings, application: 
     if isinstance(application, Application):
         if containers.keys() - {application.container}:
             names = (*WSGI_OPTIONS, "max_body_size")
-            why = " by the Container of a rule: set it where that is made"
+            takes = "" if application.container is None else " (only wsgi= takes it)"
+            why = f" by the Container of a rule{takes}: set it where the Container is made"
         else:
             names = () if containers else WSGI_OPTIONS
             why = ", because there is no WSGI app"
@@ -345,11 +345,18 @@ def _heed_application(settings: ServeSettings, application: TornadoApplication) 
     return replace(settings, graceful_timeout=application.graceful_timeout)
 
 
-def _warn_of_copy(container: Container) -> None:
+def _warn_of_copies(containers: Iterable[Container]) -> None:
     """Warn of an app that native code imports: it lives in the server, too, and serves no requests there."""
-    target = container.pool.target
-    if not container.pool.settings.workers or not isinstance(target, str):
-        return
+    links: dict[str, Link] = {}  # each app once, however many containers run it
+    for container in containers:
+        target = container.pool.target
+        if container.pool.settings.workers and isinstance(target, str):
+            links.setdefault(target, container.link)
+    for target, link in links.items():
+        _warn_of_copy(target, link)
+
+
+def _warn_of_copy(target: str, link: Link) -> None:
     if is_loaded(target):
         say(
             f"{target} is also loaded in the server, because native code imports it: threads that it "
@@ -359,7 +366,7 @@ def _warn_of_copy(container: Container) -> None:
         _say_made(f"{target} has also been called")
     elif apps := find_flasks():
         # Which one is it, if any? The module with `app = create_app()` need not be the factory's.
-        container.link.on_flask.append(partial(_warn_of_twin, target, apps))
+        link.on_flask.append(partial(_warn_of_twin, target, apps))
 
 
 def _warn_of_twin(target: str, apps: list[tuple[str, frozenset[str]]], loaded: Names) -> None:

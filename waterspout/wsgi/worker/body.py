@@ -12,7 +12,8 @@ import stat
 import sys
 from collections.abc import Callable
 from functools import cache
-from typing import Any, BinaryIO, Final
+from operator import index
+from typing import Any, BinaryIO, Final, SupportsIndex
 
 from waterspout.exceptions import ClientDisconnected
 from waterspout.limits import FILE_BLOCK, READ_WINDOW
@@ -94,19 +95,18 @@ class LaneBody(io.RawIOBase):
 class BufferedBody(io.BufferedReader):
     """Takes any size, as `BytesIO` does, which small bodies are: a view need not know which it has."""
 
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is None or size < 0:
+    def read(self, size: SupportsIndex | None = -1, /) -> bytes:
+        left = -1 if size is None else index(size)
+        if left < 0:
             return super().read()
-        if size <= _READ_AT_ONCE:
-            return super().read(size)
-        pieces: list[bytes] = []
-        while size and (piece := super().read(min(size, _READ_AT_ONCE))):
-            pieces.append(piece)
-            size -= len(piece)
-        return b"".join(pieces)
+        pieces = [super().read(min(left, _READ_AT_ONCE))]
+        while len(pieces[-1]) == _READ_AT_ONCE:
+            left -= _READ_AT_ONCE
+            pieces.append(super().read(min(left, _READ_AT_ONCE)))
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def read1(self, size: int = -1, /) -> bytes:
-        return super().read1(min(size, _READ_AT_ONCE))
+    def read1(self, size: SupportsIndex | None = -1, /) -> bytes:
+        return super().read() if size is None else super().read1(min(index(size), _READ_AT_ONCE))
 
 
 def _make_error(text: str) -> ClientDisconnected:

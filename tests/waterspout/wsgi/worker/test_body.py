@@ -82,6 +82,7 @@ WAYS = {
     "read(large)": lambda body: body.read(10**6),
     "read(huge)": lambda body: body.read(sys.maxsize),
     "read(negative)": lambda body: body.read(-5),
+    "read1(None)": lambda body: body.read1(None),
     "read1(huge)": lambda body: b"".join(iter(lambda: body.read1(sys.maxsize), b"")),
     "read1": lambda body: b"".join(iter(lambda: body.read1(5), b"")),
     "readline": lambda body: b"".join(iter(body.readline, b"")),
@@ -113,7 +114,7 @@ def test_lines_are_lines_whatever_they_arrived_in():
 def test_a_size_above_what_is_read_at_once_is_read_in_parts(monkeypatch):
     monkeypatch.setattr("waterspout.wsgi.worker.body._READ_AT_ONCE", 4)
     body = open_lines()
-    assert [body.read(6), body.read(5), body.read(5), body.read(5)] == [b"one\ntw", b"o\n\nfo", b"ur", b""]
+    assert [body.read(size) for size in (8, 6, 5)] == [b"one\ntwo\n", b"\nfour", b""]
 
 
 def test_readinto_fills_a_buffer():
