@@ -88,7 +88,9 @@ def parse_folder(text: str) -> Path:
     try:
         return Path(text).expanduser().absolute()
     except RuntimeError as error:
-        message = f"BOARD_FOLDER {text} begins with a home directory that does not exist"
+        message = (
+            f"BOARD_FOLDER {text} begins with a home directory that can't be found (is there such a user?)"
+        )
         raise SettingsError(message) from error
 
 

@@ -140,7 +140,10 @@ class Application(TornadoApplication):
         native_size = changes.pop("native_max_body_size", self.native_max_body_size)
         check_size("native_max_body_size", native_size)
         if unknown := changes.keys() - CONTAINER_SETTINGS.keys() - {"debug"}:
-            raise ConfigurationError(f"{min(unknown)!r} can only be set when the application is made")
+            raise ConfigurationError(
+                f"{min(unknown)!r} can't be changed here: settings of Tornado's and of your own are given "
+                "when the application is made"
+            )
         if self.container is not None:
             ours = {CONTAINER_SETTINGS.get(name, name): value for name, value in changes.items()}
             self.container.configure(**ours)

@@ -103,7 +103,7 @@ class Port(click.IntRange):
         if place is not None:
             host, port = place
             meant = f"--host {host} --port {port}" if host else f"--port {port}"
-            self.fail(f"{value!r} includes a host: write {meant}", param, ctx)
+            self.fail(f"{value!r} is not just a port: write {meant}", param, ctx)
         return super().convert(value, param, ctx)
 
     def _replace(self, value: Any, name: str, ctx: click.Context) -> Any:

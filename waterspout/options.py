@@ -373,8 +373,8 @@ def _check_tornado(context: click.Context, given: Collection[str]) -> None:
     for name in _OURS_ALONE:
         if name in given:
             raise ConfigurationError(
-                f"{_spell(context, name)} works only with --server waterspout, "
-                f"not with {_spell(context, 'server')} tornado: leave out one of them"
+                f"{_spell(context, name)} does not work with {_spell(context, 'server')} tornado: "
+                "leave out one of them"
             )
 
 

@@ -46,7 +46,10 @@ class ServeSettings:
     def __post_init__(self) -> None:
         """Raises ConfigurationError."""
         if not 0 <= self.graceful_timeout < math.inf:
-            raise ConfigurationError(f"the graceful timeout can't be {self.graceful_timeout} s")
+            raise ConfigurationError(
+                "the graceful timeout must be a finite number of seconds, 0 or more, "
+                f"not {self.graceful_timeout}"
+            )
         if self.debug:
             self.refuse_debugger("--debug")
 

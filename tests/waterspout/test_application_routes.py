@@ -341,7 +341,7 @@ async def test_a_host_that_can_t_be_is_a_bad_request():
         (Reads, "native=<class .*Reads'>: rules are a list of tuples"),
         ([("/a", 5)], "the rule '/a' leads to 5, which is not a RequestHandler class: a handler is"),
         ([(r"/a(.*)", {})], "leads to {}, which is not a RequestHandler class"),
-        ([Rule(PathMatches("/a"), None)], "the rule '/a' leads to None, which is no"),
+        ([Rule(PathMatches("/a"), None)], "the rule '/a' leads to None, which is not a RequestHandler class"),
         (
             [("/<a>", lambda request: None)],
             "leads to .*<lambda>, which is not a RequestHandler class: a handler",
@@ -521,7 +521,9 @@ def test_a_rule_that_leads_to_a_function_is_told_what_that_has_to_do():
     ]
     plain, part, anonymous, other = Application(rules).doubts
     for said, path, named in ((plain, "/plain", "answer"), (part, "/part", "answer")):
-        assert said.startswith(f"the rule {path!r} leads to {__name__}.{named}, which is not a ")
+        assert said.startswith(
+            f"the rule {path!r} leads to {__name__}.{named}, which is not a RequestHandler class"
+        )
         assert "has to answer that itself" in said
         assert said.endswith("a handler is a subclass of tornado.web.RequestHandler")
     assert "<lambda>" in anonymous

@@ -102,7 +102,7 @@ def test_a_stop_that_waits_for_nothing_says_so_by_silence(fresh):
     assert fresh.get("/native/ping").text == "pong"
     fresh.stop()
     (line,) = fresh.log_lines("stopping (SIGTERM)")
-    assert line.endswith("(a second signal ends the server at once)")
+    assert line.endswith("(a second SIGTERM or SIGINT ends it at once)")
 
 
 @pytest.mark.parametrize("ending", ["Ctrl-C", "SIGTERM"])

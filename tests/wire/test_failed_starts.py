@@ -222,7 +222,7 @@ def test_a_start_that_blocks_the_loop_is_named_and_the_second_signal_ends_it(beg
     process, log, ops = begin("--loop", loop, first=first, wsgi="None")
     assert says("waiting for the application's start()")
     process.terminate()
-    assert says("told to stop, but the event loop is blocked (a second signal ends the server at once)")
+    assert says("told to stop, but the event loop is blocked (a second SIGTERM or SIGINT ends it at once)")
     process.terminate()
     assert process.wait(PATIENCE) == 1
     assert says("second stop signal (SIGTERM): ending at once; the event loop is blocked")

@@ -163,8 +163,8 @@ def test_httptools_is_another_word_for_our_own_server(start):
 @pytest.mark.parametrize(
     ("words", "variables", "text"),
     [
-        (("--head-timeout", "1"), {}, "--head-timeout works only with --server waterspout"),
-        ((), {"WATERSPOUT_BODY_RATE": "9"}, "WATERSPOUT_BODY_RATE works only with --server waterspout"),
+        (("--head-timeout", "1"), {}, "--head-timeout does not work with --server tornado"),
+        ((), {"WATERSPOUT_BODY_RATE": "9"}, "WATERSPOUT_BODY_RATE does not work with --server tornado"),
     ],
 )
 def test_what_tornado_s_server_does_not_know_is_refused(tmp_path, words, variables, text):

@@ -269,13 +269,13 @@ def test_a_proxy_on_a_unix_socket_can_be_trusted(start_unix, path):
 
 def test_trust_that_nobody_can_match_is_said_at_the_start(start_server, start_unix):
     server = start_unix(*ENVIRONS, "--trusted-proxies", "127.0.0.1,10.0.0.0/8")
-    told = "matches no client: the server listens"
+    told = "matches no peer: the server listens"
     said = f"waterspout: --trusted-proxies {told} only on a UNIX socket; name unix"
     assert said in server.log.splitlines()
     server = start_server(*ENVIRONS, "--trusted-proxies", "unix")
     said = f"waterspout: --trusted-proxies unix {told} on no UNIX socket; name networks"
     assert said in server.log.splitlines()
-    assert "matches no client" not in start_server(*ENVIRONS, "--trusted-proxies", "unix,127.0.0.1").log
+    assert "matches no peer" not in start_server(*ENVIRONS, "--trusted-proxies", "unix,127.0.0.1").log
 
 
 @pytest.mark.parametrize(("words", "mode"), [((), 0o660), (("--unix-mode", "600"), 0o600)])

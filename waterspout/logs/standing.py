@@ -71,7 +71,7 @@ def describe_place(place: str) -> str:
     """For a line about a process that was asked; `place`: its answer, "" if there was none."""
     if place:
         return f"currently at {place}"
-    return "it can't say where: perhaps C code holds its interpreter's lock"
+    return "it can't say where it is: perhaps C code holds its interpreter's lock"
 
 
 def _find_ident(thread: int) -> int | None:
@@ -127,7 +127,7 @@ def describe_left(threads: Collection[threading.Thread]) -> str:
     if running := [thread for thread in threads if thread.is_alive()]:
         return f"threads started by the app are still running ({_name_threads(running)})"
     if children := [str(child.pid) for child in find_children() if not child.daemon]:
-        return f"processes started by the app are still running, and are left alone ({', '.join(children)})"
+        return f"processes started by the app are still running ({', '.join(children)}), and are not killed"
     place = find_place(MAIN_THREAD)
     whose = "the server's own exit functions" if _is_own_exit() else "exit functions registered by the app"
     return f"{whose} are still running" + (f", at {place}" if place else "")

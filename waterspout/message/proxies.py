@@ -177,11 +177,10 @@ class Proxies:
         if not self._trusted or len(is_unix) != 1:
             return ""
         if True in is_unix and "unix" not in self._trusted:
-            return "--trusted-proxies matches no client: the server listens only on a UNIX socket; name unix"
+            return "--trusted-proxies matches no peer: the server listens only on a UNIX socket; name unix"
         if False in is_unix and self._trusted == {"unix"}:
             return (
-                "--trusted-proxies unix matches no client: the server listens on no UNIX socket; "
-                "name networks"
+                "--trusted-proxies unix matches no peer: the server listens on no UNIX socket; name networks"
             )
         return ""
 
@@ -221,7 +220,7 @@ def check_headers(text: str) -> str:
     for name in names:
         if name not in X_FORWARDED:
             raise ConfigurationError(
-                f"proxy headers: {name!r} is not a header that can be trusted: write {', '.join(FAMILIES)}, "
+                f"proxy headers: {name!r} can't stand here: write one of {', '.join(FAMILIES)}, "
                 f"or some of {', '.join(X_FORWARDED)}"
             )
     return ",".join(names)

@@ -347,7 +347,9 @@ class LeanRequestHandler(TornadoRequestHandler):
         # HTTPOutputError, more or less than its Content-Length: then the server has closed.
         has_left = is_left(connection) and not isinstance(error, HTTPOutputError)
         if not (record.note or has_left or isinstance(error, StreamClosedError)):
-            gen_log.error("Cannot send error response after headers written: %s is cut", record.request_id)
+            gen_log.error(
+                "Cannot send error response after headers written: %s is cut off", record.request_id
+            )
         record.note = record.note or ("client-left" if has_left else "cut")
         self._leave()
 

@@ -112,7 +112,7 @@ class Hearing:
 
 def _say_unheard(place: str) -> None:
     logger.warning(
-        "told to stop, but the event loop is blocked (a second signal ends the server at once); %s", place
+        "told to stop, but the event loop is blocked (a second SIGTERM or SIGINT ends it at once); %s", place
     )
 
 

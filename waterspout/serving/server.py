@@ -171,7 +171,7 @@ class Server:
             return
         self._manager.tell("STOPPING=1")  # a process that says so and does not end is killed
         logger.info(
-            "stopping (%s): running requests get at most %g s (a second signal ends the server at once)%s",
+            "stopping (%s): running requests get at most %g s (a second SIGTERM or SIGINT ends it at once)%s",
             self._stop_signal,
             self._settings.graceful_timeout,
             describe_underway(self._application, server.count_connections().websockets),

@@ -184,7 +184,7 @@ class Child:
 def test_processes_are_named_if_python_waits_for_them(monkeypatch):
     monkeypatch.setattr(module, "find_children", lambda: [Child(1), Child(2, daemon=True), Child(3)])
     said = module.describe_left([threading.Thread()])
-    assert said == "processes started by the app are still running, and are left alone (1, 3)"
+    assert said == "processes started by the app are still running (1, 3), and are not killed"
 
 
 def test_else_it_is_what_runs_at_the_exit_and_where(monkeypatch):

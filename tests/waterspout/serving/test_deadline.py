@@ -123,7 +123,7 @@ def test_a_child_that_python_would_wait_for_is_left_alone_at_the_deadline():
             assert process.wait(15) == 3
         finally:
             os.kill(child, signal.SIGKILL)  # it was still there
-        assert f"processes started by the app are still running, and are left alone ({child})" in (
+        assert f"processes started by the app are still running ({child}), and are not killed" in (
             process.stderr.read()
         )
 

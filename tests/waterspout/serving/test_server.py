@@ -391,7 +391,8 @@ class StopsAtOnce(Application):
     [
         (
             StartsPlainly,
-            "StartsPlainly.start() is not a coroutine function: write async def start(self), with await",
+            "StartsPlainly.start() is not a coroutine function: write async def start(self), with await "
+            "super().start()",
         ),
         (StopsAtOnce, "StopsAtOnce.stop() takes no timeout: write async def stop(self, timeout=None)"),
     ],

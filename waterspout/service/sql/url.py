@@ -61,7 +61,9 @@ def _find_file(url: URL, text: str) -> URL:
     try:
         path = Path(database).expanduser()
     except RuntimeError:
-        raise ValueError(f"{_show(text)} begins with a home directory that does not exist.") from None
+        raise ValueError(
+            f"{_show(text)} begins with a home directory that can't be found (is there such a user?)."
+        ) from None
     return url.set(drivername="sqlite", database=str(path.absolute()))
 
 

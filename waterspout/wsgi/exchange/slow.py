@@ -123,7 +123,7 @@ class SlowClient(Concluding):
         assert download is not None
         if download.spool.broken is not None:
             logger.error(
-                "request %s: its reply can't be read from the spool: %s",
+                "request %s: its reply is cut off, because it can't be read from the spool: %s",
                 self.record.request_id,
                 download.spool.broken,
             )

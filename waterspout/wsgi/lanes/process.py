@@ -126,7 +126,8 @@ class ProcessCrew(Crew):
             place = await self.find_place()
         finally:
             self.kill()
-        return f"the WSGI process was not ready within {READY_TIMEOUT:.0f} s; {describe_place(place)}"
+        where = f"it was at {place}" if place else describe_place(place)
+        return f"the WSGI process was not ready within {READY_TIMEOUT:.0f} s and was killed; {where}"
 
     async def stop(self, grace: float = EXIT_GRACE) -> None:
         now = asyncio.get_running_loop().time()
@@ -178,7 +179,7 @@ class ProcessCrew(Crew):
         """It is still running. Log what is cut, as far as it can tell."""
         left = await self.find_place(LEFT)
         logger.warning(
-            "%s %sdid not end within %g s: %s; killing it",
+            "%s %sdid not end within %g s and is killed: %s",
             self,
             "had nothing to serve but " if self._is_free else "",
             round(grace, 1),

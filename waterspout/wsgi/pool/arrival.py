@@ -81,12 +81,12 @@ class Arrival:
         place = await loading[0].find_place() if loading else ""
         if loading := [crew for crew in loading if crew in self._loading]:
             logger.warning(
-                "%s%s been loading for %.0f s%s; %s",
+                "%s%s been loading for %.0f s; %s%s",
                 self._says,
                 _name(loading),
                 seconds,
-                "; the old ones keep serving" if self._others_serve() else "",
                 describe_place(place),
+                "; the old ones keep serving" if self._others_serve() else "",
             )
 
 

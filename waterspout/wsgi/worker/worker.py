@@ -364,7 +364,7 @@ class LaneWorker:
         for chunk in iterable:
             if response.ended and chunk:
                 # PEP 3333: nothing past its Content-Length is wanted, and the iterable may never end.
-                logger.warning("the app sends more than its Content-Length: it is stopped there")
+                logger.warning("the app's iterable goes on after its Content-Length: it is stopped there")
                 return
             response.write(chunk)
             if response.bodiless:

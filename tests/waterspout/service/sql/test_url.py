@@ -52,7 +52,8 @@ def test_postgresql_has_the_one_driver_that_does_both(scheme):
         ),
         (
             "sqlite:///~nobody-of-this-name/x.db",
-            "'sqlite:///~nobody-of-this-name/x.db' begins with a home directory that does not exist.",
+            "'sqlite:///~nobody-of-this-name/x.db' begins with a home directory that can't be found (is "
+            "there such a user?).",
         ),
         (
             "sqlite:///:memory:",

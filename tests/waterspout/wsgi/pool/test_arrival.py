@@ -71,8 +71,8 @@ async def test_that_it_takes_long_is_said_once(quick, caplog):
     crew.gate.set()
     assert await waiting == [(crew, None)]
     assert caplog.messages == [
-        "reload: process 0 has been loading for 0 s; the old ones keep serving; "
-        "currently at web.py:3 in connect"
+        "reload: process 0 has been loading for 0 s; currently at web.py:3 in connect; "
+        "the old ones keep serving"
     ]
 
 
@@ -163,7 +163,7 @@ async def test_a_reload_of_code_that_hangs_is_begun_anew_when_it_is_asked_for_ag
     assert caplog.messages[-1] == "reload: one is under way; another will follow it"
     await wait_for(lambda: "been loading" in caplog.text)
     pattern = (
-        r"reload: WSGI process (\d+) has been loading for \d s; the old ones keep serving; currently at (.*)"
+        r"reload: WSGI process (\d+) has been loading for \d s; currently at (.*); the old ones keep serving"
     )
     [(pid, place)] = re.findall(pattern, caplog.text)
     assert place == "arriving.py:4 in connect"
@@ -180,12 +180,12 @@ async def test_a_reload_of_code_that_hangs_is_begun_anew_when_it_is_asked_for_ag
 
 @pytest.mark.parametrize(
     ("code", "place"),
-    [(HANGING, "currently at arriving.py:4 in connect"), (LOCKING, "C code holds its interpreter's lock")],
+    [(HANGING, "it was at arriving.py:4 in connect"), (LOCKING, "C code holds its interpreter's lock")],
 )
 async def test_what_is_not_ready_in_time_says_where_it_stands(make_pool, site, monkeypatch, code, place):
     monkeypatch.setattr("waterspout.wsgi.lanes.process.READY_TIMEOUT", 1.0)
     monkeypatch.setattr("waterspout.wsgi.lanes.crew.PLACE_PATIENCE", 0.5)
     site(code)
     pool = make_pool("arriving:app", workers=1, threads=1)
-    with pytest.raises(WaterspoutError, match=f"was not ready within 1 s; .*{place}"):
+    with pytest.raises(WaterspoutError, match=f"was not ready within 1 s and was killed; .*{place}"):
         await pool.start()
