@@ -27,6 +27,16 @@ class Raises(RequestHandler):
         raise ValueError("a secret of the handler")
 
 
+class Relays(RequestHandler):
+    """Copies the fields of another server's reply, `flushes` or not."""
+
+    def get(self):
+        self.set_header("Transfer-Encoding", "chunked")
+        self.write("relayed")
+        if self.get_argument("flushes", ""):
+            self.flush()
+
+
 class Events(RequestHandler):
     """Server-sent events of one topic, until the client or the server goes."""
 
@@ -255,6 +265,7 @@ routes = [
     (r"/native/leaves-awaiting", LeavesAwaiting),
     (r"/native/ping", Ping),
     (r"/native/raises", Raises),
+    (r"/native/relays", Relays),
     (r"/native/events", Events),
     (r"/native/beats", Beats),
     (r"/native/orders", Orders),

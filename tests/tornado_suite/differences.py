@@ -22,6 +22,9 @@ DIFFERENCES = {
 
 #: The same, for Tornado's tests on our server *and* our Application.
 WITH_OUR_APPLICATION = {
+    "simple_httpclient_test.ChunkedWithContentLengthTest.test_chunked_with_content_length": (
+        "a handler's Transfer-Encoding is dropped: never beside a Content-Length (RFC 9112 section 6.2)"
+    ),
     "web_test.DefaultHostMatchingTest.test_default_host_matching": (
         "X-Real-Ip of a peer that is no trusted proxy is removed before anybody sees it"
     ),

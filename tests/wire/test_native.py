@@ -74,3 +74,26 @@ def test_a_streaming_handler_that_answers_early_says_that_its_reply_is_the_last(
         reply = connection.ask(method, "/native/refuses", body=body)
         assert (reply.status, reply.text, reply.header("Connection")) == (403, "no", "close")
         assert connection.everything() == b""
+
+
+@pytest.mark.parametrize(("query", "framing"), [("", (None, "7")), ("?flushes=yes", ("chunked", None))])
+def test_a_transfer_encoding_of_a_handler_is_dropped(server, query, framing):
+    """RFC 9112 section 6.2: beside a Content-Length it would say that a body is chunked which is not."""
+    with server.connect() as connection:
+        for _ in range(2):
+            reply = connection.ask("GET", f"/native/relays{query}")
+            assert (reply.status, reply.text) == (200, "relayed")
+            assert (reply.header("Transfer-Encoding"), reply.header("Content-Length")) == framing
+        server.canary(connection)
+
+
+def test_a_dropped_transfer_encoding_is_logged_once(start_server):
+    server = start_server(*SERVE)
+    for _ in range(3):
+        server.get("/native/relays")
+    server.canary()
+    [line] = [line for line in server.log.splitlines() if "Transfer-Encoding" in line]
+    assert line.endswith(
+        "WARNING waterspout.native.transform GET /native/relays: the handler sets Transfer-Encoding, "
+        "which is up to the server: dropped (logged once)"
+    )

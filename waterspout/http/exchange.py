@@ -368,12 +368,15 @@ class Exchange(HTTPConnection):
             if not closes:
                 del headers["Connection"]
         length = headers.get("Content-Length")
-        if length is None and "Transfer-Encoding" in headers:
+        is_ambiguous = "Transfer-Encoding" in headers
+        if length is None and is_ambiguous:
             del headers["Transfer-Encoding"]
+            is_ambiguous = False
         connection = self._connection
         # A native handler that answers before all of its request has arrived ends the connection: see
-        # `Intake.on_reply_finished`. A client that isn't told would reuse it (RFC 9112 section 9.6).
-        is_last = connection.server.draining or not connection.is_whole
+        # `Intake.on_reply_finished`. A client that isn't told would reuse it (RFC 9112 section 9.6). One that
+        # can't tell how long the reply is (sent as with Tornado) could take the rest of it for the next one.
+        is_last = connection.server.draining or not connection.is_whole or is_ambiguous
         left, chunked, keep_alive, more = self._decide_framing(status, length, closes, is_last)
         fields = [(name, native_str(value)) for name, value in headers.get_all()]  # bytes, too, as in Tornado
         text = _format(status, reason, [*fields, *more])

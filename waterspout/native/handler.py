@@ -188,6 +188,7 @@ class LeanRequestHandler(TornadoRequestHandler):
         if (
             plain is None
             or "Content-Length" in plain
+            or "Transfer-Encoding" in plain
             or method == "HEAD"
             or status < 200
             or status == 204

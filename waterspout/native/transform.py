@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from tornado.http1connection import HTTP1Connection
@@ -12,6 +13,9 @@ from waterspout.http.private import ReplyHeaders, is_all_sent
 from waterspout.message.origin import SERVER
 from waterspout.message.record import record_of
 from waterspout.native.varying import MARK, say_cookie
+
+_logger = logging.getLogger(__name__)
+_has_complained = False
 
 
 class RecordTransform(OutputTransform):
@@ -30,6 +34,10 @@ class RecordTransform(OutputTransform):
         headers["X-Request-Id"] = self._record.request_id
         if type(headers) is not ReplyHeaders and headers.get("Server", "").startswith("TornadoServer/"):
             headers["Server"] = SERVER  # the same for both sides, and without a version
+        if "Transfer-Encoding" in headers:
+            # RFC 9112 section 6.2: never beside a Content-Length; and what is not chunked must not say so.
+            del headers["Transfer-Encoding"]
+            _complain(f"{self._request.method} {self._request.path}")
         if MARK in self._request.__dict__:
             say_cookie(headers)
         if not self._bodiless:
@@ -54,3 +62,12 @@ class RecordTransform(OutputTransform):
             return
         if connection.stream.closed() and not is_all_sent(connection):
             self._record.note = self._record.note or "client-left"
+
+
+def _complain(where: str) -> None:
+    global _has_complained
+    if not _has_complained:
+        _has_complained = True
+        _logger.warning(
+            "%s: the handler sets Transfer-Encoding, which is up to the server: dropped (logged once)", where
+        )

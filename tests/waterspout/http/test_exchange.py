@@ -198,6 +198,15 @@ async def test_a_handler_can_end_the_connection(said):
 
 
 @on_loops
+async def test_a_reply_with_both_a_length_and_a_coding_is_the_last():
+    """Else the client, who may believe either, could take a part of it for the next reply."""
+    fields = {"Transfer-Encoding": "chunked"}
+    async with serve(answering(lambda exchange: reply(exchange, fields=fields.items()))) as served:
+        data = await served.ask(GET + GET)
+        assert data.count(b"HTTP/1.1") == data.count(b"Connection: close") == 1
+
+
+@on_loops
 async def test_a_reply_in_one_write_and_one_of_judged_fields():
     def answer(exchange):
         if exchange.head.method == "POST":

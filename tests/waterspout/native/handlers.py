@@ -143,7 +143,6 @@ class Closes(RequestHandler):
 class Keeps(RequestHandler):
     def get(self):
         self.set_header("Connection", "keep-alive")
-        self.set_header("Transfer-Encoding", "identity")
         self.write("ok")
 
 
