@@ -1,4 +1,5 @@
-"""Tornado's `StaticFileHandler`, but large files go out without passing through Python.
+"""Tornado's `StaticFileHandler`, but large files go out without passing through Python, and a download that
+is resumed after its file has changed begins again.
 
 Reads Tornado's private `_headers` and `_transforms` (6.6.1) to see whether anything would change the body."""
 
@@ -7,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any, BinaryIO, cast
 
 from tornado.web import GZipContentEncoding, StaticFileHandler
@@ -59,6 +61,34 @@ class SendingFileHandler(StaticFileHandler, LeanRequestHandler, metaclass=Forwar
             and getattr(self.request.connection, "sends_files", False)
         )
         await super().get(path, include_body)
+
+    def should_return_304(self) -> bool:
+        """As Tornado's. `get` asks this before it looks at Range, which counts only if If-Range allows it."""
+        asked, said = self.request.headers, self._headers
+        condition = asked.get("If-Range")
+        if condition is not None and "Range" in asked:
+            # RFC 9110 section 13.1.5: they are compared exactly, and a weak ETag equals none.
+            is_same = condition in (said.get("Etag"), said.get("Last-Modified"))
+            if not is_same or condition.startswith("W/"):
+                del asked["Range"]
+        return super().should_return_304()
+
+    def compute_etag(self) -> str | None:
+        """As Tornado's, which keeps it until the server ends; but None for a file that has changed since."""
+        etag = super().compute_etag()
+        modified = getattr(self, "modified", None)  # `get` may be the subclass's own
+        if etag is None or modified is None:
+            return etag
+        seen = _find_modified(self.absolute_path, etag)
+        if not seen:
+            seen.append(modified)
+        return etag if seen == [modified] else None
+
+
+@lru_cache(maxsize=10_000)  # as many as Tornado keeps
+def _find_modified(_path: str | None, _etag: str) -> list[Any]:
+    """When the file had last been changed as its ETag was sent for the first time; empty: that is now."""
+    return []
 
 
 def send_content(

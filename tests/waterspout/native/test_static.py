@@ -101,6 +101,55 @@ async def test_a_range_is_what_was_asked_for(folder, sent, said, start, end):
         assert (await ask(client, "/small.bin"))[2] == SMALL
 
 
+OLD_DATE = "Sun, 09 Sep 2001 01:46:40 GMT"
+
+
+@on_loops
+@pytest.mark.parametrize("by", ["etag", "last-modified"])
+async def test_a_download_is_resumed_if_its_file_is_the_same(tmp_path, by):
+    file = tmp_path / "file.bin"
+    file.write_bytes(b"old " * 1000)
+    os.utime(file, (1e9, 1e9))
+    async with serve(make(tmp_path)) as served, served.client() as client:
+        _, fields, _ = await ask(client, "/file.bin")
+        assert fields["last-modified"] == OLD_DATE
+        resume = ("Range: bytes=4-", f"If-Range: {fields[by]}")
+        status, _, body = await ask(client, "/file.bin", *resume)
+        assert (status, body) == (206, b"old " * 999)
+        file.write_bytes(b"new " * 1000)
+        for _ in range(2):
+            status, fields, body = await ask(client, "/file.bin", *resume)
+            assert (status, body) == (200, b"new " * 1000)
+            assert fields["last-modified"] != OLD_DATE
+        resume = ("Range: bytes=4-", f"If-Range: {fields['last-modified']}")
+        assert (await ask(client, "/file.bin", *resume))[0] == 206
+
+
+@on_loops
+@pytest.mark.parametrize("condition", ['W/"{}"', "{}", '"other"', "Sun, 09 Sep 2001 01:46:41 GMT", "x", ""])
+async def test_what_a_file_is_not_known_by_resumes_nothing(folder, condition):
+    async with serve(make(folder)) as served, served.client() as client:
+        etag = (await ask(client, "/small.bin"))[1]["etag"]
+        condition = condition.replace("{}", etag.strip('"'))
+        status, _, body = await ask(client, "/small.bin", "Range: bytes=1-", f"If-Range: {condition}")
+        assert (status, body) == (200, SMALL)
+
+
+@on_loops
+async def test_a_file_that_has_changed_is_not_taken_for_the_one_that_the_client_has(tmp_path):
+    """Tornado keeps its ETag until the server ends."""
+    file = tmp_path / "file.bin"
+    file.write_bytes(b"old")
+    os.utime(file, (1e9, 1e9))
+    async with serve(make(tmp_path)) as served, served.client() as client:
+        etag = (await ask(client, "/file.bin"))[1]["etag"]
+        client.send(request("/file.bin", f"If-None-Match: {etag}"))
+        assert (await client.head())[0] == 304
+        file.write_bytes(b"new")
+        status, fields, body = await ask(client, "/file.bin", f"If-None-Match: {etag}")
+        assert (status, body, fields.get("etag")) == (200, b"new", None)
+
+
 @on_loops
 async def test_what_has_no_body_sends_no_file(folder, sent):
     async with serve(make(folder)) as served, served.client() as client:
