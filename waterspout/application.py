@@ -11,7 +11,7 @@ from typing import Any, cast
 from tornado.httputil import HTTPConnection, HTTPInputError, HTTPMessageDelegate, HTTPServerRequest
 from tornado.log import app_log
 from tornado.web import Application as TornadoApplication
-from tornado.web import ErrorHandler, FallbackHandler, OutputTransform, RequestHandler
+from tornado.web import ErrorHandler, FallbackHandler, GZipContentEncoding, OutputTransform, RequestHandler
 from tornado.websocket import WebSocketProtocol as AnyProtocol
 
 from waterspout import limits
@@ -29,7 +29,7 @@ from waterspout.native.lean import LeanClasses
 from waterspout.native.login import check_loader, doubt_login
 from waterspout.native.methods import find_methods, owns
 from waterspout.native.request import Request
-from waterspout.native.transform import RecordTransform
+from waterspout.native.transform import CompressWhole, RecordTransform
 from waterspout.opening import Opening, adopt, is_outside
 from waterspout.ops.gauges import Gauges
 from waterspout.routing.containers import start_containers, stop_containers
@@ -115,6 +115,8 @@ class Application(TornadoApplication):
         if self.container is not None:
             rules.append((r".*", FallbackHandler, {"fallback": self.container}))
         super().__init__(rules, default_host, None if transforms is None else [*transforms], **settings)
+        ours: dict[type[OutputTransform], type[OutputTransform]] = {GZipContentEncoding: CompressWhole}
+        self.transforms = [ours.get(transform, transform) for transform in self.transforms]
         self.add_transform(RecordTransform)
         #: Protocols: `WebSocketProtocol`, unless a handler makes its own.
         self._sockets: weakref.WeakSet[Any] = weakref.WeakSet()

@@ -16,10 +16,10 @@ from tornado.web import GZipContentEncoding, StaticFileHandler
 from waterspout.limits import JOINED_SIZE, SENDFILE_FLOOR
 from waterspout.message.record import record_of
 from waterspout.native.handler import Forwarding, LeanRequestHandler
-from waterspout.native.transform import RecordTransform
+from waterspout.native.transform import CompressWhole, RecordTransform
 
 #: Transforms whose effect on a body is known.
-_TRANSFORMS = (RecordTransform, GZipContentEncoding)
+_TRANSFORMS = (RecordTransform, CompressWhole, GZipContentEncoding)
 
 
 class _Content:

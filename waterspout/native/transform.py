@@ -1,4 +1,6 @@
-"""The output transform of all native replies."""
+"""The output transforms of native replies.
+
+Sets Tornado's private `_gzipping` (6.6.1)."""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from typing import Any
 
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
-from tornado.web import OutputTransform
+from tornado.web import GZipContentEncoding, OutputTransform
 
 from waterspout.http.private import ReplyHeaders, is_all_sent
 from waterspout.message.origin import SERVER
@@ -62,6 +64,17 @@ class RecordTransform(OutputTransform):
             return
         if connection.stream.closed() and not is_all_sent(connection):
             self._record.note = self._record.note or "client-left"
+
+
+class CompressWhole(GZipContentEncoding):
+    """Tornado's compression, but not of a range: its Content-Range counts bytes that are not compressed."""
+
+    def transform_first_chunk(
+        self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
+    ) -> tuple[int, HTTPHeaders, bytes]:
+        if status_code == 206:
+            self._gzipping = False
+        return super().transform_first_chunk(status_code, headers, chunk, finishing)
 
 
 def _complain(where: str) -> None:

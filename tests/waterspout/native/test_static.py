@@ -185,6 +185,19 @@ async def test_a_file_that_is_compressed_on_its_way_is_not_sent_as_it_is(folder,
 
 
 @on_loops
+async def test_a_range_is_not_compressed(folder, sent):
+    """Its Content-Range counts the bytes of the file."""
+    async with serve(make(folder, compress_response=True)) as served, served.client() as client:
+        for size in (4000, SENDFILE_FLOOR):
+            fields = ("Accept-Encoding: gzip", f"Range: bytes=100-{size + 99}")
+            status, fields, body = await ask(client, "/text.txt", *fields)
+            assert (status, body) == (206, TEXT[100 : size + 100])
+            assert fields["content-range"] == f"bytes 100-{size + 99}/{len(TEXT)}"
+            assert (fields["vary"], fields.get("content-encoding")) == ("Accept-Encoding", None)
+        assert sent == [SENDFILE_FLOOR]
+
+
+@on_loops
 async def test_over_tls_it_goes_through_python(folder, sent):
     inward, outward = tls_contexts()
     async with serve(make(folder), ssl_options=inward) as served, served.client(ssl=outward) as client:
