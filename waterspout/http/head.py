@@ -21,6 +21,8 @@ from waterspout.message.framing import TOKEN, body_length
 _TARGET: Final = r"[!\"$-~]+"
 #: A request line whose target is printable, but perhaps not escaped as it must be.
 _UNESCAPED_LINE: Final = re.compile(rf"{TOKEN} [!-~\x80-\xff]+ HTTP/[0-9]\.[0-9]")
+#: A line from somebody who means HTTP.
+_ALMOST_A_LINE: Final = re.compile(rf"{TOKEN} .*HTTP", re.IGNORECASE | re.DOTALL)
 _REQUEST_LINE: Final = re.compile(rf"({TOKEN}) ({_TARGET}) HTTP/([0-9]\.[0-9])\r\n")
 #: HTAB, SP, visible ASCII and obs-text; no control character, and no line folding.
 _FIELDS: Final = re.compile(rf"(?:{TOKEN}:[\t\x20-\x7e\x80-\xff]*\r\n)*")
@@ -254,4 +256,6 @@ def _explain_request_line(text: str, bounds: HeadLimits) -> RequestRefused:
         return RequestRefused(414, f"a request line of {len(line)} bytes")
     if _UNESCAPED_LINE.fullmatch(line):
         return RequestRefused(400, "a target with characters that have to be percent-encoded")
+    if _ALMOST_A_LINE.match(line):
+        return RequestRefused(400, "Malformed HTTP request line")
     return NotHTTP("the PROXY protocol" if line.startswith("PROXY ") else "")

@@ -29,7 +29,7 @@ def _case(place, build, byte, bare):
 
 CASES = [
     *(_case("method", _in_method, byte, True) for byte in _CONTROLS),
-    *(_case("target", _in_target, byte, True) for byte in _CONTROLS),
+    *(_case("target", _in_target, byte, False) for byte in _CONTROLS),
     *(_case("name", _in_name, byte, False) for byte in _CONTROLS),
     *(_case("value", _in_value, byte, False) for byte in _CONTROLS if byte != 0x09),
     good("control/value-09", _in_value(0x09), "HTAB is the one that may stand in a value"),

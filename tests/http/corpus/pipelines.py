@@ -28,7 +28,7 @@ _KINDS = {
 }
 _ENDINGS = {  # what is refused after some requests: raw, status, bare
     "garbage": (b"\0\0\0\0\r\n\r\n", 400, True),
-    "line": (head("GET  / HTTP/1.1"), 400, True),
+    "line": (head("GET  / HTTP/1.1"), 400, False),
     "version": (head("GET / HTTP/3.0"), 505, False),
     "no-host": (head(host=None), 400, False),
     "both": (post("Content-Length: 1", "Transfer-Encoding: chunked", body=b"0\r\n\r\n"), 400, False),

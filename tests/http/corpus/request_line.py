@@ -49,16 +49,15 @@ _NO_HTTP_AT_ALL = {
     "chunk-size": (b"{}\r\n\r\n", "a body that lost its head"),
 }
 
-#: A bare LF is found before the line is whole: the reply may be of either form. A client that did not escape
-#: its target is told so.
-_BARE = {"lf-in-target": None, "unicode-space": False}
+#: Whoever begins with a method and a space, and names HTTP, can read a whole reply.
+_BARE = {
+    *("no-version", "no-method", "tab-first", "leading-space", "leading-tab", "one-word", "colon-line"),
+    *("reply", "ftp", "rtsp", "icy", "quoted", "nbsp", "vt", "url-only"),
+}
 
 CASES = [
     good("line/plain", head(), "the shortest request there is"),
-    *(
-        bad(f"line/{id}", head(line), reason, bare=_BARE.get(id, True))
-        for id, (line, reason) in _MALFORMED.items()
-    ),
+    *(bad(f"line/{id}", head(line), reason, bare=id in _BARE) for id, (line, reason) in _MALFORMED.items()),
     *(
         bad(f"line/foreign-{id}", raw, reason, bare=None if b"\n" in raw.replace(b"\r\n", b"") else True)
         for id, (raw, reason) in _NO_HTTP_AT_ALL.items()

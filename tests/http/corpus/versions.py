@@ -35,7 +35,7 @@ CASES = [
     good("version/1.1", head("GET / HTTP/1.1"), "ours"),
     good("version/1.0", head("GET / HTTP/1.0"), "ours", Request(version="HTTP/1.0"), closes=True),
     *(bad(f"version/{it}", head(f"GET / HTTP/{it}"), "a version not spoken here", 505) for it in _OTHER),
-    *(bad(f"version/none-{id}", head(_line(it)), "no version", bare=True) for id, it in _NONE.items()),
+    *(bad(f"version/none-{id}", head(_line(it)), "no version") for id, it in _NONE.items()),
     bad(
         "version/2.0-preface",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",

@@ -37,22 +37,34 @@ def test_a_plain_head():
         "",
         "GET",
         "GET /",
-        "GET  / HTTP/1.1",
-        "GET / HTTP/1.1 ",
         " GET / HTTP/1.1",
         "GET\t/ HTTP/1.1",
-        "GET / HTTP/11",
-        "GET / http/1.1",
         "GET / RTSP/1.0",
         "G(T / HTTP/1.1",
-        "GET /\0 HTTP/1.1",
-        "GET /\nX HTTP/1.1",
         "\x16\x03\x01",
     ],
 )
 def test_what_is_no_request_line(first):
     error = refused(first=first)
     assert isinstance(error, NotHTTP)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "GET  / HTTP/1.1",
+        "GET /a b HTTP/1.1",
+        "GET / HTTP/1.1 ",
+        "GET / HTTP/11",
+        "GET / http/1.1",
+        "GET /\0 HTTP/1.1",
+        "GET /\nX HTTP/1.1",
+    ],
+)
+def test_what_is_meant_for_one_gets_a_whole_reply(first):
+    error = refused(first=first)
+    assert not isinstance(error, NotHTTP)
+    assert (error.status, str(error)) == (400, "Malformed HTTP request line")
 
 
 @pytest.mark.parametrize("first", ["GET /# HTTP/1.1", "GET /\xe9 HTTP/1.1", "GET /?q=\xc3\xa9 HTTP/1.1"])
