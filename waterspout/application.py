@@ -11,7 +11,7 @@ from typing import Any, cast
 from tornado.httputil import HTTPConnection, HTTPInputError, HTTPMessageDelegate, HTTPServerRequest
 from tornado.log import app_log
 from tornado.web import Application as TornadoApplication
-from tornado.web import ErrorHandler, FallbackHandler, GZipContentEncoding, OutputTransform, RequestHandler
+from tornado.web import FallbackHandler, GZipContentEncoding, OutputTransform, RequestHandler
 from tornado.websocket import WebSocketProtocol as AnyProtocol
 
 from waterspout import limits
@@ -34,7 +34,7 @@ from waterspout.opening import Opening, adopt, is_outside
 from waterspout.ops.gauges import Gauges
 from waterspout.routing.containers import start_containers, stop_containers
 from waterspout.routing.gathering import Gathering
-from waterspout.routing.route import Match, MovedHandler, Route
+from waterspout.routing.route import Match, MovedHandler, OutsideHandler, Route
 from waterspout.routing.rulemap import RuleMap
 from waterspout.routing.table import Table
 from waterspout.websocket.private import is_closing
@@ -364,7 +364,7 @@ class Application(TornadoApplication):
         if handler_class:
             arguments = self.settings.get("default_handler_args")
             return self.get_handler_delegate(request, handler_class, arguments)
-        return self.get_handler_delegate(request, ErrorHandler, {"status_code": 404})
+        return self.get_handler_delegate(request, OutsideHandler, {"status_code": 404})
 
     def open_match(self, request: HTTPServerRequest, match: Match) -> HTTPMessageDelegate | None:
         """The delegate for the match of a rule; None: none of our rules answers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tornado.web import FallbackHandler, RequestHandler
+from tornado.web import ErrorHandler, FallbackHandler, RequestHandler
 from tornado.websocket import WebSocketHandler
 
 from waterspout.native.handler import LeanRequestHandler
@@ -61,6 +61,14 @@ class MovedHandler(LeanRequestHandler):
     def check_trusted_origin(self, origin: str) -> bool:
         """As `check_xsrf_cookie`."""
         return True
+
+
+class OutsideHandler(ErrorHandler):
+    """Answers any method; `ErrorHandler` by itself answers 405 to one that Tornado doesn't know."""
+
+    def initialize(self, status_code: int) -> None:
+        super().initialize(status_code)
+        self.SUPPORTED_METHODS = (self.request.method or "",)
 
 
 class Match(NamedTuple):
