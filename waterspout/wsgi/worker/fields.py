@@ -52,7 +52,7 @@ def parse_status(status: object) -> tuple[int, str]:
     Raises InvalidResponse.
     """
     if not isinstance(status, str):
-        raise InvalidResponse(f"status must be three digits and a reason, not {status!r}")
+        raise InvalidResponse(f"status must be a number from 100 to 999 and a reason, not {status!r}")
     return _parse_status(status)
 
 
@@ -61,7 +61,7 @@ def _parse_status(status: str) -> tuple[int, str]:
     """Cached: an app has few, and repeats them in every reply."""
     match = _STATUS.fullmatch(status)
     if match is None:
-        raise InvalidResponse(f"status must be three digits and a reason, not {status!r}")
+        raise InvalidResponse(f"status must be a number from 100 to 999 and a reason, not {status!r}")
     reason = match[2] or ""
     if not _is_latin1(reason):
         raise InvalidResponse(f"the reason phrase is not latin-1: {status!r}")
