@@ -145,6 +145,13 @@ class RequestHeaders(HTTPHeaders):
         return getattr(self, name)
 
 
+@lru_cache(maxsize=1000)
+def _check_name(name: str) -> str:
+    """`name` in Tornado's capitals. Raises HTTPInputError."""
+    HTTPHeaders().add(name, "")
+    return normalize_header(name)
+
+
 class ReplyHeaders(HTTPHeaders):
     """`HTTPHeaders` of a handler's reply: a plain dictionary, as long as that is enough.
 
@@ -170,10 +177,12 @@ class ReplyHeaders(HTTPHeaders):
         return self.plain.get(normalize_header(name), default)
 
     def __setitem__(self, name: str, value: str) -> None:
+        """Raises HTTPInputError, as `add` does: not a header name."""
+        key = _check_name(name)
         if self.plain is None:
-            super().__setitem__(name, value)
+            super().__setitem__(key, value)
         else:
-            self.plain[normalize_header(name)] = value
+            self.plain[key] = value
 
     def __delitem__(self, name: str) -> None:
         if self.plain is None:

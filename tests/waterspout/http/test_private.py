@@ -153,6 +153,18 @@ def test_the_headers_of_a_reply():
         headers.add("bad name", "x")
 
 
+@pytest.mark.parametrize("name", ["bad name", "X:", "X\r\nY", "", "\xe9"])
+@pytest.mark.parametrize("values", [1, 2])
+def test_a_reply_has_no_field_without_a_valid_name(name, values):
+    headers = ReplyHeaders({})
+    for number in range(values):
+        headers.add("Set-Cookie", str(number))
+    for _ in range(2):
+        with pytest.raises(HTTPInputError, match="header name"):
+            headers[name] = "x"
+    assert len(list(headers.get_all())) == values
+
+
 @given(FIELDS, CHANGES)
 def test_the_headers_of_a_reply_are_as_tornados_are(fields, changes):
     our, their = reply_headers(fields), theirs(fields)
