@@ -24,7 +24,7 @@ from waterspout.message.record import Record, is_logged, record_of, word_for
 from waterspout.message.target import split_target
 from waterspout.native.access import ask_before_body
 from waterspout.native.delegate import NativeDelegate, PlainDelegate, Unfound, complete_others, run
-from waterspout.native.failure import FAILURES, fail
+from waterspout.native.failure import fail
 from waterspout.native.lean import LeanClasses
 from waterspout.native.login import check_loader, doubt_login
 from waterspout.native.methods import find_methods, owns
@@ -300,7 +300,9 @@ class Application(TornadoApplication):
             return self.start_request(server_conn, exchange)
         try:
             route, args, kwargs, denied, _ = table.find(head.method, path)
-        except FAILURES:
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             return self.start_request(server_conn, exchange)  # it fails in the same way, and reports it
         if route is None:
             return self.start_request(server_conn, exchange)
@@ -324,7 +326,9 @@ class Application(TornadoApplication):
             request.body = body
         try:
             handler = route.handler_class(self, request, **route.arguments)
-        except FAILURES as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             fail(self, request, error, route.target, route.arguments).finish()
             return None
         exchange.task = run(handler, *args, **kwargs) if args or kwargs else run(handler)
@@ -338,7 +342,9 @@ class Application(TornadoApplication):
             return self._find_handler(request, **kwargs)
         except (HTTPInputError, RequestRefused):
             raise  # for the server to answer
-        except FAILURES as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             return NativeDelegate(self, request, Unfound(error))
 
     def _find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
@@ -519,7 +525,9 @@ def _say_goodbye(protocol: Any) -> None:
         try:
             close(1001, "the server is stopping")
             return
-        except (Exception, SystemExit):
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             try:
                 protocol.handler.log_exception(*sys.exc_info())
             except Exception:  # its own `log_exception` may raise, too

@@ -10,6 +10,25 @@ from tests.apps.natives import Ping
 from tests.apps.witness import note
 
 
+class Panic(BaseException):
+    """As an extension written in Rust raises one (`pyo3_runtime.PanicException`)."""
+
+
+def raise_base(by):
+    """Raise what is no `Exception`."""
+    match by:
+        case "exit":
+            raise SystemExit(5)
+        case "panic":
+            raise Panic
+        case "group":
+            raise BaseExceptionGroup("several", [Panic(), ValueError()])
+        case "generator":
+            raise GeneratorExit
+        case "interrupt":
+            raise KeyboardInterrupt
+
+
 class Half(RequestHandler):
     """Has begun its reply when it fails in the way that the query says."""
 
@@ -21,8 +40,8 @@ class Half(RequestHandler):
         match self.get_argument("by"):
             case "raise":
                 raise ValueError("a secret of the handler")
-            case "exit":
-                raise SystemExit(5)
+            case "exit" | "panic" | "generator" as by:
+                raise_base(by)
             case "send_error":
                 self.send_error(500)
             case "finish":
@@ -65,15 +84,38 @@ class LeanHalf(Half, waterspout.native.RequestHandler):
 
 class Exits(RequestHandler):
     def get(self):
-        raise SystemExit(5)
+        raise_base(self.get_argument("by", "exit"))
+
+
+class ExitsLater(RequestHandler):
+    async def get(self):
+        await asyncio.sleep(0)
+        raise_base(self.get_argument("by"))
 
 
 class ExitsEarly(RequestHandler):
     def prepare(self):
-        raise SystemExit(5)
+        raise_base(self.get_argument("by"))
 
     def get(self):
         self.write("never")
+
+
+class ExitsAlone(ExitsLater, metaclass=type("Meta", (type,), {})):
+    """A class that is left as it is."""
+
+
+@stream_request_body
+class ExitsAloneStreaming(ExitsAlone):
+    def data_received(self, chunk):
+        pass
+
+
+class ExitsTwice(Exits):
+    """Its error page fails as it does itself."""
+
+    def write_error(self, *_args, **_kwargs):
+        raise_base(self.get_argument("by"))
 
 
 @stream_request_body
@@ -89,8 +131,8 @@ class FailsAmidBody(RequestHandler):
         match self.get_argument("by"):
             case "raise":
                 raise ValueError("a secret of the handler")
-            case "exit":
-                raise SystemExit(5)
+            case "exit" | "panic" as by:
+                raise_base(by)
             case "status":
                 raise HTTPError(409, "not now")
             case "finish":
@@ -116,7 +158,7 @@ class ExitsInCache(RequestHandler):
         self.write(await waterspout.native.Cache(1, 1).get("key", self.make))
 
     async def make(self):
-        raise SystemExit(5)
+        raise_base(self.get_argument("by"))
 
 
 class Waits(RequestHandler):
@@ -131,13 +173,21 @@ class Waits(RequestHandler):
 
 class SocketExits(WebSocketHandler):
     def on_message(self, message):
-        raise SystemExit(5)
+        raise_base(message)
 
 
 class SocketExitsLater(WebSocketHandler):
     async def on_message(self, message):
         await asyncio.sleep(0)
-        raise SystemExit(5)
+        raise_base(message)
+
+
+class SocketExitsAtOnce(WebSocketHandler):
+    def open(self):
+        raise_base(self.get_argument("by"))
+
+    def on_message(self, message):
+        """Never called."""
 
 
 routes = [
@@ -145,7 +195,11 @@ routes = [
     ("/half", Half),
     ("/lean-half", LeanHalf),
     ("/exits", Exits),
+    ("/exits-later", ExitsLater),
     ("/exits-early", ExitsEarly),
+    ("/exits-alone", ExitsAlone),
+    ("/exits-alone-streaming", ExitsAloneStreaming),
+    ("/exits-twice", ExitsTwice),
     ("/fails-amid-body", FailsAmidBody),
     ("/fails-amid-body-later", FailsAmidBodyLater),
     ("/exits-in-cache", ExitsInCache),
@@ -154,4 +208,5 @@ routes = [
     ("/streamed-waits", StreamedWaits),
     ("/socket-exits", SocketExits),
     ("/socket-exits-later", SocketExitsLater),
+    ("/socket-exits-at-once", SocketExitsAtOnce),
 ]

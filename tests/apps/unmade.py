@@ -18,8 +18,8 @@ class NoDatabase(Exception):
 
 
 class Broken:
-    def initialize(self, exits=False):
-        raise SystemExit(5) if exits else NoDatabase("it is not there")
+    def initialize(self, by=None):
+        raise by or NoDatabase("it is not there")
 
     def get(self):
         self.write("never")
@@ -77,7 +77,8 @@ class OfDay(RequestHandler):
 routes = [
     ("/native/ping", Ping),
     ("/plain", Plain),
-    ("/exits", Plain, {"exits": True}),
+    ("/exits", Plain, {"by": SystemExit(5)}),
+    ("/panics", Plain, {"by": BaseException("panic")}),
     ("/lean", Lean),
     (r"/re(?:gular)?", Plain),
     ("/streams", Streams),

@@ -9,7 +9,14 @@ from tests.server import ON_TORNADO, PATIENCE, new_id
 from tests.wire.client import Cut
 
 SERVE = ("--native", "tests.apps.native_failing:routes", "--wsgi", "tests.apps.working:app")
-WAYS = ("raise", "exit", "send_error")
+WAYS = ("raise", "exit", "panic", "generator", "send_error")
+#: What is no `Exception`, and how the log names it.
+BASE = {
+    "exit": "SystemExit: 5",
+    "panic": "native_failing.Panic",
+    "group": "BaseExceptionGroup: several (2 sub-exceptions)",
+    "generator": "GeneratorExit",
+}
 AMID_BODY = ("/fails-amid-body", "/fails-amid-body-later")
 
 
@@ -55,14 +62,41 @@ def test_finish_is_no_failure(server):
     assert server.get("/half?by=finish").text == "half"
 
 
-@pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/exits"), ("GET", "/exits-early"), ("GET", "/exits-in-cache")]
-)
-def test_an_exit_is_an_exception_of_its_handler(server, method, path):
+@pytest.mark.parametrize("by", BASE)
+@pytest.mark.parametrize("where", ["", "-later", "-early", "-in-cache"])
+def test_an_exit_is_an_exception_of_its_handler(server, where, by):
     ident = new_id()
-    reply = server.ask(method, f"{path}?id={ident}")
-    assert reply.status == 500
-    assert server.log_lines("SystemExit: 5")
+    reply = server.get(f"/exits{where}?by={by}&id={ident}")
+    assert (reply.status, "500: Internal Server Error" in reply.text) == (500, True)
+    assert server.log_lines(f"Uncaught exception GET /exits{where}?by={by}&id={ident} ")
+    assert server.log_lines(BASE[by])
+    assert server.log_lines(f"waterspout.access 127.0.0.1 GET /exits{where}?by={by}&id={ident} 500 ")
+    assert server.get("/native/ping").text == "pong"
+
+
+@pytest.mark.parametrize("by", ["exit", "panic", "group"])
+@pytest.mark.parametrize("path", ["/exits-alone", "/exits-alone-streaming"])
+def test_the_same_where_a_handler_s_class_is_left_alone(server, path, by):
+    ident = new_id()
+    assert server.get(f"{path}?by={by}&id={ident}").status == 500
+    assert server.log_lines(f"Uncaught exception GET {path}?by={by}&id={ident} ")
+    assert server.get("/native/ping").text == "pong"
+
+
+def test_a_keyboard_interrupt_ends_the_server(start_server):
+    """As in asyncio: it may be a Ctrl+C where a program runs the application in an event loop of its own."""
+    server = start_server(*SERVE)
+    with server.connect() as connection:
+        connection.send_request("GET", "/exits?by=interrupt")
+        assert server.wait() == 1
+    assert "KeyboardInterrupt" in server.log
+
+
+@pytest.mark.parametrize("by", BASE)
+def test_where_the_error_page_exits_too_the_connection_ends(server, by):
+    with server.connect() as connection:
+        connection.send_request("GET", f"/exits-twice?by={by}")
+        assert connection.everything() == b""
     assert server.get("/native/ping").text == "pong"
 
 
@@ -71,6 +105,7 @@ def test_an_exit_is_an_exception_of_its_handler(server, method, path):
     [
         ("raise", 500, "500: "),
         ("exit", 500, "500: "),
+        ("panic", 500, "500: "),
         ("status", 409, "409: Conflict"),
         ("finish", 200, "enough"),
     ],
@@ -112,11 +147,13 @@ def test_a_reply_that_has_begun_amid_the_body_is_cut(server, path):
     server.wait_for_note("finished", ident)
 
 
-@pytest.mark.parametrize("path", ["/socket-exits", "/socket-exits-later"])
-def test_an_exit_in_a_websocket(server, path):
+@pytest.mark.parametrize("by", BASE)
+@pytest.mark.parametrize("path", ["/socket-exits", "/socket-exits-later", "/socket-exits-at-once"])
+def test_an_exit_in_a_websocket(server, path, by):
     async def talk():
-        websocket = await websocket_connect(f"ws://127.0.0.1:{server.port}{path}")
-        await websocket.write_message("x")
+        websocket = await websocket_connect(f"ws://127.0.0.1:{server.port}{path}?by={by}")
+        if not path.endswith("at-once"):
+            await websocket.write_message(by)
         assert await websocket.read_message() is None
         assert websocket.close_code == 1011
         websocket.close()

@@ -11,6 +11,7 @@ from tests.wire.client import Connection
 HANDLERS = {
     "/plain": "Plain",
     "/exits": "Plain",
+    "/panics": "Plain",
     "/lean": "Lean",
     "/re": "Plain",
     "/streams": "Streams",

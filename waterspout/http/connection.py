@@ -486,5 +486,7 @@ def tell(variables: Context, callback: Callable[[], object]) -> None:
     """Call a handler's or a delegate's callback: an exception in it does not affect the connection."""
     try:
         variables.copy().run(callback)  # a copy: the original may be in use by a call that is still running
-    except (Exception, SystemExit):
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         app_log.error("Uncaught exception", exc_info=True)

@@ -128,7 +128,9 @@ class Intake(Connection):
         exchange.variables = variables = server.variables.copy()
         try:
             delegate = variables.run(server.open, self, exchange)
-        except (Exception, SystemExit) as error:  # one request must not end the server
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # one request must not end the server
             self._on_failure(error)
             return
         if delegate is None:
@@ -255,7 +257,9 @@ class Intake(Connection):
             awaitable: Awaitable[None] | None = variables.run(method, *arguments)
             # A result that can't be awaited is a failure, too.
             future = None if awaitable is None else variables.run(asyncio.ensure_future, awaitable)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             self._on_failure(error)
             return False
         if future is None or (future.done() and not future.cancelled() and future.exception() is None):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import sys
+import weakref
 from collections.abc import Awaitable, Mapping, Sequence
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -25,16 +26,16 @@ from waterspout.exceptions import RequestRefused
 from waterspout.message.closing import may_serve
 from waterspout.message.record import record_of, word_for
 from waterspout.message.size import has_limit, lower_limit
-from waterspout.native.failure import FAILURES, fail
+from waterspout.native.failure import fail
 from waterspout.native.handler import (
     LeanRequestHandler,
     answer_exception,
     follow_get,
     keep_converted,
-    retrieve,
 )
 from waterspout.native.request import Request
 from waterspout.native.transform import RecordTransform
+from waterspout.system.system_exit import ends_more
 from waterspout.websocket.handler import adapt
 from waterspout.wsgi.exchange.reply import Reply
 
@@ -102,7 +103,9 @@ class PlainDelegate(HTTPMessageDelegate):
         application, request, kwargs = self._application, self._request, self._handler_kwargs
         try:
             handler = self.handler = self._handler_class(application, request, **kwargs)
-        except FAILURES as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             fail(application, request, error, self._handler_class, kwargs).finish()
             return
         self._task = run(handler, *self._path_args, **self._path_kwargs)
@@ -123,12 +126,25 @@ def run(handler: RequestHandler, *args: Any, **kwargs: Any) -> asyncio.Future[No
 def _run_other(
     handler: RequestHandler, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> asyncio.Future[None]:
-    """Run one whose class was left alone, or that has its own `_execute`: a future, under `gen.coroutine`."""
+    """Run one whose class was left alone, or that has its own `_execute`."""
     _complete(handler, kwargs)
     transforms = [transform(handler.request) for transform in handler.application.transforms]
-    running = convert_yielded(handler._execute(transforms, *args, **kwargs))
-    running.add_done_callback(retrieve)
-    return running
+    return asyncio.get_running_loop().create_task(_execute_other(handler, transforms, *args, **kwargs))
+
+
+async def _execute_other(
+    handler: RequestHandler, transforms: list[Any], /, *args: Any, **kwargs: Any
+) -> None:
+    """Run its own `_execute`, and answer what that lets through, as Tornado's does a SystemExit."""
+    try:
+        running: Any = type(handler)._execute(handler, transforms, *args, **kwargs)
+        await (running if asyncio.iscoroutine(running) else convert_yielded(running))  # under `gen.coroutine`
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        if ends_more(error, getattr(handler.request.connection, "task", None)):
+            raise
+        answer_exception(handler, error)
 
 
 def complete_others(delegate: Any, handler_class: type[RequestHandler]) -> None:
@@ -141,6 +157,8 @@ def complete_others(delegate: Any, handler_class: type[RequestHandler]) -> None:
     def make_complete(*args: Any, **arguments: Any) -> RequestHandler:
         handler: RequestHandler = make(*args, **arguments)
         _complete(handler, kwargs)
+        find = weakref.ref(handler)  # a bound method, kept on it, would be a reference cycle
+        handler._execute = lambda *args, **kwargs: _execute_other(find(), *args, **kwargs)  # type: ignore[method-assign,arg-type]  # its delegate has it
         return handler
 
     delegate.handler_class = make_complete
@@ -212,7 +230,9 @@ class NativeDelegate(HTTPMessageDelegate):
         headers["X-Request-Id"] = record_of(self._request).request_id
         try:
             awaitable = self._variables.run(self._delegate.headers_received, start_line, headers)
-        except FAILURES as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             self._fail_early(error, headers)
             return None
         return cast("Awaitable[None] | None", awaitable)
@@ -229,7 +249,9 @@ class NativeDelegate(HTTPMessageDelegate):
             return None
         try:
             waits = self._variables.run(self._delegate.data_received, chunk)
-        except FAILURES as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             self._variables.run(self._answer, error)
             return None
         if waits is None:
@@ -240,7 +262,9 @@ class NativeDelegate(HTTPMessageDelegate):
         """Wait until a handler that streams has taken a piece of the body."""
         try:
             await waits
-        except FAILURES as error:
+        except (KeyboardInterrupt, asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:
             self._answer(error)
 
     def _answer(self, error: BaseException) -> None:
@@ -257,7 +281,9 @@ class NativeDelegate(HTTPMessageDelegate):
         elif not self._ignored:
             try:
                 self._variables.run(self._delegate.finish)
-            except FAILURES as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 self._fail(error).finish()
 
     def on_connection_close(self) -> None:
@@ -279,7 +305,9 @@ class NativeDelegate(HTTPMessageDelegate):
         """Run with the whole request at hand: `Application.__call__`, for nested applications."""
         try:
             return cast("Awaitable[None] | None", self._delegate.execute())
-        except FAILURES as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             self._fail(error).finish()
             return None
 

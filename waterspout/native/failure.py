@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from tornado.httputil import HTTPInputError
 from tornado.log import app_log
@@ -10,9 +10,6 @@ from tornado.log import app_log
 from waterspout.exceptions import RequestRefused
 from waterspout.message.record import describe_request, record_of
 from waterspout.wsgi.exchange.reply import Reply
-
-#: Exceptions that end the request, but not the server.
-FAILURES: Final = (Exception, SystemExit)
 
 
 def fail(

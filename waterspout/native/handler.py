@@ -37,6 +37,7 @@ from waterspout.native.request import Request, on_demand
 from waterspout.native.transform import RecordTransform
 from waterspout.native.unheeded import check_awaitable, tell_unheeded
 from waterspout.native.varying import MARK, say_cookie
+from waterspout.system.system_exit import ends_more
 
 _HTML = "text/html; charset=UTF-8"
 _METHODS = {name: name.lower() for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}
@@ -249,7 +250,7 @@ class LeanRequestHandler(TornadoRequestHandler):
             try:
                 given = self._transforms if transforms is None else transforms
                 await super()._execute(given, *args, **kwargs)
-            except (SystemExit, asyncio.CancelledError) as error:
+            except BaseException as error:
                 self._answer_exception(error)
             finally:
                 forget_frames(getattr(request, "_body_future", None))
@@ -282,14 +283,8 @@ class LeanRequestHandler(TornadoRequestHandler):
                 if result is not None:
                     tell_unheeded(self, getattr(method, "__name__", name.lower()), result)
                 self.finish()
-        except (Exception, SystemExit, asyncio.CancelledError) as error:
+        except BaseException as error:
             self._answer_exception(error)
-        except GeneratorExit:
-            raise  # from the garbage collector, in whatever task it runs
-        except BaseException:
-            # Only here, as it is rare: a callback on each task would cost another iteration of the loop.
-            asyncio.current_task().add_done_callback(retrieve)  # type: ignore[union-attr]  # this runs in one
-            raise
 
     def _parse_arguments(self, args: tuple[bytes, ...], kwargs: dict[str, Any]) -> None:
         try:
@@ -305,8 +300,10 @@ class LeanRequestHandler(TornadoRequestHandler):
 
     def _answer_exception(self, error: BaseException) -> None:
         """The handler raised, or its task was cancelled: then the client gets a 500 and the task still ends
-        as cancelled.
+        as cancelled. Raises what is not the handler's failure: see `ends_more`.
         """
+        if ends_more(error, getattr(self.request.connection, "task", None)):
+            raise error
         task = asyncio.current_task()
         is_cancelled = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling()
         if not is_cancelled:
@@ -315,7 +312,9 @@ class LeanRequestHandler(TornadoRequestHandler):
         try:
             if not self._finished:
                 self.send_error(500)
-        except (Exception, SystemExit):
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             _leave_anyway(self)
         raise error
 
@@ -323,7 +322,9 @@ class LeanRequestHandler(TornadoRequestHandler):
         try:
             if not (isinstance(e, Decline) and self._pass_on()):
                 super()._handle_request_exception(e)
-        except (Exception, SystemExit):  # else Tornado's own `_execute` would only log it
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # else Tornado's own `_execute` would only log it
             _answer_anyway(self)
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
@@ -386,7 +387,9 @@ class LeanRequestHandler(TornadoRequestHandler):
         """As Tornado's; but an error in the application's `log_request` doesn't break a reply that is out."""
         try:
             self.application.log_request(self)
-        except (Exception, SystemExit):
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             app_log.error("Uncaught exception in log_request", exc_info=True)
 
     def _request_summary(self) -> str:
@@ -463,7 +466,9 @@ def answer_exception(handler: TornadoRequestHandler, error: BaseException) -> No
     """Let `handler` answer an exception it raised; call it in the `except` (Tornado reads `sys.exc_info`)."""
     try:
         handler._handle_request_exception(error)
-    except (Exception, SystemExit):
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         _answer_anyway(handler)
 
 
@@ -473,7 +478,9 @@ def _answer_anyway(handler: TornadoRequestHandler) -> None:
     try:
         if not handler._finished:
             handler.send_error(500)
-    except (Exception, SystemExit):
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         _leave_anyway(handler)
 
 
@@ -489,7 +496,9 @@ def _leave_anyway(handler: TornadoRequestHandler) -> None:
             handler._leave()
         elif not is_left(request.connection):
             cut_reply(request.connection, is_delimited=request.version == "HTTP/1.1")
-    except (Exception, SystemExit):
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         _log_unanswered()
 
 
@@ -541,12 +550,6 @@ def forget_frames(received: Future[None] | None) -> None:
         error = received.exception()
         if error is not None:
             error.__traceback__ = None
-
-
-def retrieve(task: Future[None]) -> None:
-    """Handlers answer their own exceptions; one that gets through is raised here, where the loop logs it."""
-    if not task.cancelled():
-        task.result()
 
 
 class RequestHandler(LeanRequestHandler):

@@ -1,9 +1,12 @@
-"""Keeps a SystemExit in a task from ending the event loop and everything that it serves. Leaf."""
+"""Which exceptions in a task end more than what the task does: the event loop, and everything that it serves.
+Leaf.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -16,3 +19,18 @@ async def contain_exit(awaitable: Awaitable[T]) -> T:
         return await awaitable
     except SystemExit as error:
         raise RuntimeError(f"SystemExit({error.code!r}) does not end the server") from error
+
+
+def ends_more(error: BaseException, task: asyncio.Future[Any] | None) -> bool:
+    """Whether `error`, which came out of code that runs in `task`, has to be raised again: it is more than a
+    failure of that code.
+
+    KeyboardInterrupt ends the event loop. GeneratorExit may mean that the coroutine is being closed: by the
+    garbage collector, in any task and any thread.
+    """
+    if not isinstance(error, GeneratorExit):
+        return isinstance(error, KeyboardInterrupt)
+    try:
+        return task is None or asyncio.current_task() is not task
+    except RuntimeError:  # no event loop runs in this thread
+        return True

@@ -22,7 +22,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from waterspout.limits import LINGER, OPEN_SAID, WRITE_TIMEOUT
 from waterspout.system.secure_socket import find_socket
-from waterspout.system.system_exit import contain_exit
+from waterspout.system.system_exit import contain_exit, ends_more
 from waterspout.websocket import frames
 from waterspout.websocket.deflate import Deflater
 from waterspout.websocket.frames import ProtocolError
@@ -239,7 +239,9 @@ class WebSocketProtocol(asyncio.Protocol):
         except asyncio.CancelledError:
             self._abort()
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if ends_more(error, getattr(handler.request.connection, "task", None)):
+                raise
             self._on_failure(error)
 
     async def _wait_gone(self, gone: asyncio.Future[None]) -> None:
@@ -307,7 +309,9 @@ class WebSocketProtocol(asyncio.Protocol):
         """Call the handler; if it returns something to wait for, go no further until that is done."""
         try:
             future = self._context.run(_call, callback, argument)
-        except (Exception, SystemExit, asyncio.CancelledError) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             self._context.run(self._on_failure, error)
             return
         if future is None:
@@ -397,7 +401,9 @@ class WebSocketProtocol(asyncio.Protocol):
     def _end(self) -> None:
         try:
             self._context.run(self.handler.on_ws_connection_close, self.close_code, self.close_reason)
-        except (Exception, SystemExit):
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             self._context.run(self.handler.log_exception, *sys.exc_info())
         if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)

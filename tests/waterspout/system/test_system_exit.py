@@ -1,10 +1,11 @@
-"""SystemExit in a task."""
+"""What an exception in a task ends."""
 
 import asyncio
+import threading
 
 import pytest
 
-from waterspout.system.system_exit import contain_exit
+from waterspout.system.system_exit import contain_exit, ends_more
 
 pytestmark = pytest.mark.gen_test
 
@@ -31,3 +32,42 @@ async def test_an_exit_does_not_reach_the_event_loop():
 async def test_what_else_it_raises_is_raised(error):
     with pytest.raises(type(error)):
         await contain_exit(give(error))
+
+
+@pytest.mark.parametrize("error", [ValueError(), SystemExit(), asyncio.CancelledError(), BaseException()])
+async def test_most_are_failures_of_the_code_alone(error):
+    assert not ends_more(error, asyncio.current_task())
+
+
+async def test_a_keyboard_interrupt_ends_more():
+    assert ends_more(KeyboardInterrupt(), asyncio.current_task())
+
+
+async def test_a_generator_exit_ends_more_unless_the_task_itself_has_raised_it():
+    said = []
+
+    async def watch(waits):
+        try:
+            if waits:
+                await asyncio.get_running_loop().create_future()
+            raise GeneratorExit
+        except GeneratorExit as error:
+            said.append(ends_more(error, task))
+            raise
+
+    for waits in (True, False):
+        task = asyncio.create_task(watch(waits))
+        await asyncio.sleep(0)
+        task.get_coro().close()  # as the garbage collector does
+        task.cancel()
+        await asyncio.wait([task])
+    assert said == [True, False]
+
+
+async def test_so_does_one_in_a_thread_without_an_event_loop():
+    said = []
+    task = asyncio.current_task()
+    thread = threading.Thread(target=lambda: said.append(ends_more(GeneratorExit(), task)))
+    thread.start()
+    thread.join()
+    assert said == [True]
