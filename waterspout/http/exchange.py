@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from tornado.escape import native_str
 from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPOutputError, RequestStartLine, ResponseStartLine
 from tornado.iostream import IOStream
+from tornado.log import gen_log
 
 from waterspout.http.head import Fields, Head, amend_head
 from waterspout.http.sendfile import IS_THERE, FilePart
 from waterspout.limits import HALF_CLOSED, JOINED_SIZE
+from waterspout.logs.loggers import escape
 from waterspout.message.framing import has_body
 
 if TYPE_CHECKING:
@@ -124,8 +126,14 @@ class Exchange(HTTPConnection):
             # The client couldn't tell a reply that never came from a late one, or from the next one: a head
             # may have been refused.
             self.close()
-        elif not self.switches_protocols and not self.detached:
+        elif self.detached:
+            pass
+        elif not self.switches_protocols:
             self._connection.on_reply_finished()
+        elif self.task is not None and not self.task.done():
+            self.task.add_done_callback(self._end_unswitched)
+        else:
+            self._connection.server.loop.call_soon(self._end_unswitched)
 
     def set_close_callback(self, callback: Callable[[], None] | None) -> None:
         """Set a callback, called once if the client leaves before `finish` and its request was complete."""
@@ -314,6 +322,19 @@ class Exchange(HTTPConnection):
     @no_keep_alive.setter
     def no_keep_alive(self, value: bool) -> None:
         self.keep_alive = not value
+
+    def _end_unswitched(self, _task: Any = None) -> None:
+        """After a 101: end the connection if nothing has taken it over. No further request is read."""
+        if self.detached:
+            return
+        if not self.is_lost:
+            path = escape(self.head.target.partition("?")[0])
+            gen_log.warning(
+                "%s %.200s (%s) was answered 101, but nothing took over the connection: it is closed",
+                *(self.head.method, path, self.context.remote_ip),
+            )
+        self.keep_alive = False
+        self._connection.on_reply_finished()
 
     @property
     def _goes_on(self) -> bool:

@@ -6,6 +6,7 @@ import math
 import pytest
 from tornado.httputil import HTTPHeaders, ResponseStartLine
 from tornado.iostream import IOStream, StreamClosedError
+from tornado.web import RequestHandler
 
 from tests.waterspout.http.harness import (
     GET,
@@ -17,7 +18,7 @@ from tests.waterspout.http.harness import (
     until,
 )
 from tests.waterspout.tls import tls_contexts
-from waterspout import limits
+from waterspout import Application, limits
 
 FORMS = pytest.mark.parametrize("secure", [False, True], ids=["tcp", "tls"])
 WHEN = pytest.mark.parametrize("when", ["headers_received", "finish"])
@@ -293,6 +294,50 @@ async def test_a_reply_that_is_not_read_yet_comes_before_what_the_other_protocol
         assert len((await client.read_reply())[2]) == size
         assert (await client.head())[0] == 101
         assert await client.reader.readexactly(4) == b"echo"
+
+
+@FORMS
+@WHEN
+@on_loops
+async def test_a_connection_that_nothing_takes_over_ends(secure, when, caplog):
+    """It was kept for ever: nothing reads on after a 101. A handler that passes on an upstream's status may
+    send one.
+    """
+    server_options, client_options = form(secure)
+    async with (
+        serve(leaving(when, lambda exchange: exchange.finish()), **server_options) as served,
+        served.client(**client_options) as client,
+    ):
+        client.send(GET.replace(b"/", b"/path?secret", 1), GET)
+        assert (await client.head())[0] == 101
+        assert await client.rest() == b""
+        await until(lambda: not served.server._open)
+        assert len(served.delegates) == 1
+    (line,) = [line for line in caplog.messages if "101" in line]
+    assert "GET /path (127.0.0.1) was answered 101, but nothing took over the connection" in line
+
+
+class Switches(RequestHandler):
+    async def get(self):
+        self.set_status(101)
+        await self.finish()
+        await asyncio.sleep(0.05)
+        if self.get_argument("late", ""):
+            stream = self.detach()
+            await stream.write(b"hello")
+            stream.close()
+
+
+@pytest.mark.parametrize(("query", "rest"), [("?late=yes", b"hello"), ("", b"")])
+@on_loops
+async def test_a_handler_may_take_it_over_until_it_ends(query, rest, caplog):
+    application = Application([("/", Switches)])
+    async with serve(application) as served, served.client() as client:
+        client.send(GET.replace(b"/", b"/" + query.encode(), 1))
+        assert (await client.head())[0] == 101
+        assert await client.rest() == rest
+    await application.stop()
+    assert ("nothing took over" in caplog.text) == (not query)
 
 
 @FORMS
