@@ -6,6 +6,7 @@ import functools
 import gc
 import json
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import pytest
 import tornado.wsgi
@@ -557,6 +558,37 @@ async def test_whoever_may_write_to_it_from_elsewhere_is_sent_to_where_it_stands
             lines = [f"POST {target} HTTP/1.1", "Host: x", "Sec-Fetch-Site: cross-site", "Origin: http://y"]
             client.send("\r\n".join([*lines, "Content-Length: 0", "", ""]).encode())
             assert (await client.read_reply())[0] == expected
+
+
+class ParsesOrigins(WebSocketHandler):
+    """As Tornado's documentation does it."""
+
+    def check_origin(self, origin):
+        return urlsplit(origin).netloc.endswith(".example")
+
+    def post(self):
+        self.write("taken")
+
+    check_trusted_origin = check_origin
+
+
+@pytest.mark.parametrize("origin", ["http://[::1", "http://[g]", "http://h]"])
+@pytest.mark.parametrize("handler_class", [ParsesOrigins, WebSocketHandler])
+@pytest.mark.gen_test
+async def test_an_origin_that_can_t_be_parsed_is_refused(handler_class, origin, caplog):
+    application = Application([("/", handler_class)], cross_origin_protection=True)
+    upgrade = ["Connection: Upgrade", "Upgrade: websocket", f"Sec-WebSocket-Key: {'A' * 22}=="]
+    async with serve(application) as client:
+        for method, *lines in (
+            ("GET", *upgrade, "Sec-WebSocket-Version: 13"),
+            ("POST", "Content-Length: 0"),
+            ("POST", "Content-Length: 0", "Sec-Fetch-Site: cross-site"),
+        ):
+            client.send(
+                "\r\n".join([f"{method} / HTTP/1.1", "Host: x", f"Origin: {origin}", *lines, "", ""]).encode()
+            )
+            assert (await client.read_reply())[0] == 403
+    assert "Traceback" not in caplog.text
 
 
 class Links(RequestHandler):
