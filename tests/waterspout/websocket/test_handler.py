@@ -197,6 +197,24 @@ async def test_no_upgrade(form, fields):
 
 
 @scenario
+@pytest.mark.parametrize("key", ["haproxy", "SGVsbG8sIHdvcmxkIQ=="])
+async def test_health_checks_with_keys_that_are_none_are_let_in(form, key):
+    async with serve(form) as served, connect(served.port, Sec_WebSocket_Key=key) as client:
+        client.text("a")
+        await served.until("a")
+
+
+@scenario
+async def test_a_proxy_may_speak_http_1_0(form):
+    if form.name.startswith("tornado"):
+        return  # its server closes after such a reply
+    handshake = request().replace(b"HTTP/1.1", b"HTTP/1.0")
+    async with serve(form) as served, connect(served.port, handshake) as client:
+        client.text("a")
+        await served.until("a")
+
+
+@scenario
 @pytest.mark.parametrize("version", ["8", "12", "14", "013"])
 async def test_another_version(form, version):
     fields = {"Sec-WebSocket-Version": version}
