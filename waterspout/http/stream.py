@@ -81,7 +81,9 @@ class Stream:
         if callback is not None:
             try:
                 callback()
-            except Exception:  # a handler's: the connection must still come to its own end
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # a handler's: the connection must still come to its own end
                 app_log.error("Uncaught exception", exc_info=True)
 
 

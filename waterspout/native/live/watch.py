@@ -202,7 +202,9 @@ class Watch:
     async def _check_calmly(self) -> None:
         try:
             await self._check()  # not shared: a query already running may not see what was just announced
-        except Exception as error:
+        except (KeyboardInterrupt, asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:
             _logger.warning("can't check %s for news: %s", self._topic, error)
 
     async def _spread(self, known: Cursor | None) -> None:

@@ -52,7 +52,9 @@ class SocketHandler(Following, JSONErrors, WebSocketHandler):
             self.close(_TRY_AGAIN_LATER)
         except WebSocketClosedError:
             pass  # the client went while it was being written to
-        except Exception:
+        except (KeyboardInterrupt, asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException:
             _logger.exception("closing a WebSocket after an exception")
             self.close(_FAILED)
 

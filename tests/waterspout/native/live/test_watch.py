@@ -16,12 +16,13 @@ class FakeSource:
     def __init__(self):
         self.cursor = (1, 0, 0)
         self.asked = 0
+        self.error = OSError("disk")
 
     async def newest(self):
         self.asked += 1
         await asyncio.sleep(0)
         if self.cursor is None:
-            raise OSError("disk")
+            raise self.error
         return self.cursor
 
     async def event(self, since):
@@ -142,8 +143,10 @@ async def test_without_followers_nobody_asks(watch, source):
     assert not hub._topics.get(TOPIC)
 
 
+@pytest.mark.parametrize("error", [OSError("disk"), SystemExit("disk"), BaseException("disk")])
 @pytest.mark.gen_test
-async def test_a_failing_database_is_told_and_tried_again(watch, source, caplog):
+async def test_a_failing_database_is_told_and_tried_again(watch, source, error, caplog):
+    source.error = error
     with watch.follow(60) as follower:
         await follower.begin(None)
         source.cursor = None
