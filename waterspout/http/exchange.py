@@ -130,8 +130,10 @@ class Exchange(HTTPConnection):
             pass
         elif not self.switches_protocols:
             self._connection.on_reply_finished()
-        elif self.task is not None and not self.task.done():
-            self.task.add_done_callback(self._end_unswitched)
+        elif (task := asyncio.current_task() or self.task) is not None and not task.done():
+            # `self.task` is not set where Tornado's own delegate runs the handler, and is another where the
+            # handler has begun a task for this.
+            task.add_done_callback(self._end_unswitched)
         else:
             self._connection.server.loop.call_soon(self._end_unswitched)
 
@@ -326,6 +328,9 @@ class Exchange(HTTPConnection):
     def _end_unswitched(self, _task: Any = None) -> None:
         """After a 101: end the connection if nothing has taken it over. No further request is read."""
         if self.detached:
+            return
+        if self.task is not None and not self.task.done():
+            self.task.add_done_callback(self._end_unswitched)
             return
         if not self.is_lost:
             path = escape(self.head.target.partition("?")[0])

@@ -6,7 +6,8 @@ import math
 import pytest
 from tornado.httputil import HTTPHeaders, ResponseStartLine
 from tornado.iostream import IOStream, StreamClosedError
-from tornado.web import RequestHandler
+from tornado.web import Application as StockApplication
+from tornado.web import RequestHandler, stream_request_body
 
 from tests.waterspout.http.harness import (
     GET,
@@ -328,15 +329,34 @@ class Switches(RequestHandler):
             stream.close()
 
 
+@stream_request_body
+class SwitchesAlone(Switches, metaclass=type("Meta", (type,), {})):
+    """Its class is left as it is, and Tornado's delegate runs it."""
+
+    def data_received(self, chunk):
+        pass
+
+
+class SwitchesInATask(Switches):
+    """In a task that it does not wait for."""
+
+    async def get(self):
+        self._auto_finish = False
+        self.task = asyncio.create_task(super().get())
+
+
+@pytest.mark.parametrize("make", [Application, StockApplication])
+@pytest.mark.parametrize("handler_class", [Switches, SwitchesAlone, SwitchesInATask])
 @pytest.mark.parametrize(("query", "rest"), [("?late=yes", b"hello"), ("", b"")])
 @on_loops
-async def test_a_handler_may_take_it_over_until_it_ends(query, rest, caplog):
-    application = Application([("/", Switches)])
+async def test_a_handler_may_take_it_over_until_it_ends(make, handler_class, query, rest, caplog):
+    application = make([("/", handler_class)])
     async with serve(application) as served, served.client() as client:
         client.send(GET.replace(b"/", b"/" + query.encode(), 1))
         assert (await client.head())[0] == 101
         assert await client.rest() == rest
-    await application.stop()
+    if make is Application:
+        await application.stop()
     assert ("nothing took over" in caplog.text) == (not query)
 
 
