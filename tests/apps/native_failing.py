@@ -111,6 +111,15 @@ class ExitsAloneStreaming(ExitsAlone):
         pass
 
 
+class OwnExecute(RequestHandler):
+    """Something that it awaits has been cancelled."""
+
+    async def _execute(self, transforms, *args, **kwargs):
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+
 class ExitsTwice(Exits):
     """Its error page fails as it does itself."""
 
@@ -199,6 +208,7 @@ routes = [
     ("/exits-early", ExitsEarly),
     ("/exits-alone", ExitsAlone),
     ("/exits-alone-streaming", ExitsAloneStreaming),
+    ("/own-execute", OwnExecute),
     ("/exits-twice", ExitsTwice),
     ("/fails-amid-body", FailsAmidBody),
     ("/fails-amid-body-later", FailsAmidBodyLater),

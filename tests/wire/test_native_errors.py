@@ -74,8 +74,8 @@ def test_an_exit_is_an_exception_of_its_handler(server, where, by):
     assert server.get("/native/ping").text == "pong"
 
 
-@pytest.mark.parametrize("by", ["exit", "panic", "group"])
-@pytest.mark.parametrize("path", ["/exits-alone", "/exits-alone-streaming"])
+@pytest.mark.parametrize("by", BASE)
+@pytest.mark.parametrize("path", ["/exits-alone", "/exits-alone-streaming", "/own-execute"])
 def test_the_same_where_a_handler_s_class_is_left_alone(server, path, by):
     ident = new_id()
     assert server.get(f"{path}?by={by}&id={ident}").status == 500

@@ -129,22 +129,27 @@ def _run_other(
     """Run one whose class was left alone, or that has its own `_execute`."""
     _complete(handler, kwargs)
     transforms = [transform(handler.request) for transform in handler.application.transforms]
-    return asyncio.get_running_loop().create_task(_execute_other(handler, transforms, *args, **kwargs))
+    return asyncio.get_running_loop().create_task(_execute(handler, transforms, *args, **kwargs))
 
 
-async def _execute_other(
-    handler: RequestHandler, transforms: list[Any], /, *args: Any, **kwargs: Any
-) -> None:
-    """Run its own `_execute`, and answer what that lets through, as Tornado's does a SystemExit."""
+async def _execute(self: RequestHandler, transforms: list[Any], /, *args: Any, **kwargs: Any) -> None:
+    """Run its own `_execute`, and answer what that lets through, as Tornado's does a SystemExit.
+
+    By this name, and that of its first argument, `ops/natives.py` finds the handler in a task.
+    """
+    connection: Any = self.request.connection
+    task = asyncio.current_task()
+    if getattr(connection, "task", None) is None:
+        connection.task = task  # as `LeanRequestHandler._execute`: Tornado's delegate keeps none
     try:
-        running: Any = type(handler)._execute(handler, transforms, *args, **kwargs)
+        running: Any = type(self)._execute(self, transforms, *args, **kwargs)
         await (running if asyncio.iscoroutine(running) else convert_yielded(running))  # under `gen.coroutine`
-    except asyncio.CancelledError:
-        raise
     except BaseException as error:
-        if ends_more(error, getattr(handler.request.connection, "task", None)):
+        if ends_more(error, connection.task):
             raise
-        answer_exception(handler, error)
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise  # this task is cancelled, and not only something that it awaited
+        answer_exception(self, error)
 
 
 def complete_others(delegate: Any, handler_class: type[RequestHandler]) -> None:
@@ -158,7 +163,7 @@ def complete_others(delegate: Any, handler_class: type[RequestHandler]) -> None:
         handler: RequestHandler = make(*args, **arguments)
         _complete(handler, kwargs)
         find = weakref.ref(handler)  # a bound method, kept on it, would be a reference cycle
-        handler._execute = lambda *args, **kwargs: _execute_other(find(), *args, **kwargs)  # type: ignore[method-assign,arg-type]  # its delegate has it
+        handler._execute = lambda *args, **kwargs: _execute(find(), *args, **kwargs)  # type: ignore[method-assign,arg-type]  # its delegate has it
         return handler
 
     delegate.handler_class = make_complete

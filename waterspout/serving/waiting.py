@@ -19,7 +19,14 @@ logger = logging.getLogger("waterspout.ops")
 
 #: What waits for a future, such as one of `gen.coroutine`, doesn't say where that was made: all that can be
 #: seen is that the handler's caller waits.
-_CALLERS: Final = (os.path.join("waterspout", "native", "handler.py"), os.path.join("tornado", "web.py"))
+_CALLERS: Final = tuple(
+    os.path.join(*names)
+    for names in (
+        ("waterspout", "native", "handler.py"),
+        ("waterspout", "native", "delegate.py"),
+        ("tornado", "web.py"),
+    )
+)
 #: How many tasks are examined in one turn of the loop: 10,000 streams take 50 ms.
 _AT_ONCE: Final = 100
 #: Handlers with this attribute get the body as it arrives: that may be what they wait for.
