@@ -64,31 +64,31 @@ class SendingFileHandler(StaticFileHandler, LeanRequestHandler, metaclass=Forwar
 
     def should_return_304(self) -> bool:
         """As Tornado's. `get` asks this before it looks at Range, which counts only if If-Range allows it."""
-        asked, said = self.request.headers, self._headers
+        asked = self.request.headers
         condition = asked.get("If-Range")
-        if condition is not None and "Range" in asked:
-            # RFC 9110 section 13.1.5: they are compared exactly, and a weak ETag equals none.
-            is_same = condition in (said.get("Etag"), said.get("Last-Modified"))
-            if not is_same or condition.startswith("W/"):
-                del asked["Range"]
+        if condition is not None and "Range" in asked and not self._is_same(condition):
+            del asked["Range"]
         return super().should_return_304()
 
-    def compute_etag(self) -> str | None:
-        """As Tornado's, which keeps it until the server ends; but None for a file that has changed since."""
-        etag = super().compute_etag()
-        modified = getattr(self, "modified", None)  # `get` may be the subclass's own
-        if etag is None or modified is None:
-            return etag
-        seen = _find_modified(self.absolute_path, etag)
-        if not seen:
-            seen.append(modified)
-        return etag if seen == [modified] else None
+    def _is_same(self, condition: str) -> bool:
+        """Whether If-Range names the file as it is. RFC 9110 section 13.1.5: what is compared must be equal,
+        and a weak ETag equals none.
+        """
+        if condition == self._headers.get("Last-Modified"):
+            return True
+        if condition.startswith("W/") or condition != self._headers.get("Etag"):
+            return False
+        cls = type(self)
+        if cls.compute_etag is not StaticFileHandler.compute_etag:
+            return True
+        # Tornado keeps a file's ETag until the server ends, even if the file has changed.
+        return condition == f'"{_find_version(cls, self.absolute_path, getattr(self, "modified", None))}"'
 
 
-@lru_cache(maxsize=10_000)  # as many as Tornado keeps
-def _find_modified(_path: str | None, _etag: str) -> list[Any]:
-    """When the file had last been changed as its ETag was sent for the first time; empty: that is now."""
-    return []
+@lru_cache(maxsize=1000)
+def _find_version(cls: type[StaticFileHandler], path: str | None, _modified: Any) -> str:
+    """The version of a file's content when it was last changed."""
+    return cls.get_content_version(path) if path is not None else ""
 
 
 def send_content(

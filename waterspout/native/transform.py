@@ -74,7 +74,12 @@ class CompressWhole(GZipContentEncoding):
     ) -> tuple[int, HTTPHeaders, bytes]:
         if status_code == 206:
             self._gzipping = False
-        return super().transform_first_chunk(status_code, headers, chunk, finishing)
+        status_code, headers, chunk = super().transform_first_chunk(status_code, headers, chunk, finishing)
+        etag = headers.get("Etag", "")
+        if self._gzipping and etag.startswith('"'):
+            # RFC 9110 section 8.8.3: these are other bytes than those of a range, so its ETag must differ.
+            headers["Etag"] = f"W/{etag}"
+        return status_code, headers, chunk
 
 
 def _complain(where: str) -> None:

@@ -136,18 +136,27 @@ async def test_what_a_file_is_not_known_by_resumes_nothing(folder, condition):
 
 
 @on_loops
-async def test_a_file_that_has_changed_is_not_taken_for_the_one_that_the_client_has(tmp_path):
-    """Tornado keeps its ETag until the server ends."""
+async def test_a_download_of_a_file_that_was_only_touched_is_resumed(tmp_path):
     file = tmp_path / "file.bin"
-    file.write_bytes(b"old")
-    os.utime(file, (1e9, 1e9))
+    file.write_bytes(b"same " * 1000)
     async with serve(make(tmp_path)) as served, served.client() as client:
         etag = (await ask(client, "/file.bin"))[1]["etag"]
-        client.send(request("/file.bin", f"If-None-Match: {etag}"))
-        assert (await client.head())[0] == 304
-        file.write_bytes(b"new")
-        status, fields, body = await ask(client, "/file.bin", f"If-None-Match: {etag}")
-        assert (status, body, fields.get("etag")) == (200, b"new", None)
+        os.utime(file, (1e9, 1e9))
+        status, fields, body = await ask(client, "/file.bin", "Range: bytes=5-", f"If-Range: {etag}")
+        assert (status, fields["etag"], body) == (206, etag, b"same " * 999)
+
+
+@on_loops
+async def test_an_etag_that_is_older_than_the_first_request_resumes_nothing(tmp_path):
+    """`static_url` in a page makes one, too."""
+    file = tmp_path / "file.bin"
+    file.write_bytes(b"old")
+    application = make(tmp_path)
+    etag = StaticFileHandler.get_version({"static_path": str(tmp_path)}, "file.bin")
+    file.write_bytes(b"new")
+    async with serve(application) as served, served.client() as client:
+        resume = ("Range: bytes=1-", f'If-Range: "{etag}"')
+        assert (await ask(client, "/file.bin", *resume))[::2] == (200, b"new")
 
 
 @on_loops
@@ -195,6 +204,22 @@ async def test_a_range_is_not_compressed(folder, sent):
             assert fields["content-range"] == f"bytes 100-{size + 99}/{len(TEXT)}"
             assert (fields["vary"], fields.get("content-encoding")) == ("Accept-Encoding", None)
         assert sent == [SENDFILE_FLOOR]
+
+
+@on_loops
+async def test_a_download_of_what_was_compressed_is_not_resumed(folder):
+    """The file's bytes are no continuation of the compressed ones (RFC 9110 section 8.8.3)."""
+    async with serve(make(folder, compress_response=True)) as served, served.client() as client:
+        gzip = "Accept-Encoding: gzip"
+        client.send(request("/text.txt", gzip))
+        status, fields = (await client.head())[:2]
+        etag = dict(fields)["etag"]
+        assert (status, etag[:3]) == (200, 'W/"')
+    async with serve(make(folder, compress_response=True)) as served, served.client() as client:
+        client.send(request("/text.txt", gzip, f"If-None-Match: {etag}"))
+        assert (await client.head())[0] == 304
+        status, _, body = await ask(client, "/text.txt", "Range: bytes=9-", f"If-Range: {etag}")
+        assert (status, body) == (200, TEXT)
 
 
 @on_loops
