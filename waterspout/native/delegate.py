@@ -141,6 +141,7 @@ async def _execute(self: RequestHandler, transforms: list[Any], /, *args: Any, *
     task = asyncio.current_task()
     if getattr(connection, "task", None) is None:
         connection.task = task  # as `LeanRequestHandler._execute`: Tornado's delegate keeps none
+    self._transforms = transforms  # as Tornado's: an error page goes through them, whatever its own has done
     try:
         running: Any = type(self)._execute(self, transforms, *args, **kwargs)
         await (running if asyncio.iscoroutine(running) else convert_yielded(running))  # under `gen.coroutine`
