@@ -1,8 +1,8 @@
 """The write side of a connection: how much is on its way to the client, and what waits for room.
 
-Backpressure is the transport's: past its high-water mark it calls `pause`, below the low one `resume`. Large
-pieces stay here, by reference, and go to the transport bit by bit: a transport may copy what the kernel does
-not take.
+Backpressure is the transport's: past its high-water mark it calls `pause`, below the low one `resume`. What
+is written meanwhile waits here. So do large pieces, by reference, and go to the transport bit by bit: it may
+copy what the kernel does not take.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from waterspout.http.gone import GONE
 from waterspout.http.sendfile import FilePart
 from waterspout.limits import WRITE_SIZE
 from waterspout.message.closing import RESET_ON_CLOSE
+from waterspout.system.joining import append_joined
 from waterspout.system.unacknowledged import CAN_TELL, held_by_kernel
 
 #: From this many waiting futures on, those that were cancelled are swept out.
@@ -49,7 +50,7 @@ class Writer:
     def __init__(self, transport: asyncio.Transport, done: asyncio.Future[None]) -> None:
         self._transport = transport
         self._done = done
-        self._queue: deque[memoryview | FilePart] | None = None
+        self._queue: deque[bytearray | memoryview | FilePart] | None = None
         self._queued = 0
         self._written = 0
         self._waiters: list[asyncio.Future[None]] = []
@@ -67,13 +68,13 @@ class Writer:
         if self.closed or self.is_lost:
             self.wrote_in_vain = self.wrote_in_vain or len(data) > 0
             return self._failed()
-        if self._queue is None and len(data) <= WRITE_SIZE:
+        if self._queue is None and not self.paused and len(data) <= WRITE_SIZE:
             self._written += len(data)
             self._transport.write(data)
             if not self.paused:
                 return self._done
         elif len(data):
-            self._put(memoryview(data).cast("B"), len(data))
+            self._put(data, len(data))
         return self.when_room()
 
     def write_file(self, part: FilePart, on_room: Callable[[], None], on_failure: Callable[[], None]) -> None:
@@ -155,6 +156,13 @@ class Writer:
         written is passed to it, and goes out before what its new owner writes. (Not from a file on: that
         would have to be read, so it is given up.)
         """
+        self.pass_on()
+        if not self._queue and not self._transport.is_closing():
+            self._wake()
+        self.close()
+
+    def pass_on(self) -> None:
+        """Pass all that waits here to the transport, up to a file: it is about to be closed."""
         while self._queue and not self._transport.is_closing():
             part = self._queue[0]
             if isinstance(part, FilePart):
@@ -162,9 +170,6 @@ class Writer:
             self._queue.popleft()
             self._count(len(part))
             self._transport.write(part)
-        if not self._queue and not self._transport.is_closing():
-            self._wake()
-        self.close()
 
     def end(self) -> None:
         """Nothing more may be written; what has been written still goes out."""
@@ -195,10 +200,13 @@ class Writer:
             if not future.done():
                 future.set_result(None)
 
-    def _put(self, part: memoryview | FilePart, size: int) -> None:
+    def _put(self, part: _Bytes | FilePart, size: int) -> None:
         if self._queue is None:
             self._queue = deque()
-        self._queue.append(part)
+        if isinstance(part, FilePart):
+            self._queue.append(part)
+        else:
+            append_joined(self._queue, part)
         self._queued += size
         if not self.paused:
             self._drain_queue()
@@ -210,11 +218,11 @@ class Writer:
                 if not self._send(head):
                     return
                 continue
-            piece = head[:WRITE_SIZE]
-            if len(piece) == len(head):
+            piece = head
+            if len(head) <= WRITE_SIZE:
                 self._queue.popleft()
             else:
-                self._queue[0] = head[WRITE_SIZE:]
+                piece, self._queue[0] = head[:WRITE_SIZE], head[WRITE_SIZE:]
             self._count(len(piece))
             self._transport.write(piece)
         if self._queue is not None and not self._queue:

@@ -161,7 +161,7 @@ class WebSocketProtocol(asyncio.Protocol):
     @property
     def unsent(self) -> int:
         """What has been written but not yet taken by the kernel (bytes)."""
-        return 0 if self.is_over else self._transport.get_write_buffer_size()
+        return 0 if self.is_over else self._writer.unsent
 
     def set_nodelay(self, x: bool) -> None:
         """Set whether small messages go out at once. asyncio has them do so from the start."""
@@ -201,7 +201,10 @@ class WebSocketProtocol(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client sends no more. What it has sent is passed on before the connection closes."""
         self._eof = True
-        return self.is_behind and self._transport.can_write_eof()
+        if self.is_behind and self._transport.can_write_eof():
+            return True
+        self._writer.pass_on()
+        return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
@@ -292,6 +295,7 @@ class WebSocketProtocol(asyncio.Protocol):
         elif self._lost:
             self._end()
         elif self._eof:
+            self._writer.pass_on()
             self._transport.close()
         else:
             self._pause_reading(False)

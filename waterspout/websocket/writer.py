@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import Final
 
 from tornado.log import gen_log
 from tornado.websocket import WebSocketClosedError
 
 from waterspout.limits import JOINED_SIZE, WRITE_TIMEOUT
+from waterspout.system.joining import append_joined
 from waterspout.system.unacknowledged import held_by_kernel
 from waterspout.websocket.deflate import Deflater
 from waterspout.websocket.frames import CLOSE, PONG, build_close, build_frame, build_header
@@ -18,15 +20,15 @@ WRITE_TURN: Final = 64
 #: A client with this much unsent data is not heard until it has taken most of it: more than a message of the
 #: largest size that a client may send by default (bytes).
 UNSENT: Final = 16 * 1024 * 1024
-#: Nor is one that has been heard this often meanwhile, and so answered: from Python 3.12 on asyncio counts
-#: each unsent message at every write. What a handler sends unasked is not the client's doing.
+#: Nor is one that has been heard this often meanwhile, and so answered: for each unsent message there is a
+#: future, however small it is. What a handler sends unasked is not the client's doing.
 UNSENT_MESSAGES: Final = 1000
 
 
 class FrameWriter:
-    """Writes to `transport`, which says when it is full. Only one pong is ever held back here. A client that
-    has taken nothing for `timeout` seconds while there was something to take is cut: it may have vanished,
-    and what is written for it without waiting would be kept forever.
+    """Writes to `transport`, which says when it is full; then messages wait here. Of pongs only one does. A
+    client that has taken nothing for `timeout` seconds while there was something to take is cut: it may have
+    vanished, and what is written for it without waiting would be kept forever.
 
     Attributes: `closed`, nothing more may be sent, as after a close frame (RFC 6455 section 5.5.1).
     """
@@ -38,6 +40,8 @@ class FrameWriter:
         "_messages",
         "_paused",
         "_pong",
+        "_queue",
+        "_queued",
         "_taken",
         "_timeout",
         "_timer",
@@ -62,6 +66,8 @@ class FrameWriter:
         self._messages = self._heard = 0
         self._waiters: list[asyncio.Future[None]] | None = None
         self._pong: bytes | None = None
+        self._queue: deque[bytearray | memoryview] | None = None
+        self._queued = 0
         self.closed = False
         if transport.get_write_buffer_size() > high:
             self.pause()
@@ -71,7 +77,12 @@ class FrameWriter:
         if not self._paused:
             return False
         self._heard += 1
-        return self._heard > UNSENT_MESSAGES or self._transport.get_write_buffer_size() > UNSENT
+        return self._heard > UNSENT_MESSAGES or self.unsent > UNSENT
+
+    @property
+    def unsent(self) -> int:
+        """What has been written but not yet taken by the kernel (bytes)."""
+        return self._queued + self._transport.get_write_buffer_size()
 
     def send_message(self, opcode: int, payload: bytes) -> asyncio.Future[None]:
         """Send a message. The future is done when there is room for more; fails with WebSocketClosedError."""
@@ -90,6 +101,12 @@ class FrameWriter:
         """Send a close frame, if none was sent. Raises ValueError: the reason has more than 123 bytes."""
         self.send_control(CLOSE, build_close(code, reason))
         self.closed = True
+        self.pass_on()
+
+    def pass_on(self) -> None:
+        """Pass all that waits here to the transport: it is about to be closed."""
+        while self._queue:
+            self._write_first(self._queue)
 
     def answer_ping(self, payload: bytes) -> None:
         """Send a pong; while the client takes nothing, keep only its last ping (RFC 6455 section 5.5.3)."""
@@ -107,6 +124,11 @@ class FrameWriter:
     def resume(self) -> None:
         """The transport has room."""
         self._paused = False
+        while self._queue and not self._paused:
+            self._write_first(self._queue)
+        if self._paused:
+            return
+        self._queue = None
         self._unwatch()
         waiters, self._waiters = self._waiters, None
         for future in waiters or ():
@@ -118,6 +140,7 @@ class FrameWriter:
     def lose(self) -> None:
         """The connection is lost: futures that wait for room fail."""
         self.closed = True
+        self._queue, self._queued = None, 0
         self._unwatch()
         waiters, self._waiters = self._waiters, None
         for future in waiters or ():
@@ -129,14 +152,25 @@ class FrameWriter:
         if self._transport.is_closing():
             return
         if len(payload) <= JOINED_SIZE:  # a copy of a larger one costs more than a second write
-            frame = build_frame(opcode, payload, compressed=compressed)
-            self._written += len(frame)
-            self._transport.write(frame)
+            self._write(build_frame(opcode, payload, compressed=compressed))
         else:
-            header = build_header(opcode, len(payload), compressed=compressed)
-            self._written += len(header) + len(payload)
-            self._transport.write(header)
-            self._transport.write(payload)
+            self._write(build_header(opcode, len(payload), compressed=compressed))
+            self._write(payload)
+
+    def _write(self, data: bytes) -> None:
+        self._written += len(data)
+        if not self._paused:
+            self._transport.write(data)
+            return
+        if self._queue is None:
+            self._queue = deque()
+        append_joined(self._queue, data)
+        self._queued += len(data)
+
+    def _write_first(self, queue: deque[bytearray | memoryview]) -> None:
+        piece = queue.popleft()
+        self._queued -= len(piece)
+        self._transport.write(piece)
 
     # -- a client that takes nothing ---------------------------------------------------------------------
 
@@ -145,7 +179,7 @@ class FrameWriter:
         however steadily the client reads: so what the kernel holds is looked up, too.
         """
         held = held_by_kernel(self._transport.get_extra_info("socket"))
-        return self._written - self._transport.get_write_buffer_size() - held
+        return self._written - self.unsent - held
 
     def _watch(self) -> None:
         self._unwatch()

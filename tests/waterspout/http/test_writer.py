@@ -115,10 +115,25 @@ async def test_who_waits_is_told_when_there_is_room(writer, transport):
     writer.pause()
     future = writer.write(b"x")
     assert not future.done()
-    assert transport.pieces == [b"x"]
+    assert writer.holds
     writer.resume()
+    assert transport.pieces == [b"x"]
     assert future.done()
     assert writer.when_room().done()
+
+
+@with_writer
+async def test_what_is_written_for_a_slow_client_is_joined(writer, transport):
+    """From Python 3.12 on asyncio adds up the sizes of all unsent pieces at every write."""
+    writer.pause()
+    for _ in range(WRITE_SIZE // 1000):
+        future = writer.write(bytearray(b"x" * 1000))
+    writer.write(b"y" * 1000)  # no room is left in the first
+    assert (writer.holds, writer.unsent, transport.pieces) == (True, WRITE_SIZE // 1000 * 1000 + 1000, [])
+    writer.resume()
+    assert [len(piece) for piece in transport.pieces] == [WRITE_SIZE // 1000 * 1000, 1000]
+    assert future.done()
+    assert transport.data.count(b"x") == WRITE_SIZE // 1000 * 1000
 
 
 @with_writer

@@ -118,6 +118,30 @@ async def test_a_client_that_stops_sending(form):
 
 
 @scenario
+async def test_a_client_that_stops_sending_gets_all_that_waits_for_it(form):
+    class Much(Witness):
+        def on_message(self, message):
+            super().on_message(message)
+            for _ in range(20_000):
+                self.write_message("x" * 1000)
+
+    async with serve(form, Much) as served, connect(served.port) as client:
+        await served.until("open")
+        client.transport.pause_reading()
+        client.text("all")
+        await served.until("all")
+        client.writer.write_eof()
+        await asyncio.sleep(0.2)
+        client.transport.resume_reading()
+        messages = 0
+        while (message := await client.read()) is not None:
+            assert message == (TEXT, b"x" * 1000)
+            messages += 1
+        assert messages == 20_000 or form.server == TORNADO  # whose stream is closed at once
+        assert await served.until_closed() == (None, None)
+
+
+@scenario
 async def test_a_client_that_leaves_before_its_messages_are_handled(form):
     class Slow(Witness):
         async def on_message(self, message):

@@ -49,6 +49,52 @@ async def test_small_messages_are_one_write_and_large_ones_two(form):
 
 
 @scenario
+async def test_messages_for_a_slow_client_are_joined(form):
+    """From Python 3.12 on asyncio adds up the sizes of all unsent pieces at every write."""
+    writer = FrameWriter(transport := Transport(), None)
+    writer.pause()
+    futures = [writer.send_message(TEXT, b"a") for _ in range(1000)]
+    large = writer.send_message(BINARY, bytes(JOINED_SIZE + 1))
+    last = writer.send_message(TEXT, b"z")
+    assert (writer.unsent, transport.written) == (3000 + 10 + JOINED_SIZE + 1 + 3, [])
+    writer.resume()
+    assert [len(piece) for piece in transport.written] == [3010, JOINED_SIZE + 1, 3]
+    assert all(future.done() for future in (*futures, large, last))
+    assert writer.unsent == 0
+
+
+@scenario
+async def test_a_transport_that_is_full_again_gets_no_more(form):
+    class Small(Transport):
+        def write(self, data):
+            super().write(data)
+            writer.pause()
+
+    writer = FrameWriter(transport := Small(), None)
+    writer.pause()
+    for _ in range(3):
+        future = writer.send_message(BINARY, bytes(JOINED_SIZE + 1))
+    writer.resume()
+    assert len(transport.written) == 1
+    assert not future.done()
+    for _ in range(5):
+        writer.resume()
+    assert len(transport.written) == 6
+    assert not future.done()
+    writer.resume()
+    assert future.done()
+
+
+@scenario
+async def test_a_close_frame_goes_behind_all_that_waits(form):
+    writer = FrameWriter(transport := Transport(), None)
+    writer.pause()
+    writer.send_message(TEXT, b"a")
+    writer.send_close(1000, None)
+    assert transport.written == [b"\x81\x01a\x88\x02\x03\xe8"]
+
+
+@scenario
 async def test_nothing_is_sent_behind_a_close_frame(form):
     writer = FrameWriter(transport := Transport(), None)
     writer.send_close(1000, None)
