@@ -72,6 +72,19 @@ def test_a_proxy_that_is_not_trusted_is_said_once(form, start_server):
     )
 
 
+def test_a_trusted_one_whose_field_is_not_read_is_said_once(form, start_server):
+    server = start_server(*SERVE, *LOOPBACK, form=form)
+    for _ in range(2):
+        assert told(server, [("X-Real-IP", "203.0.113.9")])["address"] == "127.0.0.1"
+    server.stop()
+    (line,) = server.log_lines("trusted proxy", 0)
+    assert line.endswith(
+        "WARNING waterspout.proxies 127.0.0.1, a trusted proxy, names its client in X-Real-IP, "
+        "which is not read, and not in X-Forwarded-For: the proxy's own address is taken "
+        "(logged once; docs/proxies.md)"
+    )
+
+
 def test_of_an_app_that_reads_the_fields_itself_nothing_is_said(start_server):
     server = start_server(*SERVE, "--proxy-headers", "none")
     server.get("/told", [("X-Forwarded-For", "203.0.113.9")])

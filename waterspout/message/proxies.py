@@ -45,6 +45,14 @@ _UNIX: Final = "0.0.0.0"
 _ON_UNIX: Final = "a peer on the UNIX socket"
 #: Fields that proxies set: a nearby peer that sends one is most likely one of the operator's own proxies.
 _TELLING: Final = {name.title(): name for name in (*X_FORWARDED, "forwarded")}
+#: Fields in which a proxy may name its client.
+_NAMING: Final = {
+    name: name.lower()
+    for name in (
+        *("X-Forwarded-For", "Forwarded", "X-Real-IP", "CF-Connecting-IP", "True-Client-IP"),
+        *("X-Client-IP", "X-Cluster-Client-IP", "X-Envoy-External-Address"),
+    )
+}
 
 #: The two ends of a client's connection, as the app sees them: wsgi.url_scheme, REMOTE_ADDR, REMOTE_PORT,
 #: SERVER_NAME, SERVER_PORT.
@@ -105,7 +113,7 @@ class Proxies:
             raise ConfigurationError(f"proxy headers {proxy_headers}: name the trusted proxies, too")
         self._named = None if self.headers in FAMILIES else frozenset(self.headers.split(","))
         self.root_path = check_root_path(root_path or "")
-        self._tells = False
+        self._tells = self._tells_trusted = False
 
     def adds_nothing_to(self, others: Proxies) -> bool:
         """Whether these say no more than `others`, in front of which they may be: the same, or nothing."""
@@ -139,6 +147,8 @@ class Proxies:
             removed = frozenset()
         elif claims:
             _restore(connection.context)
+            if self._tells_trusted:
+                self._tell_unread(connection.context, claims)
             read = read_forwarded if self.headers == "forwarded" else read_x_forwarded
             removed = frozenset(filter(is_of_connection, claims))
             if self._named is not None:  # the others may be the client's own, which the proxy let through
@@ -165,11 +175,12 @@ class Proxies:
             return stripped, path[len(root) :] if is_below else path, False
         return stripped + root, path[len(root) :], not is_below
 
-    def tell_of_untrusted(self) -> None:
-        """Let `judge` warn once of a seemingly untrusted proxy. For `waterspout serve`, which has the option:
-        another server may have believed the peer by itself (`xheaders`).
+    def tell_of_doubts(self) -> None:
+        """Let `judge` warn, once each, of a proxy that seems to lack trust, and of a trusted one that names
+        its clients in a field that is not read. For `waterspout serve`, which has the options: another server
+        may have believed the peer by itself (`xheaders`).
         """
-        self._tells = self.headers != "none"
+        self._tells = self._tells_trusted = self.headers != "none"
 
     def find_doubt(self, families: Collection[int]) -> str:
         """What is wrong with the trusted peers, if sockets of these `families` are served; "": nothing."""
@@ -200,11 +211,28 @@ class Proxies:
                 "" if peer != _ON_UNIX else " (unix)",
             )
 
+    def _tell_unread(self, context: Any, claims: Collection[str]) -> None:
+        """Warn once that a trusted proxy names its client, but not in the field that is read: otherwise all
+        clients have the proxy's address, silently.
+        """
+        wanted = "forwarded" if self.headers == "forwarded" else "x-forwarded-for"
+        field = next((name for name, lower in _NAMING.items() if lower in claims), "")
+        if not field or wanted in claims or wanted not in (self._named or (wanted,)):
+            return
+        self._tells_trusted = False
+        logger.warning(
+            "%s, a trusted proxy, names its client in %s, which is not read, and not in %s: "
+            "the proxy's own address is taken (logged once; docs/proxies.md)",
+            _peer_of(context) or _ON_UNIX,
+            field,
+            wanted.title(),
+        )
+
     def _is_trusted_peer(self, context: Any) -> bool:
         """Decide by the connection's own address: what `xheaders` makes of `remote_ip` is a claim, too."""
-        address = getattr(context, "address", None)
-        if isinstance(address, tuple) and address:
-            return self.is_trusted(address[0])
+        peer = _peer_of(context)
+        if peer:
+            return self.is_trusted(peer)
         # A peer that reset its connection before it was accepted has no address either: the family
         # distinguishes it from a UNIX socket's.
         return getattr(context, "address_family", None) == _UNIX_FAMILY and self.is_trusted(_UNIX)
@@ -272,11 +300,17 @@ def _name_neighbour(context: Any) -> str:
     """The peer of a connection from this machine or from a network that is not part of the internet; "": it
     comes from elsewhere.
     """
-    peer = getattr(context, "address", None)
-    if isinstance(peer, tuple) and peer:
-        address = parse_address(peer[0])
-        return "" if address is None or address.is_global else str(peer[0])
+    peer = _peer_of(context)
+    if peer:
+        address = parse_address(peer)
+        return "" if address is None or address.is_global else peer
     return _ON_UNIX if getattr(context, "address_family", None) == _UNIX_FAMILY else ""
+
+
+def _peer_of(context: Any) -> str:
+    """The connection's own address, whatever `xheaders` made of it; "": it has none."""
+    address = getattr(context, "address", None)
+    return str(address[0]) if isinstance(address, tuple) and address else ""
 
 
 def _build_trust(networks: tuple[str, ...]) -> Trust:

@@ -224,7 +224,7 @@ class Server:
         proxies = getattr(self._application, "proxies", None)
         if not isinstance(proxies, Proxies):
             return
-        proxies.tell_of_untrusted()
+        proxies.tell_of_doubts()
         if doubt := proxies.find_doubt({sock.family for sock in listeners.sockets}):
             say(doubt)
 

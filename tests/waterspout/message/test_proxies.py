@@ -236,7 +236,7 @@ def test_they_are_found_once_and_again_when_a_proxy_speaks_for_another_client():
 def make_telling(*arguments, **settings):
     """As the server sets them up."""
     proxies = Proxies(*arguments, **settings)
-    proxies.tell_of_untrusted()
+    proxies.tell_of_doubts()
     return proxies
 
 
@@ -285,6 +285,48 @@ def test_the_peer_of_a_unix_socket_is_said_to_be_untrusted(caplog):
         "a peer on the UNIX socket sends X-Forwarded-For but is not among --trusted-proxies "
         "(unix): removed (logged once; docs/proxies.md)"
     ]
+
+
+@pytest.mark.parametrize(
+    ("headers", "field", "sent", "read"),
+    [
+        (None, "x-real-ip", "X-Real-IP", "X-Forwarded-For"),
+        (None, "Forwarded", "Forwarded", "X-Forwarded-For"),
+        ("x-forwarded-for,x-forwarded-proto", "CF-Connecting-IP", "CF-Connecting-IP", "X-Forwarded-For"),
+        ("forwarded", "X-Forwarded-For", "X-Forwarded-For", "Forwarded"),
+    ],
+)
+def test_a_trusted_proxy_whose_field_is_not_read_is_said_once(caplog, headers, field, sent, read):
+    proxies = make_telling(["127.0.0.1"], headers)
+    for _ in range(3):
+        assert not judge(proxies, (field, "203.0.113.9"), address=("127.0.0.1", 50000)).disbelieved
+    assert said(caplog) == [
+        f"127.0.0.1, a trusted proxy, names its client in {sent}, which is not read, and not in {read}: "
+        "the proxy's own address is taken (logged once; docs/proxies.md)"
+    ]
+
+
+def test_so_is_one_on_a_unix_socket(caplog):
+    judge(make_telling(["unix"]), ("X-Real-IP", "203.0.113.9"), address="", address_family=socket.AF_UNIX)
+    assert said(caplog)[0].startswith(
+        "a peer on the UNIX socket, a trusted proxy, names its client in X-Real-IP, "
+    )
+
+
+@pytest.mark.parametrize(
+    ("headers", "fields"),
+    [
+        (None, [FOR, ("X-Real-IP", "203.0.113.9")]),
+        (None, [("X-Forwarded-For", "unknown"), ("X-Real-IP", "203.0.113.9")]),
+        (None, [("X-Forwarded-Proto", "https")]),
+        ("x-forwarded-proto", [FOR, ("X-Real-IP", "203.0.113.9")]),
+        ("forwarded", [FOR, ("Forwarded", "for=203.0.113.9")]),
+        ("none", [("X-Real-IP", "203.0.113.9")]),
+    ],
+)
+def test_nothing_is_said_of_a_trusted_proxy_that_is_read_or_need_not_be(caplog, headers, fields):
+    judge(make_telling(["127.0.0.1"], headers), *fields, address=("127.0.0.1", 50000))
+    assert said(caplog) == []
 
 
 def test_nothing_is_said_of_clients_from_elsewhere(caplog):
