@@ -37,7 +37,7 @@ from waterspout.native.handler import (
 )
 from waterspout.native.request import Request
 from waterspout.native.transform import RecordTransform
-from waterspout.system.system_exit import ends_more
+from waterspout.system.fatal import ends_more
 from waterspout.websocket.handler import adapt
 from waterspout.wsgi.exchange.reply import Reply
 

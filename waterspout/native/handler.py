@@ -38,7 +38,7 @@ from waterspout.native.request import Request, on_demand
 from waterspout.native.transform import RecordTransform
 from waterspout.native.unheeded import check_awaitable, tell_unheeded
 from waterspout.native.varying import MARK, say_cookie
-from waterspout.system.system_exit import ends_more
+from waterspout.system.fatal import ends_more
 
 _HTML = "text/html; charset=UTF-8"
 _METHODS = {name: name.lower() for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from waterspout.system.system_exit import contain_exit
+from waterspout.system.fatal import contain_exit
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ descriptors.py     how many descriptors it may have
 signals.py         signals, and what a child that an app forks must not keep
 surroundings.py    the streams and signal handlers that it was started with
 daemon_thread.py   a daemon thread whose own threads are not daemons
-system_exit.py     exceptions in tasks: which of them end more than one request
+fatal.py           exceptions in tasks: which of them end more than one request
 processes.py       memory and CPU time of a process, this one or another
 joining.py         pieces that wait for a slow client, the small ones joined    (pure)
 transport.py       a transport whose event loop is closed

@@ -21,8 +21,8 @@ from tornado.log import gen_log
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from waterspout.limits import LINGER, OPEN_SAID, WRITE_TIMEOUT
+from waterspout.system.fatal import contain_exit, ends_more
 from waterspout.system.secure_socket import find_socket
-from waterspout.system.system_exit import contain_exit, ends_more
 from waterspout.websocket import frames
 from waterspout.websocket.deflate import Deflater
 from waterspout.websocket.frames import ProtocolError

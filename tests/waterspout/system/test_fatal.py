@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from waterspout.system.system_exit import contain_exit, ends_more
+from waterspout.system.fatal import contain_exit, ends_more
 
 pytestmark = pytest.mark.gen_test
 
