@@ -105,7 +105,7 @@ class FrameWriter:
 
     def pass_on(self) -> None:
         """Pass all that waits here to the transport: it is about to be closed."""
-        while self._queue:
+        while self._queue and not self._transport.is_closing():
             self._write_first(self._queue)
 
     def answer_ping(self, payload: bytes) -> None:

@@ -113,6 +113,16 @@ async def test_nothing_is_written_to_a_transport_that_closes(form):
 
 
 @scenario
+async def test_nor_what_has_waited_for_it(form):
+    writer = FrameWriter(transport := Transport(), None)
+    writer.pause()
+    writer.send_message(TEXT, b"a")
+    transport.abort()
+    writer.send_close(1000, None)
+    assert transport.written == []
+
+
+@scenario
 async def test_all_who_wait_are_told_of_room(form):
     writer = FrameWriter(Transport(), None)
     writer.pause()
