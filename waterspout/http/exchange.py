@@ -252,7 +252,7 @@ class Exchange(HTTPConnection):
         `file` is closed at the end. What is written next waits for it.
 
         Returns None and does nothing if that is impossible: TLS, a reply without a length, or whose length is
-        too small for it, or no descriptor left.
+        too small for it, a closed connection, or no descriptor left.
         """
         if not self.sends_files or self._left is None or self._left < size or self._writer.closed:
             return None
