@@ -207,6 +207,30 @@ def test_a_server_without_a_wsgi_app_has_nothing_to_reload(start_server):
     assert server.get("/native/ping").text == "pong"
 
 
+STATIC = """
+import waterspout
+from tornado.web import RequestHandler
+
+class Page(RequestHandler):
+    def get(self):
+        self.write(self.static_url("site.css"))
+
+app = waterspout.Application(native=[("/page", Page)], wsgi="versioned:app", static_path="static")
+"""
+
+
+def test_static_files_that_were_deployed_have_their_new_versions(start_server, site):
+    (site.folder / "site_native.py").write_text(STATIC)
+    (site.folder / "static").mkdir()
+    (site.folder / "static" / "site.css").write_text("old")
+    server = start_server("site_native:app", cwd=site.folder)
+    old = server.get("/page").text
+    (site.folder / "static" / "site.css").write_text("new")
+    server.signal(signal.SIGHUP)
+    new = poll(lambda: (text := server.get("/page").text) != old and text)
+    assert new.startswith("/static/site.css?v=")
+
+
 STOCK = """
 import waterspout
 from tornado.web import Application, FallbackHandler

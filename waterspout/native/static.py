@@ -1,5 +1,5 @@
-"""Tornado's `StaticFileHandler`, but large files go out without passing through Python, and a download that
-is resumed after its file has changed begins again.
+"""Tornado's `StaticFileHandler`, but large files go out without passing through Python, and a file that has
+changed is another file: to a browser that keeps the old one, and to a client that resumes a download.
 
 Reads Tornado's private `_headers` and `_transforms` (6.6.1) to see whether anything would change the body."""
 
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, BinaryIO, cast
 
+from tornado.log import gen_log
 from tornado.web import GZipContentEncoding, StaticFileHandler
 
 from waterspout.limits import JOINED_SIZE, SENDFILE_FLOOR
@@ -76,19 +77,31 @@ class SendingFileHandler(StaticFileHandler, LeanRequestHandler, metaclass=Forwar
         """
         if condition == self._headers.get("Last-Modified"):
             return True
-        if condition.startswith("W/") or condition != self._headers.get("Etag"):
-            return False
-        cls = type(self)
-        if cls.compute_etag is not StaticFileHandler.compute_etag:
-            return True
-        # Tornado keeps a file's ETag until the server ends, even if the file has changed.
-        return condition == f'"{_find_version(cls, self.absolute_path, getattr(self, "modified", None))}"'
+        return not condition.startswith("W/") and condition == self._headers.get("Etag")
+
+    def compute_etag(self) -> str | None:
+        """By content, as Tornado's; but that keeps a file's first ETag until the server ends, and so tells
+        browsers forever that a changed file has not changed.
+        """
+        path = self.absolute_path
+        try:
+            found = os.stat(path) if path is not None else None
+        except OSError:  # what a subclass serves need not be a file
+            found = None
+        if path is None or found is None or not self.settings.get("static_hash_cache", True):
+            return super().compute_etag()
+        version = _find_version(type(self), path, found.st_mtime_ns, found.st_size, found.st_ino)
+        return f'"{version}"' if version else None
 
 
-@lru_cache(maxsize=1000)
-def _find_version(cls: type[StaticFileHandler], path: str | None, _modified: Any) -> str:
-    """The version of a file's content when it was last changed."""
-    return cls.get_content_version(path) if path is not None else ""
+@lru_cache(maxsize=StaticFileHandler.MAX_CACHED_VERSIONS)
+def _find_version(cls: type[StaticFileHandler], path: str, *_changed: int) -> str | None:
+    """The version of a file's content. `_changed`: what is different once the file has changed."""
+    try:
+        return cls.get_content_version(path)
+    except Exception as error:
+        gen_log.error("Could not open static file %r: %s", path, error)
+        return None
 
 
 def send_content(

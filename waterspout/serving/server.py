@@ -17,6 +17,7 @@ from inspect import isawaitable
 from typing import Any
 
 from tornado.web import Application as TornadoApplication
+from tornado.web import StaticFileHandler
 
 from waterspout import __version__, limits
 from waterspout.application import Application
@@ -331,6 +332,7 @@ class Server:
             self._handle_stop(signal.SIGHUP)
         else:
             self._renew_certificate()
+            self._forget_versions()
             self._reload()
 
     def _renew_certificate(self) -> None:
@@ -343,6 +345,12 @@ class Server:
             logger.error("SIGHUP: the old certificate stays: %s", error)
         else:
             logger.info("SIGHUP: the certificate has been reloaded, for new connections")
+
+    def _forget_versions(self) -> None:
+        """Static files may have been deployed, too: let `static_url` have their new versions."""
+        own = self._application.settings.get("static_handler_class", StaticFileHandler)
+        for handler in {StaticFileHandler, own}:
+            handler.reset()
 
     def _doubt_certificate_later(self) -> None:
         """Check once a day: a certificate that was valid at the start may expire while it is in use."""

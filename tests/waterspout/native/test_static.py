@@ -160,6 +160,66 @@ async def test_an_etag_that_is_older_than_the_first_request_resumes_nothing(tmp_
 
 
 @on_loops
+@pytest.mark.parametrize("how", ["written", "replaced"])
+async def test_a_browser_gets_a_file_that_has_changed(tmp_path, how):
+    """Within a second, and of the same size."""
+    file = tmp_path / "file.bin"
+    file.write_bytes(b"old")
+    async with serve(make(tmp_path)) as served, served.client() as client:
+        _, fields, _ = await ask(client, "/file.bin")
+        kept = f"If-None-Match: {fields['etag']}"
+        assert (await ask(client, "/file.bin", kept))[0] == 304
+        if how == "replaced":
+            (tmp_path / "new").write_bytes(b"new")
+            os.utime(tmp_path / "new", ns=(file.stat().st_mtime_ns,) * 2)
+            (tmp_path / "new").replace(file)
+        else:
+            await asyncio.sleep(0.05)
+            file.write_bytes(b"new")
+        status, changed, body = await ask(client, "/file.bin", kept)
+        assert (status, body) == (200, b"new")
+        assert changed["etag"] != fields["etag"]
+        file.write_bytes(b"old")
+        os.utime(file, (1e9, 1e9))
+        assert (await ask(client, "/file.bin", kept))[0] == 304
+
+
+@on_loops
+async def test_what_is_too_large_for_an_etag_has_none_and_is_read_for_it_once(tmp_path, caplog):
+    class Little(StaticFileHandler):
+        MAX_VERSION_CONTENT_SIZE = 3
+
+    (tmp_path / "file.bin").write_bytes(b"larger")
+    async with serve(make(tmp_path, Little)) as served, served.client() as client:
+        for _ in range(2):
+            status, fields, body = await ask(client, "/file.bin")
+            assert (status, body, "etag" in fields) == (200, b"larger", False)
+    assert caplog.text.count("MAX_VERSION_CONTENT_SIZE") == 1
+
+
+@on_loops
+async def test_what_a_subclass_serves_need_not_be_a_file(tmp_path):
+    class Made(StaticFileHandler):
+        def validate_absolute_path(self, root, absolute_path):
+            return absolute_path
+
+        @classmethod
+        def get_content(cls, abspath, start=None, end=None):
+            return b"made"
+
+        def get_content_size(self):
+            return 4
+
+        def get_modified_time(self):
+            return None
+
+    async with serve(make(tmp_path, Made)) as served, served.client() as client:
+        status, fields, body = await ask(client, "/nowhere")
+        assert (status, body) == (200, b"made")
+        assert (await ask(client, "/nowhere", f"If-None-Match: {fields['etag']}"))[0] == 304
+
+
+@on_loops
 async def test_what_has_no_body_sends_no_file(folder, sent):
     async with serve(make(folder)) as served, served.client() as client:
         client.send(request("/large.bin", method="HEAD"))
