@@ -60,8 +60,9 @@ SMALL_BODY = 64 * KIB
 #: How much of a body a lane worker asks for ahead of what the view reads: enough to stream at full rate
 #: over a socket pair, small enough that a pool of lanes stays within a few MiB (bytes).
 READ_WINDOW = 256 * KIB
-#: After a reply that came before the end of the request's body, the rest is read and thrown away until
-#: nothing has come for this long, so that a reset can't eat the reply (RFC 9112 section 9.6) (seconds).
+#: After a reply that came before the end of the request's body, or of its head, the rest is read and thrown
+#: away until nothing has come for this long, so that a reset can't eat the reply (RFC 9112 section 9.6). What
+#: comes behind a last request is thrown away for this long in all (seconds).
 LINGER = 2.0
 #: ... and for this long at most: Apache and Varnish pass on no reply before they have sent all of an upload,
 #: as slowly as their client sends it (seconds).
@@ -163,9 +164,6 @@ WRITE_GRACE = 15.0
 HALF_CLOSED = 0.8
 #: ... and a request of such a client waits this long for a lane: it may be for nobody (seconds).
 HALF_CLOSED_QUEUED = 0.1
-#: After a refusal, what still comes is thrown away for LINGER, and at most this much of it, so that a reset
-#: can't eat the answer (RFC 9112 section 9.6) (bytes).
-REFUSED_LINGER_SIZE = 64 * KIB
 #: Bytes after the running request are held up to this; beyond it nothing is read (bytes).
 PIPELINE_SIZE = 64 * KIB
 #: How much of a reply is passed to the event loop's transport at a time: it may copy what the kernel does not

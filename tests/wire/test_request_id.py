@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from tests.server import ON_TORNADO, poll
+
 SERVE = (
     *("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.environs:app"),
     *("--wsgi-threads", "1"),
@@ -84,6 +86,18 @@ def test_replies_of_every_kind_carry_the_id(server, method, target, status):
     with server.connect() as connection:
         reply = connection.ask(method, target, [("X-Request-Id", "an-id")])
     assert (reply.status, reply.all("X-Request-Id")) == (status, ["an-id"])
+
+
+@pytest.mark.skipif(ON_TORNADO, reason="there a broken body gets no reply")
+@pytest.mark.parametrize("path", ["/environ", "/native/whole"])
+def test_so_does_the_server_s_own_answer_to_a_broken_body(server, path):
+    with server.connect() as connection:
+        fields = [("X-Request-Id", "an-id"), ("Transfer-Encoding", "chunked")]
+        connection.send_head("POST", path, fields)
+        connection.send(b"1\r\nax\r\n")
+        reply = connection.reply()
+    assert (reply.status, reply.all("X-Request-Id")) == (400, ["an-id"])
+    assert poll(lambda: " an-id bad-framing" in server.log)
 
 
 def test_the_underscore_twin_of_the_id_is_dropped(server):

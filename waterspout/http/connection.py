@@ -62,7 +62,8 @@ class Connection(asyncio.Protocol):
         "_eof_timer",
         "_gone",
         "_half_closed",
-        "_linger_size",
+        "_in_body",
+        "_linger_longest",
         "_linger_until",
         "_lingers",
         "_parser",
@@ -94,8 +95,8 @@ class Connection(asyncio.Protocol):
         self._thrown_away = 0
         self._half_closed = False
         self._lingers = False
-        self._linger_size = 0
-        self._linger_until = 0.0
+        self._in_body = False
+        self._linger_longest = self._linger_until = 0.0
         self._sent_at_eof = 0
         self._body_timeout: float | None = None
         self._body_timer: asyncio.TimerHandle | None = None
@@ -174,7 +175,11 @@ class Connection(asyncio.Protocol):
             self.cut(exchange)
             return
         if exchange is None or not exchange.response_started:
-            self.writer.write(serialize_refusal(refused, "" if exchange is None else exchange.head.method))
+            if exchange is None:
+                answer = serialize_refusal(refused, self._parser.method_begun)
+            else:
+                answer = serialize_refusal(refused, exchange.head.method, exchange.request_id)
+            self.writer.write(answer)
         in_body = self.state in (OPENING, BODY)
         self._abandon()
         self.close(linger=True, in_body=in_body)
@@ -182,15 +187,16 @@ class Connection(asyncio.Protocol):
     def close(self, *, linger: bool = False, in_body: bool = False) -> None:
         """Close once everything written has gone out.
 
-        `linger`: the client may still be sending. What it sends is discarded for a moment: unread bytes
-        make the kernel send a reset, which can destroy the reply (RFC 9112 section 9.6).
+        `linger`: the client may still be sending. What it sends is discarded: unread bytes make the kernel
+        send a reset, which can destroy the reply (RFC 9112 section 9.6).
         """
         if self.state >= CLOSING:
             return
         self._lingers = linger or self._parser.held > 0
-        # A client in the middle of a body keeps sending until it reads the answer.
-        in_body = in_body or self.state in (OPENING, BODY)
-        self._linger_size = limits.LINGER_SIZE if in_body else limits.REFUSED_LINGER_SIZE
+        # A client in the middle of a body keeps sending until it reads the answer. One whose head was refused
+        # may be, too.
+        self._in_body = in_body or self.state in (OPENING, BODY)
+        self._linger_longest = limits.LINGER_LONGEST if self._in_body or linger else limits.LINGER
         self.state = CLOSING
         self.writer.end()
         self._parser.take_rest()
@@ -207,8 +213,7 @@ class Connection(asyncio.Protocol):
         self.state = LINGER
         self._thrown_away = 0
         now = self.server.now
-        is_body = self._linger_size == limits.LINGER_SIZE
-        self._linger_until = now + (limits.LINGER_LONGEST if is_body else limits.LINGER)
+        self._linger_until = now + self._linger_longest
         self._patience.wait(now, limits.LINGER)
         shut_down_writing(self._transport)
         if self.server.draining:
@@ -216,7 +221,7 @@ class Connection(asyncio.Protocol):
 
     def _end_unheard_soon(self) -> None:
         """A stop does not wait for a client that has had its last reply and sends nothing more."""
-        if self._linger_size != limits.LINGER_SIZE:
+        if not self._in_body:
             self.server.loop.call_later(limits.DRAIN_IDLE, self._end_unheard)
 
     def _end_unheard(self) -> None:
@@ -367,7 +372,7 @@ class Connection(asyncio.Protocol):
         self._thrown_away += size
         if self.state != LINGER:
             return
-        if self._thrown_away > self._linger_size:
+        if self._thrown_away > limits.LINGER_SIZE:
             self._end()
         else:
             soon = self.server.soon

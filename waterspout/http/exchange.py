@@ -59,6 +59,8 @@ class Exchange(HTTPConnection):
     variables: Context
     #: The status with which the server itself has answered, or cut, this request; 0: it has not.
     refused = 0
+    #: The ID that such an answer carries: set by whoever logs the request. "": none.
+    request_id = ""
     _context: RequestContext | None = None
     _head_written = False
     _chunked = False

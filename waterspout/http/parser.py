@@ -91,6 +91,11 @@ class RequestParser:
         self._empty_lines = 0
         return head
 
+    @property
+    def method_begun(self) -> str:
+        """The method of the request whose head is being read, if that matters to a refusal: HEAD, or ""."""
+        return "HEAD" if self._buffer.startswith(b"HEAD ") else ""
+
     def take_body(self) -> bytes | None:
         """Return, in one piece, a body that has had no event yet. None: it is chunked, or incomplete."""
         body = self._body

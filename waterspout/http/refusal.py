@@ -8,8 +8,11 @@ from waterspout.exceptions import NotHTTP, RequestRefused
 from waterspout.message.origin import SERVER, http_date
 
 
-def serialize_refusal(refused: RequestRefused, method: str) -> bytes:
-    """Return a whole reply: status line, fields, and a short text. It is the connection's last."""
+def serialize_refusal(refused: RequestRefused, method: str, request_id: str = "") -> bytes:
+    """Return a whole reply: status line, fields, and a short text. It is the connection's last.
+
+    `request_id`: a token, for X-Request-Id; "": the reply has none.
+    """
     status = refused.status
     if isinstance(refused, NotHTTP):
         # The client may know nothing of fields: only the status line, as Tornado answers.
@@ -23,6 +26,10 @@ def serialize_refusal(refused: RequestRefused, method: str) -> bytes:
         f"Date: {http_date()}\r\n"
         f"Server: {SERVER}\r\n"
         "Connection: close\r\n"
-        "\r\n"
     )
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:  # CONNECT: no target of it allows anything
+        head += "Allow: \r\n"
+    if request_id:
+        head += f"X-Request-Id: {request_id}\r\n"
+    head += "\r\n"
     return (head if method == "HEAD" else head + body).encode("ascii")

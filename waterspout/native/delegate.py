@@ -235,7 +235,7 @@ class NativeDelegate(HTTPMessageDelegate):
             # Tornado refuses to read a body beyond sys.maxsize: there is nothing to wait for.
             self._refuse(headers, linger=len(length) < 19)
             return None
-        headers["X-Request-Id"] = record_of(self._request).request_id
+        headers["X-Request-Id"] = connection.request_id = record_of(self._request).request_id
         try:
             awaitable = self._variables.run(self._delegate.headers_received, start_line, headers)
         except KeyboardInterrupt:

@@ -230,9 +230,46 @@ async def test_a_refusal_of_the_head_is_read_by_a_client_that_still_sends():
 
 
 @on_loops
+async def test_the_upload_behind_a_head_that_is_refused_does_not_cost_the_answer():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "LINGER", 1.0)
+        patch.setattr(limits, "LINGER_LONGEST", 3.0)
+        async with serve(settings=QUICK) as served, served.client() as client:
+            begun = asyncio.get_running_loop().time()
+            client.send(b"POST / HTTP/1.1\r\nHost: a/b\r\nContent-Length: 100000000\r\n\r\n")
+            client.send(b"x" * (32 * limits.MIB))
+            await send_slowly(client, served, 2)
+            assert served.server._open
+            assert (await client.read_reply())[0] == 400
+            with contextlib.suppress(OSError, RuntimeError):  # uvloop's, of a closed transport
+                await send_slowly(client, served, 10)
+            assert not served.server._open
+            assert asyncio.get_running_loop().time() - begun > 3
+
+
+@on_loops
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HEAD / HTTP/1.1\r\nHost: a/b\r\n\r\n",
+        b"\r\nHEAD /" + b"x" * 9000 + b" HTTP/1.1\r\n",
+        b"HEAD / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 17_000 + b"\r\n\r\n",
+    ],
+    ids=["host", "target", "field"],
+)
+async def test_the_refusal_of_a_head_request_has_no_body(head):
+    async with serve() as served, served.client() as client:
+        client.send(head)
+        status, fields = await client.head()
+        assert (status in (400, 414, 431), int(fields["content-length"]) > 0) == (True, True)
+        assert await client.rest() == b""
+
+
+@on_loops
 async def test_what_is_thrown_away_is_bounded():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(limits, "LINGER", 60)
+        patch.setattr(limits, "LINGER_SIZE", limits.MIB)
         async with serve() as served, served.client() as client:
             client.send(b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n")
             assert (await client.read_reply())[0] == 400

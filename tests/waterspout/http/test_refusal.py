@@ -17,11 +17,16 @@ def test_a_refusal_is_a_whole_reply(status):
     assert fields["Content-Length"] == str(len(body))
     assert fields["Connection"] == "close"
     assert fields["Content-Type"] == "text/plain; charset=utf-8"
-    assert set(fields) == {"Content-Type", "Content-Length", "Date", "Server", "Connection"}
+    usual = {"Content-Type", "Content-Length", "Date", "Server", "Connection"}
+    assert set(fields) == usual | ({"Allow"} if status == 405 else set())  # RFC 9110 section 15.5.6
 
 
 def test_what_the_client_sent_is_not_said_again():
     assert b"secret" not in serialize_refusal(RequestRefused(400, "secret"), "GET")
+
+
+def test_it_carries_the_id_of_its_request():
+    assert b"\r\nX-Request-Id: an-id\r\n" in serialize_refusal(RequestRefused(400, "x"), "GET", "an-id")
 
 
 def test_head_is_answered_with_the_head():

@@ -209,7 +209,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
         if verdict is not None:
             start_line = start_line._replace(path=verdict.target)
         self._start_line, self._headers = start_line, headers
-        request_id = make_request_id(headers.get("X-Request-Id"))
+        request_id = connection.request_id = make_request_id(headers.get("X-Request-Id"))
         record = Record("wsgi", start_line[0], start_line[1], connection.context.remote_ip, request_id)
         self.record = record
         if verdict is not None:
