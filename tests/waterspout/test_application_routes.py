@@ -46,6 +46,15 @@ class StreamsBased(Base):
         pass
 
 
+class Searching(Application):
+    """Looks at what is found, as dask.distributed's application does."""
+
+    def find_handler(self, request, **kwargs):
+        found = super().find_handler(request, **kwargs)
+        self.settings["found"].append((found.handler_class.__name__, *getattr(found, "path_args", ())))
+        return found
+
+
 class Abstract(RequestHandler, abc.ABC):
     def get(self):
         raise Decline
@@ -187,6 +196,21 @@ async def test_a_method_that_one_rule_refuses_where_another_redirects(has_app, h
         else:
             assert (status, fields["allow"]) == (405, "OPTIONS, POST")
         assert (await ask(client, "OPTIONS", "/folder"))[0] == 200
+
+
+@pytest.mark.parametrize("server_class", [HTTPServer, waterspout.http.HTTPServer])
+@on_loops
+async def test_an_overridden_find_handler_sees_what_was_found(server_class):
+    flask = Flask(__name__)
+    flask.add_url_rule("/view", view_func=lambda: "view")
+    application = Searching([("/a/<int:number>", Reads), (r"/w/(\d+)", Writes)], wsgi=flask, found=[])
+    await application.start()
+    async with serve(application, server_class=server_class) as client:
+        assert (await ask(client, "GET", "/a/7"))[0] == 200
+        client.send(b"POST /w/8 HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx")
+        assert (await client.read_reply())[0] == 200
+        assert (await ask(client, "GET", "/view"))[1] == "view"
+    assert application.settings["found"] == [("Reads",), ("Writes", b"8"), ("FallbackHandler",)]
 
 
 @pytest.mark.parametrize("has_app", [False, True])

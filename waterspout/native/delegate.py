@@ -50,11 +50,10 @@ _PIECE: Final = 16 * 1024
 
 class PlainDelegate(HTTPMessageDelegate):
     """Runs a handler that gets its body whole, as Tornado's own delegate does, but in one task, where
-    Tornado wraps one coroutine in another.
+    Tornado wraps one coroutine in another. Attributes: as Tornado's, for an overridden `find_handler`.
     """
 
     stream_request_body = False
-    _request: Any
 
     def __init__(
         self,
@@ -65,19 +64,19 @@ class PlainDelegate(HTTPMessageDelegate):
         path_args: Sequence[Any] | None,
         path_kwargs: Mapping[str, Any] | None,
     ) -> None:
-        self._application = application
-        self._request = request
-        self._handler_class = handler_class
-        self._handler_kwargs = handler_kwargs or {}
-        self._path_args = path_args or ()
-        self._path_kwargs = path_kwargs or {}
+        self.application = application
+        self.request: Any = request
+        self.handler_class = handler_class
+        self.handler_kwargs = handler_kwargs or {}
+        self.path_args = path_args or ()
+        self.path_kwargs = path_kwargs or {}
         self._chunks: list[bytes | bytearray] = []
         self.handler: RequestHandler | None = None
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> None:
-        headers["X-Request-Id"] = record_of(self._request).request_id
+        headers["X-Request-Id"] = record_of(self.request).request_id
 
     def data_received(self, chunk: bytes) -> None:
         last = self._chunks[-1] if self._chunks else b""
@@ -90,7 +89,7 @@ class PlainDelegate(HTTPMessageDelegate):
     def finish(self) -> None:
         if self._chunks:
             chunks, self._chunks = self._chunks, []
-            self._request.body = bytes(chunks[0]) if len(chunks) == 1 else b"".join(chunks)
+            self.request.body = bytes(chunks[0]) if len(chunks) == 1 else b"".join(chunks)
         self.execute()
 
     def on_connection_close(self) -> None:
@@ -102,16 +101,16 @@ class PlainDelegate(HTTPMessageDelegate):
         copy_context().run(self._execute)
 
     def _execute(self) -> None:
-        application, request, kwargs = self._application, self._request, self._handler_kwargs
+        application, request, kwargs = self.application, self.request, self.handler_kwargs
         try:
-            handler = self.handler = self._handler_class(application, request, **kwargs)
+            handler = self.handler = self.handler_class(application, request, **kwargs)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            fail(application, request, error, self._handler_class, kwargs).finish()
+            fail(application, request, error, self.handler_class, kwargs).finish()
             return
-        self._task = run(handler, *self._path_args, **self._path_kwargs)
-        self._request.connection.task = self._task  # cancelled when the server stops
+        self._task = run(handler, *self.path_args, **self.path_kwargs)
+        self.request.connection.task = self._task  # cancelled when the server stops
 
 
 def run(handler: RequestHandler, *args: Any, **kwargs: Any) -> asyncio.Future[None]:
@@ -200,6 +199,7 @@ class NativeDelegate(HTTPMessageDelegate):
     whole, that is, in memory; `max_body_size` where the handler streams.
 
     A streaming handler may set a lower limit of its own, as in Tornado, by `set_max_body_size` in `prepare`.
+    Attributes: those of Tornado's delegate, for an overridden `find_handler`.
     """
 
     def __init__(self, application: OurApplication, request: HTTPServerRequest, delegate: Any) -> None:
@@ -217,6 +217,9 @@ class NativeDelegate(HTTPMessageDelegate):
         self._refusal: Reply | None = None
         self._ignored = False
         self._variables = copy_context()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._delegate, name)
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders

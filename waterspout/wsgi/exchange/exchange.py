@@ -16,6 +16,7 @@ from tornado.httputil import (
     RequestStartLine,
     ResponseStartLine,
 )
+from tornado.web import FallbackHandler
 
 from waterspout.exceptions import RequestRefused
 from waterspout.limits import HALF_CLOSED_QUEUED, SMALL_BODY
@@ -60,6 +61,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
 
     # What most exchanges never change is set on the class.
     request: HTTPServerRequest | None = None
+    handler_class = FallbackHandler  # for an overridden `find_handler`: in Tornado it is who answers
     allow: frozenset[str] = frozenset()
     varies = False
     _fields: Headers | None = None  # what the app gets, where that differs from what the server keeps
