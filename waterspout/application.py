@@ -208,11 +208,12 @@ class Application(TornadoApplication):
 
     @property
     def closing_sockets(self) -> list[WebSocketProtocol]:
-        """WebSockets that either side has closed, and whose connections have not ended. (Those of handlers
-        that make their own protocol are not known.)
+        """WebSockets that either side has closed, and whose connections have not ended, or whose handlers
+        are still at work on a message. (Those of handlers that make their own protocol are not known.)
         """
         ours = [protocol for protocol in self._sockets if isinstance(protocol, WebSocketProtocol)]
-        return [protocol for protocol in ours if protocol.is_closing() and not protocol.is_over]
+        closing = [protocol for protocol in ours if protocol.is_closing()]
+        return [protocol for protocol in closing if protocol.is_handling or not protocol.is_over]
 
     def _close_hub(self, loop: AbstractEventLoop) -> None:
         self._last_loop = None

@@ -305,6 +305,75 @@ def test_a_websocket_that_never_answers_the_close_does_not_hold_the_end_up_for_e
     assert server.wait() is not None
 
 
+HANDLING = """
+import asyncio, sys
+from tornado.websocket import WebSocketHandler
+
+class Handling(WebSocketHandler):
+    async def on_message(self, message):
+        try:
+            await asyncio.sleep(float(message))
+            print("handled", file=sys.stderr)
+        finally:
+            print("after", message, file=sys.stderr)
+
+    def on_close(self):
+        print("on_close", file=sys.stderr)
+
+routes = [("/handling", Handling)]
+"""
+
+
+@pytest.fixture(params=["asyncio", "uvloop", "tornado"])
+def handling(request, start_server, tmp_path):
+    (tmp_path / "handling.py").write_text(HANDLING)
+    options = ("--server", "tornado") if request.param == "tornado" else ("--loop", request.param)
+
+    def start(*more):
+        return start_server("--native", "handling:routes", *options, *more, cwd=tmp_path)
+
+    return start
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_message_that_a_handler_is_at_work_on_is_finished(handling, leaves):
+    server = handling()
+    connection = open_websocket(server, "/handling")
+    connection.send(b"\x81\x83" + mask(b"3.5"))  # longer than a client has to answer the close
+    time.sleep(0.2)
+    server.signal(signal.SIGTERM)
+    if leaves:
+        connection.close()
+    else:
+        assert next_frame(connection)[0] == 8
+    assert_gone(server)
+    assert re.findall(r"^(handled|after 3.5|on_close|.* (?:stopped|ERROR .*))$", server.log, re.M)[:3] == [
+        "handled",
+        "after 3.5",
+        "on_close",
+    ]
+    assert "ERROR" not in server.log
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_or_cut_off_when_the_graceful_timeout_is_over(handling, leaves):
+    server = handling("--graceful-timeout", "1")
+    connection = open_websocket(server, "/handling")
+    connection.send(b"\x81\x82" + mask(b"60"))
+    time.sleep(0.2)
+    server.signal(signal.SIGTERM)
+    if leaves:
+        connection.close()
+    assert_gone(server)
+    said = [line.split(" waterspout.server ")[-1] for line in server.log.splitlines()[-4:]]
+    assert said == [
+        "1 WebSocket message is cut off: the graceful timeout is over",
+        "after 60",
+        "on_close",
+        "stopped",
+    ]
+
+
 NOTING = """
 from tornado.websocket import WebSocketHandler
 

@@ -17,6 +17,7 @@ from waterspout.http.head import Head
 from waterspout.http.parser import END
 from waterspout.http.private import GzipMessageDelegate, RequestHeaders
 from waterspout.logs.loggers import escape
+from waterspout.system.fatal import find_failure
 
 if TYPE_CHECKING:
     from waterspout.http.server import HTTPServer
@@ -272,7 +273,7 @@ class Intake(Connection):
 
     def _on_awaited(self, future: asyncio.Future[None]) -> None:
         self._blocked = False
-        error = asyncio.CancelledError() if future.cancelled() else future.exception()
+        error = find_failure(future)
         if self.state >= CLOSING:
             return
         if error is not None:

@@ -17,6 +17,7 @@ from waterspout.logs.standing import describe_place, find_awaited
 from waterspout.ops.natives import name_native
 from waterspout.routing.containers import stop_containers
 from waterspout.serving.tornado_server import DrainingServer
+from waterspout.websocket.protocol import WebSocketProtocol
 
 logger = logging.getLogger("waterspout.server")
 
@@ -106,21 +107,34 @@ async def _cut_natives(server: HTTPServer | DrainingServer, application: Tornado
 
 async def _wait_for_goodbyes(application: Application, deadline: float) -> None:
     """Wait for closing WebSockets. A client that has received everything answers soon, if it is alive; one
-    that is still reading has CLOSE_TIMEOUT, as always.
+    that is still reading has CLOSE_TIMEOUT, as always. A handler may finish what it does with a message.
     """
     loop = asyncio.get_running_loop()
     soon = min(deadline, loop.time() + CUT_TIME)
     while closing := application.closing_sockets:
         now = loop.time()
-        if now >= deadline or (now >= soon and not any(protocol.unsent for protocol in closing)):
+        if now >= deadline or (now >= soon and not any(map(_is_wanted, closing))):
             break
         await asyncio.sleep(0.02)
+
+
+def _is_wanted(protocol: WebSocketProtocol) -> bool:
+    """Whether its client still takes what was sent, or its handler is at work on what the client has sent."""
+    return protocol.unsent > 0 or protocol.is_handling
 
 
 async def _end_sockets(application: Application) -> None:
     """Cut WebSockets whose clients have not answered, while the application is still there: their handlers'
     `on_close` may need it.
     """
+    handling = [protocol for protocol in application.closing_sockets if protocol.is_handling]
+    if handling:
+        messages = (
+            "1 WebSocket message is" if len(handling) == 1 else f"{len(handling)} WebSocket messages are"
+        )
+        logger.warning("%s cut off: the graceful timeout is over", messages)
+        for protocol in handling:
+            protocol.cut()
     for protocol in application.closing_sockets:
         protocol.on_connection_close()
     deadline = asyncio.get_running_loop().time() + CUT_TIME

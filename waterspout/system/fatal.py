@@ -1,4 +1,4 @@
-"""Which exceptions in a task end more than what the task does: the event loop, and everything that it serves.
+"""What an exception in a task ends: what the task does, or the event loop and everything that it serves.
 Leaf.
 """
 
@@ -19,6 +19,17 @@ async def contain_exit(awaitable: Awaitable[T]) -> T:
         return await awaitable
     except SystemExit as error:
         raise RuntimeError(f"SystemExit({error.code!r}) does not end the server") from error
+
+
+def find_failure(future: asyncio.Future[Any]) -> BaseException | None:
+    """What a future that is done has failed with; the CancelledError of a cancelled one tells where."""
+    if not future.cancelled():
+        return future.exception()
+    try:
+        future.result()
+    except asyncio.CancelledError as error:
+        return error
+    return None
 
 
 def ends_more(error: BaseException, task: asyncio.Future[Any] | None) -> bool:

@@ -21,7 +21,7 @@ from tornado.log import gen_log
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from waterspout.limits import LINGER, OPEN_SAID, WRITE_TIMEOUT
-from waterspout.system.fatal import contain_exit, ends_more
+from waterspout.system.fatal import contain_exit, ends_more, find_failure
 from waterspout.system.secure_socket import find_socket
 from waterspout.websocket import frames
 from waterspout.websocket.deflate import Deflater
@@ -57,6 +57,8 @@ class WebSocketProtocol(asyncio.Protocol):
         "_end_timer",
         "_eof",
         "_gone",
+        "_handling",
+        "_is_cut",
         "_keep_alive",
         "_lost",
         "_parser",
@@ -89,6 +91,8 @@ class WebSocketProtocol(asyncio.Protocol):
         self._deflater: Deflater | None = None
         self._keep_alive: KeepAlive | None = None
         self._end_timer: asyncio.TimerHandle | None = None
+        self._handling: asyncio.Future[Any] | None = None
+        self._is_cut = False
         self._gone: asyncio.Future[None] | None = None
 
     # -- the handler calls these -------------------------------------------------------------------------
@@ -162,6 +166,17 @@ class WebSocketProtocol(asyncio.Protocol):
     def unsent(self) -> int:
         """What has been written but not yet taken by the kernel (bytes)."""
         return 0 if self.is_over else self._writer.unsent
+
+    @property
+    def is_handling(self) -> bool:
+        """Whether a callback of the handler's has begun with what the client has sent, and is not done."""
+        return self._handling is not None
+
+    def cut(self) -> None:
+        """Cancel that callback: the server can't wait for it any longer."""
+        if self._handling is not None:
+            self._is_cut = True
+            self._handling.cancel()
 
     def set_nodelay(self, x: bool) -> None:
         """Set whether small messages go out at once. asyncio has them do so from the start."""
@@ -239,11 +254,12 @@ class WebSocketProtocol(asyncio.Protocol):
                     await opened
                 finally:
                     late.cancel()
-        except asyncio.CancelledError:
-            self._abort()
-            raise
         except BaseException as error:
-            if ends_more(error, getattr(handler.request.connection, "task", None)):
+            task = getattr(handler.request.connection, "task", None)
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled(task):
+                self._abort()
+                raise
+            if ends_more(error, task):
                 raise
             self._on_failure(error)
 
@@ -324,20 +340,23 @@ class WebSocketProtocol(asyncio.Protocol):
             self._judge(future)
         else:
             self._busy = True
+            self._handling = future
             future.add_done_callback(self._on_handled)
 
     def _on_handled(self, future: asyncio.Future[Any]) -> None:
         self._busy = False
+        self._handling = None
         self._judge(future)
         self._advance()
 
     def _judge(self, future: asyncio.Future[Any]) -> None:
-        error = asyncio.CancelledError() if future.cancelled() else future.exception()
+        error = find_failure(future)
         if error is not None:
             self._context.run(self._on_failure, error)
 
     def _on_failure(self, error: BaseException) -> None:
-        self.handler.log_exception(type(error), error, error.__traceback__)
+        if not (self._is_cut and isinstance(error, asyncio.CancelledError)):
+            self.handler.log_exception(type(error), error, error.__traceback__)
         self._fail(frames.INTERNAL_ERROR, "")
 
     def _on_fragment(self, payload: bytes) -> None:
@@ -424,6 +443,14 @@ _ACTIONS: Final[dict[int, Callable[[WebSocketProtocol, Any], None]]] = {
     frames.PING: WebSocketProtocol._on_ping,
     frames.PONG: WebSocketProtocol._on_pong,
 }
+
+
+def _is_cancelled(task: asyncio.Future[Any] | None) -> bool:
+    """Whether the handler's task was cancelled, and not only something that it waits for. On Tornado's own
+    server the handler's task is not known, but it is the one that runs.
+    """
+    task = task or asyncio.current_task()
+    return isinstance(task, asyncio.Task) and task.cancelling() > 0
 
 
 def _call(callback: Callable[[Any], Any], argument: Any) -> asyncio.Future[Any] | None:

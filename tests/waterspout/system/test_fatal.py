@@ -2,10 +2,11 @@
 
 import asyncio
 import threading
+import traceback
 
 import pytest
 
-from waterspout.system.fatal import contain_exit, ends_more
+from waterspout.system.fatal import contain_exit, ends_more, find_failure
 
 pytestmark = pytest.mark.gen_test
 
@@ -37,6 +38,28 @@ async def test_what_else_it_raises_is_raised(error):
 @pytest.mark.parametrize("error", [ValueError(), SystemExit(), asyncio.CancelledError(), BaseException()])
 async def test_most_are_failures_of_the_code_alone(error):
     assert not ends_more(error, asyncio.current_task())
+
+
+async def test_the_failure_of_a_task_that_was_cancelled_tells_where():
+    shared = asyncio.get_running_loop().create_future()
+
+    async def wait():
+        await shared
+
+    task = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    shared.cancel()
+    await asyncio.wait([task])
+    error = find_failure(task)
+    assert isinstance(error, asyncio.CancelledError)
+    assert traceback.extract_tb(error.__traceback__)[-1].line == "await shared"
+
+
+@pytest.mark.parametrize("error", [None, LookupError()])
+async def test_any_other_failure_is_the_future_s(error):
+    future = asyncio.get_running_loop().create_future()
+    future.set_exception(error) if error else future.set_result(7)
+    assert find_failure(future) is error
 
 
 async def test_a_keyboard_interrupt_ends_more():

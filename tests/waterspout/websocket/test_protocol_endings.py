@@ -323,11 +323,37 @@ async def test_a_handler_that_fails(form, where, caplog):
 
 
 @scenario
+@pytest.mark.parametrize("where", ["open", "on_message"])
+async def test_a_callback_that_waited_for_something_that_was_cancelled_has_failed(form, where, caplog):
+    class Waits(Witness):
+        async def open(self, *args):
+            super().open()
+            await self.wait("open")
+
+        async def on_message(self, message):
+            await self.wait("on_message")
+
+        async def wait(self, here):
+            if here == where:
+                shared = asyncio.get_running_loop().create_future()
+                asyncio.get_running_loop().call_soon(shared.cancel)
+                await shared
+
+    async with serve(form, Waits) as served, connect(served.port) as client:
+        client.text("a")
+        assert await client.read_close() == (1011, "")
+        client.writer.close()
+        assert await served.until_closed() == (None, None)
+    assert "await shared" in caplog.text
+
+
+@scenario
 async def test_an_open_that_is_cancelled(form, caplog):
     class Cancelled(Witness):
         async def open(self, *args):
             super().open()
-            raise asyncio.CancelledError
+            asyncio.current_task().cancel()
+            await asyncio.sleep(10)
 
     async with serve(form, Cancelled) as served, connect(served.port) as client:
         assert await client.read() is None
