@@ -92,6 +92,26 @@ def test_what_is_to_be_done_at_the_exit_has_three_seconds_there_and_a_line_says_
     assert server.log_lines(f"WSGI process {pid} did not end within 3 s and is killed: {says}")
 
 
+FREEING = """
+import sys, time
+from tests.apps.working import app
+
+class Slow:
+    def __del__(self, sleep=time.sleep):
+        sleep(3)
+
+sys.keep = Slow()
+"""
+
+
+def test_that_python_takes_long_to_end_is_said(start_server, tmp_path):
+    """Nothing of the process can tell by then."""
+    (tmp_path / "freeing.py").write_text(FREEING)
+    server = start_server("--wsgi", "freeing:app", cwd=tmp_path)
+    server.stop()
+    assert server.log_lines("has nothing to serve but is still running: Python itself is ending (it frees")
+
+
 def test_one_whose_lock_is_held_is_not_waited_for(start):
     """None of its functions can run."""
     server = start("--graceful-timeout", "0.5")

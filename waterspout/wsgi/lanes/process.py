@@ -68,6 +68,9 @@ LOSES_CLOSED: Final = sys.platform == "darwin"
 #: after the loss of its lanes its end is noticed.
 _LAST_WORDS: Final = 0.5
 
+#: What keeps a process from ending that has nothing to serve and can't say what: its threads have ended.
+_ENDING: Final = "Python itself is ending (it frees the app's objects)"
+
 _FAILURES: Final = {error.__name__: error for error in (TargetNotFound, TargetRaised, ConfigurationError)}
 
 
@@ -165,6 +168,8 @@ class ProcessCrew(Crew):
         """Log what keeps it from ending, while there is time to do something about it."""
         await asyncio.sleep(END_SAID)
         left = await self.find_place(LEFT)
+        if not left and self._is_free:
+            left = _ENDING
         remains = (self._ends_by or 0.0) - asyncio.get_running_loop().time()
         if left and remains > 0 and not self.gone:
             logger.info(
@@ -183,7 +188,7 @@ class ProcessCrew(Crew):
             self,
             "had nothing to serve but " if self._is_free else "",
             round(grace, 1),
-            left or "it does not say what is still running",
+            left or (_ENDING if self._is_free else "it does not say what is still running"),
         )
 
     def abandon(self) -> subprocess.Popen[bytes] | None:
