@@ -79,8 +79,8 @@ def test_a_trusted_one_whose_field_is_not_read_is_said_once(form, start_server):
     server.stop()
     (line,) = server.log_lines("trusted proxy", 0)
     assert line.endswith(
-        "WARNING waterspout.proxies 127.0.0.1, a trusted proxy, names its client in X-Real-IP, "
-        "which is not read, and not in X-Forwarded-For: the proxy's own address is taken "
+        "WARNING waterspout.proxies 127.0.0.1, a trusted proxy, sends X-Real-IP, "
+        "which is not read, and no client's address in X-Forwarded-For: the proxy's own is taken "
         "(logged once; docs/proxies.md)"
     )
 

@@ -212,6 +212,7 @@ class Connection(asyncio.Protocol):
             return
         self.state = LINGER
         self._thrown_away = 0
+        self._resume_reading()
         now = self.server.now
         self._linger_until = now + self._linger_longest
         self._patience.wait(now, limits.LINGER)
@@ -371,6 +372,8 @@ class Connection(asyncio.Protocol):
     def _throw_away(self, size: int) -> None:
         self._thrown_away += size
         if self.state != LINGER:
+            if self._thrown_away > limits.LINGER_SIZE:  # its time begins when it has taken the reply
+                self._pause_reading()
             return
         if self._thrown_away > limits.LINGER_SIZE:
             self._end()

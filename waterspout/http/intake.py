@@ -59,7 +59,6 @@ class Intake(Connection):
         or when it takes no more of the body.
         """
         if self.context.is_secure or self.state >= LINGER:
-            self.writer.pass_on()
             return False
         self._half_closed = True
         is_held_up = self.state == BODY and self._blocked

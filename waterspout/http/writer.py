@@ -19,7 +19,7 @@ from waterspout.http.gone import GONE
 from waterspout.http.sendfile import FilePart
 from waterspout.limits import WRITE_SIZE
 from waterspout.message.closing import RESET_ON_CLOSE
-from waterspout.system.joining import append_joined
+from waterspout.system.joining import append_joined, joins_pieces
 from waterspout.system.unacknowledged import CAN_TELL, held_by_kernel
 
 #: From this many waiting futures on, those that were cancelled are swept out.
@@ -36,6 +36,7 @@ class Writer:
 
     __slots__ = (
         "_done",
+        "_joins",
         "_queue",
         "_queued",
         "_transport",
@@ -50,6 +51,7 @@ class Writer:
     def __init__(self, transport: asyncio.Transport, done: asyncio.Future[None]) -> None:
         self._transport = transport
         self._done = done
+        self._joins = joins_pieces(transport)
         self._queue: deque[bytearray | memoryview | FilePart] | None = None
         self._queued = 0
         self._written = 0
@@ -68,7 +70,7 @@ class Writer:
         if self.closed or self.is_lost:
             self.wrote_in_vain = self.wrote_in_vain or len(data) > 0
             return self._failed()
-        if self._queue is None and not self.paused and len(data) <= WRITE_SIZE:
+        if self._queue is None and not (self.paused and self._joins) and len(data) <= WRITE_SIZE:
             self._written += len(data)
             self._transport.write(data)
             if not self.paused:
@@ -156,13 +158,6 @@ class Writer:
         written is passed to it, and goes out before what its new owner writes. (Not from a file on: that
         would have to be read, so it is given up.)
         """
-        self.pass_on()
-        if not self._queue and not self._transport.is_closing():
-            self._wake()
-        self.close()
-
-    def pass_on(self) -> None:
-        """Pass all that waits here to the transport, up to a file: it is about to be closed."""
         while self._queue and not self._transport.is_closing():
             part = self._queue[0]
             if isinstance(part, FilePart):
@@ -170,6 +165,9 @@ class Writer:
             self._queue.popleft()
             self._count(len(part))
             self._transport.write(part)
+        if not self._queue and not self._transport.is_closing():
+            self._wake()
+        self.close()
 
     def end(self) -> None:
         """Nothing more may be written; what has been written still goes out."""

@@ -50,7 +50,8 @@ _NAMING: Final = {
     name: name.lower()
     for name in (
         *("X-Forwarded-For", "Forwarded", "X-Real-IP", "CF-Connecting-IP", "True-Client-IP"),
-        *("X-Client-IP", "X-Cluster-Client-IP", "X-Envoy-External-Address"),
+        *("X-Client-IP", "X-Cluster-Client-IP", "X-Envoy-External-Address", "CloudFront-Viewer-Address"),
+        *("Fly-Client-IP", "Fastly-Client-IP", "Client-IP", "X-Original-Forwarded-For"),
     )
 }
 
@@ -147,13 +148,14 @@ class Proxies:
             removed = frozenset()
         elif claims:
             _restore(connection.context)
-            if self._tells_trusted:
-                self._tell_unread(connection.context, claims)
+            given = claims
             read = read_forwarded if self.headers == "forwarded" else read_x_forwarded
             removed = frozenset(filter(is_of_connection, claims))
             if self._named is not None:  # the others may be the client's own, which the proxy let through
                 claims = {name: claims[name] for name in self._named & claims.keys()}
             client = read(claims, connection.context.protocol, authority or host, self.is_trusted)
+            if self._tells_trusted and not client.address:
+                self._tell_unread(connection.context, given)
             new_host, stripped = client.host or new_host, client.root_path
             context = _rewrite(connection, client)
         root_path, rest, outside = self._mount(path, stripped)
@@ -216,13 +218,13 @@ class Proxies:
         clients have the proxy's address, silently.
         """
         wanted = "forwarded" if self.headers == "forwarded" else "x-forwarded-for"
-        field = next((name for name, lower in _NAMING.items() if lower in claims), "")
-        if not field or wanted in claims or wanted not in (self._named or (wanted,)):
+        field = next((name for name, lower in _NAMING.items() if lower in claims and lower != wanted), "")
+        if not field or wanted not in (self._named or (wanted,)):
             return
         self._tells_trusted = False
         logger.warning(
-            "%s, a trusted proxy, names its client in %s, which is not read, and not in %s: "
-            "the proxy's own address is taken (logged once; docs/proxies.md)",
+            "%s, a trusted proxy, sends %s, which is not read, and no client's address in %s: "
+            "the proxy's own is taken (logged once; docs/proxies.md)",
             _peer_of(context) or _ON_UNIX,
             field,
             wanted.title(),

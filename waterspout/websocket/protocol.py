@@ -232,8 +232,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._writer.pause()
 
     def resume_writing(self) -> None:
-        self._writer.resume()
-        if self._unheard:
+        if self._writer.resume() and self._unheard:
             self._unheard = False
             self._go_on_later()
 

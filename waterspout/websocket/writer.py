@@ -10,7 +10,7 @@ from tornado.log import gen_log
 from tornado.websocket import WebSocketClosedError
 
 from waterspout.limits import JOINED_SIZE, WRITE_TIMEOUT
-from waterspout.system.joining import append_joined
+from waterspout.system.joining import append_joined, joins_pieces
 from waterspout.system.unacknowledged import held_by_kernel
 from waterspout.websocket.deflate import Deflater
 from waterspout.websocket.frames import CLOSE, PONG, build_close, build_frame, build_header
@@ -36,6 +36,7 @@ class FrameWriter:
     __slots__ = (
         "_deflater",
         "_heard",
+        "_joins",
         "_loop",
         "_messages",
         "_paused",
@@ -59,6 +60,7 @@ class FrameWriter:
         self._deflater = deflater
         # HTTP may have left much unsent. Then the transport has already said that it is full, but not to us.
         _low, high = transport.get_write_buffer_limits()
+        self._joins = joins_pieces(transport)
         self._paused = False
         self._written = self._taken = 0
         self._timeout = timeout
@@ -118,17 +120,17 @@ class FrameWriter:
     def pause(self) -> None:
         """The transport is full."""
         self._paused = True
-        self._heard = 0
         self._watch()
 
-    def resume(self) -> None:
-        """The transport has room."""
+    def resume(self) -> bool:
+        """The transport has room. Returns whether it still has, with all that has waited here."""
         self._paused = False
         while self._queue and not self._paused:
             self._write_first(self._queue)
         if self._paused:
-            return
+            return False
         self._queue = None
+        self._heard = 0
         self._unwatch()
         waiters, self._waiters = self._waiters, None
         for future in waiters or ():
@@ -136,6 +138,7 @@ class FrameWriter:
         pong, self._pong = self._pong, None
         if pong is not None:
             self.answer_ping(pong)
+        return True
 
     def lose(self) -> None:
         """The connection is lost: futures that wait for room fail."""
@@ -159,7 +162,7 @@ class FrameWriter:
 
     def _write(self, data: bytes) -> None:
         self._written += len(data)
-        if not self._paused:
+        if not (self._paused and self._joins):
             self._transport.write(data)
             return
         if self._queue is None:

@@ -36,6 +36,9 @@ class Transport:
     def get_write_buffer_size(self):
         return self.held
 
+    def get_extra_info(self, name):
+        return None
+
     def is_closing(self):
         return self.closing
 

@@ -301,23 +301,28 @@ def test_a_trusted_proxy_whose_field_is_not_read_is_said_once(caplog, headers, f
     for _ in range(3):
         assert not judge(proxies, (field, "203.0.113.9"), address=("127.0.0.1", 50000)).disbelieved
     assert said(caplog) == [
-        f"127.0.0.1, a trusted proxy, names its client in {sent}, which is not read, and not in {read}: "
-        "the proxy's own address is taken (logged once; docs/proxies.md)"
+        f"127.0.0.1, a trusted proxy, sends {sent}, which is not read, and no client's address in {read}: "
+        "the proxy's own is taken (logged once; docs/proxies.md)"
     ]
+
+
+@pytest.mark.parametrize("given", ["", "unknown"])
+def test_so_is_one_that_has_no_address_in_the_field_that_is_read(caplog, given):
+    fields = [("X-Forwarded-For", given), ("X-Real-IP", "203.0.113.9")]
+    judge(make_telling(["127.0.0.1"]), *fields, address=("127.0.0.1", 50000))
+    assert len(said(caplog)) == 1
 
 
 def test_so_is_one_on_a_unix_socket(caplog):
     judge(make_telling(["unix"]), ("X-Real-IP", "203.0.113.9"), address="", address_family=socket.AF_UNIX)
-    assert said(caplog)[0].startswith(
-        "a peer on the UNIX socket, a trusted proxy, names its client in X-Real-IP, "
-    )
+    assert said(caplog)[0].startswith("a peer on the UNIX socket, a trusted proxy, sends X-Real-IP, ")
 
 
 @pytest.mark.parametrize(
     ("headers", "fields"),
     [
         (None, [FOR, ("X-Real-IP", "203.0.113.9")]),
-        (None, [("X-Forwarded-For", "unknown"), ("X-Real-IP", "203.0.113.9")]),
+        (None, [("X-Forwarded-For", "unknown"), ("X-Forwarded-Proto", "https")]),
         (None, [("X-Forwarded-Proto", "https")]),
         ("x-forwarded-proto", [FOR, ("X-Real-IP", "203.0.113.9")]),
         ("forwarded", [FOR, ("Forwarded", "for=203.0.113.9")]),

@@ -9,7 +9,7 @@ from tornado.websocket import WebSocketClosedError
 from tests.waterspout.websocket.raw import BINARY, PING, PONG, TEXT
 from tests.waterspout.websocket.serving import FORMS, scenario
 from waterspout.limits import JOINED_SIZE
-from waterspout.websocket.writer import WRITE_TURN, FrameWriter
+from waterspout.websocket.writer import UNSENT_MESSAGES, WRITE_TURN, FrameWriter
 
 
 @pytest.fixture(params=FORMS[:1], ids=lambda form: form.name)
@@ -61,6 +61,40 @@ async def test_messages_for_a_slow_client_are_joined(form):
     assert [len(piece) for piece in transport.written] == [3010, JOINED_SIZE + 1, 3]
     assert all(future.done() for future in (*futures, large, last))
     assert writer.unsent == 0
+
+
+@scenario
+async def test_over_tls_the_transport_has_them(form):
+    """It joins them itself; and discards what is written behind the end of the client's side."""
+
+    class Secure(Transport):
+        def get_extra_info(self, name, default=None):
+            return object() if name == "ssl_object" else default
+
+    writer = FrameWriter(transport := Secure(), None)
+    writer.pause()
+    writer.send_message(TEXT, b"a")
+    assert transport.written == [b"\x81\x01a"]
+
+
+@scenario
+async def test_a_client_is_heard_again_when_nothing_waits_for_it(form):
+    class Small(Transport):
+        def write(self, data):
+            super().write(data)
+            writer.pause()
+
+    writer = FrameWriter(Small(), None)
+    writer.pause()
+    for _ in range(3):
+        writer.send_message(BINARY, bytes(JOINED_SIZE + 1))
+    heard = [writer.is_full() for _ in range(UNSENT_MESSAGES)]
+    assert not any(heard)
+    for _ in range(6):
+        assert not writer.resume()
+        assert writer.is_full()
+    assert writer.resume()
+    assert not writer.is_full()
 
 
 @scenario
