@@ -18,6 +18,7 @@ from waterspout.http.parser import END
 from waterspout.http.private import GzipMessageDelegate, RequestHeaders
 from waterspout.logs.loggers import escape
 from waterspout.system.fatal import find_failure
+from waterspout.system.transport import abort_if_stuck
 
 if TYPE_CHECKING:
     from waterspout.http.server import HTTPServer
@@ -58,7 +59,10 @@ class Intake(Connection):
         open for those. How long is decided when the delegate, too, has all of its request (`_end_request`),
         or when it takes no more of the body.
         """
-        if self.context.is_secure or self.state >= LINGER:
+        if self.context.is_secure:
+            abort_if_stuck(self._transport)
+            return False
+        if self.state >= LINGER:
             return False
         self._half_closed = True
         is_held_up = self.state == BODY and self._blocked

@@ -8,7 +8,7 @@ daemon_thread.py   a daemon thread whose own threads are not daemons
 fatal.py           exceptions in tasks: which of them end more than one request
 processes.py       memory and CPU time of a process, this one or another
 joining.py         pieces that wait for a slow client, the small ones joined    (pure)
-transport.py       a transport whose event loop is closed
+transport.py       transports that can't end by themselves
 secure_socket.py   a socket and its TLS in one
 unacknowledged.py  how much of what was sent the other side has not acknowledged
 loopback.py        which addresses only this machine can reach

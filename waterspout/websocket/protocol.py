@@ -23,6 +23,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 from waterspout.limits import LINGER, OPEN_SAID, WRITE_TIMEOUT
 from waterspout.system.fatal import contain_exit, ends_more, find_failure
 from waterspout.system.secure_socket import find_socket
+from waterspout.system.transport import abort_if_stuck
 from waterspout.websocket import frames
 from waterspout.websocket.deflate import Deflater
 from waterspout.websocket.frames import ProtocolError
@@ -219,6 +220,7 @@ class WebSocketProtocol(asyncio.Protocol):
         if self.is_behind and self._transport.can_write_eof():
             return True
         self._writer.pass_on()
+        abort_if_stuck(self._transport)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:

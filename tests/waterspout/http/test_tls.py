@@ -5,6 +5,7 @@ import contextlib
 import logging
 import socket
 import ssl
+import time
 from pathlib import Path
 
 import pytest
@@ -219,6 +220,46 @@ async def test_the_end_of_a_client_that_sends_no_more_is_no_matter_for_the_log(c
             client.writer.close()
             await until(lambda: not served.server._open)
         assert "eof_received" not in caplog.text
+
+
+@on_loops
+async def test_nor_is_one_that_does_so_with_much_unsent(caplog):
+    """asyncio's transport has nothing to write with then, from Python 3.12 on, and tries it all the time."""
+
+    def answer(exchange):
+        exchange.write_headers(
+            ResponseStartLine("HTTP/1.1", 200, "OK"), HTTPHeaders({"Content-Length": "8000000"})
+        )
+        for _ in range(8000):
+            exchange.write(b"x" * 1000)
+
+    def leave(port):
+        inward, outward = ssl.MemoryBIO(), ssl.MemoryBIO()
+        secure = CLIENT.wrap_bio(inward, outward)
+        with socket.socket() as raw:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
+            raw.connect(("127.0.0.1", port))
+            for _ in range(10):
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    secure.do_handshake()
+                    break
+                raw.sendall(outward.read())
+                inward.write(raw.recv(65536))
+            secure.write(GET)
+            raw.sendall(outward.read())
+            time.sleep(0.5)
+            with contextlib.suppress(ssl.SSLWantReadError):  # it does not wait for the server's goodbye
+                secure.unwrap()
+            raw.sendall(outward.read())
+            time.sleep(0.3)
+            with contextlib.suppress(OSError):
+                while raw.recv(65536):
+                    pass
+
+    async with serve(answering(answer), ssl_options=SERVER) as served:
+        await asyncio.to_thread(leave, served.port)
+        await until(lambda: not served.server._open)
+    assert not caplog.records
 
 
 @on_loops
