@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from tornado.escape import native_str
 from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPOutputError, RequestStartLine, ResponseStartLine
 from tornado.iostream import IOStream
-from tornado.log import gen_log
+from tornado.log import app_log, gen_log
 
 from waterspout.http.head import Fields, Head, amend_head
 from waterspout.http.sendfile import IS_THERE, FilePart
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from waterspout.http.stream import Stream
 
 _SWITCHING_PROTOCOLS = 101
+_FAILED = 500
 
 
 class Exchange(HTTPConnection):
@@ -264,8 +265,14 @@ class Exchange(HTTPConnection):
         except OSError:  # no descriptor is left
             return None
         self._left -= size
-        self._writer.write_file(part, connection.resume_writing, connection.abort)
+        self._writer.write_file(part, connection.resume_writing, self._on_file_failure)
         return part
+
+    def _on_file_failure(self, reason: str) -> None:
+        if reason:  # it is not the client's
+            self.refused = _FAILED
+            app_log.error("%s: %s; the reply is cut off", self._describe(), reason)
+        self._connection.abort()
 
     def amend(self, verdict: Any) -> None:
         """From here on the request is what `verdict` says: see `waterspout.message.proxies`."""
@@ -327,6 +334,10 @@ class Exchange(HTTPConnection):
     def no_keep_alive(self, value: bool) -> None:
         self.keep_alive = not value
 
+    def _describe(self) -> str:
+        path = escape(self.head.target.partition("?")[0])
+        return f"{self.head.method} {path:.200} ({self.context.remote_ip})"
+
     def _end_unswitched(self, _task: Any = None) -> None:
         """After a 101: end the connection if nothing has taken it over. No further request is read."""
         if self.detached:
@@ -335,10 +346,8 @@ class Exchange(HTTPConnection):
             self.task.add_done_callback(self._end_unswitched)
             return
         if not self.is_lost:
-            path = escape(self.head.target.partition("?")[0])
             gen_log.warning(
-                "%s %.200s (%s) was answered 101, but nothing took over the connection: it is closed",
-                *(self.head.method, path, self.context.remote_ip),
+                "%s was answered 101, but nothing took over the connection: it is closed", self._describe()
             )
         self.keep_alive = False
         self._connection.on_reply_finished()

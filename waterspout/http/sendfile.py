@@ -32,7 +32,8 @@ class FilePart:
     """`left` bytes of `file`, from `offset` on, for the socket `fileno`. Owns `file`, and closes it.
 
     `on_sent(size)`: the kernel has taken `size` more bytes. `on_room`: all has been sent, after a `send` that
-    returned False; call `send` again. `on_failure`: it will never be complete.
+    returned False; call `send` again. `on_failure(reason)`: it will never be complete, because of the file
+    (`reason` names it), or because of the socket (it is empty).
 
     Attributes: `sent`, `left`, in bytes; `no_threads_until`, for all parts: no thread is available until then
     (loop time).
@@ -70,7 +71,7 @@ class FilePart:
         self,
         on_sent: Callable[[int], None],
         on_room: Callable[[], None],
-        on_failure: Callable[[], None],
+        on_failure: Callable[[str], None],
     ) -> None:
         """Set the callbacks. To be called before the first `send`."""
         self._on_sent, self._on_room, self._on_failure = on_sent, on_room, on_failure
@@ -108,8 +109,7 @@ class FilePart:
             self._fail()
             return
         if not sent:
-            app_log.error("a file became shorter while it was being sent; its reply is cut off")
-            self._fail()
+            self._fail(f"{self._file.name!r} became shorter while it was being sent")
             return
         self.offset += sent
         self.left -= sent
@@ -133,9 +133,9 @@ class FilePart:
             self._stop_waiting()
             self._on_room()
 
-    def _fail(self) -> None:
+    def _fail(self, reason: str = "") -> None:
         self._stop_waiting()
-        self._on_failure()
+        self._on_failure(reason)
 
     # -- a file that is not in memory --------------------------------------------------------------------
 
@@ -162,9 +162,8 @@ class FilePart:
             self._file.close()
         if warming.cancelled() or self._target < 0:
             return
-        if warming.exception() is not None:
-            app_log.error("a file can't be read; its reply is cut off", exc_info=warming.exception())
-            self._fail()
+        if (error := warming.exception()) is not None:
+            self._fail(f"{self._file.name!r} can't be read: {error}")
             return
         # Not by `send`: what was read may be gone from memory again, and that must not go on forever.
         self._send(min(self.left, SENDFILE_PIECE))

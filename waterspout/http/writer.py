@@ -31,7 +31,7 @@ class Writer:
     """Writes to `transport`. `done`: a future that is done, returned by every write that need not wait.
 
     Attributes: `closed`, no further write goes anywhere; `paused`, the client is slow; `wrote_in_vain`,
-    something was written when the connection was already closed or lost.
+    something was written when the connection was already closed or lost, or a file did not go out.
     """
 
     __slots__ = (
@@ -79,7 +79,9 @@ class Writer:
             self._put(data, len(data))
         return self.when_room()
 
-    def write_file(self, part: FilePart, on_room: Callable[[], None], on_failure: Callable[[], None]) -> None:
+    def write_file(
+        self, part: FilePart, on_room: Callable[[], None], on_failure: Callable[[str], None]
+    ) -> None:
         """Write `part` after everything so far. `on_room` acts as a transport would: it calls `resume`."""
         part.bind(self._count, on_room, on_failure)
         self._put(part, part.left)
@@ -185,6 +187,7 @@ class Writer:
         for part in self._queue or ():
             if isinstance(part, FilePart):
                 part.close()
+                self.wrote_in_vain = True
         self._queue, self._queued = None, 0
         waiters, self._waiters = self._waiters, []
         for future in waiters:

@@ -35,7 +35,7 @@ def make_request_id(proposed: str | None) -> str:
     return f"{_prefix}-{next(_numbers):x}"
 
 
-_REFUSALS: Final = {408: "too-slow", 413: "body-too-large"}
+_REFUSALS: Final = {408: "too-slow", 413: "body-too-large", 500: "cut"}
 
 
 def describe_request(method: str, target: str) -> str:
@@ -122,7 +122,7 @@ def log_refusal(
 
 
 def word_for(status: int) -> str:
-    """The word for a request whose body the server has refused with this status; 0: its client left."""
+    """The word for a request that the server has refused, or cut, with this status; 0: its client left."""
     return "client-left" if not status else _REFUSALS.get(status, "bad-framing")
 
 

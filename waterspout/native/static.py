@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, cast
 from tornado.log import gen_log
 from tornado.web import GZipContentEncoding, StaticFileHandler
 
+from waterspout.http.sendfile import FilePart
 from waterspout.limits import JOINED_SIZE, SENDFILE_FLOOR
 from waterspout.message.record import record_of
 from waterspout.native.handler import Forwarding, LeanRequestHandler
@@ -47,10 +48,11 @@ class SendingFileHandler(StaticFileHandler, LeanRequestHandler, metaclass=Forwar
     `flush` of its own sees every byte, as with Tornado.
 
     `_sends_file`: the next call of `get_content` comes from Tornado's `get`, which is known to write each
-    piece and wait until it is flushed.
+    piece and wait until it is flushed. `_file_part`: what goes out by sendfile.
     """
 
     _sends_file = False
+    _file_part: FilePart | None = None
     get_content = _Content()
 
     async def get(self, path: str, include_body: bool = True) -> None:
@@ -62,6 +64,11 @@ class SendingFileHandler(StaticFileHandler, LeanRequestHandler, metaclass=Forwar
             and getattr(self.request.connection, "sends_files", False)
         )
         await super().get(path, include_body)
+
+    def _log(self) -> None:
+        if self._file_part is not None:
+            record_of(self.request).bytes_sent += self._file_part.sent  # no transform has seen them
+        super()._log()
 
     def should_return_304(self) -> bool:
         """As Tornado's. `get` asks this before it looks at Range, which counts only if If-Range allows it."""
@@ -117,21 +124,18 @@ def send_content(
 
 
 def _pieces(handler: SendingFileHandler, file: BinaryIO, offset: int, size: int) -> Iterator[bytes]:
-    part = None
     try:
         yield b""  # sends the head, which has been framed and transformed by then
         if _is_plain(handler):
-            part = cast(Any, handler.request.connection).write_file(file, offset, size)
-        if part is None:
+            handler._file_part = cast(Any, handler.request.connection).write_file(file, offset, size)
+        if handler._file_part is None:
             file.seek(offset)
             yield from _read(file, size)
         else:
             yield b""  # `flush` waits until the client has taken the file
     finally:
-        if part is None:
+        if handler._file_part is None:
             file.close()
-        else:
-            record_of(handler.request).bytes_sent += part.sent
 
 
 def _is_plain(handler: SendingFileHandler) -> bool:

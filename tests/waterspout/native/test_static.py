@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import zlib
 from contextlib import asynccontextmanager
 
@@ -10,10 +11,11 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import RequestHandler, StaticFileHandler
 
-from tests.waterspout.http.harness import Client, on_loops
+from tests.waterspout.http.harness import Client, on_loops, until
 from tests.waterspout.http.harness import serve as serve_http
 from tests.waterspout.tls import tls_contexts
 from waterspout.application import Application
+from waterspout.http import HTTPSettings
 from waterspout.http.exchange import Exchange
 from waterspout.limits import MIB, SENDFILE_FLOOR
 from waterspout.native.static import SendingFileHandler, send_content
@@ -239,6 +241,42 @@ async def test_the_access_log_counts_what_was_sent(folder, caplog):
         await ask(client, "/large.bin")
         await ask(client, "/small.bin")
     assert f"/large.bin 200 {len(LARGE)}B " in caplog.text
+
+
+@on_loops
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("end", ["close", "reset", "stall", "shrink"])
+async def test_the_access_log_tells_a_file_that_was_broken_off(tmp_path, caplog, end, tls):
+    caplog.set_level("INFO", "waterspout.access")
+    file, size = tmp_path / "file.bin", 16 * MIB
+    file.write_bytes(bytes(size))
+    options = {"settings": HTTPSettings(write_timeout=0.5 if end == "stall" else 60)}
+    inward, outward = tls_contexts() if tls else (None, None)
+    if tls:
+        options["ssl_options"] = inward
+    async with serve(make(tmp_path), **options) as served, served.client(receive=4096, ssl=outward) as client:
+        client.send(request("/file.bin", "X-Request-Id: mine"))
+        await client.head()
+        received = len(await client.reader.readexactly(MIB))
+        if end == "close":
+            client.writer.transport.abort()
+        elif end == "reset":
+            client.reset()
+        elif end == "shrink":
+            os.truncate(file, MIB)
+            received += len(await client.rest())
+        await until(lambda: "/file.bin" in "".join(lines_of(caplog)))
+    [line] = lines_of(caplog)
+    sent = int(re.search(r" 200 (\d+)B ", line)[1])
+    assert received <= sent < size
+    assert line.endswith(" cut" if end == "shrink" else " client-left")
+    if end == "shrink" and not tls:
+        [told] = [record.getMessage() for record in caplog.records if record.name == "tornado.application"]
+        assert told.startswith(f"GET /file.bin (127.0.0.1): {str(file)!r} became shorter ")
+
+
+def lines_of(caplog):
+    return [record.getMessage() for record in caplog.records if record.name == "waterspout.access"]
 
 
 @on_loops
