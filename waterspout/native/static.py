@@ -64,6 +64,13 @@ class SendingFileHandler(StaticFileHandler, LeanRequestHandler, metaclass=Forwar
             and getattr(self.request.connection, "sends_files", False)
         )
         await super().get(path, include_body)
+        if not (include_body or self._headers_written) and self._may_be_compressed():
+            self.flush()  # before `finish`, as each piece of the body would be: compression depends on that
+
+    def _may_be_compressed(self) -> bool:
+        """Whether a transform may compress the body, if there is one."""
+        is_empty = self._headers.get("Content-Length", "0") == "0"
+        return not is_empty and any(isinstance(each, GZipContentEncoding) for each in self._transforms)
 
     def _log(self) -> None:
         if self._file_part is not None:

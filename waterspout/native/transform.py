@@ -69,6 +69,10 @@ class RecordTransform(OutputTransform):
 class CompressWhole(GZipContentEncoding):
     """Tornado's compression, but not of a range: its Content-Range counts bytes that are not compressed."""
 
+    def __init__(self, request: HTTPServerRequest) -> None:
+        super().__init__(request)
+        self._kept = request.headers.get("If-None-Match", "") if self._gzipping else ""
+
     def transform_first_chunk(
         self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
     ) -> tuple[int, HTTPHeaders, bytes]:
@@ -76,8 +80,9 @@ class CompressWhole(GZipContentEncoding):
             self._gzipping = False
         status_code, headers, chunk = super().transform_first_chunk(status_code, headers, chunk, finishing)
         etag = headers.get("Etag", "")
-        if self._gzipping and etag.startswith('"'):
-            # RFC 9110 section 8.8.3: these are other bytes than those of a range, so its ETag must differ.
+        # RFC 9110 section 8.8.3: these are other bytes than those of a range, so its ETag must differ. A 304
+        # has that of what it stands for (section 15.4.5): only the client can say which of the two it has.
+        if etag.startswith('"') and (self._gzipping or (status_code == 304 and f"W/{etag}" in self._kept)):
             headers["Etag"] = f"W/{etag}"
         return status_code, headers, chunk
 

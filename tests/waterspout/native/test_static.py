@@ -320,6 +320,50 @@ async def test_a_download_of_what_was_compressed_is_not_resumed(folder):
         assert (status, body) == (200, TEXT)
 
 
+class Tagged(RequestHandler):
+    """Writes so many bytes at once; Tornado makes the ETag. HEAD is answered by `get`."""
+
+    def get(self, size):
+        self.set_header("Content-Type", "text/plain")
+        self.write(b"x" * int(size))
+
+
+@on_loops
+@pytest.mark.parametrize("gzip", [True, False])
+@pytest.mark.parametrize(
+    ("path", "is_compressed"),
+    [
+        ("/text.txt", True),
+        ("/small.txt", True),  # Tornado writes a file in pieces, however small it is
+        ("/empty.txt", False),
+        ("/large.bin", False),
+        ("/tagged/5000", True),
+        ("/tagged/5", False),
+    ],
+)
+async def test_what_has_no_body_has_the_etag_of_what_has_one(folder, path, is_compressed, gzip):
+    """RFC 9110 sections 9.3.2 and 15.4.5."""
+    (folder / "small.txt").write_bytes(SMALL)
+    (folder / "empty.txt").write_bytes(b"")
+    rules = [(r"/tagged/(\d+)", Tagged), (r"/(.*)", StaticFileHandler, {"path": str(folder)})]
+    application = Application(native=rules, compress_response=True)
+    accept = ["Accept-Encoding: gzip"] if gzip else []
+    async with serve(application) as served, served.client() as client:
+        _, whole, _ = await ask(client, path, *accept)
+        assert whole["etag"].startswith("W/") == (whole.get("content-encoding") == "gzip")
+        assert whole["etag"].startswith("W/") == (is_compressed and gzip)
+        client.send(request(path, *accept, method="HEAD"))
+        status, fields = await client.head()
+        told = ("etag", "vary", "content-type", "content-encoding", "content-length")
+        assert status == 200
+        assert {name: fields.get(name) for name in told} == {name: whole.get(name) for name in told}
+        for method in ("GET", "HEAD"):
+            client.send(request(path, *accept, f'If-None-Match: "x", {whole["etag"]}', method=method))
+            status, fields = await client.head()
+            assert (status, fields["etag"]) == (304, whole["etag"])
+            assert fields["vary"] == whole["vary"]
+
+
 @on_loops
 async def test_over_tls_it_goes_through_python(folder, sent):
     inward, outward = tls_contexts()
