@@ -14,7 +14,7 @@ import inspect
 import weakref
 from asyncio import Future
 from collections.abc import Callable
-from types import CoroutineType, MethodType, TracebackType
+from types import CoroutineType, FunctionType, MethodType, TracebackType
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -23,7 +23,7 @@ from tornado.httputil import HTTPInputError, HTTPOutputError, HTTPServerRequest
 from tornado.iostream import StreamClosedError
 from tornado.log import app_log, gen_log
 from tornado.util import ObjectDict
-from tornado.web import Application, Finish, HTTPError, OutputTransform, _UIModuleNamespace
+from tornado.web import Application, Finish, HTTPError, OutputTransform, _UIModuleNamespace, authenticated
 from tornado.web import RequestHandler as TornadoRequestHandler
 
 from waterspout.exceptions import Decline
@@ -43,6 +43,7 @@ from waterspout.system.fatal import ends_more
 _HTML = "text/html; charset=UTF-8"
 _METHODS = {name: name.lower() for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}
 _JSON = "application/json; charset=UTF-8"
+_TORNADOS_FILE = authenticated.__code__.co_filename
 
 
 class Forwarding(type):
@@ -68,6 +69,25 @@ class Forwarding(type):
 
     def __hash__(cls) -> int:
         return hash(cls.__mro__[1])
+
+
+def _own_of_tornado(method: Callable[..., Any]) -> Callable[..., Any] | None:
+    # By type, not by `isinstance`: some wrappers (wrapt's) pass as functions.
+    is_own = type(method) is FunctionType and method.__code__.co_filename == _TORNADOS_FILE
+    return method if is_own else None
+
+
+#: The methods that run a handler in Tornado; None for one that had been wrapped before this was imported.
+_OWN_INIT = _own_of_tornado(TornadoRequestHandler.__init__)
+_OWN_EXECUTE = _own_of_tornado(TornadoRequestHandler._execute)
+
+
+def _is_instrumented() -> bool:
+    """Whether those methods have been wrapped (Sentry, OpenTelemetry and the like do so): then they have to
+    be called, or the wrappers see nothing.
+    """
+    tornados = TornadoRequestHandler
+    return tornados._execute is not _OWN_EXECUTE or tornados.__init__ is not _OWN_INIT
 
 
 class _Else:
@@ -99,14 +119,16 @@ class _Else:
 class LeanRequestHandler(TornadoRequestHandler):
     """Looks like Tornado's handler, and costs less. No behaviour is different."""
 
-    #: Whether Tornado's own methods run, because they have been wrapped: see `lean.py`.
+    #: Whether Tornado's own methods run, because they have been wrapped.
     _steps_aside = False
 
     head = _Else("head", lambda handler: find_head(handler) or MethodType(UNDEFINED, handler))
     options = _Else("options", lambda handler: handler._answer_options)
 
     def __init__(self, application: Application, request: HTTPServerRequest, **kwargs: Any) -> None:
-        if self._steps_aside:
+        # For each request: whoever wraps them may come at any time, and the application may be Tornado's own.
+        if _is_instrumented():
+            self._steps_aside = True
             super().__init__(application, request, **kwargs)
             return
         super(TornadoRequestHandler, self).__init__()  # that of what comes after Tornado's in the MRO

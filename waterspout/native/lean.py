@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from abc import ABCMeta
-from types import FunctionType, new_class
+from types import new_class
 from typing import Final, Generic, Protocol, cast
 
-from tornado.web import RequestHandler, StaticFileHandler, authenticated
+from tornado.web import RequestHandler, StaticFileHandler
 from tornado.websocket import WebSocketHandler
 
 from waterspout.native.handler import Forwarding, LeanRequestHandler
 from waterspout.native.static import SendingFileHandler
 from waterspout.websocket.handler import find_look, with_protocol
-
-_TORNADOS_FILE: Final = authenticated.__code__.co_filename
 
 #: Python's own metaclasses, and bases with `__init_subclass__`: what they record of a class is on it alone.
 _HARMLESS: Final = (type, ABCMeta, type(Protocol))
@@ -35,17 +33,6 @@ class LeanClasses(dict[type[RequestHandler], type[RequestHandler]]):
         return lean
 
 
-def is_instrumented() -> bool:
-    """Whether the methods that run a handler in Tornado have been wrapped (Sentry, OpenTelemetry and the like
-    do so): then they have to be called, or the wrappers see nothing.
-    """
-    return not all(
-        # By type, not by `isinstance`: some wrappers (wrapt's) pass as functions.
-        type(method) is FunctionType and method.__code__.co_filename == _TORNADOS_FILE
-        for method in (RequestHandler.__init__, RequestHandler._execute)
-    )
-
-
 def make_lean(
     handler_class: type[RequestHandler], beneath: type[LeanRequestHandler] = LeanRequestHandler
 ) -> type[RequestHandler]:
@@ -55,16 +42,12 @@ def make_lean(
     what it did before, and state set on `type(self)` goes to the original class. A class that notices being
     subclassed (`__init_subclass__`, a metaclass) is left alone.
     """
-    instrumented = is_instrumented()
     is_lean = issubclass(handler_class, LeanRequestHandler)
     hides_ui = getattr(handler_class, "ui", LeanRequestHandler.ui) is not LeanRequestHandler.ui
-    is_ready = is_lean and not instrumented and not hides_ui
-    if notices(handler_class) or is_ready or handler_class is RequestHandler:
+    if notices(handler_class) or (is_lean and not hides_ui) or handler_class is RequestHandler:
         return handler_class
     body = find_look(handler_class)
     body["__class__"] = property(lambda self: handler_class)
-    if instrumented:
-        body["_steps_aside"] = True
     if hides_ui:
         body["ui"] = LeanRequestHandler.ui  # Tornado sets `ui` on each handler, even if its class has one
     if is_lean:

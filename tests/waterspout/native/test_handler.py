@@ -18,7 +18,7 @@ from tests.waterspout.native.handlers import ROUTES
 from waterspout import Application, Decline
 from waterspout.http.exchange import Exchange
 from waterspout.message.record import record_of
-from waterspout.native import RequestHandler
+from waterspout.native import JSONHandler, RequestHandler
 
 TARGETS = [
     *("/dict", "/words", "/finish-chunk", "/nothing", "/headers", "/own", "/length", "/too-long"),
@@ -371,6 +371,35 @@ async def test_who_wraps_the_methods_of_tornado_s_handler_sees_what_runs(seen):
     rules = [("/plain", Left), ("/own", Own), ("/own/(.*)", Own)]
     async with serve(Application(rules)) as served, served.client() as client:
         for path in ("/plain", "/own"):
+            client.send(make_request(path, []))
+            assert (await client.read_reply())[0] == 200
+            assert [seen_path for _, seen_path in seen] == [path]
+            seen.clear()
+
+
+class OwnJSON(JSONHandler):
+    def get(self):
+        self.write({"own": True})
+
+
+class Recorded(RequestHandler):
+    """A class that notices its heirs: no other runs in its place."""
+
+    heirs: ClassVar = []
+
+    def __init_subclass__(cls):
+        cls.heirs.append(cls)
+
+    def get(self):
+        self.write("recorded")
+
+
+@on_loops
+@pytest.mark.parametrize("application_class", [Application, TornadoApplication])
+async def test_so_it_is_in_an_application_of_tornado_s(application_class, seen):
+    rules = [("/own", Own), ("/json", OwnJSON), ("/recorded", Recorded)]
+    async with serve(application_class(rules)) as served, served.client() as client:
+        for path in ("/own", "/json", "/recorded"):
             client.send(make_request(path, []))
             assert (await client.read_reply())[0] == 200
             assert [seen_path for _, seen_path in seen] == [path]
