@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tornado.httputil import HTTPInputError, HTTPMessageDelegate, HTTPServerRequest
-from tornado.routing import Matcher, ReversibleRouter
+from tornado.routing import PathMatches, ReversibleRouter
 from tornado.routing import Rule as TornadoRule
 from tornado.web import RequestHandler
 from werkzeug.exceptions import BadHost, MethodNotAllowed, NotFound
@@ -15,6 +16,7 @@ from werkzeug.routing import BaseConverter, BuildError, Map, RequestRedirect, Ru
 from waterspout.exceptions import ConfigurationError
 from waterspout.native.handler import LeanRequestHandler
 from waterspout.native.methods import find_methods
+from waterspout.native.request import on_demand
 from waterspout.routing.paths import decode_path, find_slip
 from waterspout.routing.route import Match, Route
 from waterspout.routing.rule import PathRule
@@ -95,6 +97,7 @@ class RuleMap(ReversibleRouter):
     def renew(self, find_lean: Callable[[type[RequestHandler]], type[RequestHandler]]) -> None:
         """Switch to the classes that `find_lean` gives now."""
         self._led = ("", "", None)
+        self.__dict__.pop("rules", None)
         for place, (rule, made, route) in enumerate(self.listed):
             renewed = Route(route.target, find_lean(route.target), route.arguments)
             self._routes[id(made)] = renewed
@@ -128,10 +131,10 @@ class RuleMap(ReversibleRouter):
             led = self._led = method, path, match and match.route
         return led[2]
 
-    @property
+    @on_demand
     def rules(self) -> list[TornadoRule]:
         """The rules as a Tornado router has them, for callers that look up which one a request matched:
-        OpenTelemetry does, and names it.
+        OpenTelemetry and Datadog do, for each request, and name it.
         """
         return [TornadoRule(_Leads(self, rule, route), route.target) for rule, _, route in self.listed]
 
@@ -188,13 +191,16 @@ class RuleMap(ReversibleRouter):
             raise ValueError(f"the rule {paths} named {name!r} can't be built with {values}") from error
 
 
-class _Leads(Matcher):
-    """Whether a request leads to `route`, and how the path of its `rule` is written."""
+class _Leads(PathMatches):
+    """Whether a request leads to `route`, and how the path of its `rule` is written: as one of Tornado's
+    patterns, because Datadog looks at no other matcher.
+    """
 
     def __init__(self, rule_map: RuleMap, rule: PathRule, route: Route) -> None:
         self._map = rule_map
         self._rule = rule
         self._route = route
+        super().__init__(re.escape(rule.path))
 
     def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
         is_led = self._map.lead(request.method or "", request.path) is self._route

@@ -203,6 +203,18 @@ def test_who_walks_through_tornado_s_routers_finds_the_rule_of_a_request(method,
     assert name_route(RULES, path, method) == found
 
 
+def test_it_is_one_of_tornado_s_patterns():
+    """Datadog's integration names a request by no other rule, and by this private attribute."""
+    assert PathMatches("/items/([0-9]+)")._path == "/items/%s"
+    for rule, (written, _, _) in zip(RULES.rules, RULES.listed, strict=True):
+        assert isinstance(rule.matcher, PathMatches)
+        assert rule.matcher._path == written.path
+    request = SimpleNamespace(method="GET", path="/items/7")
+    assert [rule.matcher._path for rule in RULES.rules if rule.matcher.match(request) is not None] == [
+        "/items/<int:id>"
+    ]
+
+
 def test_it_is_found_when_the_classes_that_run_have_changed():
     rules = make_map(("/items/<int:id>", Reads))
     assert name_route(rules, "/items/7") == ("/items/<int:id>", Reads)
