@@ -168,6 +168,21 @@ class Streamed(RequestHandler):
 
 
 @stream_request_body
+class BeginsStreaming(RequestHandler):
+    """Begins its reply before it has its body."""
+
+    async def prepare(self):
+        self.write("begun")
+        await self.flush()
+
+    def data_received(self, chunk):
+        pass
+
+    def post(self):
+        pass
+
+
+@stream_request_body
 class Refuses(RequestHandler):
     """Answers before it has its body."""
 
@@ -277,5 +292,6 @@ routes = [
     (r"/native/block", Block),
     (r"/native/whole", Whole),
     (r"/native/streamed", Streamed),
+    (r"/native/begins-streaming", BeginsStreaming),
     (r"/native/refuses", Refuses),
 ]

@@ -208,6 +208,19 @@ def test_a_native_reply_that_was_whole_before_its_client_left_does_not(server, l
     assert not line_of(server, mark).endswith("client-left")
 
 
+@pytest.mark.parametrize("path", ["whole", "streamed", "begins-streaming"])
+def test_a_native_request_whose_body_never_came_whole_has_its_line(server, path):
+    mark = new_id()
+    with server.connect() as connection:
+        connection.send_head("POST", f"/native/{path}?mark={mark}", [("Content-Length", "10")])
+        connection.send(b"x")
+        if path == "begins-streaming":
+            connection.head()
+    line = line_of(server, mark)
+    assert f" {'200 5B' if path == 'begins-streaming' else '- 0B'} " in line
+    assert line.endswith(" client-left")
+
+
 @pytest.mark.parametrize("words", [(), ("--no-access-log",)])
 def test_a_stock_application_has_tornado_s_lines_unless_they_are_switched_off(start_server, words):
     server = start_server("tests.waterspout.natives:stock", *words)

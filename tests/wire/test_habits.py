@@ -405,7 +405,7 @@ def test_a_final_reply_instead_of_100_continue_says_that_it_is_the_last(start):
 @pytest.mark.skipif(ON_TORNADO, reason="Tornado's server tells nobody why it closes a connection")
 def test_what_the_server_refuses_is_in_the_log(start):
     server = start("--native", "tests.apps.natives:routes")
-    for path in ("/canary", "/native/whole"):
+    for path in ("/canary", "/native/whole", "/native/streamed"):
         mark = new_id()
         with server.connect() as connection:
             connection.send_head("POST", f"{path}?id={mark}", [("Transfer-Encoding", "chunked")])

@@ -26,7 +26,7 @@ from tornado.websocket import WebSocketHandler
 
 from waterspout.exceptions import RequestRefused
 from waterspout.message.closing import may_serve
-from waterspout.message.record import record_of, word_for
+from waterspout.message.record import Record, record_of, word_for
 from waterspout.message.size import has_limit, lower_limit
 from waterspout.native.failure import fail
 from waterspout.native.handler import (
@@ -301,12 +301,30 @@ class NativeDelegate(HTTPMessageDelegate):
         if self._refusal is not None:
             self._refusal.abandon()
         elif not self._ignored:
-            self._tell_closed()
-            if getattr(self._delegate, "handler", None) is None:
-                record = record_of(self._request)  # nothing else writes its access line
-                record.status = getattr(self._request.connection, "refused", 0)
-                record.note = word_for(record.status)
-                self._application.log_refused(record)
+            try:
+                self._tell_closed()
+            finally:
+                self._log_incomplete()
+
+    def _log_incomplete(self) -> None:
+        """The access line of a request whose body did not arrive whole: a handler that gets it whole is not
+        even made, and the method of one that streams is not called.
+        """
+        if self._streams or getattr(self._delegate, "handler", None) is None:
+            record = record_of(self._request)
+            refused = getattr(self._request.connection, "refused", 0)
+            record.status = record.status or refused
+            record.note = record.note or word_for(refused)
+            self._log(record)
+
+    def _log(self, record: Record) -> None:
+        """Write the access line, unless a handler that streams has; if it ends later, it writes no other."""
+        handler = getattr(self._delegate, "handler", None)
+        if handler is not None:
+            if handler._finished:
+                return
+            handler._log = lambda: None
+        self._application.log_refused(record)
 
     def _tell_closed(self) -> None:
         # A copy: this may happen in the middle of another call.
@@ -342,9 +360,10 @@ class NativeDelegate(HTTPMessageDelegate):
         record.note = "body-too-large"
         if record.status:
             refusal.cut()
+            self._log(record)
             return
         refusal.answer(413, close=True)
-        self._application.log_refused(record)
+        self._log(record)
         self._end_refusal(refusal, headers, linger=linger)
 
     @staticmethod

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import logging
 
+import pytest
 from tornado import gen
 from tornado.web import OutputTransform, RequestHandler, stream_request_body
 
@@ -73,8 +74,28 @@ class Streams(Shows):
         pass
 
 
+@stream_request_body
+class Begins(RequestHandler):
+    """Begins its reply before it has the body, and ends it when the client has gone."""
+
+    def __init_subclass__(cls):  # it is left alone
+        pass
+
+    async def prepare(self):
+        self.write("begun")
+        await self.flush()
+
+    def data_received(self, chunk):
+        pass
+
+    def on_connection_close(self):
+        super().on_connection_close()
+        asyncio.get_running_loop().call_soon(self.finish)
+
+
 ROUTES = [
     ("/", Shows),
+    ("/begins", Begins),
     ("/executes", Executes),
     ("/ignores", Ignores),
     ("/appends", Appends),
@@ -228,3 +249,34 @@ async def test_an_execute_under_gen_coroutine():
         for path in (b"/", b"/x"):
             status, _, body = await ask(client, path)
             assert (status, b'"alone": false' in body) == (200, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "status", "word"),
+    [
+        ("/begins", b"zz\r\n", 200, "bad-framing"),
+        ("/begins", b"b\r\nelevenbytes\r\n", 200, "body-too-large"),
+        ("/streams", b"zz\r\n", 400, "bad-framing"),
+        ("/streams", b"b\r\nelevenbytes\r\n", 413, "body-too-large"),
+    ],
+)
+@on_loops
+async def test_a_handler_that_streams_and_never_has_its_body_is_logged_and_counted_once(
+    access_log, path, sent, status, word
+):
+    access_log.clear()
+    application = Application(ROUTES, max_body_size=10)
+    async with serve(application) as served, served.client() as client:
+        client.send(b"POST %b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" % path.encode())
+        client.send(b"1\r\na\r\n")
+        if path == "/begins":
+            await client.head()
+        client.send(sent)
+        client.half_close()
+        await client.rest()
+    (line,) = [line for line in access_log.messages if f"POST {path} " in line]
+    assert f" {status} " in line
+    assert line.endswith(f" {word}")
+    answers = application.gauges.read()["native"]["answers"]
+    application.gauges.lag.stop()
+    assert {name: count for name, count in answers.items() if count} == {f"{status // 100}xx": 1}
