@@ -14,6 +14,8 @@ from tests.wire.client import Cut
 SERVE = ("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.working:app")
 #: Waiting for something that never ends would take the graceful timeout: 30 s.
 SOON = 15.0
+#: For a head that does not become whole a server that is not stopping waits longer: 15 s.
+HEAD_TIMEOUT = 10.0
 ENDINGS = {
     "Ctrl-C": lambda server: server.signal_group(signal.SIGINT),
     "SIGINT": lambda server: server.signal(signal.SIGINT),
@@ -184,6 +186,22 @@ def test_a_connection_that_was_made_just_before_may_still_send_its_request(fresh
         assert (reply.status, reply.header("Connection")) == (200, "close")
         assert silent.everything() == b""
     assert_gone(fresh)
+
+
+def test_a_head_that_does_not_become_whole_does_not_hold_the_end_up(fresh):
+    stuck, slow = fresh.connect(), fresh.connect()
+    stuck.send(b"G")
+    slow.send(b"GET /native/ping HTTP/1.1\r\nHo")
+    fresh.canary()
+    began = time.monotonic()
+    fresh.signal(signal.SIGTERM)
+    assert poll(lambda: refuses_connections(fresh), pause=0.005)
+    slow.send(b"st: x\r\n\r\n")
+    reply = slow.reply()
+    assert (reply.status, reply.header("Connection")) == (200, "close")
+    assert stuck.everything() == b""
+    assert_gone(fresh)
+    assert time.monotonic() - began < HEAD_TIMEOUT
 
 
 @pytest.mark.parametrize("path", ["/native/ping", "/quick"])

@@ -270,7 +270,8 @@ class Connection(asyncio.Protocol):
         return max(0.0, whole - self._patience.remains(now))
 
     def drain(self) -> None:
-        """The server is stopping: a reply in progress is the last one; an idle client gets a moment.
+        """The server is stopping: a reply in progress is the last one; an idle client gets a moment, as does
+        one after each part of a head.
 
         Its next request may be on the way, and it can't know that nobody would read it.
         """
@@ -283,15 +284,25 @@ class Connection(asyncio.Protocol):
             self._end_unheard_soon()
 
     def _close_idle_soon(self) -> None:
-        self.server.loop.call_later(limits.DRAIN_IDLE, self._close_idle)
+        self.server.loop.call_later(limits.DRAIN_IDLE, self._close_unheard, self._parser.held)
+
+    def _close_unheard(self, held: int) -> None:
+        """Close, unless a head is arriving: more than these `held` bytes have come, or they are not read yet,
+        as the client has not read its last reply.
+        """
+        if self.state != IDLE:
+            return
+        if self._parser.held and (self._parser.held != held or self.writer.is_full or self._blocked):
+            self._close_idle_soon()
+        else:
+            self.close()
 
     def make_room(self) -> None:
         """Make room for other clients: close in a moment, unless a request comes before that."""
         self.server.loop.call_later(limits.DRAIN_IDLE, self._close_idle, self.writer.sent)
 
-    def _close_idle(self, sent: int | None = None) -> None:
-        is_unused = sent is None or sent == self.writer.sent
-        if self.state == IDLE and not self._parser.held and is_unused:
+    def _close_idle(self, sent: int) -> None:
+        if self.state == IDLE and not self._parser.held and sent == self.writer.sent:
             self.close()
 
     def abort(self) -> None:

@@ -377,6 +377,26 @@ async def test_drain_does_not_wait_for_who_does_not_close_behind_a_last_reply(wh
 
 
 @on_loops
+async def test_drain_waits_for_a_head_only_while_it_is_arriving(monkeypatch):
+    monkeypatch.setattr(limits, "DRAIN_IDLE", 0.3)
+    async with serve() as served, served.client() as stuck, served.client() as slow:
+        stuck.send(GET[:5])
+        slow.send(GET[:5])
+        await until(lambda: sum(one._parser.held for one in served.server._open) == 10)
+        draining = asyncio.ensure_future(served.server.drain(30))
+        for place in range(5, 10):
+            await asyncio.sleep(0.1)
+            slow.send(GET[place : place + 1])
+        async with asyncio.timeout(5):
+            assert await stuck.rest() == b""
+        slow.send(GET[10:])
+        status, fields, _ = await slow.read_reply()
+        assert (status, fields["connection"]) == (200, "close")
+        async with asyncio.timeout(5):
+            await draining
+
+
+@on_loops
 async def test_drain_has_an_end():
     async with serve(Silent) as served, served.client() as client:
         client.send(GET)
