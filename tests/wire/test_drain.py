@@ -100,6 +100,24 @@ def test_a_stop_says_what_it_waits_for(fresh):
     assert_gone(fresh)
 
 
+def test_a_stop_says_that_bodies_are_arriving(fresh):
+    """Of what is not handed to a handler or view before it is whole, nothing else tells."""
+    connections = [fresh.connect() for _ in range(2)]
+    for connection, path in zip(connections, ("/native/whole", f"/canary?id={new_id()}"), strict=True):
+        connection.send_head("POST", path, [("Content-Length", "10")])
+        connection.send(b"12345")
+    whole = fresh.connect()
+    for _ in range(2):
+        fresh.canary(whole)
+    fresh.signal(signal.SIGTERM)
+    (line,) = fresh.log_lines("stopping (SIGTERM)")
+    assert line.endswith("; 2 request bodies are arriving")
+    for connection in connections:
+        connection.send(b"67890")
+        assert connection.reply().status == 200
+    assert_gone(fresh)
+
+
 def test_a_stop_that_waits_for_nothing_says_so_by_silence(fresh):
     assert fresh.get("/native/ping").text == "pong"
     fresh.stop()

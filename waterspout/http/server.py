@@ -22,7 +22,7 @@ from tornado.netutil import ssl_options_to_context
 from waterspout import limits
 from waterspout.exceptions import RequestRefused
 from waterspout.http.accepting import Listener, PlainListener, Shortage, TLSListener
-from waterspout.http.connection import Connection
+from waterspout.http.connection import BODY, Connection
 from waterspout.http.counting import Connections, count_connections
 from waterspout.http.exchange import Exchange
 from waterspout.http.intake import Intake
@@ -204,6 +204,10 @@ class HTTPServer(httpserver.HTTPServer):
     def count_connections(self) -> Connections:
         """Count how many there are, and how many there can be. Looks at each WebSocket."""
         return count_connections(len(self._open), self.request_callback)
+
+    def count_arriving(self) -> int:
+        """Count the requests whose bodies are not whole."""
+        return sum(connection.state == BODY for connection in self._open)
 
     def _choose_opening(self) -> Callable[[Connection, Exchange], HTTPMessageDelegate | None]:
         """Choose how a request whose head has arrived gets its delegate (None: the request is complete, and

@@ -175,7 +175,9 @@ class Server:
             "stopping (%s): running requests get at most %g s (a second SIGTERM or SIGINT ends it at once)%s",
             self._stop_signal,
             self._settings.graceful_timeout,
-            describe_underway(self._application, server.count_connections().websockets),
+            describe_underway(
+                self._application, server.count_connections().websockets, server.count_arriving()
+            ),
         )
         listeners.remove_file()
         await self._shutdown(server, self._settings.graceful_timeout)

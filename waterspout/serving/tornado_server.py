@@ -27,22 +27,25 @@ class DrainingServer(HTTPServer):
         super().initialize(*args, **kwargs)
         self._idle: dict[Any, Any] = {}
         self._running: dict[Any, Any] = {}
+        self._arriving: set[Any] = set()
         self._draining = False
         self._quiet = asyncio.Event()
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
         """Tornado calls this when a connection waits for its next request."""
-        self._running.pop(server_conn, None)
+        self._forget(server_conn)
         self._idle[server_conn] = request_conn
         if self._draining:
             # Its reply may have begun before the stop, without announcing that it is the last one.
             asyncio.get_running_loop().call_later(DRAIN_IDLE, self._close_one, server_conn)
         delegate = super().start_request(server_conn, request_conn)
-        return _Watched(delegate, lambda: self._on_head(server_conn))
+        return _Watched(
+            delegate, lambda: self._on_head(server_conn), lambda: self._arriving.discard(server_conn)
+        )
 
     def on_close(self, server_conn: object) -> None:
         self._idle.pop(server_conn, None)
-        self._running.pop(server_conn, None)
+        self._forget(server_conn)
         self._check_quiet()
         super().on_close(server_conn)
 
@@ -75,8 +78,17 @@ class DrainingServer(HTTPServer):
         """How many there are, and how many there can be. Those still in a TLS handshake are not known."""
         return count_connections(len(self._idle) + len(self._running), self.request_callback)
 
+    def count_arriving(self) -> int:
+        """Count the requests whose bodies are not whole."""
+        return len(self._arriving)
+
     def _on_head(self, server_conn: object) -> None:
         self._running[server_conn] = self._idle.pop(server_conn, None)
+        self._arriving.add(server_conn)
+
+    def _forget(self, server_conn: object) -> None:
+        self._running.pop(server_conn, None)
+        self._arriving.discard(server_conn)
 
     def _close_idle(self) -> None:
         for request_conn in list(self._idle.values()):
@@ -97,13 +109,16 @@ class DrainingServer(HTTPServer):
 
 
 class _Watched(HTTPMessageDelegate):
-    """A delegate that also calls `on_head` when the head of its request has arrived."""
+    """A delegate that also calls `on_head` when the head of its request has arrived, and `on_whole` when all
+    of it has.
+    """
 
-    def __init__(self, delegate: HTTPMessageDelegate, on_head: Callable[[], None]) -> None:
+    def __init__(
+        self, delegate: HTTPMessageDelegate, on_head: Callable[[], None], on_whole: Callable[[], None]
+    ) -> None:
         self._delegate = delegate
-        self._on_head = on_head
+        self._on_head, self._on_whole = on_head, on_whole
         self.data_received = delegate.data_received  # type: ignore[method-assign]
-        self.finish = delegate.finish  # type: ignore[method-assign]
         self.on_connection_close = delegate.on_connection_close  # type: ignore[method-assign]
 
     def headers_received(
@@ -111,3 +126,7 @@ class _Watched(HTTPMessageDelegate):
     ) -> Awaitable[None] | None:
         self._on_head()
         return self._delegate.headers_received(start_line, headers)
+
+    def finish(self) -> None:
+        self._on_whole()
+        self._delegate.finish()

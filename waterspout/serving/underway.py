@@ -13,9 +13,10 @@ from waterspout.wsgi.lanes.longest import find_longest
 from waterspout.wsgi.pool.pool import Pool
 
 
-def describe_underway(application: TornadoApplication, websockets: int | None) -> str:
+def describe_underway(application: TornadoApplication, websockets: int | None, arriving: int) -> str:
     """`; 2 running, the longest GET /report for 4 s; 3 WebSockets`; "" when there is nothing. Requests that
-    nobody waits for are left out: the stop doesn't wait for them, either.
+    nobody waits for are left out: the stop doesn't wait for them, either. `arriving`: the bodies of so many
+    requests are not whole; those that are streamed to a handler or a view run already.
     """
     pools = list(name_pools(application).values())
     natives = [native for native in find_natives() if not native.is_left]
@@ -24,6 +25,7 @@ def describe_underway(application: TornadoApplication, websockets: int | None) -
     facts = [
         _describe_running(pools, [native for native in natives if not native.replies]),
         f"{waiting} waiting for a lane" if waiting else "",
+        _count(arriving, "request body is arriving", "request bodies are arriving"),
         _count(replying, "native reply has begun", "native replies have begun"),
         _count(websockets or 0, "WebSocket", "WebSockets"),
     ]

@@ -14,13 +14,13 @@ pytestmark = pytest.mark.gen_test(timeout=20)
 
 
 async def test_nothing_is_no_word():
-    assert describe_underway(TornadoApplication(), None) == ""
-    assert describe_underway(Application(), 0) == ""
+    assert describe_underway(TornadoApplication(), None, 0) == ""
+    assert describe_underway(Application(), 0, 0) == ""
 
 
 async def test_one_is_said_as_one():
-    assert describe_underway(TornadoApplication(), 1) == "; 1 WebSocket"
-    assert describe_underway(TornadoApplication(), 2) == "; 2 WebSockets"
+    assert describe_underway(TornadoApplication(), 1, 1) == "; 1 request body is arriving; 1 WebSocket"
+    assert describe_underway(TornadoApplication(), 2, 2) == "; 2 request bodies are arriving; 2 WebSockets"
 
 
 async def test_what_waits_for_a_lane_is_told_from_what_runs(tmp_path):
@@ -31,11 +31,11 @@ async def test_what_waits_for_a_lane_is_told_from_what_runs(tmp_path):
     first = await occupy(pool, gate)
     second = submit(pool, f"/gated?{gate}")
     await wait_for(lambda: pool.waiting == 1)
-    said = describe_underway(application, 0)
+    said = describe_underway(application, 0, 0)
     assert re.fullmatch(r"; 1 running, the longest GET /gated for \d+ s; 1 waiting for a lane", said)
     gate.touch()
     assert [await job.outcome for job in (first, second)] == ["whole", "whole"]
-    await wait_for(lambda: describe_underway(application, 0) == "")
+    await wait_for(lambda: describe_underway(application, 0, 0) == "")
     await application.stop(1)
 
 
@@ -45,6 +45,6 @@ async def test_a_process_that_is_being_killed_runs_no_more_than_it_did():
     (crew,) = application.container.pool.crews
     kept, crew.idle = crew.idle, type(crew.idle)()  # it takes no more requests
     assert crew.busy == 3
-    assert describe_underway(application, 0) == ""
+    assert describe_underway(application, 0, 0) == ""
     crew.idle = kept
     await application.stop(1)
