@@ -1,6 +1,6 @@
 """A request on its way to a native handler: how large its body may be, and who runs the handler.
 
-Calls Tornado's private `_execute`, and sets `_transforms` as that does (6.6.1)."""
+Calls Tornado's private `_execute`, sets `_transforms` as that does, `_log`; reads `_finished` (6.6.1)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Tornado's `StaticFileHandler`, but large files go out without passing through Python, and a file that has
 changed is another file: to a browser that keeps the old one, and to a client that resumes a download.
 
-Reads Tornado's private `_headers` and `_transforms` (6.6.1) to see whether anything would change the body."""
+Reads Tornado's private `_headers`, `_headers_written` and `_transforms` (6.6.1) to see whether anything would
+change the body, and is called as its `_log` before the access line."""
 
 from __future__ import annotations
 
@@ -9,16 +10,18 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from tornado.log import gen_log
 from tornado.web import GZipContentEncoding, StaticFileHandler
 
-from waterspout.http.sendfile import FilePart
 from waterspout.limits import JOINED_SIZE, SENDFILE_FLOOR
 from waterspout.message.record import record_of
 from waterspout.native.handler import Forwarding, LeanRequestHandler
 from waterspout.native.transform import CompressWhole, RecordTransform
+
+if TYPE_CHECKING:
+    from waterspout.http.sendfile import FilePart
 
 #: Transforms whose effect on a body is known.
 _TRANSFORMS = (RecordTransform, CompressWhole, GZipContentEncoding)
