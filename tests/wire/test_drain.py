@@ -371,17 +371,13 @@ def handling(request, start_server, tmp_path):
     return start
 
 
-@pytest.mark.parametrize("leaves", [False, True])
-def test_a_message_that_a_handler_is_at_work_on_is_finished(handling, leaves):
+def test_a_message_that_a_handler_is_at_work_on_is_finished(handling):
     server = handling()
     connection = open_websocket(server, "/handling")
     connection.send(b"\x81\x83" + mask(b"3.5"))  # longer than a client has to answer the close
     time.sleep(0.2)
     server.signal(signal.SIGTERM)
-    if leaves:
-        connection.close()
-    else:
-        assert next_frame(connection)[0] == 8
+    assert next_frame(connection)[0] == 8
     assert_gone(server)
     assert re.findall(r"^(handled|after 3.5|on_close|.* (?:stopped|ERROR .*))$", server.log, re.M)[:3] == [
         "handled",
@@ -391,15 +387,12 @@ def test_a_message_that_a_handler_is_at_work_on_is_finished(handling, leaves):
     assert "ERROR" not in server.log
 
 
-@pytest.mark.parametrize("leaves", [False, True])
-def test_or_cut_off_when_the_graceful_timeout_is_over(handling, leaves):
+def test_or_cut_off_when_the_graceful_timeout_is_over(handling):
     server = handling("--graceful-timeout", "1")
     connection = open_websocket(server, "/handling")
     connection.send(b"\x81\x82" + mask(b"60"))
     time.sleep(0.2)
     server.signal(signal.SIGTERM)
-    if leaves:
-        connection.close()
     assert_gone(server)
     said = [line.split(" waterspout.server ")[-1] for line in server.log.splitlines()[-4:]]
     assert said == [
@@ -408,6 +401,25 @@ def test_or_cut_off_when_the_graceful_timeout_is_over(handling, leaves):
         "on_close",
         "stopped",
     ]
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_that_of_a_client_that_has_left_does_not_hold_the_end_up(handling, when):
+    server = handling()
+    connection = open_websocket(server, "/handling")
+    connection.send(b"\x81\x82" + mask(b"60"))
+    time.sleep(0.2)
+    if when == "before":
+        connection.close()
+        time.sleep(0.2)
+    server.signal(signal.SIGTERM)
+    began = time.monotonic()
+    if when == "meanwhile":
+        connection.close()
+    assert_gone(server)
+    assert time.monotonic() - began < SOON
+    assert server.log.splitlines()[-3:-1] == ["after 60", "on_close"]
+    assert "ERROR" not in server.log
 
 
 NOTING = """

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from contextvars import Context
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, cast
 
 from tornado.httputil import HTTPMessageDelegate
@@ -182,21 +183,22 @@ class Connection(asyncio.Protocol):
             self.writer.write(answer)
         in_body = self.state in (OPENING, BODY)
         self._abandon()
-        self.close(linger=True, in_body=in_body)
+        # An upload may come behind a head that was refused, but hardly behind one that came too slowly.
+        longest = limits.LINGER if refused.status == HTTPStatus.REQUEST_TIMEOUT else limits.LINGER_LONGEST
+        self.close(linger=True, in_body=in_body, longest=longest)
 
-    def close(self, *, linger: bool = False, in_body: bool = False) -> None:
+    def close(self, *, linger: bool = False, in_body: bool = False, longest: float | None = None) -> None:
         """Close once everything written has gone out.
 
         `linger`: the client may still be sending. What it sends is discarded: unread bytes make the kernel
-        send a reset, which can destroy the reply (RFC 9112 section 9.6).
+        send a reset, which can destroy the reply (RFC 9112 section 9.6). `longest`: for so long at most
+        (seconds; None: LINGER). A client in the middle of a body keeps sending until it reads the answer.
         """
         if self.state >= CLOSING:
             return
         self._lingers = linger or self._parser.held > 0
-        # A client in the middle of a body keeps sending until it reads the answer. One whose head was refused
-        # may be, too.
         self._in_body = in_body or self.state in (OPENING, BODY)
-        self._linger_longest = limits.LINGER_LONGEST if self._in_body or linger else limits.LINGER
+        self._linger_longest = limits.LINGER_LONGEST if self._in_body else longest or limits.LINGER
         self.state = CLOSING
         self.writer.end()
         self._parser.take_rest()
@@ -214,7 +216,7 @@ class Connection(asyncio.Protocol):
         self._thrown_away = 0
         self._resume_reading()
         now = self.server.now
-        self._linger_until = now + self._linger_longest
+        self._linger_until = now + (limits.LINGER if self.server.draining else self._linger_longest)
         self._patience.wait(now, limits.LINGER)
         shut_down_writing(self._transport)
         if self.server.draining:

@@ -18,7 +18,7 @@ from waterspout.http.parser import END
 from waterspout.http.private import GzipMessageDelegate, RequestHeaders
 from waterspout.logs.loggers import escape
 from waterspout.system.fatal import find_failure
-from waterspout.system.transport import abort_if_stuck
+from waterspout.system.transport import pass_below
 
 if TYPE_CHECKING:
     from waterspout.http.server import HTTPServer
@@ -60,7 +60,7 @@ class Intake(Connection):
         or when it takes no more of the body.
         """
         if self.context.is_secure:
-            abort_if_stuck(self._transport)
+            pass_below(self._transport)
             return False
         if self.state >= LINGER:
             return False

@@ -82,14 +82,6 @@ _OWN_INIT = _own_of_tornado(TornadoRequestHandler.__init__)
 _OWN_EXECUTE = _own_of_tornado(TornadoRequestHandler._execute)
 
 
-def _is_instrumented() -> bool:
-    """Whether those methods have been wrapped (Sentry, OpenTelemetry and the like do so): then they have to
-    be called, or the wrappers see nothing.
-    """
-    tornados = TornadoRequestHandler
-    return tornados._execute is not _OWN_EXECUTE or tornados.__init__ is not _OWN_INIT
-
-
 class _Else:
     """A descriptor for a method that a handler class need not define. Read from the class, it is Tornado's,
     which counts as undefined. Read from a handler whose class does not define it, it is what
@@ -126,8 +118,10 @@ class LeanRequestHandler(TornadoRequestHandler):
     options = _Else("options", lambda handler: handler._answer_options)
 
     def __init__(self, application: Application, request: HTTPServerRequest, **kwargs: Any) -> None:
-        # For each request: whoever wraps them may come at any time, and the application may be Tornado's own.
-        if _is_instrumented():
+        # If Tornado's methods have been wrapped (Sentry, OpenTelemetry and the like do so), they have to be
+        # called, or the wrappers see nothing. Asked for each request, as it may happen at any time.
+        tornados = TornadoRequestHandler
+        if tornados._execute is not _OWN_EXECUTE or tornados.__init__ is not _OWN_INIT:
             self._steps_aside = True
             super().__init__(application, request, **kwargs)
             return

@@ -119,8 +119,8 @@ async def _wait_for_goodbyes(application: Application, deadline: float) -> None:
 
 
 def _is_wanted(protocol: WebSocketProtocol) -> bool:
-    """Whether its client still takes what was sent, or its handler is at work on what the client has sent."""
-    return protocol.unsent > 0 or protocol.is_handling
+    """Whether its client still takes what was sent, or waits for what its handler does with a message."""
+    return protocol.unsent > 0 or (protocol.is_handling and not protocol.client_has_left)
 
 
 async def _end_sockets(application: Application) -> None:
@@ -128,13 +128,11 @@ async def _end_sockets(application: Application) -> None:
     `on_close` may need it.
     """
     handling = [protocol for protocol in application.closing_sockets if protocol.is_handling]
-    if handling:
-        messages = (
-            "1 WebSocket message is" if len(handling) == 1 else f"{len(handling)} WebSocket messages are"
-        )
+    if wanted := sum(not protocol.client_has_left for protocol in handling):
+        messages = "1 WebSocket message is" if wanted == 1 else f"{wanted} WebSocket messages are"
         logger.warning("%s cut off: the graceful timeout is over", messages)
-        for protocol in handling:
-            protocol.cut()
+    for protocol in handling:
+        protocol.cut()
     for protocol in application.closing_sockets:
         protocol.on_connection_close()
     deadline = asyncio.get_running_loop().time() + CUT_TIME

@@ -1,4 +1,6 @@
-"""Transports that can't end by themselves. Leaf."""
+"""Transports that can't end by themselves. Leaf.
+
+Uses private names of asyncio's TLS (Python 3.12 to 3.15)."""
 
 from __future__ import annotations
 
@@ -8,13 +10,22 @@ import sys
 from typing import Any
 
 
-def abort_if_stuck(transport: Any) -> None:
+def pass_below(transport: Any) -> None:
     """The client's side of TLS has ended, and `transport` is about to close behind what is unsent. From
-    Python 3.12 on, asyncio then calls nothing (None) to write it, again and again: give it up instead.
+    Python 3.12 on, asyncio's socket transport, once closed, has nothing but None to call for what it gets
+    after that, and calls it again and again: so it gets now what TLS still holds.
     """
-    is_asyncio_s = type(transport).__module__ == "asyncio.sslproto"
-    if is_asyncio_s and sys.version_info >= (3, 12) and transport.get_write_buffer_size():
-        transport.abort()
+    if type(transport).__module__ != "asyncio.sslproto" or sys.version_info < (3, 12):
+        return
+    try:
+        tls = transport._ssl_protocol
+        below, encrypted = tls._transport, tls._outgoing
+    except AttributeError:
+        if transport.get_write_buffer_size():
+            transport.abort()  # rather than spin
+        return
+    if encrypted.pending:
+        below.write(encrypted.read())
 
 
 def close_transport(transport: Any) -> None:

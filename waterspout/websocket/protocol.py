@@ -23,7 +23,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 from waterspout.limits import LINGER, OPEN_SAID, WRITE_TIMEOUT
 from waterspout.system.fatal import contain_exit, ends_more, find_failure
 from waterspout.system.secure_socket import find_socket
-from waterspout.system.transport import abort_if_stuck
+from waterspout.system.transport import pass_below
 from waterspout.websocket import frames
 from waterspout.websocket.deflate import Deflater
 from waterspout.websocket.frames import ProtocolError
@@ -169,6 +169,11 @@ class WebSocketProtocol(asyncio.Protocol):
         return 0 if self.is_over else self._writer.unsent
 
     @property
+    def client_has_left(self) -> bool:
+        """Whether the connection is lost, or the client sends no more, not even the answer to a close."""
+        return self._lost or self._eof
+
+    @property
     def is_handling(self) -> bool:
         """Whether a callback of the handler's has begun with what the client has sent, and is not done."""
         return self._handling is not None
@@ -220,7 +225,7 @@ class WebSocketProtocol(asyncio.Protocol):
         if self.is_behind and self._transport.can_write_eof():
             return True
         self._writer.pass_on()
-        abort_if_stuck(self._transport)
+        pass_below(self._transport)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
