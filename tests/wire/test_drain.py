@@ -374,14 +374,14 @@ def handling(request, start_server, tmp_path):
 def test_a_message_that_a_handler_is_at_work_on_is_finished(handling):
     server = handling()
     connection = open_websocket(server, "/handling")
-    connection.send(b"\x81\x83" + mask(b"3.5"))  # longer than a client has to answer the close
+    connection.send(b"\x81\x81" + mask(b"7"))  # longer than a client has to answer the close
     time.sleep(0.2)
     server.signal(signal.SIGTERM)
     assert next_frame(connection)[0] == 8
     assert_gone(server)
-    assert re.findall(r"^(handled|after 3.5|on_close|.* (?:stopped|ERROR .*))$", server.log, re.M)[:3] == [
+    assert re.findall(r"^(handled|after 7|on_close|.* (?:stopped|ERROR .*))$", server.log, re.M)[:3] == [
         "handled",
-        "after 3.5",
+        "after 7",
         "on_close",
     ]
     assert "ERROR" not in server.log

@@ -57,6 +57,7 @@ class WebSocketProtocol(asyncio.Protocol):
         "_deflater",
         "_end_timer",
         "_eof",
+        "_given_up",
         "_gone",
         "_handling",
         "_is_cut",
@@ -93,7 +94,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._keep_alive: KeepAlive | None = None
         self._end_timer: asyncio.TimerHandle | None = None
         self._handling: asyncio.Future[Any] | None = None
-        self._is_cut = False
+        self._is_cut = self._given_up = False
         self._gone: asyncio.Future[None] | None = None
 
     # -- the handler calls these -------------------------------------------------------------------------
@@ -170,8 +171,8 @@ class WebSocketProtocol(asyncio.Protocol):
 
     @property
     def client_has_left(self) -> bool:
-        """Whether the connection is lost, or the client sends no more, not even the answer to a close."""
-        return self._lost or self._eof
+        """Whether the client has ended the connection, or sends no more, not even the answer to a close."""
+        return self._eof or (self._lost and not self._given_up)
 
     @property
     def is_handling(self) -> bool:
@@ -410,7 +411,12 @@ class WebSocketProtocol(asyncio.Protocol):
     def _end_within(self, delay: float) -> None:
         self._stop_timers()
         if not self._lost:
-            self._end_timer = asyncio.get_running_loop().call_later(delay, self._abort)
+            self._end_timer = asyncio.get_running_loop().call_later(delay, self._give_up)
+
+    def _give_up(self) -> None:
+        """The time to answer a close frame is over. While a message is in hand, no answer is even read."""
+        self._given_up = True
+        self._abort()
 
     def _stop_timers(self) -> None:
         """Stop the timers and drop them: they refer to what they would call."""
