@@ -68,8 +68,8 @@ LOSES_CLOSED: Final = sys.platform == "darwin"
 #: after the loss of its lanes its end is noticed.
 _LAST_WORDS: Final = 0.5
 
-#: What keeps a process from ending that has nothing to serve and can't say what: its threads have ended.
-_ENDING: Final = "Python itself is ending (it frees the app's objects)"
+#: What most likely keeps a process from ending that has nothing to serve and does not answer any more.
+_ENDING: Final = "it does not say what, so most likely Python itself is ending (it frees the app's objects)"
 
 _FAILURES: Final = {error.__name__: error for error in (TargetNotFound, TargetRaised, ConfigurationError)}
 
