@@ -1,7 +1,9 @@
 """Base classes for native handlers: Tornado's interface, with less work for each request.
 
     handler.py, json_handler.py, document.py, static.py   the base classes
-    lean.py, transform.py, encoding.py, request.py         what makes them fast
+    lean.py, forwarding.py, transform.py, encoding.py,
+    request.py                                             what makes them fast
+    errors.py, head.py, links.py                           what they do beyond Tornado's
     access.py, methods.py, replacing.py, login.py          what a handler declares
     fitting.py                                             whether it accepts what its rule passes
     delegate.py, failure.py                                from a request's head to its handler, or to none

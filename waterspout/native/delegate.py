@@ -28,13 +28,10 @@ from waterspout.exceptions import RequestRefused
 from waterspout.message.closing import may_serve
 from waterspout.message.record import Record, record_of, word_for
 from waterspout.message.size import has_limit, lower_limit
+from waterspout.native.errors import answer_exception
 from waterspout.native.failure import fail
-from waterspout.native.handler import (
-    LeanRequestHandler,
-    answer_exception,
-    follow_get,
-    keep_converted,
-)
+from waterspout.native.handler import LeanRequestHandler, keep_converted
+from waterspout.native.head import follow_get
 from waterspout.native.request import Request
 from waterspout.native.transform import RecordTransform
 from waterspout.system.fatal import ends_more

@@ -14,61 +14,32 @@ import inspect
 import weakref
 from asyncio import Future
 from collections.abc import Callable
-from types import CoroutineType, FunctionType, MethodType, TracebackType
-from typing import Any, cast
+from types import CoroutineType, FunctionType, MethodType
+from typing import Any
 from urllib.parse import urlsplit
 
-from tornado.escape import to_unicode
-from tornado.httputil import HTTPInputError, HTTPOutputError, HTTPServerRequest
-from tornado.iostream import StreamClosedError
-from tornado.log import app_log, gen_log
+from tornado.httputil import HTTPInputError, HTTPServerRequest
 from tornado.util import ObjectDict
 from tornado.web import Application, Finish, HTTPError, OutputTransform, _UIModuleNamespace, authenticated
 from tornado.web import RequestHandler as TornadoRequestHandler
 
-from waterspout.exceptions import Decline
 from waterspout.http.private import ReplyHeaders
-from waterspout.message.closing import cut_reply
 from waterspout.message.origin import SERVER, http_date
 from waterspout.message.record import record_of
 from waterspout.native.encoding import encode_json
+from waterspout.native.errors import ErrorHandling
+from waterspout.native.head import find_head, follow_get
+from waterspout.native.links import Links
 from waterspout.native.methods import UNDEFINED, defines, find_methods, format_allow
-from waterspout.native.outside import tell_outside
 from waterspout.native.request import Request, on_demand
 from waterspout.native.transform import RecordTransform
 from waterspout.native.unheeded import check_awaitable, tell_unheeded
 from waterspout.native.varying import MARK, say_cookie
-from waterspout.system.fatal import ends_more
 
 _HTML = "text/html; charset=UTF-8"
 _METHODS = {name: name.lower() for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}
 _JSON = "application/json; charset=UTF-8"
 _TORNADOS_FILE = authenticated.__code__.co_filename
-
-
-class Forwarding(type):
-    """Metaclass of a class that stands in for its first base: an attribute set on it after its creation is
-    set on that base, and anything keyed by the base is found by the stand-in.
-    """
-
-    def __init__(cls, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        super().__setattr__("_is_made", True)
-
-    def __setattr__(cls, name: str, value: Any) -> None:
-        if "_is_made" in vars(cls):
-            setattr(cls.__mro__[1], name, value)
-        else:
-            super().__setattr__(name, value)  # ABCMeta's, Generic's, Protocol's: kept per class
-
-    def __delattr__(cls, name: str) -> None:
-        delattr(cls.__mro__[1], name)
-
-    def __eq__(cls, other: object) -> bool:
-        return other is cls or cls.__mro__[1] == other  # which may be one itself
-
-    def __hash__(cls) -> int:
-        return hash(cls.__mro__[1])
 
 
 def _own_of_tornado(method: Callable[..., Any]) -> Callable[..., Any] | None:
@@ -108,7 +79,7 @@ class _Else:
         return self._stand_in(handler)
 
 
-class LeanRequestHandler(TornadoRequestHandler):
+class LeanRequestHandler(ErrorHandling, Links):
     """Looks like Tornado's handler, and costs less. No behaviour is different."""
 
     #: Whether Tornado's own methods run, because they have been wrapped.
@@ -324,100 +295,6 @@ class LeanRequestHandler(TornadoRequestHandler):
             return f"Origin {origin!r} is malformed"
         return super()._check_cross_origin(check)
 
-    def _answer_exception(self, error: BaseException) -> None:
-        """The handler raised, or its task was cancelled: then the client gets a 500 and the task still ends
-        as cancelled. Raises what is not the handler's failure: see `ends_more`.
-        """
-        if ends_more(error, getattr(self.request.connection, "task", None)):
-            raise error
-        task = asyncio.current_task()
-        is_cancelled = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling()
-        if not is_cancelled:
-            answer_exception(self, error)
-            return
-        try:
-            if not self._finished:
-                self.send_error(500)
-        except KeyboardInterrupt:
-            raise
-        except BaseException:
-            _leave_anyway(self)
-        raise error
-
-    def _handle_request_exception(self, e: BaseException) -> None:
-        try:
-            if not (isinstance(e, Decline) and self._pass_on()):
-                super()._handle_request_exception(e)
-        except KeyboardInterrupt:
-            raise
-        except BaseException:  # else Tornado's own `_execute` would only log it
-            _answer_anyway(self)
-
-    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
-        """As Tornado's; but a reply that has begun is cut, where Tornado's ends as if it were whole; and a
-        request cancelled at the end of the graceful timeout gets 503.
-        """
-        # Done here, because Tornado's own `_execute` asks for a 500 then, too.
-        if status_code == 500 and not kwargs and getattr(self.application, "is_cutting_short", False):
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                record_of(self.request).note = "stopped"
-                status_code = 503
-        if self._headers_written and not self._finished:
-            self._cut(kwargs.get("exc_info"))
-        else:
-            super().send_error(status_code, **kwargs)
-
-    def _cut(self, reason: Any) -> None:
-        request: Any = self.request
-        connection, record = request.connection, record_of(request)
-        error = None if reason is None else reason[1]
-        # HTTPOutputError, more or less than its Content-Length: then the server has closed.
-        has_left = is_left(connection) and not isinstance(error, HTTPOutputError)
-        if not (record.note or has_left or isinstance(error, StreamClosedError)):
-            gen_log.error(
-                "Cannot send error response after headers written: %s is cut off", record.request_id
-            )
-        record.note = record.note or ("client-left" if has_left else "cut")
-        self._leave()
-
-    def _leave(self) -> None:
-        """Cut the reply: nothing more is sent."""
-        request: Any = self.request
-        connection = request.connection
-        connection.set_close_callback(None)  # the server closes, not the client: `on_finish` is called
-        if not is_left(connection):
-            cut_reply(connection, is_delimited=request.version == "HTTP/1.1")
-        self._finished = True
-        self._log()
-        self.on_finish()
-        self._break_cycles()
-
-    def log_exception(
-        self,
-        typ: type[BaseException] | None,
-        value: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        """As Tornado's (which Sentry, Datadog and the like wrap). A client that left while its reply was
-        being written is not an error; the access line notes it.
-        """
-        request: Any = self.request
-        if isinstance(value, StreamClosedError) and is_left(request.connection):
-            record_of(request).note = "client-left"
-            return
-        super().log_exception(typ, value, tb)
-        tell_outside(value)
-
-    def _log(self) -> None:
-        """As Tornado's; but an error in the application's `log_request` doesn't break a reply that is out."""
-        try:
-            self.application.log_request(self)
-        except KeyboardInterrupt:
-            raise
-        except BaseException:
-            app_log.error("Uncaught exception in log_request", exc_info=True)
-
     def _request_summary(self) -> str:
         """For Tornado's own log lines: with the request ID, as in our access line. Not in `log_exception`:
         OpenTelemetry sets one on the handler's class, and calls Tornado's below it.
@@ -428,126 +305,15 @@ class LeanRequestHandler(TornadoRequestHandler):
         self._say_allow()
         self.finish()
 
-    def _pass_on(self) -> bool:
-        """Let the WSGI app answer. False: it is too late for that."""
-        if self._finished or self._headers_written or self._prepared_future is not None:
-            return False
-        container: Any = getattr(self.application, "container", None)
-        if container is None:
-            self.send_error(404)
-            return True
-        request: Any = self.request
-        if is_left(request.connection):
-            record_of(request).note = "client-left"  # no view is run for a client that has gone
-            self.send_error(404)
-            return True
-        # The request's own method is among them: that shows it was declined, not denied.
-        methods = find_methods(type(self)) or frozenset()
-        request.denied = methods | getattr(request, "denied", frozenset()) if methods else methods
-        container(request)
-        self._finished = True  # as far as this handler is concerned, as Tornado's FallbackHandler does it
-        self.on_finish()
-        self._break_cycles()
-        return True
-
     def _say_allow(self) -> None:
         """RFC 9110 section 15.5.6: a 405 lists the methods supported; so does the reply to OPTIONS."""
         methods = getattr(self.request, "denied", None) or find_methods(type(self))
         if methods and "Allow" not in self._headers:
             self.set_header("Allow", format_allow(methods))
 
-    def reverse_url(self, name: str, *args: Any, **kwargs: Any) -> str:
-        """The path of the rule or Flask endpoint of that name, below the root path that the client sees."""
-        root_path = getattr(self.request, "root_path", "")
-        return f"{root_path}{self.application.reverse_url(name, *args, **kwargs)}"
-
-    def redirect(self, url: str, permanent: bool = False, status: int | None = None) -> None:
-        """As Tornado's. A redirect to the handler's own path, with or without its trailing slash, gets the
-        root path prepended, as that path lacks it: Tornado's `addslash`, `removeslash` and static files send
-        such redirects.
-        """
-        if root_path := getattr(self.request, "root_path", ""):
-            url = to_unicode(url)  # Tornado's takes bytes, too
-            path = url.partition("#")[0].partition("?")[0]
-            is_ours = path.startswith("/") and path.rstrip("/") == self.request.path.rstrip("/")
-            # A link to the root path may look like our own path; those three always redirect permanently.
-            if is_ours and (permanent or path.rstrip("/") != root_path):
-                url = f"{root_path}{url}"
-        super().redirect(url, permanent, status)
-
-    def static_url(self, path: str, include_host: bool | None = None, **kwargs: Any) -> str:
-        """As Tornado's, below the root path if the URL is on this server."""
-        url = super().static_url(path, include_host, **kwargs)
-        root_path = getattr(self.request, "root_path", "")
-        here = f"{self.request.protocol}://{self.request.host}"
-        base, place = (here, url.removeprefix(here)) if url.startswith(here) else ("", url)
-        return f"{base}{root_path}{place}" if place.startswith("/") else url
-
     def _break_cycles(self) -> None:
         if "ui" in self.__dict__:
             super()._break_cycles()
-
-
-def answer_exception(handler: TornadoRequestHandler, error: BaseException) -> None:
-    """Let `handler` answer an exception it raised; call it in the `except` (Tornado reads `sys.exc_info`)."""
-    try:
-        handler._handle_request_exception(error)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
-        _answer_anyway(handler)
-
-
-def _answer_anyway(handler: TornadoRequestHandler) -> None:
-    """The error handling itself has raised: answer, or the client would wait forever."""
-    _log_unanswered()
-    try:
-        if not handler._finished:
-            handler.send_error(500)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
-        _leave_anyway(handler)
-
-
-def _leave_anyway(handler: TornadoRequestHandler) -> None:
-    """No answer is possible: cut the reply, unless it is out and only the code that runs after it raised."""
-    _log_unanswered()
-    if handler._finished:
-        return
-    record, request = record_of(handler.request), cast(Any, handler.request)
-    record.note = record.note or "cut"
-    try:
-        if isinstance(handler, LeanRequestHandler):
-            handler._leave()
-        elif not is_left(request.connection):
-            cut_reply(request.connection, is_delimited=request.version == "HTTP/1.1")
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
-        _log_unanswered()
-
-
-def _log_unanswered() -> None:
-    app_log.error("Exception in exception handler", exc_info=True)
-
-
-def is_left(connection: Any) -> bool:
-    """Whether the client of a reply's connection has gone."""
-    return connection.stream is None or connection.stream.closed()
-
-
-def find_head(handler: TornadoRequestHandler) -> Callable[..., Any] | None:
-    """`get`, if it answers HEAD, too (RFC 9110 section 9.3.2): Tornado omits the body."""
-    follows = not defines(type(handler), "head") and "HEAD" in (find_methods(type(handler)) or ())
-    return handler.get if follows else None
-
-
-def follow_get(handler: TornadoRequestHandler) -> None:
-    """Let a handler without our base class answer HEAD by its `get`."""
-    if find_head(handler) is not None:
-        find = weakref.ref(handler)  # a bound method stored on the handler would be a cycle
-        handler.head = lambda *args, **kwargs: find().get(*args, **kwargs)  # type: ignore[union-attr]  # its task has it
 
 
 def keep_converted(handler: TornadoRequestHandler, kwargs: dict[str, Any]) -> None:

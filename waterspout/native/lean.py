@@ -9,7 +9,8 @@ from typing import Final, Generic, Protocol, cast
 from tornado.web import RequestHandler, StaticFileHandler
 from tornado.websocket import WebSocketHandler
 
-from waterspout.native.handler import Forwarding, LeanRequestHandler
+from waterspout.native.forwarding import Forwarding
+from waterspout.native.handler import LeanRequestHandler
 from waterspout.native.static import SendingFileHandler
 from waterspout.websocket.handler import find_look, with_protocol
 

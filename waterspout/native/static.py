@@ -17,7 +17,8 @@ from tornado.web import GZipContentEncoding, StaticFileHandler
 
 from waterspout.limits import JOINED_SIZE, SENDFILE_FLOOR
 from waterspout.message.record import record_of
-from waterspout.native.handler import Forwarding, LeanRequestHandler
+from waterspout.native.forwarding import Forwarding
+from waterspout.native.handler import LeanRequestHandler
 from waterspout.native.transform import CompressWhole, RecordTransform
 
 if TYPE_CHECKING:
