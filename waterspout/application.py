@@ -310,7 +310,7 @@ class Application(TornadoApplication):
         if route.container is not None:
             opened = route.container.start_request(server_conn, exchange)
             opened.allow = denied
-            if head.body_length or len(head.names) != len(head.fields):
+            if head.body_length or "upgrade" in head.names or len(head.names) != len(head.fields):
                 return opened
             exchange.become_whole()
             opened.open_whole()

@@ -13,6 +13,8 @@ A frame is one byte of kind, four of length (big-endian), and the payload. On a 
                                                   TAKEN  what follows is for that request of the backlog
                                                   SLEPT  requests of the backlog have waited for something
                                                   THREAD the worker's thread ID; sent first
+                                                  SWITCH what follows as DATA is not HTTP any more: the view
+                                                         speaks to the client itself
 
 After IDLE the next REQUEST may come. Whatever still arrives between IDLE and REQUEST belongs to the
 previous request and is skipped, so neither an unread body nor a late CANCEL reaches the next one.
@@ -76,6 +78,8 @@ WHERE: Final = 26
 PLACE: Final = 27
 SCANT: Final = 28
 
+SWITCH: Final = 29
+
 _HEADER: Final = struct.Struct("!BI")
 _CREDIT: Final = struct.Struct("!I")
 _TOKEN: Final = struct.Struct("!I")
@@ -86,9 +90,12 @@ _REPLY: Final = struct.Struct("!Hq")
 _HEAD_SIZE: Final = struct.Struct("!I")
 #: Kinds whose payload is passed on as it arrives, however large the frame.
 _STREAMED: Final = frozenset((BODY, DATA))
-_KINDS: Final = frozenset((*range(REQUEST, REST + 1), *range(SPEC, SCANT + 1)))
+_KINDS: Final = frozenset((*range(REQUEST, REST + 1), *range(SPEC, SWITCH + 1)))
 
 _IDLE: Final = _HEADER.pack(IDLE, 0)
+
+#: `body_length` of a request that has no body, and whose client asks for a WebSocket.
+UPGRADE: Final = -2
 
 WHOLE: Final = b"\0"
 CUT: Final = b"\1"
@@ -99,7 +106,8 @@ Headers = list[tuple[str, str]]
 class RequestHead(NamedTuple):
     """A request without its body. Strings are latin-1, as on the wire.
 
-    `body_length`: -1, the body comes on demand; n >= 0, n bytes follow at once, and they are all of it.
+    `body_length`: -1, the body comes on demand; n >= 0, n bytes follow at once, and they are all of it;
+    `UPGRADE`, there is none, but the view may take the connection over: then BODY is what the client sends.
     `content_length`: the field's value, or "" when there is none (a chunked body, or no body). `disbelieved`:
     the peer claimed to speak for another client, and was not trusted; its claims are not among the
     `headers`. `root_path`: the part of the target's path that is SCRIPT_NAME. `allow`: the methods that

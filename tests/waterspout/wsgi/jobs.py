@@ -70,6 +70,12 @@ class Job:
         elif self._slow:
             self.lane.pause()
 
+    def on_switch(self):
+        """None of these views takes its connection over."""
+
+    def wind_up(self):
+        """It ends by itself."""
+
     def on_taken(self, seconds):
         assert seconds >= 0
 

@@ -1,6 +1,17 @@
 """What a lane worker has said, read as the event loop reads it."""
 
-from waterspout.wsgi.frames import DATA, END, IDLE, READ, REPLY, THREAD, FrameParser, parse_read, parse_reply
+from waterspout.wsgi.frames import (
+    DATA,
+    END,
+    IDLE,
+    READ,
+    REPLY,
+    SWITCH,
+    THREAD,
+    FrameParser,
+    parse_read,
+    parse_reply,
+)
 
 
 class Transcript:
@@ -10,6 +21,7 @@ class Transcript:
         self.sends = []
         self.head = None
         self.body = b""
+        self.switched = False
         self.end = None
         self.idle = False
         self.credit = 0
@@ -30,13 +42,16 @@ class Transcript:
             assert self.head is None, "a second head"
             self.head = parse_reply(payload)
         elif kind == DATA:
-            assert self.head is not None, "a body before its head"
+            assert self.head is not None or self.switched, "a body before its head"
             assert self.end is None, "a body after its end"
             self.body += payload
         elif kind == END:
-            assert self.head is not None, "an end before a head"
+            assert self.head is not None or self.switched, "an end before a head"
             assert self.end is None, "a second end"
             self.end = payload
+        elif kind == SWITCH:
+            assert self.head is None, "a reply has begun"
+            self.switched = True
         elif kind == IDLE:
             self.idle = True
         elif kind == READ:

@@ -4,6 +4,7 @@ exchange.py    Exchange: the whole of it
 upload.py      its body, as the view asks for it
 reply.py       the reply, as the client takes it
 headers.py     ... and its fields, as the app wrote them
+tunnel.py      ... or whatever it is, where the view has taken the connection over
 concluding.py  how it ends: whole, cut, or with the server's own answer
 slow.py        how a slow client is handled
 admission.py   ... which requests may have a lane before their body is whole

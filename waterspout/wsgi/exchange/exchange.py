@@ -25,15 +25,18 @@ from waterspout.message.framing import CHUNKED, body_length
 from waterspout.message.proxies import Proxies, find_ends, judge_once, verdict_of
 from waterspout.message.record import Record, make_request_id, word_for
 from waterspout.message.size import lower_limit
+from waterspout.message.upgrade import asks_for_websocket
 from waterspout.wsgi.backlog import Answer, fits
 from waterspout.wsgi.exchange.concluding import Dispatcher
 from waterspout.wsgi.exchange.reply import Reply
 from waterspout.wsgi.exchange.slow import SlowClient
+from waterspout.wsgi.exchange.tunnel import Tunnel
 from waterspout.wsgi.exchange.upload import Upload
 from waterspout.wsgi.frames import (
     BODY,
     CUT,
     REQUEST,
+    UPGRADE,
     WHOLE,
     Headers,
     ReplyHead,
@@ -66,6 +69,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
     varies = False
     _fields: Headers | None = None  # what the app gets, where that differs from what the server keeps
     _half_closed = False
+    _asks_for_upgrade = False
 
     _frames: bytes
 
@@ -200,7 +204,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
             self._upload.receive(request.body)
             self._submit(None)
         else:
-            self._submit(request.body)
+            self._submit(None if self._asks_for_upgrade else request.body)
 
     # -- opening -----------------------------------------------------------------------------------------
 
@@ -239,6 +243,9 @@ class Exchange(SlowClient, HTTPMessageDelegate):
             # Our server closes the connection in the middle of a request that is not handed over whole.
             self._answer(404, "outside", close=self._length != 0 or self.request is None)
             return False
+        fields = headers.get("Upgrade", ""), headers.get("Connection", "")
+        if not self._length and asks_for_websocket(start_line[0], start_line[2], *fields):
+            self._asks_for_upgrade = self._on_demand = True
         return True
 
     def _judge(self, start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
@@ -292,7 +299,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
         """Ask for a lane. `small_body`: all of it; None: the view gets it on demand."""
         self._submitted = True
         self._on_demand = small_body is None
-        length = -1 if small_body is None else len(small_body)
+        length = len(small_body) if small_body is not None else UPGRADE if self._asks_for_upgrade else -1
         self._frames = pack(REQUEST, serialize_request(self._build_head(length)))
         if small_body:
             self._frames += pack(BODY, small_body)
@@ -374,6 +381,29 @@ class Exchange(SlowClient, HTTPMessageDelegate):
             self._end()
         elif self._lane is not None and not self._reply.when_flushed(self._resume):
             self._hold_up(self._lane)
+
+    def on_switch(self) -> None:
+        """The view has taken the connection over: from here on neither side speaks HTTP."""
+        if self._concluded or self._lane is None:
+            return
+        stream = self._connection.detach()
+        if stream is None:  # Tornado's server has closed it
+            self.on_connection_close()
+            return
+        self.record.status = 101
+        upload = self._upload = Upload()
+        upload.attach(self._lane)
+        self._reply = Tunnel(stream, self.record, upload, self.on_connection_close)
+
+    def wind_up(self) -> None:
+        """A view that has taken its connection over may go on for days: once that is quiet, it is told that
+        the client sends no more.
+        """
+        tunnel = self._reply
+        if isinstance(tunnel, Tunnel) and not self._concluded:
+            if tunnel.is_quiet:
+                self._upload.end()
+            tunnel.is_quiet = True
 
     def on_taken(self, seconds: float) -> None:
         """The worker has taken it from the backlog, and has been running it for `seconds`."""

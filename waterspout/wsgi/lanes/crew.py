@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from waterspout.limits import BACKLOGS, EXIT_GRACE, PLACE_PATIENCE, SCARCE_PAUSE
+from waterspout.limits import BACKLOGS, DRAIN_LOOK, EXIT_GRACE, PLACE_PATIENCE, SCARCE_PAUSE
 from waterspout.logs.standing import MAIN_THREAD, find_place
 from waterspout.logs.tally import Tally
 from waterspout.wsgi.backlog import Backlog, BacklogEnd, is_possible
@@ -182,7 +182,16 @@ class Crew:
         self.draining = True
         self.prefetch.stop()
         self.check_drained()
-        await self._drained.wait()
+        while not self._drained.is_set():
+            self.wind_up()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._drained.wait(), DRAIN_LOOK)
+
+    def wind_up(self) -> None:
+        """Tell what runs that it should end, where it would not by itself. Call this from time to time."""
+        for lane in self.lanes:
+            if lane.user is not None:
+                lane.user.wind_up()
 
     def check_drained(self) -> None:
         """Call this when something has ended: it may be the last thing that `drain` was waiting for."""

@@ -26,6 +26,7 @@ from waterspout.wsgi.frames import (
     REPLY,
     REST,
     SLEPT,
+    SWITCH,
     TAKEN,
     THREAD,
     FrameParser,
@@ -53,6 +54,12 @@ class LaneUser(Protocol):
 
     def on_reply(self, head: ReplyHead | None, data: bytes, end: bytes | None) -> None:
         """What one read of the lane brought: perhaps the head, some body, perhaps the end."""
+
+    def on_switch(self) -> None:
+        """The view has taken the connection over: what comes next is for the client as it is."""
+
+    def wind_up(self) -> None:
+        """The process of its view is to end. Called from time to time while that waits for the view."""
 
     def on_taken(self, seconds: float) -> None:
         """It was in the backlog, and has been running for `seconds`."""
@@ -322,6 +329,11 @@ class Lane(asyncio.Protocol):
                 self.collect(payload)
             elif kind == SLEPT:
                 slept = True
+            elif kind == SWITCH:
+                self._pass_on(head, pieces, end)
+                head, pieces, end = None, [], None
+                if self.user is not None:
+                    _tell(self.user, self.user.on_switch)
             elif kind == THREAD:
                 self.thread = parse_about(payload)[0]
         self._pass_on(head, pieces, end)

@@ -218,6 +218,8 @@ class Pool:
     async def _drain(self) -> None:
         while self.running or self._queue:
             self._drained.clear()
+            for crew in self._supervisor.all:
+                crew.wind_up()
             with contextlib.suppress(TimeoutError):
                 # Not forever: a lane that gets stuck, or a client that leaves the queue, sets no event.
                 await asyncio.wait_for(self._drained.wait(), limits.DRAIN_LOOK)

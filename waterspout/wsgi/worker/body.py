@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, Final, SupportsIndex
 
 from waterspout.exceptions import ClientDisconnected
 from waterspout.limits import FILE_BLOCK, READ_WINDOW
+from waterspout.wsgi.frames import UPGRADE
 from waterspout.wsgi.worker.inbox import Lane
 
 #: `BufferedReader.read` makes room for all that it is asked for; a larger read is done in such parts.
@@ -144,6 +145,8 @@ def open_body(body_length: int, lane: Lane) -> BinaryIO:
 
     For -1 (on demand) it is a `BufferedBody`, so it reads ahead by one buffer, never past the end.
     """
+    if body_length == UPGRADE:
+        return io.BytesIO()
     if body_length < 0:
         return BufferedBody(LaneBody(lane), READ_WINDOW // 4)
     inbox = lane.inbox

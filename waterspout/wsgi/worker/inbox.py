@@ -10,7 +10,8 @@ class Inbox:
     """One request's share of its lane.
 
     Attributes: `pieces`, body bytes not yet read; `ended`, nothing follows them; `cancelled`, why nobody
-    waits for the reply any more, or ""; `client_eof`, the client sends no more: it may have left.
+    waits for the reply any more, or ""; `client_eof`, the client sends no more: it may have left; `is_raw`,
+    the view has taken the connection over, and alone listens to the lane.
     """
 
     def __init__(self) -> None:
@@ -18,6 +19,7 @@ class Inbox:
         self.ended = False
         self.cancelled = ""
         self.client_eof = False
+        self.is_raw = False
 
     @property
     def is_empty(self) -> bool:
@@ -26,7 +28,7 @@ class Inbox:
 
 
 class Lane(Protocol):
-    """A lane as seen by the parts of one request: wsgi.input, and `Presence`."""
+    """A lane as seen by the parts of one request: wsgi.input, `RawSocket` and `Presence`."""
 
     inbox: Inbox
 
@@ -35,6 +37,12 @@ class Lane(Protocol):
 
     def ask(self, credit: int) -> None:
         """Request `credit` more bytes of the body."""
+
+    def say(self, frames: bytes) -> bool:
+        """Send, without a look at what has come. False: the lane is lost."""
+
+    def fileno(self) -> int:
+        """The descriptor of its socket."""
 
     def look(self) -> None:
         """Take in what has arrived since; never wait, never raise."""

@@ -52,7 +52,7 @@ class Response:
     Callable").
 
     Attributes: `started`, the head has been sent; `ended`, END has been sent, or nobody wants it: whatever
-    the app still yields is dropped.
+    the app still yields is dropped; `taken_over`, because the view answers by itself.
     """
 
     def __init__(self, method: str, request_id: str, send: Callable[[bytes], None]) -> None:
@@ -67,6 +67,7 @@ class Response:
         self._turn = threading.Lock()
         self.started = False
         self.ended = False
+        self.taken_over = False
 
     # -- what the app calls ------------------------------------------------------------------------------
 
@@ -170,6 +171,14 @@ class Response:
             answer = pack_answer(self._build_head(), body if has_body(self._method, 500) else b"")
             self.ended = True
             self._send(answer)
+
+    def take_over(self) -> bool:
+        """The view answers by itself: whatever it writes here is dropped. False: it has answered already."""
+        with self._turn:
+            if self.started or self.ended:
+                return False
+            self.ended = self.taken_over = True
+            return True
 
     def leave(self) -> None:
         """The request is over, however it ended: wait for a write in progress, drop any later one. The lane

@@ -35,6 +35,7 @@ from waterspout.wsgi.frames import (
     REST,
     SLEPT,
     THREAD,
+    UPGRADE,
     FrameParser,
     RequestHead,
     pack,
@@ -50,6 +51,7 @@ from waterspout.wsgi.worker.body import FileWrapper, comes_of_leaving, open_body
 from waterspout.wsgi.worker.environ import build_environ
 from waterspout.wsgi.worker.inbox import Inbox
 from waterspout.wsgi.worker.loading import WSGIApp
+from waterspout.wsgi.worker.raw_socket import SOCKET, RawSocket
 from waterspout.wsgi.worker.response import Response
 from waterspout.wsgi.worker.sleep import SleepMeter
 from waterspout.wsgi.worker.varying import vary_with_cookies
@@ -179,7 +181,8 @@ class LaneWorker:
         """
         with self._listening:
             if inbox is None:
-                self._sort(self._sock.recv(LANE_READ))
+                if not self._waiting:  # else a thread that a view left behind has received it
+                    self._sort(self._sock.recv(LANE_READ))
             elif inbox.is_empty:
                 with contextlib.suppress(LaneClosed):
                     self._sort(self._sock.recv(LANE_READ))
@@ -213,6 +216,18 @@ class LaneWorker:
             else:
                 return
         self._say(frames)
+
+    def say(self, frames: bytes) -> bool:
+        """Send, without a look for CANCEL. False: the lane is lost."""
+        self._leave_if_forked()
+        try:
+            self._say(frames)
+        except LaneClosed:
+            return False
+        return True
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
 
     def _say(self, frames: bytes) -> None:
         """Send all of this, or never anything again: the event loop could not parse what follows half a
@@ -252,8 +267,8 @@ class LaneWorker:
             raise Cancelled
 
     def _poll(self) -> None:
-        if not self._listening.acquire(blocking=False):
-            return  # a thread of the view is listening, and sorts what it receives
+        if self.inbox.is_raw or not self._listening.acquire(blocking=False):
+            return  # a thread of the view is listening, or will be, and sorts what it receives
         try:
             self._sort(self._sock.recv(LANE_READ, socket.MSG_DONTWAIT))
         except BlockingIOError:
@@ -317,6 +332,7 @@ class LaneWorker:
     def _serve(self, head: RequestHead) -> None:
         response = Response(head.method, head.request_id, self.send)
         body: BinaryIO | None = None
+        raw: RawSocket | None = None
         try:
             body = open_body(head.body_length, self) if head.body_length else io.BytesIO()
             environ = build_environ(
@@ -328,6 +344,8 @@ class LaneWorker:
                 file_wrapper=FileWrapper,
             )
             environ[KEY] = Presence(self)
+            if head.body_length == UPGRADE:
+                raw = environ[SOCKET] = RawSocket(self, response.take_over)
             app = AllowMerger(self._app, head.allow) if head.allow else self._app
             start_response = response.start_response
             if head.varies:
@@ -339,6 +357,8 @@ class LaneWorker:
         finally:
             self._leave_if_forked()
             response.leave()
+            if raw is not None:
+                raw.close()
             if head.body_length < 0 and body is not None:
                 with contextlib.suppress(ValueError):  # the app has detached it
                     body.close()  # a thread that the view left behind must not read from the lane
@@ -364,7 +384,8 @@ class LaneWorker:
         for chunk in iterable:
             if response.ended and chunk:
                 # PEP 3333: nothing past its Content-Length is wanted, and the iterable may never end.
-                logger.warning("the app's iterable goes on after its Content-Length: it is stopped there")
+                if not response.taken_over:
+                    logger.warning("the app's iterable goes on after its Content-Length: it is stopped there")
                 return
             response.write(chunk)
             if response.bodiless:
@@ -386,6 +407,8 @@ class LaneWorker:
         self._leave_if_forked(error)
         if self.inbox.cancelled and comes_of_leaving(error):
             return  # there is nobody to answer, and nothing has failed
+        if response.taken_over and isinstance(error, ConnectionError):
+            return  # as Werkzeug's server does it, where Engine.IO ends a connection by raising one
         target = ascii(head.target)[1:-1]
         logger.error("request %s: %s %s raised", head.request_id, head.method, target, exc_info=error)
         with contextlib.suppress(Cancelled, LaneClosed):

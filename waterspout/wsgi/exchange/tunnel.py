@@ -1,0 +1,113 @@
+"""A connection that a view has taken over: it speaks WebSocket, or anything else, to the client itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
+
+from waterspout.limits import LINGER, WRITE_TIMEOUT
+from waterspout.message.record import Record
+from waterspout.wsgi.exchange.reply import Reply
+from waterspout.wsgi.exchange.upload import Upload
+
+#: How much is read from the client at a time (bytes).
+_PIECE: Final = 64 * 1024
+
+
+class Tunnel(Reply):
+    """Takes the place of a request's `Reply`: what the view sends goes to `stream` as it is.
+
+    `upload` takes what the client sends; `on_left` is called if the client has gone and the view sends more.
+    Attributes: `finished`, nothing more goes to the client; `is_quiet`, nothing has passed, in either
+    direction, since this was set.
+    """
+
+    begun = True
+    is_timed = False  # nobody else cuts a client that takes nothing
+    _ending: asyncio.Task[None] | None = None
+
+    def __init__(
+        self,
+        stream: IOStream,
+        record: Record,
+        upload: Upload,
+        on_left: Callable[[], None],
+    ) -> None:
+        self._stream = stream
+        self._record = record
+        self._upload = upload
+        self._on_left = on_left
+        self.finished = False
+        self.is_quiet = False
+        stream.set_nodelay(True)
+        self._reading = asyncio.get_running_loop().create_task(self._read())
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                data = await self._stream.read_bytes(_PIECE, partial=True)
+                self.is_quiet = False
+                room = self._upload.receive(data)  # which discards it, once it is `finished`
+                if room is not None:
+                    await room
+        except StreamClosedError as closed:
+            if closed.real_error is None:
+                self._upload.end()  # most often, the client closes behind the Close of both sides
+            else:
+                self._leave()
+
+    def _leave(self) -> None:
+        if not self.finished:
+            self.finished = True
+            self._on_left()
+
+    def write(self, data: bytes) -> None:
+        """What the view has sent. Use `when_flushed` to learn when to write more."""
+        self.is_quiet = False
+        self._record.bytes_sent += len(data)
+        try:
+            self._stream.write(data)
+        except StreamClosedError:
+            asyncio.get_running_loop().call_soon(self._leave)  # unless that was the last
+
+    def when_flushed(self, callback: Callable[[], None]) -> bool:
+        if self._stream.closed():
+            return True
+        flushed = self._stream.write(b"")
+        if flushed.done():
+            return True
+        flushed.add_done_callback(lambda _: callback())
+        return False
+
+    def finish(self) -> None:
+        """Close, once the client has taken everything."""
+        if not self.finished:
+            self.finished = True
+            self._ending = asyncio.get_running_loop().create_task(self._end())
+
+    finish_later = finish
+
+    def discard(self, size: int) -> bool:
+        return False
+
+    async def _end(self) -> None:
+        """Wait for the client to close, too. The last that it sends is the answer to a Close: unread, it
+        would make the kernel reset the connection, and what the client has not read could be lost.
+        """
+        stream = self._stream
+        with contextlib.suppress(StreamClosedError, TimeoutError, OSError):
+            await asyncio.wait_for(stream.write(b""), WRITE_TIMEOUT)
+            if not (stream.closed() or isinstance(stream, SSLIOStream)):  # TLS has no half of a close
+                stream.socket.shutdown(socket.SHUT_WR)
+                await asyncio.wait_for(self._reading, LINGER)
+        stream.close()
+
+    def cut(self, *, at_once: bool = False) -> None:
+        """Close now; what has not gone out is lost. `at_once` changes nothing."""
+        self.finished = True
+        self._stream.close()
