@@ -86,7 +86,8 @@ class Patience:
         if not self._stalled_since:
             self._taken, self._slack = taken, most
             self._stalled_since = self._looked = now
-        moved = taken - self._taken
+        # Never less than 0: what TLS passes on to the kernel is found there, and had counted as taken.
+        moved = max(0, taken - self._taken)
         self._slack = min(most, self._slack + moved - settings.write_rate * (now - self._looked))
         self._taken, self._looked = taken, now
         if moved > 0:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from types import SimpleNamespace
 
 import pytest
 from tornado.httputil import HTTPHeaders, ResponseStartLine
@@ -9,6 +10,7 @@ from tornado.httputil import HTTPHeaders, ResponseStartLine
 from tests.waterspout.http.harness import GET, Delegate, answering, on_loops, post, reply, serve, until
 from waterspout import limits
 from waterspout.http import HTTPSettings
+from waterspout.http.patience import Patience
 
 QUICK = HTTPSettings(
     head_timeout=0.3, keep_alive_timeout=0.3, body_timeout=0.3, body_rate=1000, write_timeout=0.3
@@ -346,3 +348,15 @@ async def test_the_time_of_an_idle_connection_begins_behind_the_reply(pipelined)
         if not pipelined:
             client.send(GET)
         assert (await client.read_reply())[2] == body
+
+
+def test_what_tls_has_passed_on_to_the_kernel_is_not_held_against_the_client():
+    """Bytes within TLS count as taken, and those in the kernel don't: what is on its way lowers the count."""
+    patience = Patience(HTTPSettings(write_timeout=15, write_rate=500, write_grace=15), 0)
+    writer = SimpleNamespace(taken=0)
+    for now in range(1, 60):
+        writer.taken += 40_000 if now % 3 else -60_000
+        assert not patience.is_stalled(float(now), writer, True)
+    for now in range(60, 76):
+        is_stalled = patience.is_stalled(float(now), writer, True)
+    assert is_stalled  # it takes nothing any more
