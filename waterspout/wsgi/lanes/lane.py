@@ -117,6 +117,7 @@ class Lane(asyncio.Protocol):
         self.user: LaneUser | None = None
         self._token = 0  # of the request that is known to run
         self._ended = True  # its reply has ended
+        self._announced = True  # what comes is of it, and not of the one before
         self.busy = False
         self.quiet = MOVED
         self.stuck = False
@@ -284,7 +285,7 @@ class Lane(asyncio.Protocol):
     def _take_up(self, user: LaneUser | None, token: int) -> None:
         """`user` is what runs now."""
         self.user, self._token = user, token
-        self._ended = False
+        self._ended, self._announced = False, not token
         if user is not None:
             self._record = user.record
 
@@ -349,6 +350,7 @@ class Lane(asyncio.Protocol):
         user = self.backlog.users.pop(token, None)
         if token != self._token:  # else it was already found to be running
             self._take_up(user, token)
+        self._announced = True
         if user is not None:
             user.on_taken(seconds)
 
@@ -386,6 +388,8 @@ class Lane(asyncio.Protocol):
         if head is None and not pieces and end is None:
             return
         self.quiet = MOVED
+        if not self._announced:
+            return  # the last of a reply whose client has left: whoever runs now says so first (TAKEN)
         user = self.user
         if end is not None:
             self.steps += 1

@@ -177,6 +177,22 @@ async def test_each_is_answered_in_its_order_and_then_the_lane_is_free(joined, r
     assert joined.lane.steps == len(jobs)
 
 
+async def test_the_reply_to_a_client_that_has_left_is_nobody_else_s(joined):
+    """The worker has sent it, and has taken the next request, and the event loop has read neither."""
+    first, second = Job("/gate"), Job("/1")
+    first.start(joined.lane)
+    await wait_for(lambda: joined.app.ran)
+    assert second.put_behind(joined.lane)
+    joined.lane.cancel(first)
+    joined.app.open.set()
+    deadline = time.monotonic() + 10
+    while joined.app.ran != ["/gate", "/1"] and time.monotonic() < deadline:
+        time.sleep(0.01)  # the loop is busy
+    assert joined.lane.take_back() == []
+    assert await second.answer() == b"/1"
+    await joined.until_idle()
+
+
 async def test_the_event_loop_is_not_woken_for_each(joined):
     await joined.begin("/gate", *["/1"] * 50)
     joined.app.open.set()
