@@ -89,13 +89,15 @@ def test_a_queued_request_whose_client_left_is_never_run(server):
     assert server.notes("ran", left) == server.notes("ran", reset) == []
 
 
+@pytest.mark.parametrize("size", [250_000, 600_000], ids=["read", "unread"])
 @pytest.mark.skipif(ON_TORNADO, reason="it reads no further than the body that it holds back")
-def test_nor_is_a_queued_upload_whose_client_left_when_no_disk_may_hold_it(start_server, form):
+def test_nor_is_a_queued_upload_whose_client_left_when_no_disk_may_hold_it(start_server, form, size):
     server = start_server(*SERVE, "--wsgi-spool", "0", form=form)
     held = hold_the_lane(server)
     left, connection = new_id(), server.connect()
-    # More of it than memory holds, but not so much more that the server can't see that the client has left.
-    connection.send_request("POST", f"/quick?id={left}", body=bytes(250_000))
+    # More of it than memory holds, but not so much more that the client's kernel has to keep some of it: then
+    # its FIN does not come.
+    connection.send_request("POST", f"/quick?id={left}", body=bytes(size))
     connection.close()
     waiting = [queue_when_there_is_room(server), queue_when_there_is_room(server)]
     for ident, connection in (held, *waiting):

@@ -24,6 +24,7 @@ from waterspout.http.patience import Patience
 from waterspout.http.refusal import serialize_refusal
 from waterspout.http.stream import DetachedStream, Stream, detach_stream
 from waterspout.http.writer import Writer
+from waterspout.system.hangup import has_hung_up
 from waterspout.system.transport import close_transport
 
 if TYPE_CHECKING:
@@ -441,6 +442,17 @@ class Connection(asyncio.Protocol):
             self._end()
         elif is_ending and patience.is_over(now):
             self._cut_goodbye()
+        elif self._reading_paused and self._eof_timer is None:
+            self._look_for_hangup()
+
+    def _look_for_hangup(self) -> None:
+        """Behind what is not being read, the event loop doesn't see the client's EOF."""
+        if (
+            self.exchange is not None
+            and self.state in (BODY, REPLY)
+            and has_hung_up(self._transport.get_extra_info("socket"))
+        ):
+            self._wait_half_closed(self.exchange)
 
     def _wait_half_closed(self, exchange: Exchange) -> None:
         """A client that left looks like one that only stopped sending, until something is written to it."""
@@ -456,6 +468,7 @@ class Connection(asyncio.Protocol):
         self._eof_timer = self.server.loop.call_later(grace, self._judge_half_closed, exchange)
 
     def _judge_half_closed(self, exchange: Exchange) -> None:
+        self._eof_timer = None
         if self.exchange is not exchange or self.state not in (BODY, REPLY):
             return
         took_something = self.writer.sent != self._sent_at_eof or self.writer.unsent

@@ -11,6 +11,7 @@ joining.py         pieces that wait for a slow client, the small ones joined    
 transport.py       transports that can't end by themselves
 secure_socket.py   a socket and its TLS in one
 unacknowledged.py  how much of what was sent the other side has not acknowledged
+hangup.py          whether the other side has hung up behind what is still unread
 loopback.py        which addresses only this machine can reach
 allocator.py       the C library's memory
 garbage.py         Python's garbage collector

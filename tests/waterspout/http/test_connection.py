@@ -318,6 +318,40 @@ async def test_a_client_that_left_is_given_up_amid_its_body_if_its_request_only_
         delivered.set()
 
 
+@pytest.mark.parametrize("grace", [limits.HALF_CLOSED_QUEUED, math.inf])
+@pytest.mark.parametrize("how", ["close", "half_close", "reset"])
+@on_loops
+async def test_a_client_that_left_behind_more_than_is_read_is_found_gone_unless_its_request_runs(grace, how):
+    """Its EOF lies behind bytes that nobody reads while the delegate takes no more."""
+    delivered = asyncio.Event()
+
+    class Full(Delegate):
+        async def data_received(self, chunk):
+            Delegate.data_received(self, chunk)
+            self.exchange.half_close_grace = grace
+            await delivered.wait()
+
+    async with serve(Full) as served, served.client() as client:
+        whole = 400_000
+        client.send(post(bytes(whole // 2), length=whole))
+        await until(lambda: served.delegates and served.delegates[0].exchange._connection._reading_paused)
+        connection = served.delegates[0].exchange._connection
+        client.send(bytes(whole // 2))
+        await until(lambda: not client.writer.transport.get_write_buffer_size())
+        assert connection._reading_paused
+        {"reset": client.reset, "close": client.writer.close, "half_close": client.half_close}[how]()
+        if grace == math.inf:
+            await asyncio.sleep(limits.SWEEP_INTERVAL + limits.HALF_CLOSED)
+            assert "gone" not in served.delegates[0].events
+            delivered.set()
+            await until(lambda: served.delegates[0].events[-1] in ("finish", "left", "gone"))
+            assert how == "reset" or len(served.delegates[0].body) == whole
+        else:
+            await until(lambda: served.delegates[0].events[-1] == "gone")
+            assert len(served.delegates[0].events) == 3
+            delivered.set()
+
+
 @on_loops
 async def test_a_half_closed_client_that_reads_nothing_costs_no_turns_of_the_loop():
     def answer(exchange):
