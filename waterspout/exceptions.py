@@ -11,6 +11,7 @@ WaterspoutError
 │   └── NotHTTP            the client: what it sent does not begin like a request
 ├── Decline                the handler: the WSGI app is to answer this request
 ├── ClientDisconnected     the client: gone before its request's body was complete
+├── Forked                 the app: a process that a view forked reads or writes in its parent's place
 ├── InvalidResponse        the app: a status, header or body that PEP 3333 does not allow
 └── FrameError             us: bytes on a lane that are not a frame
 
@@ -86,6 +87,10 @@ class ClientDisconnected(WaterspoutError, ConnectionError):
     Raised by `environ["wsgi.input"]` in the view. Being an `OSError`, it is what Django expects of a broken
     input stream; where Werkzeug is loaded, it is also a `werkzeug.exceptions.ClientDisconnected`.
     """
+
+
+class Forked(WaterspoutError, RuntimeError):
+    """In a process that a view has forked: its request's body, and the reply, are its parent's."""
 
 
 class InvalidResponse(WaterspoutError):

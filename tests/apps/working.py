@@ -79,6 +79,15 @@ def forking_to_exit(environ, start_response):
 
 
 @app.view
+def forking_to_go_on(environ, start_response):
+    """A child that returns from the view, too, as if it were its parent."""
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+    return answer(start_response, "gone on")
+
+
+@app.view
 def detaching(environ, start_response):
     """Takes the body's stream apart."""
     environ["wsgi.input"].read(1)

@@ -83,3 +83,10 @@ def test_a_forked_child_ends_with_the_status_that_it_asks_for_and_its_request_ha
     assert "ZeroDivisionError" in server.log
     assert "SystemExit" not in server.log
     assert "raised" not in server.log
+
+
+def test_a_forked_child_that_goes_on_as_the_view_ends_and_the_log_says_why(server):
+    with server.connect() as connection:
+        assert connection.ask("GET", f"/forking-to-go-on?id={new_id()}").text == "gone on"
+        server.canary(connection)
+    assert server.log_lines("Forked: a process that a view has forked can't")

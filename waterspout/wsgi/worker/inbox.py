@@ -33,10 +33,12 @@ class Lane(Protocol):
     inbox: Inbox
 
     def receive(self, inbox: Inbox | None = None) -> None:
-        """Wait for what comes next, unless `inbox` has something. Raises LaneClosed: only without `inbox`."""
+        """Wait for what comes next, unless `inbox` has something. Raises LaneClosed: only without `inbox`;
+        Forked.
+        """
 
     def ask(self, credit: int) -> None:
-        """Request `credit` more bytes of the body."""
+        """Request `credit` more bytes of the body. Raises Forked."""
 
     def say(self, frames: bytes) -> bool:
         """Send, without a look at what has come. False: the lane is lost."""

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO, Final, NoReturn
 
-from waterspout.exceptions import FrameError
+from waterspout.exceptions import Forked, FrameError
 from waterspout.limits import LANE_READ, QUICK_VIEW
 from waterspout.logs.steady import steady
 from waterspout.system.signals import fork_generation
@@ -177,8 +177,9 @@ class LaneWorker:
 
     def receive(self, inbox: Inbox | None = None) -> None:
         """Wait for bytes from the event loop and sort them, unless another thread has put something into
-        `inbox` by now. Raises LaneClosed: only without `inbox`; else the reason is stored there.
+        `inbox` by now. Raises Forked; LaneClosed: only without `inbox`; else the reason is stored there.
         """
+        self._refuse_forked()
         with self._listening:
             if inbox is None:
                 if not self._waiting:  # else a thread that a view left behind has received it
@@ -188,17 +189,21 @@ class LaneWorker:
                     self._sort(self._sock.recv(LANE_READ))
 
     def ask(self, credit: int) -> None:
-        """Ask the event loop for `credit` more bytes of the body. If that fails, `receive` reports why."""
-        self._leave_if_forked()
+        """Ask the event loop for `credit` more bytes of the body. If that fails, `receive` reports why.
+
+        Raises Forked.
+        """
+        self._refuse_forked()
         with contextlib.suppress(LaneClosed):
             self._say(pack_read(credit))
 
     def send(self, frames: bytes) -> None:
-        """Send, unless the client is gone. Blocks while the client is slow. Raises Cancelled, LaneClosed.
+        """Send, unless the client is gone. Blocks while the client is slow. Raises Cancelled, LaneClosed,
+        Forked.
 
         There is no check for CANCEL before a request's first write: most replies are one write.
         """
-        self._leave_if_forked()
+        self._refuse_forked()
         if self._writes:
             self._poll()
         if self.inbox.cancelled:
@@ -315,8 +320,16 @@ class LaneWorker:
         elif kind == EOF and token > self._token:
             self._silent.add(token)
 
+    def _refuse_forked(self) -> None:
+        """A child that the app forked must not take its parent's bytes, nor send any. Raises Forked."""
+        if fork_generation() != self._generation:
+            raise Forked(
+                "a process that a view has forked can't read the request's body or send the reply: only the "
+                "view can; read what the process needs before it is forked, and hand back what it returns"
+            )
+
     def _leave_if_forked(self, error: BaseException | None = None) -> None:
-        """A child that the app forked must not send on its parent's lane. `error`: what ends it."""
+        """A child that the app forked must not go on as a lane worker. `error`: what ends it."""
         if fork_generation() == self._generation:
             return
         status = 1

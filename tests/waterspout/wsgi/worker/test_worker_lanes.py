@@ -13,7 +13,7 @@ from tests.waterspout.processes import running_thread, wait_for_exit, wait_until
 from tests.waterspout.wsgi.apps import app as views
 from tests.waterspout.wsgi.wires import DEADLINE, open_wire
 from tests.waterspout.wsgi.worker.test_worker import TEXT, Watched, answering
-from waterspout.exceptions import ClientDisconnected
+from waterspout.exceptions import ClientDisconnected, Forked
 from waterspout.limits import FRAME_LIMIT, READ_WINDOW
 from waterspout.wsgi.frames import BODY, BODY_END, CANCEL, REQUEST, WHOLE, pack, pack_about, pack_header
 from waterspout.wsgi.worker.alive import client_alive
@@ -368,6 +368,37 @@ def test_a_forked_child_never_speaks_on_its_parent_s_lane(where):
         wire.begin("/", b"", method="GET")
         assert wire.finish().body == b"one "
     assert threading.active_count() < 50
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+@pytest.mark.parametrize("part", [0, 3])
+def test_a_forked_child_takes_nothing_of_its_parent_s_body(part):
+    """Whether the next part of it has been asked for by then, or not."""
+    has_ended = threading.Event()
+
+    def app(environ, start_response):
+        stream = environ["wsgi.input"]
+        begun = stream.read(part)
+        child = os.fork()
+        if child == 0:
+            try:
+                stream.read()
+            except Forked:
+                os._exit(7)
+            os._exit(8)
+        status = str(wait_for_exit(child)).encode()
+        has_ended.set()
+        return answering([b"%s %s" % (status, begun + stream.read())])(environ, start_response)
+
+    with open_wire(app) as wire:
+        wire.begin("/", None, method="POST")
+        if part:
+            wire.read_until(is_waiting)
+            wire.send(BODY, b"one")
+        assert has_ended.wait(2 * DEADLINE)
+        wire.send(BODY, b" two")
+        wire.send(BODY_END)
+        assert wire.finish().body == (b"7 one two" if part else b"7  two")
 
 
 # --- a kernel that has no room ---------------------------------------------------------------------------
