@@ -185,15 +185,37 @@ def read_forwarded(fields: dict[str, str], scheme: str, host: str, is_trusted: T
     for text in islice(_split_forwarded(fields.get("forwarded", "")), PROXY_HOPS):
         # An empty element is not skipped, as RFC 9110 section 5.6.1 has it: a proxy that says nothing has
         # written it, and what is further left may be the client's own.
-        if not _ELEMENT.fullmatch(text.strip(" \t")):
+        element = _parse_element(text)
+        if element is None:
             break
-        elements.append({name.lower(): token or quoted for name, token, quoted in _PAIRS.findall(text)})
+        elements.append(element)
     nodes = [element.get("for", "") for element in elements]
     address, remote_port, index = _walk(nodes, is_trusted)
     told = elements[index] if elements else {}
     scheme = _SCHEMES.get(told.get("proto", "").lower(), "") or scheme
     given_host = build_host(told.get("host", ""), scheme) or build_host(host, scheme)
     return Client(address, remote_port, scheme, given_host)
+
+
+def is_unreadable(name: str, value: str) -> bool:
+    """Whether this field, X-Forwarded-For or Forwarded, in lower case, says something of the nearest proxy's
+    client that is neither an address nor a word for none (RFC 7239 section 6: `unknown`, `_hidden`).
+    """
+    node = value.rpartition(",")[2]
+    if name == "forwarded":
+        element = _parse_element(next(_split_forwarded(value)))
+        if element is None:
+            return True
+        node = element.get("for", "")
+    node = node.strip(" \t").lower()
+    return bool(node) and node != "unknown" and not node.startswith("_") and _parse_node(node) is None
+
+
+def _parse_element(text: str) -> dict[str, str] | None:
+    """The pairs of one element of `Forwarded`, by their names in lower case; None: it is malformed."""
+    if not _ELEMENT.fullmatch(text.strip(" \t")):
+        return None
+    return {name.lower(): token or quoted for name, token, quoted in _PAIRS.findall(text)}
 
 
 def build_host(host: str, scheme: str, port: str = "") -> str:

@@ -21,6 +21,7 @@ from waterspout.message.forwarded import (
     Trust,
     is_claim,
     is_of_connection,
+    is_unreadable,
     parse_address,
     parse_root_path,
     read_forwarded,
@@ -213,21 +214,27 @@ class Proxies:
                 "" if peer != _ON_UNIX else " (unix)",
             )
 
-    def _tell_unread(self, context: Any, claims: Collection[str]) -> None:
-        """Warn once that a trusted proxy names its client, but not in the field that is read: otherwise all
-        clients have the proxy's address, silently.
+    def _tell_unread(self, context: Any, claims: dict[str, str]) -> None:
+        """Warn once that a trusted proxy names its client, but not in the field that is read, or not as it is
+        read: otherwise all clients have the proxy's address, silently.
         """
         wanted = "forwarded" if self.headers == "forwarded" else "x-forwarded-for"
-        field = next((name for name, lower in _NAMING.items() if lower in claims and lower != wanted), "")
-        if not field or wanted not in (self._named or (wanted,)):
+        if wanted not in (self._named or (wanted,)):
+            return
+        sent = wanted.title()
+        if is_unreadable(wanted, claims.get(wanted, "")):
+            what = "in which its client's address can't be read"
+        else:
+            what = f"which is not read, and no client's address in {sent}"
+            sent = next((name for name, lower in _NAMING.items() if lower in claims and lower != wanted), "")
+        if not sent:
             return
         self._tells_trusted = False
         logger.warning(
-            "%s, a trusted proxy, sends %s, which is not read, and no client's address in %s: "
-            "the proxy's own is taken (logged once; docs/proxies.md)",
+            "%s, a trusted proxy, sends %s, %s: the proxy's own is taken (logged once; docs/proxies.md)",
             _peer_of(context) or _ON_UNIX,
-            field,
-            wanted.title(),
+            sent,
+            what,
         )
 
     def _is_trusted_peer(self, context: Any) -> bool:

@@ -313,6 +313,27 @@ def test_so_is_one_that_has_no_address_in_the_field_that_is_read(caplog, given):
     assert len(said(caplog)) == 1
 
 
+@pytest.mark.parametrize(
+    ("headers", "field", "value"),
+    [
+        ("forwarded", "Forwarded", "for=[2001:db8::7]"),
+        ("forwarded", "Forwarded", 'for="198.51.100.1", for=203.0.113.9;host=example.com:8443'),
+        ("forwarded", "Forwarded", 'for="203.0.113.9'),
+        ("forwarded", "Forwarded", "for=client.example;proto=https"),
+        (None, "X-Forwarded-For", "198.51.100.1, 203.0.113.9:port"),
+        ("x-forwarded-for,x-forwarded-proto", "X-Forwarded-For", "client.example"),
+    ],
+)
+def test_so_is_one_that_writes_it_wrongly(caplog, headers, field, value):
+    proxies = make_telling(["127.0.0.1"], headers)
+    for _ in range(3):
+        judge(proxies, (field.upper(), value), ("X-Real-IP", "203.0.113.9"), address=("127.0.0.1", 50000))
+    assert said(caplog) == [
+        f"127.0.0.1, a trusted proxy, sends {field}, in which its client's address can't be read: "
+        "the proxy's own is taken (logged once; docs/proxies.md)"
+    ]
+
+
 def test_so_is_one_on_a_unix_socket(caplog):
     judge(make_telling(["unix"]), ("X-Real-IP", "203.0.113.9"), address="", address_family=socket.AF_UNIX)
     assert said(caplog)[0].startswith("a peer on the UNIX socket, a trusted proxy, sends X-Real-IP, ")
@@ -324,6 +345,11 @@ def test_so_is_one_on_a_unix_socket(caplog):
         (None, [FOR, ("X-Real-IP", "203.0.113.9")]),
         (None, [("X-Forwarded-For", "unknown"), ("X-Forwarded-Proto", "https")]),
         (None, [("X-Forwarded-Proto", "https")]),
+        (None, [("X-Forwarded-For", "198.51.100.1, _hidden")]),
+        ("forwarded", [("Forwarded", 'for="_secret";proto=https')]),
+        ("forwarded", [("Forwarded", "for=Unknown")]),
+        ("forwarded", [("Forwarded", "proto=https")]),
+        ("x-forwarded-proto", [("X-Forwarded-For", "client.example")]),
         ("x-forwarded-proto", [FOR, ("X-Real-IP", "203.0.113.9")]),
         ("forwarded", [FOR, ("Forwarded", "for=203.0.113.9")]),
         ("none", [("X-Real-IP", "203.0.113.9")]),
