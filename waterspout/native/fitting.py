@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import cached_property
+from operator import attrgetter
 from types import CodeType, FunctionType
 from typing import Any, Final, NamedTuple
 
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
+from waterspout.exceptions import Decline
 from waterspout.native.methods import defines, makes_others
 from waterspout.signature import read_signature
 
 #: Packages whose decorators, and whose methods that call others, pass on the arguments they get.
 _OURS: Final = frozenset({"tornado", "waterspout"})
+#: What may hold a function in a class, and how to get it.
+_HOLDERS: Final[dict[type, Callable[[Any], Any]]] = {
+    property: attrgetter("fget"),
+    cached_property: attrgetter("func"),
+    staticmethod: attrgetter("__func__"),
+    classmethod: attrgetter("__func__"),
+}
 #: Packages whose classes are not the application's.
 _ALIEN: Final = _OURS | {"builtins", "abc", "typing"}
 
@@ -101,24 +112,37 @@ def _is_ours(function: Any) -> bool:
     return str(module).partition(".")[0] in _OURS
 
 
-def speaks_of(word: str, handler_class: type[RequestHandler]) -> bool:
-    """Whether the name occurs in the code of the class, of its decorators, or of the application's classes
+def may_decline(handler_class: type[RequestHandler]) -> bool:
+    """Whether `Decline` occurs in the code of the class, of its decorators, or of the application's classes
     that it inherits from.
     """
     bases = [base for base in handler_class.__mro__ if base.__module__.partition(".")[0] not in _ALIEN]
     values = [value for base in bases for value in vars(base).values()]
-    return any(word in _find_words(each.__code__) for value in values for each in _chain(value))
+    return any(_declines(each) for value in values for each in _find_functions(value))
 
 
-def _chain(value: Any) -> Iterator[FunctionType]:
-    """A function, and those that it wraps. No attribute of any other object is read: there are objects that
-    load, or connect, when one is.
+def _declines(function: FunctionType) -> bool:
+    words = _find_words(function.__code__)
+    return "Decline" in words or any(function.__globals__.get(word) is Decline for word in words)
+
+
+def _find_functions(value: Any) -> Iterator[FunctionType]:
+    """A function, or that of a property or the like, and those that it wraps. No attribute of any other
+    object is read: there are objects that load, or connect, when one is.
     """
-    seen: list[FunctionType] = []
-    while type(value) is FunctionType and value not in seen:
-        seen.append(value)
-        yield value
-        value = vars(value).get("__wrapped__")
+    found: list[FunctionType] = []
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if (unpack := _HOLDERS.get(type(value))) is not None:
+            waiting.append(unpack(value))
+        elif type(value) is FunctionType and value not in found:
+            found.append(value)
+            yield value
+            waiting.append(vars(value).get("__wrapped__"))
+            for cell in value.__closure__ or ():  # of a decorator that does not use functools.wraps
+                with suppress(ValueError):  # it is empty
+                    waiting.append(cell.cell_contents)
 
 
 def _find_words(code: CodeType) -> set[str]:

@@ -18,6 +18,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
 from waterspout.application import Application
+from waterspout.native.fitting import may_decline
 from waterspout.native.methods import owns
 from waterspout.routes.listing import Native, View, list_native, list_others, list_views
 from waterspout.routes.report import (
@@ -226,7 +227,9 @@ class Judge:
         samples = [sample for by in taken.values() for texts in by.values() for sample in texts[:1]]
         endpoint = view.row.target
         undeclared = [native for native in natives if endpoint not in native.replaced]
-        named = _join(_name(native) for native in natives)
+        named = _join(
+            _name(native) + ", which may decline," * may_decline(native.route.target) for native in natives
+        )
         whose = f"{', '.join(taken)} {view.row.path} of Flask's {endpoint!r} ({view.row.source})"
         how = f"some of it; {free[0]} still reaches Flask" if free else "all of it"
         return Finding(

@@ -15,7 +15,7 @@ from tornado.web import RequestHandler, StaticFileHandler
 
 from waterspout.application import Application
 from waterspout.logs.saying import say
-from waterspout.native.fitting import speaks_of
+from waterspout.native.fitting import may_decline
 from waterspout.native.replacing import find_replaced
 from waterspout.routing.paths import PLAIN
 from waterspout.wsgi.naming import NamedRule, Names
@@ -94,7 +94,7 @@ def _is_meant(handler_class: type[RequestHandler], endpoint: str) -> bool:
     """Whether it is declared, or the handler may decline, or serves `static_path`, files of Flask's, too."""
     if endpoint == "static" and issubclass(handler_class, StaticFileHandler):
         return True
-    return endpoint in find_replaced(handler_class) or speaks_of("Decline", handler_class)
+    return endpoint in find_replaced(handler_class) or may_decline(handler_class)
 
 
 def _runs_code(application: Application) -> bool:

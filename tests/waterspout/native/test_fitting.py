@@ -18,8 +18,9 @@ from tornado.websocket import WebSocketHandler
 
 import waterspout
 from waterspout import Application, PathRule
+from waterspout import Decline as PassOn
 from waterspout.native import JSONHandler
-from waterspout.native.fitting import Given, find_misfits, speaks_of
+from waterspout.native.fitting import Given, find_misfits, may_decline
 from waterspout.native.live import SocketHandler
 
 
@@ -311,6 +312,64 @@ class Declines(RequestHandler):
         pass
 
 
-def test_a_word_of_a_decorator_is_the_class_s_and_nothing_is_loaded_to_find_it():
-    assert speaks_of("Decline", Declines)
-    assert not speaks_of("no_such_name", Declines)
+def careless(function):
+    return lambda self: function(self)
+
+
+class DeclinesInProperty(RequestHandler):
+    @property
+    def item(self):
+        raise waterspout.Decline
+
+
+class DeclinesInCachedProperty(RequestHandler):
+    @functools.cached_property
+    def item(self):
+        raise waterspout.Decline
+
+
+class DeclinesInStaticMethod(RequestHandler):
+    @staticmethod
+    def find():
+        raise waterspout.Decline
+
+
+class DeclinesByAlias(RequestHandler):
+    def get(self):
+        raise PassOn
+
+
+class DeclinesUnderCarelessDecorator(RequestHandler):
+    @careless
+    def get(self):
+        raise waterspout.Decline
+
+
+class Inherits(DeclinesInProperty):
+    pass
+
+
+class Answers(RequestHandler):
+    touchy = Touchy()
+    circular = circular
+
+    @careless
+    def get(self):
+        raise waterspout.NotServing
+
+
+@pytest.mark.parametrize(
+    "handler_class",
+    [
+        Declines,
+        DeclinesInProperty,
+        DeclinesInCachedProperty,
+        DeclinesInStaticMethod,
+        DeclinesByAlias,
+        DeclinesUnderCarelessDecorator,
+        Inherits,
+    ],
+)
+def test_one_that_may_decline_is_known_by_its_code_and_nothing_is_loaded_to_find_it(handler_class):
+    assert may_decline(handler_class)
+    assert not may_decline(Answers)

@@ -1,6 +1,7 @@
 """Shadows, and rules that no request reaches, are found by asking; what is intended is not in the way."""
 
 import functools
+import re
 
 import pytest
 from flask import Blueprint, Flask, current_app
@@ -109,6 +110,18 @@ def test_a_shadow_is_found_by_asking(native, flask, kind):
     for finding in report.findings:
         assert finding.samples
         assert all(sample.startswith("GET /") for sample in finding.samples)
+
+
+def test_of_a_handler_that_may_decline_that_is_said():
+    class Declines(RequestHandler):
+        def get(self):
+            raise waterspout.Decline
+
+    (finding,) = judge([("/items", Declines)], make_flask(("/items", "it"))).findings
+    assert re.search(r"Declines \(.*\), which may decline, answers all of it\.", finding.text)
+    assert finding.kind == "shadowed"
+    (finding,) = judge([("/items", Get)], make_flask(("/items", "it"))).findings
+    assert "decline" not in finding.text
 
 
 def test_some_methods_are_a_part():
