@@ -411,7 +411,7 @@ def test_rules_without_a_name_are_told_to_who_asks_for_what_nothing_is_called():
         application = Application([("/a", NativeHandler), ("/b", NativeHandler, None, "b")], wsgi=wsgi)
         with pytest.raises(KeyError) as caught:
             application.reverse_url("a")
-        assert caught.value.__notes__[0].startswith("a native rule has no name to build a URL from")
+        assert "one has no name to build a URL from" in caught.value.__notes__[0]
     with pytest.raises(KeyError) as caught:
         make_named().reverse_url("c")
     assert not hasattr(caught.value, "__notes__")

@@ -49,7 +49,7 @@ def test_url_for_what_nobody_has_fails_as_ever(linked):
     assert linked.get("/build?name=nothing").status == 500
     assert linked.get("/build?name=incident").status == 500
     assert linked.log_lines("werkzeug.routing.exceptions.BuildError", 5)
-    assert linked.log_lines("a native rule has no name to build a URL from")
+    assert linked.log_lines("one has no name to build a URL from")
 
 
 def test_reverse_url_finds_endpoints_of_flask(linked):

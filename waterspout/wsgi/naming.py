@@ -72,10 +72,13 @@ class Names:
         )
 
     def explain(self, error: Exception) -> None:
-        """Add to `error`, which says that there is no such name, a note about rules without a name."""
+        """Add to `error`, which says that neither side has such a name, a note about rules without a name."""
         if self.unnamed:
-            has = "a native rule has" if self.unnamed == 1 else f"{self.unnamed} native rules have"
-            error.add_note(f"{has} no name to build a URL from: (path, handler, kwargs, name) gives one")
+            has = "one has" if self.unnamed == 1 else f"{self.unnamed} have"
+            error.add_note(
+                f"if a native rule is meant: {has} no name to build a URL from; "
+                "(path, handler, kwargs, name) gives it one"
+            )
 
     def pack(self) -> list[bytes]:
         """Payloads of frames, each far below a frame's limit; at least one."""

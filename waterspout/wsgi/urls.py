@@ -110,6 +110,15 @@ class ToldUrls:
             raise ValueError(f"the URL of {endpoint!r} can't be built: {error}") from error
 
 
+def _has_endpoint(url_map: Map, endpoint: str) -> bool:
+    """Whether a Flask app has it: then only the values are wrong."""
+    try:
+        url_map.iter_rules(endpoint)
+    except KeyError:
+        return False
+    return True
+
+
 class Endpoints:
     """The Flask app's endpoints, as far as they are known from `link`."""
 
@@ -170,7 +179,7 @@ class NativeUrls:
     def __call__(self, error: BuildError, endpoint: str, values: dict[str, Any]) -> str | None:
         """None: there is no such native rule, either. Raises BuildError: it can't be built from `values`."""
         url_map, known = self._urls.find_map(endpoint), error.adapter
-        if url_map is None:
+        if url_map is None and (known is None or not _has_endpoint(known.map, endpoint)):
             self._names.explain(error)
         if url_map is None or known is None:
             return None

@@ -244,14 +244,28 @@ def test_an_app_without_native_names_is_left_alone():
 
 
 def test_that_native_rules_without_a_name_can_t_be_built_is_said(across):
-    for rules, unnamed, said in (((), 2, "2 native rules have"), (NATIVE, 1, "a native rule has")):
+    for rules, unnamed, said in (((), 2, "2 have"), (NATIVE, 1, "one has")):
         app, names = make_flask(), make_names(*rules)
         names.unnamed = unnamed
         link(app, across(names))
         with app.test_request_context(), pytest.raises(BuildError, match="endpoint 'nothing'") as caught:
             url_for("nothing")
         (note,) = caught.value.__notes__
-        assert note == f"{said} no name to build a URL from: (path, handler, kwargs, name) gives one"
+        assert note == (
+            f"if a native rule is meant: {said} no name to build a URL from; (path, handler, kwargs, name) "
+            "gives it one"
+        )
+
+
+def test_nothing_is_said_of_names_where_an_endpoint_of_flask_s_lacks_its_values():
+    app, names = make_flask(), make_names(*NATIVE)
+    app.add_url_rule("/lacking/<int:id>", "lacking", print)
+    names.unnamed = 1
+    link(app, names)
+    for endpoint in ("lacking", "incident"):
+        with app.test_request_context(), pytest.raises(BuildError, match="forget to specify") as caught:
+            url_for(endpoint)
+        assert not hasattr(caught.value, "__notes__")
 
 
 def test_it_is_only_names_that_are_shared():
