@@ -107,14 +107,17 @@ def find_fault(app: Any, call: str) -> str:
     """
     if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__):
         return "is an async (ASGI) app; Waterspout serves WSGI apps"
-    if takes(app, 2):
+    is_function, named = inspect.isfunction(app), _SPEC.fullmatch(call)
+    has_two = takes(app, 2)
+    if has_two and not (is_function and named and named[2] in _FACTORIES):
         return ""
     hint = ""
     if call and takes(app, 0):
         hint = f": if it is a factory, write {call}"
-    elif inspect.isfunction(app) and (spec := _SPEC.fullmatch(call)):
-        hint = f": if it is a factory, it needs arguments: {_spell_call(spec[1], spec[2])}"
-    return f"does not take (environ, start_response){hint}"
+    elif is_function and named:
+        hint = f": if it is a factory, it needs arguments: {_spell_call(named[1], named[2])}"
+    fault = "has the name of a factory" if has_two else "does not take (environ, start_response)"
+    return f"{fault}{hint}"
 
 
 def check_no_tornado(spec: str, found: Any) -> None:

@@ -45,6 +45,9 @@ TARGETS = {
             async def __call__(self, scope, receive, send): pass
         def injected(): return app
         injected.__signature__ = __import__("inspect").signature(needs)
+        def make_app(config, debug): return app
+        def create_app(config=None, debug=False): return app
+        build_app = make_app
         async def asgi(scope, receive, send): pass
         class Typed:
             # As a function of Python 3.14 whose annotations are names for type checkers alone.
@@ -246,7 +249,7 @@ def test_the_user_s_own_frame_is_shown_before_a_library_s(modules):
     assert f"{modules / 'parsing.py'}:2 in <module>" in text
 
 
-@pytest.mark.parametrize("name", ["app", "Wrapped()", "print", "injected()"])
+@pytest.mark.parametrize("name", ["app", "Wrapped()", "print", "injected()", "build_app"])
 def test_a_wsgi_app_takes_environ_and_start_response(name):
     assert resolve_callable(f"web:{name}") is not None
 
@@ -261,6 +264,12 @@ def test_a_wsgi_app_takes_environ_and_start_response(name):
             "does not take (environ, start_response): if it is a factory, it needs arguments: write a module "
             "with the lines `from web import needs` and `app = needs(...)`",
         ),
+        (
+            "make_app",
+            "has the name of a factory: if it is a factory, it needs arguments: write a module "
+            "with the lines `from web import make_app` and `app = make_app(...)`",
+        ),
+        ("create_app", "has the name of a factory: if it is a factory, write web:create_app()"),
         ("Asgi()", "is an async (ASGI) app"),
         ("asgi", "is an async (ASGI) app"),
     ],

@@ -385,6 +385,7 @@ class LaneWorker:
                 self._iterate(response, iterable)
             response.end()
         except BaseException as error:
+            _explain(error, iterable)
             self._report(head, response, error)  # before close(), for which the client need not wait
         finally:
             close = getattr(iterable, "close", None)
@@ -426,6 +427,15 @@ class LaneWorker:
         logger.error("request %s: %s %s raised", head.request_id, head.method, target, exc_info=error)
         with contextlib.suppress(Cancelled, LaneClosed):
             response.fail()
+
+
+def _explain(error: BaseException, iterable: Any) -> None:
+    """Add to `error`, if it says that what the app returned is not iterable, what that may mean."""
+    if isinstance(error, TypeError) and callable(iterable) and not isinstance(iterable, Iterable):
+        error.add_note(
+            "what was called as a WSGI app has returned what may be one: if it is a factory that needs "
+            "arguments, write a module with the line `app = factory(...)`, and name that module's app instead"
+        )
 
 
 def _status_of(error: SystemExit) -> int:

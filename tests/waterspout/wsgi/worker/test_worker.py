@@ -265,6 +265,13 @@ def test_whatever_is_raised_the_lane_lives_on(error):
         assert [wire.ask().status, wire.ask().status] == [500, 200]
 
 
+@pytest.mark.parametrize(("returned", "is_app"), [(views, True), (None, False), ([3], False)])
+def test_a_factory_that_was_taken_for_an_app_is_told(returned, is_app, caplog):
+    with open_wire(lambda config, name: returned) as wire:
+        assert wire.ask().status == 500
+    assert ("if it is a factory that needs arguments" in caplog.text) == is_app
+
+
 def test_an_app_that_fails_after_the_first_byte_cuts_the_reply(caplog):
     with open_wire(answering(failing(b"some"))) as wire:
         reply = wire.ask()
