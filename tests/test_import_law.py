@@ -70,6 +70,7 @@ LATE_IMPORTS = {
     ("waterspout.serving.reloading", "watchfiles"): "optional: only --reload wants it",
     ("waterspout.cli", "uvloop"): "optional: there is none for Windows and PyPy",
     ("waterspout.routes.command", "waterspout.routes.judging"): "waterspout serve starts sooner without",
+    ("app.__main__", "app.settings"): "it says what to install where a package of the extra app is missing",
     ("wsgi_app.commands", "app.first_run"): "a WSGI process does without Alembic",
     ("wsgi_app", "wsgi_app.pages"): "the server, which reads sessions alone, starts sooner without",
 }

@@ -1,15 +1,21 @@
+import configparser
 import http.client
 import json
 import re
 import sqlite3
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from http.cookiejar import CookieJar
+from importlib import metadata
 
 import pytest
 
+from app.__main__ import PACKAGES
+from app.settings import ROOT
 from tests.app.operating import Operator, read_password
 from tests.app.serving import EXAMPLES, FORMS, START_TIMEOUT, serve_board, start_board, wait_for_address
 
@@ -51,6 +57,23 @@ def test_both_sides_answer_on_one_port(board):
     with urllib.request.urlopen(board, timeout=10) as response:
         page = response.read().decode()
     assert all(example["title"] in page for example in EXAMPLES)
+
+
+def test_a_missing_extra_is_named_in_one_line():
+    hidden = "import runpy, sys; sys.modules['argon2'] = None; runpy.run_module('app', run_name='__main__')"
+    found = subprocess.run(
+        [sys.executable, "-c", hidden], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    said = "python -m app: there is no package argon2: install the extra app, pip install '.[app]'\n"
+    assert (found.returncode, found.stderr) == (2, said)
+
+
+def test_all_that_the_extra_brings_is_looked_for():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    wanted = re.findall(r"^[\w-]+", setup["options.extras_require"]["app"], re.MULTILINE)
+    brought = metadata.packages_distributions()
+    assert sorted(brought[name][0].lower() for name in PACKAGES) == wanted
 
 
 def test_what_flask_takes_the_stream_tells_within_a_second(address, tmp_path):
