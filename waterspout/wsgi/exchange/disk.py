@@ -63,13 +63,20 @@ class Disk:
                         file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed below
                     outcome = work(file.fileno())
                 except OSError as error:
-                    outcome = error
+                    outcome = _name_folder(error)
                 self._loop.call_soon_threadsafe(done, outcome)
         except RuntimeError:
             pass  # the event loop is closed: nobody wants the outcome
         finally:
             if file is not None:
                 file.close()
+
+
+def _name_folder(error: OSError) -> OSError:
+    """Let it say which disk it is about: the file itself has no name."""
+    if error.filename is None and error.errno is not None:
+        error.filename = tempfile.tempdir
+    return error
 
 
 def _write(pieces: list[tuple[int, bytes]], descriptor: int) -> None:

@@ -54,7 +54,7 @@ class SlowClient(Concluding):
             self._reply.say_continue()
 
     def _on_spool_failure(self, error: OSError) -> None:
-        logger.error("request %s: its body can't be spooled: %s", self.record.request_id, error)
+        logger.error("request %s: its body can't be spooled: %s (TMPDIR)", self.record.request_id, error)
         self._abandon("the server has no room for the request's body")
         if self._reply.begun:
             self._cut("spool-failed")

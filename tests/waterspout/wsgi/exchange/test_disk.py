@@ -1,7 +1,9 @@
 """One temporary file and the thread that works on it."""
 
 import asyncio
+import errno
 import os
+import tempfile
 import threading
 
 import pytest
@@ -40,6 +42,19 @@ async def test_what_is_not_there_can_t_be_read():
     outcomes, disk = asyncio.Queue(), Disk()
     disk.read(0, 5, outcomes.put_nowait)
     assert isinstance(await next_of(outcomes), OSError)
+    disk.close()
+
+
+async def test_what_fails_names_the_folder_that_it_is_in(monkeypatch, tmp_path):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", fail)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    outcomes, disk = asyncio.Queue(), Disk()
+    disk.write([(0, b"x")], outcomes.put_nowait)
+    said = f"[Errno {errno.ENOSPC}] No space left on device: {str(tmp_path)!r}"
+    assert str(await next_of(outcomes)) == said
     disk.close()
 
 
