@@ -232,8 +232,10 @@ def _import(spec: str, module_name: str) -> Any:
         # Only the requested module: if *it* can't find another one, that is its own failure.
         if error.name is not None and (module_name + ".").startswith(error.name + "."):
             meant = f"; did you mean {spec.replace('.py:', ':')!r}?" if ".py:" in spec else ""
+            home = find_home()
+            gone = " (which does not exist)" if os.path.isabs(home) and not os.path.isdir(home) else ""
             raise TargetNotFound(
-                f"{spec!r}: there is no module {error.name!r} in {find_home()}, "
+                f"{spec!r}: there is no module {error.name!r} in {home}{gone}, "
                 f"nor among the packages of {sys.executable}{meant}"
             ) from None
         raise TargetRaised(describe(spec, error)) from error

@@ -202,6 +202,17 @@ def test_what_does_not_resolve_is_named(spec, text):
     assert repr(spec) in str(caught.value)
 
 
+def test_that_the_directory_is_gone_is_said(monkeypatch, tmp_path):
+    """A deployment has removed the release that the server was started in."""
+    release = tmp_path / "release"
+    release.mkdir()
+    monkeypatch.chdir(release)
+    monkeypatch.setenv("PWD", str(release))
+    release.rmdir()
+    with pytest.raises(TargetNotFound, match=r"in \S+/release \(which does not exist\), nor"):
+        resolve("no_such_module:app")
+
+
 @pytest.mark.parametrize(
     ("spec", "text"),
     [

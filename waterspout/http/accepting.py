@@ -230,11 +230,12 @@ class Shortage:
         if self._tally.count(now):
             there_are, where = self._count(), self._where()
             gen_log.error(
-                "no connection can be accepted%s: %s (%d connections are open, ulimit -n is %s; "
+                "no connection can be accepted%s: %s (%d connection%s open, ulimit -n is %s; "
                 "logged at most once in %.0f s)",
                 f" at {where}" if where else "",
                 error.strerror,
                 there_are.open,
+                " is" if there_are.open == 1 else "s are",
                 there_are.limit if there_are.limit is not None else "unlimited",
                 EXHAUSTED_PAUSE,
             )

@@ -148,6 +148,8 @@ def listen_tcp(host: str, port: int, option: str = "") -> Listeners:
         advice = f"choose another {option or '--port'}" if taken else f"see {option or '--host and --port'}"
         if taken:
             advice += f" ({_SHOWS_TAKEN.format(port=port)} shows which process has it)"
+        elif isinstance(error, PermissionError) and port < 1024:
+            advice += "; ports below 1024 need CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities=)"
         reason = getattr(error, "strerror", None) or error
         raise WaterspoutError(f"can't listen on {host} port {port}: {reason}; {advice}") from None
 

@@ -553,7 +553,7 @@ async def test_who_gets_the_last_descriptor_has_it_said_at_once(short_of_descrip
         for _ in range(2):
             await served.ask(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         assert caplog.text.count("no connection can be accepted") == 1
-        assert "Too many open files (1 connections are open" in caplog.text
+        assert "Too many open files (1 connection is open" in caplog.text
 
 
 @on_loops

@@ -71,6 +71,16 @@ def test_an_address_that_can_t_be_is_told(host):
     gc.collect()
 
 
+def test_who_may_not_have_a_port_is_told_what_it_needs(monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("waterspout.system.listeners.bind_sockets", refuse)
+    for port, needs in ((80, "need CAP_NET_BIND_SERVICE"), (8080, "--port$")):
+        with pytest.raises(WaterspoutError, match=f"port {port}: Permission denied.*{needs}"):
+            listen_tcp("::", port)
+
+
 def test_where_the_kernel_has_no_ipv6_nobody_listens_there_in_silence(monkeypatch):
     def refuse(family, *_):
         raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")

@@ -433,7 +433,10 @@ class ProcessCrew(Crew):
         self.killed = status == -signal.SIGKILL and not self.ended_here
         while self._on_control():
             pass  # its last messages
-        self._settle(WaterspoutError(f"{self} ended before it was ready: {_describe_status(status)}"))
+        how = _describe_status(status)
+        if status >= 0:
+            how += " (if no line above says why, the app ended it: os._exit(), or C code)"
+        self._settle(WaterspoutError(f"{self} ended before it was ready: {how}"))
         self._loop.remove_reader(self._control)
         self._loop.remove_writer(self._control)
         self._untold = False
