@@ -106,7 +106,8 @@ class Watch:
         if crew.silence >= self._settings.timeout:
             logger.error(
                 "%s has not answered for %.0f s, all of its threads are blocked: it is killed. "
-                "Something holds the interpreter's lock, perhaps one of %s; the stacks of all threads follow",
+                "Something holds the interpreter's lock, perhaps one of %s (or somebody has stopped it: "
+                "SIGSTOP, a debugger); the stacks of all threads follow, if it can still write them",
                 crew,
                 crew.silence,
                 describe_running(crew.lanes),
