@@ -6,6 +6,7 @@ import sys
 import weakref
 from asyncio import AbstractEventLoop, get_running_loop
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
 
 from tornado.httputil import HTTPConnection, HTTPInputError, HTTPMessageDelegate, HTTPServerRequest
@@ -23,8 +24,9 @@ from waterspout.message.proxies import PROXY_SETTINGS, Proxies
 from waterspout.message.record import Record, is_logged, record_of, word_for
 from waterspout.message.target import split_target
 from waterspout.native.access import ask_before_body
+from waterspout.native.called import is_called, open_called
 from waterspout.native.delegate import NativeDelegate, PlainDelegate, Unfound, complete_others, run
-from waterspout.native.failure import fail
+from waterspout.native.failure import describe_unmade, fail
 from waterspout.native.lean import LeanClasses
 from waterspout.native.login import check_loader, doubt_login
 from waterspout.native.methods import find_methods, owns
@@ -330,7 +332,7 @@ class Application(TornadoApplication):
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            fail(self, request, error, route.target, route.arguments).finish()
+            fail(self, request, error, describe_unmade(route.target, route.arguments)).finish()
             return None
         exchange.task = run(handler, *args, **kwargs) if args or kwargs else run(handler)
         return None
@@ -404,7 +406,7 @@ class Application(TornadoApplication):
             told.unowned = None
         if opened is None and unowned:
             return self.open_match(request, unowned[0]._replace(denied=_unite(unowned)))
-        return opened
+        return open_called(self, request, opened) if is_called(opened) else opened
 
     def _lay_table(self) -> Table:
         """Make the table of the rules as they are now."""
@@ -511,8 +513,9 @@ class Application(TornadoApplication):
         record.log()
 
     def log_refused(self, record: Record) -> None:
-        """The access line of a request that was answered, or lost, before it had a handler."""
-        self._answers[record.status // 100] += 1
+        """The access line of a request that has no handler, or was answered, or lost, before it had one."""
+        with suppress(IndexError):  # a function may answer with any status, as handlers may
+            self._answers[record.status // 100] += 1
         record.log()
 
     def watch_socket(self, protocol: AnyProtocol) -> None:

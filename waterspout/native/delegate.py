@@ -29,7 +29,7 @@ from waterspout.message.closing import may_serve
 from waterspout.message.record import Record, record_of, word_for
 from waterspout.message.size import has_limit, lower_limit
 from waterspout.native.errors import answer_exception
-from waterspout.native.failure import fail
+from waterspout.native.failure import describe_unmade, fail
 from waterspout.native.handler import LeanRequestHandler, keep_converted
 from waterspout.native.head import follow_get
 from waterspout.native.request import Request
@@ -104,7 +104,7 @@ class PlainDelegate(HTTPMessageDelegate):
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            fail(application, request, error, self.handler_class, kwargs).finish()
+            fail(application, request, error, describe_unmade(self.handler_class, kwargs)).finish()
             return
         self._task = run(handler, *self.path_args, **self.path_kwargs)
         self.request.connection.task = self._task  # cancelled when the server stops
@@ -341,7 +341,8 @@ class NativeDelegate(HTTPMessageDelegate):
         """Answer 500 where there is no handler."""
         handler_class = getattr(self._delegate, "handler_class", None)
         arguments = getattr(self._delegate, "handler_kwargs", None)
-        return fail(self._application, self._request, error, handler_class, arguments, close=close)
+        what = describe_unmade(handler_class, arguments)
+        return fail(self._application, self._request, error, what, close=close)
 
     def _fail_early(self, error: BaseException, headers: HTTPHeaders) -> None:
         """As `_fail`, for a handler that streams: nobody reads the body, if one comes."""

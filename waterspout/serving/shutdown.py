@@ -58,7 +58,7 @@ async def shut_down(
         await server.drain(timeout)
     finally:
         ending.cancel()
-    await _cut_natives(server, application)
+    await _cut_natives(server, application, deadline)
     end_streams()
     if isinstance(application, Application):
         await _wait_for_goodbyes(application, deadline)
@@ -87,15 +87,18 @@ async def _stop(application: Application, timeout: float) -> None:
     await asyncio.wait((stopping,), timeout=CUT_TIME)
 
 
-async def _cut_natives(server: HTTPServer | DrainingServer, application: TornadoApplication) -> None:
+async def _cut_natives(
+    server: HTTPServer | DrainingServer, application: TornadoApplication, deadline: float
+) -> None:
     """Cut what native handlers have not finished: it is answered 503, or cut off midway."""
     running = server.running_tasks()
+    if isinstance(application, Application):  # functions of rules have no task
+        is_over = asyncio.get_running_loop().time() >= deadline
+        application.is_cutting_short = bool(running) or is_over
     if not running:
         return
     requests = "1 native request is" if len(running) == 1 else f"{len(running)} native requests are"
     logger.warning("%s cut off: the graceful timeout is over", requests)
-    if isinstance(application, Application):
-        application.is_cutting_short = True
     for task in running:
         task.cancel()
     _, left = await asyncio.wait(running, timeout=CUT_TIME)

@@ -8,10 +8,11 @@ import socket
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tornado import http1connection, httpserver, httputil, iostream
+from tornado import http1connection, httpserver, httputil, iostream, routing
 from tornado.httputil import HTTPHeaders, HTTPInputError
 
 from waterspout.http.private import (
+    CallableDelegate,
     GzipMessageDelegate,
     ReplyHeaders,
     RequestContext,
@@ -54,6 +55,29 @@ def test_the_delegate_that_decompresses():
     assert issubclass(GzipMessageDelegate, httputil.HTTPMessageDelegate)
     for name in ("headers_received", "data_received", "finish", "on_connection_close"):
         assert name in vars(GzipMessageDelegate)
+
+
+@pytest.mark.gen_test
+async def test_what_gives_a_function_its_request():
+    called = []
+    router = routing.RuleRouter(
+        [routing.Rule(routing.PathMatches(r"/(.*)"), lambda *a, **b: called.append((a, b)))]
+    )
+    connection, other = httputil.HTTPConnection(), httputil.HTTPConnection()
+    start_line = httputil.RequestStartLine("POST", "/x", "HTTP/1.1")
+    headers = HTTPHeaders({"Host": "x"})
+    request = httputil.HTTPServerRequest(connection=connection, start_line=start_line, headers=headers)
+    delegate = router.find_handler(request)
+    assert type(delegate) is CallableDelegate is httpserver._CallableAdapter
+    assert delegate.connection is connection
+    assert callable(delegate.request_callback.func)
+    delegate.connection = other
+    delegate.headers_received(start_line, headers)
+    delegate.data_received(b"body")
+    delegate.finish()
+    [((given,), named)] = called
+    assert (given.connection, given.body) == (other, b"body")
+    assert named == {"path_args": [b"x"], "path_kwargs": {}}
 
 
 @pytest.mark.parametrize(
