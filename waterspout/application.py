@@ -525,6 +525,8 @@ class Application(TornadoApplication):
 
 def _say_goodbye(protocol: Any) -> None:
     """Close by its handler, whose own `close` may raise: that must not affect the others, nor the stop."""
+    if isinstance(protocol, WebSocketProtocol):
+        protocol.is_stopped = True
     for close in (protocol.handler.close, protocol.close):
         try:
             close(1001, "the server is stopping")

@@ -42,6 +42,18 @@ class ShortSocket(EchoSocket):
         super().close()
 
 
+class LateSocket(WebSocketHandler):
+    """Answers a message once the connection has been closed, at once or later: by itself, or by a stop."""
+
+    async def on_message(self, message):
+        if "close" in message:
+            self.close(1000)
+        while self.ws_connection is not None:
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0.02 if "later" in message else 0)
+        await self.write_message("too late")
+
+
 class OwnSocket(EchoSocket):
     """Speaks through Tornado's own protocol."""
 
@@ -66,6 +78,7 @@ NATIVE = [
     (r"/socket", EchoSocket),
     (r"/own", OwnSocket),
     (r"/brief", BriefSocket),
+    (r"/late", LateSocket),
     (r"/raising", RaisingSocket),
     (r"/short", ShortSocket),
     (r"/follow", FollowHandler),
@@ -335,6 +348,23 @@ async def test_a_close_of_a_handler_s_own_that_raises_keeps_no_other_from_going_
         client.close()
     raised = [record for record in caplog.records if record.levelname == "ERROR"]
     assert [f"/{path}" in record.getMessage() for record in raised] == [True, True]
+
+
+@pytest.mark.parametrize("message", ["stop", "stop later", "close"])
+async def test_what_a_stop_keeps_a_handler_from_sending_is_no_mistake_of_the_handler_s(
+    app, http_server, http_port, message, caplog
+):
+    client = await websocket_connect(f"ws://localhost:{http_port}/late")
+    await client.write_message(message)
+    await asyncio.sleep(0.05)
+    app.close_sockets()
+    assert await asyncio.wait_for(client.read_message(), 5) is None
+    assert client.close_code == (1000 if message == "close" else 1001)
+    client.close()
+    while app.closing_sockets:
+        await asyncio.sleep(0.005)
+    told = [record.message for record in caplog.records if record.levelname == "ERROR"]
+    assert [line.partition(" ")[0] for line in told] == (["Uncaught"] if message == "close" else [])
 
 
 async def test_a_websocket_that_its_handler_has_closed_is_closing_until_it_has_ended(

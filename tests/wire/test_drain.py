@@ -350,6 +350,7 @@ class Handling(WebSocketHandler):
         try:
             await asyncio.sleep(float(message))
             print("handled", file=sys.stderr)
+            await self.write_message("handled")
         finally:
             print("after", message, file=sys.stderr)
 

@@ -47,7 +47,8 @@ class WebSocketProtocol(asyncio.Protocol):
     """The connection of `handler`, whose properties and options are those of Tornado's `WebSocketHandler`.
 
     Attributes: `selected_subprotocol`; `upgraded`, HTTP is over; `client_terminated`, nothing that the client
-    still sends matters; `close_code` and `close_reason`, as the client has sent them.
+    still sends matters; `close_code` and `close_reason`, as the client has sent them; `is_stopped`, set by
+    who closes it because the server stops: then what its handler can't send any more is no mistake.
     """
 
     __slots__ = (
@@ -73,6 +74,7 @@ class WebSocketProtocol(asyncio.Protocol):
         "close_code",
         "close_reason",
         "handler",
+        "is_stopped",
         "selected_subprotocol",
         "upgraded",
     )
@@ -84,6 +86,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self.client_terminated = False
         self.close_code: int | None = None
         self.close_reason: str | None = None
+        self.is_stopped = False
         self._busy = True  # `open` or a callback is running
         self._scheduled = False  # the rest of what has arrived is for the next turn of the loop
         self._unheard = False  # the client has asked for much, and reads too little of it
@@ -362,6 +365,8 @@ class WebSocketProtocol(asyncio.Protocol):
             self._context.run(self._on_failure, error)
 
     def _on_failure(self, error: BaseException) -> None:
+        if self.is_stopped and isinstance(error, WebSocketClosedError):
+            return
         if not (self._is_cut and isinstance(error, asyncio.CancelledError)):
             self.handler.log_exception(type(error), error, error.__traceback__)
         self._fail(frames.INTERNAL_ERROR, "")
