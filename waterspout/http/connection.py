@@ -353,6 +353,8 @@ class Connection(asyncio.Protocol):
         if transport.is_closing():
             protocol.connection_lost(None)
             return
+        if self.writer.paused:  # the transport has told us, and does not tell anybody twice
+            protocol.pause_writing()
         if rest:
             protocol.data_received(rest)
         # The event loop has reported the EOF to us, and does not report it again.

@@ -297,8 +297,8 @@ class Exchange(HTTPConnection):
     def switch_protocols(self, protocol: asyncio.Protocol) -> None:
         """Leave HTTP: `protocol` takes over the transport, and what the client has already sent.
 
-        It is called as asyncio calls a new protocol: `connection_made`, then `data_received` and, if the
-        client has sent EOF, `eof_received`.
+        It is called as asyncio calls a new protocol: `connection_made`, then `pause_writing` if much is still
+        unsent, `data_received` and, if the client has sent EOF, `eof_received`.
         """
         self.detached = self.finished = True
         self._connection.switch_protocols(protocol)

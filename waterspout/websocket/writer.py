@@ -58,8 +58,6 @@ class FrameWriter:
         self._transport = transport
         self._loop = asyncio.get_running_loop()
         self._deflater = deflater
-        # HTTP may have left much unsent. Then the transport has already said that it is full, but not to us.
-        _low, high = transport.get_write_buffer_limits()
         self._joins = joins_pieces(transport)
         self._paused = False
         self._written = self._taken = 0
@@ -71,8 +69,6 @@ class FrameWriter:
         self._queue: deque[bytearray | memoryview] | None = None
         self._queued = 0
         self.closed = False
-        if transport.get_write_buffer_size() > high:
-            self.pause()
 
     def is_full(self) -> bool:
         """More is unsent than a client that does not read may cause. Called once for each of its messages."""

@@ -228,6 +228,35 @@ async def test_another_protocol_takes_the_transport_over(secure, when):
         await until(lambda: served.delegates[0].left.events == ["made", "lost"])
 
 
+class Pausing(Echo):
+    def pause_writing(self):
+        self.events.append("pause")
+
+    def resume_writing(self):
+        self.events.append("resume")
+
+
+@pytest.mark.parametrize("is_full", [True, False])
+@on_loops
+async def test_another_protocol_is_told_that_the_transport_is_full(is_full):
+    """The transport says so once, and may have said it to us: then only room is news to it, a while later."""
+    protocol, size = Pausing(), 16 * limits.MIB if is_full else 5
+
+    class Switching(Delegate):
+        def answer(self):
+            fields = HTTPHeaders({"Content-Length": str(size)})
+            self.exchange.write_headers(ResponseStartLine("", 200, "OK"), fields, bytes(size))
+            self.exchange.switch_protocols(protocol)
+            self.events = list(protocol.events)
+
+    async with serve(Switching) as served, served.client() as client:
+        client.send(GET)
+        await until(lambda: served.delegates)
+        assert served.delegates[0].events == ["made"] + ["pause"] * is_full
+        assert len((await client.read_reply())[2]) == size
+        await until(lambda: protocol.events == ["made"] + ["pause", "resume"] * is_full)
+
+
 async def half_closed(served, client):
     """The exchange of a request, after which the client sends "behind", and then nothing more."""
     client.send(GET, b"behind")

@@ -18,10 +18,10 @@ def form(request):
 
 
 class Transport(asyncio.Transport):
-    def __init__(self, unsent=0):
+    def __init__(self):
         super().__init__()
         self.written = []
-        self.unsent = unsent
+        self.unsent = 0
         self.closing = False
 
     def write(self, data):
@@ -35,9 +35,6 @@ class Transport(asyncio.Transport):
 
     def get_write_buffer_size(self):
         return self.unsent
-
-    def get_write_buffer_limits(self):
-        return 16, 64
 
 
 @scenario
@@ -180,12 +177,6 @@ async def test_all_who_wait_are_told_of_the_end(form):
             await future
     del futures, future
     gc.collect()
-
-
-@scenario
-async def test_the_transport_may_be_full_from_the_start(form):
-    assert not FrameWriter(Transport(unsent=65), None).send_message(TEXT, b"a").done()
-    assert FrameWriter(Transport(unsent=64), None).send_message(TEXT, b"a").done()
 
 
 @scenario
