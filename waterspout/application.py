@@ -508,6 +508,7 @@ class Application(TornadoApplication):
             return
         record = record_of(request)
         record.status = status
+        record.bytes_sent += getattr(request.connection, "file_bytes", 0)  # no transform has seen them
         if not record.note and getattr(request.connection, "fell_short", False):
             record.note = word_for(request.connection.refused)
         record.log()

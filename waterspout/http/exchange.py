@@ -66,6 +66,7 @@ class Exchange(HTTPConnection):
     _head_written = False
     _chunked = False
     _left: int | None = None  # of a reply with Content-Length; None: not known
+    _files: list[FilePart] | None = None
 
     def __init__(self, connection: Intake, head: Head, max_body_size: int) -> None:
         self._connection = connection
@@ -265,8 +266,20 @@ class Exchange(HTTPConnection):
         except OSError:  # no descriptor is left
             return None
         self._left -= size
+        self._files = self._files or []
+        self._files.append(part)
         self._writer.write_file(part, connection.resume_writing, self._on_file_failure)
         return part
+
+    @property
+    def file_bytes(self) -> int:
+        """Bytes of the reply's body that come from files: all that were written, as long as the connection
+        lasts; those that were sent, once it is lost.
+        """
+        if self._files is None:
+            return 0
+        is_lost = self.is_lost
+        return sum(part.sent if is_lost else part.sent + part.left for part in self._files)
 
     def _on_file_failure(self, reason: str) -> None:
         if reason:  # it is not the client's

@@ -91,6 +91,7 @@ class FilePart:
         self._stop_waiting()
         os.close(self._target)
         self._target = -1
+        self._on_sent = self._on_room = self._on_failure = _ignore  # no reference cycle
         if self._warming is None:
             self._file.close()
 
@@ -170,6 +171,10 @@ class FilePart:
         if not self.left:
             self._stop_waiting()
             self._on_room()
+
+
+def _ignore(_told: object = None) -> None:
+    pass
 
 
 def _is_cold(file: BinaryIO, position: int) -> bool:

@@ -179,6 +179,7 @@ class RecordedConnection(HTTPConnection):
             return
         self._is_logged = True
         connection, record = self._connection, self._record
+        record.bytes_sent += getattr(connection, "file_bytes", 0)
         if not record.note and (is_left or getattr(connection, "fell_short", False)):
             is_stopped = self._application.is_cutting_short
             record.note = "stopped" if is_stopped else word_for(getattr(connection, "refused", 0))

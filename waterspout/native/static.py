@@ -2,7 +2,7 @@
 changed is another file: to a browser that keeps the old one, and to a client that resumes a download.
 
 Reads Tornado's private `_headers`, `_headers_written` and `_transforms` (6.6.1) to see whether anything would
-change the body, and is called as its `_log` before the access line."""
+change the body."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from tornado.log import gen_log
 from tornado.web import GZipContentEncoding, StaticFileHandler
 
 from waterspout.limits import JOINED_SIZE, SENDFILE_FLOOR
-from waterspout.message.record import record_of
 from waterspout.native.forwarding import Forwarding
 from waterspout.native.handler import LeanRequestHandler
 from waterspout.native.transform import CompressWhole, RecordTransform
@@ -75,11 +74,6 @@ class SendingFileHandler(StaticFileHandler, LeanRequestHandler, metaclass=Forwar
         """Whether a transform may compress the body, if there is one."""
         is_empty = self._headers.get("Content-Length", "0") == "0"
         return not is_empty and any(isinstance(each, GZipContentEncoding) for each in self._transforms)
-
-    def _log(self) -> None:
-        if self._file_part is not None:
-            record_of(self.request).bytes_sent += self._file_part.sent  # no transform has seen them
-        super()._log()
 
     def should_return_304(self) -> bool:
         """As Tornado's. `get` asks this before it looks at Range, which counts only if If-Range allows it."""

@@ -191,6 +191,20 @@ async def test_a_body_that_does_not_come_whole_or_is_too_large_has_its_line(serv
 
 
 @on_loops
+async def test_a_file_counts_too(tmp_path, caplog):
+    (tmp_path / "file").write_bytes(b"whole")
+
+    def send(request):
+        request.connection.write_headers(OK, HTTPHeaders({"Content-Length": "5"}))
+        request.connection.write_file((tmp_path / "file").open("rb", buffering=0), 0, 5)
+        request.connection.finish()
+
+    async with harness.serve(make(("/send", send))) as served, served.client() as client:
+        assert (await ask(client, "/send", b"", "X-Request-Id: mine"))[2] == b"whole"
+    assert lines_of(caplog) == ["GET /send 200 5B native mine"]
+
+
+@on_loops
 async def test_a_form_that_can_t_be_parsed_is_the_client_s_fault(caplog):
     async with harness.serve(make()) as served, served.client() as client:
         fields = ("X-Request-Id: mine", "Content-Type: multipart/form-data")

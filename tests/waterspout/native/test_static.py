@@ -243,6 +243,47 @@ async def test_the_access_log_counts_what_was_sent(folder, caplog):
     assert f"/large.bin 200 {len(LARGE)}B " in caplog.text
 
 
+class Sends(RequestHandler):
+    """Sends a file itself, before and behind other bytes, and waits for it or not."""
+
+    async def get(self, name):
+        file = (self.settings["folder"] / name).open("rb", buffering=0)
+        self.set_header("Content-Length", 2 + file.seek(0, 2))
+        self.write("<")
+        self.flush()
+        self.request.connection.write_file(file, 0, file.tell())
+        if "waits" in self.request.query:
+            await self.flush()
+        self.write(">")
+
+
+@on_loops
+@pytest.mark.parametrize("query", ["", "?waits"])
+async def test_a_file_that_a_handler_sends_itself_counts_too(folder, caplog, query):
+    caplog.set_level("INFO", "waterspout.access")
+    application = Application([("/sends/(.*)", Sends)], folder=folder)
+    async with serve(application) as served, served.client() as client:
+        assert (await ask(client, f"/sends/large.bin{query}"))[2] == b"<" + LARGE + b">"
+    [line] = lines_of(caplog)
+    assert f" 200 {len(LARGE) + 2}B " in line
+
+
+@on_loops
+@pytest.mark.parametrize("query", ["", "?waits"])
+async def test_of_one_that_was_broken_off_what_was_sent_counts(tmp_path, caplog, query):
+    caplog.set_level("INFO", "waterspout.access")
+    (tmp_path / "file.bin").write_bytes(bytes(16 * MIB))
+    application = Application([("/sends/(.*)", Sends)], folder=tmp_path)
+    async with serve(application) as served, served.client(receive=4096) as client:
+        client.send(request(f"/sends/file.bin{query}"))
+        await client.head()
+        client.reset()
+        await until(lambda: lines_of(caplog))
+    [line] = lines_of(caplog)
+    sent = int(re.search(r" 200 (\d+)B ", line)[1])
+    assert sent < 16 * MIB if query else sent == 16 * MIB + 2  # it was all written before the client left
+
+
 @on_loops
 @pytest.mark.parametrize("tls", [False, True])
 @pytest.mark.parametrize("end", ["close", "reset", "stall", "shrink"])
