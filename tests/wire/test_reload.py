@@ -215,7 +215,16 @@ class Page(RequestHandler):
     def get(self):
         self.write(self.static_url("site.css"))
 
-app = waterspout.Application(native=[("/page", Page)], wsgi="versioned:app", static_path="static")
+class Rendered(RequestHandler):
+    def get(self):
+        self.render("rendered.html")
+
+app = waterspout.Application(
+    native=[("/page", Page), ("/rendered", Rendered)],
+    wsgi="versioned:app",
+    static_path="static",
+    template_path="templates",
+)
 """
 
 
@@ -229,6 +238,19 @@ def test_static_files_that_were_deployed_have_their_new_versions(start_server, s
     server.signal(signal.SIGHUP)
     new = poll(lambda: (text := server.get("/page").text) != old and text)
     assert new.startswith("/static/site.css?v=")
+
+
+def test_templates_that_were_deployed_are_read_again(start_server, site):
+    """Native handlers may render them, too."""
+    (site.folder / "site_native.py").write_text(STATIC)
+    (site.folder / "templates").mkdir()
+    (site.folder / "templates" / "rendered.html").write_text("old")
+    server = start_server("site_native:app", cwd=site.folder)
+    assert server.get("/rendered").text == "old"
+    (site.folder / "templates" / "rendered.html").write_text("new")
+    assert server.get("/rendered").text == "old"
+    server.signal(signal.SIGHUP)
+    assert poll(lambda: server.get("/rendered").text == "new")
 
 
 STOCK = """

@@ -334,7 +334,7 @@ class Server:
             self._handle_stop(signal.SIGHUP)
         else:
             self._renew_certificate()
-            self._forget_versions()
+            self._forget_files()
             self._reload()
 
     def _renew_certificate(self) -> None:
@@ -348,8 +348,11 @@ class Server:
         else:
             logger.info("SIGHUP: the certificate has been reloaded, for new connections")
 
-    def _forget_versions(self) -> None:
-        """Static files may have been deployed, too: let `static_url` have their new versions."""
+    def _forget_files(self) -> None:
+        """Static files and templates may have been deployed, too: let `static_url` have their new versions,
+        and native handlers render what they are by now.
+        """
+        forget_templates()
         own = self._application.settings.get("static_handler_class", StaticFileHandler)
         for handler in {StaticFileHandler, own}:
             handler.reset()

@@ -19,6 +19,7 @@ from waterspout import Application, Decline
 from waterspout.http.exchange import Exchange
 from waterspout.message.record import record_of
 from waterspout.native import JSONHandler, RequestHandler
+from waterspout.native.handler import forget_templates
 
 TARGETS = [
     *("/dict", "/words", "/finish-chunk", "/nothing", "/headers", "/own", "/length", "/too-long"),
@@ -533,3 +534,26 @@ def test_declining_works_then_too(seen):
 
     asyncio.run(run())
     assert seen
+
+
+@pytest.mark.gen_test
+async def test_templates_are_read_again(tmp_path, monkeypatch):
+    """Of all loaders, by Tornado's private names for them; one of the application's own may lack `reset`."""
+
+    class Renders(TornadoRequestHandler):
+        def get(self):
+            self.finish(self.render_string("page.html"))
+
+        def get_template_path(self):
+            return str(tmp_path)
+
+    loaders = {"/elsewhere": object()}
+    monkeypatch.setattr(TornadoRequestHandler, "_template_loaders", loaders)
+    async with serve(Application([("/", Renders)])) as served, served.client() as client:
+        for text, forgets in (("one", False), ("two", False), ("three", True)):
+            (tmp_path / "page.html").write_text(text)
+            if forgets:
+                forget_templates()
+            client.send(make_request("/", []))
+            assert (await client.read_reply())[2] == (b"three" if forgets else b"one")
+    assert loaders.keys() == {"/elsewhere", str(tmp_path)}
