@@ -20,7 +20,6 @@ class BoardApplication(waterspout.Application):
             native=handlers.routes,
             wsgi="wsgi_app:create_app()",
             login_loader=Login(settings, self.store),
-            login_url="/login",
             **handlers.build_resources(self.store, settings.board_name, settings.url),
         )
 

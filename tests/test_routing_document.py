@@ -92,7 +92,7 @@ class Forgetful(Invoices):
 
 
 @waterspout.authenticated
-class Live(ForScripts, waterspout.native.live.StreamHandler):
+class Live(waterspout.native.live.StreamHandler):
     pass
 
 

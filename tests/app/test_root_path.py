@@ -34,7 +34,7 @@ def read_event(address, name):
 
 def test_a_stranger_is_sent_to_the_login_below_it(board):
     address, _ = board
-    with urllib.request.urlopen(f"{address}/api/readers", timeout=20) as reply:
+    with urllib.request.urlopen(f"{address}/admin/", timeout=20) as reply:
         assert reply.url.startswith(f"{address}/login?next=")
 
 

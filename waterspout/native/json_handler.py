@@ -5,6 +5,7 @@ from __future__ import annotations
 from http.client import responses
 from typing import Any
 
+from tornado.web import HTTPError
 from tornado.web import RequestHandler as TornadoRequestHandler
 
 from waterspout.limits import NATIVE_RETRY_AFTER
@@ -33,3 +34,9 @@ class JSONHandler(JSONErrors, RequestHandler):
         self.set_header("Content-Type", "application/json; charset=UTF-8")
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Content-Type-Options", "nosniff")
+
+    def get_login_url(self) -> str:
+        """Raises HTTPError(401): who asks for JSON has no use for a page to sign in at. A handler that links
+        lead to overrides it.
+        """
+        raise HTTPError(401)

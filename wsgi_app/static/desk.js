@@ -7,7 +7,8 @@
   async function show() {
     if (document.hidden) return;
     try {
-      const reply = await fetch(url, { cache: "no-store", redirect: "error" });
+      const reply = await fetch(url, { cache: "no-store" });
+      if (!reply.ok) throw new Error(reply.statusText);
       const { readers } = await reply.json();
       line.textContent = readers === 1 ? "One page is open and follows." : `${readers} pages are open and follow.`;
       line.hidden = false;

@@ -26,6 +26,19 @@ class MissingHandler(JSONHandler):
         self.send_error(404)
 
 
+class KnownHandler(JSONHandler):
+    @tornado.web.authenticated
+    def get(self) -> None:
+        self.write({})
+
+    post = get
+
+
+class PageHandler(KnownHandler):
+    def get_login_url(self) -> str:
+        return "/sign-in"
+
+
 class AnswerHandler(JSONHandler):
     def get(self) -> None:
         self.write({"answer": 42})
@@ -37,6 +50,8 @@ ROUTES = [
     ("/answer", AnswerHandler),
     ("/nothing", NothingHandler),
     ("/missing", MissingHandler),
+    ("/known", KnownHandler),
+    ("/page", PageHandler),
 ]
 
 
@@ -83,6 +98,19 @@ async def test_but_what_has_none_is_json_there_too(app, http_client, base_url):
 async def test_a_method_that_is_not_there_is_405(http_client, base_url):
     response = await http_client.fetch(base_url + "/answer", method="DELETE", raise_error=False)
     assert response.code == 405
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(("method", "status"), [("GET", 401), ("HEAD", 401), ("POST", 403)])
+async def test_who_has_not_signed_in_is_sent_to_no_page(app, http_client, base_url, method, status):
+    app.settings["login_url"] = "/sign-in"
+    options = {"raise_error": False, "follow_redirects": False, "allow_nonstandard_methods": True}
+    response = await http_client.fetch(base_url + "/known", method=method, **options)
+    assert (response.code, response.headers.get("Location")) == (status, None)
+    if method != "HEAD":
+        assert json.loads(response.body) == {"error": {401: "Unauthorized", 403: "Forbidden"}[status]}
+    response = await http_client.fetch(base_url + "/page", **options)
+    assert (response.code, response.headers["Location"]) == (302, "/sign-in?next=%2Fpage")
 
 
 @pytest.mark.gen_test
