@@ -27,6 +27,20 @@ def access_lines(server, mark):
 
 
 @pytest.mark.parametrize(
+    ("form", "said"), [("waterspout", "400 0B bad-framing"), ("tornado", "- 0B client-left")]
+)
+@pytest.mark.parametrize("path", ["/native/whole", "/native/streamed", "/canary"])
+def test_a_client_that_breaks_its_chunks_is_told_where_the_server_tells_why(start_server, form, said, path):
+    server, mark = start_server(*SERVE, "--server", form), new_id()
+    with server.connect() as connection:
+        connection.send_head("POST", f"{path}?mark={mark}", [("Transfer-Encoding", "chunked")])
+        connection.send(b"3\r\nabc\r\nzz\r\n")
+        assert connection.everything().startswith(b"HTTP/1.1 400 ")
+    words = line_of(server, mark).split(f"{mark} ")[1].split()
+    assert " ".join([*words[:2], words[-1]]) == said
+
+
+@pytest.mark.parametrize(
     ("path", "owner", "size"), [("/native/ping", "native", 4), ("/flask/context", "wsgi", 33)]
 )
 @pytest.mark.parametrize("version", ["1.1", "1.0"])
