@@ -21,8 +21,8 @@ from waterspout.http.private import CallableDelegate
 from waterspout.message.closing import cut_reply
 from waterspout.message.record import record_of, word_for
 from waterspout.native.delegate import NativeDelegate
+from waterspout.native.errors import is_left
 from waterspout.native.failure import fail, log_failure
-from waterspout.native.handler import is_left
 from waterspout.native.transform import RecordTransform
 
 if TYPE_CHECKING:

@@ -193,9 +193,7 @@ class FrameWriter:
     def _judge(self) -> None:
         self._timer = None
         taken = self._count_taken()
-        if (
-            taken != self._taken
-        ):  # less, where TLS has passed something on to the kernel
+        if taken != self._taken:  # less, where TLS has passed something on to the kernel
             self._watch()
         else:
             gen_log.info("a WebSocket client reads nothing of what it is sent: cut off")

@@ -223,8 +223,9 @@ class LaneWorker:
         self._say(frames)
 
     def say(self, frames: bytes) -> bool:
-        """Send, without a look for CANCEL. False: the lane is lost."""
-        self._leave_if_forked()
+        """Send, without a look for CANCEL. False: the lane is lost, or a forked child's parent's."""
+        if fork_generation() != self._generation:
+            return False
         try:
             self._say(frames)
         except LaneClosed:
