@@ -24,6 +24,8 @@ logger = logging.getLogger("waterspout.server")
 #: How long cancelled handlers, connections that are cut, and WebSockets whose clients have received
 #: everything get (seconds).
 CUT_TIME: Final = 2.0
+#: A timer may fire this much too early, and clocks are read in steps (seconds).
+_EARLY: Final = 0.05
 #: At most this many of the handlers that go on all the same are named.
 _NAMED: Final = 5
 
@@ -93,7 +95,7 @@ async def _cut_natives(
     """Cut what native handlers have not finished: it is answered 503, or cut off midway."""
     running = server.running_tasks()
     if isinstance(application, Application):  # functions of rules have no task
-        is_over = asyncio.get_running_loop().time() >= deadline
+        is_over = asyncio.get_running_loop().time() > deadline - _EARLY
         application.is_cutting_short = bool(running) or is_over
     if not running:
         return
