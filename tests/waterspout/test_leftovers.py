@@ -164,6 +164,13 @@ def make_flask():
             return Response([b"x" * 100_000] * 100)
         return str(len(request.get_data()))
 
+    @app.route("/flask/socket", websocket=True)
+    def socket():
+        connection = request.environ["werkzeug.socket"]
+        connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        connection.sendall(connection.recv(1000))
+        return ""
+
     return app
 
 
@@ -262,6 +269,18 @@ def _deflate(message):
     return raw.frame(raw.TEXT, data[:-4], rsv=4)
 
 
+def flask_socket(sent=b""):
+    async def scenario(served):
+        async with served.client() as client:
+            client.send(raw.request("/flask/socket"))
+            assert (await client.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+            if sent:
+                client.send(sent)
+                assert await client.rest() == sent
+
+    return scenario
+
+
 LARGE = b"x" * 300_000
 SCENARIOS = {
     "GET": ask("/plain"),
@@ -309,6 +328,8 @@ SCENARIOS = {
     "Flask whose client leaves": leave_reply,
     "WebSocket": socket_scenario("/echo", "hello"),
     "WebSocket that is reset": socket_scenario("/echo", "hello", end=None),
+    "WebSocket of the WSGI app's own": flask_socket(b"hello"),
+    "WebSocket of the WSGI app's own whose client leaves": flask_socket(),
     "WebSocket that fails": socket_scenario("/echo", "hello", end=raw.frame(raw.TEXT, "fail")),
     "WebSocket with pings": socket_scenario("/pinged", "hello"),
     "WebSocket with pings that is reset": socket_scenario("/pinged", "hello", end=None),

@@ -13,6 +13,7 @@ from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 from waterspout.limits import LINGER, WRITE_TIMEOUT
 from waterspout.message.record import Record
 from waterspout.wsgi.exchange.reply import Reply
+from waterspout.wsgi.exchange.spool import tell_nobody
 from waterspout.wsgi.exchange.upload import Upload
 
 #: How much is read from the client at a time (bytes).
@@ -63,8 +64,15 @@ class Tunnel(Reply):
 
     def _leave(self) -> None:
         if not self.finished:
-            self.finished = True
-            self._on_left()
+            on_left = self._on_left
+            self._end_once()
+            on_left()
+
+    def _end_once(self) -> bool:
+        """False: it has ended before."""
+        is_first, self.finished = not self.finished, True
+        self._on_left = tell_nobody  # its owner refers to us: else a cycle
+        return is_first
 
     def write(self, data: bytes) -> None:
         """What the view has sent. Use `when_flushed` to learn when to write more."""
@@ -86,8 +94,7 @@ class Tunnel(Reply):
 
     def finish(self) -> None:
         """Close, once the client has taken everything."""
-        if not self.finished:
-            self.finished = True
+        if self._end_once():
             self._ending = asyncio.get_running_loop().create_task(self._end())
 
     finish_later = finish
@@ -109,5 +116,5 @@ class Tunnel(Reply):
 
     def cut(self, *, at_once: bool = False) -> None:
         """Close now; what has not gone out is lost. `at_once` changes nothing."""
-        self.finished = True
+        self._end_once()
         self._stream.close()

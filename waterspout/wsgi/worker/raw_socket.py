@@ -24,7 +24,7 @@ _Bytes: TypeAlias = bytes | bytearray | memoryview
 class RawSocket:
     """The part of a blocking `socket.socket` that a WebSocket library needs.
 
-    The first `send` takes the connection over: what the view returns goes nowhere, and the connection ends
+    The first byte sent takes the connection over: what the view returns goes nowhere, and the connection ends
     with `close`, or with the request. `take_over` returns whether that is still possible. One thread may
     read while another sends.
     """
@@ -44,6 +44,8 @@ class RawSocket:
         Raises BrokenPipeError: the client is gone, or the request is over, or has been answered otherwise.
         """
         view = memoryview(data).cast("B")
+        if not view:
+            return 0
         with self._turn:
             frames = b""
             if not self._is_taken:

@@ -99,6 +99,12 @@ def test_without_a_send_the_reply_is_the_view_s(wire, view):
     assert wire.ask().body == b"next"
 
 
+def test_nothing_is_no_first_byte(wire, view):
+    assert view.socket.send(b"") == 0
+    view.over.set()
+    assert wire.finish().body == b"dropped"
+
+
 def test_much_is_sent_in_frames(wire, view):
     sending = in_thread(lambda: view.socket.send(memoryview(bytes(3 * DATA_FRAME + 1))))
     wire.read_until(lambda reply: len(reply.body) == 3 * DATA_FRAME + 1)
