@@ -49,6 +49,7 @@ def test_links_lead_somewhere(document):
         ("STOP_GRACE", 5.0, "is cancelled 5 s after `--graceful-timeout`"),
         ("STRETCH_TIME_FULL", 0.5, "and after half a second already"),
         ("TLS_GOODBYE", 0.5, "does not say goodbye is cut after half a second"),
+        ("UPLOAD_STALL", 1.0, "When the body has stood still for a second"),
     ],
 )
 def test_the_contract_s_times_are_those_of_the_code(name, value, said):

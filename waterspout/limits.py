@@ -81,6 +81,9 @@ STRETCH = 64 * KIB
 STRETCH_TIME = 2.0
 #: ... and sooner when the spool is full as well: the slowest makes room for the others (seconds).
 STRETCH_TIME_FULL = 0.5
+#: A body that has stood still for this long because the spool has no room for more of it waits for a lane as
+#: other requests do. More than STRETCH_TIME_FULL: first the slowest makes room for it (seconds).
+UPLOAD_STALL = 1.0
 #: A client that pauses this long in the middle of its body may be waiting for an answer to what it has sent:
 #: its request may have a lane, if one is idle (seconds).
 BODY_PAUSE = 0.5

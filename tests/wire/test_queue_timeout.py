@@ -1,8 +1,10 @@
-"""No request waits in the queue for longer than makes sense."""
+"""No request waits for a lane for longer than makes sense."""
 
 import time
 
-from tests.server import new_id
+import pytest
+
+from tests.server import new_id, poll
 
 SERVE = ("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.working:app")
 LANES = 8
@@ -33,3 +35,47 @@ def test_who_waited_too_long_for_a_lane_gets_a_503(start_server):
         assert connection.reply().status == 200
     assert not any(server.notes("ran", ident) for ident, _ in waiting)
     server.canary()
+
+
+def upload(server):
+    """Send a request, more of whose body than memory holds: (id, connection)."""
+    ident, connection = new_id(), server.connect()
+    connection.send_request("POST", f"/gated?id={ident}", body=bytes(250_000))
+    return ident, connection
+
+
+@pytest.fixture
+def start_with_upload(start_server, form):
+    """Start a server whose only lane for unfinished uploads is taken, and no disk may hold another one."""
+
+    def start(*options):
+        server = start_server(*SERVE, "--wsgi-threads", "2", "--wsgi-spool", "0", *options, form=form)
+        running = upload(server)
+        server.wait_for_note("ran", running[0])
+        return server, running
+
+    return start
+
+
+def test_an_upload_that_has_neither_a_lane_nor_room_waits_no_longer(start_with_upload):
+    server, (running, connection) = start_with_upload("--wsgi-queue-timeout", "2")
+    ident, waiting = upload(server)
+    reply = waiting.reply()
+    assert (reply.status, reply.header("Retry-After")) == (503, "1")
+    server.open_gate(running)
+    assert connection.reply().status == 200
+    assert not server.notes("ran", ident)
+    server.canary()
+
+
+def test_it_is_one_of_those_that_the_queue_has_room_for(start_with_upload):
+    server, (running, connection) = start_with_upload("--wsgi-queue", "1", "--wsgi-queue-timeout", "60")
+    waiting = dict([upload(server), upload(server)])
+    refused = poll(lambda: next((ident for ident in waiting if not waiting[ident].is_silent(0.05)), None))
+    assert refused, "both wait"
+    assert waiting.pop(refused).reply().status == 503
+    (last,) = waiting
+    for ident in (running, last):
+        server.open_gate(ident)
+    assert connection.reply().status == waiting[last].reply().status == 200
+    assert not server.notes("ran", refused)

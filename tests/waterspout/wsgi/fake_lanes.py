@@ -74,7 +74,8 @@ class FakePool:
 
     def __init__(self):
         self.waiting = []
-        self.submitted = 0
+        self.parked = []
+        self.submitted = self.resubmitted = 0
         self.figures = Figures()
         self.started = self.died = 0
 
@@ -82,16 +83,20 @@ class FakePool:
         self.submitted += 1
         self.waiting.append(exchange)
 
+    def park(self, exchange):
+        self.parked.append(exchange)
+
     def resubmit(self, exchange):
-        self.started -= 1
+        self.resubmitted += 1
         self.submit(exchange)
 
     def find_admission(self, record):
         return self.admission
 
     def withdraw(self, exchange):
-        if exchange in self.waiting:
-            self.waiting.remove(exchange)
+        for these in (self.waiting, self.parked):
+            if exchange in these:
+                these.remove(exchange)
 
     async def next(self, seconds=5):
         """The next exchange that waits."""

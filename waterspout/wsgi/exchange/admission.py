@@ -8,6 +8,8 @@ A client is slow when it takes longer than `STRETCH_TIME` for a `STRETCH`. The r
   answer. Such requests get at most half of the lanes. The others' bodies are spooled first.
 * A reply goes straight to its client, at the client's pace. While others wait for a lane, it is spooled.
 * While others wait, the slowest clients that a lane waits for, or that fill the spool, are cut.
+* A request whose body stands still because the spool has no room for it is parked: it waits, no longer than
+  others do for a lane, until it may have one of those, or the body moves on.
 
 Clients are checked every `SLOW_LOOK` seconds, and not at all while none of them can be slow.
 """
@@ -26,6 +28,7 @@ from waterspout.limits import (
     SLOW_SAID_PAUSE,
     STRETCH_TIME,
     STRETCH_TIME_FULL,
+    UPLOAD_STALL,
     WRITE_TIMEOUT,
 )
 from waterspout.logs.tallying import SpokenTally
@@ -143,10 +146,14 @@ class Admission:
         if client.wants_space:
             pace.excuse(now)
         if client.expects_continue and pace.waited(now) > EXPECT_PATIENCE:
+            pace = self._collecting[client] = Pace(now, client.received)
             client.say_continue()
-            pace.excuse(now)
         if self._has_place and self._may_run(client, pace, now):
             self._run(client)
+        elif client.wants_space and pace.paused(now) > UPLOAD_STALL:
+            client.park()
+        else:
+            client.unpark()
 
     def _may_run(self, client: SlowClient, pace: Pace, now: float) -> bool:
         if client.wants_space or self._is_brisk(pace, now):

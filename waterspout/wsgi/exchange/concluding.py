@@ -32,11 +32,14 @@ class Dispatcher(Protocol):
     def submit(self, exchange: Any) -> None:
         """`start` it on a lane, now or as soon as one is free, or `refuse` it."""
 
+    def park(self, exchange: Any) -> None:
+        """It waits for a lane, but may not have one yet: `refuse` it when it, or too many, wait too long."""
+
     def resubmit(self, exchange: Any) -> None:
-        """It was given to a lane, but never read there: it returns to its place in the queue."""
+        """It was parked, or given to a lane that never read it: it gets its place in the queue."""
 
     def withdraw(self, exchange: Any) -> None:
-        """It is in the queue, and nobody waits for it any more."""
+        """It is in the queue, or parked, and nobody waits for it any more."""
 
 
 class Concluding:

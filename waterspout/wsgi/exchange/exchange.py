@@ -305,15 +305,18 @@ class Exchange(SlowClient, HTTPMessageDelegate):
             self._frames += pack(BODY, small_body)
         # A client that sends no more counts as gone if it then has to wait for a lane: it is never run.
         self._connection.half_close_grace = HALF_CLOSED_QUEUED
-        self.record.submitted = time.perf_counter()
-        self._pool.submit(self)
+        if self._is_parked:
+            self.unpark()
+            self._pool.resubmit(self)
+        else:
+            self.record.submitted = time.perf_counter()
+            self._pool.submit(self)
 
     # -- the pool's side: it calls one of these, once ----------------------------------------------------
 
     def hand_to(self, pool: Dispatcher) -> None:
-        """It belongs to `pool`, not to the one that it was created with: ask `pool` for a lane."""
+        """It belongs to `pool`, not to the one that it was created with."""
         self._pool = pool
-        pool.submit(self)
 
     def start(self, lane: Lane) -> None:
         """A lane is free: go."""
@@ -425,6 +428,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
         if unread:
             self._upload.detach()
             self.leave_lane()
+            self._pool.started -= 1
             self._pool.resubmit(self)
             return
         if not stopped:

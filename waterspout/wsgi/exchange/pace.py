@@ -28,7 +28,7 @@ class Pace:
 
     def excuse(self, now: float) -> None:
         """Nobody waits for the client: its clock starts again."""
-        self._since = self._changed = now
+        self._since = now
 
     def waited(self, now: float) -> float:
         """How long its next stretch has been waited for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from waterspout.wsgi.exchange.admission import Admission
 from waterspout.wsgi.exchange.concluding import Concluding
@@ -21,6 +22,8 @@ class SlowClient(Concluding):
     """The part of an `Exchange` that handles slow clients. `_download`: the detour of a reply that its client
     does not take, None while the reply goes straight to the client.
 
+    `_is_parked`: it waits in its pool for a lane, but may not have one yet.
+
     Attributes: `is_held_up`, a lane waits for the client to take more.
     """
 
@@ -29,6 +32,7 @@ class SlowClient(Concluding):
     _drained_note = ""
     is_held_up = False
     _on_demand = False  # the body is not in the request's own frames
+    _is_parked = False
 
     _admission: Admission
 
@@ -46,6 +50,19 @@ class SlowClient(Concluding):
     def run_unfinished(self) -> None:
         """Ask for a lane, though the body is not whole."""
         raise NotImplementedError  # called by an admission; only `Exchange` has the request
+
+    def park(self) -> None:
+        """There is neither a lane nor space for more of its body: wait as others do for a lane."""
+        if not self._is_parked:
+            self._is_parked = True
+            self.record.submitted = time.perf_counter()
+            self._pool.park(self)
+
+    def unpark(self) -> None:
+        """Wait like that no longer. Harmless when it does not."""
+        if self._is_parked:
+            self._is_parked = False
+            self._pool.withdraw(self)
 
     def say_continue(self) -> None:
         """Let the client send its body (RFC 9110 section 10.1.1)."""
@@ -201,6 +218,7 @@ class SlowClient(Concluding):
             self._answer(408, "too-slow", close=True)
 
     def _forget(self) -> None:
+        self.unpark()
         self._admission.forget(self)
         if self._download is not None:
             self._download.close()

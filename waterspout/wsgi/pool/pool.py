@@ -116,6 +116,7 @@ class Pool:
         self._scarcity = Scarcity()
         self._watch = Watch(self._supervisor, settings, self._says)
         self._queue = WaitingQueue(settings.queue, settings.queue_timeout, self._refuse)
+        self._parked = WaitingQueue(settings.queue, settings.queue_timeout, self._refuse)
         space = self._shared.space or SpoolSpace(settings.spool)
         self.admission = Admission(self, settings.crews * settings.threads, space, settings.spool_reply)
 
@@ -268,8 +269,8 @@ class Pool:
 
     @property
     def waiting(self) -> int:
-        """How many requests wait for a lane."""
-        return len(self._queue)
+        """How many requests wait for a lane, including those that may not have one yet."""
+        return len(self._queue) + len(self._parked)
 
     @property
     def lacking(self) -> int:
@@ -315,9 +316,17 @@ class Pool:
         else:
             self._queue.add(exchange)
 
+    def park(self, exchange: Exchange) -> None:
+        """It waits for a lane, but may not have one before it is resubmitted: let it wait no longer than
+        others do, or refuse it with 503. It takes no place in the queue from requests that may have one.
+        """
+        if self.waiting < self.settings.queue:
+            self._parked.add(exchange)
+        else:
+            self._refuse(exchange)
+
     def resubmit(self, exchange: Exchange) -> None:
-        """The lane it was given to has not read it: it keeps waiting, ahead of those that came later."""
-        self.started -= 1
+        """It was parked, or its lane has not read it: it keeps waiting, ahead of those that came later."""
         if self.stopping or self._supervisor.broken:
             self._refuse(exchange)
             return
@@ -332,8 +341,9 @@ class Pool:
         return self.admission
 
     def withdraw(self, exchange: Exchange) -> None:
-        """Its client left while it waited, so it never runs."""
+        """It waits no longer, in the queue or parked. Harmless when it does not."""
         self._queue.remove(exchange)
+        self._parked.remove(exchange)
 
     def _place(self, exchange: Exchange) -> bool:
         """Find a lane for it, in the least busy process. False if there is none."""
@@ -417,7 +427,7 @@ class Pool:
             )
 
     def _refuse_queue(self) -> None:
-        for exchange in self._queue.clear():
+        for exchange in self._queue.clear() + self._parked.clear():
             self._refuse(exchange)
 
     # -- crews -------------------------------------------------------------------------------------------

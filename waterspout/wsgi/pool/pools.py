@@ -119,10 +119,19 @@ class Pools:
 
     def submit(self, exchange: Exchange) -> None:
         """Hand it over to the pool that its path belongs to, for good."""
-        exchange.hand_to(self.all[self._rules.find(_target_of(exchange.record))])
+        self._hand_over(exchange).submit(exchange)
+
+    def park(self, exchange: Exchange) -> None:
+        """Hand it over as well."""
+        self._hand_over(exchange).park(exchange)
+
+    def _hand_over(self, exchange: Exchange) -> Pool:
+        pool = self.all[self._rules.find(_target_of(exchange.record))]
+        exchange.hand_to(pool)
+        return pool
 
     def resubmit(self, exchange: Exchange) -> None:
-        """Does nothing: after `submit` the exchange has been handed on, and asks its pool."""
+        """Does nothing: after `submit` or `park` the exchange has been handed on, and asks its pool."""
 
     def withdraw(self, exchange: Exchange) -> None:
         """Does nothing: the exchange has been handed on, and asks its pool."""

@@ -22,6 +22,7 @@ def in_a_hurry(monkeypatch):
         "EXPECT_PATIENCE": 0.1,
         "STRETCH_TIME": 0.2,
         "STRETCH_TIME_FULL": 0.1,
+        "UPLOAD_STALL": 0.15,
         "WRITE_TIMEOUT": 0.4,
     }.items():
         monkeypatch.setattr(module, name, value)
@@ -36,6 +37,7 @@ class FakeClient:
         self.expects_continue = self.is_starving = self.is_held_up = self.is_behind = False
         self.wants_space = self.takes_space = False
         self.is_timed = True
+        self.is_parked = False
         self.orders = []
         vars(self).update(facts)
 
@@ -46,6 +48,12 @@ class FakeClient:
 
     def run_unfinished(self):
         self.orders.append("run")
+
+    def park(self):
+        self.is_parked = True
+
+    def unpark(self):
+        self.is_parked = False
 
     def say_continue(self):
         self.expects_continue = False
@@ -322,6 +330,38 @@ async def test_nobody_is_cut_for_room_on_disk_while_nobody_waits():
     client = house.watch(takes_space=True, wants_space=True)
     await asyncio.sleep(0.4)
     assert "cut" not in client.orders
+
+
+async def test_who_finds_neither_a_lane_nor_room_on_disk_is_parked():
+    house = House(lanes=1)
+    running = house.start()
+    client = house.enter(wants_space=True)
+    await wait_for(lambda: client.is_parked)
+    assert client.orders[-1] == "settle"
+    house.admission.leave(running)
+    await wait_for(lambda: "run" in client.orders)
+
+
+async def test_who_finds_room_again_is_parked_no_longer():
+    house = House(lanes=1)
+    house.start()
+    client = house.enter(wants_space=True)
+    await wait_for(lambda: client.is_parked)
+    client.wants_space = False
+    await wait_for(lambda: not client.is_parked)
+
+
+@pytest.mark.parametrize("facts", [{"wants_space": True}, {}])
+async def test_who_gets_on_or_is_slow_itself_is_not_parked(monkeypatch, facts):
+    monkeypatch.setattr(module, "UPLOAD_STALL", 1.0)
+    house = House(lanes=1)
+    house.start()
+    client = house.enter(**facts)
+    for _ in range(15):
+        if client.wants_space:
+            client.send(1)
+        await asyncio.sleep(0.1)
+        assert not client.is_parked
 
 
 # --- the rest ------------------------------------------------------------------------------------------

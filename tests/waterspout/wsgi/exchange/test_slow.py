@@ -301,6 +301,44 @@ async def test_a_client_that_leaves_while_its_body_is_spooled(client, pool, app,
     assert "client-left" in access_log.text
 
 
+async def park(client, app):
+    """A request whose body finds no room, and that may have no lane; its exchange."""
+    app.admission._most_unfinished = 0
+    app.admission.space.limit = app.admission.space._most = 0
+    await client.send(*post(MAX_BODY), body=BODY[:200_000])
+    await wait_for(lambda: app.pool.parked)
+    return app.pool.parked[0]
+
+
+async def test_a_body_that_finds_no_room_waits_like_others_and_has_a_lane_in_the_end(client, pool, app):
+    exchange = await park(client, app)
+    parked_at = exchange.record.submitted
+    app.admission._most_unfinished = 1
+    lane = await pool.start_next()
+    assert (pool.parked, pool.resubmitted) == ([], 1)
+    assert exchange.record.submitted == parked_at
+    lane.user.on_read(MAX_BODY)
+    await client.stream.write(BODY[200_000:MAX_BODY])
+    await wait_for(lambda: lane.body_ended)
+    assert lane.body == BODY[:MAX_BODY]
+
+
+async def test_or_is_told_503_as_others_are(client, pool, app, access_log):
+    exchange = await park(client, app)
+    exchange.refuse(503)
+    status, headers, _ = await client.read_reply()
+    assert (status, "retry-after" in headers) == (503, True)
+    assert "no-lane" in access_log.text
+    assert await client.read_to_end() == b""
+    assert (pool.parked, is_at_rest(app)) == ([], True)
+
+
+async def test_a_client_that_leaves_then_waits_no_longer(client, pool, app):
+    await park(client, app)
+    client.stream.close()
+    await wait_for(lambda: not pool.parked and is_at_rest(app))
+
+
 async def test_a_slow_sender_is_told_408(client, pool, app):
     await client.send(*post(MAX_BODY), body=bytes(STRETCH))
     lane = await pool.start_next()

@@ -130,6 +130,36 @@ async def test_a_request_that_is_withdrawn_never_runs(make_pool, gate):
     assert gone.lane is None
 
 
+async def test_a_parked_request_waits_and_has_no_lane_before_it_is_submitted(make_pool, gate):
+    pool = make_pool(queue=2)
+    await pool.start()
+    await occupy(pool, gate)
+    parked, too_many = Job(), Job()
+    pool.park(parked)
+    queued = submit(pool, "/hello")
+    pool.park(too_many)
+    assert await too_many.end() == 503
+    last = submit(pool, "/hello")  # there is room for it, as if nobody were parked
+    assert pool.waiting == 3
+    pool.withdraw(parked)
+    pool.resubmit(parked)
+    assert await last.end() == 503
+    gate.touch()
+    assert [await job.answer() for job in (parked, queued)] == [b"hello"] * 2
+
+
+async def test_a_parked_request_is_refused_in_time(make_pool):
+    pool = make_pool(queue_timeout=0.1)
+    await pool.start()
+    late, stopped = Job(), Job()
+    pool.park(late)
+    assert await late.end() == 503
+    pool.park(stopped)
+    await pool.stop(0)
+    assert await stopped.end() == 503
+    assert (pool.waiting, pool.refused) == (0, 2)
+
+
 async def test_a_running_request_can_t_be_withdrawn(make_pool, gate):
     pool = make_pool()
     await pool.start()

@@ -139,6 +139,20 @@ async def test_a_queued_request_whose_client_left_is_withdrawn_from_its_pool(
     assert slow.started == 2
 
 
+async def test_an_upload_that_finds_no_room_waits_in_its_pool(http_port, http_server, container, gate):
+    container.configure(spool=0, pools={"slow": {"workers": 0, "threads": 2, "queue_timeout": 0.1}})
+    slow = container.pools["slow"]
+    async with connect(http_port) as first, connect(http_port) as second:
+        for client in (first, second):
+            await client.send(f"POST /gated?{gate} HTTP/1.1", "Host: x", "Content-Length: 250000")
+            await client.stream.write(bytes(250_000))
+            await wait_for(lambda: slow.running == 1)
+        assert (await second.read_reply())[0] == 503
+        gate.touch()
+        assert (await first.read_reply())[0] == 200
+    assert (slow.refused, slow.waiting, container.pools["main"].refused) == (1, 0, 0)
+
+
 async def test_what_is_refused_before_it_is_anybody_s_counts_as_the_main_one_s(
     http_client, base_url, container
 ):
