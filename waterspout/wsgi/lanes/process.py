@@ -107,7 +107,7 @@ class ProcessCrew(Crew):
             self._spawn()
             self._tell(self._instruct())
             await asyncio.wait_for(self._started, READY_TIMEOUT)
-            await self._open_lanes(self.spec.threads)
+            await self._open_first_lanes()
         except TimeoutError:
             raise WaterspoutError(await self._end_late()) from None
         except OSError as error:
@@ -118,10 +118,19 @@ class ProcessCrew(Crew):
         except asyncio.CancelledError:
             self.kill()
             raise
-        if self.gone:
-            raise WaterspoutError(f"{self} ended before it was ready")
         self.ready = True
         self.ready_at = self._loop.time()
+
+    async def _open_first_lanes(self) -> None:
+        try:
+            await self._open_lanes(self.spec.threads)
+        except (BrokenPipeError, ConnectionResetError):
+            await asyncio.shield(self._exited)  # it has ended, or `_order` has killed it: its exit says more
+        except OSError:
+            if not self.gone:
+                raise
+        if self.gone:
+            raise WaterspoutError(self._describe_early_end())
 
     async def _end_late(self) -> str:
         """Its time to load the app is up: kill it. Returns the error message."""
@@ -433,10 +442,7 @@ class ProcessCrew(Crew):
         self.killed = status == -signal.SIGKILL and not self.ended_here
         while self._on_control():
             pass  # its last messages
-        how = _describe_status(status)
-        if status >= 0:
-            how += " (if no line above says why, the app ended it: os._exit(), or C code)"
-        self._settle(WaterspoutError(f"{self} ended before it was ready: {how}"))
+        self._settle(WaterspoutError(self._describe_early_end()))
         self._loop.remove_reader(self._control)
         self._loop.remove_writer(self._control)
         self._untold = False
@@ -449,13 +455,23 @@ class ProcessCrew(Crew):
         self._exited.set_result(None)
         self._events.on_gone(self)
 
-    def _say_crashed(self, status: int) -> None:
+    def _describe_early_end(self) -> str:
+        how = self._describe_end()
+        if self._process is not None and self._process.wait() >= 0:
+            how += " (if no line above says why, the app ended it: os._exit(), or C code)"
+        return f"{self} ended before it was ready: {how}"
+
+    def _describe_end(self) -> str:
+        assert self._process is not None
+        status = self._process.wait()
         if self.ended_here and status in (-signal.SIGKILL, -signal.SIGUSR1):
-            how = "killed by this server"
-        elif self._is_deaf and status == -signal.SIGKILL:
-            how = "killed, probably by this server: it no longer got orders (os.execv, closed descriptors)"
-        else:
-            how = _describe_status(status)
+            return "killed by this server"
+        if self._is_deaf and status == -signal.SIGKILL:
+            return "killed, probably by this server: it no longer got orders (os.execv, closed descriptors)"
+        return _describe_status(status)
+
+    def _say_crashed(self, status: int) -> None:
+        how = self._describe_end()
         how += " (the app ended it: os._exit(), or C code)" if status >= 0 else ""
         then = "; starting another"
         if self.draining or self._stopping or self.is_last:

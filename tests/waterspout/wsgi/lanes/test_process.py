@@ -159,6 +159,28 @@ async def test_a_process_that_dies_while_it_starts_is_an_error(make_crew):
     await wait_for(lambda: crew.gone_told == 1)
 
 
+@pytest.mark.parametrize("is_noticed", [False, True])
+async def test_of_a_process_that_dies_while_it_is_given_its_lanes_the_end_is_told(
+    make_crew, monkeypatch, is_noticed
+):
+    crew = make_crew()
+    open_lane = crew._open_lane
+
+    async def open_after_its_death():
+        os.kill(crew.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, crew.pid, os.WEXITED | os.WNOWAIT)
+        if is_noticed:
+            await wait_for(lambda: crew.gone)
+        await open_lane()
+
+    monkeypatch.setattr(crew, "_open_lane", open_after_its_death)
+    with pytest.raises(WaterspoutError, match="ended before it was ready: killed by SIGKILL"):
+        await crew.start()
+    assert not crew.ready
+    assert crew.killed
+    assert crew.gone_told == 1
+
+
 async def test_a_start_that_is_cancelled_leaves_no_process(make_crew, tmp_path, monkeypatch):
     (tmp_path / "slow_to_import.py").write_text("import time; time.sleep(30)")
     monkeypatch.syspath_prepend(tmp_path)
