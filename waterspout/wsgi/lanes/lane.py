@@ -132,6 +132,7 @@ class Lane(asyncio.Protocol):
         self._heard = False
         self._whole_or_not = True  # what was sent first can't have been read in part
         self._reset = False
+        self._refused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is not registered as one
@@ -166,6 +167,16 @@ class Lane(asyncio.Protocol):
     def is_running(self) -> bool:
         """Its view could proceed: it waits neither for the body nor for a slow client."""
         return self.busy and not self._paused and not (self.user is not None and self.user.is_starving)
+
+    @property
+    def is_unread(self) -> bool:
+        """The worker, which has ended, has read nothing of the last request that was begun."""
+        # The write found the other end closed; or that end was closed with unread data, which can only be the
+        # request: it was one write, or the worker had not even sent THREAD.
+        if self._transport is not None:
+            self._reset = self._reset or _is_reset(self._transport)
+        was_left = self._refused or (self._reset and (self._whole_or_not or not self._heard))
+        return self._token == 0 and (self._sends == 0 or (self._sends == 1 and was_left))
 
     def send(self, frames: bytes) -> None:
         """Write to the worker. Nothing is sent unless asked for, so this needs no flow control."""
@@ -403,17 +414,12 @@ class Lane(asyncio.Protocol):
         """The worker's end is closed; returning None closes ours."""
 
     def connection_lost(self, error: Exception | None) -> None:
-        # The request is unread if the write found the other end closed; or if that end was closed with unread
-        # data, which can only be the request: it was one write, or the worker had not even sent THREAD.
-        is_reset = self._reset or isinstance(error, ConnectionResetError)
-        is_unread = isinstance(error, BrokenPipeError) or (
-            is_reset and (self._whole_or_not or not self._heard)
-        )
-        unread = self._sends == 0 or (self._sends == 1 and is_unread)
+        self._reset = self._reset or isinstance(error, ConnectionResetError)
+        self._refused = isinstance(error, BrokenPipeError)
         self._transport = None
         self.let_go()
         untaken = self.take_back()
-        unread = unread and self._token == 0
+        unread = self.is_unread
         lost = [(user, False) for user in self._behind.values() if user is not self.user]
         lost += [(user, True) for user in untaken]
         self._drop_backlog()

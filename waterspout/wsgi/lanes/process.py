@@ -486,7 +486,8 @@ class ProcessCrew(Crew):
     def _describe_last(self) -> str:
         """What it ran when it died; its lanes may have been seen to close first."""
         now = self._loop.time()
-        return describe_running({*self.lanes, *(lane for at, lane in self._lost if now - at < _LAST_WORDS)})
+        lanes = {*self.lanes, *(lane for at, lane in self._lost if now - at < _LAST_WORDS)}
+        return describe_running(lane for lane in lanes if not lane.is_unread)
 
 
 def _parse_failure(payload: bytes) -> Exception:

@@ -206,6 +206,25 @@ async def test_a_process_that_is_killed_is_gone_once_and_so_is_what_it_ran(start
     assert crew.crashed
 
 
+@pytest.mark.parametrize("is_seen_first", ["its end", "the end of its lanes"])
+async def test_a_process_is_not_said_to_have_run_what_it_never_read(start_crew, caplog, is_seen_first):
+    crew = await start_crew(threads=1)
+    [lane] = crew.lanes
+    freeze(crew.pid)
+    job = crew.begin("/hello")
+    await asyncio.sleep(0.05)  # uvloop writes at the end of the turn
+    os.kill(crew.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, crew.pid, os.WEXITED | os.WNOWAIT)
+    if is_seen_first == "its end":
+        crew._on_exit(crew._process)
+    else:
+        lane.close()
+    assert await job.end() == "unread"
+    await wait_for(lambda: crew.gone)
+    assert f"WSGI process {crew.pid} ended: killed by SIGKILL" in caplog.text
+    assert "; it ran nothing; starting another" in caplog.text
+
+
 async def test_one_that_is_killed_as_it_drains_has_crashed(start_crew, tmp_path, caplog):
     crew = await start_crew()
     job = crew.begin(f"/half?{tmp_path / 'never'}")
