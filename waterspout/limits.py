@@ -258,6 +258,8 @@ RELOAD_ANEW = 5.0
 RESTART_DELAY = (0.1, 5.0)
 #: ... and for one that had been ready, or was killed from outside: the app itself can be loaded.
 READY_RESTART_DELAY = (0.1, 0.5)
+#: ... and when no descriptor was left to start it: a client that leaves frees one.
+STARVED_DELAY = 1.0
 #: One that dies sooner than this after it was ready counts as one that did not come up (seconds).
 SHORT_LIFE = 5.0
 #: This many such deaths in a row are a crash loop: a minute or so of trying ...

@@ -21,6 +21,11 @@ def find_limit() -> int | None:
     return None if soft == resource.RLIM_INFINITY else soft
 
 
+def is_shortage(error: OSError) -> bool:
+    """No descriptor is left: to this process, or on the whole machine."""
+    return error.errno in (errno.EMFILE, errno.ENFILE)
+
+
 def describe_limit(error: OSError) -> str:
     """` (ulimit -n is 20)`, to append to an error that this causes; "" for others."""
     limit = find_limit() if error.errno == errno.EMFILE else None

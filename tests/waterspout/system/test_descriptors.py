@@ -6,7 +6,7 @@ import resource
 import pytest
 
 from waterspout.system import descriptors
-from waterspout.system.descriptors import describe_limit, find_limit
+from waterspout.system.descriptors import describe_limit, find_limit, is_shortage
 
 
 @pytest.mark.parametrize(("soft", "limit"), [(1024, 1024), (resource.RLIM_INFINITY, None)])
@@ -35,3 +35,8 @@ def test_it_is_named_behind_the_error_that_it_causes(monkeypatch):
     assert describe_limit(OSError(errno.EMFILE, "Too many open files")) == " (ulimit -n is 20)"
     assert describe_limit(OSError(errno.ENFILE, "Too many open files in system")) == ""
     assert describe_limit(OSError("can't start new thread")) == ""
+
+
+def test_a_shortage_is_told_from_other_errors():
+    numbers = (errno.EMFILE, errno.ENFILE, errno.EPIPE, None)
+    assert [is_shortage(OSError(number, "")) for number in numbers] == [True, True, False, False]

@@ -32,7 +32,7 @@ from waterspout.exceptions import (
 from waterspout.importer import Home
 from waterspout.limits import CUT_GRACE, END_SAID, EXIT_GRACE, PLACES_ASKED, READY_TIMEOUT
 from waterspout.logs.standing import LEFT, describe_place
-from waterspout.system.descriptors import describe_limit
+from waterspout.system.descriptors import describe_limit, is_shortage
 from waterspout.system.processes import read_rss
 from waterspout.system.signals import GROUP_SIGNALS
 from waterspout.wsgi.backlog import BacklogEnd
@@ -112,6 +112,7 @@ class ProcessCrew(Crew):
             raise WaterspoutError(await self._end_late()) from None
         except OSError as error:
             self.kill()
+            self.starved = is_shortage(error)
             raise WaterspoutError(
                 f"the WSGI process can't be started: {error}{describe_limit(error)}"
             ) from error

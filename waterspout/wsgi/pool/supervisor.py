@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from waterspout import limits
+from waterspout.logs.tally import Tally
 from waterspout.wsgi.lanes.crew import Crew
 from waterspout.wsgi.pool.arrival import Arrival
 from waterspout.wsgi.settings import PoolSettings
@@ -57,6 +58,7 @@ class Supervisor:
         self.restarts = 0
         self.crashed = 0
         self._failures = 0
+        self._starved = Tally(limits.SCARCE_PAUSE)
         self._came_up = 0  # since `open`; beyond the number of crews, each has taken another's place
         self._births: set[asyncio.Task[None]] = set()
         self._hurry = asyncio.Event()
@@ -155,16 +157,7 @@ class Supervisor:
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():  # in Python 3.11 `wait_for` may have swallowed it
                     raise asyncio.CancelledError
-                # If it was killed from outside, the app has not failed; if it is too large for the machine,
-                # this ends in a crash loop all the same.
-                delay = self._count_failure(ready=crew.killed)
-                logger.error(
-                    "%sthe WSGI app does not start, next try in %.1f s%s: %s",
-                    self._says,
-                    delay,
-                    self._describe_others(),
-                    failure,
-                )
+                delay = self._judge_failure(crew, failure)
                 self._check_broken()
             else:
                 self.broken = False
@@ -172,6 +165,26 @@ class Supervisor:
                 self._came_up += 1
                 logger.info("the WSGI app is ready%s in %s", again, crew)
                 return
+
+    def _judge_failure(self, crew: Crew, failure: BaseException) -> float:
+        """Log why it did not come up. Returns the delay before the next try."""
+        if crew.starved:  # that is not the app's failure
+            delay = limits.STARVED_DELAY
+            if not self._starved.count(asyncio.get_running_loop().time()):
+                return delay
+        else:
+            # If it was killed from outside, the app has not failed; if it is too large for the machine, this
+            # ends in a crash loop all the same.
+            delay = self._count_failure(ready=crew.killed)
+        logger.error(
+            "%sthe WSGI app does not start, next try in %.1f s%s: %s%s",
+            self._says,
+            delay,
+            self._describe_others(),
+            failure,
+            f" (logged at most once in {limits.SCARCE_PAUSE:.0f} s)" if crew.starved else "",
+        )
+        return delay
 
     def _describe_others(self) -> str:
         """The crews that keep serving meanwhile, for a log message."""

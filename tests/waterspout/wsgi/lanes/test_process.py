@@ -460,6 +460,27 @@ async def test_one_that_can_t_be_given_lanes_is_not_left_to_itself(make_crew, mo
     assert not is_alive(crew.pid)
 
 
+@pytest.mark.parametrize("spared", [0, 1], ids=["itself", "its lanes"])
+async def test_one_for_which_no_descriptor_is_left_is_starved(make_crew, monkeypatch, spared):
+    pairs = [socket.socketpair() for _ in range(spared)]
+
+    def make_pair():
+        if not pairs:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return pairs.pop()
+
+    crew = make_crew()
+    monkeypatch.setattr(socket, "socketpair", make_pair)
+    with pytest.raises(WaterspoutError, match="Too many open files"):
+        await crew.start()
+    assert crew.starved
+    monkeypatch.undo()
+    if spared:
+        await wait_for(lambda: crew.gone)
+    else:
+        crew.gone = True  # it never was
+
+
 async def test_one_that_was_told_half_an_order_is_replaced(start_crew, monkeypatch):
     crew = await start_crew()
     monkeypatch.setattr(socket, "send_fds", lambda sock, data, descriptors: sock.send(data[0][:1]))

@@ -55,7 +55,7 @@ class House:
         self.broken = 0
         self.fails = None
         self.starting = None
-        self.killed = False
+        self.killed = self.starved = False
         self.crew_class = FakeCrew
         settings = PoolSettings(workers=workers, **options)
         self.supervisor = Supervisor(settings, self.make, self.on_broken)
@@ -63,7 +63,8 @@ class House:
 
     def make(self):
         crew = self.crew_class(CrewSpec("x:y", 2), CrewEvents(lambda *_: None, self.supervisor.on_gone))
-        crew.fails, crew.starting, crew.killed = self.fails, self.starting, self.killed
+        crew.fails, crew.starting = self.fails, self.starting
+        crew.killed, crew.starved = self.killed, self.starved
         self.made.append(crew)
         return crew
 
@@ -150,6 +151,21 @@ async def test_a_crash_loop_is_said_once_and_goes_on_slowly(quick, caplog):
     said = [record for record in caplog.records if record.levelno == logging.CRITICAL]
     assert len(said) == 1
     assert "crash loop" in said[0].getMessage()
+
+
+async def test_where_no_descriptor_is_left_the_app_has_not_failed_and_is_soon_started(monkeypatch, caplog):
+    monkeypatch.setattr(limits, "STARVED_DELAY", 0.001)
+    house = House()
+    house.fails, house.starved = OSError("Too many open files"), True
+    house.supervisor.start_soon()
+    await wait_for(lambda: len(house.made) > limits.CRASH_LOOP + 3)
+    assert house.supervisor.broken
+    assert caplog.messages == [
+        "the WSGI app does not start, next try in 0.0 s: Too many open files (logged at most once in 60 s)"
+    ]
+    house.fails, house.starved = None, False
+    await wait_for(lambda: house.made[-1].ready)
+    assert not house.supervisor.broken
 
 
 async def test_while_none_comes_up_whoever_waits_is_told(quick, caplog):
