@@ -96,6 +96,20 @@ def raw(environ, start_response):
     if how == "pieces":
         while data := sock.recv(3):
             note("piece", environ, data=data.decode())
+    elif how == "ticks":
+        deadline = time.monotonic() + 15
+        try:
+            while time.monotonic() < deadline:
+                sock.sendall(b"tick")
+                time.sleep(0.05)
+        except BrokenPipeError as error:
+            note("ended", environ, error=str(error))
+    elif how == "lingers":
+        while sock.recv(1000):
+            pass
+        sock.sendall(b"ended")
+        time.sleep(1)
+        sock.sendall(b"bye.")
     elif how == "shutdown":
         sock.shutdown(2)
         note("shut", environ, fileno=sock.fileno(), data=sock.recv(10).decode())

@@ -118,6 +118,16 @@ def test_a_view_that_only_sends_ends_when_its_client_has_left(server):
     server.canary()
 
 
+@pytest.mark.parametrize("leave", ["close", "reset"])
+def test_a_view_that_only_sends_by_the_bare_socket_ends_too(server, leave):
+    ident = new_id()
+    connection = open_raw(server, f"/raw?id={ident}&how=ticks")
+    connection.send(b"unread")
+    connection.take(4)
+    getattr(connection, leave)()
+    assert server.wait_for_note("ended", ident)["error"]
+
+
 def test_a_lane_is_free_after_each_of_many(server):
     for number in range(30):
         client = dial(server, "/sock/echo")
@@ -289,6 +299,20 @@ def test_a_quiet_one_does_not_hold_up_the_end_of_its_process(start_server, numbe
         poll(lambda: server.wsgi_pids() and pid not in server.wsgi_pids())
     assert "cut off" not in server.log
     assert " 101 " in access_line(server, f"/sock/echo?id={ident}")
+
+
+def test_what_still_comes_when_its_view_has_been_told_of_the_end_is_thrown_away(start_server):
+    server = start_server("--wsgi", "tests.apps.own_sockets:app", "--graceful-timeout", "60")
+    target = f"/raw?id={new_id()}&how=lingers"
+    with open_raw(server, target) as connection:
+        server.signal(signal.SIGTERM)
+        assert connection.take(5) == b"ended"
+        for _ in range(20):
+            connection.send(b"x" * 100_000)
+        assert connection.take(4) == b"bye."
+        assert connection.everything() == b""
+    assert server.wait() == 0
+    assert access_line(server, target).split()[-1].count("-") == 1  # a request ID, and no last word
 
 
 def test_who_takes_over_during_a_stop_is_told_too(start_server):

@@ -30,7 +30,9 @@ from waterspout.wsgi.frames import (
     WHOLE,
     FrameParser,
     build_reply,
+    has_cancel,
     pack,
+    pack_about,
     pack_answer,
     pack_header,
     pack_read,
@@ -229,3 +231,19 @@ def test_a_reply_head_knows_its_length_and_its_parts():
     assert head.headers == [("Set-Cookie", "a: 1"), ("content-length", "7"), ("X-Empty", "")]
     assert head.wire.startswith(b"HTTP/1.1 404 Not  Found \r\nSet-Cookie: a: 1\r\n")
     assert build_reply(200, "", []).length == -1
+
+
+@pytest.mark.parametrize(
+    ("frames", "is_there"),
+    [
+        (b"", False),
+        (pack(BODY, b"x" * 100), False),
+        (pack(BODY, bytes([CANCEL]) * 100), False),
+        (pack(BODY, b"x" * 100) + pack_about(CANCEL, 0, "gone"), True),
+        (pack(BODY, b"x" * 100)[:-1], False),
+        (pack(BODY, b"") + pack_about(CANCEL, 0, "gone")[:5], True),
+        (pack(BODY, b"") + pack_about(CANCEL, 0, "gone")[:4], False),
+    ],
+)
+def test_a_cancel_is_found_among_other_frames(frames, is_there):
+    assert has_cancel(frames) == is_there

@@ -72,6 +72,7 @@ class Tunnel(Reply):
         """False: it has ended before."""
         is_first, self.finished = not self.finished, True
         self._on_left = tell_nobody  # its owner refers to us: else a cycle
+        self._upload.discard()  # what still comes
         return is_first
 
     def write(self, data: bytes) -> None:

@@ -67,7 +67,7 @@ class Upload:
 
     def receive(self, data: bytes) -> asyncio.Future[None] | None:
         """Bytes from the client. The future, if any, is done when more may come."""
-        if self.discarding:
+        if self.discarding or self._end_sent:  # said before the client has stopped: see `wind_up`
             return None
         if self.spool is not None:
             self.spool.put(data)

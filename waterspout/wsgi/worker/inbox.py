@@ -41,7 +41,7 @@ class Lane(Protocol):
         """Request `credit` more bytes of the body. Raises Forked."""
 
     def say(self, frames: bytes) -> bool:
-        """Send, without a look at what has come. False: the lane is lost."""
+        """Send for a view that has taken its connection over. False: the client is gone, or the lane is."""
 
     def fileno(self) -> int:
         """The descriptor of its socket."""

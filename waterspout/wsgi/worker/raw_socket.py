@@ -65,7 +65,7 @@ class RawSocket:
 
     def _say(self, frames: bytes) -> None:
         if self._is_closed or self._inbox.cancelled or not self._lane.say(frames):
-            raise BrokenPipeError(EPIPE, self._inbox.cancelled or "the connection is closed")
+            raise BrokenPipeError(EPIPE, self._inbox.cancelled or "the client left")
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         """At most `size` bytes, as soon as there are any; b"": the client sends no more, or is gone, or the
@@ -88,9 +88,10 @@ class RawSocket:
         return data[:size]
 
     def _ask(self, credit: int) -> None:
-        if credit > self._asked:
-            self._lane.ask(credit - self._asked)
-            self._asked = credit
+        with self._turn:  # once this is closed, the lane may run another request
+            if credit > self._asked and not self._is_closed:
+                self._lane.ask(credit - self._asked)
+                self._asked = credit
 
     def fileno(self) -> int:
         """A descriptor that is readable when `recv` would not block; -1: it is closed."""

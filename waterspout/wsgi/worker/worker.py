@@ -38,6 +38,7 @@ from waterspout.wsgi.frames import (
     UPGRADE,
     FrameParser,
     RequestHead,
+    has_cancel,
     pack,
     pack_about,
     pack_read,
@@ -139,7 +140,7 @@ class LaneWorker:
     def _next(self) -> bytes:
         """The next request, from the backlog or, when that is empty, from the lane as soon as one arrives."""
         while not self._waiting:
-            if self._busy and (self._backlog is None or not self._take(self._backlog)):
+            if self._busy and not self._waiting and (self._backlog is None or not self._take(self._backlog)):
                 self._busy = False
                 self._silent.clear()
                 self._company.discard(self)
@@ -223,14 +224,34 @@ class LaneWorker:
         self._say(frames)
 
     def say(self, frames: bytes) -> bool:
-        """Send, without a look for CANCEL. False: the lane is lost, or a forked child's parent's."""
-        if fork_generation() != self._generation:
+        """Send for a view that has taken its connection over. False: the client is gone, or the lane is lost,
+        or it is that of a forked child's parent.
+        """
+        if fork_generation() != self._generation or self._sees_cancel():
             return False
         try:
             self._say(frames)
         except LaneClosed:
             return False
         return True
+
+    def _sees_cancel(self) -> bool:
+        """Whether a CANCEL, or the lane's end, is to be received. Takes nothing: a thread of the view may be
+        waiting for the rest in a selector.
+        """
+        if not self._listening.acquire(blocking=False):
+            return False  # a thread of the view is receiving, and will see it
+        try:
+            if self._parser.is_amid:
+                return False
+            data = self._sock.recv(LANE_READ, socket.MSG_DONTWAIT | socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        finally:
+            self._listening.release()
+        return not data or has_cancel(data)
 
     def fileno(self) -> int:
         return self._sock.fileno()
@@ -255,6 +276,10 @@ class LaneWorker:
     def look(self) -> None:
         """Sort what has arrived. A child that the app forked leaves it to its parent."""
         if fork_generation() != self._generation:
+            return
+        if self.inbox.is_raw:
+            if not self.inbox.cancelled and self._sees_cancel():
+                self.inbox.cancelled = "the client left"
             return
         try:
             self._poll()
