@@ -328,7 +328,7 @@ SCENARIOS = {
     "Flask whose client leaves": leave_reply,
     "WebSocket": socket_scenario("/echo", "hello"),
     "WebSocket that is reset": socket_scenario("/echo", "hello", end=None),
-    "WebSocket of the WSGI app's own": flask_socket(b"hello"),
+    "WebSocket of the WSGI app's own": flask_socket(b"!"),
     "WebSocket of the WSGI app's own whose client leaves": flask_socket(),
     "WebSocket that fails": socket_scenario("/echo", "hello", end=raw.frame(raw.TEXT, "fail")),
     "WebSocket with pings": socket_scenario("/pinged", "hello"),

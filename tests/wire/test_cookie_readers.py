@@ -23,7 +23,8 @@ def test_an_error_of_a_handler_that_looks_who_asks_varies_with_cookies(server, h
 
 @pytest.mark.parametrize("handler", [name for name in HANDLERS if name != "reads"])
 def test_so_does_what_somebody_unknown_is_told(server, handler):
-    for method, status in (("GET", 302), ("HEAD", 302), ("POST", 403)):
+    sent = 401 if handler == "speaks" else 302  # one that answers in JSON sends nobody to a page
+    for method, status in (("GET", sent), ("HEAD", sent), ("POST", 403)):
         if (handler, method) != ("tornados", "HEAD"):
             reply = server.ask(method, f"/{handler}/404", body=b"" if method == "POST" else None)
             assert (reply.status, reply.all("Vary")) == (status, ["Cookie"])

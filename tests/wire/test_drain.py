@@ -72,6 +72,7 @@ def test_who_waits_for_a_lane_is_answered_though_the_process_dies_meanwhile(star
     for connection in waiting:
         connection.send_request("GET", "/canary?id=x")
     assert server.get("/native/ping").text == "pong"  # so those before it have been read
+    time.sleep(0.5)  # until then they may count as running, behind the one that does
     server.signal(signal.SIGTERM)
     assert server.log_lines("; 2 waiting for a lane")
     os.kill(*server.wsgi_pids(), signal.SIGKILL)
