@@ -186,6 +186,9 @@ BODY_PIECE = 256 * KIB
 EXHAUSTED_PAUSE = 60.0
 #: When one of this many last descriptors is in use, the server checks whether there are any left.
 LAST_DESCRIPTORS = 8
+#: How many of the last ones clients don't get, beside what WSGI processes need to be started: for the
+#: operations address, for files, and for what handlers connect to.
+KEPT_DESCRIPTORS = 16
 #: When none are left, connections without a request for this long make room (seconds).
 IDLE_FOR_OTHERS = 5.0
 #: When the server stops, an idle client may have a request on its way, which has this long to be read: to a

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import os
 import socket
 import ssl
@@ -36,8 +37,9 @@ class Acceptor:
     """Accepts on `sock`, and passes each connection's socket and the client's address to `on_socket`.
 
     If accepting fails, for example because no descriptor is left, it tries again a little later; clients wait
-    in the backlog meanwhile. `on_loop_closed`: called when the loop is closed by `close(all_fds=True)`;
-    Tornado's test cases do that after each test, and Tornado's own server has no open socket then.
+    in the backlog meanwhile. `find_most`: returns the number from which on descriptors are not for clients.
+    `on_loop_closed`: called when the loop is closed by `close(all_fds=True)`; Tornado's test cases do that
+    after each test, and Tornado's own server has no open socket then.
     """
 
     def __init__(
@@ -46,9 +48,11 @@ class Acceptor:
         sock: socket.socket,
         on_socket: Callable[[socket.socket, object], None],
         on_loop_closed: Callable[[], None] = lambda: None,
+        find_most: Callable[[], float] = lambda: math.inf,
     ) -> None:
         self._sock = sock
         self._on_socket = on_socket
+        self._find_most = find_most
         self._on_loop_closed = on_loop_closed
         self._loop = loop
         self._pause: object | None = None
@@ -79,6 +83,7 @@ class Acceptor:
     def _accept(self) -> None:
         for _ in range(BACKLOG):  # no more at once: others must be served, too
             try:
+                _check_room(self._find_most())  # before: afterwards there is a client to be turned away
                 sock, address = self._sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
@@ -104,7 +109,7 @@ class PlainListener:
     """Accepts on `sock` by hand, and starts a protocol from `make_protocol` on each connection.
 
     For asyncio's event loop: when no descriptor is left, its own server writes a thousand log entries a
-    second, and no client is served meanwhile. `on_loop_closed` is for the `Acceptor`.
+    second, and no client is served meanwhile. `on_loop_closed` and `find_most` are for the `Acceptor`.
     """
 
     def __init__(
@@ -113,10 +118,11 @@ class PlainListener:
         sock: socket.socket,
         make_protocol: Callable[[], asyncio.Protocol],
         on_loop_closed: Callable[[], None] = lambda: None,
+        find_most: Callable[[], float] = lambda: math.inf,
     ) -> None:
         self._make_protocol = make_protocol
         self._tasks: set[asyncio.Task[None]] = set()
-        self._acceptor = Acceptor(loop, sock, self._start, on_loop_closed)
+        self._acceptor = Acceptor(loop, sock, self._start, on_loop_closed, find_most)
 
     def close(self) -> None:
         """Stop accepting. Connections that are being started continue."""
@@ -149,11 +155,12 @@ class TLSListener(PlainListener):
         sock: socket.socket,
         make_protocol: Callable[[], asyncio.Protocol],
         on_loop_closed: Callable[[], None],
+        find_most: Callable[[], float],
         find_context: Callable[[], ssl.SSLContext],
     ) -> None:
         self._find_context = find_context
         self._failures: dict[str, Tally] = {}
-        super().__init__(loop, sock, make_protocol, on_loop_closed)
+        super().__init__(loop, sock, make_protocol, on_loop_closed, find_most)
 
     async def _connect(self, sock: socket.socket, address: object) -> None:
         try:
@@ -220,33 +227,46 @@ class Shortage:
         self._where = where
         self._tally = Tally(EXHAUSTED_PAUSE)
 
-    def look(self, now: float) -> bool:
-        """Try to open one more descriptor. True: none is left, even after collecting garbage."""
-        error = _try_to_open()
+    def look(self, now: float, most: float = math.inf) -> bool:
+        """Try to open one more descriptor, with a number below `most`. True: none is left, even after
+        collecting garbage.
+        """
+        error = _try_to_open(most)
         if error is not None and collector.collect():
-            error = _try_to_open()
+            error = _try_to_open(most)
         if error is None:
             return False
         if self._tally.count(now):
             there_are, where = self._count(), self._where()
+            limit = math.inf if there_are.limit is None else there_are.limit
+            kept = f"{limit - most:.0f} of them are kept for WSGI processes and files; "
             gen_log.error(
-                "no connection can be accepted%s: %s (%d connection%s open, ulimit -n is %s; "
-                "logged at most once in %.0f s)",
+                "no connection can be accepted%s: %s (%d connection%s open, ulimit -n is %s; %slogged at "
+                "most once in %.0f s)",
                 f" at {where}" if where else "",
                 error.strerror,
                 there_are.open,
                 " is" if there_are.open == 1 else "s are",
-                there_are.limit if there_are.limit is not None else "unlimited",
+                limit if limit < math.inf else "unlimited",
+                kept if most < limit else "",
                 EXHAUSTED_PAUSE,
             )
         return True
 
 
-def _try_to_open() -> OSError | None:
-    """Return why no descriptor can be opened; None: one can."""
+def _try_to_open(most: float) -> OSError | None:
+    """Return why a client can't have a descriptor; None: it can."""
     try:
-        os.close(os.open(os.devnull, os.O_RDONLY))
+        _check_room(most)
     except OSError as error:
         if error.errno in _EXHAUSTED:
             return error
     return None
+
+
+def _check_room(most: float) -> None:
+    """Raise OSError: no descriptor is left below `most`. The kernel gives the lowest one that is free."""
+    descriptor = os.open(os.devnull, os.O_RDONLY)
+    os.close(descriptor)
+    if descriptor >= most:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))

@@ -77,8 +77,11 @@ class HTTPServer(httpserver.HTTPServer):
         self._open: set[Connection] = set()
         #: Has Tornado's name: this is where others look for the port (jupyter, distributed).
         self._sockets: dict[int, socket.socket] = {}
-        #: Descriptors from this number on are the last available ones.
-        self._last_descriptors: float = math.inf
+        #: How many of the last descriptors clients don't get, so that the process itself goes on: at most a
+        #: quarter of `ulimit -n`.
+        self.kept_descriptors = 0
+        #: Descriptors from these numbers on are the last ones for clients, and not for clients.
+        self._last_descriptors = self._most_descriptors = math.inf
         self._is_short = False
         self._shortage = Shortage(lambda: self.count_connections(), self._describe)
         self._sweeper: asyncio.TimerHandle | None = None
@@ -107,12 +110,13 @@ class HTTPServer(httpserver.HTTPServer):
             return Intake(self)
 
         loop, listeners, lost = self._io_loop, list(self._listeners), self._on_loop_closed
+        most = self._find_most
         for sock in sockets:
             self._sockets[sock.fileno()] = sock
             if self.ssl_options is not None:
-                listeners.append(TLSListener(loop, sock, make, lost, self._find_context))
+                listeners.append(TLSListener(loop, sock, make, lost, most, self._find_context))
             elif isinstance(self.loop, asyncio.BaseEventLoop):
-                listeners.append(PlainListener(loop, sock, make, lost))
+                listeners.append(PlainListener(loop, sock, make, lost, most))
             else:
                 listeners.append(Listener(self.loop, sock, make))
         self._listeners = listeners
@@ -138,6 +142,9 @@ class HTTPServer(httpserver.HTTPServer):
         if changes:
             self._close_listeners()
             self._listen_on(sockets)
+
+    def _find_most(self) -> float:
+        return self._most_descriptors
 
     def _describe(self) -> str:
         is_secure = self.ssl_options is not None
@@ -244,22 +251,27 @@ class HTTPServer(httpserver.HTTPServer):
         if self._sweeper is None:
             self._turn()
             self._sweep_later()
-        if not self._is_short and _find_descriptor(transport) >= self._last_descriptors:
-            # At once: libuv turns away the next client, and when we sweep there may be some again.
-            self._look_for_shortage(self.loop.time())
+        if (number := _find_descriptor(transport)) >= self._last_descriptors:
+            if not self._is_short:
+                # At once: the next client is turned away, and when we sweep there may be some again.
+                self._look_for_shortage(self.loop.time())
+            if number >= self._most_descriptors:
+                connection.abort()  # as libuv does when there is none at all
 
     def _turn(self) -> float:
         self.now = self.loop.time()
         self.soon = self.now + self._interval
-        limit = find_limit()
-        self._last_descriptors = math.inf if limit is None else limit - limits.LAST_DESCRIPTORS
+        if (limit := find_limit()) is not None:
+            kept = min(self.kept_descriptors, limit // 4)
+            self._most_descriptors = limit - kept if kept else math.inf
+            self._last_descriptors = limit - kept - limits.LAST_DESCRIPTORS
         return self.now
 
     def _sweep_later(self) -> None:
         self._sweeper = self.loop.call_later(self._interval, self._sweep)
 
     def _look_for_shortage(self, now: float) -> bool:
-        self._is_short = self._shortage.look(now)
+        self._is_short = self._shortage.look(now, self._most_descriptors)
         if self._is_short and self._sweeper is None and self._sockets:
             self._sweep_later()  # there may never be a connection to start it
         return self._is_short

@@ -23,7 +23,14 @@ from waterspout import __version__, limits
 from waterspout.application import Application
 from waterspout.exceptions import ConfigurationError
 from waterspout.http import HTTPServer
-from waterspout.limits import GC_THRESHOLDS, LOOP_STANDS, READY_TIMEOUT, SAME_SIGNAL, STANDING_GRACE
+from waterspout.limits import (
+    GC_THRESHOLDS,
+    KEPT_DESCRIPTORS,
+    LOOP_STANDS,
+    READY_TIMEOUT,
+    SAME_SIGNAL,
+    STANDING_GRACE,
+)
 from waterspout.logs import loggers
 from waterspout.logs.saying import say
 from waterspout.logs.standing import MAIN_THREAD, describe_place, find_awaited, find_place
@@ -268,6 +275,7 @@ class Server:
             )
         server = HTTPServer(self._application, ssl_options=tls, max_body_size=size, settings=settings.http)
         server.on_refused = log_refusal
+        server.kept_descriptors = KEPT_DESCRIPTORS + sum(pool.settings.descriptors for pool in self._pools)
         return server
 
     async def _start(self, application: TornadoApplication) -> bool:

@@ -13,6 +13,10 @@ from waterspout.exceptions import ConfigurationError
 #: The smallest value of a setting, where that is not 0.
 _LEAST: Final = {"threads": 1, "nice": limits.NICE_AUTO, "timeout": 0.1, "queue_timeout": 0.1}
 
+#: Descriptors that a WSGI process takes here beside its lanes, and more while one is started.
+_OF_A_PROCESS: Final = 2
+_OF_A_START: Final = 8
+
 
 @dataclass(frozen=True)
 class PoolSettings:
@@ -59,6 +63,14 @@ class PoolSettings:
     def crews(self) -> int:
         """How many crews there should be: the threads of this process are one."""
         return max(1, self.workers)
+
+    @property
+    def descriptors(self) -> int:
+        """How many descriptors of the event loop's process its WSGI processes take, all started anew."""
+        if not self.workers:
+            return 0
+        lanes = self.threads + 3 * min(self.threads, limits.BACKLOGS)
+        return self.workers * (lanes + _OF_A_PROCESS) + _OF_A_START
 
     @property
     def niceness(self) -> int:

@@ -160,8 +160,8 @@ async def serve(make=Delegate, *, server_class=HTTPServer, **options):
     app = App(make) if isinstance(make, type) else make
     server = server_class(app, **options)
     sockets = bind_sockets(0, "127.0.0.1")
-    server.add_sockets(sockets)
     try:
+        server.add_sockets(sockets)
         yield Served(server, sockets[0].getsockname()[1], app)
     finally:
         server.stop()

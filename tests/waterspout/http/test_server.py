@@ -537,7 +537,7 @@ def short_of_descriptors(monkeypatch):
     monkeypatch.setattr("waterspout.http.server.find_limit", lambda: 10)
 
     def take(error=OSError(errno.EMFILE, "Too many open files")):  # noqa: B008 - the same for all
-        monkeypatch.setattr("waterspout.http.accepting._try_to_open", lambda: error)
+        monkeypatch.setattr("waterspout.http.accepting._try_to_open", lambda most: error)
 
     return take
 
