@@ -239,7 +239,7 @@ class Admission:
 
 def _say_cut(unsaid: int, is_rest: bool) -> None:
     logger.warning(
-        "%d slow clients were cut off since the last such line, because others waited for a lane or "
+        "slow clients were cut off (%d since the last such line), because others waited for a lane or "
         "for room in the spool (--wsgi-threads, --wsgi-spool)",
         unsaid,
     )

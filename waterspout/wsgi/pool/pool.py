@@ -167,7 +167,7 @@ class Pool:
         except TimeoutError:
             # Perhaps none are left: connections may have used up all of the time.
             if left := self.running + self.prefetched + self.waiting:
-                logger.warning("%s%d requests are cut off: the graceful timeout is over", self._says, left)
+                logger.warning("%srequests are cut off (%d): the graceful timeout is over", self._says, left)
         await self._end(grace)
 
     def reload(self) -> None:

@@ -290,7 +290,7 @@ class Supervisor:
             await asyncio.wait_for(crew.drain(), grace)
         except TimeoutError:
             if crew.running:
-                logger.warning("%s ends: %d requests are cut off after %.0f s", crew, crew.running, grace)
+                logger.warning("%s ends: requests are cut off (%d) after %.0f s", crew, crew.running, grace)
         if crew.busy:
             await crew.stop(limits.EXIT_GRACE)  # whatever still runs is stuck, or out of time
             return

@@ -285,7 +285,7 @@ async def test_stopping_waits_no_longer_than_it_is_told(make_pool, gate, workers
     await asyncio.wait_for(pool.stop(0.1), 15)
     assert await waiting.end() == 503
     assert await running.end() == "lost"
-    assert "2 requests are cut off" in caplog.text
+    assert "requests are cut off (2)" in caplog.text
     gate.touch()
 
 

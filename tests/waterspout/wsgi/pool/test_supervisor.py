@@ -236,7 +236,7 @@ async def test_a_reload_replaces_all(caplog):
     assert house.supervisor.crews == house.made[2:]
     assert house.supervisor.restarts == 2
     await wait_for(lambda: all(hasattr(crew, "stopped_with") for crew in old))
-    assert "1 requests are cut off" in caplog.text
+    assert "requests are cut off (1)" in caplog.text
     await asyncio.sleep(0.02)
     assert len(house.made) == 4
     assert house.supervisor.draining == []
