@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import weakref
 from asyncio import AbstractEventLoop, get_running_loop
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, cast
 
@@ -21,7 +21,7 @@ from waterspout.exceptions import ConfigurationError, RequestRefused
 from waterspout.http.exchange import Exchange
 from waterspout.hub.local import hub
 from waterspout.message.proxies import PROXY_SETTINGS, Proxies
-from waterspout.message.record import Record, is_logged, record_of, word_for
+from waterspout.message.record import Record, is_logged, record_of, take_over, word_for
 from waterspout.message.target import split_target
 from waterspout.native.access import ask_before_body
 from waterspout.native.called import is_called, open_called
@@ -271,6 +271,12 @@ class Application(TornadoApplication):
         return len(outer) + sum(counts) - (self.container is not None)
 
     # -- Tornado calls these -----------------------------------------------------------------------------
+
+    def __call__(self, request: HTTPServerRequest) -> Awaitable[None] | None:
+        """Answer a request whose body is here, which a function or a handler has passed on."""
+        if take_over(request):
+            adopt(self.proxies, request)
+        return super().__call__(request)
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
         return Opening(self, server_conn, request_conn)

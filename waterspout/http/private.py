@@ -15,8 +15,8 @@ from tornado.http1connection import HTTP1Connection, _GzipMessageDelegate
 from tornado.httpserver import _CallableAdapter, _HTTPRequestContext
 from tornado.httputil import HTTPHeaders, _normalize_header
 
-#: Gives a function the request with its body. Attributes: `connection`, read when the head comes, and
-#: `request_callback`, the function (a router's: a partial, with what the path gives it).
+#: Gives a function the request with its body. Attributes: `connection`, read when the head comes, `request`,
+#: made then, and `request_callback`, the function (a router's: a partial, with what the path gives it).
 CallableDelegate = _CallableAdapter
 GzipMessageDelegate = _GzipMessageDelegate
 normalize_header = _normalize_header

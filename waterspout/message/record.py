@@ -145,4 +145,14 @@ def record_of(request: Any) -> Record:
     return record
 
 
+def take_over(request: Any) -> bool:
+    """Answer `request`, and write its access line, in place of the function of a rule that it comes from, if
+    it does: see `RecordedConnection`. Returns whether it does.
+    """
+    hand_on = getattr(request.connection, "hand_on", None)
+    if hand_on is not None:
+        request.connection = hand_on()
+    return hand_on is not None
+
+
 _LOG_LINE: Final = Record.log.__code__.co_firstlineno

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, TypeGuard, cast
 
 from tornado.httputil import (
     HTTPConnection,
     HTTPHeaders,
     HTTPInputError,
     HTTPMessageDelegate,
+    HTTPOutputError,
     HTTPServerRequest,
     RequestStartLine,
     ResponseStartLine,
@@ -39,17 +40,18 @@ def is_called(delegate: HTTPMessageDelegate | None) -> TypeGuard[CallableDelegat
     """Whether a router has found a function. Not a `WSGIContainer`: that logs what it answers itself."""
     if not isinstance(delegate, CallableDelegate):
         return False
-    return not isinstance(getattr(delegate.request_callback, "func", None), WSGIContainer)
+    called = delegate.request_callback
+    return not isinstance(getattr(called, "func", called), WSGIContainer)
 
 
 def open_called(
     application: Application, request: HTTPServerRequest, delegate: CallableDelegate
 ) -> NativeDelegate:
     """What answers `request` in place of Tornado's `delegate`, which calls the function with the body whole:
-    the same, with an access line, a request ID and our limit on the body.
+    the same, with an access line, a request ID, our limit on the body, and a path below the root path.
     """
     delegate.connection = recorded = RecordedConnection(application, request)
-    return NativeDelegate(application, request, CalledDelegate(delegate, recorded))
+    return NativeDelegate(application, request, CalledDelegate(request, delegate, recorded))
 
 
 class CalledDelegate(HTTPMessageDelegate):
@@ -60,14 +62,21 @@ class CalledDelegate(HTTPMessageDelegate):
     stream_request_body = False
     handler: RecordedConnection | None = None
 
-    def __init__(self, delegate: CallableDelegate, connection: RecordedConnection) -> None:
+    def __init__(
+        self, request: HTTPServerRequest, delegate: CallableDelegate, connection: RecordedConnection
+    ) -> None:
+        self._request: Any = request
         self._delegate = delegate
         self._connection = connection
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
-        return self._delegate.headers_received(start_line, headers)
+        awaitable = self._delegate.headers_received(start_line, headers)
+        made: Any = self._delegate.request
+        found = self._request
+        made.path, made.query, made.root_path = found.path, found.query, found.root_path
+        return awaitable
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         return self._delegate.data_received(chunk)
@@ -112,23 +121,36 @@ class RecordedConnection(HTTPConnection):
         self._connection.set_close_callback(self._on_close)
 
     def let_go(self) -> None:
-        """It has not been called: somebody else writes the access line."""
+        """Somebody else writes the access line."""
         self._connection.set_close_callback(None)
+        self._close_callback = None
+
+    def hand_on(self) -> HTTPConnection:
+        """The function has called another application, or a `Container`, which answers, and writes the
+        access line. Returns the connection itself.
+        """
+        self.let_go()
+        self._is_logged = True
+        return cast(HTTPConnection, self._connection)
 
     def fail(self, error: BaseException) -> None:
         """The function has raised: answer 500, or cut the reply that it has begun."""
         connection, request, record = self._connection, self._request, self._record
-        connection.set_close_callback(None)
-        if not (self._has_begun or self._is_logged):
+        if self._is_logged:  # the reply is out, or somebody else's
+            log_failure(record, error, _FAILED)
+            return
+        self.let_go()
+        # On our own server even a head that was refused has begun the reply.
+        has_begun = self._has_begun or getattr(connection, "response_started", False)
+        if not (has_begun or is_left(connection)):
             self._is_logged = True
             fail(self._application, request, error, _FAILED).finish()
             return
         log_failure(record, error, _FAILED)
-        if not self._is_logged:  # it is incomplete
-            record.note = "cut"
-            if not is_left(connection):
-                cut_reply(connection, is_delimited=request.version == "HTTP/1.1")
-            self._log()
+        record.note = record.note or "cut"
+        if not is_left(connection):
+            cut_reply(connection, is_delimited=request.version == "HTTP/1.1")
+        self._log()
 
     def write_headers(
         self,
@@ -141,20 +163,21 @@ class RecordedConnection(HTTPConnection):
         if is_final:
             headers = headers.copy()  # the function may use one object for all its replies
             self._recorder.transform_first_chunk(start_line.code, headers, b"", False)
-        written: Future[None] = self._connection.write_headers(start_line, headers, chunk)
+        written: Future[None] = self._do(self._connection.write_headers, start_line, headers, chunk)
         self._has_begun = self._has_begun or is_final
         self._recorder.transform_chunk(chunk or b"", False)
         return written
 
     def write(self, chunk: bytes) -> Future[None]:
-        written: Future[None] = self._connection.write(chunk)
+        written: Future[None] = self._do(self._connection.write, chunk)
         self._recorder.transform_chunk(chunk, False)
         return written
 
     def finish(self) -> None:
         self._recorder.transform_chunk(b"", True)
-        self._connection.finish()
+        self._do(self._connection.finish)
         self._log()
+        self._close_callback = None  # no reference cycle
 
     def set_close_callback(self, callback: Callable[[], None] | None) -> None:
         self._close_callback = callback
@@ -162,11 +185,20 @@ class RecordedConnection(HTTPConnection):
     def detach(self) -> IOStream:
         stream: IOStream = self._connection.detach()
         self._log()
+        self._close_callback = None
         return stream
 
     def switch_protocols(self, protocol: Protocol) -> None:
         self._connection.switch_protocols(protocol)
         self._log()
+        self._close_callback = None
+
+    def _do(self, write: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return write(*arguments)
+        except HTTPOutputError:  # more, or less, than the Content-Length says: the server closes
+            self._record.note = "cut"
+            raise
 
     def _on_close(self) -> None:
         callback, self._close_callback = self._close_callback, None

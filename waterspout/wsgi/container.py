@@ -14,6 +14,7 @@ from waterspout import limits
 from waterspout.exceptions import ConfigurationError
 from waterspout.importer import find_fault
 from waterspout.message.proxies import PROXY_SETTINGS, Proxies
+from waterspout.message.record import take_over
 from waterspout.ops.gauges import Gauges
 from waterspout.wsgi.exchange.exchange import Exchange
 from waterspout.wsgi.naming import Link
@@ -198,6 +199,7 @@ class Container(WSGIContainer, HTTPServerConnectionDelegate):
         await exchange.over
 
     def _open(self, request: HTTPServerRequest) -> Exchange:
+        take_over(request)
         assert request.connection is not None
         exchange = self.start_request(request.server_connection, request.connection)
         exchange.request = request

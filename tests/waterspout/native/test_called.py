@@ -1,13 +1,17 @@
-"""Rules that lead to a plain function, which answers through `request.connection`: their access lines."""
+"""Rules that lead to a plain function, which answers through `request.connection`: how that is recorded."""
 
 import asyncio
+import contextlib
 import re
+import threading
 
 import pytest
 import tornado.wsgi
-from tornado.httputil import HTTPHeaders, ResponseStartLine
+from tornado.httputil import HTTPHeaders, HTTPOutputError, ResponseStartLine
 from tornado.routing import AnyMatches, PathMatches, Rule, RuleRouter
+from tornado.web import RequestHandler
 
+import waterspout
 from tests.waterspout.http import harness
 from tests.waterspout.http.harness import HTTPServer, on_loops, until
 from tests.waterspout.leftovers import nothing_left
@@ -48,6 +52,20 @@ def detach(request):
     asyncio.ensure_future(stream.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nraw")).add_done_callback(
         lambda _: stream.close()
     )
+
+
+def write_too_much(request):
+    request.connection.write_headers(OK, HTTPHeaders({"Content-Length": "2"}), b"abc")
+
+
+def promise_too_much(request):
+    request.connection.write_headers(OK, HTTPHeaders({"Content-Length": "4"}), b"abc")
+
+    def finish():
+        with contextlib.suppress(HTTPOutputError):
+            request.connection.finish()
+
+    asyncio.get_running_loop().call_soon(finish)
 
 
 class Waits:
@@ -141,6 +159,103 @@ async def test_what_raises_is_answered_and_logged(server_class, caplog):
         await until(lambda: len(lines_of(caplog)) == 3)
     assert lines_of(caplog)[0] == "GET /fail 500 26B native mine"
     assert lines_of(caplog)[2] == "POST /fail 200 3B native late cut"
+
+
+@SERVERS
+@on_loops
+async def test_a_head_that_can_t_be_sent_is_recorded(server_class, caplog):
+    """Our own server closes then, whoever writes such a head, as Tornado's does for most that do."""
+    application = make()
+    async with harness.serve(application, server_class=server_class) as served, served.client() as client:
+        client.send(make_head("POST /fail", 7, "X-Request-Id: mine", "Connection: close"), b"illegal")
+        answer = await client.rest()
+    if server_class is HTTPServer:
+        assert (answer, lines_of(caplog)) == (b"", ["POST /fail 200 0B native mine cut"])
+    else:
+        assert answer.startswith(b"HTTP/1.1 500 ")
+        assert lines_of(caplog) == ["POST /fail 500 26B native mine"]
+    assert sum(application.gauges.native) == 1
+
+
+@SERVERS
+@pytest.mark.parametrize(("function", "size"), [(write_too_much, 0), (promise_too_much, 3)])
+@on_loops
+async def test_a_reply_that_is_not_as_long_as_it_says_is_cut(server_class, function, size, caplog):
+    """At once, or when nobody is there to hear of it. The server closes: not the client."""
+    application = make(("/wrong", function))
+    async with harness.serve(application, server_class=server_class) as served, served.client() as client:
+        client.send(b"GET /wrong HTTP/1.1\r\nHost: x\r\nX-Request-Id: mine\r\n\r\n")
+        await client.rest()
+        await until(lambda: lines_of(caplog))
+    assert lines_of(caplog) == [f"GET /wrong 200 {size}B native mine cut"]
+    assert sum(application.gauges.native) == 1
+
+
+class Flushes(RequestHandler):
+    async def get(self):
+        self.write("who")
+        await self.flush()
+        self.write("le")
+
+
+@SERVERS
+@on_loops
+async def test_what_it_passes_on_is_recorded_by_who_answers(server_class, caplog):
+    """Which hears of a client that leaves, too."""
+    inner, ended = Application([("/inner/flushes", Flushes)]), threading.Event()
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        try:
+            while not ended.is_set():
+                yield b"wsgi"
+        finally:
+            ended.set()
+
+    def fail_late(request):
+        inner(request)
+        raise ValueError("too late")
+
+    container = waterspout.Container(app)
+    await container.start()
+    application = make(
+        (PathMatches("/wsgi"), lambda request: container(request)),
+        (PathMatches("/inner/.*"), fail_late),
+    )
+    try:
+        async with harness.serve(application, server_class=server_class) as served:
+            async with served.client() as client:
+                _, fields, body = await ask(client, "/inner/flushes", b"", "X-Request-Id: mine")
+                assert (fields["x-request-id"], body) == ("mine", b"whole")
+                client.send(b"GET /wsgi HTTP/1.1\r\nHost: x\r\nX-Request-Id: other\r\n\r\n")
+                await client.reader.readuntil(b"wsgi")
+                client.reset()
+            await until(ended.is_set)
+            await until(lambda: len(lines_of(caplog)) == 2)
+    finally:
+        ended.set()
+        await container.stop(0)
+    first, second = lines_of(caplog)
+    assert first == "GET /inner/flushes 200 5B native mine"
+    assert re.fullmatch(r"GET /wsgi 200 \d+B wsgi other client-left", second)
+    assert sum(application.gauges.native) == 0
+
+
+@SERVERS
+@on_loops
+async def test_it_sees_the_path_below_the_root_path(server_class):
+    def tell(request):
+        body = f"{request.root_path} {request.path} {request.query}".encode()
+        request.connection.write_headers(OK, HTTPHeaders({"Content-Length": str(len(body))}), body)
+        request.connection.finish()
+
+    application = Application([(PathMatches("/tell"), tell)], root_path="/board")
+    async with harness.serve(application, server_class=server_class) as served, served.client() as client:
+        assert (await ask(client, "/board/tell?a=b"))[2] == b"/board /tell a=b"
+        assert (await ask(client, "http://x/board/tell?a=b"))[2] == b"/board /tell a=b"
+    application = make((PathMatches("/tell"), tell))
+    async with harness.serve(application, server_class=server_class) as served, served.client() as client:
+        assert (await ask(client, "http://x/tell?a=b"))[2] == b" /tell a=b"
 
 
 @SERVERS
@@ -239,13 +354,19 @@ async def test_a_wsgi_container_of_tornado_s_has_tornado_s_line_alone(caplog):
 @on_loops
 async def test_nothing_is_left_of_them():
     waits = Waits()
-    application = make((AnyMatches(), waits))
+
+    def listens(request):
+        request.connection.set_close_callback(lambda: request)
+        greet(request)
+
+    application = make(("/listens", listens), (AnyMatches(), waits))
     async with harness.serve(application) as served:
 
         async def scenario():
             async with served.client() as client:
                 await ask(client, "/greet")
                 await ask(client, "/find/a/b")
+                await ask(client, "/listens")
             async with served.client() as client:
                 client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
                 await client.reader.readuntil(b"begun")
