@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from waterspout.exceptions import TargetNotFound, TargetRaised
 from waterspout.limits import CAUSE_TEXT
-from waterspout.signature import takes
+from waterspout.signature import read_signature, takes
 
 _SPEC: Final = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_][\w.]*)(\(\))?")
 #: A call with something between the parentheses.
@@ -109,7 +109,7 @@ def find_fault(app: Any, call: str) -> str:
         return "is an async (ASGI) app; Waterspout serves WSGI apps"
     is_function, named = inspect.isfunction(app), _SPEC.fullmatch(call)
     has_two = takes(app, 2)
-    if has_two and not (is_function and named and named[2] in _FACTORIES):
+    if has_two and not (is_function and named and named[2] in _FACTORIES and not _is_spelled_out(app)):
         return ""
     hint = ""
     if call and takes(app, 0):
@@ -118,6 +118,12 @@ def find_fault(app: Any, call: str) -> str:
         hint = f": if it is a factory, it needs arguments: {_spell_call(named[1], named[2])}"
     fault = "has the name of a factory" if has_two else "does not take (environ, start_response)"
     return f"{fault}{hint}"
+
+
+def _is_spelled_out(function: Any) -> bool:
+    """Whether its parameters are called as PEP 3333 calls them: it is an app, whatever its own name."""
+    signature = read_signature(function)
+    return signature is not None and [*signature.parameters][:2] == ["environ", "start_response"]
 
 
 def check_no_tornado(spec: str, found: Any) -> None:

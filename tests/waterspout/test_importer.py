@@ -67,6 +67,7 @@ TARGETS = {
         def make_app(): return None
         App = "near"
     """,
+    "spelled.py": "def create_app(environ, start_response): return []",
     "wanting.py": "def create_app(config): pass\nmake_app = 7\nApp = 'near'",
     "tornados.py": "from tornado.web import Application\napp = Application()\ndef make(): return app",
     "broken.py": "1 / 0",
@@ -260,9 +261,11 @@ def test_the_user_s_own_frame_is_shown_before_a_library_s(modules):
     assert f"{modules / 'parsing.py'}:2 in <module>" in text
 
 
-@pytest.mark.parametrize("name", ["app", "Wrapped()", "print", "injected()", "build_app"])
-def test_a_wsgi_app_takes_environ_and_start_response(name):
-    assert resolve_callable(f"web:{name}") is not None
+@pytest.mark.parametrize(
+    "spec", ["web:app", "web:Wrapped()", "web:print", "web:injected()", "web:build_app", "spelled:create_app"]
+)
+def test_a_wsgi_app_takes_environ_and_start_response(spec):
+    assert resolve_callable(spec) is not None
 
 
 @pytest.mark.parametrize(
