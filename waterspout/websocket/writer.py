@@ -23,6 +23,8 @@ UNSENT: Final = 16 * 1024 * 1024
 #: Nor is one that has been heard this often meanwhile, and so answered: for each unsent message there is a
 #: future, however small it is. What a handler sends unasked is not the client's doing.
 UNSENT_MESSAGES: Final = 1000
+#: How often it is looked, in the time that a client may take nothing, whether it has.
+LOOKS: Final = 8
 
 
 class FrameWriter:
@@ -43,7 +45,6 @@ class FrameWriter:
         "_pong",
         "_queue",
         "_queued",
-        "_taken",
         "_timeout",
         "_timer",
         "_transport",
@@ -60,7 +61,7 @@ class FrameWriter:
         self._deflater = deflater
         self._joins = joins_pieces(transport)
         self._paused = False
-        self._written = self._taken = 0
+        self._written = 0
         self._timeout = timeout
         self._timer: asyncio.TimerHandle | None = None
         self._messages = self._heard = 0
@@ -173,29 +174,38 @@ class FrameWriter:
 
     # -- a client that takes nothing ---------------------------------------------------------------------
 
-    def _count_taken(self) -> int:
-        """Bytes that the client's own side has taken. A full kernel buffer accepts nothing for a long time,
-        however steadily the client reads: so what the kernel holds is looked up, too.
+    def _look(self) -> tuple[int, int]:
+        """Bytes that the client's own side has taken, and bytes that the kernel holds for it: if full, it
+        accepts nothing for a long time, however steadily the client reads.
+
+        With TLS, what was taken may also become less: what TLS passes on is found in the kernel, and had
+        counted as taken; and what is unsent is encrypted, so it is longer than what was written.
         """
         held = held_by_kernel(self._transport.get_extra_info("socket"))
-        return self._written - self.unsent - held
+        return self._written - self.unsent - held, held
 
     def _watch(self) -> None:
         self._unwatch()
-        self._taken = self._count_taken()
-        self._timer = self._loop.call_later(self._timeout, self._judge)
+        self._look_again(LOOKS, *self._look())
 
     def _unwatch(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _judge(self) -> None:
-        self._timer = None
-        taken = self._count_taken()
-        if taken != self._taken:  # less, where TLS has passed something on to the kernel
-            self._watch()
+    def _look_again(self, times: int, taken: int, held: int) -> None:
+        self._timer = self._loop.call_later(self._timeout / LOOKS, self._judge, times, taken, held)
+
+    def _judge(self, times: int, taken: int, held: int) -> None:
+        """Look whether the client has taken anything; if not, cut it the last of these `times`."""
+        taken_before, held_before = taken, held
+        taken, held = self._look()
+        is_taking = taken > taken_before or held != held_before
+        times = LOOKS if is_taking else times - 1
+        if times:
+            self._look_again(times, taken, held)
         else:
+            self._timer = None
             gen_log.info("a WebSocket client reads nothing of what it is sent: cut off")
             self._transport.abort()
 

@@ -9,6 +9,7 @@ from tornado.websocket import WebSocketClosedError
 from tests.waterspout.websocket.raw import BINARY, PING, PONG, TEXT
 from tests.waterspout.websocket.serving import FORMS, scenario
 from waterspout.limits import JOINED_SIZE
+from waterspout.websocket import writer as module
 from waterspout.websocket.writer import UNSENT_MESSAGES, WRITE_TURN, FrameWriter
 
 
@@ -213,6 +214,40 @@ async def test_only_who_takes_nothing_is_cut(form):
     assert not transport.closing
     await asyncio.sleep(2.5)
     assert transport.closing
+
+
+class Encrypting(Transport):
+    """As asyncio's and uvloop's for TLS: what is unsent is encrypted, which is more than was written."""
+
+    def get_extra_info(self, name, default=None):
+        return self if name == "ssl_object" else default
+
+    def write(self, data):
+        self.unsent += len(data) + 22
+
+
+@scenario
+async def test_what_encryption_adds_is_no_sign_of_the_client(form):
+    writer = FrameWriter(transport := Encrypting(), None, 1.0)
+    writer.pause()
+    async with asyncio.timeout(10):
+        while not transport.closing:
+            writer.send_message(TEXT, b"unasked")
+            await asyncio.sleep(0.01)
+
+
+@scenario
+async def test_nor_is_what_tls_passes_on_to_the_kernel_held_against_one_that_reads(form, monkeypatch):
+    """What is within TLS counts as taken, until it is found in the kernel: now and then there is less."""
+    transport = Encrypting()
+    transport.held = 200_000
+    monkeypatch.setattr(module, "held_by_kernel", lambda _: transport.held)
+    writer = FrameWriter(transport, None, 1.0)
+    writer.pause()
+    for step in range(6):
+        await asyncio.sleep(0.6)
+        transport.held += 100_000 if step % 2 else -36_000
+    assert not transport.closing
 
 
 @scenario
