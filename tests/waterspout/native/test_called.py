@@ -7,9 +7,9 @@ import threading
 
 import pytest
 import tornado.wsgi
-from tornado.httputil import HTTPHeaders, HTTPOutputError, ResponseStartLine
-from tornado.routing import AnyMatches, PathMatches, Rule, RuleRouter
-from tornado.web import RequestHandler
+from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, HTTPOutputError, ResponseStartLine
+from tornado.routing import AnyMatches, PathMatches, Router, Rule, RuleRouter
+from tornado.web import FallbackHandler, RequestHandler
 
 import waterspout
 from tests.waterspout.http import harness
@@ -348,6 +348,30 @@ async def test_a_wsgi_container_of_tornado_s_has_tornado_s_line_alone(caplog):
     async with harness.serve(make(*rules)) as served, served.client() as client:
         assert (await ask(client, "/wsgi"))[2] == b"wsgi"
         await until(lambda: "200 GET /wsgi" in caplog.text)
+    assert lines_of(caplog) == []
+
+
+class Greeting(HTTPMessageDelegate):
+    def __init__(self, request):
+        self.request = request
+
+    def finish(self):
+        greet(self.request)
+
+
+class Routing(Router):
+    def find_handler(self, request, **kwargs):
+        return Greeting(request)
+
+
+@SERVERS
+@on_loops
+async def test_who_is_given_the_connection_itself_is_not_recorded(server_class, caplog):
+    """As with Tornado: nothing tells when it is done."""
+    rules = [("/fallback", FallbackHandler, {"fallback": greet}), Rule(PathMatches("/routed"), Routing())]
+    async with harness.serve(make(*rules), server_class=server_class) as served, served.client() as client:
+        assert (await ask(client, "/fallback"))[2] == b"hello "
+        assert (await ask(client, "/routed"))[2] == b"hello "
     assert lines_of(caplog) == []
 
 
