@@ -24,8 +24,8 @@ from waterspout.http.patience import Patience
 from waterspout.http.refusal import serialize_refusal
 from waterspout.http.stream import DetachedStream, Stream, detach_stream
 from waterspout.http.writer import Writer
-from waterspout.system.hangup import has_hung_up
-from waterspout.system.transport import close_transport
+from waterspout.system.hangup import has_hung_up, is_readable
+from waterspout.system.transport import close_transport, send_end
 
 if TYPE_CHECKING:
     from waterspout.http.server import HTTPServer
@@ -295,10 +295,11 @@ class Connection(asyncio.Protocol):
         """
         if self.state != IDLE:
             return
-        if self._parser.held and (self._parser.held != held or self.writer.is_full or self._blocked):
+        is_arriving = self._parser.held and (
+            self._parser.held != held or self.writer.is_full or self._blocked
+        )
+        if is_arriving or not self._close_unasked():
             self._close_idle_soon()
-        else:
-            self.close()
 
     def make_room(self) -> None:
         """Make room for other clients: close in a moment, unless a request comes before that."""
@@ -306,7 +307,21 @@ class Connection(asyncio.Protocol):
 
     def _close_idle(self, sent: int) -> None:
         if self.state == IDLE and not self._parser.held and sent == self.writer.sent:
-            self.close()
+            self._close_unasked()
+
+    def _close_unasked(self) -> bool:
+        """Close, unless the kernel has a request that has not been read: it would be lost to a reset. Returns
+        whether the connection is closed.
+
+        The client's pool must learn of it before it sends the next one. The event loop closes the socket only
+        after everything else that it has to do in this turn, which with a busy one is many milliseconds.
+        """
+        if not self._reading_paused and is_readable(self._transport.get_extra_info("socket")):
+            return False
+        if not self.context.is_secure and not self.writer.unsent:
+            send_end(self._transport)
+        self.close()
+        return True
 
     def abort(self) -> None:
         """Close now; what has not gone out is lost."""
@@ -437,7 +452,7 @@ class Connection(asyncio.Protocol):
             if self._parser.held:
                 self.refuse(RequestRefused(408, "a head that arrives too slowly"))
             else:
-                self.close()
+                self._close_unasked()
         elif self.state == BODY and not self._blocked and patience.is_body_late(now, self._received):
             self.refuse(RequestRefused(408, "a body that arrives too slowly"))
         elif self.state == LINGER and patience.is_over(now):

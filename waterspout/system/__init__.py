@@ -8,10 +8,10 @@ daemon_thread.py   a daemon thread whose own threads are not daemons
 fatal.py           exceptions in tasks: which of them end more than one request
 processes.py       memory and CPU time of a process, this one or another
 joining.py         pieces that wait for a slow client, the small ones joined    (pure)
-transport.py       transports that can't end by themselves
+transport.py       transports that can't end by themselves, or not at once
 secure_socket.py   a socket and its TLS in one
 unacknowledged.py  how much of what was sent the other side has not acknowledged
-hangup.py          whether the other side has hung up behind what is still unread
+hangup.py          what the other side has done that is still unread
 loopback.py        which addresses only this machine can reach
 allocator.py       the C library's memory
 garbage.py         Python's garbage collector

@@ -1,4 +1,4 @@
-"""Transports that can't end by themselves. Leaf.
+"""Transports that can't end by themselves, or not at once. Leaf.
 
 Uses private names of asyncio's TLS (Python 3.12 to 3.15)."""
 
@@ -26,6 +26,18 @@ def pass_below(transport: Any) -> None:
         return
     if encrypted.pending:
         below.write(encrypted.read())
+
+
+def send_end(transport: Any) -> None:
+    """Tell the client at this moment, without TLS, that nothing more is sent: uvloop's `write_eof` waits for
+    the loop's next turn. Nothing may be unsent.
+    """
+    with contextlib.suppress(AttributeError, OSError):  # it may be closed, or no socket
+        sock = socket.socket(fileno=transport.get_extra_info("socket").fileno())
+        try:
+            sock.shutdown(socket.SHUT_WR)
+        finally:
+            sock.detach()  # it is the transport's
 
 
 def close_transport(transport: Any) -> None:

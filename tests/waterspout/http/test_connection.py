@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+import os
+import socket
 
 import pytest
 from tornado.httputil import HTTPHeaders, ResponseStartLine
@@ -529,3 +531,43 @@ async def test_a_client_that_is_gone_when_its_last_reply_is_written_is_nobody_s_
         await until(lambda: not served.server._open)
         assert len(served.delegates) == 5
         assert raised == []
+
+
+def grow_late(connection):
+    connection.check(connection.server.now + 100)
+
+
+def end_unheard(connection):
+    """As a moment after a stop has begun."""
+    connection.server.draining = True
+    connection._close_unheard(0)
+
+
+def make_room(connection):
+    connection._close_idle(connection.writer.sent)
+
+
+@pytest.mark.parametrize("close", [grow_late, end_unheard, make_room])
+@on_loops
+async def test_a_request_that_has_come_and_is_not_read_yet_is_answered_before_an_idle_connection_ends(close):
+    async with serve() as served, served.client() as client:
+        client.send(GET)
+        await client.read_reply()
+        (connection,) = served.server._open
+        os.write(client.writer.get_extra_info("socket").fileno(), GET)
+        close(connection)
+        assert (await client.read_reply())[0] == 200
+
+
+@pytest.mark.parametrize("close", [grow_late, end_unheard, make_room])
+@on_loops
+async def test_the_client_of_an_idle_connection_sees_at_once_that_it_ends(close):
+    """In its pool, the connection would be given another request as long as the event loop is busy."""
+    async with serve() as served, served.client() as client:
+        client.send(GET)
+        await client.read_reply()
+        (connection,) = served.server._open
+        with socket.socket(fileno=os.dup(client.writer.get_extra_info("socket").fileno())) as sock:
+            close(connection)
+            assert sock.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) == b""
+        assert await client.rest() == b""

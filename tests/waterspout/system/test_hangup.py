@@ -1,4 +1,4 @@
-"""A peer that has hung up is noticed before what it sent has been read."""
+"""What a peer has done is noticed before it has been read."""
 
 import select
 import socket
@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from tests.server import poll
-from waterspout.system.hangup import has_hung_up
+from waterspout.system.hangup import has_hung_up, is_readable
 
 
 @pytest.mark.parametrize("how", ["close", "half_close", "reset"])
@@ -28,11 +28,26 @@ def test_it_is_told_before_anything_is_read(how):
         assert poll(lambda: has_hung_up(ours))
 
 
-def test_of_what_is_closed_or_no_socket_nobody_tells(monkeypatch):
-    sock = socket.socket()
-    sock.close()
-    assert not has_hung_up(sock)
-    assert not has_hung_up(None)
+def test_that_something_has_come_is_told_without_reading_it():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert not is_readable(ours)
+        theirs.send(b"x")
+        assert is_readable(ours)
+        assert ours.recv(1) == b"x"
+        assert not is_readable(ours)
+        theirs.close()
+        assert is_readable(ours)
+
+
+@pytest.mark.parametrize("look", [has_hung_up, is_readable])
+def test_of_what_is_closed_or_no_socket_nobody_tells(look, monkeypatch):
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    assert look(ours)
     monkeypatch.delattr(select, "poll")  # Windows
-    with socket.socket() as sock:
-        assert not has_hung_up(sock)
+    assert not look(ours)
+    monkeypatch.undo()
+    ours.close()
+    assert not look(ours)
+    assert not look(None)
