@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from tornado.httpserver import HTTPServer
 from tornado.httputil import (
@@ -18,6 +18,10 @@ from tornado.httputil import (
 
 from waterspout.http.counting import Connections, count_connections
 from waterspout.limits import DRAIN_IDLE
+
+#: When a timer fires, a request may lie in the kernel, since the event loop was held up. Tornado has read its
+#: head, and told the delegate, within this many turns of the loop.
+_READ_TURNS: Final = 8
 
 
 class DrainingServer(HTTPServer):
@@ -58,6 +62,8 @@ class DrainingServer(HTTPServer):
         pause = min(DRAIN_IDLE, timeout) if self._idle else 0.0
         if pause:
             await asyncio.sleep(pause)  # an idle client may have a request on its way
+            for _ in range(_READ_TURNS):
+                await asyncio.sleep(0)
         self._draining = True
         self._close_idle()
         self._check_quiet()
@@ -96,8 +102,11 @@ class DrainingServer(HTTPServer):
         self._idle.clear()
         self._check_quiet()
 
-    def _close_one(self, server_conn: object) -> None:
+    def _close_one(self, server_conn: object, turns: int = _READ_TURNS) -> None:
         """Close it, unless it has a request by now."""
+        if turns:
+            asyncio.get_running_loop().call_soon(self._close_one, server_conn, turns - 1)
+            return
         request_conn = self._idle.pop(server_conn, None)
         if request_conn is not None:
             request_conn.close()

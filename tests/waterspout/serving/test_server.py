@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import time
 
 import pytest
 from tornado.httpclient import AsyncHTTPClient
@@ -18,7 +19,7 @@ from tests.waterspout.clients import connect, open_client
 from tests.waterspout.wsgi import apps
 from waterspout import Application, Container, NotServing, publish
 from waterspout.exceptions import ConfigurationError, TargetNotFound, WaterspoutError
-from waterspout.limits import GC_THRESHOLDS
+from waterspout.limits import DRAIN_IDLE, GC_THRESHOLDS
 from waterspout.serving.server import DrainingServer, Server, _calm_collector, describe
 from waterspout.settings import ServeSettings
 
@@ -114,6 +115,26 @@ async def test_idle_connections_do_not_hold_the_end_up(draining, used):
             await asyncio.sleep(0.05)
         await asyncio.wait_for(draining.drain(10), 5)
         assert await client.read_to_end() == b""
+
+
+@pytest.mark.parametrize("first", [QUICK, GATED])
+async def test_a_request_that_came_while_the_event_loop_was_held_up_is_answered(draining, gate, first):
+    async with connect(draining.port) as client:
+        await client.send(*first)
+        if first is GATED:  # its reply does not say that it is the last
+            await wait_for_running()
+        else:
+            await client.read_reply()
+        drained = asyncio.ensure_future(draining.drain(10))
+        await asyncio.sleep(0.05)
+        if first is GATED:
+            gate.set()
+            await client.read_reply()
+        client.stream.socket.send("\r\n".join([*QUICK, "", ""]).encode())
+        time.sleep(DRAIN_IDLE)
+        status, fields, _ = await client.read_reply()
+        assert (status, fields["connection"]) == (200, "close")
+        await asyncio.wait_for(drained, 5)
 
 
 async def test_a_head_that_is_not_whole_is_not_waited_for(draining):
