@@ -37,7 +37,7 @@ def test_a_process_in_which_a_view_hangs_leaves_as_others_do(start, how):
     pid, _ = hang(server, how)
     server.stop()
     assert pids_of(server, "left") == {pid}
-    assert server.log_lines("1 requests are cut")
+    assert server.log_lines("requests are cut off (1)")
 
 
 @pytest.mark.parametrize("form", ["threads"])
@@ -117,7 +117,7 @@ def test_one_whose_lock_is_held_is_not_waited_for(start):
     server = start("--graceful-timeout", "0.5")
     hang(server, "locking")
     server.signal(signal.SIGTERM)
-    assert server.log_lines("1 requests are cut")
+    assert server.log_lines("requests are cut off (1)")
     began = time.monotonic()
     assert server.wait() == 0
     assert time.monotonic() - began < 3.0

@@ -139,7 +139,7 @@ def test_what_does_not_end_within_the_graceful_timeout_is_cut(start):
     old = server.wait_for_note("ran", ident)["pid"]
     server.signal(signal.SIGHUP)
     assert running.reply().status == 502
-    assert server.log_lines("1 requests are cut")
+    assert server.log_lines("requests are cut off (1)")
     assert server.log_lines(ident)[-1].endswith(" stopped")
     assert poll(lambda: old not in server.wsgi_pids())
 
