@@ -68,6 +68,18 @@ def test_an_upload_that_has_neither_a_lane_nor_room_waits_no_longer(start_with_u
     server.canary()
 
 
+def test_the_log_says_that_it_is_the_spool_and_not_the_lanes(start_with_upload):
+    server, (running, connection) = start_with_upload("--wsgi-queue-timeout", "0.5")
+    _, waiting = upload(server)
+    assert waiting.reply().status == 503
+    (line,) = server.log_lines("answered 503 to 1 since the last such line")
+    assert "no room in the spool" in line
+    assert "--wsgi-spool" in line
+    assert "busy" not in line
+    server.open_gate(running)
+    assert connection.reply().status == 200
+
+
 def test_it_is_one_of_those_that_the_queue_has_room_for(start_with_upload):
     server, (running, connection) = start_with_upload("--wsgi-queue", "1", "--wsgi-queue-timeout", "60")
     waiting = dict([upload(server), upload(server)])

@@ -105,6 +105,7 @@ class Pool:
         self._generation = 0
         self.stopping = False
         self._refusals = SpokenTally(limits.REFUSED_PAUSE, self._say_refused)
+        self._upload_refusals = SpokenTally(limits.REFUSED_PAUSE, self._say_refused_uploads)
         self.started = 0
         self.refused = 0
         self.died = 0
@@ -116,7 +117,7 @@ class Pool:
         self._scarcity = Scarcity()
         self._watch = Watch(self._supervisor, settings, self._says)
         self._queue = WaitingQueue(settings.queue, settings.queue_timeout, self._refuse)
-        self._parked = WaitingQueue(settings.queue, settings.queue_timeout, self._refuse)
+        self._parked = WaitingQueue(settings.queue, settings.queue_timeout, self._refuse_upload)
         space = self._shared.space or SpoolSpace(settings.spool)
         self.admission = Admission(self, settings.crews * settings.threads, space, settings.spool_reply)
 
@@ -181,6 +182,7 @@ class Pool:
         """Accept nothing more and end everything, whatever state it is in."""
         self.stopping = True
         self._refusals.say_rest()
+        self._upload_refusals.say_rest()
         self.admission.say_rest()
         self._refuse_queue()
         self._watch.stop()
@@ -323,7 +325,7 @@ class Pool:
         if self.waiting < self.settings.queue:
             self._parked.add(exchange)
         else:
-            self._refuse(exchange)
+            self._refuse_upload(exchange)
 
     def resubmit(self, exchange: Exchange) -> None:
         """It was parked, or its lane has not read it: it keeps waiting, ahead of those that came later."""
@@ -398,9 +400,16 @@ class Pool:
             self._refuse(surplus)
 
     def _refuse(self, exchange: Exchange) -> None:
+        self._refuse_and_count(exchange, self._refusals)
+
+    def _refuse_upload(self, exchange: Exchange) -> None:
+        """It was parked, or would have been: there may be lanes to spare, only not for it."""
+        self._refuse_and_count(exchange, self._upload_refusals)
+
+    def _refuse_and_count(self, exchange: Exchange, tally: SpokenTally) -> None:
         self.refused += 1
         if not self.stopping:
-            self._refusals.count()
+            tally.count()
         exchange.refuse(503)
 
     def _say_refused(self, unsaid: int, is_rest: bool) -> None:
@@ -425,6 +434,16 @@ class Pool:
             logger.warning(
                 "%sthere is no lane: answered 503 to %d since the last such line", self._says, unsaid
             )
+
+    def _say_refused_uploads(self, unsaid: int, is_rest: bool) -> None:
+        logger.warning(
+            "%sno room in the spool, and no lane, for uploads: answered 503 to %d since the last such line; "
+            "at most half of the lanes run requests whose bodies are not complete "
+            "(--wsgi-spool, %s, --wsgi-queue, --wsgi-queue-timeout)",
+            self._says,
+            unsaid,
+            "--wsgi-pool" if self._shared.name else "--wsgi-threads",
+        )
 
     def _refuse_queue(self) -> None:
         for exchange in self._queue.clear() + self._parked.clear():

@@ -130,7 +130,7 @@ async def test_a_request_that_is_withdrawn_never_runs(make_pool, gate):
     assert gone.lane is None
 
 
-async def test_a_parked_request_waits_and_has_no_lane_before_it_is_submitted(make_pool, gate):
+async def test_a_parked_request_waits_and_has_no_lane_before_it_is_submitted(make_pool, gate, caplog):
     pool = make_pool(queue=2)
     await pool.start()
     await occupy(pool, gate)
@@ -139,6 +139,7 @@ async def test_a_parked_request_waits_and_has_no_lane_before_it_is_submitted(mak
     queued = submit(pool, "/hello")
     pool.park(too_many)
     assert await too_many.end() == 503
+    assert "no room in the spool" in caplog.text
     last = submit(pool, "/hello")  # there is room for it, as if nobody were parked
     assert pool.waiting == 3
     pool.withdraw(parked)
@@ -148,12 +149,13 @@ async def test_a_parked_request_waits_and_has_no_lane_before_it_is_submitted(mak
     assert [await job.answer() for job in (parked, queued)] == [b"hello"] * 2
 
 
-async def test_a_parked_request_is_refused_in_time(make_pool):
+async def test_a_parked_request_is_refused_in_time(make_pool, caplog):
     pool = make_pool(queue_timeout=0.1)
     await pool.start()
     late, stopped = Job(), Job()
     pool.park(late)
     assert await late.end() == 503
+    assert "no room in the spool, and no lane, for uploads: answered 503 to 1" in caplog.text
     pool.park(stopped)
     await pool.stop(0)
     assert await stopped.end() == 503
