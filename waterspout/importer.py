@@ -95,6 +95,8 @@ def resolve_callable(spec: str) -> Any:
     check_no_tornado(spec, found)
     if not callable(found):
         hint = "; does the factory return the app?" if found is None and spec.endswith("()") else ""
+        if inspect.ismodule(found):
+            hint = _suggest_for_module(spec, found)
         raise TargetNotFound(f"{spec!r} is not a WSGI callable: its type is {type(found).__name__}{hint}")
     if fault := find_fault(found, "" if spec.endswith("()") else f"{spec}()"):
         raise TargetNotFound(f"{spec!r} {fault}")
@@ -174,15 +176,35 @@ def _is_missing(error: BaseException, found: Any, name: str) -> bool:
 
 
 def _suggest(found: Any, name: str, module_name: str) -> str:
-    # Statically: otherwise a module's __getattr__ would import them now.
-    factories = {each: inspect.getattr_static(found, each, None) for each in _FACTORIES}
-    given = next((each for each, factory in factories.items() if callable(factory)), None)
-    if name in _APPS and inspect.ismodule(found) and given and takes(factories[given], 0):
-        return f"; did you mean {module_name}:{given}()?"
-    if name in _APPS and inspect.ismodule(found) and given and inspect.isfunction(factories[given]):
-        return f"; {given}() makes one, but needs arguments: {_spell_call(module_name, given)}"
+    if name in _APPS and inspect.ismodule(found):
+        if meant := _find_app(found):
+            return f"; did you mean {module_name}:{meant}?"
+        given = next((each for each in _FACTORIES if inspect.isfunction(_look_up(found, each))), None)
+        if given:
+            return f"; {given}() makes one, but needs arguments: {_spell_call(module_name, given)}"
     near = difflib.get_close_matches(name, dir(found), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _suggest_for_module(spec: str, found: Any) -> str:
+    """A module of a package may have the name of the app that is in it, or beside it in the package."""
+    module_name = split_spec(spec)[0]
+    for home, module in ((found.__name__, found), (module_name, sys.modules.get(module_name))):
+        if meant := _find_app(module):
+            return f"; did you mean {home}:{meant}?"
+    return ""
+
+
+def _find_app(module: Any) -> str:
+    """What to write after the module's name for the app that is in it; "": none is known by its name."""
+    app = next((each for each in _APPS if callable(_look_up(module, each))), "")
+    factory = next((each for each in _FACTORIES if callable(_look_up(module, each))), "")
+    return app or (f"{factory}()" if factory and takes(_look_up(module, factory), 0) else "")
+
+
+def _look_up(module: Any, name: str) -> Any:
+    # Statically: otherwise a module's __getattr__ would import it now.
+    return inspect.getattr_static(module, name, None)
 
 
 def suggest_spec(text: str, like: str) -> str:

@@ -98,9 +98,17 @@ TARGETS = {
                 return importlib.import_module("web")
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     """,
+    # As Django writes its wsgi.py, beside a factory that needs no suggestion then.
+    "site_wsgi.py": "class App:\n    def __call__(self, environ, start_response): return []\n"
+    "application = App()\ndef create_app(): return application",
     "package/__init__.py": "",
     "package/inner.py": "app = print",
     "package/needy.py": "import package.missing",
+    "boxed/__init__.py": "from boxed import app, box\ndef application(environ, start_response): return []",
+    "boxed/app.py": "class Application: pass",
+    "boxed/box.py": "def create_app(): pass",
+    "bare/__init__.py": "from bare import app",
+    "bare/app.py": "",
 }
 
 
@@ -430,6 +438,31 @@ def test_where_there_is_no_app_a_factory_is_meant(name):
     with pytest.raises(TargetNotFound) as caught:
         resolve(f"wanting:{name}")
     assert "()?" not in str(caught.value)
+
+
+def test_an_app_that_has_the_other_usual_name_is_meant():
+    with pytest.raises(TargetNotFound, match=r"has no 'app'; did you mean site_wsgi:application\?$"):
+        resolve("site_wsgi:app")
+    with pytest.raises(TargetNotFound, match=r"has no 'application'; did you mean web:app\?$"):
+        resolve("web:application")
+    with pytest.raises(TargetNotFound, match="has no 'ap'; did you mean 'app'"):
+        resolve("web:ap")
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("boxed:app", "; did you mean boxed:application?"),
+        ("boxed:box", "; did you mean boxed.box:create_app()?"),
+        ("package:inner", "; did you mean package.inner:app?"),
+        ("bare:app", ""),
+    ],
+)
+def test_a_module_that_has_the_name_of_an_app_is_told_apart(spec, said):
+    import_module("package.inner")
+    with pytest.raises(TargetNotFound) as caught:
+        resolve_callable(spec)
+    assert str(caught.value) == f"{spec!r} is not a WSGI callable: its type is module{said}"
 
 
 @pytest.mark.parametrize("spec", ["tornados:app", "tornados:make()"])
