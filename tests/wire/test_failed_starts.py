@@ -1,6 +1,7 @@
 """A start, or a stop, that fails still ends: it says why at once, and nothing holds it up."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -12,7 +13,7 @@ from functools import partial
 
 import pytest
 
-from tests.server import environment, poll
+from tests.server import ROOT, environment, poll
 from waterspout.limits import LOOP_STANDS, SAME_SIGNAL
 
 #: `{begun}`: what the application has started by then; `{first}`, `{last}`: what fails.
@@ -70,6 +71,26 @@ def run(tmp_path):
         return done.returncode, done.stderr
 
     return run
+
+
+def test_an_older_tornado_is_named(tmp_path):
+    """As pip leaves it behind when something else wants that one."""
+    needed = re.search(r"tornado >= (\S+)", (ROOT / "setup.cfg").read_text())[1]
+    (tmp_path / "tornado").mkdir()
+    (tmp_path / "tornado/__init__.py").write_text("version = '6.5.10'\nversion_info = (6, 5, 10, 0)")
+    done = subprocess.run(
+        [sys.executable, "-m", "waterspout", "serve", "--wsgi", WSGI],
+        env=environment(tmp_path, None) | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"waterspout: this is Tornado 6.5.10 ({tmp_path}/tornado), and {needed} or newer is needed: "
+        f"{sys.executable} -m pip install 'tornado>={needed}'\n"
+    )
 
 
 @pytest.mark.parametrize("begun", BEGUN.values(), ids=BEGUN)
