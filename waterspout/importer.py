@@ -331,7 +331,16 @@ def is_foreign(filename: str) -> bool:
     """Whether it belongs to the standard library, an installed package, or us."""
     if any(_is_in(filename, sys.modules.get(name)) for name in list(_named)):
         return False
-    return filename.startswith(_find_homes()) or not _INSTALLED.isdisjoint(filename.split(os.sep))
+    return filename.startswith(_find_homes()) or _is_in_packages(filename)
+
+
+def is_installed(filename: str) -> bool:
+    """Whether it belongs to an installed package other than this one."""
+    return _is_in_packages(filename) and not is_ours(filename)
+
+
+def _is_in_packages(filename: str) -> bool:
+    return not _INSTALLED.isdisjoint(filename.split(os.sep))
 
 
 def _is_in(filename: str, module: Any) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from types import FrameType
 from typing import Any, Final
 
-from waterspout.importer import is_foreign, is_ours
+from waterspout.importer import is_foreign, is_installed, is_ours
 from waterspout.limits import PLACE_FRAMES, PLACE_TEXT
 from waterspout.logs.loggers import escape
 from waterspout.system.daemon_thread import DaemonThread
@@ -29,7 +29,8 @@ _NAME_TEXT: Final = 60
 
 def find_place(thread: int) -> str:
     """`shop/views.py:21 in lock`, for the thread with this native ID: the innermost frame of the app's own
-    code or, if there is none, the innermost frame. "" if there is no such thread, or it can't be told.
+    code; if there is none, that of an installed package; otherwise the innermost of all. "" if there is no
+    such thread, or it can't be told.
     """
     try:
         frame = sys._current_frames().get(_find_ident(thread) or 0)
@@ -82,13 +83,17 @@ def _find_ident(thread: int) -> int | None:
 
 def _find_own(innermost: FrameType) -> FrameType:
     frame: FrameType | None = innermost
+    library = None
     for _ in range(PLACE_FRAMES):
         if frame is None:
             break
-        if not is_foreign(frame.f_code.co_filename):
+        filename = frame.f_code.co_filename
+        if not is_foreign(filename):
             return frame
+        if library is None and is_installed(filename):
+            library = frame
         frame = frame.f_back
-    return innermost
+    return library or innermost
 
 
 def _name(frame: FrameType) -> str:

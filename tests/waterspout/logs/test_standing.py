@@ -7,6 +7,7 @@ import re
 import sys
 import threading
 from contextlib import contextmanager
+from importlib import import_module
 
 import pytest
 
@@ -84,7 +85,26 @@ def test_the_file_is_named_as_it_is_found_from_where_modules_are_looked_for(view
         thread.join()
 
 
-def test_without_a_frame_of_the_app_s_own_it_is_the_innermost():
+def test_without_a_frame_of_the_app_s_own_it_is_an_installed_package_s(tmp_path, monkeypatch):
+    """As in a thread that a package has started: where in threading it waits tells nobody which one it is."""
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    (folder / "updating.py").write_text("def run(begun, stop):\n    begun.set()\n    stop.wait(10)\n")
+    monkeypatch.syspath_prepend(folder)
+    updating = import_module("updating")
+    begun, stop = threading.Event(), threading.Event()
+    thread = threading.Thread(target=updating.run, args=(begun, stop))
+    thread.start()
+    try:
+        assert begun.wait(10)
+        assert poll(lambda: find_place(thread.native_id) == "updating.py:3 in run")
+    finally:
+        stop.set()
+        thread.join()
+        del sys.modules["updating"]
+
+
+def test_without_either_it_is_the_innermost():
     stop = threading.Event()
     thread = threading.Thread(target=stop.wait, args=(10,))
     thread.start()
