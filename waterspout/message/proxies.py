@@ -56,6 +56,18 @@ _NAMING: Final = {
     )
 }
 
+#: Fields that say what another one does, or an option: an app may read them, and here they are removed.
+_SYNONYMS: Final = {
+    "X-Script-Name": (
+        "x-forwarded-prefix",
+        "the prefix is read from X-Forwarded-Prefix, or set by --root-path",
+    ),
+    **dict.fromkeys(
+        ("X-Scheme", "X-Url-Scheme", "X-Forwarded-Scheme", "X-Forwarded-Ssl", "Front-End-Https"),
+        ("x-forwarded-proto", "the scheme is read from X-Forwarded-Proto"),
+    ),
+}
+
 #: The two ends of a client's connection, as the app sees them: wsgi.url_scheme, REMOTE_ADDR, REMOTE_PORT,
 #: SERVER_NAME, SERVER_PORT.
 Ends = tuple[str, str, str, str, str]
@@ -115,7 +127,7 @@ class Proxies:
             raise ConfigurationError(f"proxy headers {proxy_headers}: name the trusted proxies, too")
         self._named = None if self.headers in FAMILIES else frozenset(self.headers.split(","))
         self.root_path = check_root_path(root_path or "")
-        self._tells = self._tells_trusted = False
+        self._tells = self._tells_trusted = self._tells_synonyms = False
 
     def adds_nothing_to(self, others: Proxies) -> bool:
         """Whether these say no more than `others`, in front of which they may be: the same, or nothing."""
@@ -157,6 +169,8 @@ class Proxies:
             client = read(claims, connection.context.protocol, authority or host, self.is_trusted)
             if self._tells_trusted and not client.address:
                 self._tell_unread(connection.context, given)
+            if self._tells_synonyms:
+                self._tell_synonym(connection.context, given)
             new_host, stripped = client.host or new_host, client.root_path
             context = _rewrite(connection, client)
         root_path, rest, outside = self._mount(path, stripped)
@@ -179,11 +193,13 @@ class Proxies:
         return stripped + root, path[len(root) :], not is_below
 
     def tell_of_doubts(self) -> None:
-        """Let `judge` warn, once each, of a proxy that seems to lack trust, and of a trusted one that names
-        its clients in a field that is not read. For `waterspout serve`, which has the options: another server
-        may have believed the peer by itself (`xheaders`).
+        """Let `judge` warn, once each, of a proxy that seems to lack trust, of a trusted one that names its
+        clients in a field that is not read, and of one that tells their scheme or prefix in such a field. For
+        `waterspout serve`, which has the options: another server may have believed the peer by itself
+        (`xheaders`).
         """
         self._tells = self._tells_trusted = self.headers != "none"
+        self._tells_synonyms = self.headers == FAMILIES[0] or self._named is not None
 
     def find_doubt(self, families: Collection[int]) -> str:
         """What is wrong with the trusted peers, if sockets of these `families` are served; "": nothing."""
@@ -236,6 +252,23 @@ class Proxies:
             sent,
             what,
         )
+
+    def _tell_synonym(self, context: Any, claims: Collection[str]) -> None:
+        """Warn once that a trusted proxy tells the scheme or the prefix only in a field that is not read, as
+        set up for an app that reads it itself: without it, links lead elsewhere, silently.
+        """
+        for name, (wanted, instead) in _SYNONYMS.items():
+            is_told = wanted in claims or (name == "X-Script-Name" and self.root_path)
+            if name.lower() in claims and not is_told:
+                self._tells_synonyms = False
+                logger.warning(
+                    "%s, a trusted proxy, sends %s, or passes it on: removed, %s "
+                    "(logged once; docs/proxies.md)",
+                    _peer_of(context) or _ON_UNIX,
+                    name,
+                    instead,
+                )
+                return
 
     def _is_trusted_peer(self, context: Any) -> bool:
         """Decide by the connection's own address: what `xheaders` makes of `remote_ip` is a claim, too."""

@@ -339,6 +339,40 @@ def test_so_is_one_on_a_unix_socket(caplog):
     assert said(caplog)[0].startswith("a peer on the UNIX socket, a trusted proxy, sends X-Real-IP, ")
 
 
+@pytest.mark.parametrize("headers", [None, "x-forwarded-for,x-forwarded-proto"])
+@pytest.mark.parametrize(
+    ("field", "instead"),
+    [
+        ("X-Script-Name", "the prefix is read from X-Forwarded-Prefix, or set by --root-path"),
+        ("X-Scheme", "the scheme is read from X-Forwarded-Proto"),
+        ("Front-End-Https", "the scheme is read from X-Forwarded-Proto"),
+    ],
+)
+def test_so_is_one_that_tells_the_prefix_or_the_scheme_elsewhere(caplog, headers, field, instead):
+    """As an app's own documentation may have it set up, for the app to read."""
+    proxies = make_telling(["127.0.0.1"], headers)
+    for _ in range(3):
+        judge(proxies, FOR, (field.lower(), "/radicale"), address=("127.0.0.1", 50000))
+    assert said(caplog) == [
+        f"127.0.0.1, a trusted proxy, sends {field}, or passes it on: removed, {instead} "
+        "(logged once; docs/proxies.md)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "fields"),
+    [
+        ({}, [FOR, ("X-Scheme", "https"), ("X-Forwarded-Proto", "https")]),
+        ({}, [FOR, ("X-Script-Name", "/a"), ("X-Forwarded-Prefix", "/a")]),
+        ({"root_path": "/a"}, [FOR, ("X-Script-Name", "/a")]),
+        ({"proxy_headers": "none"}, [FOR, ("X-Script-Name", "/a"), ("X-Scheme", "https")]),
+    ],
+)
+def test_nothing_is_said_where_that_is_known_or_the_app_reads_it(caplog, settings, fields):
+    judge(make_telling(["127.0.0.1"], **settings), *fields, address=("127.0.0.1", 50000))
+    assert said(caplog) == []
+
+
 @pytest.mark.parametrize(
     ("headers", "fields"),
     [
