@@ -10,7 +10,7 @@ import time
 import pytest
 from simple_websocket import Client, ConnectionClosed
 
-from tests.server import new_id, poll
+from tests.server import ON_TORNADO, new_id, poll
 from tests.waterspout.websocket.raw import CLOSE, TEXT, close, frame, request
 from tests.wire.test_listeners import certificate
 
@@ -179,6 +179,14 @@ def test_a_client_that_does_not_read_keeps_nobody_from_being_served(server):
             head = connection.take(10)
             assert head == b"\x82\x7f" + struct.pack("!Q", 65_536)
             assert connection.take(65_536) == bytes(65_536)
+
+
+@pytest.mark.skipif(ON_TORNADO, reason="there the option does nothing")
+def test_a_client_that_does_not_read_is_cut_after_the_write_timeout(start_server):
+    server = start_server("--wsgi", "tests.apps.own_sockets:app", "--write-timeout", "1")
+    target = f"/sock/flood?id={new_id()}"
+    open_raw(server, target)
+    assert access_line(server, target).endswith("too-slow")
 
 
 def test_the_access_line_comes_at_the_end(server):

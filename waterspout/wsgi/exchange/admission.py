@@ -29,7 +29,6 @@ from waterspout.limits import (
     STRETCH_TIME,
     STRETCH_TIME_FULL,
     UPLOAD_STALL,
-    WRITE_TIMEOUT,
 )
 from waterspout.logs.tallying import SpokenTally
 from waterspout.wsgi.exchange.pace import Pace
@@ -134,7 +133,7 @@ class Admission:
             pace.observe(now, client.taken)
             if not client.is_behind:
                 pace.excuse(now)
-            elif pace.waited(now) > WRITE_TIMEOUT and not client.is_timed:
+            elif pace.waited(now) > client.write_timeout:
                 client.cut_slow()
             elif client.is_held_up and self.is_pressed:
                 client.spool_reply()

@@ -19,7 +19,7 @@ from tornado.httputil import (
 from tornado.web import FallbackHandler
 
 from waterspout.exceptions import RequestRefused
-from waterspout.limits import HALF_CLOSED_QUEUED, SMALL_BODY
+from waterspout.limits import HALF_CLOSED_QUEUED, SMALL_BODY, WRITE_TIMEOUT
 from waterspout.message.closing import may_serve, wants_close
 from waterspout.message.framing import CHUNKED, body_length
 from waterspout.message.proxies import Proxies, find_ends, judge_once, verdict_of
@@ -396,7 +396,8 @@ class Exchange(SlowClient, HTTPMessageDelegate):
         self.record.status = 101
         upload = self._upload = Upload()
         upload.attach(self._lane)
-        self._reply = Tunnel(stream, self.record, upload, self.on_connection_close)
+        write_timeout = getattr(self._connection, "write_timeout", WRITE_TIMEOUT)
+        self._reply = Tunnel(stream, self.record, upload, self.on_connection_close, write_timeout)
 
     def wind_up(self) -> None:
         """A view that has taken its connection over may go on for days: once that is quiet, it is told that

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 from tornado.httputil import HTTPHeaders, ResponseStartLine
 
-from waterspout.limits import LINGER, LINGER_SIZE, RETRY_AFTER
+from waterspout.limits import LINGER, LINGER_SIZE, RETRY_AFTER, WRITE_TIMEOUT
 from waterspout.message.closing import close_behind, cut_reply
 from waterspout.message.framing import has_body
 from waterspout.message.origin import SERVER, http_date
@@ -100,9 +101,11 @@ class Reply:
             self._connection.stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     @property
-    def is_timed(self) -> bool:
-        """The connection itself cuts a client that takes nothing for too long."""
-        return self._strict
+    def write_timeout(self) -> float:
+        """How long its client may take to make room for a stretch of it (seconds); inf: our own server, which
+        has the same option, cuts it by itself.
+        """
+        return math.inf if self._strict else WRITE_TIMEOUT
 
     def finish(self) -> None:
         """The reply is whole, and the request's body has been read, or never will be."""

@@ -178,9 +178,9 @@ class SlowClient(Concluding):
         return self.is_held_up or self._download is not None
 
     @property
-    def is_timed(self) -> bool:
-        """The server itself cuts it when it takes nothing of its reply for too long."""
-        return self._reply.is_timed
+    def write_timeout(self) -> float:
+        """How long the client may take for a stretch of the reply, whether others wait or not (seconds)."""
+        return self._reply.write_timeout
 
     # -- both --------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 
-from waterspout.limits import LINGER, WRITE_TIMEOUT
+from waterspout.limits import LINGER
 from waterspout.message.record import Record
 from waterspout.wsgi.exchange.reply import Reply
 from waterspout.wsgi.exchange.spool import tell_nobody
@@ -23,13 +23,12 @@ _PIECE: Final = 64 * 1024
 class Tunnel(Reply):
     """Takes the place of a request's `Reply`: what the view sends goes to `stream` as it is.
 
-    `upload` takes what the client sends; `on_left` is called if the client has gone and the view sends more.
-    Attributes: `finished`, nothing more goes to the client; `is_quiet`, nothing has passed, in either
-    direction, since this was set.
+    `upload` takes what the client sends; `on_left` is called if the client has gone and the view sends more;
+    `write_timeout`: see `Reply`. Attributes: `finished`, nothing more goes to the client; `is_quiet`, nothing
+    has passed, in either direction, since this was set.
     """
 
     begun = True
-    is_timed = False  # nobody else cuts a client that takes nothing
     _ending: asyncio.Task[None] | None = None
 
     def __init__(
@@ -38,15 +37,21 @@ class Tunnel(Reply):
         record: Record,
         upload: Upload,
         on_left: Callable[[], None],
+        write_timeout: float,
     ) -> None:
         self._stream = stream
         self._record = record
         self._upload = upload
         self._on_left = on_left
+        self._write_timeout = write_timeout
         self.finished = False
         self.is_quiet = False
         stream.set_nodelay(True)
         self._reading = asyncio.get_running_loop().create_task(self._read())
+
+    @property
+    def write_timeout(self) -> float:
+        return self._write_timeout
 
     async def _read(self) -> None:
         try:
@@ -109,7 +114,7 @@ class Tunnel(Reply):
         """
         stream = self._stream
         with contextlib.suppress(StreamClosedError, TimeoutError, OSError):
-            await asyncio.wait_for(stream.write(b""), WRITE_TIMEOUT)
+            await asyncio.wait_for(stream.write(b""), self._write_timeout)
             if not (stream.closed() or isinstance(stream, SSLIOStream)):  # TLS has no half of a close
                 stream.socket.shutdown(socket.SHUT_WR)
                 await asyncio.wait_for(self._reading, LINGER)

@@ -1,6 +1,7 @@
 """Which unfinished request may have a lane, whose reply is spooled, and which slow client is cut."""
 
 import asyncio
+import math
 
 import pytest
 
@@ -23,7 +24,6 @@ def in_a_hurry(monkeypatch):
         "STRETCH_TIME": 0.2,
         "STRETCH_TIME_FULL": 0.1,
         "UPLOAD_STALL": 0.15,
-        "WRITE_TIMEOUT": 0.4,
     }.items():
         monkeypatch.setattr(module, name, value)
 
@@ -36,7 +36,7 @@ class FakeClient:
         self.received = self.taken = 0
         self.expects_continue = self.is_starving = self.is_held_up = self.is_behind = False
         self.wants_space = self.takes_space = False
-        self.is_timed = True
+        self.write_timeout = math.inf
         self.is_parked = False
         self.orders = []
         vars(self).update(facts)
@@ -282,9 +282,8 @@ async def test_a_reader_that_holds_no_lane_is_not_cut_for_one(house, facts):
 
 
 @pytest.mark.usefixtures("with_patience")
-async def test_a_reader_that_takes_enough_is_not_cut(house, monkeypatch):
-    monkeypatch.setattr(module, "WRITE_TIMEOUT", 1.0)
-    client = house.watch()
+async def test_a_reader_that_takes_enough_is_not_cut(house):
+    client = house.watch(write_timeout=1.0)
     house.load.lacking = 1
     for _ in range(20):
         client.taken += STRETCH
@@ -292,11 +291,13 @@ async def test_a_reader_that_takes_enough_is_not_cut(house, monkeypatch):
     assert "cut" not in client.orders
 
 
-@pytest.mark.parametrize("is_timed", [True, False])
-async def test_a_reader_that_takes_nothing_is_cut_in_the_end_if_nobody_else_does_it(house, is_timed):
-    client = house.watch(is_timed=is_timed)
+@pytest.mark.parametrize(("write_timeout", "is_cut"), [(0.4, True), (math.inf, False)])
+async def test_a_reader_that_takes_nothing_is_cut_in_the_end_if_nobody_else_does_it(
+    house, write_timeout, is_cut
+):
+    client = house.watch(write_timeout=write_timeout)
     await asyncio.sleep(0.6)
-    assert ("cut" in client.orders) is not is_timed
+    assert ("cut" in client.orders) is is_cut
 
 
 # --- room on disk --------------------------------------------------------------------------------------
