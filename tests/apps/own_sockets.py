@@ -96,7 +96,9 @@ def raw(environ, start_response):
     if how == "pieces":
         while data := sock.recv(3):
             note("piece", environ, data=data.decode())
-    elif how == "ticks":
+    elif how in ("ticks", "asks-once"):
+        if how == "asks-once":
+            note("asked", environ, size=len(sock.recv(1 << 20)))
         deadline = time.monotonic() + 15
         try:
             while time.monotonic() < deadline:

@@ -128,6 +128,17 @@ def test_a_view_that_only_sends_by_the_bare_socket_ends_too(server, leave):
     assert server.wait_for_note("ended", ident)["error"]
 
 
+@pytest.mark.parametrize("sent", [b"x", b"x" * 65_536, b"x" * 1_000_000])
+def test_one_that_has_left_some_unread_ends_too(server, sent):
+    ident = new_id()
+    connection = open_raw(server, f"/raw?id={ident}&how=asks-once")
+    connection.send(sent)
+    connection.take(4)
+    server.wait_for_note("asked", ident)
+    connection.reset()
+    assert server.wait_for_note("ended", ident)["error"]
+
+
 def test_a_lane_is_free_after_each_of_many(server):
     for number in range(30):
         client = dial(server, "/sock/echo")

@@ -262,17 +262,6 @@ def _split_answer(payload: bytes) -> list[tuple[int, bytes]]:
     return frames if len(payload) > end else [frames[0], frames[2]]
 
 
-def has_cancel(data: bytes) -> bool:
-    """Whether a CANCEL begins in `data`, which begins with a frame."""
-    position = 0
-    while position + _HEADER.size <= len(data):
-        kind, length = _HEADER.unpack_from(data, position)
-        if kind == CANCEL:
-            return True
-        position += _HEADER.size + length
-    return False
-
-
 class FrameParser:
     """Bytes in, frames out; keeps what is not yet whole.
 
@@ -285,10 +274,16 @@ class FrameParser:
         self._streamed_kind = 0
         self._streamed_left = 0
 
-    @property
-    def is_amid(self) -> bool:
-        """A frame has not come whole yet."""
-        return bool(self._partial or self._streamed_left)
+    def foresees_cancel(self, data: bytes) -> bool:
+        """Whether a CANCEL begins in `data`, which is to be fed next. Keeps nothing of it."""
+        data = self._partial + data
+        position = self._streamed_left
+        while position + _HEADER.size <= len(data):
+            kind, length = _HEADER.unpack_from(data, position)
+            if kind == CANCEL:
+                return True
+            position += _HEADER.size + length
+        return False
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """(kind, payload) for all that `data` completes.

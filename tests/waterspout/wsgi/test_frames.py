@@ -30,7 +30,6 @@ from waterspout.wsgi.frames import (
     WHOLE,
     FrameParser,
     build_reply,
-    has_cancel,
     pack,
     pack_about,
     pack_answer,
@@ -246,4 +245,15 @@ def test_a_reply_head_knows_its_length_and_its_parts():
     ],
 )
 def test_a_cancel_is_found_among_other_frames(frames, is_there):
-    assert has_cancel(frames) == is_there
+    parser = FrameParser()
+    assert parser.foresees_cancel(frames) == is_there
+    assert parser.feed(pack(BODY_END)) == [(BODY_END, b"")]  # nothing was kept
+
+
+def test_a_cancel_is_found_wherever_the_parser_is():
+    frames = pack(BODY, bytes([CANCEL]) * 100) + pack_about(CANCEL, 0, "gone")
+    for size in range(110):
+        parser = FrameParser()
+        parser.feed(frames[:size])
+        assert parser.foresees_cancel(frames[size:])
+        assert not parser.foresees_cancel(frames[size:109])

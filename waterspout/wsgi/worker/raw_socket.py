@@ -11,12 +11,16 @@ from collections.abc import Callable
 from errno import EPIPE
 from typing import Final, TypeAlias
 
-from waterspout.limits import DATA_FRAME
+from waterspout.limits import DATA_FRAME, LANE_READ
 from waterspout.wsgi.frames import DATA, END, SWITCH, WHOLE, pack, pack_read
 from waterspout.wsgi.worker.inbox import Lane
 
 #: Where a request's environ holds it: by the name that Werkzeug's own server gives it.
 SOCKET: Final = "werkzeug.socket"
+
+#: What one call of `recv` takes at most (bytes). With a frame for each packet of the client's it fits into the
+#: lane, and into one look: a view that asks and then only sends sees the CANCEL that comes behind.
+_TAKEN_AT_ONCE: Final = LANE_READ // 4
 
 _Bytes: TypeAlias = bytes | bytearray | memoryview
 
@@ -72,6 +76,7 @@ class RawSocket:
         request is over.
         """
         inbox = self._inbox
+        size = min(size, _TAKEN_AT_ONCE)
         while not inbox.pieces:
             if self._is_closed or inbox.cancelled or inbox.ended:
                 return b""

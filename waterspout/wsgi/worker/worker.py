@@ -38,7 +38,6 @@ from waterspout.wsgi.frames import (
     UPGRADE,
     FrameParser,
     RequestHead,
-    has_cancel,
     pack,
     pack_about,
     pack_read,
@@ -242,16 +241,14 @@ class LaneWorker:
         if not self._listening.acquire(blocking=False):
             return False  # a thread of the view is receiving, and will see it
         try:
-            if self._parser.is_amid:
-                return False
             data = self._sock.recv(LANE_READ, socket.MSG_DONTWAIT | socket.MSG_PEEK)
+            return not data or self._parser.foresees_cancel(data)
         except BlockingIOError:
             return False
         except OSError:
             return True
         finally:
             self._listening.release()
-        return not data or has_cancel(data)
 
     def fileno(self) -> int:
         return self._sock.fileno()
