@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import ssl
 import struct
 import threading
@@ -385,6 +386,13 @@ def test_over_tls(start_server, certificate, kind):
         assert receive(client) == message
     client.send("close")
     assert closed_with(client) == (4001, "as you wish")
+    ident = new_id()
+    plain = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    with context.wrap_socket(plain, server_hostname="localhost") as connection:
+        connection.sendall(request(f"/raw?id={ident}&how=ticks"))
+        assert connection.recv(12) == b"HTTP/1.1 101"
+        connection.sendall(b"unread" * 100_000)
+    assert server.wait_for_note("ended", ident)["error"]
     client = Client(f"wss://localhost:{server.port}/sock/push", ssl_context=context)
     assert len([receive(client) for _ in range(20)]) == 20
     assert closed_with(client)[0] == 1000

@@ -5,6 +5,7 @@ and a real one once a handler has detached the socket.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from tornado.iostream import IOStream
 from tornado.log import app_log
 
 from waterspout.http.gone import GONE
+from waterspout.system.hangup import has_hung_up
 from waterspout.system.secure_socket import find_socket
 
 if TYPE_CHECKING:
@@ -113,9 +115,12 @@ class DetachedStream(IOStream):
 
 
 class _Pump(asyncio.Protocol):
-    """Copies what one transport receives to another, at the pace of the slower one."""
+    """Copies what one transport receives to another, at the pace of the slower one. `pair`: the socket of the
+    other, if that is one of a pair.
+    """
 
-    def __init__(self, rest: bytes = b"", *, full: bool = False) -> None:
+    def __init__(self, rest: bytes = b"", *, full: bool = False, pair: socket.socket | None = None) -> None:
+        self._pair = pair
         self._waiting = [rest] if rest else []
         self.full = full
         self._target: asyncio.Transport | None = None
@@ -135,10 +140,18 @@ class _Pump(asyncio.Protocol):
             target.close()
 
     def data_received(self, data: bytes) -> None:
-        if self._target is not None:
-            self._target.write(data)
-        else:
+        if self._target is None:
             self._waiting.append(data)
+        elif self.full and has_hung_up(self._target.get_extra_info("socket")):
+            # While it is not read, TLS doesn't see the end, and throws away what is written without a word.
+            self._target.abort()
+        else:
+            self._target.write(data)
+
+    def eof_received(self) -> None:
+        """Returning None closes the transport, too: TLS has no half of a close."""
+        if self._pair is not None:
+            self.connection_lost(None)
 
     def pause_writing(self) -> None:
         self.full = True
@@ -156,6 +169,11 @@ class _Pump(asyncio.Protocol):
         if self.peer is not None:
             self.peer.peer = None
             self.peer = None
+        if self._pair is not None:
+            # The stream gets all that has come; but what it writes from now on fails, though that be unread.
+            with contextlib.suppress(OSError):
+                self._pair.shutdown(socket.SHUT_RD)
+            self._pair = None
         if self._target is not None:
             self._target.close()
             self._target = None
@@ -180,7 +198,7 @@ def detach_stream(
         transport.close()
         return detached, detached
     ours, theirs = socket.socketpair()
-    inward, outward = _Pump(rest, full=full), _Pump()
+    inward, outward = _Pump(rest, full=full, pair=ours), _Pump()
     inward.peer, outward.peer = outward, inward
     inward.connection_made(transport)
     transport.set_protocol(inward)

@@ -88,6 +88,31 @@ async def test_a_detached_stream_sees_the_client_leave(secure):
 
 @FORMS
 @on_loops
+async def test_who_only_writes_sees_the_client_leave_though_much_is_unread(secure):
+    server_options, client_options = form(secure)
+    async with (
+        serve(leaving("finish", detach), **server_options) as served,
+        served.client(**client_options) as client,
+    ):
+        client.send(GET)
+        await client.head()
+        stream = served.delegates[0].left
+        client.send(bytes(limits.MIB // 2))
+        await client.writer.drain()
+        await asyncio.sleep(0.1)
+        client.writer.transport.abort()
+        try:
+            async with asyncio.timeout(10):
+                with pytest.raises(StreamClosedError):
+                    while True:
+                        await stream.write(b"tick")
+                        await asyncio.sleep(0.02)
+        finally:
+            stream.close()
+
+
+@FORMS
+@on_loops
 async def test_much_goes_through_a_detached_stream(secure):
     size = 8 * limits.MIB
     data = bytes(range(256)) * (size // 256)

@@ -18,8 +18,8 @@ from waterspout.wsgi.worker.inbox import Lane
 #: Where a request's environ holds it: by the name that Werkzeug's own server gives it.
 SOCKET: Final = "werkzeug.socket"
 
-#: What one call of `recv` takes at most (bytes). With a frame for each packet of the client's it fits into the
-#: lane, and into one look: a view that asks and then only sends sees the CANCEL that comes behind.
+#: What one call of `recv` takes at most (bytes). With a frame for each packet of the client's it fits into
+#: the lane, and into one look: a view that asks and then only sends sees the CANCEL that comes behind.
 _TAKEN_AT_ONCE: Final = LANE_READ // 4
 
 _Bytes: TypeAlias = bytes | bytearray | memoryview
