@@ -311,14 +311,25 @@ def test_a_quiet_one_does_not_hold_up_the_end_of_its_process(start_server, numbe
     client.send("hello")
     assert receive(client) == "hello"
     server.signal(number)
-    closed_with(client)
-    server.wait_for_note("closed", ident)
+    assert closed_with(client)[0] == 1001
+    assert server.wait_for_note("closed", ident)["reason"] == 1001
     if number == signal.SIGTERM:
         assert server.wait() == 0
     else:
         poll(lambda: server.wsgi_pids() and pid not in server.wsgi_pids())
     assert "cut off" not in server.log
     assert " 101 " in access_line(server, f"/sock/echo?id={ident}")
+
+
+@pytest.mark.parametrize("target", ECHOES)
+def test_what_has_come_in_part_is_not_mixed_with_the_word_of_the_end(start_server, target):
+    server = start_server("--wsgi", "tests.apps.own_sockets:app", "--graceful-timeout", "60")
+    with open_raw(server, target) as connection:
+        connection.send(frame(TEXT, "whole") + frame(TEXT, "half")[:-1])
+        assert next_frame(connection) == (TEXT, b"whole")
+        server.signal(signal.SIGTERM)
+        assert connection.everything() == b""
+    assert server.wait() == 0
 
 
 def test_what_still_comes_when_its_view_has_been_told_of_the_end_is_thrown_away(start_server):

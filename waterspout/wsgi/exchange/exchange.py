@@ -400,14 +400,9 @@ class Exchange(SlowClient, HTTPMessageDelegate):
         self._reply = Tunnel(stream, self.record, upload, self.on_connection_close, write_timeout)
 
     def wind_up(self) -> None:
-        """A view that has taken its connection over may go on for days: once that is quiet, it is told that
-        the client sends no more.
-        """
-        tunnel = self._reply
-        if isinstance(tunnel, Tunnel) and not self._concluded:
-            if tunnel.is_quiet:
-                self._upload.end()
-            tunnel.is_quiet = True
+        """A view that has taken its connection over may go on for days: once quiet, it is told to end."""
+        if isinstance(self._reply, Tunnel) and not self._concluded:
+            self._reply.wind_up()
 
     def on_taken(self, seconds: float) -> None:
         """The worker has taken it from the backlog, and has been running it for `seconds`."""

@@ -11,6 +11,7 @@ from typing import Final
 from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 
 from waterspout.limits import LINGER
+from waterspout.message.frame_ends import GOING_AWAY, FrameEnds
 from waterspout.message.record import Record
 from waterspout.wsgi.exchange.reply import Reply
 from waterspout.wsgi.exchange.spool import tell_nobody
@@ -24,8 +25,7 @@ class Tunnel(Reply):
     """Takes the place of a request's `Reply`: what the view sends goes to `stream` as it is.
 
     `upload` takes what the client sends; `on_left` is called if the client has gone and the view sends more;
-    `write_timeout`: see `Reply`. Attributes: `finished`, nothing more goes to the client; `is_quiet`, nothing
-    has passed, in either direction, since this was set.
+    `write_timeout`: see `Reply`. Attributes: `finished`, nothing more goes to the client.
     """
 
     begun = True
@@ -45,7 +45,8 @@ class Tunnel(Reply):
         self._on_left = on_left
         self._write_timeout = write_timeout
         self.finished = False
-        self.is_quiet = False
+        self._is_quiet = False  # nothing has passed, in either direction, since this was set
+        self._frames = FrameEnds()
         stream.set_nodelay(True)
         self._reading = asyncio.get_running_loop().create_task(self._read())
 
@@ -57,7 +58,8 @@ class Tunnel(Reply):
         try:
             while True:
                 data = await self._stream.read_bytes(_PIECE, partial=True)
-                self.is_quiet = False
+                self._is_quiet = False
+                self._frames.feed(data)
                 room = self._upload.receive(data)  # which discards it, once it is `finished`
                 if room is not None:
                     await room
@@ -82,12 +84,24 @@ class Tunnel(Reply):
 
     def write(self, data: bytes) -> None:
         """What the view has sent. Use `when_flushed` to learn when to write more."""
-        self.is_quiet = False
+        self._is_quiet = False
         self._record.bytes_sent += len(data)
         try:
             self._stream.write(data)
         except StreamClosedError:
             asyncio.get_running_loop().call_soon(self._leave)  # unless that was the last
+
+    def wind_up(self) -> None:
+        """Once nothing has passed between two calls of this, tell the view that the client sends no more.
+
+        Before, in the client's name, that it goes away: a WebSocket library tells that to the view and, as
+        its answer, to the client.
+        """
+        if self._is_quiet and not self._upload.whole:
+            if self._frames.is_between:
+                self._upload.receive(GOING_AWAY)
+            self._upload.end()
+        self._is_quiet = True
 
     def when_flushed(self, callback: Callable[[], None]) -> bool:
         if self._stream.closed():
