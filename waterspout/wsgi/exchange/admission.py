@@ -9,7 +9,7 @@ A client is slow when it takes longer than `STRETCH_TIME` for a `STRETCH`. The r
 * A reply goes straight to its client, at the client's pace. While others wait for a lane, it is spooled.
 * While others wait, the slowest clients that a lane waits for, or that fill the spool, are cut.
 * A request whose body stands still because the spool has no room for it is parked: it waits, no longer than
-  others do for a lane, until it may have one of those, or the body moves on.
+  others do for a lane, until it may have one of those, before any newcomer, or the body moves on.
 
 Clients are checked every `SLOW_LOOK` seconds, and not at all while none of them can be slow.
 """
@@ -68,15 +68,15 @@ class Admission:
         """A request whose body is not whole, and may take long to arrive."""
         self._collecting[client] = Pace(self._now())
         if client.expects_continue and self._is_lane_idle and self._has_place:
-            self._run(client)
+            self._run(self._find_stalled() or client)
         self._look_soon()
 
     def advance(self, client: SlowClient) -> None:
         """More of its body has arrived."""
         pace = self._collecting[client]
         pace.observe(self._now(), client.received)
-        if pace.is_brisk and self._has_place:
-            self._run(client)
+        while pace.is_brisk and self._has_place and client in self._collecting:
+            self._run(self._find_stalled() or client)
 
     def leave(self, client: SlowClient) -> None:
         """Its body is whole, or it is over."""
@@ -211,6 +211,14 @@ class Admission:
         del self._collecting[client]
         self._unfinished[client] = Pace(self._now(), client.received)
         client.run_unfinished()
+
+    def _find_stalled(self) -> SlowClient | None:
+        """Who has waited longest of those whose bodies stand still for want of space: before any newcomer, it
+        has the next place.
+        """
+        if not self.space.is_exhausted:
+            return None
+        return next((client for client in self._collecting if client.wants_space), None)
 
     @property
     def _has_place(self) -> bool:

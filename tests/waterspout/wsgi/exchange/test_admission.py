@@ -343,6 +343,22 @@ async def test_who_finds_neither_a_lane_nor_room_on_disk_is_parked():
     await wait_for(lambda: "run" in client.orders)
 
 
+@pytest.mark.parametrize("expects_continue", [False, True])
+async def test_no_newcomer_overtakes_who_has_found_neither(monkeypatch, expects_continue):
+    monkeypatch.setattr(module, "SLOW_LOOK", 10.0)
+    house = House(lanes=2)
+    running = house.start()
+    first, second = house.enter(wants_space=True), house.enter(wants_space=True)
+    house.admission.leave(running)
+    newcomer = house.enter(expects_continue=expects_continue)
+    newcomer.send(STRETCH)
+    assert (first.orders, second.orders, newcomer.orders) == (["run"], [], [])
+    house.admission.leave(first)
+    house.admission.leave(second)
+    newcomer.send(STRETCH)
+    assert newcomer.orders == ["run"]
+
+
 async def test_who_finds_room_again_is_parked_no_longer():
     house = House(lanes=1)
     house.start()
