@@ -1,5 +1,7 @@
 """TLS for tests that speak to real sockets."""
 
+import os
+import socket
 import ssl
 from pathlib import Path
 
@@ -14,3 +16,11 @@ def tls_contexts():
     client = ssl.create_default_context()
     client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
     return server, client
+
+
+def end_below(writer):
+    """End the sending side of a client's connection below TLS, without a close_notify: as the kernel does for
+    a process that is killed.
+    """
+    with socket.socket(fileno=os.dup(writer.get_extra_info("socket").fileno())) as sock:
+        sock.shutdown(socket.SHUT_WR)

@@ -24,7 +24,7 @@ from waterspout.http.patience import Patience
 from waterspout.http.refusal import serialize_refusal
 from waterspout.http.stream import DetachedStream, Stream, detach_stream
 from waterspout.http.writer import Writer
-from waterspout.system.hangup import has_hung_up, is_readable
+from waterspout.system.hangup import has_ended, has_hung_up, is_readable
 from waterspout.system.transport import close_transport, send_end
 
 if TYPE_CHECKING:
@@ -156,6 +156,17 @@ class Connection(asyncio.Protocol):
         if self._reading_paused and not self._transport.is_closing():
             self._reading_paused = False
             self._transport.resume_reading()
+
+    def heed_end(self) -> None:
+        """More of a reply is about to be written. asyncio's TLS throws that away, without a word, once it has
+        seen the client's end, which it reports only to who reads: so what it has is read after all.
+        """
+        if (
+            self._reading_paused
+            and self.context.is_secure
+            and has_ended(self._transport.get_extra_info("socket"))
+        ):
+            self._resume_reading()
 
     # -- endings -----------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from waterspout.limits import LINGER, OPEN_SAID, WRITE_TIMEOUT
 from waterspout.system.fatal import contain_exit, ends_more, find_failure
+from waterspout.system.hangup import has_ended
 from waterspout.system.secure_socket import find_socket
 from waterspout.system.transport import pass_below
 from waterspout.websocket import frames
@@ -137,6 +138,9 @@ class WebSocketProtocol(asyncio.Protocol):
         """
         if self.is_closing():
             raise WebSocketClosedError()
+        # As `heed_end` of an HTTP connection: TLS may have seen the client's end, and drop what is written.
+        if self._reading_paused and has_ended(self._transport.get_extra_info("socket")):
+            self._pause_reading(False)
         payload = utf8(json_encode(message) if isinstance(message, dict) else message)
         return self._writer.send_message(frames.BINARY if binary else frames.TEXT, payload)
 

@@ -25,7 +25,7 @@ from tests.waterspout.http.harness import (
     serve,
     until,
 )
-from tests.waterspout.tls import tls_contexts
+from tests.waterspout.tls import end_below, tls_contexts
 from waterspout import limits
 from waterspout.http import HTTPSettings
 
@@ -259,6 +259,41 @@ async def test_nor_is_one_that_does_so_with_much_unsent(caplog):
     async with serve(answering(answer), ssl_options=SERVER) as served:
         await asyncio.to_thread(leave, served.port)
         await until(lambda: not served.server._open)
+    assert not caplog.records
+
+
+@on_loops
+async def test_who_leaves_without_a_word_behind_what_is_not_read_gets_nothing_more(caplog):
+    """asyncio's TLS then throws away what is written, tells nobody, and logs a line each time."""
+
+    class Writes(Delegate):
+        """And reads no more of the body."""
+
+        def data_received(self, chunk):
+            return self.ended.wait()
+
+        def headers_received(self, start_line, headers):
+            super().headers_received(start_line, headers)
+            self.ended = asyncio.Event()
+            self.task = asyncio.ensure_future(self.write())
+
+        async def write(self):
+            with contextlib.suppress(StreamClosedError):
+                await self.exchange.write_headers(ResponseStartLine("", 200, "OK"), HTTPHeaders())
+                while True:
+                    await self.exchange.write(b"x" * 100)
+                    await asyncio.sleep(0.01)
+            self.ended.set()
+
+    async with serve(Writes, ssl_options=SERVER) as served, served.client(ssl=CLIENT) as client:
+        client.send(post(bytes(300_000), length=300_001))
+        await client.head()
+        [delegate] = served.delegates
+        await asyncio.sleep(0.2)
+        assert not delegate.ended.is_set()
+        end_below(client.writer)
+        async with asyncio.timeout(5):
+            await delegate.ended.wait()
     assert not caplog.records
 
 

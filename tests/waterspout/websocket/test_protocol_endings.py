@@ -8,7 +8,7 @@ import struct
 import pytest
 from tornado.websocket import WebSocketClosedError
 
-from tests.waterspout.tls import tls_contexts
+from tests.waterspout.tls import end_below, tls_contexts
 from tests.waterspout.websocket.raw import (
     BINARY,
     CLOSE,
@@ -233,6 +233,34 @@ async def test_a_client_that_stops_sending_before_the_answer(form, before):
         else:
             assert form.server == TORNADO  # for which the client has left
         writer.close()
+
+
+@scenario
+async def test_a_client_that_leaves_without_a_word_behind_what_is_not_read(form, caplog):
+    """Over TLS, where asyncio tells that only to who reads: the handler is still busy, and writes."""
+    if form.server == TORNADO:
+        pytest.skip("its stream writes on, to a client that may still read")
+
+    class Busy(Witness):
+        async def on_message(self, message):
+            with contextlib.suppress(WebSocketClosedError):
+                while True:
+                    await self.write_message(message)
+                    await asyncio.sleep(0.01)
+
+    ours, theirs = tls_contexts()
+    async with serve(form, Busy, ssl_options=ours) as served:
+        address = ("127.0.0.1", served.port)
+        _reader, writer = await asyncio.open_connection(*address, ssl=theirs, server_hostname="localhost")
+        writer.write(request() + frame(TEXT, "on") + frame(TEXT, "x" * 1000) * 200)
+        await served.until("open")
+        await asyncio.sleep(0.2)
+        assert not served.closings
+        end_below(writer)
+        async with asyncio.timeout(5):
+            await served.until_closed()
+        writer.transport.abort()
+    assert not caplog.records
 
 
 # -- failures --------------------------------------------------------------------------------------------
