@@ -213,7 +213,9 @@ class Writer:
             self._drain_queue()
 
     def _drain_queue(self) -> None:
-        while self._queue and not self.paused:
+        # Not to a transport that is closing: what precedes may not have gone out, and `close` is about to be
+        # called. asyncio's TLS would log each piece.
+        while self._queue and not self.paused and not self._transport.is_closing():
             head = self._queue[0]
             if isinstance(head, FilePart):
                 if not self._send(head):
@@ -231,8 +233,6 @@ class Writer:
 
     def _send(self, part: FilePart) -> bool:
         """Send `part`. Returns whether what is queued behind it may follow at once."""
-        if self._transport.is_closing():
-            return False  # what precedes it may not have gone out: `close` is about to be called
         if self._transport.get_write_buffer_size():
             # It pauses us now, and resumes once the kernel has taken all it had.
             self._transport.set_write_buffer_limits(high=0)

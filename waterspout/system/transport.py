@@ -1,31 +1,33 @@
 """Transports that can't end by themselves, or not at once. Leaf.
 
-Uses private names of asyncio's TLS (Python 3.12 to 3.15)."""
+Uses private names of asyncio's TLS (Python 3.11 to 3.15)."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
-import sys
 from typing import Any
 
 
 def pass_below(transport: Any) -> None:
-    """The client's side of TLS has ended, and `transport` is about to close behind what is unsent. From
-    Python 3.12 on, asyncio's socket transport, once closed, has nothing but None to call for what it gets
-    after that, and calls it again and again: so it gets now what TLS still holds.
+    """The client's side of TLS has ended, and `transport` is about to close behind what is unsent. What
+    asyncio's socket transport gets once it is closed may end it twice, which is a traceback in the log; and
+    from Python 3.12 on it has nothing but None to call for that, and calls it again and again. So it gets now
+    what TLS still holds, and the close_notify.
     """
-    if type(transport).__module__ != "asyncio.sslproto" or sys.version_info < (3, 12):
+    if type(transport).__module__ != "asyncio.sslproto":
         return
     try:
         tls = transport._ssl_protocol
-        below, encrypted = tls._transport, tls._outgoing
+        below, encrypted, is_paused = tls._transport, tls._outgoing, tls._ssl_writing_paused
     except AttributeError:
         if transport.get_write_buffer_size():
             transport.abort()  # rather than spin
         return
     if encrypted.pending:
         below.write(encrypted.read())
+    if is_paused:  # or the close_notify would wait until there is room
+        below._protocol_paused = tls._ssl_writing_paused = False
 
 
 def send_end(transport: Any) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import socket
 import ssl
+import threading
 import time
 from pathlib import Path
 
@@ -222,6 +223,31 @@ async def test_the_end_of_a_client_that_sends_no_more_is_no_matter_for_the_log(c
         assert "eof_received" not in caplog.text
 
 
+def leave_much_unread(port, pause=lambda: time.sleep(0.3)):
+    """Read nothing of a reply, say goodbye, `pause`, and read what still comes."""
+    inward, outward = ssl.MemoryBIO(), ssl.MemoryBIO()
+    secure = CLIENT.wrap_bio(inward, outward)
+    with socket.socket() as raw:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
+        raw.connect(("127.0.0.1", port))
+        for _ in range(10):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                secure.do_handshake()
+                break
+            raw.sendall(outward.read())
+            inward.write(raw.recv(65536))
+        secure.write(GET)
+        raw.sendall(outward.read())
+        time.sleep(0.5)
+        with contextlib.suppress(ssl.SSLWantReadError):  # it does not wait for the server's goodbye
+            secure.unwrap()
+        raw.sendall(outward.read())
+        pause()
+        with contextlib.suppress(OSError):
+            while raw.recv(65536):
+                pass
+
+
 @on_loops
 async def test_nor_is_one_that_does_so_with_much_unsent(caplog):
     """asyncio's transport has nothing to write with then, from Python 3.12 on, and tries it all the time."""
@@ -233,32 +259,47 @@ async def test_nor_is_one_that_does_so_with_much_unsent(caplog):
         for _ in range(8000):
             exchange.write(b"x" * 1000)
 
-    def leave(port):
-        inward, outward = ssl.MemoryBIO(), ssl.MemoryBIO()
-        secure = CLIENT.wrap_bio(inward, outward)
-        with socket.socket() as raw:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
-            raw.connect(("127.0.0.1", port))
-            for _ in range(10):
-                with contextlib.suppress(ssl.SSLWantReadError):
-                    secure.do_handshake()
-                    break
-                raw.sendall(outward.read())
-                inward.write(raw.recv(65536))
-            secure.write(GET)
-            raw.sendall(outward.read())
-            time.sleep(0.5)
-            with contextlib.suppress(ssl.SSLWantReadError):  # it does not wait for the server's goodbye
-                secure.unwrap()
-            raw.sendall(outward.read())
-            time.sleep(0.3)
-            with contextlib.suppress(OSError):
-                while raw.recv(65536):
-                    pass
-
     async with serve(answering(answer), ssl_options=SERVER) as served:
-        await asyncio.to_thread(leave, served.port)
+        await asyncio.to_thread(leave_much_unread, served.port)
         await until(lambda: not served.server._open)
+    assert not caplog.records
+
+
+@on_loops
+async def test_nor_is_one_that_then_leaves_for_good(caplog):
+    """asyncio's socket transport ends twice if what TLS passes on to it last can't be sent; and TLS logs each
+    piece that it is still given.
+    """
+
+    class Broken:
+        """The server's socket, whose client takes what it is sent next, and has left then."""
+
+        def __init__(self, sock):
+            self.sock = sock
+            self.sent = 0
+
+        def send(self, data):
+            self.sent += 1
+            if self.sent > 1:
+                raise BrokenPipeError
+            return len(data)
+
+        def close(self):
+            self.sock.close()
+
+    if not isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
+        pytest.skip("uvloop has a socket that nobody can break")
+    answer, reads = answering(lambda exchange: reply(exchange, bytes(8 * limits.MIB))), threading.Event()
+    async with serve(answer, ssl_options=SERVER) as served:
+        client = asyncio.ensure_future(asyncio.to_thread(leave_much_unread, served.port, reads.wait))
+        await until(lambda: served.delegates)
+        [connection] = served.server._open
+        below = connection._transport._ssl_protocol._transport
+        await until(below.is_closing)
+        below._sock = broken = Broken(below._sock)
+        reads.set()
+        await until(lambda: broken.sent and not served.server._open)
+        await client
     assert not caplog.records
 
 
