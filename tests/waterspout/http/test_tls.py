@@ -284,6 +284,10 @@ async def test_nor_is_one_that_then_leaves_for_good(caplog):
                 raise BrokenPipeError
             return len(data)
 
+        def sendmsg(self, pieces):
+            """From Python 3.12 on."""
+            return self.send(b"".join(pieces))
+
         def close(self):
             self.sock.close()
 
