@@ -168,7 +168,8 @@ def make_flask():
     def socket():
         connection = request.environ["werkzeug.socket"]
         connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
-        connection.sendall(connection.recv(1000))
+        with contextlib.suppress(BrokenPipeError):
+            connection.sendall(bytes(10_000_000) if "much" in request.args else connection.recv(1000))
         return ""
 
     return app
@@ -281,6 +282,13 @@ def flask_socket(sent=b""):
     return scenario
 
 
+async def reset_flask_socket(served):
+    async with served.client() as client:
+        client.send(raw.request("/flask/socket?much"))
+        await client.reader.readexactly(300_000)
+        client.writer.transport.abort()
+
+
 LARGE = b"x" * 300_000
 SCENARIOS = {
     "GET": ask("/plain"),
@@ -330,6 +338,7 @@ SCENARIOS = {
     "WebSocket that is reset": socket_scenario("/echo", "hello", end=None),
     "WebSocket of the WSGI app's own": flask_socket(b"!"),
     "WebSocket of the WSGI app's own whose client leaves": flask_socket(),
+    "WebSocket of the WSGI app's own that is reset": reset_flask_socket,
     "WebSocket that fails": socket_scenario("/echo", "hello", end=raw.frame(raw.TEXT, "fail")),
     "WebSocket with pings": socket_scenario("/pinged", "hello"),
     "WebSocket with pings that is reset": socket_scenario("/pinged", "hello", end=None),

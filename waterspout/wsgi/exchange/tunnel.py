@@ -67,6 +67,8 @@ class Tunnel(Reply):
             if closed.real_error is None:
                 self._upload.end()  # most often, the client closes behind the Close of both sides
             else:
+                # The stream keeps it, and its frames the stream, with what they were sending.
+                closed.real_error.__traceback__ = None
                 self._leave()
 
     def _leave(self) -> None:
