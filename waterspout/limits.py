@@ -241,6 +241,9 @@ SPREAD_TOLERANCE = 100
 SPREAD_TIME = (0.05, 2.0)
 #: A view that ran longer has its reply sent to the event loop at once (seconds).
 QUICK_VIEW = 0.001
+#: Where views have one core with the event loop, one that ran no longer is no reason to wake that before all
+#: that is queued is done (seconds).
+BRIEF_VIEW = 0.0003
 #: Smallest block that `wsgi.file_wrapper` reads: Werkzeug suggests 8 KiB, a frame a block (bytes).
 FILE_BLOCK = 128 * KIB
 

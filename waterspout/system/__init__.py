@@ -6,7 +6,7 @@ signals.py         signals, and what a child that an app forks must not keep
 surroundings.py    the streams and signal handlers that it was started with
 daemon_thread.py   a daemon thread whose own threads are not daemons
 fatal.py           exceptions in tasks: which of them end more than one request
-processes.py       memory and CPU time of a process, this one or another
+processes.py       memory, CPU time and cores of a process, this one or another
 joining.py         pieces that wait for a slow client, the small ones joined    (pure)
 transport.py       transports that can't end by themselves, or not at once
 secure_socket.py   a socket and its TLS in one

@@ -1,4 +1,6 @@
-"""What Linux tells about a process, this one or another: memory, CPU time, which threads would run. Leaf."""
+"""What Linux tells about a process, this one or another: memory, CPU time, cores, which threads would
+run. Leaf.
+"""
 
 from __future__ import annotations
 
@@ -35,3 +37,11 @@ def read_rss(pid: int) -> int | None:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError, ValueError):
         return None
+
+
+def count_cores() -> int:
+    """How many this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except (AttributeError, OSError):  # not Linux
+        return os.cpu_count() or 1

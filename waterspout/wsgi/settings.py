@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass, fields
 from typing import Final
 
 from waterspout import limits
 from waterspout.exceptions import ConfigurationError
+from waterspout.system.processes import count_cores
 
 #: The smallest value of a setting, where that is not 0.
 _LEAST: Final = {"threads": 1, "nice": limits.NICE_AUTO, "timeout": 0.1, "queue_timeout": 0.1}
@@ -85,11 +85,3 @@ def check_size(name: str, value: object) -> int:
     if not isinstance(value, int) or value < 0:
         raise ConfigurationError(f"{name} must be a number of bytes, 0 or more, not {value!r}")
     return value
-
-
-def count_cores() -> int:
-    """How many this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except (AttributeError, OSError):  # not Linux
-        return os.cpu_count() or 1

@@ -10,6 +10,7 @@ import contextlib
 import contextvars
 import errno
 import io
+import math
 import os
 import socket
 import sys
@@ -19,8 +20,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO, Final, NoReturn
 
 from waterspout.exceptions import Forked, FrameError
-from waterspout.limits import LANE_READ, QUICK_VIEW
+from waterspout.limits import BRIEF_VIEW, LANE_READ, QUICK_VIEW
 from waterspout.logs.steady import steady
+from waterspout.system.processes import count_cores
 from waterspout.system.signals import fork_generation
 from waterspout.system.surroundings import drop_streams
 from waterspout.wsgi.backlog import BacklogEnd
@@ -106,7 +108,9 @@ class LaneWorker:
         self._token = 0  # of the running request, if it came from the backlog
         self._silent: set[int] = set()  # those from the backlog whose clients send no more
         self._taken_at = 0.0
+        self._took = math.inf  # seconds, until the last small reply
         self._quiet = 0  # how many more answers may collect before the event loop is woken
+        self._shares_core = count_cores() == 1
         self._company: set[LaneWorker] = set() if company is None else company
         self._sleep = SleepMeter()
         self._generation = fork_generation()
@@ -169,8 +173,10 @@ class LaneWorker:
         self._taken_at = time.perf_counter()
         self._quiet -= 1
         if self._quiet < 0:
-            # Woken when half of it is done, the event loop fetches more while the rest runs.
-            self._quiet = backlog.estimate(len(frames)) // 2
+            # Woken when half of it is done, the event loop fetches more while the rest runs; but on a core
+            # that it shares with brief views, it would only interrupt them.
+            waiting = backlog.estimate(len(frames))
+            self._quiet = waiting if self._shares_core and self._took < BRIEF_VIEW else waiting // 2
         return True
 
     # -- the lane ----------------------------------------------------------------------------------------
@@ -211,7 +217,7 @@ class LaneWorker:
         self._writes += 1
         if self._token and self._writes == 1:
             assert self._backlog is not None
-            seconds = time.perf_counter() - self._taken_at
+            seconds = self._took = time.perf_counter() - self._taken_at
             is_quiet = self._quiet > 0 and seconds < QUICK_VIEW
             rest = self._backlog.answer(self._token, seconds, frames) if is_quiet else None
             if rest is None:

@@ -1,9 +1,11 @@
 """Requests that lie ready behind a running one: both ends of a lane and of its backlog, joined for real."""
 
 import asyncio
+import math
 import socket
 import threading
 import time
+import unittest.mock
 
 import pytest
 
@@ -94,13 +96,15 @@ class App:
 
 
 class Joined:
-    """A lane with a backlog, and its worker."""
+    """A lane with a backlog, and its worker. `cores`: how many those two have."""
 
-    def __init__(self):
+    def __init__(self, cores=2):
+        self.cores = cores
         self.app = App()
         self.idle = 0
         self.slept = 0
         self.woken = 0
+        self.said = []  # by the worker, over the lane
         self.returned = []
         self.backlog = Backlog()
         self.lane = Lane(
@@ -125,9 +129,12 @@ class Joined:
         near_end, self.far_end = socket.socketpair()
         near_end.setblocking(False)
         await asyncio.get_running_loop().create_unix_connection(lambda: self.lane, sock=near_end)
-        worker = LaneWorker(
-            self.far_end, self.app, multithread=False, multiprocess=False, backlog=self.backlog.far_end
-        )
+        with unittest.mock.patch("waterspout.wsgi.worker.worker.count_cores", return_value=self.cores):
+            worker = LaneWorker(
+                self.far_end, self.app, multithread=False, multiprocess=False, backlog=self.backlog.far_end
+            )
+        say = worker._say
+        worker._say = lambda frames: (self.said.append(frames), say(frames))
         self.thread = threading.Thread(target=worker.run, daemon=True)
         self.thread.start()
 
@@ -160,8 +167,8 @@ class Joined:
 
 
 @pytest.fixture
-def joined(io_loop):
-    joined = Joined()
+def joined(io_loop, request):
+    joined = Joined(getattr(request, "param", 2))
     io_loop.run_sync(joined.open)
     yield joined
     io_loop.run_sync(joined.close)
@@ -193,11 +200,24 @@ async def test_the_reply_to_a_client_that_has_left_is_nobody_else_s(joined):
     await joined.until_idle()
 
 
+@pytest.mark.parametrize("joined", [1, 2], indirect=True)
 async def test_the_event_loop_is_not_woken_for_each(joined):
     await joined.begin("/gate", *["/1"] * 50)
     joined.app.open.set()
     await joined.until_idle()
     assert joined.woken < 20
+
+
+@pytest.mark.parametrize(("joined", "brief"), [(1, math.inf), (1, 0.0), (2, math.inf)], indirect=["joined"])
+async def test_on_a_core_for_both_brief_views_don_t_wake_it_before_all_is_done(joined, brief, monkeypatch):
+    monkeypatch.setattr("waterspout.wsgi.worker.worker.BRIEF_VIEW", brief)
+    monkeypatch.setattr("waterspout.wsgi.worker.worker.QUICK_VIEW", math.inf)
+    await joined.begin("/gate", "/0", *["/1"] * 50)
+    joined.said.clear()
+    joined.app.open.set()
+    await joined.until_idle()
+    # The gate; half, as nothing is known of the views; the other half; IDLE. Else a half of each rest.
+    assert len(joined.said) == (4 if joined.cores == 1 and brief else 8)
 
 
 @pytest.mark.parametrize("odd", ["/large", "/pieces", "/late"])
