@@ -58,12 +58,12 @@ _NAMING: Final = {
 
 #: Fields that say what another one does, or an option: an app may read them, and here they are removed.
 _SYNONYMS: Final = {
-    "X-Script-Name": (
+    "x-script-name": (
         "x-forwarded-prefix",
         "the prefix is read from X-Forwarded-Prefix, or set by --root-path",
     ),
     **dict.fromkeys(
-        ("X-Scheme", "X-Url-Scheme", "X-Forwarded-Scheme", "X-Forwarded-Ssl", "Front-End-Https"),
+        ("x-scheme", "x-url-scheme", "x-forwarded-scheme", "x-forwarded-ssl", "front-end-https"),
         ("x-forwarded-proto", "the scheme is read from X-Forwarded-Proto"),
     ),
 }
@@ -169,7 +169,7 @@ class Proxies:
             client = read(claims, connection.context.protocol, authority or host, self.is_trusted)
             if self._tells_trusted and not client.address:
                 self._tell_unread(connection.context, given)
-            if self._tells_synonyms:
+            if self._tells_synonyms and not _SYNONYMS.keys().isdisjoint(given):
                 self._tell_synonym(connection.context, given)
             new_host, stripped = client.host or new_host, client.root_path
             context = _rewrite(connection, client)
@@ -258,14 +258,14 @@ class Proxies:
         set up for an app that reads it itself: without it, links lead elsewhere, silently.
         """
         for name, (wanted, instead) in _SYNONYMS.items():
-            is_told = wanted in claims or (name == "X-Script-Name" and self.root_path)
-            if name.lower() in claims and not is_told:
+            is_told = wanted in claims or (name == "x-script-name" and self.root_path)
+            if name in claims and not is_told:
                 self._tells_synonyms = False
                 logger.warning(
                     "%s, a trusted proxy, sends %s, or passes it on: removed, %s "
                     "(logged once; docs/proxies.md)",
                     _peer_of(context) or _ON_UNIX,
-                    name,
+                    name.title(),
                     instead,
                 )
                 return
