@@ -13,7 +13,7 @@ from tests.waterspout.wsgi.jobs import Job, wait_for
 from tests.waterspout.wsgi.worker.test_worker import answering
 from waterspout.limits import PACKET, QUICK_VIEW
 from waterspout.wsgi.backlog import Backlog, is_possible
-from waterspout.wsgi.frames import CANCEL, pack_about
+from waterspout.wsgi.frames import CANCEL, SLEPT, pack, pack_about
 from waterspout.wsgi.lanes.lane import Lane
 from waterspout.wsgi.worker.alive import client_alive
 from waterspout.wsgi.worker.worker import LaneWorker
@@ -216,8 +216,9 @@ async def test_on_a_core_for_both_brief_views_don_t_wake_it_before_all_is_done(j
     joined.said.clear()
     joined.app.open.set()
     await joined.until_idle()
+    answers = [frames for frames in joined.said if frames != pack(SLEPT)]  # said on a busy machine
     # The gate; half, as nothing is known of the views; the other half; IDLE. Else a half of each rest.
-    assert len(joined.said) == (4 if joined.cores == 1 and brief else 8)
+    assert len(answers) == (4 if joined.cores == 1 and brief else 8)
 
 
 @pytest.mark.parametrize("odd", ["/large", "/pieces", "/late"])
