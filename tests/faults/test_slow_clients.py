@@ -108,8 +108,11 @@ def test_slow_readers_are_cut_and_nobody_else_waits(server, target):
     others.ask()
     before = server.descriptors()
     with MemoryWatch(server) as memory:
+        begun = time.monotonic()
         clients = connect_all(server, others, build_request("GET", target))
-        assert server.descriptors() > before + COUNT - 10
+        are_all_there = server.descriptors() > before + COUNT - 10
+        # On a very busy machine the first have reached their limit before the last is connected.
+        assert are_all_there or time.monotonic() - begun > LIMIT
         assert wait_until_cut(server, others, before) > LIMIT / 2
     assert all(len(client.everything()) < SIZE for client in clients[:: COUNT // 20])
     others.check()
