@@ -306,6 +306,8 @@ class Judge:
             for path in paths:
                 for other in self._find_views(method, path):
                     takers[id(other)] = other, f"{method} {path}"
+        if takers and view.is_name:
+            return None  # there is no function that could go unused
         if not takers:
             if not self._redirected.intersection(paths):
                 self.notes.append(

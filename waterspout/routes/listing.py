@@ -61,12 +61,15 @@ class Native:
 
 @dataclass
 class View:
-    """A rule of the Flask app. `shape`: None, if it can't be judged; `why` gives the reason."""
+    """A rule of the Flask app. `shape`: None, if it can't be judged; `why` gives the reason. `is_name`: its
+    endpoint has no function, and is only a name for `url_for` (Flask's tutorial has one, `index`).
+    """
 
     row: Row
     rule: Any
     shape: Shape | None
     why: str = ""
+    is_name: bool = False
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -135,6 +138,7 @@ def list_views(flask: Any, prefix: str = "") -> list[View]:
     for rule in flask.url_map.iter_rules():
         if rule.build_only:
             continue
+        function = flask.view_functions.get(rule.endpoint)
         row = Row(
             path=(f"{rule.subdomain}." if rule.subdomain else rule.host or "") + prefix + rule.rule,
             methods=_find_own_methods(rule),
@@ -142,14 +146,15 @@ def list_views(flask: Any, prefix: str = "") -> list[View]:
             target=str(rule.endpoint),
             name=str(rule.endpoint),
             access=_find_login(flask, rule.endpoint),
-            source=find_source(flask.view_functions.get(rule.endpoint)),
+            source=find_source(function),
         )
         why = "its host varies" if "<" in f"{rule.subdomain}{rule.host}" else ""
         if rule.websocket:
             why = "it is for a WebSocket"
         elif rule.redirect_to is not None:
             why = "it only redirects"
-        found.append(View(row, rule, None if why else Shape(prefix + rule.rule, find_converters(rule)), why))
+        shape = None if why else Shape(prefix + rule.rule, find_converters(rule))
+        found.append(View(row, rule, shape, why, is_name=function is None))
     return found
 
 

@@ -255,6 +255,14 @@ def test_aliases_and_defaults_that_redirect_are_not_unreachable():
     assert judge([], app).findings == []
 
 
+def test_a_second_endpoint_without_a_function_is_only_a_name_for_url_for():
+    app = make_flask(("/", "blog.index"))
+    app.add_url_rule("/", endpoint="index")  # as in Flask's tutorial
+    assert judge([], app).findings == []
+    (finding,) = judge([("/", Get)], app).findings
+    assert (finding.kind, finding.target) == ("shadowed", "blog.index")
+
+
 def test_access_that_is_not_declared_is_told_where_it_matters():
     flask = make_flask()
     assert judge([("/a", Get)], flask).findings == []
