@@ -151,7 +151,11 @@ def create_app():
 
     return app
 """
-TEMPLATE = "{{ g.greeting }} {{ page }} {{ url_for('about') }} {{ get_flashed_messages() }}\n"
+BELOW = {"For": "192.0.2.1", "Proto": "https", "Host": "shop.example", "Port": "", "Prefix": "/app"}
+TEMPLATE = (
+    "{{ g.greeting }} {{ page }} {{ url_for('main.explore') }} {{ url_for('about', _external=True) }} "
+    "{{ get_flashed_messages() }}\n"
+)
 PORTED = """
 import json
 
@@ -212,6 +216,7 @@ routes = [
     waterspout.PathRule("/explore", Explore, name="main.explore"),
     %s,
 ]
+waterspout.know_native(flask_app, routes)
 """
 #: The three ways out, each with the declarations that `waterspout routes --check` asks for.
 WAYS_OUT = {
@@ -347,14 +352,23 @@ def test_what_is_said_of_a_route_that_is_ported_is_so(ported):
     command = [sys.executable, "-m", "waterspout", "routes", "--check", *words]
     path = os.pathsep.join([str(folder), str(ROOT)])
     subprocess.run(command, cwd=folder, env=os.environ | {"PYTHONPATH": path}, check=True, timeout=60)
-    server = Server(*words, form="process", folder=folder, cwd=folder)
+    trusted = ("--trusted-proxies", "127.0.0.1")
+    server = Server(*words, *trusted, form="process", folder=folder, cwd=folder)
     with server.connect() as client:
         signed_in = client.ask("GET", "/in")
         assert signed_in.body == b"/explore?page=2"
         cookie = [("Cookie", signed_in.header("Set-Cookie").partition(";")[0])]
-        natively = [client.ask("GET", "/native/about?page=x", cookie).body for _ in range(2)]
-        assert natively == [client.ask("GET", "/about?page=x", cookie).body] * 2
-        assert natively[0] == b"hello anna 1 /about [&#39;&lt;welcome&gt;&#39;]"
+        below = [(f"X-Forwarded-{what}", value) for what, value in BELOW.items()]
+        for fields, prefix, base in (
+            (cookie, "", "http://h"),
+            (cookie + below, "/app", "https://shop.example/app"),
+        ):
+            fields = [("Host", "h"), *fields]
+            replies = [client.ask("GET", "/native/about?page=x", fields) for _ in range(2)]
+            replies.append(client.ask("GET", "/about?page=x", fields))
+            page = f"hello anna 1 {prefix}/explore {base}/about [&#39;&lt;welcome&gt;&#39;]"
+            assert [reply.body.decode() for reply in replies] == [page] * 3
+            assert [reply.header("Vary") for reply in replies] == ["Cookie"] * 3
         assert client.ask("GET", "/explore?page=2").body == b"2"
         for path, status in (("/explore?page=x", 500), ("/gone/tornado", 404), ("/gone/werkzeug", 500)):
             reply = client.ask("GET", path)
