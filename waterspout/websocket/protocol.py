@@ -117,15 +117,20 @@ class WebSocketProtocol(asyncio.Protocol):
         # Other handlers have nothing to do then; and a waiting coroutine costs an idle connection 2.4 KiB.
         is_wrapped = type(handler).get is not WebSocketHandler.get
         self._gone = asyncio.get_running_loop().create_future() if is_wrapped else None
+        is_collected = False
         try:
             await self._open(handler)
+        except GeneratorExit:
+            is_collected = True  # the event loop has been closed: what has arrived is nobody's any more
+            raise
         finally:
             # As with Tornado, callbacks see the context variables that `prepare` and `open` have set.
             self._context = contextvars.copy_context()
             request: Any = handler.request
             request.connection.task = None  # this one, which has nothing left to do
             self._busy = False
-            self._advance()
+            if not is_collected:
+                self._advance()
         if self._gone is not None:
             await self._wait_gone(self._gone)
 

@@ -66,6 +66,26 @@ async def test_the_handler_closes_in_open(form):
 
 
 @scenario
+async def test_an_open_that_is_given_up_with_its_loop_passes_nothing_on(form):
+    class Waiting(Witness):
+        async def open(self, *args):
+            super().open()
+            await asyncio.Event().wait()
+
+        async def get(self, *args):
+            opening = super().get(*args)
+            opening.send(None)
+            await asyncio.sleep(0.1)
+            opening.close()  # as the garbage collector does, when the loop is closed
+            self.events.append("given up")
+
+    async with serve(form, Waiting) as served, connect(served.port) as client:
+        client.send(frame(TEXT, "too late"), close(1000))
+        await served.until("given up")
+        assert served.events == ["open", "given up"]
+
+
+@scenario
 async def test_a_reason_that_is_too_long(form):
     async with serve(form) as served, connect(served.port) as client:
         await served.until("open")
