@@ -709,6 +709,11 @@ async def test_tornados_own_name_can_be_told_to_mean_it():
         server = Application().listen(0, "127.0.0.1")
         assert type(server) is HTTPServer
         server.stop()
+
+        class Own(tornado.httpserver.HTTPServer):
+            pass
+
+        assert not isinstance(Own(Application()), HTTPServer)  # as docs/http.md says
     finally:
         tornado.httpserver.HTTPServer.configure(None)
 
