@@ -159,6 +159,13 @@ class Lane(asyncio.Protocol):
         return self._record
 
     @property
+    def behind(self) -> int:
+        """How many requests are in its backlog. The one that runs is not, though the worker has not said so:
+        it does with the first byte of the reply, which a long-poll sends at its end.
+        """
+        return len(self._behind) - (self._token in self._behind)
+
+    @property
     def view(self) -> str:
         """Method and path of its request, for log and figures."""
         return describe_request(self.record.method, self.record.target)

@@ -99,8 +99,8 @@ class Prefetch:
 
     @property
     def waiting(self) -> int:
-        """How many requests are in backlogs, or were the last to be taken from there."""
-        return sum(len(lane.backlog.users) for lane in self._watched if lane.backlog is not None)
+        """How many requests are in backlogs, apart from those that are known to run."""
+        return sum(lane.behind for lane in self._watched)
 
     def follow(self, lane: Lane) -> None:
         """`lane` has begun a request: small ones may be queued behind it."""

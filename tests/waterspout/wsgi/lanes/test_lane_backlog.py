@@ -264,6 +264,21 @@ async def test_of_several_the_one_that_runs_is_known_when_the_rest_is_taken_back
     assert joined.app.ran == ["/1", "/gate"]
 
 
+async def test_one_that_runs_lies_behind_nothing_though_it_says_nothing(joined):
+    _, slow, _ = await joined.run_behind("/2")
+    await asyncio.sleep(0.01)
+    joined.lane.take_back()
+    assert Job("/3").put_behind(joined.lane)
+    assert joined.lane.behind == 1
+    joined.lane.take_back()
+    assert joined.lane.behind == 0
+    joined.lane.cancel(slow)
+    assert joined.lane.behind == 0
+    joined.app.open.set()
+    await joined.until_idle()
+    assert joined.lane.behind == 0
+
+
 async def test_a_request_that_lies_ready_when_its_client_leaves_is_never_run(joined):
     jobs = await joined.begin("/gate", "/1", "/2", "/3")
     joined.lane.cancel(jobs[2])

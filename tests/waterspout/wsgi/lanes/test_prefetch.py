@@ -35,6 +35,10 @@ class FakeLane:
         self.room = room
         self.thread = 4712
 
+    @property
+    def behind(self):
+        return len(self.backlog.users)
+
     def collect(self):
         pass
 

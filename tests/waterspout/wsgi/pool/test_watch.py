@@ -228,6 +228,24 @@ async def test_views_that_are_quick_and_too_many_keep_all_lanes_busy_too(make_po
         await asyncio.gather(*(ask_on() for _ in range(300)))
 
 
+async def test_a_view_that_waits_is_one_busy_lane_where_it_lay_behind_a_brief_one(
+    make_pool, gate, monkeypatch, caplog
+):
+    """Its worker says that it has begun with the first byte of its reply."""
+    monkeypatch.setattr(limits, "WATCH_INTERVAL", 0.02)
+    monkeypatch.setattr(limits, "BUSY_TIME", 0.1)
+    pool = make_pool(workers=1, threads=2)
+    await pool.start()
+    brief, waiting = submit(pool, "/hello"), submit(pool, f"/gated?{gate}")
+    assert pool.prefetched == 1
+    await brief.answer()
+    await asyncio.sleep(0.3)
+    assert (pool.running, pool.prefetched) == (1, 0)
+    assert "have been busy" not in caplog.text
+    gate.touch()
+    await waiting.answer()
+
+
 async def test_it_says_who_keeps_all_lanes_busy_once_in_a_while(make_pool, gate, monkeypatch, caplog):
     monkeypatch.setattr(limits, "WATCH_INTERVAL", 0.02)
     monkeypatch.setattr(limits, "BUSY_TIME", 0.1)
