@@ -93,6 +93,11 @@ def mail():
     request_seconds = request.args["seconds"]
     if request.args.get("by") == "executor":
         executor.submit(send, request.environ)
+    elif request.args.get("by") == "scheduler":
+        # A daemon, and so are the threads of its executor.
+        scheduler = threading.Thread(target=executor.submit, args=(send, request.environ), daemon=True)
+        scheduler.start()
+        scheduler.join()
     else:
         threading.Thread(target=send, args=(request.environ,)).start()
     return "accepted"

@@ -182,6 +182,16 @@ def test_what_never_ends_in_the_background_ends_with_the_graceful_timeout(start)
     assert len(server.log_lines(says, enough=2)) == 2
 
 
+def test_what_a_scheduler_still_runs_is_waited_for_and_named(start):
+    """Python waits for the threads of executors, daemons too."""
+    server, ident = start(), new_id()
+    assert server.get(f"/mail?id={ident}&seconds=3&by=scheduler").text == "accepted"
+    server.stop()
+    assert server.notes("sent", ident)
+    [line] = server.log_lines("threads started by the app are still running (ThreadPoolExecutor-")
+    assert re.search(r", at tests/apps/habits\.py:\d+ in send\)", line)
+
+
 def test_a_function_for_the_exit_that_does_not_return_ends_with_the_graceful_timeout(start):
     server = start("--graceful-timeout", "1", habit="exit")
     server.canary()

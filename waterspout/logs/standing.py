@@ -129,7 +129,7 @@ def find_children() -> list[Any]:
 
 def describe_left(threads: Collection[threading.Thread]) -> str:
     """`threads`: as `find_threads` returned them."""
-    if running := [thread for thread in threads if thread.is_alive()]:
+    if running := [thread for thread in threads if thread.is_alive()] or _find_joined():
         return f"threads started by the app are still running ({_name_threads(running)})"
     if children := [str(child.pid) for child in find_children() if not child.daemon]:
         return f"processes started by the app are still running ({', '.join(children)}), and are not killed"
@@ -138,12 +138,34 @@ def describe_left(threads: Collection[threading.Thread]) -> str:
     return f"{whose} are still running" + (f", at {place}" if place else "")
 
 
+def _find_joined() -> list[threading.Thread]:
+    """The thread of an executor for which Python itself makes the main one wait. It may be a daemon, as all
+    threads are that a daemon starts: those in which APScheduler's BackgroundScheduler runs its jobs.
+    """
+    joined = None
+    for frame in _list_main():
+        filename = frame.f_code.co_filename
+        if not is_foreign(filename) or is_installed(filename) or is_ours(filename):
+            return []  # whose it is says where it stands
+        if frame.f_code is threading.Thread.join.__code__:
+            joined = frame.f_locals.get("self")
+    return [] if joined is None else [joined]
+
+
 def _is_own_exit() -> bool:
     """A function of ours for the exit is what Python has called: it waits for WSGI processes."""
+    frames = _list_main()
+    return bool(frames) and is_ours(frames[-1].f_code.co_filename)
+
+
+def _list_main() -> list[FrameType]:
+    """The frames of the main thread, the outermost last."""
+    frames: list[FrameType] = []
     frame = sys._current_frames().get(threading.main_thread().ident or 0)
-    while frame is not None and frame.f_back is not None:
+    while frame is not None:
+        frames.append(frame)
         frame = frame.f_back
-    return frame is not None and is_ours(frame.f_code.co_filename)
+    return frames
 
 
 def _name_threads(threads: list[threading.Thread]) -> str:
