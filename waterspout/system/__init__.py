@@ -1,7 +1,7 @@
 """This process, and what it uses of the operating system. Knows nothing of HTTP.
 
 listeners.py       where it listens
-descriptors.py     how many descriptors it may have
+descriptors.py     how many descriptors it may have, and which limit an error speaks of
 signals.py         signals, and what a child that an app forks must not keep
 surroundings.py    the streams and signal handlers that it was started with
 daemon_thread.py   a daemon thread whose own threads are not daemons

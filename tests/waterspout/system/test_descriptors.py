@@ -37,6 +37,13 @@ def test_it_is_named_behind_the_error_that_it_causes(monkeypatch):
     assert describe_limit(OSError("can't start new thread")) == ""
 
 
+def test_what_limits_processes_is_named_behind_an_error_that_names_nothing():
+    refused = OSError(errno.EAGAIN, "Resource temporarily unavailable")
+    assert describe_limit(refused) == (
+        " (allow more processes and threads: ulimit -u, ulimit -v, pids.max, TasksMax)"
+    )
+
+
 def test_a_shortage_is_told_from_other_errors():
     numbers = (errno.EMFILE, errno.ENFILE, errno.EPIPE, None)
     assert [is_shortage(OSError(number, "")) for number in numbers] == [True, True, False, False]

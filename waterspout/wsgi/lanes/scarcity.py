@@ -8,13 +8,14 @@ from typing import Final
 
 from waterspout import limits
 from waterspout.logs.tally import Tally
+from waterspout.system.descriptors import MORE_TASKS
 from waterspout.wsgi.lanes.crew import Crew
 
 logger = logging.getLogger("waterspout.wsgi")
 
 #: What helps, for the end of a log line.
 MORE_DESCRIPTORS: Final = "allow more (ulimit -n, LimitNOFILE), or use fewer (--wsgi-threads)"
-MORE_THREADS: Final = "allow more (ulimit -u, pids.max, TasksMax), or use fewer (--wsgi-threads)"
+MORE_THREADS: Final = f"allow more ({MORE_TASKS}), or use fewer (--wsgi-threads)"
 
 
 class Scarcity:

@@ -411,6 +411,15 @@ async def test_a_lane_s_far_end_stays_open_until_the_process_has_it(make_crew, m
     monkeypatch.undo()
 
 
+async def test_where_no_more_processes_are_allowed_the_error_names_what_limits_them(monkeypatch):
+    def refuse(*arguments, **options):
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(process.subprocess, "Popen", refuse)
+    with pytest.raises(WaterspoutError, match=r"unavailable \(allow more processes and threads: ulimit -u"):
+        await Watched(f"{APPS}:app").start()
+
+
 async def test_without_pidfds_and_threads_it_is_not_left_to_itself(make_crew, monkeypatch):
     def start(thread):
         raise RuntimeError("can't start new thread")

@@ -19,7 +19,7 @@ async def test_it_is_said_once_a_minute(monkeypatch, caplog):
         scarcity.tell(crew, 3, "no more threads")
     assert caplog.messages == [
         "threads: no more threads: only 3 of 8 lanes serve; "
-        "allow more (ulimit -u, pids.max, TasksMax), or use fewer (--wsgi-threads)"
+        "allow more (ulimit -u, ulimit -v, pids.max, TasksMax), or use fewer (--wsgi-threads)"
     ]
     await asyncio.sleep(0.6)
     scarcity.tell(crew, 3, "no more threads")
