@@ -2,13 +2,14 @@
 
 import re
 import socket
-from contextlib import contextmanager
+import threading
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from benchmarks.server import find_port
 from tests.nginx import adapt, run_nginx
-from tests.server import FORMS, ROOT, Server
+from tests.server import FORMS, ROOT, Server, reserved_port
 from tests.wire.client import Connection
 from tests.wire.test_listeners import CERTIFICATE, KEY, connect_tls
 from tests.wire.test_proxies import COMMON, FAMILY, SERVE, SIDES
@@ -18,9 +19,13 @@ CLIENT = "127.0.0.9"
 TRUST = ("--trusted-proxies", "127.0.0.1")
 
 
+def read_examples():
+    """The configurations in docs/proxies.md."""
+    return re.findall(r"```nginx\n(.*?)```", (ROOT / "docs/proxies.md").read_text(), re.S)
+
+
 def read_example():
-    """The configuration in docs/proxies.md."""
-    return re.search(r"```nginx\n(.*?)```", (ROOT / "docs/proxies.md").read_text(), re.S)[1]
+    return read_examples()[0]
 
 
 class Front:
@@ -181,3 +186,44 @@ def test_fields_that_nginx_hands_on_change_nothing_where_they_are_not_named(tmp_
         claims = [(name, "81" if name.endswith("port") else "203.0.113.66") for name in FAMILY]
         facts = front.told("", [*claims, ("X-Forwarded-Prefix", "/evil")])
         assert (facts["address"], facts["link"]) == (CLIENT, front.origin + "/told")
+
+
+def test_two_servers_are_restarted_in_turn_and_their_clients_notice_nothing(tmp_path, tmp_path_factory):
+    """Each as soon as the other answers again: nginx must not hold it against the first that it was away."""
+
+    def serve(port):
+        server = Server(*SERVE, folder=tmp_path_factory.mktemp("server"), listen=("--port", str(port)))
+        stack.callback(server.kill)
+        return server
+
+    def ask():
+        while not over.wait(0.005):
+            with Connection(("127.0.0.1", front)) as connection:
+                answers.extend(connection.ask("GET", side, host).status for side in SIDES)
+
+    _whole, text = read_examples()
+    tmp_path.parent.chmod(0o755)
+    front, over, answers, host = find_port(), threading.Event(), [], [("Host", "x")]
+    with ExitStack() as stack:
+        ports = [stack.enter_context(reserved_port()) for _ in range(2)]
+        servers = [serve(port) for port in ports]
+        for documented, port in zip(("8888", "8889"), ports, strict=True):
+            text = text.replace(f"127.0.0.1:{documented}", f"127.0.0.1:{port}")
+        text += f"""server {{
+            listen 127.0.0.1:{front};
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            location / {{ proxy_pass http://shop; }}
+        }}"""
+        stack.enter_context(run_nginx(tmp_path, text, front))
+        client = threading.Thread(target=ask)
+        client.start()
+        try:
+            for server in servers:
+                server.stop()
+                serve(server.port)
+        finally:
+            over.set()
+            client.join()
+        assert len(answers) > 2
+        assert set(answers) == {200}
