@@ -1,5 +1,6 @@
 """What docs/deployment.md tells the owner of an app to write is right, as far as can be told here."""
 
+import configparser
 import json
 import re
 import shutil
@@ -11,6 +12,7 @@ import pytest
 
 from tests.server import Server, reserved_port
 from tests.test_deploy import INSTRUCTIONS
+from waterspout import limits
 
 DOCUMENT = (Path(__file__).parent.parent / "docs" / "deployment.md").read_text()
 WEB = """
@@ -35,8 +37,14 @@ routes = [("/healthz", Health)]
 """
 
 
+def read_blocks(language):
+    return [
+        text.replace("\\\n", " ") for text in re.findall(rf"^```{language}\n(.*?)^```", DOCUMENT, re.M | re.S)
+    ]
+
+
 def read_block(language):
-    return re.search(rf"^```{language}\n(.*?)^```", DOCUMENT, re.M | re.S)[1].replace("\\\n", " ")
+    return read_blocks(language)[0]
 
 
 def read_lines(name, text):
@@ -77,6 +85,17 @@ def test_the_unit_s_command_serves_the_app_with_the_settings(start, settings):
     assert server.get("/healthz").text == "native"
     reply = server.get("/", [("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "shop.example")])
     assert reply.text == "https://shop.example/"
+
+
+def test_supervisord_starts_the_same_and_waits_for_running_requests(start):
+    _unit, text = read_blocks("ini")
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(text)
+    program = parser["program:shop"]
+    environ = dict(re.findall(r'(\w+)="([^"]*)"', program["environment"]))
+    assert [program["command"]] == read_lines("ExecStart", read_block("ini"))
+    assert start(*program["command"].split(), env=environ).get("/healthz").text == "native"
+    assert int(program["stopwaitsecs"]) >= limits.GRACEFUL_TIMEOUT + 10
 
 
 def test_the_image_s_command_serves_the_app_and_is_asked_for_its_health(start, settings):
