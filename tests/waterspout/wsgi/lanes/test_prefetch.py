@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from tests.waterspout.wsgi.jobs import wait_for
 from waterspout.limits import (
     BACKLOG_FRESH,
     BACKLOG_LOOK,
@@ -17,6 +18,8 @@ from waterspout.wsgi.lanes.prefetch import Prefetch
 
 pytestmark = pytest.mark.gen_test
 
+#: Long enough for what must not happen, or must happen soon. Other tests wait for the event itself: on a busy
+#: machine looks come late, and the time in which requests are spread is over soon after.
 STALL = 5 * BACKLOG_PATIENCE * BACKLOG_LOOK
 
 
@@ -122,7 +125,7 @@ async def test_behind_a_lane_without_progress_all_are_given_back_in_their_order(
     exchanges = [FakeExchange() for _ in range(3)]
     for exchange in exchanges:
         prefetch.add(exchange)
-    await asyncio.sleep(STALL)
+    await wait_for(lambda: returned)
     assert returned == exchanges
     assert not prefetch.add(FakeExchange())
     assert not lane.takes_more
@@ -184,7 +187,7 @@ async def test_behind_a_lane_that_goes_on_they_stay(prefetch, returned):
 async def test_once_they_were_given_back_each_gets_a_lane_of_its_own_for_a_while(prefetch, returned):
     begin(prefetch)
     prefetch.add(FakeExchange())
-    await asyncio.sleep(STALL)
+    await wait_for(lambda: returned)
     begin(prefetch)
     assert not prefetch.add(FakeExchange())
     await asyncio.sleep(SPREAD_TIME[0])
@@ -208,7 +211,7 @@ async def test_one_slow_view_among_many_is_left_behind_alone(prefetch, returned)
         prefetch.add(FakeExchange())
         lane.room += 1
     lane.step(SPREAD_TOLERANCE)
-    await asyncio.sleep(STALL)
+    await wait_for(lambda: returned)
     assert len(returned) == 1
     begin(prefetch)
     assert prefetch.add(FakeExchange())
@@ -266,12 +269,12 @@ async def test_a_lane_that_is_put_to_use_again_by_what_another_one_gives_back(re
         await asyncio.sleep(0)
         second.steps += 1
     second.step()
-    await asyncio.sleep(STALL)
+    await wait_for(lambda: returned)
     assert len(returned) == 1
     prefetch._spread_until = 0.0
     begin(prefetch)
     prefetch.add(FakeExchange())
-    await asyncio.sleep(STALL)
+    await wait_for(lambda: len(returned) > 1)
     assert len(returned) == 2
 
 
@@ -279,7 +282,7 @@ async def test_a_failure_of_one_look_is_not_the_end_of_looking(prefetch, returne
     lane = begin(prefetch)
     prefetch.add(FakeExchange())
     lane.collect = lambda: setattr(lane, "collect", lambda: None) or 1 / 0
-    await asyncio.sleep(STALL)
+    await wait_for(lambda: returned)
     assert len(returned) == 1
 
 
