@@ -83,7 +83,9 @@ class Acceptor:
     def _accept(self) -> None:
         for _ in range(BACKLOG):  # no more at once: others must be served, too
             try:
-                _check_room(self._find_most())  # before: afterwards there is a client to be turned away
+                if (most := self._find_most()) < math.inf:
+                    # Before: afterwards there is a client to be turned away.
+                    _check_room(os.dup(self._sock.fileno()), most)
                 sock, address = self._sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
@@ -257,16 +259,17 @@ class Shortage:
 def _try_to_open(most: float) -> OSError | None:
     """Return why a client can't have a descriptor; None: it can."""
     try:
-        _check_room(most)
+        _check_room(os.open(os.devnull, os.O_RDONLY), most)
     except OSError as error:
         if error.errno in _EXHAUSTED:
             return error
     return None
 
 
-def _check_room(most: float) -> None:
-    """Raise OSError: no descriptor is left below `most`. The kernel gives the lowest one that is free."""
-    descriptor = os.open(os.devnull, os.O_RDONLY)
+def _check_room(descriptor: int, most: float) -> None:
+    """Close `descriptor`, the last that was opened. Raise OSError: none is left below `most`, as the kernel
+    gives the lowest one that is free.
+    """
     os.close(descriptor)
     if descriptor >= most:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))

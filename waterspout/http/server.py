@@ -77,9 +77,9 @@ class HTTPServer(httpserver.HTTPServer):
         self._open: set[Connection] = set()
         #: Has Tornado's name: this is where others look for the port (jupyter, distributed).
         self._sockets: dict[int, socket.socket] = {}
-        #: How many of the last descriptors clients don't get, so that the process itself goes on: at most a
-        #: quarter of `ulimit -n`.
-        self.kept_descriptors = 0
+        #: How many descriptors this process has for other things than clients, and how many of the last ones
+        #: clients don't get, so that it goes on: at most a quarter of what those leave of `ulimit -n`.
+        self.used_descriptors = self.kept_descriptors = 0
         #: Descriptors from these numbers on are the last ones for clients, and not for clients.
         self._last_descriptors = self._most_descriptors = math.inf
         self._is_short = False
@@ -262,7 +262,7 @@ class HTTPServer(httpserver.HTTPServer):
         self.now = self.loop.time()
         self.soon = self.now + self._interval
         if (limit := find_limit()) is not None:
-            kept = min(self.kept_descriptors, limit // 4)
+            kept = min(self.kept_descriptors, max(0, limit - self.used_descriptors) // 4)
             self._most_descriptors = limit - kept if kept else math.inf
             self._last_descriptors = limit - kept - limits.LAST_DESCRIPTORS
         return self.now

@@ -275,7 +275,8 @@ class Server:
             )
         server = HTTPServer(self._application, ssl_options=tls, max_body_size=size, settings=settings.http)
         server.on_refused = log_refusal
-        server.kept_descriptors = KEPT_DESCRIPTORS + sum(pool.settings.descriptors for pool in self._pools)
+        server.used_descriptors = sum(pool.settings.descriptors for pool in self._pools)
+        server.kept_descriptors = KEPT_DESCRIPTORS + server.used_descriptors
         return server
 
     async def _start(self, application: TornadoApplication) -> bool:

@@ -95,6 +95,20 @@ async def test_who_can_t_be_served_is_let_go_and_the_next_one_served(listener, m
         each.close()
 
 
+async def test_nothing_has_to_be_opened_to_see_that_there_is_room(listener, monkeypatch):
+    """A server in a folder that is its root (chroot) may have no /dev/null."""
+    monkeypatch.setattr(os, "devnull", "/nowhere")
+    listener.refusals = 0
+    accepted = asyncio.get_running_loop().create_future()
+    acceptor = Acceptor(
+        IOLoop.current(), listener, lambda sock, _: accepted.set_result(sock), find_most=lambda: 500
+    )
+    _, writer = await connect(listener)
+    (await accepted).close()
+    acceptor.stop()
+    writer.close()
+
+
 async def test_a_protocol_is_started_on_each_connection(listener):
     class Greeter(asyncio.Protocol):
         def connection_made(self, transport):

@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import errno
 import gc
+import math
 import select
 import socket
 import threading
@@ -570,6 +571,19 @@ async def test_a_server_that_nobody_can_connect_to_says_so(short_of_descriptors,
         await until(lambda: not served.server._open)
         assert served.server._sweeper is not None
     assert served.server._sweeper is None
+
+
+@pytest.mark.parametrize(
+    ("used", "most"), [(0, 1000 - 250), (600, 1000 - 100), (990, 1000 - 2), (2000, math.inf)]
+)
+@on_loops
+async def test_clients_have_three_quarters_of_what_others_leave(monkeypatch, used, most):
+    """Those others have theirs before: a quarter of all would be all that there is for clients."""
+    monkeypatch.setattr("waterspout.http.server.find_limit", lambda: 1000)
+    async with serve() as served:
+        served.server.kept_descriptors, served.server.used_descriptors = 16 + used + 250, used
+        served.server._turn()
+        assert served.server._find_most() == most
 
 
 @on_loops
