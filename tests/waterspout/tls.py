@@ -1,5 +1,6 @@
 """TLS for tests that speak to real sockets."""
 
+import contextlib
 import os
 import socket
 import ssl
@@ -23,4 +24,28 @@ def end_below(writer):
     a process that is killed.
     """
     with socket.socket(fileno=os.dup(writer.get_extra_info("socket").fileno())) as sock:
+        sock.shutdown(socket.SHUT_WR)
+
+
+def deaf_client(port, sent):
+    """A client's socket, past its handshake (which blocks), that has sent `sent`; it reads nothing."""
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
+    raw.connect(("127.0.0.1", port))
+    _, context = tls_contexts()
+    secure = context.wrap_socket(raw)
+    secure.sendall(sent)
+    secure.setblocking(False)
+    return secure
+
+
+def say_goodbye(secure):
+    """Send a close_notify, and read nothing."""
+    with contextlib.suppress(ssl.SSLError):  # it asks for the server's
+        secure.unwrap()
+
+
+def say_nothing(secure):
+    """End the sending side below TLS."""
+    with socket.socket(fileno=os.dup(secure.fileno())) as sock:
         sock.shutdown(socket.SHUT_WR)

@@ -25,7 +25,7 @@ from waterspout.http.refusal import serialize_refusal
 from waterspout.http.stream import DetachedStream, Stream, detach_stream
 from waterspout.http.writer import Writer
 from waterspout.system.hangup import has_ended, has_hung_up, is_readable
-from waterspout.system.transport import close_transport, send_end
+from waterspout.system.transport import close_once, close_transport, send_end
 
 if TYPE_CHECKING:
     from waterspout.http.server import HTTPServer
@@ -158,14 +158,16 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def heed_end(self) -> None:
-        """More of a reply is about to be written. asyncio's TLS throws that away, without a word, once it has
-        seen the client's end, which it reports only to who reads: so what it has is read after all.
+        """More of a reply is about to be written. TLS throws that away, without a word, once it has seen the
+        client's end, which it reports only to who reads, and uvloop's when all that came before has gone out.
         """
         if (
-            self._reading_paused
+            (self._reading_paused or self.writer.unsent)
             and self.context.is_secure
             and has_ended(self._transport.get_extra_info("socket"))
         ):
+            if not self._reading_paused:
+                self.server.loop.call_soon(self.end_secure)
             self._resume_reading()
 
     # -- endings -----------------------------------------------------------------------------------------
@@ -245,7 +247,7 @@ class Connection(asyncio.Protocol):
 
     def _end(self) -> None:
         """Close. With TLS both sides send a close_notify; a client that doesn't is not waited for long."""
-        self._transport.close()
+        close_once(self._transport)
         if self.context.is_secure:
             self.state = CLOSING
             self._patience.wait(self.server.now, limits.TLS_GOODBYE)
@@ -258,6 +260,18 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
         else:
             self.server.loop.call_later(limits.TLS_SECOND_LOOK, partial(self._cut_goodbye, again=True))
+
+    def end_secure(self) -> None:
+        """The client's side of TLS has ended, and so does ours: what is written from now on goes nowhere.
+        What was written before still goes out, if the client takes it: the loop closes the socket behind that
+        and, with asyncio, tells nothing of it meanwhile.
+        """
+        if self.state >= CLOSING:
+            return
+        self._abandon()
+        self.state = CLOSING
+        self.writer.close()
+        close_once(self._transport)
 
     def cut(self, exchange: Exchange | None = None) -> None:
         """Close in the middle of the reply of `exchange`, in a way that the client can recognize."""
@@ -364,7 +378,8 @@ class Connection(asyncio.Protocol):
     def detach(self) -> IOStream:
         """Leave HTTP. Returns the socket as an `IOStream`, with what the client sent after its request."""
         rest = self._let_go()
-        stream, self._detached = detach_stream(self._transport, rest, full=self.writer.paused)
+        timeout = self.server.settings.write_timeout
+        stream, self._detached = detach_stream(self._transport, rest, timeout, full=self.writer.paused)
         if self.context.is_secure:
             self._forget_transport()
         return stream
@@ -385,7 +400,7 @@ class Connection(asyncio.Protocol):
             protocol.data_received(rest)
         # The event loop has reported the EOF to us, and does not report it again.
         if self._half_closed and not transport.is_closing() and not protocol.eof_received():
-            transport.close()
+            close_once(transport)
 
     def _let_go(self) -> bytes:
         self.writer.hand_over()

@@ -61,6 +61,7 @@ class Intake(Connection):
         """
         if self.context.is_secure:
             pass_below(self._transport)
+            self.server.loop.call_soon(self.end_secure)  # in a turn of its own: TLS is amid this call
             return False
         if self.state >= LINGER:
             return False

@@ -9,7 +9,7 @@ import contextlib
 import os
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
@@ -18,9 +18,14 @@ from tornado.log import app_log
 from waterspout.http.gone import GONE
 from waterspout.system.hangup import has_hung_up
 from waterspout.system.secure_socket import find_socket
+from waterspout.system.transport import close_once, pass_below
+from waterspout.system.unacknowledged import held_by_kernel
 
 if TYPE_CHECKING:
     from waterspout.http.connection import Connection
+
+#: How often it is looked, in the time that a client may take nothing, whether it has.
+_LOOKS: Final = 8
 
 
 class Stream:
@@ -115,12 +120,9 @@ class DetachedStream(IOStream):
 
 
 class _Pump(asyncio.Protocol):
-    """Copies what one transport receives to another, at the pace of the slower one. `pair`: the socket of the
-    other, if that is one of a pair.
-    """
+    """Copies what one transport receives to another, at the pace of the slower one."""
 
-    def __init__(self, rest: bytes = b"", *, full: bool = False, pair: socket.socket | None = None) -> None:
-        self._pair = pair
+    def __init__(self, rest: bytes = b"", *, full: bool = False) -> None:
         self._waiting = [rest] if rest else []
         self.full = full
         self._target: asyncio.Transport | None = None
@@ -137,7 +139,7 @@ class _Pump(asyncio.Protocol):
             target.write(data)
         self._waiting.clear()
         if self._lost:
-            target.close()
+            close_once(target)
 
     def data_received(self, data: bytes) -> None:
         if self._target is None:
@@ -147,11 +149,6 @@ class _Pump(asyncio.Protocol):
             self._target.abort()
         else:
             self._target.write(data)
-
-    def eof_received(self) -> None:
-        """Returning None closes the transport, too: TLS has no half of a close."""
-        if self._pair is not None:
-            self.connection_lost(None)
 
     def pause_writing(self) -> None:
         self.full = True
@@ -166,26 +163,90 @@ class _Pump(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
         self._source = None
-        if self.peer is not None:
-            self.peer.peer = None
-            self.peer = None
+        self._part()
+
+    def _part(self) -> None:
+        """Nothing more comes from here: the other transport ends behind what has come."""
+        peer, self.peer = self.peer, None
+        if peer is not None:
+            peer.peer = None
+        if self._target is not None:
+            close_once(self._target)
+            self._target = None
+        if peer is not None:
+            peer.on_parted()
+
+    def on_parted(self) -> None:
+        """The other side has ended."""
+
+
+class _SecurePump(_Pump):
+    """One whose own transport is a client's TLS, and whose target a socket pair: `pair` is our end of that.
+    `timeout`: how long the client may take nothing of what TLS holds when it closes (seconds).
+    """
+
+    def __init__(self, rest: bytes, pair: socket.socket, timeout: float, *, full: bool) -> None:
+        super().__init__(rest, full=full)
+        self._pair: socket.socket | None = pair
+        self._timeout = timeout
+        self._timer: asyncio.TimerHandle | None = None
+
+    def eof_received(self) -> None:
+        """Returning None closes the transport, too: TLS has no half of a close."""
+        self._lost = True
+        pass_below(self._source)
+        self._part()
+        self.on_parted()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        super().connection_lost(exc)
+
+    def _part(self) -> None:
         if self._pair is not None:
             # The stream gets all that has come; but what it writes from now on fails, though that be unread.
             with contextlib.suppress(OSError):
                 self._pair.shutdown(socket.SHUT_RD)
             self._pair = None
-        if self._target is not None:
-            self._target.close()
-            self._target = None
+        super()._part()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.on_parted()  # the pair isn't read now: nobody says that the stream has been closed
+
+    def on_parted(self) -> None:
+        """TLS closes behind what it holds, and waits for its client without end: see that it takes that."""
+        if self._timer is None and self._source is not None:
+            self._look_again(_LOOKS, self._look())
+
+    def _look(self) -> tuple[int, int]:
+        held = held_by_kernel(self._source.get_extra_info("socket"))
+        return self._source.get_write_buffer_size(), held
+
+    def _look_again(self, times: int, seen: tuple[int, int]) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._timeout / _LOOKS, self._judge, times, seen)
+
+    def _judge(self, times: int, before: tuple[int, int]) -> None:
+        self._timer = None
+        has_parted = self.peer is None or has_hung_up(self._pair)
+        seen = self._look()
+        times = times - 1 if has_parted and seen == before else _LOOKS
+        if not times:
+            self._source.abort()
+        elif has_parted or self.full:
+            self._look_again(times, seen)
 
 
 def detach_stream(
-    transport: asyncio.Transport, rest: bytes, *, full: bool
+    transport: asyncio.Transport, rest: bytes, timeout: float, *, full: bool
 ) -> tuple[IOStream, DetachedStream | None]:
     """Return an `IOStream` on the socket of `transport`; `rest` is read before the socket's own data.
 
     With TLS the event loop has the keys, so it continues to read and write, and the stream is one end of a
-    socket pair: then there is no DetachedStream to be told that the transport has released the socket.
+    socket pair: then there is no DetachedStream to be told that the transport has released the socket. Behind
+    a stream that is closed, the client may take nothing for `timeout` seconds.
     """
     if transport.is_closing():
         stream = IOStream(socket.socket())  # the client is gone: as in Tornado, a closed stream
@@ -198,7 +259,7 @@ def detach_stream(
         transport.close()
         return detached, detached
     ours, theirs = socket.socketpair()
-    inward, outward = _Pump(rest, full=full, pair=ours), _Pump()
+    inward, outward = _SecurePump(rest, ours, timeout, full=full), _Pump()
     inward.peer, outward.peer = outward, inward
     inward.connection_made(transport)
     transport.set_protocol(inward)

@@ -30,6 +30,14 @@ def pass_below(transport: Any) -> None:
         below._protocol_paused = tls._ssl_writing_paused = False
 
 
+def close_once(transport: Any) -> None:
+    """Close it, unless it is closing already. asyncio's TLS, if it is closed again, for example behind its
+    client's close_notify, loses what it is made of: it can't be aborted after that, and raises when asked.
+    """
+    if not transport.is_closing():
+        transport.close()
+
+
 def send_end(transport: Any) -> None:
     """Tell the client at this moment, without TLS, that nothing more is sent: uvloop's `write_eof` waits for
     the loop's next turn. Nothing may be unsent.

@@ -117,7 +117,7 @@ class FrameWriter:
     def pause(self) -> None:
         """The transport is full."""
         self._paused = True
-        self._watch()
+        self.watch()
 
     def resume(self) -> bool:
         """The transport has room. Returns whether it still has, with all that has waited here."""
@@ -128,7 +128,6 @@ class FrameWriter:
             return False
         self._queue = None
         self._heard = 0
-        self._unwatch()
         waiters, self._waiters = self._waiters, None
         for future in waiters or ():
             _set_done(future)
@@ -174,36 +173,42 @@ class FrameWriter:
 
     # -- a client that takes nothing ---------------------------------------------------------------------
 
-    def _look(self) -> tuple[int, int]:
-        """Bytes that the client's own side has taken, and bytes that the kernel holds for it: if full, it
-        accepts nothing for a long time, however steadily the client reads.
-
-        With TLS, what was taken may also become less: what TLS passes on is found in the kernel, and had
-        counted as taken; and what is unsent is encrypted, so it is longer than what was written.
+    def watch(self) -> None:
+        """Watch the client until it has taken all that there is: a transport that closes behind that, with
+        TLS, may not tell what is unsent.
         """
-        held = held_by_kernel(self._transport.get_extra_info("socket"))
-        return self._written - self.unsent - held, held
+        if self._timer is None:
+            self._look_again(LOOKS, self._look())
 
-    def _watch(self) -> None:
-        self._unwatch()
-        self._look_again(LOOKS, *self._look())
+    def _look(self) -> tuple[int, int, int]:
+        """Bytes that were written, that are unsent, and that the kernel holds: if full, it accepts nothing
+        for a long time, however steadily the client reads.
+        """
+        return self._written, self.unsent, held_by_kernel(self._transport.get_extra_info("socket"))
 
     def _unwatch(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _look_again(self, times: int, taken: int, held: int) -> None:
-        self._timer = self._loop.call_later(self._timeout / LOOKS, self._judge, times, taken, held)
+    def _look_again(self, times: int, seen: tuple[int, int, int]) -> None:
+        self._timer = self._loop.call_later(self._timeout / LOOKS, self._judge, times, seen)
 
-    def _judge(self, times: int, taken: int, held: int) -> None:
-        """Look whether the client has taken anything; if not, cut it the last of these `times`."""
-        taken_before, held_before = taken, held
-        taken, held = self._look()
-        is_taking = taken > taken_before or held != held_before
+    def _judge(self, times: int, before: tuple[int, int, int]) -> None:
+        """Look whether the client has taken anything; if not, cut it the last of these `times`.
+
+        If what is unsent stays the same, while more is written, then TLS throws that away: nobody takes it.
+        """
+        written_before, unsent_before, held_before = before
+        seen = written, unsent, held = self._look()
+        if not (unsent or held or self._paused):
+            self._timer = None
+            return
+        more = written - written_before
+        is_taking = held != held_before or unsent_before != unsent < unsent_before + more
         times = LOOKS if is_taking else times - 1
         if times:
-            self._look_again(times, taken, held)
+            self._look_again(times, seen)
         else:
             self._timer = None
             gen_log.info("a WebSocket client reads nothing of what it is sent: cut off")

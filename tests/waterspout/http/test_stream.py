@@ -1,7 +1,9 @@
 """The stream that handlers see, and the one that they get when they leave HTTP."""
 
 import asyncio
+import contextlib
 import math
+import os
 
 import pytest
 from tornado.httputil import HTTPHeaders, ResponseStartLine
@@ -18,8 +20,9 @@ from tests.waterspout.http.harness import (
     serve,
     until,
 )
-from tests.waterspout.tls import tls_contexts
+from tests.waterspout.tls import deaf_client, say_goodbye, say_nothing, tls_contexts
 from waterspout import Application, limits
+from waterspout.http import HTTPSettings
 
 FORMS = pytest.mark.parametrize("secure", [False, True], ids=["tcp", "tls"])
 WHEN = pytest.mark.parametrize("when", ["headers_received", "finish"])
@@ -109,6 +112,36 @@ async def test_who_only_writes_sees_the_client_leave_though_much_is_unread(secur
                         await asyncio.sleep(0.02)
         finally:
             stream.close()
+
+
+@pytest.mark.parametrize("end", [lambda client: None, say_goodbye, say_nothing])
+@on_loops
+async def test_a_stream_that_is_closed_holds_on_to_no_client_that_reads_nothing(end):
+    """Over TLS, which waits for it without end."""
+
+    def leave(exchange):
+        descriptors.append(exchange.stream.fileno())
+        return exchange.detach()
+
+    def number(descriptor):
+        with contextlib.suppress(OSError):
+            return os.fstat(descriptor).st_ino
+
+    server_options, _ = form(secure=True)
+    descriptors, settings = [], HTTPSettings(write_timeout=1)
+    async with serve(leaving("finish", leave), settings=settings, **server_options) as served:
+        with await asyncio.to_thread(deaf_client, served.port, GET) as client:
+            await until(lambda: descriptors)
+            [delegate], [descriptor] = served.delegates, descriptors
+            before = number(descriptor)
+            writing = asyncio.ensure_future(delegate.left.write(bytes(8 * limits.MIB)))
+            await asyncio.sleep(0.5)
+            assert not writing.done()
+            end(client)
+            delegate.left.close()
+            await until(lambda: number(descriptor) != before)
+            with pytest.raises(StreamClosedError):
+                await writing
 
 
 @FORMS

@@ -26,7 +26,7 @@ from tests.waterspout.http.harness import (
     serve,
     until,
 )
-from tests.waterspout.tls import end_below, tls_contexts
+from tests.waterspout.tls import deaf_client, end_below, say_goodbye, say_nothing, tls_contexts
 from waterspout import limits
 from waterspout.http import HTTPSettings
 
@@ -340,6 +340,35 @@ async def test_who_leaves_without_a_word_behind_what_is_not_read_gets_nothing_mo
         async with asyncio.timeout(5):
             await delegate.ended.wait()
     assert not caplog.records
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["waits", "goes-on"])
+@pytest.mark.parametrize("end", [say_goodbye, say_nothing])
+@on_loops
+async def test_who_ends_and_reads_nothing_is_cut_and_its_delegate_told(end, waits, caplog):
+    """asyncio's transport tells nothing of what it still holds then; and writes into the void never wait."""
+
+    class Writes(Delegate):
+        def answer(self):
+            self.task = asyncio.ensure_future(self.write())
+
+        async def write(self):
+            with contextlib.suppress(StreamClosedError):
+                await self.exchange.write_headers(ResponseStartLine("", 200, "OK"), HTTPHeaders())
+                while "left" not in self.events:
+                    written = self.exchange.write(b"x" * 10_000)
+                    await (written if waits else asyncio.sleep(0.01))
+
+    settings = HTTPSettings(write_timeout=1)
+    async with serve(Writes, ssl_options=SERVER, settings=settings) as served:
+        with await asyncio.to_thread(deaf_client, served.port, GET) as client:
+            await asyncio.sleep(0.5)
+            end(client)
+            await until(lambda: not served.server._open)
+            [delegate] = served.delegates
+            await delegate.task
+            assert delegate.events == ["headers", "finish", "left"]
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
 
 
 @on_loops

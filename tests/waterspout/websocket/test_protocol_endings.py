@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 import struct
 
 import pytest
 from tornado.websocket import WebSocketClosedError
 
-from tests.waterspout.tls import end_below, tls_contexts
+from tests.waterspout.tls import deaf_client, end_below, say_goodbye, say_nothing, tls_contexts
 from tests.waterspout.websocket.raw import (
     BINARY,
     CLOSE,
@@ -21,6 +22,7 @@ from tests.waterspout.websocket.raw import (
     request,
 )
 from tests.waterspout.websocket.serving import TORNADO, Witness, scenario, serve
+from waterspout.http.exchange import Exchange
 from waterspout.websocket import protocol as module
 
 # -- the end ---------------------------------------------------------------------------------------------
@@ -281,6 +283,35 @@ async def test_a_client_that_leaves_without_a_word_behind_what_is_not_read(form,
             await served.until_closed()
         writer.transport.abort()
     assert not caplog.records
+
+
+@scenario
+@pytest.mark.parametrize("waits", [True, False], ids=["waits", "goes-on"])
+@pytest.mark.parametrize("end", [say_goodbye, say_nothing])
+async def test_a_client_that_ends_and_reads_nothing_is_cut(form, end, waits, monkeypatch, caplog):
+    """Over TLS: asyncio's transport tells nothing of what it still holds, and both throw away the rest."""
+    monkeypatch.setattr(Exchange, "write_timeout", 1)
+
+    class Pushes(Witness):
+        def open(self, *args):
+            super().open()
+            self.pushing = asyncio.ensure_future(self.push())
+
+        async def push(self):
+            with contextlib.suppress(WebSocketClosedError):
+                while True:
+                    written = self.write_message(b"x" * 10_000, binary=True)
+                    await (written if waits else asyncio.sleep(0.001))
+
+    ours, _ = tls_contexts()
+    async with serve(form, Pushes, ssl_options=ours) as served:
+        with await asyncio.to_thread(deaf_client, served.port, request()) as client:
+            await served.until("open")
+            await asyncio.sleep(0.5)
+            end(client)
+            await served.until_closed()
+            await served.handler.pushing
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
 
 
 # -- failures --------------------------------------------------------------------------------------------
