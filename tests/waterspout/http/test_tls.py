@@ -5,6 +5,7 @@ import contextlib
 import logging
 import socket
 import ssl
+import struct
 import threading
 import time
 from pathlib import Path
@@ -369,6 +370,33 @@ async def test_who_ends_and_reads_nothing_is_cut_and_its_delegate_told(end, wait
             await delegate.task
             assert delegate.events == ["headers", "finish", "left"]
     assert [record for record in caplog.records if record.levelno > logging.INFO] == []
+
+
+@on_loops
+async def test_a_client_that_resets_leaves_the_loop_to_others():
+    """Its handler never has to wait: it takes whatever is written as fast, and after that nobody does."""
+
+    class Writes(Delegate):
+        def answer(self):
+            self.task = asyncio.ensure_future(self.write())
+
+        async def write(self):
+            await self.exchange.write_headers(ResponseStartLine("", 200, "OK"), HTTPHeaders())
+            with pytest.raises(StreamClosedError):
+                for _ in range(1_000_000):  # an end, if nobody can stop it
+                    await self.exchange.write(bytes(10_000))
+
+    def read_and_reset(port):
+        with deaf_client(port, GET) as client:
+            client.settimeout(10)
+            for _ in range(100):
+                client.recv(65536)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    async with serve(Writes, ssl_options=SERVER) as served:
+        for number in range(10):
+            await asyncio.to_thread(read_and_reset, served.port)
+            await served.delegates[number].task
 
 
 @on_loops

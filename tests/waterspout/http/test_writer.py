@@ -6,7 +6,7 @@ import pytest
 from tornado.iostream import StreamClosedError
 
 from waterspout.http.sendfile import FilePart
-from waterspout.http.writer import Writer
+from waterspout.http.writer import WRITE_TURN, Writer
 from waterspout.limits import WRITE_SIZE
 
 
@@ -76,6 +76,17 @@ async def test_small_pieces_go_straight_on(writer, transport):
     assert first is writer.write(b"two") is writer.when_room()
     assert transport.pieces == [b"one", b"two"]
     assert not writer.holds
+
+
+@with_writer
+async def test_every_now_and_then_others_have_a_turn(writer, transport):
+    """Else a coroutine that only writes, to a transport that is never full, has the event loop for itself."""
+    futures = [writer.write(b"a") for _ in range(WRITE_TURN * 2)]
+    late = [future for future in futures if not future.done()]
+    assert len(late) == 2
+    late[0].cancel()
+    await asyncio.sleep(0)
+    assert late[1].done()
 
 
 @with_writer
