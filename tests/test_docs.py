@@ -48,7 +48,6 @@ def test_links_lead_somewhere(document):
         ("STANDING_GRACE", 20.0, "one that blocks the event loop ends the process 20 s after it"),
         ("STOP_GRACE", 5.0, "is cancelled 5 s after `--graceful-timeout`"),
         ("STRETCH_TIME_FULL", 0.5, "and after half a second already"),
-        ("TLS_GOODBYE", 0.5, "does not say goodbye is cut after half a second"),
         ("UPLOAD_STALL", 1.0, "When the body has stood still for a second"),
     ],
 )

@@ -144,13 +144,6 @@ TLS_HANDSHAKE_TIMEOUT = 15.0
 TLS_SAID_PAUSE = 60.0
 #: How often to check how long the server's certificate is still valid (seconds).
 CERTIFICATE_LOOK = 86400.0
-#: Data on its way to the client when its TLS connection is to end may take this long (seconds): not the
-#: usual limit, which is WRITE_TIMEOUT without progress, but the event loop's own.
-TLS_SHUTDOWN_TIMEOUT = 3600.0
-#: ... and once the client has all of it, how long to wait for its close_notify, too (seconds).
-TLS_GOODBYE = 0.5
-#: ... and when to check once more, in another iteration of the loop, whether it really has (seconds).
-TLS_SECOND_LOOK = 0.05
 #: A connection may stay this long without a request (seconds).
 KEEP_ALIVE_TIMEOUT = 15.0
 #: A body may pause this long while the server wants to read (seconds) ...

@@ -14,6 +14,7 @@ application. Knows nothing about WSGI, and of our other modules imports only lea
     stream.py      the part of `IOStream` that handlers use, over a transport
     refusal.py     the server's own answer to a request that it refuses
     accepting.py   listening sockets, with or without TLS
+    secure.py      SecureTransport: TLS between a client and a protocol
     gone.py        a closed transport, in place of one that is gone
     counting.py    how many connections there are, and can be
     settings.py    limits and timeouts that Tornado has no argument for

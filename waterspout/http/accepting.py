@@ -9,18 +9,18 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from tornado.ioloop import IOLoop
 from tornado.log import gen_log
 
 from waterspout.http.counting import Connections
+from waterspout.http.secure import SecureTransport
 from waterspout.limits import (
     BACKLOG,
     EXHAUSTED_PAUSE,
-    TLS_HANDSHAKE_TIMEOUT,
     TLS_SAID_PAUSE,
-    TLS_SHUTDOWN_TIMEOUT,
 )
 from waterspout.logs.tally import Tally
 from waterspout.system.garbage import collector
@@ -130,6 +130,10 @@ class PlainListener:
         """Stop accepting. Connections that are being started continue."""
         self._acceptor.stop()
 
+    def _make_first(self, address: object) -> asyncio.Protocol:
+        """The protocol of the socket itself."""
+        return self._make_protocol()
+
     def _start(self, sock: socket.socket, address: object) -> None:
         task = asyncio.get_running_loop().create_task(self._connect(sock, address))
         self._tasks.add(task)
@@ -137,11 +141,14 @@ class PlainListener:
 
     async def _connect(self, sock: socket.socket, address: object) -> None:
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(self._make_protocol, sock)
+            await asyncio.get_running_loop().connect_accepted_socket(partial(self._make_first, address), sock)
         except OSError as error:
             if error.errno != errno.EINVAL:  # macOS: the client has left
-                gen_log.warning("a connection can't be served: %s", error)
+                self._on_unserved(address, error)
             sock.close()
+
+    def _on_unserved(self, address: object, error: OSError) -> None:
+        gen_log.warning("a connection can't be served: %s", error)
 
 
 class TLSListener(PlainListener):
@@ -164,22 +171,20 @@ class TLSListener(PlainListener):
         self._failures: dict[str, Tally] = {}
         super().__init__(loop, sock, make_protocol, on_loop_closed, find_most)
 
-    async def _connect(self, sock: socket.socket, address: object) -> None:
-        try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                self._make_protocol,
-                sock,
-                ssl=self._find_context(),
-                ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT,
-                ssl_shutdown_timeout=TLS_SHUTDOWN_TIMEOUT,
-            )
-        except ConnectionError as error:
+    def _make_first(self, address: object) -> asyncio.Protocol:
+        on_failure = partial(self._on_failure, address)
+        return SecureTransport(self._find_context(), self._make_protocol, on_failure)
+
+    def _on_unserved(self, address: object, error: OSError) -> None:
+        """For example, the file of a certificate has gone."""
+        self._say(error, address)
+
+    def _on_failure(self, address: object, error: Exception) -> None:
+        if isinstance(error, ssl.SSLError):
+            self._say(error, address)
+        else:
             # The client left, or sent nothing for too long: a scan, or a load balancer's health check.
             gen_log.debug("%s has not finished its TLS handshake: %s", address, error)
-            sock.close()
-        except (OSError, TimeoutError) as error:  # SSLError is an OSError
-            self._say(error, address)
-            sock.close()
 
     def _say(self, error: OSError, address: object) -> None:
         """Log each reason once, then only at intervals: any client can make a handshake fail."""

@@ -7,7 +7,6 @@ import contextlib
 import math
 from collections.abc import Callable
 from contextvars import Context
-from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, cast
 
@@ -24,8 +23,8 @@ from waterspout.http.patience import Patience
 from waterspout.http.refusal import serialize_refusal
 from waterspout.http.stream import DetachedStream, Stream, detach_stream
 from waterspout.http.writer import Writer
-from waterspout.system.hangup import has_ended, has_hung_up, is_readable
-from waterspout.system.transport import close_once, close_transport, send_end
+from waterspout.system.hangup import has_hung_up, is_readable
+from waterspout.system.transport import close_transport, send_end
 
 if TYPE_CHECKING:
     from waterspout.http.server import HTTPServer
@@ -157,19 +156,6 @@ class Connection(asyncio.Protocol):
             self._reading_paused = False
             self._transport.resume_reading()
 
-    def heed_end(self) -> None:
-        """More of a reply is about to be written. TLS throws that away, without a word, once it has seen the
-        client's end, which it reports only to who reads, and uvloop's when all that came before has gone out.
-        """
-        if (
-            (self._reading_paused or self.writer.unsent)
-            and self.context.is_secure
-            and has_ended(self._transport.get_extra_info("socket"))
-        ):
-            if not self._reading_paused:
-                self.server.loop.call_soon(self.end_secure)
-            self._resume_reading()
-
     # -- endings -----------------------------------------------------------------------------------------
 
     def refuse(self, refused: RequestRefused) -> None:
@@ -224,7 +210,7 @@ class Connection(asyncio.Protocol):
         if self.state != CLOSING or self.writer.holds or self._transport.is_closing():
             return
         if not self._lingers or self._half_closed:  # nothing comes after the client's EOF
-            self._end()
+            self._transport.close()
             return
         self.state = LINGER
         self._thrown_away = 0
@@ -243,35 +229,7 @@ class Connection(asyncio.Protocol):
 
     def _end_unheard(self) -> None:
         if self.state == LINGER and not self._thrown_away:
-            self._end()
-
-    def _end(self) -> None:
-        """Close. With TLS both sides send a close_notify; a client that doesn't is not waited for long."""
-        close_once(self._transport)
-        if self.context.is_secure:
-            self.state = CLOSING
-            self._patience.wait(self.server.now, limits.TLS_GOODBYE)
-            self.server.loop.call_later(limits.TLS_GOODBYE, self._cut_goodbye)
-
-    def _cut_goodbye(self, *, again: bool = False) -> None:
-        if self.state != CLOSING or not self.writer.is_taken:
-            return
-        if again:
-            self._transport.abort()
-        else:
-            self.server.loop.call_later(limits.TLS_SECOND_LOOK, partial(self._cut_goodbye, again=True))
-
-    def end_secure(self) -> None:
-        """The client's side of TLS has ended, and so does ours: what is written from now on goes nowhere.
-        What was written before still goes out, if the client takes it: the loop closes the socket behind that
-        and, with asyncio, tells nothing of it meanwhile.
-        """
-        if self.state >= CLOSING:
-            return
-        self._abandon()
-        self.state = CLOSING
-        self.writer.close()
-        close_once(self._transport)
+            self._transport.close()
 
     def cut(self, exchange: Exchange | None = None) -> None:
         """Close in the middle of the reply of `exchange`, in a way that the client can recognize."""
@@ -400,7 +358,7 @@ class Connection(asyncio.Protocol):
             protocol.data_received(rest)
         # The event loop has reported the EOF to us, and does not report it again.
         if self._half_closed and not transport.is_closing() and not protocol.eof_received():
-            close_once(transport)
+            transport.close()
 
     def _let_go(self) -> bytes:
         self.writer.hand_over()
@@ -433,7 +391,7 @@ class Connection(asyncio.Protocol):
                 self._pause_reading()
             return
         if self._thrown_away > limits.LINGER_SIZE:
-            self._end()
+            self._transport.close()
         else:
             soon = self.server.soon
             self._patience.wait(soon, min(limits.LINGER, self._linger_until - soon))
@@ -467,8 +425,7 @@ class Connection(asyncio.Protocol):
     def check(self, now: float) -> None:
         """Called by the server from time to time: ends the connection of a client that is too slow."""
         patience, writer = self._patience, self.writer
-        is_ending = self.state == CLOSING and self.context.is_secure and self._transport.is_closing()
-        if patience.is_stalled(now, writer, bool(writer.unsent) or (is_ending and not writer.is_taken)):
+        if patience.is_stalled(now, writer):
             gen_log.info("%s reads little or nothing of its reply: cut off", self.context)
             self.abort()
         elif self.state == IDLE and writer.unsent:
@@ -482,9 +439,7 @@ class Connection(asyncio.Protocol):
         elif self.state == BODY and not self._blocked and patience.is_body_late(now, self._received):
             self.refuse(RequestRefused(408, "a body that arrives too slowly"))
         elif self.state == LINGER and patience.is_over(now):
-            self._end()
-        elif is_ending and patience.is_over(now):
-            self._cut_goodbye()
+            self._transport.close()
         elif self._reading_paused and self._eof_timer is None:
             self._look_for_hangup()
 
@@ -549,7 +504,7 @@ class Connection(asyncio.Protocol):
 
 
 def shut_down_writing(transport: asyncio.Transport) -> None:
-    """Send EOF after what was written; not with TLS, which can't.
+    """Send EOF after what was written.
 
     A client that is gone may have reset the connection in answer to the last write: asyncio's transport then
     raises here, in the writer's call, and learns of it a moment later. There is nobody to report it to.

@@ -113,7 +113,6 @@ class Exchange(HTTPConnection):
         if self._writer.closed:
             return self._writer.write(chunk)  # which fails
         self._refuse_finished(chunk)
-        self._connection.heed_end()
         return self._writer.write(self._frame(chunk))
 
     def finish(self) -> None:

@@ -13,7 +13,7 @@ class GoneTransport(asyncio.Transport):
     """A closed transport that holds nothing.
 
     A connection that has ended may wait in a reference cycle for the garbage collector, and would keep the
-    event loop's own transport alive, which with TLS has 256 KiB of buffers. Every transport method is defined
+    event loop's own transport alive, with all that it holds for the client. Every transport method is defined
     here: those of asyncio's class raise NotImplementedError, and a WebSocket may be given this one, too.
     """
 

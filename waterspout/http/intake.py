@@ -18,7 +18,6 @@ from waterspout.http.parser import END
 from waterspout.http.private import GzipMessageDelegate, RequestHeaders
 from waterspout.logs.loggers import escape
 from waterspout.system.fatal import find_failure
-from waterspout.system.transport import pass_below
 
 if TYPE_CHECKING:
     from waterspout.http.server import HTTPServer
@@ -59,11 +58,13 @@ class Intake(Connection):
         open for those. How long is decided when the delegate, too, has all of its request (`_end_request`),
         or when it takes no more of the body.
         """
-        if self.context.is_secure:
-            pass_below(self._transport)
-            self.server.loop.call_soon(self.end_secure)  # in a turn of its own: TLS is amid this call
-            return False
         if self.state >= LINGER:
+            return False
+        if self.context.is_secure and self.state < CLOSING:
+            # Who ends TLS leaves. What was written before still goes out, if the client takes it.
+            self._abandon()
+            self.state = CLOSING
+            self.writer.give_up()
             return False
         self._half_closed = True
         is_held_up = self.state == BODY and self._blocked
@@ -184,8 +185,8 @@ class Intake(Connection):
                 # As Tornado does: otherwise a handler that waits for the body would wait forever.
                 self.server.loop.call_soon(tell, variables, delegate.on_connection_close)
             # Anything the client sends after its last request, such as a CRLF, would cost it the part of the
-            # reply it has not yet read. With TLS no side closes alone, and both send a close_notify.
-            self.close(linger=not self.is_whole or not self.context.is_secure)
+            # reply it has not yet read.
+            self.close(linger=True)
 
     def become_whole(self) -> bytes | None:
         """Return the request's body if it is complete: then no delegate gets it. None: it must be read."""

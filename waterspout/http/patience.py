@@ -71,13 +71,12 @@ class Patience:
         self._heard, self._heard_at = received, now
         return now > self._deadline or self._credit < 0
 
-    def is_stalled(self, now: float, writer: Writer, pending: bool) -> bool:
-        """Data is on its way to the client (`pending`), and for too long the client has taken none of it, or
-        hardly any.
+    def is_stalled(self, now: float, writer: Writer) -> bool:
+        """Data is on its way to the client, and for too long the client has taken none of it, or hardly any.
 
         It may spend a while reading what its kernel took at once: the rate is judged when something is taken.
         """
-        if not pending:
+        if not writer.unsent:
             self._stalled_since = 0.0
             return False
         settings = self._settings
@@ -86,7 +85,7 @@ class Patience:
         if not self._stalled_since:
             self._taken, self._slack = taken, most
             self._stalled_since = self._looked = now
-        # Never less than 0: what TLS passes on to the kernel is found there, and had counted as taken.
+        # Never less than 0: what is unsent is longer than what was written, with TLS.
         moved = max(0, taken - self._taken)
         self._slack = min(most, self._slack + moved - settings.write_rate * (now - self._looked))
         self._taken, self._looked = taken, now

@@ -18,7 +18,6 @@ from tornado.log import app_log
 from waterspout.http.gone import GONE
 from waterspout.system.hangup import has_hung_up
 from waterspout.system.secure_socket import find_socket
-from waterspout.system.transport import close_once, pass_below
 from waterspout.system.unacknowledged import held_by_kernel
 
 if TYPE_CHECKING:
@@ -139,14 +138,11 @@ class _Pump(asyncio.Protocol):
             target.write(data)
         self._waiting.clear()
         if self._lost:
-            close_once(target)
+            target.close()
 
     def data_received(self, data: bytes) -> None:
         if self._target is None:
             self._waiting.append(data)
-        elif self.full and has_hung_up(self._target.get_extra_info("socket")):
-            # While it is not read, TLS doesn't see the end, and throws away what is written without a word.
-            self._target.abort()
         else:
             self._target.write(data)
 
@@ -171,7 +167,7 @@ class _Pump(asyncio.Protocol):
         if peer is not None:
             peer.peer = None
         if self._target is not None:
-            close_once(self._target)
+            self._target.close()
             self._target = None
         if peer is not None:
             peer.on_parted()
@@ -192,9 +188,8 @@ class _SecurePump(_Pump):
         self._timer: asyncio.TimerHandle | None = None
 
     def eof_received(self) -> None:
-        """Returning None closes the transport, too: TLS has no half of a close."""
+        """Who ends TLS leaves: returning None closes the transport, too."""
         self._lost = True
-        pass_below(self._source)
         self._part()
         self.on_parted()
 
@@ -216,7 +211,7 @@ class _SecurePump(_Pump):
         self.on_parted()  # the pair isn't read now: nobody says that the stream has been closed
 
     def on_parted(self) -> None:
-        """TLS closes behind what it holds, and waits for its client without end: see that it takes that."""
+        """A transport closes behind what it holds, and waits for its client without end: watch that."""
         if self._timer is None and self._source is not None:
             self._look_again(_LOOKS, self._look())
 
@@ -244,7 +239,7 @@ def detach_stream(
 ) -> tuple[IOStream, DetachedStream | None]:
     """Return an `IOStream` on the socket of `transport`; `rest` is read before the socket's own data.
 
-    With TLS the event loop has the keys, so it continues to read and write, and the stream is one end of a
+    With TLS the transport has the keys, so it continues to read and write, and the stream is one end of a
     socket pair: then there is no DetachedStream to be told that the transport has released the socket. Behind
     a stream that is closed, the client may take nothing for `timeout` seconds.
     """

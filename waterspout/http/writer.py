@@ -19,8 +19,8 @@ from waterspout.http.gone import GONE
 from waterspout.http.sendfile import FilePart
 from waterspout.limits import WRITE_SIZE
 from waterspout.message.closing import RESET_ON_CLOSE
-from waterspout.system.joining import append_joined, joins_pieces
-from waterspout.system.unacknowledged import CAN_TELL, held_by_kernel
+from waterspout.system.joining import append_joined
+from waterspout.system.unacknowledged import held_by_kernel
 
 #: From this many waiting futures on, those that were cancelled are swept out.
 _FEW = 32
@@ -40,7 +40,6 @@ class Writer:
 
     __slots__ = (
         "_done",
-        "_joins",
         "_queue",
         "_queued",
         "_transport",
@@ -56,7 +55,6 @@ class Writer:
     def __init__(self, transport: asyncio.Transport, done: asyncio.Future[None]) -> None:
         self._transport = transport
         self._done = done
-        self._joins = joins_pieces(transport)
         self._queue: deque[bytearray | memoryview | FilePart] | None = None
         self._queued = 0
         self._written = self._writes = 0
@@ -75,7 +73,7 @@ class Writer:
         if self.closed or self.is_lost:
             self.wrote_in_vain = self.wrote_in_vain or len(data) > 0
             return self._failed()
-        if self._queue is None and not (self.paused and self._joins) and len(data) <= WRITE_SIZE:
+        if self._queue is None and not self.paused and len(data) <= WRITE_SIZE:
             self._written += len(data)
             self._transport.write(data)
         elif len(data):
@@ -98,7 +96,7 @@ class Writer:
     @property
     def is_lost(self) -> bool:
         """The transport is closing, not by us: `close` is about to be called. A handler that never has to
-        wait never lets the loop call it; and with TLS that comes a while after the client's close_notify.
+        wait never lets the loop call it; and what a client that has ended TLS does not read delays it.
         """
         return not self.closed and self._transport.is_closing()
 
@@ -131,13 +129,6 @@ class Writer:
     def taken(self) -> int:
         """Bytes that the client's own side has taken, as far as the kernel tells: it holds some itself."""
         return self.sent - held_by_kernel(self._transport.get_extra_info("socket"))
-
-    @property
-    def is_taken(self) -> bool:
-        """All that was written has arrived at the client's own side, as far as can be told at this moment:
-        what lies between TLS and the kernel is seen only in the loop's next turn.
-        """
-        return CAN_TELL and not self.unsent and not held_by_kernel(self._transport.get_extra_info("socket"))
 
     def when_room(self) -> asyncio.Future[None]:
         """Done when the transport would take more."""
@@ -193,6 +184,10 @@ class Writer:
     def close(self) -> None:
         """The connection is lost, or given up: futures that wait for room fail."""
         self.closed = True
+        self.give_up()
+
+    def give_up(self) -> None:
+        """The client has left: what the transport does not have is dropped."""
         for part in self._queue or ():
             if isinstance(part, FilePart):
                 part.close()
@@ -222,7 +217,7 @@ class Writer:
 
     def _drain_queue(self) -> None:
         # Not to a transport that is closing: what precedes may not have gone out, and `close` is about to be
-        # called. asyncio's TLS would log each piece.
+        # called.
         while self._queue and not self.paused and not self._transport.is_closing():
             head = self._queue[0]
             if isinstance(head, FilePart):

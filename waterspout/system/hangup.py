@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 import select
-import struct
 from typing import Any, Final
-
-try:
-    from fcntl import ioctl
-    from termios import FIONREAD
-except ImportError:
-    ioctl = None  # type: ignore[assignment]  # Windows has none
 
 #: Both say that no more will come; macOS has only the second, and Windows has no poll(2).
 _EVENTS: Final[int] = getattr(select, "POLLRDHUP", getattr(select, "POLLHUP", 0))
@@ -36,12 +29,4 @@ def _look(sock: Any, events: int) -> bool:
         poller.register(sock, events)
         return bool(poller.poll(0))
     except (AttributeError, OSError, TypeError, ValueError):  # no poll(2); or it is closed, or no socket
-        return False
-
-
-def has_ended(sock: Any) -> bool:
-    """It has hung up, and the kernel holds nothing more that it sent before. False also if unknown."""
-    try:
-        return has_hung_up(sock) and struct.unpack("i", ioctl(sock.fileno(), FIONREAD, bytes(4)))[0] == 0
-    except (OSError, TypeError, ValueError):  # it is closed, or nothing can be asked
         return False

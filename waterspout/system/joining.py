@@ -1,9 +1,7 @@
 """Pieces that wait for a slow client, the small ones joined. Pure.
 
 From Python 3.12 on an asyncio transport adds up the sizes of all that it holds at every write: 20,000 pieces
-of 1 kB that a client leaves unread would block the event loop for half a minute. With TLS they are encrypted
-at once, and become one: there is nothing to gain, and what waits here when the client's side of TLS ends
-would be lost.
+of 1 kB that a client leaves unread would block the event loop for half a minute.
 """
 
 from __future__ import annotations
@@ -12,11 +10,6 @@ from collections import deque
 from typing import Any
 
 from waterspout.limits import JOINED_SIZE, WRITE_SIZE
-
-
-def joins_pieces(transport: Any) -> bool:
-    """Whether small pieces wait here, and not in `transport`, asyncio's, while it is full."""
-    return transport.get_extra_info("ssl_object") is None
 
 
 def append_joined(queue: deque[Any], data: bytes | bytearray | memoryview) -> None:

@@ -22,9 +22,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from waterspout.limits import LINGER, OPEN_SAID, WRITE_TIMEOUT
 from waterspout.system.fatal import contain_exit, ends_more, find_failure
-from waterspout.system.hangup import has_ended
 from waterspout.system.secure_socket import find_socket
-from waterspout.system.transport import close_once, pass_below
 from waterspout.websocket import frames
 from waterspout.websocket.deflate import Deflater
 from waterspout.websocket.frames import ProtocolError
@@ -143,8 +141,6 @@ class WebSocketProtocol(asyncio.Protocol):
         """
         if self.is_closing():
             raise WebSocketClosedError()
-        if self._reading_paused or (self._writer.unsent and not self._transport.can_write_eof()):
-            self._heed_end()
         payload = utf8(json_encode(message) if isinstance(message, dict) else message)
         return self._writer.send_message(frames.BINARY if binary else frames.TEXT, payload)
 
@@ -168,9 +164,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def is_closing(self) -> bool:
         """Whether either side has said that it closes, or the connection is lost, or not yet open."""
-        if self.server_terminated or self.client_terminated or self._transport.is_closing():
-            return True
-        return self._eof and not self._transport.can_write_eof()  # TLS has no half of a close
+        return self.server_terminated or self.client_terminated or self._transport.is_closing()
 
     @property
     def is_over(self) -> bool:
@@ -236,10 +230,9 @@ class WebSocketProtocol(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client sends no more. What it has sent is passed on before the connection closes."""
         self._eof = True
-        if self.is_behind and self._transport.can_write_eof():
+        if self.is_behind:
             return True
         self._writer.pass_on()
-        pass_below(self._transport)
         self._writer.watch()
         return False
 
@@ -257,20 +250,6 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._writer.resume() and self._unheard:
             self._unheard = False
             self._go_on_later()
-
-    def _heed_end(self) -> None:
-        """As that of an HTTP connection: TLS may have seen the client's end, and drop what is written."""
-        if not has_ended(self._transport.get_extra_info("socket")):
-            return
-        if self._reading_paused:
-            self._pause_reading(False)
-        else:
-            asyncio.get_running_loop().call_soon(self._end_secure)
-
-    def _end_secure(self) -> None:
-        if not (self._eof or self._lost):
-            self.eof_received()
-            close_once(self._transport)
 
     # -- from the client to the handler ------------------------------------------------------------------
 
@@ -348,7 +327,7 @@ class WebSocketProtocol(asyncio.Protocol):
         elif self._eof:
             self._writer.pass_on()
             self._writer.watch()
-            close_once(self._transport)
+            self._transport.close()
         else:
             self._pause_reading(False)
 
@@ -418,7 +397,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self.client_terminated = True
         self.close(self.close_code)  # the answer, if it is not one itself (RFC 6455 section 5.5.1)
         self._end_within(CLOSE_TIMEOUT)
-        close_once(self._transport)
+        self._transport.close()
 
     # -- endings -----------------------------------------------------------------------------------------
 
@@ -433,8 +412,8 @@ class WebSocketProtocol(asyncio.Protocol):
         self._end_within(LINGER)
         if self._transport.is_closing():
             return
-        if self._eof or not self._transport.can_write_eof():
-            close_once(self._transport)
+        if self._eof:
+            self._transport.close()
         else:
             with contextlib.suppress(OSError):  # it has reset the connection: nobody reads our answer
                 self._transport.write_eof()

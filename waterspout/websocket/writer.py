@@ -10,7 +10,7 @@ from tornado.log import gen_log
 from tornado.websocket import WebSocketClosedError
 
 from waterspout.limits import JOINED_SIZE, WRITE_TIMEOUT
-from waterspout.system.joining import append_joined, joins_pieces
+from waterspout.system.joining import append_joined
 from waterspout.system.unacknowledged import held_by_kernel
 from waterspout.websocket.deflate import Deflater
 from waterspout.websocket.frames import CLOSE, PONG, build_close, build_frame, build_header
@@ -38,7 +38,6 @@ class FrameWriter:
     __slots__ = (
         "_deflater",
         "_heard",
-        "_joins",
         "_loop",
         "_messages",
         "_paused",
@@ -59,7 +58,6 @@ class FrameWriter:
         self._transport = transport
         self._loop = asyncio.get_running_loop()
         self._deflater = deflater
-        self._joins = joins_pieces(transport)
         self._paused = False
         self._written = 0
         self._timeout = timeout
@@ -158,7 +156,7 @@ class FrameWriter:
 
     def _write(self, data: bytes) -> None:
         self._written += len(data)
-        if not (self._paused and self._joins):
+        if not self._paused:
             self._transport.write(data)
             return
         if self._queue is None:
@@ -174,9 +172,7 @@ class FrameWriter:
     # -- a client that takes nothing ---------------------------------------------------------------------
 
     def watch(self) -> None:
-        """Watch the client until it has taken all that there is: a transport that closes behind that, with
-        TLS, may not tell what is unsent.
-        """
+        """Watch the client until it has taken all that there is."""
         if self._timer is None:
             self._look_again(LOOKS, self._look())
 
@@ -195,17 +191,14 @@ class FrameWriter:
         self._timer = self._loop.call_later(self._timeout / LOOKS, self._judge, times, seen)
 
     def _judge(self, times: int, before: tuple[int, int, int]) -> None:
-        """Look whether the client has taken anything; if not, cut it the last of these `times`.
-
-        If what is unsent stays the same, while more is written, then TLS throws that away: nobody takes it.
-        """
+        """Look whether the client has taken anything; if not, cut it the last of these `times`."""
         written_before, unsent_before, held_before = before
         seen = written, unsent, held = self._look()
         if not (unsent or held or self._paused):
             self._timer = None
             return
         more = written - written_before
-        is_taking = held != held_before or unsent_before != unsent < unsent_before + more
+        is_taking = held != held_before or unsent < unsent_before + more
         times = LOOKS if is_taking else times - 1
         if times:
             self._look_again(times, seen)

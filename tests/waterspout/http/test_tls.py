@@ -6,7 +6,6 @@ import logging
 import socket
 import ssl
 import struct
-import threading
 import time
 from pathlib import Path
 
@@ -124,6 +123,18 @@ async def ask(served, data=LAST):
 
 
 @on_loops
+async def test_a_certificate_that_has_gone_is_said_once(caplog):
+    async with serve(ssl_options=SERVER) as served:
+        served.server.ssl_options = {"certfile": "gone.pem"}
+        for _ in range(3):
+            async with served.client() as client:
+                assert await client.rest() == b""
+    [said] = [record.getMessage() for record in caplog.records]
+    assert said.startswith("SSL Error with ('127.0.0.1', ")
+    assert "No such file" in said
+
+
+@on_loops
 async def test_a_client_that_leaves_in_the_handshake():
     async with serve(ssl_options=SERVER) as served:
         for data in (b"", b"\x16\x03\x01"):
@@ -224,8 +235,8 @@ async def test_the_end_of_a_client_that_sends_no_more_is_no_matter_for_the_log(c
         assert "eof_received" not in caplog.text
 
 
-def leave_much_unread(port, pause=lambda: time.sleep(0.3)):
-    """Read nothing of a reply, say goodbye, `pause`, and read what still comes."""
+def leave_much_unread(port):
+    """Read nothing of a reply, say goodbye, pause, and read what still comes."""
     inward, outward = ssl.MemoryBIO(), ssl.MemoryBIO()
     secure = CLIENT.wrap_bio(inward, outward)
     with socket.socket() as raw:
@@ -243,7 +254,7 @@ def leave_much_unread(port, pause=lambda: time.sleep(0.3)):
         with contextlib.suppress(ssl.SSLWantReadError):  # it does not wait for the server's goodbye
             secure.unwrap()
         raw.sendall(outward.read())
-        pause()
+        time.sleep(0.3)
         with contextlib.suppress(OSError):
             while raw.recv(65536):
                 pass
@@ -267,50 +278,8 @@ async def test_nor_is_one_that_does_so_with_much_unsent(caplog):
 
 
 @on_loops
-async def test_nor_is_one_that_then_leaves_for_good(caplog):
-    """asyncio's socket transport ends twice if what TLS passes on to it last can't be sent; and TLS logs each
-    piece that it is still given.
-    """
-
-    class Broken:
-        """The server's socket, whose client takes what it is sent next, and has left then."""
-
-        def __init__(self, sock):
-            self.sock = sock
-            self.sent = 0
-
-        def send(self, data):
-            self.sent += 1
-            if self.sent > 1:
-                raise BrokenPipeError
-            return len(data)
-
-        def sendmsg(self, pieces):
-            """From Python 3.12 on."""
-            return self.send(b"".join(pieces))
-
-        def close(self):
-            self.sock.close()
-
-    if not isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
-        pytest.skip("uvloop has a socket that nobody can break")
-    answer, reads = answering(lambda exchange: reply(exchange, bytes(8 * limits.MIB))), threading.Event()
-    async with serve(answer, ssl_options=SERVER) as served:
-        client = asyncio.ensure_future(asyncio.to_thread(leave_much_unread, served.port, reads.wait))
-        await until(lambda: served.delegates)
-        [connection] = served.server._open
-        below = connection._transport._ssl_protocol._transport
-        await until(below.is_closing)
-        below._sock = broken = Broken(below._sock)
-        reads.set()
-        await until(lambda: broken.sent and not served.server._open)
-        await client
-    assert not caplog.records
-
-
-@on_loops
-async def test_who_leaves_without_a_word_behind_what_is_not_read_gets_nothing_more(caplog):
-    """asyncio's TLS then throws away what is written, tells nobody, and logs a line each time."""
+async def test_who_sends_no_more_behind_what_is_not_read_gets_all_that_is_written_until_it_leaves(caplog):
+    """An event loop's own TLS throws it away, tells nobody, and asyncio's logs a line each time."""
 
     class Writes(Delegate):
         """And reads no more of the body."""
@@ -338,6 +307,10 @@ async def test_who_leaves_without_a_word_behind_what_is_not_read_gets_nothing_mo
         await asyncio.sleep(0.2)
         assert not delegate.ended.is_set()
         end_below(client.writer)
+        async with asyncio.timeout(5):
+            await client.reader.readexactly(5000)
+        assert not delegate.ended.is_set()
+        client.writer.transport.abort()
         async with asyncio.timeout(5):
             await delegate.ended.wait()
     assert not caplog.records

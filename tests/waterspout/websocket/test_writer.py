@@ -62,20 +62,6 @@ async def test_messages_for_a_slow_client_are_joined(form):
 
 
 @scenario
-async def test_over_tls_the_transport_has_them(form):
-    """It joins them itself; and discards what is written behind the end of the client's side."""
-
-    class Secure(Transport):
-        def get_extra_info(self, name, default=None):
-            return object() if name == "ssl_object" else default
-
-    writer = FrameWriter(transport := Secure(), None)
-    writer.pause()
-    writer.send_message(TEXT, b"a")
-    assert transport.written == [b"\x81\x01a"]
-
-
-@scenario
 async def test_a_client_is_heard_again_when_nothing_waits_for_it(form):
     class Small(Transport):
         def write(self, data):
