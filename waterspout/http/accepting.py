@@ -130,7 +130,7 @@ class PlainListener:
         """Stop accepting. Connections that are being started continue."""
         self._acceptor.stop()
 
-    def _make_first(self, address: object) -> asyncio.Protocol:
+    def _make_first(self, address: object) -> asyncio.BaseProtocol:
         """The protocol of the socket itself."""
         return self._make_protocol()
 
@@ -171,7 +171,7 @@ class TLSListener(PlainListener):
         self._failures: dict[str, Tally] = {}
         super().__init__(loop, sock, make_protocol, on_loop_closed, find_most)
 
-    def _make_first(self, address: object) -> asyncio.Protocol:
+    def _make_first(self, address: object) -> asyncio.BaseProtocol:
         on_failure = partial(self._on_failure, address)
         return SecureTransport(self._find_context(), self._make_protocol, on_failure)
 

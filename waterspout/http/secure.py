@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import threading
 from collections.abc import Callable
 from typing import Any, Final, cast
 
@@ -26,7 +27,20 @@ _RECORD: Final = 16 * 1024
 _TURN: Final = 64
 
 
-class SecureTransport(asyncio.Transport, asyncio.Protocol):
+class _Room(threading.local):
+    """Where sockets are read into: what comes is copied to TLS at once. (For each thread, as each may have a
+    loop.) A new object for each read costs more than all the rest, and a memory BIO keeps the size of the
+    largest that it was given.
+    """
+
+    def __init__(self) -> None:
+        self.whole = memoryview(bytearray(4 * _RECORD))
+
+
+_room: Final = _Room()
+
+
+class SecureTransport(asyncio.Transport, asyncio.BufferedProtocol):
     """The transport of a protocol from `make_protocol`, which is made when the handshake is done; and the
     protocol of the plain transport below it. `on_failure`: called with the reason if the handshake fails.
 
@@ -59,12 +73,16 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
         self._plain = cast(asyncio.Transport, transport)
         self._timer = asyncio.get_running_loop().call_later(TLS_HANDSHAKE_TIMEOUT, self._give_up)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _room.whole
+
+    def buffer_updated(self, nbytes: int) -> None:
         if self._has_ended:
             return  # RFC 8446 section 6.1: what comes behind a close_notify is ignored
+        data = _room.whole[:nbytes]
         if self._is_ending:
             if self._protocol is not None:
-                self._protocol.data_received(data)  # to be thrown away
+                self._protocol.data_received(bytes(data))  # to be thrown away
             return
         self._arrived.write(data)
         if self._protocol is None and not self._shake_hands():
