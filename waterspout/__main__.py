@@ -9,7 +9,7 @@ from waterspout.system.surroundings import end_early, open_streams
 open_streams()  # before anything else is loaded: ctypes, for one, opens a file
 end_early()
 
-import tornado  # noqa: E402  # after the lines above
+import tornado  # noqa: E402  # open_streams() and end_early() come before anything is loaded
 
 #: What setup.cfg asks for. pip replaces it by an older one for another package, and only warns.
 OLDEST_TORNADO: Final = (6, 6)

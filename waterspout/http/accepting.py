@@ -17,11 +17,7 @@ from tornado.log import gen_log
 
 from waterspout.http.counting import Connections
 from waterspout.http.secure import SecureTransport
-from waterspout.limits import (
-    BACKLOG,
-    EXHAUSTED_PAUSE,
-    TLS_SAID_PAUSE,
-)
+from waterspout.limits import BACKLOG, EXHAUSTED_PAUSE, TLS_SAID_PAUSE
 from waterspout.logs.tally import Tally
 from waterspout.system.garbage import collector
 
@@ -152,10 +148,8 @@ class PlainListener:
 
 
 class TLSListener(PlainListener):
-    """A `PlainListener` that does a TLS handshake on each connection first.
-
-    By hand, because an event loop's own server does not report a failed handshake. `find_context` is called
-    for each connection: a certificate may be renewed.
+    """A `PlainListener` whose connections begin with a TLS handshake. `find_context` is called for each: a
+    certificate may be renewed.
     """
 
     def __init__(

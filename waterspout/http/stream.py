@@ -178,7 +178,7 @@ class _Pump(asyncio.Protocol):
 
 class _SecurePump(_Pump):
     """One whose own transport is a client's TLS, and whose target a socket pair: `pair` is our end of that.
-    `timeout`: how long the client may take nothing of what TLS holds when it closes (seconds).
+    `timeout`: how long the client may take nothing of what it holds when it closes (seconds).
     """
 
     def __init__(self, rest: bytes, pair: socket.socket, timeout: float, *, full: bool) -> None:
