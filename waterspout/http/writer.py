@@ -26,7 +26,7 @@ from waterspout.system.unacknowledged import held_by_kernel
 _FEW = 32
 #: After this many writes that need not wait, one does, for the loop's next turn: a handler that only writes,
 #: to a client that reads as fast, would be alone with the loop.
-WRITE_TURN = 16
+WRITE_TURN = 64
 _Bytes = bytes | bytearray | memoryview
 
 
