@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 from collections.abc import Callable
 from contextvars import Context
@@ -24,7 +23,7 @@ from waterspout.http.refusal import serialize_refusal
 from waterspout.http.stream import DetachedStream, Stream, detach_stream
 from waterspout.http.writer import Writer
 from waterspout.system.hangup import has_hung_up, is_readable
-from waterspout.system.transport import close_transport, send_end
+from waterspout.system.transport import close_transport, send_end, shut_down_writing
 
 if TYPE_CHECKING:
     from waterspout.http.server import HTTPServer
@@ -337,7 +336,9 @@ class Connection(asyncio.Protocol):
         """Leave HTTP. Returns the socket as an `IOStream`, with what the client sent after its request."""
         rest = self._let_go()
         timeout = self.server.settings.write_timeout
-        stream, self._detached = detach_stream(self._transport, rest, timeout, full=self.writer.paused)
+        stream, self._detached = detach_stream(
+            self._transport, rest, timeout, full=self.writer.paused, has_ended=self._half_closed
+        )
         if self.context.is_secure:
             self._forget_transport()
         return stream
@@ -501,17 +502,6 @@ class Connection(asyncio.Protocol):
         gen_log.info("Timeout reading body from %s", self.context)
         self._abandon()
         self.abort()  # as Tornado does, whose option this is
-
-
-def shut_down_writing(transport: asyncio.Transport) -> None:
-    """Send EOF after what was written.
-
-    A client that is gone may have reset the connection in answer to the last write: asyncio's transport then
-    raises here, in the writer's call, and learns of it a moment later. There is nobody to report it to.
-    """
-    if transport.can_write_eof():
-        with contextlib.suppress(OSError):
-            transport.write_eof()
 
 
 def tell(variables: Context, callback: Callable[[], object]) -> None:

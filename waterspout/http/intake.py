@@ -60,12 +60,6 @@ class Intake(Connection):
         """
         if self.state >= LINGER:
             return False
-        if self.context.is_secure and self.state < CLOSING:
-            # Who ends TLS leaves. What was written before still goes out, if the client takes it.
-            self._abandon()
-            self.state = CLOSING
-            self.writer.give_up()
-            return False
         self._half_closed = True
         is_held_up = self.state == BODY and self._blocked
         if self.exchange is not None and (self.state == REPLY or is_held_up):

@@ -16,8 +16,10 @@ from tornado.iostream import IOStream
 from tornado.log import app_log
 
 from waterspout.http.gone import GONE
+from waterspout.limits import LINGER
 from waterspout.system.hangup import has_hung_up
 from waterspout.system.secure_socket import find_socket
+from waterspout.system.transport import shut_down_writing
 from waterspout.system.unacknowledged import held_by_kernel
 
 if TYPE_CHECKING:
@@ -119,11 +121,15 @@ class DetachedStream(IOStream):
 
 
 class _Pump(asyncio.Protocol):
-    """Copies what one transport receives to another, at the pace of the slower one."""
+    """Copies what one transport receives to another, at the pace of the slower one, and its end.
 
-    def __init__(self, rest: bytes = b"", *, full: bool = False) -> None:
+    Attributes: `full`, its own transport is; `has_ended`, nothing more comes from that.
+    """
+
+    def __init__(self, rest: bytes = b"", *, full: bool = False, has_ended: bool = False) -> None:
         self._waiting = [rest] if rest else []
         self.full = full
+        self.has_ended = has_ended
         self._target: asyncio.Transport | None = None
         self._source: Any = None
         self._lost = False
@@ -139,12 +145,25 @@ class _Pump(asyncio.Protocol):
         self._waiting.clear()
         if self._lost:
             target.close()
+        elif self.has_ended:
+            shut_down_writing(target)
 
     def data_received(self, data: bytes) -> None:
         if self._target is None:
             self._waiting.append(data)
         else:
             self._target.write(data)
+
+    def eof_received(self) -> bool:
+        """The stream has been closed, or writes no more. What the client still sends is discarded for a
+        moment: unread bytes make the kernel send a reset, which can destroy what it has not taken.
+        """
+        if self._target is None or self.peer is None or self.peer.has_ended:
+            return False  # which closes both
+        self.has_ended = True
+        shut_down_writing(self._target)
+        asyncio.get_running_loop().call_later(LINGER, self._source.close)
+        return True
 
     def pause_writing(self) -> None:
         self.full = True
@@ -181,17 +200,26 @@ class _SecurePump(_Pump):
     `timeout`: how long the client may take nothing of what it holds when it closes (seconds).
     """
 
-    def __init__(self, rest: bytes, pair: socket.socket, timeout: float, *, full: bool) -> None:
-        super().__init__(rest, full=full)
+    def __init__(self, rest: bytes, pair: socket.socket, timeout: float, **state: bool) -> None:
+        super().__init__(rest, **state)
         self._pair: socket.socket | None = pair
         self._timeout = timeout
         self._timer: asyncio.TimerHandle | None = None
 
-    def eof_received(self) -> None:
-        """Who ends TLS leaves: returning None closes the transport, too."""
-        self._lost = True
+    def data_received(self, data: bytes) -> None:
+        if self.peer is not None and not self.peer.has_ended:  # what comes behind our own end is encrypted
+            super().data_received(data)
+
+    def eof_received(self) -> bool:
+        """The client sends no more; it may still be sent something."""
+        self.has_ended = True
+        if self.peer is not None and not self.peer.has_ended:
+            if self._target is not None:
+                shut_down_writing(self._target)
+            return True
         self._part()
         self.on_parted()
+        return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
@@ -235,7 +263,7 @@ class _SecurePump(_Pump):
 
 
 def detach_stream(
-    transport: asyncio.Transport, rest: bytes, timeout: float, *, full: bool
+    transport: asyncio.Transport, rest: bytes, timeout: float, *, full: bool, has_ended: bool
 ) -> tuple[IOStream, DetachedStream | None]:
     """Return an `IOStream` on the socket of `transport`; `rest` is read before the socket's own data.
 
@@ -254,7 +282,7 @@ def detach_stream(
         transport.close()
         return detached, detached
     ours, theirs = socket.socketpair()
-    inward, outward = _SecurePump(rest, ours, timeout, full=full), _Pump()
+    inward, outward = _SecurePump(rest, ours, timeout, full=full, has_ended=has_ended), _Pump()
     inward.peer, outward.peer = outward, inward
     inward.connection_made(transport)
     transport.set_protocol(inward)

@@ -97,7 +97,7 @@ class Writer:
     @property
     def is_lost(self) -> bool:
         """The transport is closing, not by us: `close` is about to be called. A handler that never has to
-        wait never lets the loop call it; and what a client that has ended TLS does not read delays it.
+        wait never lets the loop call it.
         """
         return not self.closed and self._transport.is_closing()
 
@@ -185,10 +185,6 @@ class Writer:
     def close(self) -> None:
         """The connection is lost, or given up: futures that wait for room fail."""
         self.closed = True
-        self.give_up()
-
-    def give_up(self) -> None:
-        """The client has left: what the transport does not have is dropped."""
         for part in self._queue or ():
             if isinstance(part, FilePart):
                 part.close()

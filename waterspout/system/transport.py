@@ -14,6 +14,17 @@ def send_end(transport: Any) -> None:
     _shut_down(transport, socket.SHUT_WR)
 
 
+def shut_down_writing(transport: Any) -> None:
+    """Send EOF after what was written.
+
+    A client that is gone may have reset the connection in answer to the last write: asyncio's transport then
+    raises here, in the writer's call, and learns of it a moment later. There is nobody to report it to.
+    """
+    if transport.can_write_eof():
+        with contextlib.suppress(OSError):
+            transport.write_eof()
+
+
 def close_transport(transport: Any) -> None:
     """Close the socket of one whose event loop is closed; with TLS, only shut down the connection. May be
     called again.

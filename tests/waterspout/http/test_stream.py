@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import math
 import os
+import ssl
 
 import pytest
 from tornado.httputil import HTTPHeaders, ResponseStartLine
@@ -20,7 +21,7 @@ from tests.waterspout.http.harness import (
     serve,
     until,
 )
-from tests.waterspout.tls import deaf_client, say_goodbye, say_nothing, tls_contexts
+from tests.waterspout.tls import deaf_client, end_below, say_goodbye, say_nothing, tls_contexts
 from waterspout import Application, limits
 from waterspout.http import HTTPSettings
 
@@ -321,7 +322,7 @@ async def half_closed(served, client):
     await until(lambda: served.delegates)
     exchange = served.delegates[0].exchange
     exchange.half_close_grace = math.inf
-    client.half_close()
+    end_below(client.writer)
     await until(lambda: exchange._connection._half_closed)
     return exchange
 
@@ -336,11 +337,16 @@ class Listener(Echo):
         return self.stays
 
 
+@FORMS
 @pytest.mark.parametrize("stays", [True, False])
 @on_loops
-async def test_another_protocol_is_told_that_the_client_sends_no_more(stays):
+async def test_another_protocol_is_told_that_the_client_sends_no_more(secure, stays):
     """The event loop has already told us, and does not tell anybody twice."""
-    async with serve(Silent) as served, served.client() as client:
+    server_options, client_options = form(secure)
+    async with (
+        serve(Silent, **server_options) as served,
+        served.client(**client_options) as client,
+    ):
         exchange = await half_closed(served, client)
         protocol = Listener()
         protocol.stays = stays
@@ -353,13 +359,86 @@ async def test_another_protocol_is_told_that_the_client_sends_no_more(stays):
         await until(lambda: protocol.events == ["made", "eof", "lost"])
 
 
+@FORMS
 @on_loops
-async def test_a_detached_stream_sees_that_the_client_had_stopped_sending():
-    async with serve(Silent) as served, served.client() as client:
+async def test_a_detached_stream_sees_that_the_client_had_stopped_sending(secure):
+    server_options, client_options = form(secure)
+    async with (
+        serve(Silent, **server_options) as served,
+        served.client(**client_options) as client,
+    ):
         stream = (await half_closed(served, client)).detach()
         assert await stream.read_bytes(6) == b"behind"
         with pytest.raises(StreamClosedError):
             await stream.read_bytes(1)
+        assert await client.rest() == b""
+
+
+def read(client, size):
+    """So much, or all that comes until the server closes; `client`: from `deaf_client`."""
+    client.settimeout(10)
+    found = b""
+    with contextlib.suppress(ssl.SSLZeroReturnError):
+        while len(found) < size and (piece := client.recv(65536)):
+            found += piece
+    client.setblocking(False)
+    return found
+
+
+@pytest.mark.parametrize("end", [say_goodbye, say_nothing])
+@on_loops
+async def test_who_sends_no_more_gets_what_a_detached_stream_writes(end):
+    """Over TLS: behind a goodbye, too (RFC 8446 section 6.1)."""
+    size = 4 * limits.MIB
+    server_options, _ = form(secure=True)
+    async with serve(leaving("finish", detach), **server_options) as served:
+        with await asyncio.to_thread(deaf_client, served.port, GET) as client:
+            await until(lambda: served.delegates)
+            assert b"101" in await asyncio.to_thread(read, client, 1)
+            stream = served.delegates[0].left
+            end(client)
+            await asyncio.sleep(0.05)
+            reading = asyncio.ensure_future(asyncio.to_thread(read, client, size + 1))
+            await stream.write(b"x" * size)
+            stream.close()
+            assert await reading == b"x" * size
+
+
+@on_loops
+async def test_who_still_sends_when_a_detached_stream_ends_gets_all_that_was_written():
+    """Over TLS: a reset, for what nobody reads, would destroy what the client has not taken."""
+    size = 100_000
+    server_options, _ = form(secure=True)
+    async with serve(leaving("finish", detach), **server_options) as served:
+        with await asyncio.to_thread(deaf_client, served.port, GET) as client:
+            await until(lambda: served.delegates)
+            assert b"101" in await asyncio.to_thread(read, client, 1)
+            stream = served.delegates[0].left
+            await stream.write(b"x" * size)
+            stream.close()
+            for _ in range(5):
+                await asyncio.sleep(0.05)
+                client.send(b"a last word")
+            assert await asyncio.to_thread(read, client, size + 1) == b"x" * size
+
+
+@FORMS
+@on_loops
+async def test_a_detached_stream_may_be_closed_at_once(secure):
+    server_options, client_options = form(secure)
+
+    def leave(exchange):
+        stream = exchange.detach()
+        stream.write(b"hello")
+        stream.close()
+
+    async with (
+        serve(leaving("finish", leave), **server_options) as served,
+        served.client(**client_options) as client,
+    ):
+        client.send(GET)
+        await client.head()
+        assert await client.rest() == b"hello"
 
 
 @on_loops

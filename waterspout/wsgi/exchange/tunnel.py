@@ -131,7 +131,7 @@ class Tunnel(Reply):
         stream = self._stream
         with contextlib.suppress(StreamClosedError, TimeoutError, OSError):
             await asyncio.wait_for(stream.write(b""), self._write_timeout)
-            if not (stream.closed() or isinstance(stream, SSLIOStream)):  # TLS has no half of a close
+            if not (stream.closed() or isinstance(stream, SSLIOStream)):  # it has no half of a close
                 stream.socket.shutdown(socket.SHUT_WR)
                 await asyncio.wait_for(self._reading, LINGER)
         stream.close()
