@@ -165,8 +165,7 @@ class SecureTransport(asyncio.Transport, asyncio.BufferedProtocol):
                 if self._protocol is not None:
                     self._protocol.data_received(data)
             else:
-                self._plain.pause_reading()
-                asyncio.get_running_loop().call_soon(self._go_on)
+                self._take_turns()
         except ssl.SSLWantReadError:
             pass  # half a record
         except ssl.SSLZeroReturnError:
@@ -176,7 +175,14 @@ class SecureTransport(asyncio.Transport, asyncio.BufferedProtocol):
             self._send()
             self.abort()
             return
-        self._send()  # what TLS itself has to say: a new key, an alert
+        if self._leaving.pending:  # what TLS itself has to say: a new key, an alert
+            self._send()
+            self._take_turns()  # a client may ask for thousands of keys, and uvloop would read them all
+
+    def _take_turns(self) -> None:
+        """Read on in the loop's next turn."""
+        self._plain.pause_reading()
+        asyncio.get_running_loop().call_soon(self._go_on)
 
     def _end(self) -> None:
         self._has_ended = True

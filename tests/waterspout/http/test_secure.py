@@ -286,29 +286,52 @@ async def test_what_comes_behind_the_client_s_end_is_ignored_and_not_kept(behind
         assert above.transport._arrived.pending == 0
 
 
-@on_loops
-async def test_many_small_records_leave_the_loop_to_others():
-    turns = 0
+class Counts(Above):
+    """How many records it gets in one turn of the loop, at most."""
 
-    async def count_turns():
-        nonlocal turns
+    most = count = seen = turns = 0
+
+    async def count_turns(self):
         while True:
-            turns += 1
+            self.turns += 1
             await asyncio.sleep(0)
 
-    class Counts(Above):
-        most = count = seen = 0
+    @staticmethod
+    def on_data(above, data):
+        above.count = above.count + 1 if above.seen == above.turns else 1
+        above.seen, above.most = above.turns, max(above.most, above.count)
 
-        @staticmethod
-        def on_data(above, data):
-            above.count = above.count + 1 if above.seen == turns else 1
-            above.seen, above.most = turns, max(above.most, above.count)
 
+@on_loops
+async def test_many_small_records_leave_the_loop_to_others():
     async with joined(Counts) as (client, [above], _failures):
-        counting = asyncio.ensure_future(count_turns())
+        counting = asyncio.ensure_future(above.count_turns())
         client.writer.write(client.encrypt(*[b"x"] * 3000))
         await until(lambda: len(above.events) == 3000)
         assert above.most <= 300
+        counting.cancel()
+
+
+@on_loops
+async def test_so_do_those_that_tls_itself_has_to_answer(monkeypatch):
+    """As it does each request for a new key: uvloop goes on to read for 2 MiB."""
+
+    class Answering(ssl.SSLObject):
+        def read(self, *args):
+            data = super().read(*args)
+            self.write(b"answer")
+            return data
+
+    monkeypatch.setattr(SERVER, "sslobject_class", Answering)
+    async with joined(Counts) as (client, [above], _failures):
+        above.transport.pause_reading()
+        client.writer.write(client.encrypt(*[bytes(10_000)] * 100))
+        await asyncio.sleep(0.1)
+        counting = asyncio.ensure_future(above.count_turns())
+        above.transport.resume_reading()
+        await until(lambda: len(above.received) == 1_000_000)
+        assert above.most <= 10
+        assert await client.read(600) == b"answer" * 100
         counting.cancel()
 
 
