@@ -379,7 +379,10 @@ def test_when_nobody_reads_the_log_any_more_requests_are_finished_all_the_same(t
     words = ("-m", "waterspout", "serve", "--wsgi", APP, "--port", "0")
     process = subprocess.Popen([sys.executable, *words], cwd=ROOT, env=env, stderr=subprocess.PIPE)
     try:
-        port = int(re.search(rb":(\d+)", process.stderr.readline())[1])
+        # On a busy machine the first line may say that the app is still being loaded.
+        port = next(
+            int(said[1]) for line in process.stderr if (said := re.search(rb" serves \S+:(\d+)", line))
+        )
         process.stderr.close()
         with Connection(("127.0.0.1", port)) as connection:
             connection.send_request("GET", "/slowly")
