@@ -24,6 +24,7 @@ from tests.waterspout.http.harness import (
 from tests.waterspout.tls import deaf_client, end_below, say_goodbye, say_nothing, tls_contexts
 from waterspout import Application, limits
 from waterspout.http import HTTPSettings
+from waterspout.http import stream as module
 
 FORMS = pytest.mark.parametrize("secure", [False, True], ids=["tcp", "tls"])
 WHEN = pytest.mark.parametrize("when", ["headers_received", "finish"])
@@ -405,8 +406,9 @@ async def test_who_sends_no_more_gets_what_a_detached_stream_writes(end):
 
 
 @on_loops
-async def test_who_still_sends_when_a_detached_stream_ends_gets_all_that_was_written():
+async def test_who_still_sends_when_a_detached_stream_ends_gets_all_that_was_written(monkeypatch):
     """Over TLS: a reset, for what nobody reads, would destroy what the client has not taken."""
+    monkeypatch.setattr(module, "LINGER", 60)
     size = 100_000
     server_options, _ = form(secure=True)
     async with serve(leaving("finish", detach), **server_options) as served:

@@ -493,7 +493,6 @@ async def test_who_says_goodbye_behind_a_request_gets_the_reply(caplog):
 
     class Large(RequestHandler):
         async def get(self):
-            await asyncio.sleep(0.05)
             self.set_header("Content-Length", size)
             for _ in range(size // 65536):
                 self.write(b"x" * 65536)
