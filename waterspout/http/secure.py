@@ -130,6 +130,8 @@ class SecureTransport(asyncio.Transport, asyncio.BufferedProtocol):
             self._plain.close()
             return False
         self._send()  # a ticket for the next connection
+        if self._plain.is_closing():  # the client has reset this one, behind a request perhaps
+            return False
         self._stop_timer()
         self._protocol = self._make_protocol()
         self._protocol.connection_made(self)
@@ -158,6 +160,8 @@ class SecureTransport(asyncio.Transport, asyncio.BufferedProtocol):
             for _ in range(_TURN):
                 if not (arrived.pending or self._tls.pending()) or self._is_paused or self._is_ending:
                     break
+                if self._plain.is_closing():
+                    break  # a write has failed: who is about to be told of the end must get nothing new
                 data = read(_RECORD)
                 if not data:
                     self._end()

@@ -456,18 +456,55 @@ async def test_a_probe_that_connects_and_leaves_is_no_warning(caplog):
         assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def ask_and_say_goodbye(port):
-    """Send a request and close_notify in the same packet, and read until the server's own."""
+def begin_handshake(port):
+    """A client's socket, and its TLS, with what that receives and sends: its last flight is to be sent."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     secure = CLIENT.wrap_bio(incoming, outgoing, server_hostname="localhost")
-    with socket.create_connection(("127.0.0.1", port), 10) as sock:
-        while True:
-            try:
-                secure.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                sock.sendall(outgoing.read())
-                incoming.write(sock.recv(65536))
+    sock = socket.create_connection(("127.0.0.1", port), 10)
+    while True:
+        try:
+            secure.do_handshake()
+            return sock, secure, incoming, outgoing
+        except ssl.SSLWantReadError:
+            sock.sendall(outgoing.read())
+            incoming.write(sock.recv(65536))
+
+
+@on_loops
+async def test_a_client_that_resets_behind_its_first_request_leaves_no_handler_waiting(caplog):
+    """What it has sent can still be read; the write behind its handshake fails. Its handler was told that it
+    had left before it had begun, and then waited for ever.
+    """
+    begun = ended = 0
+
+    class Waits(RequestHandler):
+        async def get(self):
+            nonlocal begun, ended
+            begun += 1
+            self.left = asyncio.Event()
+            await self.left.wait()
+            ended += 1
+
+        def on_connection_close(self):
+            self.left.set()
+
+    async with serve(Application([("/", Waits)]), ssl_options=SERVER) as served:
+        for _ in range(5):
+            sock, secure, _, outgoing = await asyncio.to_thread(begin_handshake, served.port)
+            secure.write(GET)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.sendall(outgoing.read())
+            sock.close()
+            await asyncio.sleep(0.05)
+        await until(lambda: not served.server._open)
+        assert begun == ended
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def ask_and_say_goodbye(port):
+    """Send a request and close_notify in the same packet, and read until the server's own."""
+    sock, secure, incoming, outgoing = begin_handshake(port)
+    with sock:
         secure.write(GET)
         with contextlib.suppress(ssl.SSLError):
             secure.unwrap()
