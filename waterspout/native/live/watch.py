@@ -16,6 +16,7 @@ from typing import Protocol, Self
 
 from waterspout.exceptions import WaterspoutError
 from waterspout.hub.local import Subscription, subscribe
+from waterspout.hub.outbox import check_topic
 from waterspout.limits import EVENTS_KEPT, FOLLOWERS, FOLLOWERS_WOKEN_AT_ONCE, SOURCE_INTERVAL
 from waterspout.native.cache import Cache
 from waterspout.native.live.cursor import NOTHING, Cursor
@@ -109,7 +110,7 @@ class Watch:
     """The followers of a source, and the one task that works for all of them, as long as there are any.
 
     `topic`: where changes of `source` are published; `interval`: how often the source is asked anyway
-    (seconds); `limit`: how many may follow.
+    (seconds); `limit`: how many may follow. Raises ValueError if `topic` is not a name.
     Attributes: `newest`, the newest known cursor; `ended`: the server drains.
     """
 
@@ -119,7 +120,7 @@ class Watch:
         self.source = source
         self.newest = NOTHING
         self.ended = False
-        self._topic = topic
+        self._topic = check_topic(topic)
         self._limit = limit
         self._interval = interval
         self._events: Cache[Event] = Cache(math.inf, EVENTS_KEPT)
@@ -138,17 +139,17 @@ class Watch:
 
     @contextlib.contextmanager
     def follow(self, patience: float | None) -> Iterator[Follower]:
-        """A follower, on which to call `begin`; raises TooManyFollowers."""
+        """A follower, on which to call `begin`. Raises TooManyFollowers; NotServing in a WSGI process."""
         if len(self._followers) >= self._limit:
             raise TooManyFollowers
         if not self._followers:
             self.ended = False  # another server may have started since
         follower = Follower(self, patience)
         self._followers.add(follower)
-        if (self._task is None or self._task.done()) and not self.ended:
-            # Subscribed before anything is read: what is posted from now on is either read or announced.
-            self._task = asyncio.create_task(self._run(subscribe(self._topic)))
         try:
+            if (self._task is None or self._task.done()) and not self.ended:
+                # Subscribed before anything is read: what is posted from now on is either read or announced.
+                self._task = asyncio.create_task(self._run(subscribe(self._topic)))
             yield follower
         finally:
             follower.leave()

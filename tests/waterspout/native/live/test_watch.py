@@ -3,7 +3,9 @@ import asyncio
 import pytest
 
 import waterspout
+from waterspout.exceptions import NotServing
 from waterspout.hub.local import hub
+from waterspout.hub.outbox import Outbox, open_outbox
 from waterspout.limits import FOLLOWERS_WOKEN_AT_ONCE
 from waterspout.native.live import Event, TooManyFollowers, Watch
 
@@ -131,6 +133,20 @@ async def test_there_is_a_limit(watch):
         pass
     with watch.follow(60):
         pass
+
+
+def test_its_topic_is_a_name(source):
+    with pytest.raises(ValueError, match="topic"):
+        Watch("two\nlines", source)
+
+
+@pytest.mark.gen_test
+async def test_where_nothing_can_be_followed_no_follower_stays(watch, request):
+    request.addfinalizer(lambda: open_outbox(None))
+    open_outbox(Outbox(lambda: None))  # as in a WSGI process
+    with pytest.raises(NotServing), watch.follow(60):
+        pass
+    assert watch.follower_count == 0
 
 
 @pytest.mark.gen_test
