@@ -264,12 +264,11 @@ async def test_something_cancelled_below_the_source_does_not_end_the_watch(watch
 
     with watch.follow(60) as follower:
         await follower.begin(None)
-        await asyncio.sleep(0.1)
         setattr(source, call, cancelled)
-        source.cursor = (2, 0, 0)
-        await asyncio.sleep(0.2)
-        assert getattr(source, call) == whole
-        with watch.follow(60) as other:
-            await other.begin(None)
-            source.cursor = (3, 0, 0)
-            assert (await next_of(other)).cursor == (3, 0, 0)
+        async with asyncio.timeout(10):
+            while getattr(source, call) != whole:
+                source.cursor = (source.cursor[0] + 1, 0, 0)
+                await asyncio.sleep(0.05)
+        await next_of(follower)
+        source.cursor = newer = (source.cursor[0] + 1, 0, 0)
+        assert (await next_of(follower)).cursor == newer
