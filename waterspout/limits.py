@@ -164,7 +164,7 @@ HALF_CLOSED_QUEUED = 0.1
 PIPELINE_SIZE = 64 * KIB
 #: How much of a reply is passed to the event loop's transport at a time: it may copy what the kernel does not
 #: take at once (bytes).
-WRITE_SIZE = 256 * KIB
+WRITE_SIZE = 128 * KIB
 #: A larger piece is not copied after its reply's head: a second write costs less (bytes).
 JOINED_SIZE = 64 * KIB
 #: Files from this size on go out by sendfile. Below, opening and watching cost what the copies did (bytes).

@@ -1,12 +1,15 @@
 """A thousand clients that send or take too little: others are answered, and each is cut at its limit."""
 
+import ssl
 import time
+from functools import partial
 
 import pytest
 
 from tests.apps.large import SIZE
 from tests.server import ON_TORNADO, poll
 from tests.wire.client import build_head, build_request
+from tests.wire.test_listeners import CERTIFICATE, KEY
 from tests.wire.test_memory import MIB, MemoryWatch
 
 pytestmark = [
@@ -27,11 +30,22 @@ PATIENCE = 0.5
 
 
 @pytest.fixture
-def server(start_server):
+def certificate():
+    """What a test that wants no TLS has."""
+
+
+@pytest.fixture
+def server(start_server, tmp_path, certificate):
+    tls = ()
+    if certificate is not None:
+        (tmp_path / "both.pem").write_text(KEY + certificate)
+        tls = ("--certfile", str(tmp_path / "both.pem"))
     server = start_server(
         *("--native", "tests.apps.large:routes", "--head-timeout", str(LIMIT), "--write-timeout", str(LIMIT)),
-        *("--keep-alive-timeout", "60", "--no-access-log"),
+        *("--keep-alive-timeout", "60", "--no-access-log", *tls),
     )
+    if certificate is not None:
+        server.connect = partial(server.connect, tls=ssl.create_default_context(cadata=certificate))
     (server.folder / "file").write_bytes(bytes(SIZE))
     for target in ("/whole", "/pieces", "/file/file"):
         assert len(server.get(target, timeout=20).body) == SIZE
@@ -60,10 +74,10 @@ class Others:
         assert waits[len(waits) * 19 // 20] < PATIENCE, waits[-len(waits) // 20 :]
 
 
-def connect_all(server, others, request):
-    """COUNT clients that have sent `request`, while others ask."""
+def connect_all(server, others, request, count=COUNT):
+    """Clients that have sent `request`, while others ask."""
     clients = []
-    for number in range(COUNT):
+    for number in range(count):
         client = server.connect(receive_buffer=4096)
         client.send(request)
         clients.append(client)
@@ -102,20 +116,29 @@ def test_slow_heads_are_refused_and_nobody_else_waits(server):
     server.stop()
 
 
-@pytest.mark.parametrize("target", ["/whole", "/pieces", "/file/file"])
-def test_slow_readers_are_cut_and_nobody_else_waits(server, target):
+@pytest.mark.parametrize(
+    ("target", "certificate", "count"),
+    [
+        ("/whole", None, COUNT),
+        ("/pieces", None, COUNT),
+        ("/file/file", None, COUNT),
+        ("/whole", CERTIFICATE, COUNT // 2),  # their handshakes cost this process as much as the server
+    ],
+    ids=["whole", "pieces", "file", "whole-tls"],
+)
+def test_slow_readers_are_cut_and_nobody_else_waits(server, target, count):
     others = Others(server)
     others.ask()
     before = server.descriptors()
     with MemoryWatch(server) as memory:
         begun = time.monotonic()
-        clients = connect_all(server, others, build_request("GET", target))
-        are_all_there = server.descriptors() > before + COUNT - 10
+        clients = connect_all(server, others, build_request("GET", target), count)
+        are_all_there = server.descriptors() > before + count - 10
         # On a very busy machine the first have reached their limit before the last is connected.
         assert are_all_there or time.monotonic() - begun > LIMIT
         assert wait_until_cut(server, others, before) > LIMIT / 2
-    assert all(len(client.everything()) < SIZE for client in clients[:: COUNT // 20])
+    assert all(len(client.everything()) < SIZE for client in clients[:: count // 20])
     others.check()
-    assert memory.growth < GROWTH
+    assert memory.growth < GROWTH * count // COUNT
     server.release()
     server.stop()

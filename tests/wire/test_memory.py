@@ -8,11 +8,8 @@ from contextlib import suppress
 
 import pytest
 
-from tests.server import new_id, poll, rss_of
-from tests.wire.client import build_request, chunk
-from tests.wire.test_listeners import certificate, dial
-
-__all__ = ["certificate"]
+from tests.server import new_id, poll
+from tests.wire.client import chunk
 
 SERVE = ("--wsgi", "tests.apps.streaming:app", "--wsgi-threads", "1")
 MIB = 1 << 20
@@ -147,24 +144,6 @@ def test_many_stalled_clients_hold_little_each(start_server, form):
         for ident in idents:
             server.wait_for_note("closed", ident)
     assert memory.growth < 24 * MIB
-
-
-def test_what_tls_holds_goes_with_its_connection(start_server, certificate):
-    """It holds 256 KiB and more for each: they must not stay until the garbage collector runs."""
-    server = start_server("--wsgi", "tests.apps.flask_views:app", *certificate, form="process")
-    request = build_request("POST", "/flask/data", body=bytes(MIB))
-
-    def upload_often(count):
-        for _ in range(count):
-            with dial(server) as connection:
-                connection.send(request)
-                assert connection.reply().status == 200
-
-    upload_often(50)
-    before = rss_of(server.pid)
-    upload_often(200)
-    assert rss_of(server.pid) - before < 40 * MIB
-    server.stop()
 
 
 def test_a_circle_that_holds_much_is_collected(start_server):

@@ -33,6 +33,7 @@ from tests.waterspout.http.harness import (
 from tests.waterspout.tls import tls_contexts
 from waterspout import limits
 from waterspout.http import HTTPServer, HTTPSettings
+from waterspout.http.secure import SecureTransport
 
 
 async def ask(data, **options):
@@ -459,8 +460,9 @@ async def test_on_close_comes_once_for_each_connection():
         server.stop()
 
 
+@pytest.mark.parametrize(("tls", "client_tls"), [(None, None), tls_contexts()])
 @on_loops
-async def test_nothing_is_left_of_a_connection_that_has_ended():
+async def test_nothing_is_left_of_a_connection_that_has_ended(tls, client_tls):
     """Not even until the garbage collector runs: thousands of them end in a second."""
     references = []
 
@@ -477,16 +479,18 @@ async def test_nothing_is_left_of_a_connection_that_has_ended():
         def start_request(self, server_conn, request_conn):
             return Noted(request_conn)
 
-    async with serve(Forgetful(None)) as served:
+    async with serve(Forgetful(None), ssl_options=tls) as served:
+        gc.collect()
         gc.disable()
         try:
             for data in (GET, GET * 3, post(b"x" * 100_000), post(b"x", length=9), b"GET\r\n\r\n"):
-                async with served.client() as client:
+                async with served.client(ssl=client_tls) as client:
                     client.send(data)
                     await asyncio.sleep(0.02)
             await until(lambda: not served.server._open)
             await asyncio.sleep(0.02)
             alive = [reference() for reference in references if reference() is not None]
+            alive += [each for each in gc.get_objects() if isinstance(each, SecureTransport)]
             assert alive == []
         finally:
             gc.enable()
