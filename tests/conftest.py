@@ -8,8 +8,13 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.server import FORMS, ROOT, STARTED, Server, reserved_port
+
+# No deadline: on a busy machine, any example may take a second.
+settings.register_profile("waterspout", database=None, deadline=None)
+settings.load_profile("waterspout")
 
 
 def pytest_configure():
