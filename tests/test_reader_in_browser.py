@@ -113,6 +113,35 @@ def test_pages_look_right_everywhere(chrome, board):
                     keep_whole_screenshot(chrome, width, f"{name}-{width}-{scheme}")
 
 
+# Whether the first letter of `word` stands left of its last one, somewhere below `selector`.
+READS_ON = """
+const [selector, word] = arguments;
+const texts = document.createTreeWalker(document.querySelector(selector), NodeFilter.SHOW_TEXT);
+while (texts.nextNode()) {
+  const at = texts.currentNode.data.indexOf(word);
+  if (at < 0) continue;
+  const [first, last] = [at, at + word.length - 1].map((start) => {
+    const letter = document.createRange();
+    letter.setStart(texts.currentNode, start);
+    letter.setEnd(texts.currentNode, start + 1);
+    return letter.getBoundingClientRect().left;
+  });
+  return first < last;
+}
+"""
+
+
+def test_a_name_that_reads_from_the_right_turns_nothing_else_round(chrome, board):
+    address, store = board
+    names = ("\N{RIGHT-TO-LEFT OVERRIDE}gpj.exe", "\N{HEBREW LETTER ALEF}\N{HEBREW LETTER BET}")
+    ids = [store.write(add_component, name).id for name in names]
+    store.write(add_incident, "Storm", State.INVESTIGATING, "Wind.", components=ids)
+    watch(chrome, address)
+    for selector, word in ((".summary .detail", "2 open incidents"), (".facts", "since")):
+        wait_for(chrome, selector, word)
+        assert chrome.execute_script(READS_ON, selector, word), selector
+
+
 def test_all_parts_of_the_page_are_live(chrome, board):
     address, store = board
     watch(chrome, address)

@@ -64,7 +64,7 @@ def test_the_badge_says_what_the_page_does(fetch):
     assert 'aria-label="status: outage"' in fetch("/badge.svg")
     page = fetch("/")
     assert '<p class="state">Major outage</p>' in page
-    assert "Affected: Harbour" in page or ", Harbour" in page
+    assert "Affected: <bdi>Harbour" in page or ", <bdi>Harbour" in page
 
 
 def test_a_poll_begins_where_the_page_ends(fetch):

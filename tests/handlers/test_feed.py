@@ -65,7 +65,7 @@ async def test_an_event_tells_how_every_component_is(feed, store):
     parts = parse(await feed.event(NOTHING))["parts"]
     assert "Partial outage" in parts[f"condition-{component.id}"]
     assert "Partial outage" in parts[f"days-{component.id}"]
-    assert "Affected: Harbour &lt;1&gt;" in parts["summary"]
+    assert "Affected: <bdi>Harbour &lt;1&gt;</bdi>" in parts["summary"]
     assert "article" not in parts["maintenance"]
 
 

@@ -332,7 +332,7 @@ class TestComponentsOfAnIncident:
         assert (response.status_code, response.headers["Location"]) == (303, "/incidents/1")
         assert self.names(store) == ["Web", "API"]
         assert published[-1][1]["version"] == store.read(read_version)
-        assert "Web, API" in client.get("/incidents/1").text
+        assert "<bdi>Web</bdi>, <bdi>API</bdi>" in client.get("/incidents/1").text
         line = store.read(read_audit)[0]
         assert (line.who, line.action) == ("anna", "changed components")
         assert line.subject == "Slow: Web, API"

@@ -119,7 +119,7 @@ def test_the_summary_is_as_the_worst_component(client, store, harbour, impact, w
     store.write(add_incident, "Storm", State.IDENTIFIED, "Wind.", impact=impact, components=[harbour.id])
     page = client.get("/").text
     assert f'<p class="state">{words}</p>' in page
-    assert "Affected: Harbour &lt;pier&gt; · 1 open incident" in page
+    assert "Affected: <bdi>Harbour &lt;pier&gt;</bdi> · 1 open incident" in page
 
 
 def test_an_incident_that_concerns_no_component_is_in_the_summary(client, store):
