@@ -5,6 +5,7 @@ Screenshots of it all are left in var/screenshots.
 
 import json
 import re
+import signal
 import time
 import urllib.request
 from datetime import UTC, datetime, timedelta
@@ -295,6 +296,39 @@ def test_it_says_when_it_is_cut_off_and_catches_up(chrome, tmp_path, port):
         wait_for(chrome, f"[data-update='{update.id}']", "While you were away.")
         assert not find(chrome, "#notice").is_displayed()
         assert is_same_page(chrome)
+
+
+# Twenty times as impatient a page, and what it has said of itself.
+IMPATIENT = """
+    {
+      const { setTimeout } = window;
+      window.setTimeout = (call, wait, ...more) => setTimeout(call, wait / 20, ...more);
+      const { timeout } = AbortSignal;
+      AbortSignal.timeout = (wait) => timeout.call(AbortSignal, wait / 20);
+    }
+    window.said = [];
+    document.addEventListener("DOMContentLoaded", () => {
+      const live = document.getElementById("live");
+      new MutationObserver(() => window.said.push(live.textContent)).observe(live, { childList: true });
+    });
+"""
+
+
+def test_a_page_whose_server_has_fallen_silent_does_not_call_itself_live(chrome, tmp_path):
+    """As after a laptop's sleep, or where a connection is lost without a word."""
+    with start_board(tmp_path) as (server, log):
+        address = wait_for_address(server, log)
+        script = chrome.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": IMPATIENT})
+        try:
+            watch(chrome, address)
+            server.send_signal(signal.SIGSTOP)
+            wait_for(chrome, "#live", "Disconnected")
+            assert chrome.execute_script("return window.said.slice(-2)") == ["Connecting…", "Disconnected"]
+            server.send_signal(signal.SIGCONT)
+            wait_for(chrome, "#live", "Live")
+            assert is_same_page(chrome)
+        finally:
+            chrome.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
 
 
 def test_without_script_it_is_a_page_all_the_same(chrome, board):

@@ -175,7 +175,7 @@
     const hear = (event) => {
       heard = true;
       succeeded();
-      expectBeat(BEAT_WAIT, connect);
+      expectBeat(BEAT_WAIT, reconnect);
       if (event.type !== "beat")
         receive({ event: event.type, cursor: event.lastEventId, data: JSON.parse(event.data) });
     };
@@ -193,15 +193,21 @@
     });
   }
 
-  async function request(url, options) {
-    const signal = AbortSignal.any([asking.signal, AbortSignal.timeout(POLL_WAIT)]);
+  /* After silence: whether what is shown is how things are, nobody knows until the server speaks again. */
+  function reconnect() {
+    showStatus("connecting");
+    connect();
+  }
+
+  async function request(url, options, patience = POLL_WAIT) {
+    const signal = AbortSignal.any([asking.signal, AbortSignal.timeout(patience)]);
     const reply = await fetch(url, { signal, ...options });
     if (!reply.ok) throw new Error(reply.statusText);
     return reply;
   }
 
-  async function ask(query) {
-    const reply = await request(`${urls.poll}?since=${cursor}${query}`, { cache: "no-store" });
+  async function ask(query, patience) {
+    const reply = await request(`${urls.poll}?since=${cursor}${query}`, { cache: "no-store" }, patience);
     const news = await reply.json();
     succeeded();
     if (news.events.length) news.events.forEach(receive);
@@ -223,7 +229,7 @@
 
   const poll = () =>
     attempt(async (signal) => {
-      await ask("&wait=0"); // whether it works: to be told at once
+      await ask("&wait=0", STREAM_WAIT); // whether it works: to be told at once
       for (let count = 0; count < POLLS && !signal.aborted; count++) await ask("");
       if (!signal.aborted) connect();
     }, connect);
