@@ -182,7 +182,8 @@ def _suggest(found: Any, name: str, module_name: str) -> str:
         given = next((each for each in _FACTORIES if inspect.isfunction(_look_up(found, each))), None)
         if given:
             return f"; {given}() makes one, but needs arguments: {_spell_call(module_name, given)}"
-    near = difflib.get_close_matches(name, dir(found), n=1)
+    names = [each for each in dir(found) if not inspect.ismodule(_look_up(found, each))]
+    near = difflib.get_close_matches(name, names, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
@@ -245,6 +246,9 @@ def _check_factory(spec: str, found: Any) -> None:
     if not callable(found):
         raise TargetNotFound(f"{spec!r}: this is not callable: leave out the ()")
     if not takes(found, 0):
+        if not (inspect.isroutine(found) or inspect.isclass(found)):
+            kind = type(found).__name__
+            raise TargetNotFound(f"{spec!r}: this is no factory, its type is {kind}: leave out the ()")
         module, factory, _ = split_spec(spec)
         raise TargetNotFound(
             f"{spec!r}: a factory is called without arguments, and this one needs some: "

@@ -71,10 +71,20 @@ def format_size(size: int) -> str:
     return str(size)
 
 
-class Seconds(click.FloatRange):
-    """A finite time, not so short that the server does nothing but watch it."""
+class Number(click.IntRange):
+    """A whole number."""
 
-    name = "seconds"
+    name = "whole number"
+
+
+class Time(click.FloatRange):
+    """A number of seconds."""
+
+    name = "number of seconds"
+
+
+class Seconds(Time):
+    """A finite time, not so short that the server does nothing but watch it."""
 
     def __init__(self) -> None:
         super().__init__(_SHORTEST)
@@ -93,7 +103,7 @@ class Port(click.IntRange):
     sctp): not meant for us, so the default is used, as if no port had been given.
     """
 
-    name = "port"
+    name = "port number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         is_theirs = str(value).startswith(("tcp://", "udp://", "sctp://"))

@@ -20,10 +20,12 @@ from waterspout.option_types import (
     Descriptors,
     Mode,
     Nice,
+    Number,
     Parsed,
     Port,
     Seconds,
     Size,
+    Time,
     format_size,
     parse_place,
 )
@@ -61,7 +63,7 @@ def _seconds(name: str, default: float, text: str) -> click.Option:
 
 
 def _count(name: str, least: int, most: int | None, default: int, text: str) -> click.Option:
-    return _option(name, type=click.IntRange(least, most), default=default, metavar="N", help=text)
+    return _option(name, type=Number(least, most), default=default, metavar="N", help=text)
 
 
 #: Heading -> its options, in the order of the help.
@@ -192,7 +194,7 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
         _seconds("--body-timeout", limits.BODY_TIMEOUT, "Pause in a body that the server wants to read."),
         _option(
             "--body-rate",
-            type=click.IntRange(0),
+            type=Number(0),
             default=limits.BODY_RATE,
             metavar="N",
             help="Bytes a second at which a body must arrive after that time; 0: any.",
@@ -200,7 +202,7 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
         _seconds("--write-timeout", limits.WRITE_TIMEOUT, "Without taking any of its reply."),
         _option(
             "--write-rate",
-            type=click.IntRange(0),
+            type=Number(0),
             default=limits.WRITE_RATE,
             metavar="N",
             help="Bytes a second at which a client must take its reply, in the long run; 0: any.",
@@ -221,7 +223,7 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
         ),
         _option(
             "--graceful-timeout",
-            type=click.FloatRange(0),
+            type=Time(0),
             default=limits.GRACEFUL_TIMEOUT,
             metavar="SECONDS",
             help="How long running requests may take after SIGTERM, Ctrl-C or SIGHUP.",

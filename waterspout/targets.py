@@ -20,7 +20,7 @@ def check_named(target: str | None, native: str | None, wsgi: str | None) -> Non
     """Raises ConfigurationError: what to serve is said twice."""
     if target is not None and (native or wsgi):
         raise ConfigurationError(
-            "give either TARGET, or --native and/or --wsgi, not both (the variables "
+            f"give either TARGET, here {target!r}, or --native and/or --wsgi, not both (the variables "
             "WATERSPOUT_NATIVE and WATERSPOUT_WSGI count, too)"
         )
 

@@ -445,6 +445,7 @@ def test_a_port_that_is_not_for_us_says_no_place_to_listen(served):
             "nothing to serve: give TARGET, or --native and/or --wsgi; a Flask app, for example: --wsgi",
         ),
         (("tests.waterspout.natives:ours", "--wsgi", APP), "not both"),
+        (("--wsgi", APP, "--max-body-size", "10", "MiB"), "TARGET, here 'MiB', or --native"),
         (("tests.waterspout.natives:ours", "--native", "x:y"), "not both"),
         (("no_such_module:app",), "there is no module 'no_such_module'"),
         (("nonsense",), "write MODULE:NAME"),
@@ -629,7 +630,7 @@ def test_on_the_command_line_such_a_port_is_a_wrong_option(served):
         ("0.0.0.0:8912", "'0.0.0.0:8912' is not just a port: write --host 0.0.0.0 --port 8912"),
         (":8912", "write --port 8912"),
         ("[::]:8912", "write --host :: --port 8912"),
-        ("http", "'http' is not a valid"),
+        ("http", "'http' is not a valid port number"),
         ("a:b", "'a:b' is not a valid"),
     ],
 )

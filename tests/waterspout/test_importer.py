@@ -41,6 +41,7 @@ TARGETS = {
         from builtins import print
         class Wrapped:
             def __call__(self, environ, start_response): return []
+        wrapped = Wrapped()
         class Asgi:
             async def __call__(self, scope, receive, send): pass
         def injected(): return app
@@ -57,6 +58,7 @@ TARGETS = {
             def __call__(self): return app
         typed = Typed()
     """,
+    "importing.py": "import threading",
     "parsing.py": "import json\njson.loads('nonsense')",
     "making.py": """
         from flask import Flask
@@ -202,6 +204,7 @@ def test_what_is_no_such_spec_is_refused_with_an_example(spec):
             "; create_app() makes one, but needs arguments: write a module with the lines `from want",
         ),
         ("web:number()", "this is not callable: leave out the ()"),
+        ("web:wrapped()", "this is no factory, its type is Wrapped: leave out the ()"),
     ],
 )
 def test_what_does_not_resolve_is_named(spec, text):
@@ -209,6 +212,11 @@ def test_what_does_not_resolve_is_named(spec, text):
         resolve(spec)
     assert text in str(caught.value)
     assert repr(spec) in str(caught.value)
+
+
+def test_a_module_that_the_app_s_module_imports_is_never_meant():
+    with pytest.raises(TargetNotFound, match=r"'importing' has no 'nothing'$"):
+        resolve("importing:nothing")
 
 
 def test_that_the_directory_is_gone_is_said(monkeypatch, tmp_path):

@@ -4,7 +4,7 @@ import click
 import pytest
 
 from waterspout.exceptions import ConfigurationError
-from waterspout.option_types import Mode, Nice, Parsed, Size, format_size
+from waterspout.option_types import Mode, Nice, Number, Parsed, Port, Seconds, Size, Time, format_size
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,17 @@ def test_what_a_function_reads_is_refused_in_its_own_words():
     assert Parsed("thing", parse).convert(7, None, None) == 7
     with pytest.raises(click.BadParameter, match="bad is not good"):
         Parsed("thing", parse).convert("bad", None, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "said"),
+    [
+        (Number(0), "four", "'four' is not a valid whole number"),
+        (Time(0), "5m", "'5m' is not a valid number of seconds"),
+        (Seconds(), "60s", "'60s' is not a valid number of seconds"),
+        (Port(0, 65535), "http", "'http' is not a valid port number"),
+    ],
+)
+def test_what_is_no_number_is_refused_with_the_kind_that_is_wanted(kind, text, said):
+    with pytest.raises(click.BadParameter, match=said):
+        kind.convert(text, None, None)
