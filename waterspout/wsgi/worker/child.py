@@ -50,6 +50,7 @@ def serve_process(control: Control) -> int:
     give_way(spec["nice"])
     control.say_ready()
     lanes = _open_lanes(control, app, spec)
+    control.is_ending = True
     if not _join(lanes, threading.TIMEOUT_MAX if control.is_orphan else VIEWS_GRACE):
         _leave_views()
     return 0

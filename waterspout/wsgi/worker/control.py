@@ -14,7 +14,7 @@ from typing import Final
 
 from waterspout.hub.outbox import Outbox
 from waterspout.limits import FAILURE_TEXT, ORPHAN_GRACE
-from waterspout.logs.standing import LEFT, describe_left, find_place, find_threads
+from waterspout.logs.standing import LEFT, MAIN_THREAD, describe_left, find_place, find_threads
 from waterspout.wsgi.frames import (
     FAILED,
     LANE,
@@ -42,7 +42,7 @@ class Control:
 
     `orders`: what the main thread has to do. When the server is gone, or says STOP while the app is still
     being imported, the process must end whatever its other threads do: the reader ends it. `is_orphan`:
-    the server is gone.
+    the server is gone. `is_ending`: the main thread serves no more.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -57,7 +57,7 @@ class Control:
         self._descriptors: list[tuple[int, ...]] = []
         self.orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
         self.outbox = Outbox(self._tell_published)
-        self.ready = self.is_orphan = False
+        self.ready = self.is_orphan = self.is_ending = False
 
     def start(self) -> None:
         for name, work in (("orders", self._read), ("publish", self._write_published)):
@@ -152,12 +152,17 @@ class Control:
                     continue
                 if kind == WHERE:
                     thread = int(payload)
-                    place = describe_left(find_threads()) if thread == LEFT else find_place(thread)
+                    place = self._describe_left() if thread == LEFT else find_place(thread)
                     self._answer(pack(PLACE, payload + b" " + place.encode()))
                     continue
                 if kind == LANE and not self._descriptors:
                     continue  # the kernel had no room for its descriptors: the other end sees the lane closed
                 self.orders.put((kind, payload, self._descriptors.pop(0) if kind == LANE else ()))
+
+    def _describe_left(self) -> str:
+        if self.is_ending:
+            return describe_left(find_threads())
+        return f"too little processor time to end, at {find_place(MAIN_THREAD)}"
 
     def _answer(self, frame: bytes) -> None:
         """That this thread could run is part of the answer: no thread holds the interpreter lock."""

@@ -190,6 +190,29 @@ load()
     assert places[2] == b"1 "
 
 
+def test_what_keeps_it_from_ending_is_not_the_app_until_it_has_begun_to_end():
+    """On a busy machine the main thread may not have had its turn yet."""
+    code = """
+control.say_ready()
+control.orders.get()
+control.is_ending = True
+publish("ending", 1)
+def leave():
+    while True: time.sleep(0.01)
+leave()
+"""
+    with run_script(code) as channel:
+        channel.hear()
+        channel.order(WHERE, b"-1")
+        _, said = channel.hear()
+        assert said.startswith(b"-1 too little processor time to end, at ")
+        channel.order(STOP)
+        channel.hear()
+        channel.order(WHERE, b"-1")
+        _, said = channel.hear()
+        assert said.startswith(b"-1 exit functions registered by the app are still running, at ")
+
+
 @pytest.mark.parametrize("room", [0, 1, 2])
 def test_a_lane_of_which_some_descriptors_got_lost_is_no_order(room):
     """The process can't hold that many: the kernel drops the others, and says so."""
