@@ -303,6 +303,9 @@ SAME_SIGNAL = 1.0
 #: When the server or a WSGI process has been told to end and has not within this, the log says what it waits
 #: for (seconds).
 END_SAID = 0.5
+#: ... and if it does not answer, as in its last moments, or on a busy machine, it is asked again after this:
+#: most have ended by then (seconds).
+END_GUESSED = 2.0
 #: After being told to stop, a WSGI process gets this long to exit: agents send what they have gathered, which
 #: is just as valuable if a view hangs (seconds).
 EXIT_GRACE = 3.0

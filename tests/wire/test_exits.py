@@ -98,7 +98,7 @@ from tests.apps.working import app
 
 class Slow:
     def __del__(self, sleep=time.sleep):
-        sleep(3)
+        sleep(9)
 
 sys.keep = Slow()
 """

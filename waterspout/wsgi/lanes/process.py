@@ -30,7 +30,7 @@ from waterspout.exceptions import (
     WaterspoutError,
 )
 from waterspout.importer import Home
-from waterspout.limits import CUT_GRACE, END_SAID, EXIT_GRACE, PLACES_ASKED, READY_TIMEOUT
+from waterspout.limits import CUT_GRACE, END_GUESSED, END_SAID, EXIT_GRACE, PLACES_ASKED, READY_TIMEOUT
 from waterspout.logs.standing import LEFT, describe_place
 from waterspout.system.descriptors import describe_limit, is_shortage
 from waterspout.system.processes import read_rss
@@ -179,7 +179,8 @@ class ProcessCrew(Crew):
         await asyncio.sleep(END_SAID)
         left = await self.find_place(LEFT)
         if not left and self._is_free:
-            left = _ENDING
+            await asyncio.sleep(END_GUESSED)
+            left = await self.find_place(LEFT) or _ENDING
         remains = (self._ends_by or 0.0) - asyncio.get_running_loop().time()
         if left and remains > 0 and not self.gone:
             logger.info(

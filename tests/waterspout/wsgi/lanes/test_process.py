@@ -181,6 +181,29 @@ async def test_of_a_process_that_dies_while_it_is_given_its_lanes_the_end_is_tol
     assert crew.gone_told == 1
 
 
+FREEING = """
+from tests.waterspout.wsgi.apps import app
+import sys, time
+
+class Slow:
+    def __del__(self, sleep=time.sleep):
+        sleep(4)
+
+sys.keep = Slow()
+"""
+
+
+async def test_that_python_takes_a_moment_to_end_is_no_news(start_crew, tmp_path, monkeypatch, caplog):
+    """It does on a busy machine, and in a large app. No thread of the process answers any more."""
+    (tmp_path / "freeing_moment.py").write_text(FREEING)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(process, "END_GUESSED", 30)
+    crew = await start_crew("freeing_moment:app")
+    with caplog.at_level(logging.INFO, "waterspout.wsgi"):
+        await crew.stop(35)
+    assert "is still running" not in caplog.text
+
+
 async def test_a_start_that_is_cancelled_leaves_no_process(make_crew, tmp_path, monkeypatch):
     (tmp_path / "slow_to_import.py").write_text("import time; time.sleep(30)")
     monkeypatch.syspath_prepend(tmp_path)
