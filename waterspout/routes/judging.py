@@ -18,6 +18,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
 from waterspout.application import Application
+from waterspout.native.access import find_access
 from waterspout.native.fitting import may_decline
 from waterspout.native.methods import owns
 from waterspout.routes.listing import Native, View, list_native, list_others, list_views
@@ -73,7 +74,7 @@ def examine(application: TornadoApplication, wsgi: Any, flask: Any, wsgi_name: s
     findings = [*judge.find_shadows(), *judge.find_unreachable(), *_find_undeclared(application, natives)]
     stale = _find_stale(natives, views, sites)
     idle = [] if list_others(application) else judge.find_idle()  # the others may lead to the same handlers
-    return Report(rows, findings, [*notes, *judge.notes, *stale, *idle])
+    return Report(rows, findings, [*notes, *judge.notes, *stale, *idle, *judge.find_let_in()])
 
 
 def _lay_table(application: TornadoApplication) -> Table:
@@ -268,6 +269,24 @@ class Judge:
         keys = [(id(view), method) for method in view.methods]
         taken = [self._taken[key] for key in keys if key in self._taken]
         return {route for by in taken for route in by} if taken or any(map(self._free.get, keys)) else None
+
+    def find_let_in(self) -> list[str]:
+        """Views behind a login, and the handlers that answer instead of them to everybody: once each."""
+        found: dict[str, None] = {}
+        for view in self._views:
+            if view.row.access == "-":
+                continue
+            for method in view.methods:
+                for route in self._taken.get((id(view), method), ()):
+                    native = self._by_route[route]
+                    access = find_access(native.route.target, method)
+                    if access == "authenticated":
+                        continue
+                    says = "is public" if access else "does not say who may use it"
+                    instead = f"Flask's {view.row.target!r} ({view.row.source}), which it answers instead of"
+                    advice = "write @waterspout.authenticated, unless that is meant"
+                    found[f"{_name(native)} {says}, but {instead}, is {view.row.access}: {advice}"] = None
+        return list(found)
 
     def find_unreachable(self) -> list[Finding]:
         """Rules of either side that are behind others of the same side, which take all their requests."""

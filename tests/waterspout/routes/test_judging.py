@@ -368,6 +368,48 @@ def test_logins_of_flask_are_seen():
     }
 
 
+@waterspout.replaces("guarded")
+class Undecided(Both):
+    pass
+
+
+@waterspout.replaces("guarded")
+@waterspout.public
+class Open(Both):
+    pass
+
+
+@waterspout.replaces("guarded")
+@waterspout.authenticated
+class Closed(Both):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("handler", "says"), [(Undecided, "does not say who may use it"), (Open, "is public"), (Closed, None)]
+)
+def test_a_handler_that_lets_everybody_in_where_flask_does_not_is_named(handler, says):
+    app = Flask("shop", static_folder=None)
+    LoginManager(app)
+
+    @app.route("/guarded", methods=["GET", "POST"])
+    @login_required
+    def guarded():
+        pass
+
+    app.add_url_rule("/open", "open", view)
+    report = judge([("/guarded", handler), ("/open", Public)], app)
+    notes = [note for note in report.notes if "login_required" in note]
+    assert len(notes) == (says is not None)
+    for note in notes:
+        assert re.fullmatch(
+            rf"native /guarded of \S+{handler.__name__} \(\S+\) {says}, but Flask's 'guarded' \(\S+\), "
+            "which it answers instead of, is login_required: "
+            "write @waterspout.authenticated, unless that is meant",
+            note,
+        )
+
+
 def test_rules_are_listed_in_the_order_in_which_they_are_asked():
     app = make_flask(("/z", "z"), ("/a", "a", ["POST"]))
     native = [(r"/b", Get), PathRule("/c/<x>", Both, name="c"), ("/d", Anything)]
