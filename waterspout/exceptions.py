@@ -73,6 +73,13 @@ class Decline(WaterspoutError):
     Not in a handler that streams the request's body, which is gone by then: there it is an error.
     """
 
+    def __str__(self) -> str:
+        """Read where it is an error: nobody takes the request over."""
+        return super().__str__() or (
+            "only a native handler can decline, as long as it has written nothing, and not one that streams "
+            "the request's body"
+        )
+
 
 class NotHTTP(RequestRefused):
     """The first line is not a request line."""

@@ -6,6 +6,7 @@ from waterspout import exceptions
 from waterspout.exceptions import (
     ClientDisconnected,
     ConfigurationError,
+    Decline,
     FrameError,
     InvalidResponse,
     NotServing,
@@ -59,3 +60,8 @@ def test_a_refused_request_knows_its_status():
 def test_the_faults_of_others_are_no_value_errors(error):
     """`except ValueError` in a view must not swallow them."""
     assert not issubclass(error, ValueError)
+
+
+def test_where_nobody_takes_a_request_over_declining_says_who_can():
+    assert str(Decline()).startswith("only a native handler can decline")
+    assert str(Decline("legacy")) == "legacy"

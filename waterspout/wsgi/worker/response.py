@@ -110,7 +110,8 @@ class Response:
         """
         with self._turn:
             if not isinstance(chunk, bytes):
-                raise InvalidResponse(f"the body must be bytes, not {type(chunk).__name__}")
+                meant = "; return [body], a list of bytes" if isinstance(chunk, int) else ""
+                raise InvalidResponse(f"the body must be bytes, not {type(chunk).__name__}{meant}")
             if self._status is None:
                 raise InvalidResponse("the app sends a body before start_response()")
             if not chunk or self.ended:

@@ -106,6 +106,12 @@ def test_a_body_that_is_not_bytes_is_refused(response, sent, chunk):
     assert sent.sends == []
 
 
+def test_an_app_that_returns_bytes_themselves_is_told_what_to_return(response):
+    response.start_response("200 OK", TEXT)
+    with pytest.raises(InvalidResponse, match=r"not int; return \[body\], a list of bytes$"):
+        response.write(next(iter(b"text")))
+
+
 @pytest.mark.parametrize("chunk", [b"x", b""])
 def test_a_body_before_start_response_is_refused(response, sent, chunk):
     with pytest.raises(InvalidResponse, match="before start_response"):
