@@ -36,6 +36,10 @@ def test_each_leads_to_options_that_there_are(name):
         (["-w", "4", "--threads", "8"], "no such option: -w; use --wsgi-workers (docs/gunicorn.md)"),
         (["-k", "gevent"], "use processes with threads: --wsgi-workers and --wsgi-threads"),
         (["--preload"], "there is none here: each WSGI process loads the app by itself"),
+        (
+            ["--env-file", ".env"],
+            "there is none here: use systemd's EnvironmentFile=, or load_dotenv() in the",
+        ),
     ],
 )
 @pytest.mark.parametrize("is_own", [True, False])
