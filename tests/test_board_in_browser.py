@@ -10,7 +10,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from app.settings import parse_database_url
 from app.store.incidents import CHANGES_LISTED, add_update
-from app.store.tables import UPDATES_LISTED, State
+from app.store.tables import NAME_LENGTH, UPDATES_LISTED, State
 from tests.app.databases import post_incidents
 from tests.app.operating import read_password
 from tests.app.serving import COMPONENTS, FORMS, serve_board, start_board, wait_for_address
@@ -380,3 +380,15 @@ def test_an_operator_arranges_the_board(windows, address):
     operator.open(f"{address}/admin/audit/")
     operator.wait_for("tbody tr:first-child", "added operator: " + name)
     operator.find("header form button").click()
+
+
+def test_a_name_that_can_t_be_broken_fits_into_the_forms(windows, address):
+    _, operator = windows
+    name = "W" * NAME_LENGTH
+    operator.open(f"{address}/admin/components/")
+    operator.find("#new-name").send_keys(name, Keys.ENTER)
+    operator.wait_for(f"label:has(+ input[value='{name}'])", name)
+    for width in (390, 1280):
+        with screen(operator.front(), width, "light"):
+            operator.open(f"{address}/admin/")
+            assert operator.chrome.execute_script("return document.documentElement.scrollWidth") <= width
