@@ -142,8 +142,10 @@ def test_a_container_s_settings_have_no_wsgi_before_them():
         Container("a:b", wsgi_threads=4)
     with pytest.raises(ConfigurationError, match=said):
         Container("a:b").configure(wsgi_threads=4)
-    with pytest.raises(ConfigurationError, match="unknown setting 'colour'"):
+    with pytest.raises(ConfigurationError, match=r"unknown setting 'colour'$"):
         Container("a:b", colour=4)
+    with pytest.raises(ConfigurationError, match=r"unknown setting 'thread'; did you mean 'threads'\?$"):
+        Container("a:b", thread=4)
 
 
 def create_app(config=None):

@@ -11,16 +11,22 @@ from tornado.websocket import WebSocketHandler
 from waterspout.exceptions import ConfigurationError
 from waterspout.native.access import find_access
 from waterspout.native.methods import defines
+from waterspout.signature import takes
 
 #: How many handlers are named; there may be hundreds.
 _NAMED: Final = 5
 
 
 def check_loader(loader: Any) -> None:
-    """Raises ConfigurationError: `login_loader` can't be called."""
+    """Raises ConfigurationError: `login_loader` can't be called with a handler."""
     if loader is not None and not callable(loader):
         raise ConfigurationError(
             f"login_loader must be a function from a handler to its user, not {loader!r}"
+        )
+    if loader is not None and not takes(loader, 1):
+        raise ConfigurationError(
+            "login_loader is called with the handler and nothing else, which "
+            f"{getattr(loader, '__qualname__', repr(loader))} does not accept"
         )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
+import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields, replace
 from typing import Any, Never
@@ -231,4 +233,6 @@ def _refuse(name: str) -> ConfigurationError:
     if name.startswith("wsgi_"):
         bare = name.removeprefix("wsgi_")
         return ConfigurationError(f"{bare}: a Container's settings have no wsgi_ prefix")
-    return ConfigurationError(f"unknown setting {name!r}")
+    ours = inspect.signature(Container).parameters
+    near = difflib.get_close_matches(name, ours, n=1)
+    return ConfigurationError(f"unknown setting {name!r}{f'; did you mean {near[0]!r}?' if near else ''}")

@@ -66,6 +66,14 @@ def test_a_loader_is_a_function(loader):
         Application([("/account", Account)], login_loader=loader)
 
 
+@pytest.mark.parametrize("loader", [lambda: None, lambda handler, session: None])
+def test_a_loader_is_called_with_a_handler_alone(loader):
+    with pytest.raises(
+        ConfigurationError, match=r"is called with the handler and nothing else, which \S*lambda"
+    ):
+        Application([("/account", Account)], login_loader=loader)
+
+
 @pytest.mark.parametrize("url", ["/auth/login", "/", "/shopping/login"])
 def test_a_place_to_sign_in_outside_of_the_root_path_is_told(url):
     application = Application([("/account", Account)], login_loader=load, login_url=url)
