@@ -64,8 +64,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """`rows`: in the order in which they are tried; `notes`: what was not checked, and why, and
-    what may be meant."""
+    """`rows`: in the order in which they are tried; `notes`: what was not checked, and why, and what may be
+    meant.
+    """
 
     rows: Sequence[Row] = ()
     findings: Sequence[Finding] = ()
