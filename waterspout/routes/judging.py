@@ -327,6 +327,8 @@ class Judge:
                     takers[id(other)] = other, f"{method} {path}"
         if takers and view.is_name:
             return None  # there is no function that could go unused
+        if view.library and all(other.library == view.library for other, _ in takers.values()):
+            return None  # a package's own affair: Flask-RESTX has two rules at the root of each API
         if not takers:
             if not self._redirected.intersection(paths):
                 self.notes.append(

@@ -13,6 +13,7 @@ from tornado.routing import PathMatches, Rule
 from tornado.web import Application as TornadoApplication
 from werkzeug.routing import BaseConverter
 
+from waterspout.importer import is_foreign
 from waterspout.native.access import find_access
 from waterspout.native.methods import find_methods
 from waterspout.native.replacing import find_replaced
@@ -62,7 +63,8 @@ class Native:
 @dataclass
 class View:
     """A rule of the Flask app. `shape`: None, if it can't be judged; `why` gives the reason. `is_name`: its
-    endpoint has no function, and is only a name for `url_for` (Flask's tutorial has one, `index`).
+    endpoint has no function, and is only a name for `url_for` (Flask's tutorial has one, `index`). `library`:
+    the installed package that its function is of; "": none, it is the app's own.
     """
 
     row: Row
@@ -70,6 +72,7 @@ class View:
     shape: Shape | None
     why: str = ""
     is_name: bool = False
+    library: str = ""
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -154,7 +157,8 @@ def list_views(flask: Any, prefix: str = "") -> list[View]:
         elif rule.redirect_to is not None:
             why = "it only redirects"
         shape = None if why else Shape(prefix + rule.rule, find_converters(rule))
-        found.append(View(row, rule, shape, why, is_name=function is None))
+        library = _find_library(function)
+        found.append(View(row, rule, shape, why, is_name=function is None, library=library))
     return found
 
 
@@ -197,8 +201,7 @@ def _unwrap(function: Any) -> Iterator[Any]:
 
 def find_source(target: Any) -> str:
     """`file:line`, relative to the current directory or where packages are found; "-": it is in no file."""
-    *_, inmost = [None, *_unwrap(target)]
-    inmost = getattr(inmost, "view_class", inmost)
+    inmost = _find_inmost(target)
     try:
         file = inspect.getsourcefile(inmost)
         code = getattr(inmost, "__code__", None)
@@ -206,6 +209,22 @@ def find_source(target: Any) -> str:
     except (TypeError, OSError):
         return "-"
     return f"{_shorten(file)}:{line}" if file else "-"
+
+
+def _find_library(target: Any) -> str:
+    inmost = _find_inmost(target)
+    try:
+        file = inspect.getsourcefile(inmost)
+    except TypeError:
+        return ""
+    name = getattr(inmost, "__module__", None)
+    return name.partition(".")[0] if file and isinstance(name, str) and is_foreign(file) else ""
+
+
+def _find_inmost(target: Any) -> Any:
+    """The function or class that somebody wrote, below all that is around it."""
+    *_, inmost = [None, *_unwrap(target)]
+    return getattr(inmost, "view_class", inmost)
 
 
 def _shorten(file: str) -> str:

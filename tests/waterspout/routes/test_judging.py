@@ -3,6 +3,8 @@
 import functools
 import re
 
+import flask
+import flask_login
 import pytest
 from flask import Blueprint, Flask, current_app
 from flask.views import View
@@ -244,6 +246,24 @@ def test_a_rule_of_flask_s_behind_another_is_unreachable():
     report = judge([], make_flask(("/items/<id>", "one"), ("/items/<name>", "other"), ("/items/new", "new")))
     assert find_kinds(report) == [("unreachable", "other", False)]
     assert "Flask's 'one'" in report.findings[0].text
+
+
+def test_a_rule_behind_one_of_the_same_installed_package_is_that_package_s_affair():
+    """As in Flask-RESTX: nobody who uses it could settle it."""
+    app = make_flask()
+    app.add_url_rule("/api/", "api.doc", flask.redirect)
+    app.add_url_rule("/api/", "api.root", flask.abort)
+    assert judge([], app).findings == []
+    app.add_url_rule("/api/", "user", flask_login.logout_user)  # where a package stands is up to the app
+    app.add_url_rule("/api/", "own", view)
+    assert find_kinds(judge([], app)) == [("unreachable", "user", False), ("unreachable", "own", False)]
+
+
+def test_a_view_class_is_the_app_s_own_though_its_function_is_flask_s():
+    app = make_flask()
+    for name in ("one", "other"):
+        app.add_url_rule("/items", name, type("Items", (View,), {"__module__": __name__}).as_view(name))
+    assert find_kinds(judge([], app)) == [("unreachable", "other", False)]
 
 
 def test_aliases_and_defaults_that_redirect_are_not_unreachable():
