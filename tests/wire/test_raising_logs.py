@@ -1,6 +1,7 @@
 """What an app does to logging may cost log lines, but no reply, and neither the server nor its stop."""
 
 import signal
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -78,6 +79,16 @@ def serve(environ, start_response):
     return app(environ, start_response)
 """
 
+ELSEWHERE = """
+import os, time
+
+os.environ["TZ"] = "Asia/Tokyo"
+time.tzset()
+
+def app(environ, start_response):
+    raise ValueError("of the app")
+"""
+
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 @pytest.mark.parametrize(
@@ -114,3 +125,17 @@ def test_a_view_that_configures_logging_turns_none_of_our_lines_off(start_server
     server.signal(signal.SIGTERM)
     assert server.wait() == 0
     assert server.log_lines("waterspout.server stopped")
+
+
+@pytest.mark.parametrize("where", ["in the app", "in native code, too"])
+def test_an_app_that_sets_a_time_zone_changes_no_line_of_ours(start_server, form, tmp_path, where):
+    """As Django does where it reads its TIME_ZONE."""
+    (tmp_path / "my_zone.py").write_text(ELSEWHERE)
+    (tmp_path / "my_native.py").write_text(("import my_zone\n" if "too" in where else "") + "routes = []\n")
+    arguments = ("--native", "my_native:routes", "--wsgi", "my_zone:app")
+    server = start_server(*arguments, form=form, cwd=tmp_path, env={"TZ": "UTC"})
+    assert server.get("/").status == 500
+    lines = [*server.log_lines("GET / raised"), *server.log_lines("GET / 500")]
+    times = {datetime.fromisoformat(line[:19]) for line in lines}
+    assert len(lines) == 2
+    assert all(abs(datetime.now(UTC).replace(tzinfo=None) - time) < timedelta(hours=1) for time in times)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
+from waterspout.logs.local_time import TIME_ZONE, LocalTime
 from waterspout.logs.steady import steady
 
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
@@ -36,6 +37,10 @@ class LineFormatter(logging.Formatter):
     #: A second, and its text: one object, so that a thread sees both or neither.
     _latest = (-1, "")
 
+    def __init__(self, fmt: str | None = None, time_zone: str | None = TIME_ZONE) -> None:
+        super().__init__(fmt)
+        self._local_time = LocalTime(time_zone)
+
     def formatMessage(self, record: logging.LogRecord) -> str:
         if record.name in _QUOTING:
             record.message = escape(record.message)
@@ -46,15 +51,21 @@ class LineFormatter(logging.Formatter):
             return super().formatTime(record, datefmt)
         latest, second = self._latest, int(record.created)
         if latest[0] != second:
-            text = time.strftime(self.default_time_format, self.converter(second))
+            # Python's own way to ask for another time is `logging.Formatter.converter = time.gmtime`.
+            convert = self._local_time if self.converter is time.localtime else self.converter
+            text = time.strftime(self.default_time_format, convert(second))
             self._latest = latest = (second, text)
         return f"{latest[1]},{int(record.msecs):03d}"
 
 
-def configure(level: int = logging.INFO, *, access_log: bool = True) -> None:
-    """Send our log lines to stderr. `access_log` False silences the line for each request."""
+def configure(
+    level: int = logging.INFO, *, access_log: bool = True, time_zone: str | None = TIME_ZONE
+) -> None:
+    """Send our log lines to stderr. `access_log` False silences the line for each request. `time_zone`: TZ of
+    the server.
+    """
     handler = logging.StreamHandler()
-    handler.setFormatter(LineFormatter(_FORMAT))
+    handler.setFormatter(LineFormatter(_FORMAT, time_zone))
     for name in _OURS:
         logger = logging.getLogger(name)
         logger.handlers[:] = [handler]
@@ -62,7 +73,7 @@ def configure(level: int = logging.INFO, *, access_log: bool = True) -> None:
         logger.propagate = False
     if logging.lastResort is not None:
         # So that warnings of unconfigured loggers, such as asyncio's, also say when and what.
-        logging.lastResort.setFormatter(LineFormatter(_FORMAT))
+        logging.lastResort.setFormatter(LineFormatter(_FORMAT, time_zone))
     # At INFO Tornado quotes what a hostile client sent, including header values.
     logging.getLogger("tornado").setLevel(max(level, logging.WARNING))
     logging.getLogger("tornado.access").setLevel(level)

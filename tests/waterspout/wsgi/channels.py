@@ -50,7 +50,9 @@ class Channel:
         spec = {"target": target, "debug": False, "threads": 2, "multiprocess": False, "nice": 0}
         self.order(
             SPEC,
-            json.dumps(spec | {"argv": sys.argv, "path": sys.path, "log_level": 20} | changes).encode(),
+            json.dumps(
+                spec | {"argv": sys.argv, "path": sys.path, "log_level": 20, "time_zone": None} | changes
+            ).encode(),
         )
         kind, payload = self.hear()
         assert kind in (READY, FAILED)

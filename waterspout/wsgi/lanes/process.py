@@ -31,6 +31,7 @@ from waterspout.exceptions import (
 )
 from waterspout.importer import Home
 from waterspout.limits import CUT_GRACE, END_GUESSED, END_SAID, EXIT_GRACE, PLACES_ASKED, READY_TIMEOUT
+from waterspout.logs.local_time import TIME_ZONE
 from waterspout.logs.standing import LEFT, describe_place
 from waterspout.system.descriptors import describe_limit, is_shortage
 from waterspout.system.processes import read_rss
@@ -334,6 +335,7 @@ class ProcessCrew(Crew):
             "argv": sys.argv,
             "path": [entry for entry in sys.path if isinstance(entry, str)],  # imports skip others, too
             "log_level": logging.getLogger("waterspout").getEffectiveLevel(),
+            "time_zone": TIME_ZONE,  # native code may have set another, which the process inherits
         }
         return json.dumps(spec).encode()
 

@@ -79,7 +79,7 @@ def _adopt(spec: dict[str, Any]) -> None:
     """Find modules and log as the server does, with the server's `sys.argv`."""
     sys.path[:] = spec["path"]
     sys.argv[:] = spec["argv"]
-    loggers.configure(spec["log_level"])
+    loggers.configure(spec["log_level"], time_zone=spec["time_zone"])
 
 
 def _load(control: Control, spec: dict[str, Any]) -> WSGIApp:
