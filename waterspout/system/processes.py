@@ -22,12 +22,22 @@ def read_cpu_time(pid: int) -> float:
 
 def is_ready(pid: int, thread: int) -> bool:
     """Whether the thread runs, or waits for a core and for nothing else."""
+    return _read_state(f"/proc/{pid}/task/{thread}/stat") == b"R"
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether somebody has stopped the process (SIGSTOP), or holds it in a debugger."""
+    return _read_state(f"/proc/{pid}/stat") in (b"T", b"t")
+
+
+def _read_state(path: str) -> bytes:
+    """One letter, as proc(5) explains; b"" if unknown."""
     try:
-        with open(f"/proc/{pid}/task/{thread}/stat", "rb") as file:
+        with open(path, "rb") as file:
             _, _, rest = file.read().rpartition(b") ")
     except OSError:
-        return False
-    return rest.startswith(b"R")
+        return b""
+    return rest[:1]
 
 
 def read_rss(pid: int) -> int | None:

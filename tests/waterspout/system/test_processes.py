@@ -1,14 +1,15 @@
 """Processes that sleep and that compute, and what can be seen of them from outside."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
 
 import pytest
 
-from tests.server import poll
-from waterspout.system.processes import is_ready, read_cpu_time, read_rss
+from tests.server import freeze, poll
+from waterspout.system.processes import is_ready, is_stopped, read_cpu_time, read_rss
 from waterspout.wsgi.backlog import is_possible
 
 pytestmark = pytest.mark.skipif(not is_possible(), reason="asked of Linux, where there are backlogs")
@@ -44,10 +45,20 @@ def test_a_thread_that_sleeps_is_not_ready_and_uses_none(start):
     assert read_cpu_time(pid) == before
 
 
+def test_a_process_that_is_stopped_is_found_to_be(start):
+    pid = start("while True: pass")
+    assert not is_stopped(pid)
+    freeze(pid)
+    assert is_stopped(pid)
+    os.kill(pid, signal.SIGCONT)
+    assert poll(lambda: not is_stopped(pid))
+
+
 def test_of_a_process_that_is_gone_nothing_is_said():
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     assert not is_ready(process.pid, process.pid)
+    assert not is_stopped(process.pid)
     assert read_cpu_time(process.pid) == float("inf")
 
 

@@ -34,7 +34,7 @@ from waterspout.limits import CUT_GRACE, END_GUESSED, END_SAID, EXIT_GRACE, PLAC
 from waterspout.logs.local_time import TIME_ZONE
 from waterspout.logs.standing import LEFT, describe_place
 from waterspout.system.descriptors import describe_limit, is_shortage
-from waterspout.system.processes import read_rss
+from waterspout.system.processes import is_stopped, read_rss
 from waterspout.system.signals import GROUP_SIGNALS
 from waterspout.wsgi.backlog import BacklogEnd
 from waterspout.wsgi.frames import (
@@ -71,6 +71,9 @@ _LAST_WORDS: Final = 0.5
 
 #: What most likely keeps a process from ending that has nothing to serve and does not answer any more.
 _ENDING: Final = "it does not say what, so most likely Python itself is ending (it frees the app's objects)"
+
+#: Why a process that is stopped does not answer.
+STOPPED: Final = "somebody has stopped it (SIGSTOP, a debugger)"
 
 _FAILURES: Final = {error.__name__: error for error in (TargetNotFound, TargetRaised, ConfigurationError)}
 
@@ -179,9 +182,10 @@ class ProcessCrew(Crew):
         """Log what keeps it from ending, while there is time to do something about it."""
         await asyncio.sleep(END_SAID)
         left = await self.find_place(LEFT)
-        if not left and self._is_free:
+        if not left and self._is_free and not self.is_stopped:
             await asyncio.sleep(END_GUESSED)
-            left = await self.find_place(LEFT) or _ENDING
+            left = await self.find_place(LEFT)
+        left = left or self._guess_left()
         remains = (self._ends_by or 0.0) - asyncio.get_running_loop().time()
         if left and remains > 0 and not self.gone:
             logger.info(
@@ -200,8 +204,12 @@ class ProcessCrew(Crew):
             self,
             "had nothing to serve but " if self._is_free else "",
             round(grace, 1),
-            left or (_ENDING if self._is_free else "it does not say what is still running"),
+            left or self._guess_left() or "it does not say what is still running",
         )
+
+    def _guess_left(self) -> str:
+        """What keeps it from ending, as it does not say so itself; "": nobody knows."""
+        return STOPPED if self.is_stopped else _ENDING if self._is_free else ""
 
     def abandon(self) -> subprocess.Popen[bytes] | None:
         """As `Crew.abandon`; the closed channel tells the process to end."""
@@ -259,6 +267,11 @@ class ProcessCrew(Crew):
             except OSError:
                 return  # as with a ping
         self._asked[thread] = tell
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether somebody has stopped it, so that it can't answer."""
+        return self.pid is not None and is_stopped(self.pid)
 
     def measure(self) -> int | None:
         """Its resident memory in bytes; None: unknown."""

@@ -11,7 +11,7 @@ from waterspout.message.record import Record
 from waterspout.wsgi.lanes.crew import Crew
 from waterspout.wsgi.lanes.lane import MOVED, Lane
 from waterspout.wsgi.lanes.longest import describe_longest, describe_running
-from waterspout.wsgi.lanes.process import ProcessCrew
+from waterspout.wsgi.lanes.process import STOPPED, ProcessCrew
 from waterspout.wsgi.pool.supervisor import Supervisor
 from waterspout.wsgi.settings import PoolSettings
 
@@ -103,16 +103,20 @@ class Watch:
             crew.ping()
             return
         crew.silence += passed
-        if crew.silence >= self._settings.timeout:
+        if crew.silence < self._settings.timeout:
+            return
+        if crew.is_stopped:
+            logger.error("%s has not answered for %.0f s: it is killed; %s", crew, crew.silence, STOPPED)
+        else:
             logger.error(
                 "%s has not answered for %.0f s, all of its threads are blocked: it is killed. "
-                "Something holds the interpreter's lock, perhaps one of %s (or somebody has stopped it: "
-                "SIGSTOP, a debugger); the stacks of all threads follow, if it can still write them",
+                "Something holds the interpreter's lock, perhaps one of %s; the stacks of all threads "
+                "follow, if it can still write them",
                 crew,
                 crew.silence,
                 describe_running(crew.lanes),
             )
-            crew.dump_and_kill()
+        crew.dump_and_kill()
 
     def _judge_size(self, crew: ProcessCrew, now: float) -> None:
         size = crew.measure()

@@ -397,6 +397,17 @@ async def test_one_that_is_told_twice_to_stop_is_said_to_have_had_the_time_that_
     assert "within 30 s" not in caplog.text
 
 
+async def test_that_somebody_has_stopped_one_which_does_not_end_is_said(start_crew, caplog):
+    caplog.set_level(logging.INFO, "waterspout.wsgi")
+    crew = await start_crew()
+    freeze(crew.pid)
+    await crew.stop(2.5)
+    [still, killed] = caplog.messages
+    why = "nothing to serve but {} somebody has stopped it (SIGSTOP, a debugger)"
+    assert why.format("is still running:") in still
+    assert why.format("did not end within 2.5 s and is killed:") in killed
+
+
 async def test_without_pidfds_a_thread_waits_for_its_end(start_crew, monkeypatch):
     """As on macOS."""
     monkeypatch.delattr(os, "pidfd_open", raising=False)
