@@ -15,6 +15,7 @@ from typing import Final
 from waterspout.limits import END_SAID, LOOP_STANDS, SAME_SIGNAL
 from waterspout.logs.standing import MAIN_THREAD, describe_place, find_place
 from waterspout.serving.deadline import end_now, end_soon
+from waterspout.system.plain_socket import make_plain
 
 logger = logging.getLogger("waterspout.server")
 
@@ -69,7 +70,7 @@ class Hearing:
 
     def _start(self) -> None:
         """Raises OSError, RuntimeError."""
-        reading, writing = socket.socketpair()
+        reading, writing = map(make_plain, socket.socketpair())
         writing.setblocking(False)
         thread = threading.Thread(target=self._hear, args=(reading,), name="waterspout-hearing", daemon=True)
         try:

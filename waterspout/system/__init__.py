@@ -9,6 +9,7 @@ fatal.py           exceptions in tasks: which of them end more than one request
 processes.py       memory, CPU time and cores of a process, this one or another
 joining.py         pieces that wait for a slow client, the small ones joined    (pure)
 transport.py       transports that can't end by themselves, or not at once
+plain_socket.py    sockets as Python has them, whatever an app makes of the class
 secure_socket.py   a socket and its TLS in one
 unacknowledged.py  how much of what was sent the other side has not acknowledged
 hangup.py          what the other side has done that is still unread

@@ -17,6 +17,7 @@ import contextlib
 import os
 import struct
 import sys
+from os import read, write  # Python's own, whatever an app puts there when it is imported (eventlet)
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from waterspout.limits import ANSWERS_READ, ANSWERS_SIZE, PACKET, REQUESTS_SIZE
@@ -76,7 +77,7 @@ class Backlog(Generic[User]):
             return False
         token = (self._token + 1) % _TOKENS or 1
         try:
-            os.write(self._ready, _TOKEN.pack(token) + frames)
+            write(self._ready, _TOKEN.pack(token) + frames)
         except OSError:
             return False
         self._token = token
@@ -103,7 +104,7 @@ class Backlog(Generic[User]):
             if _TOKEN.unpack_from(packet)[0] == found:
                 found = 0
             else:
-                os.write(self._ready, packet)
+                write(self._ready, packet)
         return found
 
     def collect(self, rest: bytes = b"") -> list[tuple[int, Answer]]:
@@ -170,7 +171,7 @@ class BacklogEnd:
             return None
         data = _TIMED.pack(token, seconds) + frame
         try:
-            rest = data[os.write(self._answering, data) :]
+            rest = data[write(self._answering, data) :]
         except OSError:
             return None
         self._has_room = not rest
@@ -220,7 +221,7 @@ def _measure(pipe: int) -> int:
 def _read(pipe: int, size: int) -> bytes:
     """What is in the pipe; b"" if it is empty, or if nobody will write any more."""
     try:
-        return os.read(pipe, size)
+        return read(pipe, size)
     except BlockingIOError:
         return b""
 

@@ -11,6 +11,7 @@ from waterspout.limits import EXIT_GRACE
 from waterspout.logs import loggers
 from waterspout.logs.lateness import said_when_late
 from waterspout.system.daemon_thread import DaemonThread
+from waterspout.system.plain_socket import make_plain
 from waterspout.wsgi.backlog import BacklogEnd
 from waterspout.wsgi.lanes.crew import Crew, CrewEvents, CrewSpec
 from waterspout.wsgi.lanes.lane import Lane
@@ -70,7 +71,7 @@ class ThreadCrew(Crew):
 
     def _hand_over(self, far_end: socket.socket, backlog: BacklogEnd | None) -> socket.socket | None:
         worker = LaneWorker(
-            far_end,
+            make_plain(far_end),
             self._app,
             multithread=self.spec.threads > 1 or self.spec.multithread,
             multiprocess=self.spec.multiprocess,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import socket
 import sys
 import threading
 import time
@@ -17,6 +16,7 @@ from waterspout.hub.outbox import open_outbox
 from waterspout.limits import VIEWS_GRACE
 from waterspout.logs import loggers
 from waterspout.system.daemon_thread import DaemonThread
+from waterspout.system.plain_socket import open_plain
 from waterspout.system.signals import ignore_group_signals
 from waterspout.system.surroundings import drop_streams, name_process, open_streams, tell_stacks
 from waterspout.wsgi.backlog import BacklogEnd
@@ -102,10 +102,8 @@ def _open_lanes(control: Control, app: WSGIApp, spec: dict[str, Any]) -> list[th
     company: set[LaneWorker] = set()
     is_scant = False
     while (order := control.orders.get())[0] == LANE:
-        sock = socket.socket(fileno=order[2][0])
-        sock.setblocking(True)  # the app may have called socket.setdefaulttimeout()
         lane = LaneWorker(
-            sock,
+            open_plain(order[2][0]),
             app,
             multithread=spec["threads"] > 1,
             multiprocess=spec["multiprocess"],
@@ -134,7 +132,7 @@ def main() -> int:
     ignore_group_signals()
     descriptor = int(sys.argv[-1])
     os.set_inheritable(descriptor, False)
-    control = Control(socket.socket(fileno=descriptor))
+    control = Control(open_plain(descriptor))
     open_outbox(control.outbox)
     try:
         control.start()
