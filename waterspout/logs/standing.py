@@ -22,6 +22,8 @@ from waterspout.system.daemon_thread import DaemonThread
 MAIN_THREAD: Final = 0
 #: In place of a thread's number: whatever of the app keeps the process from ending (`describe_left`).
 LEFT: Final = -1
+#: Python's own number for it, which gevent replaces.
+_MAIN_IDENT: Final = threading.main_thread().ident
 #: How many threads a line names, and how much of each name it shows (characters).
 _NAMED: Final = 3
 _NAME_TEXT: Final = 60
@@ -76,8 +78,8 @@ def describe_place(place: str) -> str:
 
 
 def _find_ident(thread: int) -> int | None:
-    if thread == MAIN_THREAD:
-        return threading.main_thread().ident
+    if thread in (MAIN_THREAD, threading.main_thread().native_id):
+        return _MAIN_IDENT
     return next((each.ident for each in threading.enumerate() if each.native_id == thread), None)
 
 
@@ -161,7 +163,7 @@ def _is_own_exit() -> bool:
 def _list_main() -> list[FrameType]:
     """The frames of the main thread, the outermost last."""
     frames: list[FrameType] = []
-    frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    frame = sys._current_frames().get(_MAIN_IDENT or 0)
     while frame is not None:
         frames.append(frame)
         frame = frame.f_back

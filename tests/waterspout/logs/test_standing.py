@@ -210,3 +210,10 @@ def test_processes_are_named_if_python_waits_for_them(monkeypatch):
 def test_else_it_is_what_runs_at_the_exit_and_where(monkeypatch):
     monkeypatch.setattr(module, "find_children", lambda: [Child(2, daemon=True)])
     assert module.describe_left([]).startswith("exit functions registered by the app are still running, at ")
+
+
+def test_the_main_thread_is_found_though_its_number_is_replaced(monkeypatch):
+    """As gevent does it."""
+    monkeypatch.setattr(threading.main_thread(), "_ident", 1)
+    for thread in (MAIN_THREAD, threading.get_native_id()):
+        assert find_place(thread).endswith("in test_the_main_thread_is_found_though_its_number_is_replaced")

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterable
 from typing import Final
 
+from waterspout.exceptions import ConfigurationError
 from waterspout.hub.outbox import Outbox
 from waterspout.limits import FAILURE_TEXT, ORPHAN_GRACE
 from waterspout.logs.standing import LEFT, MAIN_THREAD, describe_left, find_place, find_threads
@@ -30,6 +31,7 @@ from waterspout.wsgi.frames import (
     FrameParser,
     pack,
 )
+from waterspout.wsgi.worker.loading import refuse_patched_threads
 
 _MAX_DESCRIPTORS: Final = 64
 
@@ -151,6 +153,7 @@ class Control:
                     self._answer(pack(PONG))
                     continue
                 if kind == WHERE:
+                    self._refuse_patched()
                     thread = int(payload)
                     place = self._describe_left() if thread == LEFT else find_place(thread)
                     self._answer(pack(PLACE, payload + b" " + place.encode()))
@@ -163,6 +166,18 @@ class Control:
         if self.is_ending:
             return describe_left(find_threads())
         return f"too little processor time to end, at {find_place(MAIN_THREAD)}"
+
+    def _refuse_patched(self) -> None:
+        """An app that patches Python's threads while another one runs, as this one does, may never be loaded
+        (Locust): its import lock is then held by nobody. It would be refused anyway.
+        """
+        if self.ready:
+            return
+        try:
+            refuse_patched_threads()
+        except ConfigurationError as error:
+            self.say_failed(error)
+            os._exit(1)
 
     def _answer(self, frame: bytes) -> None:
         """That this thread could run is part of the answer: no thread holds the interpreter lock."""

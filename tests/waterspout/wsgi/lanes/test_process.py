@@ -558,6 +558,24 @@ async def test_it_tells_where_it_stands_unless_its_lock_is_held(start_crew, monk
     assert await crew.find_place() == ""
 
 
+async def test_an_app_that_patches_threads_and_is_never_loaded_is_refused(make_crew, tmp_path, monkeypatch):
+    """When it is asked where it stands."""
+    (tmp_path / "green_and_stuck.py").write_text(
+        "import sys, time, types\n"
+        "sys.modules['gevent.monkey'] = types.SimpleNamespace(is_module_patched=lambda name: True)\n"
+        "time.sleep(60)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    crew = make_crew("green_and_stuck:app")
+    starting = asyncio.ensure_future(crew.start())
+    while not starting.done():
+        await asyncio.wait([starting], timeout=0.1)
+        await crew.find_place()
+    with pytest.raises(ConfigurationError, match="patches Python's threads for gevent"):
+        await starting
+    await wait_for(lambda: crew.gone)
+
+
 async def test_its_size_is_known_while_it_lives(start_crew):
     crew = await start_crew()
     assert 1_000_000 < crew.measure() < 1_000_000_000
