@@ -151,3 +151,26 @@ def test_a_crowd_leaves_enough_for_wsgi_processes_and_operators(start_server, lo
     assert re.search(r"no connection can be accepted .* \d+ of them are kept for WSGI processes", line)
     for connection in crowd:
         connection.close()
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_a_crowd_leaves_enough_for_one_reload_after_another(start_server, loop):
+    """It takes what each of them frees."""
+    server = start_server(*SERVE, "--loop", loop, "--head-timeout", "600", form="process")
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (MOST, MOST))
+    kept = server.connect()
+    crowd = []
+    for _ in range(3):
+        time.sleep(1.1)  # it looks its limit up once a second
+        for _ in range(MOST):
+            with suppress(OSError):
+                crowd.append(server.connect())
+                crowd[-1].socket.sendall(b"GET /native/ping HTTP/1.1\r\nHost: a\r\n")  # not idle: they stay
+        [old] = server.wsgi_pids()
+        server.signal(signal.SIGHUP)
+        assert poll(lambda old=old: len(server.wsgi_pids()) == 1 and server.wsgi_pids() != [old])
+        assert kept.ask("GET", "/quick").status == 200
+    assert server.log_lines("no connection can be accepted")
+    assert "do not start" not in server.log
+    for connection in crowd:
+        connection.close()

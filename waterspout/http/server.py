@@ -28,7 +28,7 @@ from waterspout.http.exchange import Exchange
 from waterspout.http.intake import Intake
 from waterspout.http.private import RequestContext
 from waterspout.http.settings import HTTPSettings
-from waterspout.system.descriptors import find_limit
+from waterspout.system.descriptors import Reserve, find_limit
 from waterspout.system.listeners import describe_socket
 
 #: An event loop hands over an accepted connection at most this many turns later.
@@ -77,9 +77,8 @@ class HTTPServer(httpserver.HTTPServer):
         self._open: set[Connection] = set()
         #: Has Tornado's name: this is where others look for the port (jupyter, distributed).
         self._sockets: dict[int, socket.socket] = {}
-        #: How many descriptors this process has for other things than clients, and how many of the last ones
-        #: clients don't get, so that it goes on: at most a quarter of what those leave of `ulimit -n`.
-        self.used_descriptors = self.kept_descriptors = 0
+        #: Those that clients don't get.
+        self.reserve = Reserve()
         #: Descriptors from these numbers on are the last ones for clients, and not for clients.
         self._last_descriptors = self._most_descriptors = math.inf
         self._is_short = False
@@ -262,9 +261,9 @@ class HTTPServer(httpserver.HTTPServer):
         self.now = self.loop.time()
         self.soon = self.now + self._interval
         if (limit := find_limit()) is not None:
-            kept = min(self.kept_descriptors, max(0, limit - self.used_descriptors) // 4)
-            self._most_descriptors = limit - kept if kept else math.inf
-            self._last_descriptors = limit - kept - limits.LAST_DESCRIPTORS
+            first = self.reserve.first
+            self._most_descriptors = math.inf if first is None else first
+            self._last_descriptors = (limit if first is None else first) - limits.LAST_DESCRIPTORS
         return self.now
 
     def _sweep_later(self) -> None:

@@ -54,6 +54,7 @@ from waterspout.serving.watchdog import LoopWatchdog
 from waterspout.settings import ServeSettings, is_local
 from waterspout.signature import takes
 from waterspout.system.allocator import keep_freed_memory
+from waterspout.system.descriptors import reserve
 from waterspout.system.garbage import collector
 from waterspout.system.listeners import Listeners, adopt, listen_tcp, listen_unix
 from waterspout.system.processes import read_rss
@@ -126,6 +127,7 @@ class Server:
             try:
                 self._sources.remember()
                 self._listen_ops()
+                self._keep_descriptors()
                 if self._loads_elsewhere:
                     self._handle_signals()  # before the start: an app that hangs while loading can be stopped
                 if not await self._start(self._application):
@@ -145,6 +147,7 @@ class Server:
                 collector.stop()
                 self._manager.stop()
                 self._hearing.end()
+                reserve.used = reserve.more = 0
                 if self._ops is not None:
                     await self._ops.close()
         logger.info("stopped")
@@ -261,6 +264,12 @@ class Server:
                 "loopback, or for the operators' own network"
             )
 
+    def _keep_descriptors(self) -> None:
+        """Called before WSGI processes are started, which take some."""
+        if self._settings.server != "tornado":  # which lets clients have all of them
+            reserve.used = sum(pool.settings.descriptors for pool in self._pools)
+            reserve.more = KEPT_DESCRIPTORS + reserve.used
+
     def _make_http_server(self, tls: ssl.SSLContext | None) -> HTTPServer | DrainingServer:
         settings = self._settings
         # An application of ours has its own limits for each side.
@@ -275,8 +284,7 @@ class Server:
             )
         server = HTTPServer(self._application, ssl_options=tls, max_body_size=size, settings=settings.http)
         server.on_refused = log_refusal
-        server.used_descriptors = sum(pool.settings.descriptors for pool in self._pools)
-        server.kept_descriptors = KEPT_DESCRIPTORS + server.used_descriptors
+        server.reserve = reserve
         return server
 
     async def _start(self, application: TornadoApplication) -> bool:

@@ -21,6 +21,7 @@ from os import read, write  # Python's own, whatever an app puts there when it i
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from waterspout.limits import ANSWERS_READ, ANSWERS_SIZE, PACKET, REQUESTS_SIZE
+from waterspout.system.descriptors import reserve
 from waterspout.wsgi.frames import ANSWER, ReplyHead, parse_answer
 
 try:
@@ -63,10 +64,11 @@ class Backlog(Generic[User]):
         self._rest = b""
         with contextlib.ExitStack() as opened:
             # Both ends of the first pipe are kept, to take back what the worker has not taken.
-            self._unread, self._ready = _open_pipe(opened, os.O_DIRECT)
-            self._answers, answering = _open_pipe(opened)
-            reading = os.dup(self._unread)
+            unread, ready = _open_pipe(opened, os.O_DIRECT)
+            answers, answering = _open_pipe(opened)
+            reading = os.dup(unread)
             opened.pop_all()
+        self._unread, self._ready, self._answers = map(reserve.move, (unread, ready, answers))
         self.far_end = BacklogEnd(reading, answering)
         _widen(self._ready, REQUESTS_SIZE)
         _widen(self._answers, ANSWERS_SIZE)

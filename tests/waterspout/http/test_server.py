@@ -578,14 +578,14 @@ async def test_a_server_that_nobody_can_connect_to_says_so(short_of_descriptors,
 
 
 @pytest.mark.parametrize(
-    ("used", "most"), [(0, 1000 - 250), (600, 1000 - 100), (990, 1000 - 2), (2000, math.inf)]
+    ("used", "most"), [(0, 1000 - 250), (600, 400 - 100), (990, 10 - 2), (2000, math.inf)]
 )
 @on_loops
 async def test_clients_have_three_quarters_of_what_others_leave(monkeypatch, used, most):
-    """Those others have theirs before: a quarter of all would be all that there is for clients."""
-    monkeypatch.setattr("waterspout.http.server.find_limit", lambda: 1000)
+    """A quarter of all would be all that there is for clients."""
+    monkeypatch.setattr("waterspout.system.descriptors.find_limit", lambda: 1000)
     async with serve() as served:
-        served.server.kept_descriptors, served.server.used_descriptors = 16 + used + 250, used
+        served.server.reserve.used, served.server.reserve.more = used, 16 + used + 250
         served.server._turn()
         assert served.server._find_most() == most
 

@@ -1,12 +1,15 @@
 """How many descriptors there can be, and where that is said."""
 
 import errno
+import math
+import os
 import resource
+import socket
 
 import pytest
 
 from waterspout.system import descriptors
-from waterspout.system.descriptors import describe_limit, find_limit, is_shortage
+from waterspout.system.descriptors import Reserve, describe_limit, find_limit, is_shortage
 
 
 @pytest.mark.parametrize(("soft", "limit"), [(1024, 1024), (resource.RLIM_INFINITY, None)])
@@ -47,3 +50,68 @@ def test_what_limits_processes_is_named_behind_an_error_that_names_nothing():
 def test_a_shortage_is_told_from_other_errors():
     numbers = (errno.EMFILE, errno.ENFILE, errno.EPIPE, None)
     assert [is_shortage(OSError(number, "")) for number in numbers] == [True, True, False, False]
+
+
+@pytest.fixture
+def reserve():
+    """Of the highest 20 of this process's, or of the 60,000 that it may have."""
+    made = Reserve()
+    limit = find_limit()
+    made.used = 10 + (0 if limit is None else max(0, limit - 60_000))
+    made.more = 10
+    return made
+
+
+@pytest.fixture
+def pair():
+    ends = socket.socketpair()
+    yield ends
+    for end in ends:
+        end.close()
+
+
+def test_what_is_moved_there_is_the_same_and_has_a_number_that_clients_don_t_get(reserve, pair):
+    near, far = pair
+    moved = reserve.move_socket(near)
+    assert near.fileno() == -1
+    with moved:
+        assert moved.fileno() >= reserve.first
+        assert not moved.get_inheritable()
+        moved.sendall(b"a")
+        assert far.recv(2) == b"a"
+        assert reserve.move_socket(moved) is moved
+
+
+def test_so_is_a_descriptor(reserve):
+    reading, writing = os.pipe()
+    moved = reserve.move(reading)
+    try:
+        assert moved >= reserve.first
+        os.write(writing, b"a")
+        assert os.read(moved, 2) == b"a"
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(reading)
+    finally:
+        os.close(moved)
+        os.close(writing)
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "more"),
+    [(None, 10, 10), (1000, 0, 0), (1000, 1000, 10), (math.inf, 10, 10)],
+    ids=["no limit", "nobody has asked for any", "nothing is left for clients", "a table too large"],
+)
+def test_without_a_reserve_everything_stays_where_it_is(monkeypatch, pair, limit, used, more):
+    monkeypatch.setattr(descriptors, "find_limit", lambda: limit and min(limit, 10**9))
+    made = Reserve()
+    made.used, made.more = used, more
+    assert made.move_socket(pair[0]) is pair[0]
+
+
+def test_where_all_of_it_is_in_use_the_number_stays(reserve, pair, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(descriptors.fcntl, "fcntl", refuse)
+    assert reserve.move_socket(pair[0]) is pair[0]
+    assert reserve.move(pair[0].fileno()) == pair[0].fileno()

@@ -18,6 +18,7 @@ from typing import Any, Final
 from waterspout.limits import BACKLOGS, DRAIN_LOOK, EXIT_GRACE, PLACE_PATIENCE, SCARCE_PAUSE
 from waterspout.logs.standing import MAIN_THREAD, find_place
 from waterspout.logs.tally import Tally
+from waterspout.system.descriptors import reserve
 from waterspout.wsgi.backlog import Backlog, BacklogEnd, is_possible
 from waterspout.wsgi.lanes.lane import Lane, LaneUser
 from waterspout.wsgi.lanes.prefetch import Prefetch
@@ -233,6 +234,7 @@ class Crew:
 
     async def _open_lane(self) -> None:
         near_end, far_end = socket.socketpair()
+        near_end = reserve.move_socket(near_end)
         near_end.setblocking(False)
         far_end.setblocking(True)  # whatever socket.setdefaulttimeout() says
         loop = asyncio.get_running_loop()

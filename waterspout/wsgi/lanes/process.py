@@ -33,7 +33,7 @@ from waterspout.importer import Home
 from waterspout.limits import CUT_GRACE, END_GUESSED, END_SAID, EXIT_GRACE, PLACES_ASKED, READY_TIMEOUT
 from waterspout.logs.local_time import TIME_ZONE
 from waterspout.logs.standing import LEFT, describe_place
-from waterspout.system.descriptors import describe_limit, is_shortage
+from waterspout.system.descriptors import describe_limit, is_shortage, reserve
 from waterspout.system.processes import is_stopped, read_rss
 from waterspout.system.signals import GROUP_SIGNALS
 from waterspout.wsgi.backlog import BacklogEnd
@@ -288,7 +288,8 @@ class ProcessCrew(Crew):
     # -- its birth ---------------------------------------------------------------------------------------
 
     def _spawn(self) -> None:
-        self._control, far_end = socket.socketpair()
+        control, far_end = socket.socketpair()
+        self._control = reserve.move_socket(control)
         self._control.setblocking(False)
         far_end.setblocking(True)  # whatever socket.setdefaulttimeout() says
         # Blocked until the child has its own handlers: a Ctrl-C at this moment must not kill it.
@@ -437,7 +438,7 @@ class ProcessCrew(Crew):
     def _watch_exit(self, process: subprocess.Popen[bytes]) -> None:
         """Raises OSError, RuntimeError: its exit can't be watched."""
         try:
-            self._pidfd = os.pidfd_open(process.pid)
+            self._pidfd = reserve.move(os.pidfd_open(process.pid))
         except (AttributeError, OSError):
             # macOS, a kernel before 5.3, a sandbox that forbids it: a thread waits.
             waiter = threading.Thread(target=self._wait_exit, args=(process,), daemon=True)
