@@ -115,6 +115,7 @@ class LaneWorker:
         self._sleep = SleepMeter()
         self._generation = fork_generation()
         self._listening = threading.Lock()
+        self._is_torn = False  # what was received may be lost in part
         self._speaking = threading.Lock()
         self.inbox = Inbox()
 
@@ -142,6 +143,12 @@ class LaneWorker:
 
     def _next(self) -> bytes:
         """The next request, from the backlog or, when that is empty, from the lane as soon as one arrives."""
+        if self._is_torn:  # the event loop must not be told that this lane is free
+            logger.error(
+                "a lane is closed: an exception has interrupted its thread while that received, and some of "
+                "it is lost (a library's timeout, which is raised there from outside, or a lack of memory)"
+            )
+            raise LaneClosed
         while not self._waiting:
             if self._busy and not self._waiting and (self._backlog is None or not self._take(self._backlog)):
                 self._busy = False
@@ -183,16 +190,17 @@ class LaneWorker:
 
     def receive(self, inbox: Inbox | None = None) -> None:
         """Wait for bytes from the event loop and sort them, unless another thread has put something into
-        `inbox` by now. Raises Forked; LaneClosed: only without `inbox`; else the reason is stored there.
+        `inbox` by now. Raises Forked, OSError; LaneClosed: only without `inbox`; else the reason is stored
+        there.
         """
         self._refuse_forked()
         with self._listening:
             if inbox is None:
                 if not self._waiting:  # else a thread that a view left behind has received it
-                    self._sort(self._sock.recv(LANE_READ))
+                    self._take_in()
             elif inbox.is_empty:
                 with contextlib.suppress(LaneClosed):
-                    self._sort(self._sock.recv(LANE_READ))
+                    self._take_in()
 
     def ask(self, credit: int) -> None:
         """Ask the event loop for `credit` more bytes of the body. If that fails, `receive` reports why.
@@ -301,14 +309,32 @@ class LaneWorker:
             raise Cancelled
 
     def _poll(self) -> None:
-        if self.inbox.is_raw or not self._listening.acquire(blocking=False):
+        if self.inbox.is_raw or self._is_torn or not self._listening.acquire(blocking=False):
             return  # a thread of the view is listening, or will be, and sorts what it receives
         try:
-            self._sort(self._sock.recv(LANE_READ, socket.MSG_DONTWAIT))
+            self._take_in(socket.MSG_DONTWAIT)
         except BlockingIOError:
             pass
         finally:
             self._listening.release()
+
+    def _take_in(self, flags: int = 0) -> None:
+        """Receive, and sort. Whatever interrupts this, except for the socket's own errors, takes bytes with
+        it: an exception that a library raises in this thread from another one (a timeout), or a lack of
+        memory. What follows would be parsed as frames, though it may be a client's: take nothing more.
+
+        Raises OSError: also if that has happened before.
+        """
+        if self._is_torn:
+            raise OSError(errno.EIO, "a read was interrupted, and some of the body is lost")
+        try:
+            self._sort(self._sock.recv(LANE_READ, flags))
+        except LaneClosed:
+            raise
+        except BaseException as error:
+            # One that is raised from outside may be an OSError, too; the socket's have a number.
+            self._is_torn = getattr(error, "errno", None) is None
+            raise
 
     def _sort(self, data: bytes) -> None:
         if not data:

@@ -1,5 +1,6 @@
 """A lane worker and what comes down its lane: bodies, clients that leave, servers that go, children."""
 
+import ctypes
 import errno
 import os
 import socket
@@ -11,7 +12,7 @@ import pytest
 
 from tests.waterspout.processes import running_thread, wait_for_exit, wait_until
 from tests.waterspout.wsgi.apps import app as views
-from tests.waterspout.wsgi.wires import DEADLINE, open_wire
+from tests.waterspout.wsgi.wires import DEADLINE, build_request, open_wire
 from tests.waterspout.wsgi.worker.test_worker import TEXT, Watched, answering
 from waterspout.exceptions import ClientDisconnected, Forked
 from waterspout.limits import FRAME_LIMIT, READ_WINDOW
@@ -446,6 +447,42 @@ def test_nor_in_the_middle_of_a_reply():
     assert b"two" not in said
     assert b"three" not in said
     assert chunks.closed == 1
+
+
+class TooLate(Exception):
+    """What a library raises in the thread of a view that takes too long."""
+
+
+@pytest.mark.parametrize("kind", [TooLate, TimeoutError, MemoryError])
+def test_behind_what_an_exception_from_outside_has_interrupted_no_body_is_taken_for_a_request(kind, caplog):
+    """It comes when the thread, which waits in the kernel, has just received something: that is lost."""
+    ran, threads = [], []
+
+    def app(environ, start_response):
+        ran.append(environ["PATH_INFO"])
+        threads.append(threading.get_ident())
+        with suppress(kind):
+            environ["wsgi.input"].read()
+        for size in (-1, 10):
+            with pytest.raises(OSError, match="a read was interrupted"):
+                environ["wsgi.input"].read(size)
+        return answering([b"an ", b"answer"])(environ, start_response)
+
+    with open_wire(app) as wire:
+        wire.begin("/upload", None, method="POST")
+        wire.read_until(is_waiting)
+        time.sleep(0.1)  # it waits in recv()
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(threads[0]), ctypes.py_object(kind))
+        smuggled = build_request("/smuggled")
+        wire.sock.sendall(pack_header(BODY, 1000 + len(smuggled)) + bytes(1000))
+        wire.read_until(lambda reply: reply.end is not None)
+        assert wire.reply.body == b"an answer"
+        with suppress(OSError):
+            wire.sock.sendall(smuggled)
+        assert wire.is_closed()
+        assert not wire.reply.idle
+    assert ran == ["/upload"]
+    assert caplog.text.count("a lane is closed: an exception has interrupted its thread") == 1
 
 
 def test_a_frame_that_can_t_be_understood_ends_the_lane_and_is_said(caplog):
