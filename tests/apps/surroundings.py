@@ -17,11 +17,12 @@ def app(environ, start_response):
 
 
 def load_with_few_threads(few=2):
-    """As if the third lane's thread, and all after it, were more than the machine allows."""
+    """As if the third lane's thread, and all after it, were more than the machine allows for now."""
     start, started = Thread.start, []
+    enough = Path(os.environ["WITNESS_FOLDER"], "enough")
 
     def start_few(self):
-        if isinstance(self, DaemonThread):
+        if isinstance(self, DaemonThread) and not enough.exists():
             started.append(self)
             if len(started) > few:
                 raise RuntimeError("can't start new thread")

@@ -107,6 +107,14 @@ def test_lanes_that_can_not_have_threads_are_done_without(run, tmp_path):
     assert log.read_bytes().count(b"of 4 lanes serve") == 1
 
 
+def test_lanes_that_can_have_threads_later_are_said(run, tmp_path):
+    run("--wsgi", f"{APP}:load_with_no_threads()", "--wsgi-threads", "4")
+    log = tmp_path / "log"
+    assert poll(lambda: b"only 0 of 4 lanes serve" in log.read_bytes(), 30)
+    (tmp_path / "enough").touch()
+    assert poll(lambda: b"all of its 4 lanes serve by now" in log.read_bytes())
+
+
 def test_who_waits_for_lanes_that_can_not_have_threads_is_told_in_time(run):
     """Each time that such a lane is given up, the request's waiting time goes on."""
     words = ("--wsgi-threads", "4", "--wsgi-queue-timeout", "3")

@@ -34,7 +34,7 @@ On a control channel SPEC, FAILED and URLS are JSON objects; the others hold, as
     STOP   nothing: finish what runs, and exit    PLACE    the thread's number, space, where it is
     PING   nothing: answer PONG                   URLS     names of the app's own rules; before READY
     WHERE  a thread's number: answer PLACE        SCANT    how many lanes have threads, space, why no more
-    URLS   names of native rules; before SPEC
+    URLS   names of native rules; before SPEC              (no reason: all have by now)
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class CrewSpec:
 class CrewEvents:
     """A crew's callbacks. `on_idle`: a lane became free; `on_gone`: the crew is gone; `on_room`: a backlog
     has room again; `on_returned`: requests that were given to a lane need another one; `on_publish`: a view
-    has published; `on_scant`: how many lanes have threads, and why there are no more.
+    has published; `on_scant`: how many lanes have threads, and why there are no more, "" once all have.
     """
 
     on_idle: Callable[[Crew, Lane], None]

@@ -25,7 +25,10 @@ class Scarcity:
         self._tally = Tally(limits.SCARCE_PAUSE)
 
     def tell(self, crew: Crew, lanes: int, why: str) -> None:
-        """`crew` has `lanes` lanes; `why` it gets no more."""
+        """`crew` has `lanes` lanes; `why` it gets no more; "": these are all."""
+        if not why:
+            logger.info("%s: all of its %d lanes serve by now", crew, lanes)
+            return
         if self._tally.count(asyncio.get_running_loop().time()):
             logger.error(
                 "%s: %s: only %d of %d lanes serve; %s",

@@ -121,6 +121,9 @@ def _open_lanes(control: Control, app: WSGIApp, spec: dict[str, Any]) -> list[th
             is_scant = True  # further ones are the server's retries
         else:
             threads.append(thread)
+            if is_scant and len(threads) == spec["threads"]:
+                control.say_scant(len(threads))
+                is_scant = False
     return threads
 
 

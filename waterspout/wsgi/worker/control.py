@@ -83,8 +83,8 @@ class Control:
             text = f"{text[:FAILURE_TEXT]} ... ({len(text)} characters)"
         self._send(pack(FAILED, json.dumps({"kind": type(error).__name__, "text": text}).encode()))
 
-    def say_scant(self, lanes: int, why: str) -> None:
-        """There are threads for `lanes` lanes and no more."""
+    def say_scant(self, lanes: int, why: str = "") -> None:
+        """There are threads for `lanes` lanes and no more. Without `why`: that is all by now."""
         self._send(pack(SCANT, f"{lanes} {why}".encode()))
 
     def flush(self) -> None:

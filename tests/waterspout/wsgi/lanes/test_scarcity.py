@@ -1,6 +1,7 @@
 """Too few threads for all lanes: one line a minute, whatever happens, and to however many processes."""
 
 import asyncio
+import logging
 
 import pytest
 
@@ -9,6 +10,13 @@ from waterspout.wsgi.lanes.crew import Crew, CrewEvents, CrewSpec
 from waterspout.wsgi.lanes.scarcity import Scarcity
 
 pytestmark = pytest.mark.gen_test(timeout=5)
+
+
+async def test_that_all_serve_by_now_is_said_too(caplog):
+    caplog.set_level(logging.INFO, "waterspout.wsgi")
+    crew = Crew(CrewSpec("x:y", 8), CrewEvents(lambda *_: None, lambda *_: None))
+    Scarcity().tell(crew, 8, "")
+    assert caplog.messages == ["threads: all of its 8 lanes serve by now"]
 
 
 async def test_it_is_said_once_a_minute(monkeypatch, caplog):
