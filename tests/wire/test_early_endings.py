@@ -49,7 +49,8 @@ def test_a_generator_past_its_length_is_stopped_and_logged(server):
     ident = new_id()
     assert server.get(f"/past-its-length?id={ident}").body == b"ok"
     server.wait_for_note("closed", ident)
-    assert server.log_lines("the app's iterable goes on after its Content-Length")
+    [line] = server.log_lines("the app's iterable goes on after its Content-Length")
+    assert f": GET /past-its-length?id={ident}: " in line
 
 
 def test_nothing_behind_a_client_that_left_is_run(server):

@@ -437,7 +437,7 @@ class LaneWorker:
                 # PEP 3333, "Handling the Content-Length Header": one chunk, so its length is known.
                 response.write(iterable[0], only=True)
             else:
-                self._iterate(response, iterable)
+                self._iterate(head, response, iterable)
             response.end()
         except BaseException as error:
             _explain(error, iterable)
@@ -445,16 +445,20 @@ class LaneWorker:
         finally:
             close = getattr(iterable, "close", None)
             if close is not None:
-                self._close(close)
+                self._close(head, close)
 
-    def _iterate(self, response: Response, iterable: Iterable[bytes]) -> None:
+    def _iterate(self, head: RequestHead, response: Response, iterable: Iterable[bytes]) -> None:
         if response.bodiless:
             return
         for chunk in iterable:
             if response.ended and chunk:
                 # PEP 3333: nothing past its Content-Length is wanted, and the iterable may never end.
                 if not response.taken_over:
-                    logger.warning("the app's iterable goes on after its Content-Length: it is stopped there")
+                    logger.warning(
+                        "request %s: the app's iterable goes on after its Content-Length: it is stopped "
+                        "there",
+                        _describe(head),
+                    )
                 return
             response.write(chunk)
             if response.bodiless:
@@ -462,12 +466,12 @@ class LaneWorker:
             if not chunk:
                 self._check()
 
-    def _close(self, close: Callable[[], None]) -> None:
+    def _close(self, head: RequestHead, close: Callable[[], None]) -> None:
         """The reply is decided by now: what close() raises is logged, never sent."""
         try:
             close()
         except Exception as error:
-            logger.error("close() of the app's iterable raised", exc_info=error)
+            logger.error("request %s: close() of the app's iterable raised", _describe(head), exc_info=error)
 
     def _report(self, head: RequestHead, response: Response, error: BaseException) -> None:
         """Log what the app raised and send an error reply, if anybody still listens."""
@@ -478,10 +482,14 @@ class LaneWorker:
             return  # there is nobody to answer, and nothing has failed
         if response.taken_over and isinstance(error, ConnectionError):
             return  # as Werkzeug's server does it, where Engine.IO ends a connection by raising one
-        target = ascii(head.target)[1:-1]
-        logger.error("request %s: %s %s raised", head.request_id, head.method, target, exc_info=error)
+        logger.error("request %s raised", _describe(head), exc_info=error)
         with contextlib.suppress(Cancelled, LaneClosed):
             response.fail()
+
+
+def _describe(head: RequestHead) -> str:
+    """Its ID, method and target, for a log line."""
+    return f"{head.request_id}: {head.method} {ascii(head.target)[1:-1]}"
 
 
 def _explain(error: BaseException, iterable: Any) -> None:

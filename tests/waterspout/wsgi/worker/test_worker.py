@@ -200,10 +200,12 @@ def test_who_is_told_of_a_failure_waits_for_no_close(chunks, end):
 @pytest.mark.parametrize("error", [ValueError("in close"), SystemExit(1), KeyboardInterrupt()])
 def test_what_close_raises_changes_no_reply(error, caplog):
     with open_wire(answering(Watched([b"all ", b"there"], error))) as wire:
-        reply = wire.ask()
+        reply = wire.ask("/here")
         assert (reply.status, reply.body, reply.end) == (200, b"all there", WHOLE)
         assert wire.ask().end is not None
     assert type(error).__name__ in caplog.text
+    assert caplog.messages[0].startswith("request id-1: GET /here")
+    assert caplog.messages[0].endswith(" raised")
 
 
 def test_each_request_has_a_context_of_its_own():
@@ -305,7 +307,12 @@ def forgetful():
     [
         (failing, 500, WHOLE, "request id-1: GET /path raised"),
         (lambda: failing(b"some"), 200, CUT, "request id-1: GET /path raised"),
-        (lambda: Watched([b"some"], ValueError("on the way")), 200, WHOLE, "close() of the app's iterable"),
+        (
+            lambda: Watched([b"some"], ValueError("on the way")),
+            200,
+            WHOLE,
+            "request id-1: GET /path: close()",
+        ),
     ],
     ids=["before the first byte", "behind it", "in close"],
 )
