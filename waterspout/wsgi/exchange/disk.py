@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import queue
 import tempfile
 import threading
 from collections.abc import Callable
 from functools import partial
+from queue import SimpleQueue  # Python's own, whatever is put there later (gevent's is for one thread alone)
 from typing import Any
 
 #: The result of a job: the bytes that were read, None after a write, or why it failed.
@@ -27,7 +27,7 @@ class Disk:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._failure: OSError | None = None
         try:
             threading.Thread(target=self._work, name="waterspout-spool", daemon=True).start()

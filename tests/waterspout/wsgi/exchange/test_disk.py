@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import queue
 import tempfile
 import threading
 
@@ -23,6 +24,16 @@ async def test_what_was_written_is_read():
     disk.read(10, 3, outcomes.put_nowait)
     disk.read(0, 3, outcomes.put_nowait)
     assert [await next_of(outcomes) for _ in range(3)] == [None, b"one", b"two"]
+    disk.close()
+
+
+async def test_a_queue_that_is_put_in_the_place_of_python_s_is_not_used(monkeypatch):
+    """gevent's is for one thread alone."""
+    monkeypatch.setattr(queue, "SimpleQueue", None)
+    outcomes, disk = asyncio.Queue(), Disk()
+    disk.write([(0, b"one")], outcomes.put_nowait)
+    disk.read(0, 3, outcomes.put_nowait)
+    assert [await next_of(outcomes) for _ in range(2)] == [None, b"one"]
     disk.close()
 
 
