@@ -17,7 +17,7 @@ from tornado.log import app_log
 
 from waterspout.http.gone import GONE
 from waterspout.limits import LINGER
-from waterspout.system.hangup import has_hung_up
+from waterspout.system.hangup import has_closed, has_hung_up
 from waterspout.system.secure_socket import find_socket
 from waterspout.system.transport import shut_down_writing
 from waterspout.system.unacknowledged import held_by_kernel
@@ -141,7 +141,7 @@ class _Pump(asyncio.Protocol):
     def attach(self, target: asyncio.Transport) -> None:
         self._target = target
         for data in self._waiting:
-            target.write(data)
+            self._pass_on(target, data)
         self._waiting.clear()
         if self._lost:
             target.close()
@@ -152,7 +152,10 @@ class _Pump(asyncio.Protocol):
         if self._target is None:
             self._waiting.append(data)
         else:
-            self._target.write(data)
+            self._pass_on(self._target, data)
+
+    def _pass_on(self, target: asyncio.Transport, data: bytes) -> None:
+        target.write(data)
 
     def eof_received(self) -> bool:
         """The stream has been closed, or writes no more. What the client still sends is discarded for a
@@ -209,6 +212,11 @@ class _SecurePump(_Pump):
     def data_received(self, data: bytes) -> None:
         if self.peer is not None and not self.peer.has_ended:  # what comes behind our own end is encrypted
             super().data_received(data)
+
+    def _pass_on(self, target: asyncio.Transport, data: bytes) -> None:
+        # To a stream that is closed, a write fails, and ends the pair: what that has not brought yet is lost.
+        if not has_closed(self._pair):
+            super()._pass_on(target, data)
 
     def eof_received(self) -> bool:
         """The client sends no more; it may still be sent something."""

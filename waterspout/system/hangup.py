@@ -23,6 +23,11 @@ def is_readable(sock: Any) -> bool:
     return _look(sock, _READABLE)
 
 
+def has_closed(sock: Any) -> bool:
+    """The other end of a socket pair is closed: a write would fail. False also if unknown."""
+    return _look(sock, 0)
+
+
 def _look(sock: Any, events: int) -> bool:
     try:
         poller = select.poll()

@@ -424,9 +424,35 @@ async def test_who_still_sends_when_a_detached_stream_ends_gets_all_that_was_wri
             assert await asyncio.to_thread(read, client, size + 1) == b"x" * size
 
 
+@on_loops
+async def test_who_still_sends_to_a_stream_that_is_closed_gets_what_it_has_not_read_of_it(
+    monkeypatch, caplog
+):
+    """Over TLS: what waits for it to read on must not be lost to what nobody takes any more."""
+    monkeypatch.setattr(module, "LINGER", 60)
+    server_options, _ = form(secure=True)
+    async with serve(leaving("finish", detach), **server_options) as served:
+        with await asyncio.to_thread(deaf_client, served.port, GET) as client:
+            await until(lambda: served.delegates)
+            assert b"101" in await asyncio.to_thread(read, client, 1)
+            stream, size = served.delegates[0].left, 0
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    await asyncio.wait_for(asyncio.shield(stream.write(b"x" * 1000)), 0.5)
+                    size += 1000
+            stream.close()
+            client.send(b"a last word")
+            for _ in range(20):
+                client.send(b"x")
+            await asyncio.sleep(0.1)
+            assert len(await asyncio.to_thread(read, client, 2 * size)) >= size
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("behind", [b"", b"behind"])
 @FORMS
 @on_loops
-async def test_a_detached_stream_may_be_closed_at_once(secure):
+async def test_a_detached_stream_may_be_closed_at_once(secure, behind):
     server_options, client_options = form(secure)
 
     def leave(exchange):
@@ -438,7 +464,7 @@ async def test_a_detached_stream_may_be_closed_at_once(secure):
         serve(leaving("finish", leave), **server_options) as served,
         served.client(**client_options) as client,
     ):
-        client.send(GET)
+        client.send(GET, behind)
         await client.head()
         assert await client.rest() == b"hello"
 

@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from tests.server import poll
-from waterspout.system.hangup import has_hung_up, is_readable
+from waterspout.system.hangup import has_closed, has_hung_up, is_readable
 
 
 @pytest.mark.parametrize("how", ["close", "half_close", "reset"])
@@ -40,7 +40,18 @@ def test_that_something_has_come_is_told_without_reading_it():
         assert is_readable(ours)
 
 
-@pytest.mark.parametrize("look", [has_hung_up, is_readable])
+def test_that_the_other_end_is_closed_is_no_half_of_a_close():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.send(b"unread")
+        assert not has_closed(ours)
+        theirs.shutdown(socket.SHUT_WR)
+        assert not has_closed(ours)
+        theirs.close()
+        assert has_closed(ours)
+
+
+@pytest.mark.parametrize("look", [has_closed, has_hung_up, is_readable])
 def test_of_what_is_closed_or_no_socket_nobody_tells(look, monkeypatch):
     ours, theirs = socket.socketpair()
     theirs.close()
