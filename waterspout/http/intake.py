@@ -70,11 +70,16 @@ class Intake(Connection):
     def resume_writing(self) -> None:
         self.writer.resume()
         # In a separate turn of the loop: asyncio's transport must not be closed during this call.
+        if self.writer.holds or self.state in (CLOSING, IDLE):
+            self.server.loop.call_soon(self._on_room)
+
+    def _on_room(self) -> None:
+        self.writer.go_on()
         if self.state == CLOSING:
-            self.server.loop.call_soon(self._close_written)
+            self._close_written()
         elif self.state == IDLE and (self._parser.held or self._half_closed):
             self._resume_reading()
-            self.server.loop.call_soon(self._advance)
+            self._advance()
 
     # -- from events to the delegate ---------------------------------------------------------------------
 

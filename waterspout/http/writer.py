@@ -90,7 +90,7 @@ class Writer:
     def write_file(
         self, part: FilePart, on_room: Callable[[], None], on_failure: Callable[[str], None]
     ) -> None:
-        """Write `part` after everything so far. `on_room` acts as a transport would: it calls `resume`."""
+        """Write `part` after everything so far. `on_room` does as a transport does: `resume` and `go_on`."""
         part.bind(self._count, on_room, on_failure)
         self._put(part, part.left)
 
@@ -150,8 +150,16 @@ class Writer:
         self.paused = True
 
     def resume(self) -> None:
-        """Called by the transport, below its low-water mark."""
+        """Called by the transport, below its low-water mark. If something waits here, `go_on` is to be called
+        in the loop's next turn: if a write fails during this call, asyncio's transport ends twice, and logs
+        that.
+        """
         self.paused = False
+        if self._queue is None:
+            self._wake()
+
+    def go_on(self) -> None:
+        """Write what waits, as far as there is room."""
         self._drain_queue()
         if not self.paused and self._queue is None:
             self._wake()

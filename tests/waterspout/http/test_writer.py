@@ -32,6 +32,7 @@ class Transport:
         self.held -= min(size, self.held)
         if self.writer.paused and self.held <= self.room:
             self.writer.resume()
+            self.writer.go_on()
 
     def get_write_buffer_size(self):
         return self.held
@@ -131,6 +132,8 @@ async def test_who_waits_is_told_when_there_is_room(writer, transport):
     assert not future.done()
     assert writer.holds
     writer.resume()
+    assert transport.pieces == []
+    writer.go_on()
     assert transport.pieces == [b"x"]
     assert future.done()
     assert writer.when_room().done()
@@ -145,6 +148,7 @@ async def test_what_is_written_for_a_slow_client_is_joined(writer, transport):
     writer.write(b"y" * 1000)  # no room is left in the first
     assert (writer.holds, writer.unsent, transport.pieces) == (True, WRITE_SIZE // 1000 * 1000 + 1000, [])
     writer.resume()
+    writer.go_on()
     assert [len(piece) for piece in transport.pieces] == [WRITE_SIZE // 1000 * 1000, 1000]
     assert future.done()
     assert transport.data.count(b"x") == WRITE_SIZE // 1000 * 1000
@@ -154,6 +158,7 @@ async def test_what_is_written_for_a_slow_client_is_joined(writer, transport):
 async def test_a_resume_that_ends_in_a_pause_wakes_nobody(writer, transport):
     future = writer.write(large(8))
     writer.resume()
+    writer.go_on()
     assert writer.paused
     assert not future.done()
 
