@@ -60,6 +60,7 @@ class WebSocketProtocol(asyncio.Protocol):
         "_given_up",
         "_gone",
         "_handling",
+        "_has_room",
         "_is_cut",
         "_keep_alive",
         "_lost",
@@ -90,6 +91,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._scheduled = False  # the rest of what has arrived is for the next turn of the loop
         self._unheard = False  # the client has asked for much, and reads too little of it
         self._reading_paused = False
+        self._has_room = True
         self._eof = False
         self._lost = False
         self._deflater: Deflater | None = None
@@ -244,10 +246,19 @@ class WebSocketProtocol(asyncio.Protocol):
         self._settle()
 
     def pause_writing(self) -> None:
+        self._has_room = False
         self._writer.pause()
 
     def resume_writing(self) -> None:
-        if self._writer.resume() and self._unheard:
+        self._has_room = True
+        if self._writer.holds:
+            # If a write fails during this call, asyncio's transport ends twice, and logs that.
+            asyncio.get_running_loop().call_soon(self._on_room)
+        else:
+            self._on_room()
+
+    def _on_room(self) -> None:
+        if self._has_room and self._writer.resume() and self._unheard:
             self._unheard = False
             self._go_on_later()
 

@@ -81,6 +81,11 @@ class FrameWriter:
         """What has been written but not yet taken by the kernel (bytes)."""
         return self._queued + self._transport.get_write_buffer_size()
 
+    @property
+    def holds(self) -> bool:
+        """Something has not even been passed to the transport."""
+        return self._queue is not None
+
     def send_message(self, opcode: int, payload: bytes) -> asyncio.Future[None]:
         """Send a message. The future is done when there is room for more; fails with WebSocketClosedError."""
         if self._deflater is None:

@@ -535,3 +535,33 @@ async def test_a_handler_that_fails_when_all_is_over(form, caplog):
         assert await client.read_close() == (1000, "")
         assert await served.until_closed() == (1000, None)
         assert caplog.records[-1].exc_info[0] is ValueError
+
+
+@scenario
+async def test_who_leaves_amid_many_messages_is_no_matter_for_the_log(form):
+    """Nothing is unread then: the next write is answered with a reset, and the one behind that fails."""
+
+    class Talker(Witness):
+        def open(self, *args):
+            super().open(*args)
+            for _ in range(200):
+                self.write_message(b"x" * 60_000, binary=True)
+
+    def leave(port):
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(request())
+            for _ in range(32):
+                client.recv(64 * 1024)
+            client.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while client.recv(64 * 1024):
+                    pass
+
+    complaints = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    async with serve(form, Talker) as served:
+        for _ in range(20):
+            await asyncio.to_thread(leave, served.port)
+        while len(served.closings) < 20:
+            await asyncio.sleep(0.01)
+    assert not complaints
