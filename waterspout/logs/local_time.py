@@ -22,20 +22,23 @@ class LocalTime:
 
     def __init__(self, zone: str | None = TIME_ZONE) -> None:
         self._name = zone
-        self._offset = time.localtime().tm_gmtoff
-        self._ours = _ask() if os.environ.get("TZ") == zone else None
+        is_set = os.environ.get("TZ") == zone
+        self._ours = _ask() if is_set else None
+        self._offset = time.localtime().tm_gmtoff if is_set else 0
 
     def __call__(self, seconds: float) -> time.struct_time:
-        if _ask() == self._ours:
+        # Where TZ is set without tzset(3), Python does not know, but mktime(3) and others call that, too.
+        if _ask() == self._ours and os.environ.get("TZ") == self._name:
             return time.localtime(seconds)
         return datetime.fromtimestamp(seconds, self._zone).timetuple()
 
     @cached_property
     def _zone(self) -> tzinfo:
         try:
-            if self._name is not None:
-                return ZoneInfo(self._name.removeprefix(":"))
-            with open(_SYSTEM, "rb") as rules:
+            name = _SYSTEM if self._name is None else self._name.removeprefix(":")
+            if not os.path.isabs(name):
+                return ZoneInfo(name)
+            with open(name, "rb") as rules:
                 return ZoneInfo.from_file(rules)
         except (OSError, ValueError, ZoneInfoNotFoundError):
             # There is none: it is UTC. Or TZ spells its rules out (CET-1CEST): those of summer are not known.

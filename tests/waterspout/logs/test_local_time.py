@@ -59,6 +59,34 @@ def test_where_no_variable_is_set_the_system_s_rules_count(set_zone, monkeypatch
     assert LocalTime(None)(second)[:6] == expected
 
 
+@pytest.mark.skipif(not os.path.exists(BERLIN), reason="the system has no such file")
+@pytest.mark.parametrize("second", [WINTER, SUMMER])
+@pytest.mark.parametrize("begun", [BERLIN, f":{BERLIN}"])
+def test_a_variable_that_names_a_file_is_followed_in_winter_and_in_summer(set_zone, begun, second):
+    """TZ=:/etc/localtime is often set, to save a system call for each time."""
+    set_zone(begun)
+    expected = time.localtime(second)[:6]
+    tell = LocalTime(begun)
+    set_zone("Asia/Tokyo")
+    assert tell(second)[:6] == expected
+
+
+def test_a_variable_set_without_tzset_changes_nothing(set_zone, monkeypatch):
+    set_zone("UTC")
+    expected = time.localtime(WINTER)[:6]
+    tell = LocalTime("UTC")
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.mktime(time.gmtime())  # the C library sets the zone
+    assert tell(WINTER)[:6] == expected
+
+
+def test_where_the_system_has_no_rules_it_is_utc_whatever_a_process_inherits(set_zone, monkeypatch, tmp_path):
+    """As in a small container, where native code has set Django up."""
+    monkeypatch.setattr(local_time, "_SYSTEM", str(tmp_path / "none"))
+    set_zone("Asia/Tokyo")
+    assert LocalTime(None)(WINTER)[:6] == time.gmtime(WINTER)[:6]
+
+
 def test_of_rules_that_are_spelled_out_the_distance_from_utc_is_kept(set_zone):
     set_zone("XYZ-5:30")
     expected = time.localtime(WINTER)[:6]
