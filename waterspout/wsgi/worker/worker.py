@@ -114,8 +114,8 @@ class LaneWorker:
         self._company: set[LaneWorker] = set() if company is None else company
         self._sleep = SleepMeter()
         self._generation = fork_generation()
-        self._listening = threading.Lock()
-        self._is_torn = False  # what was received may be lost in part
+        self._listening = threading.RLock()  # it knows whose it is, whatever interrupts that
+        self._is_torn = False  # what is received is not yet sorted, or never will be
         self._speaking = threading.Lock()
         self.inbox = Inbox()
 
@@ -143,7 +143,7 @@ class LaneWorker:
 
     def _next(self) -> bytes:
         """The next request, from the backlog or, when that is empty, from the lane as soon as one arrives."""
-        if self._is_torn:  # the event loop must not be told that this lane is free
+        if self._is_lost:  # the event loop must not be told that this lane is free
             logger.error(
                 "a lane is closed: an exception has interrupted its thread while that received, and some of "
                 "it is lost (a library's timeout, which is raised there from outside, or a lack of memory)"
@@ -158,6 +158,15 @@ class LaneWorker:
             if not self._busy:
                 self.receive()
         return self._waiting.pop()
+
+    @property
+    def _is_lost(self) -> bool:
+        """Some of what came for this lane is lost: what follows can't be told apart."""
+        if not self._is_torn or not self._listening.acquire(blocking=False):
+            return False  # a thread that a view left behind is at it right now
+        is_torn = self._is_torn
+        self._listening.release()
+        return is_torn
 
     def _wake(self) -> None:
         """The event loop knows that this lane was idle: it has seen everything sent before."""
@@ -252,9 +261,9 @@ class LaneWorker:
         """Whether a CANCEL, or the lane's end, is to be received. Takes nothing: a thread of the view may be
         waiting for the rest in a selector.
         """
-        if not self._listening.acquire(blocking=False):
-            return False  # a thread of the view is receiving, and will see it
         try:
+            if not self._listening.acquire(blocking=False):
+                return False  # a thread of the view is receiving, and will see it
             data = self._sock.recv(LANE_READ, socket.MSG_DONTWAIT | socket.MSG_PEEK)
             return not data or self._parser.foresees_cancel(data)
         except BlockingIOError:
@@ -262,7 +271,10 @@ class LaneWorker:
         except OSError:
             return True
         finally:
-            self._listening.release()
+            try:  # noqa: SIM105 - an exception could come between a call and this one
+                self._listening.release()
+            except RuntimeError:
+                pass  # another thread has it
 
     def fileno(self) -> int:
         return self._sock.fileno()
@@ -309,14 +321,18 @@ class LaneWorker:
             raise Cancelled
 
     def _poll(self) -> None:
-        if self.inbox.is_raw or self._is_torn or not self._listening.acquire(blocking=False):
+        if self.inbox.is_raw or self._is_torn:
             return  # a thread of the view is listening, or will be, and sorts what it receives
-        try:
-            self._take_in(socket.MSG_DONTWAIT)
+        try:  # an exception from outside may come behind `acquire`, before there is a result to go by
+            if self._listening.acquire(blocking=False):
+                self._take_in(socket.MSG_DONTWAIT)
         except BlockingIOError:
             pass
         finally:
-            self._listening.release()
+            try:  # noqa: SIM105 - an exception could come between a call and this one
+                self._listening.release()
+            except RuntimeError:
+                pass  # another thread has it
 
     def _take_in(self, flags: int = 0) -> None:
         """Receive, and sort. Whatever interrupts this, except for the socket's own errors, takes bytes with
@@ -327,14 +343,17 @@ class LaneWorker:
         """
         if self._is_torn:
             raise OSError(errno.EIO, "a read was interrupted, and some of the body is lost")
+        self._is_torn = True
         try:
             self._sort(self._sock.recv(LANE_READ, flags))
         except LaneClosed:
+            self._is_torn = False
             raise
-        except BaseException as error:
+        except OSError as error:
             # One that is raised from outside may be an OSError, too; the socket's have a number.
-            self._is_torn = getattr(error, "errno", None) is None
+            self._is_torn = error.errno is None
             raise
+        self._is_torn = False
 
     def _sort(self, data: bytes) -> None:
         if not data:

@@ -4,6 +4,7 @@ import ctypes
 import errno
 import os
 import socket
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -483,6 +484,31 @@ def test_behind_what_an_exception_from_outside_has_interrupted_no_body_is_taken_
         assert not wire.reply.idle
     assert ran == ["/upload"]
     assert caplog.text.count("a lane is closed: an exception has interrupted its thread") == 1
+
+
+def test_an_exception_from_outside_behind_the_look_for_a_client_that_left_leaves_the_lane_usable():
+    """It comes when the thread of a view that streams has just begun that look."""
+    hit = []
+
+    def interrupt(frame, event, arg):
+        if event == "c_return" and arg.__name__ == "acquire" and frame.f_code.co_name == "_poll":
+            sys.setprofile(None)
+            hit.append(True)
+            raise TooLate
+
+    def stream():
+        yield b"one"
+        sys.setprofile(interrupt)
+        yield b"two"
+
+    def app(environ, start_response):
+        chunks = stream() if environ["PATH_INFO"] == "/interrupted" else [b"the ", b"next"]
+        return answering(chunks)(environ, start_response)
+
+    with open_wire(app) as wire:
+        assert wire.ask("/interrupted").body == b"one"
+        assert hit
+        assert wire.ask("/next").body == b"the next"
 
 
 def test_a_frame_that_can_t_be_understood_ends_the_lane_and_is_said(caplog):
