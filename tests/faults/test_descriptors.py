@@ -34,6 +34,22 @@ def answers(server, path="/quick"):
     return False
 
 
+def test_of_a_low_limit_at_least_half_of_what_others_leave_is_for_clients(start_server):
+    server = start_server(*SERVE, "--wsgi-workers", "1", form="process")
+    assert answers(server)
+    spare = 24
+    most = server.descriptors() + spare
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (most, most))
+    time.sleep(1.1)  # it looks its limit up once a second
+    served = []
+    with suppress(OSError, Cut):
+        while len(served) < spare:
+            client = server.connect(timeout=2)
+            assert client.ask("GET", "/quick").status == 200
+            served.append(client)
+    assert len(served) >= spare / 2
+
+
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 def test_when_descriptors_are_free_again_it_accepts_again(start_server, loop):
     server = start_server(*SERVE, "--loop", loop, "--keep-alive-timeout", "60", form="process")

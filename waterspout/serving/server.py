@@ -268,7 +268,7 @@ class Server:
         """Called before WSGI processes are started, which take some."""
         if self._settings.server != "tornado":  # which lets clients have all of them
             reserve.used = sum(pool.settings.descriptors for pool in self._pools)
-            reserve.more = KEPT_DESCRIPTORS + reserve.used
+            reserve.more = KEPT_DESCRIPTORS + sum(pool.settings.descriptors_anew for pool in self._pools)
 
     def _make_http_server(self, tls: ssl.SSLContext | None) -> HTTPServer | DrainingServer:
         settings = self._settings

@@ -66,11 +66,16 @@ class PoolSettings:
 
     @property
     def descriptors(self) -> int:
-        """How many descriptors of the event loop's process its WSGI processes take, all started anew."""
+        """How many descriptors of the event loop's process its WSGI processes take."""
         if not self.workers:
             return 0
         lanes = self.threads + 3 * min(self.threads, limits.BACKLOGS)
-        return self.workers * (lanes + _OF_A_PROCESS) + _OF_A_START
+        return self.workers * (lanes + _OF_A_PROCESS)
+
+    @property
+    def descriptors_anew(self) -> int:
+        """How many it takes to start all of them anew."""
+        return self.descriptors + _OF_A_START if self.workers else 0
 
     @property
     def niceness(self) -> int:
