@@ -158,6 +158,8 @@ def list_views(flask: Any, prefix: str = "") -> list[View]:
             why = "it only redirects"
         shape = None if why else Shape(prefix + rule.rule, find_converters(rule))
         library = _find_library(function)
+        if library == flask.import_name.partition(".")[0]:
+            library = ""  # the app itself is installed: its rules are its own
         found.append(View(row, rule, shape, why, is_name=function is None, library=library))
     return found
 

@@ -259,6 +259,14 @@ def test_a_rule_behind_one_of_the_same_installed_package_is_that_package_s_affai
     assert find_kinds(judge([], app)) == [("unreachable", "user", False), ("unreachable", "own", False)]
 
 
+def test_a_rule_of_an_app_that_is_itself_an_installed_package_is_still_the_app_s_own():
+    """As in an image that is built by `pip install .`: native code imports the app, so nobody names it."""
+    app = Flask("flask_login.web", static_folder=None)
+    app.add_url_rule("/out", "one", flask_login.login_user)
+    app.add_url_rule("/out", "other", flask_login.logout_user)
+    assert find_kinds(judge([], app)) == [("unreachable", "other", False)]
+
+
 def test_a_view_class_is_the_app_s_own_though_its_function_is_flask_s():
     app = make_flask()
     for name in ("one", "other"):
