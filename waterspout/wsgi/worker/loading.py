@@ -35,10 +35,9 @@ def load_app(target: str | WSGIApp, *, debug: bool = False) -> WSGIApp:
 
 def refuse_patched_threads() -> None:
     """Raises ConfigurationError: the app has replaced Python's threads, so it can't run in threads."""
-    gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
-    if gevent is not None and gevent.is_module_patched("threading"):
+    if _says("gevent.monkey", "is_module_patched", "threading"):
         name = "gevent"
-    elif eventlet is not None and eventlet.is_monkey_patched("thread"):
+    elif _says("eventlet.patcher", "is_monkey_patched", "thread"):
         name = "eventlet"
     else:
         return
@@ -46,6 +45,11 @@ def refuse_patched_threads() -> None:
         f"the app patches Python's threads for {name}, and lanes are threads: load it without that "
         "(no monkey.patch_all(), no monkey_patch()), or stay with a server made for it"
     )
+
+
+def _says(module_name: str, question: str, about: str) -> bool:
+    ask = getattr(sys.modules.get(module_name), question, None)
+    return ask is not None and ask(about)  # None: also while another thread imports it
 
 
 def _with_debugger(app: WSGIApp) -> WSGIApp:

@@ -3,12 +3,13 @@
 import logging
 import os
 import sys
+from types import ModuleType
 
 import pytest
 
 from tests.waterspout.wsgi import apps
 from waterspout.exceptions import ConfigurationError, TargetNotFound, TargetRaised
-from waterspout.wsgi.worker.loading import load_app
+from waterspout.wsgi.worker.loading import load_app, refuse_patched_threads
 
 
 @pytest.fixture(autouse=True)
@@ -78,3 +79,10 @@ def test_an_app_that_patches_threads_is_refused_in_so_many_words(monkeypatch, mo
     monkeypatch.setitem(sys.modules, module, Patched)
     with pytest.raises(ConfigurationError, match=f"patches Python's threads for {name}"):
         load_app(target)
+
+
+@pytest.mark.parametrize("name", ["gevent.monkey", "eventlet.patcher"])
+def test_one_that_another_thread_has_just_begun_to_import_has_patched_nothing(monkeypatch, name):
+    """The thread that asks reads all orders of the server: it must survive that."""
+    monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    refuse_patched_threads()
