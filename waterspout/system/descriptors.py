@@ -12,9 +12,9 @@ from typing import Final
 try:
     import fcntl
     import resource
-except ImportError:  # Windows has none
-    fcntl = None  # type: ignore[assignment]
-    resource = None  # type: ignore[assignment]
+except ImportError:
+    fcntl = None  # type: ignore[assignment]  # Windows has none
+    resource = None  # type: ignore[assignment]  # nor this
 
 #: What limits processes and threads. (A thread needs address space: the error doesn't say which it lacked.)
 MORE_TASKS: Final = "ulimit -u, ulimit -v, pids.max, TasksMax"

@@ -1,7 +1,6 @@
 """One connection: its requests in order, and what becomes of a half-closed one."""
 
 import asyncio
-import contextlib
 import math
 import os
 import socket
@@ -9,6 +8,7 @@ import socket
 import pytest
 from tornado.httputil import HTTPHeaders, ResponseStartLine
 
+from tests.waterspout.clients import leave_amid
 from tests.waterspout.http.harness import (
     GET,
     Delegate,
@@ -576,19 +576,7 @@ async def test_the_client_of_an_idle_connection_sees_at_once_that_it_ends(close)
 
 @on_loops
 async def test_who_cancels_a_large_reply_is_no_matter_for_the_log():
-    """Nothing is unread then: the next write is answered with a reset, and the one behind that fails."""
-
-    def cancel(port):
-        with socket.create_connection(("127.0.0.1", port)) as client:
-            client.sendall(GET)
-            for _ in range(32):
-                client.recv(64 * 1024)
-            client.setblocking(False)
-            with contextlib.suppress(BlockingIOError):
-                while client.recv(64 * 1024):
-                    pass
-
     async with serve(answering(lambda exchange: reply(exchange, bytes(8 * limits.MIB)))) as served:
         for _ in range(20):
-            await asyncio.to_thread(cancel, served.port)
+            await asyncio.to_thread(leave_amid, served.port, GET)
         await until(lambda: not served.server._open)

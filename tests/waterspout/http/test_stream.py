@@ -375,6 +375,17 @@ async def test_a_detached_stream_sees_that_the_client_had_stopped_sending(secure
         assert await client.rest() == b""
 
 
+@contextlib.asynccontextmanager
+async def detached_deaf():
+    """Over TLS: a client's socket, from `deaf_client`, and the stream that the handler has taken."""
+    server_options, _ = form(secure=True)
+    async with serve(leaving("finish", detach), **server_options) as served:
+        with await asyncio.to_thread(deaf_client, served.port, GET) as client:
+            await until(lambda: served.delegates)
+            assert b"101" in await asyncio.to_thread(read, client, 1)
+            yield client, served.delegates[0].left
+
+
 def read(client, size):
     """So much, or all that comes until the server closes; `client`: from `deaf_client`."""
     client.settimeout(10)
@@ -391,18 +402,13 @@ def read(client, size):
 async def test_who_sends_no_more_gets_what_a_detached_stream_writes(end):
     """Over TLS: behind a goodbye, too (RFC 8446 section 6.1)."""
     size = 4 * limits.MIB
-    server_options, _ = form(secure=True)
-    async with serve(leaving("finish", detach), **server_options) as served:
-        with await asyncio.to_thread(deaf_client, served.port, GET) as client:
-            await until(lambda: served.delegates)
-            assert b"101" in await asyncio.to_thread(read, client, 1)
-            stream = served.delegates[0].left
-            end(client)
-            await asyncio.sleep(0.05)
-            reading = asyncio.ensure_future(asyncio.to_thread(read, client, size + 1))
-            await stream.write(b"x" * size)
-            stream.close()
-            assert await reading == b"x" * size
+    async with detached_deaf() as (client, stream):
+        end(client)
+        await asyncio.sleep(0.05)
+        reading = asyncio.ensure_future(asyncio.to_thread(read, client, size + 1))
+        await stream.write(b"x" * size)
+        stream.close()
+        assert await reading == b"x" * size
 
 
 @on_loops
@@ -410,18 +416,13 @@ async def test_who_still_sends_when_a_detached_stream_ends_gets_all_that_was_wri
     """Over TLS: a reset, for what nobody reads, would destroy what the client has not taken."""
     monkeypatch.setattr(module, "LINGER", 60)
     size = 100_000
-    server_options, _ = form(secure=True)
-    async with serve(leaving("finish", detach), **server_options) as served:
-        with await asyncio.to_thread(deaf_client, served.port, GET) as client:
-            await until(lambda: served.delegates)
-            assert b"101" in await asyncio.to_thread(read, client, 1)
-            stream = served.delegates[0].left
-            await stream.write(b"x" * size)
-            stream.close()
-            for _ in range(5):
-                await asyncio.sleep(0.05)
-                client.send(b"a last word")
-            assert await asyncio.to_thread(read, client, size + 1) == b"x" * size
+    async with detached_deaf() as (client, stream):
+        await stream.write(b"x" * size)
+        stream.close()
+        for _ in range(5):
+            await asyncio.sleep(0.05)
+            client.send(b"a last word")
+        assert await asyncio.to_thread(read, client, size + 1) == b"x" * size
 
 
 @on_loops
@@ -430,22 +431,18 @@ async def test_who_still_sends_to_a_stream_that_is_closed_gets_what_it_has_not_r
 ):
     """Over TLS: what waits for it to read on must not be lost to what nobody takes any more."""
     monkeypatch.setattr(module, "LINGER", 60)
-    server_options, _ = form(secure=True)
-    async with serve(leaving("finish", detach), **server_options) as served:
-        with await asyncio.to_thread(deaf_client, served.port, GET) as client:
-            await until(lambda: served.delegates)
-            assert b"101" in await asyncio.to_thread(read, client, 1)
-            stream, size = served.delegates[0].left, 0
-            with contextlib.suppress(TimeoutError):
-                while True:
-                    await asyncio.wait_for(asyncio.shield(stream.write(b"x" * 1000)), 0.5)
-                    size += 1000
-            stream.close()
-            client.send(b"a last word")
-            for _ in range(20):
-                client.send(b"x")
-            await asyncio.sleep(0.1)
-            assert len(await asyncio.to_thread(read, client, 2 * size)) >= size
+    size = 0
+    async with detached_deaf() as (client, stream):
+        with contextlib.suppress(TimeoutError):
+            while True:
+                await asyncio.wait_for(asyncio.shield(stream.write(b"x" * 1000)), 0.5)
+                size += 1000
+        stream.close()
+        client.send(b"a last word")
+        for _ in range(20):
+            client.send(b"x")
+        await asyncio.sleep(0.1)
+        assert len(await asyncio.to_thread(read, client, 2 * size)) >= size
     assert not caplog.records
 
 

@@ -4,7 +4,6 @@ import errno
 import math
 import os
 import resource
-import socket
 
 import pytest
 
@@ -60,14 +59,6 @@ def reserve():
     made.used = 10 + (0 if limit is None else max(0, limit - 60_000))
     made.more = 10
     return made
-
-
-@pytest.fixture
-def pair():
-    ends = socket.socketpair()
-    yield ends
-    for end in ends:
-        end.close()
 
 
 def test_what_is_moved_there_is_the_same_and_has_a_number_that_clients_don_t_get(reserve, pair):

@@ -2,8 +2,6 @@
 
 import socket
 
-import pytest
-
 from waterspout.system.plain_socket import make_plain, open_plain
 
 
@@ -12,14 +10,6 @@ class Green:
 
     def __init__(self, sock):
         self.detach = sock.detach
-
-
-@pytest.fixture
-def pair():
-    ends = socket.socketpair()
-    yield ends
-    for end in ends:
-        end.close()
 
 
 def test_whatever_stands_in_its_place_python_s_own_is_opened(pair, monkeypatch):

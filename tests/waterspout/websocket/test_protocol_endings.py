@@ -9,6 +9,7 @@ import struct
 import pytest
 from tornado.websocket import WebSocketClosedError
 
+from tests.waterspout.clients import leave_amid
 from tests.waterspout.tls import deaf_client, end_below, say_goodbye, say_nothing, tls_contexts
 from tests.waterspout.websocket.raw import (
     BINARY,
@@ -539,7 +540,6 @@ async def test_a_handler_that_fails_when_all_is_over(form, caplog):
 
 @scenario
 async def test_who_leaves_amid_many_messages_is_no_matter_for_the_log(form):
-    """Nothing is unread then: the next write is answered with a reset, and the one behind that fails."""
 
     class Talker(Witness):
         def open(self, *args):
@@ -547,21 +547,11 @@ async def test_who_leaves_amid_many_messages_is_no_matter_for_the_log(form):
             for _ in range(200):
                 self.write_message(b"x" * 60_000, binary=True)
 
-    def leave(port):
-        with socket.create_connection(("127.0.0.1", port)) as client:
-            client.sendall(request())
-            for _ in range(32):
-                client.recv(64 * 1024)
-            client.setblocking(False)
-            with contextlib.suppress(BlockingIOError):
-                while client.recv(64 * 1024):
-                    pass
-
     complaints = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     async with serve(form, Talker) as served:
         for _ in range(20):
-            await asyncio.to_thread(leave, served.port)
+            await asyncio.to_thread(leave_amid, served.port, request())
         while len(served.closings) < 20:
             await asyncio.sleep(0.01)
     assert not complaints

@@ -271,7 +271,7 @@ class LaneWorker:
         except OSError:
             return True
         finally:
-            try:  # noqa: SIM105 - an exception could come between a call and this one
+            try:  # noqa: SIM105 - `suppress` is a call: an exception from outside may come behind it
                 self._listening.release()
             except RuntimeError:
                 pass  # another thread has it
@@ -329,7 +329,7 @@ class LaneWorker:
         except BlockingIOError:
             pass
         finally:
-            try:  # noqa: SIM105 - an exception could come between a call and this one
+            try:  # noqa: SIM105 - `suppress` is a call: an exception from outside may come behind it
                 self._listening.release()
             except RuntimeError:
                 pass  # another thread has it
