@@ -1,8 +1,7 @@
-"""A plain HTTP client for tests that look at the bytes, and one that leaves amid the reply."""
+"""A plain HTTP client for tests that look at the bytes."""
 
 import asyncio
-import socket
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from tornado.tcpclient import TCPClient
 
@@ -60,17 +59,3 @@ async def connect(port):
         yield client
     finally:
         client.stream.close()
-
-
-def leave_amid(port, sent):
-    """Send a request, read 2 MiB of what comes, and leave. (It blocks.) Nothing is unread then: the server's
-    next write is answered with a reset, and the one behind that fails.
-    """
-    with socket.create_connection(("127.0.0.1", port)) as client:
-        client.sendall(sent)
-        for _ in range(32):
-            client.recv(64 * 1024)
-        client.setblocking(False)
-        with suppress(BlockingIOError):
-            while client.recv(64 * 1024):
-                pass
