@@ -3,6 +3,7 @@
 import logging
 
 import flask
+import flask_login
 import pytest
 from tornado.web import HTTPError, RequestHandler
 from tornado.websocket import WebSocketHandler
@@ -12,8 +13,8 @@ from tests.waterspout.http.harness import on_loops
 from waterspout import Application
 
 POINTER = (
-    "a native handler runs outside of Flask's requests: for what replaces request, session, g, url_for "
-    "and the like, see docs/routing.md (Porting a route)"
+    "a native handler runs outside of Flask's requests: for what replaces request, session, g, url_for, "
+    "abort, current_user and the like, see docs/routing.md (Porting a route)"
 )
 ASK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 UPGRADE = (
@@ -52,6 +53,8 @@ def said(caplog):
         lambda: flask.flash("x"),
         lambda: flask.render_template("x.html"),
         lambda: flask.send_file(__file__),
+        lambda: flask.abort(404),
+        lambda: flask_login.current_user.is_authenticated,
     ],
 )
 @on_loops
@@ -80,6 +83,9 @@ async def test_in_a_socket_too(caplog):
         (RuntimeError("Working elsewhere"), ["Uncaught exception"]),
         (RuntimeError(), ["Uncaught exception"]),
         (ValueError("Working outside of request context."), ["Uncaught exception"]),
+        (AttributeError("is_authenticated"), ["Uncaught exception"]),
+        (AttributeError(name="name", obj=None), ["Uncaught exception"]),
+        (AttributeError(name="get_id", obj="a user"), ["Uncaught exception"]),
         (HTTPError(404), []),
     ],
 )
