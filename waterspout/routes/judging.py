@@ -232,6 +232,7 @@ class Judge:
             _name(native) + ", which may decline," * may_decline(native.route.target) for native in natives
         )
         whose = f"{', '.join(taken)} {view.row.path} of Flask's {endpoint!r} ({view.row.source})"
+        verb = "answers" if len(natives) == 1 else "answer"
         how = f"some of it; {free[0]} still reaches Flask" if free else "all of it"
         return Finding(
             kind=PARTLY_SHADOWED if free else SHADOWED,
@@ -239,7 +240,7 @@ class Judge:
             methods=tuple(taken),
             target=endpoint,
             source=view.row.source,
-            text=f"{whose}: {named} answers {how}. For example: {', '.join(samples[:_EXAMPLES])}",
+            text=f"{whose}: {named} {verb} {how}. For example: {', '.join(samples[:_EXAMPLES])}",
             advice=f"remove one of them, or declare that this is intended: "
             f'@waterspout.replaces("{endpoint}") above '
             + _join(native.route.target.__qualname__ for native in undeclared),

@@ -168,6 +168,7 @@ def test_only_who_has_not_declared_it_is_asked_to():
     native = [("/items/<int:id>", Item), ("/items/new", Get)]
     (finding,) = judge(native, make_flask(("/items/<id>", "item"))).undeclared
     assert len(finding.by) == 2
+    assert " answer some of it; " in finding.text
     assert finding.advice.endswith('@waterspout.replaces("item") above Get')
 
 
