@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import struct
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ import pytest
 from flask import Flask
 from flask_login import encode_cookie
 from itsdangerous import TimestampSigner
-from tornado.httpclient import HTTPClientError
+from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
 from tests.server import ROOT, Server
@@ -116,7 +117,12 @@ routes = [
 """
 
 FACTORY = """
-from flask import Flask, abort, flash, g, render_template, request, session, url_for
+import datetime
+import decimal
+
+from flask import Flask, abort, flash, g, jsonify, render_template, request, session, url_for
+
+VALUE = {"when": datetime.datetime(2026, 11, 29), "price": decimal.Decimal("1.50"), "at": "café", "1": [None]}
 
 
 def create_app():
@@ -141,6 +147,16 @@ def create_app():
     def take():
         return request.get_json()
 
+    @app.get("/json")
+    def give():
+        reply = jsonify(VALUE)
+        reply.set_cookie("tab", 'café; "x"')
+        return reply
+
+    @app.errorhandler(404)
+    def not_found(error):
+        return "the app's own page", 404
+
     @app.get("/api/articles/<slug>")
     def article(slug):
         return f"Flask's {slug}"
@@ -154,15 +170,21 @@ def create_app():
 BELOW = {"For": "192.0.2.1", "Proto": "https", "Host": "shop.example", "Port": "", "Prefix": "/app"}
 TEMPLATE = (
     "{{ g.greeting }} {{ page }} {{ url_for('main.explore') }} {{ url_for('about', _external=True) }} "
-    "{{ get_flashed_messages() }}\n"
+    "{{ request.remote_addr }} {{ get_flashed_messages() }}\n"
 )
 PORTED = """
 import json
 
+import tornado.locale
 import waterspout
-from flask import abort, url_for
+from flask import Flask, abort, url_for
+from shop import VALUE
 from tornado.escape import json_decode
+from tornado.routing import HostMatches, Rule
 from tornado.web import HTTPError
+
+keys = Flask("shop")
+tornado.locale.load_gettext_translations("shop/translations", "messages")
 
 
 class Explore(RequestHandler):
@@ -190,6 +212,13 @@ class Parts(RequestHandler):
         elif part == "json":
             self.set_header("Content-Type", "application/json")
             self.write(json.dumps([1]))
+        elif part == "flask-json":
+            self.set_header("Content-Type", "application/json")
+            self.write(keys.json.dumps(VALUE, separators=(",", ":")) + "\\n")
+        elif part == "cookie":
+            self.write(self.get_cookie("tab").encode("latin-1").decode())
+        elif part == "locale":
+            self.write(self.locale.translate("Home"))
         elif part == "last":
             self.write(self.get_query_argument("x"))
         elif part == "url":
@@ -208,12 +237,20 @@ class Article(RequestHandler):
         self.write(f"native {slug}")
 
 
+class Ticket(RequestHandler):
+    def get(self, number):
+        if number > 9:
+            raise waterspout.Decline
+        self.write(f"ticket {number}")
+
+
 routes = [
     ("/native/about", About),
     ("/gone/<by>", Gone),
     ("/native/json", JSON),
     ("/parts/<part>", Parts),
     waterspout.PathRule("/explore", Explore, name="main.explore"),
+    Rule(HostMatches(r"api\\.example\\.com"), [("/tickets/<int:number>", Ticket)]),
     %s,
 ]
 waterspout.know_native(flask_app, routes)
@@ -234,7 +271,7 @@ def find_blocks():
 @pytest.fixture
 def server(tmp_path):
     blocks = find_blocks()
-    (login,) = [block for block in blocks if "def load_user" in block]
+    (login,) = [block for block in blocks if "FlaskSessions(keys)" in block]
     bases = [
         block
         for block in blocks
@@ -336,6 +373,17 @@ def test_a_browser_s_question_is_answered_without_a_view(server):
         assert reply.header("Access-Control-Allow-Methods") == "GET, POST"
 
 
+def compile_messages(messages):
+    """A catalogue as msgfmt writes it (GNU gettext's manual, "The Format of GNU MO Files")."""
+    head, table, texts = 28, b"", b""
+    for text in (*messages, *messages.values()):
+        data = text.encode()
+        table += struct.pack("<2I", len(data), head + 16 * len(messages) + len(texts))
+        texts += data + b"\0"
+    numbers = (0x950412DE, 0, len(messages), head, head + 8 * len(messages), 0, 0)
+    return struct.pack("<7I", *numbers) + table + texts
+
+
 @pytest.fixture(params=WAYS_OUT)
 def ported(request, tmp_path):
     (page,) = [block for block in find_blocks() if "class About" in block]
@@ -343,6 +391,10 @@ def ported(request, tmp_path):
     (package / "templates").mkdir(parents=True)
     (package / "__init__.py").write_text(FACTORY)
     (package / "templates" / "about.html").write_text(TEMPLATE)
+    folder = package / "translations" / "es" / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    spanish = {"": "Content-Type: text/plain; charset=UTF-8\n", "Home": "Inicio"}
+    (folder / "messages.mo").write_bytes(compile_messages(spanish))
     (tmp_path / "native.py").write_text(page + PORTED % WAYS_OUT[request.param])
     return request.param, ("--native", "native:routes", "--wsgi", "shop:create_app()"), tmp_path
 
@@ -359,14 +411,14 @@ def test_what_is_said_of_a_route_that_is_ported_is_so(ported):
         assert signed_in.body == b"/explore?page=2"
         cookie = [("Cookie", signed_in.header("Set-Cookie").partition(";")[0])]
         below = [(f"X-Forwarded-{what}", value) for what, value in BELOW.items()]
-        for fields, prefix, base in (
-            (cookie, "", "http://h"),
-            (cookie + below, "/app", "https://shop.example/app"),
+        for fields, prefix, base, address in (
+            (cookie, "", "http://h", "127.0.0.1"),
+            (cookie + below, "/app", "https://shop.example/app", "192.0.2.1"),
         ):
             fields = [("Host", "h"), *fields]
             replies = [client.ask("GET", "/native/about?page=x", fields) for _ in range(2)]
             replies.append(client.ask("GET", "/about?page=x", fields))
-            page = f"hello anna 1 {prefix}/explore {base}/about [&#39;&lt;welcome&gt;&#39;]"
+            page = f"hello anna 1 {prefix}/explore {base}/about {address} [&#39;&lt;welcome&gt;&#39;]"
             assert [reply.body.decode() for reply in replies] == [page] * 3
             assert [reply.header("Vary") for reply in replies] == ["Cookie"] * 3
         assert client.ask("GET", "/explore?page=2").body == b"2"
@@ -386,9 +438,122 @@ def test_what_is_said_of_a_route_that_is_ported_is_so(ported):
         ):
             reply = client.ask("GET", target, [("Host", "x")])
             assert (reply.status, reply.body if body is not None else None) == (status, body), target
+        given = client.ask("GET", "/json")
+        assert client.ask("GET", "/parts/flask-json").body == given.body
+        tab = [("Cookie", given.header("Set-Cookie").partition("; Path")[0])]
+        assert client.ask("GET", "/parts/cookie", tab).body == 'café; "x"'.encode()
+        for languages, word in (("es-MX, en;q=0.5", b"Inicio"), ("fr", b"Home")):
+            assert client.ask("GET", "/parts/locale", [("Accept-Language", languages)]).body == word
+        for host, path, status, body in (
+            ("api.example.com", "/tickets/1", 200, b"ticket 1"),
+            ("api.example.com", "/tickets/10", 404, b"the app's own page"),
+            ("example.com", "/tickets/1", 404, b"the app's own page"),
+        ):
+            reply = client.ask("GET", path, [("Host", host)])
+            assert (reply.status, reply.body) == (status, body)
         assert client.ask("GET", "/api/articles/new").body == b"native new"
         feed = b"1" if way == "rule" else b"Flask's feed"
         assert client.ask("GET", "/api/articles/feed").body == feed
     server.stop()
     assert "shop:create_app() has also been called in the server" in server.log
-    assert server.log.count("see docs/routing.md (Porting a route)") == 1
+    assert server.log.count("see docs/routing.md (Porting a route)") == 2
+
+
+#: An app that finds its users in each of Flask-Login's ways.
+ASKED = """
+from flask import Flask
+from flask_login import LoginManager, UserMixin, current_user, login_user
+
+
+class User(UserMixin):
+    id = name = "anna"
+
+
+def create_app():
+    app = Flask(__name__)
+    app.secret_key = "a key"
+    logins = LoginManager(app)
+    logins.session_protection = "strong"
+    logins.user_loader(lambda user_id: User())
+
+    @logins.request_loader
+    def find_by_token(request):
+        return User() if request.headers.get("X-Token") == "anna's" else None
+
+    @app.post("/in")
+    def sign_in():
+        login_user(User())
+        return ""
+
+    @app.get("/who")
+    def who():
+        return current_user.name if current_user.is_authenticated else "nobody"
+
+    return app
+"""
+ASKING = """
+import waterspout
+from tornado.websocket import WebSocketHandler
+
+
+@waterspout.authenticated
+class Who(RequestHandler):
+    def get(self):
+        self.write(self.current_user.name)
+
+    def post(self):
+        self.write(self.current_user.name)
+
+
+@waterspout.authenticated
+class Socket(WebSocketHandler):
+    def open(self):
+        self.write_message(self.current_user.name)
+
+
+routes = [("/native/who", Who), ("/socket", Socket)]
+app = waterspout.Application(
+    native=routes, wsgi="shop:create_app()", login_loader=load_user, login_url="/login"
+)
+"""
+
+
+@pytest.fixture
+def asking(tmp_path):
+    blocks = find_blocks()
+    (page,) = [block for block in blocks if "class About" in block]
+    (loader,) = [block for block in blocks if "def ask_flask_login" in block]
+    (tmp_path / "shop.py").write_text(ASKED)
+    (tmp_path / "native.py").write_text(page + loader + ASKING)
+    options = ("--trusted-proxies", "127.0.0.1")
+    server = Server("native:app", *options, form="process", folder=tmp_path, cwd=tmp_path)
+    yield server
+    server.stop()
+
+
+def test_a_loader_that_asks_flask_login_knows_whom_views_know(asking):
+    here, elsewhere = (("X-Forwarded-For", f"192.0.2.{number}") for number in (1, 2))
+    signed_in = asking.ask("POST", "/in", [here])
+    session = ("Cookie", signed_in.header("Set-Cookie").partition(";")[0])
+    remembered = ("Cookie", f"remember_token={encode_cookie('anna', 'a key')}")
+    with asking.connect() as client:
+        for fields, is_known in (
+            ([], False),
+            ([session, here], True),
+            ([session, elsewhere], False),  # session_protection
+            ([remembered], True),
+            ([("X-Token", "anna's")], True),
+        ):
+            view = client.ask("GET", "/who", fields)
+            handlers = [client.ask(method, "/native/who", fields) for method in ("GET", "POST")]
+            assert view.body == (b"anna" if is_known else b"nobody")
+            assert [reply.status for reply in handlers] == ([200, 200] if is_known else [302, 403])
+
+    async def open_socket():
+        url = f"ws://127.0.0.1:{asking.port}/socket"
+        socket = await websocket_connect(HTTPRequest(url, headers=dict([remembered])))
+        assert await socket.read_message() == "anna"
+        socket.close()
+        assert await socket.read_message() is None
+
+    asyncio.run(open_socket())

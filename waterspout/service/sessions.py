@@ -43,7 +43,10 @@ class FlaskSessions:
     def __init__(self, app: Flask) -> None:
         find = getattr(app.session_interface, "get_signing_serializer", None)
         if find is None:
-            raise ValueError("the app keeps its sessions elsewhere: let the login_loader read them there")
+            raise ValueError(
+                "the app keeps its sessions elsewhere: let the login_loader read them there "
+                "(docs/routing.md, Asking the app's own code)"
+            )
         self._serializer = find(app)
         if self._serializer is None:
             raise ValueError("the app has no SECRET_KEY")
@@ -92,7 +95,8 @@ class FlaskSessions:
         elif _IDENTIFIER.fullmatch(cookie) and (count := self._kept_elsewhere.count(now)):
             _logger.warning(
                 "%s not in Flask's own format, but shaped like an identifier: if the app keeps its sessions "
-                "elsewhere (Flask-Session), let the login_loader read them there; FlaskSessions can't",
+                "elsewhere (Flask-Session), let the login_loader read them there; FlaskSessions can't "
+                "(docs/routing.md, Asking the app's own code)",
                 _name(count),
             )
 

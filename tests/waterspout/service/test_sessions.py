@@ -77,7 +77,8 @@ FOREIGN = (
 )
 KEPT_ELSEWHERE = (
     "a session cookie is not in Flask's own format, but shaped like an identifier: if the app keeps its "
-    "sessions elsewhere (Flask-Session), let the login_loader read them there; FlaskSessions can't"
+    "sessions elsewhere (Flask-Session), let the login_loader read them there; FlaskSessions can't "
+    "(docs/routing.md, Asking the app's own code)"
 )
 
 
