@@ -26,7 +26,8 @@ async def load_user(handler):
     return SimpleNamespace(id=user_id) if is_enabled else None
 """
 WAYS_IN = """
-from tornado.web import HTTPError
+from tornado.web import HTTPError, StaticFileHandler
+from waterspout.native import JSONErrors
 from waterspout.native.live import Event, SocketHandler, StreamHandler, Watch
 from yourpackage.chat import Chat
 
@@ -63,6 +64,11 @@ class Errors(JSONHandler):
 
 
 @waterspout.public
+class Files(JSONErrors, StaticFileHandler):
+    pass
+
+
+@waterspout.public
 class OwnErrors(API):
     def get(self, status):
         raise HTTPError(int(status))
@@ -77,6 +83,7 @@ app = waterspout.Application(
         ("/own-stream", OwnStream),
         ("/errors/<status>", Errors),
         ("/own-errors/<status>", OwnErrors),
+        ("/files/<path:path>", Files, {"path": "."}),
     ],
     wsgi="yourpackage.web:app",
     login_loader=load_user,
@@ -101,6 +108,12 @@ def note(user_id):
 def leave(user_id):
     waterspout.publish(f"sign-out:{user_id}", None)
     return ""
+"""
+UPLOADING = """
+
+app = waterspout.Application(
+    native=[("/uploads", Upload)], login_loader=load_user, login_url="/login"
+)
 """
 MAIN = """
 from yourpackage import chat, hook
@@ -297,6 +310,7 @@ def test_whoever_is_unknown_as_it_opens_is_not_kept(signing_late, answer, said):
 def test_errors_have_the_form_that_is_said(signing):
     for path, status, said in (
         ("/errors/403", 403, {"error": "Forbidden"}),
+        ("/files/nothing", 404, {"error": "Not Found"}),
         ("/errors/x", 500, {"error": "Internal Server Error"}),
         ("/own-errors/404", 404, {"error": {"code": 404, "message": "not found"}}),
     ):
@@ -316,3 +330,29 @@ def test_events_look_as_is_said():
     assert ", ".join(f"`{line}`" for line in event.block.decode().split("\n") if line) in document
     assert ", ".join(f"`{line}`" for line in BEAT.decode().split("\n") if line) in document
     assert f"({RETRY.start} to {RETRY.stop - 1} ms)" in document
+
+
+@pytest.fixture
+def uploading(tmp_path):
+    (tmp_path / "shop.py").write_text(
+        SIGNED_IN + find_code("class Upload").replace("/srv/shop/uploads", "kept") + UPLOADING
+    )
+    server = Server("shop:app", folder=tmp_path, cwd=tmp_path)
+    yield server
+    server.stop()
+
+
+def test_a_file_that_is_its_own_body_is_stored_whole_or_not_at_all(uploading, tmp_path):
+    user, kept = ("Cookie", "user=7"), tmp_path / "kept"
+    image = b"\x89PNG\r\n\x1a\n" + bytes(1_000_000)
+    for body, status in ((image, 200), (b"MZ" + bytes(100), 415), (b"", 415)):
+        reply = uploading.ask("PUT", "/uploads", [user], body)
+        assert reply.status == status
+    assert uploading.ask("PUT", "/uploads", body=image).status == 403
+    with uploading.connect() as client:
+        client.send_head("PUT", "/uploads", [user, ("Content-Length", str(len(image)))])
+        client.send(image[:-1])
+    assert uploading.log_lines("client-left")
+    stored = uploading.ask("PUT", "/uploads", [user], image)
+    assert json.loads(stored.body) | {"name": ""} == {"name": "", "size": len(image)}
+    assert [path.read_bytes() for path in kept.iterdir()] == [image, image]

@@ -87,6 +87,11 @@ class Uploads(RequestHandler):
         self.write(str(self.size))
 
 
+class TidiesUp(Uploads):
+    def on_connection_close(self):
+        """Without Tornado's own, which ends the wait for the body."""
+
+
 @stream_request_body
 class Refuses(RequestHandler):
     def prepare(self):
@@ -146,6 +151,7 @@ ROUTES = [
     ("/flask/declined", Declines),
     ("/uploads", Uploads),
     ("/uploads/<int:number>", Uploads),
+    ("/tidies-up", TidiesUp),
     ("/refuses", Refuses),
     ("/detaches", Detaches),
     ("/asks", Asks),
@@ -313,6 +319,9 @@ SCENARIOS = {
     "upload, converted": ask("/uploads/7", "PUT", body=LARGE),
     "upload that is refused": ask("/refuses", "PUT", body=LARGE),
     "upload whose client leaves": leave("/uploads", "PUT", b"x" * 1000, 2000),
+    "upload whose client leaves, which its handler keeps to itself": leave(
+        "/tidies-up", "PUT", b"x" * 1000, 2000
+    ),
     "wait": ask("/waits"),
     "wait whose client leaves": leave("/waits"),
     "HTTPError": ask("/fails"),

@@ -1,6 +1,7 @@
 """A request on its way to a native handler: how large its body may be, and who runs the handler.
 
-Calls Tornado's private `_execute`, sets `_transforms` as that does, `_log`; reads `_finished` (6.6.1)."""
+Calls Tornado's private `_execute`, sets `_transforms` as that does, `_log`; reads `_finished`; ends
+`_body_future` (6.6.1)."""
 
 from __future__ import annotations
 
@@ -21,6 +22,7 @@ from tornado.httputil import (
     RequestStartLine,
     ResponseStartLine,
 )
+from tornado.iostream import StreamClosedError
 from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler
 
@@ -149,6 +151,16 @@ async def _execute(self: RequestHandler, transforms: list[Any], /, *args: Any, *
         if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
             raise  # this task is cancelled, and not only something that it awaited
         answer_exception(self, error)
+
+
+def end_body(request: Any) -> None:
+    """End a streaming handler's wait for its body. Tornado's `on_connection_close` does that; with one of the
+    handler's own that does not call it, the handler would wait forever.
+    """
+    body: asyncio.Future[None] | None = getattr(request, "_body_future", None)
+    if body is not None and not body.done():
+        body.set_exception(StreamClosedError())
+        body.exception()  # or asyncio logs that nobody asked for it
 
 
 def complete_others(delegate: Any, handler_class: type[RequestHandler]) -> None:
@@ -325,7 +337,11 @@ class NativeDelegate(HTTPMessageDelegate):
 
     def _tell_closed(self) -> None:
         # A copy: this may happen in the middle of another call.
-        self._variables.copy().run(self._delegate.on_connection_close)
+        try:
+            self._variables.copy().run(self._delegate.on_connection_close)
+        finally:
+            if self._streams:
+                end_body(self._request)
 
     def execute(self) -> Awaitable[None] | None:
         """Run with the whole request at hand: `Application.__call__`, for nested applications."""
