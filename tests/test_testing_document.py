@@ -16,6 +16,32 @@ FILES = {
     re.match(r"# (tests/\w+\.py)\n", block)[1]: block
     for block in re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), flags=re.S)
 }
+#: As in docs/routing.md.
+ACCOUNTS = """
+from types import SimpleNamespace
+
+import waterspout
+from flask import Flask
+from tornado.web import RequestHandler
+from waterspout.service.sessions import FlaskSessions
+
+keys = Flask("yourpackage")
+keys.secret_key = "a key"
+sessions = FlaskSessions(keys)
+
+
+async def load_user(handler):
+    return SimpleNamespace(name="anna") if sessions.read(handler).get("_user_id") == "7" else None
+
+
+@waterspout.authenticated
+class Mine(RequestHandler):
+    def get(self):
+        self.write({"of": self.current_user.name})
+
+
+routes = [("/mine", Mine)]
+"""
 PYTEST_INI, COVERAGE_RC = re.findall(r"```ini\n(.*?)```", DOCUMENT.read_text(), flags=re.S)
 
 
@@ -23,6 +49,7 @@ PYTEST_INI, COVERAGE_RC = re.findall(r"```ini\n(.*?)```", DOCUMENT.read_text(), 
 def project(tmp_path):
     native, application, _, view = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.S)
     package = {"__init__": "", "web": FLASK_APP + view, "native": native, "main": application}
+    package["accounts"] = ACCOUNTS
     files = {f"yourpackage/{name}.py": code for name, code in package.items()}
     for path, code in (files | FILES | {"pytest.ini": PYTEST_INI, ".coveragerc": COVERAGE_RC}).items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
