@@ -561,6 +561,12 @@ def test_a_setting_that_is_nearly_ours_is_refused(name):
         Application([], **{name: None})
 
 
+@pytest.mark.parametrize("given", [[Reads], {"upper": str.upper}, "upper"])
+def test_what_can_t_be_converters_is_refused(given):
+    with pytest.raises(ConfigurationError, match="url_converters is a dictionary"):
+        Application([("/<upper:word>", Reads)], url_converters=given)
+
+
 class Hooks(Reads):
     """Other sites may write to it."""
 

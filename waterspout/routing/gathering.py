@@ -44,6 +44,18 @@ class GuardedFallbackHandler(FallbackHandler):
     """
 
 
+def read_converters(given: Any) -> Mapping[str, type[BaseConverter]]:
+    """The setting `url_converters`; none by default. Raises ConfigurationError."""
+    if isinstance(given, Mapping) and all(hasattr(each, "to_python") for each in given.values()):
+        return given
+    if given is None:
+        return {}
+    raise ConfigurationError(
+        "url_converters is a dictionary from the names of converters to their classes, subclasses of "
+        f"werkzeug.routing.BaseConverter, not {given!r}"
+    )
+
+
 class Gathering:
     """Gathers the rules of an `application`, whose `settings` are as they were given.
 
@@ -64,7 +76,7 @@ class Gathering:
         self._application = application
         self._find_lean = find_lean
         self._container = container
-        self._converters: Mapping[str, type[BaseConverter]] = settings.get("url_converters", {})
+        self._converters = read_converters(settings.get("url_converters"))
         self._has_login = settings.get("login_loader") is not None
         self._guards_others = any(settings.get(name) for name in _GUARDS)
         self._undeclared: dict[str, str] = {}
