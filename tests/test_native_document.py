@@ -10,7 +10,7 @@ import pytest
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.websocket import websocket_connect
 
-from tests.server import Server
+from tests.server import Server, poll
 from waterspout.native.live import Event
 from waterspout.native.live.stream import BEAT, RETRY
 
@@ -108,6 +108,51 @@ def note(user_id):
 def leave(user_id):
     waterspout.publish(f"sign-out:{user_id}", None)
     return ""
+"""
+OF_USERS = """
+from collections import Counter
+
+from tornado.web import RequestHandler
+from waterspout.native.live import Event
+
+numbers = Counter()
+
+
+class Notes:
+    def __init__(self, user_id):
+        self.user_id = user_id
+
+    async def newest(self):
+        return (numbers[self.user_id],)
+
+    async def event(self, since):
+        return Event.make("notes", await self.newest(), {"of": self.user_id})
+
+
+@waterspout.public
+class Add(RequestHandler):
+    def post(self, user_id):
+        numbers[user_id] += 1
+        waterspout.publish(f"notes:{user_id}", None)
+
+
+@waterspout.public
+class Watches(RequestHandler):
+    def get(self):
+        self.write(str(len(watches)))
+
+
+app = waterspout.Application(
+    native=[
+        ("/poll", UserPoll),
+        ("/stream", UserStream),
+        ("/ws", UserSocket),
+        ("/add/<user_id>", Add),
+        ("/watches", Watches),
+    ],
+    login_loader=load_user,
+    login_url="/login",
+)
 """
 UPLOADING = """
 
@@ -356,3 +401,36 @@ def test_a_file_that_is_its_own_body_is_stored_whole_or_not_at_all(uploading, tm
     stored = uploading.ask("PUT", "/uploads", [user], image)
     assert json.loads(stored.body) | {"name": ""} == {"name": "", "size": len(image)}
     assert [path.read_bytes() for path in kept.iterdir()] == [image, image]
+
+
+@pytest.fixture
+def of_users(tmp_path):
+    (tmp_path / "notes.py").write_text(SIGNED_IN + find_code("class OfUser") + OF_USERS)
+    server = Server("notes:app", folder=tmp_path, cwd=tmp_path)
+    yield server
+    server.stop()
+
+
+def test_each_user_s_pages_follow_their_own_source(of_users):
+    seven, eight = ([("Cookie", f"user={user_id}")] for user_id in "78")
+    with of_users.connect() as sevens, of_users.connect() as eights:
+        sevens.send_request("GET", "/poll?since=0", seven)
+        head = open_stream(eights, "/stream", "8")
+        assert BEAT in eights.next_chunk(head)
+        assert poll(lambda: of_users.get("/watches").body == b"2")
+        assert of_users.ask("POST", "/add/8").status == 200
+        assert b'data: {"of": "8"}' in eights.next_chunk(head)
+        assert of_users.ask("POST", "/add/7").status == 200
+        event = {"event": "notes", "cursor": "1", "data": {"of": "7"}}
+        assert sevens.reply().json() == {"cursor": "1", "events": [event]}
+
+    async def use():
+        url = f"ws://127.0.0.1:{of_users.port}/ws?since=0"
+        socket = await websocket_connect(HTTPRequest(url, headers=dict(eight)))
+        assert json.loads(await socket.read_message())["data"] == {"of": "8"}
+        socket.close()
+        assert await socket.read_message() is None
+
+    asyncio.run(use())
+    assert poll(lambda: of_users.get("/watches").body == b"0")
+    assert of_users.get("/poll").status == 401
