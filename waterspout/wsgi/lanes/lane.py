@@ -7,6 +7,7 @@ import contextlib
 import errno
 import socket
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Any, Protocol, cast
 
 from waterspout.exceptions import FrameError
@@ -365,12 +366,31 @@ class Lane(asyncio.Protocol):
 
     def _on_taken(self, token: int, seconds: float) -> None:
         assert self.backlog is not None
+        if token != self._token:
+            self._lose_skipped(token)
         user = self.backlog.users.pop(token, None)
         if token != self._token:  # else it was already found to be running
             self._take_up(user, token)
         self._announced = True
         if user is not None:
             user.on_taken(seconds)
+
+    def _lose_skipped(self, token: int) -> None:
+        """The worker runs this one: if those before it have no whole reply by now, they never will."""
+        self.collect()
+        if token == self._token:
+            return
+        users, running = self._behind, self.user
+        before = list(takewhile(token.__ne__, users)) if token in users else []
+        lost = [users.pop(other) for other in before]
+        if running is not None and not self._ended and running not in lost:
+            lost.append(running)
+        for user in lost:
+            logger.error(
+                "request %s: its lane went on to another before its reply was complete",
+                user.record.request_id,
+            )
+            _tell(user, user.on_lane_lost, False, False)
 
     def let_go(self) -> None:
         """Close what is kept."""

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import socket
+import sys
 import threading
 import time
 import unittest.mock
@@ -82,6 +83,18 @@ class App:
 
     def fails(self, environ, start_response):
         raise ValueError("the view failed")
+
+    def interrupted(self, environ, start_response):
+        """A library's timeout, raised from outside, comes just when the reply is to be sent."""
+
+        def interrupt(frame, event, arg):
+            if event == "call" and frame.f_code is LaneWorker.send.__code__:
+                sys.setprofile(None)
+                raise TimeoutError
+
+        assert self.open.wait(10)
+        sys.setprofile(interrupt)
+        return answering([b"never sent"])(environ, start_response)
 
     def endless(self, environ, start_response):
         def ticks():
@@ -459,6 +472,26 @@ async def test_requests_that_a_worker_takes_and_never_answers_are_lost_and_not_w
     assert await jobs[0].answer() == b"gate"
     assert await jobs[1].end() == "lost"
     assert "1 requests were taken from a backlog and not answered" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        ["/interrupted", "/1"],
+        ["/interrupted", *["/1"] * 9],
+        ["/gate", "/1", "/interrupted", *["/1"] * 9],
+        ["/gate", "/interrupted", "/interrupted", *["/1"] * 9],
+    ],
+)
+async def test_one_that_its_worker_has_not_answered_when_it_goes_on_is_lost_alone(joined, targets, caplog):
+    jobs = await joined.begin(*targets)
+    joined.app.open.set()
+    ends = ["lost" if target == "/interrupted" else "whole" for target in targets]
+    assert [await job.end() for job in jobs] == ends
+    await joined.until_idle()
+    assert caplog.text.count("its lane went on to another before its reply was complete") == ends.count(
+        "lost"
+    )
 
 
 async def test_behind_one_whose_client_left_the_one_that_runs_is_known(joined):
