@@ -12,6 +12,7 @@ import ssl
 import threading
 import time
 from collections.abc import Collection
+from contextlib import AbstractContextManager
 from functools import partial
 from inspect import isawaitable
 from typing import Any
@@ -121,13 +122,13 @@ class Server:
             check_watcher()
         self._doubt_debug()
         tls = self._certificate.load() if self._certificate is not None else None
-        with self._listen() as listeners:
+        # Before WSGI processes are started, which take some.
+        with self._listen() as listeners, self._keep_descriptors():
             self._doubt_trust(listeners)
             keep_from_children(lambda: self._find_descriptors(listeners))  # an app may fork when it is loaded
             try:
                 self._sources.remember()
                 self._listen_ops()
-                self._keep_descriptors()
                 if self._loads_elsewhere:
                     self._handle_signals()  # before the start: an app that hangs while loading can be stopped
                 if not await self._start(self._application):
@@ -147,7 +148,6 @@ class Server:
                 collector.stop()
                 self._manager.stop()
                 self._hearing.end()
-                reserve.used = reserve.more = 0
                 if self._ops is not None:
                     await self._ops.close()
         logger.info("stopped")
@@ -264,11 +264,13 @@ class Server:
                 "loopback, or for the operators' own network"
             )
 
-    def _keep_descriptors(self) -> None:
-        """Called before WSGI processes are started, which take some."""
-        if self._settings.server != "tornado":  # which lets clients have all of them
-            reserve.used = sum(pool.settings.descriptors for pool in self._pools)
-            reserve.more = KEPT_DESCRIPTORS + sum(pool.settings.descriptors_anew for pool in self._pools)
+    def _keep_descriptors(self) -> AbstractContextManager[None]:
+        """Keep some from clients."""
+        if self._settings.server == "tornado":  # which lets clients have all of them
+            return contextlib.nullcontext()
+        pools = [pool.settings for pool in self._pools]
+        anew = sum(pool.descriptors_anew for pool in pools)
+        return reserve.enlarged(sum(pool.descriptors for pool in pools), KEPT_DESCRIPTORS + anew)
 
     def _make_http_server(self, tls: ssl.SSLContext | None) -> HTTPServer | DrainingServer:
         settings = self._settings

@@ -4,9 +4,11 @@ speaks of. Leaf.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
+from collections.abc import Iterator
 from typing import Final
 
 try:
@@ -44,6 +46,17 @@ class Reserve:
 
     def __init__(self) -> None:
         self.used = self.more = 0
+
+    @contextlib.contextmanager
+    def enlarged(self, used: int, more: int) -> Iterator[None]:
+        """By what one server of this process needs."""
+        self.used += used
+        self.more += more
+        try:
+            yield
+        finally:
+            self.used -= used
+            self.more -= more
 
     @property
     def first(self) -> int | None:
