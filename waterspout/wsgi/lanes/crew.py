@@ -236,7 +236,6 @@ class Crew:
         near_end, far_end = socket.socketpair()
         near_end = reserve.move_socket(near_end)
         near_end.setblocking(False)
-        far_end.setblocking(True)  # whatever socket.setdefaulttimeout() says
         loop = asyncio.get_running_loop()
         backlog = self._open_backlog()
         backlog_end = None if backlog is None else backlog.far_end

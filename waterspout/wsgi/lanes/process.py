@@ -291,7 +291,6 @@ class ProcessCrew(Crew):
         control, far_end = socket.socketpair()
         self._control = reserve.move_socket(control)
         self._control.setblocking(False)
-        far_end.setblocking(True)  # whatever socket.setdefaulttimeout() says
         # Blocked until the child has its own handlers: a Ctrl-C at this moment must not kill it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)
         try:
