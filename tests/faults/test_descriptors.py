@@ -6,7 +6,7 @@ import resource
 import signal
 import socket
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -32,6 +32,17 @@ def answers(server, path="/quick"):
     with suppress(OSError, Exception):
         return server.get(path, timeout=2).status == 200
     return False
+
+
+@contextmanager
+def under_limit(most):
+    """For what is started here."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_of_a_low_limit_at_least_half_of_what_others_leave_is_for_clients(start_server):
@@ -165,6 +176,29 @@ def test_a_crowd_leaves_enough_for_wsgi_processes_and_operators(start_server, lo
     assert crowd[0].reply().status == 200, "the crowd has left"
     (line,) = server.log_lines("Too many open files")
     assert re.search(r"no connection can be accepted .* \d+ of them are kept for WSGI processes", line)
+    for connection in crowd:
+        connection.close()
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_a_crowd_leaves_enough_for_operators_where_views_run_in_threads(start_server, loop, tmp_path):
+    """Lanes have none of theirs."""
+    address = tmp_path / "ops"
+    serve = (*SERVE, "--loop", loop, "--ops-bind", f"unix:{address}", "--head-timeout", "600")
+    with under_limit(MOST):
+        server = start_server(*serve, "--wsgi-threads", "32", form="threads")
+    crowd = []
+    for _ in range(MOST + 50):
+        with suppress(OSError):
+            crowd.append(server.connect())
+            crowd[-1].socket.sendall(b"GET /native/ping HTTP/1.1\r\nHost: a\r\n")  # not idle: they stay
+    assert poll(lambda: server.log_lines("no connection can be accepted"))
+    for _ in range(3):
+        with socket.socket(socket.AF_UNIX) as operator:
+            operator.settimeout(5)
+            operator.connect(str(address))
+            operator.sendall(b"GET /-/health HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert operator.recv(99).startswith(b"HTTP/1.1 200 ")
     for connection in crowd:
         connection.close()
 

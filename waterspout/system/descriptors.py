@@ -36,9 +36,9 @@ def find_limit() -> int | None:
 
 
 class Reserve:
-    """The highest descriptors, which clients don't get: `used`, as many as WSGI processes take, and `more`,
-    to start others beside those and for what else the server has to open, but at most a quarter of what the
-    former leave of `ulimit -n`.
+    """The highest descriptors, which clients don't get: `used`, as many as lanes and WSGI processes take, and
+    `more`, to start others beside those and for what else the server has to open, but at most a quarter of
+    what the former leave of `ulimit -n`.
 
     WSGI processes have theirs here, and not among the numbers below. Otherwise clients would take those as
     soon as a reload frees them, and the next reload would find the reserve taken by the processes that run.

@@ -66,15 +66,13 @@ class PoolSettings:
 
     @property
     def descriptors(self) -> int:
-        """How many descriptors of the event loop's process its WSGI processes take."""
-        if not self.workers:
-            return 0
+        """How many the event loop has for its ends of all lanes, and for WSGI processes."""
         lanes = self.threads + 3 * min(self.threads, limits.BACKLOGS)
-        return self.workers * (lanes + _OF_A_PROCESS)
+        return self.crews * lanes + self.workers * _OF_A_PROCESS
 
     @property
     def descriptors_anew(self) -> int:
-        """How many it takes to start all of them anew."""
+        """How many it takes to start all WSGI processes anew."""
         return self.descriptors + _OF_A_START if self.workers else 0
 
     @property
