@@ -133,6 +133,8 @@ class LaneWorker:
                 logger.error(_LOST, error, exc_info=error)
         finally:
             self._company.discard(self)
+            with contextlib.suppress(OSError):  # a child that the app has forked may hold it open
+                self._sock.shutdown(socket.SHUT_RDWR)
             self.give_up()
 
     def give_up(self) -> None:

@@ -18,8 +18,8 @@ from tests.waterspout.wsgi.worker.test_worker import TEXT, Watched, answering
 from waterspout.exceptions import ClientDisconnected, Forked
 from waterspout.limits import FRAME_LIMIT, READ_WINDOW
 from waterspout.wsgi.frames import BODY, BODY_END, CANCEL, REQUEST, WHOLE, pack, pack_about, pack_header
-from waterspout.wsgi.worker.alive import client_alive
-from waterspout.wsgi.worker.worker import Cancelled
+from waterspout.wsgi.worker.alive import KEY, client_alive
+from waterspout.wsgi.worker.worker import Cancelled, LaneWorker
 
 
 def is_waiting(reply):
@@ -172,7 +172,6 @@ def test_nor_does_what_it_is_just_writing():
                 wire.finish()
                 wire.begin()
                 wire.read_until(lambda reply: reply.status)
-            wire.sock.settimeout(DEADLINE)
             chunk.may_go_on.set()
             wire.finish()
         assert b"nobody's" not in wire.reply.body
@@ -509,6 +508,29 @@ def test_an_exception_from_outside_behind_the_look_for_a_client_that_left_leaves
         assert wire.ask("/interrupted").body == b"one"
         assert hit
         assert wire.ask("/next").body == b"the next"
+
+
+def test_a_lane_whose_thread_ends_is_closed_though_a_child_that_a_view_has_forked_holds_it_open():
+    """Else whoever gets it next waits until the child ends."""
+    held = []
+
+    def interrupt(frame, event, arg):
+        if event == "call" and frame.f_code is LaneWorker._next.__code__:
+            sys.setprofile(None)
+            raise TimeoutError
+
+    def app(environ, start_response):
+        held.append(os.dup(environ[KEY]._lane.fileno()))
+        sys.setprofile(interrupt)
+        return answering([b"an answer"])(environ, start_response)
+
+    with open_wire(app) as wire:
+        wire.begin("/view")
+        wire.read_until(lambda reply: reply.end is not None)
+        try:
+            assert wire.is_closed()
+        finally:
+            os.close(held[0])
 
 
 def test_a_frame_that_can_t_be_understood_ends_the_lane_and_is_said(caplog):
