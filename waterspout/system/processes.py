@@ -10,6 +10,9 @@ from typing import Final
 
 #: The ID of a process's clock is derived from its PID: clock_getcpuclockid(3), <linux/posix-timers.h>.
 _CPUCLOCK_SCHED: Final = 2
+#: In /proc/PID/stat, after the name: the kernel's flags (proc(5)), and one of those (<linux/sched.h>).
+_FLAGS: Final = 6
+_PF_EXITING: Final = 0x4
 
 
 def read_cpu_time(pid: int) -> float:
@@ -30,14 +33,24 @@ def is_stopped(pid: int) -> bool:
     return _read_state(f"/proc/{pid}/stat") in (b"T", b"t")
 
 
+def is_ending(pid: int) -> bool:
+    """Whether the process has begun to end: it closes its descriptors before others can wait for it."""
+    fields = _read_stat(f"/proc/{pid}/stat").split()
+    return len(fields) > _FLAGS and bool(int(fields[_FLAGS]) & _PF_EXITING)
+
+
 def _read_state(path: str) -> bytes:
     """One letter, as proc(5) explains; b"" if unknown."""
+    return _read_stat(path)[:1]
+
+
+def _read_stat(path: str) -> bytes:
+    """What stands behind the name; b"" if unknown."""
     try:
         with open(path, "rb") as file:
-            _, _, rest = file.read().rpartition(b") ")
+            return file.read().rpartition(b") ")[2]
     except OSError:
         return b""
-    return rest[:1]
 
 
 def read_rss(pid: int) -> int | None:

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests.server import freeze, poll
-from waterspout.system.processes import is_ready, is_stopped, read_cpu_time, read_rss
+from waterspout.system.processes import is_ending, is_ready, is_stopped, read_cpu_time, read_rss
 from waterspout.wsgi.backlog import is_possible
 
 pytestmark = pytest.mark.skipif(not is_possible(), reason="asked of Linux, where there are backlogs")
@@ -54,10 +54,18 @@ def test_a_process_that_is_stopped_is_found_to_be(start):
     assert poll(lambda: not is_stopped(pid))
 
 
+def test_a_process_that_has_begun_to_end_is_found_to_have(start):
+    pid = start("import time; time.sleep(60)")
+    assert not is_ending(pid)
+    os.kill(pid, signal.SIGKILL)
+    assert poll(lambda: is_ending(pid))
+
+
 def test_of_a_process_that_is_gone_nothing_is_said():
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     assert not is_ready(process.pid, process.pid)
+    assert not is_ending(process.pid)
     assert not is_stopped(process.pid)
     assert read_cpu_time(process.pid) == float("inf")
 

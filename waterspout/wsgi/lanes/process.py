@@ -34,7 +34,7 @@ from waterspout.limits import CUT_GRACE, END_GUESSED, END_SAID, EXIT_GRACE, PLAC
 from waterspout.logs.local_time import TIME_ZONE
 from waterspout.logs.standing import LEFT, describe_place
 from waterspout.system.descriptors import describe_limit, is_shortage, reserve
-from waterspout.system.processes import is_stopped, read_rss
+from waterspout.system.processes import is_ending, is_stopped, read_rss
 from waterspout.system.signals import GROUP_SIGNALS
 from waterspout.wsgi.backlog import BacklogEnd
 from waterspout.wsgi.frames import (
@@ -361,7 +361,7 @@ class ProcessCrew(Crew):
             sent = socket.send_fds(self._control, [frame], descriptors)
         except (BrokenPipeError, ConnectionResetError):
             assert self._process is not None
-            self._was_dead = self._process.poll() is not None
+            self._was_dead = self._process.poll() is not None or is_ending(self._process.pid)
             self._is_deaf = not self._was_dead  # the app has taken it over (os.execv)
             self._kill()
             raise
