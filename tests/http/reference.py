@@ -246,11 +246,16 @@ def _read_size(data: bytes, at: int) -> tuple[int, int, int]:
     digits = data[start:at]
     _require(len(digits) <= 16 and (digits or at == len(data)))
     start = at
+    while at < len(data) and data[at] in b" \t":
+        at += 1
+    blanks = at - start
     if data[at : at + 1] == b";":
         at += 1
         while at < len(data) and data[at] in _VALUE:
             at += 1
-    _require(at - start <= _EXTENSION + 1)
+    else:
+        _require(not blanks or at == len(data))
+    _require(blanks <= _EXTENSION and at - start - blanks <= _EXTENSION + 1)
     _require(data[at : at + 2] in (b"", b"\r", b"\r\n"))
     return int(_take(data, at, 2) and digits, 16), at - start, at + 2
 

@@ -14,10 +14,14 @@ from waterspout import limits
 from waterspout.exceptions import RequestRefused
 from waterspout.http.head import HeadLimits, parse_trailers
 
-_EXTENSION: Final = rb"(?:;[\t\x20-\x7e\x80-\xff]{0,%d})?" % limits.CHUNK_EXTENSION
+#: "Bad whitespace" before an extension, which a recipient must parse (RFC 9110 section 5.6.3).
+_BLANKS: Final = rb"[\t ]{0,%d}" % limits.CHUNK_EXTENSION
+_EXTENSION: Final = rb"(?:%b;[\t\x20-\x7e\x80-\xff]{0,%d})?" % (_BLANKS, limits.CHUNK_EXTENSION)
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(" + _EXTENSION + rb")\r\n")
 #: What may still become a size line.
-_SIZE_LINE_BEGUN: Final = re.compile(rb"[0-9A-Fa-f]{0,16}|[0-9A-Fa-f]{1,16}" + _EXTENSION + rb"\r?")
+_SIZE_LINE_BEGUN: Final = re.compile(
+    rb"[0-9A-Fa-f]{0,16}|[0-9A-Fa-f]{1,16}(?:" + _BLANKS + rb"|" + _EXTENSION + rb"\r?)"
+)
 
 
 class FixedBody:

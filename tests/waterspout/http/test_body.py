@@ -93,11 +93,21 @@ def test_sizes(size):
         b"0\r\nX : 1\r\n\r\n",
         b"0\r\nX: 1\n\r\n\r\n",
         b"1;" + b"a" * 300,
+        b"1" + b" " * 300,
+        b"1 a;b\r\n",
     ],
 )
 def test_broken_framing(data):
     assert status_of(data) == 400
     assert status_of(*bytewise(data)) == 400
+
+
+@pytest.mark.parametrize("extension", [" ;a", "\t ;a", " ; a = b"])
+def test_blanks_around_the_semicolon_of_an_extension_are_skipped(extension):
+    """RFC 9110, 5.6.3: bad whitespace, which a recipient must parse."""
+    data = chunk(b"x", extension) + b"0" + extension.encode() + b"\r\n\r\n"
+    assert chunked(data) == (b"x", b"")
+    assert chunked(*bytewise(data)) == (b"x", b"")
 
 
 def test_what_has_no_end_is_refused():
