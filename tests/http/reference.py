@@ -118,7 +118,8 @@ def _read_line(line: bytes) -> tuple[bytes, bytes, bool]:
     _require(len(parts) == 3)
     method, target, version = parts
     _require(method and _only(method, _TOKEN) and target and _only(target, _TARGET))
-    _require(version in (b"HTTP/1.1", b"HTTP/1.0") and method != b"CONNECT")
+    _require(len(version) == 8 and version.startswith(b"HTTP/1.") and version[7:].isdigit())
+    _require(method != b"CONNECT")
     return method, target, version == b"HTTP/1.0"
 
 

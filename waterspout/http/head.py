@@ -100,9 +100,10 @@ def parse_head(text: str, bounds: HeadLimits = HeadLimits()) -> Head:  # noqa: B
     start = match.end()
     if start - 2 > bounds.request_line:
         raise RequestRefused(414, f"a request line of {start - 2} bytes")
-    if version not in ("1.1", "1.0"):
+    if version[0] != "1":
         raise RequestRefused(505, f"HTTP/{version}")
-    head.version = "HTTP/1.1" if version == "1.1" else "HTTP/1.0"
+    modern = version != "1.0"  # a later minor version counts as 1.1 (RFC 9110 section 2.5)
+    head.version = "HTTP/1.1" if modern else "HTTP/1.0"
     head.fields = _parse_fields(text, start, bounds)
     head.names = names = {name.lower(): value for name, value in head.fields}
     head.claims = has_claims(names)
@@ -117,15 +118,12 @@ def parse_head(text: str, bounds: HeadLimits = HeadLimits()) -> Head:  # noqa: B
     )
     connection = names.get("connection")
     if connection is None:
-        head.keep_alive = version == "1.1"
+        head.keep_alive = modern
     else:
         options = [option.strip(" \t") for option in connection.lower().split(",")]
-        head.keep_alive = "close" not in options and (version == "1.1" or "keep-alive" in options)
+        head.keep_alive = "close" not in options and (modern or "keep-alive" in options)
     head.expects_continue = (
-        "expect" in names
-        and names["expect"].lower() == "100-continue"
-        and version == "1.1"
-        and head.body_length != 0
+        "expect" in names and names["expect"].lower() == "100-continue" and modern and head.body_length != 0
     )
     return head
 

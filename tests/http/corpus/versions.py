@@ -1,8 +1,9 @@
-"""Versions: 1.0 and 1.1; another HTTP/d.d is refused by name, anything else is no request line."""
+"""Versions: 1.0, and 1.1 to 1.9; another major one is refused by name, anything else is no request line."""
 
 from tests.http.case import Request, bad, good, head
 
-_OTHER = ["0.0", "0.9", "1.2", "1.9", "2.0", "2.1", "3.0", "9.9"]
+_LATER = ["1.2", "1.9"]
+_OTHER = ["0.0", "0.9", "2.0", "2.1", "3.0", "9.9"]
 _NONE = {
     "lower": "http/1.1",
     "mixed": "Http/1.1",
@@ -34,6 +35,7 @@ def _line(version):
 CASES = [
     good("version/1.1", head("GET / HTTP/1.1"), "ours"),
     good("version/1.0", head("GET / HTTP/1.0"), "ours", Request(version="HTTP/1.0"), closes=True),
+    *(good(f"version/{it}", head(f"GET / HTTP/{it}"), "as 1.1 (RFC 9110, 2.5)") for it in _LATER),
     *(bad(f"version/{it}", head(f"GET / HTTP/{it}"), "a version not spoken here", 505) for it in _OTHER),
     *(bad(f"version/none-{id}", head(_line(it)), "no version") for id, it in _NONE.items()),
     bad(

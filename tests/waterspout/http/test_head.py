@@ -75,9 +75,15 @@ def test_a_target_that_was_not_escaped_is_told_so(first):
     assert error.status == 400
 
 
-@pytest.mark.parametrize("version", ["2.0", "0.9", "1.2", "3.0"])
+@pytest.mark.parametrize("version", ["2.0", "0.9", "3.0"])
 def test_other_versions(version):
     assert refused(first=f"GET / HTTP/{version}").status == 505
+
+
+def test_a_later_minor_version_counts_as_1_1():
+    """RFC 9110 section 2.5."""
+    later = head("Expect: 100-continue", "Content-Length: 1", first="POST / HTTP/1.2")
+    assert (later.version, later.keep_alive, later.expects_continue) == ("HTTP/1.1", True, True)
 
 
 @pytest.mark.parametrize(
