@@ -68,6 +68,10 @@ class Opening(HTTPMessageDelegate):
         self, start_line: RequestStartLine, headers: HTTPHeaders
     ) -> tuple[HTTPServerRequest, RequestStartLine]:
         """The request, and its start line as rules and views see it. Raises HTTPInputError."""
+        # A reply of 2xx would make a tunnel of a proxy's connection (RFC 9110 section 9.3.6): what the client
+        # then sends would come without the fields that the proxy sets.
+        if start_line.method == "CONNECT":
+            raise HTTPInputError("CONNECT")
         # A query is opaque (RFC 3986 section 3.4): it may hold binary values.
         if "%00" in start_line.path.partition("?")[0]:
             raise HTTPInputError("a NUL in the path")

@@ -96,6 +96,12 @@ def test_headers_that_nobody_has_judged_are_tornado_s_to_judge(app):
         make_opening(app)[0].headers_received(START, HTTPHeaders({"Host": "a b"}))
 
 
+def test_connect_is_refused(app):
+    with pytest.raises(HTTPInputError):
+        make_opening(app)[0].headers_received(START._replace(method="CONNECT"), HTTPHeaders({"Host": "x"}))
+    assert app.requests == []
+
+
 def test_a_nul_is_refused_and_nobody_is_told_of_the_end(app):
     opening, _, _ = make_opening(app)
     with pytest.raises(HTTPInputError):

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from tests.server import new_id
+from tests.server import ON_TORNADO, new_id
 
 SERVE = ("--wsgi", "tests.apps.environs:app", "--wsgi-threads", "1")
 
@@ -128,6 +128,11 @@ def test_an_encoded_slash_reaches_the_app_with_its_query(server):
 @pytest.mark.parametrize("method", ["MKCOL", "PROPFIND", "LOCK", "REPORT", "M-SEARCH", "PURGE", "FOO"])
 def test_methods_that_tornado_does_not_know_reach_the_app(server, method):
     assert server.ask(method, "/method", body=b"x").json()[:2] == [method, "x"]
+
+
+@pytest.mark.parametrize("target", ["/method", "example.com:443", "[::1]:443"])
+def test_connect_reaches_no_app(server, target):
+    assert server.ask("CONNECT", target).status == (400 if ON_TORNADO else 405)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"])
