@@ -23,7 +23,7 @@ IS_THERE: Final = hasattr(os, "sendfile")
 #: Only Linux can say whether reading would wait for a disk.
 _NOWAIT: Final = getattr(os, "RWF_NOWAIT", 0)
 #: This file system, or sandbox, has no sendfile.
-_UNABLE: Final = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP))
+_UNABLE: Final = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM))
 #: Counts the times that no thread could wait for a disk.
 _unread: Final = Tally(EXHAUSTED_PAUSE)
 
@@ -32,8 +32,8 @@ class FilePart:
     """`left` bytes of `file`, from `offset` on, for the socket `fileno`. Owns `file`, and closes it.
 
     `on_sent(size)`: the kernel has taken `size` more bytes. `on_room`: all has been sent, after a `send` that
-    returned False; call `send` again. `on_failure(reason)`: it will never be complete, because of the file
-    (`reason` names it), or because of the socket (it is empty).
+    returned False; call `send` again. `on_failure(reason)`: it will never be complete, because of the client
+    (`reason` is empty), or not (it names the file).
 
     Attributes: `sent`, `left`, in bytes; `no_threads_until`, for all parts: no thread is available until then
     (loop time).
@@ -120,9 +120,14 @@ class FilePart:
             self._wait()
 
     def _wait(self) -> None:
-        if not self._waits:
-            self._waits = True
+        if self._waits:
+            return
+        try:
             self.loop.add_writer(self._target, self._on_writable)
+        except OSError as error:  # the kernel watches no more descriptors
+            self._fail(f"{self._file.name!r} can't be sent: {error}")
+        else:
+            self._waits = True
 
     def _stop_waiting(self) -> None:
         if self._waits:

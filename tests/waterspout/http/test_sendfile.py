@@ -117,7 +117,7 @@ async def test_a_socket_that_is_gone_fails(path):
 
 
 @on_loops
-@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP])
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM])
 async def test_where_there_is_no_sendfile_the_part_is_copied(path, monkeypatch, number):
     def refuse(*_):
         raise OSError(number, os.strerror(number))
@@ -128,6 +128,21 @@ async def test_where_there_is_no_sendfile_the_part_is_copied(path, monkeypatch, 
         assert await read(theirs, 4 * MIB) == CONTENT[1000 : 1000 + 4 * MIB]
         await until(lambda: told["room"])
         assert told == {"sent": 4 * MIB, "room": 1, "failures": []}
+
+
+class UnwatchingLoop:
+    """Stands in for a loop whose kernel watches no more descriptors (`fs.epoll.max_user_watches`)."""
+
+    def add_writer(self, *_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@on_loops
+async def test_a_socket_that_can_t_be_watched_fails(path):
+    with part_of(path) as (part, _theirs, told):
+        part.loop = UnwatchingLoop()
+        assert not part.send()
+        assert told["failures"] == [f"{str(path)!r} can't be sent: [Errno 28] No space left on device"]
 
 
 @on_loops
