@@ -31,6 +31,7 @@ from waterspout.limits import (
     UPLOAD_STALL,
 )
 from waterspout.logs.tallying import SpokenTally
+from waterspout.system.descriptors import describe_limit
 from waterspout.wsgi.exchange.pace import Pace
 from waterspout.wsgi.exchange.spool import SpoolSpace
 
@@ -200,9 +201,10 @@ class Admission:
     def _say_unspooled(self, unsaid: int, is_rest: bool) -> None:
         logger.error(
             "replies can't be spooled (%d since the last such line): %s; slow clients keep their lanes, and "
-            "are cut off while others wait for one (TMPDIR)",
+            "are cut off while others wait for one%s",
             unsaid,
             self._failure,
+            (self._failure and describe_limit(self._failure)) or " (TMPDIR)",
         )
 
     # -- helpers -----------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
+from waterspout.system.descriptors import describe_limit
 from waterspout.wsgi.exchange.admission import Admission
 from waterspout.wsgi.exchange.concluding import Concluding
 from waterspout.wsgi.exchange.download import Download
@@ -71,7 +72,8 @@ class SlowClient(Concluding):
             self._reply.say_continue()
 
     def _on_spool_failure(self, error: OSError) -> None:
-        logger.error("request %s: its body can't be spooled: %s (TMPDIR)", self.record.request_id, error)
+        hint = describe_limit(error) or " (TMPDIR)"
+        logger.error("request %s: its body can't be spooled: %s%s", self.record.request_id, error, hint)
         self._abandon("the server has no room for the request's body")
         if self._reply.begun:
             self._cut("spool-failed")

@@ -16,6 +16,7 @@ from waterspout.hub.outbox import open_outbox
 from waterspout.limits import VIEWS_GRACE
 from waterspout.logs import loggers
 from waterspout.system.daemon_thread import DaemonThread
+from waterspout.system.descriptors import MORE_TASKS
 from waterspout.system.plain_socket import open_plain
 from waterspout.system.signals import ignore_group_signals
 from waterspout.system.surroundings import drop_streams, name_process, open_streams, tell_stacks
@@ -140,7 +141,8 @@ def main() -> int:
     try:
         control.start()
     except RuntimeError as error:
-        control.say_failed(WaterspoutError(f"{error}, not even for the control channel"))
+        why = f"{error}, not even for the control channel; allow more ({MORE_TASKS})"
+        control.say_failed(WaterspoutError(why))
         return 1
     try:
         return serve_process(control)

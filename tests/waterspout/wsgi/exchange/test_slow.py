@@ -5,6 +5,7 @@ import errno
 import hashlib
 import random
 import tempfile
+import threading
 
 import pytest
 
@@ -359,6 +360,19 @@ async def test_a_disk_that_is_full_is_a_507(client, pool, app, monkeypatch):
     status, headers, _ = await client.read_reply()
     assert (status, headers["connection"]) == (507, "close")
     await wait_for(lambda: is_at_rest(app))
+
+
+async def test_what_no_thread_can_write_is_a_507_that_says_what_to_allow(
+    client, pool, app, monkeypatch, caplog
+):
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    await client.send(*post(MAX_BODY), body=BODY[:MAX_BODY])
+    assert (await client.read_reply())[0] == 507
+    assert "can't start new thread (allow more processes and threads: ulimit -u, " in caplog.text
+    assert "TMPDIR" not in caplog.text
 
 
 async def test_who_is_told_to_go_on_gets_its_100_once(client, pool, app):
