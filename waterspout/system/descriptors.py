@@ -97,8 +97,8 @@ reserve: Final = Reserve()
 
 
 def is_shortage(error: OSError) -> bool:
-    """No descriptor is left: to this process, or on the whole machine."""
-    return error.errno in (errno.EMFILE, errno.ENFILE)
+    """No descriptor is left, to this process or on the whole machine; or no process, or no memory."""
+    return error.errno in (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
 
 
 def describe_limit(error: OSError) -> str:

@@ -81,9 +81,10 @@ class Crew:
 
     Attributes: `idle`, lanes that can take a request; `busy`, how many run one; `lanes`, all of them;
     `ready`, it has started, at `ready_at`; `expiring`, it is to be replaced; `draining`, it has been, or the
-    pool stops: it finishes what it runs; `killed`, by SIGKILL, and not by us; `starved`, no descriptor was
-    left to start it; `crashed`, it ended after it was ready, without being told to; `started`, requests so
-    far, and `limit`, after how many it is replaced; `prefetch`, what its lanes are to run next.
+    pool stops: it finishes what it runs; `killed`, by SIGKILL, and not by us; `starved`, no descriptor,
+    process or memory was left to start it; `crashed`, it ended after it was ready, without being told to;
+    `started`, requests so far, and `limit`, after how many it is replaced; `prefetch`, what its lanes are to
+    run next.
     """
 
     #: Whether another one can be started beside it to replace it.

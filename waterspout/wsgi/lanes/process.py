@@ -116,7 +116,9 @@ class ProcessCrew(Crew):
             raise WaterspoutError(await self._end_late()) from None
         except OSError as error:
             self.kill()
-            self.starved = is_shortage(error)
+            # EAGAIN of a process that runs is its own fault: it does not read its control channel.
+            is_deaf = self._process is not None and isinstance(error, BlockingIOError)
+            self.starved = is_shortage(error) and not is_deaf
             raise WaterspoutError(
                 f"the WSGI process can't be started: {error}{describe_limit(error)}"
             ) from error

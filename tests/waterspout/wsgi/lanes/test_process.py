@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 import threading
 
@@ -529,6 +530,32 @@ async def test_one_for_which_no_descriptor_is_left_is_starved(make_crew, monkeyp
         await wait_for(lambda: crew.gone)
     else:
         crew.gone = True  # it never was
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM])
+async def test_one_for_which_no_process_is_left_is_starved(make_crew, monkeypatch, number):
+    def fork(*_arguments, **_named):
+        raise OSError(number, os.strerror(number))
+
+    crew = make_crew()
+    monkeypatch.setattr(subprocess, "Popen", fork)
+    with pytest.raises(WaterspoutError, match=os.strerror(number)):
+        await crew.start()
+    assert crew.starved
+    crew.gone = True  # it never was
+
+
+async def test_one_that_does_not_take_its_lanes_is_not_starved(make_crew, monkeypatch):
+    def refuse(*_):
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr("waterspout.wsgi.lanes.crew._HAND_OVER_TRIES", 0)
+    crew = make_crew()
+    monkeypatch.setattr(crew, "_hand_over", refuse)
+    with pytest.raises(WaterspoutError, match="temporarily unavailable"):
+        await crew.start()
+    assert not crew.starved
+    await wait_for(lambda: crew.gone)
 
 
 async def test_one_that_was_told_half_an_order_is_replaced(start_crew, monkeypatch):
