@@ -289,6 +289,8 @@ class LaneWorker:
             with self._speaking:
                 self._sock.sendall(frames)
         except OSError as error:
+            if error.errno not in _GONE:
+                logger.error(_LOST, error)
             self._lose(error)
 
     def _lose(self, error: Exception) -> NoReturn:

@@ -4,6 +4,7 @@ import contextvars
 import errno
 import json
 import logging
+import socket
 import sys
 import threading
 
@@ -11,7 +12,7 @@ import pytest
 
 from tests.waterspout.wsgi.apps import app as views
 from tests.waterspout.wsgi.wires import open_wire
-from waterspout.wsgi.frames import CUT, DATA, END, IDLE, REPLY, WHOLE
+from waterspout.wsgi.frames import CUT, DATA, END, IDLE, REPLY, THREAD, WHOLE
 
 TEXT = [("Content-Type", "text/plain")]
 
@@ -80,6 +81,22 @@ def test_what_ends_a_lane_is_said_unless_its_other_end_is_gone(monkeypatch, capl
 
     monkeypatch.setattr("waterspout.wsgi.worker.worker.parse_request", fail)
     with open_wire(views) as wire:
+        wire.begin("/hello")
+        assert wire.is_closed()
+    assert caplog.text.count("a lane is lost, with what it was running: ") == lines
+
+
+@pytest.mark.parametrize(("number", "lines"), [(errno.ENOBUFS, 1), (errno.EPIPE, 0)])
+def test_so_is_what_keeps_a_reply_from_being_sent(caplog, number, lines):
+    errors = [OSError(number, "of the system")]
+
+    class Choked(socket.socket):
+        def sendall(self, data):
+            if data[0] != THREAD and errors:
+                raise errors.pop()
+            super().sendall(data)
+
+    with open_wire(views, kind=Choked) as wire:
         wire.begin("/hello")
         assert wire.is_closed()
     assert caplog.text.count("a lane is lost, with what it was running: ") == lines
