@@ -123,15 +123,19 @@ class Watcher:
 
 def _say_failure(task: asyncio.Task[None]) -> None:
     error = None if task.cancelled() else task.exception()
-    if isinstance(error, RuntimeError):
+    if isinstance(error, (RuntimeError, OSError)):
         _say_blind(error)
     elif error is not None:
         logger.error("file changes are no longer detected", exc_info=error)
 
 
-def _say_blind(error: RuntimeError) -> None:
-    """Log that the system reports nothing to watchfiles: it has no inotify, or none left."""
-    logger.error("file changes are not detected (%s); set WATCHFILES_FORCE_POLLING=1", error)
+def _say_blind(error: RuntimeError | OSError) -> None:
+    """Log that the system reports nothing to watchfiles: it has no inotify, or none left (RuntimeError), or
+    can't watch so many folders, or one of them.
+    """
+    is_denied = isinstance(error, PermissionError)
+    name = "IGNORE_PERMISSION_DENIED" if is_denied else "FORCE_POLLING"
+    logger.error("file changes are not detected (%s); set WATCHFILES_%s=1", error, name)
 
 
 def find_folders() -> list[str]:
@@ -238,5 +242,5 @@ def wait_and_restart(sockets: Iterable[socket.socket]) -> None:
             if any(is_wanted(change, path) for change, path in found) or (late and find_changed(_started)):
                 restart(sockets)
             late = False
-    except RuntimeError as error:
+    except (RuntimeError, OSError) as error:
         _say_blind(error)

@@ -50,30 +50,38 @@ async def test_without_watchfiles_it_says_what_to_install(monkeypatch):
 
 
 class Blind:
-    """Stands in for watchfiles where the system has no inotify, or none left."""
+    """Stands in for watchfiles where the system reports no changes."""
 
     DefaultFilter = watchfiles.DefaultFilter
 
-    @staticmethod
-    async def awatch(*_, **__):
-        raise RuntimeError("Error creating recommended watcher: Too many open files (os error 24)")
+    def __init__(self, error):
+        self._error = error
+
+    async def awatch(self, *_, **__):
+        raise self._error
         yield
 
-    @staticmethod
-    def watch(*_, **__):
-        raise RuntimeError("Error creating recommended watcher: Too many open files (os error 24)")
+    def watch(self, *_, **__):
+        raise self._error
         yield
 
 
-async def test_where_changes_can_t_be_seen_one_line_says_what_to_do(folder, monkeypatch, caplog):
-    monkeypatch.setattr(reloading, "_import_watcher", lambda: Blind)
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (RuntimeError("Error creating recommended watcher: Too many open files"), "FORCE_POLLING"),
+        (OSError("OS file watch limit reached."), "FORCE_POLLING"),
+        (PermissionError("Permission denied (os error 13)"), "IGNORE_PERMISSION_DENIED"),
+    ],
+)
+async def test_where_changes_can_t_be_seen_one_line_says_what_to_do(folder, monkeypatch, caplog, error, name):
+    monkeypatch.setattr(reloading, "_import_watcher", lambda: Blind(error))
     watcher = Watcher(list, list)
     watcher.start()
     await wait_for(lambda: caplog.text)
     await watcher.stop()
     wait_and_restart([])
-    assert caplog.text.count("file changes are not detected (Error creating recommended watcher") == 2
-    assert caplog.text.count("set WATCHFILES_FORCE_POLLING=1") == 2
+    assert caplog.text.count(f"file changes are not detected ({error}); set WATCHFILES_{name}=1") == 2
     assert "Traceback" not in caplog.text
 
 
