@@ -484,6 +484,10 @@ def create_app():
         login_user(User())
         return ""
 
+    @app.get("/invoices")
+    def invoices():
+        return "the view's"
+
     @app.get("/who")
     def who():
         return current_user.name if current_user.is_authenticated else "nobody"
@@ -491,7 +495,6 @@ def create_app():
     return app
 """
 ASKING = """
-import waterspout
 from tornado.websocket import WebSocketHandler
 
 
@@ -510,7 +513,7 @@ class Socket(WebSocketHandler):
         self.write_message(self.current_user.name)
 
 
-routes = [("/native/who", Who), ("/socket", Socket)]
+routes = [("/native/who", Who), ("/socket", Socket), ("/invoices", Invoices)]
 app = waterspout.Application(
     native=routes, wsgi="shop:create_app()", login_loader=load_user, login_url="/login"
 )
@@ -523,7 +526,8 @@ def asking(tmp_path):
     (page,) = [block for block in blocks if "class About" in block]
     (loader,) = [block for block in blocks if "def ask_flask_login" in block]
     (tmp_path / "shop.py").write_text(ASKED)
-    (tmp_path / "native.py").write_text(page + loader + ASKING)
+    (kept,) = [block for block in blocks if "class KnownOrFlask" in block]
+    (tmp_path / "native.py").write_text("\n".join([page, loader, "import waterspout", kept, ASKING]))
     options = ("--trusted-proxies", "127.0.0.1")
     server = Server("native:app", *options, form="process", folder=tmp_path, cwd=tmp_path)
     yield server
@@ -546,6 +550,8 @@ def test_a_loader_that_asks_flask_login_knows_whom_views_know(asking):
             handlers = [client.ask(method, "/native/who", fields) for method in ("GET", "POST")]
             assert view.body == (b"anna" if is_known else b"nobody")
             assert [reply.status for reply in handlers] == ([200, 200] if is_known else [302, 403])
+        for query, body in (("", b"the view's"), ("?token=annas", b'{"of": "anna"}')):
+            assert client.ask("GET", f"/invoices{query}").body == body
         form = [("Content-Type", "application/x-www-form-urlencoded")]
         for method, target, body in (("GET", "?token=annas", None), ("POST", "", b"token=annas")):
             assert client.ask(method, f"/native/who{target}", form, body).body == b"anna"
