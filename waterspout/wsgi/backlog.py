@@ -103,9 +103,11 @@ class Backlog(Generic[User]):
         while packet := _read(self._unread, PACKET):
             packets.append(packet)
         for packet in packets:
-            if _TOKEN.unpack_from(packet)[0] == found:
+            token = _TOKEN.unpack_from(packet)[0]
+            if token == found:
                 found = 0
-            else:
+            else:  # behind what the worker has taken in the meantime
+                self.users[token] = self.users.pop(token)
                 write(self._ready, packet)
         return found
 

@@ -159,6 +159,26 @@ def test_whether_something_lies_there_is_known(backlog):
     assert backlog.is_empty
 
 
+def test_those_whom_the_worker_takes_amid_a_withdrawal_come_before_those_that_are_put_back(
+    backlog, monkeypatch
+):
+    for name in ("first", "second", "third", "fourth"):
+        backlog.put(name, b"request")
+    read, taken = module._read, []
+
+    def interrupted(pipe, size):
+        packet = read(pipe, size)
+        if pipe == backlog._unread and not taken:
+            taken.append(None)
+            taken.append(backlog.end.take())
+        return packet
+
+    monkeypatch.setattr(module, "_read", interrupted)
+    assert backlog.withdraw("third") == 0
+    assert taken[1:] + take_all(backlog) == [(2, b"request"), (1, b"request"), (4, b"request")]
+    assert list(backlog.users) == [2, 1, 4]
+
+
 def test_a_stranger_can_t_withdraw(backlog):
     backlog.put("first", b"request")
     assert backlog.withdraw("another") == 0

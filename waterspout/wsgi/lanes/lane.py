@@ -383,7 +383,7 @@ class Lane(asyncio.Protocol):
         users, running = self._behind, self.user
         before = list(takewhile(token.__ne__, users)) if token in users else []
         lost = [users.pop(other) for other in before]
-        if running is not None and not self._ended and running not in lost:
+        if running is not None and self._announced and not self._ended:  # else `users` still has it
             lost.append(running)
         for user in lost:
             logger.error(

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import os
 import socket
 import sys
 import threading
@@ -174,6 +175,13 @@ class Joined:
         await wait_for(lambda: "/gate" in self.app.ran)
         return jobs
 
+    def wait_until_run(self, *targets):
+        """Keep the event loop busy until the worker has begun them."""
+        deadline = time.monotonic() + 10
+        while self.app.ran != [*targets] and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert self.app.ran == [*targets]
+
     async def until_idle(self):
         await wait_for(lambda: self.idle)
         assert (self.idle, self.lane.busy, self.backlog.users) == (1, False, {})
@@ -205,9 +213,7 @@ async def test_the_reply_to_a_client_that_has_left_is_nobody_else_s(joined):
     assert second.put_behind(joined.lane)
     joined.lane.cancel(first)
     joined.app.open.set()
-    deadline = time.monotonic() + 10
-    while joined.app.ran != ["/gate", "/1"] and time.monotonic() < deadline:
-        time.sleep(0.01)  # the loop is busy
+    joined.wait_until_run("/gate", "/1")
     assert joined.lane.take_back() == []
     assert await second.answer() == b"/1"
     await joined.until_idle()
@@ -492,6 +498,38 @@ async def test_one_that_its_worker_has_not_answered_when_it_goes_on_is_lost_alon
     assert caplog.text.count("its lane went on to another before its reply was complete") == ends.count(
         "lost"
     )
+
+
+async def test_who_is_put_back_behind_another_when_a_client_leaves_is_not_lost(joined, monkeypatch):
+    """The worker takes the last while the one before it is out of the pipe."""
+    jobs = await joined.begin("/gate", "/0", "/pieces1", "/pieces2")
+    read = os.read
+
+    def interrupted(pipe, size):
+        packet = read(pipe, size)
+        if pipe == joined.backlog._unread and b"/pieces1" in packet:
+            joined.app.open.set()
+            joined.wait_until_run("/gate", "/pieces2")
+        return packet
+
+    monkeypatch.setattr("waterspout.wsgi.backlog.read", interrupted)
+    joined.lane.cancel(jobs.pop(1))
+    assert [await job.end() for job in jobs] == ["whole"] * 3
+    await joined.until_idle()
+    assert joined.app.ran == ["/gate", "/pieces2", "/pieces1"]
+
+
+async def test_a_late_word_about_one_whose_client_left_is_not_the_loss_of_the_one_that_runs(joined):
+    """All of it is still to be read when it turns out who runs."""
+    jobs = await joined.begin("/gate", "/pieces1", "/pieces2")
+    joined.app.open.set()
+    joined.wait_until_run("/gate", "/pieces1", "/pieces2")
+    joined.lane.cancel(jobs[0])
+    assert joined.lane.take_back() == []
+    joined.lane.cancel(jobs[1])
+    joined.lane.collect()
+    assert await jobs[2].answer() == b"onetwothree"
+    await joined.until_idle()
 
 
 async def test_behind_one_whose_client_left_the_one_that_runs_is_known(joined):
