@@ -133,8 +133,12 @@ class LaneWorker:
                 logger.error(_LOST, error, exc_info=error)
         finally:
             self._company.discard(self)
-            with contextlib.suppress(OSError):  # a child that the app has forked may hold it open
-                self._sock.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):
+                # A child that the app has forked may hold it open. But of a request that has come and was not
+                # read only `close` tells: before that there must be no end to be seen.
+                self._sock.shutdown(socket.SHUT_RD)
+                if not self._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
+                    self._sock.shutdown(socket.SHUT_WR)
             self.give_up()
 
     def give_up(self) -> None:

@@ -3,6 +3,7 @@
 import ctypes
 import errno
 import os
+import select
 import socket
 import sys
 import threading
@@ -531,6 +532,39 @@ def test_a_lane_whose_thread_ends_is_closed_though_a_child_that_a_view_has_forke
             assert wire.is_closed()
         finally:
             os.close(held[0])
+
+
+def test_of_a_request_that_a_thread_leaves_unread_as_it_ends_its_lane_tells(monkeypatch):
+    """By an error, ahead of which no end is seen: the event loop gives that request to another lane."""
+    said = []
+    is_answered = threading.Event()
+    give_up = LaneWorker.give_up
+
+    def look_and_give_up(worker):
+        said.extend(select.select([wire.sock], [], [], 0)[0])
+        give_up(worker)
+
+    monkeypatch.setattr(LaneWorker, "give_up", look_and_give_up)
+
+    def interrupt(frame, event, arg):
+        if event == "call" and frame.f_code is LaneWorker._next.__code__:
+            sys.setprofile(None)
+            is_answered.wait(DEADLINE)
+            wire.sock.sendall(build_request("/next"))
+            raise TimeoutError
+
+    def app(environ, start_response):
+        sys.setprofile(interrupt)
+        return answering([b"an answer"])(environ, start_response)
+
+    with open_wire(app) as wire:
+        wire.begin("/view")
+        wire.read_until(lambda reply: reply.end is not None)
+        is_answered.set()
+        wire.thread.join(DEADLINE)
+        assert said == []
+        with pytest.raises(ConnectionResetError):
+            wire.sock.recv(1)
 
 
 def test_a_frame_that_can_t_be_understood_ends_the_lane_and_is_said(caplog):
