@@ -6,7 +6,7 @@ import resource
 import signal
 import socket
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 
 import pytest
 
@@ -201,6 +201,22 @@ def test_a_crowd_leaves_enough_for_operators_where_views_run_in_threads(start_se
             assert operator.recv(99).startswith(b"HTTP/1.1 200 ")
     for connection in crowd:
         connection.close()
+
+
+def test_of_a_low_limit_little_is_kept_where_views_run_in_threads(start_server):
+    """Both ends of their lanes are in this process."""
+    with under_limit(88):
+        server = start_server(*SERVE, "--wsgi-threads", "8", form="threads")
+    taken = len(os.listdir(f"/proc/{server.pid}/fd"))
+    answered = 0
+    with ExitStack() as crowd:
+        for _ in range(88 - taken):
+            connection = crowd.enter_context(closing(server.connect()))
+            connection.socket.settimeout(1)
+            connection.socket.sendall(b"GET /native/ping HTTP/1.1\r\nHost: a\r\n\r\n")
+            with suppress(OSError):
+                answered += connection.socket.recv(99).startswith(b"HTTP/1.1 200 ")
+    assert answered >= (88 - taken) // 3
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])

@@ -269,8 +269,11 @@ class Server:
         if self._settings.server == "tornado":  # which lets clients have all of them
             return contextlib.nullcontext()
         pools = [pool.settings for pool in self._pools]
-        anew = sum(pool.descriptors_anew for pool in pools)
-        return reserve.enlarged(sum(pool.descriptors for pool in pools), KEPT_DESCRIPTORS + anew)
+        return reserve.enlarged(
+            sum(pool.descriptors for pool in pools),
+            KEPT_DESCRIPTORS + sum(pool.descriptors_anew for pool in pools),
+            sum(pool.descriptors_of_threads for pool in pools),
+        )
 
     def _make_http_server(self, tls: ssl.SSLContext | None) -> HTTPServer | DrainingServer:
         settings = self._settings

@@ -38,32 +38,34 @@ def find_limit() -> int | None:
 class Reserve:
     """The highest descriptors, which clients don't get: `used`, as many as lanes and WSGI processes take, and
     `more`, to start others beside those and for what else the server has to open, but at most a quarter of
-    what the former leave of `ulimit -n`.
+    what the former leave of `ulimit -n`, and the `lower` ones: the other ends of lanes in this process.
 
     WSGI processes have theirs here, and not among the numbers below. Otherwise clients would take those as
     soon as a reload frees them, and the next reload would find the reserve taken by the processes that run.
     """
 
     def __init__(self) -> None:
-        self.used = self.more = 0
+        self.used = self.more = self.lower = 0
 
     @contextlib.contextmanager
-    def enlarged(self, used: int, more: int) -> Iterator[None]:
+    def enlarged(self, used: int, more: int, lower: int = 0) -> Iterator[None]:
         """By what one server of this process needs."""
         self.used += used
         self.more += more
+        self.lower += lower
         try:
             yield
         finally:
             self.used -= used
             self.more -= more
+            self.lower -= lower
 
     @property
     def first(self) -> int | None:
         """The lowest of them; None: there are none."""
         limit = find_limit()
         left = 0 if limit is None else limit - self.used
-        kept = min(self.more, max(0, left) // 4)
+        kept = min(self.more, max(0, left - self.lower) // 4)
         return left - kept if kept else None
 
     def move(self, descriptor: int) -> int:

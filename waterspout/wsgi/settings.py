@@ -71,6 +71,11 @@ class PoolSettings:
         return self.crews * lanes + self.workers * _OF_A_PROCESS
 
     @property
+    def descriptors_of_threads(self) -> int:
+        """How many threads of this process have for their ends of lanes."""
+        return 0 if self.workers else self.threads + 2 * min(self.threads, limits.BACKLOGS)
+
+    @property
     def descriptors_anew(self) -> int:
         """How many it takes to start all WSGI processes anew."""
         return self.descriptors + _OF_A_START if self.workers else 0

@@ -101,11 +101,11 @@ def test_without_a_reserve_everything_stays_where_it_is(monkeypatch, pair, limit
 
 def test_what_one_server_needs_is_kept_until_that_one_ends():
     made = Reserve()
-    with made.enlarged(10, 26):
+    with made.enlarged(10, 26, 5):
         with made.enlarged(100, 116):
-            assert (made.used, made.more) == (110, 142)
-        assert (made.used, made.more) == (10, 26)
-    assert (made.used, made.more) == (0, 0)
+            assert (made.used, made.more, made.lower) == (110, 142, 5)
+        assert (made.used, made.more, made.lower) == (10, 26, 5)
+    assert (made.used, made.more, made.lower) == (0, 0, 0)
 
 
 def test_where_all_of_it_is_in_use_the_number_stays(reserve, pair, monkeypatch):
