@@ -93,7 +93,8 @@ class ProcessCrew(Crew):
         self._untold = False
         self.ended_here = False
         self._is_deaf = False  # it is alive, but no order reaches it
-        self._was_dead = False  # when it was sent an order
+        self._is_told = False  # to stop
+        self._was_dead = False  # when it was sent an order, and had not been told to stop
         self._lost: deque[tuple[float, Lane]] = deque(maxlen=spec.threads)  # lanes lost while busy, and when
         self._told_at = 0.0  # when it was told to stop (event loop time)
         self._ends_by: float | None = None  # its deadline, once it was told
@@ -165,6 +166,7 @@ class ProcessCrew(Crew):
         silent = self._loop.call_later(CUT_GRACE, self._end_silent)
         try:
             self._order(STOP)
+            self._is_told = True
             await asyncio.wait_for(asyncio.shield(self._exited), self._ends_by - now)
         except (OSError, TimeoutError) as error:
             if isinstance(error, TimeoutError):
@@ -363,8 +365,9 @@ class ProcessCrew(Crew):
             sent = socket.send_fds(self._control, [frame], descriptors)
         except (BrokenPipeError, ConnectionResetError):
             assert self._process is not None
-            self._was_dead = self._process.poll() is not None or is_ending(self._process.pid)
-            self._is_deaf = not self._was_dead  # the app has taken it over (os.execv)
+            is_dead = self._process.poll() is not None or is_ending(self._process.pid)
+            self._was_dead = is_dead and not self._is_told
+            self._is_deaf = not is_dead  # the app has taken it over (os.execv)
             self._kill()
             raise
         if sent < len(frame):

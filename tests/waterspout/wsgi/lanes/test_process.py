@@ -261,6 +261,18 @@ async def test_one_that_is_killed_as_it_drains_has_crashed(start_crew, tmp_path,
     assert "; it ran GET /half for 0 s; another has taken its place" in caplog.text
 
 
+async def test_one_that_is_told_to_stop_again_when_it_has_ended_has_not_crashed(start_crew, caplog):
+    """By a stop of the whole pool, before its exit is noticed."""
+    crew = await start_crew()
+    stopping = asyncio.create_task(crew.stop())
+    await asyncio.sleep(0)
+    os.waitid(os.P_PID, crew.pid, os.WEXITED | os.WNOWAIT)
+    await crew.stop()
+    await stopping
+    assert not crew.crashed
+    assert " ended: " not in caplog.text
+
+
 @pytest.mark.parametrize("is_known", [True, False])
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGSEGV"])
 async def test_one_that_had_died_before_it_was_told_to_stop_has_crashed(
