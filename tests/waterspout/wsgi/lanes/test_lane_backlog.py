@@ -220,7 +220,8 @@ async def test_the_reply_to_a_client_that_has_left_is_nobody_else_s(joined):
 
 
 @pytest.mark.parametrize("joined", [1, 2], indirect=True)
-async def test_the_event_loop_is_not_woken_for_each(joined):
+async def test_the_event_loop_is_not_woken_for_each(joined, monkeypatch):
+    monkeypatch.setattr("waterspout.wsgi.worker.worker.QUICK_VIEW", math.inf)
     await joined.begin("/gate", *["/1"] * 50)
     joined.app.open.set()
     await joined.until_idle()
