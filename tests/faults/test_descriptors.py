@@ -34,6 +34,25 @@ def answers(server, path="/quick"):
     return False
 
 
+def gather(server, size):
+    """Clients that have begun a request, as far as there is room: they are not idle, and stay."""
+    crowd = []
+    for _ in range(size):
+        with suppress(OSError):
+            crowd.append(server.connect())
+            crowd[-1].socket.sendall(b"GET /native/ping HTTP/1.1\r\nHost: a\r\n")
+    return crowd
+
+
+def is_healthy(address):
+    """What the operations address says."""
+    with socket.socket(socket.AF_UNIX) as operator:
+        operator.settimeout(5)
+        operator.connect(str(address))
+        operator.sendall(b"GET /-/health HTTP/1.1\r\nHost: a\r\n\r\n")
+        return operator.recv(99).startswith(b"HTTP/1.1 200 ")
+
+
 @contextmanager
 def under_limit(most):
     """For what is started here."""
@@ -156,22 +175,14 @@ def test_a_crowd_leaves_enough_for_wsgi_processes_and_operators(start_server, lo
     kept = server.connect()
     assert kept.ask("GET", "/quick").status == 200
     time.sleep(1.1)  # it looks its limit up once a second
-    crowd = []
-    for _ in range(MOST + 50):
-        with suppress(OSError):
-            crowd.append(server.connect())
-            crowd[-1].socket.sendall(b"GET /native/ping HTTP/1.1\r\nHost: a\r\n")  # not idle: they stay
+    crowd = gather(server, MOST + 50)
     assert poll(lambda: server.log_lines("no connection can be accepted"))
     for _ in range(3):
         [old] = server.wsgi_pids()
         os.kill(old, signal.SIGKILL)
         assert poll(lambda old=old: server.wsgi_pids() not in ([], [old]))
         assert poll(lambda: kept.ask("GET", "/quick").status == 200)
-    with socket.socket(socket.AF_UNIX) as operator:
-        operator.settimeout(5)
-        operator.connect(str(address))
-        operator.sendall(b"GET /-/health HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert operator.recv(99).startswith(b"HTTP/1.1 200 ")
+    assert is_healthy(address)
     crowd[0].socket.sendall(b"\r\n")
     assert crowd[0].reply().status == 200, "the crowd has left"
     (line,) = server.log_lines("Too many open files")
@@ -187,18 +198,10 @@ def test_a_crowd_leaves_enough_for_operators_where_views_run_in_threads(start_se
     serve = (*SERVE, "--loop", loop, "--ops-bind", f"unix:{address}", "--head-timeout", "600")
     with under_limit(MOST):
         server = start_server(*serve, "--wsgi-threads", "32", form="threads")
-    crowd = []
-    for _ in range(MOST + 50):
-        with suppress(OSError):
-            crowd.append(server.connect())
-            crowd[-1].socket.sendall(b"GET /native/ping HTTP/1.1\r\nHost: a\r\n")  # not idle: they stay
+    crowd = gather(server, MOST + 50)
     assert poll(lambda: server.log_lines("no connection can be accepted"))
     for _ in range(3):
-        with socket.socket(socket.AF_UNIX) as operator:
-            operator.settimeout(5)
-            operator.connect(str(address))
-            operator.sendall(b"GET /-/health HTTP/1.1\r\nHost: a\r\n\r\n")
-            assert operator.recv(99).startswith(b"HTTP/1.1 200 ")
+        assert is_healthy(address)
     for connection in crowd:
         connection.close()
 
@@ -228,10 +231,7 @@ def test_a_crowd_leaves_enough_for_one_reload_after_another(start_server, loop):
     crowd = []
     for _ in range(3):
         time.sleep(1.1)  # it looks its limit up once a second
-        for _ in range(MOST):
-            with suppress(OSError):
-                crowd.append(server.connect())
-                crowd[-1].socket.sendall(b"GET /native/ping HTTP/1.1\r\nHost: a\r\n")  # not idle: they stay
+        crowd += gather(server, MOST)
         [old] = server.wsgi_pids()
         server.signal(signal.SIGHUP)
         assert poll(lambda old=old: len(server.wsgi_pids()) == 1 and server.wsgi_pids() != [old])
