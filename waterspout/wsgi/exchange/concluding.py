@@ -90,6 +90,13 @@ class Concluding:
         self._reply.answer(status, close=close)
         self._end(note, linger=linger)
 
+    def _fail(self, status: int, note: str, *, close: bool = False, linger: bool = True) -> None:
+        """The reply can't be completed: the server's own answer, or a cut if the app's has begun."""
+        if self._reply.begun:
+            self._cut(note)
+        else:
+            self._answer(status, note, close=close, linger=linger)
+
     def _say_last(self) -> None:
         """A client that waited for 100 Continue in vain may or may not still send its body, which can't be
         told from the next request. So the final reply is the connection's last, and says so (RFC 9110 section
@@ -101,11 +108,8 @@ class Concluding:
     def _refuse_body(self) -> None:
         """The body is, or turns out to be, larger than allowed."""
         self._abandon(f"the request's body is over the limit of {self._max_body_size} bytes")
-        if self._reply.begun:
-            self._cut("body-too-large")
-        else:
-            # Tornado refuses to read a body beyond sys.maxsize, so there is nothing to wait for.
-            self._answer(413, "body-too-large", close=True, linger=self._length < sys.maxsize)
+        # Tornado refuses to read a body beyond sys.maxsize, so there is nothing to wait for.
+        self._fail(413, "body-too-large", close=True, linger=self._length < sys.maxsize)
 
     def _abandon(self, reason: str) -> None:
         """The app need not continue; `reason` is the error that its reads of the body will raise."""

@@ -429,13 +429,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
             return
         if not stopped:
             self._pool.died += 1
-        note = "stopped" if stopped else "process-died"
-        if self._download is not None:
-            self._end_spooled(self._download, note)
-        elif self._reply.begun:
-            self._cut(note)
-        else:
-            self._answer(502, note)
+        self._end_early(502, "stopped" if stopped else "process-died")
 
     def break_off(self) -> None:
         if not self._concluded:
@@ -447,12 +441,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
         if self._concluded or self._has_ended:
             return False
         self._abandon("the view ran out of time")
-        if self._download is not None:
-            self._end_spooled(self._download, "timed-out")
-        elif self._reply.begun:
-            self._cut("timed-out")
-        else:
-            self._answer(504, "timed-out")
+        self._end_early(504, "timed-out")
         return True
 
     def _on_half_close(self) -> None:

@@ -30,7 +30,7 @@ class SlowClient(Concluding):
 
     # What most exchanges never change is set on the class.
     _download: Download | None = None
-    _drained_note = ""
+    _drained_note = "cut"
     is_held_up = False
     _on_demand = False  # the body is not in the request's own frames
     _is_parked = False
@@ -75,10 +75,7 @@ class SlowClient(Concluding):
         hint = describe_limit(error) or " (TMPDIR)"
         logger.error("request %s: its body can't be spooled: %s%s", self.record.request_id, error, hint)
         self._abandon("the server has no room for the request's body")
-        if self._reply.begun:
-            self._cut("spool-failed")
-        else:
-            self._answer(507, "spool-failed", close=True)
+        self._fail(507, "spool-failed", close=True)
 
     @property
     def is_starving(self) -> bool:
@@ -116,7 +113,6 @@ class SlowClient(Concluding):
         """Store what came from the lane, after what the client has not taken yet."""
         if end is not None:
             download.end = end
-            self._drained_note = "cut" if end == CUT else ""
             self.is_held_up = False
             self._let_go()
         download.put(data)
@@ -162,8 +158,12 @@ class SlowClient(Concluding):
         """The worker has sent all of its reply, and the client has not taken it."""
         return self._download is not None and self._download.end is not None
 
-    def _end_spooled(self, download: Download, note: str) -> None:
-        """The worker will send nothing more: what it has sent still goes to the client, which is then cut."""
+    def _end_early(self, status: int, note: str) -> None:
+        """The worker will send nothing more. What it has sent still goes to the client, which is then cut."""
+        download = self._download
+        if download is None:
+            self._fail(status, note)
+            return
         self._drained_note = note
         download.end = CUT
         self._let_go()
