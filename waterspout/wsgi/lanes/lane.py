@@ -130,7 +130,6 @@ class Lane(asyncio.Protocol):
         self._paused = False
         self._stopped = False
         self._sends = 0
-        self._heard = False
         self._whole_or_not = True  # what was sent first can't have been read in part
         self._reset = False
         self._refused = False
@@ -183,7 +182,7 @@ class Lane(asyncio.Protocol):
         # request: it was one write, or the worker had not even sent THREAD.
         if self._transport is not None:
             self._reset = self._reset or _is_reset(self._transport)
-        was_left = self._refused or (self._reset and (self._whole_or_not or not self._heard))
+        was_left = self._refused or (self._reset and (self._whole_or_not or not self.thread))
         return self._token == 0 and (self._sends == 0 or (self._sends == 1 and was_left))
 
     def send(self, frames: bytes) -> None:
@@ -315,7 +314,6 @@ class Lane(asyncio.Protocol):
         pieces: list[bytes] = []
         end: bytes | None = None
         idle = slept = False
-        self._heard = True
         if self.kept is not None:
             self.let_go()
         try:

@@ -156,7 +156,7 @@ class LaneWorker:
             )
             raise LaneClosed
         while not self._waiting:
-            if self._busy and not self._waiting and (self._backlog is None or not self._take(self._backlog)):
+            if self._busy and (self._backlog is None or not self._take(self._backlog)):
                 self._busy = False
                 self._silent.clear()
                 self._company.discard(self)
