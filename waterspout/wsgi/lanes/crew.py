@@ -37,8 +37,6 @@ _DOUBLED_MOST: Final = 8
 #: How many times a full control channel is tried, and the pause between tries (seconds).
 _HAND_OVER_TRIES: Final = 500
 _HAND_OVER_PAUSE: Final = 0.01
-#: How long (seconds) what a lane keeps stays open, if its worker sends nothing.
-_KEPT: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -221,10 +219,8 @@ class Crew:
         lane.close()
         return False
 
-    def _hand_over(self, far_end: socket.socket, backlog: BacklogEnd | None) -> socket.socket | None:
-        """Give the worker's end of a new lane, and of its backlog, to a new lane worker. Returns a socket
-        that has to stay open until the worker has sent something, or None.
-        """
+    def _hand_over(self, far_end: socket.socket, backlog: BacklogEnd | None) -> None:
+        """Give the worker's end of a new lane, and of its backlog, to a new lane worker."""
         raise NotImplementedError
 
     async def _open_lanes(self, count: int) -> None:
@@ -250,9 +246,7 @@ class Crew:
         )
         try:
             await loop.create_unix_connection(lambda: lane, sock=near_end)
-            lane.kept = await self._hand_over_patiently(far_end, backlog_end)
-            if lane.kept is not None:
-                loop.call_later(_KEPT, lane.let_go)  # a process may have had no thread for it, and closed it
+            await self._hand_over_patiently(far_end, backlog_end)
         except BaseException:  # cancellation, too: a pool may be stopped while it starts
             lane.close()
             far_end.close()
@@ -272,16 +266,15 @@ class Crew:
         except OSError:
             return None
 
-    async def _hand_over_patiently(
-        self, far_end: socket.socket, backlog: BacklogEnd | None
-    ) -> socket.socket | None:
+    async def _hand_over_patiently(self, far_end: socket.socket, backlog: BacklogEnd | None) -> None:
         """Retry while the control channel, which holds a few dozen descriptors at a time, is full."""
         for _ in range(_HAND_OVER_TRIES):
             try:
-                return self._hand_over(far_end, backlog)
+                self._hand_over(far_end, backlog)
+                return
             except BlockingIOError:
                 await asyncio.sleep(_HAND_OVER_PAUSE)
-        return self._hand_over(far_end, backlog)
+        self._hand_over(far_end, backlog)
 
     def _close_lanes(self, *, stopped: bool = False) -> None:
         self._stopping = True

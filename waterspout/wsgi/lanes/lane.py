@@ -97,7 +97,7 @@ class Lane(asyncio.Protocol):
     comes is thrown away; `busy`, until IDLE; `quiet`, for how long its view has sent nothing although it
     could, as `pool/watch.py` counts it (seconds), or `MOVED`; `stuck`, that was too long; `takes_more`, small
     requests may be `put` behind what it runs; `steps`, replies that have ended; `thread`, the worker's thread
-    ID; `opened`, when, in event loop time; `kept`, a socket to close once the worker has sent something.
+    ID; `opened`, when, in event loop time.
     """
 
     def __init__(
@@ -126,7 +126,6 @@ class Lane(asyncio.Protocol):
         self.steps = 0
         self.thread = 0
         self.opened = 0.0
-        self.kept: socket.socket | None = None
         self._paused = False
         self._stopped = False
         self._sends = 0
@@ -249,7 +248,6 @@ class Lane(asyncio.Protocol):
         """`close`, for when the event loop is closed: no callback is called."""
         close_transport(self._transport)
         self._transport = None
-        self.let_go()
         self._drop_backlog()
 
     # -- the backlog -------------------------------------------------------------------------------------
@@ -314,8 +312,6 @@ class Lane(asyncio.Protocol):
         pieces: list[bytes] = []
         end: bytes | None = None
         idle = slept = False
-        if self.kept is not None:
-            self.let_go()
         try:
             frames = self._parser.feed(data)
         except FrameError as error:
@@ -392,12 +388,6 @@ class Lane(asyncio.Protocol):
             )
             _tell(user, user.on_lane_lost, False, False)
 
-    def let_go(self) -> None:
-        """Close what is kept."""
-        kept, self.kept = self.kept, None
-        if kept is not None:
-            kept.close()
-
     def _on_worker_idle(self) -> None:
         if self.user is not None and not self._ended:
             logger.error(
@@ -444,7 +434,6 @@ class Lane(asyncio.Protocol):
         self._reset = self._reset or isinstance(error, ConnectionResetError)
         self._refused = isinstance(error, BrokenPipeError)
         self._transport = None
-        self.let_go()
         untaken = self.take_back()
         unread = self.is_unread
         lost = [(user, False) for user in self._behind.values() if user is not self.user]

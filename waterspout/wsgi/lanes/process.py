@@ -61,9 +61,9 @@ from waterspout.wsgi.naming import Names
 
 logger = logging.getLogger("waterspout.wsgi")
 
-#: macOS may lose a socket that is on its way to a process when it is closed here meanwhile
-#: (https://github.com/nodejs/node/issues/7512). There are no backlogs then.
-LOSES_CLOSED: Final = sys.platform == "darwin"
+#: How long (seconds) a socket that was sent to a process stays open here, too: macOS may lose one that is
+#: closed on its way (https://github.com/nodejs/node/issues/7512). There are no backlogs then.
+_KEPT: Final = 0.5 if sys.platform == "darwin" else 0.0
 
 #: How long (seconds) a process that is to be killed may write where its threads are; also, at most, how long
 #: after the loss of its lanes its end is noticed.
@@ -375,15 +375,15 @@ class ProcessCrew(Crew):
             self._kill()  # after half an order it can't parse any other
             raise OSError("the control channel can't take so large an order")
 
-    def _hand_over(self, far_end: socket.socket, backlog: BacklogEnd | None) -> socket.socket | None:
+    def _hand_over(self, far_end: socket.socket, backlog: BacklogEnd | None) -> None:
         more = () if backlog is None else backlog.descriptors
         self._order(LANE, descriptors=(far_end.fileno(), *more))
         if backlog is not None:
             backlog.close()
-        if LOSES_CLOSED:
-            return far_end
-        far_end.close()
-        return None
+        if _KEPT:
+            self._loop.call_later(_KEPT, far_end.close)
+        else:
+            far_end.close()
 
     def _on_control(self) -> bool:
         """Read once. False: there is nothing more."""

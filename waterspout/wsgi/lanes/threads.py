@@ -69,7 +69,7 @@ class ThreadCrew(Crew):
                 len(self.lanes) - self.stuck,
             )
 
-    def _hand_over(self, far_end: socket.socket, backlog: BacklogEnd | None) -> socket.socket | None:
+    def _hand_over(self, far_end: socket.socket, backlog: BacklogEnd | None) -> None:
         worker = LaneWorker(
             make_plain(far_end),
             self._app,
@@ -82,4 +82,3 @@ class ThreadCrew(Crew):
             DaemonThread(worker.run, LANE_THREAD).start()
         except RuntimeError as error:
             raise OSError(str(error)) from error  # no more threads: as with descriptors, a retry may succeed
-        return None

@@ -401,26 +401,6 @@ async def test_what_fails_on_a_client_s_side_leaves_the_lane_as_it_was(peer, cal
     assert following.heard == [("reply", HEAD, b"", WHOLE)]
 
 
-async def test_what_is_kept_until_the_worker_is_heard_of_is_closed_then(peer):
-    peer.lane.kept, other = socket.socketpair()
-    await asyncio.sleep(0.02)
-    kept = peer.lane.kept
-    assert kept.fileno() >= 0
-    await peer.say(pack_about(THREAD, 1))
-    assert (kept.fileno(), peer.lane.kept) == (-1, None)
-    other.close()
-
-
-@pytest.mark.parametrize("end", [Lane.close, Lane.abandon])
-async def test_what_is_kept_is_closed_when_the_lane_is_lost(peer, end):
-    peer.lane.kept, other = socket.socketpair()
-    kept = peer.lane.kept
-    end(peer.lane)
-    await asyncio.sleep(0.02)
-    assert (kept.fileno(), peer.lane.kept) == (-1, None)
-    other.close()
-
-
 async def test_a_frame_that_can_t_be_understood_ends_the_lane_and_is_said(peer, caplog):
     heard = peer.begin()
     await peer.say(pack_header(99, 7))

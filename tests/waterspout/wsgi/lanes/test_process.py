@@ -18,7 +18,7 @@ from tests.server import freeze
 from tests.waterspout.processes import is_alive
 from tests.waterspout.wsgi.jobs import Job, wait_for
 from waterspout.exceptions import ConfigurationError, TargetNotFound, TargetRaised, WaterspoutError
-from waterspout.wsgi.frames import PING, THREAD, pack_about
+from waterspout.wsgi.frames import PING
 from waterspout.wsgi.lanes import process
 from waterspout.wsgi.lanes.crew import CrewEvents, CrewSpec
 from waterspout.wsgi.lanes.process import ProcessCrew
@@ -439,30 +439,22 @@ async def test_without_pidfds_a_thread_waits_for_its_end(start_crew, monkeypatch
 
 async def test_a_lane_s_far_end_stays_open_until_the_process_has_it(make_crew, monkeypatch):
     """Otherwise macOS may lose it."""
-    handed = []
+    far_ends = []
+    hand_over = Watched._hand_over
 
-    def order(crew, kind, payload=b"", descriptors=()):
-        handed.extend(os.dup(number) for number in descriptors)
+    def watch(crew, far_end, backlog):
+        hand_over(crew, far_end, backlog)
+        far_ends.append((far_end, far_end.fileno() >= 0))
 
-    monkeypatch.setattr(process, "LOSES_CLOSED", True)
+    monkeypatch.setattr(process, "_KEPT", 0.1)
     monkeypatch.setattr("waterspout.wsgi.lanes.crew.is_possible", lambda: False)
+    monkeypatch.setattr(Watched, "_hand_over", watch)
     crew = make_crew()
     await crew.start()
     assert await crew.ask("/hello") == b"hello"
-    await wait_for(lambda: all(lane.kept is None for lane in crew.lanes))
-    monkeypatch.setattr(Watched, "_order", order)  # as if the process were slow to take it
-    await crew._open_lane()
-    (lane,) = [lane for lane in crew.lanes if lane.kept is not None]
-    assert lane.kept.fileno() >= 0
-    with socket.socket(fileno=handed.pop()) as far_end:
-        far_end.sendall(pack_about(THREAD, 1))
-        await wait_for(lambda: lane.kept is None)
-    # One that the process had no thread for is closed there, and must not stay open here.
-    monkeypatch.setattr("waterspout.wsgi.lanes.crew._KEPT", 0.1)
-    await crew._open_lane()
-    os.close(handed.pop())
-    await wait_for(lambda: all(lane.kept is None for lane in crew.lanes))
-    monkeypatch.undo()
+    assert [is_open for _, is_open in far_ends] == [True, True]
+    await wait_for(lambda: all(far_end.fileno() < 0 for far_end, _ in far_ends))
+    assert await crew.ask("/hello") == b"hello"
 
 
 async def test_where_no_more_processes_are_allowed_the_error_names_what_limits_them(monkeypatch):
