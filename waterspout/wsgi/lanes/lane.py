@@ -327,29 +327,21 @@ class Lane(asyncio.Protocol):
                 end = payload
             elif kind == IDLE:
                 idle = True
-            elif kind == READ:
-                # In order: whether the reply has begun decides whether 100 Continue may still be sent.
-                self._pass_on(head, pieces, None)
-                head, pieces = None, []
-                if self.user is not None:
+            else:  # in order: whether the reply has begun decides whether 100 Continue may still be sent
+                self._pass_on(head, pieces, end)
+                head, pieces, end = None, [], None
+                if kind == READ and self.user is not None:
                     _tell(self.user, self.user.on_read, parse_read(payload))
-            elif kind == TAKEN:
-                self._pass_on(head, pieces, end)
-                head, pieces, end = None, [], None
-                self._on_taken(*parse_taken(payload))
-            elif kind == REST:
-                self._pass_on(head, pieces, end)
-                head, pieces, end = None, [], None
-                self.collect(payload)
-            elif kind == SLEPT:
-                slept = True
-            elif kind == SWITCH:
-                self._pass_on(head, pieces, end)
-                head, pieces, end = None, [], None
-                if self.user is not None:
+                elif kind == TAKEN:
+                    self._on_taken(*parse_taken(payload))
+                elif kind == REST:
+                    self.collect(payload)
+                elif kind == SLEPT:
+                    slept = True
+                elif kind == SWITCH and self.user is not None:
                     _tell(self.user, self.user.on_switch)
-            elif kind == THREAD:
-                self.thread = parse_about(payload)[0]
+                elif kind == THREAD:
+                    self.thread = parse_about(payload)[0]
         self._pass_on(head, pieces, end)
         if self._behind:
             self.collect()
