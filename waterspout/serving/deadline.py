@@ -70,9 +70,8 @@ def standing_ended(deadline: float) -> Iterator[None]:
 
 def _end_standing() -> None:
     _end_daemons()
-    end_soon(1)
-    logger.error("the event loop does not stop: %s", describe_place(find_place(MAIN_THREAD)))
-    end_now(1)
+    place = describe_place(find_place(MAIN_THREAD))
+    end_now(1, "the event loop does not stop: %s", place, level=logging.ERROR)
 
 
 def end_when_told(loop: asyncio.AbstractEventLoop) -> None:
@@ -108,9 +107,7 @@ def _watch(
         return  # the program goes on
     left = left or describe_left(threads)
     _end_daemons()
-    end_soon(status)
-    logger.warning("%s: the graceful timeout is over", left)
-    end_now(status)
+    end_now(status, "%s: the graceful timeout is over", left)
 
 
 def _describe_left(
@@ -159,21 +156,19 @@ def _end_daemons() -> None:
     end_children([child for child in find_children() if child.daemon])
 
 
-def end_now(status: int) -> None:
-    """End the process, whatever still runs. WSGI processes end when their control channel closes."""
-    end_soon(status)
-    drop_streams()
-    _leave(status)
-
-
-def end_soon(status: int) -> None:
-    """End the process within END_SAID, even if nobody reads what is written until then: a log line, or what
-    stdout and stderr still buffer.
+def end_now(status: int, said: str = "", *values: object, level: int = logging.WARNING) -> None:
+    """Log what is `said`, with `values`, and end the process, whatever still runs: within END_SAID, even if
+    nobody reads that line, or what stdout and stderr still buffer. WSGI processes end when their control
+    channel closes.
     """
     timer = threading.Timer(END_SAID, _leave, (status,))
     timer.daemon = True
     with contextlib.suppress(RuntimeError):  # no thread can be started
         timer.start()
+    if said:
+        logger.log(level, said, *values)
+    drop_streams()
+    _leave(status)
 
 
 def _leave(status: int) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 
 from waterspout.limits import END_SAID, LOOP_STANDS, SAME_SIGNAL
 from waterspout.logs.standing import MAIN_THREAD, describe_place, find_place
-from waterspout.serving.deadline import end_now, end_soon
+from waterspout.serving.deadline import end_now
 from waterspout.system.plain_socket import make_plain
 
 logger = logging.getLogger("waterspout.server")
@@ -121,6 +121,4 @@ def _end(name: str) -> None:
     """End the process, unless the loop does so first."""
     time.sleep(END_SAID)
     place = describe_place(find_place(MAIN_THREAD))
-    end_soon(1)
-    logger.warning("second stop signal (%s): ending at once; the event loop is blocked; %s", name, place)
-    end_now(1)
+    end_now(1, "second stop signal (%s): ending at once; the event loop is blocked; %s", name, place)

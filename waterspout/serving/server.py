@@ -432,8 +432,7 @@ class Server:
             self._stop_signal = number.name
             self._stop.set()
         elif now - self._stop_signalled > SAME_SIGNAL:
-            logger.warning("second stop signal (%s): ending at once", number.name)
-            end_now(1)
+            end_now(1, "second stop signal (%s): ending at once", number.name)
 
     def _announce(self, address: str) -> None:
         loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
