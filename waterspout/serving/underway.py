@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 
 from tornado.web import Application as TornadoApplication
 
@@ -34,10 +33,9 @@ def describe_underway(application: TornadoApplication, websockets: int | None, a
 
 def _describe_running(pools: list[Pool], natives: list[NativeRequest]) -> str:
     lanes = [lane for pool in pools for crew in pool.crews for lane in crew.lanes if not lane.stuck]
-    now = time.perf_counter()
     running = [(native.seconds, native.request) for native in natives]
     busy = find_longest(lanes, sys.maxsize)  # a pool's own count includes the idle lanes of a killed process
-    running += [(now - (lane.record.started or now), lane.view) for lane in busy[:1]]
+    running += [(lane.seconds, lane.view) for lane in busy[:1]]
     many = len(natives) + len(busy) + sum(pool.prefetched for pool in pools)
     said = f"{many} running" if many else ""
     if not said or not running:

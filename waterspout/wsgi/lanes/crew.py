@@ -9,7 +9,6 @@ import math
 import os
 import socket
 import subprocess
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -212,7 +211,7 @@ class Crew:
             "request %s: %s ended after %.0f s: its lane is no longer stuck",
             lane.record.request_id,
             lane.view,
-            time.perf_counter() - (lane.record.started or 0.0),
+            lane.seconds,
         )
         if len(self.lanes) <= self._wanted:
             return True

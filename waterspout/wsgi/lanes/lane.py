@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+import time
 from collections.abc import Callable
 from itertools import takewhile
 from typing import Any, Protocol, cast
@@ -168,6 +169,11 @@ class Lane(asyncio.Protocol):
     def view(self) -> str:
         """Method and path of its request, for log and figures."""
         return describe_request(self.record.method, self.record.target)
+
+    @property
+    def seconds(self) -> float:
+        """For how long its request has been running."""
+        return time.perf_counter() - (self.record.started or 0.0)
 
     @property
     def is_running(self) -> bool:

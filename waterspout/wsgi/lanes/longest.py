@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterable
 from heapq import nsmallest
 
@@ -21,7 +20,7 @@ def describe_running(lanes: Iterable[Lane], most: int = 3) -> str:
     running = find_longest(lanes, sys.maxsize)
     if not running:
         return "nothing"
-    named = ", ".join(f"{lane.view} for {_find_age(lane):.0f} s" for lane in running[:most])
+    named = ", ".join(f"{lane.view} for {lane.seconds:.0f} s" for lane in running[:most])
     return named + (f" and {len(running) - most} more" if len(running) > most else "")
 
 
@@ -31,8 +30,4 @@ def describe_longest(lanes: Iterable[Lane]) -> str:
     if not longest:
         return "nothing is running"
     (lane,) = longest
-    return f"the longest-running is {lane.view}, for {_find_age(lane):.0f} s"
-
-
-def _find_age(lane: Lane) -> float:
-    return time.perf_counter() - (lane.record.started or 0.0)
+    return f"the longest-running is {lane.view}, for {lane.seconds:.0f} s"

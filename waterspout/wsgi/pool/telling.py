@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -69,14 +68,8 @@ def read_pool(pool: Pool) -> dict[str, Any]:
 def read_longest(crews: Iterable[Crew]) -> list[dict[str, Any]]:
     """The requests that have been running longest, the longest first."""
     pids = {lane: crew.pid for crew in crews for lane in crew.lanes}
-    now = time.perf_counter()
     return [
-        {
-            "id": lane.record.request_id,
-            "request": lane.view,
-            "seconds": now - (lane.record.started or now),
-            "pid": pids[lane],
-        }
+        {"id": lane.record.request_id, "request": lane.view, "seconds": lane.seconds, "pid": pids[lane]}
         for lane in find_longest(pids, LONGEST)
     ]
 

@@ -22,7 +22,7 @@ class FakeLane(SimpleNamespace):
 def lane(age):
     """One whose request has been running for `age` seconds."""
     record = SimpleNamespace(request_id=f"id-{age}", started=time.perf_counter() - age)
-    return FakeLane(busy=True, view=f"GET /{age}", record=record)
+    return FakeLane(busy=True, view=f"GET /{age}", record=record, seconds=age)
 
 
 def crew(idle=0, busy=0, stuck=0, draining=False, lanes=()):
