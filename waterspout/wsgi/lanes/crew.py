@@ -324,11 +324,7 @@ class Crew:
 
     def _on_replaced(self, task: asyncio.Task[None]) -> None:
         self._replacing.discard(task)
-        if task.cancelled() or task.exception() is None:
-            self._fill()  # one may have been lost at the same moment
-        else:
-            logger.error("%s: a lane can't be opened", self, exc_info=task.exception())
-            asyncio.get_running_loop().call_later(_REPLACE_PAUSE, self._fill)
+        self._fill()  # one may have been lost at the same moment
 
     async def _replace_lane(self) -> None:
         # When a process dies its lanes close first; a moment later the crew is known to be gone.
@@ -339,7 +335,9 @@ class Crew:
                 return
             except OSError as error:  # no descriptors left, perhaps
                 self._say_unopened(error)
-                await asyncio.sleep(_REPLACE_PAUSE)
+            except Exception:
+                logger.exception("%s: a lane can't be opened", self)
+            await asyncio.sleep(_REPLACE_PAUSE)
 
     def _say_unopened(self, error: OSError) -> None:
         if self._unopened.count(asyncio.get_running_loop().time()):
