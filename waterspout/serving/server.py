@@ -306,24 +306,21 @@ class Server:
         stopping = asyncio.ensure_future(self._stop.wait())
         try:
             await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
-            if self._stop.is_set():
-                what = "the WSGI app is still being loaded" if self._loads else "start() is still under way"
-                logger.info("stopping (%s): %s", self._stop_signal, what)
-                starting.cancel()
-                await asyncio.gather(starting, return_exceptions=True)
-                if isinstance(application, Application):  # others have nothing left to stop
-                    await application.stop(0)
-                return False
-            await starting
+            if not self._stop.is_set():
+                await starting
+                self._started = True
+                return True
+            what = "the WSGI app is still being loaded" if self._loads else "start() is still under way"
+            logger.info("stopping (%s): %s", self._stop_signal, what)
         finally:
             late.cancel()
             standing.cancel()
             stopping.cancel()
-            if not starting.done():  # the caller has given up
-                starting.cancel()
-                await asyncio.gather(starting, return_exceptions=True)
-        self._started = True
-        return True
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+        if isinstance(application, Application):  # others have nothing left to stop
+            await application.stop(0)
+        return False
 
     def _say_late(self, starting: asyncio.Task[None], standing: threading.Timer) -> None:
         standing.cancel()
