@@ -63,8 +63,7 @@ class Supervisor:
         self._births: set[asyncio.Task[None]] = set()
         self._hurry = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._reloading = False
-        self._reload_again = False
+        self._reloads = 0  # 1: one is under way; 2: another is to follow it
         self._arrival: Arrival | None = None  # of a reload
         self._stopping = False
 
@@ -72,8 +71,8 @@ class Supervisor:
 
     def open(self) -> None:
         """Begin work."""
-        self._stopping = self.broken = self._reloading = False
-        self._failures = self._came_up = 0
+        self._stopping = self.broken = False
+        self._failures = self._came_up = self._reloads = 0
 
     async def start(self) -> None:
         """Start all crews. Raises what kept the app from being loaded."""
@@ -310,25 +309,25 @@ class Supervisor:
         """
         if not self._settings.workers:
             logger.warning("%s%s", self._says, _NO_RELOAD)
-        elif self._reloading:
-            self._reload_again = True
+        elif self._reloads:
+            self._reloads = 2
             if self._arrival is None or not self._arrival.give_up():
                 logger.info("%sreload: one is under way; another will follow it", self._says)
         elif not self._stopping:
-            self._reloading = True
+            self._reloads = 1
             self._run(self._reload())
 
     async def _reload(self) -> None:
         try:
-            while self._reloading:
-                self._reload_again = False
+            while self._reloads > 0:
+                self._reloads = 1
                 await self._wait_for_room()
                 if self._stopping:
                     break
                 await self._renew()
-                self._reloading = self._reload_again
+                self._reloads -= 1
         finally:
-            self._reloading = False
+            self._reloads = 0
 
     async def _wait_for_room(self) -> None:
         """Wait while too many crews of earlier reloads are draining. Those that were recycled may take long,
