@@ -41,7 +41,7 @@ class DrainingServer(HTTPServer):
         self._idle[server_conn] = request_conn
         if self._draining:
             # Its reply may have begun before the stop, without announcing that it is the last one.
-            asyncio.get_running_loop().call_later(DRAIN_IDLE, self._close_one, server_conn)
+            self._close_later(server_conn)
         delegate = super().start_request(server_conn, request_conn)
         return _Watched(
             delegate, lambda: self._on_head(server_conn), lambda: self._arriving.discard(server_conn)
@@ -59,16 +59,12 @@ class DrainingServer(HTTPServer):
         # The reply to each request from now on is the connection's last one, and says so: Tornado decides
         # that when it reads a head.
         self.conn_params.no_keep_alive = True
-        pause = min(DRAIN_IDLE, timeout) if self._idle else 0.0
-        if pause:
-            await asyncio.sleep(pause)  # an idle client may have a request on its way
-            for _ in range(_READ_TURNS):
-                await asyncio.sleep(0)
         self._draining = True
-        self._close_idle()
+        for server_conn in self._idle:
+            self._close_later(server_conn, min(DRAIN_IDLE, timeout))
         self._check_quiet()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._quiet.wait(), timeout - pause)
+            await asyncio.wait_for(self._quiet.wait(), timeout)
 
     def running_tasks(self) -> list[asyncio.Future[None]]:
         """The tasks of native handlers whose replies are incomplete, as far as the application has told."""
@@ -96,16 +92,14 @@ class DrainingServer(HTTPServer):
         self._running.pop(server_conn, None)
         self._arriving.discard(server_conn)
 
-    def _close_idle(self) -> None:
-        for request_conn in list(self._idle.values()):
-            request_conn.close()
-        self._idle.clear()
-        self._check_quiet()
+    def _close_later(self, server_conn: object, pause: float = DRAIN_IDLE) -> None:
+        """Not at once: an idle client may have a request on its way."""
+        asyncio.get_running_loop().call_later(pause, self._close_idle, server_conn)
 
-    def _close_one(self, server_conn: object, turns: int = _READ_TURNS) -> None:
+    def _close_idle(self, server_conn: object, turns: int = _READ_TURNS) -> None:
         """Close it, unless it has a request by now."""
         if turns:
-            asyncio.get_running_loop().call_soon(self._close_one, server_conn, turns - 1)
+            asyncio.get_running_loop().call_soon(self._close_idle, server_conn, turns - 1)
             return
         request_conn = self._idle.pop(server_conn, None)
         if request_conn is not None:
