@@ -494,11 +494,18 @@ class Pool:
             self._watch.had_idle = not self._queue and not self.prefetched
         crew.check_drained()
         if self.stopping:
-            self._drained.set()
+            self._check_drained()
 
     def _on_gone(self, crew: Crew) -> None:
         self._supervisor.on_gone(crew)
         if self.stopping:
             if not self._supervisor.crews:
                 self._refuse_queue()
+            self._check_drained()
+
+    def _check_drained(self) -> None:
+        """Wake the stop if this was the last: for anything else it looks in its own time, because each of its
+        looks reminds what lasts, and the second in a row ends a quiet WebSocket.
+        """
+        if not self.running and not self._queue:
             self._drained.set()

@@ -303,6 +303,26 @@ async def test_stopping_does_not_wait_for_a_view_that_was_given_up(make_pool, ga
     gate.touch()
 
 
+async def test_what_ends_during_a_stop_does_not_make_it_remind_what_lasts(make_pool, tmp_path, monkeypatch):
+    """Two reminders end a WebSocket over which nothing has passed between them."""
+    monkeypatch.setattr("waterspout.limits.DRAIN_LOOK", 60.0)
+    pool = make_pool(threads=3)
+    await pool.start()
+    gates = [tmp_path / name for name in ("first", "second", "last")]
+    *others, lasting = [await occupy(pool, gate) for gate in gates]
+    reminders = []
+    lasting.wind_up = lambda: reminders.append("end")
+    stopping = asyncio.ensure_future(pool.stop(30))
+    for job, gate in zip(others, gates, strict=False):
+        gate.touch()
+        await job.answer()
+        await wait_for(lambda lane=job.lane: not lane.busy)
+    await asyncio.sleep(0.05)
+    assert reminders == ["end"]
+    gates[-1].touch()
+    await asyncio.wait_for(stopping, 10)
+
+
 async def test_stopping_takes_its_time_from_the_settings(make_pool, gate, caplog):
     pool = make_pool(graceful_timeout=0.1)
     await pool.start()
