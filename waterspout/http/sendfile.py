@@ -24,6 +24,8 @@ IS_THERE: Final = hasattr(os, "sendfile")
 _NOWAIT: Final = getattr(os, "RWF_NOWAIT", 0)
 #: This file system, or sandbox, has no sendfile.
 _UNABLE: Final = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM))
+#: The disk's fault, or that of a file system in a network, and not the client's.
+_OF_FILE: Final = frozenset((errno.EIO, errno.ESTALE, errno.ENXIO, errno.EBADMSG))
 #: Counts the times that no thread could wait for a disk.
 _unread: Final = Tally(EXHAUSTED_PAUSE)
 
@@ -105,6 +107,9 @@ class FilePart:
             if error.errno in _UNABLE and self._transfer is os.sendfile:
                 self._transfer = _copy
                 self._send(size)
+                return
+            if error.errno in _OF_FILE:
+                self._fail(f"{self._file.name!r} can't be read: {error}")
                 return
             gen_log.info("a file could not be sent: %s", error)
             self._fail()

@@ -130,6 +130,18 @@ async def test_where_there_is_no_sendfile_the_part_is_copied(path, monkeypatch, 
         assert told == {"sent": 4 * MIB, "room": 1, "failures": []}
 
 
+@on_loops
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
+async def test_a_file_that_the_system_fails_to_read_is_named(path, monkeypatch, number):
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "sendfile", fail)
+    with part_of(path) as (part, _theirs, told):
+        assert not part.send()
+        assert told["failures"] == [f"{str(path)!r} can't be read: [Errno {number}] {os.strerror(number)}"]
+
+
 class UnwatchingLoop:
     """Stands in for a loop whose kernel watches no more descriptors (`fs.epoll.max_user_watches`)."""
 
