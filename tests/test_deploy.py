@@ -163,6 +163,11 @@ def test_the_unit_s_command_and_environment_are_ones_that_the_board_takes(unit):
     assert folder == Path("/var/lib") / unit["StateDirectory"][0]
 
 
+def test_a_wsgi_process_that_is_out_of_memory_does_not_end_the_server(unit):
+    """It is replaced; systemd's default is to stop the whole unit for it."""
+    assert unit["OOMPolicy"] == ["continue"]
+
+
 def test_the_unit_takes_systemd_s_socket_and_without_one_listens_where_that_would(unit, monkeypatch):
     """An option that says where to listen would be used instead of systemd's socket."""
     for value in unit["Environment"]:

@@ -81,6 +81,7 @@ def test_the_unit_s_command_serves_the_app_with_the_settings(start, settings):
     (command,) = read_lines("ExecStart", read_block("ini"))
     (folder,) = read_lines("WorkingDirectory", read_block("ini"))
     assert command.startswith(f"{folder}/.venv/bin/")
+    assert read_lines("OOMPolicy", read_block("ini")) == ["continue"]  # a WSGI process is replaced
     server = start(*command.split(), env=settings)
     assert server.get("/healthz").text == "native"
     reply = server.get("/", [("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "shop.example")])
