@@ -405,6 +405,14 @@ FOLLOWERS_WOKEN_AT_ONCE = 100
 EVENTS_KEPT = 64
 #: How often a watch with followers asks its source if nothing is announced (seconds).
 SOURCE_INTERVAL = 1.0
+#: How long it waits for an answer. The source was told to make that cheap; a connection to a database that is
+#: gone may never get one, and no page would hear of anything any more (seconds).
+SOURCE_PATIENCE = 10.0
+#: Time between two log lines saying that a watch can't ask its source (seconds).
+SOURCE_SAID_PAUSE = 60.0
+#: A shared value that has been in the making for this long is made anew for whoever asks, for the same
+#: reason; one that is slow to make is not made more often than that (seconds).
+MAKING_JOINED = 10.0
 #: Time between heartbeats, so that each end notices when the other has gone; proxies cut after 60 (seconds).
 HEARTBEAT = 15.0
 #: A long-poll ends after this. Proxies and browsers commonly give up after 30 or 60 without a byte (seconds).

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from waterspout.limits import MAKING_JOINED
 from waterspout.native.shared import has_failed, run_shared
 
 T = TypeVar("T")
@@ -22,12 +23,14 @@ class Entry(Generic[T]):
     begun: float
 
     def serves(self, lifetime: float) -> bool:
-        """Whether it can serve a caller now: its value is young enough, or is being made on this event loop.
-        A task left behind on a closed loop would keep everybody waiting forever.
+        """Whether it can serve a caller now: its value is young enough, or has not been in the making for too
+        long, on this event loop. A task that never ends, or was left behind on a closed loop, would keep
+        everybody waiting forever.
         """
+        age = time.monotonic() - self.begun
         if self.task.done():
-            return time.monotonic() - self.begun < lifetime
-        return self.task.get_loop() is asyncio.get_running_loop()
+            return age < lifetime
+        return age < MAKING_JOINED and self.task.get_loop() is asyncio.get_running_loop()
 
 
 class Cache(Generic[T]):

@@ -4,6 +4,7 @@ import contextlib
 import pytest
 
 from waterspout.native import Cache
+from waterspout.native import cache as cache_module
 
 
 class Source:
@@ -134,3 +135,19 @@ def test_what_was_left_behind_on_a_closed_event_loop_is_made_anew():
             return await cache.get("a", Source())
 
     assert asyncio.run(ask()) == 1
+
+
+@pytest.mark.gen_test
+async def test_what_is_never_made_keeps_nobody_from_a_value_for_ever(source, monkeypatch):
+    monkeypatch.setattr(cache_module, "MAKING_JOINED", 0.2)
+    cache = Cache(60, 10)
+    end = asyncio.Event()
+    stuck = asyncio.create_task(cache.get("a", end.wait))
+    await asyncio.sleep(0.05)
+    joined = asyncio.create_task(cache.get("a", source))
+    await asyncio.sleep(0.3)
+    assert [await cache.get("a", source) for _ in range(2)] == [1, 1]
+    assert not stuck.done()
+    end.set()
+    assert await asyncio.gather(stuck, joined) == [True, True]
+    assert await cache.get("a", source) == 1

@@ -11,23 +11,36 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import Iterator
-from typing import Protocol, Self
+import time
+from collections.abc import Awaitable, Iterator
+from typing import Protocol, Self, TypeVar
 
 from waterspout.exceptions import WaterspoutError
 from waterspout.hub.local import Subscription, subscribe
 from waterspout.hub.outbox import check_topic
-from waterspout.limits import EVENTS_KEPT, FOLLOWERS, FOLLOWERS_WOKEN_AT_ONCE, SOURCE_INTERVAL
+from waterspout.limits import (
+    EVENTS_KEPT,
+    FOLLOWERS,
+    FOLLOWERS_WOKEN_AT_ONCE,
+    SOURCE_INTERVAL,
+    SOURCE_PATIENCE,
+    SOURCE_SAID_PAUSE,
+)
+from waterspout.logs.tally import Tally
 from waterspout.native.cache import Cache
 from waterspout.native.live.cursor import NOTHING, Cursor
 from waterspout.native.live.event import Event
 from waterspout.native.shared import has_failed, run_shared
 
+T = TypeVar("T")
+
 _logger = logging.getLogger(__name__)
+#: Of all watches: each user may have one, and they have one database.
+_failures = Tally(SOURCE_SAID_PAUSE)
 
 
 class Source(Protocol):
-    """Something to follow."""
+    """Something to follow. What takes longer than `SOURCE_PATIENCE` is broken off, with a TimeoutError."""
 
     async def newest(self) -> Cursor:
         """Return the cursor of the newest state. Called every `interval` seconds of the watch, and when
@@ -135,7 +148,7 @@ class Watch:
 
     async def event(self, since: Cursor) -> Event:
         """Return what brings a reader from there to the newest state; made once for all that need it."""
-        return await self._events.get((since, self.newest), lambda: self.source.event(since))
+        return await self._events.get((since, self.newest), lambda: _patiently(self.source.event(since)))
 
     @contextlib.contextmanager
     def follow(self, patience: float | None) -> Iterator[Follower]:
@@ -172,7 +185,7 @@ class Watch:
         await asyncio.shield(self._checking)
 
     async def _check(self) -> None:
-        self.learn(await run_shared(self.source.newest))
+        self.learn(await run_shared(lambda: _patiently(self.source.newest())))
 
     def learn(self, newest: Cursor) -> None:
         self.newest = max(self.newest, newest)
@@ -206,7 +219,12 @@ class Watch:
         except (KeyboardInterrupt, asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException as error:
-            _logger.warning("can't check %s for news: %s", self._topic, error)
+            if count := _failures.count(time.monotonic()):
+                others = f" ({count - 1} more such failures since the last such line)" if count > 1 else ""
+                what = str(error).partition("\n")[0]  # a database's error may have several lines
+                _logger.warning(
+                    "can't check %s for news: %s: %s%s", self._topic, type(error).__name__, what, others
+                )
 
     async def _spread(self, known: Cursor | None) -> None:
         """Have the event made before all ask for it at once; then wake them."""
@@ -220,3 +238,14 @@ class Watch:
             follower.wake()
             if number % FOLLOWERS_WOKEN_AT_ONCE == 0:
                 await asyncio.sleep(0)
+
+
+async def _patiently(answer: Awaitable[T]) -> T:
+    """Await an answer of the source. Raises TimeoutError: none has come for too long."""
+    try:
+        async with asyncio.timeout(SOURCE_PATIENCE) as patience:
+            return await answer
+    except TimeoutError as error:
+        if patience.expired():
+            raise TimeoutError(f"no answer within {SOURCE_PATIENCE:g} s") from error
+        raise

@@ -7,7 +7,9 @@ from waterspout.exceptions import NotServing
 from waterspout.hub.local import hub
 from waterspout.hub.outbox import Outbox, open_outbox
 from waterspout.limits import FOLLOWERS_WOKEN_AT_ONCE
+from waterspout.logs.tally import Tally
 from waterspout.native.live import Event, TooManyFollowers, Watch
+from waterspout.native.live import watch as watch_module
 
 TOPIC = "weather"
 
@@ -29,6 +31,12 @@ class FakeSource:
 
     async def event(self, since):
         return Event.make("changes", self.cursor, {})
+
+
+@pytest.fixture(autouse=True)
+def failures(monkeypatch):
+    """Nothing was said of any failure before."""
+    monkeypatch.setattr(watch_module, "_failures", Tally(0.5))
 
 
 @pytest.fixture
@@ -171,6 +179,55 @@ async def test_a_failing_database_is_told_and_tried_again(watch, source, error, 
         source.cursor = (2, 0, 0)
         assert (await next_of(follower)).cursor == (2, 0, 0)
     assert "disk" in caplog.text
+
+
+@pytest.mark.gen_test
+async def test_that_it_goes_on_failing_is_told_now_and_then_and_not_each_time(watch, source, caplog):
+    with watch.follow(60) as follower:
+        await follower.begin(None)
+        source.cursor, asked = None, source.asked
+        while source.asked < asked + 5:
+            await asyncio.sleep(0.01)
+        assert caplog.text.count("can't check weather for news: OSError: disk") == 1
+        while "more such failures" not in caplog.text:
+            await asyncio.sleep(0.01)
+
+
+class HangingOnce:
+    """Stands for a method of `source` that never returns, once: the database is gone, and nobody says so."""
+
+    def __init__(self, source, name):
+        self.source, self.name, self.whole = source, name, getattr(source, name)
+        setattr(source, name, self)
+
+    async def __call__(self, *arguments):
+        setattr(self.source, self.name, self.whole)
+        await asyncio.Event().wait()
+
+
+@pytest.mark.gen_test
+async def test_a_source_that_does_not_answer_is_told_and_asked_again(watch, source, caplog, monkeypatch):
+    monkeypatch.setattr(watch_module, "SOURCE_PATIENCE", 0.2)
+    with watch.follow(60) as follower:
+        await follower.begin(None)
+        hanging = HangingOnce(source, "newest")
+        while source.newest is hanging:
+            await asyncio.sleep(0.01)
+        source.cursor = (2, 0, 0)
+        assert (await next_of(follower)).cursor == (2, 0, 0)
+    assert "can't check weather for news: TimeoutError: no answer within 0.2 s" in caplog.text
+
+
+@pytest.mark.gen_test
+async def test_an_event_that_does_not_come_keeps_nobody_waiting_for_ever(watch, source, monkeypatch):
+    monkeypatch.setattr(watch_module, "SOURCE_PATIENCE", 0.2)
+    with watch.follow(60) as follower:
+        await follower.begin(None)
+        HangingOnce(source, "event")
+        source.cursor = (2, 0, 0)
+        with pytest.raises(TimeoutError, match="no answer"):
+            await next_of(follower)
+        assert (await next_of(follower)).cursor == (2, 0, 0)
 
 
 @pytest.mark.gen_test
