@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from heapq import nsmallest
 
@@ -25,9 +26,10 @@ def describe_running(lanes: Iterable[Lane], most: int = 3) -> str:
 
 
 def describe_longest(lanes: Iterable[Lane]) -> str:
-    """The request that has been running longest, for a log line."""
-    longest = find_longest(lanes, 1)
-    if not longest:
+    """The request that has been running longest, and what several lanes run, for a log line."""
+    running = find_longest(lanes, sys.maxsize)
+    if not running:
         return "nothing is running"
-    (lane,) = longest
-    return f"the longest-running is {lane.view}, for {lane.seconds:.0f} s"
+    longest = f"the longest-running is {running[0].view}, for {running[0].seconds:.0f} s"
+    ((view, times),) = Counter(lane.view for lane in running).most_common(1)
+    return longest + (f"; {times} lanes run {view}" if times > 1 else "")
