@@ -21,13 +21,15 @@ logger = logging.getLogger("waterspout.ops")
 _ASYNCIO: Final = os.path.dirname(asyncio.__file__)
 #: How many frames of a stack are logged: the innermost; those further out are seldom the handler's.
 _FRAMES: Final = 20
+#: A process that has used this much of the time meanwhile has worked, and not been stopped.
+_WORKING: Final = 0.1
 
 
 class LoopWatchdog:
     """A thread that looks for a sign of life of the event loop, and logs where it stands when there is none.
 
-    A process that was stopped as a whole, or code that holds the GIL, stops the thread, too: these are not
-    reported. `on_beat` is called at each sign of life.
+    A process that was stopped as a whole, or code that holds the GIL, stops the thread, too: then it can only
+    say so afterwards. `on_beat` is called at each sign of life.
     """
 
     def __init__(self, on_beat: Callable[[], None] = lambda: None) -> None:
@@ -63,9 +65,11 @@ class LoopWatchdog:
 
     def _watch(self, loop_thread: int) -> None:
         stands_since = 0.0
-        looked = time.monotonic()
+        looked, used = time.monotonic(), time.process_time()
         while not self._stopped.wait(LOOP_LOOK):
             before, looked = looked, time.monotonic()
+            used_before, used = used, time.process_time()
+            self._judge_itself(looked - before, used - used_before)
             beaten = self._beaten
             if stands_since and beaten != stands_since:
                 logger.warning("the event loop runs again, after %.1f s", beaten - stands_since)
@@ -84,6 +88,31 @@ class LoopWatchdog:
                     stood,
                     "".join(traceback.format_list(culprit)).rstrip(),
                 )
+
+    def _judge_itself(self, passed: float, used: float) -> None:
+        """Report that this thread comes late by far. `used`: processor time of all threads meanwhile."""
+        late = passed - LOOP_LOOK
+        if late >= LOOP_STANDS and used > late * _WORKING and self._may_tell(late):
+            logger.warning(
+                "the event loop stood still for %.1f s, and so did all other threads: most likely "
+                "something held the interpreter's lock (C code, a regular expression); an access line with "
+                "as many ms names it",
+                late,
+            )
+        elif late >= LOOP_STUCK:
+            logger.warning(
+                "this process did not run for %.1f s: it was stopped (SIGSTOP, a suspended machine), got no "
+                "processor time, or waited in C code that holds the interpreter's lock",
+                late,
+            )
+
+    def _may_tell(self, seconds: float) -> bool:
+        """Whether so long a standstill is to be logged now: once in a while, and a long one always."""
+        now = time.monotonic()
+        if now - self._told < LOOP_PAUSE and seconds < LOOP_STUCK:
+            return False
+        self._told = now
+        return True
 
 
 def find_culprit(frame: FrameType) -> traceback.StackSummary | list[traceback.FrameSummary]:

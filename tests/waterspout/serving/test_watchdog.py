@@ -1,6 +1,7 @@
 """Code that holds the event loop is named while it does."""
 
 import asyncio
+import ctypes
 import logging
 import selectors
 import socket
@@ -16,6 +17,8 @@ from waterspout.serving.watchdog import LoopWatchdog, find_culprit
 
 STANDS = "the event loop has been blocked for "
 GOES_ON = "the event loop runs again, after "
+HELD = "something held the interpreter's lock"
+STOPPED = "this process did not run for "
 
 pytestmark = pytest.mark.gen_test(timeout=30)
 
@@ -73,6 +76,30 @@ async def test_a_long_one_is_said_even_then(watched, caplog, monkeypatch):
     caplog.clear()
     hold_the_loop(STANDS, caplog)
     assert STANDS in caplog.text
+
+
+async def test_what_kept_all_threads_from_running_is_told_afterwards(watched, caplog, monkeypatch):
+    """Then the one that watches has seen nothing: a regular expression that takes for ever, for example."""
+    watched.start()
+    await asyncio.sleep(0.1)
+    size = 2**20
+    while HELD not in caplog.text:
+        begun = time.monotonic()
+        sum(range(size))  # in C, and holds the interpreter's lock
+        size *= 2 if time.monotonic() - begun < 0.5 else 1
+        await asyncio.sleep(0.1)
+    assert STANDS not in caplog.text
+
+
+async def test_so_is_that_the_process_as_a_whole_did_not_run(watched, caplog, monkeypatch):
+    monkeypatch.setattr(watchdog, "LOOP_STUCK", 0.5)
+    watched.start()
+    await asyncio.sleep(0.1)
+    ctypes.PyDLL(None).usleep(1_000_000)  # as if somebody had stopped it
+    while STOPPED not in caplog.text:
+        await asyncio.sleep(0.01)
+    assert STANDS not in caplog.text
+    assert HELD not in caplog.text
 
 
 async def test_a_loop_that_turns_is_nothing_to_talk_of(watched, caplog, monkeypatch):
