@@ -11,6 +11,7 @@ import sys
 import traceback
 from functools import cache
 from importlib import import_module
+from itertools import accumulate
 from typing import Any, Final
 
 from waterspout.exceptions import TargetNotFound, TargetRaised
@@ -265,14 +266,24 @@ def _import(spec: str, module_name: str) -> Any:
         if error.name is not None and (module_name + ".").startswith(error.name + "."):
             meant = f"; did you mean {spec.replace('.py:', ':')!r}?" if ".py:" in spec else ""
             home = find_home()
-            gone = " (which does not exist)" if os.path.isabs(home) and not os.path.isdir(home) else ""
             raise TargetNotFound(
-                f"{spec!r}: there is no module {error.name!r} in {home}{gone}, "
+                f"{spec!r}: there is no module {error.name!r} in {home}{_find_obstacle(home, module_name)}, "
                 f"nor among the packages of {sys.executable}{meant}"
             ) from None
         raise TargetRaised(describe(spec, error)) from error
     except (Exception, SystemExit) as error:
         raise TargetRaised(describe(spec, error)) from error
+
+
+def _find_obstacle(home: str, module_name: str) -> str:
+    """What keeps the module from being found there at all, in parentheses; "": nothing does."""
+    if os.path.isabs(home) and not os.path.isdir(home):
+        return " (which does not exist)"
+    for folder in accumulate(module_name.split("."), os.path.join, initial=home):
+        # Python looks into no such folder, and doesn't say so.
+        if os.path.isdir(folder) and not os.access(folder, os.R_OK | os.X_OK):
+            return f" ({folder} can't be read: Permission denied)"
+    return ""
 
 
 def describe(spec: str, error: BaseException) -> str:

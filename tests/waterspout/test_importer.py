@@ -1,5 +1,6 @@
 """MODULE:NAME becomes an object, or one clear line."""
 
+import os
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from waterspout.exceptions import TargetNotFound, TargetRaised
 from waterspout.importer import (
     check_no_tornado,
     describe,
+    find_home,
     is_foreign,
     is_loaded,
     is_made,
@@ -212,6 +214,17 @@ def test_what_does_not_resolve_is_named(spec, text):
         resolve(spec)
     assert text in str(caught.value)
     assert repr(spec) in str(caught.value)
+    assert "can't be read" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "package"])
+def test_a_folder_that_may_not_be_read_is_named_where_its_module_is_not_found(modules, name, monkeypatch):
+    """Python looks into no such folder, and says only that there is no module. (Tests may run as root.)"""
+    monkeypatch.chdir(modules)
+    folder = os.path.join(find_home(), name).rstrip("/")
+    monkeypatch.setattr(os, "access", lambda path, mode: path != folder)
+    with pytest.raises(TargetNotFound, match=re.escape(f" ({folder} can't be read: Permission denied)")):
+        resolve("package.nothing:app")
 
 
 def test_a_module_that_the_app_s_module_imports_is_never_meant():
