@@ -1,4 +1,4 @@
-"""The code of docs/operating.md that logs in JSON is run as it stands there."""
+"""The code of docs/operating.md that changes the log is run as it stands there."""
 
 import json
 import re
@@ -48,18 +48,36 @@ routes = [("/fine", Fine), ("/native", Fails)]
 """
 
 
+JSON, CUT_QUERY = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.S)
+
+
 @pytest.fixture(params=FORMS)
-def server(request, tmp_path):
-    (code,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.S)
-    for name, text in (("logs", code), ("web", WEB), ("native", NATIVE)):
-        (tmp_path / f"{name}.py").write_text(text)
-    names = ("--native", "native:routes", "--wsgi", "web:app")
-    server = Server(*names, form=request.param, folder=tmp_path, cwd=tmp_path)
-    yield server
-    server.stop()
+def start(request, tmp_path):
+    """Starts the server, given the code that both sides import."""
+    servers = []
+
+    def start(code):
+        for name, text in (("logs", code), ("web", WEB), ("native", NATIVE)):
+            (tmp_path / f"{name}.py").write_text(text)
+        names = ("--native", "native:routes", "--wsgi", "web:app")
+        servers.append(Server(*names, form=request.param, folder=tmp_path, cwd=tmp_path))
+        return servers[0]
+
+    yield start
+    for server in servers:
+        server.stop()
 
 
-def test_each_line_is_json_and_an_access_line_has_its_fields(server):
+def test_an_access_line_may_do_without_the_query(start):
+    server = start("import logging\n" + CUT_QUERY)
+    assert [server.get(f"{path}?token=secret").status for path in ("/fine", "/none")] == [200, 404]
+    assert server.log_lines("GET /fine 200 ")
+    assert server.log_lines("GET /none 404 ")
+    assert "secret" not in server.log
+
+
+def test_each_line_is_json_and_an_access_line_has_its_fields(start):
+    server = start(JSON)
     with server.connect() as client:
         ids = [client.ask("GET", path).header("X-Request-Id") for path in ("/fine?x=1", "/fails", "/native")]
         client.send_request("GET", "/part")
