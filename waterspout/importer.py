@@ -279,11 +279,17 @@ def _find_obstacle(home: str, module_name: str) -> str:
     """What keeps the module from being found there at all, in parentheses; "": nothing does."""
     if os.path.isabs(home) and not os.path.isdir(home):
         return " (which does not exist)"
-    for folder in accumulate(module_name.split("."), os.path.join, initial=home):
-        # Python looks into no such folder, and doesn't say so.
-        if os.path.isdir(folder) and not os.access(folder, os.R_OK | os.X_OK):
-            return f" ({folder} can't be read: Permission denied)"
-    return ""
+    unreadable = _find_unreadable(home, module_name)
+    return f" ({unreadable} can't be read: Permission denied)" if unreadable else ""
+
+
+def _find_unreadable(home: str, module_name: str) -> str:
+    """The folder on the module's way that this user may not read; "": there is none. Python looks into no
+    such folder, and doesn't say so.
+    """
+    folders = accumulate(module_name.split("."), os.path.join, initial=home)
+    closed = (each for each in folders if os.path.isdir(each) and not os.access(each, os.R_OK | os.X_OK))
+    return next(closed, "")
 
 
 def describe(spec: str, error: BaseException) -> str:
@@ -299,7 +305,16 @@ def describe(spec: str, error: BaseException) -> str:
     else:
         places += [_place(frame) for frame in frames[-1:]]
     by_way = ", via ".join(dict.fromkeys(reversed(places)))
-    return f"{said} ({by_way}){_find_reason(error)}; {_show(spec)} shows the whole traceback"
+    reason = _find_reason(error) + _find_closed(error)
+    return f"{said} ({by_way}){reason}; {_show(spec)} shows the whole traceback"
+
+
+def _find_closed(error: BaseException) -> str:
+    """The folder of what could not be imported, if this user may not read that; "": it is not that."""
+    if not isinstance(error, ImportError) or not error.name:
+        return ""
+    unreadable = next(filter(None, (_find_unreadable(home, error.name) for home in sys.path)), "")
+    return f"; {unreadable} can't be read: Permission denied" if unreadable else ""
 
 
 def _name(error: BaseException) -> str:

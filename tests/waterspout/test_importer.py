@@ -108,6 +108,7 @@ TARGETS = {
     "package/__init__.py": "",
     "package/inner.py": "app = print",
     "package/needy.py": "import package.missing",
+    "package/choosy.py": "from package import missing",
     "boxed/__init__.py": "from boxed import app, box\ndef application(environ, start_response): return []",
     "boxed/app.py": "class Application: pass",
     "boxed/box.py": "def create_app(): pass",
@@ -225,6 +226,15 @@ def test_a_folder_that_may_not_be_read_is_named_where_its_module_is_not_found(mo
     monkeypatch.setattr(os, "access", lambda path, mode: path != folder)
     with pytest.raises(TargetNotFound, match=re.escape(f" ({folder} can't be read: Permission denied)")):
         resolve("package.nothing:app")
+
+
+@pytest.mark.parametrize("target", ["package.needy:app", "package.choosy:app"])
+def test_so_is_that_of_a_package_that_the_app_needs(modules, target, monkeypatch):
+    """As pip leaves it behind where the umask is 077; without its `__init__.py` it looks like a namespace."""
+    folder = str(modules / "package")
+    monkeypatch.setattr(os, "access", lambda path, mode: path != folder)
+    with pytest.raises(TargetRaised, match=re.escape(f"; {folder} can't be read: Permission denied; ")):
+        resolve(target)
 
 
 def test_a_module_that_the_app_s_module_imports_is_never_meant():
