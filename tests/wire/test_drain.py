@@ -291,6 +291,27 @@ def test_a_websocket_is_closed_with_1001(fresh, ending):
     assert_gone(fresh)
 
 
+STOCK = """
+import tornado.web, waterspout
+from tests.apps.natives import Socket
+
+stock = tornado.web.Application([("/native/ws", Socket)])
+nested = waterspout.Application([("/native/.*", stock)])
+"""
+
+
+@pytest.mark.parametrize("name", ["stock", "nested"])
+@pytest.mark.parametrize("server", ["httptools", "tornado"])
+def test_a_websocket_of_a_stock_application_is_cut(start_server, tmp_path, name, server):
+    (tmp_path / "site_sockets.py").write_text(STOCK)
+    served = start_server(f"site_sockets:{name}", "--server", server, cwd=tmp_path)
+    connection = open_websocket(served)
+    served.signal(signal.SIGTERM)
+    with pytest.raises(Cut):
+        connection.take(1)
+    assert_gone(served)
+
+
 def assert_slow_reader_gets_all(fresh, request, code):
     """What its handler sent on this request: eight megabytes, and after them a close with this code."""
     connection = open_websocket(fresh)
