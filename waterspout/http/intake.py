@@ -172,7 +172,6 @@ class Intake(Connection):
         if self.state == REPLY and exchange is not None and exchange.keep_alive:
             self.state = IDLE
             self._patience.wait(self.server.soon, self.server.settings.keep_alive_timeout)
-            self._parser.next_request()
             if self.server.draining:
                 # Its head was sent before the stop began, and did not say that it is the last one.
                 self._close_idle_soon()

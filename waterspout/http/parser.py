@@ -1,7 +1,4 @@
-"""Bytes in, requests out: what one connection has sent. Pure: no I/O, no clock.
-
-It stops after each request, so that pipelined requests wait until `next_request` is called.
-"""
+"""Bytes in, requests out: what one connection has sent. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -35,7 +32,6 @@ class RequestParser:
         "_bounds",
         "_buffer",
         "_empty_lines",
-        "_ended",
         "_head",
         "_line",
         "_searched",
@@ -47,7 +43,6 @@ class RequestParser:
         self._searched = 0
         self._empty_lines = 0
         self._body: FixedBody | ChunkedBody | None = None
-        self._ended = False
         # The last head, if it is remembered: its request line, and all that follows, with the empty line.
         self._head: Head | None = None
         self._line, self._block = b"", _NOTHING
@@ -75,19 +70,13 @@ class RequestParser:
         and nothing is waiting before it. None: nothing has been taken.
         """
         line_end = data.find(b"\r\n")
-        if (
-            self._buffer
-            or not data.startswith(self._block, line_end)
-            or self._ended
-            or self._body is not None
-        ):
+        if self._buffer or self._body is not None or not data.startswith(self._block, line_end):
             return None
         if line_end + len(self._block) != len(data) or len(data) > self._bounds.head:
             return None
         head = self._repeat(data[:line_end])
         if head is None or head.body_length:
             return None
-        self._ended = True
         self._empty_lines = 0
         return head
 
@@ -104,24 +93,17 @@ class RequestParser:
         if type(body) is not FixedBody or len(self._buffer) < body.left:
             return None
         piece = body.feed(bytes(self._buffer))
-        self._buffer, self._body, self._ended = body.rest, None, True
+        self._buffer, self._body = body.rest, None
         return piece
 
     def next_event(self) -> Head | bytes | str | None:
-        """Return a `Head`; then, if there is a body, pieces of it and `END`. None: more bytes are needed, or
-        `next_request` must be called.
+        """Return a `Head`; then, if there is a body, pieces of it and `END`. None: more bytes are needed.
 
         Raises RequestRefused: this is not a valid request. The parser must not be used after that.
         """
         if self._body is not None:
             return self._next_of_body(self._body)
-        if not self._buffer or self._ended:
-            return None
-        return self._next_head()
-
-    def next_request(self) -> None:
-        """Let the next request begin, with the bytes after this one."""
-        self._ended = False
+        return self._next_head() if self._buffer else None
 
     def take_rest(self) -> bytes:
         """Remove and return all bytes that have not become an event: they are not HTTP's."""
@@ -173,9 +155,7 @@ class RequestParser:
         self._buffer = bytes(buffer[end:]) if len(buffer) > end else b""
         self._searched = self._empty_lines = 0
         length = head.body_length
-        if length == 0:
-            self._ended = True
-        else:
+        if length:
             self._body = ChunkedBody(self._bounds) if length == CHUNKED else FixedBody(length)
         return head
 
@@ -190,7 +170,6 @@ class RequestParser:
             if not body.done:
                 return None
         self._body = None
-        self._ended = True
         return END
 
     def _skip_empty_line(self) -> bool:

@@ -28,23 +28,23 @@ REQUEST = st.one_of(
 CUTS = st.lists(st.integers(0, 10_000), max_size=10)
 
 
+def take(event, events):
+    """Note an event. Pieces of a body are joined."""
+    if isinstance(event, Head):
+        events.append([event.method, event.target, event.fields, b""])
+        if event.body_length == 0:
+            events[-1].append(END)
+    elif event == END:
+        events[-1].append(END)
+    else:
+        assert event
+        events[-1][3] += event
+
+
 def drain(parser, events):
-    """Take all events that there are. Pieces of a body are joined."""
-    while True:
-        event = parser.next_event()
-        if event is None:
-            return
-        if isinstance(event, Head):
-            events.append([event.method, event.target, event.fields, b""])
-        elif event == END:
-            events[-1].append(END)
-            parser.next_request()
-        else:
-            assert event
-            events[-1][3] += event
-        if isinstance(event, Head) and event.body_length == 0:
-            events[-1].append(END)
-            parser.next_request()
+    """Take all events that there are."""
+    while (event := parser.next_event()) is not None:
+        take(event, events)
 
 
 def run(pieces, bounds=HeadLimits()):  # noqa: B008 - an immutable value
@@ -52,6 +52,9 @@ def run(pieces, bounds=HeadLimits()):  # noqa: B008 - an immutable value
     parser, events = RequestParser(bounds), []
     try:
         for piece in pieces:
+            if (head := parser.take_repeated(piece)) is not None:
+                take(head, events)
+                continue
             parser.feed(piece)
             drain(parser, events)
     except RequestRefused as refused:
@@ -65,7 +68,7 @@ def test_splits_make_no_difference(requests, cuts):
     events, status = run([data])
     assert status is None
     assert [event[-1] for event in events] == [END] * len(requests)
-    assert run(split(data, cuts)) == run(bytewise(data)) == (events, None)
+    assert run(requests) == run(split(data, cuts)) == run(bytewise(data)) == (events, None)
 
 
 @given(st.lists(st.one_of(REQUEST, st.binary(max_size=20)), max_size=4), CUTS)
@@ -78,15 +81,34 @@ def test_any_bytes_are_taken_or_refused_and_splits_do_not_decide_which(pieces, c
         assert (other is None) == (status is None)
 
 
-def test_it_stops_behind_each_request():
+def test_requests_come_one_at_a_time():
     parser = RequestParser(HeadLimits())
     parser.feed(HEAD % 1 + HEAD % 2)
     assert parser.next_event().target == "/1"
-    assert parser.next_event() is None
     assert parser.held == len(HEAD % 2)
-    parser.next_request()
     assert parser.next_event().target == "/2"
     assert parser.held == 0
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"\r",
+        b"GET",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n",
+        b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nA: %b\r\n\r\n" % (b"x" * limits.REMEMBERED_HEAD),
+    ],
+    ids=["a line's end", "a method", "a body", "a chunked body", "a body, its head not remembered"],
+)
+def test_what_looks_like_a_repeated_request_is_none_behind_what_has_begun(begun):
+    parser = RequestParser(HeadLimits())
+    parser.feed(HEAD % 1)
+    drain(parser, [])
+    parser.feed(begun)
+    drain(parser, [])
+    assert parser.take_repeated(HEAD % 1) is None
+    assert parser.take_repeated(HEAD % 2) is None
 
 
 FIELDS = (
@@ -124,12 +146,10 @@ def all_heads(data):
     try:
         while True:
             event = parser.next_event()
+            if event is None:
+                return found
             if isinstance(event, Head):
                 found.append(facts_of(event))
-            if event is None and not parser.held:
-                return found
-            if event is None:
-                parser.next_request()
     except RequestRefused as refused:
         return [*found, refused.status]
 
@@ -155,9 +175,7 @@ def test_a_body_that_is_here_is_taken_in_one_piece(behind):
         parser.feed(BODY + b"body" + behind)
         assert parser.next_event().body_length == 4
         assert parser.take_body() == b"body"
-        assert parser.next_event() is None
         assert parser.take_rest() == behind
-        parser.next_request()
 
 
 @pytest.mark.parametrize("body", [b"", b"bod"])
@@ -190,9 +208,7 @@ def test_repeated_fields_are_shared():
     parser = RequestParser(HeadLimits())
     parser.feed(HEAD % 1 + HEAD % 2 + HEAD % 2)
     first = parser.next_event()
-    parser.next_request()
     second = parser.next_event()
-    parser.next_request()
     assert second.fields is first.fields
     assert (first.target, second.target) == ("/1", "/2")
     assert parser.next_event() is second
@@ -202,7 +218,6 @@ def test_a_large_head_is_not_remembered():
     parser = RequestParser(HeadLimits())
     parser.feed(b"GET / HTTP/1.1\r\nHost: x\r\nA: %b\r\n\r\n" % (b"x" * limits.REMEMBERED_HEAD) * 2)
     first = parser.next_event()
-    parser.next_request()
     assert parser.next_event() is not first
 
 
@@ -240,6 +255,7 @@ def test_two_empty_lines_may():
         (b"GET / HTTP/1.1\r\nX: " + b"a" * 17_000 + b"\r\nHost: x\r\n\r\n", 431),
         (b"GET / HTTP/1.1\r\nHost: x\n", 400),
         (b"GET / HTTP/1.1\n", 400),
+        (b"GET / HTTP/1.1\nHost: x\r\n", 400),
     ],
 )
 def test_a_head_that_cannot_become_one_is_refused_before_its_end(data, status):
@@ -284,7 +300,6 @@ def test_empty_lines_between_repeated_requests_are_not_added_up():
     parser.feed(HEAD % 1)
     assert parser.next_event().target == "/1"
     for _ in range(limits.EMPTY_LINES + 1):
-        parser.next_request()
         parser.feed(b"\r\n")
         assert parser.next_event() is None
         assert parser.take_repeated(HEAD % 1).target == "/1"
