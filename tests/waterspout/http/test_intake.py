@@ -63,6 +63,25 @@ async def test_a_delegate_that_waits_holds_the_client_back():
 
 
 @on_loops
+async def test_a_delegate_that_has_answered_and_waits_holds_the_next_request_back():
+    gate = asyncio.Event()
+
+    class Slow(Delegate):
+        async def finish(self):
+            super().finish()
+            await gate.wait()
+
+    async with serve(Slow) as served, served.client() as client:
+        client.send(GET)
+        await client.read_reply()
+        client.send(GET)
+        await asyncio.sleep(0.1)
+        assert len(served.delegates) == 1
+        gate.set()
+        await client.read_reply()
+
+
+@on_loops
 async def test_a_delegate_that_judges_the_head_holds_the_body_back():
     gate = asyncio.Event()
 

@@ -280,6 +280,20 @@ async def test_what_is_thrown_away_is_bounded():
 
 
 @on_loops
+async def test_while_the_last_reply_goes_out_nothing_is_kept_of_it():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "LINGER_SIZE", limits.MIB)
+        answers = answering(lambda exchange: reply(exchange, bytes(8 * limits.MIB)))
+        async with serve(answers) as served, served.client(limit=1024, receive=4096) as client:
+            client.send(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+            await until(lambda: served.delegates)
+            client.send(GET * 400_000)  # more than the kernel takes
+            (connection,) = served.server._open
+            await until(lambda: connection._reading_paused)
+            assert connection._parser.held == 0
+
+
+@on_loops
 async def test_lingering_ends():
     async with serve(settings=QUICK) as served, served.client() as client:
         client.send(b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n")
