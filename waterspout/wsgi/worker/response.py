@@ -127,10 +127,8 @@ class Response:
                 answer = pack_answer(self._build_head(), chunk)
                 self.ended = True
                 self._send(answer)
-            elif chunk:
-                self._write_data(chunk)
             else:
-                self._finish(WHOLE)
+                self._write_data(chunk)
 
     def end(self) -> None:
         """The end of the iterable. Raises InvalidResponse: the app never called `start_response`."""

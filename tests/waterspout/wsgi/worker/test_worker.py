@@ -150,6 +150,26 @@ def test_a_generator_may_start_its_response_late():
     assert (reply.status, reply.body) == (202, b"late")
 
 
+def test_one_that_does_is_stopped_where_nobody_may_have_its_bytes():
+    went_on = []
+
+    def app(environ, start_response):
+        start_response("200 OK", TEXT)
+        yield b"unwanted"
+        went_on.append(environ)
+        yield b"more"
+
+    with open_wire(app) as wire:
+        assert wire.ask(method="HEAD").end == WHOLE
+    assert not went_on
+
+
+def test_an_empty_chunk_behind_the_whole_body_is_no_mistake(caplog):
+    with open_wire(answering([b"abc", b""], headers=[("Content-Length", "3")])) as wire:
+        assert wire.ask().end == WHOLE
+    assert not caplog.messages
+
+
 def test_write_and_the_iterable_come_in_order():
     def app(environ, start_response):
         write = start_response("200 OK", TEXT)
