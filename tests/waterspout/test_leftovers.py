@@ -5,6 +5,7 @@ The server's garbage collector seldom runs (`limits.GC_THRESHOLDS`), and one req
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import zlib
 
@@ -29,6 +30,15 @@ class Plain(RequestHandler):
 
     def post(self, number=None):
         self.write(str(len(self.request.body)))
+
+
+class Remembered(Plain):
+    """A context variable refers to it."""
+
+    VARIABLE = contextvars.ContextVar("VARIABLE")
+
+    def initialize(self):
+        self.VARIABLE.set(self)
 
 
 class Hashed(waterspout.native.RequestHandler):
@@ -141,6 +151,7 @@ class Compressed(Pinged):
 
 ROUTES = [
     ("/plain", Plain),
+    ("/remembered", Remembered),
     ("/hashed", Hashed),
     ("/item/<int:number>", Plain),
     ("/re/(.*)", Plain),
@@ -303,6 +314,7 @@ SCENARIOS = {
     "GET of a class that is left as it is": ask("/noticing/7"),
     "GET in pieces": ask("/streams"),
     "GET of its connection's stream": ask("/asks"),
+    "GET in a context that knows its handler": ask("/remembered"),
     "many on one connection": keep(*[("GET", "/plain"), ("HEAD", "/plain"), ("GET", "/item/1")] * 3),
     "HEAD": ask("/plain", "HEAD"),
     "HEAD of ours": ask("/hashed", "HEAD"),

@@ -151,6 +151,8 @@ async def _execute(self: RequestHandler, transforms: list[Any], /, *args: Any, *
         if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
             raise  # this task is cancelled, and not only something that it awaited
         answer_exception(self, error)
+    finally:
+        connection.task = None  # no reference cycle: its context may refer to the handler
 
 
 def end_body(request: Any) -> None:

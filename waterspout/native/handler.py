@@ -242,6 +242,7 @@ class LeanRequestHandler(ErrorHandling, Links):
                 self._answer_exception(error)
             finally:
                 forget_frames(getattr(request, "_body_future", None))
+                request.connection.task = None  # type: ignore[union-attr]  # no reference cycle: see below
             return
         if transforms is not None:
             self._transforms = transforms
@@ -273,6 +274,9 @@ class LeanRequestHandler(ErrorHandling, Links):
                 self.finish()
         except BaseException as error:
             self._answer_exception(error)
+        finally:
+            # No reference cycle: a context variable, which the task has, may refer to this handler.
+            request.connection.task = None  # type: ignore[union-attr]  # an open object
 
     def _parse_arguments(self, args: tuple[bytes, ...], kwargs: dict[str, Any]) -> None:
         try:

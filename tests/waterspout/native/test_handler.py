@@ -313,6 +313,8 @@ async def test_a_handler_whose_coroutine_is_closed_answers_nothing(caplog):
         task.get_coro().close()
         assert not connections[0].response_started
         task.cancel()
+        with pytest.raises(RuntimeError, match="already awaited"):  # there is nothing left to cancel
+            await task
     assert not caplog.records
 
 
