@@ -62,11 +62,11 @@ class Wire:
 
 
 @contextmanager
-def open_wire(app, *, multithread=True, multiprocess=False, kind=socket.socket):
+def open_wire(app, *, multithread=True, multiprocess=False, kind=socket.socket, company=None):
     """A lane worker in a thread of its own; it must end when the lane is closed. `kind`: of its socket."""
     near_end, far_end = socket.socketpair()
     far_end = kind(fileno=far_end.detach())
-    worker = LaneWorker(far_end, app, multithread=multithread, multiprocess=multiprocess)
+    worker = LaneWorker(far_end, app, multithread=multithread, multiprocess=multiprocess, company=company)
     with near_end, running_thread(worker.run) as thread:
         wire = Wire(near_end)
         wire.thread = thread

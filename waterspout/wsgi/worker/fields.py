@@ -104,8 +104,6 @@ def check_header(name: object, value: object) -> int:
 
 
 def _is_latin1(text: str) -> bool:
-    if text.isascii():
-        return True
     try:
         text.encode("latin-1")
     except UnicodeEncodeError:

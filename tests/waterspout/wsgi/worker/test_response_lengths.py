@@ -167,5 +167,8 @@ def test_the_length_of_what_a_get_would_have_brought_is_kept(method, status):
     assert run_app([], length="8", method=method, status=status).values("Content-Length") == ["8"]
 
 
-def test_a_head_without_a_length_gets_none_made_up():
-    assert run_app([], method="HEAD").values("Content-Length") == []
+@pytest.mark.parametrize(("method", "status"), [("HEAD", "200 OK"), ("GET", "304 Not Modified")])
+@pytest.mark.parametrize("chunks", [[], [b"a page that says why there is none"]])
+def test_what_brings_no_body_gets_no_length_made_up(chunks, method, status):
+    sent = run_app(chunks, method=method, status=status, only=bool(chunks))
+    assert (sent.body, sent.values("Content-Length")) == (b"", [])

@@ -457,7 +457,7 @@ class TooLate(Exception):
 @pytest.mark.parametrize("kind", [TooLate, TimeoutError, MemoryError])
 def test_behind_what_an_exception_from_outside_has_interrupted_no_body_is_taken_for_a_request(kind, caplog):
     """It comes when the thread, which waits in the kernel, has just received something: that is lost."""
-    ran, threads = [], []
+    ran, threads, company = [], [], set()
 
     def app(environ, start_response):
         ran.append(environ["PATH_INFO"])
@@ -469,9 +469,10 @@ def test_behind_what_an_exception_from_outside_has_interrupted_no_body_is_taken_
                 environ["wsgi.input"].read(size)
         return answering([b"an ", b"answer"])(environ, start_response)
 
-    with open_wire(app) as wire:
+    with open_wire(app, company=company) as wire:
         wire.begin("/upload", None, method="POST")
         wire.read_until(is_waiting)
+        assert company
         time.sleep(0.1)  # it waits in recv()
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(threads[0]), ctypes.py_object(kind))
         smuggled = build_request("/smuggled")
@@ -483,6 +484,7 @@ def test_behind_what_an_exception_from_outside_has_interrupted_no_body_is_taken_
         assert wire.is_closed()
         assert not wire.reply.idle
     assert ran == ["/upload"]
+    assert not company  # nor does it count as one whose view still runs
     assert caplog.text.count("a lane is closed: an exception has interrupted its thread") == 1
 
 
