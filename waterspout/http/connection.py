@@ -255,15 +255,13 @@ class Connection(asyncio.Protocol):
         return max(0.0, whole - self._patience.remains(now))
 
     def drain(self) -> None:
-        """The server is stopping: a reply in progress is the last one; an idle client gets a moment, as does
-        one after each part of a head.
+        """The server is stopping: a reply whose head is still to come says that it is the last one; an idle
+        client gets a moment, as does one after each part of a head.
 
         Its next request may be on the way, and it can't know that nobody would read it.
         """
         if self.exchange is None:
             self._close_idle_soon()
-        elif not self.exchange.response_started:
-            self.exchange.keep_alive = False
         self._linger_until = min(self._linger_until, self.server.now + limits.LINGER)
         if self.state == LINGER:
             self._end_unheard_soon()

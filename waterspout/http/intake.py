@@ -127,7 +127,7 @@ class Intake(Connection):
         server = self.server
         exchange = Exchange(self, head, server.max_body_size)
         self.exchange = exchange
-        if server.draining or server.conn_params.no_keep_alive:
+        if server.conn_params.no_keep_alive:
             exchange.keep_alive = False
         self.state = OPENING
         self.is_whole = False
