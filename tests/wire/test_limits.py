@@ -102,11 +102,12 @@ def test_a_body_declared_too_large_for_wsgi_is_a_413_and_the_app_never_runs(serv
     assert not server.notes("ran", ident)
 
 
-def test_the_connection_of_a_refused_body_ends(server):
+def test_the_connection_of_a_refused_body_ends_and_its_client_is_told(server):
     connections = [server.connect() for _ in range(2)]
     for connection, path in zip(connections, ("/digest", "/native/ping"), strict=True):
         connection.send_head("POST", path, [length(LIMIT + 1)])
-        assert connection.reply().status == 413
+        reply = connection.reply()
+        assert (reply.status, reply.all("Connection")) == (413, ["close"])
     for connection in connections:
         assert connection.ends_within()
 
