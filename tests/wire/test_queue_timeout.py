@@ -34,7 +34,7 @@ def test_who_waited_too_long_for_a_lane_gets_a_503(start_server):
         server.open_gate(ident)
         assert connection.reply().status == 200
     assert not any(server.notes("ran", ident) for ident, _ in waiting)
-    server.canary()
+    server.canary(waiting[0][1])
 
 
 def upload(server):

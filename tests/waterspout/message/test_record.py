@@ -26,6 +26,7 @@ def test_a_well_formed_id_is_kept(proposed):
 )
 def test_any_other_id_is_replaced(proposed):
     made = make_request_id(proposed)
+    assert made
     assert made != proposed
     assert make_request_id(made) == made
 
