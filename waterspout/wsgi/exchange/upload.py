@@ -37,8 +37,7 @@ class Upload:
     @property
     def starves(self) -> bool:
         """The worker could take more, but the client has not sent it."""
-        waits = self._credit > 0 and not self.whole
-        return waits and self._lane is not None and not self._held and self.spool is None
+        return self._credit > 0 and not self.whole and self._lane is not None and self.spool is None
 
     def store(self, space: SpoolSpace, limit: int, on_failure: Callable[[OSError], None]) -> None:
         """Until there is a lane, keep what comes in a spool of `limit` bytes. `on_failure`: that failed."""

@@ -251,3 +251,13 @@ async def test_a_place_is_used_again(space):
         await taker.put(bytes(MIB))
         assert await taker.get(MIB) == bytes(MIB)
     assert space._fresh == 0
+
+
+async def test_a_place_has_one_owner_at_a_time(space):
+    """Else one client's body would be overwritten by another's."""
+    for count in (3, 5, 4):
+        places = [space.take() for _ in range(count)]
+        assert len(set(places)) == count
+        for place in places:
+            space.give_back(place)
+    assert space.used == 0

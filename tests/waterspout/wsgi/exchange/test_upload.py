@@ -183,3 +183,16 @@ async def test_an_end_that_a_lost_lane_has_not_read_goes_to_the_next_one(upload,
     upload.detach()
     upload.attach(lane)
     assert lane.ended
+
+
+async def test_a_worker_starves_only_while_it_asks_for_what_has_not_come(upload, lane):
+    upload.attach(lane)
+    assert not upload.starves
+    upload.grant(10)
+    assert upload.starves
+    upload.receive(b"0123456789")
+    assert not upload.starves
+    upload.grant(10)
+    assert upload.starves
+    upload.end()
+    assert not upload.starves
