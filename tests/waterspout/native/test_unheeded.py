@@ -123,8 +123,11 @@ async def test_a_plain_method_that_returns_its_reply_is_told_so(base, caplog):
 @pytest.mark.parametrize("base", [RequestHandler, JSONHandler])
 @on_loops
 async def test_whatever_can_be_awaited_is(base, caplog):
+    awaited = []
+
     class Awaited:
         def __await__(self):
+            awaited.append(self)
             return asyncio.sleep(0).__await__()
 
     @authenticated
@@ -134,4 +137,5 @@ async def test_whatever_can_be_awaited_is(base, caplog):
             return Awaited()
 
     assert (await serve_and_ask(Plain))[0] == 200
+    assert awaited
     assert not [record for record in caplog.records if record.exc_info]
