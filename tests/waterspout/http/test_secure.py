@@ -181,14 +181,23 @@ async def test_who_pauses_between_two_records_gets_the_next_one_and_the_end_late
         await until(lambda: above.events == [b"1", b"2", b"3", "eof", "lost"])
 
 
-@pytest.mark.parametrize("how", ["close", "abort", "write_eof"])
+@pytest.mark.parametrize(
+    "end",
+    [
+        SecureTransport.close,
+        SecureTransport.abort,
+        SecureTransport.write_eof,
+        lambda transport: transport._plain.abort(),  # as it does by itself when a write fails
+    ],
+    ids=["close", "abort", "write_eof", "a write that fails"],
+)
 @on_loops
-async def test_who_ends_amid_the_records_of_a_packet_gets_no_more_of_them(how):
+async def test_who_ends_amid_the_records_of_a_packet_gets_no_more_of_them(end):
     class Ends(Above):
         @staticmethod
         def on_data(above, data):
             if len(above.events) == 1:
-                getattr(above.transport, how)()
+                end(above.transport)
 
     async with joined(Ends) as (client, [above], _failures):
         client.writer.write(client.encrypt(b"1", b"2", b"3"))
