@@ -238,8 +238,10 @@ async def test_who_both_sends_and_takes_too_slowly_is_cut_once(house):
     assert client.orders.count("cut") == house.admission.cut == 1
 
 
-async def test_a_brisk_upload_that_waits_for_a_slow_one_counts_as_waiting(house):
-    slow = [house.start(is_starving=True) for _ in range(2)]
+@pytest.mark.parametrize("lanes", [2, 4])
+async def test_a_brisk_upload_that_waits_for_a_slow_one_counts_as_waiting(lanes):
+    house = House(lanes)
+    slow = [house.start(is_starving=True) for _ in range(lanes // 2)]
     brisk = house.enter()
     for _ in range(40):
         brisk.send(STRETCH)
