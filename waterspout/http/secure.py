@@ -130,8 +130,6 @@ class SecureTransport(asyncio.Transport, asyncio.BufferedProtocol):
             self._plain.close()
             return False
         self._send()  # a ticket for the next connection
-        if self._plain.is_closing():  # the client has reset this one, behind a request perhaps
-            return False
         self._stop_timer()
         self._protocol = self._make_protocol()
         self._protocol.connection_made(self)
@@ -161,7 +159,9 @@ class SecureTransport(asyncio.Transport, asyncio.BufferedProtocol):
                 if not (arrived.pending or self._tls.pending()) or self._is_paused or self._is_ending:
                     break
                 if self._plain.is_closing():
-                    break  # a write has failed: who is about to be told of the end must get nothing new
+                    # A write has failed, perhaps the handshake's last: who is about to be told of the end
+                    # must get nothing new.
+                    break
                 data = read(_RECORD)
                 if not data:
                     self._end()
