@@ -33,6 +33,18 @@ async def test_a_head_that_does_not_end():
 
 
 @on_loops
+async def test_who_goes_on_sending_a_head_that_was_too_slow_is_soon_heard_no_more():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "LINGER", 0.5)
+        async with serve(settings=QUICK) as served, served.client() as client:
+            client.send(b"GET / HTTP/1.1\r\n")
+            assert (await client.read_reply())[0] == 408
+            with contextlib.suppress(OSError, RuntimeError):  # uvloop's, of a closed transport
+                await send_slowly(client, served, 10)
+            assert not served.server._open
+
+
+@on_loops
 async def test_a_connection_without_a_request():
     async with serve(settings=QUICK) as served:
         assert await served.ask(b"") == b""

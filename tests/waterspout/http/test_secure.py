@@ -237,6 +237,7 @@ async def test_half_a_close_leaves_the_other_half_open():
         above.transport.write(b"x" * 100_000)
         above.transport.write_eof()
         above.transport.write(b"too late")
+        assert not above.transport.is_closing()
         assert await client.read(200_000) == b"x" * 100_000  # and then the server's close_notify
         above.transport.close()
 

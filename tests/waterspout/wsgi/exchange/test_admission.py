@@ -334,8 +334,11 @@ async def test_nobody_is_cut_for_room_on_disk_while_nobody_waits():
     house = House(space=SPOOL_BLOCK)
     house.space.take()
     client = house.watch(takes_space=True, wants_space=True)
+    client.is_held_up = False  # its lane is free
     await asyncio.sleep(0.4)
     assert "cut" not in client.orders
+    house.load.lacking = 1
+    await wait_for(lambda: "cut" in client.orders)
 
 
 async def test_who_finds_neither_a_lane_nor_room_on_disk_is_parked():
