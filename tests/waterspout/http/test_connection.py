@@ -577,6 +577,20 @@ async def test_the_client_of_an_idle_connection_sees_at_once_that_it_ends(close)
 
 
 @on_loops
+async def test_one_that_has_had_another_request_meanwhile_is_not_idle_enough_to_make_room():
+    async with serve() as served, served.client() as client:
+        client.send(GET)
+        await client.read_reply()
+        (connection,) = served.server._open
+        sent = connection.writer.sent
+        client.send(GET)
+        await client.read_reply()
+        connection._close_idle(sent)
+        client.send(GET)
+        assert (await client.read_reply())[0] == 200
+
+
+@on_loops
 async def test_nothing_is_written_while_the_transport_says_that_there_is_room(monkeypatch):
     """If a write fails during that call, as its client has left, asyncio's transport logs an error."""
     written, resume = [], Intake.resume_writing
