@@ -117,6 +117,13 @@ def test_messages_that_are_sent(bits, sent):
     assert [stream.decompress(deflater.deflate(data) + TAIL) for data in sent] == sent
 
 
+def test_nothing_sent_refers_to_what_lies_beyond_the_client_s_window():
+    data = os.urandom(600) * 2
+    deflater, stream = pair(server_max_window_bits=9)
+    for _ in range(2):
+        assert stream.decompress(deflater.deflate(data) + TAIL) == data
+
+
 def test_the_context_is_kept():
     data = os.urandom(1000)
     deflater, _ = pair()
