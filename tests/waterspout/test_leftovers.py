@@ -32,13 +32,17 @@ class Plain(RequestHandler):
         self.write(str(len(self.request.body)))
 
 
-class Remembered(Plain):
-    """A context variable refers to it."""
+class Known:
+    """A context variable refers to the handler."""
 
     VARIABLE = contextvars.ContextVar("VARIABLE")
 
     def initialize(self):
         self.VARIABLE.set(self)
+
+
+class KnownPlain(Known, Plain):
+    pass
 
 
 class Hashed(waterspout.native.RequestHandler):
@@ -121,6 +125,10 @@ class Detaches(RequestHandler):
         stream.close()
 
 
+class KnownDetaches(Known, Detaches):
+    pass
+
+
 class Asks(RequestHandler):
     """Looks at its connection, as Tornado's code and others' do."""
 
@@ -139,6 +147,10 @@ class Echo(WebSocketHandler):
         self.write_message(message)
 
 
+class KnownEcho(Known, Echo):
+    pass
+
+
 class Pinged(Echo):
     ping_interval = 30
     ping_timeout = 20
@@ -151,7 +163,9 @@ class Compressed(Pinged):
 
 ROUTES = [
     ("/plain", Plain),
-    ("/remembered", Remembered),
+    ("/known", KnownPlain),
+    ("/known/detaches", KnownDetaches),
+    ("/known/echo", KnownEcho),
     ("/hashed", Hashed),
     ("/item/<int:number>", Plain),
     ("/re/(.*)", Plain),
@@ -314,7 +328,7 @@ SCENARIOS = {
     "GET of a class that is left as it is": ask("/noticing/7"),
     "GET in pieces": ask("/streams"),
     "GET of its connection's stream": ask("/asks"),
-    "GET in a context that knows its handler": ask("/remembered"),
+    "GET in a context that knows its handler": ask("/known"),
     "many on one connection": keep(*[("GET", "/plain"), ("HEAD", "/plain"), ("GET", "/item/1")] * 3),
     "HEAD": ask("/plain", "HEAD"),
     "HEAD of ours": ask("/hashed", "HEAD"),
@@ -347,6 +361,7 @@ SCENARIOS = {
     "static file, Range": ask("/static/large.bin", "GET", "Range: bytes=5-9"),
     "static file that is not there": ask("/static/nothing"),
     "detach": ask("/detaches"),
+    "detach in a context that knows its handler": ask("/known/detaches"),
     "malformed": ask("/plain x"),
     "Flask": ask("/flask/view"),
     "Flask, HEAD": ask("/flask/view", "HEAD"),
@@ -357,6 +372,7 @@ SCENARIOS = {
     "Flask whose client leaves": leave_reply,
     "WebSocket": socket_scenario("/echo", "hello"),
     "WebSocket that is reset": socket_scenario("/echo", "hello", end=None),
+    "WebSocket in a context that knows its handler": socket_scenario("/known/echo", "hello"),
     "WebSocket of the WSGI app's own": flask_socket(b"!"),
     "WebSocket of the WSGI app's own whose client leaves": flask_socket(),
     "WebSocket of the WSGI app's own that is reset": reset_flask_socket,
@@ -414,8 +430,11 @@ def quiet():
     logging.disable(logging.NOTSET)
 
 
-#: ... and sometimes the frames of what it was doing then, with the handler: left to the collector.
-ON_TORNADOS = [name for name in SCENARIOS if "client leaves" not in name]
+#: ... and sometimes the frames of what it was doing then, with the handler: left to the collector. So is the
+#: context that its protocol for WebSockets runs in.
+ON_TORNADOS = [
+    name for name in SCENARIOS if "client leaves" not in name and "WebSocket in a context" not in name
+]
 
 
 @pytest.mark.parametrize(
