@@ -158,6 +158,7 @@ def test_without_a_host_the_server_s_name_stays():
 def test_the_root_path_is_taken_off(target, path, amended):
     verdict = judge(Proxies(root_path="/r"), target=target)
     assert (verdict.path, verdict.target, verdict.root_path) == (path, amended, "/r")
+    assert not verdict.disbelieved  # it has claimed nothing
 
 
 @pytest.mark.parametrize("target", ["/", "/a", "/rr", "//r", "/R/a", "http://x", "/?/r/"])
