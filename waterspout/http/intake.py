@@ -202,7 +202,7 @@ class Intake(Connection):
         head = exchange.head
         if head.body_length == 0:
             return self._end_request()
-        if head.body_length > exchange.max_body_size and not exchange.finished:
+        if head.body_length > exchange.max_body_size:
             raise RequestRefused(413, "Content-Length too long")
         self.state = BODY
         self._patience.expect_body(self.server.now, self._received)
