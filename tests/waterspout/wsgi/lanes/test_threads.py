@@ -11,6 +11,8 @@ import pytest
 from tests.waterspout.wsgi import apps
 from tests.waterspout.wsgi.jobs import Job, wait_for
 from waterspout.exceptions import TargetNotFound, TargetRaised, WaterspoutError
+from waterspout.limits import BACKLOGS
+from waterspout.wsgi.backlog import is_possible
 from waterspout.wsgi.lanes.crew import CrewEvents, CrewSpec
 from waterspout.wsgi.lanes.threads import ThreadCrew
 
@@ -56,6 +58,12 @@ async def test_each_lane_has_a_thread_of_its_own(start_crew):
     crew = await start_crew(threads=3)
     assert count_lane_threads() == 3
     assert len({await ask(crew, "/identity") for _ in range(3)}) == 3
+
+
+async def test_of_many_lanes_only_some_have_a_backlog(start_crew):
+    """Each takes five descriptors."""
+    crew = await start_crew(threads=BACKLOGS + 2)
+    assert sum(lane.backlog is not None for lane in crew.lanes) == (BACKLOGS if is_possible() else 0)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
