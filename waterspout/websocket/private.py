@@ -5,6 +5,7 @@ As of Tornado 6.6.1; `tests/waterspout/websocket/test_private.py` fails when one
 
 * `open_args`, `open_kwargs`: what `get` was called with, for `open`
 * `on_ws_connection_close(code, reason)`: calls `on_close`, once, and drops the protocol
+* `_on_close_called`: whether that has been so
 * `ws_connection`: the protocol. The handler uses its `accept_connection`, `close`, `is_closing`,
   `on_connection_close`, `selected_subprotocol`, `set_nodelay`, `write_message` and `write_ping`
 """

@@ -265,11 +265,12 @@ class WebSocketProtocol(asyncio.Protocol):
     # -- from the client to the handler ------------------------------------------------------------------
 
     async def _open(self, handler: WebSocketHandler) -> None:
-        if self._transport.is_closing():
-            self.client_terminated = True  # it left before `open`
+        if handler._on_close_called:
+            self.client_terminated = True  # it left in `prepare`: nothing is opened behind `on_close`
             return
+        is_nobody_s = self._transport.is_closing()  # its client left; `on_close` may need what `open` makes
         interval = handler.ping_interval or 0
-        if interval > 0:
+        if interval > 0 and not is_nobody_s:
             self._keep_alive = KeepAlive(self, interval, handler.ping_timeout)
         try:
             opened = handler.open(*handler.open_args, **handler.open_kwargs)
@@ -280,6 +281,8 @@ class WebSocketProtocol(asyncio.Protocol):
                 finally:
                     late.cancel()
         except BaseException as error:
+            if is_nobody_s and isinstance(error, WebSocketClosedError):
+                return
             task = getattr(handler.request.connection, "task", None)
             if isinstance(error, asyncio.CancelledError) and _is_cancelled(task):
                 self._abort()

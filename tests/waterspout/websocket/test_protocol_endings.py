@@ -237,6 +237,34 @@ async def test_a_client_that_leaves_before_the_answer(form, secure, caplog):
 
 
 @scenario
+@pytest.mark.parametrize("interval", [0, 0.01], ids=["alone", "pinged"])
+async def test_a_client_that_leaves_just_before_the_answer(form, interval, caplog):
+    """`on_close` may rely on what `open` has made, and nothing is logged of what `open` writes to nobody."""
+
+    class Opening(Witness):
+        def prepare(self):
+            client.close()
+
+        def open(self, *args):
+            super().open()
+            self.made = []
+            self.write_message("welcome")
+
+        def on_close(self):
+            self.made.clear()
+            super().on_close()
+
+    async with serve(form, Opening, websocket_ping_interval=interval) as served:
+        client = socket.create_connection(("127.0.0.1", served.port))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close() resets it
+        client.sendall(request())
+        await served.until_closed()
+        assert served.events == ["open", ("close", None, None)]
+        await asyncio.sleep(0.05)
+    assert not caplog.records
+
+
+@scenario
 @pytest.mark.parametrize("before", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["alone", "pipelined"])
 async def test_a_client_that_stops_sending_before_the_answer(form, before):
     """Its EOF belongs to the WebSocket, as what it has sent does: otherwise nobody would end it."""
