@@ -205,7 +205,7 @@ class Crew:
         self._fill()
 
     def _take_back(self, lane: Lane) -> bool:
-        """A stuck lane's view has ended after all. False: the lane was replaced meanwhile, and is closed."""
+        """A stuck lane's view has ended after all. False: the lane is being replaced, or was, and is closed."""
         lane.stuck = False
         logger.warning(
             "request %s: %s ended after %.0f s: its lane is no longer stuck",
@@ -213,7 +213,7 @@ class Crew:
             lane.view,
             lane.seconds,
         )
-        if len(self.lanes) <= self._wanted:
+        if len(self.lanes) + len(self._replacing) <= self._wanted:
             return True
         lane.close()
         return False

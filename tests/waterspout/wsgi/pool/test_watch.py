@@ -98,6 +98,20 @@ async def test_threads_take_the_place_of_stuck_ones_once(make_pool, gate, caplog
     await wait_for(lambda: len(crew.lanes) == 2)
 
 
+async def test_a_view_that_ends_as_it_is_given_up_leaves_no_thread_too_many(make_pool, gate):
+    """An app that is told that it has one thread would run in two."""
+    pool = make_pool(threads=1, timeout=SHORT)
+    await pool.start()
+    job = submit(pool, f"/gated?{gate}")
+    assert await job.end() == "timed out"
+    gate.touch()
+    await wait_for(lambda: pool.stuck == 0)
+    [crew] = pool._supervisor.crews
+    await wait_for(lambda: not crew._replacing)
+    await wait_for(lambda: len(crew.idle) == 1)
+    assert len(crew.lanes) == 1
+
+
 async def test_threads_that_took_the_place_of_stuck_ones_are_idle_lanes(make_pool, gate):
     pool = make_pool(threads=2, timeout=SHORT)
     assert pool.has_idle_lane  # it starts by itself
