@@ -187,6 +187,9 @@ IDLE_FOR_OTHERS = 5.0
 #: When the server stops, an idle client may have a request on its way, which has this long to be read: to a
 #: proxy a closed connection is a failure, and for a POST one that it may not retry (seconds).
 DRAIN_IDLE = 0.5
+#: Clients that have connected by then are accepted before it stops listening, unless that takes longer: they
+#: may come without end (seconds).
+LAST_ACCEPT = 0.5
 #: How often, at least, to check for slow clients (seconds).
 SWEEP_INTERVAL = 1.0
 #: A WebSocket's `open()` that has run for this long is logged: no message is read meanwhile (seconds).

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.server import new_id, poll
+from tests.server import freeze, new_id, poll
 from tests.wire.client import Cut
 
 SERVE = ("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.working:app")
@@ -49,6 +49,18 @@ def refuses_connections(server):
 def assert_gone(server):
     assert server.wait() == 0, server.log[-2000:]
     assert poll(lambda: not server.session_pids()), "left behind"
+
+
+def test_clients_that_the_kernel_has_accepted_are_answered(fresh):
+    """They have connected before the stop: closing the socket would reset them."""
+    freeze(fresh.pid)
+    connections = [fresh.connect() for _ in range(40)]
+    for number, connection in enumerate(connections):
+        connection.send_request("GET", "/native/ping" if number % 2 else "/quick")
+    fresh.signal(signal.SIGTERM)
+    fresh.signal(signal.SIGCONT)
+    assert [connection.reply().status for connection in connections] == [200] * 40
+    assert_gone(fresh)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

@@ -8,7 +8,7 @@ import math
 import os
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Final
 
@@ -17,9 +17,10 @@ from tornado.log import gen_log
 
 from waterspout.http.counting import Connections
 from waterspout.http.secure import SecureTransport
-from waterspout.limits import BACKLOG, EXHAUSTED_PAUSE, TLS_SAID_PAUSE
+from waterspout.limits import BACKLOG, EXHAUSTED_PAUSE, LAST_ACCEPT, TLS_SAID_PAUSE
 from waterspout.logs.tally import Tally
 from waterspout.system.garbage import collector
+from waterspout.system.hangup import is_readable
 
 #: No descriptor or no memory is left for one more connection.
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
@@ -214,6 +215,16 @@ class Listener:
             serving.result().close()
         else:
             serving.cancel()
+
+
+async def accept_waiting(sockets: Collection[socket.socket]) -> None:
+    """Before `sockets` are closed, let the event loop accept the clients that have connected already: closing
+    resets them. (uvloop accepts one in a turn.)
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + LAST_ACCEPT
+    while any(map(is_readable, sockets)) and loop.time() < end:
+        await asyncio.sleep(0)
 
 
 class Shortage:

@@ -205,7 +205,7 @@ class Crew:
         self._fill()
 
     def _take_back(self, lane: Lane) -> bool:
-        """A stuck lane's view has ended after all. False: the lane is being replaced, or was, and is closed."""
+        """A stuck lane's view has ended after all. False: the lane is closed, as another takes its place."""
         lane.stuck = False
         logger.warning(
             "request %s: %s ended after %.0f s: its lane is no longer stuck",
