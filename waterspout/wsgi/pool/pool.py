@@ -221,7 +221,7 @@ class Pool:
     async def _drain(self) -> None:
         while self.running or self._queue:
             self._drained.clear()
-            for crew in self._supervisor.all:
+            for crew in self._supervisor.crews:  # those that are draining see to it themselves
                 crew.wind_up()
             with contextlib.suppress(TimeoutError):
                 # Not forever: a lane that gets stuck, or a client that leaves the queue, sets no event.

@@ -323,6 +323,23 @@ async def test_what_ends_during_a_stop_does_not_make_it_remind_what_lasts(make_p
     await asyncio.wait_for(stopping, 10)
 
 
+async def test_a_stop_does_not_remind_what_a_reload_reminds_already(make_pool, gate, monkeypatch):
+    for module in ("limits", "wsgi.lanes.crew"):
+        monkeypatch.setattr(f"waterspout.{module}.DRAIN_LOOK", 60.0)
+    pool = make_pool(workers=1)
+    await pool.start()
+    lasting = await occupy(pool, gate)
+    reminders = []
+    lasting.wind_up = lambda: reminders.append("end")
+    pool.reload()
+    await wait_for(lambda: reminders)
+    stopping = asyncio.ensure_future(pool.stop(30))
+    await asyncio.sleep(0.05)
+    assert reminders == ["end"]
+    gate.touch()
+    await asyncio.wait_for(stopping, 10)
+
+
 async def test_stopping_takes_its_time_from_the_settings(make_pool, gate, caplog):
     pool = make_pool(graceful_timeout=0.1)
     await pool.start()
