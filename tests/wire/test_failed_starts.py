@@ -206,6 +206,14 @@ def test_a_start_that_waits_is_named_and_no_server_is_healthy_in_it(begin, wsgi)
     assert "stopping (SIGTERM): start() is still under way" in log.read_text()
 
 
+def test_so_is_one_that_goes_on_when_it_is_told_to_stop_before(begin, tmp_path):
+    process, log, _ = begin(first="open('begun', 'w').close(); await self.go_on()", wsgi="None")
+    assert poll((tmp_path / "begun").exists, PATIENCE)
+    process.terminate()
+    assert poll(lambda: "stopping (SIGTERM): start() is still under way" in log.read_text(), PATIENCE)
+    assert poll(lambda: "waiting for the application's start(); currently at shop.py:" in log.read_text())
+
+
 #: The second process to load it is slow.
 UNEVEN = """
 import os, time

@@ -303,6 +303,9 @@ class Server:
             with contextlib.suppress(RuntimeError):  # no thread can be started
                 standing.start()
         late = asyncio.get_running_loop().call_later(_SLOW_START, self._say_late, starting, standing)
+        # Not sooner: one that is told to stop may go on.
+        starting.add_done_callback(lambda _: late.cancel())
+        starting.add_done_callback(lambda _: standing.cancel())
         stopping = asyncio.ensure_future(self._stop.wait())
         try:
             await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -313,8 +316,6 @@ class Server:
             what = "the WSGI app is still being loaded" if self._loads else "start() is still under way"
             logger.info("stopping (%s): %s", self._stop_signal, what)
         finally:
-            late.cancel()
-            standing.cancel()
             stopping.cancel()
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
