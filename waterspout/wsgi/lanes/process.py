@@ -100,6 +100,7 @@ class ProcessCrew(Crew):
         self._ends_by: float | None = None  # its deadline, once it was told
         self._is_free = False  # it had nothing to serve then
         self._asked: dict[int, Callable[[str], None]] = {}  # by the thread in question
+        self._kept: set[socket.socket] = set()  # far ends of lanes, for `_KEPT` seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._pidfd: int | None = None
 
@@ -218,6 +219,7 @@ class ProcessCrew(Crew):
     def abandon(self) -> subprocess.Popen[bytes] | None:
         """As `Crew.abandon`; the closed channel tells the process to end."""
         super().abandon()
+        self._let_go(*self._kept)
         if not self.gone and self._process is not None:
             self.gone = True
             self._control.close()
@@ -381,9 +383,15 @@ class ProcessCrew(Crew):
         if backlog is not None:
             backlog.close()
         if _KEPT:
-            self._loop.call_later(_KEPT, far_end.close)
+            self._kept.add(far_end)
+            self._loop.call_later(_KEPT, self._let_go, far_end)
         else:
             far_end.close()
+
+    def _let_go(self, *far_ends: socket.socket) -> None:
+        for far_end in far_ends:
+            far_end.close()
+        self._kept.difference_update(far_ends)
 
     def _on_control(self) -> bool:
         """Read once. False: there is nothing more."""
@@ -461,6 +469,7 @@ class ProcessCrew(Crew):
             self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
         self.gone = True
+        self._let_go(*self._kept)  # now, so that its lanes can tell what nobody has read
         self.killed = status == -signal.SIGKILL and not self.ended_here
         while self._on_control():
             pass  # its last messages

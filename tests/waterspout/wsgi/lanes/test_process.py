@@ -437,24 +437,38 @@ async def test_without_pidfds_a_thread_waits_for_its_end(start_crew, monkeypatch
     await wait_for(lambda: crew.gone_told == 1)
 
 
-async def test_a_lane_s_far_end_stays_open_until_the_process_has_it(make_crew, monkeypatch):
-    """Otherwise macOS may lose it."""
-    far_ends = []
-    hand_over = Watched._hand_over
+@pytest.fixture
+def far_ends(monkeypatch):
+    """Those of lanes that a process has been sent, and whether each was still open then."""
+    hand_over, handed = Watched._hand_over, []
 
     def watch(crew, far_end, backlog):
         hand_over(crew, far_end, backlog)
-        far_ends.append((far_end, far_end.fileno() >= 0))
+        handed.append((far_end, far_end.fileno() >= 0))
 
-    monkeypatch.setattr(process, "_KEPT", 0.1)
     monkeypatch.setattr("waterspout.wsgi.lanes.crew.is_possible", lambda: False)
     monkeypatch.setattr(Watched, "_hand_over", watch)
+    return handed
+
+
+async def test_a_lane_s_far_end_stays_open_until_the_process_has_it(make_crew, monkeypatch, far_ends):
+    """Otherwise macOS may lose it."""
+    monkeypatch.setattr(process, "_KEPT", 0.1)
     crew = make_crew()
     await crew.start()
     assert await crew.ask("/hello") == b"hello"
-    assert [is_open for _, is_open in far_ends] == [True, True]
+    assert [was_open for _, was_open in far_ends] == [True, True]
     await wait_for(lambda: all(far_end.fileno() < 0 for far_end, _ in far_ends))
     assert await crew.ask("/hello") == b"hello"
+
+
+async def test_but_no_longer_than_there_is_a_process(make_crew, monkeypatch, far_ends):
+    """A test may end its server, and close the event loop, before."""
+    monkeypatch.setattr(process, "_KEPT", 60.0)
+    crew = make_crew()
+    await crew.start()
+    await crew.stop()
+    assert [(far_end.fileno(), was_open) for far_end, was_open in far_ends] == [(-1, True)] * 2
 
 
 async def test_where_no_more_processes_are_allowed_the_error_names_what_limits_them(monkeypatch):
