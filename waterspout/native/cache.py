@@ -15,12 +15,21 @@ from waterspout.native.shared import has_failed, run_shared
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry(Generic[T]):
-    """`task` was begun at `begun`, on the monotonic clock."""
+    """`task` was begun at `begun`, on the monotonic clock. `earlier`: one that was begun before it and has a
+    value, while this one has none.
+    """
 
     task: asyncio.Task[T]
     begun: float
+    earlier: Entry[T] | None = None
+
+    def find(self, lifetime: float) -> Entry[T] | None:
+        """The one that can serve a caller now."""
+        if self.earlier is not None and self.earlier.serves(lifetime):
+            return self.earlier
+        return self if self.serves(lifetime) else None
 
     def serves(self, lifetime: float) -> bool:
         """Whether it can serve a caller now: its value is young enough, or has not been in the making for too
@@ -50,9 +59,8 @@ class Cache(Generic[T]):
 
     async def get(self, key: Hashable, make: Callable[[], Awaitable[T]]) -> T:
         """Return the value of the key; raises what `make` raises."""
-        entry = self._entries.get(key)
-        if entry is None or not entry.serves(self._lifetime):
-            entry = self._begin(key, make)
+        known = self._entries.get(key)
+        entry = (known and known.find(self._lifetime)) or self._begin(key, make)
         if entry.task.done():
             return entry.task.result()
         # Shielded: if the first caller goes away, the others still get the value.
@@ -61,13 +69,20 @@ class Cache(Generic[T]):
     def _begin(self, key: Hashable, make: Callable[[], Awaitable[T]]) -> Entry[T]:
         task = asyncio.create_task(run_shared(make))
         entry = self._entries[key] = Entry(task, time.monotonic())
-        task.add_done_callback(lambda _: self._drop_failed(key, entry))
+        task.add_done_callback(lambda _: self._settle(key, entry))
         self._entries.move_to_end(key)
         if len(self._entries) > self._size:
             self._entries.popitem(last=False)
         return entry
 
-    def _drop_failed(self, key: Hashable, entry: Entry[T]) -> None:
-        """Let the next caller try again, even if no caller is left that saw the failure."""
-        if has_failed(entry.task) and self._entries.get(key) is entry:
-            del self._entries[key]
+    def _settle(self, key: Hashable, entry: Entry[T]) -> None:
+        """What failed is not kept, even if no caller is left that saw it: the next one tries again. A value
+        that was slow to make is kept, though another is in the making: that one may be as slow.
+        """
+        entry.earlier = None
+        last = self._entries.get(key)
+        if last is entry:
+            if has_failed(entry.task):
+                del self._entries[key]
+        elif last is not None and not last.task.done() and not has_failed(entry.task):
+            last.earlier = entry

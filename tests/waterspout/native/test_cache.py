@@ -1,5 +1,7 @@
 import asyncio
 import contextlib
+import gc
+import weakref
 
 import pytest
 
@@ -139,15 +141,73 @@ def test_what_was_left_behind_on_a_closed_event_loop_is_made_anew():
 
 @pytest.mark.gen_test
 async def test_what_is_never_made_keeps_nobody_from_a_value_for_ever(source, monkeypatch):
-    monkeypatch.setattr(cache_module, "MAKING_JOINED", 0.2)
     cache = Cache(60, 10)
     end = asyncio.Event()
     stuck = asyncio.create_task(cache.get("a", end.wait))
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0)
     joined = asyncio.create_task(cache.get("a", source))
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0)
+    monkeypatch.setattr(cache_module, "MAKING_JOINED", 0)
     assert [await cache.get("a", source) for _ in range(2)] == [1, 1]
     assert not stuck.done()
     end.set()
     assert await asyncio.gather(stuck, joined) == [True, True]
     assert await cache.get("a", source) == 1
+
+
+@pytest.mark.gen_test
+async def test_a_value_that_is_slow_to_make_is_kept_though_another_is_in_the_making(source, monkeypatch):
+    """Otherwise everybody would wait for the next one, for ever, and it would be made all the time."""
+    monkeypatch.setattr(cache_module, "MAKING_JOINED", 0)
+    cache = Cache(60, 10)
+    first, second = asyncio.Event(), asyncio.Event()
+    early = asyncio.create_task(cache.get("a", lambda: give("early", first)))
+    await asyncio.sleep(0)
+    late = asyncio.create_task(cache.get("a", lambda: give("late", second)))
+    await asyncio.sleep(0)
+    first.set()
+    assert await early == await cache.get("a", source) == "early"
+    second.set()
+    assert await late == await cache.get("a", source) == "late"
+    assert source.made == 0
+
+
+@pytest.mark.gen_test
+async def test_a_value_does_not_take_the_place_of_one_whose_making_began_later(source, monkeypatch):
+    monkeypatch.setattr(cache_module, "MAKING_JOINED", 0)
+    cache = Cache(60, 10)
+    first = asyncio.Event()
+    early = asyncio.create_task(cache.get("a", lambda: give("early", first)))
+    await asyncio.sleep(0)
+    assert await cache.get("a", source) == 1
+    first.set()
+    assert await early == "early"
+    assert await cache.get("a", source) == 1
+
+
+@pytest.mark.gen_test
+async def test_of_values_that_are_slow_to_make_old_ones_are_not_kept(monkeypatch):
+    monkeypatch.setattr(cache_module, "MAKING_JOINED", 0)
+    cache = Cache(0, 10)
+    ends = [asyncio.Event() for _ in range(10)]
+    asked, values = [], []
+    for number, end in enumerate(ends):
+        asked.append(asyncio.create_task(cache.get("a", lambda end=end: give(Value(), end))))
+        await asyncio.sleep(0)
+        if number:
+            ends[number - 1].set()
+            values.append(weakref.ref(await asked[number - 1]))
+            asked[number - 1] = None
+    gc.collect()
+    assert sum(value() is not None for value in values) <= 1
+    ends[-1].set()
+    await asked[-1]
+
+
+class Value:
+    """Something that one can refer to weakly."""
+
+
+async def give(value, when):
+    await when.wait()
+    return value
