@@ -1,6 +1,7 @@
 """Where a server can listen: TCP by name and by address, a UNIX socket, inherited ones; and TLS on them."""
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
@@ -15,7 +16,7 @@ import pytest
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
-from tests.server import ROOT, START_DEADLINE, environment, new_id, poll
+from tests.server import ROOT, START_DEADLINE, environment, freeze, new_id, poll
 from tests.wire.client import Connection
 from tests.wire.test_environ import environ_of, has_ipv6
 
@@ -394,6 +395,24 @@ def test_a_client_that_comes_while_the_server_restarts_is_served_by_the_next(sta
                 server = start_server(*SERVE, **words)
                 assert connection.reply().text == "pong"
             server.stop()
+
+
+def test_clients_that_wait_as_the_server_stops_are_left_to_the_next(start_server):
+    """Accepted by the one that ends, they would be closed a moment later, as they have sent nothing yet."""
+    with listening() as sock, contextlib.ExitStack() as stack:
+        # This event loop accepts one at a time.
+        listen = ("--fd", str(sock.fileno()), "--server", "waterspout", "--loop", "uvloop")
+        words = {"listen": listen, "pass_fds": [sock.fileno()]}
+        server = start_server(*SERVE, **words)
+        freeze(server.pid)
+        *_, last = [stack.enter_context(Connection(sock.getsockname())) for _ in range(40)]
+        server.signal(signal.SIGTERM)
+        server.signal(signal.SIGCONT)
+        assert server.wait() == 0
+        server = start_server(*SERVE, **words)
+        last.send_request("GET", "/native/ping")
+        assert last.reply().text == "pong"
+        server.stop()
 
 
 @pytest.mark.parametrize("repeated", [False, True])

@@ -21,7 +21,7 @@ from tornado.netutil import ssl_options_to_context
 
 from waterspout import limits
 from waterspout.exceptions import RequestRefused
-from waterspout.http.accepting import Listener, PlainListener, Shortage, TLSListener, accept_waiting
+from waterspout.http.accepting import Listener, PlainListener, Shortage, TLSListener
 from waterspout.http.connection import BODY, Connection
 from waterspout.http.counting import Connections, count_connections
 from waterspout.http.exchange import Exchange
@@ -185,9 +185,8 @@ class HTTPServer(httpserver.HTTPServer):
 
     async def drain(self, timeout: float) -> None:
         """Stop accepting, close idle connections, wait for running requests, `timeout` seconds at most."""
-        self.draining = True
-        await accept_waiting(self._sockets.values())
         self.stop()
+        self.draining = True
         self._quiet = asyncio.Event()
         for _ in range(_ACCEPT_TURNS):
             await asyncio.sleep(0)

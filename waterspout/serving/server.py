@@ -24,6 +24,7 @@ from waterspout import __version__, limits
 from waterspout.application import Application
 from waterspout.exceptions import ConfigurationError
 from waterspout.http import HTTPServer
+from waterspout.http.accepting import accept_waiting
 from waterspout.limits import (
     GC_THRESHOLDS,
     KEPT_DESCRIPTORS,
@@ -190,6 +191,8 @@ class Server:
             ),
         )
         listeners.remove_file()
+        if not self._settings.descriptors:  # the next server has them, too, and longer for slow clients
+            await accept_waiting(listeners.sockets)
         await self._shutdown(server, self._settings.graceful_timeout)
 
     async def _restart_on(self, listeners: Listeners, server: HTTPServer | DrainingServer) -> None:

@@ -16,7 +16,6 @@ from tornado.httputil import (
     ResponseStartLine,
 )
 
-from waterspout.http.accepting import accept_waiting
 from waterspout.http.counting import Connections, count_connections
 from waterspout.limits import DRAIN_IDLE
 
@@ -56,11 +55,10 @@ class DrainingServer(HTTPServer):
 
     async def drain(self, timeout: float) -> None:
         """Accept no more, close idle connections, wait for running requests, `timeout` seconds at most."""
+        self.stop()
         # The reply to each request from now on is the connection's last one, and says so: Tornado decides
         # that when it reads a head.
         self.conn_params.no_keep_alive = True
-        await accept_waiting(self._sockets.values())
-        self.stop()
         self._draining = True
         for server_conn in self._idle:
             self._close_later(server_conn, min(DRAIN_IDLE, timeout))
