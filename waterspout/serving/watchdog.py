@@ -92,11 +92,12 @@ class LoopWatchdog:
     def _judge_itself(self, passed: float, used: float) -> None:
         """Report that this thread comes late by far. `used`: processor time of all threads meanwhile."""
         late = passed - LOOP_LOOK
-        if late >= LOOP_STANDS and used > late * _WORKING and self._may_tell(late):
+        worked = used - LOOP_LOOK > late * _WORKING  # it may have been busy before it was stopped
+        if late >= LOOP_STANDS and worked and self._may_tell(late):
             logger.warning(
-                "the event loop stood still for %.1f s, and so did all other threads: most likely "
-                "something held the interpreter's lock (C code, a regular expression); an access line with "
-                "as many ms names it",
+                "the thread that watches the event loop could not run for %.1f s: most likely something held "
+                "the interpreter's lock (C code, a regular expression), and an access line with as many ms "
+                "names it; or many threads of views compete for it",
                 late,
             )
         elif late >= LOOP_STUCK:

@@ -102,6 +102,14 @@ async def test_so_is_that_the_process_as_a_whole_did_not_run(watched, caplog, mo
     assert HELD not in caplog.text
 
 
+async def test_who_was_busy_and_then_stopped_for_a_moment_has_held_no_lock(watched, caplog, monkeypatch):
+    monkeypatch.setattr(watchdog, "LOOP_LOOK", 0.25)
+    watched._judge_itself(passed=0.25 + 0.5, used=0.25)
+    assert caplog.text == ""
+    watched._judge_itself(passed=0.25 + 0.5, used=0.25 + 0.5)
+    assert HELD in caplog.text
+
+
 async def test_a_loop_that_turns_is_nothing_to_talk_of(watched, caplog, monkeypatch):
     monkeypatch.setattr(watchdog, "LOOP_STANDS", 1.0)
     watched.start()
