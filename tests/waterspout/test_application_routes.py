@@ -167,7 +167,19 @@ class FlowsInGroup(Flows):
             group.create_task(super().get())
 
 
-@pytest.mark.parametrize("handler", [FlowsInTask, FlowsInGroup])
+class FlowsBehind(Flows):
+    """... in one that goes on when `get` has ended."""
+
+    async def get(self):
+        self._auto_finish = False
+        self.task = asyncio.create_task(self.flow())
+
+    async def flow(self):
+        await asyncio.sleep(0)
+        await super().get()
+
+
+@pytest.mark.parametrize("handler", [FlowsInTask, FlowsInGroup, FlowsBehind])
 @on_loops
 async def test_head_of_what_flows_in_a_task_of_its_own_is_answered(handler, caplog):
     async with serve(Application([("/flows", handler), *RULES])) as client:

@@ -152,7 +152,8 @@ async def _execute(self: RequestHandler, transforms: list[Any], /, *args: Any, *
             raise  # this task is cancelled, and not only something that it awaited
         answer_exception(self, error)
     finally:
-        connection.task = None  # no reference cycle: its context may refer to the handler
+        if self._finished:
+            connection.task = None  # no reference cycle: its context may refer to the handler
 
 
 def end_body(request: Any) -> None:

@@ -242,7 +242,7 @@ class LeanRequestHandler(ErrorHandling, Links):
                 self._answer_exception(error)
             finally:
                 forget_frames(getattr(request, "_body_future", None))
-                request.connection.task = None  # type: ignore[union-attr]  # no reference cycle: see below
+                self._forget_task()
             return
         if transforms is not None:
             self._transforms = transforms
@@ -275,8 +275,14 @@ class LeanRequestHandler(ErrorHandling, Links):
         except BaseException as error:
             self._answer_exception(error)
         finally:
-            # No reference cycle: a context variable, which the task has, may refer to this handler.
-            request.connection.task = None  # type: ignore[union-attr]  # an open object
+            self._forget_task()
+
+    def _forget_task(self) -> None:
+        """No reference cycle: a context variable, which the task has, may refer to this handler. (If another
+        task writes the reply, `flush` has to see that.)
+        """
+        if self._finished:
+            self.request.connection.task = None  # type: ignore[union-attr]  # an open object
 
     def _parse_arguments(self, args: tuple[bytes, ...], kwargs: dict[str, Any]) -> None:
         try:
