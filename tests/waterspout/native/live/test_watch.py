@@ -36,7 +36,7 @@ class FakeSource:
 @pytest.fixture(autouse=True)
 def failures(monkeypatch):
     """Nothing was said of any failure before."""
-    monkeypatch.setattr(watch_module, "_failures", Tally(0.5))
+    monkeypatch.setattr(watch_module, "_failures", Tally(60))
 
 
 @pytest.fixture
@@ -182,13 +182,16 @@ async def test_a_failing_database_is_told_and_tried_again(watch, source, error, 
 
 
 @pytest.mark.gen_test
-async def test_that_it_goes_on_failing_is_told_now_and_then_and_not_each_time(watch, source, caplog):
+async def test_that_it_goes_on_failing_is_told_now_and_then_and_not_each_time(
+    watch, source, caplog, monkeypatch
+):
     with watch.follow(60) as follower:
         await follower.begin(None)
         source.cursor, asked = None, source.asked
         while source.asked < asked + 5:
             await asyncio.sleep(0.01)
         assert caplog.text.count("can't check weather for news: OSError: disk") == 1
+        monkeypatch.setattr(watch_module._failures, "_pause", 0)
         while "more such failures" not in caplog.text:
             await asyncio.sleep(0.01)
 
