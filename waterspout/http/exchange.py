@@ -341,7 +341,7 @@ class Exchange(HTTPConnection):
     @property
     def no_keep_alive(self) -> bool:
         """Whether this is the connection's last reply."""
-        return not self.keep_alive
+        return not self.keep_alive or (self._connection.server.draining and not self.response_started)
 
     @no_keep_alive.setter
     def no_keep_alive(self, value: bool) -> None:

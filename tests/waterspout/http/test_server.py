@@ -309,6 +309,7 @@ async def test_drain_waits_for_running_requests_and_closes_idle_connections():
         draining = asyncio.ensure_future(served.server.drain(10))
         assert await idle.rest() == b""
         assert not draining.done()
+        assert served.delegates[0].exchange.no_keep_alive  # a handler may look, as with Tornado
         reply(served.delegates[0].exchange)
         data = await running.rest()
         assert data.count(b"HTTP/1.1 200") == data.count(b"Connection: close") == 1
