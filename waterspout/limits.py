@@ -189,7 +189,7 @@ IDLE_FOR_OTHERS = 5.0
 DRAIN_IDLE = 0.5
 #: Clients that have connected by then are accepted before it stops listening, unless that takes longer: they
 #: may come without end (seconds).
-LAST_ACCEPT = 0.5
+LAST_ACCEPT = 1.0
 #: How often, at least, to check for slow clients (seconds).
 SWEEP_INTERVAL = 1.0
 #: A WebSocket's `open()` that has run for this long is logged: no message is read meanwhile (seconds).
@@ -408,8 +408,8 @@ FOLLOWERS_WOKEN_AT_ONCE = 100
 EVENTS_KEPT = 64
 #: How often a watch with followers asks its source if nothing is announced (seconds).
 SOURCE_INTERVAL = 1.0
-#: How long it waits for an answer. The source was told to make that cheap; a connection to a database that is
-#: gone may never get one, and no page would hear of anything any more (seconds).
+#: How long it waits for an answer. A connection to a database that is gone may never get one, and no page
+#: would hear of anything any more (seconds).
 SOURCE_PATIENCE = 10.0
 #: Time between two log lines saying that a watch can't ask its source (seconds).
 SOURCE_SAID_PAUSE = 60.0

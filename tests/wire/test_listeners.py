@@ -16,7 +16,7 @@ import pytest
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
-from tests.server import ROOT, START_DEADLINE, environment, freeze, new_id, poll
+from tests.server import ROOT, START_DEADLINE, environment, new_id, poll
 from tests.wire.client import Connection
 from tests.wire.test_environ import environ_of, has_ipv6
 
@@ -404,10 +404,11 @@ def test_clients_that_wait_as_the_server_stops_are_left_to_the_next(start_server
         listen = ("--fd", str(sock.fileno()), "--server", "waterspout", "--loop", "uvloop")
         words = {"listen": listen, "pass_fds": [sock.fileno()]}
         server = start_server(*SERVE, **words)
-        freeze(server.pid)
-        *_, last = [stack.enter_context(Connection(sock.getsockname())) for _ in range(40)]
+        # The signal is heard first, and only then the event loop goes on.
+        stack.enter_context(Connection(sock.getsockname())).send_request("GET", "/native/block?seconds=3")
+        assert poll(lambda: "the event loop has been blocked" in server.log)
         server.signal(signal.SIGTERM)
-        server.signal(signal.SIGCONT)
+        *_, last = [stack.enter_context(Connection(sock.getsockname())) for _ in range(40)]
         assert server.wait() == 0
         server = start_server(*SERVE, **words)
         last.send_request("GET", "/native/ping")

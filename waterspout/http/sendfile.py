@@ -24,8 +24,10 @@ IS_THERE: Final = hasattr(os, "sendfile")
 _NOWAIT: Final = getattr(os, "RWF_NOWAIT", 0)
 #: This file system, or sandbox, has no sendfile.
 _UNABLE: Final = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM))
-#: The disk's fault, or that of a file system in a network, and not the client's.
-_OF_FILE: Final = frozenset((errno.EIO, errno.ESTALE, errno.ENXIO, errno.EBADMSG))
+#: The disk's fault, or that of a file system, and not the client's. (EUCLEAN, a damaged one, is Linux's own.)
+_OF_FILE: Final = frozenset(
+    (errno.EIO, errno.ESTALE, errno.ENXIO, errno.EBADMSG, getattr(errno, "EUCLEAN", errno.EIO))
+)
 #: Counts the times that no thread could wait for a disk.
 _unread: Final = Tally(EXHAUSTED_PAUSE)
 

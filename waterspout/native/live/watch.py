@@ -40,7 +40,9 @@ _failures = Tally(SOURCE_SAID_PAUSE)
 
 
 class Source(Protocol):
-    """Something to follow. What takes longer than `SOURCE_PATIENCE` is broken off, with a TimeoutError."""
+    """Something to follow. What takes longer than `SOURCE_PATIENCE` is broken off, with a TimeoutError; a
+    thread that it waits for (`asyncio.to_thread`) can't be: give the database's driver a timeout of its own.
+    """
 
     async def newest(self) -> Cursor:
         """Return the cursor of the newest state. Called every `interval` seconds of the watch, and when
