@@ -282,7 +282,8 @@ class LeanRequestHandler(ErrorHandling, Links):
         task writes the reply, `flush` has to see that.)
         """
         if self._finished:
-            self.request.connection.task = None  # type: ignore[union-attr]  # an open object
+            # Tornado's type has no `task`; ours has, and its own connection takes any attribute.
+            self.request.connection.task = None  # type: ignore[union-attr]
 
     def _parse_arguments(self, args: tuple[bytes, ...], kwargs: dict[str, Any]) -> None:
         try:
