@@ -216,7 +216,8 @@ async def test_a_client_that_leaves_before_the_answer(form, secure, caplog):
     class Slow(Witness):
         async def prepare(self):
             self.events.append("prepare")
-            await asyncio.sleep(0.1)
+            while not served.closings:  # until the server has heard of it
+                await asyncio.sleep(0.005)
             self.events.append("prepared")
 
     ours, theirs = tls_contexts() if secure else (None, None)
