@@ -94,8 +94,9 @@ class HTTPServer(httpserver.HTTPServer):
         self.draining = False  # it may have been drained, and now continues
         # Through Tornado, which makes one where there is none yet: `listen()` in a thread, before the loop.
         self._io_loop = IOLoop.current()
-        self.loop = loop = self._io_loop.asyncio_loop  # type: ignore[attr-defined]  # all of them have one
-        self.done: asyncio.Future[None] = loop.create_future()
+        self.loop: asyncio.AbstractEventLoop
+        self.loop = self._io_loop.asyncio_loop  # type: ignore[attr-defined]  # all of them have one
+        self.done: asyncio.Future[None] = self.loop.create_future()
         self.done.set_result(None)
         self._turn()
         self.variables = copy_context()
