@@ -13,6 +13,7 @@ from waterspout.exceptions import ConfigurationError, NotServing, PoolError
 from waterspout.hub.local import subscribe
 from waterspout.hub.outbox import publish
 from waterspout.limits import PACKET
+from waterspout.wsgi.backlog import is_possible
 from waterspout.wsgi.pool.pool import Pool
 from waterspout.wsgi.settings import PoolSettings
 
@@ -206,6 +207,7 @@ async def overfill(pool, gate, *more):
     return [first, *jobs, *(submit(pool, *arguments) for arguments in more)]
 
 
+@pytest.mark.skipif(not is_possible(), reason="backlogs are for Linux, and one view at a time")
 async def test_what_finds_the_backlog_full_waits_for_room_there_and_not_for_another_lane(make_pool, gate):
     pool = make_pool(threads=8, queue=256)
     await pool.start()

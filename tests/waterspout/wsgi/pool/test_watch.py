@@ -8,6 +8,7 @@ import pytest
 from tests.server import freeze
 from tests.waterspout.wsgi.jobs import ask, occupy, pid_of, submit, wait_for, wait_until_free
 from waterspout import limits
+from waterspout.wsgi.backlog import is_possible
 from waterspout.wsgi.lanes.lane import MOVED
 from waterspout.wsgi.lanes.process import ProcessCrew
 
@@ -242,6 +243,7 @@ async def test_views_that_are_quick_and_too_many_keep_all_lanes_busy_too(make_po
         await asyncio.gather(*(ask_on() for _ in range(300)))
 
 
+@pytest.mark.skipif(not is_possible(), reason="backlogs are for Linux, and one view at a time")
 async def test_a_view_that_waits_is_one_busy_lane_where_it_lay_behind_a_brief_one(
     make_pool, gate, monkeypatch, caplog
 ):
