@@ -161,6 +161,9 @@ class ProcessCrew(Crew):
             return
         if self._untold:
             self.kill()  # in the middle of a frame nothing else can be sent
+        if self.ended_here:  # how long the end of one that is killed takes is the kernel's affair
+            await asyncio.shield(self._exited)
+            return
         saying = self._loop.create_task(self._say_awaited())
         if not self._is_free:
             self.ping()
