@@ -94,7 +94,7 @@ class Client:
 
     async def read(self, size):
         """Decrypt so much, or until the server's close_notify."""
-        found = b""
+        found = bytearray()
         while len(found) < size:
             try:
                 piece = self.tls.read(size - len(found))
@@ -106,7 +106,7 @@ class Client:
             if not piece:
                 break
             found += piece
-        return found
+        return bytes(found)
 
 
 @contextlib.asynccontextmanager

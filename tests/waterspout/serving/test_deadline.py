@@ -24,7 +24,7 @@ def run_process(seconds, daemon=False):
 before = threading.enumerate()
 {begin}
 end_by(time.monotonic() + {patience}, before, 3)
-time.sleep({after})
+{then}
 print("gone on")
 sys.exit(5)
 """
@@ -35,9 +35,9 @@ PROCESS = "run_process({})"
 EXIT = "atexit.register(wait, {})"
 
 
-def run(begin, patience, after=0):
+def run(begin, patience, then="pass"):
     return subprocess.run(
-        [sys.executable, "-c", CODE.format(begin=begin, patience=patience, after=after)],
+        [sys.executable, "-c", CODE.format(begin=begin, patience=patience, then=then)],
         capture_output=True,
         text=True,
         timeout=30,
@@ -113,7 +113,7 @@ def test_what_is_waited_for_is_said_long_before_the_time_is_over(begin, what):
 def test_a_child_that_python_would_wait_for_is_left_alone_at_the_deadline():
     # The child has our stdout: `run` would wait for that.
     with subprocess.Popen(
-        [sys.executable, "-c", CODE.format(begin=PROCESS.format(25), patience=0.2, after=0)],
+        [sys.executable, "-c", CODE.format(begin=PROCESS.format(25), patience=0.2, then="pass")],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -151,10 +151,10 @@ def test_what_ends_in_time_is_waited_for(begin):
     assert 1 <= time.monotonic() - began < 15
 
 
-@pytest.mark.parametrize("after", [0, 1.5])
-def test_what_has_ended_by_then_changes_nothing(after):
+@pytest.mark.parametrize("then", ["pass", "time.sleep(1.5)"])
+def test_what_has_ended_by_then_changes_nothing(then):
     """Not even for a program that goes on beyond the deadline."""
-    done = run(THREAD.format(0.1), patience=1, after=after)
+    done = run(THREAD.format(0.1), patience=1, then=then)
     assert (done.returncode, done.stdout, done.stderr) == (5, "gone on\n", "")
 
 
@@ -167,10 +167,7 @@ def test_where_nothing_is_left_it_ends_at_once():
 
 def test_a_thread_of_an_executor_that_is_started_later_is_cut_too():
     """Python joins those first, while the main thread is still alive."""
-    late = """
-from concurrent.futures import ThreadPoolExecutor
-threading.Timer(0.4, ThreadPoolExecutor().submit, (time.sleep, 60)).start()
-"""
-    done = run(late, patience=1.5, after=0.6)
+    executor = "from concurrent.futures import ThreadPoolExecutor"
+    done = run(executor, patience=1.5, then="ThreadPoolExecutor().submit(time.sleep, 60)")
     assert done.returncode == 3
     assert "threads started by the app are still running" in done.stderr

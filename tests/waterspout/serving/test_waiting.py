@@ -1,13 +1,14 @@
 """Native requests that wait for something that does not come."""
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
 
 import pytest
 from tornado import gen
 from tornado.web import RequestHandler, stream_request_body
 
-from tests.waterspout.http.harness import serve
+from tests.waterspout.http.harness import serve, until
 from waterspout import Application
 from waterspout.serving import waiting
 from waterspout.serving.waiting import LateNatives
@@ -16,7 +17,10 @@ pytestmark = pytest.mark.gen_test(timeout=20)
 
 
 class Hangs(RequestHandler):
+    begun = 0
+
     async def get(self):
+        Hangs.begun += 1
         await self.settings["gate"].wait()
 
 
@@ -42,7 +46,7 @@ def said(caplog):
 
 @asynccontextmanager
 async def watched(monkeypatch):
-    """A server, and the gate that all its handlers wait for, which opens in the end."""
+    """A server, the gate that all its handlers wait for, which opens in the end, and what looks for them."""
     monkeypatch.setattr(waiting, "NATIVE_LATE", 0.2)
     monkeypatch.setattr(waiting, "NATIVE_LATE_LOOK", 0.05)
     gate = asyncio.Event()
@@ -50,11 +54,11 @@ async def watched(monkeypatch):
     application.add_handlers(
         ".*", [(f"/{cls.__name__}", cls) for cls in (Handed, Coroutine, NoticedCoroutine)]
     )
-    late = LateNatives()
+    late = application.settings["late"] = LateNatives()
     late.start()
     try:
         async with serve(application) as served:
-            yield served, gate
+            yield served, gate, late
     finally:
         gate.set()
         late.stop()
@@ -66,33 +70,36 @@ def ask(path):
 
 
 async def test_it_is_said_of_a_class_each_time_that_it_begins(monkeypatch, said):
-    async with watched(monkeypatch) as (served, gate):
+    monkeypatch.setattr(Hangs, "begun", 0)
+    async with watched(monkeypatch) as (served, gate, late):
         for times in (1, 2):
             async with served.client() as one, served.client() as other:
                 one.send(ask("/hangs?secret=x"))
-                await asyncio.sleep(0.1)
                 other.send(ask("/hangs"))
-                await asyncio.sleep(0.6)
+                await until(lambda: Hangs.begun % 2 == 0 and len(said()) == Hangs.begun // 2)
+                await asyncio.sleep(0.5)  # until the other has waited for as long
                 gate.set()
                 assert (await one.read_reply())[0] == (await other.read_reply())[0] == 200
                 gate.clear()
-                await asyncio.sleep(0.2)
+                await until(lambda: not late._told)
             assert len(said()) == times
         for line in said():
-            assert line.startswith("GET /hangs has not been answered for 0 s (")
-            assert f"{__name__}.Hangs" in line
+            assert re.match(rf"GET /hangs has not been answered for \d+ s \({__name__}\.Hangs\)", line)
             assert "currently at " in line
             assert "test_waiting.py:" in line
 
 
 class Handed(RequestHandler):
+    """Answers as soon as it has been looked at."""
+
     async def post(self):
-        await asyncio.sleep(0.1)
+        while asyncio.current_task() not in self.settings["late"]._seen:
+            await asyncio.sleep(0)
         self.write(self.request.body)
 
 
 async def test_a_body_that_comes_slowly_is_not_the_handler_s(monkeypatch, said):
-    async with watched(monkeypatch) as (served, _gate), served.client() as client:
+    async with watched(monkeypatch) as (served, _, _), served.client() as client:
         client.send(b"POST /Handed HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbo")
         await asyncio.sleep(0.6)
         client.send(b"dy")
@@ -119,9 +126,9 @@ class NoticedCoroutine(Noticed, word="yes"):
 
 @pytest.mark.parametrize("cls", [Coroutine, NoticedCoroutine])
 async def test_what_can_t_be_seen_is_not_said(monkeypatch, said, cls):
-    async with watched(monkeypatch) as (served, gate), served.client() as client:
+    async with watched(monkeypatch) as (served, gate, _), served.client() as client:
         client.send(ask(f"/{cls.__name__}"))
-        await asyncio.sleep(0.6)
+        await until(said)
         gate.set()
         assert (await client.read_reply())[0] == 200
     (line,) = said()
@@ -129,7 +136,7 @@ async def test_what_can_t_be_seen_is_not_said(monkeypatch, said, cls):
 
 
 async def test_nothing_is_said_of_replies_that_have_begun_nor_of_bodies_that_come(monkeypatch, said):
-    async with watched(monkeypatch) as (served, _gate), served.client() as one, served.client() as other:
+    async with watched(monkeypatch) as (served, _, _), served.client() as one, served.client() as other:
         one.send(ask("/replies"))
         other.send(ask("/takes"))
         await asyncio.sleep(0.6)

@@ -55,9 +55,12 @@ async def test_who_asks_and_does_not_read_is_heard_no_more_until_it_does(form):
         await served.until("open")
         client.transport.pause_reading()
         client.send(*[frame(TEXT, str(number)) for number in range(200)])
-        await asyncio.sleep(0.5)
         protocol = served.handler.ws_connection
+        while not protocol._unheard:
+            await asyncio.sleep(0.005)
         assert 0 < protocol.unsent <= UNSENT + 1_000_000
+        await asyncio.sleep(0.3)
+        assert protocol.unsent <= UNSENT + 1_000_000
         client.send(frame(PING, "there?"))
         client.transport.resume_reading()
         for _ in range(200):
@@ -80,9 +83,12 @@ async def test_so_is_who_asks_for_many_small_ones(form):
         await served.until("open")
         client.transport.pause_reading()
         client.send(*[frame(TEXT, "a")] * many)
-        await asyncio.sleep(1)
         protocol = served.handler.ws_connection
+        while not protocol._unheard:
+            await asyncio.sleep(0.005)
         assert 0 < protocol.unsent < 2 * 1000 * UNSENT_MESSAGES
+        await asyncio.sleep(0.5)
+        assert protocol.unsent < 2 * 1000 * UNSENT_MESSAGES
         client.transport.resume_reading()
         for _ in range(many):
             assert await client.read() == (TEXT, b"a" * 1000)
@@ -104,8 +110,7 @@ async def test_who_is_sent_much_is_heard_all_the_same(form):
         client.send(frame(TEXT, "history"))
         await served.until("history")
         client.send(frame(TEXT, "stop"))
-        async with asyncio.timeout(5):
-            await served.until("stop")
+        await served.until("stop")
         client.transport.abort()
 
 
@@ -116,7 +121,8 @@ async def test_who_leaves_while_it_is_not_heard_has_left(form):
             await served.until("open")
             client.transport.pause_reading()
             client.send(*[frame(TEXT, str(number)) for number in range(200)])
-            await asyncio.sleep(0.5)
+            while not served.handler.ws_connection._unheard:
+                await asyncio.sleep(0.005)
             client.transport.abort()
         await served.until_closed()
 

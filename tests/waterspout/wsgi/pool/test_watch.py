@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -11,16 +12,30 @@ from waterspout import limits
 from waterspout.wsgi.backlog import is_possible
 from waterspout.wsgi.lanes.lane import MOVED
 from waterspout.wsgi.lanes.process import ProcessCrew
+from waterspout.wsgi.pool.watch import Watch
 
 pytestmark = pytest.mark.gen_test(timeout=30)
 
 BOTH_FORMS = pytest.mark.parametrize("workers", [0, 1], ids=["threads", "process"])
 SHORT = 0.4
+#: For what ends by itself, however slow the machine is.
+LONG = 60.0
+
+
+@pytest.fixture
+def no_pings(monkeypatch):
+    """A busy machine may give a process no core for longer than SHORT: then it is not asked for an answer."""
+    monkeypatch.setattr(Watch, "_judge_process", lambda *_: None)
+
+
+def set_timeout(pool, seconds):
+    """For what the views do from now on."""
+    pool._watch._settings = replace(pool._watch._settings, timeout=seconds)
 
 
 @BOTH_FORMS
 async def test_a_view_that_sends_nothing_is_timed_out_and_its_lane_stuck_until_it_ends(
-    make_pool, gate, workers, caplog
+    make_pool, gate, workers, no_pings, caplog
 ):
     pool = make_pool(workers=workers, threads=3, timeout=SHORT)
     await pool.start()
@@ -29,6 +44,7 @@ async def test_a_view_that_sends_nothing_is_timed_out_and_its_lane_stuck_until_i
     assert (pool.stuck, pool.timed_out, pool.running) == (1, 1, 0)
     assert "GET /gated has sent nothing" in caplog.text
     assert f"{gate}" not in caplog.text
+    set_timeout(pool, LONG)
     assert await ask(pool, "/hello") == b"hello"
     gate.touch()
     await wait_for(lambda: pool.stuck == 0)
@@ -36,14 +52,17 @@ async def test_a_view_that_sends_nothing_is_timed_out_and_its_lane_stuck_until_i
     assert await ask(pool, "/hello") == b"hello"
 
 
-async def test_sending_starts_the_clock_again(make_pool, gate):
-    pool = make_pool(timeout=SHORT)
+async def test_sending_starts_the_clock_again(make_pool, gate, monkeypatch):
+    monkeypatch.setattr(limits, "WATCH_INTERVAL", 0.05)
+    pool = make_pool(timeout=LONG)
     await pool.start()
     job = submit(pool, f"/half?{gate}")
-    await wait_for(lambda: job.body)
-    assert job.lane.quiet == MOVED
+    await wait_for(lambda: job.body and job.lane.quiet > 0)
+    lane, quiet, on_reply = job.lane, [], job.on_reply
+    job.on_reply = lambda *reply: (quiet.append(lane.quiet), on_reply(*reply))
     gate.touch()
     assert await job.answer() == b"first;second"
+    assert quiet[0] == MOVED
 
 
 async def test_the_clock_stands_while_the_view_waits_for_the_client(make_pool, gate):
@@ -126,15 +145,18 @@ async def test_threads_that_took_the_place_of_stuck_ones_are_idle_lanes(make_poo
 
 
 async def test_a_process_of_stuck_lanes_is_replaced_as_soon_as_others_have_finished(
-    make_pool, gate, monkeypatch
+    make_pool, gate, no_pings, monkeypatch
 ):
     """Too many may still be finishing when its last lane gets stuck, and nothing would ask again."""
     pool = make_pool(workers=1, threads=2, timeout=SHORT)
     await pool.start()
     monkeypatch.setattr(type(pool._supervisor), "_most_draining", 0)
+    set_timeout(pool, LONG)
     pid = await pid_of(pool)
+    set_timeout(pool, SHORT)
     jobs = [submit(pool, f"/gated?{gate}") for _ in range(2)]
     assert [await job.end() for job in jobs] == ["timed out"] * 2
+    set_timeout(pool, LONG)
     await asyncio.sleep(2 * SHORT)
     assert pool.restarts == 0
     monkeypatch.setattr(type(pool._supervisor), "_most_draining", 1)
@@ -143,9 +165,12 @@ async def test_a_process_of_stuck_lanes_is_replaced_as_soon_as_others_have_finis
     gate.touch()
 
 
-async def test_a_process_that_has_fewer_lanes_than_it_should_is_replaced_when_all_are_stuck(make_pool, gate):
+async def test_a_process_that_has_fewer_lanes_than_it_should_is_replaced_when_all_are_stuck(
+    make_pool, gate, no_pings
+):
     pool = make_pool(workers=1, threads=4, timeout=SHORT)
     await pool.start()
+    set_timeout(pool, LONG)
     pid = await pid_of(pool)
     await wait_until_free(pool)
     [crew] = pool._supervisor.crews
@@ -153,8 +178,10 @@ async def test_a_process_that_has_fewer_lanes_than_it_should_is_replaced_when_al
     for lane in list(crew.lanes)[:2]:
         lane.close()
     await wait_for(lambda: len(crew.lanes) == 2)
+    set_timeout(pool, SHORT)
     jobs = [submit(pool, f"/gated?{gate}") for _ in range(2)]
     assert [await job.end() for job in jobs] == ["timed out"] * 2
+    set_timeout(pool, LONG)
     assert await pid_of(pool) != pid
     gate.touch()
 
@@ -176,14 +203,17 @@ async def test_a_process_that_is_about_to_be_killed_gets_nothing_more(make_pool,
 async def test_a_process_that_does_not_answer_is_killed_when_it_runs_something(make_pool, caplog):
     pool = make_pool(workers=1, threads=2, timeout=SHORT)
     await pool.start()
+    set_timeout(pool, LONG)
     pid = await pid_of(pool)
     await wait_until_free(pool)
+    set_timeout(pool, SHORT)
     freeze(pid)
     await asyncio.sleep(2 * SHORT)
     assert "it is killed" not in caplog.text
     job = submit(pool, "/hello")
     assert await job.end() in ("lost", "timed out")
     await wait_for(lambda: "it is killed; somebody has stopped it (SIGSTOP" in caplog.text)
+    set_timeout(pool, LONG)
     assert await pid_of(pool) != pid
     assert pool.restarts == 1
 
@@ -249,14 +279,14 @@ async def test_a_view_that_waits_is_one_busy_lane_where_it_lay_behind_a_brief_on
 ):
     """Its worker says that it has begun with the first byte of its reply."""
     monkeypatch.setattr(limits, "WATCH_INTERVAL", 0.02)
-    monkeypatch.setattr(limits, "BUSY_TIME", 0.1)
     pool = make_pool(workers=1, threads=2)
     await pool.start()
     brief, waiting = submit(pool, "/hello"), submit(pool, f"/gated?{gate}")
     assert pool.prefetched == 1
     await brief.answer()
+    await wait_for(lambda: (pool.running, pool.prefetched) == (1, 0))
+    monkeypatch.setattr(limits, "BUSY_TIME", 0.1)
     await asyncio.sleep(0.3)
-    assert (pool.running, pool.prefetched) == (1, 0)
     assert "have been busy" not in caplog.text
     gate.touch()
     await waiting.answer()
