@@ -44,7 +44,7 @@ def wait_for_exit(child):
 def run_python(code, *arguments):
     """What a fresh interpreter that runs `code` prints; fails if that fails."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=3 * DEADLINE, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

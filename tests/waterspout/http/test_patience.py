@@ -356,11 +356,11 @@ async def test_a_body_that_came_fast_at_first_may_not_trickle_for_ever():
 @on_loops
 async def test_the_time_of_an_idle_connection_begins_behind_the_reply(pipelined):
     """A client that is slow to read has not been idle, and what it has asked meanwhile is answered."""
-    body = bytes(4 * limits.MIB)
+    body = bytes(8 * limits.MIB)
     answers = answering(lambda exchange: reply(exchange, body))
     async with (
         serve(answers, settings=IN_TIME) as served,
-        served.client(limit=1024, receive=4096) as client,
+        served.client(limit=1024, receive=65536) as client,  # it soon has the rest, which the kernel holds
     ):
         served.server._interval = 0.1
         client.send(GET * 2 if pipelined else GET)

@@ -389,12 +389,12 @@ async def detached_deaf():
 def read(client, size):
     """So much, or all that comes until the server closes; `client`: from `deaf_client`."""
     client.settimeout(10)
-    found = b""
+    found = bytearray()
     with contextlib.suppress(ssl.SSLZeroReturnError):
         while len(found) < size and (piece := client.recv(65536)):
             found += piece
     client.setblocking(False)
-    return found
+    return bytes(found)
 
 
 @pytest.mark.parametrize("end", [say_goodbye, say_nothing])

@@ -508,7 +508,7 @@ def ask_and_say_goodbye(port):
         with contextlib.suppress(ssl.SSLError):
             secure.unwrap()
         sock.sendall(outgoing.read())
-        found = b""
+        found = bytearray()
         while True:
             try:
                 piece = secure.read(65536)
@@ -516,10 +516,10 @@ def ask_and_say_goodbye(port):
                 incoming.write(sock.recv(65536) or b"no close_notify")
                 continue
             except ssl.SSLZeroReturnError:
-                return found
+                return bytes(found)
             found += piece
             if not piece:
-                return found
+                return bytes(found)
 
 
 @on_loops

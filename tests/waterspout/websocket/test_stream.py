@@ -62,6 +62,7 @@ async def connected():
     finally:
         writer.transport.abort()
         stream.close()
+        await journal.until("lost")
         await asyncio.sleep(0.01)
         assert journal.calls.count("lost") == 1
         assert journal.calls[-1] == "lost"
