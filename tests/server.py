@@ -34,6 +34,14 @@ STOP_DEADLINE = 20.0
 #: than a fault would make it wait (a client's 15 s, a gate's 20, a stop's 30).
 PATIENCE = 10.0
 ADDRESS = re.compile(rb"https?://(\[[^\]\s]+\]|[^\s:/\[\]]+):(\d+)| serves unix:")
+#: Sets limits, and then becomes the server: limits are read when the modules that need them are loaded.
+LIMITED = """
+import runpy, sys
+from waterspout import limits
+vars(limits).update({limits})
+del sys.argv[1:3]
+runpy.run_module("waterspout", run_name="__main__", alter_sys=True)
+"""
 # Words that no log of ours may contain, however an app or a client behaves.
 LEAKS = (
     b"was never retrieved",
@@ -62,6 +70,13 @@ def poll(condition, seconds=PATIENCE, pause=0.02):
         if time.monotonic() > deadline:
             return value
         time.sleep(pause)
+
+
+def limited(**limits):
+    """Words for Python that change limits which are no options: where a test must act within one, a machine
+    that stands still for a moment must not be too late.
+    """
+    return ("-c", LIMITED.format(limits=limits))
 
 
 @contextmanager

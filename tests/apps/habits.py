@@ -71,6 +71,7 @@ def fail():
 
 @flask_app.get("/sleeping")
 def sleeping():
+    note("ran", request.environ)
     time.sleep(60)
     return "awake"
 

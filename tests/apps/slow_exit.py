@@ -11,6 +11,6 @@ __all__ = ["routes"]
 
 @atexit.register
 def send():
-    time.sleep(1.0)
     with open(os.environ["SENT"], "w") as file:
+        time.sleep(1.0)
         file.write("all")

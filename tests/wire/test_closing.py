@@ -11,9 +11,9 @@ from tests.wire.client import Cut
 SERVE = ("--wsgi", "tests.apps.closing:app", "--wsgi-threads", "1")
 
 
-def assert_closed_once(server, ident, seconds=2.0):
+def assert_closed_once(server, ident):
     """The canary is answered after all that the lane did before: a second close() would have been noted."""
-    closed = server.wait_for_note("closed", ident, seconds)
+    closed = server.wait_for_note("closed", ident)
     called = server.wait_for_note("called", ident)
     assert (closed["pid"], closed["thread"]) == (called["pid"], called["thread"])
     for iterated in server.notes("iterated", ident):

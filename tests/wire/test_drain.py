@@ -8,14 +8,17 @@ import time
 
 import pytest
 
-from tests.server import freeze, new_id, poll
+from tests.server import freeze, limited, new_id, poll
 from tests.wire.client import Cut
+from tests.wire.watched import OPS, Watched
 
 SERVE = ("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.working:app")
 #: Waiting for something that never ends would take the graceful timeout: 30 s.
 SOON = 15.0
 #: For a head that does not become whole a server that is not stopping waits longer: 15 s.
 HEAD_TIMEOUT = 10.0
+#: An idle client has half a second for its next request when a server stops; here it has longer.
+PATIENT = limited(DRAIN_IDLE=3.0)
 ENDINGS = {
     "Ctrl-C": lambda server: server.signal_group(signal.SIGINT),
     "SIGINT": lambda server: server.signal(signal.SIGINT),
@@ -27,6 +30,12 @@ ENDINGS = {
 @pytest.fixture
 def fresh(start_server, form):
     return start_server(*SERVE, form=form)
+
+
+@pytest.fixture
+def patient(start_server, form):
+    """One that is in no hurry to close idle connections."""
+    return start_server(*SERVE, form=form, python=PATIENT)
 
 
 def begin(server, path):
@@ -78,13 +87,14 @@ def test_running_requests_are_answered_before_the_end(fresh, ending):
 
 
 def test_who_waits_for_a_lane_is_answered_though_the_process_dies_meanwhile(start_server):
-    server = start_server(*SERVE, "--wsgi-threads", "1", form="process")
+    server = start_server(*SERVE, *OPS, "--wsgi-threads", "1", form="process")
+    watched = Watched(server)
     _, running = begin(server, "/gated")
     waiting = [server.connect() for _ in range(2)]
     for connection in waiting:
         connection.send_request("GET", "/canary?id=x")
-    assert server.get("/native/ping").text == "pong"  # so those before it have been read
-    time.sleep(0.5)  # until then they may count as running, behind the one that does
+    # At first they may count as running, behind the one that does.
+    assert poll(lambda: watched.pool()["queue"]["length"] == 2)
     server.signal(signal.SIGTERM)
     assert server.log_lines("; 2 waiting for a lane")
     os.kill(*server.wsgi_pids(), signal.SIGKILL)
@@ -159,19 +169,19 @@ def test_a_running_stream_is_finished(fresh):
     assert_gone(fresh)
 
 
-def test_behind_a_stream_that_has_not_said_that_it_is_the_last_a_request_is_answered(fresh):
+def test_behind_a_stream_that_has_not_said_that_it_is_the_last_a_request_is_answered(patient):
     """A proxy that keeps the connection has sent it by then, and would answer its client with 502."""
-    ident, connection = begin(fresh, "/gated-stream")
+    ident, connection = begin(patient, "/gated-stream")
     head = connection.head()
     assert connection.next_chunk(head) == b"first;"
     assert head.header("Connection") is None
-    fresh.signal(signal.SIGTERM)
-    assert poll(lambda: refuses_connections(fresh))
-    fresh.open_gate(ident)
+    patient.signal(signal.SIGTERM)
+    assert poll(lambda: refuses_connections(patient))
+    patient.open_gate(ident)
     assert connection.body_of(head).body == b"second"
     reply = connection.ask("GET", f"/quick?id={new_id()}")
     assert (reply.status, reply.header("Connection")) == (200, "close")
-    assert_gone(fresh)
+    assert_gone(patient)
 
 
 def test_a_running_upload_is_finished(fresh):
@@ -207,45 +217,45 @@ def test_idle_connections_do_not_hold_the_end_up(fresh):
     assert [connection.everything() for connection in connections] == [b"", b"", b""]
 
 
-def test_a_connection_that_was_made_just_before_may_still_send_its_request(fresh):
+def test_a_connection_that_was_made_just_before_may_still_send_its_request(patient):
     """It was accepted, and its request was on its way: the client can't know that it won't be read."""
-    with fresh.connect() as early, fresh.connect() as silent:
-        fresh.canary()
-        fresh.signal(signal.SIGTERM)
-        assert poll(lambda: refuses_connections(fresh))
+    with patient.connect() as early, patient.connect() as silent:
+        patient.canary()
+        patient.signal(signal.SIGTERM)
+        assert poll(lambda: refuses_connections(patient))
         reply = early.ask("GET", f"/quick?id={new_id()}")
         assert (reply.status, reply.header("Connection")) == (200, "close")
         assert silent.everything() == b""
-    assert_gone(fresh)
+    assert_gone(patient)
 
 
-def test_a_head_that_does_not_become_whole_does_not_hold_the_end_up(fresh):
-    stuck, slow = fresh.connect(), fresh.connect()
+def test_a_head_that_does_not_become_whole_does_not_hold_the_end_up(patient):
+    stuck, slow = patient.connect(), patient.connect()
     stuck.send(b"G")
     slow.send(b"GET /native/ping HTTP/1.1\r\nHo")
-    fresh.canary()
+    patient.canary()
     began = time.monotonic()
-    fresh.signal(signal.SIGTERM)
-    assert poll(lambda: refuses_connections(fresh), pause=0.005)
+    patient.signal(signal.SIGTERM)
+    assert poll(lambda: refuses_connections(patient), pause=0.005)
     slow.send(b"st: x\r\n\r\n")
     reply = slow.reply()
     assert (reply.status, reply.header("Connection")) == (200, "close")
     assert stuck.everything() == b""
-    assert_gone(fresh)
+    assert_gone(patient)
     assert time.monotonic() - began < HEAD_TIMEOUT
 
 
 @pytest.mark.parametrize("path", ["/native/ping", "/quick"])
-def test_a_request_that_is_on_its_way_on_a_kept_connection_is_answered(fresh, path):
+def test_a_request_that_is_on_its_way_on_a_kept_connection_is_answered(patient, path):
     """A proxy that sent it just then could not know of the stop, and may not repeat a POST."""
-    kept = fresh.connect()
-    fresh.canary(kept)
-    fresh.signal(signal.SIGTERM)
-    assert poll(lambda: refuses_connections(fresh), pause=0.005)
+    kept = patient.connect()
+    patient.canary(kept)
+    patient.signal(signal.SIGTERM)
+    assert poll(lambda: refuses_connections(patient), pause=0.005)
     reply = kept.ask("GET", path)
     assert (reply.status, reply.header("Connection").lower()) == (200, "close")
     assert kept.everything() == b""
-    assert_gone(fresh)
+    assert_gone(patient)
 
 
 def test_a_request_on_a_kept_connection_while_it_stops_is_answered_or_the_connection_closed(fresh):
@@ -382,6 +392,7 @@ from tornado.websocket import WebSocketHandler
 class Handling(WebSocketHandler):
     async def on_message(self, message):
         try:
+            print("begun", file=sys.stderr)
             await asyncio.sleep(float(message))
             print("handled", file=sys.stderr)
             await self.write_message("handled")
@@ -410,7 +421,7 @@ def test_a_message_that_a_handler_is_at_work_on_is_finished(handling):
     server = handling()
     connection = open_websocket(server, "/handling")
     connection.send(b"\x81\x81" + mask(b"7"))  # longer than a client has to answer the close
-    time.sleep(0.2)
+    assert server.log_lines("begun")
     server.signal(signal.SIGTERM)
     assert next_frame(connection)[0] == 8
     assert_gone(server)
@@ -426,7 +437,7 @@ def test_or_cut_off_when_the_graceful_timeout_is_over(handling):
     server = handling("--graceful-timeout", "1")
     connection = open_websocket(server, "/handling")
     connection.send(b"\x81\x82" + mask(b"60"))
-    time.sleep(0.2)
+    assert server.log_lines("begun")
     server.signal(signal.SIGTERM)
     assert_gone(server)
     said = [line.split(" waterspout.server ")[-1] for line in server.log.splitlines()[-4:]]
@@ -443,10 +454,10 @@ def test_that_of_a_client_that_has_left_does_not_hold_the_end_up(handling, when)
     server = handling()
     connection = open_websocket(server, "/handling")
     connection.send(b"\x81\x82" + mask(b"60"))
-    time.sleep(0.2)
+    assert server.log_lines("begun")
     if when == "before":
         connection.close()
-        time.sleep(0.2)
+        time.sleep(0.2)  # heard later, it is as if it left meanwhile
     server.signal(signal.SIGTERM)
     began = time.monotonic()
     if when == "meanwhile":
@@ -506,15 +517,15 @@ def assert_ended_soon(server, connection, began):
     assert time.monotonic() - began < SOON
 
 
-def test_a_stream_that_is_asked_for_while_it_stops_does_not_hold_the_end_up(fresh):
+def test_a_stream_that_is_asked_for_while_it_stops_does_not_hold_the_end_up(patient):
     """On a connection that was idle at the stop; its client asks again and again, as a browser does."""
-    connection = fresh.connect()
-    fresh.canary(connection)
+    connection = patient.connect()
+    patient.canary(connection)
     began = time.monotonic()
-    fresh.signal(signal.SIGTERM)
-    assert poll(lambda: refuses_connections(fresh), pause=0.005)
+    patient.signal(signal.SIGTERM)
+    assert poll(lambda: refuses_connections(patient), pause=0.005)
     connection.send_request("GET", "/native/events?topic=x")
-    assert_ended_soon(fresh, connection, began)
+    assert_ended_soon(patient, connection, began)
 
 
 def test_a_stream_that_a_running_request_begins_late_does_not_hold_the_end_up(start_server):
@@ -552,31 +563,32 @@ def test_an_application_says_how_long_a_stop_waits_unless_an_option_does(start_s
     assert_gone(server)
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_a_second_signal_soon_after_the_first_does_not_end_what_is_done_at_the_exit(
-    start_server, loop, tmp_path
-):
+@pytest.fixture(params=["asyncio", "uvloop"])
+def start_leaving(request, start_server, tmp_path):
+    """A server that has something to do at its exit, and the file that tells how far it has come with it."""
+
+    def start(**options):
+        sent = tmp_path / "sent"
+        words = ("--native", "tests.apps.slow_exit:routes", "--loop", request.param)
+        return start_server(*words, env={"SENT": str(sent)}, **options), sent
+
+    return start
+
+
+def test_a_second_signal_soon_after_the_first_does_not_end_what_is_done_at_the_exit(start_leaving):
     """As `timeout` sends it: to its child, and then to the child's process group."""
-    sent = tmp_path / "sent"
-    server = start_server(
-        *("--native", "tests.apps.slow_exit:routes", "--loop", loop), env={"SENT": str(sent)}
-    )
+    server, sent = start_leaving(python=limited(SAME_SIGNAL=20.0))
     server.signal(signal.SIGTERM)
-    time.sleep(0.3)
+    assert poll(sent.exists)
     server.signal(signal.SIGTERM)
     assert server.wait() == 0
     assert sent.read_text() == "all"
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_nor_does_a_reload_that_nobody_is_left_to_do(start_server, loop, tmp_path):
-    sent = tmp_path / "sent"
-    server = start_server(
-        *("--native", "tests.apps.slow_exit:routes", "--loop", loop), env={"SENT": str(sent)}
-    )
+def test_nor_does_a_reload_that_nobody_is_left_to_do(start_leaving):
+    server, sent = start_leaving()
     server.signal(signal.SIGTERM)
-    assert server.log_lines("stopped")
-    time.sleep(0.3)
+    assert poll(sent.exists)
     server.signal(signal.SIGHUP)
     assert server.wait() == 0
     assert sent.read_text() == "all"

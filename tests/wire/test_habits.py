@@ -231,10 +231,10 @@ def test_a_task_that_can_t_be_cancelled_does_not_hold_the_end_up(start_server, l
 
 
 def test_a_stop_soon_after_a_reload_waits_no_longer_for_what_that_has_cut(start_server):
-    server = start_server("--wsgi", APP, "--graceful-timeout", "6", form="process")
+    server, ident = start_server("--wsgi", APP, "--graceful-timeout", "6", form="process"), new_id()
     with server.connect() as connection:
-        connection.send_request("GET", "/sleeping")
-        assert connection.is_silent(0.5)
+        connection.send_request("GET", f"/sleeping?id={ident}")
+        server.wait_for_note("ran", ident)
         server.signal(signal.SIGHUP)
         assert connection.reply().status == 502
     server.signal(signal.SIGTERM)
@@ -242,7 +242,7 @@ def test_a_stop_soon_after_a_reload_waits_no_longer_for_what_that_has_cut(start_
     assert server.wait() == 0
     assert time.monotonic() - began < 5
     assert "had nothing to serve" not in server.log
-    (line,) = server.log_lines("GET /sleeping 502")
+    (line,) = server.log_lines(f"GET /sleeping?id={ident} 502")
     assert line.endswith(" stopped")
 
 

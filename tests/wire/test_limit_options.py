@@ -74,18 +74,19 @@ def test_tornado_s_server_has_the_head_s_size(start):
 # --- times ---------------------------------------------------------------------------------------------
 
 
-def seconds_to_end(connection):
-    """How long until the server closes, and what it sent before."""
+def end_of(server, begin):
+    """How long a connection on which the client has done this, and no more, lasts; and what still came."""
     begun = time.monotonic()
-    said = connection.everything()
+    with server.connect() as connection:
+        begin(connection)
+        said = connection.everything()
     return time.monotonic() - begun, said
 
 
 def test_a_slow_head_is_a_408(start):
     server = start("--head-timeout", "1")
-    with server.connect() as connection:
-        connection.send(b"GET /native/ping HTTP/1.1\r\nHost: x\r\n")
-        seconds, said = seconds_to_end(connection)
+    head = b"GET /native/ping HTTP/1.1\r\nHost: x\r\n"
+    seconds, said = end_of(server, lambda connection: connection.send(head))
     assert said.startswith(b"HTTP/1.1 408 ")
     assert 0.5 < seconds < LATE
 
@@ -106,9 +107,11 @@ def test_a_trickled_head_is_a_408(start):
 @pytest.mark.parametrize("listen", [OURS, TORNADO], ids=["waterspout", "tornado"])
 def test_an_idle_connection_is_closed_without_a_word(start, listen):
     server = start("--keep-alive-timeout", "1", listen=listen)
-    with server.connect() as connection:
+
+    def ask(connection):
         assert connection.ask(*PING).status == 200
-        seconds, said = seconds_to_end(connection)
+
+    seconds, said = end_of(server, ask)
     assert said == b""
     assert 0.5 < seconds < LATE
 
@@ -116,9 +119,8 @@ def test_an_idle_connection_is_closed_without_a_word(start, listen):
 @pytest.mark.parametrize("target", ["/native/whole", "/flask/stream"])
 def test_a_body_that_pauses_too_long_is_cut(start, target):
     server = start("--body-timeout", "1")
-    with server.connect() as connection:
-        connection.send(build_request("POST", target, body=b"x" * 1_000_000)[:500_000])
-        seconds, said = seconds_to_end(connection)
+    half = build_request("POST", target, body=b"x" * 1_000_000)[:500_000]
+    seconds, said = end_of(server, lambda connection: connection.send(half))
     assert said.startswith(b"HTTP/1.1 408 ") or said == b""
     assert 0.5 < seconds < LATE
 

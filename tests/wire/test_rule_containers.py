@@ -5,18 +5,18 @@
 import json
 import os
 import signal
-import time
 
 import pytest
 
 from tests.server import StartError, poll
-from tests.wire.test_stats import OPS, Watched
+from tests.wire.watched import OPS, Watched
 
 APP = """
 import os, time
 
 def app(environ, start_response):
     if environ["PATH_INFO"].endswith("/slow"):
+        open("begun", "w").close()
         time.sleep(1)
     start_response("200 OK", [])
     return [b"VERSION %d" % os.getpid()]
@@ -83,11 +83,11 @@ def test_they_are_told_and_health_is_bad_while_one_of_them_has_no_lane(start, na
 
 
 @pytest.mark.parametrize("name", SITES)
-def test_what_runs_in_them_is_finished_and_then_they_end(start, name):
+def test_what_runs_in_them_is_finished_and_then_they_end(start, name, folder):
     server = start(name)
     connection = server.connect()
     connection.send_request("GET", "/a/slow")
-    time.sleep(0.3)
+    assert poll((folder / "begun").exists)
     server.signal(signal.SIGTERM)
     assert connection.reply().text.startswith("one ")
     assert server.wait() == 0

@@ -24,7 +24,7 @@ def test_signs_of_life_stop_when_the_event_loop_does(start_server, manager):
     for _ in range(3):
         assert manager.recv(100) == b"WATCHDOG=1"
     with server.connect() as connection:
-        connection.send_request("GET", "/native/block?seconds=3")
+        connection.send_request("GET", "/native/block?seconds=4.5")
         assert server.log_lines("the event loop has been blocked for ")
         manager.setblocking(False)
         with pytest.raises(BlockingIOError):

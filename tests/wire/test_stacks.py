@@ -14,7 +14,7 @@ SERVE = (
 def test_sigusr1_tells_where_a_server_stands_whose_loop_is_blocked(start_server):
     server = start_server(*SERVE, form="process")
     with server.connect() as connection:
-        connection.send_request("GET", "/native/block?seconds=2")
+        connection.send_request("GET", "/native/block?seconds=5")
         assert poll(lambda: _asked(server, server.pid, b"in sleep_as_no_handler_should"))
         assert b"runs again" not in server.log_bytes
         assert connection.reply().text == "done"  # nobody was harmed

@@ -1,7 +1,6 @@
 """What the operations address reports, and who can't ask it (`--ops-bind`)."""
 
 import os
-import re
 import resource
 import signal
 import socket
@@ -13,30 +12,9 @@ from tests.server import StartError, new_id, poll, reserved_port, rss_of
 from tests.waterspout.processes import running_thread
 from tests.wire.client import Connection, build_request
 from tests.wire.test_drain import open_websocket
+from tests.wire.watched import OPS, Watched
 
 WORKING = ("--wsgi", "tests.apps.working:app")
-OPS = ("--ops-bind", "127.0.0.1:0")
-
-
-class Watched:
-    """A server and its operations address."""
-
-    def __init__(self, server):
-        self.server = server
-        (line,) = server.log_lines("figures at")
-        self.address = ("127.0.0.1", int(re.search(r"http://127\.0\.0\.1:(\d+)", line)[1]))
-
-    def ask(self, target, method="GET"):
-        with Connection(self.address) as connection:
-            return connection.ask(method, target)
-
-    def stats(self):
-        reply = self.ask("/-/stats")
-        assert (reply.status, reply.header("Content-Type")) == (200, "application/json")
-        return reply.json()
-
-    def pool(self, name="main"):
-        return self.stats()["pools"][name]
 
 
 @pytest.fixture
@@ -66,6 +44,7 @@ def test_what_runs_and_waits_is_told_while_it_does(watched, form):
     assert idle["slow_clients"] == {"cut": 0, "spool": {"used": 0, "limit": 256 << 20}}
     assert idle["wait"] == {"count": 0, "p50": None, "p90": None, "p99": None, "max": None}
     requests = [begin(watched) for _ in range(3)]
+    assert poll(lambda: watched.pool()["lanes"]["busy"] == 2)  # at first one may wait behind another
     assert server.get("/quick").status == 503
     busy = watched.pool()
     assert busy["lanes"]["busy"] == 2

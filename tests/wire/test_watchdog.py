@@ -9,7 +9,7 @@ SERVE = ("--native", "tests.apps.natives:routes")
 def test_a_handler_that_blocks_the_loop_is_named_in_the_log(start_server, loop):
     server = start_server(*SERVE, "--loop", loop)
     with server.connect() as connection:
-        connection.send_request("GET", "/native/block?seconds=3")
+        connection.send_request("GET", "/native/block?seconds=4.5")
         (line,) = server.log_lines("the event loop has been blocked for ")
         assert "runs again" not in server.log  # the point is that it was logged meanwhile
         assert " WARNING " in line
