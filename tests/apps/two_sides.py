@@ -1,6 +1,7 @@
 """One site on two sides: native rules, and a Flask app with some of the same paths."""
 
 import asyncio
+import contextlib
 import hashlib
 
 from flask import Flask, jsonify, make_response, request
@@ -133,9 +134,20 @@ class DeclinesGet(RequestHandler):
 
 
 class DeclinesLate(RequestHandler):
+    """Declines when its client has left; for one that `stays`, at once."""
+
+    def prepare(self):
+        self.left = asyncio.Event()
+
     async def get(self):
-        await asyncio.sleep(1.5)  # longer than a client may be half gone
+        note("asked", {"QUERY_STRING": self.request.query})
+        if not self.get_query_argument("stays", ""):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.left.wait(), 5)
         raise waterspout.Decline
+
+    def on_connection_close(self):
+        self.left.set()
 
 
 @stream_request_body
