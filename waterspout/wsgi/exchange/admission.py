@@ -168,7 +168,9 @@ class Admission:
         others = self._pool.lacking + sum(self._is_brisk(pace, now) for pace in self._collecting.values())
         if others:
             slow = [(pace, client) for client, pace in self._unfinished.items() if client.is_starving]
-            slow += [(pace, client) for client, pace in self._readers.items() if client.is_held_up]
+            for client, pace in self._readers.items():
+                if client.is_held_up and not client.waits_for_disk:
+                    slow.append((pace, client))
             self._cut_slowest(slow, others, STRETCH_TIME, now)
 
     def _free_space(self, now: float) -> None:

@@ -180,6 +180,11 @@ class SlowClient(Concluding):
         return self.is_held_up or self._download is not None
 
     @property
+    def waits_for_disk(self) -> bool:
+        """That its lane is held up is no fault of the client: the disk is busy."""
+        return self._download is not None and self._download.spool.waits_for_disk
+
+    @property
     def write_timeout(self) -> float:
         """How long the client may take for a stretch of the reply, whether others wait or not (seconds)."""
         return self._reply.write_timeout

@@ -6,11 +6,12 @@ and it costs one descriptor, however many clients are slow.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from waterspout.limits import SPOOL_AHEAD, SPOOL_BLOCK, SPOOL_KEPT
+from waterspout.limits import SPOOL_AHEAD, SPOOL_BLOCK, SPOOL_KEPT, STRETCH_TIME
 from waterspout.wsgi.exchange.disk import Disk, Outcome
 
 
@@ -95,6 +96,7 @@ class Spool:
         self._tail = bytearray()  # the last block, not yet full
         self._in_memory = 0  # bytes of blocks that are not yet, or never will be, on disk
         self._writing = False
+        self._asked = 0.0  # when the disk was asked to, on the monotonic clock
         self.wants_space = False
         self._closed = False
         self.size = 0
@@ -108,6 +110,12 @@ class Spool:
         stuck = self.wants_space or self.failed is not None
         most = SPOOL_KEPT if stuck else SPOOL_KEPT + SPOOL_AHEAD
         return self.size >= self.limit or self._in_memory > most * SPOOL_BLOCK
+
+    @property
+    def waits_for_disk(self) -> bool:
+        """There is room for more as soon as the disk has taken a piece, and it does not stand still."""
+        has_room = self._writing and not self.wants_space and self.size < self.limit
+        return has_room and time.monotonic() - self._asked < STRETCH_TIME
 
     @property
     def takes_space(self) -> bool:
@@ -165,7 +173,7 @@ class Spool:
             block.place, block.working = place, True
             batch.append(block)
         if batch:
-            self._writing = True
+            self._writing, self._asked = True, time.monotonic()
             pieces = [(block.place * SPOOL_BLOCK, block.data) for block in batch]  # type: ignore[operator]
             self._space.disk.write(pieces, partial(self._on_written, batch))  # type: ignore[arg-type]
 

@@ -35,7 +35,7 @@ class FakeClient:
         self.admission = admission
         self.received = self.taken = 0
         self.expects_continue = self.is_starving = self.is_held_up = self.is_behind = False
-        self.wants_space = self.takes_space = False
+        self.wants_space = self.takes_space = self.waits_for_disk = False
         self.write_timeout = math.inf
         self.is_parked = False
         self.orders = []

@@ -6,13 +6,14 @@ import hashlib
 import random
 import tempfile
 import threading
+import time
 
 import pytest
 
 from tests.waterspout.wsgi.fake_lanes import MAX_BODY, Site, post
 from tests.waterspout.wsgi.jobs import wait_for
 from waterspout.limits import STRETCH
-from waterspout.wsgi.exchange import disk
+from waterspout.wsgi.exchange import admission, disk, spool
 from waterspout.wsgi.frames import CUT, WHOLE, build_reply
 
 pytestmark = pytest.mark.gen_test(timeout=20)
@@ -208,6 +209,40 @@ async def test_a_disk_that_takes_nothing_makes_the_view_wait(client, pool, app, 
     await wait_for(lambda: lane.orders[-1] == "resume")
     lane.user.on_reply(None, BODY[said:], WHOLE)
     assert await client.read_bytes(len(BODY) - said) == BODY[said:]
+
+
+async def test_a_client_whose_lane_waits_for_the_disk_alone_is_not_cut_for_it(client, pool, app, monkeypatch):
+    """The disk is busy: it takes each piece in time, and the whole reply later."""
+    write = disk._write
+
+    def write_slowly(pieces, descriptor):
+        time.sleep(0.1)
+        write(pieces, descriptor)
+
+    monkeypatch.setattr(disk, "_write", write_slowly)
+    monkeypatch.setattr(admission, "STRETCH_TIME", 0.5)  # the disk has longer for each piece
+    lane = await begin(client, pool, app)
+    said = 0
+    while said < len(BODY):  # some seconds
+        said += await say(lane, BODY[said:])
+        await wait_for(lambda: lane.orders[-1:] != ["pause"])
+    lane.user.on_reply(None, b"", WHOLE)
+    await client.read_head()
+    assert await client.read_bytes(len(BODY)) == BODY
+
+
+async def test_one_whose_disk_stands_still_is(client, pool, app, monkeypatch, access_log):
+    gate = threading.Event()
+    monkeypatch.setattr(disk, "_write", lambda pieces, descriptor: gate.wait(10))
+    for module in (admission, spool):
+        monkeypatch.setattr(module, "STRETCH_TIME", 0.5)
+    lane = await begin(client, pool, app)
+    try:
+        await say(lane, BODY)
+        await wait_for(lambda: "too-slow" in access_log.text)
+    finally:
+        gate.set()
+    await wait_for(lambda: is_at_rest(app))
 
 
 async def test_replies_that_a_disk_does_not_take_are_said_with_the_reason(
