@@ -5,17 +5,20 @@ import time
 
 import pytest
 
-from tests.server import has_ended, new_id, poll
+from tests.server import has_ended, limited, new_id, poll
 
 SERVE = ("--wsgi", "tests.apps.leaving:app")
+PATIENT = limited(CUT_GRACE=2.0)
 
 
 @pytest.fixture
 def start(start_server):
-    """A server with WSGI processes, whose functions for the exit take `takes` seconds."""
+    """A server with WSGI processes, whose functions for the exit take `takes` seconds. One in which a view
+    hangs is told to end, and has half a second for a sign of life: `PATIENT`, longer.
+    """
 
-    def start(*options, takes=0.0):
-        return start_server(*SERVE, *options, form=None, env={"EXIT_TAKES": str(takes)})
+    def start(*options, takes=0.0, python=PATIENT):
+        return start_server(*SERVE, *options, form=None, env={"EXIT_TAKES": str(takes)}, python=python)
 
     return start
 
@@ -114,7 +117,7 @@ def test_that_python_takes_long_to_end_is_said(start_server, tmp_path):
 
 def test_one_whose_lock_is_held_is_not_waited_for(start):
     """None of its functions can run."""
-    server = start("--graceful-timeout", "0.5")
+    server = start("--graceful-timeout", "0.5", python=())
     hang(server, "locking")
     server.signal(signal.SIGTERM)
     assert server.log_lines("requests are cut off (1)")
