@@ -181,7 +181,9 @@ def echo_blocks(environ, start_response):
 
 @app.view
 def read_beside(environ, start_response):
-    """A thread of the view reads the upload; meanwhile the view sends `size` bytes every `pause` seconds."""
+    """A thread of the view reads the upload; meanwhile the view sends `size` bytes every `pause` seconds, at
+    most `times` times.
+    """
     done, digest = threading.Event(), hashlib.sha256()
 
     def read():
@@ -195,7 +197,9 @@ def read_beside(environ, start_response):
     reader = threading.Thread(target=read)
     reader.start()
     sign, pause = b"." * int(parameter(environ, "size")), float(parameter(environ, "pause"))
-    while not done.wait(pause):
+    for _ in range(int(parameter(environ, "times", "1000000000"))):
+        if done.wait(pause):
+            break
         yield sign
     reader.join()
     yield digest.hexdigest().encode()
