@@ -54,7 +54,7 @@ def test_a_reply_that_stands_still_is_cut(start):
 
 
 def test_a_view_that_goes_on_sending_has_time(start):
-    server = start()
+    server = start(timeout="1.5")  # a quarter of a second for each piece, two seconds for all
     assert server.get("/trickling").text == "x" * 8
 
 
