@@ -166,6 +166,12 @@ def choose_combination():
     return COMBINATION
 
 
+def without_waiting(said):
+    """What a server has said, on a machine on which nothing takes long to load."""
+    lines = said.splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("waterspout: waiting for "))
+
+
 class Server:
     """`waterspout serve` in a session of its own, on a free port; or where the options in `listen` say.
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.server import FORMS, START_DEADLINE, environment, new_id
+from tests.server import FORMS, START_DEADLINE, environment, new_id, without_waiting
 
 NATIVE = "tests.apps.natives:routes"
 WSGI = "tests.apps.environs:app"
@@ -45,7 +45,7 @@ def project(tmp_path):
 
 def run(project, *arguments, env=None):
     """Run to the end; a server that starts after all is ended by the deadline."""
-    return subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "waterspout", "serve", *arguments],
         cwd=project,
         env=environment(project, env),
@@ -55,6 +55,8 @@ def run(project, *arguments, env=None):
         check=False,
         stdin=subprocess.DEVNULL,
     )
+    done.stderr = without_waiting(done.stderr)
+    return done
 
 
 #: An option that names something to load, and the form: together they decide which process loads it.

@@ -109,7 +109,7 @@ def test_a_thread_may_read_the_body_while_the_view_sends(server, framing, size, 
 
 
 def test_it_may_though_the_client_sends_all_before_it_reads(server):
-    """More than the buffers on the way hold, in both directions, and less than may be spooled of one reply."""
+    """More than the buffers on the way hold, both ways, and less than may be spooled of one reply."""
     body = random.Random(10).randbytes(24 << 20)
     with server.connect() as connection:
         target = "/read-beside?size=65536&pause=0.001&times=200"

@@ -13,7 +13,7 @@ from functools import partial
 
 import pytest
 
-from tests.server import ROOT, environment, poll
+from tests.server import ROOT, environment, poll, without_waiting
 from waterspout.limits import LOOP_STANDS, SAME_SIGNAL
 
 #: `{begun}`: what the application has started by then; `{first}`, `{last}`: what fails.
@@ -68,7 +68,7 @@ def run(tmp_path):
             timeout=PATIENCE,
             check=False,
         )
-        return done.returncode, done.stderr
+        return done.returncode, without_waiting(done.stderr)
 
     return run
 
