@@ -1,11 +1,12 @@
 """A view that hangs keeps no process from running what is registered for its exit."""
 
+import os
 import signal
 import time
 
 import pytest
 
-from tests.server import has_ended, limited, new_id, poll
+from tests.server import freeze, has_ended, limited, new_id, poll
 
 SERVE = ("--wsgi", "tests.apps.leaving:app")
 PATIENT = limited(CUT_GRACE=2.0)
@@ -113,6 +114,20 @@ def test_that_python_takes_long_to_end_is_said(start_server, tmp_path):
     server = start_server("--wsgi", "freeing:app", cwd=tmp_path)
     server.stop()
     assert server.log_lines("is still running: it does not say what, so most likely Python itself is ending")
+
+
+def test_one_that_has_given_a_sign_of_life_while_the_server_stood_still_is(start):
+    server = start("--graceful-timeout", "0.5", takes=1.5, python=())
+    pid, _ = hang(server, "sleeping")
+    freeze(pid)
+    server.signal(signal.SIGTERM)
+    assert server.log_lines("requests are cut off (1)")
+    freeze(server.pid)
+    os.kill(pid, signal.SIGCONT)
+    time.sleep(1.0)
+    server.signal(signal.SIGCONT)
+    assert server.wait() == 0
+    assert pids_of(server, "left") == {pid}
 
 
 def test_one_whose_lock_is_held_is_not_waited_for(start):

@@ -69,6 +69,9 @@ _KEPT: Final = 0.5 if sys.platform == "darwin" else 0.0
 #: after the loss of its lanes its end is noticed.
 _LAST_WORDS: Final = 0.5
 
+#: In how many steps a sign of life is waited for: a stall of the whole machine is one of them.
+_STEPS: Final = 5
+
 #: What most likely keeps a process from ending that has nothing to serve and does not answer any more.
 _ENDING: Final = "it does not say what, so most likely Python itself is ending (it frees the app's objects)"
 
@@ -167,7 +170,7 @@ class ProcessCrew(Crew):
         saying = self._loop.create_task(self._say_awaited())
         if not self._is_free:
             self.ping()
-        silent = self._loop.call_later(CUT_GRACE, self._end_silent)
+        silent = self._loop.create_task(self._end_silent())
         try:
             self._order(STOP)
             self._is_told = True
@@ -181,10 +184,17 @@ class ProcessCrew(Crew):
             saying.cancel()
             silent.cancel()
 
-    def _end_silent(self) -> None:
-        """A view that holds the interpreter lock keeps all other threads from ending, too."""
-        if not self._is_free and self.awaited:
-            self.kill()
+    async def _end_silent(self) -> None:
+        """A view that holds the interpreter lock keeps all other threads from ending, too.
+
+        In steps, and what has come is read first: on a busy machine this process, or both, may stand still.
+        """
+        for _ in range(_STEPS):
+            await asyncio.sleep(CUT_GRACE / _STEPS)
+        if not self._is_free and not self.gone:
+            self._on_control()
+            if self.awaited:
+                self.kill()
 
     async def _say_awaited(self) -> None:
         """Log what keeps it from ending, while there is time to do something about it."""
