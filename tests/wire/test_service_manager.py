@@ -1,5 +1,7 @@
 """A service manager that wants to be notified: systemd's Type=notify, and WatchdogSec."""
 
+import time
+
 import pytest
 
 from tests.waterspout.serving.test_notifying import manager
@@ -30,6 +32,9 @@ def test_signs_of_life_stop_when_the_event_loop_does(start_server, manager):
         with pytest.raises(BlockingIOError):
             while True:
                 manager.recv(100)  # what came before it stood still
+        time.sleep(1)
+        with pytest.raises(BlockingIOError):
+            manager.recv(100)
         assert "runs again" not in server.log
         manager.settimeout(30)
         assert connection.reply().text == "done"
