@@ -181,7 +181,6 @@ class FilePart:
         # Not by `send`: what was read may be gone from memory again, and that must not go on forever.
         self._send(min(self.left, SENDFILE_PIECE))
         if not self.left:
-            self._stop_waiting()
             self._on_room()
 
 

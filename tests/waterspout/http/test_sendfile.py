@@ -198,6 +198,16 @@ async def test_a_thread_waits_for_the_disk(path, monkeypatch):
     assert len(disk.read) >= 3
 
 
+@on_loops
+async def test_a_part_that_fits_once_it_is_read_tells_that_it_is_sent(path, monkeypatch):
+    ColdDisk(monkeypatch)
+    with part_of(path, 0, 1000) as (part, theirs, told):
+        assert not part.send()
+        await until(lambda: told["room"])
+        assert told == {"sent": 1000, "room": 1, "failures": []}
+        assert await read(theirs, 1000) == CONTENT[:1000]
+
+
 @pytest.fixture
 def without_threads(monkeypatch):
     """The threads that were to be started. None can be, and earlier failures are forgotten."""

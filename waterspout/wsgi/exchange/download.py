@@ -33,7 +33,6 @@ class Download:
         self._on_room = on_room
         self._on_failure: Callable[[OSError], None] | None = on_failure
         self._waits = True  # a download begins because the reply has no room
-        self._closed = False
         self.end: bytes | None = None
         self.spool = Spool(space, limit, self.pump)
 
@@ -49,7 +48,7 @@ class Download:
 
     def pump(self) -> None:
         """Write as much as the client takes."""
-        while not self._waits and not self._closed:
+        while not self._waits:
             if not self._reply.when_flushed(self.room):
                 self._waits = True
                 break
@@ -57,8 +56,6 @@ class Download:
             if not piece:
                 break
             self._reply.write(piece)
-        if self._closed:
-            return
         if self.spool.failed is not None and self._on_failure is not None:
             on_failure, self._on_failure = self._on_failure, None
             on_failure(self.spool.failed)
@@ -70,7 +67,6 @@ class Download:
 
     def close(self) -> None:
         """Nobody takes the rest."""
-        self._closed = True
         self.spool.close()
         self._on_drained = self._on_room = tell_nobody  # their owner refers to us: else a cycle
         self._on_failure = None

@@ -180,7 +180,6 @@ class Crew:
     async def drain(self) -> None:
         """Accept nothing more, and wait until nothing that somebody waits for is running."""
         self.draining = True
-        self.prefetch.stop()
         self.check_drained()
         while not self._drained.is_set():
             self.wind_up()
