@@ -247,12 +247,10 @@ class ProcessCrew(Crew):
 
     def dump_and_kill(self) -> None:
         """`kill` it after it has dumped where all of its threads are: faulthandler needs no lock for that."""
-        if self._process is None or self.ended_here:
-            return
+        assert self._process is not None
         self.ended_here = True
         self._take_nothing()
-        with contextlib.suppress(OSError):
-            self._process.send_signal(signal.SIGUSR1)
+        self._process.send_signal(signal.SIGUSR1)
         self._loop.call_later(_LAST_WORDS, self._kill)
 
     def _on_lane_idle(self, lane: Lane) -> None:
@@ -261,7 +259,7 @@ class ProcessCrew(Crew):
 
     def _kill(self) -> None:
         self._take_nothing()
-        if self._process is not None and self._process.returncode is None:
+        if self._process is not None:
             self._process.kill()
 
     def _take_nothing(self) -> None:
@@ -489,7 +487,6 @@ class ProcessCrew(Crew):
         self._settle(WaterspoutError(self._describe_early_end()))
         self._loop.remove_reader(self._control)
         self._loop.remove_writer(self._control)
-        self._untold = False
         self._control.close()
         # If it died while draining, it may have been stopped already: its lanes were seen to close first.
         self.crashed = self.ready and (self.killed or self._was_dead or not self._stopping)

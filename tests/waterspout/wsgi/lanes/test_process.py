@@ -172,6 +172,8 @@ async def test_of_a_process_that_dies_while_it_is_given_its_lanes_the_end_is_tol
         os.waitid(os.P_PID, crew.pid, os.WEXITED | os.WNOWAIT)
         if is_noticed:
             await wait_for(lambda: crew.gone)
+        else:
+            crew._order(PING)  # as `open_lane` does, but before its end can be noticed
         await open_lane()
 
     monkeypatch.setattr(crew, "_open_lane", open_after_its_death)
@@ -228,6 +230,15 @@ async def test_a_process_that_is_killed_is_gone_once_and_so_is_what_it_ran(start
     assert f"WSGI process {crew.pid} ended: killed by SIGKILL" in caplog.text
     assert "; it ran GET /half for 0 s, GET /half for 0 s; starting another" in caplog.text
     assert crew.crashed
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGRTMIN"), reason="there all signals have names")
+async def test_one_that_is_killed_by_a_signal_without_a_name_is_gone(start_crew, caplog):
+    crew = await start_crew()
+    number = signal.SIGRTMIN + 1
+    os.kill(crew.pid, number)
+    await wait_for(lambda: crew.gone_told == 1)
+    assert f"WSGI process {crew.pid} ended: killed by signal {number}; it ran nothing" in caplog.text
 
 
 @pytest.mark.parametrize("is_seen_first", ["its end", "the end of its lanes"])
@@ -322,6 +333,12 @@ async def test_one_that_hears_no_orders_is_not_said_to_lack_memory(start_crew, c
     await wait_for(lambda: crew.gone)
     assert "killed, probably by this server: it no longer got orders" in caplog.text
     assert "memory" not in caplog.text
+
+
+async def test_one_that_hears_no_orders_does_not_say_where_it_stands(start_crew):
+    crew = await start_crew()
+    crew._control.shutdown(socket.SHUT_RDWR)
+    assert await crew.find_place() == ""
 
 
 async def test_one_whose_control_channel_is_garbled_is_ended(start_crew, caplog):
@@ -564,6 +581,7 @@ async def test_one_for_which_no_descriptor_is_left_is_starved(make_crew, monkeyp
     if spared:
         await wait_for(lambda: crew.gone)
     else:
+        await asyncio.wait_for(crew.stop(), 5)
         crew.gone = True  # it never was
 
 
@@ -577,6 +595,7 @@ async def test_one_for_which_no_process_is_left_is_starved(make_crew, monkeypatc
     with pytest.raises(WaterspoutError, match=os.strerror(number)):
         await crew.start()
     assert crew.starved
+    await asyncio.wait_for(crew.stop(), 5)
     crew.gone = True  # it never was
 
 
@@ -607,6 +626,16 @@ async def test_it_gives_a_sign_of_life_when_it_is_asked_for_one(start_crew):
     crew = await start_crew()
     crew.ping()
     assert crew.awaited
+    await wait_for(lambda: not crew.awaited)
+
+
+async def test_it_is_still_asked_for_one_when_it_has_been_asked_where_many_threads_stand(start_crew):
+    crew = await start_crew()
+    freeze(crew.pid)
+    for thread in range(1000):
+        crew.locate(thread, lambda place: None)
+    crew.ping()
+    os.kill(crew.pid, signal.SIGCONT)
     await wait_for(lambda: not crew.awaited)
 
 
@@ -658,6 +687,21 @@ async def test_a_killed_process_is_given_nothing_more(start_crew):
     crew = await start_crew()
     crew.kill()
     assert len(crew.idle) == 0
+
+
+async def test_one_that_is_to_be_killed_is_given_nothing_by_a_view_that_ends_before(
+    start_crew, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(process, "_LAST_WORDS", 60)
+    crew = await start_crew(threads=1)
+    [lane] = crew.lanes
+    job = crew.begin(f"/gated?{tmp_path / 'gate'}")
+    crew.dump_and_kill()
+    (tmp_path / "gate").touch()
+    await job.answer()
+    await wait_for(lambda: not lane.busy)
+    assert len(crew.idle) == 0
+    crew.kill()
 
 
 @pytest.mark.parametrize("nice", [0, 4])
