@@ -539,6 +539,29 @@ async def test_a_get_of_the_handlers_own_is_over_when_there_is_no_websocket(form
 
 
 @scenario
+async def test_a_get_of_the_handlers_own_is_over_when_its_client_left_before_the_answer(form):
+    class Wrapped(Witness):
+        async def prepare(self):
+            self.events.append("prepare")
+            while not served.closings:  # until the server has heard of it
+                await asyncio.sleep(0.005)
+
+        async def get(self, *args):
+            try:
+                await super().get(*args)
+            finally:
+                self.events.append("over")
+
+    async with serve(form, Wrapped) as served:
+        _, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(request())
+        await served.until("prepare")
+        writer.transport.abort()
+        await served.until("over")
+    assert served.events == ["prepare", ("close", None, None), "over"]
+
+
+@scenario
 async def test_a_handler_that_fails_when_nobody_is_there(form, caplog):
     class Late(Witness):
         async def on_message(self, message):
