@@ -819,6 +819,7 @@ class EndsNothing(LogsNothing):
 
     def on_finish(self):
         self.settings["ended"].append(self.request.path)
+        raise SystemExit(5)
 
 
 @stream_request_body
@@ -833,22 +834,27 @@ class CancelsItself(EndsNothing):
         await asyncio.sleep(0)
 
 
+class AnswersLast(CancelsItself):
+    finish = RequestHandler.finish
+
+
 @on_loops
 async def test_a_handler_that_can_t_even_fail_leaves_no_client_waiting(caplog):
     ended = []
     rules = [("/logs", LogsNothing), ("/ends", EndsNothing), ("/exits", ExitsInPlace)]
-    rules += [("/streams", StreamsNothing), ("/cancels", CancelsItself)]
+    rules += [("/streams", StreamsNothing), ("/cancels", CancelsItself), ("/answers", AnswersLast)]
     application = Application(rules, ended=ended)
     async with harness.serve(application) as served:
         async with served.client() as client:
-            client.send(b"GET /logs HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert (await client.read_reply())[0] == 500
+            for path in ("/logs", "/answers", "/logs"):
+                client.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                assert (await client.read_reply())[0] == 500
         for path in ("/exits", "/ends", "/streams", "/cancels"):
             async with served.client() as client:
                 client.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
                 assert await client.rest() == b""
     await application.stop()
-    assert ended == ["/ends", "/streams", "/cancels"]
+    assert ended == ["/answers", "/ends", "/streams", "/cancels"]
 
 
 class SendsBytes(RequestHandler):
