@@ -295,6 +295,12 @@ def socket_scenario(path, *messages, end=CLOSE, compressed=False):
     return scenario
 
 
+async def shake_without_key(served):
+    async with served.client(**served.options) as client:
+        client.send(raw.request("/echo", drop=["Sec-WebSocket-Key"]))
+        assert (await client.read_reply())[0] == 400
+
+
 def _deflate(message):
     compressor = zlib.compressobj(wbits=-15)
     data = compressor.compress(message.encode()) + compressor.flush(zlib.Z_SYNC_FLUSH)
@@ -382,6 +388,7 @@ SCENARIOS = {
     "WebSocket with pings that breaks the protocol": socket_scenario("/pinged", end=raw.frame(11)),
     "WebSocket with compression": socket_scenario("/compressed", "hello", compressed=True),
     "WebSocket that is refused": ask("/echo"),
+    "WebSocket without a key": shake_without_key,
 }
 #: Without a WSGI app: Flask would answer, and it keeps its router's exceptions in a reference cycle.
 NATIVE_ALONE = {

@@ -60,7 +60,6 @@ class WebSocketProtocol(asyncio.Protocol):
         "_given_up",
         "_gone",
         "_handling",
-        "_has_room",
         "_is_cut",
         "_keep_alive",
         "_lost",
@@ -91,7 +90,6 @@ class WebSocketProtocol(asyncio.Protocol):
         self._scheduled = False  # the rest of what has arrived is for the next turn of the loop
         self._unheard = False  # the client has asked for much, and reads too little of it
         self._reading_paused = False
-        self._has_room = True
         self._eof = False
         self._lost = False
         self._deflater: Deflater | None = None
@@ -126,8 +124,6 @@ class WebSocketProtocol(asyncio.Protocol):
         finally:
             # As with Tornado, callbacks see the context variables that `prepare` and `open` have set.
             self._context = contextvars.copy_context()
-            request: Any = handler.request
-            request.connection.task = None  # this one, which has nothing left to do
             self._busy = False
             if not is_collected:
                 self._advance()
@@ -246,11 +242,9 @@ class WebSocketProtocol(asyncio.Protocol):
         self._settle()
 
     def pause_writing(self) -> None:
-        self._has_room = False
         self._writer.pause()
 
     def resume_writing(self) -> None:
-        self._has_room = True
         if self._writer.holds:
             # If a write fails during this call, asyncio's transport ends twice, and logs that.
             asyncio.get_running_loop().call_soon(self._on_room)
@@ -258,7 +252,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._on_room()
 
     def _on_room(self) -> None:
-        if self._has_room and self._writer.resume() and self._unheard:
+        if self._writer.resume() and self._unheard:
             self._unheard = False
             self._go_on_later()
 
@@ -316,7 +310,7 @@ class WebSocketProtocol(asyncio.Protocol):
                     break
                 _ACTIONS[frame.opcode](self, frame.payload)
                 work += FRAME_COST + len(frame.payload)
-                if work > TURN and not self._busy:
+                if work > TURN:
                     self._go_on_later()
         except ProtocolError as error:
             gen_log.debug("WebSocket closed with %d: %s", error.code, error)
@@ -410,7 +404,6 @@ class WebSocketProtocol(asyncio.Protocol):
         self.close_code, self.close_reason = frames.parse_close(payload)
         self.client_terminated = True
         self.close(self.close_code)  # the answer, if it is not one itself (RFC 6455 section 5.5.1)
-        self._end_within(CLOSE_TIMEOUT)
         self._transport.close()
 
     # -- endings -----------------------------------------------------------------------------------------
@@ -426,11 +419,8 @@ class WebSocketProtocol(asyncio.Protocol):
         self._end_within(LINGER)
         if self._transport.is_closing():
             return
-        if self._eof:
-            self._transport.close()
-        else:
-            with contextlib.suppress(OSError):  # it has reset the connection: nobody reads our answer
-                self._transport.write_eof()
+        with contextlib.suppress(OSError):  # it has reset the connection: nobody reads our answer
+            self._transport.write_eof()
 
     def _end_within(self, delay: float) -> None:
         self._stop_timers()

@@ -68,7 +68,7 @@ async def test_the_handler_closes_in_open(form):
 
 
 @scenario
-async def test_an_open_that_is_given_up_with_its_loop_passes_nothing_on(form):
+async def test_an_open_that_is_given_up_with_its_loop_passes_nothing_on(form, caplog):
     class Waiting(Witness):
         async def open(self, *args):
             super().open()
@@ -85,6 +85,7 @@ async def test_an_open_that_is_given_up_with_its_loop_passes_nothing_on(form):
         client.send(frame(TEXT, "too late"), close(1000))
         await served.until("given up")
         assert served.events == ["open", "given up"]
+        assert not caplog.records
 
 
 @scenario
@@ -373,9 +374,14 @@ async def test_a_client_that_breaks_the_protocol(form, sent, code):
 @scenario
 async def test_the_close_frame_is_not_eaten_by_a_reset(form):
     async with serve(form, websocket_max_message_size=1000) as served, connect(served.port) as client:
+        await served.until("open")
+        protocol = served.handler.ws_connection
         client.send(frame(BINARY, bytes(3_000_000)))
         await client.writer.drain()
         assert (await client.read_close())[0] == 1009
+        client.writer.close()
+        await served.until_closed()
+        assert protocol._parser.held < 1_000_000  # and what still comes is thrown away
 
 
 @scenario
@@ -523,7 +529,7 @@ async def test_a_get_of_the_handlers_own_that_is_cut_short_cuts_the_connection(f
 
 
 @scenario
-async def test_a_get_of_the_handlers_own_is_over_when_there_is_no_websocket(form):
+async def test_a_get_of_the_handlers_own_is_over_when_there_is_no_websocket(form, caplog):
     class Wrapped(Witness):
         async def get(self, *args):
             try:
@@ -536,6 +542,7 @@ async def test_a_get_of_the_handlers_own_is_over_when_there_is_no_websocket(form
         writer.write(request(drop=["Sec-WebSocket-Key"]))
         await served.until("over")
         writer.close()
+    assert not caplog.records
 
 
 @scenario
@@ -575,6 +582,23 @@ async def test_a_handler_that_fails_when_nobody_is_there(form, caplog):
             client.text("a")
             await served.until("a")
             served.handler.ws_connection._transport.abort()
+        assert await served.until_closed() == (None, None)
+
+
+@scenario
+async def test_a_handler_that_fails_when_its_client_sends_no_more(form, caplog):
+    class Late(Witness):
+        async def on_message(self, message):
+            while not self.ws_connection.client_has_left:
+                await asyncio.sleep(0.005)
+            raise ValueError(message)
+
+    async with serve(form, Late) as served, connect(served.port) as client:
+        client.text("a")
+        client.writer.write_eof()
+        if form.server != TORNADO:  # whose stream is closed at once
+            assert await client.read_close() == (1011, "")
+        assert await client.read() is None
         assert await served.until_closed() == (None, None)
 
 
