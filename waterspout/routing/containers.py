@@ -33,7 +33,6 @@ def _list(rules: Iterable[Rule], before: str) -> Iterator[tuple[str, Container]]
         if isinstance(target, RuleMap):
             led = [(before + each.path, each.kwargs or {}) for each in target.path_rules]
             yield from ((path, each) for path, kwargs in led for each in _pick(kwargs.values()))
-            continue
         path = before + ("" if isinstance(rule.matcher, AnyMatches) else spell_matcher(rule.matcher))
         yield from ((path, each) for each in _pick((target, *(rule.target_kwargs or {}).values())))
         router = target.default_router if isinstance(target, Application) else target

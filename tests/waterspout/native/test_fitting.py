@@ -194,6 +194,11 @@ def test_what_initialize_is_given_is_known_too():
     assert list(find_misfits(StaticFileHandler, [Given("/x", 1, (), ("path",))])) == []
 
 
+class Stored(Bare):
+    def initialize(self, store):
+        pass
+
+
 class Orders(RequestHandler):
     """In the style of REST, for two rules."""
 
@@ -249,6 +254,21 @@ def test_nothing_is_said_of_one_that_may_change_what_it_is_given(handler):
     assert list(find_misfits(handler, [Given("/x", 1, (), ())])) == []
 
 
+class Lazy:
+    """Asking for any of its attributes would load it."""
+
+    def __getattr__(self, name):
+        raise RuntimeError("not configured")
+
+
+class Prepared(Bare):
+    prepare = Lazy()
+
+
+def test_nothing_is_said_of_one_that_can_t_be_inspected():
+    assert Application([("/x/<name>", Prepared)]).doubts == []
+
+
 def test_nothing_is_said_of_a_matcher_that_may_give_something_else():
     class Gives(PathMatches):
         def match(self, request):
@@ -265,6 +285,7 @@ def test_a_rule_of_either_notation_is_told_by_its_path():
         ("/d", Takes),
         (r"/e/(.*)", StaticFileHandler),
         PathRule("/f", Takes, defaults={"number": 7}),
+        PathRule("/f/stored", Stored, {"store": {}}),
         ("/g.*", [(r"/g/(\d+)", Takes), (r"/g/h", Bare)]),
     ]
     a, b, c, more, e = Application(rules).doubts

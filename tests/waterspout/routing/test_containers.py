@@ -123,3 +123,12 @@ async def test_if_one_can_t_be_loaded_none_runs_but_those_that_did_before():
     assert [each.pool.is_open for each in (before, other, lacking)] == [True, False, False]
     await stop_containers(application, 1)
     assert not before.pool.is_open
+
+
+async def test_if_one_can_t_be_loaded_no_other_is_waited_for(tmp_path, monkeypatch):
+    (tmp_path / "loaded_for_long.py").write_text("import time; time.sleep(60)")
+    monkeypatch.syspath_prepend(tmp_path)
+    loading, lacking = [Container(f"{name}:app") for name in ("loaded_for_long", "no_such_module")]
+    with pytest.raises(TargetNotFound):
+        await start_containers(tornado.web.Application([("/a", loading), ("/b", lacking)]))
+    assert not loading.pool.is_open

@@ -72,15 +72,14 @@ class Tunnel(Reply):
                 self._leave()
 
     def _leave(self) -> None:
-        if not self.finished:
-            on_left = self._on_left
-            self._end_once()
-            on_left()
+        on_left = self._on_left
+        self._end_once()
+        on_left()
 
     def _end_once(self) -> bool:
         """False: it has ended before."""
         is_first, self.finished = not self.finished, True
-        self._on_left = tell_nobody  # its owner refers to us: else a cycle
+        self._on_left = tell_nobody  # more than once; and its owner refers to us: else a cycle
         self._upload.discard()  # what still comes
         return is_first
 

@@ -105,6 +105,17 @@ async def test_one_in_use_is_not_wound_up(dig, is_sent_by):
     assert dug.lane.body.removeprefix(PING) == GOING_AWAY
 
 
+async def test_what_has_come_in_part_is_not_mixed_with_the_word_of_the_end(dig):
+    dug = await dig()
+    dug.upload.grant(1000)
+    dug.client.send(PING[:1])
+    await wait_for(lambda: dug.lane.body)
+    dug.tunnel.wind_up()
+    dug.tunnel.wind_up()
+    assert dug.lane.ended
+    assert dug.lane.body == PING[:1]
+
+
 async def test_the_view_is_told_that_its_client_sends_no_more(dig):
     dug = await dig()
     dug.client.shutdown(socket.SHUT_WR)
