@@ -318,9 +318,8 @@ class WebSocketProtocol(asyncio.Protocol):
         self._settle()
 
     def _go_on_later(self) -> None:
-        if not self._scheduled:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._take_turn)
+        self._scheduled = True
+        asyncio.get_running_loop().call_soon(self._take_turn)
 
     def _take_turn(self) -> None:
         self._scheduled = False

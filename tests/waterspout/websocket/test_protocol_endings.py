@@ -68,6 +68,19 @@ async def test_the_handler_closes_in_open(form):
 
 
 @scenario
+async def test_behind_a_cut_by_the_handler_nothing_is_passed_on(form):
+    class Cuts(Witness):
+        def on_message(self, message):
+            super().on_message(message)
+            self.ws_connection.stream.close()
+
+    async with serve(form, Cuts) as served, connect(served.port) as client:
+        client.text("a", "b")
+        assert await served.until_closed() == (None, None)
+        assert served.events[:-1] == ["open", "a"]
+
+
+@scenario
 async def test_an_open_that_is_given_up_with_its_loop_passes_nothing_on(form, caplog):
     class Waiting(Witness):
         async def open(self, *args):
