@@ -23,7 +23,9 @@ def with_field(head, name, value):
 
 
 class FakeLane:
-    """`head`, `body`, `body_ended`: what the request is so far; `orders`: what else it was told."""
+    """`head`, `body`, `body_ended`: what the request is so far; `orders`: what else it was told; `reason`,
+    why it was cancelled.
+    """
 
     def __init__(self):
         self.head = None
@@ -50,6 +52,7 @@ class FakeLane:
     def cancel(self, user, reason):
         assert user is self.user
         assert reason
+        self.reason = reason
         self.orders.append("cancel")
 
     def pause(self):

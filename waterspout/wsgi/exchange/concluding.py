@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import Any, Protocol
 
 from waterspout.message.record import Record
@@ -69,12 +68,12 @@ class Concluding:
     record: Record
     _max_body_size: int
 
-    def _end(self, note: str = "", *, linger: bool = True) -> None:
+    def _end(self, note: str = "") -> None:
         """The reply is whole. If the body is not, and the client is sending it, keep reading for a moment."""
         waits_for_continue = self.expects_continue and not self.received
         is_read = self._upload.whole
         self._conclude(note)
-        if is_read or waits_for_continue or not linger:
+        if is_read or waits_for_continue:
             self._reply.finish()
         else:
             self._reply.finish_later()
@@ -83,19 +82,19 @@ class Concluding:
         self._reply.cut(at_once=at_once)
         self._conclude(note)
 
-    def _answer(self, status: int, note: str, *, close: bool = False, linger: bool = True) -> None:
+    def _answer(self, status: int, note: str, *, close: bool = False) -> None:
         """The server's own answer, instead of the app's."""
         self._pool.figures.answers[status] += 1
         self._say_last()
         self._reply.answer(status, close=close)
-        self._end(note, linger=linger)
+        self._end(note)
 
-    def _fail(self, status: int, note: str, *, close: bool = False, linger: bool = True) -> None:
+    def _fail(self, status: int, note: str, *, close: bool = False) -> None:
         """The reply can't be completed: the server's own answer, or a cut if the app's has begun."""
         if self._reply.begun:
             self._cut(note)
         else:
-            self._answer(status, note, close=close, linger=linger)
+            self._answer(status, note, close=close)
 
     def _say_last(self) -> None:
         """A client that waited for 100 Continue in vain may or may not still send its body, which can't be
@@ -108,8 +107,7 @@ class Concluding:
     def _refuse_body(self) -> None:
         """The body is, or turns out to be, larger than allowed."""
         self._abandon(f"the request's body is over the limit of {self._max_body_size} bytes")
-        # Tornado refuses to read a body beyond sys.maxsize, so there is nothing to wait for.
-        self._fail(413, "body-too-large", close=True, linger=self._length < sys.maxsize)
+        self._fail(413, "body-too-large", close=True)
 
     def _abandon(self, reason: str) -> None:
         """The app need not continue; `reason` is the error that its reads of the body will raise."""

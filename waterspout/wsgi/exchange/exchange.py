@@ -266,7 +266,7 @@ class Exchange(SlowClient, HTTPMessageDelegate):
                 unpacked=self._is_unpacked(headers),
             )
         except RequestRefused as refused:
-            self._answer(refused.status, "bad-framing", close=True, linger=False)
+            self._answer(refused.status, "bad-framing", close=True)
             return False
         return True
 

@@ -7,6 +7,7 @@ import pytest
 from tests.waterspout.wsgi.fake_lanes import GET, OK, Site, post
 from tests.waterspout.wsgi.jobs import wait_for
 from waterspout.limits import HALF_CLOSED_QUEUED, SMALL_BODY
+from waterspout.wsgi.exchange import reply
 from waterspout.wsgi.frames import CUT, WHOLE, build_reply
 
 pytestmark = pytest.mark.gen_test(timeout=20)
@@ -20,6 +21,12 @@ def app():
 @pytest.fixture
 def pool(app):
     return app.pool
+
+
+@pytest.fixture(autouse=True)
+def lingering(monkeypatch):
+    """Who waits for more of a client's body when its reply is whole waits for longer than a test may take."""
+    monkeypatch.setattr(reply, "LINGER", 60)
 
 
 # --- requests ------------------------------------------------------------------------------------------
@@ -102,6 +109,18 @@ async def test_a_malformed_framing_never_reaches_the_app(client, pool, field, st
     assert b"Connection: close" in answer
     assert answer.count(b"HTTP/1.1") == 1
     assert pool.submitted == 0
+
+
+@pytest.mark.parametrize("status", [200, 503])
+async def test_who_is_answered_in_place_of_100_continue_is_not_waited_for(client, pool, status):
+    await client.send(*post(SMALL_BODY + 1), "Expect: 100-continue")
+    if status == 200:
+        (await pool.start_next()).answer(b"no, thanks")
+    else:
+        (await pool.next()).refuse(status)
+    answer = await client.read_to_end()
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert b"\r\nConnection: close\r\n" in answer
 
 
 # --- replies -------------------------------------------------------------------------------------------

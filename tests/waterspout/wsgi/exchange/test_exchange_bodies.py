@@ -108,6 +108,7 @@ async def test_a_body_that_turns_out_to_be_too_large_is_answered_413(client, poo
     await client.stream.write(b"%x\r\n" % (MAX_BODY + 1) + bytes(MAX_BODY + 1) + b"\r\n")
     assert (await client.read_reply())[0] == 413
     assert lane.orders == ["cancel"]
+    assert lane.reason == f"the request's body is over the limit of {MAX_BODY} bytes"
     lane.user.on_reply(OK, b"too late", None)
 
 
