@@ -154,12 +154,15 @@ async def test_a_client_that_stops_sending(form):
 
 
 @scenario
-async def test_a_client_that_stops_sending_gets_all_that_waits_for_it(form):
+@pytest.mark.parametrize("amid", [False, True], ids=["behind", "amid"])
+async def test_a_client_that_stops_sending_gets_all_that_waits_for_it(form, amid):
     class Much(Witness):
-        def on_message(self, message):
+        async def on_message(self, message):
             super().on_message(message)
             for _ in range(20_000):
                 self.write_message("x" * 1000)
+            while amid and not self.ws_connection.client_has_left:
+                await asyncio.sleep(0.005)
 
     async with serve(form, Much) as served, connect(served.port) as client:
         await served.until("open")
