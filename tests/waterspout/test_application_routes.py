@@ -857,6 +857,33 @@ async def test_a_handler_that_can_t_even_fail_leaves_no_client_waiting(caplog):
     assert ended == ["/answers", "/ends", "/streams", "/cancels"]
 
 
+class WaitsForNothing(RequestHandler):
+    async def get(self):
+        loop = asyncio.get_running_loop()
+        shared = loop.create_future()
+        loop.call_soon(shared.cancel)
+        await shared
+
+
+class FailsToClean(RequestHandler):
+    async def get(self):
+        asyncio.current_task().cancel()
+        try:
+            await asyncio.sleep(0)
+        finally:
+            raise LookupError("nothing to clean")
+
+
+@on_loops
+async def test_what_is_cancelled_and_what_fails_as_it_is_cancelled_is_logged(caplog):
+    async with serve(Application([("/waits", WaitsForNothing), ("/cleans", FailsToClean)])) as client:
+        assert [(await ask(client, "GET", path))[0] for path in ("/waits", "/cleans")] == [500, 500]
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [
+        asyncio.CancelledError,
+        LookupError,
+    ]
+
+
 class SendsBytes(RequestHandler):
     def get(self):
         self.redirect(b"/bytes?again")
