@@ -476,6 +476,23 @@ async def test_replies_are_tornado_s_then_too(seen):
 
 
 @on_loops
+async def test_each_is_initialized_once_then_too(seen):
+    class Counts(TornadoRequestHandler):
+        def initialize(self, counted):
+            counted.append(self.request.path)
+
+        def get(self):
+            self.write("counted")
+
+    counted = []
+    rules = [("/", Counts, {"counted": counted})]
+    async with serve(Application(rules)) as served, served.client() as client:
+        client.send(make_request("/", []))
+        assert (await client.read_reply())[2] == b"counted"
+    assert counted == ["/"]
+
+
+@on_loops
 async def test_who_wraps_the_logging_of_exceptions_sees_them(monkeypatch, caplog):
     """That is where Sentry and Datadog learn of them."""
     seen, log_exception = [], TornadoRequestHandler.log_exception
