@@ -162,7 +162,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def is_closing(self) -> bool:
         """Whether either side has said that it closes, or the connection is lost, or not yet open."""
-        return self.server_terminated or self.client_terminated or self._transport.is_closing()
+        return self.server_terminated or self._transport.is_closing()
 
     @property
     def is_over(self) -> bool:
