@@ -838,18 +838,39 @@ class AnswersLast(CancelsItself):
     finish = RequestHandler.finish
 
 
+class HandlesNothing(LogsNothing):
+    """Some override this name of Tornado's, although it is private."""
+
+    def _handle_request_exception(self, e):
+        raise RuntimeError("handle")
+
+
+class RunsNothing(HandlesNothing):
+    async def _execute(self, *_, **__):
+        raise ValueError
+
+
+class LeftAlone(RequestHandler, metaclass=type("Meta", (type,), {})):
+    def get(self):
+        raise SystemExit(3)
+
+    def send_error(self, *_, **__):
+        raise SystemExit(4)
+
+
 @on_loops
 async def test_a_handler_that_can_t_even_fail_leaves_no_client_waiting(caplog):
     ended = []
     rules = [("/logs", LogsNothing), ("/ends", EndsNothing), ("/exits", ExitsInPlace)]
     rules += [("/streams", StreamsNothing), ("/cancels", CancelsItself), ("/answers", AnswersLast)]
+    rules += [("/handles", HandlesNothing), ("/runs", RunsNothing), ("/alone", LeftAlone)]
     application = Application(rules, ended=ended)
     async with harness.serve(application) as served:
         async with served.client() as client:
-            for path in ("/logs", "/answers", "/logs"):
+            for path in ("/logs", "/answers", "/handles", "/runs", "/logs"):
                 client.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
                 assert (await client.read_reply())[0] == 500
-        for path in ("/exits", "/ends", "/streams", "/cancels"):
+        for path in ("/exits", "/ends", "/streams", "/cancels", "/alone"):
             async with served.client() as client:
                 client.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
                 assert await client.rest() == b""

@@ -30,6 +30,7 @@ from waterspout.exceptions import RequestRefused
 from waterspout.message.closing import may_serve
 from waterspout.message.record import Record, record_of, word_for
 from waterspout.message.size import has_limit, lower_limit
+from waterspout.native.errors import answer_exception
 from waterspout.native.failure import describe_unmade, fail
 from waterspout.native.handler import LeanRequestHandler, keep_converted
 from waterspout.native.head import follow_get
@@ -149,7 +150,7 @@ async def _execute(self: RequestHandler, transforms: list[Any], /, *args: Any, *
             raise
         if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
             raise  # this task is cancelled, and not only something that it awaited
-        self._handle_request_exception(error)
+        answer_exception(self, error)
     finally:
         if self._finished:
             connection.task = None  # no reference cycle: its context may refer to the handler
@@ -295,7 +296,7 @@ class NativeDelegate(HTTPMessageDelegate):
         """
         if isinstance(error, (HTTPInputError, RequestRefused)):
             raise error  # the client's fault, and answered as such
-        self._delegate.handler._handle_request_exception(error)
+        answer_exception(self._delegate.handler, error)
 
     def finish(self) -> None:
         if self._refusal is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from tornado.httputil import HTTPOutputError
 from tornado.iostream import StreamClosedError
@@ -34,7 +34,7 @@ class ErrorHandling(RequestHandler):
         task = asyncio.current_task()
         is_cancelled = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling()
         if not is_cancelled:
-            self._handle_request_exception(error)
+            answer_exception(self, error)
             return
         try:
             if not self._finished:
@@ -142,7 +142,17 @@ class ErrorHandling(RequestHandler):
         return True
 
 
-def _answer_anyway(handler: ErrorHandling) -> None:
+def answer_exception(handler: RequestHandler, error: BaseException) -> None:
+    """Let `handler` answer an exception it raised; call it in the `except` (Tornado reads `sys.exc_info`)."""
+    try:
+        handler._handle_request_exception(error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        _answer_anyway(handler)
+
+
+def _answer_anyway(handler: RequestHandler) -> None:
     """The error handling itself has raised: answer, or the client would wait forever."""
     _log_unanswered()
     try:
@@ -154,15 +164,18 @@ def _answer_anyway(handler: ErrorHandling) -> None:
         _leave_anyway(handler)
 
 
-def _leave_anyway(handler: ErrorHandling) -> None:
+def _leave_anyway(handler: RequestHandler) -> None:
     """No answer is possible: cut the reply, unless it is out and only the code that runs after it raised."""
     _log_unanswered()
     if handler._finished:
         return
-    record = record_of(handler.request)
+    record, request = record_of(handler.request), cast(Any, handler.request)
     record.note = record.note or "cut"
     try:
-        handler._leave()
+        if isinstance(handler, ErrorHandling):
+            handler._leave()
+        elif not is_left(request.connection):
+            cut_reply(request.connection, is_delimited=request.version == "HTTP/1.1")
     except KeyboardInterrupt:
         raise
     except BaseException:
