@@ -318,8 +318,9 @@ class WebSocketProtocol(asyncio.Protocol):
         self._settle()
 
     def _go_on_later(self) -> None:
-        self._scheduled = True
-        asyncio.get_running_loop().call_soon(self._take_turn)
+        if not self._scheduled:  # the client may have begun to read in the middle of its turn
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._take_turn)
 
     def _take_turn(self) -> None:
         self._scheduled = False

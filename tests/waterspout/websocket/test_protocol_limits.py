@@ -19,7 +19,7 @@ from tests.waterspout.websocket.raw import (
 from tests.waterspout.websocket.serving import Witness, scenario, serve
 from waterspout.http.exchange import Exchange
 from waterspout.websocket import protocol as module
-from waterspout.websocket.protocol import READ_AHEAD, WebSocketProtocol
+from waterspout.websocket.protocol import READ_AHEAD, TURN, WebSocketProtocol
 from waterspout.websocket.writer import UNSENT, UNSENT_MESSAGES
 
 
@@ -255,3 +255,20 @@ async def test_a_client_that_takes_nothing_is_cut(form, monkeypatch):
         with pytest.raises(WebSocketClosedError):
             await future
         await served.until_closed()
+
+
+@scenario
+async def test_who_has_begun_to_read_in_the_middle_of_its_turn_gets_no_second_one(form):
+    async with serve(form, Witness) as served, connect(served.port):
+        await served.until("open")
+        protocol = served.handler.ws_connection
+        protocol.pause_writing()
+        for _ in range(UNSENT_MESSAGES // 100):
+            protocol.data_received(frame(TEXT, "a") * 100)
+        protocol.data_received(frame(BINARY, bytes(TURN)) * 9)  # each takes a whole turn
+        protocol.resume_writing()
+        counts = []
+        for _ in range(12):
+            counts.append(served.events.count(bytes(TURN)))
+            await asyncio.sleep(0)
+        assert counts == [1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 9]
