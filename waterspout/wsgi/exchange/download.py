@@ -33,6 +33,7 @@ class Download:
         self._on_room = on_room
         self._on_failure: Callable[[OSError], None] | None = on_failure
         self._waits = True  # a download begins because the reply has no room
+        self._closed = False
         self.end: bytes | None = None
         self.spool = Spool(space, limit, self.pump)
 
@@ -48,7 +49,8 @@ class Download:
 
     def pump(self) -> None:
         """Write as much as the client takes."""
-        while not self._waits:
+        # Once closed, it would wait for room behind each later reply of the connection.
+        while not (self._waits or self._closed):
             if not self._reply.when_flushed(self.room):
                 self._waits = True
                 break
@@ -67,6 +69,7 @@ class Download:
 
     def close(self) -> None:
         """Nobody takes the rest."""
+        self._closed = True
         self.spool.close()
         self._on_drained = self._on_room = tell_nobody  # their owner refers to us: else a cycle
         self._on_failure = None

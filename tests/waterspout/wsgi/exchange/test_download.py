@@ -140,3 +140,12 @@ async def test_once_closed_nothing_is_written_or_told(house):
     house.download.room()
     assert (house.reply.written, house.drained, house.room) == (b"", 0, 0)
     await wait_for(lambda: house.space.used == 0)
+
+
+async def test_once_closed_it_waits_for_the_client_no_more(house):
+    house.download.end = WHOLE
+    house.download.put(b"")
+    assert house.drained == 1
+    house.download.close()
+    house.download.room()  # and the next reply of the connection has filled it again
+    assert house.reply._callback is None
