@@ -404,6 +404,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self.close_code, self.close_reason = frames.parse_close(payload)
         self.client_terminated = True
         self.close(self.close_code)  # the answer, if it is not one itself (RFC 6455 section 5.5.1)
+        self._end_within(CLOSE_TIMEOUT)  # from now on, if its close frame has crossed ours
         self._transport.close()
 
     # -- endings -----------------------------------------------------------------------------------------

@@ -68,6 +68,30 @@ async def test_the_handler_closes_in_open(form):
 
 
 @scenario
+async def test_a_client_whose_close_crosses_ours_has_its_time_to_take_the_rest(form, monkeypatch):
+    class ClosesBehindMuch(Witness):
+        def open(self, *args):
+            super().open()
+            self.write_message(bytes(20_000_000), binary=True)
+            self.protocol = self.ws_connection
+            self.close(1000)
+
+    async with serve(form, ClosesBehindMuch) as served, connect(served.port) as client:
+        client.transport.pause_reading()
+        await served.until("open")
+        protocol = served.handler.protocol
+        monkeypatch.setattr(module, "CLOSE_TIMEOUT", 60)
+        client.send(close(1001))
+        while not protocol.client_terminated:
+            await asyncio.sleep(0.005)
+        assert protocol._end_timer.when() > asyncio.get_running_loop().time() + 30
+        client.transport.resume_reading()
+        assert (await client.read()) == (BINARY, bytes(20_000_000))
+        assert await client.read_close() == (1000, "")
+        assert await served.until_closed() == (1001, None)
+
+
+@scenario
 async def test_behind_a_cut_by_the_handler_nothing_is_passed_on(form):
     class Cuts(Witness):
         def on_message(self, message):
