@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from tests.server import freeze
 from tests.waterspout.processes import children, is_alive
 from tests.waterspout.wsgi.jobs import ask, pid_of, submit, wait_for
 from waterspout import limits
@@ -37,6 +38,7 @@ async def test_a_killed_process_takes_with_it_only_what_it_ran(make_pool, gate, 
     pid = await pid_of(pool)
     running = submit(pool, f"/half?{gate}")
     await wait_for(lambda: running.body)
+    freeze(pid)  # else it may have begun what comes now
     waiting = [submit(pool, "/hello") for _ in range(3)]
     os.kill(pid, signal.SIGKILL)
     assert await running.end() == "lost"
