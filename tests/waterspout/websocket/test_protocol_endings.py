@@ -568,15 +568,18 @@ async def test_a_get_of_the_handlers_own_that_is_cut_short_cuts_the_connection(f
     assert served.events == ["open", ("close", None, None), "gone on"]
 
 
+class Wrapped(Witness):
+    """Says when its own `get` is over."""
+
+    async def get(self, *args):
+        try:
+            await super().get(*args)
+        finally:
+            self.events.append("over")
+
+
 @scenario
 async def test_a_get_of_the_handlers_own_is_over_when_there_is_no_websocket(form, caplog):
-    class Wrapped(Witness):
-        async def get(self, *args):
-            try:
-                await super().get(*args)
-            finally:
-                self.events.append("over")
-
     async with serve(form, Wrapped) as served:
         _, writer = await asyncio.open_connection("127.0.0.1", served.port)
         writer.write(request(drop=["Sec-WebSocket-Key"]))
@@ -587,19 +590,13 @@ async def test_a_get_of_the_handlers_own_is_over_when_there_is_no_websocket(form
 
 @scenario
 async def test_a_get_of_the_handlers_own_is_over_when_its_client_left_before_the_answer(form):
-    class Wrapped(Witness):
+    class Slow(Wrapped):
         async def prepare(self):
             self.events.append("prepare")
             while not served.closings:  # until the server has heard of it
                 await asyncio.sleep(0.005)
 
-        async def get(self, *args):
-            try:
-                await super().get(*args)
-            finally:
-                self.events.append("over")
-
-    async with serve(form, Wrapped) as served:
+    async with serve(form, Slow) as served:
         _, writer = await asyncio.open_connection("127.0.0.1", served.port)
         writer.write(request())
         await served.until("prepare")
