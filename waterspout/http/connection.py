@@ -113,7 +113,7 @@ class Connection(asyncio.Protocol):
         self.writer = Writer(self._transport, server.done)
         self.context = server.make_context(self._transport)
         server.on_connection(self, self._transport)
-        self._patience = Patience(server.settings, server.now)
+        self._patience = Patience(server.settings, server.soon)
         if self.context.is_nobody:
             self.state = CLOSING
             self.writer.end()

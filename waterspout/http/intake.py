@@ -117,7 +117,7 @@ class Intake(Connection):
         if head is None:
             if self._parser.held and not self._head_begun:
                 self._head_begun = True
-                self._patience.wait(self.server.now, self.server.settings.head_timeout)
+                self._patience.wait(self.server.soon, self.server.settings.head_timeout)
             return False
         self._head_begun = False
         self._open(head)  # type: ignore[arg-type]  # the first event of a request
@@ -205,7 +205,7 @@ class Intake(Connection):
         if head.body_length > exchange.max_body_size:
             raise RequestRefused(413, "Content-Length too long")
         self.state = BODY
-        self._patience.expect_body(self.server.now, self._received)
+        self._patience.expect_body(self.server.soon, self._received)
         self._start_body_timer()
         # A delegate that wants to send 100 Continue itself, later or never, has deleted the field.
         if head.expects_continue and not exchange.response_started and "Expect" in cast(Any, self._headers):

@@ -44,6 +44,24 @@ async def test_who_goes_on_sending_a_head_that_was_too_slow_is_soon_heard_no_mor
             assert not served.server._open
 
 
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\n", GET, post(b"half", length=10)])
+@on_loops
+async def test_nobody_is_cut_before_the_time(sent):
+    """Whatever the moment between two of the server's looks in which a client begins."""
+    async with serve(settings=QUICK) as served:
+
+        async def waits():
+            began = asyncio.get_running_loop().time()
+            await served.ask(sent)
+            return asyncio.get_running_loop().time() - began
+
+        clients = []
+        for _ in range(8):
+            clients.append(asyncio.ensure_future(waits()))
+            await asyncio.sleep(0.02)
+        assert min(await asyncio.gather(*clients)) >= 0.3
+
+
 @on_loops
 async def test_a_connection_without_a_request():
     async with serve(settings=QUICK) as served:
