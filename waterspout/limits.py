@@ -109,6 +109,8 @@ CONTENT_LENGTH_DIGITS = 64
 
 #: Connections that wait to be accepted; the kernel's net.core.somaxconn caps it.
 BACKLOG = 1024
+#: So many of them are accepted in one turn of the loop: others must be served, too.
+ACCEPTS = 64
 #: Servers that listen in one folder take turns, but none waits longer: another program may lock it (seconds).
 LISTEN_TURN = 2.0
 #: Longest request line; Apache's LimitRequestLine is 8190 (bytes).
@@ -177,8 +179,6 @@ THREAD_PAUSE = 1.0
 BODY_PIECE = 256 * KIB
 #: Time between two log lines saying that no descriptors are left (seconds).
 EXHAUSTED_PAUSE = 60.0
-#: When one of this many last descriptors is in use, the server checks whether there are any left.
-LAST_DESCRIPTORS = 8
 #: How many of the last ones clients don't get, beside what WSGI processes need to be started: for the
 #: operations address, for files, and for what handlers connect to.
 KEPT_DESCRIPTORS = 16

@@ -19,6 +19,7 @@ from tornado.websocket import websocket_connect
 from tests.server import ROOT, START_DEADLINE, environment, new_id, poll
 from tests.wire.client import Connection
 from tests.wire.test_environ import environ_of, has_ipv6
+from waterspout.limits import ACCEPTS
 
 SERVE = ("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.flask_views:app")
 ENVIRONS = ("--wsgi", "tests.apps.environs:app")
@@ -400,15 +401,18 @@ def test_a_client_that_comes_while_the_server_restarts_is_served_by_the_next(sta
 def test_clients_that_wait_as_the_server_stops_are_left_to_the_next(start_server):
     """Accepted by the one that ends, they would be closed a moment later, as they have sent nothing yet."""
     with listening() as sock, contextlib.ExitStack() as stack:
-        # This event loop accepts one at a time.
-        listen = ("--fd", str(sock.fileno()), "--server", "waterspout", "--loop", "uvloop")
-        words = {"listen": listen, "pass_fds": [sock.fileno()]}
+        sock.listen(1000)
+        words = {
+            "listen": ("--fd", str(sock.fileno()), "--server", "waterspout"),
+            "pass_fds": [sock.fileno()],
+        }
         server = start_server(*SERVE, **words)
         # The signal is heard first, and only then the event loop goes on.
         stack.enter_context(Connection(sock.getsockname())).send_request("GET", "/native/block?seconds=3")
         assert poll(lambda: "the event loop has been blocked" in server.log)
         server.signal(signal.SIGTERM)
-        *_, last = [stack.enter_context(Connection(sock.getsockname())) for _ in range(40)]
+        # More than are accepted in the few turns of the loop until it is told to stop.
+        *_, last = [stack.enter_context(Connection(sock.getsockname())) for _ in range(8 * ACCEPTS)]
         assert server.wait() == 0
         server = start_server(*SERVE, **words)
         last.send_request("GET", "/native/ping")

@@ -17,7 +17,7 @@ from tornado.log import gen_log
 
 from waterspout.http.counting import Connections
 from waterspout.http.secure import SecureTransport
-from waterspout.limits import BACKLOG, EXHAUSTED_PAUSE, LAST_ACCEPT, TLS_SAID_PAUSE
+from waterspout.limits import ACCEPTS, EXHAUSTED_PAUSE, LAST_ACCEPT, TLS_SAID_PAUSE
 from waterspout.logs.tally import Tally
 from waterspout.system.garbage import collector
 from waterspout.system.hangup import is_readable
@@ -33,10 +33,11 @@ _REASONS: Final = 16
 class Acceptor:
     """Accepts on `sock`, and passes each connection's socket and the client's address to `on_socket`.
 
-    If accepting fails, for example because no descriptor is left, it tries again a little later; clients wait
-    in the backlog meanwhile. `find_most`: returns the number from which on descriptors are not for clients.
-    `on_loop_closed`: called when the loop is closed by `close(all_fds=True)`; Tornado's test cases do that
-    after each test, and Tornado's own server has no open socket then.
+    Where no descriptor is left, `on_exhausted` is called with the error. As after any failure, it tries again
+    a little later, and clients wait in the backlog meanwhile. `find_most`: returns the number from which on
+    descriptors are not for clients. `on_loop_closed`: called when the loop is closed by
+    `close(all_fds=True)`; Tornado's test cases do that after each test, and Tornado's own server has no open
+    socket then.
     """
 
     def __init__(
@@ -46,10 +47,12 @@ class Acceptor:
         on_socket: Callable[[socket.socket, object], None],
         on_loop_closed: Callable[[], None] = lambda: None,
         find_most: Callable[[], float] = lambda: math.inf,
+        on_exhausted: Callable[[OSError], None] = lambda error: None,
     ) -> None:
         self._sock = sock
         self._on_socket = on_socket
         self._find_most = find_most
+        self._on_exhausted = on_exhausted
         self._on_loop_closed = on_loop_closed
         self._loop = loop
         self._pause: object | None = None
@@ -78,19 +81,22 @@ class Acceptor:
         self._accept()
 
     def _accept(self) -> None:
-        for _ in range(BACKLOG):  # no more at once: others must be served, too
+        most = self._find_most()
+        for _ in range(ACCEPTS):
             try:
-                if (most := self._find_most()) < math.inf:
+                if most < math.inf:
                     # Before: afterwards there is a client to be turned away.
                     _check_room(os.dup(self._sock.fileno()), most)
                 sock, address = self._sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                if error.errno in _EXHAUSTED:
-                    collector.collect()  # garbage may hold some
-                else:
+                if error.errno not in _EXHAUSTED:
                     gen_log.warning("a connection can't be accepted: %s", error)  # a firewall, a network down
+                elif collector.collect():
+                    continue  # garbage may have held some
+                else:
+                    self._on_exhausted(error)
                 self._loop.remove_handler(self)
                 self._pause = self._loop.call_later(_PAUSE, self._resume)
                 return
@@ -104,11 +110,13 @@ class Acceptor:
             self._on_socket(sock, address)
 
 
-class PlainListener:
-    """Accepts on `sock` by hand, and starts a protocol from `make_protocol` on each connection.
+class Listener:
+    """Accepts on `sock`, and starts a protocol from `make_protocol` on each connection. It may be created
+    before the loop runs. The other arguments are for the `Acceptor`.
 
-    For asyncio's event loop: when no descriptor is left, its own server writes a thousand log entries a
-    second, and no client is served meanwhile. `on_loop_closed` and `find_most` are for the `Acceptor`.
+    Not the event loops' own servers: when no descriptor is left, asyncio's writes a thousand log entries a
+    second, and no client is served meanwhile; uvloop's turns clients away, and takes a fifth more time for
+    each that it accepts.
     """
 
     def __init__(
@@ -118,14 +126,20 @@ class PlainListener:
         make_protocol: Callable[[], asyncio.Protocol],
         on_loop_closed: Callable[[], None] = lambda: None,
         find_most: Callable[[], float] = lambda: math.inf,
+        on_exhausted: Callable[[OSError], None] = lambda error: None,
     ) -> None:
         self._make_protocol = make_protocol
         self._tasks: set[asyncio.Task[None]] = set()
-        self._acceptor = Acceptor(loop, sock, self._start, on_loop_closed, find_most)
+        self._acceptor = Acceptor(loop, sock, self._start, on_loop_closed, find_most, on_exhausted)
 
     def close(self) -> None:
         """Stop accepting. Connections that are being started continue."""
         self._acceptor.stop()
+
+    @property
+    def starting(self) -> int:
+        """How many have been accepted and have no protocol yet."""
+        return len(self._tasks)
 
     def _make_first(self, address: object) -> asyncio.BaseProtocol:
         """The protocol of the socket itself."""
@@ -148,8 +162,8 @@ class PlainListener:
         gen_log.warning("a connection can't be served: %s", error)
 
 
-class TLSListener(PlainListener):
-    """A `PlainListener` whose connections begin with a TLS handshake. `find_context` is called for each: a
+class TLSListener(Listener):
+    """A `Listener` whose connections begin with a TLS handshake. `find_context` is called for each: a
     certificate may be renewed.
     """
 
@@ -160,11 +174,12 @@ class TLSListener(PlainListener):
         make_protocol: Callable[[], asyncio.Protocol],
         on_loop_closed: Callable[[], None],
         find_most: Callable[[], float],
+        on_exhausted: Callable[[OSError], None],
         find_context: Callable[[], ssl.SSLContext],
     ) -> None:
         self._find_context = find_context
         self._failures: dict[str, Tally] = {}
-        super().__init__(loop, sock, make_protocol, on_loop_closed, find_most)
+        super().__init__(loop, sock, make_protocol, on_loop_closed, find_most, on_exhausted)
 
     def _make_first(self, address: object) -> asyncio.BaseProtocol:
         on_failure = partial(self._on_failure, address)
@@ -196,30 +211,9 @@ class TLSListener(PlainListener):
             )
 
 
-class Listener:
-    """Lets the event loop's own server accept on `sock`. It may be created before the loop runs."""
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        sock: socket.socket,
-        make_protocol: Callable[[], asyncio.Protocol],
-    ) -> None:
-        serving = loop.create_server(make_protocol, sock=sock, backlog=BACKLOG)
-        self._serving = asyncio.ensure_future(serving, loop=loop)
-
-    def close(self) -> None:
-        """Stop accepting."""
-        serving = self._serving
-        if serving.done() and not serving.cancelled() and serving.exception() is None:
-            serving.result().close()
-        else:
-            serving.cancel()
-
-
 async def accept_waiting(sockets: Collection[socket.socket]) -> None:
     """Before `sockets` are closed, let the event loop accept the clients that have connected already: closing
-    resets them. (uvloop accepts one in a turn.)
+    resets them. (It accepts some of them in each turn.)
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + LAST_ACCEPT
@@ -228,10 +222,10 @@ async def accept_waiting(sockets: Collection[socket.socket]) -> None:
 
 
 class Shortage:
-    """Logs, not too often, that no descriptors are left: an event loop may turn clients away silently.
+    """Logs, not too often, that no descriptor is left for one more client.
 
     `count`: returns how many connections there are; `where`: returns the addresses that nobody can connect
-    to, "" once the server no longer listens. Both are called when the message is logged.
+    to. Both are called when the message is logged.
     """
 
     def __init__(self, count: Callable[[], Connections], where: Callable[[], str]) -> None:
@@ -239,41 +233,23 @@ class Shortage:
         self._where = where
         self._tally = Tally(EXHAUSTED_PAUSE)
 
-    def look(self, now: float, most: float = math.inf) -> bool:
-        """Try to open one more descriptor, with a number below `most`. True: none is left, even after
-        collecting garbage.
-        """
-        error = _try_to_open(most)
-        if error is not None and collector.collect():
-            error = _try_to_open(most)
-        if error is None:
-            return False
-        if self._tally.count(now):
-            there_are, where = self._count(), self._where()
-            limit = math.inf if there_are.limit is None else there_are.limit
-            kept = f"{limit - most:.0f} of them are kept for WSGI processes and files; "
-            gen_log.error(
-                "no connection can be accepted%s: %s (%d connection%s open, ulimit -n is %s; %slogged at "
-                "most once in %.0f s)",
-                f" at {where}" if where else "",
-                error.strerror,
-                there_are.open,
-                " is" if there_are.open == 1 else "s are",
-                limit if limit < math.inf else "unlimited",
-                kept if most < limit else "",
-                EXHAUSTED_PAUSE,
-            )
-        return True
-
-
-def _try_to_open(most: float) -> OSError | None:
-    """Return why a client can't have a descriptor; None: it can."""
-    try:
-        _check_room(os.open(os.devnull, os.O_RDONLY), most)
-    except OSError as error:
-        if error.errno in _EXHAUSTED:
-            return error
-    return None
+    def tell(self, error: OSError, now: float, most: float = math.inf) -> None:
+        """`error` was raised; descriptors from the number `most` on are not for clients."""
+        if not self._tally.count(now):
+            return
+        there_are = self._count()
+        limit = math.inf if there_are.limit is None else there_are.limit
+        gen_log.error(
+            "no connection can be accepted at %s: %s (%d connection%s open, ulimit -n is %s; %slogged at "
+            "most once in %.0f s)",
+            self._where(),
+            error.strerror,
+            there_are.open,
+            " is" if there_are.open == 1 else "s are",
+            limit if limit < math.inf else "unlimited",
+            f"{limit - most:.0f} of them are kept for WSGI processes and files; " if most < limit else "",
+            EXHAUSTED_PAUSE,
+        )
 
 
 def _check_room(descriptor: int, most: float) -> None:

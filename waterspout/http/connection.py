@@ -112,7 +112,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is not registered as one
         self.writer = Writer(self._transport, server.done)
         self.context = server.make_context(self._transport)
-        server.on_connection(self, self._transport)
+        server.on_connection(self)
         self._patience = Patience(server.settings, server.soon)
         if self.context.is_nobody:
             self.state = CLOSING

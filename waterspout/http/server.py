@@ -21,14 +21,14 @@ from tornado.netutil import ssl_options_to_context
 
 from waterspout import limits
 from waterspout.exceptions import RequestRefused
-from waterspout.http.accepting import Listener, PlainListener, Shortage, TLSListener
+from waterspout.http.accepting import Listener, Shortage, TLSListener
 from waterspout.http.connection import BODY, Connection
 from waterspout.http.counting import Connections, count_connections
 from waterspout.http.exchange import Exchange
 from waterspout.http.intake import Intake
 from waterspout.http.private import RequestContext
 from waterspout.http.settings import HTTPSettings
-from waterspout.system.descriptors import Reserve, find_limit
+from waterspout.system.descriptors import Reserve
 from waterspout.system.listeners import describe_socket
 
 #: An event loop hands over an accepted connection at most this many turns later.
@@ -46,7 +46,7 @@ class HTTPServer(httpserver.HTTPServer):
 
     # Defaults, since Tornado's own constructor assigns `ssl_options`.
     _ssl_options: ssl.SSLContext | dict[str, Any] | None = None
-    _listeners: Sequence[Listener | PlainListener] = ()
+    _listeners: Sequence[Listener] = ()
 
     def initialize(self, *args: Any, settings: HTTPSettings | None = None, **kwargs: Any) -> None:
         given = signature(super().initialize).bind(*args, **kwargs).arguments
@@ -79,9 +79,6 @@ class HTTPServer(httpserver.HTTPServer):
         self._sockets: dict[int, socket.socket] = {}
         #: Those that clients don't get.
         self.reserve = Reserve()
-        #: Descriptors from these numbers on are the last ones for clients, and not for clients.
-        self._last_descriptors = self._most_descriptors = math.inf
-        self._is_short = False
         self._shortage = Shortage(lambda: self.count_connections(), self._describe)
         self._sweeper: asyncio.TimerHandle | None = None
         self._interval = max(_LEAST_INTERVAL, min(limits.SWEEP_INTERVAL, self.settings.shortest / 4))
@@ -103,22 +100,19 @@ class HTTPServer(httpserver.HTTPServer):
         if self.ssl_options is not None:
             self.ssl_options = ssl_options_to_context(self.ssl_options, server_side=True)
         self._listen_on(sockets)
-        self._look_for_shortage(self.now)
 
     def _listen_on(self, sockets: Iterable[socket.socket]) -> None:
         def make() -> Intake:
             return Intake(self)
 
-        loop, listeners, lost = self._io_loop, list(self._listeners), self._on_loop_closed
-        most = self._find_most
+        loop, listeners = self._io_loop, list(self._listeners)
+        callbacks = self._on_loop_closed, self._find_most, self._on_exhausted
         for sock in sockets:
             self._sockets[sock.fileno()] = sock
             if self.ssl_options is not None:
-                listeners.append(TLSListener(loop, sock, make, lost, most, self._find_context))
-            elif isinstance(self.loop, asyncio.BaseEventLoop):
-                listeners.append(PlainListener(loop, sock, make, lost, most))
+                listeners.append(TLSListener(loop, sock, make, *callbacks, self._find_context))
             else:
-                listeners.append(Listener(self.loop, sock, make))
+                listeners.append(Listener(loop, sock, make, *callbacks))
         self._listeners = listeners
 
     def _on_loop_closed(self) -> None:
@@ -136,15 +130,20 @@ class HTTPServer(httpserver.HTTPServer):
     @ssl_options.setter
     def ssl_options(self, options: ssl.SSLContext | dict[str, Any] | None) -> None:
         changes = bool(self._listeners) and (self._ssl_options is None) != (options is None)
-        # A listener may close its own socket. Done first, since there may be no descriptors left.
-        sockets = [sock.dup() for sock in self._sockets.values()] if changes else []
         self._ssl_options = options
         if changes:
             self._close_listeners()
-            self._listen_on(sockets)
+            self._listen_on(list(self._sockets.values()))
 
     def _find_most(self) -> float:
-        return self._most_descriptors
+        """From which number on descriptors are not for clients."""
+        first = self.reserve.first
+        return math.inf if first is None else first
+
+    def _on_exhausted(self, error: OSError) -> None:
+        now = self.loop.time()
+        self._shortage.tell(error, now, self._find_most())
+        self._make_room(now)
 
     def _describe(self) -> str:
         is_secure = self.ssl_options is not None
@@ -157,17 +156,14 @@ class HTTPServer(httpserver.HTTPServer):
     def stop(self) -> None:
         """Stop accepting; open connections continue."""
         self._close_listeners()
+        for sock in self._sockets.values():
+            sock.close()
+        self._sockets.clear()
 
     def _close_listeners(self) -> None:
         for listener in self._listeners:
             listener.close()
         self._listeners = ()
-        for sock in self._sockets.values():
-            sock.close()
-        self._sockets.clear()
-        if self._sweeper is not None and not self._open:
-            self._sweeper.cancel()
-            self._sweeper = None
 
     async def close_all_connections(self) -> None:
         """Close all connections that speak HTTP at once, and wait until they are closed."""
@@ -210,7 +206,8 @@ class HTTPServer(httpserver.HTTPServer):
 
     def count_connections(self) -> Connections:
         """Count how many there are, and how many there can be. Looks at each WebSocket."""
-        return count_connections(len(self._open), self.request_callback)
+        starting = sum(listener.starting for listener in self._listeners)
+        return count_connections(starting + len(self._open), self.request_callback)
 
     def count_arriving(self) -> int:
         """Count the requests whose bodies are not whole."""
@@ -244,41 +241,25 @@ class HTTPServer(httpserver.HTTPServer):
         family = sock.family if sock is not None else None
         return RequestContext(address, family, protocol, secure, self.trusted)
 
-    def on_connection(self, connection: Connection, transport: asyncio.Transport) -> None:
+    def on_connection(self, connection: Connection) -> None:
         self._open.add(connection)
         if self.draining:
             connection.drain()  # its TLS handshake was under way when the stop began
         if self._sweeper is None:
             self._turn()
             self._sweep_later()
-        if (number := _find_descriptor(transport)) >= self._last_descriptors:
-            if not self._is_short:
-                # At once: the next client is turned away, and when we sweep there may be some again.
-                self._look_for_shortage(self.loop.time())
-            if number >= self._most_descriptors:
-                connection.abort()  # as libuv does when there is none at all
 
     def _turn(self) -> float:
         self.now = self.loop.time()
         self.soon = self.now + self._interval
-        if (limit := find_limit()) is not None:
-            first = self.reserve.first
-            self._most_descriptors = math.inf if first is None else first
-            self._last_descriptors = (limit if first is None else first) - limits.LAST_DESCRIPTORS
         return self.now
 
     def _sweep_later(self) -> None:
         self._sweeper = self.loop.call_later(self._interval, self._sweep)
 
-    def _look_for_shortage(self, now: float) -> bool:
-        self._is_short = self._shortage.look(now, self._most_descriptors)
-        if self._is_short and self._sweeper is None and self._sockets:
-            self._sweep_later()  # there may never be a connection to start it
-        return self._is_short
-
     def _sweep(self) -> None:
         """One timer for all connections: a timer for each request costs more than checking each from time to
-        time. While nobody is connected there is no timer, unless nobody can connect.
+        time. While nobody is connected there is no timer.
         """
         self._sweeper = None
         before = self.now
@@ -299,9 +280,7 @@ class HTTPServer(httpserver.HTTPServer):
                     exc_info=True,
                 )
                 connection.abort()
-        if self._look_for_shortage(now):
-            self._make_room(now)
-        if self._sweeper is None and self._open:
+        if self._open:
             self._sweep_later()
 
     def _make_room(self, now: float) -> None:
@@ -310,8 +289,3 @@ class HTTPServer(httpserver.HTTPServer):
         idle.sort(key=lambda one: one.idle_for(now), reverse=True)
         for connection in idle[: max(1, len(idle) // 8)]:
             connection.make_room()
-
-
-def _find_descriptor(transport: asyncio.Transport) -> int:
-    sock = transport.get_extra_info("socket")
-    return -1 if sock is None else int(sock.fileno())

@@ -8,9 +8,10 @@ import socket
 import pytest
 from tornado.ioloop import IOLoop
 
-from waterspout.http.accepting import Acceptor, PlainListener, Shortage
+from waterspout.http.accepting import Acceptor, Listener, Shortage
 from waterspout.http.counting import Connections
 from waterspout.limits import EXHAUSTED_PAUSE
+from waterspout.system.garbage import collector
 
 pytestmark = pytest.mark.gen_test(timeout=10)
 
@@ -42,11 +43,15 @@ async def connect(listener):
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.EPERM, errno.EPROTO])
-async def test_who_comes_when_nothing_is_left_or_nobody_may_waits(listener, number, caplog):
+async def test_who_comes_when_nothing_is_left_or_nobody_may_waits(listener, number, caplog, monkeypatch):
+    monkeypatch.setattr(collector, "collect", lambda: False)  # it may have been asked a moment ago
     listener.number = number
-    accepted = asyncio.get_running_loop().create_future()
+    accepted, exhausted = asyncio.get_running_loop().create_future(), []
     acceptor = Acceptor(
-        IOLoop.current(), listener, lambda sock, address: accepted.set_result((sock, address))
+        IOLoop.current(),
+        listener,
+        lambda sock, address: accepted.set_result((sock, address)),
+        on_exhausted=exhausted.append,
     )
     _, writer = await connect(listener)
     sock, address = await accepted
@@ -54,13 +59,30 @@ async def test_who_comes_when_nothing_is_left_or_nobody_may_waits(listener, numb
     assert address == writer.get_extra_info("sockname")
     assert not sock.getblocking()
     said = [record.getMessage() for record in caplog.records if "can't be accepted" in record.getMessage()]
-    assert len(said) == (0 if number == errno.EMFILE else listener.refusals)  # `Shortage` logs EMFILE
+    assert len(said) + len(exhausted) == listener.refusals
+    assert {error.errno for error in exhausted} == ({number} & {errno.EMFILE})
     acceptor.stop()
     writer.close()
     sock.close()
 
 
-async def test_a_closed_acceptor_asks_no_more(listener):
+async def test_nothing_is_exhausted_if_garbage_held_the_last_descriptors(listener, monkeypatch):
+    monkeypatch.setattr(collector, "collect", lambda: True)
+    accepted = asyncio.get_running_loop().create_future()
+    acceptor = Acceptor(
+        IOLoop.current(),
+        listener,
+        lambda sock, _: accepted.set_result(sock),
+        on_exhausted=lambda error: pytest.fail("exhausted"),
+    )
+    _, writer = await connect(listener)
+    (await accepted).close()
+    acceptor.stop()
+    writer.close()
+
+
+async def test_a_closed_acceptor_asks_no_more(listener, monkeypatch):
+    monkeypatch.setattr(collector, "collect", lambda: False)
     acceptor = Acceptor(IOLoop.current(), listener, lambda sock, address: pytest.fail("accepted"))
     listener.refusals = 100
     _, writer = await connect(listener)
@@ -116,7 +138,7 @@ async def test_a_protocol_is_started_on_each_connection(listener):
             transport.close()
 
     listener.refusals = 0
-    plain = PlainListener(IOLoop.current(), listener, Greeter)
+    plain = Listener(IOLoop.current(), listener, Greeter)
     for _ in range(2):
         reader, writer = await connect(listener)
         assert await reader.read() == b"hello"
@@ -136,7 +158,7 @@ async def test_a_connection_that_can_t_be_served_is_told_unless_the_client_has_l
     listener.refusals = 0
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(loop, "connect_accepted_socket", fail)
-    plain = PlainListener(IOLoop.current(), listener, asyncio.Protocol)
+    plain = Listener(IOLoop.current(), listener, asyncio.Protocol)
     reader, writer = await connect(listener)
     assert await reader.read() == b""
     assert len(caplog.messages) == said
@@ -144,27 +166,18 @@ async def test_a_connection_that_can_t_be_served_is_told_unless_the_client_has_l
     plain.close()
 
 
-async def test_a_shortage_is_said_once_in_a_while(monkeypatch, caplog):
+async def test_a_shortage_is_said_once_in_a_while(caplog):
     shortage = Shortage(lambda: Connections(1012, 12, 1024), lambda: "http://127.0.0.1:8888")
-    assert not shortage.look(0.0)
-    assert caplog.messages == []
-
-    def fail(*_):
-        raise OSError(errno.EMFILE, "Too many open files")
-
-    monkeypatch.setattr(os, "open", fail)
+    error = OSError(errno.EMFILE, "Too many open files")
     for now in (1.0, 2.0, EXHAUSTED_PAUSE, EXHAUSTED_PAUSE + 2.0):
-        assert shortage.look(now)
+        shortage.tell(error, now)
     assert len(caplog.messages) == 2
     assert "accepted at http://127.0.0.1:8888: Too many open files (1012 connections" in caplog.messages[0]
-    assert "connections are open, ulimit -n is 1024;" in caplog.messages[0]
+    assert "connections are open, ulimit -n is 1024; logged" in caplog.messages[0]
 
 
-async def test_a_shortage_without_a_limit_is_said_as_well(monkeypatch, caplog):
-    def fail(*_):
-        raise OSError(errno.ENFILE, "Too many open files in system")
-
-    monkeypatch.setattr(os, "open", fail)
-    assert Shortage(lambda: Connections(3, None, None), str).look(EXHAUSTED_PAUSE)
-    assert "accepted: Too many open files in system (3 connections" in caplog.messages[0]
-    assert "are open, ulimit -n is unlimited" in caplog.messages[0]
+async def test_a_shortage_without_a_limit_is_said_as_well(caplog):
+    error = OSError(errno.ENFILE, "Too many open files in system")
+    Shortage(lambda: Connections(1, None, None), lambda: "unix:/x").tell(error, EXHAUSTED_PAUSE)
+    assert "accepted at unix:/x: Too many open files in system (1 connection" in caplog.messages[0]
+    assert "is open, ulimit -n is unlimited; logged" in caplog.messages[0]
