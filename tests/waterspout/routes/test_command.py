@@ -232,4 +232,6 @@ def test_the_board_has_nothing_to_settle_and_tells_no_password(tmp_path):
         timeout=60,
         check=False,
     )
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    # A busy machine may need so long that it says where it is.
+    said = [line for line in result.stderr.splitlines() if " has been loading for " not in line]
+    assert (result.returncode, result.stdout, said) == (0, "", [])
