@@ -51,6 +51,7 @@ from waterspout.system.listeners import find_missent, remove_files, take_activat
 from waterspout.system.signals import spare_forked_children
 from waterspout.system.surroundings import (
     answer_signals,
+    deepen_threads,
     drop_streams,
     hear_children,
     open_streams,
@@ -122,6 +123,7 @@ def _run(
     debug = options["debug"]
     open_streams()
     tell_stacks()
+    deepen_threads()
     hear_children()
     spare_forked_children()  # an app may fork as it is loaded
     answer_signals(

@@ -1,4 +1,6 @@
-"""The streams and signal handlers that a process is started with, turned into what programs expect. Leaf."""
+"""The streams, signal handlers and stacks that a process is started with, turned into what programs expect.
+Leaf.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,11 @@ import sys
 import threading
 from collections.abc import Callable
 from typing import Final
+
+try:
+    import resource
+except ImportError:
+    resource = None  # type: ignore[assignment]  # Windows has none
 
 _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
@@ -45,6 +52,19 @@ def tell_stacks() -> None:
         faulthandler.enable(file=2)
     if hasattr(signal, "SIGUSR1") and signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:
         faulthandler.register(signal.SIGUSR1, file=2)
+
+
+def deepen_threads() -> None:
+    """Give new threads as much stack as the main thread has, unless code has set that already. Linux only.
+
+    glibc does so by itself. With musl they get 1 MiB or less, and Python does not know that: JSON nested
+    100,000 deep would end the process, where it shall raise RecursionError.
+    """
+    if sys.platform != "linux":
+        return
+    size, _most = resource.getrlimit(resource.RLIMIT_STACK)
+    if size != resource.RLIM_INFINITY:
+        threading.stack_size(threading.stack_size() or size)
 
 
 def name_process(name: str) -> None:

@@ -1,5 +1,5 @@
-"""What the first process of a container does about SIGTERM before it is loaded, and who owns a terminal. The
-rest: tests/wire.
+"""What the first process of a container does about SIGTERM before it is loaded, how much stack threads have,
+and who owns a terminal. The rest: tests/wire.
 """
 
 import os
@@ -59,6 +59,46 @@ def test_any_other_process_ends_by_the_signal_itself(module, code):
 def test_where_it_is_ignored_it_stays_so():
     code = "sys.argv[1:] = ['--version']; from waterspout.__main__ import main; main()"
     assert end_of("waterspout.cli", code, 1, "ignored") == (0, "")
+
+
+#: Prints the size of a thread's stack (MiB) before and after. The C library gives threads 1 MiB at most: musl
+#: does that, and so does glibc if that is the limit when a process starts.
+STACKS = """
+import ctypes, resource, threading
+from waterspout.system.surroundings import deepen_threads
+
+libc = ctypes.CDLL(None)
+libc.pthread_self.restype = ctypes.c_void_p
+
+def look():
+    attributes, size = ctypes.create_string_buffer(256), ctypes.c_size_t()
+    assert not libc.pthread_getattr_np(ctypes.c_void_p(libc.pthread_self()), attributes)
+    assert not libc.pthread_attr_getstacksize(attributes, ctypes.byref(size))
+    print(round(size.value / 2**20))
+
+def start():
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+
+resource.setrlimit(resource.RLIMIT_STACK, (8 << 20, resource.getrlimit(resource.RLIMIT_STACK)[1]))
+start()
+deepen_threads()
+start()
+threading.stack_size(16 << 20)
+deepen_threads()
+start()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is left to Python")
+def test_threads_have_as_much_stack_as_the_main_thread():
+    command = ["sh", "-c", 'ulimit -S -s 1024; exec "$@"', "sh", sys.executable, "-c", STACKS]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert done.stderr == ""
+    before, after, set_by_code = map(int, done.stdout.split())
+    assert before <= 1
+    assert (after, set_by_code) == (8, 16)
 
 
 #: Says whether the terminal at its stdin is its own: before it is, while it is, and when it has gone.

@@ -19,7 +19,13 @@ from waterspout.system.daemon_thread import DaemonThread
 from waterspout.system.descriptors import MORE_TASKS
 from waterspout.system.plain_socket import open_plain
 from waterspout.system.signals import ignore_group_signals
-from waterspout.system.surroundings import drop_streams, name_process, open_streams, tell_stacks
+from waterspout.system.surroundings import (
+    deepen_threads,
+    drop_streams,
+    name_process,
+    open_streams,
+    tell_stacks,
+)
 from waterspout.wsgi.backlog import BacklogEnd
 from waterspout.wsgi.frames import LANE, URLS
 from waterspout.wsgi.linking import link
@@ -132,6 +138,7 @@ def main() -> int:
     """Serve; the last argument is the descriptor of the control channel. Returns the exit status."""
     open_streams()  # the server's streams may be closed, and are inherited
     tell_stacks()
+    deepen_threads()
     name_process(_NAME)
     ignore_group_signals()
     descriptor = int(sys.argv[-1])
