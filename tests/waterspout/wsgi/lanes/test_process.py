@@ -574,7 +574,7 @@ async def test_one_for_which_no_descriptor_is_left_is_starved(make_crew, monkeyp
 
     crew = make_crew()
     monkeypatch.setattr(socket, "socketpair", make_pair)
-    with pytest.raises(WaterspoutError, match="Too many open files"):
+    with pytest.raises(WaterspoutError, match=os.strerror(errno.EMFILE)):
         await crew.start()
     assert crew.starved
     monkeypatch.undo()
