@@ -34,8 +34,11 @@ def growing(environ, start_response):
 @app.view
 def niceness(environ, start_response):
     """The scheduling policy and the niceness of each thread of this process."""
-    threads = [int(name) for name in os.listdir("/proc/self/task")]
-    each = [(os.sched_getscheduler(each), os.getpriority(os.PRIO_PROCESS, each)) for each in threads]
+    each = []
+    for thread in os.listdir("/proc/self/task"):
+        with open(f"/proc/self/task/{thread}/stat") as file:  # musl has no sched_getscheduler
+            policy = int(file.read().rpartition(")")[2].split()[38])
+        each.append((policy, os.getpriority(os.PRIO_PROCESS, int(thread))))
     start_response("200 OK", TEXT)
     return [repr(sorted(each)).encode()]
 
