@@ -107,10 +107,12 @@ def test_what_flask_says_of_a_declined_request_stands(server, method):
 def test_what_is_declined_when_the_client_has_left_is_run_for_nobody(server):
     stays, leaves = new_id(), new_id()
     with server.connect() as connection:
+        server.canary(connection)
         connection.send_request("GET", f"/declines-late?id={leaves}")
         server.wait_for_note("asked", leaves)
     assert server.get(f"/declines-late?stays=yes&id={stays}").json()["name"] == "late"
-    assert server.log_lines(leaves)
+    [line] = server.log_lines(leaves)
+    assert line.endswith(" client-left")
     server.canary()
     assert server.notes("ran", stays)
     assert not server.notes("ran", leaves)
