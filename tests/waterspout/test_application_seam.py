@@ -11,6 +11,7 @@ from tornado.web import FallbackHandler, HTTPError, RequestHandler
 from tornado.wsgi import WSGIContainer
 
 from tests.waterspout.clients import connect
+from tests.waterspout.http.harness import on_loops, serve, until
 from tests.waterspout.wsgi import apps
 from waterspout import Application, Container
 from waterspout.limits import SMALL_BODY
@@ -318,3 +319,45 @@ async def test_the_engine_can_be_asked_without_serving(ours):
     assert ours.native_rules == 1
     assert ours.open_sockets == 0
     await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["new", "kept"])
+@pytest.mark.parametrize(
+    ("make", "options"), [(Application, {}), (TornadoApplication, {"trusted_proxies": ["127.0.0.1"]})]
+)
+@on_loops
+async def test_no_view_is_run_for_who_has_left_before_a_guard_lets_it_pass(make, options, kept, caplog):
+    caplog.set_level("INFO")
+    ran, begun, left = [], asyncio.Event(), asyncio.Event()
+
+    class Guard(FallbackHandler):
+        async def prepare(self):
+            if self.request.path == "/waits":
+                begun.set()
+                await left.wait()
+            super().prepare()
+
+        def on_connection_close(self):
+            left.set()
+
+    def app(environ, start_response):
+        ran.append(environ["PATH_INFO"])
+        return apps.app(environ, start_response)
+
+    container = Container(app, threads=1, **options)
+    async with serve(make([(".*", Guard, {"fallback": container})])) as served:
+        async with served.client() as client:
+            if kept:
+                client.send(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert (await client.read_reply())[2] == b"hello"
+            client.send(b"GET /waits HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n")
+            await begun.wait()
+            client.reset()
+        await until(lambda: "/waits" in caplog.text)
+        async with served.client() as client:
+            client.send(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await client.read_reply())[2] == b"hello"
+    await container.stop()
+    assert "/waits" not in ran
+    [line] = [record.getMessage() for record in caplog.records if "/waits" in record.getMessage()]
+    assert line.endswith(" client-left")

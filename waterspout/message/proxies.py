@@ -420,7 +420,7 @@ def _find_ends(stream: Any, context: Any) -> Ends:
     remote_port = str(remote[1]) if isinstance(remote, tuple) else ""
     try:
         local = stream.socket.getsockname()
-    except (AttributeError, OSError):
+    except (AttributeError, OSError, ValueError):  # it is closed: None, or what either event loop raises
         local = None
     if isinstance(local, tuple):
         return scheme, context.remote_ip, remote_port, str(local[0]), str(local[1])

@@ -194,6 +194,9 @@ class Exchange(SlowClient, HTTPMessageDelegate):
             self._upload.end()
         if not self._open(start_line, request.headers):
             return
+        if getattr(self._connection, "is_lost", False):
+            self.on_connection_close()  # while a handler was waiting for something else
+            return
         self.expects_continue = False  # the body is here
         if self._length not in (CHUNKED, len(request.body)):  # a handler has replaced the body
             self._length = len(request.body)
