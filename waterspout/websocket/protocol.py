@@ -192,7 +192,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def set_nodelay(self, x: bool) -> None:
         """Set whether small messages go out at once. asyncio has them do so from the start."""
-        sock = self._transport.get_extra_info("socket")
+        sock = self.socket
         if sock is not None and sock.family in (AF_INET, AF_INET6):
             with contextlib.suppress(OSError):  # macOS: EINVAL, the client has left
                 sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, int(x))

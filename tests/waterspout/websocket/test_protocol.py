@@ -377,18 +377,31 @@ async def test_what_libraries_look_at_of_its_stream(form):
 
 @scenario
 async def test_an_option_is_nothing_to_fail_of_when_the_client_has_left(form, monkeypatch):
-    """On macOS, setting one fails then."""
+    """On macOS, setting one fails as soon as it has; uvloop's socket raises ValueError once that is known."""
+
+    class Setting(Witness):
+        async def on_message(self, message):
+            self.set_nodelay(True)
+            self.ws_connection._transport.abort()
+            while not self.ws_connection.is_over:
+                await asyncio.sleep(0.005)
+            self.set_nodelay(False)
+            self.events.append("set")
 
     def refuse(*_):
         raise OSError(22, "Invalid argument")
 
-    async with serve(form) as served, connect(served.port):
+    async with serve(form, Setting) as served, connect(served.port) as client:
         await served.until("open")
         sock = SimpleNamespace(family=socket.AF_INET, setsockopt=refuse)
         connection = served.handler.ws_connection
         with monkeypatch.context() as patch:
-            patch.setattr(connection, "_transport", SimpleNamespace(get_extra_info=lambda name: sock))
+            told = {"socket": sock}
+            transport = SimpleNamespace(get_extra_info=told.get, is_closing=lambda: False)
+            patch.setattr(connection, "_transport", transport)
             served.handler.set_nodelay(True)
+        client.text("a")
+        await served.until("set")
 
 
 @scenario
@@ -414,6 +427,7 @@ def test_before_the_handshake_it_is_closing():
 
     connection = WebSocketProtocol(Bare())
     assert connection.is_closing()
+    assert (connection.is_over, connection.unsent, connection.socket) == (True, 0, None)
     with pytest.raises(WebSocketClosedError):
         connection.write_message("a")
     connection.close(1000)

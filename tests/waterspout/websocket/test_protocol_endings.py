@@ -290,6 +290,7 @@ async def test_a_client_that_leaves_just_before_the_answer(form, interval, caplo
         def open(self, *args):
             super().open()
             self.made = []
+            self.set_nodelay(True)
             self.write_message("welcome")
 
         def on_close(self):
