@@ -365,14 +365,18 @@ class Routing(Router):
         return Greeting(request)
 
 
+@pytest.mark.parametrize(
+    "rule", [("/given", FallbackHandler, {"fallback": greet}), Rule(PathMatches("/given"), Routing())]
+)
 @SERVERS
 @on_loops
-async def test_who_is_given_the_connection_itself_is_not_recorded(server_class, caplog):
+async def test_who_is_given_the_connection_itself_is_not_recorded(server_class, rule, caplog):
     """As with Tornado: nothing tells when it is done."""
-    rules = [("/fallback", FallbackHandler, {"fallback": greet}), Rule(PathMatches("/routed"), Routing())]
-    async with harness.serve(make(*rules), server_class=server_class) as served, served.client() as client:
-        assert (await ask(client, "/fallback"))[2] == b"hello "
-        assert (await ask(client, "/routed"))[2] == b"hello "
+    async with (
+        harness.serve(Application([rule]), server_class=server_class) as served,
+        served.client() as client,
+    ):
+        assert (await ask(client, "/given"))[2] == b"hello "
     assert lines_of(caplog) == []
 
 
