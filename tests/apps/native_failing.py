@@ -46,6 +46,9 @@ class Half(RequestHandler):
                 self.send_error(500)
             case "finish":
                 raise Finish
+            case "finished":
+                self.finish()
+                self.send_error(500)
 
     def on_finish(self):
         note("finished", {"QUERY_STRING": self.request.query})

@@ -243,7 +243,10 @@ class TestAGuardOfTheSettings:
     @pytest.fixture(params=[Application, TornadoApplication])
     def app(self, io_loop, request, setting):
         container = Container(apps.app)
-        rules = [(r"/hello/.*", FallbackHandler, {"fallback": container})]
+        rules = [
+            (r"/hello/guarded", GuardHandler, {"fallback": container}),
+            (r"/hello/.*", FallbackHandler, {"fallback": container}),
+        ]
         if request.param is Application:
             rules.append(("/echo", FallbackHandler, {"fallback": container}))
         yield request.param(rules, **({setting: True} if setting else {}))
@@ -254,6 +257,7 @@ class TestAGuardOfTheSettings:
             return await http_client.fetch(base_url + path, raise_error=False, **options)
 
         assert (await ask("/hello/there")).body == b"hello"
+        assert (await ask("/hello/guarded")).code == 403  # by a rule's own guard, which keeps its say
         for path in ("/hello/there", "/echo")[: 2 if isinstance(app, Application) else 1]:
             response = await ask(path, method="POST", body=b"a=1", headers=CROSS_SITE)
             assert response.code == (403 if setting else 200)

@@ -58,8 +58,16 @@ def test_a_reply_of_another_length_than_it_says_is_the_handler_s_fault(server, b
     assert len(server.notes("finished", ident)) == 1
 
 
-def test_finish_is_no_failure(server):
-    assert server.get("/half?by=finish").text == "half"
+@pytest.mark.parametrize("by", ["finish", "finished"])
+def test_finish_is_no_failure(server, by):
+    ident = new_id()
+    with server.connect() as connection:
+        assert connection.ask("GET", f"/half?by={by}&id={ident}").text == "half"
+        server.canary(connection)
+    [line] = [line for line in server.log_lines(ident) if "waterspout.access" in line]
+    assert " 200 4B " in line
+    assert not line.endswith(" cut")
+    assert len(server.notes("finished", ident)) == 1
 
 
 @pytest.mark.parametrize("by", BASE)
