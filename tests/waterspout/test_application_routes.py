@@ -116,14 +116,17 @@ async def ask(client, method, target, host="x"):
 @pytest.mark.parametrize("hosts", [False, True])
 @on_loops
 async def test_without_a_wsgi_app_native_rules_have_it_all(hosts):
-    """`hosts`: a rule for one host makes Tornado's routers decide."""
-    application = Application(RULES)
+    """`hosts`: a rule for one host, and a nested one, make Tornado's routers decide."""
+    nested = [("/nested/.*", [("/nested/(.*)", Writes)])] if hosts else []
+    application = Application([*RULES, ("/any/(.*)", Writes), *nested])
     if hosts:
         application.add_handlers("other", [("/b/<int:number>", Writes)])
-    assert application.native_rules == len(RULES) + hosts
+    assert application.native_rules == len(RULES) + 1 + 2 * hosts
     async with serve(application) as client:
         assert (await ask(client, "GET", "/a/7"))[:2] == (200, "read () {'number': 7}")
         assert (await ask(client, "POST", "/a/7"))[:2] == (200, "written ('7',) {}")
+        for path in ("/any", "/nested")[: 1 + hosts]:
+            assert (await ask(client, "POST", f"{path}/a%2Fb"))[:2] == (200, "written ('a/b',) {}")
         status, body, fields = await ask(client, "OPTIONS", "/a/7")
         assert (status, body, fields["allow"]) == (200, "", "GET, HEAD, OPTIONS, POST")
         status, _, fields = await ask(client, "DELETE", "/a/7")
