@@ -198,8 +198,9 @@ class TestAGuard:
     def app(self, guarded):
         return guarded
 
-    async def test_it_keeps_its_say(self, http_client, base_url):
-        response = await http_client.fetch(base_url + "/hello/guarded", raise_error=False)
+    @pytest.mark.parametrize("path", ["/hello/guarded", "/hello/%67uarded", "/hello/a%2Fb", "/hello/%FF"])
+    async def test_it_keeps_its_say(self, http_client, base_url, path):
+        response = await http_client.fetch(base_url + path, raise_error=False)
         assert response.code == 403
 
     async def test_it_lets_pass_whom_it_wants(self, http_client, base_url):
