@@ -111,6 +111,7 @@ async def test_messages_wait_for_the_one_before(form):
         async def on_message(self, message):
             self.events.append(("begin", message))
             await asyncio.sleep(0.02)
+            assert self.ws_connection.is_handling
             self.events.append(("end", message))
 
     async with serve(form, Slow) as served, connect(served.port) as client:
@@ -119,6 +120,8 @@ async def test_messages_wait_for_the_one_before(form):
         client.text("c")
         await served.until(("end", "c"))
         assert served.events[1:] == [(step, message) for message in "abc" for step in ("begin", "end")]
+        while served.handler.ws_connection.is_handling:
+            await asyncio.sleep(0.005)
 
 
 @scenario

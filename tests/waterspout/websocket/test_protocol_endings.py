@@ -80,11 +80,13 @@ async def test_a_client_whose_close_crosses_ours_has_its_time_to_take_the_rest(f
         client.transport.pause_reading()
         await served.until("open")
         protocol = served.handler.protocol
+        first = protocol._end_timer
         monkeypatch.setattr(module, "CLOSE_TIMEOUT", 60)
         client.send(close(1001))
         while not protocol.client_terminated:
             await asyncio.sleep(0.005)
         assert protocol._end_timer.when() > asyncio.get_running_loop().time() + 30
+        assert first.cancelled()
         client.transport.resume_reading()
         assert (await client.read()) == (BINARY, bytes(20_000_000))
         assert await client.read_close() == (1000, "")
@@ -266,14 +268,15 @@ async def test_a_client_that_leaves_before_the_answer(form, secure, caplog):
         name = "localhost" if secure else None
         address = ("127.0.0.1", served.port)
         _reader, writer = await asyncio.open_connection(*address, ssl=theirs, server_hostname=name)
-        writer.write(request())
+        # Tornado's stream, behind what is not read yet, does not hear of it.
+        writer.write(request() + (b"" if form.server == TORNADO else frame(TEXT, "early")))
         await served.until("prepare")
         sock = writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
         await served.until("prepared")
         await asyncio.sleep(0.05)
-        assert "open" not in served.events
+        assert not {"open", "early"} & set(served.events)
         assert len(served.closings) == 1
     assert not caplog.records
 
@@ -402,11 +405,13 @@ async def test_a_client_that_ends_and_reads_nothing_is_cut(form, end, waits, mon
         (frame(BINARY, bytes(1000), fin=False) + frame(0, b"x"), 1009),
     ],
 )
-async def test_a_client_that_breaks_the_protocol(form, sent, code):
+async def test_a_client_that_breaks_the_protocol(form, sent, code, monkeypatch):
+    monkeypatch.setattr(module, "LINGER", 60)
     async with serve(form, websocket_max_message_size=1000) as served, connect(served.port) as client:
         client.send(frame(TEXT, "before"), sent, frame(TEXT, "after"))
         assert await client.read_text() == "before"
         assert (await client.read_close())[0] == code
+        assert await client.read() is None
         client.writer.close()
         assert await served.until_closed() == (None, None)
         assert served.events[:-1] == ["open", "before"]
@@ -646,7 +651,8 @@ async def test_a_handler_that_fails_when_all_is_over(form, caplog):
         client.send(close(1000))
         assert await client.read_close() == (1000, "")
         assert await served.until_closed() == (1000, None)
-        assert caplog.records[-1].exc_info[0] is ValueError
+    [record] = caplog.records
+    assert (record.name, record.exc_info[0]) == ("tornado.application", ValueError)
 
 
 @scenario
