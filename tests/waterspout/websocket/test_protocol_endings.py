@@ -311,6 +311,23 @@ async def test_a_client_that_leaves_just_before_the_answer(form, interval, caplo
 
 
 @scenario
+async def test_what_an_open_raises_is_logged_though_its_client_has_left(form, caplog):
+    class Opening(Witness):
+        def prepare(self):
+            client.close()
+
+        def open(self, *args):
+            raise ValueError
+
+    async with serve(form, Opening) as served:
+        client = socket.create_connection(("127.0.0.1", served.port))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.sendall(request())
+        await served.until_closed()
+    assert [record.exc_info[0] for record in caplog.records] == [ValueError]
+
+
+@scenario
 @pytest.mark.parametrize("before", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["alone", "pipelined"])
 async def test_a_client_that_stops_sending_before_the_answer(form, before):
     """Its EOF belongs to the WebSocket, as what it has sent does: otherwise nobody would end it."""
@@ -444,10 +461,12 @@ class Failing(Witness):
         super().open()
         self.where = where
         self.fail("open")
+        self.fail("closed")
 
     def fail(self, where):
         if where == self.where:
-            raise {"cancel": asyncio.CancelledError}.get(where, ValueError)(where)
+            kinds = {"cancel": asyncio.CancelledError, "closed": WebSocketClosedError}
+            raise kinds.get(where, ValueError)(where)
 
     def on_message(self, message):
         super().on_message(message)
@@ -468,7 +487,7 @@ class Failing(Witness):
 
 
 @scenario
-@pytest.mark.parametrize("where", ["open", "message", "later", "cancel", "ping"])
+@pytest.mark.parametrize("where", ["open", "closed", "message", "later", "cancel", "ping"])
 async def test_a_handler_that_fails(form, where, caplog):
     async with serve(form, Failing) as served, connect(served.port, path=f"/{where}") as client:
         client.send(frame(TEXT, "a"), frame(PING), frame(TEXT, "b"))
