@@ -19,6 +19,7 @@ from tornado.websocket import WebSocketHandler
 import waterspout.http
 from tests.waterspout.http import harness
 from tests.waterspout.http.harness import on_loops
+from tests.waterspout.websocket import raw
 from waterspout import Application, Container, Decline, PathRule, authenticated, public
 from waterspout.exceptions import ConfigurationError
 
@@ -879,6 +880,61 @@ async def test_a_handler_that_can_t_even_fail_leaves_no_client_waiting(caplog):
                 assert await client.rest() == b""
     await application.stop()
     assert ended == ["/answers", "/ends", "/streams", "/cancels"]
+
+
+class Interrupting:
+    def initialize(self, where):
+        self.where = where
+
+    def interrupt(self, where):
+        if where == self.where:
+            raise KeyboardInterrupt
+
+
+class InterruptingHandler(Interrupting, RequestHandler):
+    def get(self):
+        self.interrupt("get")
+        raise ValueError
+
+    def write_error(self, status_code, **about):
+        self.interrupt("write_error")
+        super().write_error(status_code, **about)
+
+    def log_exception(self, *about):
+        self.interrupt("log_exception")
+
+
+class InterruptingSocket(Interrupting, WebSocketHandler):
+    def on_message(self, message):
+        self.interrupt("on_message")
+
+    def on_close(self):
+        self.interrupt("on_close")
+
+
+@pytest.mark.parametrize("loop_name", harness.LOOPS)
+@pytest.mark.parametrize(
+    "where", ["get", "write_error", "log_exception", "log_function", "on_message", "on_close"]
+)
+def test_a_keyboard_interrupt_ends_the_event_loop_wherever_it_comes(where, loop_name):
+    """It may be a Ctrl+C where a program runs the application in an event loop of its own."""
+
+    def log(handler):
+        if where == "log_function":
+            raise KeyboardInterrupt
+
+    async def main():
+        rules = [("/handler", InterruptingHandler), ("/socket", InterruptingSocket)]
+        application = Application([(*rule, {"where": where}) for rule in rules], log_function=log)
+        async with harness.serve(application) as served, served.client() as client:
+            if where.startswith("on_"):
+                client.send(raw.request("/socket"), raw.frame(raw.TEXT, "a"), raw.close(1000))
+            else:
+                client.send(b"GET /handler HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            await client.rest()
+
+    with asyncio.Runner(loop_factory=harness.LOOPS[loop_name]) as runner, pytest.raises(KeyboardInterrupt):
+        runner.run(asyncio.wait_for(main(), 10))
 
 
 class WaitsForNothing(RequestHandler):
