@@ -6,6 +6,7 @@ import functools
 import gc
 import json
 from contextlib import asynccontextmanager
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -76,12 +77,18 @@ class Declines(RequestHandler):
 
 
 class Flows(RequestHandler):
-    """Never ends by itself."""
+    """Never ends by itself, and has something to wait for when it is ended."""
+
+    cleaned: ClassVar = []
 
     async def get(self):
-        while True:
-            self.write("x" * 100)
-            await self.flush()
+        try:
+            while True:
+                self.write("x" * 100)
+                await self.flush()
+        finally:
+            await asyncio.sleep(0)
+            self.cleaned.append(self.request.method)
 
 
 RULES = [
@@ -150,10 +157,12 @@ async def test_without_a_wsgi_app_native_rules_have_it_all(hosts):
 
 @on_loops
 async def test_head_of_what_never_ends_is_answered():
+    Flows.cleaned.clear()
     async with serve(Application(RULES)) as client:
         client.send(b"HEAD /flows HTTP/1.1\r\nHost: x\r\n\r\nGET /a/7 HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await client.head())[0] == 200
         assert (await client.read_reply())[0] == 200
+    assert Flows.cleaned == ["HEAD"]
 
 
 class FlowsInTask(Flows):
