@@ -53,8 +53,8 @@ class Own(RequestHandler):
 
 
 class Length(RequestHandler):
-    def get(self):
-        self.set_header("Content-Length", "2")
+    def get(self, length="2"):
+        self.set_header("Content-Length", length)
         self.write("ok")
 
     head = get
@@ -383,6 +383,7 @@ ROUTES = [
     (r"/headers", Headers),
     (r"/own", Own),
     (r"/length", Length),
+    (r"/length/(\d)", Length),
     (r"/too-long", TooLong),
     (r"/status/(\d+)/(.*)", Status),
     (r"/enumerated", Enumerated),

@@ -23,6 +23,7 @@ from waterspout.native.handler import forget_templates
 
 TARGETS = [
     *("/dict", "/words", "/finish-chunk", "/nothing", "/headers", "/own", "/length", "/too-long"),
+    *("/length/1", "/length/3"),
     *("/status/201/", "/status/299/Odd", "/status/204/", "/status/304/", "/status/500/Bad<", "/status/404/"),
     *("/enumerated", "/cookies", "/redirect", "/fails", "/refuses", "/finishes", "/finishes-twice"),
     *("/unwritable", "/streams", "/large", "/closes", "/keeps", "/own-etag", "/no-etag", "/always-fresh"),
