@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from waterspout.serving import hearing as module
 from waterspout.serving.hearing import Hearing
 
 
@@ -88,6 +89,40 @@ def test_it_ends_though_a_forked_child_has_its_socket_too(run):
             os.close(kept)
 
     run(main())
+
+
+def test_at_its_end_it_leaves_a_descriptor_that_somebody_else_has_set(run):
+    async def main():
+        hearing = Hearing(lambda: False)
+        hearing.begin()
+        with open(
+            os.devnull, "wb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)
+        ) as theirs:
+            signal.set_wakeup_fd(theirs.fileno())
+            hearing.end()
+            assert signal.set_wakeup_fd(-1) == theirs.fileno()
+
+    run(main())
+
+
+def test_nothing_is_said_of_a_loop_that_has_heard(run, monkeypatch, caplog):
+    monkeypatch.setattr(module, "LOOP_STANDS", 0.01)
+    heard, asked = threading.Event(), threading.Event()
+
+    def is_heard():
+        asked.set()
+        return heard.wait(30)
+
+    async def main():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, heard.set)
+        hearing = Hearing(is_heard)
+        hearing.begin()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await asyncio.to_thread(asked.wait, 20)
+        hearing.end()
+
+    run(main())
+    assert not caplog.records
 
 
 def test_one_that_never_began_ends():
