@@ -115,8 +115,7 @@ class Listener:
     before the loop runs. The other arguments are for the `Acceptor`.
 
     Not the event loops' own servers: when no descriptor is left, asyncio's writes a thousand log entries a
-    second, and no client is served meanwhile; uvloop's turns clients away, and takes a fifth more time for
-    each that it accepts.
+    second, and no client is served meanwhile; uvloop's turns clients away, and takes longer for each.
     """
 
     def __init__(
