@@ -128,17 +128,16 @@ class Listener:
         on_exhausted: Callable[[OSError], None] = lambda error: None,
     ) -> None:
         self._make_protocol = make_protocol
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], socket.socket] = {}
         self._acceptor = Acceptor(loop, sock, self._start, on_loop_closed, find_most, on_exhausted)
 
     def close(self) -> None:
         """Stop accepting. Connections that are being started continue."""
         self._acceptor.stop()
 
-    @property
-    def starting(self) -> int:
-        """How many have been accepted and have no protocol yet."""
-        return len(self._tasks)
+    def find_starting(self) -> list[int]:
+        """The descriptors of those that have been accepted and have no protocol yet, or only just got one."""
+        return [sock.fileno() for sock in self._tasks.values()]
 
     def _make_first(self, address: object) -> asyncio.BaseProtocol:
         """The protocol of the socket itself."""
@@ -146,8 +145,8 @@ class Listener:
 
     def _start(self, sock: socket.socket, address: object) -> None:
         task = asyncio.get_running_loop().create_task(self._connect(sock, address))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = sock
+        task.add_done_callback(self._tasks.pop)
 
     async def _connect(self, sock: socket.socket, address: object) -> None:
         try:
@@ -178,11 +177,16 @@ class TLSListener(Listener):
     ) -> None:
         self._find_context = find_context
         self._failures: dict[str, Tally] = {}
+        self._handshakes: set[SecureTransport] = set()
         super().__init__(loop, sock, make_protocol, on_loop_closed, find_most, on_exhausted)
 
     def _make_first(self, address: object) -> asyncio.BaseProtocol:
         on_failure = partial(self._on_failure, address)
-        return SecureTransport(self._find_context(), self._make_protocol, on_failure)
+        return SecureTransport(self._find_context(), self._make_protocol, on_failure, self._handshakes)
+
+    def find_starting(self) -> list[int]:
+        sockets = [transport.get_extra_info("socket") for transport in self._handshakes]
+        return super().find_starting() + [sock.fileno() for sock in sockets if sock is not None]
 
     def _on_unserved(self, address: object, error: OSError) -> None:
         """For example, the file of a certificate has gone."""

@@ -43,6 +43,7 @@ _room: Final = _Room()
 class SecureTransport(asyncio.Transport, asyncio.BufferedProtocol):
     """The transport of a protocol from `make_protocol`, which is made when the handshake is done; and the
     protocol of the plain transport below it. `on_failure`: called with the reason if the handshake fails.
+    `handshakes`: it is among these until its own is over.
 
     A client that ends its side, by a close_notify or by the end of its connection, is an EOF.
     """
@@ -52,10 +53,12 @@ class SecureTransport(asyncio.Transport, asyncio.BufferedProtocol):
         context: ssl.SSLContext,
         make_protocol: Callable[[], asyncio.Protocol],
         on_failure: Callable[[Exception], None],
+        handshakes: set[SecureTransport],
     ) -> None:
         super().__init__()
         self._make_protocol = make_protocol
         self._on_failure = on_failure
+        self._handshakes = handshakes
         self._arrived = ssl.MemoryBIO()
         self._leaving = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._arrived, self._leaving, server_side=True)
@@ -72,6 +75,7 @@ class SecureTransport(asyncio.Transport, asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._plain = cast(asyncio.Transport, transport)
         self._timer = asyncio.get_running_loop().call_later(TLS_HANDSHAKE_TIMEOUT, self._give_up)
+        self._handshakes.add(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return _room.whole
@@ -144,6 +148,7 @@ class SecureTransport(asyncio.Transport, asyncio.BufferedProtocol):
         on_failure(error)
 
     def _stop_timer(self) -> None:
+        self._handshakes.discard(self)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -201,13 +201,16 @@ class HTTPServer(httpserver.HTTPServer):
         return [task for task in tasks if task is not None and not task.done()]
 
     def descriptors(self) -> list[int]:
-        """The descriptors of all connections that speak HTTP."""
-        return [connection.stream.fileno() for connection in self._open]
+        """The descriptors of all connections that speak HTTP, or are about to."""
+        return [*self._find_starting(), *(connection.stream.fileno() for connection in self._open)]
+
+    def _find_starting(self) -> set[int]:
+        found = {number for listener in self._listeners for number in listener.find_starting()}
+        return found.difference([-1], (connection.stream.fileno() for connection in self._open))
 
     def count_connections(self) -> Connections:
         """Count how many there are, and how many there can be. Looks at each WebSocket."""
-        starting = sum(listener.starting for listener in self._listeners)
-        return count_connections(starting + len(self._open), self.request_callback)
+        return count_connections(len(self._find_starting()) + len(self._open), self.request_callback)
 
     def count_arriving(self) -> int:
         """Count the requests whose bodies are not whole."""

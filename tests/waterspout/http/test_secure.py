@@ -119,7 +119,7 @@ async def joined(make=Above, *, context=SERVER, client_context=CLIENT, shakes=Tr
         return made[-1]
 
     server = await asyncio.get_running_loop().create_server(
-        lambda: SecureTransport(context, make_above, failures.append), "127.0.0.1", 0
+        lambda: SecureTransport(context, make_above, failures.append, set()), "127.0.0.1", 0
     )
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     client = Client(reader, writer, client_context)

@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import gc
 import math
+import os
 import select
 import socket
 import threading
@@ -35,6 +36,7 @@ from waterspout import limits
 from waterspout.http import HTTPServer, HTTPSettings
 from waterspout.http.secure import SecureTransport
 from waterspout.system.descriptors import Reserve
+from waterspout.system.garbage import collector
 
 
 async def ask(data, **options):
@@ -549,6 +551,32 @@ async def test_who_comes_when_no_descriptor_is_left_waits_and_the_log_says_so(ca
         served.server.reserve = Reserve()
         assert [answer.endswith(b"/ ") for answer in await asyncio.gather(*answers)] == [True, True]
         assert caplog.text.count("no connection can be accepted") == 1
+
+
+@pytest.mark.parametrize("tls", [None, tls_contexts()[0]])
+@on_loops
+async def test_those_that_have_only_connected_count_where_no_descriptor_is_left(tls, monkeypatch, caplog):
+    """All at once, so some have no protocol yet, or only just got one; with TLS, none has shaken hands."""
+    monkeypatch.setattr("waterspout.http.accepting.ACCEPTS", 8)
+    monkeypatch.setattr(collector, "collect", lambda: False)
+    async with serve(ssl_options=tls) as served:
+        await served.ask(b"?\r\n\r\n")  # libuv opens something of its own for its first connection
+        await until(lambda: served.server.descriptors() == [])
+        await asyncio.sleep(0.02)
+        crowd = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(40)]
+        free = [os.dup(crowd[0].fileno()) for _ in range(30)]
+        served.server.reserve = SimpleNamespace(first=free[-1] + 1)
+        for descriptor in free:
+            os.close(descriptor)
+        await until(lambda: "no connection can be accepted" in caplog.text)
+        assert "Too many open files (30 connections are open" in caplog.text
+        assert sorted(served.server.descriptors()) == free
+        await until(lambda: not any(listener._tasks for listener in served.server._listeners))
+        assert served.server.count_connections().open == 30
+        assert sorted(served.server.descriptors()) == free
+        served.server.stop()
+        for client in crowd:
+            client.close()
 
 
 @pytest.mark.parametrize(
