@@ -19,6 +19,8 @@ except ImportError:
     resource = None  # type: ignore[assignment]  # Windows has none
 
 _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
+#: Where the main thread's has no limit: what that usually is (bytes). With musl, Python 3.14 counts on 4 MB.
+_USUAL_STACK: Final = 8 << 20
 
 
 def open_streams() -> None:
@@ -55,7 +57,7 @@ def tell_stacks() -> None:
 
 
 def deepen_threads() -> None:
-    """Give new threads as much stack as the main thread has, unless code has set that already. Linux only.
+    """Give new threads as much stack as the main thread may have, unless code has set that. Linux only.
 
     glibc does so by itself. With musl they get 1 MiB or less, and Python does not know that: JSON nested
     100,000 deep would end the process, where it shall raise RecursionError.
@@ -63,7 +65,9 @@ def deepen_threads() -> None:
     if sys.platform != "linux":
         return
     size, _most = resource.getrlimit(resource.RLIMIT_STACK)
-    if size != resource.RLIM_INFINITY:
+    if size == resource.RLIM_INFINITY:
+        size = _USUAL_STACK
+    with contextlib.suppress(ValueError):  # not for a thread: far too little, or too much
         threading.stack_size(threading.stack_size() or size)
 
 

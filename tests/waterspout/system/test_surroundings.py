@@ -3,13 +3,16 @@ and who owns a terminal. The rest: tests/wire.
 """
 
 import os
+import resource
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from tests.server import ROOT
+from waterspout.system.surroundings import deepen_threads
 
 #: Gets SIGTERM when it begins to load the module argv[1], and takes itself for the process argv[2].
 LOADING = """
@@ -99,6 +102,23 @@ def test_threads_have_as_much_stack_as_the_main_thread():
     before, after, set_by_code = map(int, done.stdout.split())
     assert before <= 1
     assert (after, set_by_code) == (8, 16)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is left to Python")
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [(resource.RLIM_INFINITY, 8 << 20), (2**20 + 1, 2**20 + 1), (1, 0), (-2, 0)],
+)
+def test_threads_have_enough_where_the_main_thread_has_no_limit_or_an_impossible_one(
+    limit, expected, monkeypatch
+):
+    before = threading.stack_size(0)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
+    try:
+        deepen_threads()
+    finally:
+        size = threading.stack_size(before)
+    assert size == expected
 
 
 #: Says whether the terminal at its stdin is its own: before it is, while it is, and when it has gone.
