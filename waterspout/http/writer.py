@@ -187,7 +187,7 @@ class Writer:
     def reset_on_close(self) -> None:
         """Make the socket end with a reset, which no client takes for a clean end."""
         sock = self._transport.get_extra_info("socket")
-        with contextlib.suppress(OSError, AttributeError):  # it may be closed, or forgotten
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # it may be closed, or forgotten
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
 
     def close(self) -> None:

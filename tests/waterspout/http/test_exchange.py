@@ -363,6 +363,21 @@ async def test_a_cut_reply_never_looks_whole():
             assert "left" not in delegate.events
 
 
+@pytest.mark.parametrize("how", ["cut", "reset"])
+@on_loops
+async def test_who_has_left_can_be_cut(how):
+    async with serve(answering(lambda exchange: write_head(exchange, chunk=b"half"))) as served:
+        async with served.client() as client:
+            client.send(OLD)
+            await until(lambda: served.delegates)
+            client.reset()
+        [delegate] = served.delegates
+        await until(lambda: "left" in delegate.events)
+        await asyncio.sleep(0)  # uvloop closes the socket behind that
+        getattr(delegate.exchange, how)()
+        assert delegate.exchange.finished
+
+
 @on_loops
 async def test_what_the_exchange_says_of_itself():
     async with serve(Silent, body_timeout=7) as served, served.client() as client:
