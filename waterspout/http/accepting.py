@@ -21,6 +21,7 @@ from waterspout.limits import ACCEPTS, EXHAUSTED_PAUSE, LAST_ACCEPT, TLS_SAID_PA
 from waterspout.logs.tally import Tally
 from waterspout.system.garbage import collector
 from waterspout.system.hangup import is_readable
+from waterspout.system.transport import find_descriptor
 
 #: No descriptor or no memory is left for one more connection.
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
@@ -136,7 +137,9 @@ class Listener:
         self._acceptor.stop()
 
     def find_starting(self) -> list[int]:
-        """The descriptors of those that have been accepted and have no protocol yet, or only just got one."""
+        """The descriptors of those that have been accepted and have no protocol yet, or only just got one;
+        -1: of one that is closed.
+        """
         return [sock.fileno() for sock in self._tasks.values()]
 
     def _make_first(self, address: object) -> asyncio.BaseProtocol:
@@ -185,8 +188,7 @@ class TLSListener(Listener):
         return SecureTransport(self._find_context(), self._make_protocol, on_failure, self._handshakes)
 
     def find_starting(self) -> list[int]:
-        sockets = [transport.get_extra_info("socket") for transport in self._handshakes]
-        return super().find_starting() + [sock.fileno() for sock in sockets if sock is not None]
+        return [*super().find_starting(), *map(find_descriptor, self._handshakes)]
 
     def _on_unserved(self, address: object, error: OSError) -> None:
         """For example, the file of a certificate has gone."""

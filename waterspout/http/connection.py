@@ -23,7 +23,7 @@ from waterspout.http.refusal import serialize_refusal
 from waterspout.http.stream import DetachedStream, Stream, detach_stream
 from waterspout.http.writer import Writer
 from waterspout.system.hangup import has_hung_up, is_readable
-from waterspout.system.transport import close_transport, send_end, shut_down_writing
+from waterspout.system.transport import close_transport, find_descriptor, send_end, shut_down_writing
 
 if TYPE_CHECKING:
     from waterspout.http.server import HTTPServer
@@ -320,6 +320,10 @@ class Connection(asyncio.Protocol):
     def is_over(self) -> bool:
         """The socket is closed or handed over."""
         return self.state == OVER
+
+    def fileno(self) -> int:
+        """Its descriptor; -1: it is closed."""
+        return find_descriptor(self._transport)
 
     @property
     def stream(self) -> Stream:

@@ -202,11 +202,12 @@ class HTTPServer(httpserver.HTTPServer):
 
     def descriptors(self) -> list[int]:
         """The descriptors of all connections that speak HTTP, or are about to."""
-        return [*self._find_starting(), *(connection.stream.fileno() for connection in self._open)]
+        return [*self._find_starting(), *(connection.fileno() for connection in self._open)]
 
     def _find_starting(self) -> set[int]:
+        """The descriptors of those that are about to. Mostly there are none: then no other is looked at."""
         found = {number for listener in self._listeners for number in listener.find_starting()}
-        return found.difference([-1], (connection.stream.fileno() for connection in self._open))
+        return found and found.difference([-1], (connection.fileno() for connection in self._open))
 
     def count_connections(self) -> Connections:
         """Count how many there are, and how many there can be. Looks at each WebSocket."""

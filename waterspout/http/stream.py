@@ -19,7 +19,7 @@ from waterspout.http.gone import GONE
 from waterspout.limits import LINGER
 from waterspout.system.hangup import has_closed, has_hung_up
 from waterspout.system.secure_socket import find_socket
-from waterspout.system.transport import shut_down_writing
+from waterspout.system.transport import find_descriptor, shut_down_writing
 from waterspout.system.unacknowledged import held_by_kernel
 
 if TYPE_CHECKING:
@@ -70,8 +70,7 @@ class Stream:
         return IOLoop.current()
 
     def fileno(self) -> int:
-        sock = self._transport.get_extra_info("socket")
-        return -1 if sock is None else int(sock.fileno())
+        return find_descriptor(self._transport)
 
     def forget_transport(self) -> None:
         """It is gone, or has been handed over."""

@@ -1,10 +1,16 @@
-"""Transports that can't end by themselves, or not at once. Leaf."""
+"""What transports don't tell, and those that can't end by themselves, or not at once. Leaf."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 from typing import Any
+
+
+def find_descriptor(transport: Any) -> int:
+    """The descriptor of its socket; -1: it is closed, or has none."""
+    sock = transport.get_extra_info("socket")
+    return -1 if sock is None else int(sock.fileno())
 
 
 def send_end(transport: Any) -> None:
