@@ -47,12 +47,16 @@ class Subscription:
         self.missed = 0
         self.dropped = 0
         self._hub = hub
-        self._queue: deque[bytes] = deque(maxlen=max_queue)
+        self._queue: deque[bytes] = deque()
+        self._max_queue = max_queue
         self._dropped_before = 0
         self.loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         self._closed = False
         self._has_given = False  # the last message was there without waiting
+        self._is_woken = (
+            False  # by another loop: once for any number of messages, should this one stand still
+        )
 
     def __aiter__(self) -> Subscription:
         return self
@@ -116,24 +120,24 @@ class Subscription:
             self._closed = True
             self._hub.discard(self)
 
-    def deliver(self, message: bytes) -> None:
-        """Queue one encoded message. Only in the thread of the subscriber's event loop."""
+    def deliver_from(self, loop: asyncio.AbstractEventLoop, message: bytes) -> None:
+        """Queue one encoded message. Only in the thread of `loop`, which may not be the reader's."""
         if self._closed:
             return
-        if len(self._queue) == self._queue.maxlen:
-            self.dropped += 1
         self._queue.append(message)
-        self._wake()
-
-    def deliver_from(self, loop: asyncio.AbstractEventLoop, message: bytes) -> None:
-        """`deliver`, called in the thread of `loop`, which may be another loop."""
+        # No lock: the reader may take one meanwhile, but each is either taken or counted as dropped.
+        if len(self._queue) > self._max_queue:
+            self._queue.popleft()
+            self.dropped += 1
         if loop is self.loop:
-            self.deliver(message)
-        else:
+            self._wake()
+        elif not self._is_woken:
+            self._is_woken = True
             with contextlib.suppress(RuntimeError):  # closed
-                self.loop.call_soon_threadsafe(self.deliver, message)
+                self.loop.call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
+        self._is_woken = False
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

@@ -441,7 +441,7 @@ async def test_a_burst_leaves_the_event_loop_its_turns(hub):
             await asyncio.sleep(0)
 
     for _ in range(50):
-        subscription.deliver(b"1")
+        hub.deliver("burst", b"1")
     others = asyncio.ensure_future(take_turns())
     for _ in range(50):
         await anext(subscription)
@@ -452,7 +452,7 @@ async def test_a_burst_leaves_the_event_loop_its_turns(hub):
 @pytest.mark.gen_test
 async def test_what_has_come_can_be_asked_for_without_waiting(hub):
     subscription = hub.subscribe("a")
-    subscription.deliver(b"1")
+    hub.deliver("a", b"1")
     with pytest.raises(StopIteration) as returned:
         subscription.__anext__().send(None)
     assert returned.value.value == 1

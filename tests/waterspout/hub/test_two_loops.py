@@ -203,6 +203,27 @@ def test_a_loop_that_stands_still_keeps_nothing_from_one_that_runs():
     assert not is_serving()
 
 
+def test_messages_for_a_loop_that_stands_still_do_not_pile_up():
+    """Such as the loop of a view that works between two messages."""
+    hub, alive = Hub(), []
+
+    class Message(bytes):
+        def __init__(self, *_):
+            alive.append(None)
+
+        def __del__(self):
+            alive.pop()
+
+    still = asyncio.new_event_loop()
+    subscription = still.run_until_complete(call(hub.subscribe, "a", 3))
+    with Home() as home:
+        for number in range(20):
+            home.run(call(hub.deliver, "a", Message(b"%d" % number)))
+    assert (len(alive), subscription.dropped) == (3, 17)
+    assert [still.run_until_complete(next_of(subscription)) for _ in range(3)] == [17, 18, 19]
+    still.close()
+
+
 def test_subscribers_of_a_loop_end_when_its_last_server_has_closed():
     hub = Hub()
     with Home() as first, Home() as second:
