@@ -63,7 +63,9 @@ class Collector:
 
     def look(self, read_rss: Callable[[], int | None]) -> None:
         """Collect if memory has grown well beyond what was left after the last collection."""
-        held = read_rss() or 0
+        held = read_rss()
+        if held is None:
+            return  # no descriptor is left to read it with
         self._kept = {generation: min(kept, held) for generation, kept in self._kept.items()}
         if _has_grown(self._kept[_YOUNG], held, 1) and self._collect(_YOUNG):
             self._kept[_YOUNG] = read_rss() or held

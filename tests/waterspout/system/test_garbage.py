@@ -150,6 +150,21 @@ def test_where_memory_can_t_be_read_nobody_looks():
     asyncio.run(run())
 
 
+def test_a_look_that_can_t_read_it_changes_nothing(clock):
+    """No descriptor is left to read it with: the process has not shrunk, nor has it grown afterwards."""
+    asyncio.run(check_unknown(clock))
+
+
+async def check_unknown(clock):
+    memory, collector = Memory(), Collector(clock)
+    memory.held = 4 * START
+    await start(collector, memory)
+    for held in (None, 4 * START, 4 * START):
+        memory.held = held
+        collector.look(memory)
+    assert clock.generations == []
+
+
 def test_it_looks_again_and_again(monkeypatch):
     monkeypatch.setattr(collecting, "COLLECT_LOOK", 0.001)
 
