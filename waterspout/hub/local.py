@@ -241,8 +241,6 @@ class Hub:
         """Give an encoded message to all subscribers. In the event loop's thread."""
         with self._lock:
             subscribers = list(self._topics.get(topic, ()))
-            if not subscribers:
-                self._topics.pop(topic, None)  # they were never closed, only dropped
         loop = asyncio.get_running_loop()
         for subscription in subscribers:
             subscription.deliver_from(loop, message)
