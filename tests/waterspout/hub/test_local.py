@@ -431,6 +431,19 @@ async def test_subscribe_and_publish_use_the_hub_of_the_process():
 
 
 @pytest.mark.gen_test
+async def test_a_server_in_a_forked_child_hears_its_own_messages(hub):
+    """The copy of its parent's event loop seems to run."""
+
+    async def exchange():
+        hub.open()
+        subscription = hub.subscribe("a")
+        publish("a", 7)
+        return await next_of(subscription)
+
+    assert fork_and_ask(lambda: asyncio.run(exchange())) == 7
+
+
+@pytest.mark.gen_test
 async def test_a_burst_leaves_the_event_loop_its_turns(hub):
     """A reader that never has to wait would keep it from everybody else."""
     subscription, turns = hub.subscribe("burst"), []
