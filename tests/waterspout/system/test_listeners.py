@@ -157,8 +157,11 @@ def test_what_a_dead_server_left_is_replaced(path):
         client.connect(str(path))
 
 
-def test_of_two_that_begin_at_once_one_listens_and_the_other_is_told(path, monkeypatch):
+@pytest.mark.parametrize("is_relative", [False, True])
+def test_of_two_that_begin_at_once_one_listens_and_the_other_is_told(path, is_relative, monkeypatch):
     """A socket that is bound, and does not listen yet, is not a dead server's."""
+    monkeypatch.chdir(path.parent)
+    name = path.name if is_relative else str(path)
     bound, goes_on = threading.Event(), threading.Event()
 
     def stand_still(*_):
@@ -168,9 +171,9 @@ def test_of_two_that_begin_at_once_one_listens_and_the_other_is_told(path, monke
     monkeypatch.setattr(listeners_module, "LISTEN_TURN", 30)
     monkeypatch.setattr(os, "chmod", stand_still)
     with ThreadPoolExecutor(2) as threads:
-        first = threads.submit(listen_unix, str(path), 0o660)
+        first = threads.submit(listen_unix, name, 0o660)
         assert bound.wait(30)
-        second = threads.submit(listen_unix, str(path), 0o660)
+        second = threads.submit(listen_unix, name, 0o660)
         with pytest.raises(TimeoutError):
             second.result(0.3)
         goes_on.set()
@@ -245,6 +248,16 @@ def test_a_socket_of_somebody_else_is_told(path, monkeypatch):
     with pytest.raises(WaterspoutError, match="belongs to another user"):
         listen_unix(str(path), 0o660)
     assert path.is_socket()
+
+
+def test_where_its_mode_can_t_be_set_nothing_is_left_behind(path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "chmod", refuse)
+    with pytest.raises(WaterspoutError, match="Operation not permitted; see --unix"):
+        listen_unix(str(path), 0o660)
+    assert not path.exists()
 
 
 # --- inherited sockets ---------------------------------------------------------------------------------
