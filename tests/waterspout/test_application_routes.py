@@ -406,6 +406,7 @@ async def test_a_host_that_can_t_be_is_a_bad_request():
             [("/<regex('a'):a>", Reads)],
             "; the converters are any, float, int, path, string, uuid, and those in",
         ),
+        ([("/<int:a>/<int:a>", Reads)], "'/<int:a>/<int:a>' can't be read: [^;]*$"),
         ([("/<string(a)>", Reads)], r"written <name> or <int:name>, and 'string\(a\)' is not a name"),
     ],
 )

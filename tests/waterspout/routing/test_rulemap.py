@@ -63,6 +63,10 @@ RULES = make_map(
 )
 
 
+def test_the_asterisk_of_options_is_no_path():
+    assert search(make_map(("/<name>", All)), "*", "OPTIONS") is None
+
+
 def test_arguments_arrive_converted():
     key = uuid.uuid4()
     assert search(RULES, "/items/7") == (Reads, {"id": 7}, set())

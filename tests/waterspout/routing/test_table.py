@@ -195,3 +195,10 @@ def test_a_regular_expression_before_the_app_sees_the_path_that_the_app_would(pa
 @pytest.mark.parametrize("path", ["/items%2Fa", "/items/%FF", "/items", "/a//items/a"])
 def test_what_the_app_would_read_otherwise_is_none_of_its_own(path):
     assert BEFORE_THE_APP.match(request_of(path)) is None
+
+
+def test_a_method_that_is_not_owned_goes_to_the_app_in_any_spelling():
+    application = Application([("/items/(.*)", Reads)], wsgi=apps.app)
+    match = application._table.find("POST", "/items/%61")
+    assert match.route.container is application.container
+    assert "GET" in match.denied
