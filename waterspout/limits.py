@@ -177,7 +177,7 @@ SENDFILE_PIECE = 1 * MIB
 THREAD_PAUSE = 1.0
 #: Largest piece of a body that a delegate is given at once, unless `chunk_size` says otherwise (bytes).
 BODY_PIECE = 256 * KIB
-#: Time between two log lines saying that no descriptors are left (seconds).
+#: Time between two log lines saying that no connection can be accepted (seconds).
 EXHAUSTED_PAUSE = 60.0
 #: How many of the last ones clients don't get, beside what WSGI processes need to be started: for the
 #: operations address, for files, and for what handlers connect to.

@@ -18,7 +18,7 @@ from tornado.log import gen_log
 from waterspout.http.counting import Connections
 from waterspout.http.secure import SecureTransport
 from waterspout.limits import ACCEPTS, EXHAUSTED_PAUSE, LAST_ACCEPT, TLS_SAID_PAUSE
-from waterspout.logs.tally import Tally
+from waterspout.logs.tally import Tally, since_last
 from waterspout.system.garbage import collector
 from waterspout.system.hangup import is_readable
 from waterspout.system.transport import find_descriptor
@@ -57,6 +57,7 @@ class Acceptor:
         self._on_loop_closed = on_loop_closed
         self._loop = loop
         self._pause: object | None = None
+        self._failures = Tally(EXHAUSTED_PAUSE)
         sock.setblocking(False)
         self._resume()
 
@@ -93,7 +94,7 @@ class Acceptor:
                 return
             except OSError as error:
                 if error.errno not in _EXHAUSTED:
-                    gen_log.warning("a connection can't be accepted: %s", error)  # a firewall, a network down
+                    self._tell(error)
                 elif collector.collect():
                     continue  # garbage may have held some
                 else:
@@ -109,6 +110,11 @@ class Acceptor:
                 sock.close()
                 continue
             self._on_socket(sock, address)
+
+    def _tell(self, error: OSError) -> None:
+        """A firewall, a network that is down: it may stay so for hours."""
+        if failed := self._failures.count(self._loop.time()):
+            gen_log.warning("a connection can't be accepted: %s%s", error, since_last(failed))
 
 
 class Listener:
@@ -208,12 +214,8 @@ class TLSListener(Listener):
             reason = ""  # OpenSSL knows hundreds
         tally = self._failures.setdefault(reason, Tally(TLS_SAID_PAUSE))
         if failed := tally.count(asyncio.get_running_loop().time()):
-            gen_log.warning(
-                "SSL Error with %s: %s%s",
-                address,
-                str(error).strip() or type(error).__name__,
-                f" ({failed} such since the last such line)" if failed > 1 else "",
-            )
+            what = str(error).strip() or type(error).__name__
+            gen_log.warning("SSL Error with %s: %s%s", address, what, since_last(failed))
 
 
 async def accept_waiting(sockets: Collection[socket.socket]) -> None:

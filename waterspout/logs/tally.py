@@ -34,3 +34,8 @@ class Tally:
     @property
     def due(self) -> float:
         return self._said + self._pause
+
+
+def since_last(count: int) -> str:
+    """The end of a line that is about `count` events: how many, unless it is one."""
+    return f" ({count} such since the last such line)" if count > 1 else ""

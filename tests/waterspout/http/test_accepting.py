@@ -59,8 +59,10 @@ async def test_who_comes_when_nothing_is_left_or_nobody_may_waits(listener, numb
     assert address == writer.get_extra_info("sockname")
     assert not sock.getblocking()
     said = [record.getMessage() for record in caplog.records if "can't be accepted" in record.getMessage()]
-    assert len(said) + len(exhausted) == listener.refusals
-    assert {error.errno for error in exhausted} == ({number} & {errno.EMFILE})
+    if number == errno.EMFILE:
+        assert (said, [error.errno for error in exhausted]) == ([], [number] * listener.refusals)
+    else:  # for as long as it lasts, it is not logged twice a second
+        assert (len(said), exhausted) == (1, [])
     acceptor.stop()
     writer.close()
     sock.close()
