@@ -119,11 +119,11 @@ class Intake(Connection):
                 self._head_begun = True
                 self._patience.wait(self.server.soon, self.server.settings.head_timeout)
             return False
-        self._head_begun = False
         self._open(head)  # type: ignore[arg-type]  # the first event of a request
         return self.state == OPENING
 
     def _open(self, head: Head) -> None:
+        self._head_begun = False
         server = self.server
         exchange = Exchange(self, head, server.max_body_size)
         self.exchange = exchange

@@ -63,6 +63,21 @@ async def test_nobody_is_cut_before_the_time(sent):
 
 
 @on_loops
+async def test_a_head_that_does_not_end_behind_an_empty_line_that_came_in_two_parts():
+    settings = HTTPSettings(head_timeout=0.3, keep_alive_timeout=60)
+    async with serve(settings=settings) as served, served.client() as client:
+        client.send(GET)
+        await client.read_reply()
+        for part in (b"\r", b"\n"):
+            client.send(part)
+            await asyncio.sleep(0.05)  # or both come in one packet
+        client.send(GET)
+        assert (await client.read_reply())[0] == 200
+        client.send(GET[:-1])
+        assert (await client.read_reply())[0] == 408
+
+
+@on_loops
 async def test_a_connection_without_a_request():
     async with serve(settings=QUICK) as served:
         assert await served.ask(b"") == b""
