@@ -54,9 +54,8 @@ class Subscription:
         self._waiter: asyncio.Future[None] | None = None
         self._closed = False
         self._has_given = False  # the last message was there without waiting
-        self._is_woken = (
-            False  # by another loop: once for any number of messages, should this one stand still
-        )
+        #: By another loop: once for any number of messages, should this one stand still.
+        self._is_woken = False
 
     def __aiter__(self) -> Subscription:
         return self
@@ -125,10 +124,11 @@ class Subscription:
         if self._closed:
             return
         self._queue.append(message)
-        # No lock: the reader may take one meanwhile, but each is either taken or counted as dropped.
+        # No lock: the reader may take some meanwhile, but each is either taken or counted as dropped.
         if len(self._queue) > self._max_queue:
-            self._queue.popleft()
-            self.dropped += 1
+            with contextlib.suppress(IndexError):
+                self._queue.popleft()
+                self.dropped += 1
         if loop is self.loop:
             self._wake()
         elif not self._is_woken:

@@ -4,6 +4,7 @@ import asyncio
 import sys
 import threading
 import time
+from collections import deque
 
 import pytest
 
@@ -56,6 +57,24 @@ async def test_a_subscriber_that_came_on_another_loop_is_not_forgotten():
         while thread.is_alive():
             hub.deliver("a", b"1")
             await asyncio.sleep(0)
+
+
+class ReadMeanwhile(deque):
+    """The reader's thread takes everything as soon as somebody else has looked how much there is."""
+
+    def __len__(self):
+        length = super().__len__()
+        self.clear()
+        return length
+
+
+@pytest.mark.gen_test
+async def test_what_its_reader_takes_while_room_is_made_is_not_dropped():
+    hub = Hub()
+    subscription = hub.subscribe("a", max_queue=1)
+    subscription._queue = ReadMeanwhile([b"1"])
+    hub.deliver("a", b"2")
+    assert subscription.dropped == 0
 
 
 # --- which of them delivers ----------------------------------------------------------------------------
