@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import URL
@@ -41,10 +42,12 @@ def async_store(database_url: URL, io_loop) -> Iterator[AsyncStore]:
 
 
 async def finish_tasks() -> None:
-    """Let handlers end whose client left in the middle of a query, as a draining server does."""
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    if tasks:
-        await asyncio.wait(tasks, timeout=5)
+    """Let handlers end whose client left in the middle of a query, as a draining server does; and then the
+    tasks that they have begun at their end, in which SQLAlchemy closes a session.
+    """
+    unfinished: set[asyncio.Task[Any]] = set()
+    while not unfinished and (tasks := asyncio.all_tasks() - {asyncio.current_task()}):
+        _, unfinished = await asyncio.wait(tasks, timeout=5)
 
 
 @pytest.fixture
