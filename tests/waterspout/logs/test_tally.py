@@ -1,6 +1,6 @@
 """How often something that happens often is reported."""
 
-from waterspout.logs.tally import Tally
+from waterspout.logs.tally import Tally, since_last
 
 
 def test_the_first_is_said_at_once_and_others_together_behind_the_pause():
@@ -23,3 +23,8 @@ def test_a_look_tells_what_is_left_and_nothing_is_no_word():
     assert tally.count(6.0, 0) == 1
     assert tally.count(20.0, 0) == 0
     assert tally.count(20.0) == 1
+
+
+def test_a_line_about_one_event_counts_none():
+    assert since_last(1) == ""
+    assert since_last(120) == " (120 such since the last such line)"
