@@ -124,6 +124,15 @@ def raw(environ, start_response):
     return [b"nobody gets this"]
 
 
+@app.view
+def waits(environ, start_response):
+    """No WebSocket: answers when the test says so."""
+    note("waiting", environ)
+    wait_for_gate(environ)
+    start_response("200 OK", TEXT)
+    return [b"done"]
+
+
 socketio_app = Flask("socketio")
 socketio = SocketIO(socketio_app, async_mode="threading")
 app.mount("socket.io", socketio_app)

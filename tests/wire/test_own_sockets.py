@@ -321,6 +321,20 @@ def test_a_quiet_one_does_not_hold_up_the_end_of_its_process(start_server, numbe
     assert " 101 " in access_line(server, f"/sock/echo?id={ident}")
 
 
+def test_a_quiet_one_ends_at_a_stop_though_others_go_on(start_server):
+    server = start_server("--wsgi", "tests.apps.own_sockets:app", "--graceful-timeout", "60")
+    client = dial(server, "/sock/echo")
+    ident = new_id()
+    with server.connect() as connection:
+        connection.send(f"GET /waits?id={ident} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        server.wait_for_note("waiting", ident)
+        server.signal(signal.SIGTERM)
+        assert closed_with(client)[0] == 1001
+        server.open_gate(ident)
+        assert connection.everything().endswith(b"done")
+    assert server.wait() == 0
+
+
 @pytest.mark.parametrize("target", ECHOES)
 def test_what_has_come_in_part_is_not_mixed_with_the_word_of_the_end(start_server, target):
     server = start_server("--wsgi", "tests.apps.own_sockets:app", "--graceful-timeout", "60")

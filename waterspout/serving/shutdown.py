@@ -15,7 +15,7 @@ from waterspout.hub.local import hub
 from waterspout.limits import DRAIN_IDLE, STOP_GRACE
 from waterspout.logs.standing import describe_place, find_awaited
 from waterspout.ops.natives import name_native
-from waterspout.routing.containers import stop_containers
+from waterspout.routing.containers import name_pools, stop_containers
 from waterspout.serving.tornado_server import DrainingServer
 from waterspout.websocket.protocol import WebSocketProtocol
 
@@ -55,6 +55,8 @@ async def shut_down(
             end_streams()
 
     end_streams()
+    for pool in name_pools(application).values():
+        pool.wind_up()
     ending = loop.create_task(end_later_streams())
     try:
         await server.drain(timeout)

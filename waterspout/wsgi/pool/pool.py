@@ -113,6 +113,7 @@ class Pool:
     def _prepare(self) -> None:
         """Create everything that belongs to one event loop from its first use on."""
         settings = self.settings
+        self._winding_up: asyncio.Task[None] | None = None
         self._supervisor = Supervisor(settings, self._make_crew, self._refuse_queue, self._says)
         self._scarcity = Scarcity()
         self._watch = Watch(self._supervisor, settings, self._says)
@@ -159,6 +160,7 @@ class Pool:
             return
         self.stopping = True
         self._supervisor.refrain()
+        self.wind_up()
         timeout = self.settings.graceful_timeout if timeout is None else timeout
         deadline = self._loop.time() + timeout
         grace = limits.EXIT_GRACE
@@ -170,6 +172,17 @@ class Pool:
             if left := self.running + self.prefetched + self.waiting:
                 logger.warning("%srequests are cut off (%d): the graceful timeout is over", self._says, left)
         await self._end(grace)
+
+    def wind_up(self) -> None:
+        """From now on, until it has stopped, end quiet WebSockets of views; requests still run."""
+        if self._winding_up is None and self._loop is not None:
+            self._winding_up = self._loop.create_task(self._wind_up())
+
+    async def _wind_up(self) -> None:
+        while True:
+            for crew in self._supervisor.crews:  # those that are draining see to it themselves
+                crew.wind_up()
+            await asyncio.sleep(limits.DRAIN_LOOK)
 
     def reload(self) -> None:
         """Let new WSGI processes, which load the app's current code, take over from the existing ones."""
@@ -186,6 +199,9 @@ class Pool:
         self.admission.say_rest()
         self._refuse_queue()
         self._watch.stop()
+        if self._winding_up is not None:
+            self._winding_up.cancel()
+            self._winding_up = None
         await self._supervisor.stop(grace)
         await self._orphans.wait()
         loop, self._loop = self._loop, None
@@ -221,8 +237,6 @@ class Pool:
     async def _drain(self) -> None:
         while self.running or self._queue:
             self._drained.clear()
-            for crew in self._supervisor.crews:  # those that are draining see to it themselves
-                crew.wind_up()
             with contextlib.suppress(TimeoutError):
                 # Not forever: a lane that gets stuck, or a client that leaves the queue, sets no event.
                 await asyncio.wait_for(self._drained.wait(), limits.DRAIN_LOOK)
@@ -504,8 +518,6 @@ class Pool:
             self._check_drained()
 
     def _check_drained(self) -> None:
-        """Wake the stop if this was the last: for anything else it looks in its own time, because each of its
-        looks reminds what lasts, and the second in a row ends a quiet WebSocket.
-        """
+        """Wake the stop if this was the last."""
         if not self.running and not self._queue:
             self._drained.set()
