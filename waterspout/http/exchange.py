@@ -8,7 +8,8 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tornado.escape import native_str
-from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPOutputError, RequestStartLine, ResponseStartLine
+from tornado.http1connection import HTTP1Connection
+from tornado.httputil import HTTPHeaders, HTTPOutputError, RequestStartLine, ResponseStartLine
 from tornado.iostream import IOStream
 from tornado.log import app_log, gen_log
 
@@ -29,8 +30,11 @@ _SWITCHING_PROTOCOLS = 101
 _FAILED = 500
 
 
-class Exchange(HTTPConnection):
+class Exchange(HTTP1Connection):
     """What a delegate or a handler writes its reply to.
+
+    It is a connection of Tornado's for handlers that make sure, as type checkers want it before
+    `set_max_body_size`: nothing of Tornado's is set up or used.
 
     Attributes: `response_started`; `finished`, nothing more will be written; `keep_alive`, whether another
     request may follow; `detached`, the connection no longer speaks HTTP; `half_close_grace`, how long to wait
@@ -145,9 +149,9 @@ class Exchange(HTTPConnection):
         """Set a callback, called once if the client leaves before `finish` and its request was complete."""
         self.close_callback = callback
 
-    def set_max_body_size(self, size: int) -> None:
+    def set_max_body_size(self, max_body_size: int) -> None:
         """Set the largest body of this request, in bytes; a larger one is refused with 413."""
-        self.max_body_size = size
+        self.max_body_size = max_body_size
 
     def set_body_timeout(self, timeout: float | None) -> None:
         """Set how many seconds this request's body may take, counted from when its head is handed on, or from
@@ -167,17 +171,17 @@ class Exchange(HTTPConnection):
         self._connection.close()
 
     @property
-    def context(self) -> RequestContext:
+    def context(self) -> RequestContext:  # type: ignore[override]
         """Who the client is."""
         return self._context or self._connection.context
 
     @property
-    def stream(self) -> Stream | None:
+    def stream(self) -> Stream | None:  # type: ignore[override]
         """The part of an `IOStream` that handlers use; None when detached."""
         return None if self.detached else self._connection.stream
 
     @property
-    def params(self) -> HTTP1ConnectionParameters:
+    def params(self) -> HTTP1ConnectionParameters:  # type: ignore[override]
         """The server's parameters, as Tornado's connection has them."""
         return self._connection.server.conn_params
 

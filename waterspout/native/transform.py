@@ -60,7 +60,7 @@ class RecordTransform(OutputTransform):
         whether the client had left can't be told after that. Ours can tell: see `Exchange.fell_short`.
         """
         connection = self._connection
-        if not isinstance(connection, HTTP1Connection) or connection.stream is None:
+        if type(connection) is not HTTP1Connection or connection.stream is None:
             return
         if connection.stream.closed() and not is_all_sent(connection):
             self._record.note = self._record.note or "client-left"

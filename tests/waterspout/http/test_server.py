@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 import tornado.httpserver
+from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, ResponseStartLine
 from tornado.ioloop import IOLoop
 from tornado.netutil import bind_sockets, bind_unix_socket
@@ -529,6 +530,29 @@ async def test_tornados_own_applications():
         client.send(post(b"x", length=10).replace(b"POST /", b"POST /stream"))
         assert (await client.read_reply())[0] == 403
         await until(lambda: ended == [True])  # else its coroutine waits for the body forever
+
+
+@on_loops
+async def test_the_connection_is_one_of_tornado_s_to_a_handler_that_makes_sure():
+    """So that type checkers let it call what an HTTPConnection lacks."""
+
+    @stream_request_body
+    class Upload(RequestHandler):
+        size = 0
+
+        def prepare(self):
+            assert isinstance(self.request.connection, HTTP1Connection)
+            self.request.connection.set_max_body_size(max_body_size=20)
+
+        def data_received(self, chunk):
+            self.size += len(chunk)
+
+        def post(self):
+            self.write(str(self.size))
+
+    async with serve(Application([("/", Upload)]), max_body_size=10) as served, served.client() as client:
+        client.send(post(b"x" * 20))
+        assert (await client.read_reply())[2] == b"20"
 
 
 @on_loops
