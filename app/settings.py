@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import URL
 
+from waterspout.service.folder import make_folder
 from waterspout.service.keys import keep_key
 from waterspout.service.sql import parse_url
 
@@ -129,7 +130,7 @@ def find_secret_key(given: str | None, example: Path | None) -> str:
 def check_folder(folder: Path) -> None:
     """Create the folder if needed: at the start, not when the first attachment comes."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "nothing can be written there")
     except OSError as error:

@@ -36,7 +36,7 @@ class Folder:
 
         If that raises, nothing is left behind.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         name = secrets.token_hex(16)
         try:
             size, sha256 = _copy(stream, self.path / name)
@@ -72,6 +72,14 @@ def _is_older(path: Path, when: float) -> bool:
         return path.stat().st_mtime < when
     except FileNotFoundError:
         return False  # another sweep has removed it
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder, and those above it that are missing, in a way that survives a power failure."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        sync_names(folder.parent)
 
 
 def sync_names(folder: Path) -> None:

@@ -7,7 +7,7 @@ import secrets
 import tempfile
 from pathlib import Path
 
-from waterspout.service.folder import sync_names
+from waterspout.service.folder import make_folder, sync_names
 
 
 def keep_key(path: Path) -> str:
@@ -18,7 +18,7 @@ def keep_key(path: Path) -> str:
     try:
         return path.read_text().strip()
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         make_key(path)
         return path.read_text().strip()
 

@@ -26,6 +26,19 @@ def test_a_file_is_kept_whole_from_its_beginning(folder):
     assert names(folder) == {kept.name}
 
 
+def test_the_names_of_new_folders_survive_a_power_failure(tmp_path, monkeypatch):
+    sync, synced = os.fsync, set()
+
+    def note(descriptor):
+        synced.add(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    monkeypatch.setattr("os.fsync", note)
+    folder = Folder(tmp_path / "data" / "files")
+    folder.keep(io.BytesIO(b"x"))
+    assert {path.stat().st_ino for path in (folder.path, *folder.path.parents[:2])} <= synced
+
+
 def test_what_fails_halfway_leaves_nothing(folder, monkeypatch):
     def fail(descriptor):
         raise OSError(28, "No space left on device")

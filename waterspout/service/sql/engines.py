@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import Session
 
 from waterspout.exceptions import WaterspoutError
+from waterspout.service.folder import make_folder
 from waterspout.service.sql.extras import naming_extras
 
 # How long a writer waits for another one. A post takes milliseconds; five seconds means a failing disk.
@@ -194,7 +195,7 @@ def prepare_sqlite_file(path: Path) -> None:
         DatabaseError: the file can't be created or is not a database.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)) as connection:
             switch_to_write_ahead_log(connection)
     except OSError as error:
