@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 from tornado.web import Application, RequestHandler
@@ -120,6 +121,11 @@ class _Nothing(_Answer):
 class _Figures(_Answer):
     def initialize(self, ops: OpsServer) -> None:
         self.ops = ops
+
+    def write_error(self, status_code: int, **_kwargs: Any) -> None:
+        if status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            self.set_header("Allow", "GET, HEAD")  # RFC 9110 section 15.5.6
+        self.say({"error": self._reason})
 
 
 class _Stats(_Figures):

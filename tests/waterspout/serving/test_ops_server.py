@@ -63,6 +63,13 @@ async def test_elsewhere_it_says_what_there_is(ops, path):
     assert answer.code == 404
 
 
+async def test_another_method_is_told_which_ones_there_are(ops):
+    url = ops.describe() + "/-/health"
+    answer = await AsyncHTTPClient().fetch(url, method="POST", body="", raise_error=False)
+    assert (answer.code, answer.headers["Allow"]) == (405, "GET, HEAD")
+    assert json.loads(answer.body) == {"error": "Method Not Allowed"}
+
+
 async def test_a_server_that_stops_is_not_healthy(ops):
     ops.stopping = True
     assert (await fetch(ops, "/-/health")).code == 503
