@@ -460,7 +460,7 @@ class LaneWorker:
 
     def _respond(self, head: RequestHead, response: Response, iterable: Any) -> None:
         try:
-            if isinstance(iterable, (list, tuple)) and len(iterable) == 1:
+            if type(iterable) in (list, tuple) and len(iterable) == 1:  # a subclass may yield something else
                 # PEP 3333, "Handling the Content-Length Header": one chunk, so its length is known.
                 response.write(iterable[0], only=True)
             else:

@@ -17,6 +17,13 @@ from waterspout.wsgi.frames import CUT, DATA, END, IDLE, REPLY, THREAD, WHOLE
 TEXT = [("Content-Type", "text/plain")]
 
 
+class Lowered(list):
+    """A list that doesn't yield what it holds."""
+
+    def __iter__(self):
+        return (chunk.lower() for chunk in super().__iter__())
+
+
 class Watched:
     """An iterable that remembers which thread did what to it."""
 
@@ -126,7 +133,14 @@ def test_what_the_app_writes_to_wsgi_errors_is_on_stderr(capfd):
 
 @pytest.mark.parametrize(
     "iterable",
-    [[b"one two"], (b"one two",), [b"one ", b"two"], iter([b"one ", b"", b"two"]), Watched([b"one two"])],
+    [
+        [b"one two"],
+        (b"one two",),
+        [b"one ", b"two"],
+        iter([b"one ", b"", b"two"]),
+        Watched([b"one two"]),
+        Lowered([b"ONE TWO"]),
+    ],
 )
 def test_any_iterable_will_do(iterable):
     with open_wire(answering(iterable)) as wire:
