@@ -416,7 +416,11 @@ class Connection(asyncio.Protocol):
         )
         exchange.close_callback = exchange.half_close_callback = None  # no reference cycle
         self.state = max(self.state, REPLY)
-        if callback is not None:
+        if callback is None:
+            return
+        if self._blocked:  # by a task, perhaps, that has not begun: it would begin behind this
+            self.server.loop.call_soon(tell, exchange.variables, callback)
+        else:
             tell(exchange.variables, callback)
 
     # -- time --------------------------------------------------------------------------------------------

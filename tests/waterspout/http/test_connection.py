@@ -298,6 +298,26 @@ async def test_a_reply_in_finish_to_a_client_that_left_while_its_body_was_delive
         assert [delegate.events for delegate in served.delegates] == [["headers", 4, "finish"]] * 2
 
 
+@on_loops
+async def test_a_delegate_begins_nothing_once_it_knows_that_its_client_left():
+    """A coroutine that it returns begins in the loop's next turn. The connection may be lost in this one."""
+
+    class Slow(Silent):
+        async def data_received(self, chunk):
+            Delegate.data_received(self, chunk)
+            connection = self.exchange._connection
+            await until(lambda: connection._parser.held)
+            asyncio.get_running_loop().call_soon(connection.abort)  # lost just behind the next piece
+
+    async with serve(Slow) as served, served.client() as client:
+        client.send(post(b"one", length=100))
+        await until(lambda: served.delegates and served.delegates[0].body)
+        client.send(b"two")
+        await until(lambda: "gone" in served.delegates[0].events)
+        await asyncio.sleep(0.01)
+        assert served.delegates[0].events == ["headers", 3, 3, "gone"]
+
+
 @pytest.mark.parametrize("grace", [0.0, limits.HALF_CLOSED, math.inf])
 @on_loops
 async def test_a_client_that_left_is_given_up_amid_its_body_if_its_request_only_waits_its_turn(grace):
