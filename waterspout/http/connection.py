@@ -416,12 +416,9 @@ class Connection(asyncio.Protocol):
         )
         exchange.close_callback = exchange.half_close_callback = None  # no reference cycle
         self.state = max(self.state, REPLY)
-        if callback is None:
-            return
-        if self._blocked:  # by a task, perhaps, that has not begun: it would begin behind this
+        if callback is not None:
+            # In a turn of its own: a task that was created in this one would begin behind it.
             self.server.loop.call_soon(tell, exchange.variables, callback)
-        else:
-            tell(exchange.variables, callback)
 
     # -- time --------------------------------------------------------------------------------------------
 

@@ -318,6 +318,26 @@ async def test_a_delegate_begins_nothing_once_it_knows_that_its_client_left():
         assert served.delegates[0].events == ["headers", 3, 3, "gone"]
 
 
+@on_loops
+async def test_what_answers_a_client_that_left_at_once_begins_before_it_knows_that():
+    class Slow(Silent):
+        def answer(self):
+            self.task = asyncio.ensure_future(self.work())
+
+        async def work(self):
+            self.events.append("work")
+
+    async with serve(Slow) as served, served.client() as client:
+        client.send(GET[:-2])
+        await until(lambda: [each for each in served.server._open if each._parser.held])
+        (connection,) = served.server._open
+        connection.abort()  # lost in the same turn as the rest arrives
+        connection.data_received(GET[-2:])
+        await until(lambda: "left" in served.delegates[0].events)
+        await asyncio.sleep(0.01)
+        assert served.delegates[0].events == ["headers", "finish", "work", "left"]
+
+
 @pytest.mark.parametrize("grace", [0.0, limits.HALF_CLOSED, math.inf])
 @on_loops
 async def test_a_client_that_left_is_given_up_amid_its_body_if_its_request_only_waits_its_turn(grace):

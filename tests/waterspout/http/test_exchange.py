@@ -267,7 +267,7 @@ async def test_a_write_that_waits_fails_when_the_client_leaves():
         with pytest.raises(StreamClosedError):
             await exchange.write(b"x")
         exchange.finish()
-        assert served.delegates[0].events == ["headers", "finish", "left"]
+        await until(lambda: served.delegates[0].events == ["headers", "finish", "left"])
 
 
 @on_loops
