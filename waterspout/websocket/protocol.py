@@ -331,7 +331,8 @@ class WebSocketProtocol(asyncio.Protocol):
         if self.is_behind:
             self._pause_reading(self._parser.held > READ_AHEAD)
         elif self._lost:
-            self._end()
+            # In a turn of its own: a task that `open` or `on_message` has created would begin behind it.
+            asyncio.get_running_loop().call_soon(self._end)
         elif self._eof:
             self._writer.pass_on()
             self._writer.watch()

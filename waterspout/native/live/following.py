@@ -49,15 +49,20 @@ class Following(TornadoRequestHandler):
 class FollowingHandler(Following, JSONHandler):
     """A follower over plain HTTP."""
 
+    _has_left = False
+
     @contextmanager
     def follow(self, patience: float | None) -> Iterator[Follower]:
         """A follower that leaves when the client goes; raises HTTPError when there are too many (503)."""
         try:
             with self.watch.follow(patience) as self.follower:
+                if self._has_left:  # while `prepare` was at work
+                    self.follower.leave()
                 yield self.follower
         except TooManyFollowers:
             raise HTTPError(503) from None
 
     def on_connection_close(self) -> None:
+        self._has_left = True
         if self.follower is not None:
             self.follower.leave()
