@@ -409,16 +409,16 @@ class Connection(asyncio.Protocol):
         if exchange is None:
             return
         exchange.was_abandoned = not exchange.is_sent
-        if delegate is None and not self.is_whole:
+        if self.is_whole:
+            callback = exchange.tell_left
+        elif delegate is not None:
+            callback, exchange.close_callback = delegate.on_connection_close, None
+        else:
             return
-        callback = (
-            exchange.close_callback if delegate is None or self.is_whole else delegate.on_connection_close
-        )
-        exchange.close_callback = exchange.half_close_callback = None  # no reference cycle
+        exchange.half_close_callback = None  # no reference cycle
         self.state = max(self.state, REPLY)
-        if callback is not None:
-            # In a turn of its own: a task that was created in this one would begin behind it.
-            self.server.loop.call_soon(tell, exchange.variables, callback)
+        # In a turn of its own: a task that was created in this one would begin behind it.
+        self.server.loop.call_soon(tell, exchange.variables, callback)
 
     # -- time --------------------------------------------------------------------------------------------
 

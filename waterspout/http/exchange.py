@@ -305,6 +305,12 @@ class Exchange(HTTP1Connection):
         self.close_callback = self.half_close_callback = None
         self._connection.cut()
 
+    def tell_left(self) -> None:
+        """Call the close callback, unless the reply is finished, or the connection handed over, by now."""
+        callback, self.close_callback = self.close_callback, None
+        if callback is not None:
+            callback()
+
     def reset(self) -> None:
         """Like `cut`, but at once: what the client has not taken is lost, and not kept anywhere."""
         if not self.finished:
@@ -318,6 +324,7 @@ class Exchange(HTTP1Connection):
         unsent, `data_received` and, if the client has sent EOF, `eof_received`.
         """
         self.detached = self.finished = True
+        self.close_callback = self.half_close_callback = None
         self._connection.switch_protocols(protocol)
 
     @property

@@ -266,8 +266,8 @@ async def test_a_write_that_waits_fails_when_the_client_leaves():
                 await future
         with pytest.raises(StreamClosedError):
             await exchange.write(b"x")
-        exchange.finish()
         await until(lambda: served.delegates[0].events == ["headers", "finish", "left"])
+        exchange.finish()
 
 
 @on_loops

@@ -311,6 +311,30 @@ async def test_a_client_that_leaves_just_before_the_answer(form, interval, caplo
 
 
 @scenario
+async def test_an_open_that_has_begun_ends_before_on_close(form):
+    """The connection is lost just before that, but the handler is told just behind it."""
+
+    class Slow(Witness):
+        async def prepare(self):
+            connection = self.request.connection
+            (connection.stream.close if form.server == TORNADO else connection._connection.abort)()
+            await asyncio.sleep(0)
+
+        async def open(self, *args):
+            super().open()
+            await asyncio.sleep(0.02)
+            self.events.append("opened")
+
+    async with serve(form, Slow) as served:
+        _, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(request())
+        await served.until_closed()
+        await asyncio.sleep(0.05)
+        assert served.events in (["open", "opened", ("close", None, None)], [("close", None, None)])
+        writer.close()
+
+
+@scenario
 async def test_what_an_open_raises_is_logged_though_its_client_has_left(form, caplog):
     class Opening(Witness):
         def prepare(self):
