@@ -56,6 +56,7 @@ class WebSocketProtocol(asyncio.Protocol):
         "_context",
         "_deflater",
         "_end_timer",
+        "_ending",
         "_eof",
         "_given_up",
         "_gone",
@@ -92,6 +93,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._reading_paused = False
         self._eof = False
         self._lost = False
+        self._ending = False  # the handler hears of that in the next turn of the loop
         self._deflater: Deflater | None = None
         self._keep_alive: KeepAlive | None = None
         self._end_timer: asyncio.TimerHandle | None = None
@@ -166,13 +168,13 @@ class WebSocketProtocol(asyncio.Protocol):
 
     @property
     def is_over(self) -> bool:
-        """Whether the connection has ended, or has not begun."""
-        return self._lost or not self.upgraded
+        """Whether the connection has ended, and the handler knows it, or has not begun."""
+        return (self._lost and not self._ending) or not self.upgraded
 
     @property
     def unsent(self) -> int:
         """What has been written but not yet taken by the kernel (bytes)."""
-        return 0 if self.is_over else self._writer.unsent
+        return 0 if self._lost or not self.upgraded else self._writer.unsent
 
     @property
     def client_has_left(self) -> bool:
@@ -332,6 +334,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._pause_reading(self._parser.held > READ_AHEAD)
         elif self._lost:
             # In a turn of its own: a task that `open` or `on_message` has created would begin behind it.
+            self._ending = True
             asyncio.get_running_loop().call_soon(self._end)
         elif self._eof:
             self._writer.pass_on()
@@ -450,6 +453,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._transport.abort()
 
     def _end(self) -> None:
+        self._ending = False
         try:
             self._context.run(self.handler.on_ws_connection_close, self.close_code, self.close_reason)
         except KeyboardInterrupt:

@@ -311,6 +311,24 @@ async def test_a_client_that_leaves_just_before_the_answer(form, interval, caplo
 
 
 @scenario
+async def test_it_is_not_over_before_its_handler_knows(form):
+    """A server that stops waits for that: what `on_close` needs must still be there."""
+    protocols = []
+
+    class Opening(Witness):
+        def open(self, *args):
+            super().open()
+            protocols.append(self.ws_connection)
+
+    async with serve(form, Opening) as served:
+        async with connect(served.port):
+            await served.until("open")
+        while not protocols[0].is_over:
+            await asyncio.sleep(0)
+        assert served.events == ["open", ("close", None, None)]
+
+
+@scenario
 async def test_an_open_that_has_begun_ends_before_on_close(form):
     """The connection is lost just before that, but the handler is told just behind it."""
 
