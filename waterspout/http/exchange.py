@@ -91,10 +91,13 @@ class Exchange(HTTP1Connection):
 
         The future is done when there is room for more, or fails with StreamClosedError. Raises ValueError:
         CR, LF, NUL or a character outside latin-1 in the head. Raises HTTPOutputError: `chunk` is longer than
-        the Content-Length, or `finish` has been called.
+        the Content-Length, or `finish` has been called. Raises StreamBufferFullError: it exceeds the limit
+        that a handler has set (`Stream.max_write_buffer_size`).
         """
         assert isinstance(start_line, ResponseStartLine)
         self._refuse_finished(b"a head")
+        if self._writer.limit is not None and chunk:
+            self._writer.check_limit(len(chunk))
         if start_line.code < 200 and start_line.code != _SWITCHING_PROTOCOLS:
             # RFC 9110 section 15.2: the final reply is still to come; HTTP/1.0 has no interim ones.
             interim = _format(start_line.code, start_line.reason, list(headers.get_all()))
@@ -117,6 +120,8 @@ class Exchange(HTTP1Connection):
         if self._writer.closed:
             return self._writer.write(chunk)  # which fails
         self._refuse_finished(chunk)
+        if self._writer.limit is not None:
+            self._writer.check_limit(len(chunk))
         return self._writer.write(self._frame(chunk))
 
     def finish(self) -> None:
@@ -202,6 +207,8 @@ class Exchange(HTTP1Connection):
 
         Future and errors as for `write_headers`.
         """
+        if self._writer.limit is not None:
+            self._writer.check_limit(len(body))
         self.response_started = True
         plain: dict[str, str] | None = getattr(headers, "plain", None)
         if plain is None or "Connection" in plain or "Transfer-Encoding" in plain or not self._goes_on:

@@ -30,9 +30,13 @@ _LOOKS: Final = 8
 
 
 class Stream:
-    """`request.connection.stream`, as far as Tornado's own code and handlers use it."""
+    """`request.connection.stream`, as far as Tornado's own code and handlers use it.
 
-    __slots__ = ("_close_callback", "_connection", "_transport", "_writer", "error")
+    Attributes: `error`, what has ended the connection; `max_buffer_size`, which may be set and means nothing:
+    other limits hold for what is read.
+    """
+
+    __slots__ = ("_close_callback", "_connection", "_transport", "_writer", "error", "max_buffer_size")
 
     def __init__(self, connection: Connection, transport: asyncio.Transport) -> None:
         self._connection: Connection | None = connection
@@ -40,6 +44,22 @@ class Stream:
         self._transport = transport
         self._close_callback: Callable[[], None] | None = None
         self.error: BaseException | None = None
+        self.max_buffer_size = connection.server.max_body_size
+
+    @property
+    def max_write_buffer_size(self) -> int | None:
+        """How many bytes may be unsent; None: any number. A write that would exceed it raises
+        StreamBufferFullError.
+        """
+        return self._writer.limit
+
+    @max_write_buffer_size.setter
+    def max_write_buffer_size(self, size: int | None) -> None:
+        self._writer.limit = size
+
+    def writing(self) -> bool:
+        """Whether something has not been taken by the kernel."""
+        return self._writer.unsent > 0
 
     def write(self, data: bytes) -> asyncio.Future[None]:
         """Write raw bytes. The future is done when there is room for more; fails with StreamClosedError."""

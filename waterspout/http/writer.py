@@ -13,7 +13,7 @@ import socket
 from collections import deque
 from collections.abc import Callable
 
-from tornado.iostream import StreamClosedError
+from tornado.iostream import StreamBufferFullError, StreamClosedError
 
 from waterspout.http.gone import GONE
 from waterspout.http.sendfile import FilePart
@@ -34,7 +34,8 @@ class Writer:
     """Writes to `transport`. `done`: a future that is done, returned by every write that need not wait.
 
     Attributes: `closed`, no further write goes anywhere; `paused`, the client is slow; `wrote_in_vain`,
-    something was written when the connection was already closed or lost, or a file did not go out.
+    something was written when the connection was already closed or lost, or a file did not go out; `limit`,
+    how many bytes of replies may be unsent (None: any number), which only `check_limit` looks at.
     """
 
     __slots__ = (
@@ -47,6 +48,7 @@ class Writer:
         "_writes",
         "_written",
         "closed",
+        "limit",
         "paused",
         "wrote_in_vain",
     )
@@ -62,6 +64,7 @@ class Writer:
         self.closed = False
         self.paused = False
         self.wrote_in_vain = False
+        self.limit: int | None = None
 
     def forget_transport(self) -> None:
         """It is gone, or has been handed over."""
@@ -130,6 +133,11 @@ class Writer:
     def taken(self) -> int:
         """Bytes that the client's own side has taken, as far as the kernel tells: it holds some itself."""
         return self.sent - held_by_kernel(self._transport.get_extra_info("socket"))
+
+    def check_limit(self, size: int) -> None:
+        """Raises StreamBufferFullError: `size` bytes more would be more than a handler allows."""
+        if self.limit is not None and self.unsent + size > self.limit:
+            raise StreamBufferFullError("Reached maximum write buffer size")
 
     def when_room(self) -> asyncio.Future[None]:
         """Done when the transport would take more."""

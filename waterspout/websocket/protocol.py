@@ -137,7 +137,8 @@ class WebSocketProtocol(asyncio.Protocol):
     ) -> asyncio.Future[None]:
         """Send a message. The future is done when there is room for more, or fails: WebSocketClosedError.
 
-        Raises WebSocketClosedError: the connection is closing.
+        Raises WebSocketClosedError: the connection is closing. Raises StreamBufferFullError: more would be
+        unsent than `write_limit`.
         """
         if self.is_closing():
             raise WebSocketClosedError()
@@ -175,6 +176,15 @@ class WebSocketProtocol(asyncio.Protocol):
     def unsent(self) -> int:
         """What has been written but not yet taken by the kernel (bytes)."""
         return 0 if self._lost or not self.upgraded else self._writer.unsent
+
+    @property
+    def write_limit(self) -> int | None:
+        """How many bytes may be unsent when a message is sent; None: any number."""
+        return self._writer.limit
+
+    @write_limit.setter
+    def write_limit(self, size: int | None) -> None:
+        self._writer.limit = size
 
     @property
     def client_has_left(self) -> bool:

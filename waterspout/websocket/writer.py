@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from typing import Final
 
+from tornado.iostream import StreamBufferFullError
 from tornado.log import gen_log
 from tornado.websocket import WebSocketClosedError
 
@@ -32,7 +33,8 @@ class FrameWriter:
     client that has taken nothing for `timeout` seconds while there was something to take is cut: it may have
     vanished, and what is written for it without waiting would be kept forever.
 
-    Attributes: `closed`, nothing more may be sent, as after a close frame (RFC 6455 section 5.5.1).
+    Attributes: `closed`, nothing more may be sent, as after a close frame (RFC 6455 section 5.5.1); `limit`,
+    how many bytes may be unsent when a message is sent (None: any number).
     """
 
     __slots__ = (
@@ -50,6 +52,7 @@ class FrameWriter:
         "_waiters",
         "_written",
         "closed",
+        "limit",
     )
 
     def __init__(
@@ -68,6 +71,7 @@ class FrameWriter:
         self._queue: deque[bytearray | memoryview] | None = None
         self._queued = 0
         self.closed = False
+        self.limit: int | None = None
 
     def is_full(self) -> bool:
         """More is unsent than a client that does not read may cause. Called once for each of its messages."""
@@ -87,7 +91,12 @@ class FrameWriter:
         return self._queue is not None
 
     def send_message(self, opcode: int, payload: bytes) -> asyncio.Future[None]:
-        """Send a message. The future is done when there is room for more; fails with WebSocketClosedError."""
+        """Send a message. The future is done when there is room for more; fails with WebSocketClosedError.
+
+        Raises StreamBufferFullError: with it, more would be unsent than `limit`.
+        """
+        if self.limit is not None and self.unsent + len(payload) > self.limit:
+            raise StreamBufferFullError("Reached maximum write buffer size")
         if self._deflater is None:
             self._send(opcode, payload)
         else:

@@ -8,7 +8,7 @@ import ssl
 
 import pytest
 from tornado.httputil import HTTPHeaders, ResponseStartLine
-from tornado.iostream import IOStream, StreamClosedError
+from tornado.iostream import IOStream, StreamBufferFullError, StreamClosedError
 from tornado.web import Application as StockApplication
 from tornado.web import RequestHandler, stream_request_body
 
@@ -575,6 +575,53 @@ async def test_the_face_of_a_stream(secure):
         await until(lambda: closed == [True])
         with pytest.raises(StreamClosedError):
             await stream.write(b"x")
+
+
+@on_loops
+async def test_a_write_beyond_the_limit_that_a_handler_sets_is_refused_as_tornado_does():
+    """Camera servers drop the frame then."""
+
+    class Frames(RequestHandler):
+        async def get(self):
+            stream = self.request.connection.stream
+            stream.max_buffer_size = 2**20
+            assert stream.max_write_buffer_size is None
+            stream.max_write_buffer_size = 2_000_000
+            sent = dropped = 0
+            while not dropped:
+                self.write(b"x" * 300_000)
+                try:
+                    self.flush()
+                    sent += 300_000
+                except StreamBufferFullError:
+                    dropped += 1
+            assert stream.writing()
+            told.append((sent, stream.max_write_buffer_size))
+            stream.max_write_buffer_size = None
+            self.write(b"end")
+
+    told = []
+    async with serve(Application([("/", Frames)])) as served, served.client(receive=4096) as client:
+        client.send(GET)
+        await until(lambda: told)
+        _status, _fields, body = await client.read_reply()
+        [(sent, limit)] = told
+        assert body == b"x" * sent + b"end"
+        assert limit == 2_000_000
+        (connection,) = served.server._open
+        await until(lambda: not connection.stream.writing())
+
+
+@on_loops
+async def test_of_a_reply_larger_than_the_limit_that_a_handler_sets_nothing_is_sent(caplog):
+    class Large(RequestHandler):
+        def get(self):
+            self.request.connection.stream.max_write_buffer_size = 1000
+            self.write(b"x" * 2000)
+
+    async with serve(Application([("/", Large)])) as served:
+        assert await served.ask(GET) == b""
+    assert "Reached maximum write buffer size" in caplog.text
 
 
 @on_loops

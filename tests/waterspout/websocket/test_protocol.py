@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import random
 import socket
 import zlib
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from tornado import gen
 from tornado.ioloop import IOLoop
+from tornado.iostream import StreamBufferFullError
 from tornado.websocket import WebSocketClosedError
 from tornado.websocket import WebSocketProtocol as TornadoProtocol
 
@@ -376,6 +378,46 @@ async def test_what_libraries_look_at_of_its_stream(form):
         assert await client.read_text() == "127.0.0.1 False"
         assert served.handler.ws_connection.stream.socket.version().startswith("TLS")
         writer.close()
+
+
+@scenario
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "compressed"])
+async def test_a_message_beyond_the_limit_that_a_handler_sets_is_refused_as_tornado_does(form, compressed):
+    """Nothing of it is sent, and what follows can be read: it has not been compressed, either."""
+    noise, sent = random.Random(1), []
+
+    class Sends(Witness):
+        def get_compression_options(self):
+            return {} if compressed else None
+
+        def open(self, *words):
+            stream = self.ws_connection.stream
+            assert stream.max_write_buffer_size is None
+            stream.max_buffer_size = 100 * 2**20
+            stream.max_write_buffer_size = 2_000_000
+            with pytest.raises(StreamBufferFullError):
+                while True:
+                    message = noise.randbytes(300_000)
+                    self.write_message(message, binary=True)
+                    sent.append(message)
+            assert stream.writing()
+            assert self.ws_connection.stream.max_write_buffer_size == 2_000_000
+            self.ws_connection.stream.max_write_buffer_size = None
+            self.write_message(b"end", binary=True)
+            super().open(*words)
+
+    inflate = zlib.decompressobj(-15)
+    async with (
+        serve(form, Sends) as served,
+        connect(served.port, Sec_WebSocket_Extensions=OFFER) as client,
+    ):
+        for message in (*sent, b"end"):
+            opcode, payload = await client.read()
+            if compressed:
+                payload = inflate.decompress(payload + b"\x00\x00\xff\xff")
+            assert (opcode, payload == message) == (BINARY, True)
+        assert len(sent) > 6
+        assert not served.handler.ws_connection.stream.writing()
 
 
 @scenario
