@@ -62,6 +62,7 @@ class Connection(asyncio.Protocol):
         "_eof_timer",
         "_gone",
         "_half_closed",
+        "_has_left",
         "_in_body",
         "_linger_longest",
         "_linger_until",
@@ -104,6 +105,7 @@ class Connection(asyncio.Protocol):
         self._stream: Stream | None = None
         self._detached: DetachedStream | None = None
         self._gone: asyncio.Future[None] | None = None
+        self._has_left = False
 
     # -- asyncio calls these -----------------------------------------------------------------------------
 
@@ -121,17 +123,26 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.writer.close()
+        is_idle = self.exchange is None
         self._abandon()
         was_over, self.state = self.state == OVER, OVER
         if self._stream is not None:
             self._stream.on_lost(exc)
         if self._detached is not None:
             self._detached.on_handed_over()
-        self._tell_gone()
-        if not was_over:
-            self.server.on_close(self)
         if self.context.is_secure:
             self._forget_transport()
+        if is_idle and not was_over:
+            self._leave()
+        elif not was_over:  # behind what its handler is told: a server that stops waits for that
+            self.server.loop.call_soon(self._leave)
+
+    def _leave(self) -> None:
+        """The server has nothing more to wait for."""
+        self._has_left = True
+        self.server.on_close(self)
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
 
     def _forget_transport(self) -> None:
         """Let the transport be freed, even if a reference cycle or a caller of `wait_closed` holds us."""
@@ -366,8 +377,7 @@ class Connection(asyncio.Protocol):
     def _let_go(self) -> bytes:
         self.writer.hand_over()
         self.state = OVER
-        self.server.on_close(self)
-        self._tell_gone()
+        self._leave()
         if self.exchange is not None:
             self.exchange.variables = self.server.variables
         self.exchange = self._delegate = None
@@ -378,14 +388,10 @@ class Connection(asyncio.Protocol):
         return self._parser.take_rest()
 
     async def wait_closed(self) -> None:
-        """Wait until the socket is closed or handed over."""
-        if self.state != OVER:
+        """Wait until the socket is closed, and its handler knows, or is handed over."""
+        if not self._has_left:
             self._gone = self._gone or self.server.loop.create_future()
             await asyncio.shield(self._gone)
-
-    def _tell_gone(self) -> None:
-        if self._gone is not None and not self._gone.done():
-            self._gone.set_result(None)
 
     def _throw_away(self, size: int) -> None:
         self._thrown_away += size
