@@ -123,7 +123,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.writer.close()
-        is_idle = self.exchange is None
+        had_exchange = self.exchange is not None
         self._abandon()
         was_over, self.state = self.state == OVER, OVER
         if self._stream is not None:
@@ -132,10 +132,11 @@ class Connection(asyncio.Protocol):
             self._detached.on_handed_over()
         if self.context.is_secure:
             self._forget_transport()
-        if is_idle and not was_over:
-            self._leave()
-        elif not was_over:  # behind what its handler is told: a server that stops waits for that
+        if had_exchange and not was_over:
+            # Behind what its handler is told: a server that stops waits for that.
             self.server.loop.call_soon(self._leave)
+        elif not was_over:
+            self._leave()
 
     def _leave(self) -> None:
         """The server has nothing more to wait for."""

@@ -176,17 +176,17 @@ class Exchange(HTTP1Connection):
         self._connection.close()
 
     @property
-    def context(self) -> RequestContext:  # type: ignore[override]
+    def context(self) -> RequestContext:  # type: ignore[override]  # an attribute of Tornado's
         """Who the client is."""
         return self._context or self._connection.context
 
     @property
-    def stream(self) -> Stream | None:  # type: ignore[override]
+    def stream(self) -> Stream | None:  # type: ignore[override]  # an attribute, and an IOStream
         """The part of an `IOStream` that handlers use; None when detached."""
         return None if self.detached else self._connection.stream
 
     @property
-    def params(self) -> HTTP1ConnectionParameters:  # type: ignore[override]
+    def params(self) -> HTTP1ConnectionParameters:  # type: ignore[override]  # an attribute
         """The server's parameters, as Tornado's connection has them."""
         return self._connection.server.conn_params
 

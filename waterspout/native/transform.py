@@ -11,6 +11,7 @@ from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.web import GZipContentEncoding, OutputTransform
 
+from waterspout.http.exchange import Exchange
 from waterspout.http.private import ReplyHeaders, is_all_sent
 from waterspout.message.origin import SERVER
 from waterspout.message.record import record_of
@@ -60,9 +61,9 @@ class RecordTransform(OutputTransform):
         whether the client had left can't be told after that. Ours can tell: see `Exchange.fell_short`.
         """
         connection = self._connection
-        if type(connection) is not HTTP1Connection or connection.stream is None:
+        if isinstance(connection, Exchange) or not isinstance(connection, HTTP1Connection):
             return
-        if connection.stream.closed() and not is_all_sent(connection):
+        if connection.stream is not None and connection.stream.closed() and not is_all_sent(connection):
             self._record.note = self._record.note or "client-left"
 
 
