@@ -475,7 +475,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
 
 # For `isinstance`. It has nothing to inherit, and its instances have a `__dict__`.
-tornado.websocket.WebSocketProtocol.register(WebSocketProtocol)
+tornado.websocket.WebSocketProtocol13.register(WebSocketProtocol)
 
 _ACTIONS: Final[dict[int, Callable[[WebSocketProtocol, Any], None]]] = {
     frames.CONTINUATION: WebSocketProtocol._on_fragment,

@@ -11,7 +11,7 @@ import pytest
 from tornado import gen
 from tornado.ioloop import IOLoop
 from tornado.iostream import StreamBufferFullError
-from tornado.websocket import WebSocketClosedError
+from tornado.websocket import WebSocketClosedError, WebSocketProtocol13
 from tornado.websocket import WebSocketProtocol as TornadoProtocol
 
 from tests.waterspout.tls import tls_contexts
@@ -338,6 +338,7 @@ async def test_tornados_interface(form):
         connection = served.handler.ws_connection
         assert isinstance(connection, WebSocketProtocol)
         assert isinstance(connection, TornadoProtocol)
+        assert isinstance(connection, WebSocketProtocol13)
         assert client.fields["sec-websocket-protocol"] == served.handler.selected_subprotocol == "b"
         assert served.events == [["a", "b"], "open"]
         sock = connection._transport.get_extra_info("socket")
