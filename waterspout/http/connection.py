@@ -123,16 +123,17 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.writer.close()
-        had_exchange = self.exchange is not None
+        is_watched = self.exchange is not None or self._stream is not None
         self._abandon()
         was_over, self.state = self.state == OVER, OVER
-        if self._stream is not None:
-            self._stream.on_lost(exc)
+        callback = None if self._stream is None else self._stream.on_lost(exc)
+        if callback is not None:
+            self.server.loop.call_soon(tell, self.server.variables, callback)
         if self._detached is not None:
             self._detached.on_handed_over()
         if self.context.is_secure:
             self._forget_transport()
-        if had_exchange and not was_over:
+        if is_watched and not was_over:
             # Behind what its handler is told: a server that stops waits for that.
             self.server.loop.call_soon(self._leave)
         elif not was_over:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
-from tornado.log import app_log
 
 from waterspout.http.gone import GONE
 from waterspout.limits import LINGER
@@ -100,18 +99,13 @@ class Stream:
         """HTTP is over: the connection, which refers to us, has nothing left to close, and nobody to tell."""
         self._connection = self._close_callback = None
 
-    def on_lost(self, error: BaseException | None) -> None:
+    def on_lost(self, error: BaseException | None) -> Callable[[], None] | None:
+        """The connection is lost. Returns the close callback, for the caller to call."""
         # Its traceback leads to the last writer, and from there to us: a reference cycle.
         self.error = None if error is None else error.with_traceback(None)
         callback = self._close_callback
         self.on_over()
-        if callback is not None:
-            try:
-                callback()
-            except KeyboardInterrupt:
-                raise
-            except BaseException:  # a handler's: the connection must still come to its own end
-                app_log.error("Uncaught exception", exc_info=True)
+        return callback
 
 
 class DetachedStream(IOStream):
