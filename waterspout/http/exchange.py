@@ -181,12 +181,12 @@ class Exchange(HTTP1Connection):
         return self._context or self._connection.context
 
     @property
-    def stream(self) -> Stream | None:  # type: ignore[override]  # an attribute, and an IOStream
+    def stream(self) -> Stream | None:  # type: ignore[override]  # an attribute of Tornado's, an IOStream
         """The part of an `IOStream` that handlers use; None when detached."""
         return None if self.detached else self._connection.stream
 
     @property
-    def params(self) -> HTTP1ConnectionParameters:  # type: ignore[override]  # an attribute
+    def params(self) -> HTTP1ConnectionParameters:  # type: ignore[override]  # an attribute of Tornado's
         """The server's parameters, as Tornado's connection has them."""
         return self._connection.server.conn_params
 

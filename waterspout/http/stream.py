@@ -61,8 +61,14 @@ class Stream:
         return self._writer.unsent > 0
 
     def write(self, data: bytes) -> asyncio.Future[None]:
-        """Write raw bytes. The future is done when there is room for more; fails with StreamClosedError."""
-        return self._writer.when_room() if not data else self._writer.write(data)
+        """Write raw bytes. The future is done when there is room for more; fails with StreamClosedError.
+
+        Raises StreamBufferFullError: more would be unsent than `max_write_buffer_size`.
+        """
+        if not data:
+            return self._writer.when_room()
+        self._writer.check_limit(len(data))
+        return self._writer.write(data)
 
     def closed(self) -> bool:
         return self._writer.closed or self._transport.is_closing()

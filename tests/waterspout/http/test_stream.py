@@ -625,6 +625,20 @@ async def test_of_a_reply_larger_than_the_limit_that_a_handler_sets_nothing_is_s
 
 
 @on_loops
+async def test_the_limit_holds_for_what_a_handler_writes_to_the_stream_itself():
+    async with serve(Silent) as served, served.client() as client:
+        client.send(GET)
+        await until(lambda: served.delegates)
+        stream = served.delegates[0].exchange.stream
+        stream.max_write_buffer_size = 10
+        with pytest.raises(StreamBufferFullError):
+            stream.write(b"x" * 11)
+        stream.write(b"x" * 10)
+        stream.close()
+        assert await client.rest() == b"x" * 10
+
+
+@on_loops
 async def test_detaching_when_the_client_is_gone_gives_a_closed_stream():
     async with serve(Silent) as served:
         async with served.client() as client:
