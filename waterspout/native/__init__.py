@@ -2,7 +2,7 @@
 
     handler.py, json_handler.py, document.py, static.py   the base classes
     lean.py, forwarding.py, transform.py, encoding.py,
-    request.py                                             what makes them fast
+    request.py, original.py                                what makes them fast
     errors.py, head.py, links.py                           what they do beyond Tornado's
     access.py, methods.py, replacing.py, login.py          what a handler declares
     fitting.py                                             whether it accepts what its rule passes

@@ -14,13 +14,14 @@ import inspect
 import weakref
 from asyncio import Future
 from collections.abc import Callable
-from types import CoroutineType, FunctionType, MethodType
+from types import CoroutineType, MethodType
 from typing import Any
 from urllib.parse import urlsplit
 
+from tornado import web
 from tornado.httputil import HTTPInputError, HTTPServerRequest
 from tornado.util import ObjectDict
-from tornado.web import Application, Finish, HTTPError, OutputTransform, _UIModuleNamespace, authenticated
+from tornado.web import Application, Finish, HTTPError, OutputTransform, _UIModuleNamespace
 from tornado.web import RequestHandler as TornadoRequestHandler
 
 from waterspout.http.private import ReplyHeaders
@@ -31,6 +32,7 @@ from waterspout.native.errors import ErrorHandling
 from waterspout.native.head import find_head, follow_get
 from waterspout.native.links import Links
 from waterspout.native.methods import UNDEFINED, defines, find_methods, format_allow
+from waterspout.native.original import original
 from waterspout.native.request import Request, on_demand
 from waterspout.native.transform import RecordTransform
 from waterspout.native.unheeded import check_awaitable, tell_unheeded
@@ -39,18 +41,15 @@ from waterspout.native.varying import MARK, say_cookie
 _HTML = "text/html; charset=UTF-8"
 _METHODS = {name: name.lower() for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}
 _JSON = "application/json; charset=UTF-8"
-_TORNADOS_FILE = authenticated.__code__.co_filename
-
-
-def _own_of_tornado(method: Callable[..., Any]) -> Callable[..., Any] | None:
-    # By type, not by `isinstance`: some wrappers (wrapt's) pass as functions.
-    is_own = type(method) is FunctionType and method.__code__.co_filename == _TORNADOS_FILE
-    return method if is_own else None
-
-
-#: The methods that run a handler in Tornado; None for one that had been wrapped before this was imported.
-_OWN_INIT = _own_of_tornado(TornadoRequestHandler.__init__)
-_OWN_EXECUTE = _own_of_tornado(TornadoRequestHandler._execute)
+#: Tornado's methods that are not called here as long as nobody has replaced them: agents do, and so do
+#: applications that want a header in every reply.
+_OWN_INIT = original(TornadoRequestHandler.__init__, web)
+_OWN_EXECUTE = original(TornadoRequestHandler._execute, web)
+_OWN_CLEAR = original(TornadoRequestHandler.clear, web)
+_OWN_SET_HEADER = original(TornadoRequestHandler.set_header, web)
+_OWN_WRITE = original(TornadoRequestHandler.write, web)
+_OWN_FLUSH = original(TornadoRequestHandler.flush, web)
+_OWN_FINISH = original(TornadoRequestHandler.finish, web)
 
 
 class _Else:
@@ -122,6 +121,9 @@ class LeanRequestHandler(ErrorHandling, Links):
         return [RecordTransform(self.request)]
 
     def clear(self) -> None:
+        if TornadoRequestHandler.clear is not _OWN_CLEAR:
+            super().clear()
+            return
         self._headers = ReplyHeaders({"Server": SERVER, "Content-Type": _HTML, "Date": http_date()})
         self.set_default_headers()
         self._write_buffer = []
@@ -132,7 +134,8 @@ class LeanRequestHandler(ErrorHandling, Links):
         if (
             type(chunk) is dict
             and not self._finished
-            and type(self).set_header is TornadoRequestHandler.set_header
+            and type(self).set_header is _OWN_SET_HEADER
+            and TornadoRequestHandler.write is _OWN_WRITE
         ):
             encoded = encode_json(chunk)  # before the header is set: it may raise
             self._headers["Content-Type"] = _JSON
@@ -159,7 +162,7 @@ class LeanRequestHandler(ErrorHandling, Links):
         if self._status_code == 405 and not self._headers_written:
             self._say_allow()
         # If Tornado's methods have been wrapped, the connection's may be, too.
-        if self._steps_aside or self._finished:
+        if self._steps_aside or self._finished or TornadoRequestHandler.finish is not _OWN_FINISH:
             return super().finish(chunk)
         if chunk is not None:
             self.write(chunk)  # an overridden `write` may flush, or set a cookie
@@ -169,7 +172,8 @@ class LeanRequestHandler(ErrorHandling, Links):
             or "_transforms" in self.__dict__
             or "_new_cookie" in self.__dict__
             or cls.flush is not LeanRequestHandler.flush
-            or cls.set_header is not TornadoRequestHandler.set_header
+            or TornadoRequestHandler.flush is not _OWN_FLUSH
+            or cls.set_header is not _OWN_SET_HEADER
         ):
             return super().finish()
         method, status, headers = self.request.method, self._status_code, self._headers

@@ -7,16 +7,26 @@ from collections.abc import Callable
 from copy import copy
 from typing import Any, Generic, TypeVar, overload
 
+from tornado import httputil
 from tornado.escape import parse_qs_bytes
-from tornado.httputil import HTTPFile, HTTPHeaders, HTTPInputError, HTTPServerRequest, split_host_and_port
+from tornado.httputil import (
+    HTTPFile,
+    HTTPHeaders,
+    HTTPInputError,
+    HTTPServerRequest,
+    RequestStartLine,
+    split_host_and_port,
+)
 
 from waterspout.http.private import RequestHeaders, max_arguments
 from waterspout.message.record import Record, make_request_id
+from waterspout.native.original import original
 
 #: A query with more fields than this is parsed at once, so that too many are refused where Tornado does so.
 _FEW_FIELDS = 100
 
-
+#: One that somebody has put in its place is called.
+_OWN_INIT = original(HTTPServerRequest.__init__, httputil)
 #: The types that Tornado parses.
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 Value = TypeVar("Value")
@@ -66,13 +76,17 @@ class Request(HTTPServerRequest):
         server_connection: object,
     ) -> None:
         """`parts`: path and query of `target`. Raises HTTPInputError: too many arguments."""
-        # Not super().__init__: it parses.
         self.opened = time.perf_counter()
+        self.connection = connection
+        if HTTPServerRequest.__init__ is not _OWN_INIT:
+            # Somebody has replaced it, to hide clients' addresses, say: nothing may be read before that.
+            line = RequestStartLine(method, target, version)
+            super().__init__(None, None, version, self.headers, connection=connection, start_line=line)
+        # Otherwise not super().__init__: it parses.
         self.method = method
         self.uri = target
         self.version = version
         self.path, self.query = parts
-        self.connection = connection
         self.server_connection = server_connection
         if self.query and self.query.count("&") >= min(_FEW_FIELDS, max_arguments()):
             self.arguments = self._parse_query()

@@ -1,6 +1,9 @@
 """JSON is the same as Tornado's, whatever is written, and also if its encoder is replaced."""
 
 import json
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -59,6 +62,24 @@ def test_the_encoder_of_json_dumps_is_there():
 def test_who_replaces_the_encoder_is_obeyed(monkeypatch, place):
     monkeypatch.setattr(*place, lambda value: "mine")
     assert encode_json({}) == b"mine"
+
+
+def test_who_replaces_the_module_is_obeyed(monkeypatch):
+    monkeypatch.setattr(escape, "json", SimpleNamespace(dumps=lambda value: "mine"))
+    assert encode_json({}) == b"mine"
+
+
+@pytest.mark.parametrize("name", ["escape.json_encode", "json.dumps"])
+def test_so_is_who_did_it_before(name):
+    """The first lines of many applications do it."""
+    lines = (
+        "import json",
+        "from tornado import escape",
+        f"{name} = lambda value: 'mine'",
+        "from waterspout.native.encoding import encode_json",
+        "print(encode_json({}).decode())",
+    )
+    assert subprocess.check_output([sys.executable, "-c", "\n".join(lines)], text=True) == "mine\n"
 
 
 def test_who_teaches_it_more_is_obeyed(monkeypatch):

@@ -410,6 +410,35 @@ async def test_so_it_is_in_an_application_of_tornado_s(application_class, seen):
             seen.clear()
 
 
+class Sends(TornadoRequestHandler):
+    def get(self):
+        self.write({"sent": True})
+
+
+@on_loops
+@pytest.mark.parametrize("name", ["clear", "set_header", "write", "flush", "finish"])
+@pytest.mark.parametrize("application_class", [Application, TornadoApplication])
+async def test_who_replaces_what_a_reply_goes_through_is_obeyed(application_class, name, monkeypatch):
+    """Applications do so to have a header in every reply, or a record of it."""
+    theirs = getattr(TornadoRequestHandler, name)
+
+    def replacement(self, *args, **kwargs):
+        result = theirs(self, *args, **kwargs)
+        self.replaced.append(name)
+        return result
+
+    replaced = []
+    monkeypatch.setattr(TornadoRequestHandler, "replaced", replaced, raising=False)
+    monkeypatch.setattr(TornadoRequestHandler, name, replacement)
+    application = application_class([("/sends", Sends), ("/json", OwnJSON)])
+    async with serve(application) as served, served.client() as client:
+        for path, body in (("/sends", b'{"sent": true}'), ("/json", b'{"own": true}')):
+            client.send(make_request(path, []))
+            assert (await client.read_reply())[2] == body
+            assert name in replaced
+            replaced.clear()
+
+
 @on_loops
 async def test_so_does_who_comes_when_the_application_is_made(monkeypatch):
     """Elastic's agent is given the application."""

@@ -113,3 +113,20 @@ def test_a_record_that_is_made_late_knows_what_went_out():
 def test_whether_a_body_comes():
     assert make_pair()[0].bodiless
     assert not make_pair(fields=["Host: x", "Content-Length: 1"])[0].bodiless
+
+
+def test_who_replaces_how_a_request_is_made_is_obeyed(monkeypatch):
+    """Some hide the addresses of clients that way, before anybody can read them."""
+    theirs = HTTPServerRequest.__init__
+
+    def hide(self, *args, **kwargs):
+        theirs(self, *args, **kwargs)
+        self.remote_ip = "hidden"
+        self.headers["X-Forwarded-For"] = "hidden"
+
+    monkeypatch.setattr(HTTPServerRequest, "__init__", hide)
+    ours, theirs_made = make_pair("/path?a=1", fields=("Host: Here:80", "X-Forwarded-For: 198.51.100.1"))
+    for name in ATTRIBUTES:
+        assert getattr(ours, name) == getattr(theirs_made, name), name
+    assert ours.headers["X-Forwarded-For"] == ours.remote_ip == record_of(ours).remote_addr == "hidden"
+    assert ours.request_id
