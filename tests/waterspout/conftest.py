@@ -37,8 +37,8 @@ def access_log(caplog):
 
 @pytest.fixture
 def keep_logging():
-    """Undoes afterwards what a test configures on our loggers and Tornado's."""
-    names = ("waterspout", "waterspout.access", "tornado", "tornado.access")
+    """Undoes afterwards what a test configures on our loggers, Tornado's and gunicorn's."""
+    names = ("waterspout", "waterspout.access", "tornado", "tornado.access", "gunicorn.error")
     loggers = [logging.getLogger(name) for name in names]
     before = [(logger.handlers[:], logger.level, logger.propagate, logger.disabled) for logger in loggers]
     yield

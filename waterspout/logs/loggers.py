@@ -1,6 +1,6 @@
 """Where log lines go: stderr, one line each, the same in every process of a server. Leaf.
 
-Only the loggers `waterspout` and `tornado` are touched: the root belongs to the app.
+Only the loggers `waterspout` and `tornado` are touched, and gunicorn's: the root belongs to the app.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from waterspout.logs.steady import steady
 
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _OURS: Final = ("waterspout", "tornado")
+#: Many Flask apps take this one's handlers and level for their own logger, or write to it. Without any, their
+#: INFO lines would be lost.
+_GUNICORNS: Final = "gunicorn.error"
 #: One line for each request; for a stock `tornado.web.Application` it is Tornado's.
 _ACCESS: Final = ("waterspout.access", "tornado.access")
 #: Those that quote what clients have sent.
@@ -61,12 +64,12 @@ class LineFormatter(logging.Formatter):
 def configure(
     level: int = logging.INFO, *, access_log: bool = True, time_zone: str | None = TIME_ZONE
 ) -> None:
-    """Send our log lines to stderr. `access_log` False silences the line for each request. `time_zone`: TZ of
-    the server.
+    """Send our log lines to stderr, and what apps write to gunicorn's logger. `access_log` False silences the
+    line for each request. `time_zone`: TZ of the server.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(LineFormatter(_FORMAT, time_zone))
-    for name in _OURS:
+    for name in (*_OURS, _GUNICORNS):
         logger = logging.getLogger(name)
         logger.handlers[:] = [handler]
         logger.setLevel(level)

@@ -58,6 +58,21 @@ def test_the_access_log_can_be_switched_off_and_on_again(capsys, shown, name):
     assert "something else" in text
 
 
+def test_who_logs_as_gunicorn_does_is_heard_once(capsys):
+    """The lines that Flask's users add to their app when they move to gunicorn."""
+    loggers.configure()
+    app_logger = logging.Logger("shop")
+    gunicorn_logger = logging.getLogger("gunicorn.error")
+    app_logger.parent = logging.root
+    app_logger.handlers = gunicorn_logger.handlers
+    app_logger.setLevel(gunicorn_logger.level)
+    app_logger.info("opened")
+    app_logger.debug("a detail")
+    gunicorn_logger.info("written there")
+    lines = [line.split(" ", 2)[2] for line in capsys.readouterr().err.splitlines()]
+    assert lines == ["INFO shop opened", "INFO gunicorn.error written there"]
+
+
 def test_the_root_is_the_app_s():
     root = logging.getLogger()
     before = (root.handlers[:], root.level)
