@@ -41,7 +41,7 @@ from waterspout.options import (
 )
 from waterspout.routes.command import make_routes_command
 from waterspout.routes.shadows import tell_shadows
-from waterspout.routing.containers import find_containers
+from waterspout.routing.containers import doubt_stock, find_containers
 from waterspout.serving.deadline import end_by, end_when_told
 from waterspout.serving.reloading import take_inherited, wait_and_restart
 from waterspout.serving.server import Server, describe
@@ -300,6 +300,8 @@ def _build_application(
             say(doubt)
         if application.container is not None and application.native_rules:
             application.container.link.on_flask.append(partial(tell_shadows, application))
+    for doubt in doubt_stock(application):
+        say(doubt)
     _warn_of_copies(find_containers(application))
     if application.settings.get("autoreload") and not settings.reload:
         say(

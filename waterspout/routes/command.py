@@ -15,7 +15,7 @@ from waterspout.exceptions import AccessUndeclared, TargetRaised, WaterspoutErro
 from waterspout.importer import look_here
 from waterspout.options import OPTIONS
 from waterspout.routes.listing import find_container
-from waterspout.routing.containers import find_containers
+from waterspout.routing.containers import doubt_stock, find_containers
 from waterspout.targets import build_application, check_named
 from waterspout.wsgi.container import Container
 from waterspout.wsgi.layers import find_flask
@@ -93,7 +93,7 @@ def _examine(application: TornadoApplication) -> Report:
         if other is not container
     ]
     doubts = application.doubts if isinstance(application, Application) else []
-    return replace(report, notes=(*report.notes, *others, *doubts))
+    return replace(report, notes=(*report.notes, *others, *doubts, *doubt_stock(application)))
 
 
 def _name_app(container: Container) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator
 
+from tornado.concurrent import dummy_executor
 from tornado.routing import AnyMatches, Rule, RuleRouter
 from tornado.web import Application
+from tornado.wsgi import WSGIContainer
 
 from waterspout.limits import CUT_GRACE
 from waterspout.routing.rule import spell_matcher
@@ -19,15 +21,37 @@ def find_containers(application: Application) -> dict[Container, str]:
     """All containers in the order of the rules, each with what its first rule matches; that of `wsgi=` is
     last. A handler that gets a container as an argument leads to it, too.
     """
-    found: dict[Container, str] = {}
-    for path, container in _list(application.default_router.rules, ""):
-        found.setdefault(container, path)
-    for own in _pick([getattr(application, "container", None)]):
+    found = {each: path for each, path in _find_all(application).items() if isinstance(each, Container)}
+    own = getattr(application, "container", None)
+    if isinstance(own, Container):
         found[own] = found.pop(own, "")
     return found
 
 
-def _list(rules: Iterable[Rule], before: str) -> Iterator[tuple[str, Container]]:
+def doubt_stock(application: Application) -> list[str]:
+    """What is lost where rules lead to Tornado's own WSGI containers: one line each, for people to read."""
+    return [
+        f"the rule {path!r} leads to Tornado's own WSGIContainer, {_describe_loss(container)}: put "
+        "waterspout.Container in its place (docs/recipe.md)"
+        for container, path in _find_all(application).items()
+        if not isinstance(container, Container)
+    ]
+
+
+def _describe_loss(container: WSGIContainer) -> str:
+    if container.executor is dummy_executor:
+        return "and nothing else is served while one of its views runs"
+    return "which takes views no body, and clients no reply, before it is whole"
+
+
+def _find_all(application: Application) -> dict[WSGIContainer, str]:
+    found: dict[WSGIContainer, str] = {}
+    for path, container in _list(application.default_router.rules, ""):
+        found.setdefault(container, path)
+    return found
+
+
+def _list(rules: Iterable[Rule], before: str) -> Iterator[tuple[str, WSGIContainer]]:
     for rule in rules:
         target = rule.target
         if isinstance(target, RuleMap):
@@ -40,8 +64,8 @@ def _list(rules: Iterable[Rule], before: str) -> Iterator[tuple[str, Container]]
             yield from _list(router.rules, path)
 
 
-def _pick(values: Iterable[object]) -> list[Container]:
-    return [value for value in values if isinstance(value, Container)]
+def _pick(values: Iterable[object]) -> list[WSGIContainer]:
+    return [value for value in values if isinstance(value, WSGIContainer)]
 
 
 def name_pools(application: Application) -> dict[str, Pool]:

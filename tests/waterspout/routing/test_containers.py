@@ -1,16 +1,24 @@
 """The WSGI apps that an application's rules lead to."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import tornado.web
 from tornado.routing import PathMatches, Rule
 from tornado.web import FallbackHandler, RequestHandler
+from tornado.wsgi import WSGIContainer
 
 from tests.waterspout.wsgi import apps
 from waterspout import Application, Container
 from waterspout.exceptions import TargetNotFound
-from waterspout.routing.containers import find_containers, name_pools, start_containers, stop_containers
+from waterspout.routing.containers import (
+    doubt_stock,
+    find_containers,
+    name_pools,
+    start_containers,
+    stop_containers,
+)
 
 pytestmark = pytest.mark.gen_test(timeout=20)
 ONE_THREAD = {"workers": 0, "threads": 1}
@@ -48,6 +56,30 @@ async def test_they_are_found_wherever_a_rule_may_have_them(application_class):
     last = "/<int:id>" if flasks else "/(.*)"
     expected = ["/target", "/fallback/.*", "/list.*/list/a", "/app/in", "/two", "/two", last]
     assert spelled == [*expected, "shop.example/host"]
+
+
+@pytest.mark.parametrize("application_class", [Application, tornado.web.Application])
+async def test_tornado_s_own_are_doubted(application_class):
+    """They are no mistake of a program, and what its author wanted to get rid of."""
+    on_loop, in_threads = WSGIContainer(apps.app), WSGIContainer(apps.app, ThreadPoolExecutor(1))
+    (ours,) = make(1)
+    targets = {"/loop/.*": on_loop, "/again/.*": on_loop, "/threads/.*": in_threads, "/ours/.*": ours}
+    rules = [(path, FallbackHandler, {"fallback": container}) for path, container in targets.items()]
+    application = application_class(rules)
+    assert doubt_stock(application) == [
+        "the rule '/loop/.*' leads to Tornado's own WSGIContainer, and nothing else is served while one of "
+        "its views runs: put waterspout.Container in its place (docs/recipe.md)",
+        "the rule '/threads/.*' leads to Tornado's own WSGIContainer, which takes views no body, and clients "
+        "no reply, before it is whole: put waterspout.Container in its place (docs/recipe.md)",
+    ]
+    assert list(find_containers(application)) == [ours]
+
+
+async def test_a_container_of_another_kind_is_no_matter():
+    """`container` is a usual name for what injects dependencies."""
+    application = tornado.web.Application([])
+    application.container = object()
+    assert find_containers(application) == {}
 
 
 async def test_where_there_is_one_its_pools_have_their_own_names():
