@@ -25,8 +25,9 @@ from waterspout.native.original import original
 #: A query with more fields than this is parsed at once, so that too many are refused where Tornado does so.
 _FEW_FIELDS = 100
 
-#: One that somebody has put in its place is called.
+#: What somebody has put in their place is called.
 _OWN_INIT = original(HTTPServerRequest.__init__, httputil)
+_OWN_PARSE = original(httputil.parse_body_arguments, httputil)
 #: The types that Tornado parses.
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 Value = TypeVar("Value")
@@ -185,6 +186,10 @@ class Request(HTTPServerRequest):
             raise HTTPInputError(f"Invalid query string: {error}") from error
 
     def _parse_body(self) -> None:
-        """Parse a form; called by Tornado's handler. No other body is parsed, or even read."""
-        if self.says("content-type") and self.headers["Content-Type"].startswith(_FORMS):
+        """Parse a form; called by Tornado's handler. No other body is parsed, or even read, unless somebody
+        has taught Tornado to.
+        """
+        if httputil.parse_body_arguments is not _OWN_PARSE or (
+            self.says("content-type") and self.headers["Content-Type"].startswith(_FORMS)
+        ):
             super()._parse_body()

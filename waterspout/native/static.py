@@ -12,17 +12,21 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from tornado import web
 from tornado.log import gen_log
 from tornado.web import GZipContentEncoding, StaticFileHandler
 
 from waterspout.limits import JOINED_SIZE, SENDFILE_FLOOR
 from waterspout.native.forwarding import Forwarding
 from waterspout.native.handler import LeanRequestHandler
+from waterspout.native.original import original
 from waterspout.native.transform import CompressWhole, RecordTransform
 
 if TYPE_CHECKING:
     from waterspout.http.sendfile import FilePart
 
+#: It reads the file; one that somebody has put in its place may do anything.
+_OWN_CONTENT = original(getattr(StaticFileHandler.get_content, "__func__", None), web)
 #: Transforms whose effect on a body is known.
 _TRANSFORMS = (RecordTransform, CompressWhole, GZipContentEncoding)
 
@@ -36,7 +40,7 @@ class _Content:
         self, handler: SendingFileHandler | None, owner: type[SendingFileHandler]
     ) -> Callable[..., Any]:
         whole: Callable[..., Any] = super(SendingFileHandler, owner).get_content
-        if handler is None or not handler._sends_file:
+        if handler is None or not handler._sends_file or getattr(whole, "__func__", None) is not _OWN_CONTENT:
             return whole
 
         def get_content(path: str, start: int | None = None, end: int | None = None) -> Any:

@@ -2,12 +2,14 @@
 
 import asyncio
 import functools
+import json
 import logging
 import re
 from contextlib import asynccontextmanager
 from typing import ClassVar
 
 import pytest
+from tornado import httputil
 from tornado.web import Application as TornadoApplication
 from tornado.web import HTTPError
 from tornado.web import RequestHandler as TornadoRequestHandler
@@ -437,6 +439,31 @@ async def test_who_replaces_what_a_reply_goes_through_is_obeyed(application_clas
             assert (await client.read_reply())[2] == body
             assert name in replaced
             replaced.clear()
+
+
+class Takes(TornadoRequestHandler):
+    def post(self):
+        self.write(self.get_body_argument("a"))
+
+
+@on_loops
+async def test_who_teaches_tornado_another_form_is_obeyed(monkeypatch):
+    theirs = httputil.parse_body_arguments
+
+    def parse(content_type, body, arguments, files, headers=None):
+        if content_type == "application/json":
+            arguments.update({name: [value.encode()] for name, value in json.loads(body).items()})
+        else:
+            theirs(content_type, body, arguments, files, headers)
+
+    monkeypatch.setattr(httputil, "parse_body_arguments", parse)
+    async with serve(Application([("/", Takes)])) as served, served.client() as client:
+        for kind, form in (
+            ("application/json", b'{"a": "1"}'),
+            ("application/x-www-form-urlencoded", b"a=1"),
+        ):
+            client.send(make_request("/", [f"Content-Type: {kind}"], "POST", body=form))
+            assert (await client.read_reply())[2] == b"1"
 
 
 @on_loops

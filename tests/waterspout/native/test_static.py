@@ -103,6 +103,15 @@ async def test_a_range_is_what_was_asked_for(folder, sent, said, start, end):
         assert (await ask(client, "/small.bin"))[2] == SMALL
 
 
+@on_loops
+async def test_who_replaces_where_files_come_from_is_obeyed(folder, sent, monkeypatch):
+    """Some change a page of another package that way."""
+    monkeypatch.setattr(StaticFileHandler, "get_content", classmethod(lambda cls, path, *_: [LARGE[::-1]]))
+    async with serve(make(folder)) as served, served.client() as client:
+        assert (await ask(client, "/large.bin"))[2] == LARGE[::-1]
+    assert sent == []
+
+
 OLD_DATE = "Sun, 09 Sep 2001 01:46:40 GMT"
 
 
