@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Final
 
@@ -38,6 +39,13 @@ def serving(app: TornadoApplication | str, *, timeout: float = 5.0) -> Iterator[
         yield live.start()
     finally:
         live.stop()
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """Its timers go on while a test has stopped the clock (freezegun stops `time.monotonic`, too)."""
+
+    def time(self, _monotonic: Callable[[], float] = time.monotonic) -> float:
+        return _monotonic()
 
 
 class _Live:
@@ -73,7 +81,8 @@ class _Live:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._serve())
+            with asyncio.Runner(loop_factory=_Loop) as runner:
+                runner.run(self._serve())
         except asyncio.CancelledError:
             pass  # this is how it is stopped
         except BaseException as error:

@@ -214,3 +214,15 @@ def test_who_blocks_the_loop_is_not_waited_for_for_ever(monkeypatch):
     client.close()
     for thread in set(threading.enumerate()) - before:
         thread.join(LONG)  # here it ends after all
+
+
+def test_it_ends_where_a_test_has_stopped_the_clock(monkeypatch):
+    """As freezegun does: the timers of a stop must go on, such as the one that closes idle connections."""
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    app = waterspout.Application(native=[("/native", Native)], wsgi=lambda environ, start_response: [b""])
+    with serving(app) as url:
+        client = http.client.HTTPConnection(url.partition("//")[2])
+        client.request("GET", "/native")
+        assert client.getresponse().read() == b"native"
+    client.close()
