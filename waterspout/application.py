@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, cast
 
+from tornado import web
 from tornado.httputil import HTTPConnection, HTTPInputError, HTTPMessageDelegate, HTTPServerRequest
 from tornado.log import app_log
 from tornado.web import Application as TornadoApplication
@@ -30,6 +31,7 @@ from waterspout.native.failure import describe_unmade, fail
 from waterspout.native.lean import LeanClasses
 from waterspout.native.login import check_loader, doubt_login
 from waterspout.native.methods import find_methods, owns
+from waterspout.native.original import original
 from waterspout.native.request import Request
 from waterspout.native.transform import CompressWhole, RecordTransform
 from waterspout.opening import Opening, adopt, is_outside
@@ -44,6 +46,9 @@ from waterspout.websocket.protocol import WebSocketProtocol
 from waterspout.wsgi.container import Container
 from waterspout.wsgi.settings import check_size
 from waterspout.wsgi.urls import Endpoints
+
+#: One that somebody has put in its place is called.
+_OWN_LOG = original(TornadoApplication.log_request, web)
 
 
 class Application(TornadoApplication):
@@ -505,7 +510,7 @@ class Application(TornadoApplication):
             self._answers[status // 100] += 1
         except (IndexError, TypeError):
             pass  # a handler may set any status; one without a class is not counted
-        if "log_function" in self.settings:
+        if "log_function" in self.settings or TornadoApplication.log_request is not _OWN_LOG:
             super().log_request(handler)
             return
         request: Any = handler.request

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from tornado.httpserver import HTTPServer as TornadoServer
 from tornado.testing import bind_unused_port
+from tornado.web import Application as TornadoApplication
 from tornado.web import RequestHandler, stream_request_body
 
 from tests.waterspout.clients import connect
@@ -210,6 +211,19 @@ async def test_tornado_s_log_function_still_works(http_client, base_url, app, ca
     caplog.set_level(logging.INFO, "waterspout.access")
     await http_client.fetch(base_url + "/buffered")
     assert logged == [200]
+    assert caplog.messages == []
+
+
+async def test_so_does_what_replaces_its_log_request(http_client, base_url, app, caplog, monkeypatch):
+    logged = []
+
+    def log_request(self, handler):
+        logged.append((self, handler.get_status()))
+
+    monkeypatch.setattr(TornadoApplication, "log_request", log_request)
+    caplog.set_level(logging.INFO, "waterspout.access")
+    await http_client.fetch(base_url + "/buffered")
+    assert logged == [(app, 200)]
     assert caplog.messages == []
 
 
