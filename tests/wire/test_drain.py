@@ -313,6 +313,37 @@ def test_a_websocket_is_closed_with_1001(fresh, ending):
     assert_gone(fresh)
 
 
+CONNECTING = """
+import errno, socket
+from tornado.websocket import WebSocketHandler
+
+class Connecting(WebSocketHandler):
+    def open(self):
+        self.address = self.ws_connection.stream.socket.getsockname()
+
+    def close(self, *args):
+        with socket.socket() as client:
+            found = client.connect_ex(self.address)
+        with open("found", "a") as file:
+            print(errno.errorcode.get(found, "connected"), file=file)
+        super().close(*args)
+
+routes = [("/connecting", Connecting)]
+"""
+
+
+@pytest.mark.parametrize("form", ["httptools", "tornado"])
+def test_nobody_can_connect_while_websockets_are_closed(start_server, tmp_path, form):
+    """There may be thousands: who connected meanwhile would be reset."""
+    (tmp_path / "connecting.py").write_text(CONNECTING)
+    server = start_server("--native", "connecting:routes", "--server", form, cwd=tmp_path)
+    connection = open_websocket(server, "/connecting")
+    server.signal(signal.SIGTERM)
+    assert_closed(connection, 1001)
+    assert_gone(server)
+    assert (tmp_path / "found").read_text().split()[0] == "ECONNREFUSED"
+
+
 STOCK = """
 import tornado.web, waterspout
 from tests.apps.natives import Socket

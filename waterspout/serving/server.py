@@ -444,6 +444,7 @@ class Server:
 
     async def _shutdown(self, server: HTTPServer | DrainingServer, timeout: float) -> None:
         """Accept nothing new, let what runs finish, and cut the rest at the deadline."""
+        server.stop()  # first of all: who connects while thousands of WebSockets are closed would be reset
         self.ends_by = time.monotonic() + timeout
         with standing_ended(self.ends_by + STANDING_GRACE):
             await shut_down(server, self._application, timeout)
