@@ -61,6 +61,15 @@ def no_content(environ, start_response):
 
 
 @app.view
+def commits(environ, start_response):
+    """A middleware that does something behind the last chunk of the app in it, and not in `close()`."""
+    note("called", environ)
+    start_response(parameter(environ, "status"), [])
+    yield from [b""] if parameter(environ, "chunk") == "empty" else [b"unwanted"]
+    note("committed", environ)
+
+
+@app.view
 def raises_at_once(environ, start_response):
     note("called", environ)
     start_response("200 OK", TEXT)

@@ -75,6 +75,17 @@ def test_an_iterable_returned_after_its_client_left_was_closed_once(server, leav
     assert_closed_once(server, ident)
 
 
+@pytest.mark.parametrize("chunk", ["empty", "unwanted"])
+@pytest.mark.parametrize("status", ["200", "204", "304"])
+def test_what_an_app_does_behind_its_last_chunk_is_done_without_a_body_too(server, status, chunk):
+    """repoze.tm2 commits there."""
+    ident = new_id()
+    with server.connect() as connection:
+        target = f"/commits?id={ident}&status={status}%20x&chunk={chunk}"
+        assert connection.ask("POST", target, body=b"x").status == int(status)
+    assert server.wait_for_note("committed", ident)
+
+
 def test_the_reply_to_head_of_an_endless_iterable_closes_it(server):
     """Nobody is waiting for any of its bytes."""
     ident = new_id()

@@ -49,7 +49,7 @@ def test_a_generator_past_its_length_is_stopped_and_logged(server):
     ident = new_id()
     assert server.get(f"/past-its-length?id={ident}").body == b"ok"
     server.wait_for_note("closed", ident)
-    [line] = server.log_lines("the app's iterable goes on after its Content-Length")
+    [line] = server.log_lines("the app's iterable goes on after the end of its reply")
     assert f": GET /past-its-length?id={ident}: " in line
 
 

@@ -277,7 +277,7 @@ def test_what_the_view_returns_goes_nowhere(server, how):
     with open_raw(server, target) as connection:
         assert connection.everything() == b""
     assert " 101 0B " not in access_line(server, target)
-    assert "goes on after its Content-Length" not in server.log
+    assert "goes on after the end of its reply" not in server.log
 
 
 # -- Socket.IO --------------------------------------------------------------------------------------------

@@ -98,9 +98,9 @@ class Response:
     # -- what the lane worker calls ----------------------------------------------------------------------
 
     @property
-    def bodiless(self) -> bool:
-        """The head is known and no body may follow: there is no need to run the iterable."""
-        return self._status is not None and self._bodiless
+    def unwanted(self) -> bool:
+        """The head is known, and its client asked for no more: there is no need to run the iterable."""
+        return self._status is not None and self._method == "HEAD"
 
     def write(self, chunk: bytes, *, only: bool = False) -> None:
         """One chunk of the body; `only`: nothing follows it, so its length is the body's. To the app this is

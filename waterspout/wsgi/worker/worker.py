@@ -475,20 +475,21 @@ class LaneWorker:
                 self._close(head, close)
 
     def _iterate(self, head: RequestHead, response: Response, iterable: Iterable[bytes]) -> None:
-        if response.bodiless:
+        if response.unwanted:
             return
+        # That of a 204 or 304 is run, too: a middleware may commit behind its last chunk.
         for chunk in iterable:
             if response.ended and chunk:
-                # PEP 3333: nothing past its Content-Length is wanted, and the iterable may never end.
+                # PEP 3333: nothing past the reply's end is wanted, and the iterable may never end.
                 if not response.taken_over:
                     logger.warning(
-                        "request %s: the app's iterable goes on after its Content-Length: it is stopped "
+                        "request %s: the app's iterable goes on after the end of its reply: it is stopped "
                         "there",
                         _describe(head),
                     )
                 return
             response.write(chunk)
-            if response.bodiless:
+            if response.unwanted:
                 return
             if not chunk:
                 self._check()

@@ -206,12 +206,13 @@ def test_a_second_start_with_exc_info_replaces_the_first_before_any_byte(respons
     assert sent.values("Content-Length") == ["5"]
 
 
-def test_a_second_start_may_take_the_body_away(response, sent):
+@pytest.mark.parametrize("statuses", [["204 No Content"], ["204 No Content", "500 Oops"]])
+def test_a_second_start_may_take_the_body_away_and_a_third_bring_it_back(response, sent, statuses):
     response.start_response("200 OK", TEXT)
-    response.start_response("204 No Content", [], make_exc_info())
-    assert response.bodiless
-    response.start_response("500 Oops", [], make_exc_info())
-    assert not response.bodiless
+    for status in statuses:
+        response.start_response(status, [], make_exc_info())
+    response.write(b"x", only=True)
+    assert (sent.body, sent.end) == (b"x" if len(statuses) > 1 else b"", WHOLE)
 
 
 def test_a_second_start_after_the_first_byte_raises_what_it_was_given(response, sent):

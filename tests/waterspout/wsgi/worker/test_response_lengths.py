@@ -150,11 +150,11 @@ def test_a_reply_that_may_have_no_body_has_none(method, status, chunks, length):
 
 
 @pytest.mark.parametrize(("method", "status"), BODILESS)
-def test_a_reply_that_may_have_no_body_says_so_before_the_iterable_is_run(method, status):
+def test_only_of_the_reply_to_head_nothing_is_wanted_but_its_head(method, status):
     response = Response(method, "id-1", Transcript().send)
-    assert not response.bodiless
+    assert not response.unwanted
     response.start_response(status, [])
-    assert response.bodiless
+    assert response.unwanted == (method == "HEAD")
 
 
 @pytest.mark.parametrize("status", ["204 No Content", "100 Continue", "199 Odd"])

@@ -211,13 +211,11 @@ def test_the_iterable_is_closed_once_in_the_thread_that_ran_it(chunks, method, s
     assert set(watched.threads) == {worker}
 
 
-@pytest.mark.parametrize(
-    ("method", "status"), [("HEAD", "200 OK"), ("GET", "204 No Content"), ("GET", "304 Same")]
-)
-def test_an_iterable_whose_bytes_nobody_may_have_is_closed_without_being_run(method, status):
+@pytest.mark.parametrize("status", ["200 OK", "204 No Content"])
+def test_an_iterable_of_which_head_wants_nothing_is_closed_without_being_run(status):
     watched = Watched([b"unwanted"])
     with open_wire(answering(watched, status)) as wire:
-        reply = wire.ask(method=method)
+        reply = wire.ask(method="HEAD")
     assert (reply.body, watched.closed, len(watched.threads)) == (b"", 1, 1)
 
 
