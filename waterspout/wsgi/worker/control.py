@@ -9,6 +9,7 @@ import os
 import queue
 import socket
 import threading
+from _thread import start_new_thread
 from collections.abc import Iterable
 from typing import Final
 
@@ -62,8 +63,10 @@ class Control:
         self.ready = self.is_orphan = self.is_ending = False
 
     def start(self) -> None:
-        for name, work in (("orders", self._read), ("publish", self._write_published)):
-            threading.Thread(target=work, name=f"waterspout-{name}", daemon=True).start()
+        """Raises RuntimeError: no threads can be had."""
+        for work in (self._read, self._write_published):
+            # Not listed by `threading`: an app that sees other threads may refuse to be loaded (Tryton).
+            start_new_thread(work, ())
 
     # -- to the event loop -------------------------------------------------------------------------------
 

@@ -142,6 +142,15 @@ def test_it_looks_for_modules_where_the_server_does(tmp_path, monkeypatch):
         assert channel.start("found_by_path:app", path=[str(tmp_path), *sys.path])[0] == READY
 
 
+def test_an_app_finds_itself_alone_while_it_is_loaded(tmp_path):
+    """Tryton refuses to be loaded where it sees other threads."""
+    (tmp_path / "seeing_threads.py").write_text(
+        "import threading\napp = print if threading.enumerate() == [threading.main_thread()] else None"
+    )
+    with open_channel(*WORKER) as channel:
+        assert channel.start("seeing_threads:app", path=[str(tmp_path), *sys.path]) == (READY, None)
+
+
 @pytest.mark.parametrize("pythonpath", [None, "/somewhere/else"])
 def test_the_app_s_own_programs_get_the_server_s_pythonpath(tmp_path, monkeypatch, pythonpath):
     (tmp_path / "showing_path.py").write_text(
@@ -169,9 +178,9 @@ def test_with_debug_what_the_app_raises_is_shown_whole():
 
 def test_a_process_that_can_not_have_its_first_threads_says_so_in_a_line():
     code = (
-        "import sys, threading\n"
-        'def refuse(self): raise RuntimeError("can\'t start new thread")\n'
-        "threading.Thread.start = refuse\n"
+        "import _thread, sys\n"
+        'def refuse(*arguments): raise RuntimeError("can\'t start new thread")\n'
+        "_thread.start_new_thread = refuse\n"
         "from waterspout.wsgi.worker.child import main\n"
         "sys.exit(main())\n"
     )
