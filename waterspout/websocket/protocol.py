@@ -154,18 +154,26 @@ class WebSocketProtocol(asyncio.Protocol):
 
         Raises ValueError: the reason has more than 123 bytes.
         """
-        if not self.server_terminated:
+        if self.upgraded and not self._writer.closed:
             self._writer.send_close(code, reason)
             self._end_within(CLOSE_TIMEOUT)
 
     @property
     def server_terminated(self) -> bool:
         """Whether nothing more may be sent."""
-        return not self.upgraded or self._writer.closed
+        return not self.upgraded or self._writer.closed or self._transport.is_closing()
 
     def is_closing(self) -> bool:
-        """Whether either side has said that it closes, or the connection is lost, or not yet open."""
-        return self.server_terminated or self._transport.is_closing()
+        """Whether the server has said that it closes, or the handler knows that the client has left, or would
+        not hear of it soon; or the connection is not yet open.
+
+        What is written in the moment before `on_close` is lost without an error: a message to all must not
+        fail by one whom its handler still counts among them. (With Tornado, no other connection's message
+        comes in between.)
+        """
+        if not self.upgraded or self._writer.closed or self.is_over:
+            return True
+        return self._transport.is_closing() and (self.is_behind or self.unsent > 0)
 
     @property
     def is_over(self) -> bool:
@@ -417,7 +425,7 @@ class WebSocketProtocol(asyncio.Protocol):
     def _on_close(self, payload: bytes) -> None:
         self.close_code, self.close_reason = frames.parse_close(payload)
         self.client_terminated = True
-        self.close(self.close_code)  # the answer, if it is not one itself (RFC 6455 section 5.5.1)
+        self._writer.answer_close(self.close_code)
         self._end_within(CLOSE_TIMEOUT)  # from now on, if its close frame has crossed ours
         self._transport.close()
 
@@ -460,6 +468,7 @@ class WebSocketProtocol(asyncio.Protocol):
         """Cut the connection; what is unsent is lost."""
         self.client_terminated = True
         if self.upgraded and not self._lost:
+            self._writer.closed = True
             self._transport.abort()
 
     def _end(self) -> None:

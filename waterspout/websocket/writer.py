@@ -33,7 +33,7 @@ class FrameWriter:
     client that has taken nothing for `timeout` seconds while there was something to take is cut: it may have
     vanished, and what is written for it without waiting would be kept forever.
 
-    Attributes: `closed`, nothing more may be sent, as after a close frame (RFC 6455 section 5.5.1); `limit`,
+    Attributes: `closed`, nothing more may be sent after a close frame (RFC 6455 section 5.5.1); `limit`,
     how many bytes may be unsent when a message is sent (None: any number).
     """
 
@@ -114,6 +114,11 @@ class FrameWriter:
         self.closed = True
         self.pass_on()
 
+    def answer_close(self, code: int | None) -> None:
+        """Send a close frame, unless the client's is the answer to one (RFC 6455 section 5.5.1)."""
+        self.send_control(CLOSE, build_close(code, None))
+        self.pass_on()
+
     def pass_on(self) -> None:
         """Pass all that waits here to the transport: it is about to be closed."""
         while self._queue and not self._transport.is_closing():
@@ -150,7 +155,7 @@ class FrameWriter:
 
     def lose(self) -> None:
         """The connection is lost: futures that wait for room fail."""
-        self.closed = True
+        self._paused = False  # what is written now waits for nothing
         self._queue, self._queued = None, 0
         self._unwatch()
         waiters, self._waiters = self._waiters, None

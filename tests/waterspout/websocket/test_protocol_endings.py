@@ -55,6 +55,31 @@ async def test_the_handler_closes(form):
 
 
 @scenario
+@pytest.mark.parametrize(
+    "leave", [lambda client: client.send(close(1000)), lambda client: client.writer.write_eof()]
+)
+async def test_a_message_to_all_does_not_fail_by_one_that_has_just_left(form, leave):
+    """Until a handler is told, it writes to it in vain. (With Tornado, no message comes in between.)"""
+
+    class Chat(Witness):
+        def on_message(self, message):
+            for each in self.settings["witnesses"]:
+                each.write_message(message)
+
+        def on_close(self):
+            super().on_close()
+            self.settings["witnesses"].remove(self)
+
+    async with serve(form, Chat) as served, connect(served.port) as staying:
+        for count in range(1, 21):
+            async with connect(served.port) as leaving:
+                await served.until("open", count + 1)
+                leave(leaving)
+                staying.text(f"{count}")
+                assert await staying.read_text() == f"{count}"
+
+
+@scenario
 async def test_the_handler_closes_in_open(form):
     class Doorkeeper(Witness):
         def open(self, *args):
