@@ -47,7 +47,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     Attributes: `selected_subprotocol`; `upgraded`, HTTP is over; `client_terminated`, nothing that the client
     still sends matters; `close_code` and `close_reason`, as the client has sent them; `is_stopped`, set by
-    who closes it because the server stops: then what its handler can't send any more is no mistake.
+    who closes it because the server stops: then what its handler can't send, or finish, is no mistake.
     """
 
     __slots__ = (
@@ -61,7 +61,6 @@ class WebSocketProtocol(asyncio.Protocol):
         "_given_up",
         "_gone",
         "_handling",
-        "_is_cut",
         "_keep_alive",
         "_lost",
         "_parser",
@@ -98,7 +97,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._keep_alive: KeepAlive | None = None
         self._end_timer: asyncio.TimerHandle | None = None
         self._handling: asyncio.Future[Any] | None = None
-        self._is_cut = self._given_up = False
+        self._given_up = False
         self._gone: asyncio.Future[None] | None = None
 
     # -- the handler calls these -------------------------------------------------------------------------
@@ -205,9 +204,9 @@ class WebSocketProtocol(asyncio.Protocol):
         return self._handling is not None
 
     def cut(self) -> None:
-        """Cancel that callback: the server can't wait for it any longer."""
+        """Cancel that callback: the server stops, and can't wait for it any longer."""
         if self._handling is not None:
-            self._is_cut = True
+            self.is_stopped = True
             self._handling.cancel()
 
     def set_nodelay(self, x: bool) -> None:
@@ -402,7 +401,7 @@ class WebSocketProtocol(asyncio.Protocol):
     def _on_failure(self, error: BaseException) -> None:
         if self.is_stopped and isinstance(error, WebSocketClosedError):
             return
-        if not (self._is_cut and isinstance(error, asyncio.CancelledError)):
+        if not (self.is_stopped and isinstance(error, asyncio.CancelledError)):
             self.handler.log_exception(type(error), error, error.__traceback__)
         self._fail(frames.INTERNAL_ERROR, "")
 
