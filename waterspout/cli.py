@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import errno
 import os
 import socket
@@ -173,7 +174,8 @@ def _run(
 def _serve(runner: asyncio.Runner, server: Server) -> BaseException | None:
     """Serve until told to stop; return what kept the server from that, or from stopping."""
     try:
-        runner.run(server.serve())
+        # The runner's own context is older than what the app has set as it was loaded (Flask's app context).
+        runner.run(server.serve(), context=contextvars.copy_context())
     except BaseException as error:
         # Whatever it is: an application's own `start()` and `stop()` may also raise what would end Python.
         if isinstance(error, OSError) and error.errno == errno.EMFILE:

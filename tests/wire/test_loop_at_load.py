@@ -79,3 +79,30 @@ def test_a_loop_that_it_has_closed_is_not_the_server_s(start, closes_its_own):
     server = start(f"closes_its_own = {closes_its_own}" + CLOSES)
     assert server.get("/seen").status == 405
     server.stop()
+
+
+SETS = """
+import contextvars
+
+from tornado.web import Application
+
+who = contextvars.ContextVar("who")
+who.set("who loaded it")
+
+
+class Found(RequestHandler):
+    def get(self):
+        self.write({"before": who.get("nobody")})
+        who.set("an earlier request")
+
+
+app = waterspout.Application(native=[("/found", Found)]) if ours else Application([("/found", Found)])
+"""
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_handlers_find_the_context_variables_that_it_has_set(start, ours):
+    server = start(f"ours = {ours}" + SETS)
+    for _ in range(2):
+        assert server.get("/found").json() == {"before": "who loaded it"}
+    server.stop()
