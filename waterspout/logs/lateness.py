@@ -6,10 +6,17 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from waterspout import limits
 from waterspout.logs.saying import say
-from waterspout.logs.standing import describe_place, find_place
+from waterspout.logs.standing import describe_place, find_place, is_in_a_loop
+
+#: What a program does that was to be started by itself.
+_RUNS_A_LOOP: Final = (
+    ', where it runs an event loop itself: start that under `if __name__ == "__main__":` only, and name the '
+    "application, or a function that returns it (docs/recipe.md)"
+)
 
 
 @contextmanager
@@ -38,5 +45,7 @@ def _watch(name: str, loaded: threading.Event, thread: int) -> None:
     began, pause = time.monotonic(), limits.LOADING_SAID
     while not loaded.wait(pause):
         seconds = time.monotonic() - began
-        say(f"{name} has been loading for {seconds:.0f} s; {describe_place(find_place(thread))}")
+        where = describe_place(find_place(thread))
+        why = _RUNS_A_LOOP if is_in_a_loop(thread) else ""
+        say(f"{name} has been loading for {seconds:.0f} s; {where}{why}")
         pause = limits.LOADING_SAID_AGAIN

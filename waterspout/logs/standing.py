@@ -22,6 +22,8 @@ from waterspout.system.daemon_thread import DaemonThread
 MAIN_THREAD: Final = 0
 #: In place of a thread's number: whatever of the app keeps the process from ending (`describe_left`).
 LEFT: Final = -1
+#: Whose functions run event loops.
+_LOOPS: Final = ("asyncio.base_events", "asyncio.runners", "tornado.platform.asyncio")
 #: Python's own number for it, which gevent replaces.
 _MAIN_IDENT: Final = threading.main_thread().ident
 #: How many threads a line names, and how much of each name it shows (characters).
@@ -41,6 +43,18 @@ def find_place(thread: int) -> str:
         # An app may have changed `sys.path` or `threading`, or no descriptors are left: the caller must not
         # fail.
         return ""
+
+
+def is_in_a_loop(thread: int) -> bool:
+    """Whether code that this thread loads has started an event loop and is still in it. The loop in which the
+    server itself loads that code is not meant.
+    """
+    frame = sys._current_frames().get(_find_ident(thread) or 0)
+    while frame is not None and not is_ours(frame.f_code.co_filename):
+        if frame.f_globals.get("__name__") in _LOOPS:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def find_awaited(waiting: Any) -> str:

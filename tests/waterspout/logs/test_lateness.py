@@ -1,5 +1,6 @@
 """What takes long to load in this process is reported, with the place where it stands."""
 
+import asyncio
 import os
 import re
 import subprocess
@@ -8,6 +9,7 @@ import threading
 import time
 
 import pytest
+from tornado.ioloop import IOLoop
 
 from tests.server import START_DEADLINE, environment, poll
 from waterspout import limits
@@ -61,6 +63,26 @@ def test_without_a_thread_it_is_loaded_in_silence(said, monkeypatch):
     with said_when_late("shop:app"):
         loaded = True
     assert loaded
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        "asyncio.run(asyncio.sleep(0.5))",
+        "loop = asyncio.new_event_loop(); loop.run_until_complete(asyncio.sleep(0.5)); loop.close()",
+        "loop = IOLoop(); loop.call_later(0.5, loop.stop); loop.start(); loop.close()",
+    ],
+)
+def test_a_program_that_runs_an_event_loop_itself_is_told_what_to_change(said, run):
+    def load():
+        with said_when_late("shop:app"):
+            exec(run, {"asyncio": asyncio, "IOLoop": IOLoop})
+
+    loader = threading.Thread(target=load)
+    loader.start()
+    loader.join()
+    assert "runs an event loop itself: start that under `if __name__ ==" in said[0]
+    assert "(docs/recipe.md)" in said[0]
 
 
 @pytest.mark.parametrize("silences", ["", SILENCES])
