@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import errno
 import os
 import socket
@@ -173,15 +172,28 @@ def _run(
 
 def _serve(runner: asyncio.Runner, server: Server) -> BaseException | None:
     """Serve until told to stop; return what kept the server from that, or from stopping."""
+    # Not by the runner: its context is older than what the app has set as it was loaded (an app context).
+    serving = runner.get_loop().create_task(server.serve())
     try:
-        # The runner's own context is older than what the app has set as it was loaded (Flask's app context).
-        runner.run(server.serve(), context=contextvars.copy_context())
+        while not serving.done():
+            try:
+                runner.run(_wait_for(serving))
+            except RuntimeError:
+                if (
+                    not serving.done()
+                ):  # `IOLoop.stop()`, which ends the programs that such applications come from
+                    server.stop("the application has stopped the event loop")
+        serving.result()
     except BaseException as error:
         # Whatever it is: an application's own `start()` and `stop()` may also raise what would end Python.
         if isinstance(error, OSError) and error.errno == errno.EMFILE:
             return WaterspoutError(f"can't serve: {error}{describe_limit(error)}")
         return error
     return None
+
+
+async def _wait_for(task: asyncio.Task[None]) -> None:
+    await asyncio.wait((task,))
 
 
 def _say_failure(error: BaseException, debug: bool) -> None:

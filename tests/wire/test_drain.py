@@ -634,3 +634,40 @@ def test_a_wsgi_process_obeys_its_server_and_no_signal_of_the_group(fresh):
     assert fresh.wsgi_pids() == pids
     fresh.signal(signal.SIGTERM)
     assert_gone(fresh)
+
+
+STOPS = """
+import asyncio
+
+from tornado.ioloop import IOLoop
+from tornado.web import Application, RequestHandler
+
+
+class Quit(RequestHandler):
+    def get(self):
+        self.write("bye")
+        IOLoop.current().stop()
+
+
+class Slow(RequestHandler):
+    async def get(self):
+        await asyncio.sleep(0.5)
+        self.write("slow")
+
+
+app = Application([("/quit", Quit), ("/slow", Slow)])
+"""
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_an_application_that_stops_the_event_loop_stops_the_server(start_server, tmp_path, loop):
+    """As it stops a program that ends with `IOLoop.current().start()`."""
+    (tmp_path / "quitting.py").write_text(STOPS)
+    server = start_server("quitting:app", "--loop", loop, cwd=tmp_path)
+    slow = server.connect()
+    slow.send_request("GET", "/slow")
+    assert server.get("/quit").text == "bye"
+    assert slow.reply().text == "slow"
+    assert_gone(server)
+    assert server.log_lines("stopping (the application has stopped the event loop): running requests")
+    assert "Traceback" not in server.log

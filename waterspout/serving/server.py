@@ -426,14 +426,18 @@ class Server:
             self._stop.set()
 
     def _handle_stop(self, number: signal.Signals) -> None:
-        now = asyncio.get_running_loop().time()
+        self.stop(number.name)
+
+    def stop(self, why: str) -> None:
+        """Stop serving, as for a signal. A second time, a moment later, ends the process at once."""
+        now = time.monotonic()
         if self._restarts or not self._stop.is_set():
             self._restarts = False
             self._stop_signalled = now
-            self._stop_signal = number.name
+            self._stop_signal = why
             self._stop.set()
         elif now - self._stop_signalled > SAME_SIGNAL:
-            end_now(1, "second stop signal (%s): ending at once", number.name)
+            end_now(1, "second stop signal (%s): ending at once", why)
 
     def _announce(self, address: str) -> None:
         loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
