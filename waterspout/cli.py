@@ -377,8 +377,9 @@ def _warn_of_copies(containers: Iterable[Container]) -> None:
 def _warn_of_copy(target: str, link: Link) -> None:
     if is_loaded(target):
         say(
-            f"{target} is also loaded in the server, because native code imports it: threads that it "
-            "starts run twice, and SIGHUP does not reload this copy; keep the app in a module of its own"
+            f"{target} is also loaded in the server, because native code imports it: its views don't see "
+            "the variables of this copy, threads that it starts run twice, and SIGHUP does not reload it; "
+            "keep the app in a module of its own (docs/recipe.md)"
         )
     elif is_made(target):
         _say_made(f"{target} has also been called")

@@ -85,6 +85,7 @@ def test_an_app_that_native_code_imports_lives_in_the_server_too_and_that_is_sai
     (tmp_path / "both.py").write_text("from tests.apps.working import app\nroutes = []\n")
     server = start_server("--native", "both:routes", "--wsgi", "both:app", form="process", cwd=tmp_path)
     assert server.log_lines("both:app is also loaded in the server")
+    assert server.log_lines("its views don't see the variables of this copy")
     server.stop()
     server = start_server("--native", "both:routes", "--wsgi", "both:app", form="threads", cwd=tmp_path)
     assert "is also loaded in the server" not in server.log
