@@ -344,7 +344,8 @@ def _check_heeded(context: click.Context, settings: ServeSettings, application: 
         unheard = {"trusted_proxies", "proxy_headers", "root_path"}.intersection(settings.application)
         if unheard:
             raise ConfigurationError(
-                f"{', '.join(sorted(unheard))}: only a waterspout.Application supports this, not {named}"
+                f"{', '.join(sorted(unheard))}: only a waterspout.Application supports this, not {named} "
+                "(docs/recipe.md)"
             )
         names = (*WSGI_OPTIONS, "native_max_body_size")
         why = f", because only a waterspout.Application supports this, not {named}"
