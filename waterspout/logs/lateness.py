@@ -14,8 +14,9 @@ from waterspout.logs.standing import describe_place, find_place, is_in_a_loop
 
 #: What a program does that was to be started by itself.
 _RUNS_A_LOOP: Final = (
-    ', where it runs an event loop itself: start that under `if __name__ == "__main__":` only, and name the '
-    "application, or a function that returns it (docs/recipe.md)"
+    ", in an event loop that it runs itself: if that is the one in which it serves, start it under "
+    '`if __name__ == "__main__":` only, and name the application, or a function that returns it '
+    "(docs/recipe.md)"
 )
 
 

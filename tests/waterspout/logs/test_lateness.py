@@ -81,7 +81,7 @@ def test_a_program_that_runs_an_event_loop_itself_is_told_what_to_change(said, r
     loader = threading.Thread(target=load)
     loader.start()
     loader.join()
-    assert "runs an event loop itself: start that under `if __name__ ==" in said[0]
+    assert "in an event loop that it runs itself: if that is the one in which it serves" in said[0]
     assert "(docs/recipe.md)" in said[0]
 
 
