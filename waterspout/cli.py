@@ -176,13 +176,7 @@ def _serve(runner: asyncio.Runner, server: Server) -> BaseException | None:
     serving = runner.get_loop().create_task(server.serve())
     try:
         while not serving.done():
-            try:
-                runner.run(_wait_for(serving))
-            except RuntimeError:
-                if (
-                    not serving.done()
-                ):  # `IOLoop.stop()`, which ends the programs that such applications come from
-                    server.stop("the application has stopped the event loop")
+            _run_loop(runner, serving, server)
         serving.result()
     except BaseException as error:
         # Whatever it is: an application's own `start()` and `stop()` may also raise what would end Python.
@@ -190,6 +184,18 @@ def _serve(runner: asyncio.Runner, server: Server) -> BaseException | None:
             return WaterspoutError(f"can't serve: {error}{describe_limit(error)}")
         return error
     return None
+
+
+def _run_loop(runner: asyncio.Runner, serving: asyncio.Task[None], server: Server) -> None:
+    """Run until `serving` has ended, or the application stops the event loop (`IOLoop.stop()`), as programs do
+    that run one themselves: that stops the server, which still needs the loop.
+    """
+    try:
+        runner.run(_wait_for(serving))
+    except RuntimeError:
+        if runner.get_loop().is_closed():
+            raise
+        server.stop("the application has stopped the event loop")
 
 
 async def _wait_for(task: asyncio.Task[None]) -> None:

@@ -647,11 +647,12 @@ class Quit(RequestHandler):
     def get(self):
         self.write("bye")
         IOLoop.current().stop()
+        IOLoop.current().call_later(1.5, IOLoop.current().stop)  # some programs ask again and again
 
 
 class Slow(RequestHandler):
     async def get(self):
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(3)
         self.write("slow")
 
 

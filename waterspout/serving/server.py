@@ -426,18 +426,18 @@ class Server:
             self._stop.set()
 
     def _handle_stop(self, number: signal.Signals) -> None:
-        self.stop(number.name)
+        if not self.stop(number.name) and time.monotonic() - self._stop_signalled > SAME_SIGNAL:
+            end_now(1, "second stop signal (%s): ending at once", number.name)
 
-    def stop(self, why: str) -> None:
-        """Stop serving, as for a signal. A second time, a moment later, ends the process at once."""
-        now = time.monotonic()
-        if self._restarts or not self._stop.is_set():
-            self._restarts = False
-            self._stop_signalled = now
-            self._stop_signal = why
-            self._stop.set()
-        elif now - self._stop_signalled > SAME_SIGNAL:
-            end_now(1, "second stop signal (%s): ending at once", why)
+    def stop(self, why: str) -> bool:
+        """Begin to stop, as for a signal. Returns False if that has begun before."""
+        if self._stop.is_set() and not self._restarts:
+            return False
+        self._restarts = False
+        self._stop_signalled = time.monotonic()
+        self._stop_signal = why
+        self._stop.set()
+        return True
 
     def _announce(self, address: str) -> None:
         loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
