@@ -187,8 +187,8 @@ def _serve(runner: asyncio.Runner, server: Server) -> BaseException | None:
 
 
 def _run_loop(runner: asyncio.Runner, serving: asyncio.Task[None], server: Server) -> None:
-    """Run until `serving` has ended, or the application stops the event loop (`IOLoop.stop()`), as programs do
-    that run one themselves: that stops the server, which still needs the loop.
+    """Run until `serving` has ended, or the application stops the event loop (`IOLoop.stop()`): programs that
+    run one themselves end so. That stops the server, which still needs the loop.
     """
     try:
         runner.run(_wait_for(serving))
