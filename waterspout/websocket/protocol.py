@@ -167,10 +167,9 @@ class WebSocketProtocol(asyncio.Protocol):
         not hear of it soon; or the connection is not yet open.
 
         What is written in the moment before `on_close` is lost without an error: a message to all must not
-        fail by one whom its handler still counts among them. (With Tornado, no other connection's message
-        comes in between.)
+        fail by one whom its handler still counts among them.
         """
-        if not self.upgraded or self._writer.closed or self.is_over:
+        if self.is_over or self._writer.closed:
             return True
         return self._transport.is_closing() and (self.is_behind or self.unsent > 0)
 

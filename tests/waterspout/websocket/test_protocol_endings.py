@@ -59,7 +59,7 @@ async def test_the_handler_closes(form):
     "leave", [lambda client: client.send(close(1000)), lambda client: client.writer.write_eof()]
 )
 async def test_a_message_to_all_does_not_fail_by_one_that_has_just_left(form, leave):
-    """Until a handler is told, it writes to it in vain. (With Tornado, no message comes in between.)"""
+    """Until a handler is told, it is written to in vain."""
 
     class Chat(Witness):
         def on_message(self, message):
