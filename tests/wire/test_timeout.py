@@ -1,6 +1,7 @@
 """A view that takes too long: its client is answered, its lane is given up, and what can be saved is."""
 
 import re
+import signal
 import time
 
 import pytest
@@ -139,6 +140,19 @@ def test_a_process_that_holds_the_interpreter_s_lock_is_killed_and_replaced(star
     assert server.log_lines(", line ")  # where it stands
     assert not [line for line in server.log.splitlines() if " is at " in line]  # it can't be asked
     assert int(server.get("/quick").text) != old
+
+
+def test_one_that_does_is_not_left_behind_by_a_server_that_is_told_twice_to_stop(start_process):
+    server = start_process(4, "20")
+    with server.connect() as connection:
+        connection.send_request("GET", f"/locking?seconds=60&id={new_id()}")
+        time.sleep(3)  # it is asked at every other look, once a second
+        server.signal(signal.SIGTERM)
+        assert server.log_lines("stopping")
+        time.sleep(1.5)  # within a second it would count as one signal, sent to the process and its group
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 1
+        assert poll(lambda: not server.session_pids()), "left behind"
 
 
 def test_a_close_that_hangs_makes_its_lane_stuck_and_its_reply_stays_whole(start):

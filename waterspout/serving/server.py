@@ -427,6 +427,8 @@ class Server:
 
     def _handle_stop(self, number: signal.Signals) -> None:
         if not self.stop(number.name) and time.monotonic() - self._stop_signalled > SAME_SIGNAL:
+            for pool in self._pools:
+                pool.kill_silent()
             end_now(1, "second stop signal (%s): ending at once", number.name)
 
     def stop(self, why: str) -> bool:

@@ -207,6 +207,12 @@ class Pool:
         loop, self._loop = self._loop, None
         hub.close(loop)
 
+    def kill_silent(self) -> None:
+        """For a server that ends without `stop`: end the processes that would outlive it, as a view holds the
+        interpreter's lock.
+        """
+        self._watch.kill_silent()
+
     def _abandon(self) -> None:
         """Its event loop was closed without a stop: drop everything that is only useful on that loop."""
         loop, self._loop = self._loop, None
@@ -446,7 +452,9 @@ class Pool:
             )
         else:
             logger.warning(
-                "%sthere is no lane: answered 503 to %d since the last such line", self._says, unsaid
+                "%sthe WSGI app is loading, or does not start: answered 503 to %d since the last such line",
+                self._says,
+                unsaid,
             )
 
     def _say_refused_uploads(self, unsaid: int, is_rest: bool) -> None:

@@ -118,6 +118,12 @@ class Watch:
             )
         crew.dump_and_kill()
 
+    def kill_silent(self) -> None:
+        """End those that don't answer: they would not notice that the server is gone."""
+        for crew in self._supervisor.all:
+            if isinstance(crew, ProcessCrew) and crew.silence:
+                crew.kill()
+
     def _judge_size(self, crew: ProcessCrew, now: float) -> None:
         size = crew.measure()
         if size is not None and size > self._settings.max_rss and now - crew.ready_at >= limits.SHORT_LIFE:

@@ -163,6 +163,7 @@ async def test_a_process_that_does_not_end_by_itself_is_ended_when_its_app_does_
     before = children()
     pool = make_pool("half_started:app", workers=1)
     assert await submit(pool, "/").end() == 503
+    assert "the WSGI app is loading, or does not start: answered 503 to 1 since" in caplog.text
     await wait_for(lambda: caplog.text.count("does not start") >= 3)
     assert len(children() - before) <= 2
     await pool.stop(0)
