@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.server import new_id, poll
+from tests.server import limited, new_id, poll
 from tests.wire.client import Cut
 from tests.wire.gated import begin
 
@@ -142,11 +142,11 @@ def test_a_process_that_holds_the_interpreter_s_lock_is_killed_and_replaced(star
     assert int(server.get("/quick").text) != old
 
 
-def test_one_that_does_is_not_left_behind_by_a_server_that_is_told_twice_to_stop(start_process):
-    server = start_process(4, "20")
+def test_one_that_does_is_not_left_behind_by_a_server_that_is_told_twice_to_stop(start_server):
+    server, ident = start_server(*SERVE, "30", form="process", python=limited(WATCH_INTERVAL=0.1)), new_id()
     with server.connect() as connection:
-        connection.send_request("GET", f"/locking?seconds=60&id={new_id()}")
-        time.sleep(3)  # it is asked at every other look, once a second
+        connection.send_request("GET", f"/locking?seconds=60&id={ident}")
+        server.wait_for_note("ran", ident)
         server.signal(signal.SIGTERM)
         assert server.log_lines("stopping")
         time.sleep(1.5)  # within a second it would count as one signal, sent to the process and its group
