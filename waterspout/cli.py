@@ -24,6 +24,7 @@ from waterspout.container_settings import CONTAINER_SETTINGS
 from waterspout.exceptions import ConfigurationError, TargetRaised, WaterspoutError
 from waterspout.foreign_options import find_unread
 from waterspout.http import HeadLimits, HTTPSettings
+from waterspout.http.private import keep_autoreload_off
 from waterspout.importer import find_flasks, is_loaded, is_made, look_here, suggest_spec
 from waterspout.limits import EXIT_GRACE
 from waterspout.logs import loggers
@@ -426,6 +427,7 @@ def _make_runner(name: str) -> asyncio.Runner:
     except OSError as error:
         raise WaterspoutError(f"can't create an event loop: {error}{describe_limit(error)}") from error
     asyncio.set_event_loop(loop)
+    keep_autoreload_off()  # it would replace this process, and cut all that it serves
     # A child that the code forks would share the descriptors that the loop waits on with us.
     os.register_at_fork(after_in_child=partial(asyncio.set_event_loop, None))
     return runner

@@ -1,5 +1,7 @@
 """What native code adds to the event loop as it is loaded, as Tornado's applications have always done."""
 
+import os
+
 import pytest
 
 from tests.server import poll
@@ -31,8 +33,8 @@ class Seen(RequestHandler):
 
 
 class Site(waterspout.Application):
-    def __init__(self):
-        super().__init__(native=[("/seen", Seen)])
+    def __init__(self, **settings):
+        super().__init__(native=[("/seen", Seen)], **settings)
         self.loop = IOLoop.current()
         self.loop.add_callback(count, "added")
         self.loop.spawn_callback(spawned)
@@ -105,4 +107,19 @@ def test_handlers_find_the_context_variables_that_it_has_set(start, ours):
     server = start(f"ours = {ours}" + SETS)
     for _ in range(2):
         assert server.get("/found").json() == {"before": "who loaded it"}
+    server.stop()
+
+
+@pytest.mark.parametrize("code", ["app = Site(debug=True)", "tornado.autoreload.start()\napp = Site()"])
+def test_tornado_s_own_autoreload_does_not_replace_the_server(start, tmp_path, code):
+    server = start("import tornado.autoreload\n" + code)
+
+    def ticked(times):
+        ticks = server.get("/seen").json()["ticks"]
+        return poll(lambda: server.get("/seen").json()["ticks"] > ticks + times)
+
+    ticked(50)  # a second: it looks twice as often
+    os.utime(tmp_path / "site_main.py", (0, 0))
+    ticked(50)
+    assert server.log.count(" serves ") == 1
     server.stop()
