@@ -31,10 +31,15 @@ def serving(app: TornadoApplication | str, *, timeout: float = 5.0) -> Iterator[
     thread with its own event loop; yields its URL, like "http://127.0.0.1:49152".
 
     At the end, requests that still run get `timeout` seconds; then everything is stopped. Raises whatever
-    keeps it from starting: TargetNotFound, TargetRaised, PoolError (it is started elsewhere); TimeoutError,
-    if it can't be stopped because a handler blocks its event loop.
+    keeps it from starting: TypeError, TargetNotFound, TargetRaised, PoolError (it is started elsewhere);
+    TimeoutError, if it can't be stopped because a handler blocks its event loop.
     """
-    live = _Live(build_application(app, None, None) if isinstance(app, str) else app, timeout)
+    application = build_application(app, None, None) if isinstance(app, str) else app
+    if not isinstance(application, TornadoApplication):
+        raise TypeError(
+            f"{application!r} is no application: write waterspout.Application(native=routes, wsgi=app)"
+        )
+    live = _Live(application, timeout)
     try:
         yield live.start()
     finally:

@@ -17,6 +17,7 @@ from tornado.websocket import WebSocketHandler
 
 import waterspout
 from tests.waterspout.processes import belongings, wait_until
+from tests.waterspout.wsgi.apps import app as wsgi_app
 from waterspout.exceptions import PoolError, TargetNotFound, TargetRaised
 from waterspout.testing import serving
 
@@ -139,6 +140,13 @@ def test_what_keeps_it_from_starting_is_raised_here(target, workers, error):
 
 def test_a_target_that_is_not_there():
     with pytest.raises(TargetNotFound), serving("tests.nothing:app"):
+        raise AssertionError("it is not served")
+
+
+@pytest.mark.parametrize("app", [wsgi_app, [("/", RequestHandler)], Application])
+def test_what_is_no_application_is_refused_in_so_many_words(app):
+    hint = r"is no application: write waterspout\.Application\(native=routes, wsgi=app\)"
+    with pytest.raises(TypeError, match=hint), serving(app):
         raise AssertionError("it is not served")
 
 
