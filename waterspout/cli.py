@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from functools import partial
@@ -16,6 +17,8 @@ from itertools import chain
 from typing import Any, Final
 
 import click
+from tornado import autoreload
+from tornado.ioloop import IOLoop
 from tornado.web import Application as TornadoApplication
 
 from waterspout import __version__
@@ -24,7 +27,6 @@ from waterspout.container_settings import CONTAINER_SETTINGS
 from waterspout.exceptions import ConfigurationError, TargetRaised, WaterspoutError
 from waterspout.foreign_options import find_unread
 from waterspout.http import HeadLimits, HTTPSettings
-from waterspout.http.private import keep_autoreload_off
 from waterspout.importer import find_flasks, is_loaded, is_made, look_here, suggest_spec
 from waterspout.limits import EXIT_GRACE
 from waterspout.logs import loggers
@@ -143,10 +145,10 @@ def _run(
         look_here()
         check_named(target, options["native"], options["wsgi"])
         runner = _make_runner(settings.loop)
+        autoreload.start = _start_nothing
         with loggers.kept():
             application = _build_application(context, target or default_target, settings)
-        if runner.get_loop().is_closed():  # by code that ran something of its own as it was loaded
-            runner = _make_runner(settings.loop)
+        runner = _follow_code(runner, settings.loop)
         settings = _heed_application(settings, application)
         server = Server(application, settings)
     except WaterspoutError as error:
@@ -412,6 +414,12 @@ def _say_made(what: str) -> None:
     )
 
 
+def _start_nothing(check_time: int = 500) -> None:
+    """In place of `tornado.autoreload.start`, which Applications with `debug=True` call: at each change it
+    would replace this process, and cut all that it serves.
+    """
+
+
 def _make_runner(name: str) -> asyncio.Runner:
     """Make a runner whose event loop is already current while code is loaded: a `PeriodicCallback` that a
     module starts, or what a constructor gives `IOLoop.current()` to run, runs when the server does.
@@ -427,10 +435,25 @@ def _make_runner(name: str) -> asyncio.Runner:
     except OSError as error:
         raise WaterspoutError(f"can't create an event loop: {error}{describe_limit(error)}") from error
     asyncio.set_event_loop(loop)
-    keep_autoreload_off()  # it would replace this process, and cut all that it serves
     # A child that the code forks would share the descriptors that the loop waits on with us.
     os.register_at_fork(after_in_child=partial(asyncio.set_event_loop, None))
     return runner
+
+
+def _follow_code(runner: asyncio.Runner, name: str) -> asyncio.Runner:
+    """The runner for code that has been loaded: with the event loop that this has made Tornado's current one
+    (after an `asyncio.run`, for example), which a program's `IOLoop.current().start()` would run; or with a
+    new one, if it has closed ours.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # some versions of Python say that there is none
+        current = IOLoop.current(instance=False)
+    loop = getattr(current, "asyncio_loop", None)
+    if loop is None or loop is runner.get_loop() or loop.is_closed():
+        return _make_runner(name) if runner.get_loop().is_closed() else runner
+    runner.close()
+    asyncio.set_event_loop(loop)
+    return asyncio.Runner(loop_factory=lambda: loop)
 
 
 def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:

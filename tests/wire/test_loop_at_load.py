@@ -47,6 +47,10 @@ async def fetch():
     return Site()
 """
 RUNS = "app = IOLoop.current().run_sync(fetch)"
+#: After these another loop is the current one.
+RUNS_ANOTHER = "asyncio.run(asyncio.sleep(0))\napp = Site()"
+SETS_ANOTHER = "asyncio.set_event_loop(asyncio.new_event_loop())\napp = Site()"
+INSTALLS = "from tornado.platform.asyncio import AsyncIOMainLoop\nAsyncIOMainLoop().install()\napp = Site()"
 CLOSES = """
 async def nothing():
     await asyncio.sleep(0)
@@ -67,7 +71,7 @@ def start(request, start_server, tmp_path):
     return start
 
 
-@pytest.mark.parametrize("code", ["app = Site()", RUNS])
+@pytest.mark.parametrize("code", ["app = Site()", RUNS, RUNS_ANOTHER, SETS_ANOTHER, INSTALLS])
 def test_it_runs_when_the_server_does(start, code):
     server = start(code)
     assert poll(lambda: server.get("/seen").json()["ticks"] > 1)

@@ -10,11 +10,10 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 
-from tornado import autoreload, httputil
+from tornado import httputil
 from tornado.http1connection import HTTP1Connection, _GzipMessageDelegate
 from tornado.httpserver import _CallableAdapter, _HTTPRequestContext
 from tornado.httputil import HTTPHeaders, _normalize_header
-from tornado.ioloop import IOLoop
 
 #: Gives a function the request with its body. Attributes: `connection`, read when the head comes, `request`,
 #: made then, and `request_callback`, the function (a router's: a partial, with what the path gives it).
@@ -33,13 +32,6 @@ def is_all_sent(connection: HTTP1Connection) -> bool:
     False if the head gives no length.
     """
     return connection._expected_content_remaining == 0
-
-
-def keep_autoreload_off() -> None:
-    """`tornado.autoreload.start()`, which an Application with `debug=True` calls, does nothing on the current
-    event loop from now on.
-    """
-    autoreload._io_loops[IOLoop.current()] = True
 
 
 class RequestContext(_HTTPRequestContext):
