@@ -449,7 +449,7 @@ def _follow_code(runner: asyncio.Runner, name: str) -> asyncio.Runner:
         warnings.simplefilter("ignore", DeprecationWarning)  # some versions of Python say that there is none
         current = IOLoop.current(instance=False)
     loop = getattr(current, "asyncio_loop", None)
-    if loop is None or loop is runner.get_loop() or loop.is_closed():
+    if loop is None or loop is runner.get_loop() or loop.is_closed() or loop.is_running():
         return _make_runner(name) if runner.get_loop().is_closed() else runner
     runner.close()
     asyncio.set_event_loop(loop)

@@ -80,6 +80,23 @@ def test_it_runs_when_the_server_does(start, code):
     server.stop()
 
 
+RUNS_ELSEWHERE = """
+import threading
+
+asyncio.set_event_loop(asyncio.new_event_loop())
+threading.Thread(target=IOLoop.current().start, daemon=True).start()
+while not IOLoop.current().asyncio_loop.is_running():
+    pass
+app = waterspout.Application(native=[("/seen", RequestHandler)])
+"""
+
+
+def test_a_loop_that_runs_in_a_thread_of_its_own_is_not_the_server_s(start):
+    server = start(RUNS_ELSEWHERE)
+    assert server.get("/seen").status == 405
+    server.stop()
+
+
 @pytest.mark.parametrize("closes_its_own", [True, False])
 def test_a_loop_that_it_has_closed_is_not_the_server_s(start, closes_its_own):
     server = start(f"closes_its_own = {closes_its_own}" + CLOSES)
