@@ -165,7 +165,7 @@ def _run(
             _say_failure(failure, debug)
             if inherited and not server.has_served:
                 _wait_for_change(inherited)
-        status = 0 if failure is None else getattr(failure, "exit_code", 1)
+        status = server.status if failure is None else getattr(failure, "exit_code", 1)
         end_when_told(runner.get_loop())
         # Before the runner waits for tasks, and for its own threads (`asyncio.to_thread`).
         end_by(max(server.ends_by, time.monotonic() + EXIT_GRACE), before, status, runner.get_loop())
@@ -190,8 +190,9 @@ def _serve(runner: asyncio.Runner, server: Server) -> BaseException | None:
 
 
 def _run_loop(runner: asyncio.Runner, serving: asyncio.Task[None], server: Server) -> None:
-    """Run until `serving` has ended, or the application stops the event loop (`IOLoop.stop()`): programs that
-    run one themselves end so. That stops the server, which still needs the loop.
+    """Run until `serving` has ended, or the application stops the event loop (`IOLoop.stop()`) or calls
+    `sys.exit()` on it: programs that run one themselves end so. That stops the server, which still needs the
+    loop.
     """
     try:
         runner.run(_wait_for(serving))
@@ -199,6 +200,9 @@ def _run_loop(runner: asyncio.Runner, serving: asyncio.Task[None], server: Serve
         if runner.get_loop().is_closed():
             raise
         server.stop("the application has stopped the event loop")
+    except SystemExit as error:  # in a callback: one in a handler is answered with a 500
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+        server.stop(f"the application has called sys.exit({error.code!r})", status)
 
 
 async def _wait_for(task: asyncio.Task[None]) -> None:

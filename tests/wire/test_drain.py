@@ -55,8 +55,8 @@ def refuses_connections(server):
     return False
 
 
-def assert_gone(server):
-    assert server.wait() == 0, server.log[-2000:]
+def assert_gone(server, status=0):
+    assert server.wait() == status, server.log[-2000:]
     assert poll(lambda: not server.session_pids()), "left behind"
 
 
@@ -637,7 +637,9 @@ def test_a_wsgi_process_obeys_its_server_and_no_signal_of_the_group(fresh):
 
 
 STOPS = """
+import ast
 import asyncio
+import sys
 
 from tornado.ioloop import IOLoop
 from tornado.web import Application, RequestHandler
@@ -650,13 +652,20 @@ class Quit(RequestHandler):
         IOLoop.current().call_later(1.5, IOLoop.current().stop)  # some programs ask again and again
 
 
+class Exit(RequestHandler):
+    def get(self):
+        self.write("bye")
+        for delay in (0, 1.5):
+            IOLoop.current().call_later(delay, sys.exit, *map(ast.literal_eval, self.get_arguments("code")))
+
+
 class Slow(RequestHandler):
     async def get(self):
         await asyncio.sleep(3)
         self.write("slow")
 
 
-app = Application([("/quit", Quit), ("/slow", Slow)])
+app = Application([("/quit", Quit), ("/exit", Exit), ("/slow", Slow)])
 """
 
 
@@ -671,4 +680,23 @@ def test_an_application_that_stops_the_event_loop_stops_the_server(start_server,
     assert slow.reply().text == "slow"
     assert_gone(server)
     assert server.log_lines("stopping (the application has stopped the event loop): running requests")
+    assert "Traceback" not in server.log
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize(
+    ("query", "status", "said"), [("", 0, "None"), ("?code=3", 3, "3"), ("?code='broken'", 1, "'broken'")]
+)
+def test_an_application_that_exits_in_a_callback_stops_the_server(
+    start_server, tmp_path, loop, query, status, said
+):
+    """With its status, for whoever supervises the server."""
+    (tmp_path / "quitting.py").write_text(STOPS)
+    server = start_server("quitting:app", "--loop", loop, cwd=tmp_path)
+    slow = server.connect()
+    slow.send_request("GET", "/slow")
+    assert server.get("/exit" + query).text == "bye"
+    assert slow.reply().text == "slow"
+    assert_gone(server, status)
+    assert server.log_lines(f"stopping (the application has called sys.exit({said})): running requests")
     assert "Traceback" not in server.log

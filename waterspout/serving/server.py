@@ -81,8 +81,9 @@ _SLOW_START = 2.0
 class Server:
     """Serves `application`, one of ours or any of Tornado's, as `settings` say.
 
-    Attributes: `ends_by`, the time (of `time.monotonic()`) at which its graceful timeout ends; `has_served`,
-    whether it has begun to accept connections.
+    Attributes: `ends_by`, the time (of `time.monotonic()`) at which its graceful timeout ends; `status`,
+    the exit status that it ends with, unless it fails; `has_served`, whether it has begun to accept
+    connections.
     """
 
     def __init__(self, application: TornadoApplication, settings: ServeSettings) -> None:
@@ -103,6 +104,7 @@ class Server:
         self._late = LateNatives()
         self._manager = Notifier(os.environ)
         self.ends_by = 0.0
+        self.status = 0
         self.has_served = False
 
     def _find_gauges(self) -> Gauges:
@@ -431,11 +433,12 @@ class Server:
                 pool.kill_silent()
             end_now(1, "second stop signal (%s): ending at once", number.name)
 
-    def stop(self, why: str) -> bool:
-        """Begin to stop, as for a signal. Returns False if that has begun before."""
+    def stop(self, why: str, status: int = 0) -> bool:
+        """Begin to stop, as for a signal, and end with `status`. Returns False if that has begun before."""
         if self._stop.is_set() and not self._restarts:
             return False
         self._restarts = False
+        self.status = status
         self._stop_signalled = time.monotonic()
         self._stop_signal = why
         self._stop.set()
