@@ -37,6 +37,7 @@ def served(monkeypatch):
     class FakeServer:
         ends_by = 0.0
         has_served = False
+        status = 0
 
         def __init__(self, application, settings):
             self.told = application, settings

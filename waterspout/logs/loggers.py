@@ -77,9 +77,10 @@ def configure(
     if logging.lastResort is not None:
         # So that warnings of unconfigured loggers, such as asyncio's, also say when and what.
         logging.lastResort.setFormatter(LineFormatter(_FORMAT, time_zone))
-    # At INFO Tornado quotes what a hostile client sent, including header values.
+    # At INFO Tornado quotes what a hostile client sent, including header values; not in these two.
     logging.getLogger("tornado").setLevel(max(level, logging.WARNING))
-    logging.getLogger("tornado.access").setLevel(level)
+    for name in ("tornado.access", "tornado.application"):
+        logging.getLogger(name).setLevel(level)
     for name in _ACCESS:
         logging.getLogger(name).disabled = not access_log
     _make_steady()

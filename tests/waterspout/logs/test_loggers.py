@@ -30,10 +30,19 @@ def test_tornado_s_warnings_are_shown_and_its_chatter_is_not(capsys):
     """At INFO, Tornado quotes what a hostile client sent."""
     loggers.configure(logging.DEBUG)
     logging.getLogger("tornado.general").info("Malformed: secret")
-    logging.getLogger("tornado.application").warning("careful")
+    logging.getLogger("tornado").info("chatter")
+    logging.getLogger("tornado.general").warning("careful")
     shown = capsys.readouterr().err
     assert "secret" not in shown
+    assert "chatter" not in shown
     assert "careful" in shown
+
+
+def test_what_an_application_says_by_tornado_s_logger_is_shown(capsys):
+    """`tornado.log.app_log.info("launched")`: at INFO nobody else writes there."""
+    loggers.configure()
+    logging.getLogger("tornado.application").info("launched")
+    assert "INFO tornado.application launched" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["waterspout", "tornado"])
