@@ -78,13 +78,12 @@ class Intake(Connection):
         if self.state == CLOSING:
             self._close_written()
         elif self.state == IDLE and (self._parser.held or self._half_closed):
-            self._resume_reading()
             self._advance()
 
     # -- from events to the delegate ---------------------------------------------------------------------
 
     def _advance(self) -> None:
-        """Go as far as the received bytes and the delegate allow."""
+        """Go as far as the received bytes and the delegate allow; read on if that is not enough."""
         try:
             while not self._blocked and _STEPS[self.state](self):
                 pass
@@ -94,6 +93,8 @@ class Intake(Connection):
             self._blocked or self.state == REPLY or (self.state == IDLE and self.writer.is_full)
         ):
             self._pause_reading()
+        elif self._reading_paused and self.state < CLOSING:
+            self._resume_reading()
 
     def _take_turns(self) -> None:
         """Continue in the loop's next turn: others must be served, too."""
@@ -103,7 +104,6 @@ class Intake(Connection):
     def _take_turn(self) -> None:
         self._blocked = False
         if self.state < CLOSING:
-            self._resume_reading()
             self._advance()
 
     # Each step returns whether the next one may follow at once.
@@ -175,9 +175,8 @@ class Intake(Connection):
             if self.server.draining:
                 # Its head was sent before the stop began, and did not say that it is the last one.
                 self._close_idle_soon()
-            if self._parser.held or self._half_closed:
-                self._resume_reading()
-                self.server.loop.call_soon(self._advance)
+            if (self._parser.held or self._half_closed) and not self._blocked:
+                self._take_turns()
         elif self.state < CLOSING:
             if not self.is_whole and delegate is not None and exchange is not None:
                 # As Tornado does: otherwise a handler that waits for the body would wait forever.
@@ -284,7 +283,6 @@ class Intake(Connection):
             return
         # The time in which the client's body was not read does not count.
         self._patience.extend(self.server.now - self._blocked_since)
-        self._resume_reading()
         self._advance()
 
     def _on_failure(self, error: BaseException) -> None:

@@ -35,9 +35,9 @@ from waterspout.websocket.writer import FrameWriter
 #: How much may arrive while the handler is busy with a message; past that nothing is read (bytes).
 READ_AHEAD: Final = 64 * 1024
 #: How much work one client gets in one turn of the event loop, where each frame counts as FRAME_COST bytes
-#: more: Tornado's own figures (bytes).
+#: more: 32 small ones, which leave a turn's own cost invisible, and other clients little to wait for (bytes).
 TURN: Final = 256 * 1024
-FRAME_COST: Final = 1024
+FRAME_COST: Final = 8 * 1024
 #: The client has this long to answer a close frame, and to take what is still unsent: Tornado's (seconds).
 CLOSE_TIMEOUT: Final = 5.0
 

@@ -98,6 +98,25 @@ async def test_what_is_pipelined_is_bounded():
         served.delegates[0].exchange.close()
 
 
+@pytest.mark.parametrize("later", [False, True], ids=["at-once", "later"])
+@on_loops
+async def test_what_is_pipelined_is_bounded_while_it_is_answered(later):
+    held = []
+
+    def answer(exchange):
+        held.append(exchange._connection._parser.held)
+        if later:
+            asyncio.get_running_loop().call_soon(reply, exchange)
+        else:
+            reply(exchange)
+
+    async with serve(answering(answer)) as served, served.client() as client:
+        client.send(GET * 400_000)  # more than the kernel takes
+        for _ in range(500):
+            await client.read_reply()
+        assert max(held) <= limits.PIPELINE_SIZE + 256 * limits.KIB
+
+
 @on_loops
 async def test_what_is_pipelined_behind_a_reply_that_nobody_reads_is_bounded():
     body = b"x" * (8 * limits.MIB)

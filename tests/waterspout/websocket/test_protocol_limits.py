@@ -263,8 +263,8 @@ async def test_who_has_begun_to_read_in_the_middle_of_its_turn_gets_no_second_on
         await served.until("open")
         protocol = served.handler.ws_connection
         protocol.pause_writing()
-        for _ in range(UNSENT_MESSAGES // 100):
-            protocol.data_received(frame(TEXT, "a") * 100)
+        for _ in range(UNSENT_MESSAGES // 10):
+            protocol.data_received(frame(TEXT, "a") * 10)
         protocol.data_received(frame(BINARY, bytes(TURN)) * 9)  # each takes a whole turn
         protocol.resume_writing()
         counts = []
