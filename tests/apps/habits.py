@@ -112,6 +112,29 @@ def job():
     return str(process.pid)
 
 
+@flask_app.get("/main")
+def main():
+    """The file of the program that this is: python-dotenv, for one, looks beside the caller only if it has
+    one.
+    """
+    import __main__
+
+    return __main__.__file__
+
+
+def leave(status):
+    sys.exit(status + ("waterspout.cli" in sys.modules))
+
+
+@flask_app.get("/spawned")
+def spawn():
+    """The exit status of a process that begins with a new interpreter."""
+    process = multiprocessing.get_context("spawn").Process(target=leave, args=(40,))
+    process.start()
+    process.join()
+    return str(process.exitcode)
+
+
 @flask_app.get("/exec")
 def replace():
     os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(60)"])

@@ -76,6 +76,13 @@ def test_an_app_that_goes_to_another_directory_finds_its_modules_later(start, tm
     server.stop()
 
 
+def test_the_main_module_has_a_file_and_does_nothing_in_processes_that_a_view_spawns(start):
+    server = start()
+    assert server.get("/main").text == os.path.join(ROOT, "waterspout", "__main__.py")
+    assert server.get("/spawned").text == "40"
+    server.stop()
+
+
 def test_what_a_decorator_wraps_is_not_what_is_called(start):
     server = start(target="tests.apps.habits:decorated")
     assert server.get("/here").text == "decorated /here"

@@ -17,14 +17,19 @@ _FLAGS: Final = {
 _PACKAGES: Final = str(Path(os.path.abspath(__file__)).parents[3])
 #: A WSGI process runs this very package, wherever it was found; the rest of `sys.path` comes in SPEC. Until
 #: then no `queue.py` of the current directory, or of installed packages, can replace Python's own.
+#: Its main module has the file and the spec that it has under `python -m waterspout`: without a file,
+#: python-dotenv and others think that somebody types at a prompt. By the spec's name, processes that
+#: `multiprocessing` spawns know that there is nothing in it for them.
 _BOOT: Final = """
 import sys
 from importlib.machinery import PathFinder
-from importlib.util import module_from_spec
+from importlib.util import find_spec, module_from_spec
 
 spec = PathFinder.find_spec("waterspout", [sys.argv[1]])
 package = sys.modules["waterspout"] = module_from_spec(spec)
 spec.loader.exec_module(package)
+__spec__ = find_spec("waterspout.__main__")
+__file__ = __spec__.origin
 
 from waterspout.wsgi.worker.child import main
 
