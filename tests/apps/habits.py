@@ -18,6 +18,7 @@ from tests.apps.witness import note
 
 flask_app = Flask(__name__)
 executor = ThreadPoolExecutor(1)
+both = threading.Barrier(2)
 
 
 def load():
@@ -120,6 +121,13 @@ def main():
     import __main__
 
     return __main__.__file__
+
+
+@flask_app.get("/thread")
+def thread():
+    """The name of the thread that this is, while another runs the same."""
+    both.wait(10)
+    return threading.current_thread().name
 
 
 def leave(status):

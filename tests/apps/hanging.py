@@ -72,7 +72,7 @@ def trickling(environ, start_response):
 
 @app.view
 def lane_threads(environ, start_response):
-    count = sum(thread.name == "waterspout-lane" for thread in threading.enumerate())
+    count = sum(thread.name.startswith("waterspout-lane-") for thread in threading.enumerate())
     start_response("200 OK", TEXT)
     return [b"%d" % count]
 

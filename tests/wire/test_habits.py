@@ -83,6 +83,16 @@ def test_the_main_module_has_a_file_and_does_nothing_in_processes_that_a_view_sp
     server.stop()
 
 
+def test_threads_of_views_have_names_of_their_own(start):
+    """Apps keep a connection, or whose request it is, by the name of the thread."""
+    server = start()
+    with server.connect() as one, server.connect() as other:
+        for connection in (one, other):
+            connection.send_request("GET", "/thread")
+        assert one.reply().text != other.reply().text
+    server.stop()
+
+
 def test_what_a_decorator_wraps_is_not_what_is_called(start):
     server = start(target="tests.apps.habits:decorated")
     assert server.get("/here").text == "decorated /here"

@@ -60,7 +60,7 @@ from waterspout.wsgi.worker.varying import vary_with_cookies
 
 logger = steady("waterspout.wsgi")
 
-#: The name of a lane worker's thread.
+#: What the name of a lane worker's thread begins with.
 LANE_THREAD: Final = "waterspout-lane"
 #: The errors of a lane whose other end is gone, or that was shut down here.
 _GONE: Final = frozenset((errno.EBADF, errno.ECONNRESET, errno.ENOTCONN, errno.EPIPE))

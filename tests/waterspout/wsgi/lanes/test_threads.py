@@ -20,7 +20,7 @@ pytestmark = pytest.mark.gen_test(timeout=20)
 
 
 def count_lane_threads():
-    return sum(thread.name == "waterspout-lane" for thread in threading.enumerate())
+    return sum(thread.name.startswith("waterspout-lane-") for thread in threading.enumerate())
 
 
 @pytest.fixture
