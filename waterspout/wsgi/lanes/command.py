@@ -38,11 +38,12 @@ sys.exit(main())
 
 
 def _interpreter_flags() -> list[str]:
-    """This interpreter's options about imports, warnings and -X; plus -P: the current directory is not
-    searched yet.
+    """This interpreter's options about imports, output, warnings and -X; plus -P: the current directory is
+    not searched yet.
     """
     flags = ["-P", *(f"-{letter}" for letter, name in _FLAGS.items() if getattr(sys.flags, name))]
     flags += ["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []
+    flags += ["-u"] if getattr(sys.__stdout__, "write_through", False) else []
     flags += [
         word
         for name, value in sys._xoptions.items()
