@@ -90,6 +90,7 @@ _UNREAD: Final = {
     "PORT": ("port", "unix", "fd"),
     "WEB_CONCURRENCY": ("wsgi_workers",),
     "FORWARDED_ALLOW_IPS": ("trusted_proxies",),
+    "SCRIPT_NAME": ("root_path",),
 }
 
 

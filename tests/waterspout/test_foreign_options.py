@@ -61,6 +61,12 @@ def test_the_command_says_so(words, said, is_own):
         ({"PORT": "5000"}, ("unix",), ""),
         ({"PORT": "5000"}, ("fd",), ""),
         ({"PORT": ""}, (), ""),
+        (
+            {"SCRIPT_NAME": "/shop"},
+            (),
+            "set, but not read here: SCRIPT_NAME=/shop (ours is --root-path); see docs/gunicorn.md",
+        ),
+        ({"SCRIPT_NAME": "/shop"}, ("root_path",), ""),
         ({"PORT": "8888", "WEB_CONCURRENCY": "1"}, (), ""),
         ({"PORT": "tcp://10.0.0.1:80"}, (), ""),
         (

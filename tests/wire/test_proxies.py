@@ -375,7 +375,8 @@ def test_forwarded_is_read_from_the_right(start, lines, address, base):
 
 def test_none_is_believed_and_all_are_passed_on(start):
     server = start(*LOOPBACK, "--proxy-headers", "none")
-    headers = dict.fromkeys(FAMILY, "203.0.113.9")
+    # One with an underscore (gunicorn's SCRIPT_NAME) reaches no app in any case.
+    headers = {name: "203.0.113.9" for name in FAMILY if "_" not in name}
     facts = told(server, headers.items())
     assert facts["forwarded"] == headers
     assert (facts["address"], facts["link"]) == ("127.0.0.1", "http://test.example/told")

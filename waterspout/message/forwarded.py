@@ -41,6 +41,7 @@ _OTHERS: Final = frozenset(
         "forwarded-for",
         "forwarded-proto",
         "front-end-https",
+        "script_name",
         "true-client-ip",
         "wl-proxy-client-ip",
         "wl-proxy-ssl",

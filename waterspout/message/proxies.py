@@ -58,9 +58,9 @@ _NAMING: Final = {
 
 #: Fields that say what another one does, or an option: an app may read them, and here they are removed.
 _SYNONYMS: Final = {
-    "x-script-name": (
-        "x-forwarded-prefix",
-        "the prefix is read from X-Forwarded-Prefix, or set by --root-path",
+    **dict.fromkeys(
+        ("x-script-name", "script_name"),  # the second is gunicorn's
+        ("x-forwarded-prefix", "the prefix is read from X-Forwarded-Prefix, or set by --root-path"),
     ),
     **dict.fromkeys(
         ("x-scheme", "x-url-scheme", "x-forwarded-scheme", "x-forwarded-ssl", "front-end-https"),
@@ -258,7 +258,7 @@ class Proxies:
         set up for an app that reads it itself: without it, links lead elsewhere, silently.
         """
         for name, (wanted, instead) in _SYNONYMS.items():
-            is_told = wanted in claims or (name == "x-script-name" and self.root_path)
+            is_told = wanted in claims or (wanted == "x-forwarded-prefix" and self.root_path)
             if name in claims and not is_told:
                 self._tells_synonyms = False
                 logger.warning(

@@ -345,6 +345,7 @@ def test_so_is_one_on_a_unix_socket(caplog):
     ("field", "instead"),
     [
         ("X-Script-Name", "the prefix is read from X-Forwarded-Prefix, or set by --root-path"),
+        ("Script_Name", "the prefix is read from X-Forwarded-Prefix, or set by --root-path"),
         ("X-Scheme", "the scheme is read from X-Forwarded-Proto"),
         ("Front-End-Https", "the scheme is read from X-Forwarded-Proto"),
     ],
@@ -366,6 +367,7 @@ def test_so_is_one_that_tells_the_prefix_or_the_scheme_elsewhere(caplog, headers
         ({}, [FOR, ("X-Scheme", "https"), ("X-Forwarded-Proto", "https")]),
         ({}, [FOR, ("X-Script-Name", "/a"), ("X-Forwarded-Prefix", "/a")]),
         ({"root_path": "/a"}, [FOR, ("X-Script-Name", "/a")]),
+        ({"root_path": "/a"}, [FOR, ("SCRIPT_NAME", "/a")]),
         ({"proxy_headers": "none"}, [FOR, ("X-Script-Name", "/a"), ("X-Scheme", "https")]),
     ],
 )
