@@ -245,7 +245,8 @@ FILE_BLOCK = 128 * KIB
 
 # --- WSGI processes --------------------------------------------------------------------------------------
 
-#: A WSGI process must have imported its app within this (seconds).
+#: A WSGI process must have imported its app within this, or the timeout of views, if that is longer
+#: (seconds).
 READY_TIMEOUT = 120.0
 #: One that has been loading for this long is logged, with the place where it is (seconds).
 LOADING_SAID = 10.0

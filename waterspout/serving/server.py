@@ -29,7 +29,6 @@ from waterspout.limits import (
     GC_THRESHOLDS,
     KEPT_DESCRIPTORS,
     LOOP_STANDS,
-    READY_TIMEOUT,
     SAME_SIGNAL,
     STANDING_GRACE,
 )
@@ -333,7 +332,8 @@ class Server:
         if starting.done():
             return  # it has blocked the loop until now, and is done
         if self._loads and self._loads_elsewhere:  # for threads `said_when_late` says so
-            say(f"waiting for the WSGI app to load, at most {READY_TIMEOUT:.0f} s")
+            most = max(pool.settings.ready_timeout for pool in self._pools)
+            say(f"waiting for the WSGI app to load, at most {most:.0f} s")
         elif not self._loads and _starts_itself(self._application):
             _say_start(find_awaited(starting.get_coro()))
 

@@ -81,6 +81,13 @@ class PoolSettings:
         return self.descriptors + _OF_A_START if self.workers else 0
 
     @property
+    def ready_timeout(self) -> float:
+        """How long a WSGI process may load the app (seconds). A `timeout` that is raised for what takes long
+        gives that time, too, as gunicorn's does.
+        """
+        return max(limits.READY_TIMEOUT, self.timeout)
+
+    @property
     def niceness(self) -> int:
         """`nice`, resolved for the number of cores that this process may use."""
         if self.nice != limits.NICE_AUTO:

@@ -36,6 +36,11 @@ def test_jitter_alone_is_refused():
     assert PoolSettings(max_requests=1, max_requests_jitter=5).max_requests_jitter == 5
 
 
+@pytest.mark.parametrize(("timeout", "ready_timeout"), [(1, 120), (60, 120), (600, 600)])
+def test_a_longer_timeout_of_views_is_one_for_loading_the_app_too(timeout, ready_timeout):
+    assert PoolSettings(timeout=timeout).ready_timeout == ready_timeout
+
+
 @pytest.mark.parametrize(("workers", "crews"), [(0, 1), (1, 1), (4, 4)])
 def test_the_threads_of_this_process_are_one_crew(workers, crews):
     assert PoolSettings(workers=workers).crews == crews

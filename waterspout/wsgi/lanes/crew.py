@@ -14,7 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from waterspout.limits import BACKLOGS, DRAIN_LOOK, EXIT_GRACE, PLACE_PATIENCE, SCARCE_PAUSE
+from waterspout.limits import (
+    BACKLOGS,
+    DRAIN_LOOK,
+    EXIT_GRACE,
+    PLACE_PATIENCE,
+    READY_TIMEOUT,
+    SCARCE_PAUSE,
+)
 from waterspout.logs.standing import MAIN_THREAD, find_place
 from waterspout.logs.tally import Tally
 from waterspout.system.descriptors import reserve
@@ -45,6 +52,7 @@ class CrewSpec:
     `multithread`, `multiprocess`: crews of other pools run the app in this process, or in others. `load`
     loads it in this process. `pool`: the name of its pool, if there are others. `nice`: how much nicer than
     this process a WSGI process is to be, as in `limits.WSGI_NICE`. `link`: the names of each side's URLs.
+    `ready_timeout`: how long a WSGI process may load the app (seconds).
     """
 
     target: str | Callable[..., Any]
@@ -56,6 +64,7 @@ class CrewSpec:
     pool: str = ""
     nice: int = 0
     link: Link = field(default_factory=Link)
+    ready_timeout: float = READY_TIMEOUT
 
 
 @dataclass

@@ -30,7 +30,7 @@ from waterspout.exceptions import (
     WaterspoutError,
 )
 from waterspout.importer import Home
-from waterspout.limits import CUT_GRACE, END_GUESSED, END_SAID, EXIT_GRACE, PLACES_ASKED, READY_TIMEOUT
+from waterspout.limits import CUT_GRACE, END_GUESSED, END_SAID, EXIT_GRACE, PLACES_ASKED
 from waterspout.logs.local_time import TIME_ZONE
 from waterspout.logs.standing import LEFT, describe_place
 from waterspout.system.descriptors import describe_limit, is_shortage, reserve
@@ -115,7 +115,7 @@ class ProcessCrew(Crew):
         try:
             self._spawn()
             self._tell(self._instruct())
-            await asyncio.wait_for(self._started, READY_TIMEOUT)
+            await asyncio.wait_for(self._started, self.spec.ready_timeout)
             await self._open_first_lanes()
         except TimeoutError:
             raise WaterspoutError(await self._end_late()) from None
@@ -151,7 +151,8 @@ class ProcessCrew(Crew):
         finally:
             self.kill()
         where = f"it was at {place}" if place else describe_place(place)
-        return f"the WSGI process was not ready within {READY_TIMEOUT:.0f} s and was killed; {where}"
+        seconds = self.spec.ready_timeout
+        return f"the WSGI process was not ready within {seconds:.0f} s and was killed; {where}"
 
     async def stop(self, grace: float = EXIT_GRACE) -> None:
         now = asyncio.get_running_loop().time()

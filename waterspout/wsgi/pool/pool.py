@@ -485,6 +485,7 @@ class Pool:
             pool=shared.name,
             nice=settings.niceness,
             link=shared.link or Link(),
+            ready_timeout=settings.ready_timeout,
         )
         events = CrewEvents(
             on_idle=self._on_idle,

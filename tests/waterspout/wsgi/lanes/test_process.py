@@ -406,10 +406,9 @@ async def test_a_process_that_does_not_stop_is_killed(start_crew, tmp_path):
 
 
 async def test_a_process_that_is_not_ready_in_time_is_killed(make_crew, tmp_path, monkeypatch):
-    monkeypatch.setattr("waterspout.wsgi.lanes.process.READY_TIMEOUT", 0.3)
     (tmp_path / "slow_to_start.py").write_text("import time; time.sleep(30)")
     monkeypatch.syspath_prepend(tmp_path)
-    crew = make_crew("slow_to_start:app")
+    crew = make_crew("slow_to_start:app", ready_timeout=0.3)
     with pytest.raises(WaterspoutError, match="not ready within"):
         await crew.start()
     await wait_for(lambda: crew.gone)
@@ -419,12 +418,11 @@ async def test_one_that_has_been_killed_is_not_blamed_for_the_time_that_its_end_
     make_crew, tmp_path, monkeypatch, caplog
 ):
     """The kernel may need a second to end a process: a machine that is too busy, much memory to free."""
-    monkeypatch.setattr("waterspout.wsgi.lanes.process.READY_TIMEOUT", 0.3)
     kill = ProcessCrew._kill
     monkeypatch.setattr(Watched, "_kill", lambda crew: crew._loop.call_later(0.6, kill, crew))
     (tmp_path / "slow_to_start.py").write_text("import ctypes; ctypes.PyDLL(None).sleep(30)")
     monkeypatch.syspath_prepend(tmp_path)
-    crew = make_crew("slow_to_start:app")
+    crew = make_crew("slow_to_start:app", ready_timeout=0.3)
     with pytest.raises(WaterspoutError, match="not ready within"):
         await crew.start()
     await crew.stop(0.1)
