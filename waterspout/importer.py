@@ -18,11 +18,13 @@ from waterspout.exceptions import TargetNotFound, TargetRaised
 from waterspout.limits import CAUSE_TEXT
 from waterspout.signature import read_signature, takes
 
-_SPEC: Final = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_][\w.]*)(\(\))?")
+#: Also one that no `import` statement could name (`my-app.py`): Python finds its file all the same.
+_DOTTED: Final = r"[\w-]+(?:\.[\w-]+)*"
+_SPEC: Final = re.compile(rf"({_DOTTED}):([A-Za-z_][\w.]*)(\(\))?")
 #: A call with something between the parentheses.
-_CALL: Final = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)(\((?!\s*\)).+\))")
+_CALL: Final = re.compile(rf"({_DOTTED}):([A-Za-z_]\w*)(\((?!\s*\)).+\))")
 #: A module alone, or its file.
-_MODULE: Final = re.compile(r"([A-Za-z_]\w*(?:[./][A-Za-z_]\w*)*?)(?:[.](app|application)|[.]py)?")
+_MODULE: Final = re.compile(r"([A-Za-z_][\w-]*(?:[./][A-Za-z_][\w-]*)*?)(?:[.](app|application)|[.]py)?")
 #: What an app is usually called, and what makes one.
 _APPS: Final = ("app", "application")
 _FACTORIES: Final = ("create_app", "make_app")
@@ -239,8 +241,16 @@ def split_spec(spec: str, like: str = "mypackage.web:app") -> tuple[str, str, bo
 
 def _spell_call(module: str, factory: str, arguments: str = "(...)") -> str:
     """Advice on how to call a factory with arguments."""
+    if not _is_importable(module):
+        made = f'import_module("{module}").{factory}{arguments}'
+        return f"write a module with the lines `from importlib import import_module` and `app = {made}`"
     name = factory.partition(".")[0]
     return f"write a module with the lines `from {module} import {name}` and `app = {factory}{arguments}`"
+
+
+def _is_importable(module: str) -> bool:
+    """Whether an `import` statement can name it."""
+    return all(map(str.isidentifier, module.split(".")))
 
 
 def _check_factory(spec: str, found: Any) -> None:
@@ -344,8 +354,12 @@ def _show(spec: str) -> str:
     """A shell command that does the same. (`--debug` is refused where others can reach the server.)"""
     module, name, call = split_spec(spec)
     is_imported = module in sys.modules  # then it was the name that raised
-    then = f"; {module}.{name}{'()' if call else ''}" if call or is_imported else ""
-    return f"{sys.executable or 'python'} -c 'import {module}{then}'"
+    then = f".{name}{'()' if call else ''}" if call or is_imported else ""
+    if _is_importable(module):
+        code = f"import {module}{f'; {module}{then}' if then else ''}"
+    else:
+        code = f'from importlib import import_module; import_module("{module}"){then}'
+    return f"{sys.executable or 'python'} -c '{code}'"
 
 
 def _place(frame: traceback.FrameSummary) -> str:

@@ -109,6 +109,9 @@ TARGETS = {
     "package/inner.py": "app = print",
     "package/needy.py": "import package.missing",
     "package/choosy.py": "from package import missing",
+    "my-shop.py": "app = print\ndef make(config): return app\ndef fails(): raise LookupError",
+    "2048.py": "app = print",
+    "my-shops/web.py": "app = print\n1 / 0",
     "boxed/__init__.py": "from boxed import app, box\ndef application(environ, start_response): return []",
     "boxed/app.py": "class Application: pass",
     "boxed/box.py": "def create_app(): pass",
@@ -135,7 +138,14 @@ pytestmark = pytest.mark.usefixtures("modules")
 
 
 @pytest.mark.parametrize(
-    ("spec", "found"), [("web:number", 7), ("web:Site.make()", "made"), ("package.inner:app", print)]
+    ("spec", "found"),
+    [
+        ("web:number", 7),
+        ("web:Site.make()", "made"),
+        ("package.inner:app", print),
+        ("my-shop:app", print),
+        ("2048:app", print),
+    ],
 )
 def test_a_name_is_found(spec, found):
     assert resolve(spec) == found
@@ -174,7 +184,8 @@ def test_with_brackets_a_factory_is_called():
         "web:app( )",
         " web:app",
         "web:app\n",
-        "1web:app",
+        "my shop:app",
+        "my-:-app",
         "web:1app",
         ".web:app",
         "web:app[0]",
@@ -190,6 +201,12 @@ def test_what_is_no_such_spec_is_refused_with_an_example(spec):
     [
         ("no_such_module:app", "there is no module 'no_such_module'"),
         ("package.nothing:app", "there is no module 'package.nothing'"),
+        ("my-no-shop:app", "there is no module 'my-no-shop'"),
+        ("my-shop.py:app", "; did you mean 'my-shop:app'?"),
+        (
+            "my-shop:make()",
+            '`from importlib import import_module` and `app = import_module("my-shop").make(...)`',
+        ),
         ("nothing.at.all:app", "there is no module 'nothing'"),
         ("web.inner:app", "there is no module 'web.inner'"),
         ("web:nothing", "'web' has no 'nothing'"),
@@ -408,7 +425,11 @@ def test_a_package_that_was_named_is_nobody_else_s_though_it_is_installed(module
 
 
 @pytest.mark.parametrize(
-    "spec", ["caused:app", "chained:outer()", "package.needy:app", "web:Site.fails()", "lazy:app"]
+    "spec",
+    [
+        *("caused:app", "chained:outer()", "package.needy:app", "web:Site.fails()", "lazy:app"),
+        *("my-shop:fails()", "my-shops.web:app"),
+    ],
 )
 def test_a_command_that_works_shows_the_whole_traceback(modules, spec):
     text = message_of(spec)
@@ -450,6 +471,7 @@ def test_the_example_is_one_of_what_is_asked_for():
         ("shop.app", "shop:app"),
         ("shop/native.py", "shop.native:routes"),
         ("app.py", "app:routes"),
+        ("my-shop.py", "my-shop:routes"),
         ("./shop.py", "mypackage.native:routes"),
         ("", "mypackage.native:routes"),
     ],
