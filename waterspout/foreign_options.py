@@ -12,6 +12,7 @@ _PLACE: Final = "--host and --port"
 _VARIABLES: Final = "environment variables: WATERSPOUT_WSGI_THREADS=16"
 _KINDS: Final = "processes with threads: --wsgi-workers and --wsgi-threads"
 _LOG: Final = "the log goes to stderr; the app configures what is logged there"
+_LEAVE: Final = "leave it out; nothing here needs it"
 
 #: Theirs -> ours.
 _HERE: Final = {
@@ -60,6 +61,9 @@ _NOT_HERE: Final = {
     "--preload": "each WSGI process loads the app by itself",
     "--log-level": _LOG,
     "--log-config": _LOG,
+    "--log-config-json": _LOG,
+    "--logger-class": _LOG,
+    "--log-syslog": _LOG,
     "--log-file": _LOG,
     "--error-logfile": _LOG,
     "--access-logformat": "the format is fixed",
@@ -68,6 +72,18 @@ _NOT_HERE: Final = {
     "--pid": "a service manager knows the PID",
     "--chdir": "use cd first",
     "--app-dir": "use cd first",
+    "--pythonpath": "set PYTHONPATH",
+    "--worker-tmp-dir": _LEAVE,
+    "--no-sendfile": _LEAVE,
+    "--reload-engine": _LEAVE,
+    "--capture-output": "leave it out; what the app prints goes to stdout and stderr",
+    "-R": "set PYTHONUNBUFFERED=1",
+    "--enable-stdio-inheritance": "set PYTHONUNBUFFERED=1",
+    "-n": "WSGI processes are called waterspout-wsgi",
+    "--name": "WSGI processes are called waterspout-wsgi",
+    "--statsd-host": "--ops-bind serves figures",
+    "--reuse-port": "one server has the port, and --wsgi-workers processes",
+    "--check-config": "waterspout routes loads the app, and ends",
     "--env-file": "use systemd's EnvironmentFile=, or load_dotenv() in the app",
     "-e": "use the shell, or systemd's Environment=",
     "--env": "use the shell, or systemd's Environment=",

@@ -35,6 +35,8 @@ def test_each_leads_to_options_that_there_are(name):
         (["--workers=4"], "no such option: --workers; use --wsgi-workers (docs/gunicorn.md)"),
         (["-w", "4", "--threads", "8"], "no such option: -w; use --wsgi-workers (docs/gunicorn.md)"),
         (["-k", "gevent"], "use processes with threads: --wsgi-workers and --wsgi-threads"),
+        (["--pythonpath", "src"], "there is none here: set PYTHONPATH (docs/gunicorn.md)"),
+        (["--name", "shop"], "there is none here: WSGI processes are called waterspout-wsgi"),
         (["--preload"], "there is none here: each WSGI process loads the app by itself"),
         (
             ["--env-file", ".env"],
