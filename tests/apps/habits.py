@@ -21,6 +21,13 @@ executor = ThreadPoolExecutor(1)
 both = threading.Barrier(2)
 
 
+class WriteOnly:
+    """What some apps put in place of stdout, to have it in their log."""
+
+    def write(self, text):
+        return len(text)
+
+
 def load():
     """HABIT in the environment says what the app does while it is loaded."""
     habit = os.environ.get("HABIT", "")
@@ -32,6 +39,8 @@ def load():
         atexit.register(time.sleep, 60)
     if habit == "directory":
         os.chdir("/")
+    if habit == "stdout":
+        sys.stdout = WriteOnly()
     if habit == "signals":
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
     return flask_app
@@ -141,6 +150,15 @@ def spawn():
     process.start()
     process.join()
     return str(process.exitcode)
+
+
+@flask_app.get("/fork")
+def fork():
+    """A child that goes on as the view does."""
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+    return "parent" if child else "child"
 
 
 @flask_app.get("/exec")

@@ -228,6 +228,14 @@ def test_a_process_that_a_view_has_started_does_not_hold_the_end_up(start):
     assert server.log_lines(f"processes started by the app are still running ({child}), and are not killed")
 
 
+def test_a_child_of_a_view_ends_whatever_the_app_has_put_in_place_of_stdout(start_server):
+    server = start_server("--wsgi", APP, form="process", env={"HABIT": "stdout"})
+    assert server.get("/fork").text == "parent"
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    server.kill()  # not `stop`: Python itself says at the end that it can't flush this
+
+
 def test_a_process_that_a_native_handler_has_started_does_not_hold_the_end_up(start_server):
     server = start_server("--native", "tests.apps.natives:routes", "--graceful-timeout", "1")
     child = int(server.get("/native/job").text)

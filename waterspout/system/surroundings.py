@@ -134,15 +134,16 @@ def answer_signals(on_stop: Callable[[str], None], on_hangup: Callable[[], None]
 
 def drop_streams() -> None:
     """Flush stdout and stderr. Where that fails (a full disk, a reader that has left), discard the data:
-    Python would try again when it ends, and exit with status 120.
+    Python would try again when it ends, and exit with status 120. Raises nothing, whatever an app has put in
+    their place.
     """
     for stream in (sys.stdout, sys.stderr):
         if stream is None:
             continue
         try:
             stream.flush()
-        except (OSError, ValueError):
-            with contextlib.suppress(OSError, ValueError):
+        except Exception:
+            with contextlib.suppress(Exception):
                 silence(stream.fileno())
 
 
