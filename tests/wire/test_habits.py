@@ -470,16 +470,20 @@ def test_who_speaks_something_else_is_told_by_what(start):
         b"\x16\x03\x01\x02\x00\x01\x00",
         b"PROXY TCP4 192.0.2.1 192.0.2.2 5 6\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
         b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c",
+        b"\0\x1a\0\0\x0e\0REQUEST_METHOD\3\0GET\t\0PATH_INFO\1\0/",
+        b"\1\1\0\1\0\10\0\0\0\1\0\0\0\0\0\0",
         b"GET / HTTP/1.1\r\n\r\n",
     ):
         with server.connect() as connection:
             connection.send(spoken)
             connection.everything()
-    lines = server.log_lines(" refused: ", enough=4)
+    lines = server.log_lines(" refused: ", enough=6)
     assert [line.partition(" refused: ")[2] for line in lines] == [
         "Malformed HTTP request line (TLS)",
         "Malformed HTTP request line (the PROXY protocol)",
         "Malformed HTTP request line (the PROXY protocol)",
+        "Malformed HTTP request line (uwsgi)",
+        "Malformed HTTP request line (FastCGI)",
         "Missing Host header",
     ]
 

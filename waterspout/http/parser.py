@@ -12,10 +12,11 @@ from waterspout.message.framing import CHUNKED
 
 #: The event after the last piece of a request's body.
 END: Final = "end"
-#: How a TLS record with a ClientHello begins (RFC 8446 section 5.1), and, after two empty lines, version 2
-#: of the PROXY protocol (HAProxy's proxy-protocol.txt).
+#: How a TLS record with a ClientHello begins (RFC 8446 section 5.1); after two empty lines, version 2 of the
+#: PROXY protocol (HAProxy's proxy-protocol.txt); a FastCGI request (its specification, section 3.3).
 _TLS_HANDSHAKE: Final = 0x16
 _PROXY_V2: Final = b"\0\r\nQUIT\n"
+_FASTCGI: Final = b"\x01\x01"
 #: Placeholder for the remembered fields while there are none: no head ends like this, so nothing matches.
 _NOTHING: Final = b"nothing"
 
@@ -209,4 +210,9 @@ def _recognize(data: bytes | bytearray) -> str:
     """Name what a client speaks instead, where that is a common mistake: for the reader of the log."""
     if data[0] == _TLS_HANDSHAKE:
         return "TLS"
-    return "the PROXY protocol" if data.startswith(_PROXY_V2) else ""
+    if data.startswith(_PROXY_V2):
+        return "the PROXY protocol"
+    if data.startswith(_FASTCGI):
+        return "FastCGI"
+    # Both are zero in uWSGI's protocol, around the size of what follows: nginx's `uwsgi_pass`.
+    return "uwsgi" if data[0] == 0 and data[3:4] == b"\0" else ""
