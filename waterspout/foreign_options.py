@@ -1,4 +1,5 @@
-"""Options and variables of gunicorn, uvicorn, waitress and `flask run`, and what to use here instead. Pure.
+"""Options and variables of gunicorn, uvicorn, waitress, uWSGI and `flask run`, and what to use here instead.
+Pure.
 
 docs/gunicorn.md says more.
 """
@@ -19,16 +20,20 @@ _HERE: Final = {
     "-b": _PLACE,
     "--bind": _PLACE,
     "--listen": _PLACE,
+    "--http": _PLACE,
+    "--http-socket": _PLACE,
     "-p": "--port",
     "--uds": "--unix",
     "--unix-socket": "--unix",
     "-w": "--wsgi-workers",
     "--workers": "--wsgi-workers",
+    "--processes": "--wsgi-workers",
     "--threads": "--wsgi-threads",
     "--backlog": "--wsgi-queue",
     "--limit-concurrency": "--wsgi-queue",
     "-t": "--wsgi-timeout",
     "--timeout": "--wsgi-timeout",
+    "--harakiri": "--wsgi-timeout",
     "--max-requests": "--wsgi-max-requests",
     "--max-requests-jitter": "--wsgi-max-requests-jitter",
     "--limit-max-requests": "--wsgi-max-requests",
@@ -46,6 +51,10 @@ _HERE: Final = {
     "--key": "--keyfile",
     "-A": "--wsgi",
     "--app": "--wsgi",
+    "--module": "--wsgi",
+    "--wsgi-file": "--wsgi, with the name of the module and the app: --wsgi shop:application",
+    "--callable": "--wsgi, with the name of the module and the app: --wsgi shop:application",
+    "--mount": "--root-path",
     "--factory": "a pair of parentheses: --wsgi 'shop:create_app()'",
     "--call": "a pair of parentheses: --wsgi 'shop:create_app()'",
     "--debugger": "--debug",
@@ -67,6 +76,10 @@ _NOT_HERE: Final = {
     "--log-file": _LOG,
     "--error-logfile": _LOG,
     "--access-logformat": "the format is fixed",
+    "--ini": "give options, or environment variables",
+    "--socket": "the server speaks HTTP: use proxy_pass, not uwsgi_pass",
+    "--master": _LEAVE,
+    "--enable-threads": _LEAVE,
     "-D": "a service manager does that",
     "--daemon": "a service manager does that",
     "--pid": "a service manager knows the PID",

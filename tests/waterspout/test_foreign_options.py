@@ -37,6 +37,7 @@ def test_each_leads_to_options_that_there_are(name):
         (["-k", "gevent"], "use processes with threads: --wsgi-workers and --wsgi-threads"),
         (["--pythonpath", "src"], "there is none here: set PYTHONPATH (docs/gunicorn.md)"),
         (["--name", "shop"], "there is none here: WSGI processes are called waterspout-wsgi"),
+        (["--wsgi-file", "app.py"], "no such option: --wsgi-file; use --wsgi, with the name of the module"),
         (["--preload"], "there is none here: each WSGI process loads the app by itself"),
         (
             ["--env-file", ".env"],
