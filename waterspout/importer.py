@@ -203,7 +203,16 @@ def _find_app(module: Any) -> str:
     """What to write after the module's name for the app that is in it; "": none is known by its name."""
     app = next((each for each in _APPS if callable(_look_up(module, each))), "")
     factory = next((each for each in _FACTORIES if callable(_look_up(module, each))), "")
-    return app or (f"{factory}()" if factory and takes(_look_up(module, factory), 0) else "")
+    made = f"{factory}()" if factory and takes(_look_up(module, factory), 0) else ""
+    return app or made or _find_flask(module)
+
+
+def _find_flask(module: Any) -> str:
+    """The name of a Flask app in it, whatever that is; "": there is none."""
+    flask: Any = getattr(sys.modules.get("flask"), "Flask", None)
+    names = read_names(module).items() if flask is not None else ()
+    # By its type: an instance of `LocalProxy`, as `flask.current_app` is, may not be asked what it is.
+    return next((name for name, value in names if issubclass(type(value), flask)), "")
 
 
 def _look_up(module: Any, name: str) -> Any:

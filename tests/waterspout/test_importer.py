@@ -109,6 +109,7 @@ TARGETS = {
     "package/inner.py": "app = print",
     "package/needy.py": "import package.missing",
     "package/choosy.py": "from package import missing",
+    "shouting.py": "from flask import Flask, current_app\nAPP = Flask(__name__)",
     "my-shop.py": "app = print\ndef make(config): return app\ndef fails(): raise LookupError",
     "2048.py": "app = print",
     "my-shops/web.py": "app = print\n1 / 0",
@@ -201,6 +202,7 @@ def test_what_is_no_such_spec_is_refused_with_an_example(spec):
     [
         ("no_such_module:app", "there is no module 'no_such_module'"),
         ("package.nothing:app", "there is no module 'package.nothing'"),
+        ("shouting:app", "'shouting' has no 'app'; did you mean shouting:APP?"),
         ("my-no-shop:app", "there is no module 'my-no-shop'"),
         ("my-shop.py:app", "; did you mean 'my-shop:app'?"),
         (
