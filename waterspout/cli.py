@@ -48,6 +48,7 @@ from waterspout.routing.containers import doubt_stock, find_containers
 from waterspout.serving.deadline import end_by, end_when_told
 from waterspout.serving.reloading import take_inherited, wait_and_restart
 from waterspout.serving.server import Server, describe
+from waterspout.serving.subprocesses import hear_exits
 from waterspout.settings import ServeSettings
 from waterspout.system.descriptors import describe_limit
 from waterspout.system.listeners import find_missent, remove_files, take_activated
@@ -146,6 +147,7 @@ def _run(
         check_named(target, options["native"], options["wsgi"])
         runner = _make_runner(settings.loop)
         autoreload.start = _start_nothing
+        hear_exits()
         with loggers.kept():
             application = _build_application(context, target or default_target, settings)
         runner = _follow_code(runner, settings.loop)
@@ -455,6 +457,11 @@ def _follow_code(runner: asyncio.Runner, name: str) -> asyncio.Runner:
     loop = getattr(current, "asyncio_loop", None)
     if loop is None or loop is runner.get_loop() or loop.is_closed() or loop.is_running():
         return _make_runner(name) if runner.get_loop().is_closed() else runner
+    if type(loop) is not type(runner.get_loop()):
+        say(
+            "native code has made another event loop the current one as it was loaded (asyncio.run() does): "
+            f"the server runs on that, which is {type(loop).__module__.partition('.')[0]}'s"
+        )
     runner.close()
     asyncio.set_event_loop(loop)
     return asyncio.Runner(loop_factory=lambda: loop)

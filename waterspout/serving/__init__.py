@@ -12,5 +12,6 @@ shutdown.py        the end of what it runs, while its event loop still runs
 deadline.py        the end of the process after that, and by when
 ops_server.py      the address that answers GET /-/stats and /-/health
 waiting.py         native requests that have gone unanswered for long
+subprocesses.py    Tornado's `Subprocess` on uvloop
 watchdog.py        what blocks the event loop, logged while it does
 """
