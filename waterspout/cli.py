@@ -203,6 +203,8 @@ def _run_loop(runner: asyncio.Runner, serving: asyncio.Task[None], server: Serve
             raise
         server.stop("the application has stopped the event loop")
     except SystemExit as error:  # in a callback: one in a handler is answered with a 500
+        if not server.has_served:
+            raise  # by the application's start()
         status = error.code if isinstance(error.code, int) else int(error.code is not None)
         server.stop(f"the application has called sys.exit({error.code!r})", status)
 

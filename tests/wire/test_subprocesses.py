@@ -11,6 +11,9 @@ from tornado.process import Subprocess
 from tornado.web import RequestHandler
 
 
+Subprocess.initialize()
+
+
 class Run(RequestHandler):
     async def get(self):
         process = Subprocess([sys.executable, "-c", self.get_argument("code")], stdout=Subprocess.STREAM)

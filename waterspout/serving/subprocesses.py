@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any, cast
 
 from tornado.ioloop import IOLoop
 from tornado.process import Subprocess
@@ -14,7 +15,9 @@ def hear_exits() -> None:
     (Linux): theirs is a handler for SIGCHLD, which uvloop refuses.
     """
     if hasattr(os, "pidfd_open"):
-        Subprocess.set_exit_callback = _set_exit_callback  # type: ignore[assignment,method-assign]  # that is the point
+        theirs = cast(Any, Subprocess)
+        theirs.initialize = classmethod(lambda _: None)
+        theirs.set_exit_callback = _set_exit_callback
 
 
 def _set_exit_callback(process: Subprocess, callback: Callable[[int], None]) -> None:

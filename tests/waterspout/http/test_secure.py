@@ -323,6 +323,20 @@ async def test_many_small_records_leave_the_loop_to_others():
 
 
 @on_loops
+async def test_so_do_large_ones():
+    """uvloop reads 32 times in a turn, if that much has arrived."""
+    async with joined(Counts) as (client, [above], _failures):
+        above.transport.pause_reading()
+        client.writer.write(client.encrypt(*[bytes(16_384)] * 256))
+        await asyncio.sleep(0.1)
+        counting = asyncio.ensure_future(above.count_turns())
+        above.transport.resume_reading()
+        await until(lambda: len(above.received) == 256 * 16_384)
+        assert above.most <= 20
+        counting.cancel()
+
+
+@on_loops
 async def test_so_do_those_that_tls_itself_has_to_answer(monkeypatch):
     """As it does each request for a new key: uvloop goes on to read for 2 MiB."""
 
