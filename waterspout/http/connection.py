@@ -90,7 +90,7 @@ class Connection(asyncio.Protocol):
         self.is_whole = False
         self._parser = RequestParser(server.settings.head)
         self._delegate: HTTPMessageDelegate | None = None
-        self._blocked = False
+        self._blocked = 0  # by so many awaitables of the delegate, and turns of the loop
         self._received = 0
         self._reading_paused = False
         self._thrown_away = 0

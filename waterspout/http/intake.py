@@ -98,11 +98,11 @@ class Intake(Connection):
 
     def _take_turns(self) -> None:
         """Continue in the loop's next turn: others must be served, too."""
-        self._blocked = True
+        self._blocked += 1
         self.server.loop.call_soon(self._take_turn)
 
     def _take_turn(self) -> None:
-        self._blocked = False
+        self._blocked -= 1
         if self.state < CLOSING:
             self._advance()
 
@@ -175,7 +175,7 @@ class Intake(Connection):
             if self.server.draining:
                 # Its head was sent before the stop began, and did not say that it is the last one.
                 self._close_idle_soon()
-            if (self._parser.held or self._half_closed) and not self._blocked:
+            if self._parser.held or self._half_closed:
                 self._take_turns()
         elif self.state < CLOSING:
             if not self.is_whole and delegate is not None and exchange is not None:
@@ -268,13 +268,13 @@ class Intake(Connection):
             return False
         if future is None or (future.done() and not future.cancelled() and future.exception() is None):
             return True
-        self._blocked = True
+        self._blocked += 1
         self._blocked_since = self.server.now
         future.add_done_callback(self._on_awaited)
         return True
 
     def _on_awaited(self, future: asyncio.Future[None]) -> None:
-        self._blocked = False
+        self._blocked -= 1
         error = find_failure(future)
         if self.state >= CLOSING:
             return

@@ -62,17 +62,24 @@ async def test_a_delegate_that_waits_holds_the_client_back():
         assert len((await client.read_reply())[2]) == size + 2
 
 
+@pytest.mark.parametrize("at_once", [False, True])
 @on_loops
-async def test_a_delegate_that_has_answered_and_waits_holds_the_next_request_back():
+async def test_a_delegate_that_has_answered_and_waits_holds_the_next_request_back(at_once):
     gate = asyncio.Event()
 
     class Slow(Delegate):
-        async def finish(self):
-            super().finish()
+        def finish(self):
+            if at_once:
+                super().finish()
+            return self.wait()
+
+        async def wait(self):
+            if not at_once:
+                super().finish()
             await gate.wait()
 
     async with serve(Slow) as served, served.client() as client:
-        client.send(GET)
+        client.send(GET * 2)
         await client.read_reply()
         client.send(GET)
         await asyncio.sleep(0.1)
