@@ -3,7 +3,7 @@
 import pytest
 
 CODE = """
-import asyncio
+import os
 import sys
 from subprocess import CalledProcessError
 
@@ -11,6 +11,7 @@ from tornado.process import Subprocess
 from tornado.web import RequestHandler
 
 
+os.pidfd_open = None  # macOS has none, and some sandboxes refuse it
 Subprocess.initialize()
 
 
