@@ -200,7 +200,7 @@ def _suggest_for_module(spec: str, found: Any) -> str:
 
 
 def _find_app(module: Any) -> str:
-    """What to write after the module's name for the app that is in it; "": none is known by its name."""
+    """What to write after the module's name for the app that is in it; "": none is found."""
     app = next((each for each in _APPS if callable(_look_up(module, each))), "")
     factory = next((each for each in _FACTORIES if callable(_look_up(module, each))), "")
     made = f"{factory}()" if factory and takes(_look_up(module, factory), 0) else ""

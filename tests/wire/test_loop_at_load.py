@@ -147,7 +147,7 @@ def test_tornado_s_own_autoreload_does_not_replace_the_server(start, tmp_path, c
 
     def ticked(times):
         ticks = server.get("/seen").json()["ticks"]
-        return poll(lambda: server.get("/seen").json()["ticks"] > ticks + times)
+        assert poll(lambda: server.get("/seen").json()["ticks"] > ticks + times)
 
     ticked(50)  # a second: it looks twice as often
     os.utime(tmp_path / "site_main.py", (0, 0))
