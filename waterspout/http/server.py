@@ -33,6 +33,8 @@ from waterspout.system.listeners import describe_socket
 
 #: An event loop hands over an accepted connection at most this many turns later.
 _ACCEPT_TURNS: Final = 3
+#: How often a stop looks whether TLS handshakes are still under way (seconds).
+_START_LOOK: Final = 0.02
 #: All connections are checked no more often than this, whatever timeouts are set (seconds).
 _LEAST_INTERVAL: Final = 0.01
 
@@ -47,6 +49,8 @@ class HTTPServer(httpserver.HTTPServer):
     # Defaults, since Tornado's own constructor assigns `ssl_options`.
     _ssl_options: ssl.SSLContext | dict[str, Any] | None = None
     _listeners: Sequence[Listener] = ()
+    #: Those that are closed, while connections that they have accepted are still being started.
+    _closed_listeners: Sequence[Listener] = ()
 
     def initialize(self, *args: Any, settings: HTTPSettings | None = None, **kwargs: Any) -> None:
         given = signature(super().initialize).bind(*args, **kwargs).arguments
@@ -163,6 +167,8 @@ class HTTPServer(httpserver.HTTPServer):
     def _close_listeners(self) -> None:
         for listener in self._listeners:
             listener.close()
+        closed = (*self._closed_listeners, *self._listeners)
+        self._closed_listeners = [listener for listener in closed if listener.find_starting()]
         self._listeners = ()
 
     async def close_all_connections(self) -> None:
@@ -182,17 +188,22 @@ class HTTPServer(httpserver.HTTPServer):
 
     async def drain(self, timeout: float) -> None:
         """Stop accepting, close idle connections, wait for running requests, `timeout` seconds at most."""
+        end = self.loop.time() + timeout
         self.stop()
         self.draining = True
-        self._quiet = asyncio.Event()
         for _ in range(_ACCEPT_TURNS):
             await asyncio.sleep(0)
         for connection in list(self._open):
             connection.drain()
+        # Who is in the middle of a TLS handshake has as long as who is idle.
+        until = min(end, self.loop.time() + limits.DRAIN_IDLE)
+        while self._find_starting() and self.loop.time() < until:
+            await asyncio.sleep(_START_LOOK)
+        self._quiet = asyncio.Event()
         if not self._open:
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._quiet.wait(), timeout)
+            await asyncio.wait_for(self._quiet.wait(), end - self.loop.time())
 
     def running_tasks(self) -> list[asyncio.Future[None]]:
         """The tasks of native handlers whose replies are incomplete, as far as the application tells."""
@@ -206,7 +217,8 @@ class HTTPServer(httpserver.HTTPServer):
 
     def _find_starting(self) -> set[int]:
         """The descriptors of those that are about to. Mostly there are none: then no other is looked at."""
-        found = {number for listener in self._listeners for number in listener.find_starting()}
+        listeners = (*self._listeners, *self._closed_listeners)
+        found = {number for listener in listeners for number in listener.find_starting()}
         return found and found.difference([-1], (connection.fileno() for connection in self._open))
 
     def count_connections(self) -> Connections:

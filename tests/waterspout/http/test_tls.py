@@ -401,6 +401,30 @@ async def test_a_client_whose_handshake_ends_during_a_stop_has_a_moment_to_ask()
 
 
 @on_loops
+async def test_it_is_waited_for_though_nobody_else_is_there(monkeypatch):
+    monkeypatch.setattr(limits, "DRAIN_IDLE", 10)
+    async with serve(ssl_options=SERVER) as served, served.client() as late:
+        await until(served.server.descriptors)
+        served.server.stop()
+        draining = asyncio.ensure_future(served.server.drain(10))
+        await asyncio.sleep(0.05)
+        assert not draining.done()
+        await late.writer.start_tls(CLIENT, server_hostname="localhost")
+        late.send(GET)
+        assert (await late.read_reply())[0] == 200
+        await draining
+
+
+@on_loops
+async def test_a_handshake_that_does_not_end_is_not_waited_for_longer_than_an_idle_client(monkeypatch):
+    monkeypatch.setattr(limits, "DRAIN_IDLE", 0.1)
+    async with serve(ssl_options=SERVER) as served, served.client():
+        await until(served.server.descriptors)
+        await served.server.drain(60)
+        await served.server.close_all_connections()
+
+
+@on_loops
 async def test_nothing_is_left_of_connections():
     async with serve(Delegate, ssl_options=SERVER) as served:
         for _ in range(3):
