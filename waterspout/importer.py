@@ -12,6 +12,7 @@ import traceback
 from functools import cache
 from importlib import import_module
 from itertools import accumulate
+from keyword import iskeyword
 from typing import Any, Final
 
 from waterspout.exceptions import TargetNotFound, TargetRaised
@@ -259,7 +260,7 @@ def _spell_call(module: str, factory: str, arguments: str = "(...)") -> str:
 
 def _is_importable(module: str) -> bool:
     """Whether an `import` statement can name it."""
-    return all(map(str.isidentifier, module.split(".")))
+    return all(part.isidentifier() and not iskeyword(part) for part in module.split("."))
 
 
 def _check_factory(spec: str, found: Any) -> None:

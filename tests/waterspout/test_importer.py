@@ -112,6 +112,7 @@ TARGETS = {
     "shouting.py": "from flask import Flask, current_app\nAPP = Flask(__name__)",
     "my-shop.py": "app = print\ndef make(config): return app\ndef fails(): raise LookupError",
     "2048.py": "app = print",
+    "class.py": "1 / 0",
     "my-shops/web.py": "app = print\n1 / 0",
     "boxed/__init__.py": "from boxed import app, box\ndef application(environ, start_response): return []",
     "boxed/app.py": "class Application: pass",
@@ -430,7 +431,7 @@ def test_a_package_that_was_named_is_nobody_else_s_though_it_is_installed(module
     "spec",
     [
         *("caused:app", "chained:outer()", "package.needy:app", "web:Site.fails()", "lazy:app"),
-        *("my-shop:fails()", "my-shops.web:app"),
+        *("my-shop:fails()", "my-shops.web:app", "class:app"),
     ],
 )
 def test_a_command_that_works_shows_the_whole_traceback(modules, spec):

@@ -3,7 +3,6 @@
 import pytest
 
 CODE = """
-import os
 import sys
 from subprocess import CalledProcessError
 
@@ -11,7 +10,6 @@ from tornado.process import Subprocess
 from tornado.web import RequestHandler
 
 
-os.pidfd_open = None  # macOS has none, and some sandboxes refuse it
 Subprocess.initialize()
 
 
