@@ -17,8 +17,9 @@ from waterspout.wsgi.exchange.reply import Reply
 from waterspout.wsgi.exchange.spool import tell_nobody
 from waterspout.wsgi.exchange.upload import Upload
 
-#: How much is read from the client at a time (bytes).
-_PIECE: Final = 64 * 1024
+#: How much is read from the client in a turn of the event loop (bytes): as much as a view takes at once. Its
+#: frames are looked for one by one, and may be tiny.
+_PIECE: Final = 16 * 1024
 
 
 class Tunnel(Reply):
@@ -61,8 +62,8 @@ class Tunnel(Reply):
                 self._is_quiet = False
                 self._frames.feed(data)
                 room = self._upload.receive(data)  # which discards it, once it is `finished`
-                if room is not None:
-                    await room
+                # What the kernel has comes without a wait: what nobody wants would be read for ever.
+                await (asyncio.sleep(0) if room is None else room)
         except StreamClosedError as closed:
             if closed.real_error is None:
                 self._upload.end()  # most often, the client closes behind the Close of both sides

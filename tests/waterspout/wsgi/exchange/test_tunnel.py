@@ -88,6 +88,19 @@ async def test_no_more_is_read_than_the_view_asks_for(dig):
     await wait_for(lambda: len(dug.lane.body) == size)
 
 
+async def test_a_client_that_nobody_listens_to_leaves_the_event_loop_to_others(dig):
+    dug = await dig()
+    dug.upload.discard()
+    received = []
+    dug.upload.receive = lambda data: received.append(len(data))
+    size = dug.client.send(bytes(300_000))
+    while sum(received) < size:
+        before = len(received)
+        await asyncio.sleep(0)
+        assert len(received) <= before + 1
+    assert max(received) <= 16_384
+
+
 @pytest.mark.parametrize("is_sent_by", ["the client", "the view"])
 async def test_one_in_use_is_not_wound_up(dig, is_sent_by):
     dug = await dig()
