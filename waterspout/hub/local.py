@@ -24,8 +24,8 @@ _ELSEWHERE: Final = (
     "subscribe() works in native handlers, in the server's process; a view, in its own process, "
     "would receive nothing: docs/native.md#live"
 )
-#: Messages delivered at once.
-_DRAIN_AT_ONCE: Final = 100
+#: Messages delivered at once: a reader takes one a turn, so those who read can't be what a flood waits for.
+_DRAIN_AT_ONCE: Final = 20
 #: Up to this many topics, those without subscribers are not searched for.
 _FEW_TOPICS: Final = 500
 
@@ -126,8 +126,11 @@ class Subscription:
         self._queue.append(message)
         # No lock: the reader may take some meanwhile, but each is either taken or counted as dropped.
         if len(self._queue) > self._max_queue:
-            with contextlib.suppress(IndexError):
+            try:  # `suppress` would cost more than the rest, of a flood with thousands of readers
                 self._queue.popleft()
+            except IndexError:
+                pass
+            else:
                 self.dropped += 1
         if loop is self.loop:
             self._wake()
@@ -236,6 +239,15 @@ class Hub:
                     del self._topics[subscription.topic]
         finally:
             self._lock.release()
+
+    def forward(self, topic: str, message: bytes) -> None:
+        """Deliver an encoded message of another process as if it had been published here: a read may bring
+        thousands.
+        """
+        outbox = self._outbox
+        if outbox is not None and topic in self._topics:
+            with contextlib.suppress(NotServing):  # the last loop has just been closed
+                outbox.put(topic, message)
 
     def deliver(self, topic: str, message: bytes) -> None:
         """Give an encoded message to all subscribers. In the event loop's thread."""

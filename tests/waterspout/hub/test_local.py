@@ -463,6 +463,21 @@ async def test_a_burst_leaves_the_event_loop_its_turns(hub):
 
 
 @pytest.mark.gen_test
+async def test_a_flood_from_another_process_leaves_the_event_loop_its_turns(hub):
+    """One read of a process's messages may bring thousands, for thousands of subscribers."""
+    subscription = hub.subscribe("flood", max_queue=1000)
+    for _ in range(200):
+        hub.forward("flood", b"1")
+        hub.forward("nobody's", b"1")
+    came = 0
+    while came < 200:
+        before, came = came, len(subscription._queue)
+        assert came - before <= 20
+        await asyncio.sleep(0)
+    assert hub._outbox.take() is None
+
+
+@pytest.mark.gen_test
 async def test_what_has_come_can_be_asked_for_without_waiting(hub):
     subscription = hub.subscribe("a")
     hub.deliver("a", b"1")

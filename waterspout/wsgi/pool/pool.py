@@ -492,7 +492,7 @@ class Pool:
             on_gone=self._on_gone,
             on_room=self._serve_queue,
             on_returned=self._on_returned,
-            on_publish=hub.deliver,
+            on_publish=hub.forward,
             on_scant=self._scarcity.tell,
         )
         if not settings.workers:
