@@ -97,9 +97,9 @@ class Intake(Connection):
             self._resume_reading()
 
     def _take_turns(self) -> None:
-        """Continue in the loop's next turn: others must be served, too."""
+        """Continue in a later turn of the loop: others must be served, too."""
         self._blocked += 1
-        self.server.loop.call_soon(self._take_turn)
+        self.server.turns.wait(self._take_turn)
 
     def _take_turn(self) -> None:
         self._blocked -= 1

@@ -28,6 +28,7 @@ from waterspout.http.exchange import Exchange
 from waterspout.http.intake import Intake
 from waterspout.http.private import RequestContext
 from waterspout.http.settings import HTTPSettings
+from waterspout.http.turns import Turns
 from waterspout.system.descriptors import Reserve
 from waterspout.system.listeners import describe_socket
 
@@ -97,6 +98,7 @@ class HTTPServer(httpserver.HTTPServer):
         self._io_loop = IOLoop.current()
         self.loop: asyncio.AbstractEventLoop
         self.loop = self._io_loop.asyncio_loop  # type: ignore[attr-defined]  # all of them have one
+        self.turns = Turns(self.loop)
         self.done: asyncio.Future[None] = self.loop.create_future()
         self.done.set_result(None)
         self._turn()

@@ -4,6 +4,7 @@ import asyncio
 import math
 import os
 import socket
+from contextlib import AsyncExitStack
 
 import pytest
 from tornado.httputil import HTTPHeaders, ResponseStartLine
@@ -548,6 +549,30 @@ async def test_an_error_behind_the_head_of_a_reply_cuts_it():
 
     async with serve(answering(answer)) as served:
         assert (await served.ask(GET)).endswith(b"4\r\nhalf\r\n")
+
+
+@on_loops
+async def test_of_many_clients_that_send_ahead_a_few_get_their_turn_at_once(monkeypatch):
+    taken = []
+    take_turn = Intake._take_turn
+    monkeypatch.setattr(Intake, "_take_turn", lambda self: (taken.append(self), take_turn(self)))
+    async with serve() as served, AsyncExitStack() as opened:
+        clients = [await opened.enter_async_context(served.client()) for _ in range(40)]
+        most = before = 0
+
+        def turn():
+            nonlocal most, before
+            most, before = max(most, len(taken) - before), len(taken)
+            asyncio.get_running_loop().call_soon(turn)
+
+        turn()
+        for client in clients:
+            client.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+            client.send(b"1\r\na\r\n" * 2000, b"0\r\n\r\n")
+        for client in clients:
+            assert (await client.read_reply())[2] == b"/ " + b"a" * 2000
+        assert len(set(taken)) == 40
+        assert most <= limits.TURNS_AT_ONCE
 
 
 @on_loops
