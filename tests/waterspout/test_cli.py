@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 
 import click
 import pytest
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 from tornado.web import Application as TornadoApplication
 
 from tests.waterspout import natives
+from tests.waterspout.processes import wait_until
 from waterspout import Application, __version__, cli, limits
 from waterspout.cli import main, make_serve_command, serving_address
 from waterspout.http import HeadLimits, HTTPSettings
@@ -21,6 +23,14 @@ from waterspout.options import HEAD_LIMITS, OPTIONS, TIMES
 from waterspout.serving.server import describe
 
 APP = "tests.waterspout.wsgi.apps:app"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_goes_on():
+    """The threads that end a command in time are gone before other tests count theirs."""
+    before = set(threading.enumerate())
+    yield
+    wait_until(lambda: before.issuperset(threading.enumerate()), 10)
 
 
 @pytest.fixture(autouse=True)
