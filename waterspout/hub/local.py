@@ -24,7 +24,7 @@ _ELSEWHERE: Final = (
     "subscribe() works in native handlers, in the server's process; a view, in its own process, "
     "would receive nothing: docs/native.md#live"
 )
-#: Messages delivered at once: a reader takes one a turn, so those who read can't be what a flood waits for.
+#: Messages delivered in one turn of the event loop: each goes to all of its subscribers, perhaps thousands.
 _DRAIN_AT_ONCE: Final = 20
 #: Up to this many topics, those without subscribers are not searched for.
 _FEW_TOPICS: Final = 500

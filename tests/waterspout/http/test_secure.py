@@ -312,6 +312,18 @@ class Counts(Above):
         above.seen, above.most = above.turns, max(above.most, above.count)
 
 
+@contextlib.asynccontextmanager
+async def counted(above, client, data):
+    """The turns of `above`, once all of `data` has arrived."""
+    above.transport.pause_reading()
+    client.writer.write(data)
+    await asyncio.sleep(0.1)
+    counting = asyncio.ensure_future(above.count_turns())
+    above.transport.resume_reading()
+    yield
+    counting.cancel()
+
+
 @on_loops
 async def test_many_small_records_leave_the_loop_to_others():
     async with joined(Counts) as (client, [above], _failures):
@@ -326,14 +338,10 @@ async def test_many_small_records_leave_the_loop_to_others():
 async def test_so_do_large_ones():
     """uvloop reads 32 times in a turn, if that much has arrived."""
     async with joined(Counts) as (client, [above], _failures):
-        above.transport.pause_reading()
-        client.writer.write(client.encrypt(*[bytes(16_384)] * 256))
-        await asyncio.sleep(0.1)
-        counting = asyncio.ensure_future(above.count_turns())
-        above.transport.resume_reading()
-        await until(lambda: len(above.received) == 256 * 16_384)
+        data = client.encrypt(*[bytes(16_384)] * 256)
+        async with counted(above, client, data):
+            await until(lambda: len(above.received) == 256 * 16_384)
         assert above.most <= 20
-        counting.cancel()
 
 
 @on_loops
@@ -348,15 +356,11 @@ async def test_so_do_those_that_tls_itself_has_to_answer(monkeypatch):
 
     monkeypatch.setattr(SERVER, "sslobject_class", Answering)
     async with joined(Counts) as (client, [above], _failures):
-        above.transport.pause_reading()
-        client.writer.write(client.encrypt(*[bytes(10_000)] * 100))
-        await asyncio.sleep(0.1)
-        counting = asyncio.ensure_future(above.count_turns())
-        above.transport.resume_reading()
-        await until(lambda: len(above.received) == 1_000_000)
+        data = client.encrypt(*[bytes(10_000)] * 100)
+        async with counted(above, client, data):
+            await until(lambda: len(above.received) == 1_000_000)
         assert above.most <= 10
         assert await client.read(600) == b"answer" * 100
-        counting.cancel()
 
 
 @on_loops
