@@ -128,8 +128,8 @@ REMEMBERED_HEAD = 4 * KIB
 EMPTY_LINES = 2
 #: Chunks taken from the data read before others get their turn.
 CHUNKS_AT_ONCE = 256
-#: Connections that have sent ahead, tiny chunks or further requests, and get their turn in one iteration of
-#: the loop: a thousand at once would keep the others waiting for half a second.
+#: Connections that have sent ahead, tiny chunks, further requests or messages, and get their turn in one
+#: iteration of the loop: a thousand at once would keep the others waiting for half a second.
 TURNS_AT_ONCE = 16
 #: Extension of one chunk, and of all chunks of a body, counting only what exceeds CHUNK_EXTENSION_FREE plus
 #: twice the data of its chunk: hardly anybody uses them (bytes).

@@ -68,6 +68,7 @@ class WebSocketProtocol(asyncio.Protocol):
         "_scheduled",
         "_transport",
         "_unheard",
+        "_wait_turn",
         "_writer",
         "client_terminated",
         "close_code",
@@ -233,7 +234,11 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is not registered as one
-        timeout = getattr(self.handler.request.connection, "write_timeout", WRITE_TIMEOUT)
+        connection = self.handler.request.connection
+        # On Tornado's server each connection gets its turn in every iteration, however many there are.
+        call_soon = asyncio.get_running_loop().call_soon
+        self._wait_turn: Callable[[Callable[[], None]], object] = getattr(connection, "wait_turn", call_soon)
+        timeout = getattr(connection, "write_timeout", WRITE_TIMEOUT)
         self._writer = FrameWriter(self._transport, self._deflater, timeout)
         self.upgraded = True
 
@@ -338,7 +343,7 @@ class WebSocketProtocol(asyncio.Protocol):
     def _go_on_later(self) -> None:
         if not self._scheduled:  # the client may have begun to read in the middle of its turn
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._take_turn)
+            self._wait_turn(self._take_turn)
 
     def _take_turn(self) -> None:
         self._scheduled = False

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import sys
 import weakref
+from contextlib import AsyncExitStack
 
 import pytest
 from tornado.websocket import WebSocketClosedError
@@ -16,7 +17,8 @@ from tests.waterspout.websocket.raw import (
     connect,
     frame,
 )
-from tests.waterspout.websocket.serving import Witness, scenario, serve
+from tests.waterspout.websocket.serving import OUR_FORMS, Witness, scenario, serve
+from waterspout import limits
 from waterspout.http.exchange import Exchange
 from waterspout.websocket import protocol as module
 from waterspout.websocket.protocol import READ_AHEAD, TURN, WebSocketProtocol
@@ -206,6 +208,26 @@ async def test_a_flood_of_tiny_frames_leaves_the_loop_to_others(form):
             await asyncio.sleep(0)
         assert sum(counts) == 20_001
         assert max(counts) <= 2 * module.TURN / module.FRAME_COST
+
+
+@pytest.mark.parametrize("form", OUR_FORMS, ids=lambda form: form.name)
+@scenario
+async def test_of_many_that_do_so_a_few_get_their_turn_at_once(form, monkeypatch):
+    """Tornado's server knows of no turns."""
+    taken = []
+    take_turn = WebSocketProtocol._take_turn
+    monkeypatch.setattr(WebSocketProtocol, "_take_turn", lambda self: (taken.append(self), take_turn(self)))
+    async with serve(form, Witness) as served, AsyncExitStack() as opened:
+        clients = [await opened.enter_async_context(connect(served.port)) for _ in range(40)]
+        for client in clients:
+            client.send(frame(TEXT) * 400 + frame(TEXT, "end"))
+        most = 0
+        while served.events.count("end") < 40:
+            before = len(taken)
+            await asyncio.sleep(0)
+            most = max(most, len(taken) - before)
+        assert len(set(taken)) == 40
+        assert most <= limits.TURNS_AT_ONCE
 
 
 @scenario
