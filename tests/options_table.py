@@ -12,7 +12,7 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "options.md"
 MARK = "<!-- options: written by make options -->\n"
 #: The options that can also be set in code, each with the setting's name.
 SETTINGS = {"native": "native", "wsgi": "wsgi", "wsgi_pool": "wsgi_pools"} | {
-    name: name for name in (*CONTAINER_SETTINGS, "native_max_body_size")
+    name: name for name in (*CONTAINER_SETTINGS, "native_max_body_size", "native_buffer")
 }
 #: One that is set in two places. (`debug` of an application is Tornado's.)
 IN_WORDS = {"debug": "`serve_traceback`, and `debug` of a `Container`"}

@@ -25,6 +25,7 @@ from waterspout.message.proxies import PROXY_SETTINGS, Proxies
 from waterspout.message.record import Record, is_logged, record_of, take_over, word_for
 from waterspout.message.target import split_target
 from waterspout.native.access import ask_before_body
+from waterspout.native.buffer import BufferSpace
 from waterspout.native.called import is_called, open_called
 from waterspout.native.delegate import NativeDelegate, PlainDelegate, Unfound, complete_others, run
 from waterspout.native.failure import describe_unmade, fail
@@ -69,7 +70,8 @@ class Application(TornadoApplication):
     * `wsgi_spool` (256 MiB): disk space for what slow clients have not taken, or not finished sending;
       `wsgi_spool_reply` (16 MiB): how much of it for one reply
     * `max_body_size` (1 GiB): for the WSGI app and streaming handlers; `native_max_body_size` (10 MiB): for a
-      native handler that is handed its body whole
+      native handler that is handed its body whole; `native_buffer` (512 MiB): memory for such bodies, and for
+      unfinished WebSocket messages, of all clients together
     * `url_converters` (none): Werkzeug converters for `<name:...>` in native rules, by name
     * `login_loader` (none): a function, or a coroutine function, from a handler to its user or None. With it
       each native handler has to be `authenticated` or `public`, and Tornado's `cross_origin_protection` is on
@@ -104,6 +106,9 @@ class Application(TornadoApplication):
             self.proxies = Proxies(**{name: settings[name] for name in PROXY_SETTINGS if name in settings})
         native_size = settings.get("native_max_body_size", limits.NATIVE_MAX_BODY_SIZE)
         self.native_max_body_size = check_size("native_max_body_size", native_size)
+        room = check_size("native_buffer", settings.get("native_buffer", limits.NATIVE_BUFFER))
+        #: What clients have sent for native handlers, and these hold.
+        self.native_buffer = BufferSpace(room)
         self._lean_classes = LeanClasses()
         self._gathering = Gathering(
             self,
@@ -141,13 +146,14 @@ class Application(TornadoApplication):
 
     def configure(self, **changes: Any) -> None:
         """Change settings before the start, by the names that the constructor takes: those of the WSGI app,
-        `debug`, which is only for it, and `native_max_body_size`.
+        `debug`, which is only for it, `native_max_body_size` and `native_buffer`.
 
         Raises ConfigurationError; then nothing is changed.
         """
         check_names(changes)
         native_size = changes.pop("native_max_body_size", self.native_max_body_size)
         check_size("native_max_body_size", native_size)
+        room = check_size("native_buffer", changes.pop("native_buffer", self.native_buffer.limit))
         if unknown := changes.keys() - CONTAINER_SETTINGS.keys() - {"debug"}:
             raise ConfigurationError(
                 f"{min(unknown)!r} can't be changed here: settings of Tornado's and of your own are given "
@@ -165,6 +171,7 @@ class Application(TornadoApplication):
             if "graceful_timeout" in changes:
                 self.settings["graceful_timeout"] = changes["graceful_timeout"]
         self.native_max_body_size = native_size
+        self.native_buffer.limit = room
 
     # -- life --------------------------------------------------------------------------------------------
 
@@ -194,6 +201,7 @@ class Application(TornadoApplication):
             if loop is here or not loop.is_running():  # else it is still served there, and continues
                 self._close_hub(loop)
         await stop_containers(self, timeout)
+        self.native_buffer.say_rest()
 
     @property
     def graceful_timeout(self) -> float:

@@ -67,7 +67,7 @@ from waterspout.wsgi.naming import Link, Names
 from waterspout.wsgi.pool.bulkheads import NamedPool
 
 #: Settings of the application that options of the same names give; --wsgi-pool gives two of them instead.
-_APPLICATION_OPTIONS: Final = (*CONTAINER_SETTINGS, "native_max_body_size")
+_APPLICATION_OPTIONS: Final = (*CONTAINER_SETTINGS, "native_max_body_size", "native_buffer")
 
 
 def make_serve_command(default_target: str | None = None) -> click.Command:
@@ -364,7 +364,7 @@ def _check_heeded(context: click.Context, settings: ServeSettings, application: 
                 f"{', '.join(sorted(unheard))}: only a waterspout.Application supports this, not {named} "
                 "(docs/recipe.md)"
             )
-        names = (*WSGI_OPTIONS, "native_max_body_size")
+        names = (*WSGI_OPTIONS, "native_max_body_size", "native_buffer")
         why = f", because only a waterspout.Application supports this, not {named}"
         if containers:
             why += ": set it where the Container is made"

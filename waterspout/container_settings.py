@@ -28,7 +28,7 @@ CONTAINER_SETTINGS: Final = {
     "graceful_timeout": "graceful_timeout",
     **{name: name for name in PROXY_SETTINGS},
 }
-_OTHERS: Final = ("native_max_body_size", "login_loader", "url_converters")
+_OTHERS: Final = ("native_max_body_size", "native_buffer", "login_loader", "url_converters")
 #: Options of `waterspout serve` that are not settings: an application knows nothing of the server.
 OPTIONS_ALONE: Final = frozenset(
     {

@@ -39,6 +39,8 @@ NICE_ONE_CORE = 5
 MAX_BODY_SIZE = 1 * GIB
 #: Largest body for a native handler that gets it whole: it is held in the event loop's memory (bytes).
 NATIVE_MAX_BODY_SIZE = 10 * MIB
+#: ... and those of all clients together, and their WebSocket messages that are not complete (bytes).
+NATIVE_BUFFER = 512 * MIB
 #: Running requests get this long to finish when the server stops (seconds).
 GRACEFUL_TIMEOUT = 30.0
 #: Data that slow clients have not taken, or not finished sending, waits in a temporary file of at most this
@@ -104,6 +106,9 @@ SPOOL_AHEAD = 2
 SLOW_SAID_PAUSE = 5.0
 #: A Content-Length of more digits than this is nonsense; int() of 5000 digits costs time, too.
 CONTENT_LENGTH_DIGITS = 64
+
+#: Time between two log lines about clients for whose bodies there is no memory (seconds).
+BUFFER_SAID_PAUSE = 60.0
 
 # --- the HTTP connection ------------------------------------------------------------------------------------
 

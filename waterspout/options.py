@@ -177,6 +177,11 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
             limits.NATIVE_MAX_BODY_SIZE,
             "Largest body for a native handler that receives it whole.",
         ),
+        _size(
+            "--native-buffer",
+            limits.NATIVE_BUFFER,
+            "Memory for such bodies, and for unfinished WebSocket messages, of all clients together.",
+        ),
         _size("--limit-request-line", limits.REQUEST_LINE, "Longest request line.", 1),
         _count("--limit-request-fields", 1, None, limits.HEADER_FIELDS, "Maximum number of header fields."),
         _size("--limit-request-field-size", limits.FIELD_SIZE, "Largest header field.", 1),

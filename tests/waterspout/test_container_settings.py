@@ -60,7 +60,7 @@ def test_what_is_nearly_one_of_ours_is_refused(name, hint):
 
 def test_each_option_is_a_setting_or_known_to_be_none():
     options = {option.name for options in OPTIONS.values() for option in options}
-    others = {"native", "wsgi", "wsgi_pool", "debug", "native_max_body_size"}
+    others = {"native", "wsgi", "wsgi_pool", "debug", "native_max_body_size", "native_buffer"}
     assert options - set(CONTAINER_SETTINGS) - others == OPTIONS_ALONE
 
 

@@ -7,6 +7,7 @@
     access.py, methods.py, replacing.py, login.py          what a handler declares
     fitting.py                                             whether it accepts what its rule passes
     delegate.py, failure.py                                from a request's head to its handler, or to none
+    buffer.py                                              how much memory clients may fill together
     called.py                                              rules that lead to a plain function
     varying.py, unheeded.py                                Vary on its reply; return values that are ignored
     outside.py                                             Flask's own names, used in a handler

@@ -226,6 +226,8 @@ class NativeDelegate(HTTPMessageDelegate):
             else lower_limit(request.connection, application.native_max_body_size)
         )
         self._received = 0
+        self._buffer = application.native_buffer
+        self._held = 0  # of the buffer
         self._refusal: Reply | None = None
         self._ignored = False
         self._variables = copy_context()
@@ -248,7 +250,7 @@ class NativeDelegate(HTTPMessageDelegate):
         length = headers.get("Content-Length", "").lstrip("0")
         if length.isascii() and length.isdecimal() and int(length[:20]) > self._limit:
             # Tornado refuses to read a body beyond sys.maxsize: there is nothing to wait for.
-            self._refuse(headers, linger=len(length) < 19)
+            self._refuse(413, headers, linger=len(length) < 19)
             return None
         headers["X-Request-Id"] = connection.request_id = record_of(self._request).request_id
         try:
@@ -268,8 +270,14 @@ class NativeDelegate(HTTPMessageDelegate):
         self._received += len(chunk)
         if self._received > self._limit:
             self._tell_closed()  # drops what it holds; notifies a streaming handler
-            self._refuse(self._request.headers, linger=True)
+            self._refuse(413, self._request.headers, linger=True)
             return None
+        if not self._streams:
+            if not self._buffer.take(len(chunk), self._held):
+                self._tell_closed()
+                self._refuse(503, self._request.headers, linger=True)
+                return None
+            self._held += len(chunk)
         try:
             waits = self._variables.run(self._delegate.data_received, chunk)
         except KeyboardInterrupt:
@@ -308,8 +316,20 @@ class NativeDelegate(HTTPMessageDelegate):
                 raise
             except BaseException as error:
                 self._fail(error).finish()
+            if self._held:
+                task: asyncio.Future[None] | None = getattr(self._request.connection, "task", None)
+                if task is None:
+                    self._give_back()
+                else:
+                    task.add_done_callback(self._give_back)
+
+    def _give_back(self, _task: object = None) -> None:
+        """The body is no longer held."""
+        self._buffer.give_back(self._held)
+        self._held = 0
 
     def on_connection_close(self) -> None:
+        self._give_back()
         if self._refusal is not None:
             self._refusal.abandon()
         elif not self._ignored:
@@ -370,16 +390,19 @@ class NativeDelegate(HTTPMessageDelegate):
         if has_body:
             self._end_refusal(self._refusal, headers, linger=True)
 
-    def _refuse(self, headers: HTTPHeaders, *, linger: bool) -> None:
-        """Answer 413; or cut the reply if a streaming handler has begun one. `linger`: more is coming."""
+    def _refuse(self, status: int, headers: HTTPHeaders, *, linger: bool) -> None:
+        """Answer 413, or 503; or cut the reply if a streaming handler has begun one. `linger`: more is
+        coming.
+        """
+        self._give_back()
         request, record = self._request, record_of(self._request)
         refusal = self._refusal = Reply(request.connection, request.version, headers, record)
-        record.note = "body-too-large"
+        record.note = "body-too-large" if status == 413 else "no-room"
         if record.status:
             refusal.cut()
             self._log(record)
             return
-        refusal.answer(413, close=True)
+        refusal.answer(status, close=True)
         self._log(record)
         self._end_refusal(refusal, headers, linger=linger)
 

@@ -26,6 +26,7 @@ PROTOCOL_ERROR: Final = 1002
 INVALID_DATA: Final = 1007
 TOO_BIG: Final = 1009
 INTERNAL_ERROR: Final = 1011
+TRY_AGAIN_LATER: Final = 1013  # IANA's registry
 
 #: Longest payload of a control frame (RFC 6455 section 5.5) (bytes).
 CONTROL_SIZE: Final = 125
@@ -182,6 +183,11 @@ class FrameParser:
     def held(self) -> int:
         """How many bytes have not been looked at yet."""
         return len(self._buffer) - self._position
+
+    @property
+    def begun(self) -> int:
+        """How much there is of a message that is not complete (bytes)."""
+        return len(self._message or b"")
 
     def feed(self, data: bytes) -> None:
         """More bytes from the client."""

@@ -61,6 +61,7 @@ class WebSocketProtocol(asyncio.Protocol):
         "_given_up",
         "_gone",
         "_handling",
+        "_held",
         "_keep_alive",
         "_lost",
         "_parser",
@@ -68,7 +69,6 @@ class WebSocketProtocol(asyncio.Protocol):
         "_scheduled",
         "_transport",
         "_unheard",
-        "_wait_turn",
         "_writer",
         "client_terminated",
         "close_code",
@@ -89,6 +89,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self.is_stopped = False
         self._busy = True  # `open` or a callback is running
         self._scheduled = False  # the rest of what has arrived is for the next turn of the loop
+        self._held = 0  # what the application's buffer has of a message that is not complete
         self._unheard = False  # the client has asked for much, and reads too little of it
         self._reading_paused = False
         self._eof = False
@@ -234,11 +235,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is not registered as one
-        connection = self.handler.request.connection
-        # On Tornado's server each connection gets its turn in every iteration, however many there are.
-        call_soon = asyncio.get_running_loop().call_soon
-        self._wait_turn: Callable[[Callable[[], None]], object] = getattr(connection, "wait_turn", call_soon)
-        timeout = getattr(connection, "write_timeout", WRITE_TIMEOUT)
+        timeout = getattr(self.handler.request.connection, "write_timeout", WRITE_TIMEOUT)
         self._writer = FrameWriter(self._transport, self._deflater, timeout)
         self.upgraded = True
 
@@ -263,6 +260,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._stop_timers()
         self._writer.lose()
         self._settle()
+        self._hold(0)
 
     def pause_writing(self) -> None:
         self._writer.pause()
@@ -338,12 +336,29 @@ class WebSocketProtocol(asyncio.Protocol):
         except ProtocolError as error:
             gen_log.debug("WebSocket closed with %d: %s", error.code, error)
             self._fail(error.code, str(error))
+        if self._parser.begun != self._held and not (self._lost or self.client_terminated):
+            self._hold(self._parser.begun)
         self._settle()
+
+    def _hold(self, size: int) -> None:
+        """Make that what the application's buffer has of a message that is not complete."""
+        space = getattr(self.handler.application, "native_buffer", None)
+        more = size - self._held
+        if space is None or not more:
+            return
+        if more < 0:
+            space.give_back(-more)
+        elif not space.take(more, self._held):
+            self._fail(frames.TRY_AGAIN_LATER, "no room for messages")
+            return
+        self._held = size
 
     def _go_on_later(self) -> None:
         if not self._scheduled:  # the client may have begun to read in the middle of its turn
             self._scheduled = True
-            self._wait_turn(self._take_turn)
+            # On Tornado's server each connection gets its turn in every iteration, however many there are.
+            call_soon = asyncio.get_running_loop().call_soon
+            getattr(self.handler.request.connection, "wait_turn", call_soon)(self._take_turn)
 
     def _take_turn(self) -> None:
         self._scheduled = False
