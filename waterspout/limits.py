@@ -136,6 +136,8 @@ CHUNKS_AT_ONCE = 256
 #: Connections that have sent ahead, tiny chunks, further requests or messages, and get their turn in one
 #: iteration of the loop: a thousand at once would keep the others waiting for half a second.
 TURNS_AT_ONCE = 16
+#: TLS handshakes that go on in one iteration of the loop: signing with an RSA key takes a millisecond or two.
+HANDSHAKES_AT_ONCE = 4
 #: Extension of one chunk, and of all chunks of a body, counting only what exceeds CHUNK_EXTENSION_FREE plus
 #: twice the data of its chunk: hardly anybody uses them (bytes).
 CHUNK_EXTENSION = 256

@@ -17,7 +17,8 @@ from tornado.log import gen_log
 
 from waterspout.http.counting import Connections
 from waterspout.http.secure import SecureTransport
-from waterspout.limits import ACCEPTS, EXHAUSTED_PAUSE, LAST_ACCEPT, TLS_SAID_PAUSE
+from waterspout.http.turns import Turns
+from waterspout.limits import ACCEPTS, EXHAUSTED_PAUSE, HANDSHAKES_AT_ONCE, LAST_ACCEPT, TLS_SAID_PAUSE
 from waterspout.logs.tally import Tally, since_last
 from waterspout.system.garbage import collector
 from waterspout.system.hangup import is_readable
@@ -187,11 +188,13 @@ class TLSListener(Listener):
         self._find_context = find_context
         self._failures: dict[str, Tally] = {}
         self._handshakes: set[SecureTransport] = set()
+        self._turns = Turns(HANDSHAKES_AT_ONCE)
         super().__init__(loop, sock, make_protocol, on_loop_closed, find_most, on_exhausted)
 
     def _make_first(self, address: object) -> asyncio.BaseProtocol:
         on_failure = partial(self._on_failure, address)
-        return SecureTransport(self._find_context(), self._make_protocol, on_failure, self._handshakes)
+        context, make_protocol = self._find_context(), self._make_protocol
+        return SecureTransport(context, make_protocol, on_failure, self._handshakes, self._turns)
 
     def find_starting(self) -> list[int]:
         return [*super().find_starting(), *map(find_descriptor, self._handshakes)]

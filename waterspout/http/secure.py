@@ -18,6 +18,7 @@ from typing import Any, Final, cast
 from tornado.log import app_log
 
 from waterspout.http.gone import GONE
+from waterspout.http.turns import Turns
 from waterspout.limits import TLS_HANDSHAKE_TIMEOUT
 
 #: The most bytes of a record (RFC 8446 section 5.1): no read brings more, and no larger piece is encrypted,
@@ -45,7 +46,7 @@ _room: Final = _Room()
 class SecureTransport(asyncio.Transport, asyncio.BufferedProtocol):
     """The transport of a protocol from `make_protocol`, which is made when the handshake is done; and the
     protocol of the plain transport below it. `on_failure`: called with the reason if the handshake fails.
-    `handshakes`: it is among these until its own is over.
+    `handshakes`: it is among these until its own is over, which goes on in `turns` with the others.
 
     A client that ends its side, by a close_notify or by the end of its connection, is an EOF.
     """
@@ -56,11 +57,13 @@ class SecureTransport(asyncio.Transport, asyncio.BufferedProtocol):
         make_protocol: Callable[[], asyncio.Protocol],
         on_failure: Callable[[Exception], None],
         handshakes: set[SecureTransport],
+        turns: Turns,
     ) -> None:
         super().__init__()
         self._make_protocol = make_protocol
         self._on_failure = on_failure
         self._handshakes = handshakes
+        self._turns = turns
         self._arrived = ssl.MemoryBIO()
         self._leaving = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._arrived, self._leaving, server_side=True)
@@ -92,7 +95,9 @@ class SecureTransport(asyncio.Transport, asyncio.BufferedProtocol):
                 self._protocol.data_received(bytes(data))  # to be thrown away
             return
         self._arrived.write(data)
-        if self._protocol is None and not self._shake_hands():
+        if self._protocol is None:
+            self._plain.pause_reading()
+            self._turns.wait(self._take_turn)
             return
         self._pass_on()
         self._reads = self._reads + 1 if nbytes == len(_room.whole) else 0
@@ -127,6 +132,19 @@ class SecureTransport(asyncio.Transport, asyncio.BufferedProtocol):
         self._plain = GONE  # no reference cycle
 
     # -- the handshake -----------------------------------------------------------------------------------
+
+    def _take_turn(self) -> None:
+        if self._is_ending:
+            return
+        try:
+            is_done = self._shake_hands()
+        except BaseException:
+            self.abort()
+            raise
+        if is_done:
+            self._go_on()
+        elif not self._plain.is_closing():
+            self._plain.resume_reading()
 
     def _shake_hands(self) -> bool:
         """Returns whether it is done."""

@@ -98,7 +98,7 @@ class HTTPServer(httpserver.HTTPServer):
         self._io_loop = IOLoop.current()
         self.loop: asyncio.AbstractEventLoop
         self.loop = self._io_loop.asyncio_loop  # type: ignore[attr-defined]  # all of them have one
-        self.turns = Turns(self.loop)
+        self.turns = Turns(limits.TURNS_AT_ONCE)
         self.done: asyncio.Future[None] = self.loop.create_future()
         self.done.set_result(None)
         self._turn()

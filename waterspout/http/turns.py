@@ -7,16 +7,14 @@ from collections import deque
 from collections.abc import Callable
 from contextvars import copy_context
 
-from waterspout import limits
-
 
 class Turns:
-    """In each iteration of `loop`, a few of those who wait are called, in order: however many clients have
-    sent ahead, no iteration takes longer for it.
+    """In each iteration of the loop, `at_once` of those who wait are called, in order: however many clients
+    have sent much, no iteration takes longer for it.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
         self._context = copy_context()  # not that of whoever was first to ask, which it would keep
         self._waiting: deque[Callable[[], None]] = deque()
         self._is_scheduled = False
@@ -29,12 +27,12 @@ class Turns:
     def _schedule(self) -> None:
         if self._waiting and not self._is_scheduled:
             self._is_scheduled = True
-            self._loop.call_soon(self._give, context=self._context)
+            asyncio.get_running_loop().call_soon(self._give, context=self._context)
 
     def _give(self) -> None:
         self._is_scheduled = False
         try:
-            for _ in range(min(len(self._waiting), limits.TURNS_AT_ONCE)):
+            for _ in range(min(len(self._waiting), self._at_once)):
                 self._waiting.popleft()()
         finally:
             self._schedule()  # one that fails costs the others nothing

@@ -10,6 +10,7 @@ from tests.waterspout.http.harness import on_loops, until
 from tests.waterspout.tls import tls_contexts
 from waterspout.http import secure as module
 from waterspout.http.secure import SecureTransport
+from waterspout.http.turns import Turns
 from waterspout.system.transport import close_transport
 
 SERVER, CLIENT = tls_contexts()
@@ -119,7 +120,7 @@ async def joined(make=Above, *, context=SERVER, client_context=CLIENT, shakes=Tr
         return made[-1]
 
     server = await asyncio.get_running_loop().create_server(
-        lambda: SecureTransport(context, make_above, failures.append, set()), "127.0.0.1", 0
+        lambda: SecureTransport(context, make_above, failures.append, set(), Turns(1)), "127.0.0.1", 0
     )
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     client = Client(reader, writer, client_context)

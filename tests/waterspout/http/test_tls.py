@@ -29,6 +29,7 @@ from tests.waterspout.http.harness import (
 from tests.waterspout.tls import deaf_client, end_below, say_goodbye, say_nothing, tls_contexts
 from waterspout import limits
 from waterspout.http import HTTPSettings
+from waterspout.http.secure import SecureTransport
 
 SERVER, CLIENT = tls_contexts()
 FOLDER = Path(tornado.test.__file__).parent
@@ -46,6 +47,29 @@ async def test_requests_over_tls(options):
         assert served.delegates[0].exchange.context.protocol == "https"
         assert served.delegates[0].exchange.context.is_secure
         assert served.delegates[0].exchange.context.remote_ip == "127.0.0.1"
+
+
+@on_loops
+async def test_of_many_handshakes_a_few_go_on_at_once(monkeypatch):
+    """A client's first message costs it nothing, and us a signature."""
+    hello = ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        CLIENT.wrap_bio(ssl.MemoryBIO(), hello).do_handshake()
+    first = hello.read()
+    taken = []
+    shake_hands = SecureTransport._shake_hands
+    monkeypatch.setattr(SecureTransport, "_shake_hands", lambda self: taken.append(self) or shake_hands(self))
+    async with serve(ssl_options=SERVER) as served, contextlib.AsyncExitStack() as opened:
+        clients = [await opened.enter_async_context(served.client()) for _ in range(40)]
+        for client in clients:
+            client.send(first)
+        most = 0
+        while len(taken) < 40:
+            before = len(taken)
+            await asyncio.sleep(0)
+            most = max(most, len(taken) - before)
+        assert most <= limits.HANDSHAKES_AT_ONCE
+        assert len(set(taken)) == 40
 
 
 @on_loops
