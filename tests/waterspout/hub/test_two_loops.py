@@ -8,6 +8,7 @@ from collections import deque
 
 import pytest
 
+from tests.waterspout.hub.delivery import deliver
 from tests.waterspout.processes import running_thread
 from waterspout.exceptions import NotServing
 from waterspout.hub.local import Hub
@@ -39,7 +40,7 @@ async def test_subscribers_come_and_go_on_one_loop_while_another_delivers(togeth
     hub = Hub()
     with running_thread(asyncio.run, come_and_go(hub, 1.5, together)) as thread:
         while thread.is_alive():
-            hub.deliver("a", b"1")
+            deliver(hub, "a", b"1")
 
 
 @pytest.mark.gen_test(timeout=20)
@@ -55,7 +56,7 @@ async def test_a_subscriber_that_came_on_another_loop_is_not_forgotten():
 
     with running_thread(asyncio.run, subscribe_and_read()) as thread:
         while thread.is_alive():
-            hub.deliver("a", b"1")
+            deliver(hub, "a", b"1")
             await asyncio.sleep(0)
 
 
@@ -73,7 +74,7 @@ async def test_what_its_reader_takes_while_room_is_made_is_not_dropped():
     hub = Hub()
     subscription = hub.subscribe("a", max_queue=1)
     subscription._queue = ReadMeanwhile([b"1"])
-    hub.deliver("a", b"2")
+    deliver(hub, "a", b"2")
     assert subscription.dropped == 0
 
 
@@ -237,7 +238,7 @@ def test_messages_for_a_loop_that_stands_still_do_not_pile_up():
     subscription = still.run_until_complete(call(hub.subscribe, "a", 3))
     with Home() as home:
         for number in range(20):
-            home.run(call(hub.deliver, "a", Message(b"%d" % number)))
+            home.run(call(deliver, hub, "a", Message(b"%d" % number)))
     assert (len(alive), subscription.dropped) == (3, 17)
     assert [still.run_until_complete(next_of(subscription)) for _ in range(3)] == [17, 18, 19]
     still.close()
