@@ -85,7 +85,7 @@ class HTTPServer(httpserver.HTTPServer):
         #: Those that clients don't get.
         self.reserve = Reserve()
         self._shortage = Shortage(lambda: self.count_connections(), self._describe)
-        self._sweeper: asyncio.TimerHandle | None = None
+        self._sweeper: asyncio.Handle | None = None
         self._interval = max(_LEAST_INTERVAL, min(limits.SWEEP_INTERVAL, self.settings.shortest / 4))
         self._quiet: asyncio.Event | None = None
 
@@ -279,7 +279,6 @@ class HTTPServer(httpserver.HTTPServer):
         """One timer for all connections: a timer for each request costs more than checking each from time to
         time. While nobody is connected there is no timer.
         """
-        self._sweeper = None
         before = self.now
         now = self._turn()
         missed = now - before - self._interval
@@ -288,7 +287,11 @@ class HTTPServer(httpserver.HTTPServer):
             # has arrived meanwhile is read before any client counts as late.
             for connection in self._open:
                 connection.excuse(missed)
-        for connection in list(self._open):
+        self._check(list(self._open), now)
+
+    def _check(self, connections: list[Connection], now: float) -> None:
+        """Check them, a few in each turn of the loop: thousands may be too slow at the same time."""
+        for connection in connections[: limits.CHECKED_AT_ONCE]:
             try:
                 connection.check(now)
             except Exception:
@@ -298,8 +301,13 @@ class HTTPServer(httpserver.HTTPServer):
                     exc_info=True,
                 )
                 connection.abort()
-        if self._open:
+        rest = [each for each in connections[limits.CHECKED_AT_ONCE :] if each in self._open]
+        if rest:
+            self._sweeper = self.loop.call_soon(self._check, rest, now)
+        elif self._open:
             self._sweep_later()
+        else:
+            self._sweeper = None
 
     def _make_room(self, now: float) -> None:
         """Close idle connections to accept others: an eighth of them, the longest idle first."""

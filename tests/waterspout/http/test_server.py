@@ -10,6 +10,7 @@ import select
 import socket
 import threading
 import weakref
+from contextlib import AsyncExitStack
 from types import SimpleNamespace
 
 import pytest
@@ -565,6 +566,23 @@ async def test_a_server_without_clients_has_no_timer():
         assert served.server._sweeper is None
         await served.ask(GET)
         await until(lambda: served.server._sweeper is None)
+
+
+@on_loops
+async def test_of_many_that_are_too_slow_a_few_are_ended_in_one_turn(monkeypatch):
+    monkeypatch.setattr(limits, "CHECKED_AT_ONCE", 5)
+    async with serve(settings=HTTPSettings(keep_alive_timeout=0.2)) as served, AsyncExitStack() as opened:
+        for _ in range(40):
+            client = await opened.enter_async_context(served.client())
+            client.send(GET)
+            await client.read_reply()
+        server, most = served.server, 0
+        while server._sweeper is not None:
+            before = len(server._open)
+            await asyncio.sleep(0)
+            most = max(most, before - len(server._open))
+        assert not server._open
+        assert most <= 5
 
 
 @on_loops
