@@ -10,7 +10,7 @@ from typing import Any
 
 from waterspout import __version__
 from waterspout.ops.lag import LoopLag
-from waterspout.ops.natives import find_natives, tell_natives
+from waterspout.ops.natives import NativeRequest, find_natives, tell_natives
 from waterspout.system.processes import read_rss
 
 
@@ -47,8 +47,12 @@ class Gauges:
             self._native = [0] * 6
         return self._native
 
-    def read(self) -> dict[str, Any]:
-        """Everything. Only on the event loop."""
+    def read(self, natives: Iterable[NativeRequest] | None = None) -> dict[str, Any]:
+        """Everything. Only on the event loop. `natives`: the running requests of native handlers, where the
+        caller has looked for them.
+        """
+        if natives is None and self._native is not None:
+            natives = find_natives()
         return {
             "server": {
                 "version": __version__,
@@ -57,13 +61,13 @@ class Gauges:
                 "rss": read_rss(os.getpid()),
             },
             "event_loop": {"lag": self.lag.tell()},
-            "native": None if self._native is None else self._read_native(self._native),
+            "native": None if self._native is None else self._read_native(self._native, natives or ()),
             "pools": self._read_pools(),
         }
 
     @staticmethod
-    def _read_native(counts: list[int]) -> dict[str, Any]:
-        return {"answers": read_answers(counts), **tell_natives(find_natives())}
+    def _read_native(counts: list[int], natives: Iterable[NativeRequest]) -> dict[str, Any]:
+        return {"answers": read_answers(counts), **tell_natives(natives)}
 
     def find_down(self) -> list[str]:
         """The names of pools that can't run anything now."""

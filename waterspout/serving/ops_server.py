@@ -13,6 +13,7 @@ from waterspout.http.counting import Connections, count_connections
 from waterspout.limits import SMALL_BODY
 from waterspout.ops.address import OpsAddress
 from waterspout.ops.gauges import Gauges
+from waterspout.ops.natives import walk_natives
 from waterspout.system.listeners import Listeners, listen_tcp, listen_unix
 
 #: Who may read the figures at a UNIX socket: its owner and group.
@@ -82,10 +83,11 @@ class OpsServer:
         open_ones = [number for sock in listening if (number := sock.fileno()) >= 0]
         return [*open_ones, *self._server.descriptors()]
 
-    def read_stats(self) -> dict[str, Any]:
+    async def read_stats(self) -> dict[str, Any]:
         """For /-/stats."""
+        natives = [each async for each in walk_natives() if not isinstance(each.handler, _Answer)]
         connections = self.count_public()._asdict()
-        return {"stopping": self.stopping, "connections": connections, **self._gauges.read()}
+        return {"stopping": self.stopping, "connections": connections, **self._gauges.read(natives)}
 
     def count_public(self) -> Connections:
         """The connections of the public server."""
@@ -129,8 +131,8 @@ class _Figures(_Answer):
 
 
 class _Stats(_Figures):
-    def get(self) -> None:
-        self.say(self.ops.read_stats())
+    async def get(self) -> None:
+        self.say(await self.ops.read_stats())
 
     head = get
 

@@ -13,7 +13,7 @@ from tornado.web import RequestHandler
 
 from waterspout.limits import NATIVE_LATE, NATIVE_LATE_LOOK
 from waterspout.logs.standing import describe_place, find_awaited
-from waterspout.ops.natives import NativeRequest, find_native
+from waterspout.ops.natives import NativeRequest, walk_natives
 
 logger = logging.getLogger("waterspout.ops")
 
@@ -27,8 +27,6 @@ _CALLERS: Final = tuple(
         ("tornado", "web.py"),
     )
 )
-#: How many tasks are examined in one turn of the loop: 10,000 streams take 50 ms.
-_AT_ONCE: Final = 100
 #: Handlers with this attribute get the body as it arrives: that may be what they wait for.
 _STREAMS: Final = "_stream_request_body"
 
@@ -65,14 +63,11 @@ class LateNatives:
     async def _look(self) -> None:
         late: dict[type[RequestHandler], NativeRequest] = {}
         now = asyncio.get_running_loop().time()
-        for number, task in enumerate(asyncio.all_tasks()):
-            if number % _AT_ONCE == 0:
-                await asyncio.sleep(0)
+        async for native in walk_natives():
             with contextlib.suppress(Exception):  # whatever an app has made of its handler
-                native = find_native(task)
-                if native is None or not _is_awaited(native):
+                if not _is_awaited(native):
                     continue
-                native = native._replace(seconds=now - self._seen.setdefault(task, now))
+                native = native._replace(seconds=now - self._seen.setdefault(native.task, now))
                 if native.seconds >= NATIVE_LATE:
                     late[native.handler_class] = _choose(native, late.get(native.handler_class))
         for handler_class, native in late.items():

@@ -10,7 +10,7 @@ from tornado.web import Application, RequestHandler
 
 from tests.waterspout.wsgi.jobs import wait_for
 from waterspout.http import HTTPServer
-from waterspout.ops.natives import NativeRequest, find_natives, tell_natives
+from waterspout.ops.natives import NativeRequest, find_natives, tell_natives, walk_natives
 
 pytestmark = pytest.mark.gen_test(timeout=20)
 
@@ -68,6 +68,30 @@ async def test_a_stock_application_s_are_found_until_they_are_answered(served):
 async def test_who_asks_is_not_among_them(served):
     _application, url = served
     assert (await AsyncHTTPClient().fetch(url + "/asks")).body == b"0"
+
+
+async def test_who_walks_leaves_the_event_loop_its_turns(served):
+    application, url = served
+    fetches = [asyncio.ensure_future(AsyncHTTPClient().fetch(url + "/waits")) for _ in range(3)]
+    await wait_for(lambda: len(find_natives()) == 3)
+    others = [asyncio.create_task(Other()._execute()) for _ in range(1000)]
+    turns = []
+
+    async def walk():
+        return [native async for native in walk_natives()]
+
+    walking = asyncio.create_task(walk())
+    while not walking.done():
+        turns.append(None)
+        await asyncio.sleep(0)
+    assert {native.request for native in await walking} == {"GET /waits"}
+    assert len(await walking) == 3
+    assert len(turns) > 10
+    for other in others:
+        other.cancel()
+    application.gate.set()
+    application.second_gate.set()
+    await asyncio.gather(*fetches)
 
 
 async def test_at_most_five_are_named_and_none_that_replies():
