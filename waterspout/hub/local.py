@@ -10,7 +10,6 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Iterator
-from itertools import islice
 from types import TracebackType
 from typing import Any, Final
 
@@ -29,6 +28,8 @@ _ELSEWHERE: Final = (
 #: Deliveries in one turn of the event loop, of one message to thousands or of thousands to one: each wakes a
 #: reader in the next turn, and a hundred that send it on take 3 ms.
 _DELIVERIES_AT_ONCE: Final = 100
+#: So much of a message counts as one more of them: each reader decodes it (bytes).
+_AS_ONE_MORE: Final = 4096
 #: Up to this many topics, those without subscribers are not searched for.
 _FEW_TOPICS: Final = 500
 
@@ -311,20 +312,20 @@ class Hub:
             return
         self._drain_scheduled = False
         left = _DELIVERIES_AT_ONCE
-        while True:
-            for subscription in islice(self._audience, left):
-                left -= 1
+        while left > 0:
+            subscription = next(self._audience, None)
+            if subscription is not None:
                 subscription.deliver_from(loop, self._message)
-            if not left:
-                self._wake()
-                return
-            left -= 1  # a message may have no audience
+                left -= 1 + len(self._message) // _AS_ONE_MORE
+                continue
             item = self._outbox.take() if self._outbox is not None else None
             if item is None:
                 self._message = b""  # it may be large
                 return
             topic, self._message = item
             self._audience = self._find_audience(topic)
+            left -= 1  # there may be none
+        self._wake()
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -13,7 +13,7 @@ import waterspout
 from tests.waterspout.hub.delivery import deliver
 from tests.waterspout.processes import fork_and_ask, running_thread
 from waterspout.exceptions import NotServing
-from waterspout.hub.local import _DELIVERIES_AT_ONCE, Hub, subscribe
+from waterspout.hub.local import _AS_ONE_MORE, _DELIVERIES_AT_ONCE, Hub, subscribe
 from waterspout.hub.local import hub as process_hub
 from waterspout.hub.outbox import publish
 
@@ -491,6 +491,18 @@ async def test_so_does_a_message_to_thousands(hub):
         await asyncio.sleep(0)
     for subscription in subscriptions:
         assert [await next_of(subscription) for _ in range(3)] == [0, 1, 2]
+
+
+@pytest.mark.gen_test
+async def test_of_large_messages_there_are_fewer_in_a_turn(hub):
+    subscriptions = [hub.subscribe("many") for _ in range(20)]
+    publish("many", "x" * 40 * _AS_ONE_MORE)
+    came, most = 0, 0
+    while came < 20:
+        before, came = came, sum(len(subscription._queue) for subscription in subscriptions)
+        most = max(most, came - before)
+        await asyncio.sleep(0)
+    assert most == 3
 
 
 @pytest.mark.gen_test
