@@ -28,9 +28,9 @@ from waterspout.http.exchange import Exchange
 from waterspout.http.intake import Intake
 from waterspout.http.private import RequestContext
 from waterspout.http.settings import HTTPSettings
-from waterspout.http.turns import Turns
 from waterspout.system.descriptors import Reserve
 from waterspout.system.listeners import describe_socket
+from waterspout.system.turns import Turns
 
 #: An event loop hands over an accepted connection at most this many turns later.
 _ACCEPT_TURNS: Final = 3
@@ -98,7 +98,7 @@ class HTTPServer(httpserver.HTTPServer):
         self._io_loop = IOLoop.current()
         self.loop: asyncio.AbstractEventLoop
         self.loop = self._io_loop.asyncio_loop  # type: ignore[attr-defined]  # all of them have one
-        self.turns = Turns(self.loop)
+        self.turns = Turns(self.loop, limits.TURNS_AT_ONCE, copy_context())
         self.done: asyncio.Future[None] = self.loop.create_future()
         self.done.set_result(None)
         self._turn()

@@ -1,0 +1,77 @@
+"""Whose turn it is in the event loop, of many who have more to do. Leaf."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context
+from weakref import ReferenceType, WeakKeyDictionary
+
+
+class Turns:
+    """In each iteration of `loop`, those who wait are called, in order, until `most` has been done: however
+    many there are, no iteration takes longer for it.
+
+    `context` is what they are called in: not that of whoever was first to ask, which this would keep.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, most: int, context: Context) -> None:
+        self._loop = loop
+        self._most = most
+        self._context = context
+        self._done = 0
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._is_scheduled = False
+
+    @property
+    def are_over(self) -> bool:
+        """Enough has been done in this iteration: the rest should `wait`."""
+        return self._done >= self._most
+
+    def count(self, work: int) -> None:
+        """So much has been done. (Iterations with little to do may count as one.)"""
+        self._done += work
+        if self._done >= self._most:
+            self._schedule()
+
+    def wait(self, callback: Callable[[], None]) -> None:
+        """`callback` is called in a later iteration, behind all that wait by now. It should `count`."""
+        self._waiting.append(callback)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._loop.call_soon(self._give, context=self._context)
+
+    def _give(self) -> None:
+        self._is_scheduled = False
+        self._done = 0
+        try:
+            for _ in range(len(self._waiting)):
+                if self.are_over:
+                    break
+                self._waiting.popleft()()
+        finally:
+            if self._waiting:  # one that fails costs the others nothing
+                self._schedule()
+
+
+class TurnsByLoop:
+    """The `Turns` of each event loop, for as long as somebody has them."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        # Weak on both sides: what waits refers to its loop, which would never be freed.
+        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, ReferenceType[Turns]] = WeakKeyDictionary()
+
+    def find(self) -> Turns:
+        """Those of the running loop."""
+        loop = asyncio.get_running_loop()
+        reference = self._turns.get(loop)
+        turns = None if reference is None else reference()
+        if turns is None:
+            turns = Turns(loop, self._most, Context())
+            self._turns[loop] = ReferenceType(turns)
+        return turns
