@@ -367,6 +367,8 @@ OUTBOX_MESSAGES = 10_000
 OUTBOX_SIZE = 64 * MIB
 #: Largest published message, encoded (bytes).
 MESSAGE_SIZE = 512 * KIB
+#: How many readers are woken in one iteration of the event loop: others are served some 5 ms later.
+READERS_AT_ONCE = 100
 
 # --- figures ---------------------------------------------------------------------------------------------
 

@@ -9,13 +9,15 @@ import os
 import threading
 import weakref
 from collections import deque
+from functools import partial
 from types import TracebackType
 from typing import Any, Final
 
 from waterspout.exceptions import NotServing
 from waterspout.hub.outbox import OUTSIDE, Outbox, check_topic, find_outbox, open_outbox
-from waterspout.limits import SUBSCRIBER_QUEUE
+from waterspout.limits import READERS_AT_ONCE, SUBSCRIBER_QUEUE
 from waterspout.logs.steady import steady
+from waterspout.system.turns import TurnsByLoop
 
 logger = steady("waterspout.hub")
 
@@ -24,10 +26,13 @@ _ELSEWHERE: Final = (
     "subscribe() works in native handlers, in the server's process; a view, in its own process, "
     "would receive nothing: docs/native.md#live"
 )
-#: Messages delivered in one turn of the event loop: each goes to all of its subscribers, perhaps thousands.
+#: Messages delivered in one turn of the event loop ...
 _DRAIN_AT_ONCE: Final = 20
+#: ... unless they go to this many subscribers, together, before that: some milliseconds.
+_DELIVERIES_AT_ONCE: Final = 10_000
 #: Up to this many topics, those without subscribers are not searched for.
 _FEW_TOPICS: Final = 500
+_turns: Final = TurnsByLoop(READERS_AT_ONCE)
 
 
 class Subscription:
@@ -54,8 +59,8 @@ class Subscription:
         self._waiter: asyncio.Future[None] | None = None
         self._closed = False
         self._has_given = False  # the last message was there without waiting
-        #: By another loop: once for any number of messages, should this one stand still.
-        self._is_woken = False
+        self._turns = _turns.find()
+        self._is_called = False  # the reader, if it waits, is going to be woken
 
     def __aiter__(self) -> Subscription:
         return self
@@ -77,7 +82,7 @@ class Subscription:
     async def _take(self) -> bytes:
         if self._queue and self._has_given:
             self._has_given = False
-            await asyncio.sleep(0)  # a burst must not keep the event loop from others
+            await self._give_way()
         self._has_given = bool(self._queue)
         while not self._queue:
             if self._closed:
@@ -90,6 +95,21 @@ class Subscription:
             finally:
                 self._waiter = None
         return self._queue.popleft()
+
+    async def _give_way(self) -> None:
+        """A burst must not keep the event loop from others; nor must one that thousands read."""
+        if self._turns.are_over:
+            turn = self.loop.create_future()
+            self._turns.wait(partial(self._take_turn, turn))
+            await turn
+        else:
+            self._turns.count(1)
+            await asyncio.sleep(0)
+
+    def _take_turn(self, turn: asyncio.Future[None]) -> None:
+        if not turn.done():
+            self._turns.count(1)
+            turn.set_result(None)
 
     async def __aenter__(self) -> Subscription:
         return self
@@ -132,15 +152,28 @@ class Subscription:
                 pass
             else:
                 self.dropped += 1
+        if self._is_called:  # once for any number of messages, should another loop stand still
+            return
         if loop is self.loop:
-            self._wake()
-        elif not self._is_woken:
-            self._is_woken = True
+            self._call()
+        else:
+            self._is_called = True
             with contextlib.suppress(RuntimeError):  # closed
-                self.loop.call_soon_threadsafe(self._wake)
+                self.loop.call_soon_threadsafe(self._call)
+
+    def _call(self) -> None:
+        """Wake the reader, if it waits, when it is its turn: thousands may."""
+        self._is_called = False
+        if self._waiter is None:
+            return
+        if self._turns.are_over:
+            self._is_called = True
+            self._turns.wait(self._call)
+        else:
+            self._turns.count(1)
+            self._wake()
 
     def _wake(self) -> None:
-        self._is_woken = False
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -249,13 +282,14 @@ class Hub:
             with contextlib.suppress(NotServing):  # the last loop has just been closed
                 outbox.put(topic, message)
 
-    def deliver(self, topic: str, message: bytes) -> None:
-        """Give an encoded message to all subscribers. In the event loop's thread."""
+    def deliver(self, topic: str, message: bytes) -> int:
+        """Give an encoded message to all subscribers, and return how many. In the event loop's thread."""
         with self._lock:
             subscribers = list(self._topics.get(topic, ()))
         loop = asyncio.get_running_loop()
         for subscription in subscribers:
             subscription.deliver_from(loop, message)
+        return len(subscribers)
 
     def _wake(self) -> None:
         """Have a loop empty the outbox, once for any number of messages. From any thread.
@@ -305,11 +339,14 @@ class Hub:
                 self._wake()
             return
         self._drain_scheduled = False
+        deliveries = 0
         for _ in range(_DRAIN_AT_ONCE):
             item = self._outbox.take() if self._outbox is not None else None
             if item is None:
                 return
-            self.deliver(*item)
+            deliveries += self.deliver(*item)
+            if deliveries >= _DELIVERIES_AT_ONCE:
+                break
         self._wake()
 
 

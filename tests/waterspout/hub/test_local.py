@@ -15,6 +15,7 @@ from waterspout.exceptions import NotServing
 from waterspout.hub.local import Hub, subscribe
 from waterspout.hub.local import hub as process_hub
 from waterspout.hub.outbox import publish
+from waterspout.limits import READERS_AT_ONCE
 
 
 @pytest.fixture
@@ -463,6 +464,30 @@ async def test_a_burst_leaves_the_event_loop_its_turns(hub):
 
 
 @pytest.mark.gen_test
+async def test_so_does_a_message_that_many_read(hub):
+    """Each of them has a reply to write."""
+    came = []
+
+    async def read(subscription):
+        async for message in subscription:
+            came.append(message)
+
+    subscriptions = [hub.subscribe("a") for _ in range(1000)]
+    readers = [asyncio.ensure_future(read(each)) for each in subscriptions]
+    await asyncio.sleep(0)
+    for _ in range(3):
+        hub.deliver("a", b"1")
+    most = before = 0
+    while len(came) < 3000:
+        await asyncio.sleep(0)
+        most, before = max(most, len(came) - before), len(came)
+    assert most <= 2 * READERS_AT_ONCE
+    hub.end_subscriptions()
+    await asyncio.gather(*readers)
+    assert len(came) == 3000
+
+
+@pytest.mark.gen_test
 async def test_a_flood_from_another_process_leaves_the_event_loop_its_turns(hub):
     """One read of a process's messages may bring thousands, for thousands of subscribers."""
     subscription = hub.subscribe("flood", max_queue=1000)
@@ -475,6 +500,18 @@ async def test_a_flood_from_another_process_leaves_the_event_loop_its_turns(hub)
         assert came - before <= 20
         await asyncio.sleep(0)
     assert hub._outbox.take() is None
+
+
+@pytest.mark.gen_test
+async def test_a_flood_for_thousands_of_subscribers_does(hub):
+    subscriptions = [hub.subscribe("flood") for _ in range(5000)]
+    for _ in range(20):
+        hub.forward("flood", b"1")
+    came = 0
+    while came < 20:
+        before, came = came, len(subscriptions[0]._queue)
+        assert came - before <= 2
+        await asyncio.sleep(0)
 
 
 @pytest.mark.gen_test
