@@ -129,7 +129,8 @@ EMPTY_LINES = 2
 #: Chunks taken from the data read before others get their turn.
 CHUNKS_AT_ONCE = 256
 #: Connections that have sent ahead, tiny chunks or further requests, and get their turn in one iteration of
-#: the loop: a thousand at once would keep the others waiting for half a second.
+#: the loop: a thousand at once would keep the others waiting for half a second. As many that views have taken
+#: over are read from in one.
 TURNS_AT_ONCE = 16
 #: Extension of one chunk, and of all chunks of a body, counting only what exceeds CHUNK_EXTENSION_FREE plus
 #: twice the data of its chunk: hardly anybody uses them (bytes).

@@ -9,7 +9,6 @@ import os
 import threading
 import weakref
 from collections import deque
-from functools import partial
 from types import TracebackType
 from typing import Any, Final
 
@@ -82,7 +81,8 @@ class Subscription:
     async def _take(self) -> bytes:
         if self._queue and self._has_given:
             self._has_given = False
-            await self._give_way()
+            await asyncio.sleep(0)  # a burst must not keep the event loop from others ...
+            await self._turns.come()  # ... nor must one that thousands read
         self._has_given = bool(self._queue)
         while not self._queue:
             if self._closed:
@@ -95,21 +95,6 @@ class Subscription:
             finally:
                 self._waiter = None
         return self._queue.popleft()
-
-    async def _give_way(self) -> None:
-        """A burst must not keep the event loop from others; nor must one that thousands read."""
-        if self._turns.are_over:
-            turn = self.loop.create_future()
-            self._turns.wait(partial(self._take_turn, turn))
-            await turn
-        else:
-            self._turns.count(1)
-            await asyncio.sleep(0)
-
-    def _take_turn(self, turn: asyncio.Future[None]) -> None:
-        if not turn.done():
-            self._turns.count(1)
-            turn.set_result(None)
 
     async def __aenter__(self) -> Subscription:
         return self

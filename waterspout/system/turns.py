@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
+from functools import partial
 from weakref import ReferenceType, WeakKeyDictionary
 
 
@@ -39,6 +40,20 @@ class Turns:
         """`callback` is called in a later iteration, behind all that wait by now. It should `count`."""
         self._waiting.append(callback)
         self._schedule()
+
+    async def come(self) -> None:
+        """Wait until it is one's turn, perhaps now, and count that as 1."""
+        if not self.are_over:
+            self.count(1)
+            return
+        turn = self._loop.create_future()
+        self.wait(partial(self._grant, turn))
+        await turn
+
+    def _grant(self, turn: asyncio.Future[None]) -> None:
+        if not turn.done():  # who waited has been cancelled
+            self.count(1)
+            turn.set_result(None)
 
     def _schedule(self) -> None:
         if not self._is_scheduled:
