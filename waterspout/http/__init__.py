@@ -4,7 +4,6 @@ application. Knows nothing about WSGI, and of our other modules imports only lea
     server.py      HTTPServer: listeners, the clock, the open connections
     connection.py  Connection: one socket, and how it ends
     intake.py      Intake: a connection that reads requests, one after the other, for their delegates
-    turns.py       of many that have more to do, a few at a time
     patience.py    how long a connection's client may take
     exchange.py    Exchange: one request's reply; Tornado's `HTTPConnection`
     parser.py      what one connection has sent, as events        (pure)

@@ -17,12 +17,12 @@ from tornado.log import gen_log
 
 from waterspout.http.counting import Connections
 from waterspout.http.secure import SecureTransport
-from waterspout.http.turns import Turns
 from waterspout.limits import ACCEPTS, EXHAUSTED_PAUSE, HANDSHAKES_AT_ONCE, LAST_ACCEPT, TLS_SAID_PAUSE
 from waterspout.logs.tally import Tally, since_last
 from waterspout.system.garbage import collector
 from waterspout.system.hangup import is_readable
 from waterspout.system.transport import find_descriptor
+from waterspout.system.turns import Turns
 
 #: No descriptor or no memory is left for one more connection.
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))

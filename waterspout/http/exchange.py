@@ -253,13 +253,6 @@ class Exchange(HTTP1Connection):
         return self._write_head(head + lines.encode("ascii"), chunk)
 
     @property
-    def wait_turn(self) -> Callable[[Callable[[], None]], None]:
-        """Calls a callback in a later iteration of the event loop, in which few other connections of the
-        server get theirs.
-        """
-        return self._connection.server.turns.wait
-
-    @property
     def write_timeout(self) -> float:
         """How long the client may take none of the data sent to it (seconds)."""
         return self._connection.server.settings.write_timeout

@@ -103,6 +103,7 @@ class Intake(Connection):
 
     def _take_turn(self) -> None:
         self._blocked -= 1
+        self.server.turns.count(1)
         if self.state < CLOSING:
             self._advance()
 

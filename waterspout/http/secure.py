@@ -18,8 +18,8 @@ from typing import Any, Final, cast
 from tornado.log import app_log
 
 from waterspout.http.gone import GONE
-from waterspout.http.turns import Turns
 from waterspout.limits import TLS_HANDSHAKE_TIMEOUT
+from waterspout.system.turns import Turns
 
 #: The most bytes of a record (RFC 8446 section 5.1): no read brings more, and no larger piece is encrypted,
 #: or OpenSSL would keep a buffer of its size.
@@ -136,6 +136,7 @@ class SecureTransport(asyncio.Transport, asyncio.BufferedProtocol):
     def _take_turn(self) -> None:
         if self._is_ending:
             return
+        self._turns.count(1)
         try:
             is_done = self._shake_hands()
         except BaseException:

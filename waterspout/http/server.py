@@ -28,9 +28,9 @@ from waterspout.http.exchange import Exchange
 from waterspout.http.intake import Intake
 from waterspout.http.private import RequestContext
 from waterspout.http.settings import HTTPSettings
-from waterspout.http.turns import Turns
 from waterspout.system.descriptors import Reserve
 from waterspout.system.listeners import describe_socket
+from waterspout.system.turns import Turns
 
 #: An event loop hands over an accepted connection at most this many turns later.
 _ACCEPT_TURNS: Final = 3

@@ -5,6 +5,7 @@ descriptors.py     how many descriptors it may have, and which limit an error sp
 signals.py         signals, and what a child that an app forks must not keep
 surroundings.py    the streams and signal handlers that it was started with
 daemon_thread.py   a daemon thread whose own threads are not daemons
+turns.py           of many who have more to do, a few in each iteration of the event loop
 fatal.py           exceptions in tasks: which of them end more than one request
 processes.py       memory, CPU time and cores of a process, this one or another
 joining.py         pieces that wait for a slow client, the small ones joined    (pure)

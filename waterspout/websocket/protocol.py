@@ -23,6 +23,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 from waterspout.limits import LINGER, OPEN_SAID, WRITE_TIMEOUT
 from waterspout.system.fatal import contain_exit, ends_more, find_failure
 from waterspout.system.secure_socket import find_socket
+from waterspout.system.turns import TurnsByLoop
 from waterspout.websocket import frames
 from waterspout.websocket.deflate import Deflater
 from waterspout.websocket.frames import ProtocolError
@@ -38,6 +39,10 @@ READ_AHEAD: Final = 64 * 1024
 #: more: 32 small ones, which leave a turn's own cost invisible, and other clients little to wait for (bytes).
 TURN: Final = 256 * 1024
 FRAME_COST: Final = 8 * 1024
+#: How much work those who wait for their turn get together in an iteration of the event loop: 10 KiB on the
+#: wire may be a message of the largest size, which takes 25 ms to decompress, and fifty a second (bytes).
+TURNS: Final = 4 * TURN
+_turns: Final = TurnsByLoop(TURNS)
 #: The client has this long to answer a close frame, and to take what is still unsent: Tornado's (seconds).
 CLOSE_TIMEOUT: Final = 5.0
 
@@ -68,6 +73,7 @@ class WebSocketProtocol(asyncio.Protocol):
         "_reading_paused",
         "_scheduled",
         "_transport",
+        "_turns",
         "_unheard",
         "_writer",
         "client_terminated",
@@ -237,6 +243,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is not registered as one
         timeout = getattr(self.handler.request.connection, "write_timeout", WRITE_TIMEOUT)
         self._writer = FrameWriter(self._transport, self._deflater, timeout)
+        self._turns = _turns.find()
         self.upgraded = True
 
     def data_received(self, data: bytes) -> None:
@@ -324,6 +331,8 @@ class WebSocketProtocol(asyncio.Protocol):
     def _advance(self) -> None:
         """Pass on what has arrived, as long as the handler keeps up and others are not kept waiting."""
         work = 0
+        if self._turns.are_over and not self.is_behind:
+            self._go_on_later()
         try:
             while not (self.is_behind or self.client_terminated):
                 frame = self._parser.next_frame()
@@ -336,6 +345,8 @@ class WebSocketProtocol(asyncio.Protocol):
         except ProtocolError as error:
             gen_log.debug("WebSocket closed with %d: %s", error.code, error)
             self._fail(error.code, str(error))
+            work += self.handler.max_message_size  # decompressed, perhaps, before it was found to be too big
+        self._turns.count(work)
         if self._parser.begun != self._held and not (self._lost or self.client_terminated):
             self._hold(self._parser.begun)
         self._settle()
@@ -356,9 +367,7 @@ class WebSocketProtocol(asyncio.Protocol):
     def _go_on_later(self) -> None:
         if not self._scheduled:  # the client may have begun to read in the middle of its turn
             self._scheduled = True
-            # On Tornado's server each connection gets its turn in every iteration, however many there are.
-            call_soon = asyncio.get_running_loop().call_soon
-            getattr(self.handler.request.connection, "wait_turn", call_soon)(self._take_turn)
+            self._turns.wait(self._take_turn)
 
     def _take_turn(self) -> None:
         self._scheduled = False

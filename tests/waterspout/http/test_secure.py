@@ -10,8 +10,8 @@ from tests.waterspout.http.harness import on_loops, until
 from tests.waterspout.tls import tls_contexts
 from waterspout.http import secure as module
 from waterspout.http.secure import SecureTransport
-from waterspout.http.turns import Turns
 from waterspout.system.transport import close_transport
+from waterspout.system.turns import Turns
 
 SERVER, CLIENT = tls_contexts()
 

@@ -31,7 +31,6 @@ FORMS = [
     for server in SERVERS
     for loop, new_loop in (("asyncio", asyncio.new_event_loop), ("uvloop", uvloop.new_event_loop))
 ]
-OUR_FORMS = [form for form in FORMS if form.server == OURS]
 
 
 def scenario(test):

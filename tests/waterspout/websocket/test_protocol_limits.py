@@ -5,6 +5,7 @@ import gc
 import sys
 import weakref
 from contextlib import AsyncExitStack
+from itertools import pairwise
 
 import pytest
 from tornado.websocket import WebSocketClosedError
@@ -17,10 +18,11 @@ from tests.waterspout.websocket.raw import (
     connect,
     frame,
 )
-from tests.waterspout.websocket.serving import OUR_FORMS, Witness, scenario, serve
-from waterspout import limits
+from tests.waterspout.websocket.serving import Witness, scenario, serve
 from waterspout.http.exchange import Exchange
+from waterspout.system.turns import _FOR_NEWCOMERS
 from waterspout.websocket import protocol as module
+from waterspout.websocket.deflate import Agreement, Deflater, Inflater
 from waterspout.websocket.protocol import READ_AHEAD, TURN, WebSocketProtocol
 from waterspout.websocket.writer import UNSENT, UNSENT_MESSAGES
 
@@ -210,24 +212,49 @@ async def test_a_flood_of_tiny_frames_leaves_the_loop_to_others(form):
         assert max(counts) <= 2 * module.TURN / module.FRAME_COST
 
 
-@pytest.mark.parametrize("form", OUR_FORMS, ids=lambda form: form.name)
+async def most_at_once(counts, whole):
+    """The most that `counts`, where what is done is appended, grows by in an iteration, until `whole`."""
+    most = before = 0
+    while len(counts) < whole:
+        await asyncio.sleep(0)
+        most, before = max(most, len(counts) - before), len(counts)
+    return most
+
+
 @scenario
-async def test_of_many_that_do_so_a_few_get_their_turn_at_once(form, monkeypatch):
-    """Tornado's server knows of no turns."""
-    taken = []
-    take_turn = WebSocketProtocol._take_turn
-    monkeypatch.setattr(WebSocketProtocol, "_take_turn", lambda self: (taken.append(self), take_turn(self)))
+async def test_floods_of_many_clients_leave_the_loop_to_others(form):
     async with serve(form, Witness) as served, AsyncExitStack() as opened:
-        clients = [await opened.enter_async_context(connect(served.port)) for _ in range(40)]
+        clients = [await opened.enter_async_context(connect(served.port)) for _ in range(100)]
+        await served.until("open", 100)
+        served.events.clear()
         for client in clients:
-            client.send(frame(TEXT) * 400 + frame(TEXT, "end"))
-        most = 0
-        while served.events.count("end") < 40:
-            before = len(taken)
-            await asyncio.sleep(0)
-            most = max(most, len(taken) - before)
-        assert len(set(taken)) == 40
-        assert most <= limits.TURNS_AT_ONCE
+            client.send(frame(TEXT, "a") * 100)
+        most = await most_at_once(served.events, 100 * 100)
+        assert most <= (_FOR_NEWCOMERS + 1) * (module.TURNS + module.TURN) / module.FRAME_COST
+
+
+class Compressing(Witness):
+    def get_compression_options(self):
+        return {}
+
+
+@pytest.mark.parametrize("is_too_big", [False, True])
+@scenario
+async def test_compressed_messages_of_many_clients_are_decompressed_one_at_a_time(
+    form, is_too_big, monkeypatch
+):
+    """Ten megabytes of zeros are ten kilobytes on the wire, and take 25 ms."""
+    inflate, inflated = Inflater.inflate, []
+    monkeypatch.setattr(Inflater, "inflate", lambda *args: (inflated.append(1), inflate(*args))[1])
+    message = Deflater(Agreement(), {}).deflate(bytes(10 * 1024 * 1024 + is_too_big))
+    async with serve(form, Compressing) as served, AsyncExitStack() as opened:
+        offered = {"Sec_WebSocket_Extensions": "permessage-deflate"}
+        connections = [connect(served.port, **offered) for _ in range(10)]
+        clients = [await opened.enter_async_context(each) for each in connections]
+        await served.until("open", 10)
+        for client in clients:
+            client.send(frame(BINARY, message, rsv=4))
+        assert await most_at_once(inflated, 10) <= 2
 
 
 @scenario
@@ -287,10 +314,12 @@ async def test_who_has_begun_to_read_in_the_middle_of_its_turn_gets_no_second_on
         protocol.pause_writing()
         for _ in range(UNSENT_MESSAGES // 10):
             protocol.data_received(frame(TEXT, "a") * 10)
+            await asyncio.sleep(0)
         protocol.data_received(frame(BINARY, bytes(TURN)) * 9)  # each takes a whole turn
         protocol.resume_writing()
-        counts = []
-        for _ in range(12):
+        counts = [0]
+        for _ in range(20):
             counts.append(served.events.count(bytes(TURN)))
             await asyncio.sleep(0)
-        assert counts == [1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 9]
+        assert counts[-1] == 9
+        assert max(after - before for before, after in pairwise(counts)) == 1

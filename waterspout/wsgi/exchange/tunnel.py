@@ -10,9 +10,10 @@ from typing import Final
 
 from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 
-from waterspout.limits import LINGER
+from waterspout.limits import LINGER, TURNS_AT_ONCE
 from waterspout.message.frame_ends import GOING_AWAY, FrameEnds
 from waterspout.message.record import Record
+from waterspout.system.turns import TurnsByLoop
 from waterspout.wsgi.exchange.reply import Reply
 from waterspout.wsgi.exchange.spool import tell_nobody
 from waterspout.wsgi.exchange.upload import Upload
@@ -20,6 +21,7 @@ from waterspout.wsgi.exchange.upload import Upload
 #: How much is read from the client in a turn of the event loop (bytes): as much as a view takes at once. Its
 #: frames are looked for one by one, and may be tiny.
 _PIECE: Final = 16 * 1024
+_turns: Final = TurnsByLoop(TURNS_AT_ONCE)
 
 
 class Tunnel(Reply):
@@ -56,9 +58,11 @@ class Tunnel(Reply):
         return self._write_timeout
 
     async def _read(self) -> None:
+        turns = _turns.find()
         try:
             while True:
                 data = await self._stream.read_bytes(_PIECE, partial=True)
+                await turns.come()
                 self._is_quiet = False
                 self._frames.feed(data)
                 room = self._upload.receive(data)  # which discards it, once it is `finished`

@@ -10,6 +10,7 @@ from tornado.iostream import IOStream
 
 from tests.waterspout.wsgi.exchange.test_upload import FakeLane
 from tests.waterspout.wsgi.jobs import wait_for
+from waterspout.limits import TURNS_AT_ONCE
 from waterspout.message.frame_ends import GOING_AWAY
 from waterspout.message.record import Record
 from waterspout.wsgi.exchange import tunnel as module
@@ -99,6 +100,19 @@ async def test_a_client_that_nobody_listens_to_leaves_the_event_loop_to_others(d
         await asyncio.sleep(0)
         assert len(received) <= before + 1
     assert max(received) <= 16_384
+
+
+async def test_neither_do_many_keep_it_from_others(dig):
+    """Tiny frames: to find where they end takes a millisecond for what is read at a time."""
+    dug = [await dig() for _ in range(100)]
+    received = []
+    for each in dug:
+        each.upload.receive = lambda data: received.append(len(data))
+        each.client.send(PING * 10_000)
+    while sum(received) < 100 * 20_000:
+        before = len(received)
+        await asyncio.sleep(0)
+        assert len(received) <= before + 2 * TURNS_AT_ONCE
 
 
 @pytest.mark.parametrize("is_sent_by", ["the client", "the view"])
