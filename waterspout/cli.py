@@ -358,10 +358,10 @@ def _check_heeded(context: click.Context, settings: ServeSettings, application: 
             names = () if containers else WSGI_OPTIONS
             why = ", because there is no WSGI app"
     else:
-        unheard = {"trusted_proxies", "proxy_headers", "root_path"}.intersection(settings.application)
-        if unheard:
+        said, by_variable = find_said(context, ("trusted_proxies", "proxy_headers", "root_path"))
+        if unheard := said + by_variable:
             raise ConfigurationError(
-                f"{', '.join(sorted(unheard))}: only a waterspout.Application supports this, not {named} "
+                f"{', '.join(unheard)}: only a waterspout.Application supports this, not {named} "
                 "(docs/recipe.md)"
             )
         names = (*WSGI_OPTIONS, "native_max_body_size")

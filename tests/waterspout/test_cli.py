@@ -151,7 +151,7 @@ def test_a_switch_is_turned_off_by_its_variable(served, name):
 def test_an_application_that_knows_no_proxies_is_not_left_alone_with_them(words):
     result = run("tests.waterspout.natives:stock", *words)
     assert result.exit_code == 2
-    assert "only a waterspout.Application" in result.output
+    assert f"{words[0]}: only a waterspout.Application" in result.output
     assert "(docs/recipe.md)" in result.output
 
 
