@@ -261,7 +261,7 @@ def _build_settings(context: click.Context, options: dict[str, Any]) -> ServeSet
         loop=options["loop"],
         server="tornado" if options["server"] == "tornado" else "waterspout",
         graceful_timeout=options["graceful_timeout"],
-        max_body_size=options["max_body_size"],
+        max_body_size=options["max_body_size"] if "max_body_size" in given else None,
         http=_build_http_settings(options),
         access_log=options["access_log"],
         reload=options["reload"],
