@@ -367,7 +367,7 @@ def _check_heeded(context: click.Context, settings: ServeSettings, application: 
         names = (*WSGI_OPTIONS, "native_max_body_size")
         why = f", because only a waterspout.Application supports this, not {named}"
         if containers:
-            why += ": set it where the Container is made"
+            why += ": those of the WSGI side are set where the Container is made"
     said, by_variable = find_said(context, names)
     ignored = said + by_variable if containers else said
     if ignored:
