@@ -380,7 +380,7 @@ def test_events_look_as_is_said():
 @pytest.fixture
 def uploading(tmp_path):
     (tmp_path / "shop.py").write_text(
-        SIGNED_IN + find_code("class Upload").replace("/srv/shop/uploads", "kept") + UPLOADING
+        SIGNED_IN + find_code("class Upload").replace("/var/lib/shop/uploads", "kept") + UPLOADING
     )
     server = Server("shop:app", folder=tmp_path, cwd=tmp_path)
     yield server

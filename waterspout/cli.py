@@ -261,7 +261,7 @@ def _build_settings(context: click.Context, options: dict[str, Any]) -> ServeSet
         loop=options["loop"],
         server="tornado" if options["server"] == "tornado" else "waterspout",
         graceful_timeout=options["graceful_timeout"],
-        max_body_size=options["max_body_size"],
+        max_body_size=options["max_body_size"] if "max_body_size" in given else None,
         http=_build_http_settings(options),
         access_log=options["access_log"],
         reload=options["reload"],
@@ -358,16 +358,16 @@ def _check_heeded(context: click.Context, settings: ServeSettings, application: 
             names = () if containers else WSGI_OPTIONS
             why = ", because there is no WSGI app"
     else:
-        unheard = {"trusted_proxies", "proxy_headers", "root_path"}.intersection(settings.application)
-        if unheard:
+        said, by_variable = find_said(context, ("trusted_proxies", "proxy_headers", "root_path"))
+        if unheard := said + by_variable:
             raise ConfigurationError(
-                f"{', '.join(sorted(unheard))}: only a waterspout.Application supports this, not {named} "
+                f"{', '.join(unheard)}: only a waterspout.Application supports this, not {named} "
                 "(docs/recipe.md)"
             )
         names = (*WSGI_OPTIONS, "native_max_body_size", "native_buffer")
         why = f", because only a waterspout.Application supports this, not {named}"
         if containers:
-            why += ": set it where the Container is made"
+            why += ": those of the WSGI side are set where the Container is made"
     said, by_variable = find_said(context, names)
     ignored = said + by_variable if containers else said
     if ignored:

@@ -20,8 +20,9 @@ class ServeSettings:
     Sizes in bytes, times in seconds. `loop`: "auto", "asyncio" or "uvloop". `server`: "waterspout" or
     "tornado". It listens on `descriptors`, which it inherited; or at `unix`, a path, with `unix_mode`; or
     else on `host` and `port`; or, when it has restarted itself, on `inherited`, as before. `certfile`,
-    `keyfile`: paths, for TLS. `http`: Tornado's server uses only its head size and keep-alive timeout. `ops`:
-    where the figures are served, if anywhere.
+    `keyfile`: paths, for TLS. `max_body_size`: for a stock application; None: as much as on Tornado's server.
+    `http`: Tornado's server uses only its head size and keep-alive timeout. `ops`: where the figures are
+    served, if anywhere.
     """
 
     host: str = "127.0.0.1"
@@ -35,7 +36,7 @@ class ServeSettings:
     loop: str = "auto"
     server: str = "waterspout"
     graceful_timeout: float = limits.GRACEFUL_TIMEOUT
-    max_body_size: int = limits.MAX_BODY_SIZE
+    max_body_size: int | None = None
     http: HTTPSettings = HTTPSettings()  # noqa: RUF009 - an immutable value
     access_log: bool = True
     reload: bool = False

@@ -81,6 +81,15 @@ class Still:
         return Event.reload((1,))
 
 
+class Flood(RequestHandler):
+    """Writes for as long as its client reads."""
+
+    async def get(self):
+        while True:
+            self.write(bytes(65536))
+            await self.flush()
+
+
 class Live(StreamHandler):
     watch = Watch("still", Still())
 
@@ -284,6 +293,7 @@ routes = [
     (r"/native/events", Events),
     (r"/native/beats", Beats),
     (r"/native/orders", Orders),
+    (r"/native/flood", Flood),
     (r"/native/live", Live),
     (r"/native/ready", Ready),
     (r"/native/numbers/(\d+)", Numbers),

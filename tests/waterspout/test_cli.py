@@ -151,7 +151,7 @@ def test_a_switch_is_turned_off_by_its_variable(served, name):
 def test_an_application_that_knows_no_proxies_is_not_left_alone_with_them(words):
     result = run("tests.waterspout.natives:stock", *words)
     assert result.exit_code == 2
-    assert "only a waterspout.Application" in result.output
+    assert f"{words[0]}: only a waterspout.Application" in result.output
     assert "(docs/recipe.md)" in result.output
 
 
@@ -167,7 +167,7 @@ def test_an_application_that_knows_no_proxies_is_not_left_alone_with_them(words)
         (
             ("tests.waterspout.natives:stock_with_container",),
             ", because only a waterspout.Application supports this, not tornado.web.Application: "
-            "set it where the Container is made",
+            "those of the WSGI side are set where the Container is made",
         ),
         (
             ("tests.waterspout.natives:ours_with_container",),

@@ -59,6 +59,33 @@ SPELLINGS = (
 )
 
 
+@pytest.mark.parametrize(
+    ("pool", "running", "refused", "options"),
+    [
+        ("main", "/gated-stream", "/quick", "--wsgi-threads, --wsgi-workers"),
+        ("slow", "/gated", "/gated", "--wsgi-pool"),
+    ],
+)
+def test_the_log_names_the_options_that_give_a_pool_more_lanes(
+    start_server, form, pool, running, refused, options
+):
+    server = start_server(
+        *("--wsgi", "tests.apps.working:app", "--wsgi-threads", "1", "--wsgi-queue", "0"),
+        *("--wsgi-pool", f"slow:/gated:{SIZE[form][0]}x1"),
+        form=form,
+    )
+    ident, connection = new_id(), server.connect()
+    connection.send_request("GET", f"{running}?id={ident}")
+    server.wait_for_note("ran", ident)
+    assert server.get(refused).status == 503
+    [line] = server.log_lines(f"pool {pool}: 1 lanes are busy")
+    assert f"({options}, --wsgi-queue, --wsgi-queue-timeout)" in line
+    [line] = server.log_lines(f"pool {pool}: all 1 lanes have been busy for", 15)
+    assert f"({options})" in line
+    server.open_gate(ident)
+    assert connection.reply().status == 200
+
+
 def test_no_spelling_of_a_path_goes_round_its_pool(server):
     reports = [hold(server), hold(server), queue(server)]
     statuses = {target: server.get(target).status for target in SPELLINGS}

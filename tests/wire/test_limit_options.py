@@ -147,11 +147,14 @@ def test_a_slow_body_may_take_its_time_where_no_rate_is_asked_for(start):
         assert connection.reply().text == "16"
 
 
-def test_a_client_that_takes_nothing_of_its_reply_is_cut(start_server):
-    server = start_server("--wsgi", "tests.apps.streaming:app", "--write-timeout", "1", listen=OURS)
+@pytest.mark.parametrize("path", ["/flood?id=none", "/native/flood"])
+def test_a_client_that_takes_nothing_of_its_reply_is_cut_and_has_not_left(start_server, path):
+    names = ("--native", "tests.apps.natives:routes", "--wsgi", "tests.apps.streaming:app")
+    server = start_server(*names, "--write-timeout", "1", listen=OURS)
     with server.connect(receive_buffer=4096) as connection:
-        connection.send_request("GET", "/flood?id=none")
-        assert server.log_lines("client-left")
+        connection.send_request("GET", path)
+        (line,) = server.log_lines(f"GET {path} 200 ")
+        assert line.endswith(" too-slow")
 
 
 # --- which server knows which --------------------------------------------------------------------------

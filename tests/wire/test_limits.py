@@ -146,6 +146,18 @@ def test_the_limit_of_native_handlers_is_not_the_limit_of_wsgi(server):
     assert server.ask("POST", "/digest", body=b"x" * (NATIVE_LIMIT + 1)).json()["length"] == NATIVE_LIMIT + 1
 
 
+@pytest.mark.parametrize(("words", "limit"), [((), 100 * MIB), (("--max-body-size", "2MiB"), LIMIT)])
+def test_a_stock_application_has_tornado_s_limit_unless_another_is_given(start_server, words, limit):
+    """Its handlers hold what they get: 1 GiB is for those that don't."""
+    server = start_server("tests.waterspout.natives:stock", *words)
+    with server.connect() as connection:
+        connection.send_head("POST", "/hello", [length(limit + 1)])
+        assert connection.head().status in (413, 400)  # on Tornado's server
+    with server.connect() as connection:
+        connection.send_head("POST", "/hello", [length(limit), ("Expect", "100-continue")])
+        assert connection.head().status == 100
+
+
 def test_an_unread_upload_past_the_limit_is_not_swallowed_for_ever(server):
     with server.connect() as connection:
         connection.send_head("POST", "/refuses", [CHUNKED])

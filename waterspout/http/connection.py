@@ -439,6 +439,8 @@ class Connection(asyncio.Protocol):
         patience, writer = self._patience, self.writer
         if patience.is_stalled(now, writer):
             gen_log.info("%s reads little or nothing of its reply: cut off", self.context)
+            if self.exchange is not None:
+                self.exchange.refused = 408  # for its access line: the client has not left
             self.abort()
         elif self.state == IDLE and writer.unsent:
             # The client is busy with our reply: its own time begins after that.

@@ -16,7 +16,7 @@ from tornado.web import RequestHandler
 
 from waterspout.exceptions import Decline
 from waterspout.message.closing import cut_reply
-from waterspout.message.record import record_of
+from waterspout.message.record import record_of, word_for
 from waterspout.native.methods import find_methods
 from waterspout.native.outside import tell_outside
 from waterspout.system.fatal import ends_more
@@ -79,7 +79,7 @@ class ErrorHandling(RequestHandler):
             gen_log.error(
                 "Cannot send error response after headers written: %s is cut off", record.request_id
             )
-        record.note = record.note or ("client-left" if has_left else "cut")
+        record.note = record.note or (word_for(getattr(connection, "refused", 0)) if has_left else "cut")
         self._leave()
 
     def _leave(self) -> None:
@@ -105,7 +105,7 @@ class ErrorHandling(RequestHandler):
         """
         request: Any = self.request
         if isinstance(value, StreamClosedError) and is_left(request.connection):
-            record_of(request).note = "client-left"
+            record_of(request).note = word_for(getattr(request.connection, "refused", 0))
             return
         super().log_exception(typ, value, tb)
         tell_outside(value)

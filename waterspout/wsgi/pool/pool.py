@@ -32,6 +32,7 @@ from waterspout.wsgi.lanes.process import ProcessCrew
 from waterspout.wsgi.lanes.scarcity import Scarcity
 from waterspout.wsgi.lanes.threads import ThreadCrew
 from waterspout.wsgi.naming import Link
+from waterspout.wsgi.pool.bulkheads import MAIN
 from waterspout.wsgi.pool.orphans import Orphans
 from waterspout.wsgi.pool.queue import WaitingQueue
 from waterspout.wsgi.pool.supervisor import Supervisor
@@ -97,6 +98,8 @@ class Pool:
         self.settings = settings
         self._shared = shared or Shared(settings.workers > 1, settings.threads > 1)
         self._says = f"pool {self._shared.name}: " if self._shared.name else ""
+        is_main = self._shared.name in ("", MAIN)
+        self._sized_by = "--wsgi-threads, --wsgi-workers" if is_main else "--wsgi-pool"
         self.figures = Figures()
         self._prepare()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -116,7 +119,7 @@ class Pool:
         self._winding_up: asyncio.Task[None] | None = None
         self._supervisor = Supervisor(settings, self._make_crew, self._refuse_queue, self._says)
         self._scarcity = Scarcity()
-        self._watch = Watch(self._supervisor, settings, self._says)
+        self._watch = Watch(self._supervisor, settings, self._says, self._sized_by)
         self._queue = WaitingQueue(settings.queue, settings.queue_timeout, self._refuse)
         self._parked = WaitingQueue(settings.queue, settings.queue_timeout, self._refuse_upload)
         space = self._shared.space or SpoolSpace(settings.spool)
@@ -447,7 +450,7 @@ class Pool:
                 self.running + self.stuck,
                 self.waiting,
                 unsaid,
-                "--wsgi-pool" if self._shared.name else "--wsgi-threads",
+                self._sized_by,
                 describe_longest(lanes),
             )
         else:
@@ -464,7 +467,7 @@ class Pool:
             "(--wsgi-spool, %s, --wsgi-queue, --wsgi-queue-timeout)",
             self._says,
             unsaid,
-            "--wsgi-pool" if self._shared.name else "--wsgi-threads",
+            self._sized_by,
         )
 
     def _refuse_queue(self) -> None:

@@ -25,12 +25,12 @@ class Watch:
     `had_idle`, set by the pool when a lane becomes idle: since the last look not all were busy.
     """
 
-    def __init__(self, supervisor: Supervisor, settings: PoolSettings, says: str = "") -> None:
+    def __init__(self, supervisor: Supervisor, settings: PoolSettings, says: str, sized_by: str) -> None:
         self._supervisor = supervisor
         self._settings = settings
         self._interval = min(limits.WATCH_INTERVAL, settings.timeout / 4)
         self._timer: asyncio.TimerHandle | None = None
-        self._crowd = Crowd(supervisor, says)
+        self._crowd = Crowd(supervisor, says, sized_by)
         self.timed_out = 0
         self.had_idle = True
 
@@ -138,10 +138,13 @@ def _say_place(lane: Lane, record: Record, place: str) -> None:
 
 
 class Crowd:
-    """Logs when all lanes have been busy for long, and which requests are responsible."""
+    """Logs when all lanes have been busy for long, and which requests are responsible. `sized_by`: the
+    options that give the pool more of them.
+    """
 
-    def __init__(self, supervisor: Supervisor, says: str = "") -> None:
+    def __init__(self, supervisor: Supervisor, says: str, sized_by: str) -> None:
         self._says = says
+        self._sized_by = sized_by
         self._supervisor = supervisor
         self._since: float | None = None
         self._tally = Tally(limits.BUSY_PAUSE)
@@ -158,9 +161,10 @@ class Crowd:
             self._since = now
         elif now - self._since >= limits.BUSY_TIME and self._tally.count(now):
             logger.warning(
-                "%sall %d lanes have been busy for %.0f s (--wsgi-threads, --wsgi-workers); %s",
+                "%sall %d lanes have been busy for %.0f s (%s); %s",
                 self._says,
                 len(lanes),
                 now - self._since,
+                self._sized_by,
                 describe_longest(lanes),
             )
