@@ -15,8 +15,8 @@ class Upload:
     """Forwards body bytes to a lane, never more than the worker has asked for.
 
     `receive` returns a future while it holds bytes back: the server reads no more from the client until that
-    is done, so at most one of the server's reads (64 KiB) is held here. After `store`, what comes before
-    there is a lane goes to a spool.
+    is done, so at most one of the server's reads (`limits.BODY_PIECE`) is held here. After `store`, what
+    comes before there is a lane goes to a spool.
 
     Attributes: `discarding`, nobody will read the rest; `whole`, all of the body has come from the client;
     `spool`, what came before there was a lane, as long as some of it is left.
