@@ -71,7 +71,7 @@ class Application(TornadoApplication):
       `wsgi_spool_reply` (16 MiB): how much of it for one reply
     * `max_body_size` (1 GiB): for the WSGI app and streaming handlers; `native_max_body_size` (10 MiB): for a
       native handler that is handed its body whole; `native_buffer` (512 MiB): memory for such bodies, and for
-      unfinished WebSocket messages, of all clients together, and as much for messages that they don't read
+      unfinished WebSocket messages, of all clients together
     * `url_converters` (none): Werkzeug converters for `<name:...>` in native rules, by name
     * `login_loader` (none): a function, or a coroutine function, from a handler to its user or None. With it
       each native handler has to be `authenticated` or `public`, and Tornado's `cross_origin_protection` is on
@@ -107,10 +107,8 @@ class Application(TornadoApplication):
         native_size = settings.get("native_max_body_size", limits.NATIVE_MAX_BODY_SIZE)
         self.native_max_body_size = check_size("native_max_body_size", native_size)
         room = check_size("native_buffer", settings.get("native_buffer", limits.NATIVE_BUFFER))
-        #: Bodies that native handlers get whole, from their first piece until they are done, and WebSocket
-        #: messages that are not complete; and those that clients have not taken.
-        self.native_buffer = BufferSpace(room, "no room for what clients send to native handlers: refused")
-        self.native_unsent = BufferSpace(room, "WebSocket clients leave too much unread: cut off")
+        #: What clients have sent for native handlers, and these hold.
+        self.native_buffer = BufferSpace(room)
         self._lean_classes = LeanClasses()
         self._gathering = Gathering(
             self,
@@ -173,7 +171,7 @@ class Application(TornadoApplication):
             if "graceful_timeout" in changes:
                 self.settings["graceful_timeout"] = changes["graceful_timeout"]
         self.native_max_body_size = native_size
-        self.native_buffer.limit = self.native_unsent.limit = room
+        self.native_buffer.limit = room
 
     # -- life --------------------------------------------------------------------------------------------
 
@@ -204,7 +202,6 @@ class Application(TornadoApplication):
                 self._close_hub(loop)
         await stop_containers(self, timeout)
         self.native_buffer.say_rest()
-        self.native_unsent.say_rest()
 
     @property
     def graceful_timeout(self) -> float:

@@ -180,8 +180,7 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
         _size(
             "--native-buffer",
             limits.NATIVE_BUFFER,
-            "Memory for such bodies, and for unfinished WebSocket messages, of all clients together; and as "
-            "much for WebSocket messages that they don't read.",
+            "Memory for such bodies, and for unfinished WebSocket messages, of all clients together.",
         ),
         _size("--limit-request-line", limits.REQUEST_LINE, "Longest request line.", 1),
         _count("--limit-request-fields", 1, None, limits.HEADER_FIELDS, "Maximum number of header fields."),

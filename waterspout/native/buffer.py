@@ -1,4 +1,4 @@
-"""How much memory clients may fill together, by what they send or by what they don't take."""
+"""How much memory clients may fill together."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ _logger = logging.getLogger(__name__)
 
 
 class BufferSpace:
-    """`limit` bytes for all clients together. `says`: what the log says where there is no room for some, up
-    to how many they are.
+    """What clients have sent for native handlers, `limit` bytes at most of all together: bodies that a
+    handler gets whole, from their first piece until it is done, and WebSocket messages that are not complete.
 
     Attributes: `used`, how much of it is taken (bytes).
     """
 
-    __slots__ = ("_refusals", "_says", "limit", "used")
+    __slots__ = ("_refusals", "limit", "used")
 
-    def __init__(self, limit: int, says: str) -> None:
+    def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
-        self._says = says
         self._refusals = SpokenTally(BUFFER_SAID_PAUSE, self._say_refused)
 
     def take(self, size: int, held: int) -> bool:
@@ -45,9 +44,9 @@ class BufferSpace:
 
     def _say_refused(self, unsaid: int, is_rest: bool) -> None:
         _logger.warning(
-            "%s %d%s since the last such line (--native-buffer; %.0f MiB are taken)",
-            self._says,
+            "no room for what clients send to native handlers (--native-buffer; %.0f MiB are taken): "
+            "refused %d%s since the last such line",
+            self.used / MIB,
             unsaid,
             " more" if is_rest else "",
-            self.used / MIB,
         )

@@ -242,8 +242,7 @@ class WebSocketProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is not registered as one
         timeout = getattr(self.handler.request.connection, "write_timeout", WRITE_TIMEOUT)
-        space = getattr(self.handler.application, "native_unsent", None)
-        self._writer = FrameWriter(self._transport, self._deflater, timeout, space)
+        self._writer = FrameWriter(self._transport, self._deflater, timeout)
         self._turns = _turns.find()
         self.upgraded = True
 

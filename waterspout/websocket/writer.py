@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Final, Protocol
+from typing import Final
 
 from tornado.iostream import StreamBufferFullError
 from tornado.log import gen_log
@@ -28,21 +28,10 @@ UNSENT_MESSAGES: Final = 1000
 LOOKS: Final = 8
 
 
-class Space(Protocol):
-    """Memory for all of them together."""
-
-    def take(self, size: int, held: int) -> bool:
-        """Take `size` bytes for one that holds `held`; False: there is no room."""
-
-    def give_back(self, size: int) -> None:
-        """They are free again."""
-
-
 class FrameWriter:
     """Writes to `transport`, which says when it is full; then messages wait here. Of pongs only one does. A
     client that has taken nothing for `timeout` seconds while there was something to take is cut: it may have
-    vanished, and what is written for it without waiting would be kept forever. So is one for whose messages
-    there is no room in `space`, which is for those of all clients that have not taken them (None: there is).
+    vanished, and what is written for it without waiting would be kept forever.
 
     Attributes: `closed`, nothing more may be sent after a close frame (RFC 6455 section 5.5.1); `limit`,
     how many bytes may be unsent when a message is sent (None: any number).
@@ -57,7 +46,6 @@ class FrameWriter:
         "_pong",
         "_queue",
         "_queued",
-        "_space",
         "_timeout",
         "_timer",
         "_transport",
@@ -68,14 +56,9 @@ class FrameWriter:
     )
 
     def __init__(
-        self,
-        transport: asyncio.Transport,
-        deflater: Deflater | None,
-        timeout: float = WRITE_TIMEOUT,
-        space: Space | None = None,
+        self, transport: asyncio.Transport, deflater: Deflater | None, timeout: float = WRITE_TIMEOUT
     ) -> None:
         self._transport = transport
-        self._space = space
         self._loop = asyncio.get_running_loop()
         self._deflater = deflater
         self._paused = False
@@ -173,7 +156,7 @@ class FrameWriter:
     def lose(self) -> None:
         """The connection is lost: futures that wait for room fail."""
         self._paused = False  # what is written now waits for nothing
-        self._drop()
+        self._queue, self._queued = None, 0
         self._unwatch()
         waiters, self._waiters = self._waiters, None
         for future in waiters or ():
@@ -195,10 +178,6 @@ class FrameWriter:
         if not self._paused:
             self._transport.write(data)
             return
-        if self._space is not None and not self._space.take(len(data), self._queued):
-            self._drop()  # at once: whoever is sent the same message next has room
-            self._transport.abort()
-            return
         if self._queue is None:
             self._queue = deque()
         append_joined(self._queue, data)
@@ -206,18 +185,8 @@ class FrameWriter:
 
     def _write_first(self, queue: deque[bytearray | memoryview]) -> None:
         piece = queue.popleft()
-        self._free(len(piece))
+        self._queued -= len(piece)
         self._transport.write(piece)
-
-    def _free(self, size: int) -> None:
-        self._queued -= size
-        if self._space is not None:
-            self._space.give_back(size)
-
-    def _drop(self) -> None:
-        """Forget what waits here."""
-        self._queue = None
-        self._free(self._queued)
 
     # -- a client that takes nothing ---------------------------------------------------------------------
 

@@ -132,7 +132,7 @@ async def test_a_handler_that_streams_holds_nothing(http_port, http_server, app)
 
 def test_the_log_names_the_option_and_counts(caplog):
     async def refuse():
-        space = BufferSpace(10, "no room: refused")
+        space = BufferSpace(10)
         assert space.take(9, 0)
         assert [space.take(2, 0) for _ in range(3)] == [False] * 3
         space.say_rest()
@@ -168,43 +168,3 @@ async def test_so_are_messages_that_are_not_complete(form):
             second.send(part)
             await until(600, app)
         await until(0, app)
-
-
-@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
-@scenario
-async def test_whose_messages_have_no_room_while_others_leave_theirs_unread_is_cut(form):
-    message = bytes(100_000)
-    async with serve(form, Witness, ours=Application, native_buffer=ROOM) as served:
-        async with raw.connect(served.port) as first, raw.connect(served.port) as second:
-            await served.until("open", 2)
-            space = served.handler.application.native_unsent
-            for client in (first, second):
-                client.transport.pause_reading()
-            sent = [0, 0]
-            while space.used < ROOM - 100_000:
-                served.handlers[0].write_message(message, binary=True)
-                sent[0] += 1
-            while not served.closings:
-                served.handlers[1].write_message(message, binary=True)
-                await asyncio.sleep(0)
-                sent[1] += 1
-            assert ROOM - 100_000 <= space.used <= ROOM
-            first.transport.resume_reading()
-            for _ in range(sent[0]):
-                assert await first.read() == (raw.BINARY, message)
-        assert space.used == 0
-
-
-@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
-@scenario
-async def test_who_is_alone_may_leave_unread_what_it_likes(form):
-    async with serve(form, Witness, ours=Application, native_buffer=ROOM) as served:
-        async with raw.connect(served.port) as client:
-            await served.until("open")
-            client.transport.pause_reading()
-            for _ in range(300):
-                served.handler.write_message(bytes(100_000), binary=True)
-            space = served.handler.application.native_unsent
-            assert space.used > 10 * ROOM
-        await served.until_closed()
-        assert space.used == 0
