@@ -138,6 +138,8 @@ CHUNKS_AT_ONCE = 256
 TURNS_AT_ONCE = 16
 #: TLS handshakes that go on in one iteration of the loop: signing with an RSA key takes a millisecond or two.
 HANDSHAKES_AT_ONCE = 4
+#: While so many wait for their turn, no further connection is accepted.
+HANDSHAKES_WAITING = 32
 #: Extension of one chunk, and of all chunks of a body, counting only what exceeds CHUNK_EXTENSION_FREE plus
 #: twice the data of its chunk: hardly anybody uses them (bytes).
 CHUNK_EXTENSION = 256

@@ -17,7 +17,14 @@ from tornado.log import gen_log
 
 from waterspout.http.counting import Connections
 from waterspout.http.secure import SecureTransport
-from waterspout.limits import ACCEPTS, EXHAUSTED_PAUSE, HANDSHAKES_AT_ONCE, LAST_ACCEPT, TLS_SAID_PAUSE
+from waterspout.limits import (
+    ACCEPTS,
+    EXHAUSTED_PAUSE,
+    HANDSHAKES_AT_ONCE,
+    HANDSHAKES_WAITING,
+    LAST_ACCEPT,
+    TLS_SAID_PAUSE,
+)
 from waterspout.logs.tally import Tally, since_last
 from waterspout.system.garbage import collector
 from waterspout.system.hangup import is_readable
@@ -39,7 +46,7 @@ class Acceptor:
     a little later, and clients wait in the backlog meanwhile. `find_most`: returns the number from which on
     descriptors are not for clients. `on_loop_closed`: called when the loop is closed by
     `close(all_fds=True)`; Tornado's test cases do that after each test, and Tornado's own server has no open
-    socket then.
+    socket then. `is_busy`: whether those that have been accepted should come first.
     """
 
     def __init__(
@@ -50,8 +57,10 @@ class Acceptor:
         on_loop_closed: Callable[[], None] = lambda: None,
         find_most: Callable[[], float] = lambda: math.inf,
         on_exhausted: Callable[[OSError], None] = lambda error: None,
+        is_busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self._sock = sock
+        self._is_busy = is_busy
         self._on_socket = on_socket
         self._find_most = find_most
         self._on_exhausted = on_exhausted
@@ -84,6 +93,8 @@ class Acceptor:
         self._accept()
 
     def _accept(self) -> None:
+        if self._is_busy():
+            return  # called again in the next iteration
         most = self._find_most()
         for _ in range(ACCEPTS):
             try:
@@ -137,7 +148,12 @@ class Listener:
     ) -> None:
         self._make_protocol = make_protocol
         self._tasks: dict[asyncio.Task[None], socket.socket] = {}
-        self._acceptor = Acceptor(loop, sock, self._start, on_loop_closed, find_most, on_exhausted)
+        self._acceptor = Acceptor(
+            loop, sock, self._start, on_loop_closed, find_most, on_exhausted, self._is_busy
+        )
+
+    def _is_busy(self) -> bool:
+        return False
 
     def close(self) -> None:
         """Stop accepting. Connections that are being started continue."""
@@ -195,6 +211,10 @@ class TLSListener(Listener):
         on_failure = partial(self._on_failure, address)
         context, make_protocol = self._find_context(), self._make_protocol
         return SecureTransport(context, make_protocol, on_failure, self._handshakes, self._turns)
+
+    def _is_busy(self) -> bool:
+        """Then clients wait in the backlog, where they cost nothing, and are noticed when they leave."""
+        return len(self._turns) >= HANDSHAKES_WAITING
 
     def find_starting(self) -> list[int]:
         return [*super().find_starting(), *map(find_descriptor, self._handshakes)]

@@ -305,6 +305,7 @@ class HTTPServer(httpserver.HTTPServer):
         if rest:
             self._sweeper = self.loop.call_soon(self._check, rest, now)
         elif self._open:
+            self._turn()  # the next one is late only by what comes from now on
             self._sweep_later()
         else:
             self._sweeper = None

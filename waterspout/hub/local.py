@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Iterator
@@ -28,6 +29,9 @@ _ELSEWHERE: Final = (
 #: Deliveries in one turn of the event loop, of one message to thousands or of thousands to one: each wakes a
 #: reader in the next turn, and a hundred that send it on take 3 ms.
 _DELIVERIES_AT_ONCE: Final = 100
+#: ... or as many as take a quarter of the time that an iteration takes anyway: where that is long, there
+#: would be too few (a second).
+_DELIVERIES_MEANWHILE: Final = 8000
 #: So much of a message counts as one more of them: each reader decodes it (bytes).
 _AS_ONE_MORE: Final = 4096
 #: Up to this many topics, those without subscribers are not searched for.
@@ -167,6 +171,7 @@ class Hub:
         self._loop: asyncio.AbstractEventLoop | None = None  # the one that empties the outbox
         self._outbox: Outbox | None = None
         self._drain_scheduled = False
+        self._drain_scheduled_at = 0.0
         #: The message that is being delivered, and who is still to get it.
         self._message = b""
         self._audience: Iterator[Subscription] = iter(())
@@ -188,7 +193,6 @@ class Hub:
             if all(each.is_closed() for each in self._opened):
                 self._loop = None
                 self._outbox = Outbox(self._wake)  # messages left in an earlier one are not delivered
-                self._audience = iter(())
                 open_outbox(self._outbox)
             self._opened[loop] = self._opened.pop(loop, 0) + 1
         self._wake()  # messages may be waiting for a loop that stands still
@@ -275,6 +279,7 @@ class Hub:
         if self._drain_scheduled:
             return
         self._drain_scheduled = True
+        self._drain_scheduled_at = time.monotonic()
         try:
             loop.call_soon_threadsafe(self._drain)
         except RuntimeError:  # closed at this moment
@@ -295,6 +300,7 @@ class Hub:
                 self._drain_scheduled = False
             if chosen is None:
                 self._outbox = None
+                self._message, self._audience = b"", iter(())
                 open_outbox(None)
         if chosen is None:
             self.end_subscriptions()
@@ -311,7 +317,8 @@ class Hub:
                 self._wake()
             return
         self._drain_scheduled = False
-        left = _DELIVERIES_AT_ONCE
+        waited = time.monotonic() - self._drain_scheduled_at
+        left = max(_DELIVERIES_AT_ONCE, int(waited * _DELIVERIES_MEANWHILE))
         while left > 0:
             subscription = next(self._audience, None)
             if subscription is not None:

@@ -406,9 +406,8 @@ class NativeDelegate(HTTPMessageDelegate):
         self._log(record)
         self._end_refusal(refusal, headers, linger=linger)
 
-    @staticmethod
-    def _end_refusal(refusal: Reply, headers: HTTPHeaders, *, linger: bool) -> None:
-        if "Expect" in headers:
+    def _end_refusal(self, refusal: Reply, headers: HTTPHeaders, *, linger: bool) -> None:
+        if "Expect" in headers and not self._received:
             del headers["Expect"]  # already answered: no 100 Continue, and no body will come
             linger = False
         if linger:

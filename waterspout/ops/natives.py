@@ -18,7 +18,7 @@ from waterspout.limits import LONGEST
 from waterspout.message.record import describe_request
 
 #: How many tasks are examined in one turn of the loop.
-_AT_ONCE: Final = 100
+_AT_ONCE: Final = 500
 
 
 class NativeRequest(NamedTuple):

@@ -347,7 +347,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._fail(error.code, str(error))
             work += self.handler.max_message_size  # decompressed, perhaps, before it was found to be too big
         self._turns.count(work)
-        if self._parser.begun != self._held and not (self._lost or self.client_terminated):
+        if self._parser.begun != self._held and not (self._busy or self._lost or self.client_terminated):
             self._hold(self._parser.begun)
         self._settle()
 

@@ -9,6 +9,7 @@ import os
 import select
 import socket
 import threading
+import time
 import weakref
 from contextlib import AsyncExitStack
 from types import SimpleNamespace
@@ -583,6 +584,22 @@ async def test_of_many_that_are_too_slow_a_few_are_ended_in_one_turn(monkeypatch
             most = max(most, before - len(server._open))
         assert not server._open
         assert most <= 5
+
+
+@on_loops
+async def test_they_are_ended_however_long_it_takes_to_check_all(monkeypatch):
+    """It is no standstill of the server, which would excuse them."""
+    monkeypatch.setattr(limits, "CHECKED_AT_ONCE", 1)
+    monkeypatch.setattr(limits, "STOOD_STILL", 0.2)
+    async with serve(settings=HTTPSettings(keep_alive_timeout=0.5)) as served, AsyncExitStack() as opened:
+        for _ in range(30):
+            client = await opened.enter_async_context(served.client())
+            client.send(GET)
+            await client.read_reply()
+        for _ in range(250):
+            time.sleep(0.02)
+            await asyncio.sleep(0)
+        assert not served.server._open
 
 
 @on_loops

@@ -49,14 +49,19 @@ async def test_requests_over_tls(options):
         assert served.delegates[0].exchange.context.remote_ip == "127.0.0.1"
 
 
-@on_loops
-async def test_of_many_handshakes_a_few_go_on_at_once(monkeypatch):
-    """A client's first message costs it nothing, and us a signature."""
+def first_message():
+    """What a client sends first."""
     hello = ssl.MemoryBIO()
     with contextlib.suppress(ssl.SSLWantReadError):
         CLIENT.wrap_bio(ssl.MemoryBIO(), hello).do_handshake()
-    first = hello.read()
-    taken = []
+    return hello.read()
+
+
+@on_loops
+async def test_of_many_handshakes_a_few_go_on_at_once(monkeypatch):
+    """A client's first message costs it nothing, and us a signature."""
+    monkeypatch.setattr("waterspout.system.turns._SHARE", 0)  # whatever else takes time
+    first, taken = first_message(), []
     shake_hands = SecureTransport._shake_hands
     monkeypatch.setattr(SecureTransport, "_shake_hands", lambda self: taken.append(self) or shake_hands(self))
     async with serve(ssl_options=SERVER) as served, contextlib.AsyncExitStack() as opened:
@@ -70,6 +75,25 @@ async def test_of_many_handshakes_a_few_go_on_at_once(monkeypatch):
             most = max(most, len(taken) - before)
         assert most <= limits.HANDSHAKES_AT_ONCE
         assert len(set(taken)) == 40
+
+
+@on_loops
+async def test_while_many_wait_no_more_are_accepted(monkeypatch):
+    """In the backlog they cost nothing."""
+    monkeypatch.setattr("waterspout.system.turns._SHARE", 0)  # whatever else takes time
+    monkeypatch.setattr("waterspout.http.accepting.HANDSHAKES_WAITING", 4)
+    monkeypatch.setattr("waterspout.http.accepting.ACCEPTS", 10)
+    first, most = first_message(), 0
+    with contextlib.ExitStack() as opened:
+        async with serve(ssl_options=SERVER) as served:
+            [listener] = served.server._listeners
+            for _ in range(120):
+                client = opened.enter_context(socket.create_connection(("127.0.0.1", served.port), 5))
+                client.sendall(first)
+            for _ in range(40):
+                await asyncio.sleep(0)
+                most = max(most, len(listener._turns))
+    assert 0 < most <= 4 + 4 * 10  # some are accepted before the first of them says anything
 
 
 @on_loops

@@ -464,8 +464,9 @@ async def test_a_burst_leaves_the_event_loop_its_turns(hub):
 
 
 @pytest.mark.gen_test
-async def test_a_flood_from_another_process_leaves_the_event_loop_its_turns(hub):
+async def test_a_flood_from_another_process_leaves_the_event_loop_its_turns(hub, monkeypatch):
     """One read of a process's messages may bring thousands."""
+    monkeypatch.setattr("waterspout.hub.local._DELIVERIES_MEANWHILE", 0)  # whatever else takes time
     subscription = hub.subscribe("flood", max_queue=1000)
     for _ in range(200):
         hub.forward("flood", b"1")
@@ -479,8 +480,9 @@ async def test_a_flood_from_another_process_leaves_the_event_loop_its_turns(hub)
 
 
 @pytest.mark.gen_test
-async def test_so_does_a_message_to_thousands(hub):
+async def test_so_does_a_message_to_thousands(hub, monkeypatch):
     """Each reader that is woken has something to do with it."""
+    monkeypatch.setattr("waterspout.hub.local._DELIVERIES_MEANWHILE", 0)  # whatever else takes time
     subscriptions = [hub.subscribe("many") for _ in range(1000)]
     for number in range(3):
         publish("many", number)
@@ -494,7 +496,8 @@ async def test_so_does_a_message_to_thousands(hub):
 
 
 @pytest.mark.gen_test
-async def test_of_large_messages_there_are_fewer_in_a_turn(hub):
+async def test_of_large_messages_there_are_fewer_in_a_turn(hub, monkeypatch):
+    monkeypatch.setattr("waterspout.hub.local._DELIVERIES_MEANWHILE", 0)  # whatever else takes time
     subscriptions = [hub.subscribe("many") for _ in range(20)]
     publish("many", "x" * 40 * _AS_ONE_MORE)
     came, most = 0, 0
@@ -503,6 +506,30 @@ async def test_of_large_messages_there_are_fewer_in_a_turn(hub):
         most = max(most, came - before)
         await asyncio.sleep(0)
     assert most == 3
+
+
+@pytest.mark.gen_test
+async def test_where_iterations_are_long_there_are_more(hub):
+    """Else a thousand subscribers would get a message in ten of them."""
+    subscriptions = [hub.subscribe("many") for _ in range(1000)]
+    publish("many", 1)
+    iterations = 0
+    while not all(subscription._queue for subscription in subscriptions):
+        time.sleep(0.1)
+        await asyncio.sleep(0)
+        iterations += 1
+    assert iterations < 5
+
+
+@pytest.mark.gen_test
+async def test_a_hub_that_closes_in_the_middle_keeps_nothing(hub):
+    subscriptions = [hub.subscribe("many") for _ in range(1000)]
+    publish("many", 1)
+    await asyncio.sleep(0)
+    hub.close()
+    assert (hub._message, next(hub._audience, None)) == (b"", None)
+    assert len(subscriptions) == 1000
+    hub.open()
 
 
 @pytest.mark.gen_test
