@@ -591,7 +591,8 @@ async def test_they_are_ended_however_long_it_takes_to_check_all(monkeypatch):
     """It is no standstill of the server, which would excuse them."""
     monkeypatch.setattr(limits, "CHECKED_AT_ONCE", 1)
     monkeypatch.setattr(limits, "STOOD_STILL", 0.2)
-    async with serve(settings=HTTPSettings(keep_alive_timeout=0.5)) as served, AsyncExitStack() as opened:
+    settings = HTTPSettings(keep_alive_timeout=0.5, write_timeout=0.1)  # so that it checks often
+    async with serve(settings=settings) as served, AsyncExitStack() as opened:
         for _ in range(30):
             client = await opened.enter_async_context(served.client())
             client.send(GET)
