@@ -79,6 +79,20 @@ async def test_who_finds_no_room_is_asked_to_come_later(http_port, http_server, 
     assert [line.endswith(" no-room") for line in refused] == [True]
 
 
+async def test_who_was_told_to_go_on_is_answered_too(http_port, http_server, app):
+    async with connect(http_port) as first, connect(http_port) as second:
+        await begin(first)
+        await until(BODY - 1, app)
+        await second.send(
+            "POST /whole HTTP/1.1", "Host: x", f"Content-Length: {BODY}", "Expect: 100-continue"
+        )
+        assert (await second.read_head())[0].split()[1] == "100"
+        for _ in range(4):
+            await second.stream.write(bytes(BODY // 4))
+            await asyncio.sleep(0.05)  # a server that has closed resets the connection now
+        assert (await second.read_reply())[0] == 503
+
+
 async def test_it_is_held_until_the_handler_is_done(http_port, http_server, app, gate):
     gate.clear()
     async with connect(http_port) as first, connect(http_port) as second:
@@ -167,4 +181,29 @@ async def test_so_are_messages_that_are_not_complete(form):
         async with raw.connect(served.port) as second:
             second.send(part)
             await until(600, app)
+        await until(0, app)
+
+
+class Slow(Witness):
+    async def on_message(self, message):
+        super().on_message("began")
+        await self.settings["gate"].wait()
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+@scenario
+async def test_so_are_those_whose_handler_is_not_done(form):
+    gate = asyncio.Event()
+    async with (
+        serve(form, Slow, ours=Application, native_buffer=1000, gate=gate) as served,
+        raw.connect(served.port) as client,
+    ):
+        await served.until("open")
+        app = served.handler.application
+        client.send(raw.frame(raw.BINARY, bytes(600), fin=False))
+        await until(600, app)
+        client.send(raw.frame(raw.CONTINUATION, bytes(600)))
+        await served.until("began")
+        assert app.native_buffer.used == 600
+        gate.set()
         await until(0, app)
