@@ -70,7 +70,8 @@ async def test_who_asks_is_not_among_them(served):
     assert (await AsyncHTTPClient().fetch(url + "/asks")).body == b"0"
 
 
-async def test_who_walks_leaves_the_event_loop_its_turns(served):
+async def test_who_walks_leaves_the_event_loop_its_turns(served, monkeypatch):
+    monkeypatch.setattr("waterspout.ops.natives._AT_ONCE", 50)
     application, url = served
     fetches = [asyncio.ensure_future(AsyncHTTPClient().fetch(url + "/waits")) for _ in range(3)]
     await wait_for(lambda: len(find_natives()) == 3)
