@@ -49,7 +49,7 @@ async def test_a_subscriber_that_came_on_another_loop_is_not_forgotten():
     hub = Hub()
 
     async def subscribe_and_read():
-        for number in range(300):
+        for number in range(100):
             subscription = hub.subscribe("a")
             assert await asyncio.wait_for(anext(subscription), 5) == 1, number
             subscription.close()
