@@ -71,7 +71,7 @@ class Application(TornadoApplication):
       `wsgi_spool_reply` (16 MiB): how much of it for one reply
     * `max_body_size` (1 GiB): for the WSGI app and streaming handlers; `native_max_body_size` (10 MiB): for a
       native handler that is handed its body whole; `native_buffer` (512 MiB): memory for such bodies, and for
-      unfinished WebSocket messages, of all clients together
+      WebSocket messages that come in pieces, of all clients together
     * `url_converters` (none): Werkzeug converters for `<name:...>` in native rules, by name
     * `login_loader` (none): a function, or a coroutine function, from a handler to its user or None. With it
       each native handler has to be `authenticated` or `public`, and Tornado's `cross_origin_protection` is on

@@ -180,7 +180,7 @@ OPTIONS: Final[dict[str, tuple[click.Option, ...]]] = {
         _size(
             "--native-buffer",
             limits.NATIVE_BUFFER,
-            "Memory for such bodies, and for unfinished WebSocket messages, of all clients together.",
+            "Memory for such bodies, and WebSocket messages that come in pieces, of all clients together.",
         ),
         _size("--limit-request-line", limits.REQUEST_LINE, "Longest request line.", 1),
         _count("--limit-request-fields", 1, None, limits.HEADER_FIELDS, "Maximum number of header fields."),

@@ -193,6 +193,7 @@ class Hub:
             if all(each.is_closed() for each in self._opened):
                 self._loop = None
                 self._outbox = Outbox(self._wake)  # messages left in an earlier one are not delivered
+                self._audience = iter(())
                 open_outbox(self._outbox)
             self._opened[loop] = self._opened.pop(loop, 0) + 1
         self._wake()  # messages may be waiting for a loop that stands still

@@ -12,7 +12,7 @@ _logger = logging.getLogger(__name__)
 
 class BufferSpace:
     """What clients have sent for native handlers, `limit` bytes at most of all together: bodies that a
-    handler gets whole, from their first piece until it is done, and WebSocket messages that are not complete.
+    handler gets whole, and WebSocket messages that come in pieces, from the first piece until it is done.
 
     Attributes: `used`, how much of it is taken (bytes).
     """

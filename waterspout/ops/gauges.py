@@ -51,8 +51,6 @@ class Gauges:
         """Everything. Only on the event loop. `natives`: the running requests of native handlers, where the
         caller has looked for them.
         """
-        if natives is None and self._native is not None:
-            natives = find_natives()
         return {
             "server": {
                 "version": __version__,
@@ -61,13 +59,16 @@ class Gauges:
                 "rss": read_rss(os.getpid()),
             },
             "event_loop": {"lag": self.lag.tell()},
-            "native": None if self._native is None else self._read_native(self._native, natives or ()),
+            "native": None if self._native is None else self._read_native(self._native, natives),
             "pools": self._read_pools(),
         }
 
     @staticmethod
-    def _read_native(counts: list[int], natives: Iterable[NativeRequest]) -> dict[str, Any]:
-        return {"answers": read_answers(counts), **tell_natives(natives)}
+    def _read_native(counts: list[int], natives: Iterable[NativeRequest] | None) -> dict[str, Any]:
+        return {
+            "answers": read_answers(counts),
+            **tell_natives(find_natives() if natives is None else natives),
+        }
 
     def find_down(self) -> list[str]:
         """The names of pools that can't run anything now."""

@@ -95,7 +95,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self.is_stopped = False
         self._busy = True  # `open` or a callback is running
         self._scheduled = False  # the rest of what has arrived is for the next turn of the loop
-        self._held = 0  # what the application's buffer has of a message that is not complete
+        self._held = 0  # what the application's buffer has of a message that came in pieces
         self._unheard = False  # the client has asked for much, and reads too little of it
         self._reading_paused = False
         self._eof = False
@@ -352,7 +352,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._settle()
 
     def _hold(self, size: int) -> None:
-        """Make that what the application's buffer has of a message that is not complete."""
+        """Make that what the application's buffer has of the message."""
         space = getattr(self.handler.application, "native_buffer", None)
         more = size - self._held
         if space is None or not more:

@@ -4,9 +4,10 @@ import asyncio
 import logging
 
 import pytest
-from tornado.web import RequestHandler, stream_request_body
+from tornado.web import RequestHandler
 
 from tests.waterspout.clients import connect
+from tests.waterspout.native.handlers import Upload
 from tests.waterspout.websocket import raw
 from tests.waterspout.websocket.serving import FORMS, Witness, scenario, serve
 from waterspout import Application
@@ -26,18 +27,6 @@ class Whole(RequestHandler):
         self.write(str(len(self.request.body)))
 
 
-@stream_request_body
-class Streams(RequestHandler):
-    def prepare(self):
-        self.size = 0
-
-    def data_received(self, chunk):
-        self.size += len(chunk)
-
-    def post(self):
-        self.write(str(self.size))
-
-
 @pytest.fixture
 def gate():
     gate = asyncio.Event()
@@ -47,7 +36,7 @@ def gate():
 
 @pytest.fixture
 def app(io_loop, gate):
-    rules = [("/whole", Whole), ("/streams", Streams)]
+    rules = [("/whole", Whole), ("/streams", Upload)]
     app = Application(rules, native_buffer=ROOM, native_max_body_size=2 * BODY, gate=gate)
     yield app
     io_loop.run_sync(app.stop)
